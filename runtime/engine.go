@@ -1,0 +1,54 @@
+package runtime
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"paas/volume"
+)
+
+// Engine is how builds are made and processes run: [Local] as child processes of this one. The
+// seam is small so that another way of running needs nothing else to change.
+type Engine interface {
+	// Build makes a checked-out commit runnable, in place. It blocks until done, ctx's end included,
+	// having left no process behind. The error says which command failed, and how.
+	Build(ctx context.Context, job BuildJob) (volume.Built, error)
+
+	// Start starts one process and returns without waiting for it to be of use.
+	Start(spec Spec) (Process, error)
+}
+
+// BuildJob is one build to make.
+type BuildJob struct {
+	App    string
+	Tree   string            // the checked-out commit
+	Cache  string            // this app's alone, kept between builds
+	Config map[string]string // config vars
+	Out    io.Writer         // what the pusher sees: Step and Detail lines
+}
+
+// Spec is one process to start.
+type Spec struct {
+	App     string
+	Release int
+	Type    string            // process type; "web" gets $PORT
+	Index   int               // from 1
+	Tree    string            // working directory
+	Data    string            // $DATA_DIR
+	Built   volume.Built      // what to run: Processes[Type], or Static
+	Config  map[string]string // config vars
+	Out     io.Writer         // what the process prints, both streams; called from one goroutine
+}
+
+// Process is one started process with everything it started in turn.
+type Process interface {
+	PID() int              // 0 where it runs inside this process
+	Addr() string          // "127.0.0.1:31234", where a web process is to listen; empty for others
+	Done() <-chan struct{} // closed when it has ended, its output read to the end
+	Err() error            // after Done: how it ended ("exit status 1", "signal: killed"), nil for status 0
+
+	// Stop ends the process and all it started: SIGTERM to the group, SIGKILL to whatever is left
+	// after grace. It blocks until nothing is left, and may be called again and concurrently.
+	Stop(grace time.Duration)
+}

@@ -1,0 +1,69 @@
+package volume
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// App is one app's part of the volume. It is a value: cheap to copy, holding nothing open.
+type App struct {
+	Name string
+	vol  *Volume
+}
+
+// The places of an app; see the package's drawing.
+
+func (a App) Dir() string     { return filepath.Join(a.vol.Root, "apps", a.Name) }
+func (a App) Repo() string    { return a.path("repo.git") }
+func (a App) Data() string    { return a.path("data") }
+func (a App) Cache() string   { return a.path("cache") }
+func (a App) Logs() string    { return a.path("logs") }
+func (a App) Volume() *Volume { return a.vol }
+
+func (a App) path(elem ...string) string {
+	return filepath.Join(append([]string{a.Dir()}, elem...)...)
+}
+
+// Exists says whether the app is still there.
+func (a App) Exists() bool {
+	_, err := os.Stat(a.Dir())
+	return err == nil
+}
+
+// Settings are what the owner wants of an app. A release keeps a copy of those of its moment.
+type Settings struct {
+	Branch string            `json:"branch,omitempty"` // deploy branch; empty: main, or master where that came first
+	Config map[string]string `json:"config,omitempty"` // config vars: environment of builds and processes
+}
+
+// Settings reads what is wanted of the app; zero where nothing was ever set.
+func (a App) Settings() (Settings, error) {
+	var s Settings
+	err := readJSON(a.path("settings.json"), &s)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return s, err
+}
+
+// SetSettings replaces what is wanted of the app. The caller holds the app's turn, having read the
+// settings under it.
+func (a App) SetSettings(s Settings) error {
+	return a.vol.writeJSON(a.path("settings.json"), s, 0o600)
+}
+
+// AskRestart asks the runtime to start the live release's processes anew, one beside the old.
+func (a App) AskRestart() error {
+	return errors.Join(a.vol.WriteFile(a.path("restart"), nil, 0o644), a.Ring())
+}
+
+// TakeRestart says whether a restart was asked for since the last call. For the runtime.
+func (a App) TakeRestart() bool { return os.Remove(a.path("restart")) == nil }
+
+// RestartAsked says whether a restart is asked for that the runtime has not taken up.
+func (a App) RestartAsked() bool {
+	_, err := os.Stat(a.path("restart"))
+	return err == nil
+}

@@ -1,0 +1,76 @@
+package volume
+
+import (
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Build is a checked-out commit, before and after it was built.
+type Build struct {
+	ID      string    `json:"id"`
+	Commit  string    `json:"commit"`
+	Branch  string    `json:"branch"`
+	Subject string    `json:"subject"`
+	Files   int       `json:"files"`
+	Bytes   int64     `json:"bytes"` // of all files in the commit
+	At      time.Time `json:"at"`
+}
+
+// Built is what building made of a commit. Its presence says that the build is complete.
+type Built struct {
+	Kind      string            `json:"kind"`             // "node", "static", ... : what was recognised
+	Processes map[string]string `json:"processes"`        // process type -> command line
+	Static    string            `json:"static,omitempty"` // folder below tree/ to serve where no web command runs
+	Env       map[string]string `json:"env,omitempty"`    // what the build wants in the environment of processes
+}
+
+// BuildTree is the folder a build's files live in.
+func (a App) BuildTree(id string) string { return a.path("builds", id, "tree") }
+
+// PublishBuild gives the folder dir, made by [Volume.TempDir] and holding tree/, its place among
+// the builds, and b its id. The caller holds the app's turn.
+func (a App) PublishBuild(b Build, dir string) (Build, error) {
+	b.ID = b.Commit[:min(12, len(b.Commit))] + "-" + strings.ToLower(rand.Text()[:4])
+	b.At = time.Now().UTC()
+	if err := a.vol.writeJSON(filepath.Join(dir, "build.json"), b, 0o644); err != nil {
+		return Build{}, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return Build{}, err
+	}
+	if err := os.Rename(dir, a.path("builds", b.ID)); err != nil {
+		return Build{}, err
+	}
+	return b, syncDir(a.path("builds"))
+}
+
+// Build reads what build id was made from.
+func (a App) Build(id string) (Build, error) {
+	var b Build
+	return b, readJSON(a.path("builds", id, "build.json"), &b)
+}
+
+// Built reads what building made of id; fs.ErrNotExist where it is not complete.
+func (a App) Built(id string) (Built, error) {
+	var b Built
+	return b, readJSON(a.path("builds", id, "built.json"), &b)
+}
+
+// SetBuilt says that build id is complete. For the runtime alone.
+func (a App) SetBuilt(id string, b Built) error {
+	return a.vol.writeJSON(a.path("builds", id, "built.json"), b, 0o644)
+}
+
+// RemoveBuild takes a build away that no release of interest uses.
+func (a App) RemoveBuild(id string) error {
+	grave := a.vol.temp()
+	err := os.Rename(a.path("builds", id), grave)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, os.RemoveAll(grave))
+}

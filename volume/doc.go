@@ -1,0 +1,48 @@
+// Package volume is the contract between what writes releases (receiver, sidecar, commands) and
+// what runs them (runtime): a tree of files under one root, and the rules for writing them. It
+// knows neither git nor ssh nor processes, and uses the standard library alone.
+//
+// # The disk
+//
+//	<root>/                                                                    written by
+//	  apps/<app>/repo.git/                 bare repository: the remote itself  receiver, sidecar
+//	  apps/<app>/settings.json    (0600)   what is wanted: branch, config vars commands
+//	  apps/<app>/builds/<id>/tree/         checked-out commit, then built      receiver|sidecar, then runtime
+//	  apps/<app>/builds/<id>/build.json    commit, branch, subject, size       receiver|sidecar
+//	  apps/<app>/builds/<id>/built.json    what the build made of it           runtime
+//	  apps/<app>/releases/<n>/release.json (0600) build, settings of that
+//	                                       moment, who and why; immutable      receiver, sidecar, commands
+//	  apps/<app>/releases/<n>/status.json  state, reason, time                 runtime
+//	  apps/<app>/releases/<n>/log          what building and booting printed   runtime
+//	  apps/<app>/releases/<n>/commit       "you may take traffic"              whoever made the release
+//	  apps/<app>/releases/<n>/cancel       "nobody wants this any more"        whoever made the release
+//	  apps/<app>/live -> releases/<n>      relative link                       runtime
+//	  apps/<app>/processes.json            what runs now, for ps               runtime
+//	  apps/<app>/restart                   "start the live release anew"       commands
+//	  apps/<app>/cache/                    build cache, kept between builds    runtime
+//	  apps/<app>/data/                     the app's own files ($DATA_DIR)     the app
+//	  apps/<app>/logs/<type>.<i>.log       bounded, rotated                    runtime
+//	  apps/<app>/turn                      held (flock) by who deploys now     receiver, sidecar, commands
+//	  bell/<app>                           rung after each change of an app    everybody
+//	  tmp/                                 files and trees not yet published   everybody
+//	  events.jsonl                         audit: who did what when            everybody, one line a write
+//	  ssh/                        (0700)   host key, keys                      sshd
+//	  hooks/                               links to the paas binary            receiver
+//	  run/                        (0700)   sockets of the running server       receiver
+//
+// # The rules
+//
+// One writer a file. A file is written whole: a temporary file in tmp/, fsync, rename, fsync of
+// the folder ([WriteFile]). Publishing is a rename to a name that is not there yet, so the name is
+// the lock: two writers can never both own releases/7. A reader therefore sees a file as it was or
+// as it is, never half of it, and kill -9 at any point leaves at worst something in tmp/, which is
+// wiped at the next start.
+//
+// Deploying is the one thing that takes turns: a push, a config change and a rollback each start
+// from what is live and must not do so at once. The turn ([App.Turn]) is an advisory lock on a
+// file, held by a process and freed by the kernel when that process dies, so it can never be stuck.
+// A release that is neither committed nor guarded by a held turn has been abandoned.
+//
+// The bell is what is watched in place of trees: one folder, whatever the number of apps and
+// releases. A ring says only "compare and act"; losing one costs a poll interval.
+package volume

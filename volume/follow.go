@@ -1,0 +1,83 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+)
+
+// Follow copies the file at path to w as it grows, until ctx ends; what was there when ctx ended is
+// still copied. A file that is not there yet is waited for; one that was replaced (rotation) or
+// shortened is read from its new beginning after the rest of the old. From offset on: 0 is the
+// beginning. It returns w's or the disk's error, never ctx's.
+func Follow(ctx context.Context, path string, offset int64, w io.Writer) error {
+	const interval = 50 * time.Millisecond // people watch; nothing waits on it
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	f, err := openAt(path, offset)
+	defer func() {
+		if f != nil {
+			f.Close()
+		}
+	}()
+	for last := false; ; {
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			if _, err := io.Copy(w, f); err != nil {
+				return err
+			}
+		}
+		if last {
+			return nil
+		}
+		if replaced(f, path) {
+			if f != nil {
+				_, copyErr := io.Copy(w, f) // what was written between the copy and the rotation
+				f.Close()
+				f = nil
+				if copyErr != nil {
+					return copyErr
+				}
+			}
+			f, err = openAt(path, 0)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			last = true
+		case <-tick.C:
+		}
+	}
+}
+
+func openAt(path string, offset int64) (*os.File, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		_, err = f.Seek(offset, io.SeekStart)
+	}
+	return f, err
+}
+
+// replaced says whether path now names another file than f, or f lost what was already read.
+func replaced(f *os.File, path string) bool {
+	now, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	if f == nil {
+		return true
+	}
+	was, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	return err == nil && (!os.SameFile(was, now) || now.Size() < at)
+}

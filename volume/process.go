@@ -1,0 +1,34 @@
+package volume
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+)
+
+// Process is one running (or just now not running) process of an app, as ps shows it.
+type Process struct {
+	Type     string    `json:"type"`
+	Index    int       `json:"index"`
+	Release  int       `json:"release"`
+	State    string    `json:"state"` // starting, running, crashed, stopped
+	PID      int       `json:"pid,omitempty"`
+	Since    time.Time `json:"since"`
+	Restarts int       `json:"restarts"`
+	Reason   string    `json:"reason,omitempty"` // why it is not running: "exit status 1"
+}
+
+// Processes reads what runs of the app now.
+func (a App) Processes() ([]Process, error) {
+	var p []Process
+	err := readJSON(a.path("processes.json"), &p)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return p, err
+}
+
+// SetProcesses says what runs of the app now. For the runtime alone.
+func (a App) SetProcesses(p []Process) error {
+	return a.vol.writeJSON(a.path("processes.json"), p, 0o644)
+}

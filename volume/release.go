@@ -1,0 +1,161 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Causes of a release.
+const (
+	CausePush     = "push"
+	CauseConfig   = "config"
+	CauseRollback = "rollback"
+	CauseSync     = "sync"
+)
+
+// Release is a build with the settings of a moment, and who made it and why. Immutable.
+type Release struct {
+	N        int       `json:"n"`
+	Build    string    `json:"build"`
+	Commit   string    `json:"commit"`
+	Branch   string    `json:"branch"`
+	Subject  string    `json:"subject"` // first line of the commit message
+	By       string    `json:"by"`      // key name
+	Cause    string    `json:"cause"`
+	Note     string    `json:"note,omitempty"` // "set COLOR", "rollback to v3"; never a value
+	At       time.Time `json:"at"`
+	Settings Settings  `json:"settings"`
+}
+
+// String is the release as people write it: v7.
+func (r Release) String() string { return "v" + strconv.Itoa(r.N) }
+
+// Publish makes r the app's next release and returns it with its number. With committed it may
+// take traffic as soon as it is ready; otherwise it waits for [App.Commit]. The caller holds the
+// app's turn. One rename: the release is there whole, or not at all.
+func (a App) Publish(r Release, committed bool) (Release, error) {
+	tmp, err := a.vol.TempDir()
+	if err != nil {
+		return Release{}, err
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return Release{}, err
+	}
+	if committed {
+		if err := writeSynced(filepath.Join(tmp, "commit"), nil, 0o644); err != nil {
+			return Release{}, err
+		}
+	}
+	r.At = time.Now().UTC()
+	for r.N = a.last() + 1; ; r.N++ {
+		if err := a.vol.writeJSON(filepath.Join(tmp, "release.json"), r, 0o600); err != nil {
+			return Release{}, err
+		}
+		err := os.Rename(tmp, a.releaseDir(r.N))
+		if err == nil {
+			break
+		}
+		if _, statErr := os.Stat(a.releaseDir(r.N)); statErr != nil {
+			return Release{}, err
+		}
+	}
+	return r, errors.Join(syncDir(a.path("releases")), a.Ring())
+}
+
+func (a App) releaseDir(n int) string { return a.path("releases", strconv.Itoa(n)) }
+
+// last is the highest release number, 0 where there is none.
+func (a App) last() int {
+	numbers := a.Numbers()
+	if len(numbers) == 0 {
+		return 0
+	}
+	return numbers[len(numbers)-1]
+}
+
+// Numbers lists the app's release numbers, lowest first.
+func (a App) Numbers() []int {
+	entries, _ := os.ReadDir(a.path("releases"))
+	numbers := make([]int, 0, len(entries))
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil && n > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
+}
+
+// Release reads release n.
+func (a App) Release(n int) (Release, error) {
+	var r Release
+	err := readJSON(filepath.Join(a.releaseDir(n), "release.json"), &r)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s has no release v%d", a.Name, n)
+	}
+	return r, err
+}
+
+// Status reads how far release n has come; queued where the runtime has not said anything yet.
+func (a App) Status(n int) (Status, error) {
+	var s Status
+	err := readJSON(filepath.Join(a.releaseDir(n), "status.json"), &s)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Status{State: Queued}, nil
+	}
+	return s, err
+}
+
+// SetStatus says how far release n has come. For the runtime alone.
+func (a App) SetStatus(n int, s Status) error {
+	s.At = time.Now().UTC()
+	err := a.vol.writeJSON(filepath.Join(a.releaseDir(n), "status.json"), s, 0o644)
+	return errors.Join(err, a.Ring())
+}
+
+// Commit says that release n may take traffic: the second phase of a push.
+func (a App) Commit(n int) error { return a.mark(n, "commit") }
+
+// Cancel says that nobody wants release n any more; it has no effect once n is committed.
+func (a App) Cancel(n int) error { return a.mark(n, "cancel") }
+
+func (a App) mark(n int, name string) error {
+	err := a.vol.WriteFile(filepath.Join(a.releaseDir(n), name), nil, 0o644)
+	return errors.Join(err, a.Ring())
+}
+
+// Committed says whether release n may take traffic.
+func (a App) Committed(n int) bool { return a.marked(n, "commit") }
+
+// Cancelled says whether release n was taken back before it was committed.
+func (a App) Cancelled(n int) bool { return a.marked(n, "cancel") && !a.Committed(n) }
+
+func (a App) marked(n int, name string) bool {
+	_, err := os.Stat(filepath.Join(a.releaseDir(n), name))
+	return err == nil
+}
+
+// Live is the number of the release that gets the traffic, 0 where none does.
+func (a App) Live() int {
+	target, err := os.Readlink(a.path("live"))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(filepath.Base(target))
+	return n
+}
+
+// SetLive makes release n the one that gets the traffic. For the runtime alone.
+func (a App) SetLive(n int) error {
+	return a.vol.replaceLink(filepath.Join("releases", strconv.Itoa(n)), a.path("live"))
+}
+
+// ReleaseLog is the path of what building and booting release n printed.
+func (a App) ReleaseLog(n int) string { return filepath.Join(a.releaseDir(n), "log") }

@@ -1,0 +1,150 @@
+package volume
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Volume is one tree of files, shared by everything that deploys and runs apps.
+type Volume struct {
+	Root string // absolute path
+
+	// Notify reports changes in one folder by file name until ctx ends, and may say the same name
+	// twice or none it was too slow for. Nil, or an error from it, leaves the poll alone.
+	Notify func(ctx context.Context, dir string) (<-chan string, error)
+
+	// Poll is how often the bell is looked at where no notification arrives (network file systems,
+	// desktop VMs); at least 10 ms, default 1 s.
+	Poll time.Duration
+
+	hub   hub
+	lines lines
+}
+
+// Open makes the folders that every volume has. It wipes nothing: see [Volume.Wipe].
+func (v *Volume) Open() error {
+	if !filepath.IsAbs(v.Root) {
+		return fmt.Errorf("volume %q: not an absolute path", v.Root)
+	}
+	for dir, mode := range map[string]fs.FileMode{"apps": 0o755, "bell": 0o755, "tmp": 0o700, "run": 0o700, "ssh": 0o700} {
+		if err := os.MkdirAll(filepath.Join(v.Root, dir), mode); err != nil {
+			return fmt.Errorf("volume: %w", err)
+		}
+	}
+	return nil
+}
+
+// Wipe empties tmp/ of what killed writers left. Only for the start of the only process that
+// publishes: it would take the ground from under another's half-written release.
+func (v *Volume) Wipe() error {
+	entries, err := os.ReadDir(filepath.Join(v.Root, "tmp"))
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(v.Root, "tmp", e.Name())))
+	}
+	return err
+}
+
+// ErrNoApp marks the name of an app that does not exist.
+var ErrNoApp = errors.New("no such app")
+
+// App is the app called name, or an error that wraps [ErrNoApp] and names the nearest one.
+func (v *Volume) App(name string) (App, error) {
+	a := App{vol: v, Name: name}
+	if CheckName(name) == nil {
+		if _, err := os.Stat(a.Dir()); err == nil {
+			return a, nil
+		}
+	}
+	names, _ := v.Apps()
+	if near := Nearest(name, names); near != "" {
+		return App{}, fmt.Errorf("%w: %q; did you mean %s?", ErrNoApp, name, near)
+	}
+	return App{}, fmt.Errorf("%w: %q; apps:list shows those there are", ErrNoApp, name)
+}
+
+// Apps lists the names of all apps, sorted.
+func (v *Volume) Apps() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(v.Root, "apps"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if CheckName(e.Name()) == nil && e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// Create makes an app with no release; [fs.ErrExist] where there is one of that name.
+func (v *Volume) Create(name string) (App, error) {
+	if err := CheckName(name); err != nil {
+		return App{}, err
+	}
+	tmp, err := v.TempDir()
+	if err != nil {
+		return App{}, err
+	}
+	defer os.RemoveAll(tmp)
+	for _, dir := range []string{"builds", "releases", "cache", "data", "logs"} {
+		if err := os.Mkdir(filepath.Join(tmp, dir), 0o755); err != nil {
+			return App{}, err
+		}
+	}
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return App{}, err
+	}
+	a := App{vol: v, Name: name}
+	if err := os.Rename(tmp, a.Dir()); err != nil {
+		if _, statErr := os.Stat(a.Dir()); statErr == nil { // rename says ENOTEMPTY
+			err = fmt.Errorf("app %s: %w", name, fs.ErrExist)
+		}
+		return App{}, err
+	}
+	return a, errors.Join(syncDir(filepath.Dir(a.Dir())), a.Ring())
+}
+
+// Destroy takes an app away, files and all. Its name is free at once; the runtime stops what ran.
+// The caller holds the app's turn.
+func (v *Volume) Destroy(a App) error {
+	grave := v.temp()
+	if err := os.Rename(a.Dir(), grave); err != nil {
+		return err
+	}
+	err := errors.Join(syncDir(filepath.Dir(a.Dir())), a.Ring())
+	os.Remove(filepath.Join(v.Root, "bell", a.Name))
+	return errors.Join(err, os.RemoveAll(grave))
+}
+
+// Event is one line of the audit log.
+type Event struct {
+	At   time.Time `json:"at"`
+	By   string    `json:"by"`            // key name, or "server"
+	Did  string    `json:"did"`           // verb: push, config:set, keys:add, ...
+	App  string    `json:"app,omitempty"` //
+	Note string    `json:"note,omitempty"`
+}
+
+// Record appends to events.jsonl. Never pass it a secret.
+func (v *Volume) Record(e Event) error {
+	if e.At.IsZero() {
+		e.At = time.Now().UTC()
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(v.Root, "events.jsonl"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(line, '\n')) // one write: lines of several processes do not mix
+	return errors.Join(err, f.Close())
+}

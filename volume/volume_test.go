@@ -1,0 +1,510 @@
+package volume
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary be the process that is killed or that holds a turn.
+func TestMain(m *testing.M) {
+	switch root := os.Getenv("VOLUME_TEST_ROOT"); os.Getenv("VOLUME_TEST_AS") {
+	case "publisher":
+		publishForever(root)
+	case "holder":
+		holdTurn(root)
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+func testVolume(t *testing.T) *Volume {
+	t.Helper()
+	v := &Volume{Root: t.TempDir(), Poll: 10 * time.Millisecond}
+	if err := v.Open(); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func testApp(t *testing.T) App {
+	t.Helper()
+	a, err := testVolume(t).Create("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// as starts this test binary in another role on the volume, and ends it with the test.
+func as(t *testing.T, role string, v *Volume) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "VOLUME_TEST_AS="+role, "VOLUME_TEST_ROOT="+v.Root)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return cmd, &out
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20s: %s", what)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for name, good := range map[string]bool{
+		"blog": true, "b": true, "my-app-2": true, strings.Repeat("a", 30): true,
+		"": false, "Blog": false, "2blog": false, "-blog": false, "blog-": false, "a_b": false, "a.b": false,
+		"..": false, ".": false, "a/b": false, "a\n": false, "blög": false, strings.Repeat("a", 31): false, "%2e": false,
+	} {
+		if err := CheckName(name); (err == nil) != good {
+			t.Errorf("CheckName(%q) = %v", name, err)
+		}
+	}
+}
+
+func FuzzName(f *testing.F) {
+	f.Add("blog")
+	f.Add("../x")
+	f.Fuzz(func(t *testing.T, name string) {
+		if CheckName(name) == nil && (filepath.Base(name) != name || len(name) > 30 || strings.ToLower(name) != name) {
+			t.Errorf("%q passed", name)
+		}
+	})
+}
+
+func TestNearest(t *testing.T) {
+	words := []string{"blog", "shop", "status"}
+	for name, want := range map[string]string{"blgo": "blog", "shpo": "shop", "statsu": "status", "x": "", "": "", "somethingelse": ""} {
+		if got := Nearest(name, words); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestUnknownAppNamesTheNearest(t *testing.T) {
+	a := testApp(t)
+	_, err := a.Volume().App("blgo")
+	if !errors.Is(err, ErrNoApp) || !strings.Contains(err.Error(), "did you mean blog?") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := a.Volume().App("../apps/blog"); !errors.Is(err, ErrNoApp) {
+		t.Errorf("a path was taken for a name: %v", err)
+	}
+}
+
+func TestCreateTwice(t *testing.T) {
+	a := testApp(t)
+	if _, err := a.Volume().Create("blog"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v, want fs.ErrExist", err)
+	}
+}
+
+func TestDestroyFreesTheName(t *testing.T) {
+	a := testApp(t)
+	if _, err := a.Publish(Release{}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Volume().Destroy(a); err != nil {
+		t.Fatal(err)
+	}
+	b, err := a.Volume().Create("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := b.Numbers(); len(n) != 0 {
+		t.Errorf("the new app has the old one's releases %v", n)
+	}
+}
+
+// Every reader sees the old content or the new, whole, however many writers there are.
+func TestWriteFileIsWhole(t *testing.T) {
+	v := testVolume(t)
+	path := filepath.Join(v.Root, "file")
+	long := func(c byte) []byte { return bytes.Repeat([]byte{c}, 100_000) }
+	v.WriteFile(path, long('a'), 0o600)
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for _, c := range []byte("abc") {
+		wg.Go(func() {
+			for !stop.Load() {
+				if err := v.WriteFile(path, long(c), 0o600); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 200 {
+		content, err := os.ReadFile(path)
+		if err != nil || len(content) != 100_000 || bytes.Count(content, content[:1]) != 100_000 {
+			t.Fatalf("a torn read: %d bytes, %v", len(content), err)
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
+	if left, _ := os.ReadDir(filepath.Join(v.Root, "tmp")); len(left) != 0 {
+		t.Errorf("%d temporary files left", len(left))
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+}
+
+func TestWriteNewHasOneWinner(t *testing.T) {
+	v := testVolume(t)
+	var won atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			err := v.WriteNew(filepath.Join(v.Root, "one"), fmt.Append(nil, i), 0o600)
+			if err == nil {
+				won.Add(1)
+			} else if !errors.Is(err, fs.ErrExist) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d writers won", won.Load())
+	}
+}
+
+func TestPublishGivesEachItsNumber(t *testing.T) {
+	a := testApp(t)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			r, err := a.Publish(Release{By: "alice"}, false)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if back, err := a.Release(r.N); err != nil || back.N != r.N {
+				t.Errorf("release %d reads back as %d: %v", r.N, back.N, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := a.Numbers(); len(n) != 20 || n[0] != 1 || n[19] != 20 {
+		t.Errorf("numbers %v", n)
+	}
+}
+
+func TestCommitBeatsCancel(t *testing.T) {
+	a := testApp(t)
+	r, _ := a.Publish(Release{}, false)
+	a.Cancel(r.N)
+	if !a.Cancelled(r.N) {
+		t.Error("not cancelled")
+	}
+	a.Commit(r.N)
+	if a.Cancelled(r.N) {
+		t.Error("cancelled after the commit")
+	}
+	if r, _ := a.Publish(Release{}, true); !a.Committed(r.N) {
+		t.Error("published as committed, but is not")
+	}
+}
+
+func TestSecretsAreThePrivateFiles(t *testing.T) {
+	a := testApp(t)
+	s := Settings{Config: map[string]string{"TOKEN": "hush"}}
+	a.SetSettings(s)
+	r, _ := a.Publish(Release{Settings: s}, false)
+	for _, path := range []string{a.path("settings.json"), filepath.Join(a.releaseDir(r.N), "release.json")} {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", path, info.Mode(), err)
+		}
+	}
+}
+
+// A publisher killed at a random moment leaves releases that are whole and numbered without a gap.
+func TestKilledPublisher(t *testing.T) {
+	a := testApp(t)
+	for round := range 5 {
+		cmd, _ := as(t, "publisher", a.Volume())
+		before := a.last()
+		eventually(t, "a release", func() bool { return a.last() > before+round })
+		cmd.Process.Kill()
+		cmd.Wait()
+		for i, n := range a.Numbers() {
+			r, err := a.Release(n)
+			if err != nil || r.N != n || n != i+1 || r.Subject != strings.Repeat("x", 50_000) {
+				t.Fatalf("release %d (place %d): %v", n, i, err)
+			}
+			if live := a.Live(); live > 0 && live > a.last() {
+				t.Fatalf("live points at %d of %d", live, a.last())
+			}
+		}
+	}
+	if err := a.Volume().Wipe(); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(a.Volume().Root, "tmp")); len(left) != 0 {
+		t.Errorf("%d left in tmp after Wipe", len(left))
+	}
+}
+
+func publishForever(root string) {
+	v := &Volume{Root: root}
+	a, err := v.App("blog")
+	for err == nil {
+		var r Release
+		r, err = a.Publish(Release{Subject: strings.Repeat("x", 50_000)}, false)
+		if err == nil {
+			err = a.SetLive(r.N)
+		}
+	}
+	fmt.Println(err)
+	os.Exit(1)
+}
+
+func TestTurnsGoInOrder(t *testing.T) {
+	a := testApp(t)
+	first, err := a.Turn(context.Background(), "first", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var order []int
+	var wg sync.WaitGroup
+	for i := range 5 {
+		asked := make(chan string, 1)
+		wg.Go(func() {
+			done, err := a.Turn(context.Background(), fmt.Sprint(i), func(holder string) { asked <- holder })
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			order = append(order, i)
+			mu.Unlock()
+			done()
+		})
+		if holder := <-asked; holder != "first" {
+			t.Errorf("waits for %q", holder)
+		}
+	}
+	first()
+	first() // giving up twice is harmless
+	wg.Wait()
+	if fmt.Sprint(order) != "[0 1 2 3 4]" {
+		t.Errorf("order %v", order)
+	}
+	if a.TurnHeld() {
+		t.Error("still held")
+	}
+}
+
+func TestWhoLeavesTheQueuePassesTheTurnOn(t *testing.T) {
+	a := testApp(t)
+	first, _ := a.Turn(context.Background(), "first", nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	asked, left := make(chan string, 1), make(chan error, 1)
+	go func() {
+		_, err := a.Turn(ctx, "second", func(h string) { asked <- h })
+		left <- err
+	}()
+	<-asked
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	first()
+	third, err := a.Turn(context.Background(), "third", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third()
+}
+
+// A turn held by another process keeps us out, says who holds it, and is free when it is killed.
+func TestTurnOfAKilledProcess(t *testing.T) {
+	a := testApp(t)
+	cmd, out := as(t, "holder", a.Volume())
+	eventually(t, "the other process holds the turn", func() bool {
+		if cmd.ProcessState != nil {
+			t.Fatal(out)
+		}
+		who, _ := os.ReadFile(a.path("turn"))
+		return string(who) == "the other process" && a.TurnHeld()
+	})
+	holders := make(chan string, 1)
+	got := make(chan error, 1)
+	go func() {
+		done, err := a.Turn(context.Background(), "me", func(h string) { holders <- h })
+		if err == nil {
+			done()
+		}
+		got <- err
+	}()
+	if holder := <-holders; holder != "the other process" {
+		t.Errorf("waits for %q", holder)
+	}
+	select {
+	case err := <-got:
+		t.Fatalf("got the turn while it was held: %v", err)
+	default:
+	}
+	cmd.Process.Kill()
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+}
+
+func holdTurn(root string) {
+	a, err := (&Volume{Root: root}).App("blog")
+	if err == nil {
+		_, err = a.Turn(context.Background(), "the other process", nil)
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	select {}
+}
+
+func TestTurnOfADestroyedApp(t *testing.T) {
+	a := testApp(t)
+	if err := a.Volume().Destroy(a); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Turn(context.Background(), "me", nil); !errors.Is(err, ErrNoApp) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The poll alone must do: on some volumes no notification ever arrives.
+func TestAwaitVerdict(t *testing.T) {
+	for name, notify := range map[string]func(context.Context, string) (<-chan string, error){
+		"poll": nil,
+		"events that end": func(context.Context, string) (<-chan string, error) {
+			c := make(chan string)
+			close(c)
+			return c, nil
+		},
+		"no events": func(context.Context, string) (<-chan string, error) { return nil, errors.New("no inotify left") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := testApp(t)
+			a.vol.Notify = notify
+			r, _ := a.Publish(Release{}, false)
+			go func() {
+				a.SetStatus(r.N, Status{State: Building})
+				a.SetStatus(r.N, Status{State: Failed, Reason: "build: exit status 3"})
+			}()
+			s, err := a.AwaitVerdict(context.Background(), r.N)
+			if err != nil || s.State != Failed || s.Reason != "build: exit status 3" {
+				t.Errorf("got %+v, %v", s, err)
+			}
+		})
+	}
+}
+
+func TestAwaitEndsWithTheApp(t *testing.T) {
+	a := testApp(t)
+	r, _ := a.Publish(Release{}, false)
+	go a.Volume().Destroy(a)
+	if _, err := a.AwaitVerdict(context.Background(), r.N); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestWatchStopsWithItsLastSubscriber(t *testing.T) {
+	a := testApp(t)
+	told := make(chan string, 100)
+	stop := a.vol.Watch(func(app string) { told <- app })
+	other := a.vol.Watch(func(string) {})
+	other()
+	a.Ring()
+	if app := <-told; app != "blog" {
+		t.Errorf("told of %q", app)
+	}
+	stop()
+	a.vol.hub.mu.Lock()
+	defer a.vol.hub.mu.Unlock()
+	if a.vol.hub.stop != nil {
+		t.Error("still watching for nobody")
+	}
+}
+
+func TestFollow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	var mu sync.Mutex
+	var got bytes.Buffer
+	w := writerFunc(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return got.Write(p)
+	})
+	has := func(want string) func() bool {
+		return func() bool { mu.Lock(); defer mu.Unlock(); return got.String() == want }
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- Follow(ctx, path, 0, w) }()
+	f, _ := os.Create(path) // it was not there at first
+	f.WriteString("one\n")
+	eventually(t, "one", has("one\n"))
+	f.WriteString("two\n")
+	os.Rename(path, path+".1") // rotation: the rest of the old comes before the new
+	f.WriteString("three\n")
+	os.WriteFile(path, []byte("four\n"), 0o600)
+	eventually(t, "all four", has("one\ntwo\nthree\nfour\n"))
+	os.WriteFile(path, []byte("5\n"), 0o600) // shorter than what was read
+	eventually(t, "after it was shortened", has("one\ntwo\nthree\nfour\n5\n"))
+	g, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	g.WriteString("last\n")
+	cancel() // what is there by now is still copied
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if !has("one\ntwo\nthree\nfour\n5\nlast\n")() {
+		t.Errorf("got %q", got.String())
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestRecordIsOneLineEach(t *testing.T) {
+	v := testVolume(t)
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() { v.Record(Event{By: "alice", Did: "push", App: fmt.Sprint(i), Note: "a\nb"}) })
+	}
+	wg.Wait()
+	content, _ := os.ReadFile(filepath.Join(v.Root, "events.jsonl"))
+	lines := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
+	if len(lines) != 50 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	for _, line := range lines {
+		var e Event
+		if err := json.Unmarshal(line, &e); err != nil || e.By != "alice" || e.At.IsZero() {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}

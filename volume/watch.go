@@ -1,0 +1,157 @@
+package volume
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Ring says that something about the app changed. Cheap and not durable: a lost ring costs one
+// poll interval.
+func (a App) Ring() error {
+	now := time.Now().AppendFormat(nil, time.RFC3339Nano)
+	return os.WriteFile(filepath.Join(a.vol.Root, "bell", a.Name), now, 0o644)
+}
+
+// hub is the one watch of a process on the bell folder: inotify instances are few (128 a user).
+type hub struct {
+	mu          sync.Mutex
+	subscribers map[*func(app string)]struct{}
+	stop        context.CancelFunc
+}
+
+// Watch calls changed with an app's name after each change of it, until the returned function is
+// called. changed runs on the watching goroutine and must not block; what it is told means no more
+// than "compare and act".
+func (v *Volume) Watch(changed func(app string)) (stop func()) {
+	h := &v.hub
+	key := &changed
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.subscribers == nil {
+		h.subscribers = map[*func(string)]struct{}{}
+	}
+	h.subscribers[key] = struct{}{}
+	if h.stop == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		h.stop = cancel
+		var events <-chan string
+		if v.Notify != nil {
+			events, _ = v.Notify(ctx, filepath.Join(v.Root, "bell")) // without it the poll serves alone
+		}
+		go v.listen(ctx, events, v.bells())
+	}
+	return sync.OnceFunc(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.subscribers, key)
+		if len(h.subscribers) == 0 {
+			h.stop()
+			h.stop = nil
+		}
+	})
+}
+
+// listen tells the subscribers what events say, and what the poll finds that they did not.
+func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[string]time.Time) {
+	poll := v.Poll
+	if poll == 0 {
+		poll = time.Second
+	}
+	tick := time.NewTicker(max(poll, 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case name, ok := <-events:
+			if !ok {
+				events = nil // a nil channel blocks: the poll goes on
+				continue
+			}
+			v.tell(name)
+		case <-tick.C:
+			now := v.bells()
+			for name, at := range now {
+				if !seen[name].Equal(at) {
+					v.tell(name)
+				}
+			}
+			for name := range seen {
+				if _, there := now[name]; !there {
+					v.tell(name)
+				}
+			}
+			seen = now
+		}
+	}
+}
+
+func (v *Volume) tell(app string) {
+	v.hub.mu.Lock()
+	defer v.hub.mu.Unlock()
+	for changed := range v.hub.subscribers {
+		(*changed)(app)
+	}
+}
+
+// bells is when each app's bell was last rung.
+func (v *Volume) bells() map[string]time.Time {
+	entries, _ := os.ReadDir(filepath.Join(v.Root, "bell"))
+	at := make(map[string]time.Time, len(entries))
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			at[e.Name()] = info.ModTime()
+		}
+	}
+	return at
+}
+
+// Await blocks until done says true or fails, looking again after each change of the app, or until
+// ctx ends.
+func (a App) Await(ctx context.Context, done func() (bool, error)) error {
+	changed := make(chan struct{}, 1) // one place: the newest ring covers all before it
+	stop := a.vol.Watch(func(app string) {
+		if app == a.Name {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+	})
+	defer stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// AwaitVerdict blocks until release n is decided (see [State.Decided]), its app is gone, or ctx
+// ends.
+func (a App) AwaitVerdict(ctx context.Context, n int) (Status, error) {
+	return a.awaitStatus(ctx, n, State.Decided)
+}
+
+// AwaitOver blocks until release n is live or out, its app is gone, or ctx ends.
+func (a App) AwaitOver(ctx context.Context, n int) (Status, error) {
+	return a.awaitStatus(ctx, n, State.Over)
+}
+
+func (a App) awaitStatus(ctx context.Context, n int, enough func(State) bool) (s Status, err error) {
+	err = a.Await(ctx, func() (bool, error) {
+		s, err = a.Status(n)
+		if err == nil && !a.Exists() {
+			err = ErrNoApp
+		}
+		return err == nil && enough(s.State), err
+	})
+	return s, err
+}
