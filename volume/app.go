@@ -32,38 +32,37 @@ func (a App) Exists() bool {
 	return err == nil
 }
 
-// Settings are what the owner wants of an app. A release keeps a copy of those of its moment.
+// Settings are what the owner wants of an app. A release keeps those of its moment.
 type Settings struct {
 	Branch string            `json:"branch,omitempty"` // deploy branch; empty: main, or master where that came first
 	Config map[string]string `json:"config,omitempty"` // config vars: environment of builds and processes
 }
 
-// Settings reads what is wanted of the app; zero where nothing was ever set.
+// Settings reads what is wanted of the app; zero where nothing was ever set. The config vars are
+// those of the live release where there is one: so a change that did not come to life has changed
+// nothing, and a rollback brings its own vars back.
 func (a App) Settings() (Settings, error) {
 	var s Settings
 	err := readJSON(a.path("settings.json"), &s)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
+	if n := a.Live(); n > 0 && err == nil {
+		var live Release
+		live, err = a.Release(n)
+		s.Config = live.Settings.Config
+	}
 	return s, err
 }
 
-// SetSettings replaces what is wanted of the app. The caller holds the app's turn, having read the
-// settings under it.
+// SetSettings replaces what is wanted of the app; its config vars count until the first release is
+// live. The caller holds the app's turn, having read the settings under it.
 func (a App) SetSettings(s Settings) error {
 	return a.vol.writeJSON(a.path("settings.json"), s, 0o600)
 }
 
-// AskRestart asks the runtime to start the live release's processes anew, one beside the old.
-func (a App) AskRestart() error {
-	return errors.Join(a.vol.WriteFile(a.path("restart"), nil, 0o644), a.Ring())
-}
-
-// TakeRestart says whether a restart was asked for since the last call. For the runtime.
-func (a App) TakeRestart() bool { return os.Remove(a.path("restart")) == nil }
-
-// RestartAsked says whether a restart is asked for that the runtime has not taken up.
-func (a App) RestartAsked() bool {
-	_, err := os.Stat(a.path("restart"))
-	return err == nil
+// Identity tells this app from another that had its name before; empty where there is none.
+func (a App) Identity() string {
+	id, _ := os.ReadFile(a.path("id"))
+	return string(id)
 }

@@ -6,7 +6,9 @@
 //
 //	<root>/                                                                    written by
 //	  apps/<app>/repo.git/                 bare repository: the remote itself  receiver, sidecar
-//	  apps/<app>/settings.json    (0600)   what is wanted: branch, config vars commands
+//	  apps/<app>/id                        random, of its creation             receiver, commands
+//	  apps/<app>/settings.json    (0600)   what is wanted: branch, and the
+//	                                       config vars until a release is live commands
 //	  apps/<app>/builds/<id>/tree/         checked-out commit, then built      receiver|sidecar, then runtime
 //	  apps/<app>/builds/<id>/build.json    commit, branch, subject, size       receiver|sidecar
 //	  apps/<app>/builds/<id>/built.json    what the build made of it           runtime
@@ -18,7 +20,6 @@
 //	  apps/<app>/releases/<n>/cancel       "nobody wants this any more"        whoever made the release
 //	  apps/<app>/live -> releases/<n>      relative link                       runtime
 //	  apps/<app>/processes.json            what runs now, for ps               runtime
-//	  apps/<app>/restart                   "start the live release anew"       commands
 //	  apps/<app>/cache/                    build cache, kept between builds    runtime
 //	  apps/<app>/data/                     the app's own files ($DATA_DIR)     the app
 //	  apps/<app>/logs/<type>.<i>.log       bounded, rotated                    runtime
@@ -28,7 +29,7 @@
 //	  events.jsonl                         audit: who did what when            everybody, one line a write
 //	  ssh/                        (0700)   host key, keys                      sshd
 //	  hooks/                               links to the paas binary            receiver
-//	  run/                        (0700)   sockets of the running server       receiver
+//	  run/                        (0700)   sockets and locks of the server     main, receiver
 //
 // # The rules
 //

@@ -16,6 +16,7 @@ const (
 	CausePush     = "push"
 	CauseConfig   = "config"
 	CauseRollback = "rollback"
+	CauseRestart  = "restart"
 	CauseSync     = "sync"
 )
 

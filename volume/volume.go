@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"paas/nearest"
 )
 
 // Volume is one tree of files, shared by everything that deploys and runs apps.
@@ -62,7 +65,7 @@ func (v *Volume) App(name string) (App, error) {
 		}
 	}
 	names, _ := v.Apps()
-	if near := Nearest(name, names); near != "" {
+	if near := nearest.Word(name, names); near != "" {
 		return App{}, fmt.Errorf("%w: %q; did you mean %s?", ErrNoApp, name, near)
 	}
 	return App{}, fmt.Errorf("%w: %q; apps:list shows those there are", ErrNoApp, name)
@@ -97,6 +100,9 @@ func (v *Volume) Create(name string) (App, error) {
 		if err := os.Mkdir(filepath.Join(tmp, dir), 0o755); err != nil {
 			return App{}, err
 		}
+	}
+	if err := writeSynced(filepath.Join(tmp, "id"), []byte(rand.Text()), 0o644); err != nil {
+		return App{}, err
 	}
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return App{}, err

@@ -92,15 +92,6 @@ func FuzzName(f *testing.F) {
 	})
 }
 
-func TestNearest(t *testing.T) {
-	words := []string{"blog", "shop", "status"}
-	for name, want := range map[string]string{"blgo": "blog", "shpo": "shop", "statsu": "status", "x": "", "": "", "somethingelse": ""} {
-		if got := Nearest(name, words); got != want {
-			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestUnknownAppNamesTheNearest(t *testing.T) {
 	a := testApp(t)
 	_, err := a.Volume().App("blgo")
@@ -506,5 +497,23 @@ func TestRecordIsOneLineEach(t *testing.T) {
 		if err := json.Unmarshal(line, &e); err != nil || e.By != "alice" || e.At.IsZero() {
 			t.Errorf("%s: %v", line, err)
 		}
+	}
+}
+
+func TestClaimIsForOne(t *testing.T) {
+	v := testVolume(t)
+	release, err := v.Claim("runtime")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Claim("runtime"); !errors.Is(err, ErrClaimed) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
+		t.Errorf("got %v", err)
+	}
+	if !v.Claimed("runtime") || v.Claimed("sshd") {
+		t.Error("the wrong role is claimed")
+	}
+	release()
+	if v.Claimed("runtime") {
+		t.Error("still claimed")
 	}
 }

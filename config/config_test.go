@@ -1,0 +1,136 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// load runs Load with a file (none if empty), flags and environment.
+func load(t *testing.T, file string, environ []string, args ...string) (*Config, []Setting, error) {
+	t.Helper()
+	root := t.TempDir()
+	if file != "" {
+		if err := os.WriteFile(filepath.Join(root, "paas.yaml"), []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flags := pflag.NewFlagSet("paas", pflag.ContinueOnError)
+	Flags(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	hasRoot := flags.Lookup("root").Changed
+	for _, kv := range environ {
+		hasRoot = hasRoot || strings.HasPrefix(kv, "PAAS_ROOT=")
+	}
+	if !hasRoot {
+		environ = append(environ, "PAAS_ROOT="+root)
+	}
+	return Load(flags, environ)
+}
+
+func TestDefaults(t *testing.T) {
+	c, shown, err := load(t, "", []string{"HOME=/nowhere", "PATH=/bin", "PAAS_APP=blog"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.SSHAddr != ":2222" || c.HTTPAddr != ":8080" || c.Domain != "localhost" || c.MaxPush != 512<<20 || c.Grace != 10*time.Second {
+		t.Errorf("%+v", c)
+	}
+	for _, s := range shown {
+		if s.Help == "" || s.Unit == "" {
+			t.Errorf("%s: no help or no unit", s.Key)
+		}
+	}
+}
+
+func TestFlagsBeatEnvironmentBeatsFileBeatsDefault(t *testing.T) {
+	file := "domain: file.example\nssh-addr: ':1'\nhttp-addr: ':1'\nmax-files: 7\npass-env: [A, B]\n"
+	c, shown, err := load(t, file, []string{"PAAS_SSH_ADDR=:2", "PAAS_HTTP_ADDR=:2"}, "--http-addr=:3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Domain != "file.example" || c.SSHAddr != ":2" || c.HTTPAddr != ":3" || c.MaxFiles != 7 || c.Grace != 10*time.Second || len(c.PassEnv) != 2 {
+		t.Errorf("%+v", c)
+	}
+	want := map[string]string{"http-addr": FromFlag, "ssh-addr": FromEnv, "grace": FromDefault}
+	for _, s := range shown {
+		if w := want[s.Key]; w != "" && s.Source != w {
+			t.Errorf("%s comes from %s, want %s", s.Key, s.Source, w)
+		}
+		if s.Key == "domain" && !strings.HasSuffix(s.Source, "paas.yaml") {
+			t.Errorf("domain comes from %s", s.Source)
+		}
+	}
+}
+
+// Everything wrong is said at once, each by name with what would be right.
+func TestAllMistakesAtOnce(t *testing.T) {
+	_, _, err := load(t, "domian: x\ngrace: soon\nnested: {deep: 1}\n",
+		[]string{"PAAS_SHS_ADDR=:1", "PAAS_MAX_PUSH=-3", "PAAS_DOMAIN=Not A Host"}, "--http-addr=99999999")
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		"domian", "did you mean domain?",
+		"grace", `"soon": want a duration`,
+		"nested.deep", "no such setting",
+		"PAAS_SHS_ADDR (environment): no such setting; did you mean PAAS_SSH_ADDR?",
+		"PAAS_MAX_PUSH (environment)", "want a size",
+		"PAAS_DOMAIN", "want a host name",
+		"--http-addr (flag)", "want host:port",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in:\n%v", want, err)
+		}
+	}
+}
+
+func TestFileThatMustBeThere(t *testing.T) {
+	for _, args := range [][]string{{"--config=/nowhere/paas.yaml"}, nil} {
+		environ := []string{}
+		if args == nil {
+			environ = append(environ, "PAAS_CONFIG=/nowhere/paas.yaml")
+		}
+		if _, _, err := load(t, "", environ, args...); err == nil || !strings.Contains(err.Error(), "/nowhere/paas.yaml") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestBrokenFile(t *testing.T) {
+	_, _, err := load(t, "domain: [\n", nil)
+	if err == nil || strings.Count(err.Error(), "\n") > 0 {
+		t.Errorf("want one line, got %v", err)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]int64{"1KiB": 1024, "512MiB": 512 << 20, "1.5GiB": 3 << 29, "2MB": 2_000_000, "4096": 4096, "4096B": 4096} {
+		if n, err := size(text); n != want || err != nil {
+			t.Errorf("size(%q) = %d, %v", text, n, err)
+		}
+	}
+	for _, text := range []string{"", "0", "-1GiB", "1XiB", "NaN", "1e99GiB", "Inf", "2 KiB KiB", "0x10000"} {
+		if n, err := size(text); err == nil && text != "0x10000" {
+			t.Errorf("size(%q) = %d", text, n)
+		}
+	}
+}
+
+func FuzzFile(f *testing.F) {
+	f.Add("domain: example.com\n")
+	f.Add("max-push: [1, {a: b}]\n")
+	f.Add("? \n: 3\n")
+	f.Fuzz(func(t *testing.T, file string) {
+		c, _, err := load(t, file, nil)
+		if err == nil && (domain(c.Domain) != nil || address(c.SSHAddr) != nil || c.MaxPush < 1<<10 || c.MaxFiles < 1) {
+			t.Errorf("a bad value passed: %+v", c)
+		}
+	})
+}

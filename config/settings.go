@@ -1,0 +1,182 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Setting is one setting as people are shown it.
+type Setting struct {
+	Key     string `json:"key"`
+	Value   string `json:"value"`
+	Source  string `json:"source"` // flag, environment, a file's path, or default
+	Default string `json:"default"`
+	Unit    string `json:"unit"`
+	Help    string `json:"help"`
+}
+
+// setting is one row of the table: how it is called, what it means, how text becomes its value.
+type setting struct {
+	key, def, unit, help string
+	set                  func(*Config, string) error
+}
+
+const defaultRoot = "~/.paas"
+
+var settings = []setting{
+	{"root", defaultRoot, "path", "the volume: repositories, builds, releases, keys",
+		func(c *Config, s string) (err error) { c.Root, err = path(s); return err }},
+	{"ssh-addr", ":2222", "host:port", "where git and ssh connect",
+		func(c *Config, s string) error { c.SSHAddr = s; return address(s) }},
+	{"http-addr", ":8080", "host:port", "where visitors of the apps connect",
+		func(c *Config, s string) error { c.HTTPAddr = s; return address(s) }},
+	{"domain", "localhost", "host name", "an app answers at <app>.<domain>",
+		func(c *Config, s string) error { c.Domain = s; return domain(s) }},
+	{"log-level", "info", "debug, info, warn or error", "what the server's own log says",
+		func(c *Config, s string) error { c.LogLevel = s; return new(slog.LevelVar).UnmarshalText([]byte(s)) }},
+	{"grace", "10s", "duration, 0s to 10m", "how long a process may take to end after SIGTERM, before SIGKILL",
+		func(c *Config, s string) (err error) { c.Grace, err = duration(s, 0, 10*time.Minute); return err }},
+	{"drain", "30s", "duration, 0s to 1h", "how long requests in flight on the old version may take to end",
+		func(c *Config, s string) (err error) { c.Drain, err = duration(s, 0, time.Hour); return err }},
+	{"hold", "15s", "duration, 0s to 5m", "how long a request waits for an app that is starting",
+		func(c *Config, s string) (err error) { c.Hold, err = duration(s, 0, 5*time.Minute); return err }},
+	{"build-timeout", "15m", "duration, 1s to 24h", "how long one build may take",
+		func(c *Config, s string) (err error) {
+			c.BuildTimeout, err = duration(s, time.Second, 24*time.Hour)
+			return err
+		}},
+	{"max-push", "512MiB", "bytes, 1KiB to 1TiB", "largest pack that one push may send",
+		func(c *Config, s string) (err error) { c.MaxPush, err = size(s); return err }},
+	{"max-files", "200000", "files, at least 1", "most files one commit may hold",
+		func(c *Config, s string) (err error) { c.MaxFiles, err = number(s); return err }},
+	{"max-tree", "2GiB", "bytes, 1KiB to 1TiB", "largest sum of all files of one commit",
+		func(c *Config, s string) (err error) { c.MaxTree, err = size(s); return err }},
+	{"pass-env", "", "names, comma between", "variables of the server's own environment that builds and apps may see",
+		func(c *Config, s string) (err error) { c.PassEnv, err = names(s); return err }},
+	{"poll", "1s", "duration, 10ms to 1m", "how often the volume is looked at where notifications do not arrive",
+		func(c *Config, s string) (err error) {
+			c.Poll, err = duration(s, 10*time.Millisecond, time.Minute)
+			return err
+		}},
+}
+
+// values is a setting's unit and default, for help texts.
+func (s setting) values() string {
+	if s.def == "" {
+		return fmt.Sprintf("(%s)", s.unit)
+	}
+	return fmt.Sprintf("(%s; default %s)", s.unit, s.def)
+}
+
+// name is what the setting is called where its value comes from.
+func (s setting) name(source string) string {
+	switch source {
+	case FromFlag:
+		return "--" + s.key
+	case FromEnv:
+		return environmentName(s.key)
+	}
+	return s.key
+}
+
+func known(key string) bool { return slices.Contains(keys(), key) }
+
+// keys are the names of all settings.
+func keys() (list []string) {
+	for _, s := range settings {
+		list = append(list, s.key)
+	}
+	return list
+}
+
+func path(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("a path is needed")
+	}
+	return expand(s)
+}
+
+func address(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err == nil {
+		var n int
+		if n, err = strconv.Atoi(port); err == nil && n >= 0 && n <= 65535 {
+			return nil
+		}
+	}
+	return errors.New("want host:port or :port, port 0 to 65535, such as :8080")
+}
+
+// hostName is a host name of letters, digits and hyphens (RFC 1123, section 2.1), lower case.
+var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func domain(s string) error {
+	if len(s) > 220 || !hostName.MatchString(s) { // an app's name still goes in front
+		return errors.New("want a host name in lower case, such as apps.example.com")
+	}
+	return nil
+}
+
+func duration(s string, low, high time.Duration) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < low || d > high {
+		return 0, fmt.Errorf("want a duration from %v to %v, such as 500ms, 10s or 2m", low, high)
+	}
+	return d, nil
+}
+
+func number(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, errors.New("want a whole number, at least 1")
+	}
+	return n, nil
+}
+
+// size reads a number of bytes: 1048576, 1024KiB, 1MiB, 1.5GiB; decimal units too: 1MB.
+func size(s string) (int64, error) {
+	units := []struct {
+		name string
+		by   float64
+	}{
+		{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
+		{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}, {"", 1},
+	}
+	for _, unit := range units {
+		digits, ok := strings.CutSuffix(s, unit.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+		if err == nil && n*unit.by >= 1<<10 && n*unit.by <= 1<<40 {
+			return int64(n * unit.by), nil
+		}
+		break
+	}
+	return 0, errors.New("want a size from 1KiB to 1TiB, such as 512MiB or 2GiB")
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func names(s string) (list []string, err error) {
+	for name := range strings.SplitSeq(s, ",") {
+		name = strings.TrimSpace(name)
+		switch {
+		case name == "":
+		case !variable.MatchString(name):
+			return nil, fmt.Errorf("%q is not a variable's name", name)
+		case strings.HasPrefix(name, prefix):
+			return nil, fmt.Errorf("%s is the server's own", name)
+		default:
+			list = append(list, name)
+		}
+	}
+	return list, nil
+}
