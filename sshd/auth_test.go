@@ -1,0 +1,366 @@
+package sshd
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+func TestWhoAndWhat(t *testing.T) {
+	w := serve(t, nil)
+	alice, bob := w.dial(w.alice), w.dial(w.bob)
+	for _, tt := range []struct {
+		client  *gossh.Client
+		command string
+		want    result
+	}{
+		{alice, "apps:list --format json", result{"alice true [\"apps:list\" \"--format\" \"json\"]\n", "", 0}},
+		{bob, "apps:list", result{"bob false [\"apps:list\"]\n", "", 0}},
+		{bob, "git-receive-pack '/blog.git'", result{"bob git-receive-pack blog \n", "", 0}},
+		{bob, "git-receive-pack '/../x'", result{"", " !    \"../x\" is not an app name: use a-z, 0-9 and -, starting with a letter, at most 30 characters\n", 1}},
+	} {
+		if got := w.run(tt.client, tt.command); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.command, got, tt.want)
+		}
+	}
+}
+
+// Only a public key lets anyone in: no password, no question, no empty hand.
+func TestPublicKeyOnly(t *testing.T) {
+	w := serve(t, nil)
+	answer := func(string, string, []string, []bool) ([]string, error) { return nil, nil }
+	for name, methods := range map[string][]gossh.AuthMethod{
+		"none":        nil,
+		"password":    {gossh.Password("paas")},
+		"interactive": {gossh.KeyboardInteractive(answer)},
+		"unknown key": {gossh.PublicKeys(newSigner(t))},
+	} {
+		client, err := gossh.Dial("tcp", w.addr(), config(methods...))
+		if err == nil {
+			client.Close()
+			t.Errorf("%s: got in", name)
+			continue
+		}
+		if strings.Contains(err.Error(), "[none password") || strings.Contains(err.Error(), "keyboard-interactive]") {
+			t.Errorf("%s was tried: %v", name, err)
+		}
+	}
+}
+
+// twoFaced is a public key that shows one face to the question "would this key do?" and another one
+// in the signed request (RFC 4252, 7).
+type twoFaced struct {
+	gossh.PublicKey // signed for
+	offer           gossh.PublicKey
+	asked           int
+}
+
+func (k *twoFaced) Marshal() []byte {
+	// The client marshals it for the question, to compare the answer, and then to sign.
+	if k.asked++; k.asked <= 2 {
+		return k.offer.Marshal()
+	}
+	return k.PublicKey.Marshal()
+}
+
+type twoFacedSigner struct {
+	gossh.Signer
+	public *twoFaced
+}
+
+func (s twoFacedSigner) PublicKey() gossh.PublicKey { return s.public }
+
+// A client that offers alice's public key and signs with eve's is eve, and one whose own key is
+// not known is nobody.
+func TestOfferedKeyIsNotIdentity(t *testing.T) {
+	w := serve(t, nil)
+	eve, stranger := newSigner(t), newSigner(t)
+	mustAdd(t, w.Keys, "eve", eve)
+	face := &twoFaced{PublicKey: eve.PublicKey(), offer: w.alice.PublicKey()}
+	client := w.dial(twoFacedSigner{eve, face})
+	if face.asked < 3 {
+		t.Fatal("the offer was not accepted as an offer; the test proves nothing")
+	}
+	if got := w.run(client, "whoami"); got.stdout != "eve false [\"whoami\"]\n" {
+		t.Errorf("whoami: %+v", got)
+	}
+
+	for name, signer := range map[string]gossh.Signer{
+		"offered alice, signed with a key of nobody": twoFacedSigner{stranger, &twoFaced{PublicKey: stranger.PublicKey(), offer: w.alice.PublicKey()}},
+		"claimed alice, signed with another key":     twoFacedSigner{stranger, &twoFaced{PublicKey: w.alice.PublicKey(), offer: w.alice.PublicKey()}},
+	} {
+		if client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(signer))); err == nil {
+			client.Close()
+			t.Errorf("%s: got in", name)
+		}
+	}
+}
+
+// A certificate is not the key inside it, however good that key is.
+func TestCertificateIsNotTheKey(t *testing.T) {
+	w := serve(t, nil)
+	cert := &gossh.Certificate{Key: w.alice.PublicKey(), CertType: gossh.UserCert,
+		ValidPrincipals: []string{"paas"}, ValidBefore: gossh.CertTimeInfinity}
+	if err := cert.SignCert(rand.Reader, newSigner(t)); err != nil {
+		t.Fatal(err)
+	}
+	signer, err := gossh.NewCertSigner(cert, w.alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(signer))); err == nil {
+		client.Close()
+		t.Error("got in")
+	}
+}
+
+// A key that is removed while its connection is open starts nothing more, and one that is added
+// gets in at once.
+func TestRemovedKeyStartsNothing(t *testing.T) {
+	w := serve(t, nil)
+	client := w.dial(w.bob)
+	if got := w.run(client, "whoami"); got.status != 0 {
+		t.Fatalf("before: %+v", got)
+	}
+	if err := w.Keys.Remove("bob"); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.run(client, "git-receive-pack 'blog'"); got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, "was removed") {
+		t.Errorf("after: %+v", got)
+	}
+	carol := newSigner(t)
+	mustAdd(t, w.Keys, "carol", carol)
+	if got := w.run(w.dial(carol), "whoami"); got.stdout != "carol false [\"whoami\"]\n" {
+		t.Errorf("carol: %+v", got)
+	}
+}
+
+// An agent may offer nine keys before the right one; the eleventh is not looked at.
+func TestMaxAuthTries(t *testing.T) {
+	w := serve(t, nil)
+	var keys []gossh.Signer
+	for range maxAuthTries {
+		keys = append(keys, newSigner(t))
+	}
+	w.dial(append(keys[:maxAuthTries-1:maxAuthTries-1], w.alice)...)
+	client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(append(keys, w.alice)...)))
+	if err == nil {
+		client.Close()
+		t.Error("the eleventh key got in")
+	}
+}
+
+// The refused are told their fingerprints and what to run: once a key, and three keys at most.
+func TestUnknownKeyNotice(t *testing.T) {
+	w := serve(t, nil)
+	keys := []gossh.Signer{newSigner(t), newSigner(t), newSigner(t), newSigner(t), newSigner(t)}
+	keys[2] = keys[0]
+	var banners []string
+	c := config(gossh.PublicKeys(keys...))
+	c.BannerCallback = func(text string) error {
+		banners = append(banners, text)
+		return nil
+	}
+	if _, err := gossh.Dial("tcp", w.addr(), c); err == nil {
+		t.Fatal("got in")
+	}
+	if len(banners) != maxNotices {
+		t.Fatalf("%d notices, want %d:\n%s", len(banners), maxNotices, banners)
+	}
+	for i, key := range []gossh.Signer{keys[0], keys[1], keys[3]} {
+		want := " !    key " + gossh.FingerprintSHA256(key.PublicKey()) + " is not known here\n" +
+			"       add it on the server:\n" +
+			"         echo '" + keyLine(key.PublicKey()) + "' | paas keys:add NAME\n"
+		if banners[i] != want {
+			t.Errorf("notice %d: %q, want %q", i, banners[i], want)
+		}
+	}
+}
+
+// Who gets in with a second key is told about the first one once, not at each push.
+func TestSpareKeyIsNotNagged(t *testing.T) {
+	w := serve(t, nil)
+	spare := newSigner(t)
+	count := 0
+	c := config(gossh.PublicKeys(spare, w.alice))
+	c.BannerCallback = func(string) error { count++; return nil }
+	for range 3 {
+		client, err := gossh.Dial("tcp", w.addr(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.Close()
+	}
+	if count != 1 {
+		t.Errorf("%d notices", count)
+	}
+}
+
+// What OpenSSH and git print for an unknown key.
+func TestUnknownKeyOpenSSH(t *testing.T) {
+	w := serve(t, nil)
+	file, public := identityFile(t)
+	notice := w.notice(public, gossh.FingerprintSHA256(public))
+	got := w.openssh([]string{file}, "help")
+	if got.status != 255 || !strings.HasPrefix(got.stderr, notice) || !strings.HasSuffix(got.stderr, "Permission denied (publickey).\n") {
+		t.Errorf("ssh: %+v, want first %q", got, notice)
+	}
+	got = w.command("git", "-c", "core.sshCommand=ssh "+strings.Join(w.sshOptions([]string{file}), " "),
+		"ls-remote", "ssh://paas@"+w.addr()+"/blog")
+	if got.status != 128 || !strings.HasPrefix(got.stderr, notice) {
+		t.Errorf("git: %+v, want first %q", got, notice)
+	}
+}
+
+// A client that does not prove a key in time is cut off, wherever it stops.
+func TestHandshakeTimeout(t *testing.T) {
+	w := serve(t, func(s *Server) { s.HandshakeTimeout = 50 * time.Millisecond })
+	silent, err := net.Dial("tcp", w.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	closed(t, silent, patience)
+
+	slow, err := net.Dial("tcp", w.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	if _, err := fmt.Fprint(slow, "SSH-2.0-slow\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	closed(t, slow, patience)
+
+	never := make(chan struct{})
+	defer close(never)
+	raw, err := net.Dial("tcp", w.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config(gossh.PublicKeysCallback(func() ([]gossh.Signer, error) {
+		<-never
+		return nil, errors.New("the test is over")
+	}))
+	go func() { _, _, _, _ = gossh.NewClientConn(raw, "", c) }()
+	eventually(t, "the connection is forgotten", func() bool {
+		w.guests.mu.Lock()
+		defer w.guests.mu.Unlock()
+		return len(w.guests.all) == 0 && w.guests.strangers == 0 && len(w.guests.perHost) == 0
+	})
+
+	// Whoever offers a known key gets the time to type its passphrase.
+	typist := &slowSigner{Signer: w.alice, release: make(chan struct{})}
+	time.AfterFunc(200*time.Millisecond, func() { close(typist.release) })
+	client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(typist)))
+	if err != nil {
+		t.Fatalf("a slow typist: %v", err)
+	}
+	client.Close()
+}
+
+// slowSigner signs when it is released.
+type slowSigner struct {
+	gossh.Signer
+	release chan struct{}
+}
+
+func (r *slowSigner) Sign(random io.Reader, data []byte) (*gossh.Signature, error) {
+	<-r.release
+	return r.Signer.Sign(random, data)
+}
+
+// Strangers of one host, and all strangers together, get a part of the connections only; whoever
+// is in does not count as a stranger.
+func TestConnectionLimits(t *testing.T) {
+	w := serve(t, func(s *Server) { s.MaxConns = 8 }) // four a host
+	for range 5 {
+		w.dial(w.alice)
+	}
+	w.dial(w.bob)
+	var strangers []net.Conn
+	for range 2 {
+		conn, err := net.Dial("tcp", w.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.ReadFull(conn, make([]byte, 8)); err != nil {
+			t.Fatalf("a stranger in the limits: %v", err)
+		}
+		strangers = append(strangers, conn)
+	}
+	over, err := net.Dial("tcp", w.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer over.Close()
+	closed(t, over, patience)
+	for _, conn := range strangers {
+		conn.Close()
+	}
+	eventually(t, "places free again", func() bool {
+		client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(w.alice)))
+		if err == nil {
+			client.Close()
+		}
+		return err == nil
+	})
+}
+
+func TestStrangerLimits(t *testing.T) {
+	var gs guests
+	gs.limits(64) // 32 strangers, 8 a host
+	conn := func(ip string) net.Conn { return fakeConn{addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 1}} }
+	admit := func(ip string) error {
+		_, err := gs.admit(conn(ip), time.Hour, time.Hour)
+		return err
+	}
+	for i := range 8 {
+		if err := admit(fmt.Sprintf("2001:db8::%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := admit("2001:db8::ffff"); err == nil {
+		t.Error("the ninth stranger of one /64 was let in")
+	}
+	if err := admit("2001:db8:0:1::1"); err != nil {
+		t.Errorf("another /64: %v", err)
+	}
+	for i := range 23 {
+		if err := admit(fmt.Sprintf("192.0.2.%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := admit("198.51.100.1"); err == nil {
+		t.Error("the 33rd stranger was let in")
+	}
+	for g := range gs.all {
+		gs.known(g)
+	}
+	if err := admit("198.51.100.1"); err != nil {
+		t.Errorf("none is a stranger any more: %v", err)
+	}
+	gs.closeAll()
+	if len(gs.all) != 0 || gs.strangers != 0 || len(gs.perHost) != 0 {
+		t.Errorf("left: %d, %d, %v", len(gs.all), gs.strangers, gs.perHost)
+	}
+	if err := admit("198.51.100.2"); err == nil {
+		t.Error("let in after the end")
+	}
+}
+
+type fakeConn struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (c fakeConn) RemoteAddr() net.Addr { return c.addr }
+func (c fakeConn) Close() error         { return nil }

@@ -1,0 +1,63 @@
+package sshd
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+const hostKeyFile = "host_ed25519"
+
+// hostKey is the key that this server proves itself with: dir/host_ed25519, made where there is
+// none. A key that is there but cannot be used is an error and stays as it is: a new one would
+// have every client warn of an attack, and the owner may still have the old one in a backup.
+func hostKey(dir string, log *slog.Logger) (gossh.Signer, error) {
+	path := filepath.Join(dir, hostKeyFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = newHostKey(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("host key: %w", err)
+	}
+	signer, err := gossh.ParsePrivateKey(text)
+	if err != nil {
+		// The parser's own words can quote what it read.
+		return nil, fmt.Errorf("host key: %s is not a readable OpenSSH private key; "+
+			"restore it from a backup, or remove it to have a new one made (clients will then ask for the new key)", path)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		log.Warn("host key was open to other users; closing it", "file", path, "mode", info.Mode().Perm().String())
+		if err := os.Chmod(path, 0o600); err != nil {
+			return nil, fmt.Errorf("host key: %w", err)
+		}
+	}
+	return signer, nil
+}
+
+// newHostKey makes and publishes a host key. Of two servers starting at once in one directory both
+// return the key of the one that was first.
+func newHostKey(dir string) ([]byte, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	block, err := gossh.MarshalPrivateKey(private, "paas host key")
+	if err != nil {
+		return nil, err
+	}
+	text := pem.EncodeToMemory(block)
+	err = writeNew(dir, hostKeyFile, text)
+	if errors.Is(err, fs.ErrExist) {
+		return os.ReadFile(filepath.Join(dir, hostKeyFile))
+	}
+	return text, err
+}

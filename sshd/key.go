@@ -1,0 +1,98 @@
+package sshd
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// Key is one public key that may enter, and the name it goes by.
+type Key struct {
+	Name        string    `json:"name"`
+	Admin       bool      `json:"admin"`
+	Type        string    `json:"type"`              // as in authorized_keys: "ssh-ed25519", "ssh-rsa", ...
+	Fingerprint string    `json:"fingerprint"`       // as ssh-keygen -l prints it: "SHA256:..."
+	Comment     string    `json:"comment,omitempty"` // the key's own, often user@machine
+	Added       time.Time `json:"added"`
+	Line        string    `json:"line"` // the authorized_keys line, without the mark of an admin
+
+	public gossh.PublicKey
+}
+
+const (
+	maxKeyText    = 16 << 10 // bytes; the line of a 16384-bit RSA key has 2.8 KiB
+	minRSA        = 2048     // bits
+	adminOption   = "admin"
+	likeThisOne   = "it looks like: ssh-ed25519 AAAA... you@laptop"
+	usePublicFile = "give the public half, the file that ends in .pub"
+)
+
+// parseKey reads one line of authorized_keys format (sshd(8)) and returns the key in it and the
+// options in front of it. Blanks around the line and Windows line ends do no harm. What it
+// refuses, it refuses without quoting: the text may be somebody's secret.
+func parseKey(text []byte) (Key, []string, error) {
+	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) // some editors save a BOM
+	switch {
+	case len(text) == 0:
+		return Key{}, nil, fmt.Errorf("no key given; %s", likeThisOne)
+	case bytes.Contains(text, []byte("PRIVATE KEY")), bytes.HasPrefix(text, []byte("PuTTY-User-Key-File")):
+		return Key{}, nil, fmt.Errorf("this is a private key, which nobody else may see; %s", usePublicFile)
+	case bytes.Contains(text, []byte("BEGIN SSH2 PUBLIC KEY")):
+		return Key{}, nil, errors.New("this is the SSH2 format; convert it with: ssh-keygen -i -f FILE")
+	case len(text) > maxKeyText:
+		return Key{}, nil, fmt.Errorf("too long for a public key: over %d bytes", maxKeyText)
+	case bytes.ContainsAny(text, "\r\n"):
+		return Key{}, nil, errors.New("more than one line; give one key at a time")
+	case bytes.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }):
+		return Key{}, nil, fmt.Errorf("not a public key; %s", likeThisOne)
+	}
+	public, comment, options, _, err := gossh.ParseAuthorizedKey(text)
+	if err != nil {
+		return Key{}, nil, fmt.Errorf("not a public key; %s", likeThisOne)
+	}
+	if err := fit(public); err != nil {
+		return Key{}, nil, err
+	}
+	comment = strings.ToValidUTF8(comment, "?")
+	return Key{
+		Type:        public.Type(),
+		Fingerprint: gossh.FingerprintSHA256(public),
+		Comment:     comment,
+		Line:        strings.TrimSpace(keyLine(public) + " " + comment),
+		public:      public,
+	}, options, nil
+}
+
+// fit says why a key is too weak, or of a kind that this server does not take.
+func fit(public gossh.PublicKey) error {
+	switch public.Type() {
+	case gossh.KeyAlgoED25519, gossh.KeyAlgoSKED25519, gossh.KeyAlgoSKECDSA256,
+		gossh.KeyAlgoECDSA256, gossh.KeyAlgoECDSA384, gossh.KeyAlgoECDSA521:
+		return nil
+	case gossh.KeyAlgoRSA:
+		crypto, ok := public.(gossh.CryptoPublicKey)
+		if !ok {
+			return errors.New("not an RSA key")
+		}
+		if key, ok := crypto.CryptoPublicKey().(*rsa.PublicKey); !ok || key.N.BitLen() < minRSA {
+			return fmt.Errorf("an RSA key needs at least %d bits; make a better one with: ssh-keygen -t ed25519", minRSA)
+		}
+		return nil
+	}
+	if _, ok := public.(*gossh.Certificate); ok {
+		return fmt.Errorf("certificates are not supported; %s", usePublicFile)
+	}
+	return fmt.Errorf("keys of type %s are not accepted; make one with: ssh-keygen -t ed25519", public.Type())
+}
+
+// keyLine is the key as a line of authorized_keys, without a comment and without a newline.
+func keyLine(public gossh.PublicKey) string {
+	return public.Type() + " " + base64.StdEncoding.EncodeToString(public.Marshal())
+}

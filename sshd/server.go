@@ -1,0 +1,241 @@
+package sshd
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gliderlabs/ssh"
+)
+
+// Identity is the key that a session proved to hold.
+type Identity struct {
+	Name        string // of the key, in Keys
+	Admin       bool
+	Fingerprint string // "SHA256:..."
+}
+
+// Git serves one git session.
+type Git interface {
+	// Serve runs service ("git-receive-pack" or "git-upload-pack") for app and blocks until it is
+	// done; it returns the exit status. ctx ends when the client is gone, or when the server stops
+	// and has waited for long enough. protocol is the client's GIT_PROTOCOL: "" or "version=N"
+	// with N 0, 1 or 2. A Read of stdin blocks until the client sends or goes: whoever reads it in
+	// a goroutine must not wait for that goroutine before returning.
+	Serve(ctx context.Context, who Identity, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int
+}
+
+// Verbs runs one line of the command table: `ssh paas@host apps:list --format json`.
+type Verbs interface {
+	// Run blocks until the command is done and returns the exit status. args has at least one
+	// word. ctx ends when the client is gone, sends a signal, or the server begins to stop. About
+	// stdin see Git.
+	Run(ctx context.Context, who Identity, args []string, stdin io.Reader, stdout, stderr io.Writer) int
+}
+
+// Server is the SSH door. Addr or Listener, Dir, Keys, Git and Verbs are needed.
+type Server struct {
+	Addr  string // TCP address, such as ":2222"
+	Dir   string // private directory (0700) with the host key
+	Keys  *Keys
+	Git   Git
+	Verbs Verbs
+
+	// AddKeyHint is the exact command that lets an unknown key in, for the one who was refused.
+	// publicKeyLine is in authorized_keys format, without a comment. Nil: no command is named.
+	AddKeyHint func(fingerprint, publicKeyLine string) string
+	// AppName says what is wrong with an app name, in words for the one who typed it. Nil: the
+	// pattern ^[a-z][a-z0-9-]{0,29}$.
+	AppName func(name string) error
+	Log     *slog.Logger // default slog.Default()
+
+	HandshakeTimeout time.Duration // from connecting to a proven key; default 15s
+	IdleTimeout      time.Duration // a connection that sends nothing for so long is closed; default 2m
+	MaxConns         int           // connections at once, default 256; an eighth of them (at least 4) may be strangers of one address
+	MaxSessions      int           // sessions at once on one connection; default 4
+	DrainTimeout     time.Duration // how long a stop waits for sessions in flight; default 30s
+
+	// Listener, if set, is served instead of Addr.
+	Listener net.Listener
+
+	ssh    *ssh.Server
+	guests guests
+	flight flight
+	spares spares
+	soft   context.Context // ends when the server begins to stop
+	hard   context.Context // ends when it stops waiting
+}
+
+const (
+	defaultHandshake   = 15 * time.Second
+	defaultIdle        = 2 * time.Minute
+	defaultDrain       = 30 * time.Second
+	defaultMaxConns    = 256
+	defaultMaxSessions = 4
+	hangUp             = 250 * time.Millisecond // for clients to close by themselves after their last session
+	lastWords          = 2 * time.Second        // for a cancelled session to return
+)
+
+// Listen gets everything ready that can fail: the host key, then the port. Clients that connect
+// wait until Run. The error is one line for the owner.
+func (s *Server) Listen() error {
+	if s.ssh != nil {
+		return nil
+	}
+	if s.Keys == nil || s.Git == nil || s.Verbs == nil || s.Dir == "" {
+		return errors.New("sshd: Dir, Keys, Git and Verbs must be set")
+	}
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.Chmod(s.Dir, 0o700); err != nil {
+		s.log().Warn("cannot make the directory private", "dir", s.Dir, "err", err)
+	}
+	signer, err := hostKey(s.Dir, s.log())
+	if err != nil {
+		return err
+	}
+	if s.Listener == nil {
+		if s.Listener, err = net.Listen("tcp", s.Addr); err != nil {
+			return listenError(s.Addr, err)
+		}
+	}
+	s.guests.limits(cmp.Or(s.MaxConns, defaultMaxConns))
+	s.ssh = s.library(signer)
+	return nil
+}
+
+// listenError is a failure to listen in the owner's words.
+func listenError(addr string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listen %s: %w; stop the program that has the port, or choose another one", addr, syscall.EADDRINUSE)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("listen %s: %w; ports below 1024 are the superuser's: choose a higher one", addr, syscall.EACCES)
+	}
+	return err
+}
+
+// Address is where the server listens; nil before Listen.
+func (s *Server) Address() net.Addr {
+	if s.Listener == nil {
+		return nil
+	}
+	return s.Listener.Addr()
+}
+
+// Run serves until ctx ends. Then it takes nothing new, cancels the verbs, waits up to
+// DrainTimeout for the git sessions in flight, cancels what is left and closes all connections.
+// It returns nil after that, or an error where the port fails or a session does not return even
+// though it was cancelled. A Server runs once.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	soft, stopSoft := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSoft()
+	hard, stopHard := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopHard()
+	s.soft, s.hard = soft, hard
+	stopListening := context.AfterFunc(ctx, func() { s.Listener.Close() })
+	defer stopListening()
+
+	var connections sync.WaitGroup
+	err := s.accept(ctx, &connections)
+	s.Listener.Close()
+
+	idle := s.flight.drain() // before the verbs hear of it, so that whoever sees one end finds the door shut
+	stopSoft()
+	if !within(idle, cmp.Or(s.DrainTimeout, defaultDrain)) {
+		s.log().Warn("sessions did not end in time; cancelling them", "after", cmp.Or(s.DrainTimeout, defaultDrain))
+		stopHard()
+		if !within(idle, lastWords) {
+			err = errors.Join(err, errors.New("a session did not end when it was cancelled"))
+		}
+	}
+	gone := make(chan struct{})
+	go func() {
+		connections.Wait()
+		close(gone)
+	}()
+	// A connection closed by us with bytes of the client's unread is reset, and the reset can
+	// overtake the exit status.
+	if !within(gone, hangUp) {
+		s.guests.closeAll()
+		<-gone
+	}
+	return err
+}
+
+// accept serves each connection in a goroutine of its own, counted in connections, until the
+// listener closes. It returns nil if ctx ended.
+func (s *Server) accept(ctx context.Context, connections *sync.WaitGroup) error {
+	backoff := 5 * time.Millisecond
+	for {
+		conn, err := s.Listener.Accept()
+		switch {
+		case err == nil:
+			backoff = 5 * time.Millisecond
+			connections.Go(func() { s.connection(conn) })
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept: %w", err)
+		default: // out of file descriptors, or a client that left before its turn
+			s.log().Warn("accept", "err", err, "again in", backoff)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(backoff):
+			}
+			backoff = min(2*backoff, time.Second)
+		}
+	}
+}
+
+// connection serves one connection and survives whatever it does.
+func (s *Server) connection(conn net.Conn) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log().Error("panic in a connection", "addr", conn.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	g, err := s.guests.admit(conn, cmp.Or(s.HandshakeTimeout, defaultHandshake), s.idle())
+	if err != nil {
+		s.log().Warn("connection refused", "addr", conn.RemoteAddr(), "err", err)
+		conn.Close()
+		return
+	}
+	defer g.Close()
+	s.ssh.HandleConn(g)
+}
+
+func (s *Server) idle() time.Duration { return cmp.Or(s.IdleTimeout, defaultIdle) }
+
+func (s *Server) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.Default()
+	}
+	return s.Log
+}
+
+// within waits for done, at most d.
+func within(done <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
