@@ -1,0 +1,8 @@
+// Package git is what the receiver and the sidecar ask of a bare repository: running git with an
+// environment built from nothing, moving references, looking into commits that are still in
+// quarantine, and checking them out. It knows neither the volume nor apps nor who asks.
+//
+// Who does what: git itself takes packs, moves references and writes whole trees, because it does
+// so durably and in bounded memory. go-git reads single objects inside this process, because a
+// process costs 2 to 5 ms and a push should need few of them.
+package git

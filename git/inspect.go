@@ -1,0 +1,261 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// Inspector says of a commit's tree what it holds, and refuses what cannot be deployed, before a
+// file of it is written. The zero Inspector has no limits. It is safe for concurrent use.
+//
+// It remembers the trees it has found to be in order, of all repositories: an object's name stands
+// for its content. So it reads of a push little more than what changed, and a tree that holds
+// itself many times over (a "git bomb") costs no more than one.
+type Inspector struct {
+	MaxFiles int   // files and folders in one commit; 0: no limit
+	MaxBytes int64 // bytes of all files in one commit; 0: no limit
+
+	mu         sync.Mutex
+	young, old map[plumbing.Hash]facts // two generations: what is not asked for is forgotten
+}
+
+// Summary is what a tree holds.
+type Summary struct {
+	Files int
+	Bytes int64
+}
+
+// Refused is a tree that cannot be deployed.
+type Refused struct {
+	Reason string // "vendor/lib is a submodule"; names of files are as committed
+	Advice string // what to do
+}
+
+func (r *Refused) Error() string { return r.Reason + "; " + r.Advice }
+
+// facts are what is remembered of a tree, or of a file in one.
+type facts struct {
+	bytes   int64
+	files   int
+	entries int    // files and folders
+	height  int    // folders inside each other
+	climb   int    // how many folders above the tree its highest symbolic link leads
+	climber string // that link
+}
+
+const (
+	remembered = 8192     // facts in a generation, about 100 bytes each
+	maxHeight  = 200      // folders inside each other
+	maxFolder  = 32 << 20 // bytes of a tree object, about 500,000 names; it is held in memory
+	maxLink    = 4095     // PATH_MAX, less its end (limits.h)
+	maxPointer = 1023     // bytes of an LFS pointer (git-lfs docs/spec.md)
+	minPointer = 100
+)
+
+// Inspect looks through the tree called root. The error is a [*Refused] where the tree is at
+// fault.
+func (i *Inspector) Inspect(ctx context.Context, o *Objects, root string) (Summary, error) {
+	w := walk{Inspector: i, objects: o, ctx: ctx, seen: map[plumbing.Hash]facts{}}
+	f, err := w.tree(plumbing.NewHash(root), "", 0)
+	switch {
+	case err != nil:
+		return Summary{}, err
+	case f.files == 0:
+		return Summary{}, &Refused{"the commit has no files", "git add them, commit, and push again"}
+	case f.climb > 0:
+		return Summary{}, leaves(f.climber)
+	}
+	return Summary{Files: f.files, Bytes: f.bytes}, nil
+}
+
+func leaves(link string) *Refused {
+	return &Refused{fmt.Sprintf("the symbolic link %s leads out of the repository", link),
+		"an app sees only its own files: commit a copy, or a link to a file inside"}
+}
+
+// walk is one look through a tree.
+type walk struct {
+	*Inspector
+	objects *Objects
+	ctx     context.Context
+	seen    map[plumbing.Hash]facts // whole, where what the Inspector remembers is bounded
+}
+
+func (w *walk) tree(h plumbing.Hash, at string, depth int) (facts, error) {
+	f, known := w.recall(h)
+	if depth+f.height > maxHeight {
+		return facts{}, &Refused{fmt.Sprintf("%s: more than %d folders inside each other", at, maxHeight), "remove them"}
+	}
+	if known {
+		return f, w.limits(f)
+	}
+	if err := w.ctx.Err(); err != nil {
+		return facts{}, err
+	}
+	if size, err := w.objects.EncodedObjectSize(h); err != nil {
+		return facts{}, fmt.Errorf("tree %s: %w", h, err)
+	} else if size > maxFolder {
+		return facts{}, &Refused{fmt.Sprintf("the folder %s/ holds too many files", at), "keep data out of the repository"}
+	}
+	t, err := object.GetTree(w.objects, h)
+	if err != nil {
+		return facts{}, fmt.Errorf("tree %s: %w", h, err)
+	}
+	var sum facts
+	for _, e := range t.Entries {
+		f, err := w.entry(e, path.Join(at, e.Name), depth)
+		if err != nil {
+			return facts{}, err
+		}
+		sum.add(f, e.Name)
+		if err := w.limits(sum); err != nil {
+			return facts{}, err
+		}
+	}
+	sum.height++
+	w.seen[h] = sum
+	w.remember(h, sum)
+	return sum, nil
+}
+
+// add counts what an entry called name adds to its tree. Sums stay at the largest number there is.
+func (f *facts) add(e facts, name string) {
+	f.files = int(saturated(int64(f.files), int64(e.files)))
+	f.entries = int(saturated(int64(f.entries), int64(e.entries)))
+	f.bytes = saturated(f.bytes, e.bytes)
+	f.height = max(f.height, e.height)
+	if e.climb > f.climb {
+		f.climb, f.climber = e.climb, path.Join(name, e.climber)
+	}
+}
+
+func saturated(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+func (w *walk) limits(f facts) error {
+	if w.MaxFiles > 0 && f.entries > w.MaxFiles {
+		return &Refused{fmt.Sprintf("the commit has more than %d files and folders", w.MaxFiles), "keep data and dependencies out of the repository"}
+	}
+	if w.MaxBytes > 0 && f.bytes > w.MaxBytes {
+		return &Refused{fmt.Sprintf("the files of the commit are larger than %s", Size(w.MaxBytes)), "keep data and dependencies out of the repository"}
+	}
+	return nil
+}
+
+func (w *walk) entry(e object.TreeEntry, at string, depth int) (facts, error) {
+	switch e.Mode {
+	case filemode.Dir:
+		f, err := w.tree(e.Hash, at, depth+1)
+		if errors.Is(err, plumbing.ErrObjectNotFound) {
+			err = fmt.Errorf("%s: %w", at, err)
+		}
+		f.entries = int(saturated(int64(f.entries), 1))
+		f.climb = max(0, f.climb-1) // its parent is a folder of ours
+		return f, err
+	case filemode.Submodule:
+		return facts{}, &Refused{fmt.Sprintf("%s is a submodule, and its files are not part of this push", at),
+			"commit the files themselves (git subtree does so), or install them as a dependency in the build"}
+	case filemode.Symlink:
+		return w.link(e.Hash, at)
+	case filemode.Regular, filemode.Executable, filemode.Deprecated:
+		return w.file(e.Hash, at)
+	}
+	return facts{}, &Refused{fmt.Sprintf("%s is neither a file, a folder nor a link (mode %s)", at, e.Mode), "commit it anew"}
+}
+
+func (w *walk) file(h plumbing.Hash, at string) (facts, error) {
+	if f, ok := w.recall(h); ok {
+		return f, nil
+	}
+	size, err := w.objects.EncodedObjectSize(h)
+	if err != nil {
+		return facts{}, fmt.Errorf("%s: %w", at, err)
+	}
+	if minPointer <= size && size <= maxPointer {
+		content, err := w.content(h)
+		if err != nil {
+			return facts{}, fmt.Errorf("%s: %w", at, err)
+		}
+		if isPointer(content) {
+			return facts{}, &Refused{fmt.Sprintf("%s is a Git LFS pointer: the file itself is not part of this push", at),
+				"git lfs migrate export --include='" + at + "' puts it into the repository; or fetch it in the build"}
+		}
+	}
+	f := facts{files: 1, entries: 1, bytes: size}
+	w.remember(h, f)
+	return f, nil
+}
+
+func (w *walk) link(h plumbing.Hash, at string) (facts, error) {
+	size, err := w.objects.EncodedObjectSize(h)
+	if err != nil {
+		return facts{}, fmt.Errorf("%s: %w", at, err)
+	}
+	if size > maxLink {
+		return facts{}, leaves(at)
+	}
+	target, err := w.content(h)
+	if err != nil {
+		return facts{}, fmt.Errorf("%s: %w", at, err)
+	}
+	climb, ok := climbs(string(target))
+	if !ok {
+		return facts{}, leaves(at)
+	}
+	return facts{files: 1, entries: 1, bytes: size, climb: climb}, nil
+}
+
+// content is the content of an object known to be small.
+func (w *walk) content(h plumbing.Hash) ([]byte, error) {
+	obj, err := w.objects.EncodedObject(plumbing.BlobObject, h)
+	if err != nil {
+		return nil, err
+	}
+	r, err := obj.Reader()
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(r)
+	return content, errors.Join(err, r.Close())
+}
+
+func (w *walk) recall(h plumbing.Hash) (facts, bool) {
+	if f, ok := w.seen[h]; ok {
+		return f, true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f, ok := w.young[h]
+	if !ok {
+		if f, ok = w.old[h]; ok {
+			w.rememberLocked(h, f)
+		}
+	}
+	return f, ok
+}
+
+func (i *Inspector) remember(h plumbing.Hash, f facts) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.rememberLocked(h, f)
+}
+
+func (i *Inspector) rememberLocked(h plumbing.Hash, f facts) {
+	if i.young == nil || len(i.young) >= remembered {
+		i.old, i.young = i.young, map[plumbing.Hash]facts{}
+	}
+	i.young[h] = f
+}

@@ -1,0 +1,161 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-git/go-billy/v5"
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+)
+
+// Objects reads a repository's objects inside this process, those in its quarantine first. It is
+// opened for one look and closed after it: a handle kept open no longer finds its objects once git
+// has added or repacked a pack, and opening reads nothing before the first object is asked for.
+// What would make a warm handle worthwhile, the facts of trees seen before, [Inspector] keeps.
+type Objects struct {
+	storer.EncodedObjectStorer                       // the repository's, for what is not overlaid
+	layers                     []*filesystem.Storage // quarantine, then repository
+}
+
+// Objects opens the repository's objects for reading. Close it.
+func (r Repo) Objects() *Objects {
+	o := new(Objects)
+	if r.Quarantine.Objects != "" {
+		// go-git looks for objects/ in what it is given; a quarantine is itself such a folder.
+		o.layers = append(o.layers, layer(overObjects{osfs.New(r.Quarantine.Objects)}))
+	}
+	base := layer(osfs.New(r.Dir))
+	o.layers = append(o.layers, base)
+	o.EncodedObjectStorer = base
+	return o
+}
+
+// Close frees the open packs.
+func (o *Objects) Close() error {
+	var errs []error
+	for _, l := range o.layers {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	largeObject = 1 << 20 // bytes; larger ones are streamed
+	objectCache = 1 << 20 // bytes; bases of deltas, mostly
+)
+
+// EncodedObject implements [storer.EncodedObjectStorer].
+func (o *Objects) EncodedObject(t plumbing.ObjectType, h plumbing.Hash) (plumbing.EncodedObject, error) {
+	for _, l := range o.layers {
+		obj, err := l.EncodedObject(t, h)
+		if !errors.Is(err, plumbing.ErrObjectNotFound) {
+			return obj, err
+		}
+	}
+	return nil, plumbing.ErrObjectNotFound
+}
+
+// EncodedObjectSize implements [storer.EncodedObjectStorer].
+func (o *Objects) EncodedObjectSize(h plumbing.Hash) (int64, error) {
+	for _, l := range o.layers {
+		size, err := l.EncodedObjectSize(h)
+		if !errors.Is(err, plumbing.ErrObjectNotFound) {
+			return size, err
+		}
+	}
+	return 0, plumbing.ErrObjectNotFound
+}
+
+// HasEncodedObject implements [storer.EncodedObjectStorer].
+func (o *Objects) HasEncodedObject(h plumbing.Hash) error {
+	for _, l := range o.layers {
+		if err := l.HasEncodedObject(h); !errors.Is(err, plumbing.ErrObjectNotFound) {
+			return err
+		}
+	}
+	return plumbing.ErrObjectNotFound
+}
+
+// Commit is what is told of a commit.
+type Commit struct {
+	Hash    string
+	Tree    string
+	Parents []string
+	Subject string // first line of its message, as written: it may hold anything
+}
+
+// ErrNotCommit marks an object that is not a commit.
+var ErrNotCommit = errors.New("not a commit")
+
+// maxCommit is the size up to which a commit is read, in bytes: its message is held in memory.
+const maxCommit = 1 << 20
+
+// Commit reads the commit called hash. The error wraps [ErrNotCommit] for an object of another
+// kind, and [plumbing.ErrObjectNotFound] where there is none.
+func (o *Objects) Commit(hash string) (Commit, error) {
+	h := plumbing.NewHash(hash)
+	size, err := o.EncodedObjectSize(h)
+	if err != nil {
+		return Commit{}, fmt.Errorf("commit %s: %w", Short(hash), err)
+	}
+	obj, err := o.EncodedObject(plumbing.AnyObject, h)
+	if err != nil {
+		return Commit{}, fmt.Errorf("commit %s: %w", Short(hash), err)
+	}
+	if obj.Type() != plumbing.CommitObject {
+		return Commit{}, fmt.Errorf("%w but a %s: %s", ErrNotCommit, obj.Type(), Short(hash))
+	}
+	if size > maxCommit {
+		return Commit{}, fmt.Errorf("commit %s: its message is larger than 1 MiB", Short(hash))
+	}
+	c, err := object.DecodeCommit(o, obj)
+	if err != nil {
+		return Commit{}, fmt.Errorf("commit %s: %w", Short(hash), err)
+	}
+	subject, _, _ := strings.Cut(strings.TrimLeft(c.Message, "\n"), "\n")
+	commit := Commit{Hash: hash, Tree: c.TreeHash.String(), Subject: subject}
+	for _, p := range c.ParentHashes {
+		commit.Parents = append(commit.Parents, p.String())
+	}
+	return commit, nil
+}
+
+// IsAncestor says whether old is new or one of the ancestors of new, as far as it can tell from up
+// to limit commits; known is false where that was not far enough.
+func (o *Objects) IsAncestor(ctx context.Context, old, new string, limit int) (is, known bool, err error) {
+	seen := map[string]bool{new: true}
+	for next := []string{new}; len(next) > 0; next = next[1:] {
+		if next[0] == old {
+			return true, true, nil
+		}
+		if limit--; limit < 0 {
+			return false, false, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return false, false, err
+		}
+		c, err := o.Commit(next[0])
+		if err != nil {
+			return false, false, err
+		}
+		for _, p := range c.Parents {
+			if !seen[p] {
+				seen[p] = true
+				next = append(next, p)
+			}
+		}
+	}
+	return false, true, nil
+}
+
+func layer(fs billy.Filesystem) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(fs, cache.NewObjectLRU(objectCache),
+		filesystem.Options{KeepDescriptors: true, LargeObjectThreshold: largeObject})
+}
