@@ -1,0 +1,198 @@
+package receiver
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// maxSocket is how long a socket's path may be everywhere: sun_path holds 104 bytes on darwin and
+// 108 on linux, its end included (unix(4), unix(7)).
+const maxSocket = 103
+
+// listen opens the socket the hooks call.
+func (r *Receiver) listen() error {
+	r.socket = filepath.Join(r.Volume.Root, "run", "hook.sock")
+	if len(r.socket) > maxSocket {
+		dir, err := os.MkdirTemp("/tmp", "paas-") // private: 0700
+		if err != nil {
+			return err
+		}
+		r.socket = filepath.Join(dir, "hook.sock")
+	}
+	if err := os.Remove(r.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	l, err := net.Listen("unix", r.socket)
+	if err != nil {
+		return err
+	}
+	r.listener = l
+	r.calls.Go(func() { r.accept(l) })
+	return nil
+}
+
+// hangUp closes the socket and waits for the calls under way.
+func (r *Receiver) hangUp() {
+	r.listener.Close()
+	r.calls.Wait()
+	if dir := filepath.Dir(r.socket); dir != filepath.Join(r.Volume.Root, "run") {
+		os.Remove(dir)
+	}
+}
+
+func (r *Receiver) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil: // out of file descriptors, most likely: they come back
+			r.Log.Error("hook not answered", "err", err)
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		r.calls.Go(func() {
+			defer conn.Close()
+			if err := r.answer(conn); err != nil {
+				r.Log.Error("hook not answered", "err", err)
+			}
+		})
+	}
+}
+
+// call is what a hook told the server.
+type call struct {
+	token, name string
+	env         []string
+	lines       []string
+}
+
+const (
+	maxCall  = 10 * time.Second // for a hook to say what git told it
+	maxLines = 1000
+	maxEnv   = 100
+)
+
+var errTooMuch = errors.New("more references or push options than a push can have")
+
+// answer decides one call of a hook.
+func (r *Receiver) answer(conn net.Conn) (err error) {
+	conn.SetReadDeadline(time.Now().Add(maxCall))
+	in := bufio.NewReader(conn)
+	c, err := readCall(in)
+	if err != nil && !errors.Is(err, errTooMuch) {
+		return err
+	}
+	conn.SetReadDeadline(time.Time{})
+	r.mu.Lock()
+	s := r.sessions[c.token]
+	if s != nil {
+		s.calls.Add(1)
+		defer s.calls.Done()
+	}
+	r.mu.Unlock()
+	if s == nil {
+		return fmt.Errorf("%s of no push of ours", c.name)
+	}
+	// While the hook runs its connection is open; it says nothing more.
+	ctx, hungUp := context.WithCancel(s.ctx)
+	defer hungUp()
+	go func() {
+		in.ReadByte()
+		hungUp()
+	}()
+	say := voice{frameWriter{deadlined{conn, 2 * r.stall}, frameOut}}
+	status := 1
+	if err != nil {
+		say.fault("%v", err)
+	} else {
+		status = r.decide(ctx, s, c, say)
+	}
+	conn.SetWriteDeadline(time.Now().Add(2 * r.stall))
+	if writeFrame(conn, frameExit, []byte{byte(status)}) != nil {
+		return nil // the hook was killed: git sees that itself
+	}
+	return nil
+}
+
+func (r *Receiver) decide(ctx context.Context, s *session, c call, say voice) (status int) {
+	defer func() {
+		if p := recover(); p != nil { // else one odd commit ends the server for everybody
+			r.Log.Error("panic", "app", s.app.Name, "in", c.name, "err", p, "stack", string(debug.Stack()))
+			say.fault("the server made a mistake, see its log; nothing changed")
+			status = 1
+		}
+	}()
+	switch c.name {
+	case preReceive:
+		return r.preReceive(ctx, s, c, say)
+	case postReceive:
+		return r.postReceive(s, say)
+	}
+	say.fault("no hook is called %s", harmless(c.name, 40))
+	return 1
+}
+
+// readCall reads what a hook says up to its end. With errTooMuch it has been read to the end, but
+// not been kept.
+func readCall(r io.Reader) (c call, err error) {
+	for {
+		k, content, readErr := readFrame(r)
+		if readErr != nil {
+			return c, readErr
+		}
+		switch k {
+		case frameToken:
+			c.token = string(content)
+		case frameName:
+			c.name = string(content)
+		case frameEnv:
+			if len(c.env) < maxEnv {
+				c.env = append(c.env, string(content))
+			} else {
+				err = errTooMuch
+			}
+		case frameLine:
+			if len(c.lines) < maxLines {
+				c.lines = append(c.lines, string(content))
+			} else {
+				err = errTooMuch
+			}
+		case frameEnd:
+			return c, err
+		default:
+			return c, fmt.Errorf("a hook said %q", k)
+		}
+	}
+}
+
+// pushOptions are what the pusher gave with -o.
+func (c call) pushOptions() (options []string) {
+	for _, v := range c.env {
+		name, value, _ := strings.Cut(v, "=")
+		if strings.HasPrefix(name, "GIT_PUSH_OPTION_") && name != "GIT_PUSH_OPTION_COUNT" {
+			options = append(options, value)
+		}
+	}
+	return options
+}
+
+// deadlined bounds how long each write may take.
+type deadlined struct {
+	net.Conn
+	each time.Duration
+}
+
+func (d deadlined) Write(p []byte) (int, error) {
+	d.SetWriteDeadline(time.Now().Add(d.each))
+	return d.Conn.Write(p)
+}

@@ -1,0 +1,54 @@
+package receiver
+
+import (
+	"context"
+
+	"paas/volume"
+)
+
+// postReceive is the second phase of a push: git has moved the branch, the release gets the
+// traffic. Its status is of no consequence to git.
+func (r *Receiver) postReceive(s *session, say voice) int {
+	if s.release == 0 {
+		say.fault("git took a push that was not prepared")
+		return 1
+	}
+	r.reached("moved")
+	if err := s.app.Commit(s.release); err != nil {
+		say.fault("%s v%d is not committed: %v", s.app.Name, s.release, err)
+		return 1
+	}
+	r.reached("committed")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), goLive)
+	defer cancel()
+	status, err := s.app.AwaitOver(ctx, s.release)
+	switch {
+	case err == nil && status.State == volume.Live:
+		say.step("%s", r.liveLine(s))
+		return 0
+	case err != nil && ctx.Err() == nil:
+		say.fault("%s v%d: %v", s.app.Name, s.release, err)
+		return 1
+	case status.State.Over():
+		s.note = "failed: " + harmless(status.Reason, 200)
+		say.fault("%s v%d is not live: %s: %s", s.app.Name, s.release, status.State, harmless(status.Reason, 500))
+	default:
+		say.fault("%s v%d is not live yet: %s", s.app.Name, s.release, status.State)
+	}
+	say.fault("See what became of it: %s", r.Hint("releases", s.app.Name))
+	return 1
+}
+
+// liveLine says that the session's release is live, and where.
+func (r *Receiver) liveLine(s *session) string {
+	line := s.app.Name + " " + volume.Release{N: s.release}.String() + " is live"
+	release, err := s.app.Release(s.release)
+	if err != nil {
+		return line
+	}
+	built, err := s.app.Built(release.Build)
+	if _, web := built.Processes["web"]; err == nil && (web || built.Static != "") {
+		line += ": " + r.URL(s.app.Name)
+	}
+	return line
+}

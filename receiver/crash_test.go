@@ -1,0 +1,329 @@
+package receiver
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"paas/git"
+	"paas/volume"
+)
+
+// killGroup kills a client and what it started.
+func killGroup(cmd *exec.Cmd) {
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	cmd.Wait()
+}
+
+// packRequest is what git push sends for HEAD on top of old.
+func (c *clone) packRequest(old string) []byte {
+	c.t.Helper()
+	cmd := c.command("pack-objects", "--stdout", "--revs", "-q")
+	cmd.Stdin = strings.NewReader("HEAD\n")
+	pack, err := cmd.Output()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if old == "" {
+		old = git.Zero
+	}
+	line := fmt.Sprintf("%s %s refs/heads/main\x00report-status side-band-64k", old, c.git("rev-parse", "HEAD"))
+	return append(fmt.Appendf(nil, "%04x%s0000", len(line)+4, line), pack...)
+}
+
+// A hook that is killed leaves the app as it was, or with what git took.
+func TestHookKilled(t *testing.T) {
+	g := newGate("committed")
+	s := newServer(t, g.set)
+	dump := filepath.Join(s.Volume.Root, "hook-env")
+	if err := os.WriteFile(dump, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c := s.newClone("blog")
+	c.commit("hanging", "fate", "hang")
+	cmd := c.command("push", "paas", "main")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a hook runs and its release is there", func() bool {
+		app, err := s.Volume.App("blog")
+		return err == nil && len(app.Numbers()) == 1
+	})
+	killHook(t, dump, preReceive)
+	if cmd.Wait() == nil {
+		t.Error("the push went through")
+	}
+	app := s.app("blog")
+	until(t, "the release is cancelled", func() bool { return app.Cancelled(1) })
+	left(t, s, "blog")
+	if ref := s.ref("blog", "refs/heads/main"); ref != "" {
+		t.Errorf("main is %s", ref)
+	}
+
+	c.commit("fine", "fate", "")
+	if cmd = c.command("push", "paas", "main"); cmd.Start() != nil {
+		t.Fatal("git push does not start")
+	}
+	g.wait(t)
+	killHook(t, dump, postReceive)
+	close(g.open)
+	cmd.Wait()
+	until(t, "it is live", func() bool { return app.Live() == 2 })
+	left(t, s, "blog")
+}
+
+// killHook kills the last hook of that name that dumped its environment.
+func killHook(t *testing.T, dump, name string) {
+	t.Helper()
+	content, err := os.ReadFile(dump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := 0
+	for line := range strings.Lines(string(content)) {
+		if number, ok := strings.CutSuffix(strings.TrimSpace(line), " "+name); ok {
+			pid, _ = strconv.Atoi(number)
+		}
+	}
+	if pid == 0 {
+		t.Fatalf("no %s ran", name)
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// kill -9 of the server at any point of a push, and the next start finds the old release or the
+// new one: the branch is what is live, and the next push goes through.
+func TestServerKilled(t *testing.T) {
+	for at, wantNew := range map[string]bool{"verdict": false, "settled": false, "moved": true, "committed": true} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			first := startServer(t, root)
+			c := first.newClone("blog")
+			old := c.git("rev-parse", "HEAD")
+			c.git("push", "paas", "main")
+			left(t, first, "blog")
+			first.stop()
+
+			socket, process := child(t, root, at)
+			c.socket = socket
+			commit := c.commit("two", "a", "b")
+			out, _ := c.try("push", "paas", "main") // git reports what it did by itself
+			process.Wait()
+			contains(t, out, "connection ended")
+
+			s := startServer(t, root)
+			c.socket = s.socket
+			want := old
+			if wantNew {
+				want = commit
+			}
+			agree(t, s, want)
+			c.commit("three", "a", "c")
+			contains(t, c.git("push", "-f", "paas", "main"), "blog v3 is live")
+			left(t, s, "blog")
+		})
+	}
+}
+
+// agree waits until what is live and the branch are both want, and nothing is under way.
+func agree(t *testing.T, s *server, want string) {
+	t.Helper()
+	app := s.app("blog")
+	var live, ref string
+	until(t, "branch and live release are "+want, func() bool {
+		release, err := app.Release(app.Live())
+		live, ref = release.Commit, s.ref("blog", "refs/heads/main")
+		return err == nil && live == want && ref == want
+	})
+	for _, n := range app.Numbers() {
+		until(t, "release is over", func() bool {
+			status, err := app.Status(n)
+			return err == nil && status.State.Over()
+		})
+	}
+}
+
+func TestServerKilledWhileBuilding(t *testing.T) {
+	root := t.TempDir()
+	socket, process := child(t, root, "")
+	c := newClone(t, socket, "alice", "blog")
+	c.commit("hanging", "fate", "hang")
+	cmd := c.command("push", "paas", "main")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	vol := &volume.Volume{Root: root}
+	until(t, "it builds", func() bool {
+		app, err := vol.App("blog")
+		if err != nil {
+			return false
+		}
+		status, err := app.Status(1)
+		return err == nil && status.State == volume.Building
+	})
+	process.Process.Kill()
+	process.Wait()
+	if cmd.Wait() == nil {
+		t.Error("the push went through")
+	}
+	s := startServer(t, root)
+	app := s.app("blog")
+	if !app.Cancelled(1) {
+		t.Error("Prepare has not cancelled the abandoned release")
+	}
+	if ref := s.ref("blog", "refs/heads/main"); ref != "" || app.Live() != 0 {
+		t.Errorf("main is %q, live is %d", ref, app.Live())
+	}
+	left(t, s, "blog")
+}
+
+func TestServerKilledInUpload(t *testing.T) {
+	root := t.TempDir()
+	socket, process := child(t, root, "")
+	c := newClone(t, socket, "alice", "blog")
+	request := c.packRequest("")
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	writeFrame(conn, 'c', []byte("alice\x00git-receive-pack\x00blog\x00"))
+	writeFrame(conn, 'i', request[:len(request)-30])
+	quarantines := filepath.Join(root, "apps", "blog", "repo.git", "objects", "tmp_objdir-*")
+	until(t, "the upload has begun", func() bool {
+		found, _ := filepath.Glob(quarantines)
+		return len(found) == 1
+	})
+	process.Process.Kill()
+	process.Wait()
+	// What the server itself cannot have left alone, its git may: both must be dead.
+	io.Copy(io.Discard, conn)
+
+	s := startServer(t, root)
+	if found, _ := filepath.Glob(quarantines); len(found) > 0 {
+		t.Errorf("left behind: %v", found)
+	}
+	c.socket = s.socket
+	contains(t, c.git("push", "paas", "main"), "v1 is live")
+}
+
+// Locks of git processes that were killed would refuse every later push.
+func TestStaleLocks(t *testing.T) {
+	root := t.TempDir()
+	s := startServer(t, root)
+	c := s.newClone("blog")
+	c.git("push", "paas", "main")
+	left(t, s, "blog")
+	s.stop()
+	repo := s.app("blog").Repo()
+	stale := []string{"HEAD.lock", "packed-refs.lock", "refs/heads/main.lock", "config.lock", "shallow.lock",
+		"objects/tmp_objdir-incoming-x/ab/cd", "objects/incoming-y/z", "objects/pack/tmp_pack_x"}
+	for _, name := range stale {
+		path := filepath.Join(repo, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = startServer(t, root)
+	for _, name := range stale {
+		if _, err := os.Stat(filepath.Join(repo, name)); err == nil {
+			t.Errorf("%s is still there", name)
+		}
+	}
+	c.socket = s.socket
+	c.commit("two", "a", "b")
+	contains(t, c.git("push", "paas", "main"), "v2 is live")
+}
+
+// Rolling back is making an old release live: the branch follows by itself.
+func TestBranchFollowsRollback(t *testing.T) {
+	s := newServer(t)
+	c := s.newClone("blog")
+	one := c.git("rev-parse", "HEAD")
+	c.git("push", "paas", "main")
+	c.commit("two", "a", "b")
+	c.git("push", "paas", "main")
+	app := s.app("blog")
+	done, err := app.Turn(t.Context(), "a rollback", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := app.Release(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Cause = volume.CauseRollback
+	if _, err := app.Publish(old, true); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "v3 is live", func() bool { return app.Live() == 3 })
+	done()
+	until(t, "the branch is where v1 was", func() bool { return s.ref("blog", "refs/heads/main") == one })
+	c.commit("three", "a", "c")
+	contains(t, c.git("push", "paas", "main"), "v4 is live")
+}
+
+// A full disk refuses the push, says so, and keeps nothing of it.
+func TestDiskFull(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("NOT TESTED: a full disk; mounting a small one needs root")
+	}
+	root := t.TempDir()
+	if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", root).Run(); err != nil {
+		t.Skip("NOT TESTED: a full disk; no tmpfs can be mounted here:", err)
+	}
+	t.Cleanup(func() { exec.Command("umount", "-l", root).Run() })
+	s := startServer(t, root)
+	t.Cleanup(s.stop)
+	c := s.newClone("blog")
+	c.git("push", "paas", "main")
+	before := s.ref("blog", "refs/heads/main")
+	noise := make([]byte, 4<<20)
+	if _, err := io.ReadFull(must(os.Open("/dev/urandom")), noise); err != nil {
+		t.Fatal(err)
+	}
+	c.commit("big", "big", string(noise))
+	c.refused("paas main", " !     the server's disk is full: ", "Make room on it, then push again")
+	left(t, s, "blog")
+	app := s.app("blog")
+	builds, _ := os.ReadDir(filepath.Join(app.Dir(), "builds"))
+	if len(builds) != 1 || len(app.Numbers()) != 1 || s.ref("blog", "refs/heads/main") != before {
+		t.Errorf("something is left: builds %v, releases %v", builds, app.Numbers())
+	}
+	c.git("reset", "-q", "--hard", "HEAD~1")
+	c.commit("small", "a", "b")
+	contains(t, c.git("push", "paas", "main"), "v2 is live")
+}
+
+func must(f *os.File, err error) *os.File {
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// The root's path may be longer than a socket's.
+func TestLongRoot(t *testing.T) {
+	root := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, root)
+	contains(t, s.newClone("blog").git("push", "paas", "main"), "v1 is live")
+	dir := filepath.Dir(s.Receiver.socket)
+	s.stop()
+	if _, err := os.Stat(dir); err == nil {
+		t.Errorf("%s is left", dir)
+	}
+}

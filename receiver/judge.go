@@ -1,0 +1,69 @@
+package receiver
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"paas/git"
+)
+
+// deployBranch is the branch that deploys: the one set, or else the one of main and master that is
+// live, that is there, or, for the very first push, that is pushed; main where nothing says.
+func deployBranch(set, live string, there, pushed []string) string {
+	usual := []string{"main", "master"}
+	if set != "" {
+		return set
+	}
+	if slices.Contains(usual, live) {
+		return live
+	}
+	for _, names := range [][]string{there, pushed} {
+		for _, branch := range usual {
+			if slices.Contains(names, branch) {
+				return branch
+			}
+		}
+	}
+	return usual[0]
+}
+
+// judge says which of a push's updates deploys, or why the push is refused, each reference by name.
+// Exactly one of the two is returned.
+func judge(updates []update, branch, app string, hint func(verb, app string) string) (deploys update, refused []string) {
+	var found bool
+	for _, u := range updates {
+		if u.ref == git.Branch(branch) && !u.delete {
+			deploys, found = u, true
+			continue
+		}
+		refused = append(refused, refusal(u, branch, app, hint))
+	}
+	if len(refused) == 0 {
+		return deploys, nil
+	}
+	if found {
+		refused = append(refused, fmt.Sprintf("%s is not deployed either: a push is taken as a whole. Push it alone: git push paas %s", branch, branch))
+	}
+	return update{}, refused
+}
+
+func refusal(u update, branch, app string, hint func(verb, app string) string) string {
+	if u.ref == git.Branch(branch) {
+		return fmt.Sprintf("%s cannot be deleted: it is what runs. To remove the app: %s", branch, hint("apps:destroy", app))
+	}
+	short, isBranch := strings.CutPrefix(u.ref, "refs/heads/")
+	tag, isTag := strings.CutPrefix(u.ref, "refs/tags/")
+	shown := harmless(u.ref, 200)
+	switch {
+	case isBranch:
+		shown = harmless(short, 200)
+		if u.delete {
+			return fmt.Sprintf("%s is nothing to delete: only %s is deployed from here", shown, branch)
+		}
+		return fmt.Sprintf("%s does not deploy here; %s does. To deploy it: git push paas %s:%s", shown, branch, shown, branch)
+	case isTag:
+		shown = "the tag " + harmless(tag, 200)
+	}
+	return fmt.Sprintf("%s is not stored here; only %s is. To deploy: git push paas %s", shown, branch, branch)
+}

@@ -1,0 +1,295 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"paas/git"
+	"paas/volume"
+)
+
+// refused is why a push is not taken, in lines for the pusher.
+type refused []string
+
+func (r refused) Error() string { return strings.Join(r, "\n") }
+
+// preReceive is the first phase of a push: it returns 0 once the release it made is ready to take
+// traffic.
+func (r *Receiver) preReceive(ctx context.Context, s *session, c call, say voice) int {
+	s.asked = true
+	r.reached("asked")
+	err := r.admit(ctx, s, c, say)
+	if err == nil {
+		return 0
+	}
+	if s.release > 0 && s.note == "" {
+		s.note = "cancelled: " + harmless(err.Error(), 200)
+	}
+	var lines refused
+	if !errors.As(err, &lines) {
+		lines = refused{err.Error()}
+	}
+	for _, line := range lines {
+		say.fault("%s", line)
+	}
+	return 1
+}
+
+func (r *Receiver) admit(ctx context.Context, s *session, c call, say voice) error {
+	var updates []update
+	for _, line := range c.lines {
+		u, err := parseLine(line)
+		if err != nil {
+			return err
+		}
+		updates = append(updates, u)
+	}
+	for _, option := range c.pushOptions() {
+		say.detail("the push option %q is not known here", harmless(option, 100))
+	}
+	var err error
+	s.repo, err = s.repo.InQuarantine(git.Quarantine{Objects: lookup(c.env, "GIT_OBJECT_DIRECTORY")})
+	if err != nil {
+		return err
+	}
+	if _, _, err := r.judge(s, updates); err != nil { // at once: no waiting to be told a wrong name
+		return err
+	}
+	waited := false
+	s.done, err = s.app.Turn(ctx, s.who+"'s push", func(holder string) {
+		waited = true
+		say.step("Waiting for %s to end", harmless(holder, 100))
+	})
+	if err != nil {
+		return s.why(ctx, err)
+	}
+	if err := r.reconcile(ctx, s.app, 0); err != nil { // else the branch may still be behind a rollback
+		r.Log.Warn("not reconciled", "app", s.app.Name, "err", err)
+	}
+	branch, u, err := r.judge(s, updates)
+	if err != nil {
+		return err
+	}
+	if err := moved(s.repo, branch, u, waited); err != nil {
+		return err
+	}
+	release, err := r.publish(ctx, s, branch, u, say)
+	if err != nil {
+		return s.why(ctx, err)
+	}
+	r.reached("published")
+	return r.verdict(ctx, s, release, say)
+}
+
+// why is err, or that the pusher left where that is its cause.
+func (s *session) why(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errLeft
+	}
+	return err
+}
+
+// judge is what the rules say of the updates as settings and branches are now.
+func (r *Receiver) judge(s *session, updates []update) (branch string, deploys update, err error) {
+	v, err := look(s.app, s.repo, updates)
+	if err != nil {
+		return "", update{}, err
+	}
+	deploys, lines := judge(updates, v.branch, s.app.Name, r.Hint)
+	if len(lines) > 0 {
+		return "", update{}, refused(lines)
+	}
+	return v.branch, deploys, nil
+}
+
+// moved says that the branch is not where the pusher saw it. git would find that out too, but only
+// after the build.
+func moved(repo git.Repo, branch string, u update, waited bool) error {
+	now, err := repo.Ref(u.ref)
+	if err != nil || now == u.old {
+		return err
+	}
+	while := ""
+	if waited {
+		while = " while this push waited"
+	}
+	if now == "" {
+		return fmt.Errorf("%s is gone%s; push again", branch, while)
+	}
+	return fmt.Errorf("%s has moved to %s%s; git pull, then push again", branch, git.Short(now), while)
+}
+
+// publish inspects the pushed commit, checks it out and makes it a release, which waits for its
+// commit.
+func (r *Receiver) publish(ctx context.Context, s *session, branch string, u update, say voice) (volume.Release, error) {
+	objects := s.repo.Objects()
+	defer objects.Close()
+	commit, err := objects.Commit(u.new)
+	if errors.Is(err, git.ErrNotCommit) {
+		return volume.Release{}, fmt.Errorf("%s can only be a commit, and this is %w. Push what it points at: git push paas 'TAG^{commit}:%s'", branch, err, branch)
+	}
+	if err != nil {
+		return volume.Release{}, err
+	}
+	if s.heard.shallow() { // git looks after the hook, and says no more than "not allowed"
+		if _, err := s.repo.CountDropped(ctx, u.new, u.old); err != nil {
+			return volume.Release{}, refused{"this clone is shallow, and the server lacks the history before it",
+				"Fetch the rest, then push again: git fetch --unshallow"}
+		}
+	}
+	if err := r.sayMove(ctx, objects, s.repo, branch, u, say); err != nil {
+		return volume.Release{}, err
+	}
+	summary, err := r.inspector.Inspect(ctx, objects, commit.Tree)
+	var bad *git.Refused
+	if errors.As(err, &bad) {
+		return volume.Release{}, refused{harmless(bad.Reason, 300), harmless(bad.Advice, 300)}
+	}
+	if err != nil {
+		return volume.Release{}, err
+	}
+	subject := harmless(commit.Subject, 72)
+	files := fmt.Sprintf("%d files", summary.Files)
+	if summary.Files == 1 {
+		files = "1 file"
+	}
+	say.step("%s: %s, %s at %s %q", s.app.Name, files, git.Size(summary.Bytes), git.Short(commit.Hash), subject)
+
+	build, err := r.checkout(ctx, s, volume.Build{
+		Commit: commit.Hash, Branch: branch, Subject: subject, Files: summary.Files, Bytes: summary.Bytes,
+	})
+	if err != nil {
+		return volume.Release{}, err
+	}
+	release, err := r.release(s, build)
+	if err != nil {
+		return volume.Release{}, errors.Join(err, s.app.RemoveBuild(build.ID))
+	}
+	return release, nil
+}
+
+// nearby is how many commits are looked through for the branch's old one before git is asked.
+const nearby = 256
+
+// sayMove says aloud that commits are taken off the branch.
+func (r *Receiver) sayMove(ctx context.Context, objects *git.Objects, repo git.Repo, branch string, u update, say voice) error {
+	if u.old == "" {
+		return nil
+	}
+	forward, known, err := objects.IsAncestor(ctx, u.old, u.new, nearby)
+	if err == nil && !known {
+		forward, err = repo.IsAncestor(ctx, u.old, u.new)
+	}
+	if err != nil || forward {
+		return err
+	}
+	dropped, err := repo.CountDropped(ctx, u.old, u.new)
+	if err != nil {
+		return err
+	}
+	commits := dropped + " commits are"
+	if dropped == "1" {
+		commits = "1 commit is"
+	}
+	say.step("%s moves from %s to %s: %s no longer on it", branch, git.Short(u.old), git.Short(u.new), commits)
+	return nil
+}
+
+// checkout makes the build b says a place among the app's builds.
+func (r *Receiver) checkout(ctx context.Context, s *session, b volume.Build) (volume.Build, error) {
+	dir, err := r.Volume.TempDir()
+	if err != nil {
+		return b, full(err)
+	}
+	defer os.RemoveAll(dir)
+	tree := filepath.Join(dir, "tree")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		return b, full(err)
+	}
+	if err := s.repo.Checkout(ctx, b.Commit, tree); err != nil {
+		return b, full(err)
+	}
+	b, err = s.app.PublishBuild(b, dir)
+	return b, full(err)
+}
+
+// full says in plain words that the disk is.
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("the server's disk is full: %w. Make room on it, then push again", err)
+	}
+	return err
+}
+
+func (r *Receiver) release(s *session, b volume.Build) (volume.Release, error) {
+	settings, err := s.app.Settings()
+	if err != nil {
+		return volume.Release{}, err
+	}
+	release, err := s.app.Publish(volume.Release{
+		Build: b.ID, Commit: b.Commit, Branch: b.Branch, Subject: b.Subject,
+		By: s.who, Cause: volume.CausePush, Settings: settings,
+	}, false)
+	s.release = release.N
+	return release, full(err)
+}
+
+// unseen is after how long a pusher is told that nobody has taken the release up.
+const unseen = 10 * time.Second
+
+// verdict shows the pusher what becomes of the release until that is decided; nil: it is ready, and
+// the push goes through whatever happens to the pusher.
+func (r *Receiver) verdict(ctx context.Context, s *session, release volume.Release, say voice) error {
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	followed := make(chan struct{})
+	log := &logLines{to: say}
+	go func() {
+		defer close(followed)
+		volume.Follow(following, s.app.ReleaseLog(release.N), 0, log) // its error: nobody listens
+		log.finish()
+	}()
+	waiting := time.AfterFunc(unseen, func() {
+		if status, err := s.app.Status(release.N); err == nil && status.State == volume.Queued {
+			say.detail("%s waits for the runtime; is it running?", release)
+		}
+	})
+	status, err := s.app.AwaitVerdict(ctx, release.N)
+	waiting.Stop()
+	stop()
+	<-followed
+	r.reached("verdict")
+	switch {
+	case err == nil && status.State == volume.Ready:
+		if s.settle(ctx) {
+			r.reached("settled")
+			return nil
+		}
+		err = errLeft
+	case err == nil:
+		return r.failure(s, release, status)
+	}
+	return errors.Join(s.why(ctx, err), s.app.Cancel(release.N))
+}
+
+// failure is what the pusher of a release that did not become ready reads.
+func (r *Receiver) failure(s *session, release volume.Release, status volume.Status) error {
+	reason := status.Reason
+	if reason == "" {
+		reason = string(status.State)
+	}
+	s.note = "failed: " + harmless(reason, 200)
+	lines := refused{fmt.Sprintf("%s %s: %s", s.app.Name, release, harmless(reason, 500))}
+	if status.Hint != "" {
+		lines = append(lines, harmless(status.Hint, 500))
+	}
+	if live := s.app.Live(); live > 0 {
+		return append(lines, fmt.Sprintf("v%d keeps serving. Mend it, commit, and push again.", live))
+	}
+	return append(lines, "Nothing is live yet. Mend it, commit, and push again.")
+}

@@ -1,0 +1,171 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"paas/git"
+	"paas/volume"
+)
+
+// view is what an app's branch and releases look like at one moment.
+type view struct {
+	branch     string // that deploys
+	ref        string // what it points at; empty: it is not there
+	live       int    // release that gets the traffic; 0: none
+	liveCommit string
+	after      []candidate // releases younger than live, oldest first
+}
+
+type candidate struct {
+	n         int
+	commit    string
+	committed bool
+	cancelled bool
+	state     volume.State
+}
+
+// look takes the view, with updates what is being pushed, if anything is. It runs no git.
+func look(app volume.App, repo git.Repo, updates []update) (v view, err error) {
+	settings, err := app.Settings()
+	if err != nil {
+		return v, err
+	}
+	var liveBranch string
+	if v.live = app.Live(); v.live > 0 {
+		release, err := app.Release(v.live)
+		if err != nil {
+			return v, err
+		}
+		v.liveCommit, liveBranch = release.Commit, release.Branch
+	}
+	var there, pushed []string
+	for _, branch := range []string{"main", "master"} {
+		if ref, err := repo.Ref(git.Branch(branch)); err != nil {
+			return v, err
+		} else if ref != "" {
+			there = append(there, branch)
+		}
+		for _, u := range updates {
+			if u.ref == git.Branch(branch) && !u.delete {
+				pushed = append(pushed, branch)
+			}
+		}
+	}
+	v.branch = deployBranch(settings.Branch, liveBranch, there, pushed)
+	if v.ref, err = repo.Ref(git.Branch(v.branch)); err != nil {
+		return v, err
+	}
+	for _, n := range app.Numbers() {
+		if n <= v.live {
+			continue
+		}
+		release, err := app.Release(n)
+		if err != nil {
+			return v, err
+		}
+		status, err := app.Status(n)
+		if err != nil {
+			return v, err
+		}
+		v.after = append(v.after, candidate{n, release.Commit, app.Committed(n), app.Cancelled(n), status.State})
+	}
+	return v, nil
+}
+
+// move is a step towards a branch that is what is live.
+type move struct {
+	do string // one of the words below
+	n  int    // the release it is done to
+}
+
+const (
+	rest   = "rest"   // they agree
+	await  = "await"  // n has been committed and is on its way
+	commit = "commit" // git took n's commit, then something was cut off
+	cancel = "cancel" // n has been abandoned by who made it
+	turn   = "turn"   // the branch goes to what is live
+)
+
+// next is the step to take, for whoever has the app's turn: nobody else is deploying then, so what
+// is not committed has been abandoned.
+func (v view) next() move {
+	for _, c := range v.after {
+		if c.committed && !c.state.Over() {
+			return move{await, c.n}
+		}
+	}
+	abandoned := 0
+	for _, c := range v.after {
+		if c.committed || c.cancelled || c.state.Over() {
+			continue
+		}
+		if c.state == volume.Ready && c.commit == v.ref && v.ref != v.liveCommit {
+			return move{commit, c.n}
+		}
+		abandoned = c.n
+	}
+	switch {
+	case abandoned > 0:
+		return move{cancel, abandoned}
+	case v.live > 0 && v.liveCommit == "": // made of no commit: there is nothing to agree with
+		return move{rest, 0}
+	case v.ref != v.liveCommit:
+		return move{turn, v.live}
+	}
+	return move{rest, 0}
+}
+
+// reconcile brings the app's branch and releases to agree. The caller holds the app's turn. A
+// release that is on its way is waited for at most patience; it is no error that it is still on
+// its way then: the next look will tell.
+func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.Duration) error {
+	if !app.Exists() {
+		return nil
+	}
+	repo := r.repo(app)
+	for {
+		v, err := look(app, repo, nil)
+		if err != nil {
+			return err
+		}
+		m := v.next()
+		if m.do != rest {
+			r.Log.Info("reconciling", "app", app.Name, "do", m.do, "release", m.n)
+		}
+		switch m.do {
+		case rest:
+			return r.followHead(ctx, repo, v)
+		case await:
+			if patience == 0 {
+				return nil
+			}
+			waiting, stop := context.WithTimeout(ctx, patience)
+			_, err = app.AwaitOver(waiting, m.n)
+			stop()
+			if errors.Is(err, context.DeadlineExceeded) {
+				return nil
+			}
+		case commit:
+			err = app.Commit(m.n)
+		case cancel:
+			err = app.Cancel(m.n)
+		case turn:
+			err = repo.SetRef(ctx, git.Branch(v.branch), v.ref, v.liveCommit)
+		}
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", m.do, app.Name, err)
+		}
+	}
+}
+
+// followHead has a clone check out the branch that deploys.
+func (r *Receiver) followHead(ctx context.Context, repo git.Repo, v view) error {
+	head, err := repo.Head()
+	if err != nil || head == v.branch || v.ref == "" {
+		return err
+	}
+	return repo.SetHead(ctx, v.branch)
+}

@@ -1,0 +1,177 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"paas/git"
+	"paas/volume"
+)
+
+// The services of a git session.
+const (
+	receivePack = "git-receive-pack"
+	uploadPack  = "git-upload-pack"
+)
+
+// Serve serves one git session, of a client whose key is called who and who may do it: service is
+// git-receive-pack (a push) or git-upload-pack (a fetch), app the app's name, protocol what the
+// client sent as GIT_PROTOCOL, and the rest is wired to the client. It blocks until the session is
+// over, the app's turn included, and returns the exit status to send. End ctx when the client's
+// connection has ended: a push that has no verdict yet is then cancelled. Serve may return while a
+// read of stdin or a write to the client is still blocked; close them.
+func (r *Receiver) Serve(ctx context.Context, who, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int {
+	say := voice{stderr}
+	if !r.begin() {
+		say.fault("the server is starting or stopping; try again in a moment")
+		return 1
+	}
+	defer r.inFlight.Done()
+	p := process{protocol: protocol, stdin: stdin, stdout: stdout, stderr: stderr, stall: r.stall, heard: new(tail)}
+	var status int
+	var err error
+	switch service {
+	case uploadPack:
+		status, err = r.fetch(ctx, app, p)
+	case receivePack:
+		status, err = r.push(ctx, app, who, p)
+	default:
+		err = fmt.Errorf("%s is not served; git push and git fetch are", harmless(service, 40))
+	}
+	if err != nil {
+		say.fault("%v", err)
+		return 1
+	}
+	return status
+}
+
+// begin counts a session in, unless there is to be none now.
+func (r *Receiver) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopping || r.listener == nil {
+		return false
+	}
+	r.inFlight.Add(1)
+	return true
+}
+
+func (r *Receiver) fetch(ctx context.Context, name string, p process) (int, error) {
+	app, err := r.Volume.App(name)
+	if err != nil {
+		return 1, err
+	}
+	repo, err := r.open(app)
+	if err != nil {
+		return 1, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.gone = cancel
+	return p.run(repo.Command(ctx, "upload-pack", "."))
+}
+
+func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, error) {
+	app, err := r.enter(name)
+	if err != nil {
+		return 1, err
+	}
+	defer r.exit(app)
+	repo, err := r.open(app)
+	if err != nil {
+		return 1, err
+	}
+	s := newSession(ctx, app, repo, who)
+	s.heard = p.heard
+	defer s.leave(nil)
+	r.mu.Lock()
+	r.sessions[s.token] = s
+	r.mu.Unlock()
+
+	// git outlives the client's connection: for ever so little where that stops the push, until
+	// the release is live where it does not.
+	running, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	ended := make(chan struct{})
+	p.gone = func() {
+		grace := leaveGrace
+		if !s.left() {
+			grace += 2 * goLive
+		}
+		select {
+		case <-ended:
+		case <-time.After(grace):
+			kill()
+		}
+	}
+	p.client = ctx
+	p.env = []string{socketEnv + "=" + r.socket, tokenEnv + "=" + s.token}
+	status, err := p.run(repo.Command(running, "receive-pack", "."))
+	close(ended)
+	r.mu.Lock()
+	delete(r.sessions, s.token) // no hook gets in from here on
+	r.mu.Unlock()
+	s.left() // and one that is still being answered has nobody to answer to
+	s.calls.Wait()
+	r.finish(s, status)
+	if !s.asked {
+		r.explain(p.heard, voice{p.stderr})
+	}
+	return status, err
+}
+
+// finish leaves the app in order after git has ended, whichever way, and passes the turn on.
+func (r *Receiver) finish(s *session, status int) {
+	var errs []error
+	if s.repo.Quarantine.Objects != "" {
+		errs = append(errs, os.RemoveAll(s.repo.Quarantine.Objects)) // gone unless git was killed
+	} else if status > 128 && r.alone(s.app) {
+		errs = append(errs, s.repo.RemoveQuarantines())
+	}
+	if s.done != nil {
+		errs = append(errs, r.reconcile(context.Background(), s.app, goLive))
+		r.record(s)
+		s.done()
+	}
+	if err := errors.Join(errs...); err != nil {
+		r.Log.Error("push not tidied up", "app", s.app.Name, "err", err)
+	}
+}
+
+// record writes the push into the audit log, as it ended.
+func (r *Receiver) record(s *session) {
+	if s.release == 0 {
+		return
+	}
+	note := s.note
+	if s.app.Live() == s.release {
+		note = "live"
+	} else if note == "" {
+		note = "not live"
+	}
+	release, err := s.app.Release(s.release)
+	if err == nil {
+		note = fmt.Sprintf("%s %s %s", release, git.Short(release.Commit), note)
+		err = r.Volume.Record(volume.Event{By: s.who, Did: "push", App: s.app.Name, Note: note})
+	}
+	if err != nil {
+		r.Log.Error("push not recorded", "app", s.app.Name, "err", err)
+	}
+	r.Log.Info("push", "app", s.app.Name, "by", s.who, "release", s.release, "end", note)
+}
+
+// explain says what git only hints at where it refused a push before any hook ran.
+func (r *Receiver) explain(heard *tail, say voice) {
+	switch {
+	case heard.read() > r.MaxPush:
+		say.fault("the push is larger than %s; PAAS_MAX_PUSH raises that. Nothing changed.", git.Size(r.MaxPush))
+		say.fault("Large files are better kept out of the repository: git rev-list --objects HEAD shows what is in it.")
+	case heard.unpackFailed():
+		say.fault("git did not accept the objects of the push, for the reason it gives above. Nothing changed.")
+		say.fault("A commit that git calls broken has to be made anew; git fsck finds it.")
+	}
+}

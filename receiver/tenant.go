@@ -1,0 +1,108 @@
+package receiver
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"paas/git"
+	"paas/volume"
+)
+
+// tenant is an app with pushes under way.
+type tenant struct {
+	sessions int
+	created  bool // by one of them
+}
+
+// enter finds the app for a push, or makes it: the first push is how an app begins. Pair it with
+// [Receiver.exit].
+func (r *Receiver) enter(name string) (volume.App, error) {
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	created := false
+	app, err := r.Volume.App(name)
+	if errors.Is(err, volume.ErrNoApp) {
+		app, err = r.Volume.Create(name)
+		created = err == nil
+		if errors.Is(err, fs.ErrExist) { // another process was faster
+			app, err = r.Volume.App(name)
+		}
+	}
+	if err != nil {
+		return volume.App{}, err
+	}
+	t := r.tenants[name]
+	if t == nil {
+		t = new(tenant)
+		r.tenants[name] = t
+	}
+	t.sessions++
+	t.created = t.created || created
+	return app, nil
+}
+
+// exit ends what enter began. An app that its pushes made, and that none of them gave anything, is
+// taken away again: a mistyped name leaves nothing.
+func (r *Receiver) exit(app volume.App) {
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	t := r.tenants[app.Name]
+	if t.sessions--; t.sessions > 0 {
+		return
+	}
+	delete(r.tenants, app.Name)
+	if !t.created {
+		return
+	}
+	done, ok := tryTurn(app, "the end of a push")
+	if !ok {
+		return
+	}
+	defer done()
+	settings, err := app.Settings()
+	if err != nil || settings.Branch != "" || len(settings.Config) > 0 || len(app.Numbers()) > 0 {
+		return
+	}
+	if err := r.Volume.Destroy(app); err != nil {
+		r.Log.Error("empty app not removed", "app", app.Name, "err", err)
+	}
+}
+
+// alone says whether the app has one push under way and no more.
+func (r *Receiver) alone(app volume.App) bool {
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	t := r.tenants[app.Name]
+	return t != nil && t.sessions == 1
+}
+
+// open is the app's repository, made if there is none. It appears whole or not at all.
+func (r *Receiver) open(app volume.App) (git.Repo, error) {
+	repo := r.repo(app)
+	err := repo.Check()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return repo, err
+	}
+	settings, err := app.Settings()
+	if err != nil {
+		return repo, err
+	}
+	dir, err := r.Volume.TempDir()
+	if err != nil {
+		return repo, err
+	}
+	defer os.RemoveAll(dir)
+	fresh := filepath.Join(dir, "repo.git")
+	if err := os.Mkdir(fresh, 0o755); err != nil {
+		return repo, err
+	}
+	if err := git.Init(fresh, deployBranch(settings.Branch, "", nil, nil)); err != nil {
+		return repo, err
+	}
+	if err := os.Rename(fresh, repo.Dir); err != nil && repo.Check() != nil { // else another push was faster
+		return repo, err
+	}
+	return repo, nil
+}

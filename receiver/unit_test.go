@@ -1,0 +1,149 @@
+package receiver
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"paas/volume"
+)
+
+func TestDeployBranch(t *testing.T) {
+	for _, test := range []struct {
+		set, live, want string
+		there, pushed   []string
+	}{
+		{want: "main"},
+		{set: "prod", live: "main", there: []string{"main"}, want: "prod"},
+		{live: "master", there: []string{"main"}, want: "master"},
+		{live: "feature", want: "main"},
+		{there: []string{"master"}, pushed: []string{"main"}, want: "master"},
+		{pushed: []string{"master"}, want: "master"},
+		{pushed: []string{"main", "master"}, want: "main"},
+	} {
+		if got := deployBranch(test.set, test.live, test.there, test.pushed); got != test.want {
+			t.Errorf("%+v: %s", test, got)
+		}
+	}
+}
+
+func TestNext(t *testing.T) {
+	ready := candidate{n: 2, commit: "b", state: volume.Ready}
+	committed := ready
+	committed.committed = true
+	cancelled := ready
+	cancelled.cancelled = true
+	failed := candidate{n: 2, commit: "b", committed: true, state: volume.Failed}
+	building := candidate{n: 2, commit: "b", state: volume.Building}
+	for name, test := range map[string]struct {
+		view
+		want move
+	}{
+		"nothing at all":            {view{}, move{rest, 0}},
+		"agree":                     {view{ref: "a", live: 1, liveCommit: "a"}, move{rest, 0}},
+		"rolled back":               {view{ref: "b", live: 1, liveCommit: "a"}, move{turn, 1}},
+		"branch without a release":  {view{ref: "a"}, move{turn, 0}},
+		"branch lost":               {view{live: 1, liveCommit: "a"}, move{turn, 1}},
+		"made of no commit":         {view{ref: "b", live: 1}, move{rest, 0}},
+		"git moved, then cut off":   {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{ready}}, move{commit, 2}},
+		"first push, then cut off":  {view{ref: "b", after: []candidate{ready}}, move{commit, 2}},
+		"ready, git has not moved":  {view{ref: "a", live: 1, liveCommit: "a", after: []candidate{ready}}, move{cancel, 2}},
+		"the live commit again":     {view{ref: "b", live: 1, liveCommit: "b", after: []candidate{ready}}, move{cancel, 2}},
+		"abandoned in its build":    {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{building}}, move{cancel, 2}},
+		"on its way":                {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{committed}}, move{await, 2}},
+		"committed, then failed":    {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{failed}}, move{turn, 1}},
+		"cancelled, not yet seen":   {view{ref: "a", live: 1, liveCommit: "a", after: []candidate{cancelled}}, move{rest, 0}},
+		"cancelled, branch is past": {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{cancelled}}, move{turn, 1}},
+	} {
+		if got := test.next(); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestLogLines(t *testing.T) {
+	var out bytes.Buffer
+	l := &logLines{to: &out}
+	for _, part := range []string{"one", "\ntwo\r\n10%\r50%\r100%\n", "\x1b[1;31mred\x1b[0m \x07bell\x1b]0;title\x07\n", strings.Repeat("x", 9000) + "\nlast"} {
+		if n, err := io.WriteString(l, part); n != len(part) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	l.finish()
+	want := "one\ntwo\n100%\nred bell\n" + strings.Repeat("x", maxLogLine) + "...\nlast\n"
+	if out.String() != want {
+		t.Errorf("%q", out.String())
+	}
+}
+
+// Nobody at the socket: the push is refused, and says what to do.
+func TestHookWithoutServer(t *testing.T) {
+	var out bytes.Buffer
+	if status := Hook(preReceive, strings.NewReader(""), &out, socketEnv+"=/nonexistent"); status != 1 {
+		t.Errorf("status %d", status)
+	}
+	contains(t, out.String(), " !     the server stopped; nothing changed, push again")
+}
+
+func TestReadCallBounds(t *testing.T) {
+	var in bytes.Buffer
+	for range maxLines + 1 {
+		writeFrame(&in, frameLine, []byte("x"))
+	}
+	writeFrame(&in, frameEnd, nil)
+	if c, err := readCall(&in); !errors.Is(err, errTooMuch) || len(c.lines) != maxLines {
+		t.Errorf("%d lines, %v", len(c.lines), err)
+	}
+}
+
+func FuzzHookLine(f *testing.F) {
+	a, b := strings.Repeat("a", 40), strings.Repeat("0", 40)
+	for _, seed := range []string{a + " " + b + " refs/heads/main", b + " " + a + " refs/stash", a + " " + b + " refs", a + " " + b + " ",
+		a + " " + b + " refs/heads/../x", a + " " + b + " refs//x", strings.Repeat("a", 64) + " " + strings.Repeat("b", 64) + " refs/tags/v1",
+		a + " " + b + " refs/heads/ma\x00in", a + "  " + b + " refs/heads/main", "", "\n", a + " " + b + " HEAD"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		u, err := parseLine(line)
+		if err != nil {
+			return
+		}
+		if !strings.HasPrefix(u.ref, "refs/") || strings.ContainsAny(u.ref, " \n\x00\x1b") || !strings.HasSuffix(line, " "+u.ref) {
+			t.Errorf("%q: %+v", line, u)
+		}
+		for _, rev := range []string{u.old, u.new} {
+			if rev != "" && len(rev) != 40 && len(rev) != 64 || strings.Trim(rev, "0123456789abcdef") != "" {
+				t.Errorf("%q: %+v", line, u)
+			}
+		}
+		if u.delete != (u.new == "") {
+			t.Errorf("%q: %+v", line, u)
+		}
+		if _, refused := judge([]update{u}, "main", "app", func(verb, app string) string { return verb }); len(refused) == 0 && u.ref != "refs/heads/main" {
+			t.Errorf("%q deploys", line)
+		}
+	})
+}
+
+func FuzzFrame(f *testing.F) {
+	var seed bytes.Buffer
+	writeFrame(&seed, frameToken, []byte("token"))
+	writeFrame(&seed, frameEnd, nil)
+	f.Add(seed.Bytes())
+	f.Add([]byte("o\xff\xff\xff\xff"))
+	f.Add([]byte("o\x00\x01\x00\x01"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		readCall(bytes.NewReader(in))
+		r := bytes.NewReader(in)
+		k, content, err := readFrame(r)
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := writeFrame(&out, k, content); err != nil || !bytes.HasPrefix(in, out.Bytes()) || out.Len() != len(in)-r.Len() {
+			t.Errorf("%q: %q, %v", in, out.Bytes(), err)
+		}
+	})
+}
