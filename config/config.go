@@ -31,6 +31,7 @@ type Config struct {
 	Drain        time.Duration
 	Hold         time.Duration
 	BuildTimeout time.Duration
+	BootTimeout  time.Duration
 	MaxPush      int64
 	MaxFiles     int
 	MaxTree      int64
@@ -49,7 +50,7 @@ var ours = []string{"PAAS_CONFIG", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN", "PAAS
 func Flags(flags *pflag.FlagSet) {
 	flags.String("config", "", "settings file (default: paas.yaml in --root, if there)")
 	for _, s := range settings {
-		flags.String(s.key, "", s.help+" "+s.values())
+		flags.String(s.key, "", s.help+" "+s.shown("", FromDefault).Values())
 		flags.Lookup(s.key).DefValue = "" // the help text says it, with its unit
 	}
 }
@@ -110,7 +111,7 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, []Setting, error) {
 		if err := s.set(c, value); err != nil {
 			errs = append(errs, fmt.Errorf("%s (%s): %q: %w", s.name(source[s.key]), source[s.key], value, err))
 		}
-		shown = append(shown, Setting{Key: s.key, Value: value, Source: source[s.key], Default: s.def, Help: s.help, Unit: s.unit})
+		shown = append(shown, s.shown(value, source[s.key]))
 	}
 	return c, shown, errors.Join(errs...)
 }

@@ -52,6 +52,11 @@ var settings = []setting{
 			c.BuildTimeout, err = duration(s, time.Second, 24*time.Hour)
 			return err
 		}},
+	{"boot-timeout", "1m", "duration, 100ms to 1h", "how long an app may take to listen on its port",
+		func(c *Config, s string) (err error) {
+			c.BootTimeout, err = duration(s, time.Second/10, time.Hour)
+			return err
+		}},
 	{"max-push", "512MiB", "bytes, 1KiB to 1TiB", "largest pack that one push may send",
 		func(c *Config, s string) (err error) { c.MaxPush, err = size(s); return err }},
 	{"max-files", "200000", "files, at least 1", "most files one commit may hold",
@@ -67,12 +72,17 @@ var settings = []setting{
 		}},
 }
 
-// values is a setting's unit and default, for help texts.
-func (s setting) values() string {
-	if s.def == "" {
-		return fmt.Sprintf("(%s)", s.unit)
+// Values is the setting's unit and default, for help texts.
+func (s Setting) Values() string {
+	if s.Default == "" {
+		return fmt.Sprintf("(%s)", s.Unit)
 	}
-	return fmt.Sprintf("(%s; default %s)", s.unit, s.def)
+	return fmt.Sprintf("(%s; default %s)", s.Unit, s.Default)
+}
+
+// shown is the setting with its value, for people.
+func (s setting) shown(value, source string) Setting {
+	return Setting{Key: s.key, Value: value, Source: source, Default: s.def, Unit: s.unit, Help: s.help}
 }
 
 // name is what the setting is called where its value comes from.

@@ -16,13 +16,17 @@ func Follow(ctx context.Context, path string, offset int64, w io.Writer) error {
 	const interval = 50 * time.Millisecond // people watch; nothing waits on it
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	f, err := openAt(path, offset)
+	var f *os.File
+	var err error
 	defer func() {
 		if f != nil {
 			f.Close()
 		}
 	}()
 	for last := false; ; {
+		if f == nil {
+			f, err = openAt(path, offset)
+		}
 		if err != nil {
 			return err
 		}
@@ -34,16 +38,10 @@ func Follow(ctx context.Context, path string, offset int64, w io.Writer) error {
 		if last {
 			return nil
 		}
-		if replaced(f, path) {
-			if f != nil {
-				_, copyErr := io.Copy(w, f) // what was written between the copy and the rotation
-				f.Close()
-				f = nil
-				if copyErr != nil {
-					return copyErr
-				}
-			}
-			f, err = openAt(path, 0)
+		if f != nil && replaced(f, path) {
+			_, err = io.Copy(w, f) // what was written between the copy and the rotation
+			f.Close()
+			f, offset = nil, 0
 			continue
 		}
 		select {
@@ -70,9 +68,6 @@ func replaced(f *os.File, path string) bool {
 	now, err := os.Stat(path)
 	if err != nil {
 		return false
-	}
-	if f == nil {
-		return true
 	}
 	was, err := f.Stat()
 	if err != nil {

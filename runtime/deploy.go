@@ -1,0 +1,176 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"paas/volume"
+)
+
+// deploy is one release on its way to being live.
+type deploy struct {
+	home     *home
+	n        int
+	cancel   context.CancelFunc // stops building and booting
+	finished chan struct{}      // closed when nothing is being built or booted any more
+	ready    bool               // healthy; on the app's goroutine, as all below
+	instance *instance
+}
+
+// startDeploy builds and boots release n on a goroutine of its own.
+func (h *home) startDeploy(ctx context.Context, n int) {
+	ctx, cancel := context.WithCancel(ctx)
+	d := &deploy{home: h, n: n, cancel: cancel, finished: make(chan struct{})}
+	h.deploying = d
+	go func() {
+		defer cancel()
+		instance, err := d.prepare(ctx)
+		d.instance = instance
+		close(d.finished)
+		h.post(func() { d.verdict(err) })
+	}()
+}
+
+// look reacts to what the volume says of the release under way.
+func (d *deploy) look(ctx context.Context) {
+	h := d.home
+	switch {
+	case d.ready && h.app.Committed(d.n):
+		h.promote(ctx, d)
+		h.poke() // the next release may be waiting
+	case h.app.Cancelled(d.n):
+		d.drop("its pusher left")
+	case d.ready && !h.app.TurnHeld() && !h.app.Committed(d.n):
+		d.drop("whoever made it died before the commit")
+	}
+}
+
+// drop takes the release back: nothing of it stays.
+func (d *deploy) drop(why string) {
+	h := d.home
+	d.cancel()
+	if !d.ready {
+		return // prepare ends now, and its verdict comes back here
+	}
+	h.deploying = nil
+	h.retire(d.instance)
+	h.setStatus(d.n, volume.Status{State: volume.Cancelled, Reason: why})
+	h.poke()
+}
+
+// verdict takes what prepare came to.
+func (d *deploy) verdict(err error) {
+	h := d.home
+	switch {
+	case err == nil:
+		d.ready = true
+		h.setStatus(d.n, volume.Status{State: volume.Ready})
+	case h.app.Cancelled(d.n):
+		h.deploying = nil
+		h.setStatus(d.n, volume.Status{State: volume.Cancelled, Reason: "its pusher left"})
+	case errors.Is(err, context.Canceled):
+		h.deploying = nil // the server is stopping: the next one decides
+	default:
+		h.deploying = nil
+		var f fault
+		errors.As(err, &f)
+		h.setStatus(d.n, volume.Status{State: volume.Failed, Reason: err.Error(), Hint: f.hint})
+		h.log.Info("not deployed", "release", d.n, "err", err)
+	}
+	h.poke()
+}
+
+// fault is an error with what to do about it.
+type fault struct {
+	error
+	hint string
+}
+
+func (f fault) Unwrap() error { return f.error }
+
+// prepare is the first phase: build, boot and check, with everything said in the release's log.
+func (d *deploy) prepare(ctx context.Context) (*instance, error) {
+	app := d.home.app
+	r, err := app.Release(d.n)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(app.ReleaseLog(d.n), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	built, keep, err := d.build(ctx, r, file)
+	if err != nil {
+		return nil, fmt.Errorf("build: %w", err)
+	}
+	i, err := d.boot(ctx, r, built, file)
+	if kept := keep(); err == nil && kept != nil {
+		i.stop(0)
+		err = fmt.Errorf("build: %w", kept)
+	}
+	return i, err
+}
+
+// build makes the release's build, unless an earlier release has. keep waits until the build is on
+// disk, where a power cut cannot halve it, and says that it is complete; the boot need not wait.
+func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (built volume.Built, keep func() error, err error) {
+	h := d.home
+	if built, err := h.app.Built(r.Build); err == nil {
+		return built, func() error { return nil }, nil
+	}
+	h.setStatus(d.n, volume.Status{State: volume.Building})
+	tree := h.app.BuildTree(r.Build)
+	out := NewBounded(file, 4<<20, 16<<10)
+	built, err = h.rt.Engine.Build(ctx, BuildJob{
+		App: h.app.Name, Tree: tree, Cache: h.app.Cache(), Config: r.Settings.Config, Out: out,
+	})
+	out.Close()
+	if err != nil {
+		return built, nil, err
+	}
+	if _, web := built.Processes["web"]; !web && built.Static == "" {
+		return built, nil, fault{errors.New("no web process"), "add a line like `web: node server.js` to the Procfile"}
+	}
+	flushed := make(chan error, 1)
+	go func() { flushed <- flush(tree) }()
+	return built, func() error {
+		if err := <-flushed; err != nil {
+			return err
+		}
+		return h.app.SetBuilt(r.Build, built)
+	}, nil
+}
+
+// boot starts the release beside the live one and waits until it is healthy. What it prints until
+// then is shown to the pusher.
+func (d *deploy) boot(ctx context.Context, r volume.Release, built volume.Built, file io.Writer) (*instance, error) {
+	h := d.home
+	h.setStatus(d.n, volume.Status{State: volume.Booting})
+	command := built.Processes["web"]
+	if command == "" {
+		command = "static files"
+	}
+	Step(file, "Booting v%d: %s", d.n, command)
+	began := time.Now()
+	i := newInstance(h, d.n)
+	i.release, i.built = r, built
+	bounded := NewBounded(file, 64<<10, 16<<10)
+	shown := NewIndent(bounded)
+	i.output.show(shown)
+	defer func() {
+		i.output.show(nil)
+		shown.Close()
+		bounded.Close()
+	}()
+	if err := i.start(ctx); err != nil {
+		i.stop(0)
+		return nil, fmt.Errorf("boot: %w", err)
+	}
+	Detail(file, "healthy after %d ms", time.Since(began).Milliseconds())
+	return i, nil
+}

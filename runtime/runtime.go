@@ -1,0 +1,129 @@
+package runtime
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"paas/volume"
+)
+
+// Runtime runs every app of a volume.
+type Runtime struct {
+	Volume *volume.Volume
+	Engine Engine
+	Front  Front
+	Grace  time.Duration // between SIGTERM and SIGKILL; default 10 s
+	Boot   time.Duration // how long a web process may take to listen; default 1 min
+	Log    *slog.Logger
+}
+
+// Front is what stands before the apps and sends them their requests. Its methods do not block.
+type Front interface {
+	// Route sends the app's requests to addr or, where addr is empty, answers them as condition
+	// asks. drained closes when nobody waits for an answer from the address before any more.
+	Route(app, addr string, condition Condition) (drained <-chan struct{})
+
+	// Remove forgets the app.
+	Remove(app string)
+}
+
+// Condition is what an app's visitors meet.
+type Condition string
+
+const (
+	Starting Condition = "starting" // hold requests: it will answer shortly
+	Running  Condition = "running"  // it answers
+	Down     Condition = "down"     // say so at once: nothing runs, or it keeps failing
+)
+
+// Times of the loop that no one needs to set.
+const (
+	lookAgain   = time.Minute      // the reconciler's round, for what no bell announced
+	backoffMin  = time.Second / 10 // before the first restart of a process that died
+	backoffMax  = 30 * time.Second
+	stableAfter = time.Minute // a process that lived this long has earned a fresh backoff
+	downAfter   = 5           // this many deaths in a row are a crash loop: visitors are told
+)
+
+func (rt *Runtime) grace() time.Duration {
+	if rt.Grace == 0 {
+		return 10 * time.Second
+	}
+	return rt.Grace
+}
+
+// Announce tells the front which apps there are, so that a visitor who comes before Run has looked
+// at an app waits for it, and does not hear that there is none.
+func (rt *Runtime) Announce() error {
+	names, err := rt.Volume.Apps()
+	for _, name := range names {
+		if app, err := rt.Volume.App(name); err == nil {
+			newHome(rt, app).announce()
+		}
+	}
+	return err
+}
+
+// Run brings back what is live, then follows the volume until ctx ends, and stops every process
+// before it returns.
+func (rt *Runtime) Run(ctx context.Context) error {
+	homes := &homes{rt: rt, ctx: ctx, apps: map[string]*home{}}
+	stop := rt.Volume.Watch(homes.wake)
+	defer stop()
+	round := time.NewTicker(lookAgain)
+	defer round.Stop()
+	for {
+		names, err := rt.Volume.Apps()
+		if err != nil {
+			rt.Log.Error("cannot list the apps", "err", err)
+		}
+		for _, name := range names {
+			homes.wake(name)
+		}
+		select {
+		case <-ctx.Done():
+			homes.wait.Wait()
+			return nil
+		case <-round.C:
+		}
+	}
+}
+
+// homes are the apps' goroutines, each started by the first word of its app.
+type homes struct {
+	rt   *Runtime
+	ctx  context.Context
+	mu   sync.Mutex
+	apps map[string]*home
+	wait sync.WaitGroup
+}
+
+// wake tells an app's goroutine to compare and act. It never blocks.
+func (hs *homes) wake(name string) {
+	if volume.CheckName(name) != nil || hs.ctx.Err() != nil {
+		return
+	}
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	h := hs.apps[name]
+	if h == nil {
+		app, err := hs.rt.Volume.App(name)
+		if err != nil {
+			return
+		}
+		h = newHome(hs.rt, app)
+		hs.apps[name] = h
+		hs.wait.Go(func() {
+			h.run(hs.ctx)
+			hs.mu.Lock()
+			delete(hs.apps, name)
+			hs.mu.Unlock()
+			if hs.ctx.Err() == nil && app.Exists() { // made again while the old one was being stopped
+				hs.wake(name)
+			}
+		})
+	}
+	h.poke()
+}

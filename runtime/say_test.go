@@ -1,0 +1,100 @@
+package runtime
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode"
+)
+
+func TestSay(t *testing.T) {
+	var out bytes.Buffer
+	Step(&out, "Building (%s)", "node")
+	Detail(&out, "two\nlines\x1b[31m\n")
+	Fault(&out, "npm ci: exit status 1\nread the log")
+	want := "-----> Building (node)\n       two\n       lines\n !     npm ci: exit status 1\n !     read the log\n"
+	if out.String() != want {
+		t.Errorf("%q", out.String())
+	}
+}
+
+func TestIndent(t *testing.T) {
+	for text, want := range map[string]string{
+		"a\nb\n":              "       a\n       b\n",
+		"a":                   "       a\n",
+		"a\r\n\r\nb\r\n":      "       a\n       \n       b\n",
+		"10%\r50%\r100%\nx\n": "       100%\n       x\n",
+		"\x1b[31mred\x1b[0m \x1b]0;title\x07bell\a\x00 \tq\x1bMz\n": "       red bell \tqz\n",
+		"\xff\xc2\x9b31m\n":                        "       \ufffd31m\n",
+		strings.Repeat("x", longestLine) + "\ny\n": "       " + strings.Repeat("x", longestLine) + "\n       y\n",
+		strings.Repeat("x", longestLine+1) + "\n":  "       " + strings.Repeat("x", longestLine) + "\n       x\n",
+	} {
+		for _, step := range []int{1, 3, 1 << 20} {
+			var out bytes.Buffer
+			in := NewIndent(&out)
+			for rest := []byte(text); len(rest) > 0; {
+				n := min(step, len(rest))
+				in.Write(rest[:n])
+				rest = rest[n:]
+			}
+			in.Close()
+			if out.String() != want {
+				t.Errorf("%.60q in steps of %d: %.60q", text, step, out.String())
+			}
+		}
+	}
+}
+
+func FuzzIndent(f *testing.F) {
+	f.Add([]byte("a\rb\x1b[31m\n\xff"), 2)
+	f.Fuzz(func(t *testing.T, text []byte, step int) {
+		var whole, steps bytes.Buffer
+		in := NewIndent(&whole)
+		in.Write(text)
+		in.Close()
+		in = NewIndent(&steps)
+		for rest := text; len(rest) > 0; {
+			n := min(max(1, step), len(rest))
+			in.Write(rest[:n])
+			rest = rest[n:]
+		}
+		in.Close()
+		if whole.String() != steps.String() {
+			t.Fatalf("%q in steps of %d: %q, not %q", text, step, steps.String(), whole.String())
+		}
+		for _, r := range whole.String() {
+			if unicode.IsControl(r) && r != '\n' && r != '\t' {
+				t.Fatalf("%q let %q pass", text, r)
+			}
+		}
+	})
+}
+
+func TestBounded(t *testing.T) {
+	var out bytes.Buffer
+	b := NewBounded(&out, 100, 30)
+	line := []byte("0123456789abcde\n") // 16 bytes
+	for range 1000 {
+		b.Write(line)
+	}
+	b.Write([]byte("the end\n"))
+	b.Close()
+	if out.Len() > 300 {
+		t.Errorf("%d bytes", out.Len())
+	}
+	wantIn(t, "bounded", out.String(), "... 15 kB left out ...\n", "\n0123456789abcde\nthe end\n")
+
+	out.Reset()
+	b = NewBounded(&out, 10, 10)
+	b.Write([]byte("0123456789ABCDEFGHIJ"))
+	b.Close()
+	if out.String() != "0123456789ABCDEFGHIJ" {
+		t.Errorf("nothing was to be left out of %q", out.String())
+	}
+
+	b = NewBounded(iotest.TruncateWriter(&out, 0), 1, 1)
+	if n, err := b.Write(line); n != len(line) || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}

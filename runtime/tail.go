@@ -1,0 +1,59 @@
+package runtime
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+)
+
+// Tail is the last n lines of a [LogFile], oldest first, without their ends; fewer where there are
+// no more, none where nothing was ever logged. It reads from the end, no more than it needs.
+func Tail(path string, n int) ([]string, error) {
+	lines, err := tailOne(path, n)
+	if err != nil || len(lines) >= n {
+		return lines, err
+	}
+	older, err := tailOne(path+".1", n-len(lines))
+	return append(older, lines...), err
+}
+
+func tailOne(path string, n int) ([]string, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var chunks [][]byte // from the end
+	newlines := 0
+	for end := info.Size(); end > 0 && newlines <= n; { // one more: the end of the line before
+		chunk := make([]byte, min(end, 32<<10))
+		end -= int64(len(chunk))
+		if _, err := f.ReadAt(chunk, end); err != nil {
+			return nil, err
+		}
+		newlines += bytes.Count(chunk, []byte{'\n'})
+		chunks = append(chunks, chunk)
+	}
+	slices.Reverse(chunks)
+	text := bytes.TrimSuffix(bytes.Join(chunks, nil), []byte{'\n'})
+	if len(text) == 0 {
+		return nil, nil
+	}
+	var lines []string
+	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
+		lines = append(lines, string(line))
+	}
+	return lines[max(0, len(lines)-n):], nil
+}
