@@ -1,0 +1,29 @@
+// Package router is the HTTP front door: it sends each request to the process that serves its
+// host, and switches an app from one process to the next without anybody noticing.
+//
+// It is for the runtime, which says through main where an app's live process listens (Set,
+// Remove) and learns in return when nobody uses the previous one any more. It knows no process,
+// release, volume or configuration, only names, addresses and a state to show where there is no
+// address. It never asks; it is told.
+//
+//	client --> gate --> server --> host --> app --> instance --> upstream --> process
+//	           cap on   timeouts   parsed,  holds   counts the   a stack of
+//	           conns               looked   while   requests     idle
+//	                               up       empty   in flight    connections
+//
+// What it promises:
+//
+//   - A switch is atomic. Requests in flight finish on the old process, new ones go to the new
+//     one, clients keep their connections, and none fail.
+//   - A request for an app that is starting waits, within a cap and a deadline. One for an app that
+//     is down is answered at once.
+//   - A request is sent a second time only where the app cannot have acted on it: nobody accepted
+//     the connection (any method), or a kept connection turned out to be closed (idempotent
+//     methods without a body).
+//   - Websockets and event streams of an old process get DrainTimeout, then a proper close.
+//   - What a client says about its own origin (X-Forwarded-*, X-Real-Ip) is replaced.
+//   - A slow client holds its own connection and nothing else for longer than the limits say.
+//
+// HTTP/1.1 only (RFC 9110, RFC 9112). TLS is whoever hands in the Listener's: requests that
+// arrive on a *tls.Conn are announced to the app as https.
+package router

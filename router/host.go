@@ -1,0 +1,86 @@
+package router
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// parseHost makes a Host header or an authority comparable: lower case, without port and
+// trailing dot; an IP version 6 literal without brackets. It reports false for anything else than
+// a host name of letters, digits, '-' and '_' in labels of 1 to 63 characters, 253 in all, or an
+// IP address. (RFC 9110 section 7.2, RFC 3986 section 3.2.2, RFC 1123 section 2.1; '_' because
+// names in use have it.)
+func parseHost(s string) (host string, ok bool) {
+	if strings.HasPrefix(s, "[") {
+		literal, port, ok := strings.Cut(s[1:], "]")
+		if !ok || port != "" && (port[0] != ':' || !isPort(port[1:])) {
+			return "", false
+		}
+		ip, err := netip.ParseAddr(literal)
+		if err != nil || !ip.Is6() || ip.Zone() != "" {
+			return "", false
+		}
+		return ip.String(), true
+	}
+	if i := strings.IndexByte(s, ':'); i >= 0 {
+		if !isPort(s[i+1:]) {
+			return "", false
+		}
+		s = s[:i]
+	}
+	s = strings.TrimSuffix(s, ".")
+	if len(s) == 0 || len(s) > 253 {
+		return "", false
+	}
+	label, upper := 0, false
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '.':
+			if label == 0 {
+				return "", false
+			}
+			label = 0
+			continue
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+		case 'A' <= c && c <= 'Z':
+			upper = true
+		default:
+			return "", false
+		}
+		if label++; label > 63 {
+			return "", false
+		}
+	}
+	if label == 0 {
+		return "", false
+	}
+	if upper {
+		s = strings.ToLower(s)
+	}
+	return s, true
+}
+
+// isPort reports whether s is a port number as RFC 3986 writes it: digits, or nothing at all.
+func isPort(s string) bool {
+	n := 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+		if n = n*10 + int(s[i]-'0'); n > 65535 {
+			return false
+		}
+	}
+	return true
+}
+
+// portOf is the port of a Host header that parseHost accepted; that of the scheme where it has none.
+func portOf(host string, tls bool) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && i > strings.LastIndexByte(host, ']') && i+1 < len(host) {
+		return host[i+1:]
+	}
+	if tls {
+		return "443"
+	}
+	return "80"
+}

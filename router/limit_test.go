@@ -1,0 +1,152 @@
+package router
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A header that dribbles in is cut off, and costs nobody else anything.
+func TestSlowHeader(t *testing.T) {
+	r := &Router{ReadHeaderTimeout: 50 * time.Millisecond}
+	addr := start(t, r)
+	r.Set("blog", Route{Addr: says(t, "hi")})
+	c, br := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.loc")
+	if s, _ := get(t, addr, "blog.localhost"); s != 200 {
+		t.Error(s)
+	}
+	if _, err := io.ReadAll(br); err != nil {
+		t.Errorf("not closed: %v", err)
+	}
+}
+
+func TestHeaderTooLarge(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog", Route{Addr: says(t, "hi")})
+	for size, want := range map[int]int{maxHeaderBytes / 2: 200, maxHeaderBytes + 8<<10: 431} {
+		if resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nX: "+repeat(size)+"\r\n\r\n"); resp.StatusCode != want {
+			t.Errorf("%d bytes: %s, want %d", size, resp.Status, want)
+		}
+	}
+}
+
+func TestIdleClient(t *testing.T) {
+	r := &Router{IdleTimeout: 30 * time.Millisecond}
+	addr := start(t, r)
+	c, br := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.ReadAll(resp.Body)
+	if _, err := br.ReadByte(); err != io.EOF {
+		t.Error(err)
+	}
+}
+
+// A client that does not take its answer is cut off; one that is merely slow is not.
+func TestSlowReader(t *testing.T) {
+	r := &Router{StallTimeout: 300 * time.Millisecond}
+	addr := start(t, r)
+	cut := make(chan struct{}, 2)
+	const size = 64 << 20
+	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+		buf := make([]byte, 1<<20)
+		for range size / len(buf) {
+			if _, err := w.Write(buf); err != nil {
+				cut <- struct{}{}
+				return
+			}
+		}
+	})})
+	c, br := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	select {
+	case <-cut:
+	case <-time.After(patience):
+		t.Error("not cut")
+	}
+	if n, _ := io.Copy(io.Discard, br); n >= size {
+		t.Error("all of it came")
+	}
+	// The deadline of one answer is not the next one's.
+	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/later" {
+			time.Sleep(2 * r.StallTimeout)
+		}
+		w.Write(make([]byte, 1<<20))
+	})})
+	cl := client(t)
+	for _, path := range []string{"/", "/later"} {
+		if _, body := do(t, cl, request(t, "GET", addr, "blog.localhost", path, nil)); len(body) != 1<<20 {
+			t.Errorf("%s: %d bytes", path, len(body))
+		}
+	}
+}
+
+// No more than MaxConns connections at a time, websockets included; the next is served when one
+// closes.
+func TestMaxConns(t *testing.T) {
+	r := &Router{MaxConns: 2}
+	addr := start(t, r)
+	r.Set("blog", Route{Addr: websocketApp(t, "")})
+	one, _ := websocket(t, addr)
+	two, _ := dial(t, addr)
+	until(t, "both counted", func() bool { return len(r.gate.slots) == 2 })
+	three, br := dial(t, addr)
+	io.WriteString(three, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	three.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := br.Peek(1); err == nil {
+		t.Error("a third was served")
+	}
+	three.SetReadDeadline(time.Now().Add(patience))
+	one.Close()
+	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {
+		t.Error(resp, err)
+	}
+	two.Close()
+	three.Close()
+	until(t, "all slots but the waiting Accept's free", func() bool { return len(r.gate.slots) <= 1 })
+}
+
+// However many errors a client makes, the log stays short and says what it leaves out.
+func TestQuiet(t *testing.T) {
+	var out bytes.Buffer
+	q := &quiet{log: slog.New(slog.NewTextHandler(&out, nil))}
+	for i := range 1000 {
+		q.warn("no", "i", i)
+	}
+	if n := strings.Count(out.String(), "\n"); n != quietLines {
+		t.Errorf("%d lines", n)
+	}
+	q.since = q.since.Add(-2 * quietEvery)
+	fmt.Fprintf(q, "http: more\n")
+	if !strings.Contains(out.String(), fmt.Sprintf("msg=\"http: more\" unlogged=%d", 1000-quietLines)) {
+		t.Error(out.String()[out.Len()-100:])
+	}
+}
+
+// Listening where somebody else does is an error that says so.
+func TestListenError(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r := &Router{Addr: l.Addr().String()}
+	if r.Address() != nil {
+		t.Error("an address before Listen")
+	}
+	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,319 @@
+package router
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a client says about itself is replaced; the rest reaches the app as it was sent.
+func TestRequestHeader(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	seen := make(chan *http.Request, 1)
+	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) { seen <- req })})
+	raw(t, addr, strings.ReplaceAll(`GET /a%2fb//c|d?x=1;y=%zz HTTP/1.1
+Host: Blog.localhost:8080
+X-Forwarded-For: 1.1.1.1
+X-Forwarded-Host: evil
+X-Forwarded-Proto: https
+X-Forwarded-Port: 1
+X-Forwarded-Prefix: /evil
+X_Forwarded_For: 1.1.1.1
+X-Real-Ip: 1.1.1.1
+Forwarded: for=1.1.1.1
+Proxy: http://evil
+X-Request-Id: abc-1
+X-Hop: 1
+Connection: keep-alive, X-Hop
+Keep-Alive: 5
+TE: gzip
+X-Kept: 1
+Cookie: a=b
+
+`, "\n", "\r\n"))
+	req := <-seen
+	for name, want := range map[string]string{
+		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "Blog.localhost:8080", "X-Forwarded-Proto": "http",
+		"X-Forwarded-Port": "8080", "X-Request-Id": "abc-1", "X-Kept": "1", "Cookie": "a=b",
+		"X-Forwarded-Prefix": "", "X_forwarded_for": "", "X-Real-Ip": "", "Forwarded": "", "Proxy": "",
+		"X-Hop": "", "Connection": "", "Keep-Alive": "", "Te": "", "User-Agent": "", "Accept-Encoding": "",
+	} {
+		if got := strings.Join(req.Header[name], "|"); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if req.Host != "Blog.localhost:8080" || req.RequestURI != "/a%2fb//c|d?x=1;y=%zz" {
+		t.Errorf("%q %q", req.Host, req.RequestURI)
+	}
+
+	raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nX-Request-Id: a\tb\r\n\r\n")
+	req = <-seen
+	if id := req.Header.Get("X-Request-Id"); id == "" || strings.Contains(id, "\t") || req.Header.Get("X-Forwarded-Port") != "80" {
+		t.Errorf("%q, %v", id, req.Header)
+	}
+}
+
+// Requests that came over TLS are announced as such.
+func TestForwardedProtoTLS(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS() // for its certificate
+	defer s.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Router{Listener: tls.NewListener(l, &tls.Config{Certificates: s.TLS.Certificates})}
+	addr := start(t, r)
+	seen := make(chan http.Header, 1)
+	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) { seen <- req.Header })})
+	req := request(t, "GET", addr, "blog.localhost", "/", nil)
+	req.URL.Scheme = "https"
+	do(t, s.Client(), req)
+	if h := <-seen; h.Get("X-Forwarded-Proto") != "https" || h.Get("X-Forwarded-Port") != "443" {
+		t.Errorf("%v", h)
+	}
+}
+
+// Every way to end an answer is passed on as it was, and the connections are kept or closed as
+// the app wants.
+func TestAnswers(t *testing.T) {
+	big := strings.Repeat("0123456789", 100_000)
+	for _, c := range []struct {
+		name, method, answer string
+		status               int
+		body                 string
+		length               int64
+	}{
+		{"length", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "hi", 2},
+		{"empty", "POST", "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 201, "", 0},
+		{"head", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n", 200, "", 12345},
+		{"no content", "GET", "HTTP/1.1 204 No Content\r\n\r\n", 204, "", 0},
+		{"not modified", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\nEtag: \"x\"\r\n\r\n", 304, "", 0},
+		{"chunks", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n3\r\n ho\r\n0\r\n\r\n", 200, "hi ho", -1},
+		{"until close", "GET", "HTTP/1.1 200 OK\r\n\r\nhi", 200, "hi", -1},
+		{"close", "GET", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", 200, "hi", 2},
+		{"old", "GET", "HTTP/1.0 200 OK\r\n\r\nhi", 200, "hi", -1},
+		{"large", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + big, 200, big, 1000000},
+		{"early", "GET", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "hi", 2},
+		{"unasked 101", "GET", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", 502, "", 0},
+		{"nonsense", "GET", "SSH-2.0-OpenSSH\r\n\r\n", 502, "", 0},
+		{"nothing", "GET", "", 502, "", 0},
+		{"header too long", "GET", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxAnswerBytes) + "\r\n\r\n", 502, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := &Router{}
+			addr := start(t, r)
+			r.Set("blog", Route{Addr: rawBackend(t, func(nc net.Conn) {
+				br := bufio.NewReader(nc)
+				for {
+					if _, err := readHead(br); err != nil {
+						return
+					}
+					io.WriteString(nc, c.answer)
+					if strings.Contains(c.name, "close") || c.name == "old" || c.status == 502 {
+						if c.name != "close" { // that one says so, and takes its time
+							nc.(*net.TCPConn).CloseWrite()
+						}
+						io.Copy(io.Discard, nc)
+						return
+					}
+				}
+			})})
+			cl := client(t)
+			for range 3 {
+				hints := 0
+				req := request(t, c.method, addr, "blog.localhost", "/", nil)
+				req = req.WithContext(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+					Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+						if code == 103 && h.Get("Link") == "</x>" {
+							hints++
+						}
+						return nil
+					}}))
+				resp, body := do(t, cl, req)
+				if resp.StatusCode != c.status || c.status != 502 && (body != c.body || resp.ContentLength != c.length) {
+					t.Fatalf("%s, %d bytes, length %d", resp.Status, len(body), resp.ContentLength)
+				}
+				if (c.name == "early") != (hints == 1) {
+					t.Errorf("%d early hints", hints)
+				}
+			}
+		})
+	}
+}
+
+// An answer that breaks off does not look complete to the client.
+func TestBrokenAnswer(t *testing.T) {
+	for _, answer := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhi",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
+	} {
+		r := &Router{}
+		addr := start(t, r)
+		r.Set("blog", Route{Addr: rawBackend(t, func(nc net.Conn) {
+			readHead(bufio.NewReader(nc))
+			io.WriteString(nc, answer)
+		})})
+		resp, err := client(t).Do(request(t, "GET", addr, "blog.localhost", "/", nil))
+		if err == nil {
+			_, err = io.ReadAll(resp.Body)
+			resp.Body.Close()
+		}
+		if err == nil {
+			t.Errorf("%q: no error", answer)
+		}
+	}
+}
+
+// Trailers pass in both directions.
+func TestTrailers(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	seen := make(chan http.Header, 1)
+	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+		io.Copy(io.Discard, req.Body)
+		seen <- req.Trailer
+		w.Header().Set("Trailer", "X-Sum")
+		io.WriteString(w, "body")
+		w.Header().Set("X-Sum", "out")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "late")
+	})})
+	req := request(t, "POST", addr, "blog.localhost", "/", io.MultiReader(strings.NewReader("body")))
+	req.ContentLength = -1
+	req.Trailer = http.Header{"X-Sum": {"in"}}
+	resp, _ := do(t, client(t), req)
+	if got := <-seen; got.Get("X-Sum") != "in" {
+		t.Errorf("request: %v", got)
+	}
+	if resp.Trailer.Get("X-Sum") != "out" || resp.Trailer.Get("X-Late") != "late" {
+		t.Errorf("answer: %v", resp.Trailer)
+	}
+}
+
+// Content-Length beside Transfer-Encoding, the smuggler's tool: the app sees one request, framed
+// anew, and never the one hidden in the body.
+func TestSmuggling(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	app := make(chan string, 10)
+	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+		b, _ := io.ReadAll(req.Body)
+		app <- fmt.Sprintf("%s %s CL=%q TE=%v %q", req.Method, req.URL.Path, req.Header.Get("Content-Length"), req.TransferEncoding, b)
+	})})
+	c, br := dial(t, addr)
+	io.WriteString(c, "POST /one HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 100\r\nTransfer-Encoding: chunked\r\n\r\n"+
+		"5\r\nGET /\r\n0\r\n\r\n"+"GET /two HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	for range 2 {
+		if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+	}
+	if got := <-app; got != `POST /one CL="" TE=[chunked] "GET /"` {
+		t.Error(got)
+	}
+	if got := <-app; got != `GET /two CL="" TE=[] ""` {
+		t.Error(got)
+	}
+	for _, bad := range []string{
+		"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+		"Content-Length: +1\r\n\r\nx",
+		"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+		"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+		"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+		"X: a\r\n b\x00\r\n\r\n",
+	} {
+		if resp := raw(t, addr, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n"+bad); resp.StatusCode < 400 {
+			t.Errorf("%q: %s", bad, resp.Status)
+		}
+	}
+	if len(app) != 0 {
+		t.Errorf("the app saw %s", <-app)
+	}
+}
+
+// Chunks and events reach the client as they are made, not when the answer ends.
+func TestStreaming(t *testing.T) {
+	for _, kind := range []string{"text/event-stream", "application/x-ndjson"} {
+		r := &Router{}
+		addr := start(t, r)
+		step := make(chan string)
+		r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			w.(http.Flusher).Flush()
+			for s := range step {
+				io.WriteString(w, s)
+				w.(http.Flusher).Flush()
+			}
+		})})
+		resp, err := client(t).Do(request(t, "GET", addr, "blog.localhost", "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []string{"data: 1\n\n", "data: 2\n\n"} {
+			step <- s
+			got := make([]byte, len(s))
+			if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != s {
+				t.Errorf("%q %v", got, err)
+			}
+		}
+		close(step)
+		if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
+			t.Errorf("%q %v", rest, err)
+		}
+		resp.Body.Close()
+	}
+}
+
+// The app learns that a client has left.
+func TestClientLeaves(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	arrived, left := make(chan struct{}), make(chan struct{})
+	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+		close(arrived)
+		<-req.Context().Done()
+		close(left)
+	})})
+	c, _ := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	closes(t, "request at the app", arrived)
+	c.Close()
+	closes(t, "app told", left)
+	closes(t, "drained", r.Set("blog", Route{}))
+}
+
+// An app that accepts and says nothing is given up.
+func TestSlowApp(t *testing.T) {
+	r := &Router{ResponseTimeout: 30 * time.Millisecond}
+	addr := start(t, r)
+	r.Set("blog", Route{Addr: rawBackend(t, func(c net.Conn) { io.Copy(io.Discard, c) })})
+	for _, size := range []int{0, 10, 3 * bufferSize} {
+		resp, _ := do(t, client(t), request(t, "POST", addr, "blog.localhost", "/", bytes.NewReader(make([]byte, size))))
+		if resp.StatusCode != 504 {
+			t.Errorf("%d bytes: %s", size, resp.Status)
+		}
+	}
+	// The limit is for the answer's beginning; the rest may take its time.
+	r.Set("slow", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+		io.Copy(io.Discard, req.Body)
+		w.(http.Flusher).Flush()
+		time.Sleep(3 * r.ResponseTimeout)
+		io.WriteString(w, "late")
+	})})
+	for _, size := range []int{0, 10, 3 * bufferSize} {
+		if _, body := do(t, client(t), request(t, "POST", addr, "slow.localhost", "/", bytes.NewReader(make([]byte, size)))); body != "late" {
+			t.Errorf("%d bytes: %q", size, body)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package router
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const ok2 = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+// dropper answers the first request of each connection and, from the second on, closes the
+// connection with the request in hand. It counts the requests it saw.
+func dropper(t *testing.T, seen *atomic.Int64) string {
+	return rawBackend(t, func(c net.Conn) {
+		br := bufio.NewReader(c)
+		for first := true; ; first = false {
+			if _, err := readHead(br); err != nil {
+				return
+			}
+			seen.Add(1)
+			if !first {
+				return
+			}
+			io.WriteString(c, ok2)
+		}
+	})
+}
+
+// A kept connection that ends without an answer: idempotent requests without a body are sent once
+// more, all others are not, since the app may have acted on them.
+func TestRetryOnStaleConnection(t *testing.T) {
+	for _, c := range []struct {
+		method, body string
+		status       int
+	}{
+		{"GET", "", 200}, {"HEAD", "", 200}, {"DELETE", "", 200}, {"OPTIONS", "", 200},
+		{"POST", "", 502}, {"PATCH", "", 502}, {"PUT", "x", 502}, {"POST", "x", 502},
+	} {
+		r := &Router{}
+		addr := start(t, r)
+		var seen atomic.Int64
+		r.Set("blog", Route{Addr: dropper(t, &seen)})
+		get(t, addr, "blog.localhost") // leaves a connection behind
+		resp, _ := do(t, client(t), request(t, c.method, addr, "blog.localhost", "/", strings.NewReader(c.body)))
+		want := int64(2) // the first one's, and this
+		if c.status == 200 {
+			want++
+		}
+		if resp.StatusCode != c.status || seen.Load() != want {
+			t.Errorf("%s %q: %s after %d requests, want %d after %d", c.method, c.body, resp.Status, seen.Load(), c.status, want)
+		}
+	}
+}
+
+// A new connection that ends without an answer is not tried again: the app had the request.
+func TestNoRetryOnNewConnection(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	var seen atomic.Int64
+	r.Set("blog", Route{Addr: rawBackend(t, func(c net.Conn) {
+		if _, err := readHead(bufio.NewReader(c)); err == nil {
+			seen.Add(1)
+		}
+	})})
+	if s, _ := get(t, addr, "blog.localhost"); s != 502 || seen.Load() != 1 {
+		t.Errorf("%d after %d requests", s, seen.Load())
+	}
+}
+
+// The app closes a connection while it is idle: the next request, of whatever method, finds out
+// before it is sent.
+func TestIdleConnectionClosedByApp(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	gone := make(chan struct{}, 10)
+	hang := make(chan struct{})
+	r.Set("blog", Route{Addr: rawBackend(t, func(c net.Conn) {
+		if _, err := readHead(bufio.NewReader(c)); err == nil {
+			io.WriteString(c, ok2)
+			<-hang
+			c.Close()
+			gone <- struct{}{}
+		}
+	})})
+	get(t, addr, "blog.localhost")
+	close(hang)
+	<-gone
+	resp, _ := do(t, client(t), request(t, "POST", addr, "blog.localhost", "/", strings.NewReader("x")))
+	if resp.StatusCode != 502 && resp.StatusCode != 200 {
+		t.Error(resp.Status)
+	}
+	if resp.StatusCode == 502 {
+		t.Error("sent on a closed connection")
+	}
+}
+
+// Connections are reused, last in first out, and expire below node's five seconds.
+func TestIdleConnections(t *testing.T) {
+	if keepIdle >= 5*time.Second {
+		t.Fatal("node closes first")
+	}
+	a, b := net.Pipe()
+	defer b.Close()
+	u := &upstream{}
+	one, two := &conn{Conn: a, up: u}, &conn{Conn: a, up: u}
+	u.put(one)
+	u.put(two)
+	if u.pop() != two || u.pop() != one || u.pop() != nil {
+		t.Error("not a stack")
+	}
+	u.put(one)
+	u.idle[0].since = time.Now().Add(-keepIdle)
+	if u.pop() != nil {
+		t.Error("used an expired connection")
+	}
+	u.expire()
+	if u.idle != nil {
+		t.Error("kept an expired connection")
+	}
+	if _, err := a.Write(nil); err != io.ErrClosedPipe {
+		t.Errorf("not closed: %v", err)
+	}
+
+	r := &Router{}
+	addr := start(t, r)
+	var conns atomic.Int64
+	r.Set("blog", Route{Addr: rawBackend(t, func(c net.Conn) {
+		conns.Add(1)
+		br := bufio.NewReader(c)
+		for {
+			head, err := readHead(br)
+			if err != nil {
+				return
+			}
+			if strings.HasPrefix(head, "POST") {
+				br.Discard(2)
+			}
+			io.WriteString(c, ok2)
+		}
+	})})
+	for range 20 {
+		get(t, addr, "blog.localhost")
+		do(t, client(t), request(t, "POST", addr, "blog.localhost", "/", strings.NewReader("xx")))
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections for requests one after the other", n)
+	}
+}

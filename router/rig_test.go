@@ -1,0 +1,213 @@
+package router
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is for what must happen soon; never waited for in full where the code is right.
+const patience = 5 * time.Second
+
+// start runs r on a free port of the loopback, and ends it with the test.
+func start(t testing.TB, r *Router) (addr string) {
+	t.Helper()
+	r.Addr = "127.0.0.1:0"
+	if r.Log == nil {
+		r.Log = slog.New(slog.DiscardHandler)
+	}
+	if r.StopTimeout == 0 {
+		r.StopTimeout = 100 * time.Millisecond
+	}
+	if err := r.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(patience):
+			t.Error("Run did not end")
+		}
+	})
+	return r.Address().String()
+}
+
+// backend is a process as an app would run it.
+func backend(t testing.TB, h http.HandlerFunc) (addr string) {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return s.Listener.Addr().String()
+}
+
+// says is a process that answers every request with text.
+func says(t testing.TB, text string) (addr string) {
+	return backend(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
+}
+
+// rawBackend hands over each connection it accepts.
+func rawBackend(t testing.TB, serve func(net.Conn)) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { defer c.Close(); serve(c) }()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// readHead reads up to the empty line.
+func readHead(br *bufio.Reader) (string, error) {
+	var b strings.Builder
+	for {
+		line, err := br.ReadString('\n')
+		b.WriteString(line)
+		if err != nil || line == "\r\n" {
+			return b.String(), err
+		}
+	}
+}
+
+// freeAddr is where nobody listens.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// client keeps connections, follows nothing and gives up before the test does.
+func client(t testing.TB) *http.Client {
+	tr := &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 2 * patience}
+}
+
+func request(t testing.TB, method, addr, host, path string, body io.Reader) *http.Request {
+	t.Helper()
+	req, err := http.NewRequest(method, "http://"+addr+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = host
+	return req
+}
+
+// do sends req and reads the whole answer.
+func do(t testing.TB, c *http.Client, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func get(t testing.TB, addr, host string) (status int, body string) {
+	t.Helper()
+	resp, body := do(t, client(t), request(t, "GET", addr, host, "/", nil))
+	return resp.StatusCode, body
+}
+
+// dial opens a connection that is closed with the test and cannot hang it.
+func dial(t testing.TB, addr string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(2 * patience))
+	return c, bufio.NewReader(c)
+}
+
+// raw sends text and returns the first answer.
+func raw(t testing.TB, addr, text string) *http.Response {
+	t.Helper()
+	c, br := dial(t, addr)
+	fmt.Fprint(c, text)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return resp
+}
+
+// until waits for cond.
+func until(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// closes fails the test unless c closes.
+func closes(t testing.TB, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		t.Fatalf("not in time: %s", what)
+	}
+}
+
+// heldAt is how many requests wait for the app.
+func (r *Router) heldAt(name string) int {
+	r.mu.Lock()
+	a := r.apps[name]
+	r.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.held
+}
+
+func repeat(n int) string { return strings.Repeat("x", n) }
+
+func stringsReader(s string) io.Reader { return strings.NewReader(s) }
+
+func containsFold(s, part string) bool {
+	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
+}

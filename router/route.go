@@ -1,0 +1,152 @@
+package router
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Route is what the runtime says about one app.
+type Route struct {
+	Hosts  []string // further host names, lower case, without port
+	Addr   string   // host:port of the live process; "" = none right now
+	State  State    // what to do with requests while Addr is ""
+	Reason string   // why, one line; logged with refused requests, never shown: it may tell what only the owner should know
+}
+
+// State is what to do with an app's requests while it has no live process.
+type State int
+
+const (
+	Starting State = iota // hold them: a process is on its way
+	Running               // hold them too: between one process and the next
+	Down                  // refuse them at once: stopped or crashed
+)
+
+func (s State) String() string {
+	switch s {
+	case Starting:
+		return "starting"
+	case Running:
+		return "running"
+	default:
+		return "down"
+	}
+}
+
+// app is one name and where it points. live is read by every request; the rest is for those that
+// find it empty.
+type app struct {
+	name string
+	live atomic.Pointer[instance] // nil: no live process
+
+	mu      sync.Mutex
+	route   Route
+	removed bool
+	changed chan struct{} // closed at the next change; nil while nobody waits
+	held    int           // requests waiting
+}
+
+// Set points app at route, atomically: requests that arrive after it returns go to route.Addr.
+// drained closes when the last request sent to the previous address has finished: at once where
+// the address stays the same or nobody uses it. Event streams and upgraded connections (websockets)
+// are ended DrainTimeout after the switch; requests that take longer than RequestDrain are no
+// longer waited for, but not cut. Set does not block and is safe for concurrent use; calls for
+// one app take effect in their order.
+func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
+	r.init()
+	route.Hosts = r.cleanHosts(name, route.Hosts)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.apps[name]
+	rehost := a == nil
+	if a == nil {
+		a = &app{name: name}
+		r.apps[name] = a
+	} else {
+		rehost = !slices.Equal(a.route.Hosts, route.Hosts)
+	}
+	old := a.point(route, false)
+	if rehost {
+		r.rehost()
+	}
+	return r.retire(old)
+}
+
+// Remove forgets app: its hosts answer 404 from now on. drained is Set's. Unknown names are fine.
+func (r *Router) Remove(name string) (drained <-chan struct{}) {
+	r.init()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.apps[name]
+	if a == nil {
+		return r.retire(nil)
+	}
+	delete(r.apps, name)
+	r.rehost()
+	return r.retire(a.point(Route{State: Down}, true))
+}
+
+// point changes where the app points, wakes who waits for that, and returns the instance that is
+// no longer in use; nil where there is none. The caller holds Router.mu.
+func (a *app) point(route Route, removed bool) (old *instance) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.route, a.removed = route, removed
+	if a.changed != nil {
+		close(a.changed)
+		a.changed = nil
+	}
+	old = a.live.Load()
+	if old != nil && old.addr == route.Addr {
+		return nil
+	}
+	var next *instance
+	if route.Addr != "" {
+		next = newInstance(route.Addr)
+	}
+	a.live.Store(next)
+	return old
+}
+
+// cleanHosts leaves out what is not a host name.
+func (r *Router) cleanHosts(name string, hosts []string) []string {
+	clean := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		if host, ok := parseHost(h); ok {
+			clean = append(clean, host)
+		} else {
+			r.Log.Warn("not a host name; left out", "app", name, "host", h)
+		}
+	}
+	return clean
+}
+
+// rehost makes the table of hosts anew. An app's own <app>.<Domain> is always its own. A further
+// name that two apps want stays with the one that has it: else whoever may name hosts could take
+// over another app's visitors.
+func (r *Router) rehost() {
+	before := *r.hosts.Load()
+	apps := slices.SortedFunc(maps.Values(r.apps), func(a, b *app) int { return cmp.Compare(a.name, b.name) })
+	hosts := make(map[string]*app, len(before)+1)
+	for _, a := range apps {
+		hosts[a.name+"."+r.domain] = a
+	}
+	for _, has := range []bool{true, false} { // those that have the name, then the others
+		for _, a := range apps {
+			for _, h := range a.route.Hosts {
+				if (before[h] == a) != has {
+					continue
+				}
+				if owner := hosts[h]; owner == nil {
+					hosts[h] = a
+				} else if owner != a {
+					r.Log.Warn("another app has this host; left out", "app", a.name, "host", h)
+				}
+			}
+		}
+	}
+	r.hosts.Store(&hosts)
+}

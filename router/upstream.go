@@ -1,0 +1,218 @@
+package router
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Connections to a process are kept on a stack: the one used last is the likeliest to be alive and
+// to have its memory in the processor's cache, and what is left over sinks to the bottom and
+// expires. http.Transport keeps two goroutines a connection and hands every request over to them;
+// here the request's own goroutine writes and reads.
+const (
+	maxIdle = 512 // connections kept for one process
+
+	// How long a connection is kept. Below what servers keep it for, or they close it as a request
+	// is on its way: node's http server closes after 5 s.
+	keepIdle = 4 * time.Second
+)
+
+// errStale: a kept connection was closed before a byte of the answer came. The app had closed it, or
+// died with the request in hand; one cannot know.
+var errStale = errors.New("connection closed by the app before it answered")
+
+// dialError: there was no connection, so nothing was sent.
+type dialError struct{ err error }
+
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+// upstream is the connections to one process.
+type upstream struct {
+	addr string
+
+	mu     sync.Mutex
+	idle   []*conn // the one used last is last
+	closed bool    // keeps none
+	sweep  *time.Timer
+}
+
+// conn is a connection to a process. One goroutine uses it at a time, except for close.
+type conn struct {
+	net.Conn
+	up     *upstream
+	br     *bufio.Reader
+	bw     *bufio.Writer
+	limit  int64 // bytes that may still be read
+	reused bool
+	since  time.Time // idle since
+}
+
+// errTooLong: the header of an answer goes past maxAnswerBytes.
+var errTooLong = errors.New("the header of the answer is too long")
+
+func (c *conn) Read(p []byte) (int, error) {
+	if c.limit <= 0 {
+		return 0, errTooLong
+	}
+	n, err := c.Conn.Read(p)
+	c.limit -= int64(n)
+	return n, err
+}
+
+// unlimited is for bodies.
+const unlimited = math.MaxInt64
+
+// get takes the connection used last, or opens one. check has it look whether the app closed the
+// connection meanwhile: one system call, for requests that cannot be sent twice.
+func (u *upstream) get(ctx context.Context, connect time.Duration, check bool) (*conn, error) {
+	for {
+		c := u.pop()
+		if c == nil {
+			break
+		}
+		if !check || c.quiet() {
+			c.reused = true
+			return c, nil
+		}
+		c.Close()
+	}
+	// The address is an IP address as a rule: no names to look up, no second family to try. On
+	// the loopback keep-alive probes tell nothing that a reset would not.
+	d := net.Dialer{Timeout: connect, KeepAlive: -1, FallbackDelay: -1}
+	nc, err := d.DialContext(ctx, "tcp", u.addr)
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	c := &conn{Conn: nc, up: u}
+	c.br = bufio.NewReader(c)
+	c.bw = bufio.NewWriter(nc)
+	return c, nil
+}
+
+func (u *upstream) pop() *conn {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := len(u.idle)
+	if n == 0 {
+		return nil
+	}
+	c := u.idle[n-1]
+	if time.Since(c.since) >= keepIdle { // the youngest; the timer has the others
+		return nil
+	}
+	u.idle[n-1] = nil
+	u.idle = u.idle[:n-1]
+	return c
+}
+
+// put keeps c for the next request.
+func (u *upstream) put(c *conn) {
+	c.since = time.Now()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed || len(u.idle) >= maxIdle {
+		c.Close()
+		return
+	}
+	u.idle = append(u.idle, c)
+	if len(u.idle) == 1 {
+		if u.sweep == nil {
+			u.sweep = time.AfterFunc(keepIdle, u.expire)
+		} else {
+			u.sweep.Reset(keepIdle)
+		}
+	}
+}
+
+// expire closes the connections that nobody used for keepIdle, and comes back for the others.
+func (u *upstream) expire() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	old := 0
+	for old < len(u.idle) && time.Since(u.idle[old].since) >= keepIdle {
+		u.idle[old].Close()
+		old++
+	}
+	n := copy(u.idle, u.idle[old:])
+	clear(u.idle[n:])
+	u.idle = u.idle[:n]
+	if n == 0 {
+		u.idle = nil // an idle app keeps nothing
+		return
+	}
+	u.sweep.Reset(keepIdle - time.Since(u.idle[0].since))
+}
+
+// close closes the idle connections, and from now on those that would become idle.
+func (u *upstream) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	for _, c := range u.idle {
+		c.Close()
+	}
+	u.idle = nil
+	if u.sweep != nil {
+		u.sweep.Stop()
+	}
+}
+
+// quiet reports whether c is open and has nothing to say, as an idle connection should.
+func (c *conn) quiet() bool {
+	if c.br.Buffered() > 0 {
+		return false
+	}
+	sc, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	open := false
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		n, err := syscall.Read(int(fd), b[:]) // does not block: Go's sockets never do
+		open = n < 0 && (err == syscall.EAGAIN || err == syscall.EWOULDBLOCK)
+		return true
+	})
+	return err == nil && open
+}
+
+// tunnel is a connection after 101: bytes both ways, what came with the header first.
+type tunnel struct {
+	c *conn
+	r io.Reader
+}
+
+func newTunnel(c *conn) *tunnel {
+	c.limit = unlimited
+	c.SetDeadline(time.Time{})
+	t := &tunnel{c: c, r: c.Conn}
+	if n := c.br.Buffered(); n > 0 {
+		first, _ := c.br.Peek(n)
+		t.r = io.MultiReader(bytes.NewReader(first), c.Conn)
+	}
+	return t
+}
+
+func (t *tunnel) Read(p []byte) (int, error)  { return t.r.Read(p) }
+func (t *tunnel) Write(p []byte) (int, error) { return t.c.Conn.Write(p) }
+func (t *tunnel) Close() error                { return t.c.Close() }
+
+func (t *tunnel) CloseWrite() error {
+	if w, ok := t.c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
