@@ -177,10 +177,11 @@ func TestKinWithoutMarker(t *testing.T) {
 	out := &screen{}
 	p := begin(t, l, Spec{Out: out}, `env -i sh -c 'echo up; sleep 1000' & env -i setsid sh -c 'echo up; sleep 1000' & wait`)
 	eventually(t, "both are up", func() bool { return out.String() == "up\nup\n" })
-	family := p.(process).kin.find()
-	if len(family) != 5 { // the shell, two more, two sleeps
-		t.Errorf("found %v", family)
-	}
+	var family []relative
+	eventually(t, "the shell, two more and two sleeps are found", func() bool {
+		family = p.(process).kin.find()
+		return len(family) == 5
+	})
 	p.Stop(time.Minute)
 	for _, one := range family {
 		if !gone(one.pid) {

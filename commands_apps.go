@@ -1,0 +1,190 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"paas/volume"
+)
+
+var appVerbs = []verb{
+	{use: "apps:list", short: "all apps", args: noArgs, flags: withFormat, run: listApps},
+	{use: "apps:create APP", short: "make an app; the first push does so too", args: args(1, 1), run: createApp},
+	{use: "apps:destroy APP --force", short: "remove an app with all its releases and data", args: args(1, 1), run: destroyApp,
+		flags: func(cmd *cobra.Command) { cmd.Flags().Bool("force", false, "yes, remove it for ever") }},
+	{use: "apps:info APP", short: "what is live, since when, by whom", args: args(1, 1), flags: withFormat, run: infoApp},
+	{use: "url APP", short: "the app's address", args: args(1, 1), run: func(c *call) error {
+		app, err := c.app()
+		if err == nil {
+			fmt.Fprintln(c.out, c.url(app.Name))
+		}
+		return err
+	}},
+}
+
+// app is the app that the first argument names.
+func (c *call) app() (volume.App, error) { return c.vol.App(c.args[0]) }
+
+// appInfo is what apps:list and apps:info say.
+type appInfo struct {
+	Name    string    `json:"name"`
+	URL     string    `json:"url"`
+	State   string    `json:"state"` // running, starting, crashed, stopped, empty
+	Release int       `json:"release,omitempty"`
+	Commit  string    `json:"commit,omitempty"`
+	Branch  string    `json:"branch,omitempty"`
+	Subject string    `json:"subject,omitempty"`
+	Kind    string    `json:"kind,omitempty"`
+	By      string    `json:"by,omitempty"`
+	Cause   string    `json:"cause,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Git     string    `json:"git"`
+}
+
+func (c *call) info(app volume.App) (appInfo, error) {
+	i := appInfo{Name: app.Name, URL: c.url(app.Name), State: "empty", Git: "ssh://paas@" + c.gitHost() + "/" + app.Name}
+	n := app.Live()
+	if n == 0 {
+		return i, nil
+	}
+	r, err := app.Release(n)
+	if err != nil {
+		return i, err
+	}
+	i.Release, i.Commit, i.Branch, i.Subject, i.By, i.Cause = n, r.Commit, r.Branch, r.Subject, r.By, r.Cause
+	if built, err := app.Built(r.Build); err == nil {
+		i.Kind = built.Kind
+	}
+	if s, err := app.Status(n); err == nil {
+		i.Since = s.At
+	}
+	i.State = "stopped"
+	processes, err := c.processes(app)
+	if len(processes) > 0 {
+		i.State = processes[0].State
+	} else if c.serving() {
+		i.State = "starting"
+	}
+	return i, err
+}
+
+func listApps(c *call) error {
+	names, err := c.vol.Apps()
+	if err != nil {
+		return err
+	}
+	var apps []appInfo
+	for _, name := range names {
+		app, err := c.vol.App(name)
+		if errors.Is(err, volume.ErrNoApp) { // destroyed since
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		i, err := c.info(app)
+		if err != nil {
+			return err
+		}
+		apps = append(apps, i)
+	}
+	if len(apps) == 0 && c.format() == "text" {
+		fmt.Fprintf(c.out, "no apps yet; git push ssh://paas@%s/NAME main makes one\n", c.gitHost())
+		return nil
+	}
+	return list(c.out, c.format(), apps, "APP\tSTATE\tRELEASE\tURL", func(a appInfo) string {
+		return fmt.Sprintf("%s\t%s\t%s\t%s", a.Name, a.State, releaseName(a.Release), a.URL)
+	})
+}
+
+// releaseName is a release number as people write it, "-" for none.
+func releaseName(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("v%d", n)
+}
+
+func createApp(c *call) error {
+	app, err := c.vol.Create(c.args[0])
+	if err != nil {
+		return err
+	}
+	c.record("apps:create", app.Name, "")
+	fmt.Fprintf(c.out, "made %s; to deploy:\n  git remote add paas ssh://paas@%s/%s\n  git push paas main\n", app.Name, c.gitHost(), app.Name)
+	return nil
+}
+
+func destroyApp(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	if force, _ := c.cmd.Flags().GetBool("force"); !force {
+		return usageError{fmt.Errorf("this removes %s with its releases, config vars and data for ever; to do it: apps:destroy %s --force", app.Name, app.Name)}
+	}
+	done, err := app.Turn(c, c.name+"'s apps:destroy", c.waiting)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := c.vol.Destroy(app); err != nil {
+		return err
+	}
+	c.record("apps:destroy", app.Name, "")
+	fmt.Fprintln(c.out, "removed", app.Name)
+	return nil
+}
+
+func infoApp(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	i, err := c.info(app)
+	if err != nil {
+		return err
+	}
+	switch c.format() {
+	case "json":
+		e := json.NewEncoder(c.out)
+		e.SetIndent("", "  ")
+		return e.Encode(i)
+	case "text":
+	default:
+		return usageError{fmt.Errorf("--format is text or json, not %q", c.format())}
+	}
+	t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, i.State)
+	if i.Release > 0 {
+		fmt.Fprintf(t, "live\tv%d since %s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
+			i.Since.Local().Format(time.DateTime), i.Commit[:min(12, len(i.Commit))], harmless(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
+	}
+	return t.Flush()
+}
+
+// waiting tells the caller whom a deploy waits for.
+func (c *call) waiting(holder string) {
+	fmt.Fprintf(c.err, "-----> Waiting for %s to end\n", harmless(holder))
+}
+
+// record puts what was done into the audit log.
+func (c *call) record(did, app, note string) {
+	c.vol.Record(volume.Event{By: c.name, Did: did, App: app, Note: note})
+}
+
+// harmless takes control characters out of text that a stranger wrote, for a terminal.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"paas/volume"
+)
+
+var configVerbs = []verb{
+	{use: "config APP", short: "the config vars of an app; on the server without APP, the server's own settings", args: args(0, 1), flags: withFormat, run: showConfig},
+	{use: "config:get APP KEY", short: "one config var's value", args: args(2, 2), run: getConfig},
+	{use: "config:set APP KEY=VALUE...", short: "set config vars: a new release of the same build", args: args(2, -1), run: setConfig},
+	{use: "config:unset APP KEY...", short: "remove config vars: a new release of the same build", args: args(2, -1), run: unsetConfig},
+	{use: "settings APP", short: "the settings of an app", args: args(1, 1), run: showSettings},
+	{use: "settings:set APP branch=NAME", short: "set which branch deploys; empty: main, or master", args: args(2, -1), run: setSettings},
+}
+
+// configKey is a config var's name: what a POSIX environment carries through every program
+// (IEEE Std 1003.1, section 8.1), in either case.
+var configKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+
+// maxConfig bounds the sum of an app's config vars in bytes, as execve does with its environment.
+const maxConfig = 64 << 10
+
+// reserved are variables the runtime sets itself.
+var reserved = []string{"PORT", "DATA_DIR", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN"}
+
+func showConfig(c *call) error {
+	if len(c.args) == 0 {
+		if c.remote {
+			return usageError{errors.New("usage: " + c.cmd.UseLine())}
+		}
+		return showServerSettings(c)
+	}
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	s, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	switch c.format() {
+	case "json":
+		e := json.NewEncoder(c.out)
+		e.SetIndent("", "  ")
+		return e.Encode(nonNil(s.Config))
+	case "text":
+		for _, k := range slices.Sorted(maps.Keys(s.Config)) {
+			fmt.Fprintf(c.out, "%s=%s\n", k, s.Config[k])
+		}
+		return nil
+	}
+	return usageError{fmt.Errorf("--format is text or json, not %q", c.format())}
+}
+
+func nonNil(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+func getConfig(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	s, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	value, ok := s.Config[c.args[1]]
+	if !ok {
+		return fmt.Errorf("%s has no config var %s", app.Name, harmless(c.args[1]))
+	}
+	fmt.Fprintln(c.out, value)
+	return nil
+}
+
+func setConfig(c *call) error {
+	values := map[string]string{}
+	for _, pair := range c.args[1:] {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || !configKey.MatchString(key) { // the pair may hold a secret: it is not repeated
+			return usageError{errors.New("config:set takes KEY=VALUE, KEY of letters, digits and _; usage: " + c.cmd.UseLine())}
+		}
+		if slices.Contains(reserved, key) {
+			return usageError{fmt.Errorf("%s is set by the server itself", key)}
+		}
+		if strings.ContainsRune(value, 0) {
+			return usageError{fmt.Errorf("%s: a value cannot hold a NUL byte", key)}
+		}
+		values[key] = value
+	}
+	return c.changeConfig("set", slices.Sorted(maps.Keys(values)), func(config map[string]string) error {
+		maps.Copy(config, values)
+		sum := 0
+		for k, v := range config {
+			sum += len(k) + len(v) + 2
+		}
+		if sum > maxConfig {
+			return fmt.Errorf("the config vars would be %d bytes together; at most %d fit an environment", sum, maxConfig)
+		}
+		return nil
+	})
+}
+
+func unsetConfig(c *call) error {
+	keys := c.args[1:]
+	return c.changeConfig("unset", keys, func(config map[string]string) error {
+		for _, k := range keys {
+			if _, ok := config[k]; !ok {
+				return fmt.Errorf("%s has no config var %s", c.args[0], harmless(k))
+			}
+			delete(config, k)
+		}
+		return nil
+	})
+}
+
+// changeConfig makes a release of the live build with changed config vars, or, where nothing is
+// live yet, keeps them for the first one.
+func (c *call) changeConfig(what string, keys []string, change func(map[string]string) error) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	done, err := app.Turn(c, fmt.Sprintf("%s's config:%s", c.name, what), c.waiting)
+	if err != nil {
+		return err
+	}
+	defer done()
+	s, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	changed := maps.Clone(nonNil(s.Config))
+	if err := change(changed); err != nil {
+		return err
+	}
+	note := what + " " + strings.Join(keys, ", ")
+	if maps.Equal(changed, s.Config) {
+		fmt.Fprintln(c.out, "nothing changes")
+		return nil
+	}
+	s.Config = changed
+	if app.Live() == 0 {
+		if err := app.SetSettings(s); err != nil {
+			return err
+		}
+		c.record("config:"+what, app.Name, note)
+		fmt.Fprintf(c.out, "%s; for the first release of %s\n", note, app.Name)
+		return nil
+	}
+	base, err := app.Release(app.Live())
+	if err != nil {
+		return err
+	}
+	base.Settings = s
+	return c.release(app, base, volume.CauseConfig, note)
+}
+
+func showSettings(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	s, err := app.Settings()
+	if err == nil {
+		fmt.Fprintf(c.out, "branch=%s\n", s.Branch)
+	}
+	return err
+}
+
+// branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
+var branchName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`)
+
+func setSettings(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	done, err := app.Turn(c, c.name+"'s settings:set", c.waiting)
+	if err != nil {
+		return err
+	}
+	defer done()
+	s, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	for _, pair := range c.args[1:] {
+		key, value, ok := strings.Cut(pair, "=")
+		switch {
+		case !ok || key != "branch":
+			return usageError{fmt.Errorf("no setting %q; usage: %s", harmless(pair), c.cmd.UseLine())}
+		case value != "" && (!branchName.MatchString(value) || strings.Contains(value, "..") || strings.HasSuffix(value, ".lock") || strings.HasSuffix(value, ".") || len(value) > 200):
+			return usageError{fmt.Errorf("%q is not a branch name", harmless(value))}
+		}
+		s.Branch = value
+	}
+	if err := app.SetSettings(s); err != nil {
+		return err
+	}
+	app.Ring()
+	c.record("settings:set", app.Name, strings.Join(c.args[1:], " "))
+	fmt.Fprintf(c.out, "branch=%s\n", s.Branch)
+	return nil
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"paas/runtime"
+	"paas/volume"
+)
+
+var runVerbs = []verb{
+	{use: "ps APP", short: "the processes of an app", args: args(1, 1), flags: withFormat, run: showProcesses},
+	{use: "ps:restart APP", short: "start the live release anew, without a gap", args: args(1, 1), run: restart},
+	{use: "logs APP [-t] [-n N]", short: "what the app printed", args: args(1, 1), run: showLogs, flags: func(cmd *cobra.Command) {
+		cmd.Flags().BoolP("tail", "t", false, "go on until interrupted")
+		cmd.Flags().IntP("num", "n", 100, "how many of the last lines")
+	}},
+	{use: "releases APP", short: "the history of an app", args: args(1, 1), flags: withFormat, run: showReleases},
+	{use: "rollback APP [vN]", short: "make an earlier release live again, config vars included", args: args(1, 2), run: rollback},
+}
+
+// processes is what runs of the app; nothing runs without a server, whatever a killed one left
+// written.
+func (c *call) processes(app volume.App) ([]volume.Process, error) {
+	if !c.serving() {
+		return nil, nil
+	}
+	return app.Processes()
+}
+
+func showProcesses(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	processes, err := c.processes(app)
+	if err != nil {
+		return err
+	}
+	if len(processes) == 0 && c.format() == "text" {
+		fmt.Fprintf(c.out, "nothing runs of %s\n", app.Name)
+		return nil
+	}
+	return list(c.out, c.format(), processes, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
+		pid := "-"
+		if p.PID > 0 {
+			pid = strconv.Itoa(p.PID)
+		}
+		return fmt.Sprintf("%s.%d\t%s\tv%d\t%s\t%s\t%d\t%s", p.Type, p.Index, p.State, p.Release, pid,
+			p.Since.Local().Format(time.DateTime), p.Restarts, orNone(harmless(p.Reason)))
+	})
+}
+
+func restart(c *call) error {
+	return c.again(volume.CauseRestart, func(app volume.App) (volume.Release, string, error) {
+		r, err := app.Release(app.Live())
+		return r, "", err
+	})
+}
+
+func rollback(c *call) error {
+	return c.again(volume.CauseRollback, func(app volume.App) (volume.Release, string, error) {
+		n, err := rollbackTo(app, c.args[1:])
+		if err != nil {
+			return volume.Release{}, "", err
+		}
+		r, err := app.Release(n)
+		if err == nil {
+			if _, missing := app.Built(r.Build); missing != nil {
+				err = fmt.Errorf("the build of v%d is no longer there", n)
+			}
+		}
+		return r, fmt.Sprintf("rollback to v%d", n), err
+	})
+}
+
+// rollbackTo is the release to go back to: the one asked for, or the last one before the live one
+// that differs from it in code or config vars.
+func rollbackTo(app volume.App, args []string) (int, error) {
+	live := app.Live()
+	if len(args) == 1 {
+		n, err := strconv.Atoi(strings.TrimPrefix(args[0], "v"))
+		if err != nil || n < 1 {
+			return 0, usageError{fmt.Errorf("%q is not a release; they are called v1, v2 and so on", harmless(args[0]))}
+		}
+		if _, err := app.Release(n); err != nil {
+			return 0, fmt.Errorf("%w; releases %s lists those it has", err, app.Name)
+		}
+		if n == live {
+			return 0, fmt.Errorf("v%d is live already", n)
+		}
+		if s, err := app.Status(n); err != nil || s.State != volume.Retired {
+			return 0, errors.Join(err, fmt.Errorf("v%d was never live: it is %s", n, s.State))
+		}
+		return n, nil
+	}
+	now, err := app.Release(live)
+	if err != nil {
+		return 0, err
+	}
+	numbers := app.Numbers()
+	for i := len(numbers) - 1; i >= 0; i-- {
+		n := numbers[i]
+		if s, err := app.Status(n); n >= live || err != nil || s.State != volume.Retired {
+			continue
+		}
+		if r, err := app.Release(n); err == nil && (r.Build != now.Build || !maps.Equal(r.Settings.Config, now.Settings.Config)) {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%s has no earlier release to go back to", app.Name)
+}
+
+// again makes a new release of an old one.
+func (c *call) again(cause string, old func(volume.App) (volume.Release, string, error)) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	done, err := app.Turn(c, c.name+"'s "+c.cmd.Name(), c.waiting)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if app.Live() == 0 {
+		return fmt.Errorf("nothing of %s is live yet; git push deploys it", app.Name)
+	}
+	base, note, err := old(app)
+	if err != nil {
+		return err
+	}
+	return c.release(app, base, cause, note)
+}
+
+// release publishes base anew, committed, and waits until it is live. The caller holds the turn.
+func (c *call) release(app volume.App, base volume.Release, cause, note string) error {
+	if !c.serving() {
+		return errors.New("the server is not running, and only it can make a release live; start it: paas serve")
+	}
+	base.By, base.Cause, base.Note = c.name, cause, note
+	r, err := app.Publish(base, true)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(c)
+	followed := make(chan error, 1)
+	go func() { followed <- volume.Follow(ctx, app.ReleaseLog(r.N), 0, c.out) }()
+	s, err := app.AwaitOver(c, r.N)
+	stop()
+	<-followed
+	c.record(c.cmd.Name(), app.Name, strings.TrimSpace(fmt.Sprintf("%v %s: %s", r, note, s.State)))
+	switch {
+	case err != nil:
+		return err
+	case s.State == volume.Live || s.State == volume.Retired:
+		fmt.Fprintf(c.out, "-----> %s %v is live: %s\n", app.Name, r, c.url(app.Name))
+		return nil
+	}
+	fmt.Fprintf(c.err, " !     %s %v: %s\n", app.Name, r, s.Reason)
+	if s.Hint != "" {
+		fmt.Fprintf(c.err, " !     %s\n", s.Hint)
+	}
+	fmt.Fprintf(c.err, " !     nothing changed: v%d keeps serving\n", app.Live())
+	return silentError{errors.New(s.Reason)}
+}
+
+func showReleases(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	type row struct {
+		volume.Release
+		Settings *struct{}     `json:"settings,omitempty"` // hides the config vars' values
+		Status   volume.Status `json:"status"`
+	}
+	var rows []row
+	numbers := app.Numbers()
+	for i := len(numbers) - 1; i >= 0; i-- {
+		r, err := app.Release(numbers[i])
+		if err != nil {
+			return err
+		}
+		s, err := app.Status(numbers[i])
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row{Release: r, Status: s})
+	}
+	if len(rows) == 0 && c.format() == "text" {
+		fmt.Fprintf(c.out, "%s has no releases yet; git push deploys it\n", app.Name)
+		return nil
+	}
+	return list(c.out, c.format(), rows, "RELEASE\tSTATE\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r row) string {
+		what := r.Subject
+		if r.Note != "" {
+			what = r.Note
+		}
+		if r.Status.Reason != "" {
+			what += " (" + r.Status.Reason + ")"
+		}
+		return fmt.Sprintf("%v\t%s\t%s\t%s\t%s\t%s\t%s", r.Release, r.Status.State, r.At.Local().Format(time.DateTime),
+			r.By, r.Cause, r.Commit[:min(7, len(r.Commit))], harmless(what))
+	})
+}
+
+func showLogs(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	n, _ := c.cmd.Flags().GetInt("num")
+	if n < 0 {
+		return usageError{fmt.Errorf("-n is how many lines, at least 0, not %d", n)}
+	}
+	path := filepath.Join(app.Logs(), "web.1.log")
+	var size int64
+	if info, err := os.Stat(path); err == nil {
+		size = info.Size()
+	}
+	lines, err := runtime.Tail(path, n)
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		if _, err := io.WriteString(c.out, strings.TrimRight(line, "\n")+"\n"); err != nil {
+			return err
+		}
+	}
+	if tail, _ := c.cmd.Flags().GetBool("tail"); !tail {
+		return nil
+	}
+	return volume.Follow(c, path, size, c.out)
+}

@@ -1,0 +1,90 @@
+// Command paas turns a server into a git remote that runs what you push. This package is where the
+// parts meet: it reads the settings, adapts each part to the next, and holds the one table of
+// commands that the command line and SSH share.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+
+	"paas/receiver"
+	"paas/runtime"
+)
+
+func main() { os.Exit(run(os.Args)) }
+
+// run is main without the exit, for tests.
+func run(args []string) int {
+	// git runs its hooks by their names, which are links to this binary. Nothing that a server needs
+	// is set up for them: they are in the way of a push.
+	switch hook := filepath.Base(args[0]); hook {
+	case "pre-receive", "post-receive":
+		return receiver.Hook(hook, os.Stdin, os.Stdout, os.Environ()...)
+	}
+	if len(args) == 3 && args[1] == "guard" {
+		runtime.GuardMain(os.Stdin, os.Stdout, args[2])
+		return 0
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	root := newRoot()
+	root.SetArgs(args[1:])
+	return status(root.ExecuteContext(ctx), os.Stderr)
+}
+
+// usageError is wrong use of a command: exit status 2.
+type usageError struct{ error }
+
+// silentError has said what there is to say: exit status 1 and no more words.
+type silentError struct{ error }
+
+// status prints what went wrong, if anything did, and gives the exit status for it.
+func status(err error, stderr interface{ Write([]byte) (int, error) }) int {
+	var usage usageError
+	var silent silentError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &silent):
+		return 1
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, " !     interrupted")
+		return 130
+	}
+	fmt.Fprintf(stderr, " !     %v\n", err)
+	if errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+// buildVersion is the module's version, or the commit the binary was built from.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, modified := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			modified = " with changes"
+		}
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	if revision != "" {
+		return revision + modified
+	}
+	return "built without version control"
+}

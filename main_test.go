@@ -1,0 +1,449 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the test binary stand for every program that the scripts run: paas itself, its
+// hooks, and webapp, an app that can misbehave in every way.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"paas":         main,
+		"pre-receive":  main,
+		"post-receive": main,
+		"webapp":       webapp,
+	})
+}
+
+// TestScripts runs testdata/script/*.txtar: sessions of a person with the real binary, git and
+// OpenSSH. Each gets a server of its own (serve), a home, a key named alice that is registered, and
+// the environment a person would have.
+func TestScripts(t *testing.T) {
+	for _, tool := range []string{"git", "ssh", "ssh-keygen"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%s is needed: scripts/test installs it", tool)
+		}
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup:               setUp,
+		Condition:           condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve":  cmdServe,
+			"kill9":  cmdKill9,
+			"stop":   cmdStop,
+			"get":    cmdGet,
+			"load":   cmdLoad,
+			"until":  cmdUntil,
+			"gone":   cmdGone,
+			"repo":   cmdRepo,
+			"commit": cmdCommit,
+		},
+	})
+}
+
+func condition(name string) (bool, error) {
+	switch name {
+	case "root":
+		return os.Getuid() == 0, nil
+	case "linux":
+		_, err := os.Stat("/proc/self/stat")
+		return err == nil, nil
+	}
+	return false, fmt.Errorf("no condition %s", name)
+}
+
+// freePort is a port of the loopback interface below those that apps and the system take.
+func freePort() string {
+	for {
+		port := fmt.Sprint(10000 + time.Now().UnixNano()%9999)
+		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			ln.Close()
+			return port
+		}
+	}
+}
+
+func setUp(env *testscript.Env) error {
+	// testscript's own work folder is deep; sun_path allows 108 bytes
+	root, err := os.MkdirTemp("", "paas")
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { os.RemoveAll(root) })
+	home := filepath.Join(env.WorkDir, "home")
+	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{"alice", "bob"} {
+		key := filepath.Join(home, ".ssh", name)
+		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name+"@laptop", "-f", key).CombinedOutput(); err != nil {
+			return fmt.Errorf("ssh-keygen: %v: %s", err, out)
+		}
+	}
+	sshPort, httpPort := freePort(), freePort()
+	// OpenSSH finds ~ in the user database, not in $HOME: everything is named here.
+	ssh := func(key string) string {
+		return fmt.Sprintf("ssh -F /dev/null -i %s/.ssh/%s -p %s -o IdentitiesOnly=yes -o IdentityAgent=none -o UserKnownHostsFile=%s/.ssh/known_hosts -o StrictHostKeyChecking=accept-new -o BatchMode=yes",
+			home, key, sshPort, home)
+	}
+	gitconfig := "[user]\n\tname = Alice\n\temail = alice@laptop\n[init]\n\tdefaultBranch = main\n[protocol]\n\tversion = 2\n[advice]\n\tdetachedHead = false\n"
+	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(gitconfig), 0o600); err != nil {
+		return err
+	}
+	wrapper := func(name, key string) error {
+		script := "#!/bin/sh\nexec " + ssh(key) + " \"$@\"\n"
+		return os.WriteFile(filepath.Join(home, name), []byte(script), 0o700)
+	}
+	for name, key := range map[string]string{"ssh-alice": "alice", "ssh-bob": "bob"} {
+		if err := wrapper(name, key); err != nil {
+			return err
+		}
+	}
+	env.Setenv("HOME", home)
+	env.Setenv("PATH", home+":"+env.Getenv("PATH"))
+	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	env.Setenv("GIT_SSH_COMMAND", ssh("alice"))
+	env.Setenv("PAAS_ROOT", root)
+	env.Setenv("PAAS_SSH_ADDR", "127.0.0.1:"+sshPort)
+	env.Setenv("PAAS_HTTP_ADDR", "127.0.0.1:"+httpPort)
+	env.Setenv("PAAS_GRACE", "2s")
+	env.Setenv("SSHPORT", sshPort)
+	env.Setenv("HTTPPORT", httpPort)
+	env.Setenv("REMOTE", "ssh://paas@localhost:"+sshPort)
+	env.Setenv("SECRET_OF_THE_SERVER", "hunter2")
+	env.Values[stateKey{}] = &state{}
+	return nil
+}
+
+// state is what a script has started.
+type state struct {
+	server *exec.Cmd
+	exited chan struct{}
+	load   *load
+}
+
+type stateKey struct{}
+
+func stateOf(ts *testscript.TestScript) *state { return ts.Value(stateKey{}).(*state) }
+
+// serve [ARG...] starts the server and waits until it is ready; the first time it registers the key alice.
+func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+	s := stateOf(ts)
+	if _, err := os.Stat(filepath.Join(ts.Getenv("PAAS_ROOT"), "ssh", "keys", "alice")); err != nil {
+		ts.Check(ts.Exec("paas", "keys:add", "alice", filepath.Join(ts.Getenv("HOME"), ".ssh", "alice.pub")))
+	}
+	logPath := ts.MkAbs("server.log")
+	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	defer logFile.Close()
+	out, in, err := os.Pipe()
+	ts.Check(err)
+	path, err := exec.LookPath("paas")
+	ts.Check(err)
+	cmd := exec.Command(path, append([]string{"serve"}, args...)...)
+	for _, name := range []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_GRACE", "SECRET_OF_THE_SERVER",
+		"PAAS_MAX_PUSH", "PAAS_MAX_FILES", "PAAS_MAX_TREE", "PAAS_PASS_ENV", "PAAS_HOLD", "PAAS_BUILD_TIMEOUT", "PAAS_BOOT_TIMEOUT", "GORACE", "GOCOVERDIR", "TESTAPP_DIR"} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Stdout, cmd.Stderr = in, logFile
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	ts.Check(cmd.Start())
+	in.Close()
+	exited := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(exited)
+	}()
+	s.server, s.exited = cmd, exited
+	ts.Defer(func() {
+		select {
+		case <-exited:
+		default:
+			cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-exited:
+			case <-time.After(60 * time.Second):
+				syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT)
+				<-exited
+				ts.Logf("the server did not stop")
+			}
+		}
+		if content, _ := os.ReadFile(logPath); len(content) > 0 {
+			ts.Logf("[server log]\n%s", content)
+			if strings.Contains(string(content), "WARNING: DATA RACE") || strings.Contains(string(content), "panic:") {
+				ts.Fatalf("the server raced or panicked")
+			}
+		}
+	})
+	ready := make(chan bool, 1)
+	go func() {
+		content := ""
+		buf := make([]byte, 4096)
+		for !strings.HasSuffix(content, "ready\n") {
+			n, err := out.Read(buf)
+			if content += string(buf[:n]); err != nil {
+				ready <- false
+				return
+			}
+		}
+		ready <- true
+		io.Copy(io.Discard, out)
+	}()
+	select {
+	case ok := <-ready:
+		if !ok {
+			content, _ := os.ReadFile(logPath)
+			ts.Fatalf("the server did not start: %s", content)
+		}
+	case <-time.After(60 * time.Second):
+		ts.Fatalf("the server was not ready within 60s")
+	}
+}
+
+// kill9 ends the server as a power cut would, as far as a process can see.
+func cmdKill9(ts *testscript.TestScript, neg bool, args []string) {
+	s := stateOf(ts)
+	if err := s.server.Process.Kill(); !errors.Is(err, os.ErrProcessDone) { // the script may have done it
+		ts.Check(err)
+	}
+	<-s.exited
+}
+
+// stop ends the server as Ctrl-C does; its exit status must be 0.
+func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+	s := stateOf(ts)
+	ts.Check(s.server.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-s.exited:
+	case <-time.After(60 * time.Second):
+		ts.Fatalf("the server did not stop within 60s")
+	}
+	if code := s.server.ProcessState.ExitCode(); code != 0 {
+		ts.Fatalf("the server ended with status %d", code)
+	}
+}
+
+func request(ts *testscript.TestScript, app, path string) (int, string, error) {
+	req, err := http.NewRequest("GET", "http://127.0.0.1:"+ts.Getenv("HTTPPORT")+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	req.Host = app + ".localhost"
+	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body), err
+}
+
+// get APP[/PATH] STATUS [TEXT] asks once; the answer's body must contain TEXT. With ! it must not be so.
+func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: get APP[/PATH] STATUS [TEXT]")
+	}
+	app, path, _ := strings.Cut(args[0], "/")
+	code, body, err := request(ts, app, "/"+path)
+	ts.Check(err)
+	good := fmt.Sprint(code) == args[1] && (len(args) < 3 || strings.Contains(body, args[2]))
+	if good == neg {
+		ts.Fatalf("%s answered %d: %s", args[0], code, body)
+	}
+}
+
+// load start APP | load stop: a visitor who asks 100 times a second; stop fails where one request did.
+func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
+	s := stateOf(ts)
+	switch {
+	case len(args) == 2 && args[0] == "start":
+		s.load = &load{quit: make(chan struct{}), done: make(chan struct{})}
+		go s.load.run(ts, args[1])
+		ts.Defer(s.load.stop)
+	case len(args) == 1 && args[0] == "stop":
+		s.load.stop()
+		ts.Logf("%d requests, %d failed", s.load.asked, len(s.load.failed))
+		if s.load.asked == 0 || len(s.load.failed) > 0 {
+			ts.Fatalf("%d of %d requests failed: %q", len(s.load.failed), s.load.asked, s.load.failed)
+		}
+	default:
+		ts.Fatalf("usage: load start APP | load stop")
+	}
+}
+
+type load struct {
+	quit, done chan struct{}
+	stopped    bool
+	asked      int
+	failed     []string
+}
+
+func (l *load) run(ts *testscript.TestScript, app string) {
+	defer close(l.done)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.quit:
+			return
+		case <-tick.C:
+		}
+		l.asked++
+		if code, body, err := request(ts, app, "/"); err != nil || code != 200 {
+			l.failed = append(l.failed, fmt.Sprint(code, " ", err, " ", body))
+		}
+	}
+}
+
+func (l *load) stop() {
+	if !l.stopped {
+		close(l.quit)
+		l.stopped = true
+	}
+	<-l.done
+}
+
+// until REGEXP PROGRAM [ARG...] runs the program again and again until it prints what matches, for 30 s at most.
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP PROGRAM [ARG...]")
+	}
+	want, err := regexp.Compile(args[0])
+	ts.Check(err)
+	var out []byte
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		path, err := exec.LookPath(args[1])
+		if strings.Contains(args[1], "/") {
+			path, err = args[1], nil
+		}
+		for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+			if p := filepath.Join(dir, args[1]); err != nil {
+				if _, statErr := os.Stat(p); statErr == nil {
+					path, err = p, nil
+				}
+			}
+		}
+		ts.Check(err)
+		cmd := exec.Command(path, args[2:]...)
+		cmd.Dir = ts.MkAbs(".")
+		for _, name := range []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "GIT_SSH_COMMAND"} {
+			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+		}
+		out, _ = cmd.CombinedOutput()
+		if want.Match(out) != neg {
+			return
+		}
+	}
+	ts.Fatalf("not within 30s: %q in %s", args[0], out)
+}
+
+// gone FILE waits until the process whose number is in FILE does not run any more.
+func cmdGone(ts *testscript.TestScript, neg bool, args []string) {
+	var pid int
+	if _, err := fmt.Sscan(ts.ReadFile(args[0]), &pid); err != nil {
+		ts.Fatalf("%s: %v", args[0], err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+	}
+	ts.Fatalf("process %d still runs after 20s", pid)
+}
+
+// repo DIR makes DIR a git repository with everything in it committed, and the remote paas for it.
+func cmdRepo(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	for _, a := range [][]string{
+		{"init", "-q", "-b", "main"}, {"add", "-A"}, {"commit", "-q", "--allow-empty", "-m", "one"},
+		{"remote", "add", "paas", ts.Getenv("REMOTE") + "/" + filepath.Base(dir)},
+	} {
+		ts.Check(ts.Exec("git", append([]string{"-C", dir}, a...)...))
+	}
+	ts.Check(ts.Chdir(args[0]))
+}
+
+// commit FILE TEXT replaces a file of the current repository and commits it.
+func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: commit FILE TEXT")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(args[1]+"\n"), 0o644))
+	ts.Check(ts.Exec("git", "add", "-A"))
+	ts.Check(ts.Exec("git", "commit", "-q", "-m", "change "+args[0]))
+}
+
+// webapp is an app for the scripts: it answers with the content of page.txt in its folder.
+func webapp() {
+	health := flag.Int("health", 200, "status of /health")
+	die := flag.Duration("die", 0, "exit with status 3 after so long")
+	mute := flag.Bool("mute", false, "never listen")
+	port := flag.String("port", os.Getenv("PORT"), "listen here instead of $PORT")
+	orphan := flag.String("orphan", "", "start a process of its own session and write its number to this file")
+	say := flag.String("say", "", "print this at the start")
+	flag.Parse()
+	if *say != "" {
+		fmt.Println(*say)
+	}
+	if *die > 0 {
+		time.AfterFunc(*die, func() { os.Exit(3) })
+	}
+	if *orphan != "" {
+		cmd := exec.Command("sleep", "1000")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		cmd.Stdout = os.Stdout
+		if err := cmd.Start(); err != nil {
+			log.Fatal(err)
+		}
+		os.WriteFile(*orphan, fmt.Append(nil, cmd.Process.Pid), 0o644)
+	}
+	if *mute {
+		select {}
+	}
+	page := func(w http.ResponseWriter, _ *http.Request) {
+		content, err := os.ReadFile("page.txt")
+		if err != nil {
+			http.Error(w, err.Error(), 500)
+			return
+		}
+		fmt.Fprintf(w, "%s\npid %d\n", strings.TrimSpace(string(content)), os.Getpid())
+	}
+	http.HandleFunc("/", page)
+	http.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(*health) })
+	http.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
+	})
+	http.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(1500 * time.Millisecond)
+		page(w, r)
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:"+*port)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.Serve(ln, nil))
+}
