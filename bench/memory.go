@@ -1,0 +1,112 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// memoryResult is what the server itself needs, without the apps.
+type memoryResult struct {
+	Apps      int // in the second reading
+	One, Many memory
+}
+
+// memory is one reading, summed over the server's processes. Resident counts the pages they share,
+// such as the program text, once for each of them; proportional counts them once.
+type memory struct {
+	Processes              int
+	Resident, Proportional float64       // MB, of 2^20 bytes
+	After                  time.Duration // since the last push
+}
+
+func measureMemory(ctx context.Context, o options, c *client) (*memoryResult, error) {
+	s, err := startServer(ctx, o.Paas, c)
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	res := &memoryResult{Apps: o.Apps}
+	for i := 1; i <= o.Apps; i++ {
+		progress("memory: app %d of %d", i, o.Apps)
+		if _, err := c.deploy(ctx, s.app(fmt.Sprintf("idle%d", i))); err != nil {
+			return nil, err
+		}
+		switch i {
+		case 1:
+			res.One, err = settled(ctx, s)
+		case o.Apps:
+			res.Many, err = settled(ctx, s)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+// settled reads the memory once it has stayed within 0.1 MB for ten seconds, or after a minute:
+// what a push needed is given back over time.
+func settled(ctx context.Context, s *server) (memory, error) {
+	start := time.Now()
+	var last []memory
+	for {
+		m, err := readMemory(s.processes())
+		if err != nil {
+			return memory{}, err
+		}
+		m.After = time.Since(start)
+		last = append(last, m)
+		if n := len(last); n > 10 {
+			low, high := m.Resident, m.Resident
+			for _, before := range last[n-11:] {
+				low, high = min(low, before.Resident), max(high, before.Resident)
+			}
+			if high-low <= 0.1 || m.After >= time.Minute {
+				return m, nil
+			}
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return memory{}, ctx.Err()
+		}
+	}
+}
+
+func readMemory(pids []int) (memory, error) {
+	m := memory{Processes: len(pids)}
+	for _, pid := range pids {
+		err := errors.Join(
+			addKilobytes(&m.Resident, pid, "status", "VmRSS:"),
+			addKilobytes(&m.Proportional, pid, "smaps_rollup", "Pss:"))
+		if err != nil {
+			return memory{}, err
+		}
+	}
+	return m, nil
+}
+
+// addKilobytes adds the figure of one line, "Pss:   1234 kB", to sum, which counts megabytes.
+func addKilobytes(sum *float64, pid int, file, key string) error {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/%s", pid, file))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if figure, ok := strings.CutPrefix(lines.Text(), key); ok {
+			var kilobytes float64
+			_, err := fmt.Sscanf(figure, "%f kB", &kilobytes)
+			*sum += kilobytes / 1024
+			return err
+		}
+	}
+	return fmt.Errorf("no %s in %s", key, f.Name())
+}

@@ -1,0 +1,178 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"time"
+)
+
+// naive is the floor: what one sets up in ten minutes with OpenSSH and a hook. It checks nothing,
+// and has the app down while it starts.
+type naive struct {
+	ssh  string // host:port
+	web  string
+	user string
+	dir  string
+	jail string // the folder for sshd that was made here, to be removed again
+}
+
+// hook is all there is to it: check out, end the old app, start the new one.
+const hook = `#!/bin/sh
+git --work-tree='%[1]s' checkout -q -f main
+[ ! -f '%[2]s' ] || kill "$(cat '%[2]s')"
+cd '%[1]s' && PORT=%[3]s exec setsid node server.js </dev/null >/dev/null 2>&1 &
+echo $! >'%[2]s'
+`
+
+func startNaive(ctx context.Context, c *client, example string) (*naive, error) {
+	me, err := user.Current()
+	if err != nil {
+		return nil, err
+	}
+	n := &naive{user: me.Username, dir: filepath.Join(c.dir, "naive")}
+	work := filepath.Join(n.dir, "work")
+	if err := copyTree(work, example); err != nil {
+		return nil, err
+	}
+	npm := command(ctx, os.Environ(), "npm", "ci", "--no-audit", "--no-fund")
+	npm.Dir = work
+	if _, err := output(npm); err != nil {
+		return nil, err
+	}
+	if n.web, err = freeAddr(); err != nil {
+		return nil, err
+	}
+	for _, repo := range []string{"app.git", "plain.git"} {
+		if err := c.git(ctx, n.dir, "init", "-q", "--bare", repo); err != nil {
+			return nil, err
+		}
+	}
+	_, port, _ := net.SplitHostPort(n.web)
+	text := fmt.Sprintf(hook, work, filepath.Join(n.dir, "pid"), port)
+	if err := os.WriteFile(filepath.Join(n.dir, "app.git", "hooks", "post-receive"), []byte(text), 0o755); err != nil {
+		return nil, err
+	}
+	if err := n.startSSH(ctx, c); err != nil {
+		n.stop()
+		return nil, err
+	}
+	return n, nil
+}
+
+// stop leaves the processes to endAll, which ends the hook's as well.
+func (n *naive) stop() {
+	if n.jail != "" {
+		os.Remove(n.jail)
+	}
+}
+
+// startSSH starts OpenSSH's server with a configuration of its own: keys only, and nothing that
+// would slow it down (no PAM, no reverse look-up).
+func (n *naive) startSSH(ctx context.Context, c *client) (err error) {
+	if n.ssh, err = freeAddr(); err != nil {
+		return err
+	}
+	hostKey := filepath.Join(n.dir, "host_ed25519")
+	if err := c.keygen(ctx, hostKey); err != nil {
+		return err
+	}
+	if err := c.trust(ctx, n.ssh, hostKey); err != nil {
+		return err
+	}
+	config := fmt.Sprintf(`ListenAddress %s
+HostKey %s
+PidFile none
+AuthorizedKeysFile %s.pub
+AuthenticationMethods publickey
+StrictModes no
+UsePAM no
+UseDNS no
+SetEnv GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
+`, n.ssh, hostKey, c.key)
+	file := filepath.Join(n.dir, "sshd_config")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		return err
+	}
+	binary, err := exec.LookPath("sshd")
+	if err != nil {
+		binary = "/usr/sbin/sshd" // which only root has on the path
+	}
+	// The empty folder that sshd locks itself up in when it is root; the system's own makes it.
+	if os.Getuid() == 0 && os.Mkdir("/run/sshd", 0o755) == nil {
+		n.jail = "/run/sshd"
+	}
+	log, err := os.Create(filepath.Join(n.dir, "sshd.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	sshd := command(ctx, os.Environ(), binary, "-D", "-e", "-f", file)
+	sshd.Stderr = log
+	if err := sshd.Start(); err != nil {
+		return err
+	}
+	for range 500 {
+		if conn, err := net.Dial("tcp", n.ssh); err == nil {
+			return conn.Close()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	text, _ := os.ReadFile(log.Name())
+	return fmt.Errorf("sshd does not answer on %s\n%s", n.ssh, text)
+}
+
+func (n *naive) app() target {
+	return target{name: "floor", remote: n.remote("app.git"), addr: n.web, host: n.web}
+}
+
+// remote is a bare repository of the floor; plain.git has no hook.
+func (n *naive) remote(repo string) string {
+	return fmt.Sprintf("ssh://%s@%s%s", n.user, n.ssh, filepath.Join(n.dir, repo))
+}
+
+// boot starts the app once more, as the hook does, and returns how long until it answered.
+func (n *naive) boot(ctx context.Context) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	addr, err := freeAddr()
+	if err != nil {
+		return 0, err
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	app := command(ctx, append(os.Environ(), "PORT="+port), "node", "server.js")
+	app.Dir = filepath.Join(n.dir, "work")
+	t := target{addr: addr, host: addr}
+	web := t.client(true)
+	defer web.CloseIdleConnections()
+	start := time.Now()
+	if err := app.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		app.Process.Kill()
+		app.Wait()
+	}()
+	for ctx.Err() == nil {
+		if _, err := get(ctx, web, t, "/"); err == nil {
+			return time.Since(start), nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return 0, fmt.Errorf("node did not answer: %w", ctx.Err())
+}
+
+// freeAddr is a loopback address that nobody listens on.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}

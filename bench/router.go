@@ -1,0 +1,206 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+const connections = 32
+
+// routerResult is the same requests to the same small app on three ways.
+type routerResult struct {
+	Router, Untuned, Direct []rate
+}
+
+// rate is one round of load.
+type rate struct {
+	PerSecond float64
+	P99       time.Duration
+	CPU       time.Duration // the proxy's processor time for a request; 0 where there is no proxy
+}
+
+// serveBackend is the app behind the proxies: it answers at once, with a few bytes.
+func serveBackend() error {
+	port := os.Getenv("PORT")
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello\n") })
+	http.HandleFunc("/port", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, port) })
+	return http.ListenAndServe(":"+port, nil)
+}
+
+// serveProxy is the standard library's reverse proxy with nothing set: the other figure.
+func serveProxy(args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: bench proxy ADDRESS URL")
+	}
+	to, err := url.Parse(args[1])
+	if err != nil {
+		return err
+	}
+	return http.ListenAndServe(args[0], httputil.NewSingleHostReverseProxy(to))
+}
+
+// report has wrk print figures in place of prose: requests, microseconds, the 99th percentile in
+// microseconds, and errors of any kind.
+const report = `function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format("\nresult %d %d %d %d\n", summary.requests, summary.duration, latency:percentile(99),
+    e.connect + e.read + e.write + e.status + e.timeout))
+end
+`
+
+// way is one way to the app.
+type way struct {
+	addr string
+	host string
+	pid  int // the proxy's process; 0 where there is none
+	into *[]rate
+}
+
+func measureRouter(ctx context.Context, o options, c *client) (*routerResult, error) {
+	s, err := startServer(ctx, o.Paas, c)
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	progress("router: deploying the backend")
+	app := s.app("backend")
+	if err := pushBackend(ctx, c, app); err != nil {
+		return nil, err
+	}
+	direct, err := backendAddr(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	untuned, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	proxy := command(ctx, os.Environ(), self, "proxy", untuned, "http://"+direct)
+	if err := proxy.Start(); err != nil {
+		return nil, err
+	}
+	script := filepath.Join(c.dir, "report.lua")
+	if err := os.WriteFile(script, []byte(report), 0o600); err != nil {
+		return nil, err
+	}
+	var res routerResult
+	ways := []way{
+		{addr: app.addr, host: app.host, pid: s.cmd.Process.Pid, into: &res.Router},
+		{addr: untuned, host: untuned, pid: proxy.Process.Pid, into: &res.Untuned},
+		{addr: direct, host: direct, into: &res.Direct},
+	}
+	for round := range o.Rounds + 1 {
+		progress("router: round %d of %d", round, o.Rounds)
+		for i := range ways {
+			w := ways[(i+round)%len(ways)]
+			seconds := o.Seconds
+			if round == 0 { // only warms up
+				seconds = 1
+			}
+			r, err := w.load(ctx, script, seconds)
+			if err != nil {
+				return nil, err
+			}
+			if round > 0 {
+				*w.into = append(*w.into, r)
+			}
+		}
+	}
+	return &res, nil
+}
+
+// pushBackend deploys this very binary as an app.
+func pushBackend(ctx context.Context, c *client, t target) error {
+	dir := filepath.Join(c.dir, "backend")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	binary, err := os.ReadFile(self)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(
+		os.WriteFile(filepath.Join(dir, "backend"), binary, 0o755),
+		os.WriteFile(filepath.Join(dir, "Procfile"), []byte("web: ./backend backend\n"), 0o644))
+	if err != nil {
+		return err
+	}
+	if err := c.commitAll(ctx, dir); err != nil {
+		return err
+	}
+	return c.git(ctx, dir, "push", t.remote, "main")
+}
+
+// backendAddr asks the app itself where it listens.
+func backendAddr(ctx context.Context, t target) (string, error) {
+	port, err := get(ctx, t.client(false), t, "/port")
+	if err != nil {
+		return "", err
+	}
+	if _, err := strconv.Atoi(string(port)); err != nil {
+		return "", fmt.Errorf("the backend says its port is %.40q", port)
+	}
+	return net.JoinHostPort("127.0.0.1", string(port)), nil
+}
+
+// load runs wrk against one way. A request that was not answered with 200 makes the round void.
+func (w way) load(ctx context.Context, script string, seconds int) (rate, error) {
+	var before time.Duration
+	var err error
+	if w.pid != 0 {
+		if before, err = cpu(w.pid); err != nil {
+			return rate{}, err
+		}
+	}
+	out, err := output(command(ctx, os.Environ(), "wrk", "-t2", "-c"+strconv.Itoa(connections),
+		"-d"+strconv.Itoa(seconds)+"s", "-s", script, "-H", "Host: "+w.host, "http://"+w.addr+"/"))
+	if err != nil {
+		return rate{}, err
+	}
+	return w.rate(out, before)
+}
+
+// rate reads what the wrk script printed.
+func (w way) rate(out []byte, before time.Duration) (rate, error) {
+	var requests, micros, p99, failed int64
+	_, line, ok := bytes.Cut(out, []byte("\nresult "))
+	if !ok {
+		return rate{}, fmt.Errorf("wrk printed no result:\n%s", out)
+	}
+	if _, err := fmt.Sscan(string(line), &requests, &micros, &p99, &failed); err != nil {
+		return rate{}, fmt.Errorf("wrk: %w:\n%s", err, out)
+	}
+	if failed > 0 || requests == 0 {
+		return rate{}, fmt.Errorf("%s: %d of %d requests failed", w.host, failed, requests)
+	}
+	r := rate{PerSecond: float64(requests) / float64(micros) * 1e6, P99: time.Duration(p99) * time.Microsecond}
+	if w.pid != 0 {
+		after, err := cpu(w.pid)
+		if err != nil {
+			return rate{}, err
+		}
+		r.CPU = (after - before) / time.Duration(requests)
+	}
+	return r, nil
+}
