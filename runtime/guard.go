@@ -164,6 +164,7 @@ func GuardMain(stdin io.Reader, stdout io.Writer, root string) {
 		return
 	}
 	life := kin{mark: rootMark(root) + lines.Text() + "/"}
+	forgetProgram()
 	for lines.Scan() {
 		pid, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "+"))
 		switch {
