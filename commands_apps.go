@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"paas/say"
 	"paas/volume"
 )
 
@@ -164,14 +164,14 @@ func infoApp(c *call) error {
 	fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, i.State)
 	if i.Release > 0 {
 		fmt.Fprintf(t, "live\tv%d since %s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
-			i.Since.Local().Format(time.DateTime), i.Commit[:min(12, len(i.Commit))], harmless(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
+			i.Since.Local().Format(time.DateTime), i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
 	}
 	return t.Flush()
 }
 
 // waiting tells the caller whom a deploy waits for.
 func (c *call) waiting(holder string) {
-	fmt.Fprintf(c.err, "-----> Waiting for %s to end\n", harmless(holder))
+	say.Step(c.err, "Waiting for %s to end", holder)
 }
 
 // record puts what was done into the audit log.
@@ -179,12 +179,5 @@ func (c *call) record(did, app, note string) {
 	c.vol.Record(volume.Event{By: c.name, Did: did, App: app, Note: note})
 }
 
-// harmless takes control characters out of text that a stranger wrote, for a terminal.
-func harmless(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
-}
+// plain is text that a stranger wrote, for a terminal.
+func plain(s string) string { return say.Plain(s, 500) }

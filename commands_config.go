@@ -78,7 +78,7 @@ func getConfig(c *call) error {
 	}
 	value, ok := s.Config[c.args[1]]
 	if !ok {
-		return fmt.Errorf("%s has no config var %s", app.Name, harmless(c.args[1]))
+		return fmt.Errorf("%s has no config var %s", app.Name, plain(c.args[1]))
 	}
 	fmt.Fprintln(c.out, value)
 	return nil
@@ -117,7 +117,7 @@ func unsetConfig(c *call) error {
 	return c.changeConfig("unset", keys, func(config map[string]string) error {
 		for _, k := range keys {
 			if _, ok := config[k]; !ok {
-				return fmt.Errorf("%s has no config var %s", c.args[0], harmless(k))
+				return fmt.Errorf("%s has no config var %s", c.args[0], plain(k))
 			}
 			delete(config, k)
 		}
@@ -200,9 +200,9 @@ func setSettings(c *call) error {
 		key, value, ok := strings.Cut(pair, "=")
 		switch {
 		case !ok || key != "branch":
-			return usageError{fmt.Errorf("no setting %q; usage: %s", harmless(pair), c.cmd.UseLine())}
+			return usageError{fmt.Errorf("no setting %q; usage: %s", plain(pair), c.cmd.UseLine())}
 		case value != "" && (!branchName.MatchString(value) || strings.Contains(value, "..") || strings.HasSuffix(value, ".lock") || strings.HasSuffix(value, ".") || len(value) > 200):
-			return usageError{fmt.Errorf("%q is not a branch name", harmless(value))}
+			return usageError{fmt.Errorf("%q is not a branch name", plain(value))}
 		}
 		s.Branch = value
 	}

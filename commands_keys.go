@@ -32,7 +32,7 @@ func listKeys(c *call) error {
 		if k.Admin {
 			admin = "admin"
 		}
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", k.Name, admin, k.Type, k.Fingerprint, orNone(harmless(k.Comment)))
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", k.Name, admin, k.Type, k.Fingerprint, orNone(plain(k.Comment)))
 	})
 }
 

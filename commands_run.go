@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"paas/runtime"
+	"paas/say"
 	"paas/volume"
 )
 
@@ -57,7 +58,7 @@ func showProcesses(c *call) error {
 			pid = strconv.Itoa(p.PID)
 		}
 		return fmt.Sprintf("%s.%d\t%s\tv%d\t%s\t%s\t%d\t%s", p.Type, p.Index, p.State, p.Release, pid,
-			p.Since.Local().Format(time.DateTime), p.Restarts, orNone(harmless(p.Reason)))
+			p.Since.Local().Format(time.DateTime), p.Restarts, orNone(plain(p.Reason)))
 	})
 }
 
@@ -91,7 +92,7 @@ func rollbackTo(app volume.App, args []string) (int, error) {
 	if len(args) == 1 {
 		n, err := strconv.Atoi(strings.TrimPrefix(args[0], "v"))
 		if err != nil || n < 1 {
-			return 0, usageError{fmt.Errorf("%q is not a release; they are called v1, v2 and so on", harmless(args[0]))}
+			return 0, usageError{fmt.Errorf("%q is not a release; they are called v1, v2 and so on", plain(args[0]))}
 		}
 		if _, err := app.Release(n); err != nil {
 			return 0, fmt.Errorf("%w; releases %s lists those it has", err, app.Name)
@@ -163,14 +164,14 @@ func (c *call) release(app volume.App, base volume.Release, cause, note string) 
 	case err != nil:
 		return err
 	case s.State == volume.Live || s.State == volume.Retired:
-		fmt.Fprintf(c.out, "-----> %s %v is live: %s\n", app.Name, r, c.url(app.Name))
+		say.Step(c.out, "%s %v is live: %s", app.Name, r, c.url(app.Name))
 		return nil
 	}
-	fmt.Fprintf(c.err, " !     %s %v: %s\n", app.Name, r, s.Reason)
+	say.Fault(c.err, "%s %v: %s", app.Name, r, s.Reason)
 	if s.Hint != "" {
-		fmt.Fprintf(c.err, " !     %s\n", s.Hint)
+		say.Fault(c.err, "%s", s.Hint)
 	}
-	fmt.Fprintf(c.err, " !     nothing changed: v%d keeps serving\n", app.Live())
+	say.Fault(c.err, "nothing changed: v%d keeps serving", app.Live())
 	return silentError{errors.New(s.Reason)}
 }
 
@@ -210,7 +211,7 @@ func showReleases(c *call) error {
 			what += " (" + r.Status.Reason + ")"
 		}
 		return fmt.Sprintf("%v\t%s\t%s\t%s\t%s\t%s\t%s", r.Release, r.Status.State, r.At.Local().Format(time.DateTime),
-			r.By, r.Cause, r.Commit[:min(7, len(r.Commit))], harmless(what))
+			r.By, r.Cause, r.Commit[:min(7, len(r.Commit))], plain(what))
 	})
 }
 

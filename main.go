@@ -6,7 +6,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,6 +15,7 @@ import (
 
 	"paas/receiver"
 	"paas/runtime"
+	"paas/say"
 )
 
 func main() { os.Exit(run(os.Args)) }
@@ -46,7 +47,7 @@ type usageError struct{ error }
 type silentError struct{ error }
 
 // status prints what went wrong, if anything did, and gives the exit status for it.
-func status(err error, stderr interface{ Write([]byte) (int, error) }) int {
+func status(err error, stderr io.Writer) int {
 	var usage usageError
 	var silent silentError
 	switch {
@@ -55,10 +56,10 @@ func status(err error, stderr interface{ Write([]byte) (int, error) }) int {
 	case errors.As(err, &silent):
 		return 1
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, " !     interrupted")
+		say.Fault(stderr, "interrupted")
 		return 130
 	}
-	fmt.Fprintf(stderr, " !     %v\n", err)
+	say.Fault(stderr, "%v", err)
 	if errors.As(err, &usage) {
 		return 2
 	}

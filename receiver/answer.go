@@ -138,7 +138,7 @@ func (r *Receiver) decide(ctx context.Context, s *session, c call, say voice) (s
 	case postReceive:
 		return r.postReceive(s, say)
 	}
-	say.fault("no hook is called %s", harmless(c.name, 40))
+	say.fault("no hook is called %s", plain(c.name, 40))
 	return 1
 }
 

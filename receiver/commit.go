@@ -30,8 +30,8 @@ func (r *Receiver) postReceive(s *session, say voice) int {
 		say.fault("%s v%d: %v", s.app.Name, s.release, err)
 		return 1
 	case status.State.Over():
-		s.note = "failed: " + harmless(status.Reason, 200)
-		say.fault("%s v%d is not live: %s: %s", s.app.Name, s.release, status.State, harmless(status.Reason, 500))
+		s.note = "failed: " + plain(status.Reason, 200)
+		say.fault("%s v%d is not live: %s: %s", s.app.Name, s.release, status.State, plain(status.Reason, 500))
 	default:
 		say.fault("%s v%d is not live yet: %s", s.app.Name, s.release, status.State)
 	}

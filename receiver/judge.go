@@ -54,16 +54,16 @@ func refusal(u update, branch, app string, hint func(verb, app string) string) s
 	}
 	short, isBranch := strings.CutPrefix(u.ref, "refs/heads/")
 	tag, isTag := strings.CutPrefix(u.ref, "refs/tags/")
-	shown := harmless(u.ref, 200)
+	shown := plain(u.ref, 200)
 	switch {
 	case isBranch:
-		shown = harmless(short, 200)
+		shown = plain(short, 200)
 		if u.delete {
 			return fmt.Sprintf("%s is nothing to delete: only %s is deployed from here", shown, branch)
 		}
 		return fmt.Sprintf("%s does not deploy here; %s does. To deploy it: git push paas %s:%s", shown, branch, shown, branch)
 	case isTag:
-		shown = "the tag " + harmless(tag, 200)
+		shown = "the tag " + plain(tag, 200)
 	}
 	return fmt.Sprintf("%s is not stored here; only %s is. To deploy: git push paas %s", shown, branch, branch)
 }

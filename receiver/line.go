@@ -26,7 +26,7 @@ var hookLine = regexp.MustCompile(`^([0-9a-f]{40} [0-9a-f]{40}|[0-9a-f]{64} [0-9
 // without looking, and reads past the end of a reference of one component.
 func parseLine(line string) (update, error) {
 	if !hookLine.MatchString(line) {
-		return update{}, fmt.Errorf("git told the hook something unknown: %q", harmless(line, 200))
+		return update{}, fmt.Errorf("git told the hook something unknown: %q", plain(line, 200))
 	}
 	if strings.Count(line, "/") < 2 { // refs/stash, say; gitkit wants three components
 		fields := strings.Fields(line)

@@ -29,7 +29,7 @@ func (r *Receiver) preReceive(ctx context.Context, s *session, c call, say voice
 		return 0
 	}
 	if s.release > 0 && s.note == "" {
-		s.note = "cancelled: " + harmless(err.Error(), 200)
+		s.note = "cancelled: " + plain(err.Error(), 200)
 	}
 	var lines refused
 	if !errors.As(err, &lines) {
@@ -51,7 +51,7 @@ func (r *Receiver) admit(ctx context.Context, s *session, c call, say voice) err
 		updates = append(updates, u)
 	}
 	for _, option := range c.pushOptions() {
-		say.detail("the push option %q is not known here", harmless(option, 100))
+		say.detail("the push option %q is not known here", plain(option, 100))
 	}
 	var err error
 	s.repo, err = s.repo.InQuarantine(git.Quarantine{Objects: lookup(c.env, "GIT_OBJECT_DIRECTORY")})
@@ -64,7 +64,7 @@ func (r *Receiver) admit(ctx context.Context, s *session, c call, say voice) err
 	waited := false
 	s.done, err = s.app.Turn(ctx, s.who+"'s push", func(holder string) {
 		waited = true
-		say.step("Waiting for %s to end", harmless(holder, 100))
+		say.step("Waiting for %s to end", plain(holder, 100))
 	})
 	if err != nil {
 		return s.why(ctx, err)
@@ -149,12 +149,12 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 	summary, err := r.inspector.Inspect(ctx, objects, commit.Tree)
 	var bad *git.Refused
 	if errors.As(err, &bad) {
-		return volume.Release{}, refused{harmless(bad.Reason, 300), harmless(bad.Advice, 300)}
+		return volume.Release{}, refused{plain(bad.Reason, 300), plain(bad.Advice, 300)}
 	}
 	if err != nil {
 		return volume.Release{}, err
 	}
-	subject := harmless(commit.Subject, 72)
+	subject := plain(commit.Subject, 72)
 	files := fmt.Sprintf("%d files", summary.Files)
 	if summary.Files == 1 {
 		files = "1 file"
@@ -283,10 +283,10 @@ func (r *Receiver) failure(s *session, release volume.Release, status volume.Sta
 	if reason == "" {
 		reason = string(status.State)
 	}
-	s.note = "failed: " + harmless(reason, 200)
-	lines := refused{fmt.Sprintf("%s %s: %s", s.app.Name, release, harmless(reason, 500))}
+	s.note = "failed: " + plain(reason, 200)
+	lines := refused{fmt.Sprintf("%s %s: %s", s.app.Name, release, plain(reason, 500))}
 	if status.Hint != "" {
-		lines = append(lines, harmless(status.Hint, 500))
+		lines = append(lines, plain(status.Hint, 500))
 	}
 	if live := s.app.Live(); live > 0 {
 		return append(lines, fmt.Sprintf("v%d keeps serving. Mend it, commit, and push again.", live))

@@ -2,37 +2,23 @@ package receiver
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"regexp"
-	"strings"
 	"unicode"
+
+	"paas/say"
 )
 
 // voice is what the pusher reads. Nothing is done about a pusher who no longer listens: that is
 // noticed where the session is served.
 type voice struct{ io.Writer }
 
-func (v voice) step(format string, args ...any)   { fmt.Fprintf(v, "-----> "+format+"\n", args...) }
-func (v voice) detail(format string, args ...any) { fmt.Fprintf(v, "       "+format+"\n", args...) }
-func (v voice) fault(format string, args ...any)  { fmt.Fprintf(v, " !     "+format+"\n", args...) }
+func (v voice) step(format string, args ...any)   { say.Step(v, format, args...) }
+func (v voice) detail(format string, args ...any) { say.Detail(v, format, args...) }
+func (v voice) fault(format string, args ...any)  { say.Fault(v, format, args...) }
 
-// harmless makes text of a user's fit for another's terminal: on one line, at most limit
-// characters, without control characters or those that turn the direction of writing.
-func harmless(text string, limit int) string {
-	var b strings.Builder
-	for _, c := range text {
-		if limit--; limit < 0 {
-			b.WriteString("...")
-			break
-		}
-		if !unicode.IsPrint(c) {
-			c = '?'
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
-}
+// plain is text of a user's as others may see it.
+func plain(text string, limit int) string { return say.Plain(text, limit) }
 
 // logLines copies a release's log to the pusher, whole lines only, each made harmless and bounded.
 type logLines struct {

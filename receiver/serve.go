@@ -40,7 +40,7 @@ func (r *Receiver) Serve(ctx context.Context, who, service, app, protocol string
 	case receivePack:
 		status, err = r.push(ctx, app, who, p)
 	default:
-		err = fmt.Errorf("%s is not served; git push and git fetch are", harmless(service, 40))
+		err = fmt.Errorf("%s is not served; git push and git fetch are", plain(service, 40))
 	}
 	if err != nil {
 		say.fault("%v", err)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"paas/say"
 	"paas/volume"
 )
 
@@ -99,9 +100,9 @@ func (b *build) needTools() error {
 // run runs one command of the build in the tree and shows what it prints: the first megabyte and
 // the last lines.
 func (b *build) run(ctx context.Context, name string, env map[string]string, argv ...string) error {
-	Detail(b.job.Out, "%s", name)
-	bounded := NewBounded(b.job.Out, 1<<20, 16<<10)
-	indent := NewIndent(bounded)
+	say.Detail(b.job.Out, "%s", name)
+	bounded := say.NewBounded(b.job.Out, 1<<20, 16<<10)
+	indent := say.NewIndent(bounded)
 	err := b.runTo(ctx, indent, name, env, argv...)
 	indent.Close()
 	bounded.Close()

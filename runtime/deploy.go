@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"paas/say"
 	"paas/volume"
 )
 
@@ -125,7 +126,7 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 	}
 	h.setStatus(d.n, volume.Status{State: volume.Building})
 	tree := h.app.BuildTree(r.Build)
-	out := NewBounded(file, 4<<20, 16<<10)
+	out := say.NewBounded(file, 4<<20, 16<<10)
 	built, err = h.rt.Engine.Build(ctx, BuildJob{
 		App: h.app.Name, Tree: tree, Cache: h.app.Cache(), Config: r.Settings.Config, Out: out,
 	})
@@ -155,12 +156,12 @@ func (d *deploy) boot(ctx context.Context, r volume.Release, built volume.Built,
 	if command == "" {
 		command = "static files"
 	}
-	Step(file, "Booting v%d: %s", d.n, command)
+	say.Step(file, "Booting v%d: %s", d.n, command)
 	began := time.Now()
 	i := newInstance(h, d.n)
 	i.release, i.built = r, built
-	bounded := NewBounded(file, 64<<10, 16<<10)
-	shown := NewIndent(bounded)
+	bounded := say.NewBounded(file, 64<<10, 16<<10)
+	shown := say.NewIndent(bounded)
 	i.output.show(shown)
 	defer func() {
 		i.output.show(nil)
@@ -171,6 +172,6 @@ func (d *deploy) boot(ctx context.Context, r volume.Release, built volume.Built,
 		i.stop(0)
 		return nil, fmt.Errorf("boot: %w", err)
 	}
-	Detail(file, "healthy after %d ms", time.Since(began).Milliseconds())
+	say.Detail(file, "healthy after %d ms", time.Since(began).Milliseconds())
 	return i, nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"paas/say"
 )
 
 // goProgram is where the one program of an app without a Procfile is built to.
@@ -18,7 +20,7 @@ func (b *build) buildGo(ctx context.Context) error {
 	if !b.plan.golang {
 		return nil
 	}
-	Step(b.job.Out, "Building (go)")
+	say.Step(b.job.Out, "Building (go)")
 	env := with(b.env, map[string]string{
 		"GOPATH":     b.cache("go"),
 		"GOMODCACHE": b.cache("go", "mod"),
@@ -31,7 +33,7 @@ func (b *build) buildGo(ctx context.Context) error {
 	target := ".paas/bin/" // a folder: go names the programs
 	switch {
 	case len(programs) == 0 && b.plan.procfile:
-		Detail(b.job.Out, "no main package: nothing to compile")
+		say.Detail(b.job.Out, "no main package: nothing to compile")
 		return nil
 	case len(programs) == 0:
 		return errors.New("go.mod, but no main package to run; add a Procfile with a line like `web: node server.js`")
@@ -59,9 +61,9 @@ func (b *build) buildGo(ctx context.Context) error {
 func (b *build) goPrograms(ctx context.Context, env map[string]string) ([]string, error) {
 	const form = `{{if eq .Name "main"}}{{if eq .Dir .Module.Dir}}top {{end}}{{.ImportPath}}{{end}}`
 	var list bytes.Buffer
-	out := NewBounded(&list, 1<<20, 1)
+	out := say.NewBounded(&list, 1<<20, 1)
 	if err := b.runTo(ctx, out, "go list", env, "go", "list", "-modcacherw", "-e", "-find", "-f", form, "./..."); err != nil {
-		Detail(b.job.Out, "%s", list.String())
+		say.Detail(b.job.Out, "%s", list.String())
 		return nil, err
 	}
 	var programs []string

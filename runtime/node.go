@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path"
+
+	"paas/say"
 )
 
 // nodePackage is what matters here of a package.json
@@ -96,7 +98,7 @@ func (b *build) buildNode(ctx context.Context) error {
 	if p == nil || !p.hasDependencies() && p.script("build") == "" {
 		return nil
 	}
-	Step(b.job.Out, "Building (node)")
+	say.Step(b.job.Out, "Building (node)")
 	env := with(b.env, map[string]string{
 		"npm_config_cache":           b.cache("npm"),
 		"npm_config_update_notifier": "false",
@@ -131,10 +133,10 @@ func (b *build) installNode(ctx context.Context, env map[string]string) error {
 	if lock == "" {
 		for _, other := range []string{"yarn.lock", "pnpm-lock.yaml", "bun.lock"} {
 			if isFile(b.tree, other) {
-				Detail(b.job.Out, "%s is not used here: npm installs", other)
+				say.Detail(b.job.Out, "%s is not used here: npm installs", other)
 			}
 		}
-		Detail(b.job.Out, "no package-lock.json: commit one, and installs are the same each time, and kept between pushes")
+		say.Detail(b.job.Out, "no package-lock.json: commit one, and installs are the same each time, and kept between pushes")
 		return npm("install", "--no-package-lock")
 	}
 	modules, err := b.nodeModules(ctx, env, lock)
@@ -142,14 +144,14 @@ func (b *build) installNode(ctx context.Context, env map[string]string) error {
 		return err
 	}
 	if modules.kept() {
-		Detail(b.job.Out, "node_modules of an earlier build (%s has not changed)", lock)
+		say.Detail(b.job.Out, "node_modules of an earlier build (%s has not changed)", lock)
 		return modules.restore(ctx)
 	}
 	if err := npm("ci"); err != nil {
 		return err
 	}
 	if reason := modules.unfit(); reason != "" {
-		Detail(b.job.Out, "node_modules is not kept for the next build: %s", reason)
+		say.Detail(b.job.Out, "node_modules is not kept for the next build: %s", reason)
 		return nil
 	}
 	return modules.keep(ctx)

@@ -12,6 +12,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"paas/say"
 )
 
 // pythonWeb guesses the web process of an app without a Procfile. It guesses little: which server
@@ -35,7 +37,7 @@ func (b *build) buildPython(ctx context.Context) error {
 	if b.plan.python == "" {
 		return nil
 	}
-	Step(b.job.Out, "Building (python)")
+	say.Step(b.job.Out, "Building (python)")
 	version, err := b.toolVersion(ctx, b.env, "python3")
 	if err != nil {
 		return err
@@ -50,7 +52,7 @@ func (b *build) buildPython(ctx context.Context) error {
 	venv := b.cache("venv", key)
 	complete := filepath.Join(venv, "complete") // written last
 	if _, err := os.Stat(complete); err == nil {
-		Detail(b.job.Out, "packages of an earlier build (%s has not changed)", b.plan.python)
+		say.Detail(b.job.Out, "packages of an earlier build (%s has not changed)", b.plan.python)
 	} else {
 		if err := b.makeVenv(ctx, venv); err != nil {
 			return errors.Join(err, os.RemoveAll(venv))

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"paas/say"
 )
 
 // lookPath finds the program called name as the kernel will: in the folders of path, or, where
@@ -69,7 +71,7 @@ func (l *Local) version(ctx context.Context, env map[string]string, dir, path st
 		return known, nil
 	}
 	var out bytes.Buffer
-	bounded := NewBounded(&out, 1<<10, 1)
+	bounded := say.NewBounded(&out, 1<<10, 1)
 	if err := l.runToEnd(ctx, command{argv: []string{path, "--version"}, dir: dir, env: env, out: bounded}); err != nil {
 		return "", fmt.Errorf("%s --version: %w", filepath.Base(path), err)
 	}

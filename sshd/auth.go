@@ -94,7 +94,7 @@ func (s *Server) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 // notice tells a person whose key is unknown how to change that.
 func (s *Server) notice(key gossh.PublicKey, fingerprint string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, " !    key %s is not known here\n", fingerprint)
+	fmt.Fprintf(&b, " !     key %s is not known here\n", fingerprint)
 	if s.AddKeyHint != nil {
 		fmt.Fprintf(&b, "       add it on the server:\n         %s\n", s.AddKeyHint(fingerprint, keyLine(key)))
 	}

@@ -24,7 +24,7 @@ func TestWhoAndWhat(t *testing.T) {
 		{alice, "apps:list --format json", result{"alice true [\"apps:list\" \"--format\" \"json\"]\n", "", 0}},
 		{bob, "apps:list", result{"bob false [\"apps:list\"]\n", "", 0}},
 		{bob, "git-receive-pack '/blog.git'", result{"bob git-receive-pack blog \n", "", 0}},
-		{bob, "git-receive-pack '/../x'", result{"", " !    \"../x\" is not an app name: use a-z, 0-9 and -, starting with a letter, at most 30 characters\n", 1}},
+		{bob, "git-receive-pack '/../x'", result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, starting with a letter, at most 30 characters\n", 1}},
 	} {
 		if got := w.run(tt.client, tt.command); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.command, got, tt.want)
@@ -175,7 +175,7 @@ func TestUnknownKeyNotice(t *testing.T) {
 		t.Fatalf("%d notices, want %d:\n%s", len(banners), maxNotices, banners)
 	}
 	for i, key := range []gossh.Signer{keys[0], keys[1], keys[3]} {
-		want := " !    key " + gossh.FingerprintSHA256(key.PublicKey()) + " is not known here\n" +
+		want := " !     key " + gossh.FingerprintSHA256(key.PublicKey()) + " is not known here\n" +
 			"       add it on the server:\n" +
 			"         echo '" + keyLine(key.PublicKey()) + "' | paas keys:add NAME\n"
 		if banners[i] != want {

@@ -107,7 +107,7 @@ func TestSubsystemIsRefused(t *testing.T) {
 		go gossh.DiscardRequests(reqs)
 		out, _ := io.ReadAll(ch)
 		said, err := io.ReadAll(ch.Stderr())
-		if err != nil || len(out) != 0 || string(said) != " !    no file transfer and no subsystem is served here: send files with git push\n" {
+		if err != nil || len(out) != 0 || string(said) != " !     no file transfer and no subsystem is served here: send files with git push\n" {
 			t.Errorf("%q: said %q, %q, %v", name, out, said, err)
 		}
 	}

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
+
+	"paas/say"
 )
 
 // internalError is the exit status of a session that panicked; it is also what ssh(1) says where
@@ -117,13 +117,7 @@ func keepAlive(ctx context.Context, conn gossh.Conn, every time.Duration) {
 // complain writes one line for a person. It may quote what came from outside, so nothing in it
 // reaches a terminal but what prints.
 func complain(w io.Writer, text string) {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
-	_, _ = fmt.Fprintf(w, " !    %s\n", text) // a client that is gone needs no message
+	say.Fault(w, "%s", say.Plain(text, 4<<10)) // a client that is gone needs no message
 }
 
 // status makes a code what exit statuses are: 0 to 255. 256 must not come out as success.

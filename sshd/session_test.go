@@ -46,7 +46,7 @@ func TestPanic(t *testing.T) {
 	client := w.dial(w.alice)
 	for _, command := range []string{"panic", "git-receive-pack 'blog'"} {
 		got := w.run(client, command)
-		if got.status != 255 || got.stderr != " !    internal error; the server's log has the details\n" {
+		if got.status != 255 || got.stderr != " !     internal error; the server's log has the details\n" {
 			t.Errorf("%s: %+v", command, got)
 		}
 	}
@@ -145,7 +145,7 @@ func TestGreeting(t *testing.T) {
 func TestCommandTooLong(t *testing.T) {
 	w := serve(t, nil)
 	got := w.run(w.dial(w.alice), strings.Repeat("x", maxCommand+1))
-	if got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, " !    the command is too long") {
+	if got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, " !     the command is too long") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -155,7 +155,7 @@ func TestCommandTooLong(t *testing.T) {
 func TestNothingRawReachesTerminalOrLog(t *testing.T) {
 	w := serve(t, func(s *Server) { s.AppName = func(name string) error { return fmt.Errorf("no app %s", name) } })
 	client := w.dial(w.alice)
-	if got := w.run(client, "git-receive-pack '\x1b[2J\nx'"); got.stderr != " !    no app ?[2J?x\n" {
+	if got := w.run(client, "git-receive-pack '\x1b[2J\nx'"); got.stderr != " !     no app ?[2J?x\n" {
 		t.Errorf("%+v", got)
 	}
 	w.run(client, "config:set blog TOKEN=hunter2")
@@ -253,7 +253,7 @@ func TestOpenSSH(t *testing.T) {
 		t.Fatal(err)
 	}
 	me := []string{file}
-	const files = " !    no file transfer and no subsystem is served here: send files with git push\n"
+	const files = " !     no file transfer and no subsystem is served here: send files with git push\n"
 	for name, tt := range map[string]struct{ got, want result }{
 		"verb": {w.openssh(me, "apps:list", "--format", "json"), result{"carol false [\"apps:list\" \"--format\" \"json\"]\n", "", 0}},
 		"shell": {w.openssh(me, "-T"), result{"Hi carol! Your key works; there is no shell here, but git push and these commands:\n\n" +
@@ -262,7 +262,7 @@ func TestOpenSSH(t *testing.T) {
 		"agent":    {w.openssh(me, "-A", "-X", "whoami"), result{"carol false [\"whoami\"]\n", "", 0}},
 		"alive":    {w.openssh(me, "-o", "ServerAliveInterval=1", "whoami"), result{"carol false [\"whoami\"]\n", "", 0}},
 		"forward":  {w.openssh(me, "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1", "whoami"), result{"", "Error: remote port forwarding failed for listen port 0\n", 255}},
-		"git": {w.openssh(me, "git-receive-pack '/../x'"), result{"", " !    \"../x\" is not an app name: use a-z, 0-9 and -, " +
+		"git": {w.openssh(me, "git-receive-pack '/../x'"), result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, " +
 			"starting with a letter, at most 30 characters\n", 1}},
 		"sftp": {w.openssh(me, "-s", "sftp"), result{"", files, 1}},
 	} {
