@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -225,21 +223,17 @@ func showLogs(c *call) error {
 		return usageError{fmt.Errorf("-n is how many lines, at least 0, not %d", n)}
 	}
 	path := filepath.Join(app.Logs(), "web.1.log")
-	var size int64
-	if info, err := os.Stat(path); err == nil {
-		size = info.Size()
-	}
-	lines, err := runtime.Tail(path, n)
+	lines, end, err := runtime.Tail(path, n)
 	if err != nil {
 		return err
 	}
 	for _, line := range lines {
-		if _, err := io.WriteString(c.out, strings.TrimRight(line, "\n")+"\n"); err != nil {
+		if _, err := fmt.Fprintln(c.out, line); err != nil {
 			return err
 		}
 	}
 	if tail, _ := c.cmd.Flags().GetBool("tail"); !tail {
 		return nil
 	}
-	return volume.Follow(c, path, size, c.out)
+	return volume.Follow(c, path, end, c.out)
 }

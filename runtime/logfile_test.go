@@ -16,7 +16,7 @@ var stamped = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (.*)$`
 // texts are the lines of the log without their times.
 func texts(t *testing.T, path string, n int) []string {
 	t.Helper()
-	lines, err := Tail(path, n)
+	lines, _, err := Tail(path, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func texts(t *testing.T, path string, n int) []string {
 
 func TestLogFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "web.1.log")
-	if lines, err := Tail(path, 3); len(lines) != 0 || err != nil {
+	if lines, end, err := Tail(path, 3); len(lines) != 0 || end != 0 || err != nil {
 		t.Errorf("%q, %v", lines, err)
 	}
 	f := &LogFile{Path: path}
