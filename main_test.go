@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"kill9":  cmdKill9,
 			"stop":   cmdStop,
 			"get":    cmdGet,
+			"see":    cmdSee,
 			"load":   cmdLoad,
 			"until":  cmdUntil,
 			"gone":   cmdGone,
@@ -127,6 +128,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("PAAS_GRACE", "2s")
 	env.Setenv("SSHPORT", sshPort)
 	env.Setenv("HTTPPORT", httpPort)
+	env.Setenv("APPPORT", freePort())
 	env.Setenv("REMOTE", "ssh://paas@localhost:"+sshPort)
 	env.Setenv("SECRET_OF_THE_SERVER", "hunter2")
 	env.Values[stateKey{}] = &state{}
@@ -274,6 +276,21 @@ func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// see APP[/PATH] STATUS [TEXT] asks as get does until the answer is so, for 30 s at most.
+func cmdSee(ts *testscript.TestScript, neg bool, args []string) {
+	app, path, _ := strings.Cut(args[0], "/")
+	var code int
+	var body string
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		var err error
+		code, body, err = request(ts, app, "/"+path)
+		if err == nil && fmt.Sprint(code) == args[1] && (len(args) < 3 || strings.Contains(body, args[2])) {
+			return
+		}
+	}
+	ts.Fatalf("%s still answers %d: %s", args[0], code, body)
+}
+
 // load start APP | load stop: a visitor who asks 100 times a second; stop fails where one request did.
 func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 	s := stateOf(ts)
@@ -404,6 +421,7 @@ func webapp() {
 	mute := flag.Bool("mute", false, "never listen")
 	port := flag.String("port", os.Getenv("PORT"), "listen here instead of $PORT")
 	orphan := flag.String("orphan", "", "start a process of its own session and write its number to this file")
+	also := flag.String("also", "", "listen on this port too, before the other")
 	say := flag.String("say", "", "print this at the start")
 	flag.Parse()
 	if *say != "" {
@@ -441,6 +459,11 @@ func webapp() {
 		time.Sleep(1500 * time.Millisecond)
 		page(w, r)
 	})
+	if *also != "" {
+		if _, err := net.Listen("tcp", "127.0.0.1:"+*also); err != nil {
+			log.Fatal(err)
+		}
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:"+*port)
 	if err != nil {
 		log.Fatal(err)
