@@ -153,7 +153,7 @@ func localCaller() caller {
 func (p *paas) runVerb(ctx context.Context, who caller, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:   p.hint("", ""),
-		Short: "Hi " + who.name + ": git push deploys, and these commands do the rest.",
+		Short: "git push deploys; these commands do the rest.",
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	addVerbs(root, who, func(*cobra.Command) (*paas, error) { return p, nil })

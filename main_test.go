@@ -64,6 +64,8 @@ func condition(name string) (bool, error) {
 	switch name {
 	case "root":
 		return os.Getuid() == 0, nil
+	case "registry": // npm reaches the registry that it is set up for
+		return exec.Command("npm", "ping", "--fetch-retries=0", "--fetch-timeout=10000").Run() == nil, nil
 	case "linux":
 		_, err := os.Stat("/proc/self/stat")
 		return err == nil, nil
@@ -126,6 +128,11 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("PAAS_SSH_ADDR", "127.0.0.1:"+sshPort)
 	env.Setenv("PAAS_HTTP_ADDR", "127.0.0.1:"+httpPort)
 	env.Setenv("PAAS_GRACE", "2s")
+	examples, err := filepath.Abs("examples")
+	if err != nil {
+		return err
+	}
+	env.Setenv("EXAMPLES", examples)
 	env.Setenv("SSHPORT", sshPort)
 	env.Setenv("HTTPPORT", httpPort)
 	env.Setenv("APPPORT", freePort())
@@ -164,6 +171,11 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_GRACE", "SECRET_OF_THE_SERVER",
 		"PAAS_MAX_PUSH", "PAAS_MAX_FILES", "PAAS_MAX_TREE", "PAAS_PASS_ENV", "PAAS_HOLD", "PAAS_BUILD_TIMEOUT", "PAAS_BOOT_TIMEOUT", "GORACE", "GOCOVERDIR", "TESTAPP_DIR"} {
 		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"} { // of this machine
+		if value := os.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 	}

@@ -29,6 +29,7 @@
 //	  events.jsonl                         audit: who did what when            everybody, one line a write
 //	  ssh/                        (0700)   host key, keys                      sshd
 //	  hooks/                               links to the paas binary            receiver
+//	  paas.yaml                            the server's settings, if any       its owner
 //	  run/                        (0700)   sockets and locks of the server     main, receiver
 //
 // # The rules
