@@ -83,7 +83,20 @@ func addVerbs(root *cobra.Command, who caller, ready func(*cobra.Command) (*paas
 		}
 	}
 	root.SetHelpFunc(help)
-	root.SetHelpCommandGroupID("server")
+	root.SetHelpCommand(&cobra.Command{
+		Use: "help [COMMAND]", Short: "what there is, or more about one", GroupID: "server", Args: args(0, 1), DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if len(names) == 0 {
+				return root.Help()
+			}
+			for _, c := range root.Commands() {
+				if c.Name() == names[0] {
+					return c.Help()
+				}
+			}
+			return noCommand(root, names[0])
+		},
+	})
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; usage: %s", err, cmd.UseLine())}
@@ -93,15 +106,20 @@ func addVerbs(root *cobra.Command, who caller, ready func(*cobra.Command) (*paas
 		if len(args) == 0 {
 			return cmd.Help()
 		}
-		var names []string
-		for _, c := range cmd.Commands() {
-			names = append(names, c.Name())
-		}
-		if near := nearest.Word(args[0], names); near != "" {
-			return usageError{fmt.Errorf("no command %q; did you mean %s?", args[0], near)}
-		}
-		return usageError{fmt.Errorf("no command %q; help lists them", args[0])}
+		return noCommand(cmd, args[0])
 	}
+}
+
+// noCommand is the error for a name that none of root's commands has.
+func noCommand(root *cobra.Command, name string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	if near := nearest.Word(name, names); near != "" {
+		return usageError{fmt.Errorf("no command %q; did you mean %s?", name, near)}
+	}
+	return usageError{fmt.Errorf("no command %q; help lists them", name)}
 }
 
 // newRoot is the command line of the server.
@@ -170,7 +188,7 @@ func showServerSettings(c *call) error {
 	if err != nil {
 		return err
 	}
-	return list(c.out, c.format(), settings, "SETTING\tVALUE\tFROM\tMEANING", func(s config.Setting) string {
+	return list(c, settings, "", "SETTING\tVALUE\tFROM\tMEANING", func(s config.Setting) string {
 		return fmt.Sprintf("%s\t%s\t%s\t%s %s", s.Key, orNone(s.Value), s.Source, s.Help, s.Values())
 	})
 }
@@ -197,38 +215,40 @@ func args(low, high int) cobra.PositionalArgs {
 
 var noArgs = args(0, 0)
 
-// formatFlag adds --format to a command that lists.
-func formatFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("format", "text", "text or json")
+// withFormat adds --format to a command that lists.
+func withFormat(cmd *cobra.Command) { cmd.Flags().String("format", "text", "text or json") }
+
+// print prints value as JSON, or has text print it for people.
+func (c *call) print(value any, text func() error) error {
+	switch format, _ := c.cmd.Flags().GetString("format"); format {
+	case "json":
+		e := json.NewEncoder(c.out)
+		e.SetIndent("", "  ")
+		return e.Encode(value)
+	case "text":
+		return text()
+	default:
+		return usageError{fmt.Errorf("--format is text or json, not %q", format)}
+	}
 }
 
-func withFormat(cmd *cobra.Command) { formatFlag(cmd) }
-
-// list prints rows as an aligned table with a heading, or as JSON.
-func list[T any](w io.Writer, format string, rows []T, heading string, row func(T) string) error {
-	switch format {
-	case "json":
-		if rows == nil {
-			rows = []T{} // an empty list is [], not null
+// list prints rows as an aligned table with a heading, or where there are none what to do about that.
+func list[T any](c *call, rows []T, none, heading string, row func(T) string) error {
+	if rows == nil {
+		rows = []T{} // an empty list is [] in JSON, not null
+	}
+	return c.print(rows, func() error {
+		if len(rows) == 0 {
+			_, err := fmt.Fprintln(c.out, none)
+			return err
 		}
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(rows)
-	case "text":
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, heading)
 		for _, r := range rows {
 			fmt.Fprintln(t, row(r))
 		}
 		return t.Flush()
-	}
-	return usageError{fmt.Errorf("--format is text or json, not %q", format)}
-}
-
-// format is the --format of the call.
-func (c *call) format() string {
-	format, _ := c.cmd.Flags().GetString("format")
-	return format
+	})
 }
 
 func orNone(s string) string {

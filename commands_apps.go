@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -94,11 +93,8 @@ func listApps(c *call) error {
 		}
 		apps = append(apps, i)
 	}
-	if len(apps) == 0 && c.format() == "text" {
-		fmt.Fprintf(c.out, "no apps yet; git push ssh://paas@%s/NAME main makes one\n", c.gitHost())
-		return nil
-	}
-	return list(c.out, c.format(), apps, "APP\tSTATE\tRELEASE\tURL", func(a appInfo) string {
+	none := fmt.Sprintf("no apps yet; git push ssh://paas@%s/NAME main makes one", c.gitHost())
+	return list(c, apps, none, "APP\tSTATE\tRELEASE\tURL", func(a appInfo) string {
 		return fmt.Sprintf("%s\t%s\t%s\t%s", a.Name, a.State, releaseName(a.Release), a.URL)
 	})
 }
@@ -129,7 +125,7 @@ func destroyApp(c *call) error {
 	if force, _ := c.cmd.Flags().GetBool("force"); !force {
 		return usageError{fmt.Errorf("this removes %s with its releases, config vars and data for ever; to do it: apps:destroy %s --force", app.Name, app.Name)}
 	}
-	done, err := app.Turn(c, c.name+"'s apps:destroy", c.waiting)
+	done, err := c.turn(app)
 	if err != nil {
 		return err
 	}
@@ -151,22 +147,15 @@ func infoApp(c *call) error {
 	if err != nil {
 		return err
 	}
-	switch c.format() {
-	case "json":
-		e := json.NewEncoder(c.out)
-		e.SetIndent("", "  ")
-		return e.Encode(i)
-	case "text":
-	default:
-		return usageError{fmt.Errorf("--format is text or json, not %q", c.format())}
-	}
-	t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, i.State)
-	if i.Release > 0 {
-		fmt.Fprintf(t, "live\tv%d since %s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
-			i.Since.Local().Format(time.DateTime), i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
-	}
-	return t.Flush()
+	return c.print(i, func() error {
+		t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, i.State)
+		if i.Release > 0 {
+			fmt.Fprintf(t, "live\tv%d since %s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
+				i.Since.Local().Format(time.DateTime), i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
+		}
+		return t.Flush()
+	})
 }
 
 // waiting tells the caller whom a deploy waits for.

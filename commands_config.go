@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,18 +45,12 @@ func showConfig(c *call) error {
 	if err != nil {
 		return err
 	}
-	switch c.format() {
-	case "json":
-		e := json.NewEncoder(c.out)
-		e.SetIndent("", "  ")
-		return e.Encode(nonNil(s.Config))
-	case "text":
+	return c.print(nonNil(s.Config), func() error {
 		for _, k := range slices.Sorted(maps.Keys(s.Config)) {
 			fmt.Fprintf(c.out, "%s=%s\n", k, s.Config[k])
 		}
 		return nil
-	}
-	return usageError{fmt.Errorf("--format is text or json, not %q", c.format())}
+	})
 }
 
 func nonNil(m map[string]string) map[string]string {
@@ -132,7 +125,7 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 	if err != nil {
 		return err
 	}
-	done, err := app.Turn(c, fmt.Sprintf("%s's config:%s", c.name, what), c.waiting)
+	done, err := c.turn(app)
 	if err != nil {
 		return err
 	}
@@ -182,12 +175,24 @@ func showSettings(c *call) error {
 // branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
 var branchName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`)
 
+// checkBranch says what is wrong with a branch's name.
+func checkBranch(name string) error {
+	switch {
+	case !branchName.MatchString(name), strings.Contains(name, ".."), strings.Contains(name+"/", "./"),
+		strings.Contains(name+"/", ".lock/"), name == "HEAD", len(name) > 200:
+		return usageError{fmt.Errorf("%q is not a branch name", plain(name))}
+	case strings.HasPrefix(name, "refs/"), strings.HasPrefix(name, "heads/"):
+		return usageError{fmt.Errorf("%q: name the branch alone, such as main", plain(name))}
+	}
+	return nil
+}
+
 func setSettings(c *call) error {
 	app, err := c.app()
 	if err != nil {
 		return err
 	}
-	done, err := app.Turn(c, c.name+"'s settings:set", c.waiting)
+	done, err := c.turn(app)
 	if err != nil {
 		return err
 	}
@@ -198,18 +203,20 @@ func setSettings(c *call) error {
 	}
 	for _, pair := range c.args[1:] {
 		key, value, ok := strings.Cut(pair, "=")
-		switch {
-		case !ok || key != "branch":
+		if !ok || key != "branch" {
 			return usageError{fmt.Errorf("no setting %q; usage: %s", plain(pair), c.cmd.UseLine())}
-		case value != "" && (!branchName.MatchString(value) || strings.Contains(value, "..") || strings.HasSuffix(value, ".lock") || strings.HasSuffix(value, ".") || len(value) > 200):
-			return usageError{fmt.Errorf("%q is not a branch name", plain(value))}
+		}
+		if value != "" { // else the default again
+			if err := checkBranch(value); err != nil {
+				return err
+			}
 		}
 		s.Branch = value
 	}
 	if err := app.SetSettings(s); err != nil {
 		return err
 	}
-	app.Ring()
+	app.Ring() // the branch of the repository follows
 	c.record("settings:set", app.Name, strings.Join(c.args[1:], " "))
 	fmt.Fprintf(c.out, "branch=%s\n", s.Branch)
 	return nil

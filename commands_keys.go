@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,11 +24,8 @@ func listKeys(c *call) error {
 	if err != nil {
 		return err
 	}
-	if len(keys) == 0 && c.format() == "text" {
-		fmt.Fprintln(c.out, "no keys yet; paas keys:add NAME ~/.ssh/id_ed25519.pub adds one, and the first is an admin")
-		return nil
-	}
-	return list(c.out, c.format(), keys, "NAME\tADMIN\tTYPE\tFINGERPRINT\tCOMMENT", func(k sshd.Key) string {
+	const none = "no keys yet; paas keys:add NAME ~/.ssh/id_ed25519.pub adds one, and the first is an admin"
+	return list(c, keys, none, "NAME\tADMIN\tTYPE\tFINGERPRINT\tCOMMENT", func(k sshd.Key) string {
 		admin := "-"
 		if k.Admin {
 			admin = "admin"
@@ -53,7 +51,7 @@ func addKey(c *call) error {
 			fmt.Fprintln(c.err, "paste the public key, then Ctrl-D:")
 		}
 	}
-	public, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	public, err := readAll(c, in)
 	if err != nil {
 		return err
 	}
@@ -69,6 +67,21 @@ func addKey(c *call) error {
 	}
 	fmt.Fprintf(c.out, "%s %s %s\n", key.Name, may, key.Fingerprint)
 	return nil
+}
+
+// readAll reads in to its end, 64 KiB at most, or until ctx ends: somebody may never send an end.
+func readAll(ctx context.Context, in io.Reader) (content []byte, err error) {
+	read := make(chan struct{})
+	go func() {
+		content, err = io.ReadAll(io.LimitReader(in, 64<<10))
+		close(read)
+	}()
+	select {
+	case <-read:
+		return content, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func removeKey(c *call) error {

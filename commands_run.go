@@ -46,11 +46,7 @@ func showProcesses(c *call) error {
 	if err != nil {
 		return err
 	}
-	if len(processes) == 0 && c.format() == "text" {
-		fmt.Fprintf(c.out, "nothing runs of %s\n", app.Name)
-		return nil
-	}
-	return list(c.out, c.format(), processes, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
+	return list(c, processes, "nothing runs of "+app.Name, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
 		pid := "-"
 		if p.PID > 0 {
 			pid = strconv.Itoa(p.PID)
@@ -126,7 +122,7 @@ func (c *call) again(cause string, old func(volume.App) (volume.Release, string,
 	if err != nil {
 		return err
 	}
-	done, err := app.Turn(c, c.name+"'s "+c.cmd.Name(), c.waiting)
+	done, err := c.turn(app)
 	if err != nil {
 		return err
 	}
@@ -141,27 +137,72 @@ func (c *call) again(cause string, old func(volume.App) (volume.Release, string,
 	return c.release(app, base, cause, note)
 }
 
-// release publishes base anew, committed, and waits until it is live. The caller holds the turn.
+// turn takes the app's turn to deploy, and waits for a release that a server or a command which died
+// has left committed: what is done next must start from it.
+func (c *call) turn(app volume.App) (done func(), err error) {
+	done, err = app.Turn(c, c.name+"'s "+c.cmd.Name(), c.waiting)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range app.Numbers() {
+		if n > app.Live() && app.Committed(n) && c.serving() {
+			if _, err := c.await(app, n, volume.State.Over); err != nil {
+				done()
+				return nil, err
+			}
+		}
+	}
+	return done, nil
+}
+
+// errStopped ends the wait for a server that does not run any more.
+var errStopped = errors.New("the server has stopped; paas releases shows what became of it")
+
+// await waits until release n has come far enough, the server has stopped, or the caller has left.
+func (c *call) await(app volume.App, n int, enough func(volume.State) bool) (s volume.Status, err error) {
+	err = app.Await(c, func() (bool, error) {
+		if s, err = app.Status(n); err != nil {
+			return false, err
+		}
+		if !enough(s.State) && !c.serving() {
+			return false, errStopped
+		}
+		return enough(s.State), nil
+	})
+	return s, err
+}
+
+// release makes base the app's next release and waits until it is live: the two phases of a push,
+// without git. A caller who leaves in the first has changed nothing. The caller holds the turn.
 func (c *call) release(app volume.App, base volume.Release, cause, note string) error {
 	if !c.serving() {
 		return errors.New("the server is not running, and only it can make a release live; start it: paas serve")
 	}
 	base.By, base.Cause, base.Note = c.name, cause, note
-	r, err := app.Publish(base, true)
+	r, err := app.Publish(base)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(c)
 	followed := make(chan error, 1)
 	go func() { followed <- volume.Follow(ctx, app.ReleaseLog(r.N), 0, c.out) }()
-	s, err := app.AwaitOver(c, r.N)
+	s, err := c.await(app, r.N, volume.State.Decided)
 	stop()
 	<-followed
+	if err != nil {
+		return errors.Join(err, app.Cancel(r.N, c.name+" left"))
+	}
+	if s.State == volume.Ready {
+		if err := app.Commit(r.N); err != nil {
+			return errors.Join(err, app.Cancel(r.N, err.Error()))
+		}
+		c.Context = context.WithoutCancel(c.Context) // it is decided now
+		if s, err = c.await(app, r.N, volume.State.Over); err != nil {
+			return err
+		}
+	}
 	c.record(c.cmd.Name(), app.Name, strings.TrimSpace(fmt.Sprintf("%v %s: %s", r, note, s.State)))
-	switch {
-	case err != nil:
-		return err
-	case s.State == volume.Live || s.State == volume.Retired:
+	if s.State == volume.Live || s.State == volume.Retired {
 		say.Step(c.out, "%s %v is live: %s", app.Name, r, c.url(app.Name))
 		return nil
 	}
@@ -196,11 +237,7 @@ func showReleases(c *call) error {
 		}
 		rows = append(rows, row{Release: r, Status: s})
 	}
-	if len(rows) == 0 && c.format() == "text" {
-		fmt.Fprintf(c.out, "%s has no releases yet; git push deploys it\n", app.Name)
-		return nil
-	}
-	return list(c.out, c.format(), rows, "RELEASE\tSTATE\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r row) string {
+	return list(c, rows, app.Name+" has no releases yet; git push deploys it", "RELEASE\tSTATE\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r row) string {
 		what := r.Subject
 		if r.Note != "" {
 			what = r.Note

@@ -24,20 +24,31 @@ func main() { os.Exit(run(os.Args)) }
 func run(args []string) int {
 	// git runs its hooks by their names, which are links to this binary. Nothing that a server needs
 	// is set up for them: they are in the way of a push.
-	switch hook := filepath.Base(args[0]); hook {
-	case "pre-receive", "post-receive":
+	if hook := filepath.Base(args[0]); receiver.IsHook(hook) {
 		return receiver.Hook(hook, os.Stdin, os.Stdout, os.Environ()...)
 	}
 	if len(args) == 3 && args[1] == "guard" {
 		runtime.GuardMain(os.Stdin, os.Stdout, args[2])
 		return 0
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
 	root := newRoot()
 	root.SetArgs(args[1:])
 	return status(root.ExecuteContext(ctx), os.Stderr)
+}
+
+// ending are the signals that end a command in good order. One that is ignored already stays so:
+// nohup asks for that.
+func ending() []os.Signal {
+	signals := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
+	}
+	return signals
 }
 
 // usageError is wrong use of a command: exit status 2.

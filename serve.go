@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -59,10 +61,10 @@ func serve(ctx context.Context, c *config.Config, stdout, stderr io.Writer) erro
 
 	front := &router.Router{
 		Addr: c.HTTPAddr, Domain: c.Domain, Log: log.With("role", "router"),
-		HoldTimeout: c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
+		MaxConns: maxConns(), HoldTimeout: c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
 	if err := front.Listen(); err != nil {
-		return err
+		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)
 	}
 	p := &paas{config: c, vol: vol, keys: &sshd.Keys{Dir: filepath.Join(c.Root, "ssh"), Log: log.With("role", "sshd")}}
 	engine := &runtime.Local{
@@ -84,7 +86,7 @@ func serve(ctx context.Context, c *config.Config, stdout, stderr io.Writer) erro
 		AddKeyHint: addKeyHint, AppName: volume.CheckName, Log: log.With("role", "sshd"), DrainTimeout: c.Drain,
 	}
 	if err := door.Listen(); err != nil {
-		return err
+		return portError("PAAS_SSH_ADDR", c.SSHAddr, err)
 	}
 	p.ports = ports{HTTP: portOf(front.Address()), SSH: portOf(door.Address())}
 	if err := rc.Prepare(); err != nil {
@@ -99,18 +101,46 @@ func serve(ctx context.Context, c *config.Config, stdout, stderr io.Writer) erro
 	}
 	// Pushes in flight need the runtime and the receiver: the door closes first, then the rest.
 	g, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	// A request in flight needs its app: the apps end last.
 	rest, stopRest := context.WithCancel(failed)
+	apps, stopApps := context.WithCancel(failed)
 	doorway, closeDoor := context.WithCancel(failed)
 	defer context.AfterFunc(ctx, closeDoor)()
 	g.Go(func() error {
 		defer stopRest()
 		return named("sshd", door.Run(doorway))
 	})
-	g.Go(func() error { return named("router", front.Run(rest)) })
-	g.Go(func() error { return named("runtime", rt.Run(rest)) })
+	g.Go(func() error {
+		defer stopApps()
+		return named("router", front.Run(rest))
+	})
+	g.Go(func() error { return named("runtime", rt.Run(apps)) })
 	g.Go(func() error { return named("receiver", rc.Run(rest)) })
+	log.Info("serving", "root", c.Root, "version", buildVersion(), "visitors", front.MaxConns)
 	fmt.Fprintf(stdout, "git   ssh://paas@%s\nhttp  %s\nready\n", p.gitHost(), p.url(""))
 	return g.Wait()
+}
+
+// maxConns is how many visitors may be connected: a quarter of the files this process may have open,
+// since each request of theirs takes another one, and git, ssh and the apps need some. 8192 at most.
+func maxConns() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return 0 // the router's own default
+	}
+	return int(min(8192, max(16, limit.Cur/4)))
+}
+
+// portError says what to do about an address that cannot be listened on.
+func portError(setting, addr string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listen %s: %w; stop what has the port, or choose another with %s", addr, syscall.EADDRINUSE, setting)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("listen %s: %w; ports below 1024 are the superuser's: choose a higher one with %s, or allow this program: sudo setcap cap_net_bind_service=+ep $(which paas)",
+			addr, syscall.EACCES, setting)
+	}
+	return err
 }
 
 func named(role string, err error) error {

@@ -41,12 +41,21 @@ var settings = []setting{
 		func(c *Config, s string) error { c.Domain = s; return domain(s) }},
 	{"log-level", "info", "debug, info, warn or error", "what the server's own log says",
 		func(c *Config, s string) error { c.LogLevel = s; return new(slog.LevelVar).UnmarshalText([]byte(s)) }},
-	{"grace", "10s", "duration, 0s to 10m", "how long a process may take to end after SIGTERM, before SIGKILL",
-		func(c *Config, s string) (err error) { c.Grace, err = duration(s, 0, 10*time.Minute); return err }},
-	{"drain", "30s", "duration, 0s to 1h", "how long requests in flight on the old version may take to end",
-		func(c *Config, s string) (err error) { c.Drain, err = duration(s, 0, time.Hour); return err }},
-	{"hold", "15s", "duration, 0s to 5m", "how long a request waits for an app that is starting",
-		func(c *Config, s string) (err error) { c.Hold, err = duration(s, 0, 5*time.Minute); return err }},
+	{"grace", "10s", "duration, 1ms to 10m", "how long a process may take to end after SIGTERM, before SIGKILL",
+		func(c *Config, s string) (err error) {
+			c.Grace, err = duration(s, time.Millisecond, 10*time.Minute)
+			return err
+		}},
+	{"drain", "30s", "duration, 1ms to 1h", "how long requests in flight on the old version may take to end",
+		func(c *Config, s string) (err error) {
+			c.Drain, err = duration(s, time.Millisecond, time.Hour)
+			return err
+		}},
+	{"hold", "15s", "duration, 1ms to 5m", "how long a request waits for an app that is starting",
+		func(c *Config, s string) (err error) {
+			c.Hold, err = duration(s, time.Millisecond, 5*time.Minute)
+			return err
+		}},
 	{"build-timeout", "15m", "duration, 1s to 24h", "how long one build may take",
 		func(c *Config, s string) (err error) {
 			c.BuildTimeout, err = duration(s, time.Second, 24*time.Hour)

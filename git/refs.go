@@ -38,6 +38,17 @@ func (r Repo) Ref(name string) (string, error) {
 	return ref.Hash().String(), nil
 }
 
+// Branches lists the branches there are. It reads the disk and runs no git.
+func (r Repo) Branches() (names []string, err error) {
+	refs, err := dotgit.New(osfs.New(r.Dir)).Refs()
+	for _, ref := range refs {
+		if ref.Name().IsBranch() {
+			names = append(names, ref.Name().Short())
+		}
+	}
+	return names, err
+}
+
 // SetRef moves the reference from old to new; empty stands for none, so SetRef(ctx, name, old, "")
 // deletes it. It fails where the reference is not at old any more. One git process.
 func (r Repo) SetRef(ctx context.Context, name, old, new string) error {

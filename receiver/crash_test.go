@@ -61,7 +61,7 @@ func TestHookKilled(t *testing.T) {
 		t.Error("the push went through")
 	}
 	app := s.app("blog")
-	until(t, "the release is cancelled", func() bool { return app.Cancelled(1) })
+	until(t, "the release is cancelled", func() bool { return cancelled(app, 1) })
 	left(t, s, "blog")
 	if ref := s.ref("blog", "refs/heads/main"); ref != "" {
 		t.Errorf("main is %s", ref)
@@ -176,7 +176,7 @@ func TestServerKilledWhileBuilding(t *testing.T) {
 	}
 	s := startServer(t, root)
 	app := s.app("blog")
-	if !app.Cancelled(1) {
+	if !cancelled(app, 1) {
 		t.Error("Prepare has not cancelled the abandoned release")
 	}
 	if ref := s.ref("blog", "refs/heads/main"); ref != "" || app.Live() != 0 {
@@ -264,7 +264,11 @@ func TestBranchFollowsRollback(t *testing.T) {
 		t.Fatal(err)
 	}
 	old.Cause = volume.CauseRollback
-	if _, err := app.Publish(old, true); err != nil {
+	next, err := app.Publish(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Commit(next.N); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "v3 is live", func() bool { return app.Live() == 3 })

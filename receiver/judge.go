@@ -63,7 +63,7 @@ func refusal(u update, branch, app string, hint func(verb, app string) string) s
 		}
 		return fmt.Sprintf("%s does not deploy here; %s does. To deploy it: git push paas %s:%s", shown, branch, shown, branch)
 	case isTag:
-		shown = "the tag " + plain(tag, 200)
+		return fmt.Sprintf("the tag %s is not stored here; only %s is. To deploy: git push --no-follow-tags paas %s", plain(tag, 200), branch, branch)
 	}
 	return fmt.Sprintf("%s is not stored here; only %s is. To deploy: git push paas %s", shown, branch, branch)
 }

@@ -147,7 +147,7 @@ func step(app volume.App, n int, started map[string]bool) {
 	fate, _ := os.ReadFile(filepath.Join(tree, "fate"))
 	verb, reason, _ := strings.Cut(strings.TrimSpace(string(fate)), " ")
 	switch {
-	case app.Cancelled(n):
+	case cancelled(app, n):
 		app.SetStatus(n, volume.Status{State: volume.Cancelled})
 	case status.State == volume.Queued || status.State != volume.Ready && !started[key]:
 		started[key] = true
@@ -441,4 +441,9 @@ func (c *clone) pushTree(tree string) (string, error) {
 	c.t.Helper()
 	commit := c.git("commit-tree", "-m", "hostile", tree)
 	return c.try("push", "-f", "paas", commit+":refs/heads/main")
+}
+
+func cancelled(app volume.App, n int) bool {
+	_, cancelled := app.Cancelled(n)
+	return cancelled
 }

@@ -69,7 +69,7 @@ func (r *Receiver) admit(ctx context.Context, s *session, c call, say voice) err
 	if err != nil {
 		return s.why(ctx, err)
 	}
-	if err := r.reconcile(ctx, s.app, 0); err != nil { // else the branch may still be behind a rollback
+	if err := r.reconcile(ctx, s.app, goLive); err != nil { // else the branch may still be behind a rollback
 		r.Log.Warn("not reconciled", "app", s.app.Name, "err", err)
 	}
 	branch, u, err := r.judge(s, updates)
@@ -235,7 +235,7 @@ func (r *Receiver) release(s *session, b volume.Build) (volume.Release, error) {
 	release, err := s.app.Publish(volume.Release{
 		Build: b.ID, Commit: b.Commit, Branch: b.Branch, Subject: b.Subject,
 		By: s.who, Cause: volume.CausePush, Settings: settings,
-	}, false)
+	})
 	s.release = release.N
 	return release, full(err)
 }
@@ -274,7 +274,7 @@ func (r *Receiver) verdict(ctx context.Context, s *session, release volume.Relea
 	case err == nil:
 		return r.failure(s, release, status)
 	}
-	return errors.Join(s.why(ctx, err), s.app.Cancel(release.N))
+	return errors.Join(s.why(ctx, err), s.app.Cancel(release.N, "its pusher left"))
 }
 
 // failure is what the pusher of a release that did not become ready reads.

@@ -203,6 +203,13 @@ func (t *tail) read() int64 {
 	return t.in
 }
 
+// saw says whether text is in the end of what went out.
+func (t *tail) saw(text string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bytes.Contains(t.out, []byte(text))
+}
+
 // counting counts what is read from r.
 func (t *tail) counting(r io.Reader) io.Reader {
 	return readerFunc(func(p []byte) (int, error) {

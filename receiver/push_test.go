@@ -101,7 +101,7 @@ func TestRefusedByName(t *testing.T) {
 	for push, words := range map[string][]string{
 		"paas feature":         {"feature does not deploy here; main does. To deploy it: git push paas feature:main"},
 		"paas main feature":    {"feature does not deploy here", "main is not deployed either", "git push paas main"},
-		"paas v1":              {"the tag v1 is not stored here; only main is. To deploy: git push paas main"},
+		"paas v1":              {"the tag v1 is not stored here; only main is. To deploy: git push --no-follow-tags paas main"},
 		"paas main --tags":     {"the tag v1 is not stored", "the tag signed is not stored", "main is not deployed either"},
 		"paas refs/notes/*":    {"refs/notes/commits is not stored here"},
 		"paas main:refs/stash": {"refs/stash is not stored here"},

@@ -107,7 +107,7 @@ func TestPusherLeaves(t *testing.T) {
 	app := s.app("blog")
 	until(t, "the release is cancelled", func() bool {
 		status, _ := app.Status(2)
-		return app.Cancelled(2) && status.State == volume.Cancelled
+		return cancelled(app, 2) && status.State == volume.Cancelled
 	})
 	left(t, s, "blog")
 	if ref := s.ref("blog", "refs/heads/main"); ref != before {
@@ -156,7 +156,7 @@ func TestPusherLeavesAtTheVerdict(t *testing.T) {
 	})
 	close(g.open)
 	app := s.app("blog")
-	until(t, "the release is cancelled", func() bool { return app.Cancelled(1) })
+	until(t, "the release is cancelled", func() bool { return cancelled(app, 1) })
 	left(t, s, "blog")
 	if ref := s.ref("blog", "refs/heads/main"); ref != "" {
 		t.Errorf("main is %s", ref)

@@ -16,6 +16,7 @@ type view struct {
 	ref        string // what it points at; empty: it is not there
 	live       int    // release that gets the traffic; 0: none
 	liveCommit string
+	strays     []string    // branches that do not deploy: of an earlier setting
 	after      []candidate // releases younger than live, oldest first
 }
 
@@ -58,6 +59,15 @@ func look(app volume.App, repo git.Repo, updates []update) (v view, err error) {
 	if v.ref, err = repo.Ref(git.Branch(v.branch)); err != nil {
 		return v, err
 	}
+	branches, err := repo.Branches()
+	if err != nil {
+		return v, err
+	}
+	for _, b := range branches {
+		if b != v.branch {
+			v.strays = append(v.strays, b)
+		}
+	}
 	for _, n := range app.Numbers() {
 		if n <= v.live {
 			continue
@@ -70,7 +80,8 @@ func look(app volume.App, repo git.Repo, updates []update) (v view, err error) {
 		if err != nil {
 			return v, err
 		}
-		v.after = append(v.after, candidate{n, release.Commit, app.Committed(n), app.Cancelled(n), status.State})
+		_, cancelled := app.Cancelled(n)
+		v.after = append(v.after, candidate{n, release.Commit, app.Committed(n), cancelled, status.State})
 	}
 	return v, nil
 }
@@ -86,6 +97,7 @@ const (
 	await  = "await"  // n has been committed and is on its way
 	commit = "commit" // git took n's commit, then something was cut off
 	cancel = "cancel" // n has been abandoned by who made it
+	prune  = "prune"  // branches that do not deploy any more go; one may be in the way of the one that does
 	turn   = "turn"   // the branch goes to what is live
 )
 
@@ -110,6 +122,8 @@ func (v view) next() move {
 	switch {
 	case abandoned > 0:
 		return move{cancel, abandoned}
+	case len(v.strays) > 0:
+		return move{prune, 0}
 	case v.live > 0 && v.liveCommit == "": // made of no commit: there is nothing to agree with
 		return move{rest, 0}
 	case v.ref != v.liveCommit:
@@ -151,7 +165,9 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.
 		case commit:
 			err = app.Commit(m.n)
 		case cancel:
-			err = app.Cancel(m.n)
+			err = app.Cancel(m.n, "git did not take it")
+		case prune:
+			err = r.prune(ctx, repo, v.strays)
 		case turn:
 			err = repo.SetRef(ctx, git.Branch(v.branch), v.ref, v.liveCommit)
 		}
@@ -159,6 +175,19 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.
 			return fmt.Errorf("%s %s: %w", m.do, app.Name, err)
 		}
 	}
+}
+
+func (r *Receiver) prune(ctx context.Context, repo git.Repo, strays []string) error {
+	for _, branch := range strays {
+		at, err := repo.Ref(git.Branch(branch))
+		if err == nil && at != "" {
+			err = repo.SetRef(ctx, git.Branch(branch), at, "")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // followHead has a clone check out the branch that deploys.

@@ -170,6 +170,8 @@ func (r *Receiver) explain(heard *tail, say voice) {
 	case heard.read() > r.MaxPush:
 		say.fault("the push is larger than %s; PAAS_MAX_PUSH raises that. Nothing changed.", git.Size(r.MaxPush))
 		say.fault("Large files are better kept out of the repository: git rev-list --objects HEAD shows what is in it.")
+	case heard.saw("No space left on device"):
+		say.fault("the server's disk is full. Nothing changed. Make room on it, then push again.")
 	case heard.unpackFailed():
 		say.fault("git did not accept the objects of the push, for the reason it gives above. Nothing changed.")
 		say.fault("A commit that git calls broken has to be made anew; git fsck finds it.")

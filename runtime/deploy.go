@@ -39,14 +39,17 @@ func (h *home) startDeploy(ctx context.Context, n int) {
 // look reacts to what the volume says of the release under way.
 func (d *deploy) look(ctx context.Context) {
 	h := d.home
+	why, cancelled := h.app.Cancelled(d.n)
 	switch {
+	case d.ready && d.instance.ended():
+		d.died()
 	case d.ready && h.app.Committed(d.n):
 		h.promote(ctx, d)
 		h.poke() // the next release may be waiting
-	case h.app.Cancelled(d.n):
-		d.drop("its pusher left")
-	case d.ready && !h.app.TurnHeld() && !h.app.Committed(d.n):
-		d.drop("whoever made it died before the commit")
+	case cancelled:
+		d.drop(why)
+	case d.ready && h.abandoned(d.n):
+		d.drop(cutOff)
 	}
 }
 
@@ -59,27 +62,42 @@ func (d *deploy) drop(why string) {
 	}
 	h.deploying = nil
 	h.retire(d.instance)
-	h.setStatus(d.n, volume.Status{State: volume.Cancelled, Reason: why})
+	h.conclude(d.n, volume.Status{State: volume.Cancelled, Reason: why})
+	h.poke()
+}
+
+// died takes out a release whose process has ended while it waited for its commit.
+func (d *deploy) died() {
+	h := d.home
+	h.deploying = nil
+	h.retire(d.instance)
+	reason := "boot: web exited while it waited for the commit"
+	if err := d.instance.current().Err(); err != nil {
+		reason = fmt.Sprintf("boot: web: %v, while it waited for the commit", err)
+	}
+	h.conclude(d.n, volume.Status{State: volume.Failed, Reason: reason, Hint: "its last words are in the app's log"})
 	h.poke()
 }
 
 // verdict takes what prepare came to.
 func (d *deploy) verdict(err error) {
 	h := d.home
+	why, cancelled := h.app.Cancelled(d.n)
 	switch {
 	case err == nil:
 		d.ready = true
-		h.setStatus(d.n, volume.Status{State: volume.Ready})
-	case h.app.Cancelled(d.n):
+		h.conclude(d.n, volume.Status{State: volume.Ready})
+		d.instance.whenEnded(h.poke)
+	case cancelled:
 		h.deploying = nil
-		h.setStatus(d.n, volume.Status{State: volume.Cancelled, Reason: "its pusher left"})
+		h.conclude(d.n, volume.Status{State: volume.Cancelled, Reason: why})
 	case errors.Is(err, context.Canceled):
 		h.deploying = nil // the server is stopping: the next one decides
 	default:
 		h.deploying = nil
 		var f fault
 		errors.As(err, &f)
-		h.setStatus(d.n, volume.Status{State: volume.Failed, Reason: err.Error(), Hint: f.hint})
+		h.conclude(d.n, volume.Status{State: volume.Failed, Reason: err.Error(), Hint: f.hint})
 		h.log.Info("not deployed", "release", d.n, "err", err)
 	}
 	h.poke()

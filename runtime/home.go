@@ -19,8 +19,10 @@ type home struct {
 	posts chan func()
 	ended chan struct{}
 
-	live      *instance // gets the traffic
-	deploying *deploy   // the release being built, booted, or waiting for its commit
+	live      *instance             // gets the traffic
+	deploying *deploy               // the release being built, booted, or waiting for its commit
+	unsaved   bool                  // processes.json is behind, for the same reason
+	unsaid    map[int]volume.Status // verdicts that a full disk has not taken yet
 	stopping  sync.WaitGroup
 	born      string // which app of this name this is: it may be destroyed and made again
 }
@@ -29,7 +31,7 @@ func newHome(rt *Runtime, app volume.App) *home {
 	return &home{
 		rt: rt, app: app, log: rt.Log.With("app", app.Name),
 		poked: make(chan struct{}, 1), posts: make(chan func()), ended: make(chan struct{}),
-		born: app.Identity(),
+		unsaid: map[int]volume.Status{},
 	}
 }
 
@@ -53,7 +55,7 @@ func (h *home) post(f func()) bool {
 
 func (h *home) run(ctx context.Context) {
 	h.resume(ctx)
-	for h.app.Identity() == h.born {
+	for h.there() {
 		h.look(ctx)
 		select {
 		case <-ctx.Done():
@@ -69,6 +71,15 @@ func (h *home) run(ctx context.Context) {
 	h.shutDown()
 }
 
+// there says whether the app is still the one this home is for. Where that cannot be told now, it is.
+func (h *home) there() bool {
+	id, err := h.app.Identity()
+	if err == nil && h.born == "" {
+		h.born = id
+	}
+	return err != nil || id != "" && id == h.born
+}
+
 // shutDown stops everything of the app and waits for it.
 func (h *home) shutDown() {
 	close(h.ended)
@@ -79,7 +90,7 @@ func (h *home) shutDown() {
 	}
 	h.retire(h.live)
 	h.stopping.Wait()
-	if h.app.Identity() == h.born {
+	if h.there() {
 		h.app.SetProcesses(nil)
 	}
 }
@@ -87,9 +98,27 @@ func (h *home) shutDown() {
 // resume brings back what was live when the server last ran.
 func (h *home) resume(ctx context.Context) {
 	h.announce()
+	h.repair()
 	if n := h.app.Live(); n > 0 {
 		h.live = newInstance(h, n)
 		h.live.revive(ctx, 0)
+	}
+	h.saveProcesses()
+}
+
+// repair makes the states agree with what is live, where a server died between saying the one and
+// the other.
+func (h *home) repair() {
+	live := h.app.Live()
+	for _, n := range h.app.Numbers() {
+		s, err := h.app.Status(n)
+		switch {
+		case err != nil || n > live:
+		case n == live && s.State != volume.Live:
+			h.conclude(n, volume.Status{State: volume.Live})
+		case n < live && (s.State == volume.Live || !s.State.Over()):
+			h.conclude(n, volume.Status{State: volume.Retired})
+		}
 	}
 }
 
@@ -104,12 +133,18 @@ func (h *home) announce() {
 
 // look compares the volume with what runs, and starts what is missing.
 func (h *home) look(ctx context.Context) {
+	for n, s := range h.unsaid {
+		h.conclude(n, s)
+	}
+	if h.unsaved {
+		h.saveProcesses()
+	}
 	if d := h.deploying; d != nil {
 		d.look(ctx)
 		return
 	}
 	for _, n := range h.app.Numbers() {
-		if h.live != nil && n <= h.live.n {
+		if _, unsaid := h.unsaid[n]; unsaid || h.live != nil && n <= h.live.n {
 			continue
 		}
 		status, err := h.app.Status(n)
@@ -117,11 +152,15 @@ func (h *home) look(ctx context.Context) {
 			h.log.Error("cannot read a release", "release", n, "err", err)
 			continue
 		}
+		why, cancelled := h.app.Cancelled(n)
 		switch {
 		case status.State.Over():
 			continue
-		case h.app.Cancelled(n), !h.app.Committed(n) && !h.app.TurnHeld():
-			h.setStatus(n, volume.Status{State: volume.Cancelled, Reason: "its pusher left"})
+		case cancelled:
+			h.conclude(n, volume.Status{State: volume.Cancelled, Reason: why})
+			continue
+		case h.abandoned(n):
+			h.conclude(n, volume.Status{State: volume.Cancelled, Reason: cutOff})
 			continue
 		}
 		h.startDeploy(ctx, n)
@@ -129,20 +168,33 @@ func (h *home) look(ctx context.Context) {
 	}
 }
 
+// cutOff is why a release is cancelled that nobody has: who made it died.
+const cutOff = "cut off before its commit"
+
+// abandoned says whether nobody is going to commit or cancel release n: nobody has the turn, or
+// somebody else has, for there is a younger release.
+func (h *home) abandoned(n int) bool {
+	if h.app.Committed(n) {
+		return false
+	}
+	numbers := h.app.Numbers()
+	return len(numbers) > 0 && n < numbers[len(numbers)-1] || !h.app.TurnHeld()
+}
+
 // promote gives the traffic to d's instance: the commit of the two-phase push.
 func (h *home) promote(ctx context.Context, d *deploy) {
 	was := h.live
 	if err := h.app.SetLive(d.n); err != nil {
-		h.setStatus(d.n, volume.Status{State: volume.Failed, Reason: "switch: " + err.Error()})
+		h.conclude(d.n, volume.Status{State: volume.Failed, Reason: "switch: " + err.Error()})
 		h.deploying = nil
 		h.retire(d.instance)
 		return
 	}
 	drained := h.rt.Front.Route(h.app.Name, d.instance.addr(), Running)
 	h.live, h.deploying = d.instance, nil
-	h.setStatus(d.n, volume.Status{State: volume.Live})
+	h.conclude(d.n, volume.Status{State: volume.Live})
 	if was != nil {
-		h.setStatus(was.n, volume.Status{State: volume.Retired})
+		h.conclude(was.n, volume.Status{State: volume.Retired})
 		h.stopping.Go(func() {
 			<-drained
 			was.stop(h.rt.grace())
@@ -159,6 +211,41 @@ func (h *home) retire(i *instance) {
 	}
 }
 
+// conclude says a verdict, and again each second until the disk takes it: somebody waits for it, and
+// a release without one would be built again.
+func (h *home) conclude(n int, s volume.Status) {
+	if s.State == volume.Failed || s.State == volume.Cancelled {
+		h.discard(n) // first: it may be what filled the disk
+	}
+	err := h.app.SetStatus(n, s)
+	if err == nil || !h.there() {
+		delete(h.unsaid, n)
+		return
+	}
+	if _, again := h.unsaid[n]; !again {
+		h.log.Error("cannot say how a release stands; trying again", "release", n, "state", s.State, "err", err)
+	}
+	h.unsaid[n] = s
+	time.AfterFunc(time.Second, h.poke)
+}
+
+// discard removes the build of a release that came to nothing, unless another release is made of it.
+func (h *home) discard(n int) {
+	r, err := h.app.Release(n)
+	if err != nil {
+		return
+	}
+	for _, other := range h.app.Numbers() {
+		if o, err := h.app.Release(other); other != n && (err != nil || o.Build == r.Build) {
+			return
+		}
+	}
+	if err := h.app.RemoveBuild(r.Build); err != nil {
+		h.log.Error("cannot remove a build", "build", r.Build, "err", err)
+	}
+}
+
+// setStatus says how far a release has come on its way.
 func (h *home) setStatus(n int, s volume.Status) {
 	if err := h.app.SetStatus(n, s); err != nil && h.app.Exists() {
 		h.log.Error("cannot say how a release stands", "release", n, "state", s.State, "err", err)
@@ -170,8 +257,10 @@ func (h *home) saveProcesses() {
 	if h.live != nil {
 		list = append(list, h.live.process)
 	}
-	if err := h.app.SetProcesses(list); err != nil && h.app.Exists() {
-		h.log.Error("cannot say what runs", "err", err)
+	err := h.app.SetProcesses(list)
+	if h.unsaved = err != nil && h.there(); h.unsaved {
+		h.log.Error("cannot say what runs; trying again", "err", err)
+		time.AfterFunc(time.Second, h.poke)
 	}
 }
 

@@ -28,6 +28,7 @@ type instance struct {
 
 func newInstance(h *home, n int) *instance {
 	i := &instance{home: h, n: n}
+	i.process = volume.Process{Type: "web", Index: 1, Release: n, State: string(Starting), Since: time.Now().UTC()}
 	i.output.file = &LogFile{Path: filepath.Join(h.app.Logs(), "web.1.log")}
 	return i
 }
@@ -47,6 +48,9 @@ func (i *instance) addr() string {
 
 // start starts the process and waits until it is healthy.
 func (i *instance) start(ctx context.Context) error {
+	if i.isStopped() { // before anything is started: the old version must not run beside the new one
+		return context.Canceled
+	}
 	app := i.home.app
 	tree := app.BuildTree(i.release.Build)
 	check, err := ReadCheck(tree)
@@ -67,6 +71,7 @@ func (i *instance) start(ctx context.Context) error {
 	i.mu.Unlock()
 	if stopped { // stop came while the process was being started, and missed it
 		p.Stop(0)
+		i.output.file.Close()
 		return context.Canceled
 	}
 	if err := check.Await(ctx, p); err != nil {
@@ -98,17 +103,41 @@ func (i *instance) stop(grace time.Duration) {
 	i.output.file.Close()
 }
 
+func (i *instance) isStopped() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.stopped
+}
+
+// ended says whether the current process has come to its end.
+func (i *instance) ended() bool {
+	select {
+	case <-i.current().Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// whenEnded calls f, on a goroutine of its own, when the current process has come to its end.
+func (i *instance) whenEnded(f func()) {
+	p := i.current()
+	go func() {
+		<-p.Done()
+		f()
+	}()
+}
+
 // watch waits on a goroutine for the process to die, and has it started anew.
 func (i *instance) watch(ctx context.Context) {
 	h, p := i.home, i.current()
-	go func() {
-		<-p.Done()
+	i.whenEnded(func() {
 		h.post(func() {
 			if h.live == i && ctx.Err() == nil {
 				i.died(ctx, p.Err())
 			}
 		})
-	}()
+	})
 }
 
 // died deals with the end, or the failed start, of the live process.

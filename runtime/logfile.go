@@ -123,8 +123,19 @@ func (f *LogFile) append(b []byte) error {
 	return err
 }
 
-// ready opens the file, and begins a new one where b more bytes would be too many for it.
+// ready opens the file, and begins a new one where b more bytes would be too many for it. It looks
+// each time: while a release takes over from another, both write here, and either may begin a new one.
 func (f *LogFile) ready(b int64) error {
+	if f.file != nil {
+		now, err := os.Stat(f.Path)
+		ours, ourErr := f.file.Stat()
+		if err != nil || ourErr != nil || !os.SameFile(now, ours) {
+			f.file.Close()
+			f.file = nil
+		} else {
+			f.size = now.Size()
+		}
+	}
 	if f.file == nil {
 		file, err := os.OpenFile(f.Path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {

@@ -146,3 +146,23 @@ func TestLogFileFullDisk(t *testing.T) {
 		}
 	}
 }
+
+// Two releases write one log while the new one takes over: neither writes into a file that the
+// other has put away.
+func TestLogFileOfTwo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	one, two := &LogFile{Path: path, MaxBytes: 200}, &LogFile{Path: path, MaxBytes: 200}
+	defer one.Close()
+	defer two.Close()
+	two.Write([]byte("first\n"))
+	for range 20 {
+		one.Write([]byte(strings.Repeat("x", 50) + "\n"))
+	}
+	two.Write([]byte("last\n"))
+	if got := texts(t, path, 1); fmt.Sprint(got) != "[last]" {
+		t.Errorf("the end of the log is %q", got)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > 200 {
+		t.Errorf("%v bytes, %v", info.Size(), err)
+	}
+}

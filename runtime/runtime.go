@@ -14,8 +14,8 @@ type Runtime struct {
 	Volume *volume.Volume
 	Engine Engine
 	Front  Front
-	Grace  time.Duration // between SIGTERM and SIGKILL; default 10 s
-	Boot   time.Duration // how long a web process may take to listen; default 1 min
+	Grace  time.Duration // between SIGTERM and SIGKILL; 0: 10 s
+	Boot   time.Duration // how long a web process may take to listen; 0: 1 min
 	Log    *slog.Logger
 }
 
@@ -84,7 +84,7 @@ func (rt *Runtime) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			homes.wait.Wait()
+			homes.close()
 			return nil
 		case <-round.C:
 		}
@@ -93,20 +93,29 @@ func (rt *Runtime) Run(ctx context.Context) error {
 
 // homes are the apps' goroutines, each started by the first word of its app.
 type homes struct {
-	rt   *Runtime
-	ctx  context.Context
-	mu   sync.Mutex
-	apps map[string]*home
-	wait sync.WaitGroup
+	rt     *Runtime
+	ctx    context.Context
+	mu     sync.Mutex
+	closed bool
+	apps   map[string]*home
+	wait   sync.WaitGroup
+}
+
+// close waits until every app has ended; none begins any more.
+func (hs *homes) close() {
+	hs.mu.Lock()
+	hs.closed = true
+	hs.mu.Unlock()
+	hs.wait.Wait()
 }
 
 // wake tells an app's goroutine to compare and act. It never blocks.
 func (hs *homes) wake(name string) {
-	if volume.CheckName(name) != nil || hs.ctx.Err() != nil {
-		return
-	}
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
+	if volume.CheckName(name) != nil || hs.closed {
+		return
+	}
 	h := hs.apps[name]
 	if h == nil {
 		app, err := hs.rt.Volume.App(name)
@@ -120,7 +129,7 @@ func (hs *homes) wake(name string) {
 			hs.mu.Lock()
 			delete(hs.apps, name)
 			hs.mu.Unlock()
-			if hs.ctx.Err() == nil && app.Exists() { // made again while the old one was being stopped
+			if id, err := app.Identity(); err == nil && id != "" { // made again while the old one was being stopped
 				hs.wake(name)
 			}
 		})

@@ -11,11 +11,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"paas/nearest"
 )
 
 // Keys is the set of keys that may enter, one file a key: DIR/keys/<name>. The files are the
@@ -97,7 +98,7 @@ func (k *Keys) Remove(name string) error {
 		return err
 	}
 	if !slices.Contains(files, name) {
-		if near := nearest(name, files); near != "" {
+		if near := nearest.Word(name, files); near != "" {
 			return fmt.Errorf("no key named %.80q; did you mean %s?", name, near)
 		}
 		return fmt.Errorf("no key named %.80q", name)
@@ -233,46 +234,4 @@ func (k *Keys) warn(root *os.Root, name string, reason error) {
 	}
 	k.warned[name] = info.ModTime()
 	k.log().Warn("not a key; skipped", "file", filepath.Join(root.Name(), name), "err", reason)
-}
-
-// nearest is the name that was probably meant: one edit away, or two where the name is longer
-// than four letters, or one that the given name begins; empty where there is none.
-func nearest(name string, names []string) string {
-	best, distance := "", 2
-	if len(name) > 4 {
-		distance = 3
-	}
-	for _, n := range names {
-		if len(name) >= 3 && strings.HasPrefix(n, name) {
-			return n
-		}
-		if d := edits(name, n); d < distance {
-			best, distance = n, d
-		}
-	}
-	return best
-}
-
-// edits is the Levenshtein distance of two names; far apart counts as the difference in length.
-func edits(a, b string) int {
-	if d := len(a) - len(b); d > 2 || d < -2 {
-		return max(d, -d)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -341,18 +341,6 @@ func TestKeysIgnoresLeftovers(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	names := []string{"alice", "bob", "ci-deploy"}
-	for name, want := range map[string]string{
-		"alcie": "alice", "alic": "alice", "ali": "alice", "bib": "bob", "ci": "", "zoe": "", "": "",
-		"ci_deploy": "ci-deploy", strings.Repeat("a", 1000): "",
-	} {
-		if got := nearest(name, names); got != want {
-			t.Errorf("nearest(%.20q) = %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestHostKey(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ssh")
 	log := slog.New(slog.DiscardHandler)

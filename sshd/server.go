@@ -11,7 +11,6 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gliderlabs/ssh"
@@ -106,23 +105,12 @@ func (s *Server) Listen() error {
 	}
 	if s.Listener == nil {
 		if s.Listener, err = net.Listen("tcp", s.Addr); err != nil {
-			return listenError(s.Addr, err)
+			return err
 		}
 	}
 	s.guests.limits(cmp.Or(s.MaxConns, defaultMaxConns))
 	s.ssh = s.library(signer)
 	return nil
-}
-
-// listenError is a failure to listen in the owner's words.
-func listenError(addr string, err error) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listen %s: %w; stop the program that has the port, or choose another one", addr, syscall.EADDRINUSE)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("listen %s: %w; ports below 1024 are the superuser's: choose a higher one", addr, syscall.EACCES)
-	}
-	return err
 }
 
 // Address is where the server listens; nil before Listen.

@@ -2,11 +2,13 @@ package sshd
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -32,11 +34,10 @@ func TestListenErrors(t *testing.T) {
 	dir := t.TempDir()
 	s := &Server{Addr: taken.Addr().String(), Dir: dir, Keys: &Keys{Dir: dir}, Git: gitFunc(sayGit), Verbs: verbFunc(sayVerb),
 		Log: slog.New(slog.DiscardHandler)}
-	want := "listen " + s.Addr + ": address already in use; stop the program that has the port, or choose another one"
-	if err := s.Listen(); err == nil || err.Error() != want {
-		t.Errorf("a taken port: %v, want %s", err, want)
+	if err := s.Listen(); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a taken port: %v", err)
 	}
-	if err := s.Run(context.Background()); err == nil || err.Error() != want {
+	if err := s.Run(context.Background()); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("Run on a taken port: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, hostKeyFile), nil, 0o600); err != nil {

@@ -61,8 +61,12 @@ func (a App) SetSettings(s Settings) error {
 	return a.vol.writeJSON(a.path("settings.json"), s, 0o600)
 }
 
-// Identity tells this app from another that had its name before; empty where there is none.
-func (a App) Identity() string {
-	id, _ := os.ReadFile(a.path("id"))
-	return string(id)
+// Identity tells this app from another that had its name before; empty where there is none. An
+// error says nothing about the app: too many open files are not its end.
+func (a App) Identity() (string, error) {
+	id, err := os.ReadFile(a.path("id"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(id), err
 }

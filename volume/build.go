@@ -65,7 +65,8 @@ func (a App) SetBuilt(id string, b Built) error {
 	return a.vol.writeJSON(a.path("builds", id, "built.json"), b, 0o644)
 }
 
-// RemoveBuild takes a build away that no release of interest uses.
+// RemoveBuild takes a build away that no release needs; it is no error that it is gone already. For
+// the runtime alone. Blocks while the files are removed.
 func (a App) RemoveBuild(id string) error {
 	grave := a.vol.temp()
 	err := os.Rename(a.path("builds", id), grave)

@@ -8,20 +8,26 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ErrClaimed says that another live process has the role.
 var ErrClaimed = errors.New("already running on this volume")
 
 // Claim makes this process the one that has role ("runtime", "sshd") on the volume, until release
-// is called or the process dies. It does not wait: the error wraps [ErrClaimed] and names the
+// is called or the process dies. It waits 0.1 s at most: the error wraps [ErrClaimed] and names the
 // process that has it.
 func (v *Volume) Claim(role string) (release func(), err error) {
 	f, err := os.OpenFile(v.claim(role), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for try := 0; try < 10 && errors.Is(err, syscall.EWOULDBLOCK); try++ { // it may be no more than a look of Claimed
+		time.Sleep(10 * time.Millisecond)
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
 		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			pid := make([]byte, 20)

@@ -11,7 +11,7 @@ type Process struct {
 	Type     string    `json:"type"`
 	Index    int       `json:"index"`
 	Release  int       `json:"release"`
-	State    string    `json:"state"` // starting, running, crashed, stopped
+	State    string    `json:"state"` // starting, running, crashed
 	PID      int       `json:"pid,omitempty"`
 	Since    time.Time `json:"since"`
 	Restarts int       `json:"restarts"`

@@ -17,7 +17,6 @@ const (
 	CauseConfig   = "config"
 	CauseRollback = "rollback"
 	CauseRestart  = "restart"
-	CauseSync     = "sync"
 )
 
 // Release is a build with the settings of a moment, and who made it and why. Immutable.
@@ -37,10 +36,10 @@ type Release struct {
 // String is the release as people write it: v7.
 func (r Release) String() string { return "v" + strconv.Itoa(r.N) }
 
-// Publish makes r the app's next release and returns it with its number. With committed it may
-// take traffic as soon as it is ready; otherwise it waits for [App.Commit]. The caller holds the
-// app's turn. One rename: the release is there whole, or not at all.
-func (a App) Publish(r Release, committed bool) (Release, error) {
+// Publish makes r the app's next release and returns it with its number. The runtime makes it ready;
+// then it waits for [App.Commit] or [App.Cancel]. The caller holds the app's turn until it has said
+// one or the other. One rename: the release is there whole, or not at all. Blocks for some fsyncs.
+func (a App) Publish(r Release) (Release, error) {
 	tmp, err := a.vol.TempDir()
 	if err != nil {
 		return Release{}, err
@@ -48,11 +47,6 @@ func (a App) Publish(r Release, committed bool) (Release, error) {
 	defer os.RemoveAll(tmp)
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return Release{}, err
-	}
-	if committed {
-		if err := writeSynced(filepath.Join(tmp, "commit"), nil, 0o644); err != nil {
-			return Release{}, err
-		}
 	}
 	r.At = time.Now().UTC()
 	for r.N = a.last() + 1; ; r.N++ {
@@ -67,7 +61,8 @@ func (a App) Publish(r Release, committed bool) (Release, error) {
 			return Release{}, err
 		}
 	}
-	return r, errors.Join(syncDir(a.path("releases")), a.Ring())
+	a.Ring()
+	return r, syncDir(a.path("releases"))
 }
 
 func (a App) releaseDir(n int) string { return a.path("releases", strconv.Itoa(n)) }
@@ -118,25 +113,34 @@ func (a App) Status(n int) (Status, error) {
 func (a App) SetStatus(n int, s Status) error {
 	s.At = time.Now().UTC()
 	err := a.vol.writeJSON(filepath.Join(a.releaseDir(n), "status.json"), s, 0o644)
-	return errors.Join(err, a.Ring())
+	a.Ring()
+	return err
 }
 
 // Commit says that release n may take traffic: the second phase of a push.
-func (a App) Commit(n int) error { return a.mark(n, "commit") }
+func (a App) Commit(n int) error { return a.mark(n, "commit", "") }
 
-// Cancel says that nobody wants release n any more; it has no effect once n is committed.
-func (a App) Cancel(n int) error { return a.mark(n, "cancel") }
+// Cancel says that nobody wants release n any more, and why, in one line; it has no effect once n is
+// committed.
+func (a App) Cancel(n int, why string) error { return a.mark(n, "cancel", why) }
 
-func (a App) mark(n int, name string) error {
-	err := a.vol.WriteFile(filepath.Join(a.releaseDir(n), name), nil, 0o644)
-	return errors.Join(err, a.Ring())
+func (a App) mark(n int, name, text string) error {
+	err := a.vol.WriteFile(filepath.Join(a.releaseDir(n), name), []byte(text), 0o644)
+	a.Ring()
+	return err
 }
 
 // Committed says whether release n may take traffic.
 func (a App) Committed(n int) bool { return a.marked(n, "commit") }
 
-// Cancelled says whether release n was taken back before it was committed.
-func (a App) Cancelled(n int) bool { return a.marked(n, "cancel") && !a.Committed(n) }
+// Cancelled says whether release n was taken back before it was committed, and why.
+func (a App) Cancelled(n int) (why string, cancelled bool) {
+	text, err := os.ReadFile(filepath.Join(a.releaseDir(n), "cancel"))
+	if err != nil || a.Committed(n) {
+		return "", false
+	}
+	return string(text), true
+}
 
 func (a App) marked(n int, name string) bool {
 	_, err := os.Stat(filepath.Join(a.releaseDir(n), name))

@@ -37,19 +37,29 @@ func (a App) Turn(ctx context.Context, who string, waiting func(holder string)) 
 		return nil, err
 	}
 	return sync.OnceFunc(func() {
-		f.Close() // frees the lock
+		f.Truncate(0) // or who comes next is told to wait for us
+		f.Close()     // frees the lock
 		leave()
 	}), nil
 }
 
 // TurnHeld says whether anybody, in any process, is deploying the app now.
 func (a App) TurnHeld() bool {
+	if a.vol.lines.held(a.Name) {
+		return true
+	}
 	f, err := os.OpenFile(a.path("turn"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
+}
+
+func (l *lines) held(app string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.apps[app] != nil
 }
 
 func (l *lines) join(ctx context.Context, app, who string, waiting *func(string)) (leave func(), err error) {

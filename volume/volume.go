@@ -35,6 +35,9 @@ func (v *Volume) Open() error {
 	if !filepath.IsAbs(v.Root) {
 		return fmt.Errorf("volume %q: not an absolute path", v.Root)
 	}
+	if err := os.MkdirAll(v.Root, 0o700); err != nil { // sources and apps' data are nobody else's business
+		return fmt.Errorf("volume: %w", err)
+	}
 	for dir, mode := range map[string]fs.FileMode{"apps": 0o755, "bell": 0o755, "tmp": 0o700, "run": 0o700, "ssh": 0o700} {
 		if err := os.MkdirAll(filepath.Join(v.Root, dir), mode); err != nil {
 			return fmt.Errorf("volume: %w", err)
@@ -114,19 +117,23 @@ func (v *Volume) Create(name string) (App, error) {
 		}
 		return App{}, err
 	}
-	return a, errors.Join(syncDir(filepath.Dir(a.Dir())), a.Ring())
+	a.Ring()
+	return a, syncDir(filepath.Dir(a.Dir()))
 }
 
 // Destroy takes an app away, files and all. Its name is free at once; the runtime stops what ran.
-// The caller holds the app's turn.
+// The caller holds the app's turn. Blocks while the files are removed; what a process of the app
+// writes meanwhile is left to [Volume.Wipe].
 func (v *Volume) Destroy(a App) error {
 	grave := v.temp()
 	if err := os.Rename(a.Dir(), grave); err != nil {
 		return err
 	}
-	err := errors.Join(syncDir(filepath.Dir(a.Dir())), a.Ring())
+	err := syncDir(filepath.Dir(a.Dir()))
+	a.Ring()
 	os.Remove(filepath.Join(v.Root, "bell", a.Name))
-	return errors.Join(err, os.RemoveAll(grave))
+	os.RemoveAll(grave)
+	return err
 }
 
 // Event is one line of the audit log.

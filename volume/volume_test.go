@@ -112,7 +112,7 @@ func TestCreateTwice(t *testing.T) {
 
 func TestDestroyFreesTheName(t *testing.T) {
 	a := testApp(t)
-	if _, err := a.Publish(Release{}, false); err != nil {
+	if _, err := a.Publish(Release{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Volume().Destroy(a); err != nil {
@@ -185,7 +185,7 @@ func TestPublishGivesEachItsNumber(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			r, err := a.Publish(Release{By: "alice"}, false)
+			r, err := a.Publish(Release{By: "alice"})
 			if err != nil {
 				t.Error(err)
 				return
@@ -203,17 +203,17 @@ func TestPublishGivesEachItsNumber(t *testing.T) {
 
 func TestCommitBeatsCancel(t *testing.T) {
 	a := testApp(t)
-	r, _ := a.Publish(Release{}, false)
-	a.Cancel(r.N)
-	if !a.Cancelled(r.N) {
-		t.Error("not cancelled")
+	r, _ := a.Publish(Release{})
+	a.Cancel(r.N, "its pusher left")
+	if why, cancelled := a.Cancelled(r.N); !cancelled || why != "its pusher left" {
+		t.Errorf("cancelled: %v, %q", cancelled, why)
 	}
 	a.Commit(r.N)
-	if a.Cancelled(r.N) {
+	if _, cancelled := a.Cancelled(r.N); cancelled {
 		t.Error("cancelled after the commit")
 	}
-	if r, _ := a.Publish(Release{}, true); !a.Committed(r.N) {
-		t.Error("published as committed, but is not")
+	if r, _ := a.Publish(Release{}); a.Committed(r.N) {
+		t.Error("published as committed")
 	}
 }
 
@@ -221,7 +221,7 @@ func TestSecretsAreThePrivateFiles(t *testing.T) {
 	a := testApp(t)
 	s := Settings{Config: map[string]string{"TOKEN": "hush"}}
 	a.SetSettings(s)
-	r, _ := a.Publish(Release{Settings: s}, false)
+	r, _ := a.Publish(Release{Settings: s})
 	for _, path := range []string{a.path("settings.json"), filepath.Join(a.releaseDir(r.N), "release.json")} {
 		info, err := os.Stat(path)
 		if err != nil || info.Mode().Perm() != 0o600 {
@@ -262,7 +262,7 @@ func publishForever(root string) {
 	a, err := v.App("blog")
 	for err == nil {
 		var r Release
-		r, err = a.Publish(Release{Subject: strings.Repeat("x", 50_000)}, false)
+		r, err = a.Publish(Release{Subject: strings.Repeat("x", 50_000)})
 		if err == nil {
 			err = a.SetLive(r.N)
 		}
@@ -400,7 +400,7 @@ func TestAwaitVerdict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := testApp(t)
 			a.vol.Notify = notify
-			r, _ := a.Publish(Release{}, false)
+			r, _ := a.Publish(Release{})
 			go func() {
 				a.SetStatus(r.N, Status{State: Building})
 				a.SetStatus(r.N, Status{State: Failed, Reason: "build: exit status 3"})
@@ -415,7 +415,7 @@ func TestAwaitVerdict(t *testing.T) {
 
 func TestAwaitEndsWithTheApp(t *testing.T) {
 	a := testApp(t)
-	r, _ := a.Publish(Release{}, false)
+	r, _ := a.Publish(Release{})
 	go a.Volume().Destroy(a)
 	if _, err := a.AwaitVerdict(context.Background(), r.N); err == nil {
 		t.Error("no error")

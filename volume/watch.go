@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -8,11 +9,10 @@ import (
 	"time"
 )
 
-// Ring says that something about the app changed. Cheap and not durable: a lost ring costs one
-// poll interval.
-func (a App) Ring() error {
-	now := time.Now().AppendFormat(nil, time.RFC3339Nano)
-	return os.WriteFile(filepath.Join(a.vol.Root, "bell", a.Name), now, 0o644)
+// Ring says that something about the app changed. Cheap and not durable, so it reports no error: a
+// lost ring costs one poll interval.
+func (a App) Ring() {
+	os.WriteFile(filepath.Join(a.vol.Root, "bell", a.Name), []byte{'\n'}, 0o644)
 }
 
 // hub is the one watch of a process on the bell folder: inotify instances are few (128 a user).
@@ -41,7 +41,8 @@ func (v *Volume) Watch(changed func(app string)) (stop func()) {
 		if v.Notify != nil {
 			events, _ = v.Notify(ctx, filepath.Join(v.Root, "bell")) // without it the poll serves alone
 		}
-		go v.listen(ctx, events, v.bells())
+		seen, _ := v.bells() // without it everybody is told once more than need be
+		go v.listen(ctx, events, seen)
 	}
 	return sync.OnceFunc(func() {
 		h.mu.Lock()
@@ -56,11 +57,7 @@ func (v *Volume) Watch(changed func(app string)) (stop func()) {
 
 // listen tells the subscribers what events say, and what the poll finds that they did not.
 func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[string]time.Time) {
-	poll := v.Poll
-	if poll == 0 {
-		poll = time.Second
-	}
-	tick := time.NewTicker(max(poll, 10*time.Millisecond))
+	tick := time.NewTicker(v.poll())
 	defer tick.Stop()
 	for {
 		select {
@@ -73,7 +70,10 @@ func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[stri
 			}
 			v.tell(name)
 		case <-tick.C:
-			now := v.bells()
+			now, err := v.bells()
+			if err != nil { // too many open files, say: the next look will tell
+				continue
+			}
 			for name, at := range now {
 				if !seen[name].Equal(at) {
 					v.tell(name)
@@ -98,19 +98,21 @@ func (v *Volume) tell(app string) {
 }
 
 // bells is when each app's bell was last rung.
-func (v *Volume) bells() map[string]time.Time {
-	entries, _ := os.ReadDir(filepath.Join(v.Root, "bell"))
+func (v *Volume) bells() (map[string]time.Time, error) {
+	entries, err := os.ReadDir(filepath.Join(v.Root, "bell"))
 	at := make(map[string]time.Time, len(entries))
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil {
 			at[e.Name()] = info.ModTime()
 		}
 	}
-	return at
+	return at, err
 }
 
-// Await blocks until done says true or fails, looking again after each change of the app, or until
-// ctx ends.
+func (v *Volume) poll() time.Duration { return max(cmp.Or(v.Poll, time.Second), 10*time.Millisecond) }
+
+// Await blocks until done says true or fails, looking again after each change of the app and each
+// [Volume.Poll], or until ctx ends.
 func (a App) Await(ctx context.Context, done func() (bool, error)) error {
 	changed := make(chan struct{}, 1) // one place: the newest ring covers all before it
 	stop := a.vol.Watch(func(app string) {
@@ -122,6 +124,8 @@ func (a App) Await(ctx context.Context, done func() (bool, error)) error {
 		}
 	})
 	defer stop()
+	tick := time.NewTicker(a.vol.poll()) // two rings within one tick of the file system's clock are one
+	defer tick.Stop()
 	for {
 		if ok, err := done(); ok || err != nil {
 			return err
@@ -130,6 +134,7 @@ func (a App) Await(ctx context.Context, done func() (bool, error)) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changed:
+		case <-tick.C:
 		}
 	}
 }

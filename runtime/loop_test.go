@@ -1,0 +1,364 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"paas/volume"
+)
+
+// stage is a runtime on a volume of one app, with an engine that starts nothing.
+type stage struct {
+	t   *testing.T
+	app volume.App
+
+	mu      sync.Mutex
+	build   func(ctx context.Context) error // nil: it succeeds
+	builds  int
+	started []int // releases, in order
+	actors  map[int]*actor
+}
+
+// actor is a process that ends when it is told to.
+type actor struct {
+	release int
+	once    sync.Once
+	done    chan struct{}
+}
+
+func (a *actor) PID() int              { return a.release }
+func (a *actor) Addr() string          { return "" } // healthy at once
+func (a *actor) Done() <-chan struct{} { return a.done }
+func (a *actor) Err() error            { return errors.New("exit status 1") }
+func (a *actor) Stop(time.Duration)    { a.once.Do(func() { close(a.done) }) }
+
+func (s *stage) Build(ctx context.Context, _ BuildJob) (volume.Built, error) {
+	s.mu.Lock()
+	s.builds++
+	build := s.build
+	s.mu.Unlock()
+	if build != nil {
+		if err := build(ctx); err != nil {
+			return volume.Built{}, err
+		}
+	}
+	return volume.Built{Processes: map[string]string{"web": "x"}}, nil
+}
+
+func (s *stage) Start(spec Spec) (Process, error) {
+	a := &actor{release: spec.Release, done: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started = append(s.started, spec.Release)
+	s.actors[spec.Release] = a
+	return a, nil
+}
+
+func (s *stage) Route(string, string, Condition) <-chan struct{} {
+	drained := make(chan struct{})
+	close(drained)
+	return drained
+}
+
+func (s *stage) Remove(string) {}
+
+func (s *stage) actor(n int) *actor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.actors[n]
+}
+
+func newStage(t *testing.T) *stage {
+	v := &volume.Volume{Root: t.TempDir(), Poll: 10 * time.Millisecond}
+	if err := v.Open(); err != nil {
+		t.Fatal(err)
+	}
+	app, err := v.Create("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stage{t: t, app: app, actors: map[int]*actor{}}
+}
+
+// run runs the runtime until the returned function is called, at the latest at the test's end.
+func (s *stage) run() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Log: slog.New(slog.DiscardHandler)}
+	ended := make(chan struct{})
+	go func() {
+		rt.Run(ctx)
+		close(ended)
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		<-ended
+	})
+	s.t.Cleanup(stop)
+	return stop
+}
+
+// publish makes the next release, of a new build. The app's turn is the caller's business.
+func (s *stage) publish() int {
+	s.t.Helper()
+	dir, err := s.app.Volume().TempDir()
+	if err == nil {
+		err = os.Mkdir(filepath.Join(dir, "tree"), 0o755)
+	}
+	var b volume.Build
+	if err == nil {
+		b, err = s.app.PublishBuild(volume.Build{Commit: "0123456789abcdef"}, dir)
+	}
+	var r volume.Release
+	if err == nil {
+		r, err = s.app.Publish(volume.Release{Build: b.ID, Commit: b.Commit})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r.N
+}
+
+// turn holds the app's turn until the test's end.
+func (s *stage) turn() (done func()) {
+	done, err := s.app.Turn(context.Background(), "the test", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(done)
+	return done
+}
+
+func (s *stage) reaches(n int, want volume.State) volume.Status {
+	s.t.Helper()
+	var now volume.Status
+	eventually(s.t, fmt.Sprintf("v%d is %s", n, want), func() bool {
+		now, _ = s.app.Status(n)
+		return now.State == want
+	})
+	return now
+}
+
+func TestTwoPhases(t *testing.T) {
+	s := newStage(t)
+	s.turn()
+	s.run()
+	one := s.publish()
+	s.reaches(one, volume.Ready)
+	if s.app.Live() != 0 {
+		t.Error("live before the commit")
+	}
+	s.app.Commit(one)
+	s.reaches(one, volume.Live)
+	two := s.publish()
+	s.reaches(two, volume.Ready)
+	s.app.Commit(two)
+	s.reaches(two, volume.Live)
+	s.reaches(one, volume.Retired)
+	eventually(t, "the old process is stopped", func() bool { return closed(s.actor(one).done) })
+	if s.app.Live() != two || closed(s.actor(two).done) {
+		t.Errorf("v%d is live", s.app.Live())
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestCancelInTheBuild(t *testing.T) {
+	s := newStage(t)
+	s.build = func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	s.turn()
+	s.run()
+	n := s.publish()
+	s.reaches(n, volume.Building)
+	s.app.Cancel(n, "its pusher left")
+	if status := s.reaches(n, volume.Cancelled); status.Reason != "its pusher left" {
+		t.Errorf("%+v", status)
+	}
+	if len(s.started) > 0 {
+		t.Error("something was started")
+	}
+	if r, _ := s.app.Release(n); r.Build == "" {
+		t.Error("no build")
+	} else if _, err := os.Stat(s.app.BuildTree(r.Build)); err == nil {
+		t.Error("its build is still there")
+	}
+}
+
+// Nobody is going to commit a release whose maker has died: the turn is free, or somebody else's.
+func TestAbandoned(t *testing.T) {
+	s := newStage(t)
+	done := s.turn()
+	s.run()
+	one := s.publish()
+	s.reaches(one, volume.Ready)
+	done()
+	s.app.Ring()
+	s.reaches(one, volume.Cancelled)
+
+	done = s.turn()
+	two := s.publish()
+	s.reaches(two, volume.Ready)
+	three := s.publish() // by who has the turn now
+	s.reaches(two, volume.Cancelled)
+	s.reaches(three, volume.Ready)
+	s.app.Commit(three)
+	s.reaches(three, volume.Live)
+	done()
+}
+
+// A process that dies between ready and commit is not given the traffic.
+func TestDeadCandidate(t *testing.T) {
+	s := newStage(t)
+	s.turn()
+	s.run()
+	one := s.publish()
+	s.app.Commit(one)
+	s.reaches(one, volume.Live)
+	two := s.publish()
+	s.reaches(two, volume.Ready)
+	s.actor(two).Stop(0)
+	if status := s.reaches(two, volume.Failed); status.Reason == "" || status.Hint == "" {
+		t.Errorf("%+v", status)
+	}
+	s.app.Commit(two)
+	three := s.publish()
+	s.reaches(three, volume.Ready)
+	if s.app.Live() != one {
+		t.Errorf("v%d is live", s.app.Live())
+	}
+}
+
+// The server died after it made v2 live and before it said so.
+func TestRepair(t *testing.T) {
+	s := newStage(t)
+	s.turn()
+	stop := s.run()
+	one := s.publish()
+	s.app.Commit(one)
+	s.reaches(one, volume.Live)
+	two := s.publish()
+	s.reaches(two, volume.Ready)
+	stop()
+	s.app.Commit(two)
+	s.app.SetLive(two)
+	s.run()
+	s.reaches(two, volume.Live)
+	s.reaches(one, volume.Retired)
+	eventually(t, "v2 runs", func() bool {
+		p, _ := s.app.Processes()
+		return len(p) == 1 && p[0].State == "running" && p[0].Release == two
+	})
+}
+
+// A verdict that a full disk does not take is said again when there is room; until then nothing is
+// built anew.
+func TestVerdictOnAFullDisk(t *testing.T) {
+	s := newStage(t)
+	tmp := filepath.Join(s.app.Volume().Root, "tmp")
+	s.build = func(context.Context) error {
+		return errors.Join(errors.New("no space left on device"), os.Rename(tmp, tmp+"-full")) // nothing can be written now
+	}
+	s.turn()
+	s.run()
+	n := s.publish()
+	eventually(t, "the build has failed", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, err := os.Stat(tmp)
+		return s.builds > 0 && err != nil
+	})
+	for range 20 { // each is a reason to look again
+		s.app.Ring()
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := os.Rename(tmp+"-full", tmp); err != nil {
+		t.Fatal(err)
+	}
+	s.reaches(n, volume.Failed)
+	if s.builds != 1 {
+		t.Errorf("built %d times", s.builds)
+	}
+}
+
+// A release in a crash loop is replaced: its next start, long planned, does not happen.
+func TestReplacedInACrashLoop(t *testing.T) {
+	s := newStage(t)
+	s.turn()
+	s.run()
+	one := s.publish()
+	s.app.Commit(one)
+	s.reaches(one, volume.Live)
+	for restarts := 1; restarts <= 3; restarts++ { // the next start is now 0.4 s away
+		s.actor(one).Stop(0)
+		eventually(t, "it has crashed", func() bool { p, _ := s.app.Processes(); return len(p) == 1 && p[0].Restarts == restarts })
+		if restarts < 3 {
+			eventually(t, "it runs again", func() bool { return !closed(s.actor(one).done) })
+			eventually(t, "and is said to", func() bool { p, _ := s.app.Processes(); return p[0].State == "running" })
+		}
+	}
+	two := s.publish()
+	s.app.Commit(two)
+	s.reaches(two, volume.Live)
+	s.mu.Lock()
+	before := len(s.started)
+	s.mu.Unlock()
+	time.Sleep(600 * time.Millisecond) // longer than the planned start was away: nothing can be waited for
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.started[before:], one) {
+		t.Errorf("started %v", s.started)
+	}
+}
+
+func TestDestroyedAndMadeAgain(t *testing.T) {
+	s := newStage(t)
+	done := s.turn()
+	s.run()
+	one := s.publish()
+	s.app.Commit(one)
+	s.reaches(one, volume.Live)
+	first := s.actor(one)
+	if err := s.app.Volume().Destroy(s.app); err != nil {
+		t.Fatal(err)
+	}
+	done()
+	if _, err := s.app.Volume().Create("blog"); err != nil {
+		t.Fatal(err)
+	}
+	s.turn()
+	again := s.publish()
+	s.reaches(again, volume.Ready)
+	s.app.Commit(again)
+	s.reaches(again, volume.Live)
+	eventually(t, "the first one's process is stopped", func() bool { return closed(first.done) })
+	if closed(s.actor(again).done) {
+		t.Error("so is the second one's")
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for deaths, want := range map[int]time.Duration{
+		0: backoffMin, 1: backoffMin, 2: 2 * backoffMin, 5: 16 * backoffMin, 9: 256 * backoffMin, 10: backoffMax, 1000: backoffMax,
+	} {
+		if got := backoff(deaths); got != want {
+			t.Errorf("backoff(%d) = %v, want %v", deaths, got, want)
+		}
+	}
+}
