@@ -362,3 +362,25 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be read now (too many open files) is no sign that the app is gone.
+func TestUnreadableIdentity(t *testing.T) {
+	s := newStage(t)
+	s.turn()
+	s.run()
+	one := s.publish()
+	s.app.Commit(one)
+	s.reaches(one, volume.Live)
+	id, aside, loop := filepath.Join(s.app.Dir(), "id"), filepath.Join(s.app.Dir(), "aside"), filepath.Join(s.app.Dir(), "loop")
+	if err := errors.Join(os.Link(id, aside), os.Symlink("id", loop), os.Rename(loop, id)); err != nil { // id -> id: reading it fails
+		t.Fatal(err)
+	}
+	two := s.publish()
+	s.reaches(two, volume.Ready) // the app's goroutine looked, and went on
+	if err := os.Rename(aside, id); err != nil {
+		t.Fatal(err)
+	}
+	if closed(s.actor(one).done) {
+		t.Error("the live process was stopped")
+	}
+}
