@@ -90,7 +90,10 @@ func setUp(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Defer(func() { os.RemoveAll(root) })
+	env.Defer(func() {
+		exec.Command("umount", "-l", root).Run() // where the script has put a small disk there
+		os.RemoveAll(root)
+	})
 	home := filepath.Join(env.WorkDir, "home")
 	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {
 		return err
