@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -73,10 +75,16 @@ func condition(name string) (bool, error) {
 	return false, fmt.Errorf("no condition %s", name)
 }
 
+// given are the ports that scripts have been given, which may not listen on them yet.
+var given sync.Map
+
 // freePort is a port of the loopback interface below those that apps and the system take.
 func freePort() string {
 	for {
-		port := fmt.Sprint(10000 + time.Now().UnixNano()%9999)
+		port := fmt.Sprint(10000 + rand.IntN(9999))
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
 		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
 			ln.Close()
 			return port
