@@ -137,7 +137,7 @@ func portError(setting, addr string, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("listen %s: %w; stop what has the port, or choose another with %s", addr, syscall.EADDRINUSE, setting)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("listen %s: %w; ports below 1024 are the superuser's: choose a higher one with %s, or allow this program: sudo setcap cap_net_bind_service=+ep $(which paas)",
+		return fmt.Errorf("listen %s: %w; ports below 1024 are the superuser's: choose a higher one with %s, or on Linux: sudo sysctl net.ipv4.ip_unprivileged_port_start=80",
 			addr, syscall.EACCES, setting)
 	}
 	return err
