@@ -22,10 +22,13 @@ func TestBuildGo(t *testing.T) {
 	l := newLocal(t)
 	cache := t.TempDir()
 	if goCache, err := exec.Command("go", "env", "GOCACHE").Output(); err == nil { // else the standard library is compiled each time
-		if err := os.MkdirAll(filepath.Join(cache, "go"), 0o755); err != nil {
-			t.Fatal(err)
+		there := strings.TrimSpace(string(goCache))
+		for _, dir := range []string{there, filepath.Join(cache, "go")} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := os.Symlink(strings.TrimSpace(string(goCache)), filepath.Join(cache, "go", "build")); err != nil {
+		if err := os.Symlink(there, filepath.Join(cache, "go", "build")); err != nil {
 			t.Fatal(err)
 		}
 	}
