@@ -125,7 +125,7 @@ func destroyApp(c *call) error {
 	if force, _ := c.cmd.Flags().GetBool("force"); !force {
 		return usageError{fmt.Errorf("this removes %s with its releases, config vars and data for ever; to do it: apps:destroy %s --force", app.Name, app.Name)}
 	}
-	done, err := c.turn(app)
+	app, done, err := c.turn()
 	if err != nil {
 		return err
 	}

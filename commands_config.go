@@ -30,6 +30,14 @@ const maxConfig = 64 << 10
 // reserved are variables the runtime sets itself.
 var reserved = []string{"PORT", "DATA_DIR", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN"}
 
+// settings are those of the app that the first argument names.
+func (c *call) settings() (app volume.App, s volume.Settings, err error) {
+	if app, err = c.app(); err == nil {
+		s, err = app.Settings()
+	}
+	return app, s, err
+}
+
 func showConfig(c *call) error {
 	if len(c.args) == 0 {
 		if c.remote {
@@ -37,11 +45,7 @@ func showConfig(c *call) error {
 		}
 		return showServerSettings(c)
 	}
-	app, err := c.app()
-	if err != nil {
-		return err
-	}
-	s, err := app.Settings()
+	_, s, err := c.settings()
 	if err != nil {
 		return err
 	}
@@ -61,11 +65,7 @@ func nonNil(m map[string]string) map[string]string {
 }
 
 func getConfig(c *call) error {
-	app, err := c.app()
-	if err != nil {
-		return err
-	}
-	s, err := app.Settings()
+	app, s, err := c.settings()
 	if err != nil {
 		return err
 	}
@@ -121,11 +121,7 @@ func unsetConfig(c *call) error {
 // changeConfig makes a release of the live build with changed config vars, or, where nothing is
 // live yet, keeps them for the first one.
 func (c *call) changeConfig(what string, keys []string, change func(map[string]string) error) error {
-	app, err := c.app()
-	if err != nil {
-		return err
-	}
-	done, err := c.turn(app)
+	app, done, err := c.turn()
 	if err != nil {
 		return err
 	}
@@ -161,11 +157,7 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 }
 
 func showSettings(c *call) error {
-	app, err := c.app()
-	if err != nil {
-		return err
-	}
-	s, err := app.Settings()
+	_, s, err := c.settings()
 	if err == nil {
 		fmt.Fprintf(c.out, "branch=%s\n", s.Branch)
 	}
@@ -188,11 +180,7 @@ func checkBranch(name string) error {
 }
 
 func setSettings(c *call) error {
-	app, err := c.app()
-	if err != nil {
-		return err
-	}
-	done, err := c.turn(app)
+	app, done, err := c.turn()
 	if err != nil {
 		return err
 	}

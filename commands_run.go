@@ -118,11 +118,7 @@ func rollbackTo(app volume.App, args []string) (int, error) {
 
 // again makes a new release of an old one.
 func (c *call) again(cause string, old func(volume.App) (volume.Release, string, error)) error {
-	app, err := c.app()
-	if err != nil {
-		return err
-	}
-	done, err := c.turn(app)
+	app, done, err := c.turn()
 	if err != nil {
 		return err
 	}
@@ -137,22 +133,25 @@ func (c *call) again(cause string, old func(volume.App) (volume.Release, string,
 	return c.release(app, base, cause, note)
 }
 
-// turn takes the app's turn to deploy, and waits for a release that a server or a command which died
+// turn takes the turn to deploy the app that the first argument names, and waits for a release that a server or a command which died
 // has left committed: what is done next must start from it.
-func (c *call) turn(app volume.App) (done func(), err error) {
+func (c *call) turn() (app volume.App, done func(), err error) {
+	if app, err = c.app(); err != nil {
+		return app, nil, err
+	}
 	done, err = app.Turn(c, c.name+"'s "+c.cmd.Name(), c.waiting)
 	if err != nil {
-		return nil, err
+		return app, nil, err
 	}
 	for _, n := range app.Numbers() {
 		if n > app.Live() && app.Committed(n) && c.serving() {
 			if _, err := c.await(app, n, volume.State.Over); err != nil {
 				done()
-				return nil, err
+				return app, nil, err
 			}
 		}
 	}
-	return done, nil
+	return app, done, nil
 }
 
 // errStopped ends the wait for a server that does not run any more.

@@ -27,15 +27,7 @@ func (r *Receiver) linkHooks() error {
 		if target, err := os.Readlink(path); err == nil && target == r.Self {
 			continue
 		}
-		dir, err := r.Volume.TempDir()
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		if err := os.Symlink(r.Self, filepath.Join(dir, name)); err != nil {
-			return err
-		}
-		if err := os.Rename(filepath.Join(dir, name), path); err != nil {
+		if err := r.Volume.ReplaceLink(r.Self, path); err != nil {
 			return err
 		}
 	}

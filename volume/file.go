@@ -100,9 +100,9 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// replaceLink points the symbolic link path at target, replacing what it pointed at before in one
+// ReplaceLink points the symbolic link path at target, replacing what it pointed at before in one
 // step. The temporary link has a random name: a fixed one, left by a kill, blocks every later flip.
-func (v *Volume) replaceLink(target, path string) error {
+func (v *Volume) ReplaceLink(target, path string) error {
 	tmp := v.temp()
 	if err := os.Symlink(target, tmp); err != nil {
 		return err

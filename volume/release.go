@@ -159,7 +159,7 @@ func (a App) Live() int {
 
 // SetLive makes release n the one that gets the traffic. For the runtime alone.
 func (a App) SetLive(n int) error {
-	return a.vol.replaceLink(filepath.Join("releases", strconv.Itoa(n)), a.path("live"))
+	return a.vol.ReplaceLink(filepath.Join("releases", strconv.Itoa(n)), a.path("live"))
 }
 
 // ReleaseLog is the path of what building and booting release n printed.
