@@ -49,6 +49,8 @@ func TestServerKilled(t *testing.T) {
 	}
 	defer bystander.Wait()
 	defer bystander.Process.Kill()
+	lives := func() bool { return len(kin{mark: next.lifeMark()}.find()) == 1 }
+	eventually(t, "the next life's process shows its marker", lives) // Start returns a moment before that
 
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP} {
 		unix.Kill(guard, sig) // as they come when somebody stops everything by name
@@ -62,7 +64,7 @@ func TestServerKilled(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("after %s", took)
 	}
-	if len(kin{mark: next.lifeMark()}.find()) != 1 {
+	if !lives() {
 		t.Error("the next life's process was killed")
 	}
 }

@@ -31,16 +31,20 @@ type kin struct {
 	known   []relative // found earlier; off Linux not looked at
 }
 
-// kill ends all of them, and what they start meanwhile, and returns when none is left. The error
-// names those that 10 s of SIGKILL did not end: the kernel holds them, mostly over a dead disk.
+// kill ends all of them, and what they start meanwhile, and returns when none is left. It looks
+// once more after the last: a process in the midst of execve(2) shows no environment for a moment.
+// The error names those that 10 s of SIGKILL did not end: the kernel holds them, mostly over a
+// dead disk.
 func (k kin) kill() error {
 	const patience = 10 * time.Second
 	pause := 500 * time.Microsecond
+	found := false
 	for begin := time.Now(); ; pause = min(2*pause, 20*time.Millisecond) {
 		left := k.find()
-		if len(left) == 0 {
+		if len(left) == 0 && !found {
 			return nil
 		}
+		found = len(left) > 0
 		if time.Since(begin) > patience {
 			return fmt.Errorf("processes %v do not end, not even by SIGKILL", pids(left))
 		}
