@@ -60,7 +60,7 @@ func TestPush(t *testing.T) {
 func left(t *testing.T, s *server, app string) {
 	t.Helper()
 	until(t, "the turn is free", func() bool { return !s.app(app).TurnHeld() })
-	for _, dir := range []string{filepath.Join(s.Volume.Root, "tmp"), filepath.Join(s.app(app).Repo(), "objects", "tmp_objdir-*")} {
+	for _, dir := range []string{filepath.Join(s.Volume.Root, "tmp", "*"), filepath.Join(s.app(app).Repo(), "objects", "tmp_objdir-*")} {
 		entries, _ := filepath.Glob(filepath.Join(dir, "*"))
 		if len(entries) > 0 {
 			t.Errorf("left behind: %v", entries)

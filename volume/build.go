@@ -68,8 +68,11 @@ func (a App) SetBuilt(id string, b Built) error {
 // RemoveBuild takes a build away that no release needs; it is no error that it is gone already. For
 // the runtime alone. Blocks while the files are removed.
 func (a App) RemoveBuild(id string) error {
-	grave := a.vol.temp()
-	err := os.Rename(a.path("builds", id), grave)
+	grave, err := a.vol.temp()
+	if err != nil {
+		return err
+	}
+	err = os.Rename(a.path("builds", id), grave)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

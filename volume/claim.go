@@ -11,10 +11,17 @@ import (
 	"time"
 )
 
+// Roles are what processes do on a volume, each one process at a time; one process may have all.
+const (
+	RoleGit     = "git"     // takes pushes and commands: ssh door and receiver
+	RoleApp     = "app"     // runs the apps: runtime and router
+	RoleSidecar = "sidecar" // follows repositories elsewhere
+)
+
 // ErrClaimed says that another live process has the role.
 var ErrClaimed = errors.New("already running on this volume")
 
-// Claim makes this process the one that has role ("runtime", "sshd") on the volume, until release
+// Claim makes this process the one that has role (such as [RoleApp]) on the volume, until release
 // is called or the process dies. It waits 0.1 s at most: the error wraps [ErrClaimed] and names the
 // process that has it.
 func (v *Volume) Claim(role string) (release func(), err error) {

@@ -5,16 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 )
 
 // WriteFile writes a file whole: whoever reads path, and whatever is left after a crash or a power
 // cut, is the old content or the new. It blocks for two fsyncs (about 1 ms on a local disk).
 func (v *Volume) WriteFile(path string, content []byte, mode fs.FileMode) error {
-	tmp := v.temp()
+	tmp, err := v.temp()
+	if err != nil {
+		return err
+	}
 	if err := writeSynced(tmp, content, mode); err != nil {
 		return err
 	}
@@ -28,7 +29,10 @@ func (v *Volume) WriteFile(path string, content []byte, mode fs.FileMode) error 
 // WriteNew is [Volume.WriteFile] for a file that must not be there yet; the error is then
 // [fs.ErrExist]. Of any number of concurrent writers exactly one succeeds.
 func (v *Volume) WriteNew(path string, content []byte, mode fs.FileMode) error {
-	tmp := v.temp()
+	tmp, err := v.temp()
+	if err != nil {
+		return err
+	}
 	if err := writeSynced(tmp, content, mode); err != nil {
 		return err
 	}
@@ -57,19 +61,6 @@ func readJSON(path string, value any) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
-}
-
-// temp is a path in tmp/ that nobody else uses: random, because a counter would meet the leftovers
-// of a killed process.
-func (v *Volume) temp() string {
-	return filepath.Join(v.Root, "tmp", strconv.FormatUint(rand.Uint64(), 36))
-}
-
-// TempDir makes a new private folder under tmp/, on the same file system as everything it may be
-// renamed to.
-func (v *Volume) TempDir() (string, error) {
-	dir := v.temp()
-	return dir, os.Mkdir(dir, 0o700)
 }
 
 func writeSynced(path string, content []byte, mode fs.FileMode) error {
@@ -103,7 +94,10 @@ func syncDir(dir string) error {
 // ReplaceLink points the symbolic link path at target, replacing what it pointed at before in one
 // step. The temporary link has a random name: a fixed one, left by a kill, blocks every later flip.
 func (v *Volume) ReplaceLink(target, path string) error {
-	tmp := v.temp()
+	tmp, err := v.temp()
+	if err != nil {
+		return err
+	}
 	if err := os.Symlink(target, tmp); err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func (a App) lockTurn(ctx context.Context, who string, waiting func(string)) (*o
 		}
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			if a.sameTurn(f) {
+			if sameFile(f, a.path("turn")) {
 				f.Truncate(0)
 				f.WriteAt([]byte(who), 0)
 				return f, nil
@@ -159,14 +159,4 @@ func (a App) lockTurn(ctx context.Context, who string, waiting func(string)) (*o
 		case <-time.After(retry):
 		}
 	}
-}
-
-// sameTurn says whether the locked file is still the app's.
-func (a App) sameTurn(f *os.File) bool {
-	locked, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	now, err := os.Stat(a.path("turn"))
-	return err == nil && os.SameFile(locked, now)
 }

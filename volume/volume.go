@@ -28,9 +28,11 @@ type Volume struct {
 
 	hub   hub
 	lines lines
+	desk  desk
 }
 
-// Open makes the folders that every volume has. It wipes nothing: see [Volume.Wipe].
+// Open makes the folders that every volume has. It wipes nothing: see [Volume.Wipe]. [Volume.Close]
+// it at the end.
 func (v *Volume) Open() error {
 	if !filepath.IsAbs(v.Root) {
 		return fmt.Errorf("volume %q: not an absolute path", v.Root)
@@ -38,22 +40,12 @@ func (v *Volume) Open() error {
 	if err := os.MkdirAll(v.Root, 0o700); err != nil { // sources and apps' data are nobody else's business
 		return fmt.Errorf("volume: %w", err)
 	}
-	for dir, mode := range map[string]fs.FileMode{"apps": 0o755, "bell": 0o755, "tmp": 0o700, "run": 0o700, "ssh": 0o700} {
+	for dir, mode := range map[string]fs.FileMode{"apps": 0o755, "bell": 0o755, "tmp": 0o700, "run": 0o700, "ssh": 0o700, "sources": 0o700} {
 		if err := os.MkdirAll(filepath.Join(v.Root, dir), mode); err != nil {
 			return fmt.Errorf("volume: %w", err)
 		}
 	}
 	return nil
-}
-
-// Wipe empties tmp/ of what killed writers left. Only for the start of the only process that
-// publishes: it would take the ground from under another's half-written release.
-func (v *Volume) Wipe() error {
-	entries, err := os.ReadDir(filepath.Join(v.Root, "tmp"))
-	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(v.Root, "tmp", e.Name())))
-	}
-	return err
 }
 
 // ErrNoApp marks the name of an app that does not exist.
@@ -125,11 +117,14 @@ func (v *Volume) Create(name string) (App, error) {
 // The caller holds the app's turn. Blocks while the files are removed; what a process of the app
 // writes meanwhile is left to [Volume.Wipe].
 func (v *Volume) Destroy(a App) error {
-	grave := v.temp()
+	grave, err := v.temp()
+	if err != nil {
+		return err
+	}
 	if err := os.Rename(a.Dir(), grave); err != nil {
 		return err
 	}
-	err := syncDir(filepath.Dir(a.Dir()))
+	err = syncDir(filepath.Dir(a.Dir()))
 	a.Ring()
 	os.Remove(filepath.Join(v.Root, "bell", a.Name))
 	os.RemoveAll(grave)

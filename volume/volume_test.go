@@ -152,7 +152,7 @@ func TestWriteFileIsWhole(t *testing.T) {
 	}
 	stop.Store(true)
 	wg.Wait()
-	if left, _ := os.ReadDir(filepath.Join(v.Root, "tmp")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(v.Root, "tmp", "*", "*")); len(left) != 0 {
 		t.Errorf("%d temporary files left", len(left))
 	}
 	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
@@ -252,6 +252,7 @@ func TestKilledPublisher(t *testing.T) {
 	if err := a.Volume().Wipe(); err != nil {
 		t.Fatal(err)
 	}
+	a.Volume().Close()
 	if left, _ := os.ReadDir(filepath.Join(a.Volume().Root, "tmp")); len(left) != 0 {
 		t.Errorf("%d left in tmp after Wipe", len(left))
 	}
@@ -515,5 +516,60 @@ func TestClaimIsForOne(t *testing.T) {
 	release()
 	if v.Claimed("runtime") {
 		t.Error("still claimed")
+	}
+}
+
+// Wiping takes what dead processes left, and nothing that a living one is writing.
+func TestWipeSparesTheLiving(t *testing.T) {
+	v := testVolume(t)
+	mine, err := v.TempDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := filepath.Join(v.Root, "tmp", "dead")
+	os.MkdirAll(filepath.Join(dead, "tree"), 0o700)
+	os.WriteFile(filepath.Join(v.Root, "tmp", "file"), nil, 0o600)
+	other := &Volume{Root: v.Root}
+	if err := other.Wipe(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Error("a living process lost what it was writing:", err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(v.Root, "tmp")); len(left) != 1 {
+		t.Errorf("%d left, want the living one's alone", len(left))
+	}
+	v.Close()
+	if left, _ := os.ReadDir(filepath.Join(v.Root, "tmp")); len(left) != 0 {
+		t.Errorf("%d left after Close", len(left))
+	}
+}
+
+// Processes that start and stop together, wiping all the while, never lose what they write.
+func TestWipeRaces(t *testing.T) {
+	v := testVolume(t)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 50 {
+				p := &Volume{Root: v.Root}
+				if err := errors.Join(p.Wipe(), p.WriteFile(filepath.Join(v.Root, fmt.Sprint("f", i)), nil, 0o600), p.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A person who empties tmp/ by hand does not stop a living server from writing.
+func TestTempSweptByHand(t *testing.T) {
+	v := testVolume(t)
+	for range 2 {
+		if err := v.WriteFile(filepath.Join(v.Root, "f"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		os.RemoveAll(filepath.Join(v.Root, "tmp"))
+		os.Mkdir(filepath.Join(v.Root, "tmp"), 0o700)
 	}
 }
