@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"paas/say"
 	"paas/volume"
 )
 
@@ -17,7 +19,7 @@ var configVerbs = []verb{
 	{use: "config:set APP KEY=VALUE...", short: "set config vars: a new release of the same build", args: args(2, -1), run: setConfig},
 	{use: "config:unset APP KEY...", short: "remove config vars: a new release of the same build", args: args(2, -1), run: unsetConfig},
 	{use: "settings APP", short: "the settings of an app", args: args(1, 1), run: showSettings},
-	{use: "settings:set APP branch=NAME", short: "set which branch deploys; empty: main, or master", args: args(2, -1), run: setSettings},
+	{use: "settings:set APP branch=NAME mode=release|watch", short: "which branch deploys, and how a commit goes live", args: args(2, -1), run: setSettings},
 }
 
 // configKey is a config var's name: what a POSIX environment carries through every program
@@ -152,6 +154,7 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 	if err != nil {
 		return err
 	}
+	s.Mode = base.Settings.Mode // that of the build, not of the next push
 	base.Settings = s
 	return c.release(app, base, volume.CauseConfig, note)
 }
@@ -159,7 +162,7 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 func showSettings(c *call) error {
 	_, s, err := c.settings()
 	if err == nil {
-		fmt.Fprintf(c.out, "branch=%s\n", s.Branch)
+		fmt.Fprintf(c.out, "branch=%s\nmode=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)))
 	}
 	return err
 }
@@ -190,22 +193,38 @@ func setSettings(c *call) error {
 		return err
 	}
 	for _, pair := range c.args[1:] {
-		key, value, ok := strings.Cut(pair, "=")
-		if !ok || key != "branch" {
-			return usageError{fmt.Errorf("no setting %q; usage: %s", plain(pair), c.cmd.UseLine())}
+		if err := change(&s, pair); err != nil {
+			return usageError{fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine())}
 		}
-		if value != "" { // else the default again
-			if err := checkBranch(value); err != nil {
-				return err
-			}
-		}
-		s.Branch = value
 	}
 	if err := app.SetSettings(s); err != nil {
 		return err
 	}
 	app.Ring() // the branch of the repository follows
 	c.record("settings:set", app.Name, strings.Join(c.args[1:], " "))
-	fmt.Fprintf(c.out, "branch=%s\n", s.Branch)
+	if live, err := app.Release(app.Live()); err == nil && (live.Settings.Mode == volume.InPlace) != (cmp.Or(s.Mode, volume.Mode(c.config.Mode)) == volume.InPlace) {
+		say.Detail(c.err, "the mode counts from the next push on")
+	}
+	fmt.Fprintf(c.out, "branch=%s\nmode=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)))
+	return nil
+}
+
+// change sets what pair says, such as branch=main; an empty value is the default again.
+func change(s *volume.Settings, pair string) error {
+	key, value, ok := strings.Cut(pair, "=")
+	switch {
+	case ok && key == "branch":
+		s.Branch = value
+		if value != "" {
+			return checkBranch(value)
+		}
+	case ok && key == "mode":
+		s.Mode = volume.Mode(value)
+		if !slices.Contains([]volume.Mode{"", volume.ByRelease, volume.InPlace}, s.Mode) {
+			return fmt.Errorf("a mode is %s or %s, not %q", volume.ByRelease, volume.InPlace, plain(value))
+		}
+	default:
+		return fmt.Errorf("no setting %q", plain(pair))
+	}
 	return nil
 }

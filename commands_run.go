@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"paas/deploy"
 	"paas/runtime"
 	"paas/say"
 	"paas/volume"
@@ -133,72 +134,57 @@ func (c *call) again(cause string, old func(volume.App) (volume.Release, string,
 	return c.release(app, base, cause, note)
 }
 
-// turn takes the turn to deploy the app that the first argument names, and waits for a release that a server or a command which died
-// has left committed: what is done next must start from it.
+// turn takes the turn to deploy the app that the first argument names.
 func (c *call) turn() (app volume.App, done func(), err error) {
 	if app, err = c.app(); err != nil {
 		return app, nil, err
 	}
-	done, err = app.Turn(c, c.name+"'s "+c.cmd.Name(), c.waiting)
-	if err != nil {
-		return app, nil, err
-	}
-	for _, n := range app.Numbers() {
-		if n > app.Live() && app.Committed(n) && c.serving() {
-			if _, err := c.await(app, n, volume.State.Over); err != nil {
-				done()
-				return app, nil, err
-			}
-		}
-	}
-	return app, done, nil
+	done, err = deploy.Turn(c, app, c.name+"'s "+c.cmd.Name(), c.waiting)
+	return app, done, err
 }
 
 // errStopped ends the wait for a server that does not run any more.
 var errStopped = errors.New("the server has stopped; paas releases shows what became of it")
 
-// await waits until release n has come far enough, the server has stopped, or the caller has left.
-func (c *call) await(app volume.App, n int, enough func(volume.State) bool) (s volume.Status, err error) {
-	err = app.Await(c, func() (bool, error) {
-		if s, err = app.Status(n); err != nil {
-			return false, err
+// whileServing is the call's context, which ends too when nothing runs the apps any more.
+func (c *call) whileServing() (ctx context.Context, stop context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(c)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for c.serving() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
 		}
-		if !enough(s.State) && !c.serving() {
-			return false, errStopped
-		}
-		return enough(s.State), nil
-	})
-	return s, err
+		cancel(errStopped)
+	}()
+	return ctx, func() { cancel(nil); <-stopped }
 }
 
-// release makes base the app's next release and waits until it is live: the two phases of a push,
-// without git. A caller who leaves in the first has changed nothing. The caller holds the turn.
+// release makes base the app's next release and waits until it is live. A caller who leaves before
+// its verdict has changed nothing. The caller holds the turn.
 func (c *call) release(app volume.App, base volume.Release, cause, note string) error {
+	if base.Settings.Mode == volume.InPlace {
+		return fmt.Errorf("v%d of %s is in watch mode: what runs it is not started from here, and has its own environment; settings:set %s mode=release, then push",
+			app.Live(), app.Name, app.Name)
+	}
 	if !c.serving() {
 		return errors.New("the server is not running, and only it can make a release live; start it: paas serve")
 	}
 	base.By, base.Cause, base.Note = c.name, cause, note
-	r, err := app.Publish(base)
+	ctx, stop := c.whileServing()
+	defer stop()
+	r, s, err := deploy.Release(ctx, app, base, c.out)
+	if context.Cause(ctx) == errStopped {
+		return errStopped
+	}
 	if err != nil {
 		return err
-	}
-	ctx, stop := context.WithCancel(c)
-	followed := make(chan error, 1)
-	go func() { followed <- volume.Follow(ctx, app.ReleaseLog(r.N), 0, c.out) }()
-	s, err := c.await(app, r.N, volume.State.Decided)
-	stop()
-	<-followed
-	if err != nil {
-		return errors.Join(err, app.Cancel(r.N, c.name+" left"))
-	}
-	if s.State == volume.Ready {
-		if err := app.Commit(r.N); err != nil {
-			return errors.Join(err, app.Cancel(r.N, err.Error()))
-		}
-		c.Context = context.WithoutCancel(c.Context) // it is decided now
-		if s, err = c.await(app, r.N, volume.State.Over); err != nil {
-			return err
-		}
 	}
 	c.record(c.cmd.Name(), app.Name, strings.TrimSpace(fmt.Sprintf("%v %s: %s", r, note, s.State)))
 	if s.State == volume.Live || s.State == volume.Retired {

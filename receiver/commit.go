@@ -2,7 +2,9 @@ package receiver
 
 import (
 	"context"
+	"io"
 
+	"paas/deploy"
 	"paas/volume"
 )
 
@@ -19,6 +21,15 @@ func (r *Receiver) postReceive(s *session, say voice) int {
 		return 1
 	}
 	r.reached("committed")
+	if placed, err := r.place(context.WithoutCancel(s.ctx), s.app, s.release, say); placed {
+		if err != nil {
+			s.note = "failed: " + plain(err.Error(), 200)
+			say.fault("%s v%d is not live: %v", s.app.Name, s.release, full(err))
+			return 1
+		}
+		say.step("%s v%d is live, in %s", s.app.Name, s.release, s.app.Worktree())
+		return 0
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), goLive)
 	defer cancel()
 	status, err := s.app.AwaitOver(ctx, s.release)
@@ -37,6 +48,17 @@ func (r *Receiver) postReceive(s *session, say voice) int {
 	}
 	say.fault("See what became of it: %s", r.Hint("releases", s.app.Name))
 	return 1
+}
+
+// place writes release n into the app's worktree, where it is in watch mode.
+func (r *Receiver) place(ctx context.Context, app volume.App, n int, out io.Writer) (placed bool, err error) {
+	release, err := app.Release(n)
+	if err != nil || release.Settings.Mode != volume.InPlace {
+		return false, err
+	}
+	objects := r.repo(app).Objects()
+	defer objects.Close()
+	return true, deploy.Place(ctx, app, release, objects, out)
 }
 
 // liveLine says that the session's release is live, and where.

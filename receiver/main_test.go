@@ -140,7 +140,7 @@ func step(app volume.App, n int, started map[string]bool) {
 	status, _ := app.Status(n)
 	release, err := app.Release(n)
 	key := fmt.Sprint(app.Dir(), n)
-	if err != nil || status.State.Over() {
+	if err != nil || status.State.Over() || release.Settings.Mode == volume.InPlace {
 		return
 	}
 	tree := app.BuildTree(release.Build)
@@ -265,6 +265,7 @@ func serveUntilKilled(root, socket, at string) {
 			select {}
 		}
 	}
+	r.Mode = volume.Mode(os.Getenv("TEST_MODE"))
 	if err := errors.Join(r.Volume.Open(), r.Prepare()); err != nil {
 		panic(err)
 	}
@@ -278,11 +279,12 @@ func serveUntilKilled(root, socket, at string) {
 }
 
 // child starts a server process on root, which kills itself at the named place.
-func child(t *testing.T, root, at string) (socket string, process *exec.Cmd) {
+func child(t *testing.T, root, at string, env ...string) (socket string, process *exec.Cmd) {
 	t.Helper()
 	socket = socketPath(t)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "TEST_SERVER="+root, "TEST_SOCKET="+socket, "TEST_AT="+at)
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
+	"paas/deploy"
 	"paas/git"
 	"paas/volume"
 )
@@ -161,17 +162,38 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 	}
 	say.step("%s: %s, %s at %s %q", s.app.Name, files, git.Size(summary.Bytes), git.Short(commit.Hash), subject)
 
-	build, err := r.checkout(ctx, s, volume.Build{
-		Commit: commit.Hash, Branch: branch, Subject: subject, Files: summary.Files, Bytes: summary.Bytes,
-	})
+	if err := deploy.Warn(ctx, objects, commit.Hash, say); err != nil {
+		return volume.Release{}, err
+	}
+	settings, err := s.app.Settings()
 	if err != nil {
 		return volume.Release{}, err
 	}
-	release, err := r.release(s, build)
+	build := volume.Build{
+		Commit: commit.Hash, Branch: branch, Subject: subject, Files: summary.Files, Bytes: summary.Bytes,
+	}
+	if cmp.Or(settings.Mode, r.Mode) == volume.InPlace {
+		release, err := deploy.Announce(s.app, s.newRelease(build, settings))
+		s.release = release.N
+		return release, full(err)
+	}
+	if build, err = r.checkout(ctx, s, build); err != nil {
+		return volume.Release{}, err
+	}
+	release, err := s.app.Publish(s.newRelease(build, settings))
+	s.release = release.N
 	if err != nil {
-		return volume.Release{}, errors.Join(err, s.app.RemoveBuild(build.ID))
+		return volume.Release{}, errors.Join(full(err), s.app.RemoveBuild(build.ID))
 	}
 	return release, nil
+}
+
+// newRelease is the release that the session makes of b.
+func (s *session) newRelease(b volume.Build, settings volume.Settings) volume.Release {
+	return volume.Release{
+		Build: b.ID, Commit: b.Commit, Branch: b.Branch, Subject: b.Subject,
+		By: s.who, Cause: volume.CausePush, Settings: settings,
+	}
 }
 
 // nearby is how many commits are looked through for the branch's old one before git is asked.
@@ -227,42 +249,12 @@ func full(err error) error {
 	return err
 }
 
-func (r *Receiver) release(s *session, b volume.Build) (volume.Release, error) {
-	settings, err := s.app.Settings()
-	if err != nil {
-		return volume.Release{}, err
-	}
-	release, err := s.app.Publish(volume.Release{
-		Build: b.ID, Commit: b.Commit, Branch: b.Branch, Subject: b.Subject,
-		By: s.who, Cause: volume.CausePush, Settings: settings,
-	})
-	s.release = release.N
-	return release, full(err)
-}
-
-// unseen is after how long a pusher is told that nobody has taken the release up.
-const unseen = 10 * time.Second
-
 // verdict shows the pusher what becomes of the release until that is decided; nil: it is ready, and
 // the push goes through whatever happens to the pusher.
 func (r *Receiver) verdict(ctx context.Context, s *session, release volume.Release, say voice) error {
-	following, stop := context.WithCancel(context.WithoutCancel(ctx))
-	followed := make(chan struct{})
 	log := &logLines{to: say}
-	go func() {
-		defer close(followed)
-		volume.Follow(following, s.app.ReleaseLog(release.N), 0, log) // its error: nobody listens
-		log.finish()
-	}()
-	waiting := time.AfterFunc(unseen, func() {
-		if status, err := s.app.Status(release.N); err == nil && status.State == volume.Queued {
-			say.detail("%s waits for the runtime; is it running?", release)
-		}
-	})
-	status, err := s.app.AwaitVerdict(ctx, release.N)
-	waiting.Stop()
-	stop()
-	<-followed
+	status, err := deploy.Verdict(ctx, s.app, release, log)
+	log.finish()
 	r.reached("verdict")
 	switch {
 	case err == nil && status.State == volume.Ready:
@@ -274,7 +266,7 @@ func (r *Receiver) verdict(ctx context.Context, s *session, release volume.Relea
 	case err == nil:
 		return r.failure(s, release, status)
 	}
-	return errors.Join(s.why(ctx, err), s.app.Cancel(release.N, "its pusher left"))
+	return errors.Join(s.why(ctx, err), r.cancel(s.app, release.N, "its pusher left"))
 }
 
 // failure is what the pusher of a release that did not become ready reads.

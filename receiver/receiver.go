@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"paas/deploy"
 	"paas/git"
 	"paas/volume"
 )
@@ -21,6 +22,7 @@ type Receiver struct {
 	Self   string                        // absolute path of this program, which git runs as its hooks
 	URL    func(app string) string       // an app's address as people type it
 	Hint   func(verb, app string) string // how a person runs a verb: "ssh -p 2222 paas@host logs blog"
+	Mode   volume.Mode                   // of apps that are not set to one; default ByRelease
 
 	MaxPush  int64 // bytes of one pushed pack; default 512 MiB
 	MaxFiles int   // files and folders in one commit; default 200,000
@@ -121,7 +123,7 @@ func (r *Receiver) recover(name string) error {
 		return errors.New("somebody else is deploying it")
 	}
 	defer done()
-	if err := repo.Clean(); err != nil {
+	if err := errors.Join(repo.Clean(), deploy.Repair(app)); err != nil {
 		return err
 	}
 	return r.reconcile(context.Background(), app, 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"paas/git"
@@ -25,6 +26,7 @@ type candidate struct {
 	commit    string
 	committed bool
 	cancelled bool
+	inPlace   bool
 	state     volume.State
 }
 
@@ -81,7 +83,14 @@ func look(app volume.App, repo git.Repo, updates []update) (v view, err error) {
 			return v, err
 		}
 		_, cancelled := app.Cancelled(n)
-		v.after = append(v.after, candidate{n, release.Commit, app.Committed(n), cancelled, status.State})
+		v.after = append(v.after, candidate{n, release.Commit, app.Committed(n), cancelled, release.Settings.Mode == volume.InPlace, status.State})
+	}
+	if v.liveCommit != "" && v.liveCommit != v.ref {
+		objects := repo.Objects()
+		defer objects.Close()
+		if _, err := objects.Commit(v.liveCommit); err != nil { // of a repository that the app followed
+			v.liveCommit = ""
+		}
 	}
 	return v, nil
 }
@@ -95,6 +104,7 @@ type move struct {
 const (
 	rest   = "rest"   // they agree
 	await  = "await"  // n has been committed and is on its way
+	place  = "place"  // n has been committed, in watch mode: what its push would have done next
 	commit = "commit" // git took n's commit, then something was cut off
 	cancel = "cancel" // n has been abandoned by who made it
 	prune  = "prune"  // branches that do not deploy any more go; one may be in the way of the one that does
@@ -105,7 +115,11 @@ const (
 // is not committed has been abandoned.
 func (v view) next() move {
 	for _, c := range v.after {
-		if c.committed && !c.state.Over() {
+		switch {
+		case c.state.Over() || !c.committed:
+		case c.inPlace:
+			return move{place, c.n}
+		default:
 			return move{await, c.n}
 		}
 	}
@@ -124,7 +138,7 @@ func (v view) next() move {
 		return move{cancel, abandoned}
 	case len(v.strays) > 0:
 		return move{prune, 0}
-	case v.live > 0 && v.liveCommit == "": // made of no commit: there is nothing to agree with
+	case v.live > 0 && v.liveCommit == "": // made of no commit of ours: there is nothing to agree with
 		return move{rest, 0}
 	case v.ref != v.liveCommit:
 		return move{turn, v.live}
@@ -162,10 +176,17 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.
 			if errors.Is(err, context.DeadlineExceeded) {
 				return nil
 			}
+		case place:
+			if _, err = r.place(ctx, app, m.n, io.Discard); err != nil {
+				s, readErr := app.Status(m.n)
+				if readErr == nil && s.State == volume.Failed { // a verdict, not a fault of this look
+					err = nil
+				}
+			}
 		case commit:
 			err = app.Commit(m.n)
 		case cancel:
-			err = app.Cancel(m.n, "git did not take it")
+			err = r.cancel(app, m.n, "git did not take it")
 		case prune:
 			err = r.prune(ctx, repo, v.strays)
 		case turn:
@@ -175,6 +196,18 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.
 			return fmt.Errorf("%s %s: %w", m.do, app.Name, err)
 		}
 	}
+}
+
+// cancel takes release n back. In watch mode there is no runtime to say so.
+func (r *Receiver) cancel(app volume.App, n int, why string) error {
+	if err := app.Cancel(n, why); err != nil {
+		return err
+	}
+	release, err := app.Release(n)
+	if err != nil || release.Settings.Mode != volume.InPlace {
+		return err
+	}
+	return app.SetStatus(n, volume.Status{State: volume.Cancelled, Reason: why})
 }
 
 func (r *Receiver) prune(ctx context.Context, repo git.Repo, strays []string) error {

@@ -62,6 +62,9 @@ func (r *Receiver) begin() bool {
 
 func (r *Receiver) fetch(ctx context.Context, name string, p process) (int, error) {
 	app, err := r.Volume.App(name)
+	if err == nil {
+		err = followed(app)
+	}
 	if err != nil {
 		return 1, err
 	}
@@ -81,6 +84,9 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 		return 1, err
 	}
 	defer r.exit(app)
+	if err := followed(app); err != nil {
+		return 1, err
+	}
 	repo, err := r.open(app)
 	if err != nil {
 		return 1, err

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,6 +42,16 @@ func (r *Receiver) enter(name string) (volume.App, error) {
 	t.sessions++
 	t.created = t.created || created
 	return app, nil
+}
+
+// followed says that the app is not pushed to or fetched from here where it follows a repository
+// elsewhere: two would deploy it, each taking back what the other did.
+func followed(app volume.App) error {
+	source, ok, err := app.Source()
+	if err == nil && ok {
+		err = fmt.Errorf("%s follows %s: push there, clone that. source:unset %s ends it", app.Name, plain(source.URL, 200), app.Name)
+	}
+	return err
 }
 
 // exit ends what enter began. An app that its pushes made, and that none of them gave anything, is

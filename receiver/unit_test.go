@@ -53,6 +53,7 @@ func TestNext(t *testing.T) {
 		"the live commit again":     {view{ref: "b", live: 1, liveCommit: "b", after: []candidate{ready}}, move{cancel, 2}},
 		"abandoned in its build":    {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{building}}, move{cancel, 2}},
 		"on its way":                {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{committed}}, move{await, 2}},
+		"on its way, in place":      {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{{n: 2, commit: "b", committed: true, inPlace: true, state: volume.Ready}}}, move{place, 2}},
 		"committed, then failed":    {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{failed}}, move{turn, 1}},
 		"cancelled, not yet seen":   {view{ref: "a", live: 1, liveCommit: "a", after: []candidate{cancelled}}, move{rest, 0}},
 		"cancelled, branch is past": {view{ref: "b", live: 1, liveCommit: "a", after: []candidate{cancelled}}, move{turn, 1}},

@@ -99,7 +99,7 @@ func (h *home) shutDown() {
 func (h *home) resume(ctx context.Context) {
 	h.announce()
 	h.repair()
-	if n := h.app.Live(); n > 0 {
+	if n := h.app.Live(); n > 0 && !h.inPlace(n) {
 		h.live = newInstance(h, n)
 		h.live.revive(ctx, 0)
 	}
@@ -125,7 +125,7 @@ func (h *home) repair() {
 // announce tells the front about the app before anything of it runs.
 func (h *home) announce() {
 	condition := Starting
-	if h.app.Live() == 0 {
+	if n := h.app.Live(); n == 0 || h.inPlace(n) {
 		condition = Down
 	}
 	h.rt.Front.Route(h.app.Name, "", condition)
@@ -143,6 +143,7 @@ func (h *home) look(ctx context.Context) {
 		d.look(ctx)
 		return
 	}
+	h.yield()
 	for _, n := range h.app.Numbers() {
 		if _, unsaid := h.unsaid[n]; unsaid || h.live != nil && n <= h.live.n {
 			continue
@@ -154,7 +155,7 @@ func (h *home) look(ctx context.Context) {
 		}
 		why, cancelled := h.app.Cancelled(n)
 		switch {
-		case status.State.Over():
+		case status.State.Over() || h.inPlace(n):
 			continue
 		case cancelled:
 			h.conclude(n, volume.Status{State: volume.Cancelled, Reason: why})
@@ -166,6 +167,27 @@ func (h *home) look(ctx context.Context) {
 		h.startDeploy(ctx, n)
 		return
 	}
+}
+
+// inPlace says whether release n is one of watch mode, which is not for us to run.
+func (h *home) inPlace(n int) bool {
+	r, err := h.app.Release(n)
+	return err == nil && r.Settings.Mode == volume.InPlace
+}
+
+// yield stops what runs once a release of watch mode has become the live one.
+func (h *home) yield() {
+	if h.live == nil || h.app.Live() == h.live.n || !h.inPlace(h.app.Live()) {
+		return
+	}
+	h.log.Info("watch mode: the app is not run from here any more", "release", h.app.Live())
+	was, drained := h.live, h.rt.Front.Route(h.app.Name, "", Down)
+	h.live = nil
+	h.stopping.Go(func() {
+		<-drained
+		was.stop(h.rt.grace())
+	})
+	h.saveProcesses()
 }
 
 // cutOff is why a release is cancelled that nobody has: who made it died.
@@ -183,7 +205,7 @@ func (h *home) abandoned(n int) bool {
 
 // promote gives the traffic to d's instance: the commit of the two-phase push.
 func (h *home) promote(ctx context.Context, d *deploy) {
-	was := h.live
+	was, before := h.live, h.app.Live()
 	if err := h.app.SetLive(d.n); err != nil {
 		h.conclude(d.n, volume.Status{State: volume.Failed, Reason: "switch: " + err.Error()})
 		h.deploying = nil
@@ -193,8 +215,10 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 	drained := h.rt.Front.Route(h.app.Name, d.instance.addr(), Running)
 	h.live, h.deploying = d.instance, nil
 	h.conclude(d.n, volume.Status{State: volume.Live})
+	if before > 0 {
+		h.conclude(before, volume.Status{State: volume.Retired})
+	}
 	if was != nil {
-		h.conclude(was.n, volume.Status{State: volume.Retired})
 		h.stopping.Go(func() {
 			<-drained
 			was.stop(h.rt.grace())

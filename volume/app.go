@@ -22,6 +22,11 @@ func (a App) Cache() string   { return a.path("cache") }
 func (a App) Logs() string    { return a.path("logs") }
 func (a App) Volume() *Volume { return a.vol }
 
+// Worktree is the folder that holds the commit in place, in watch mode; WorktreeState the file that
+// says which one, and whether it is being changed now.
+func (a App) Worktree() string      { return a.path("worktree") }
+func (a App) WorktreeState() string { return a.path("worktree.json") }
+
 func (a App) path(elem ...string) string {
 	return filepath.Join(append([]string{a.Dir()}, elem...)...)
 }
@@ -35,8 +40,17 @@ func (a App) Exists() bool {
 // Settings are what the owner wants of an app. A release keeps those of its moment.
 type Settings struct {
 	Branch string            `json:"branch,omitempty"` // deploy branch; empty: main, or master where that came first
+	Mode   Mode              `json:"mode,omitempty"`   // how a commit goes live; empty: as the server is set
 	Config map[string]string `json:"config,omitempty"` // config vars: environment of builds and processes
 }
+
+// Mode is how a commit of an app goes live.
+type Mode string
+
+const (
+	ByRelease Mode = "release" // built, booted and checked beside the live one, then switched to
+	InPlace   Mode = "watch"   // written into worktree/, which whoever runs the app watches
+)
 
 // Settings reads what is wanted of the app; zero where nothing was ever set. The config vars are
 // those of the live release where there is one: so a change that did not come to life has changed

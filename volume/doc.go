@@ -5,29 +5,39 @@
 // # The disk
 //
 //	<root>/                                                                    written by
-//	  apps/<app>/repo.git/                 bare repository: the remote itself  receiver, sidecar
+//	  apps/<app>/repo.git/                 bare repository: the remote itself  receiver
 //	  apps/<app>/id                        random, of its creation             receiver, commands
-//	  apps/<app>/settings.json    (0600)   what is wanted: branch, and the
+//	  apps/<app>/settings.json    (0600)   what is wanted: branch, mode, and the
 //	                                       config vars until a release is live commands
+//	  apps/<app>/source.json               the repository elsewhere it follows commands, sidecar at its start
+//	  apps/<app>/looked.json               what became of following it         who syncs
+//	  apps/<app>/source.lock               held (flock) by who syncs now       who syncs
+//	  apps/<app>/source.git/               what was fetched from there         who syncs
 //	  apps/<app>/builds/<id>/tree/         checked-out commit, then built      receiver|sidecar, then runtime
 //	  apps/<app>/builds/<id>/build.json    commit, branch, subject, size       receiver|sidecar
 //	  apps/<app>/builds/<id>/built.json    what the build made of it           runtime
 //	  apps/<app>/releases/<n>/release.json (0600) build, settings of that
 //	                                       moment, who and why; immutable      receiver, sidecar, commands
-//	  apps/<app>/releases/<n>/status.json  state, reason, time                 runtime
+//	  apps/<app>/releases/<n>/status.json  state, reason, time                 runtime; in watch mode
+//	                                                                           whoever made the release
 //	  apps/<app>/releases/<n>/log          what building and booting printed   runtime
 //	  apps/<app>/releases/<n>/commit       "you may take traffic"              whoever made the release
 //	  apps/<app>/releases/<n>/cancel       "nobody wants this any more"        whoever made the release
-//	  apps/<app>/live -> releases/<n>      relative link                       runtime
+//	  apps/<app>/live -> releases/<n>      relative link                       as status.json
+//	  apps/<app>/worktree/                 watch mode: the commit, in place    whoever made the release
+//	  apps/<app>/worktree.json, .files     which one, whole or being changed,
+//	                                       and the files it has                whoever made the release
 //	  apps/<app>/processes.json            what runs now, for ps               runtime
 //	  apps/<app>/cache/                    build cache, kept between builds    runtime
 //	  apps/<app>/data/                     the app's own files ($DATA_DIR)     the app
 //	  apps/<app>/logs/<type>.<i>.log       bounded, rotated                    runtime
 //	  apps/<app>/turn                      held (flock) by who deploys now     receiver, sidecar, commands
 //	  bell/<app>                           rung after each change of an app    everybody
-//	  tmp/                                 files and trees not yet published   everybody
+//	  tmp/<process>/                       files and trees not yet published;
+//	                                       locked (flock) by the process       everybody
 //	  events.jsonl                         audit: who did what when            everybody, one line a write
 //	  ssh/                        (0700)   host key, keys                      sshd
+//	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar at its start
 //	  hooks/                               links to the paas binary            receiver
 //	  paas.yaml                            the server's settings, if any       its owner
 //	  up/, server.log                      what scripts/up keeps               scripts/up
@@ -38,8 +48,8 @@
 // One writer a file. A file is written whole: a temporary file in tmp/, fsync, rename, fsync of
 // the folder ([WriteFile]). Publishing is a rename to a name that is not there yet, so the name is
 // the lock: two writers can never both own releases/7. A reader therefore sees a file as it was or
-// as it is, never half of it, and kill -9 at any point leaves at worst something in tmp/, which is
-// wiped at the next start.
+// as it is, never half of it, and kill -9 at any point leaves at worst something in tmp/, which the
+// next process that starts to serve wipes.
 //
 // Deploying is the one thing that takes turns: a push, a config change and a rollback each start
 // from what is live and must not do so at once. The turn ([App.Turn]) is an advisory lock on a

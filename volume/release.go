@@ -14,6 +14,7 @@ import (
 // Causes of a release.
 const (
 	CausePush     = "push"
+	CauseSync     = "sync" // of the repository that the app follows
 	CauseConfig   = "config"
 	CauseRollback = "rollback"
 	CauseRestart  = "restart"

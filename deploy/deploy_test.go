@@ -1,0 +1,203 @@
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paas/git"
+	"paas/volume"
+)
+
+// stage is an app on a volume, whose releases the test decides, as a runtime would.
+type stage struct {
+	t   *testing.T
+	app volume.App
+	out bytes.Buffer
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	v := &volume.Volume{Root: t.TempDir(), Poll: 10 * time.Millisecond}
+	if err := v.Open(); err != nil {
+		t.Fatal(err)
+	}
+	app, err := v.Create("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stage{t: t, app: app}
+}
+
+// decide has the next release be in that state, as soon as it is published, and live once it is committed.
+func (s *stage) decide(state volume.State) {
+	n := len(s.app.Numbers()) + 1
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		decided := false
+		s.app.Await(ctx, func() (bool, error) {
+			if _, err := s.app.Release(n); err == nil && !decided {
+				decided = true
+				os.WriteFile(s.app.ReleaseLog(n), []byte("building\n"), 0o644)
+				s.app.SetStatus(n, volume.Status{State: state, Reason: "because"})
+			}
+			if s.app.Committed(n) {
+				s.app.SetLive(n)
+				s.app.SetStatus(n, volume.Status{State: volume.Live})
+			}
+			return s.app.Live() == n, nil
+		})
+	}()
+	s.t.Cleanup(func() { stop(); <-ended })
+}
+
+func (s *stage) states() string {
+	var all []string
+	for _, n := range s.app.Numbers() {
+		status, err := s.app.Status(n)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, string(status.State))
+	}
+	return strings.Join(all, " ")
+}
+
+func TestRelease(t *testing.T) {
+	s := newStage(t)
+	s.decide(volume.Ready)
+	r, status, err := Release(t.Context(), s.app, volume.Release{By: "alice"}, &s.out)
+	if err != nil || status.State != volume.Live || r.N != 1 || s.out.String() != "building\n" {
+		t.Errorf("%v %+v %v %q", r, status, err, s.out.String())
+	}
+	s.decide(volume.Failed)
+	r, status, err = Release(t.Context(), s.app, volume.Release{By: "alice"}, &s.out)
+	if err != nil || status.State != volume.Failed || status.Reason != "because" || s.app.Committed(r.N) || s.app.Live() != 1 {
+		t.Errorf("%v %+v %v", r, status, err)
+	}
+}
+
+// Who leaves before the verdict has taken the release back.
+func TestReleaseLeft(t *testing.T) {
+	s := newStage(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, _, err := Release(ctx, s.app, volume.Release{By: "alice"}, &s.out)
+	if why, cancelled := s.app.Cancelled(r.N); !errors.Is(err, context.Canceled) || !cancelled || why != "alice left" {
+		t.Errorf("%v: %v %q", err, cancelled, why)
+	}
+}
+
+// The turn comes with what a dead process left committed: it is waited for.
+func TestTurnWaitsForTheCommitted(t *testing.T) {
+	s := newStage(t)
+	if _, err := s.app.Volume().Claim(volume.RoleApp); err != nil {
+		t.Fatal(err)
+	}
+	s.decide(volume.Ready)
+	if _, err := s.app.Publish(volume.Release{}); err != nil {
+		t.Fatal(err)
+	}
+	s.app.Commit(1)
+	done, err := Turn(t.Context(), s.app, "the test", nil)
+	if err != nil || s.app.Live() != 1 {
+		t.Fatal(err, s.app.Live())
+	}
+	done()
+	if s.app.TurnHeld() {
+		t.Error("the turn is held after it was given up")
+	}
+}
+
+// commits makes a repository with one commit for each content of the file page.
+func commits(t *testing.T, contents ...string) (git.Repo, []string) {
+	t.Helper()
+	dir := t.TempDir()
+	run := func(args ...string) string {
+		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=alice", "-c", "user.email=alice@laptop", "-c", "core.autocrlf=false"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	run("init", "-q")
+	var all []string
+	for _, content := range contents {
+		if err := os.WriteFile(filepath.Join(dir, "page"), []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		run("add", "page")
+		run("commit", "-q", "-m", content)
+		all = append(all, run("rev-parse", "HEAD"))
+	}
+	return git.Repo{Dir: filepath.Join(dir, ".git")}, all
+}
+
+func TestInPlace(t *testing.T) {
+	s := newStage(t)
+	repo, all := commits(t, "one", "#!/bin/sh\r\n")
+	objects := repo.Objects()
+	defer objects.Close()
+	abandoned, err := Announce(s.app, volume.Release{Commit: all[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"one", "#!/bin/sh\r\n"} {
+		r, err := InPlace(t.Context(), s.app, volume.Release{Commit: all[i], Build: "x"}, objects, &s.out)
+		content, readErr := os.ReadFile(filepath.Join(s.app.Worktree(), "page"))
+		if err != nil || readErr != nil || string(content) != want || s.app.Live() != r.N {
+			t.Errorf("%v %v %q, live v%d", err, readErr, content, s.app.Live())
+		}
+	}
+	if got := s.states(); got != "cancelled retired live" {
+		t.Errorf("v%d and those after it are %s", abandoned.N, got)
+	}
+	if !strings.Contains(s.out.String(), "-----> blog v3 is in worktree/: 1 file written, 0 removed\n") {
+		t.Error(s.out.String())
+	}
+	s.out.Reset()
+	if err := Warn(t.Context(), objects, all[1], &s.out); err != nil || !strings.Contains(s.out.String(), "page has Windows line endings") {
+		t.Error(err, s.out.String())
+	}
+}
+
+// A process that died between making a release live and saying so: the next one says it.
+func TestRepair(t *testing.T) {
+	s := newStage(t)
+	for range 2 {
+		r, err := Announce(s.app, volume.Release{})
+		if err == nil {
+			err = s.app.SetLive(r.N)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Repair(s.app); err != nil || s.states() != "cancelled live" {
+		t.Error(err, s.states())
+	}
+}
+
+// What cannot be written fails the release and says so, and the live one stays.
+func TestPlaceFails(t *testing.T) {
+	s := newStage(t)
+	repo, all := commits(t, "one")
+	objects := repo.Objects()
+	defer objects.Close()
+	if err := os.WriteFile(s.app.Worktree(), nil, 0o644); err != nil { // a file where the folder goes
+		t.Fatal(err)
+	}
+	_, err := InPlace(t.Context(), s.app, volume.Release{Commit: all[0]}, objects, &s.out)
+	if err == nil || s.states() != "failed" || s.app.Live() != 0 {
+		t.Errorf("%v, %s, live v%d", err, s.states(), s.app.Live())
+	}
+}

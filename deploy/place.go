@@ -1,0 +1,115 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"paas/git"
+	"paas/say"
+	"paas/volume"
+)
+
+// InPlace makes r the app's next release in watch mode and writes its commit, read from objects,
+// into the app's worktree/. The caller holds the app's turn. Blocks while the files that differ are
+// written. A ctx that ends leaves the work half done, for the next release to mend.
+func InPlace(ctx context.Context, app volume.App, r volume.Release, objects *git.Objects, out io.Writer) (volume.Release, error) {
+	r, err := Announce(app, r)
+	if err == nil {
+		err = app.Commit(r.N)
+	}
+	if err == nil {
+		err = Place(ctx, app, r, objects, out)
+	}
+	return r, err
+}
+
+// Announce publishes r as a release in watch mode that is ready for its commit: there is nothing to
+// build or boot.
+func Announce(app volume.App, r volume.Release) (volume.Release, error) {
+	r.Build, r.Settings.Mode = "", volume.InPlace
+	r, err := app.Publish(r)
+	if err == nil {
+		err = app.SetStatus(r.N, volume.Status{State: volume.Ready})
+	}
+	return r, err
+}
+
+// Place is the second phase of a release in watch mode: its commit is written into the app's
+// worktree/, touching only files that differ, and it is live. What was done is said on out. Where
+// it fails the release has failed, and what is in worktree/ may be partly the old and partly the
+// new until the next release.
+func Place(ctx context.Context, app volume.App, r volume.Release, objects *git.Objects, out io.Writer) error {
+	changes, err := update(ctx, app, r.Commit, objects)
+	if err != nil {
+		err = fmt.Errorf("worktree: %w", err)
+		return errors.Join(err, app.SetStatus(r.N, volume.Status{State: volume.Failed, Reason: err.Error(),
+			Hint: "worktree/ may be partly the old and partly the new; the next push mends it"}))
+	}
+	if err := app.SetLive(r.N); err != nil {
+		return err
+	}
+	files := "files"
+	if changes.Written == 1 {
+		files = "file"
+	}
+	say.Step(out, "%s %s is in worktree/: %d %s written, %d removed", app.Name, r, changes.Written, files, changes.Removed)
+	for _, path := range changes.Displaced {
+		say.Detail(out, "%s was the app's own, and stood where the commit has something; it is gone", say.Plain(path, 200))
+	}
+	return Repair(app)
+}
+
+// Repair makes the states agree with what is live in watch mode, where a process died between saying
+// the one and the other. In release mode the runtime does so.
+func Repair(app volume.App) error {
+	n := app.Live()
+	if n == 0 {
+		return nil
+	}
+	r, err := app.Release(n)
+	if err != nil || r.Settings.Mode != volume.InPlace {
+		return err
+	}
+	if s, err := app.Status(n); err != nil || s.State != volume.Live {
+		if err := errors.Join(err, app.SetStatus(n, volume.Status{State: volume.Live})); err != nil {
+			return err
+		}
+	}
+	return errors.Join(retire(app, n)...)
+}
+
+func update(ctx context.Context, app volume.App, commit string, objects *git.Objects) (git.Changes, error) {
+	temp, err := app.Volume().TempDir()
+	if err != nil {
+		return git.Changes{}, err
+	}
+	defer os.RemoveAll(temp)
+	w := git.Worktree{Dir: app.Worktree(), State: app.WorktreeState(), Temp: temp}
+	return w.Update(ctx, objects, commit)
+}
+
+// retire says of the releases before n that they are over. Those before one that is retired are.
+func retire(app volume.App, n int) (errs []error) {
+	numbers := app.Numbers()
+	for i := len(numbers) - 1; i >= 0; i-- {
+		m := numbers[i]
+		if m >= n {
+			continue
+		}
+		s, err := app.Status(m)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case s.State == volume.Retired:
+			return errs
+		case s.State == volume.Live:
+			errs = append(errs, app.SetStatus(m, volume.Status{State: volume.Retired}))
+		case !s.State.Over():
+			errs = append(errs, app.SetStatus(m, volume.Status{State: volume.Cancelled, Reason: "overtaken by " + volume.Release{N: n}.String()}))
+		}
+	}
+	return errs
+}

@@ -1,0 +1,53 @@
+package runtime
+
+import (
+	"testing"
+
+	"paas/volume"
+)
+
+// place makes a release of watch mode the live one, as a push does.
+func (s *stage) place() int {
+	s.t.Helper()
+	r, err := s.app.Publish(volume.Release{Settings: volume.Settings{Mode: volume.InPlace}})
+	if err == nil {
+		err = s.app.SetStatus(r.N, volume.Status{State: volume.Ready})
+	}
+	if err == nil {
+		err = s.app.SetLive(r.N)
+	}
+	if err == nil {
+		err = s.app.SetStatus(r.N, volume.Status{State: volume.Live})
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r.N
+}
+
+// A release of watch mode is left to who made it, and what ran before it is stopped; the next release
+// that is to be built takes over again.
+func TestWatchModeTakesOver(t *testing.T) {
+	s := newStage(t)
+	s.turn()
+	stop := s.run()
+	one := s.publish()
+	s.app.Commit(one)
+	s.reaches(one, volume.Live)
+	two := s.place()
+	eventually(t, "v1 is stopped", func() bool { return closed(s.actor(one).done) })
+	eventually(t, "nothing runs", func() bool { p, err := s.app.Processes(); return err == nil && len(p) == 0 })
+
+	stop()
+	s.run() // a runtime that starts then runs nothing either
+	three := s.publish()
+	s.reaches(three, volume.Ready)
+	s.mu.Lock()
+	if len(s.started) != 2 || s.builds != 2 {
+		t.Errorf("started %v, %d builds", s.started, s.builds)
+	}
+	s.mu.Unlock()
+	s.app.Commit(three)
+	s.reaches(three, volume.Live)
+	s.reaches(two, volume.Retired)
+}
