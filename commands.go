@@ -48,12 +48,12 @@ type call struct {
 
 var groups = []*cobra.Group{
 	{ID: "apps", Title: "Apps:"}, {ID: "config", Title: "Config vars and settings of an app:"},
-	{ID: "run", Title: "What runs:"}, {ID: "keys", Title: "Keys:"}, {ID: "server", Title: "Server:"},
+	{ID: "run", Title: "What runs:"}, {ID: "source", Title: "Repositories elsewhere:"}, {ID: "keys", Title: "Keys:"}, {ID: "server", Title: "Server:"},
 }
 
 // table is every verb, by group.
 func table() map[string][]verb {
-	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": runVerbs, "keys": keyVerbs}
+	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": runVerbs, "source": sourceVerbs, "keys": keyVerbs}
 }
 
 // addVerbs gives root a command for each verb. ready is called before one runs, and brings the paas
@@ -73,6 +73,9 @@ func addVerbs(root *cobra.Command, who caller, ready func(*cobra.Command) (*paas
 				p, err := ready(cmd)
 				if err != nil {
 					return err
+				}
+				if !who.remote {
+					defer p.vol.Close()
 				}
 				return v.run(&call{
 					paas: p, Context: cmd.Context(), caller: who, cmd: cmd, args: args,
@@ -145,11 +148,10 @@ func newRoot() *cobra.Command {
 		if err := p.vol.Open(); err != nil {
 			return nil, err
 		}
-		p.findPorts()
 		return p, nil
 	}
 	addVerbs(root, localCaller(), local)
-	for _, cmd := range []*cobra.Command{serveCommand(load), versionCommand()} {
+	for _, cmd := range []*cobra.Command{serveCommand(load), syncCommand(load), healthCommand(load), watchCommand(), versionCommand()} {
 		cmd.GroupID = "server"
 		root.AddCommand(cmd)
 	}

@@ -32,22 +32,32 @@ func (c *call) app() (volume.App, error) { return c.vol.App(c.args[0]) }
 
 // appInfo is what apps:list and apps:info say.
 type appInfo struct {
-	Name    string    `json:"name"`
-	URL     string    `json:"url"`
-	State   string    `json:"state"` // running, starting, crashed, stopped, empty
-	Release int       `json:"release,omitempty"`
-	Commit  string    `json:"commit,omitempty"`
-	Branch  string    `json:"branch,omitempty"`
-	Subject string    `json:"subject,omitempty"`
-	Kind    string    `json:"kind,omitempty"`
-	By      string    `json:"by,omitempty"`
-	Cause   string    `json:"cause,omitempty"`
-	Since   time.Time `json:"since,omitzero"`
-	Git     string    `json:"git"`
+	Name    string      `json:"name"`
+	URL     string      `json:"url"`
+	State   string      `json:"state"` // running, starting, crashed, stopped, empty, watch
+	Release int         `json:"release,omitempty"`
+	Commit  string      `json:"commit,omitempty"`
+	Branch  string      `json:"branch,omitempty"`
+	Subject string      `json:"subject,omitempty"`
+	Kind    string      `json:"kind,omitempty"`
+	By      string      `json:"by,omitempty"`
+	Cause   string      `json:"cause,omitempty"`
+	Since   time.Time   `json:"since,omitzero"`
+	Git     string      `json:"git"`
+	Source  *sourceInfo `json:"source,omitempty"` // what it follows, where it does
 }
 
 func (c *call) info(app volume.App) (appInfo, error) {
 	i := appInfo{Name: app.Name, URL: c.url(app.Name), State: "empty", Git: "ssh://paas@" + c.gitHost() + "/" + app.Name}
+	if source, ok, err := app.Source(); err != nil {
+		return i, err
+	} else if ok {
+		s, err := c.sourceInfo(app, source)
+		if err != nil {
+			return i, err
+		}
+		i.Source = &s
+	}
 	n := app.Live()
 	if n == 0 {
 		return i, nil
@@ -62,6 +72,10 @@ func (c *call) info(app volume.App) (appInfo, error) {
 	}
 	if s, err := app.Status(n); err == nil {
 		i.Since = s.At
+	}
+	if r.Settings.Mode == volume.InPlace {
+		i.State, i.Kind = "watch", "in place"
+		return i, nil
 	}
 	i.State = "stopped"
 	processes, err := c.processes(app)
@@ -133,6 +147,9 @@ func destroyApp(c *call) error {
 	if err := c.vol.Destroy(app); err != nil {
 		return err
 	}
+	if err := c.vol.Credentials(app.Name).RemoveAll(); err != nil {
+		return err
+	}
 	c.record("apps:destroy", app.Name, "")
 	fmt.Fprintln(c.out, "removed", app.Name)
 	return nil
@@ -153,6 +170,9 @@ func infoApp(c *call) error {
 		if i.Release > 0 {
 			fmt.Fprintf(t, "live\tv%d since %s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
 				i.Since.Local().Format(time.DateTime), i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
+		}
+		if s := i.Source; s != nil {
+			fmt.Fprintf(t, "follows\t%s\nsource\t%s %s\n", plain(s.URL), s.State, plain(s.Reason))
 		}
 		return t.Flush()
 	})

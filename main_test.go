@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -48,16 +47,17 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve":  cmdServe,
-			"kill9":  cmdKill9,
-			"stop":   cmdStop,
-			"get":    cmdGet,
-			"see":    cmdSee,
-			"load":   cmdLoad,
-			"until":  cmdUntil,
-			"gone":   cmdGone,
-			"repo":   cmdRepo,
-			"commit": cmdCommit,
+			"serve":     cmdServe,
+			"kill9":     cmdKill9,
+			"stop":      cmdStop,
+			"get":       cmdGet,
+			"see":       cmdSee,
+			"load":      cmdLoad,
+			"until":     cmdUntil,
+			"gone":      cmdGone,
+			"repo":      cmdRepo,
+			"commit":    cmdCommit,
+			"elsewhere": cmdElsewhere,
 		},
 	})
 }
@@ -149,124 +149,8 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("APPPORT", freePort())
 	env.Setenv("REMOTE", "ssh://paas@localhost:"+sshPort)
 	env.Setenv("SECRET_OF_THE_SERVER", "hunter2")
-	env.Values[stateKey{}] = &state{}
+	env.Values[stateKey{}] = &state{servers: map[string]*running{}}
 	return nil
-}
-
-// state is what a script has started.
-type state struct {
-	server *exec.Cmd
-	exited chan struct{}
-	load   *load
-}
-
-type stateKey struct{}
-
-func stateOf(ts *testscript.TestScript) *state { return ts.Value(stateKey{}).(*state) }
-
-// serve [ARG...] starts the server and waits until it is ready; the first time it registers the key alice.
-func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
-	s := stateOf(ts)
-	if _, err := os.Stat(filepath.Join(ts.Getenv("PAAS_ROOT"), "ssh", "keys", "alice")); err != nil {
-		ts.Check(ts.Exec("paas", "keys:add", "alice", filepath.Join(ts.Getenv("HOME"), ".ssh", "alice.pub")))
-	}
-	logPath := ts.MkAbs("server.log")
-	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	ts.Check(err)
-	defer logFile.Close()
-	out, in, err := os.Pipe()
-	ts.Check(err)
-	path, err := exec.LookPath("paas")
-	ts.Check(err)
-	cmd := exec.Command(path, append([]string{"serve"}, args...)...)
-	for _, name := range []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_GRACE", "SECRET_OF_THE_SERVER",
-		"PAAS_MAX_PUSH", "PAAS_MAX_FILES", "PAAS_MAX_TREE", "PAAS_PASS_ENV", "PAAS_HOLD", "PAAS_BUILD_TIMEOUT", "PAAS_BOOT_TIMEOUT", "GORACE", "GOCOVERDIR", "TESTAPP_DIR"} {
-		if value := ts.Getenv(name); value != "" {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"} { // of this machine
-		if value := os.Getenv(name); value != "" {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
-	cmd.Dir = ts.MkAbs(".")
-	cmd.Stdout, cmd.Stderr = in, logFile
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	ts.Check(cmd.Start())
-	in.Close()
-	exited := make(chan struct{})
-	go func() {
-		cmd.Wait()
-		close(exited)
-	}()
-	s.server, s.exited = cmd, exited
-	ts.Defer(func() {
-		select {
-		case <-exited:
-		default:
-			cmd.Process.Signal(syscall.SIGTERM)
-			select {
-			case <-exited:
-			case <-time.After(60 * time.Second):
-				syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT)
-				<-exited
-				ts.Logf("the server did not stop")
-			}
-		}
-		if content, _ := os.ReadFile(logPath); len(content) > 0 {
-			ts.Logf("[server log]\n%s", content)
-			if strings.Contains(string(content), "WARNING: DATA RACE") || strings.Contains(string(content), "panic:") {
-				ts.Fatalf("the server raced or panicked")
-			}
-		}
-	})
-	ready := make(chan bool, 1)
-	go func() {
-		content := ""
-		buf := make([]byte, 4096)
-		for !strings.HasSuffix(content, "ready\n") {
-			n, err := out.Read(buf)
-			if content += string(buf[:n]); err != nil {
-				ready <- false
-				return
-			}
-		}
-		ready <- true
-		io.Copy(io.Discard, out)
-	}()
-	select {
-	case ok := <-ready:
-		if !ok {
-			content, _ := os.ReadFile(logPath)
-			ts.Fatalf("the server did not start: %s", content)
-		}
-	case <-time.After(60 * time.Second):
-		ts.Fatalf("the server was not ready within 60s")
-	}
-}
-
-// kill9 ends the server as a power cut would, as far as a process can see.
-func cmdKill9(ts *testscript.TestScript, neg bool, args []string) {
-	s := stateOf(ts)
-	if err := s.server.Process.Kill(); !errors.Is(err, os.ErrProcessDone) { // the script may have done it
-		ts.Check(err)
-	}
-	<-s.exited
-}
-
-// stop ends the server as Ctrl-C does; its exit status must be 0.
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
-	s := stateOf(ts)
-	ts.Check(s.server.Process.Signal(syscall.SIGTERM))
-	select {
-	case <-s.exited:
-	case <-time.After(60 * time.Second):
-		ts.Fatalf("the server did not stop within 60s")
-	}
-	if code := s.server.ProcessState.ExitCode(); code != 0 {
-		ts.Fatalf("the server ended with status %d", code)
-	}
 }
 
 func request(ts *testscript.TestScript, app, path string) (int, string, error) {

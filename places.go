@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -19,52 +18,56 @@ type paas struct {
 	config *config.Config
 	vol    *volume.Volume
 	keys   *sshd.Keys
-	ports  ports
 }
 
-// ports are those that people connect to.
-type ports struct {
-	HTTP string `json:"http"`
-	SSH  string `json:"ssh"`
+// The ports that people connect to: as the settings say, or else as the role that listens announced
+// in run/, since in the settings the port may be 0.
+
+func (p *paas) httpPort() string {
+	return p.port(p.config.PublicHTTPPort, volume.RoleApp, p.config.HTTPAddr)
 }
 
-func portOf(addr net.Addr) string { return strconv.Itoa(addr.(*net.TCPAddr).Port) }
+func (p *paas) sshPort() string {
+	return p.port(p.config.PublicSSHPort, volume.RoleGit, p.config.SSHAddr)
+}
 
-// announce writes the ports that the server really listens on, for commands in other processes: in
-// the settings they may be 0.
-func (p *paas) announce() error {
-	content, err := json.Marshal(p.ports)
-	if err != nil {
-		return err
+func (p *paas) port(public, role, addr string) string {
+	if public != "" {
+		return public
 	}
-	return p.vol.WriteFile(p.portsFile(), content, 0o644)
-}
-
-// findPorts reads what the running server announced, or else takes the settings' word.
-func (p *paas) findPorts() {
-	_, p.ports.HTTP, _ = net.SplitHostPort(p.config.HTTPAddr)
-	_, p.ports.SSH, _ = net.SplitHostPort(p.config.SSHAddr)
-	if content, err := os.ReadFile(p.portsFile()); err == nil && p.serving() {
-		json.Unmarshal(content, &p.ports)
+	_, port, _ := net.SplitHostPort(addr)
+	if port != "0" {
+		return port
 	}
+	if announced, err := os.ReadFile(p.portFile(role)); err == nil && p.vol.Claimed(role) {
+		return string(announced)
+	}
+	return port
 }
 
-func (p *paas) portsFile() string { return filepath.Join(p.vol.Root, "run", "ports.json") }
+// announce writes the port that role listens on, for other processes.
+func (p *paas) announce(role string, addr net.Addr) error {
+	return p.vol.WriteFile(p.portFile(role), []byte(strconv.Itoa(addr.(*net.TCPAddr).Port)), 0o644)
+}
 
-// serving says whether a server runs on the volume.
-func (p *paas) serving() bool { return p.vol.Claimed("server") }
+func (p *paas) portFile(role string) string {
+	return filepath.Join(p.vol.Root, "run", role+".port")
+}
+
+// serving says whether anything runs the volume's apps.
+func (p *paas) serving() bool { return p.vol.Claimed(volume.RoleApp) }
 
 // url is an app's address for people; with an empty name the front door's own.
 func (p *paas) url(app string) string {
 	host := p.config.Domain
-	if app != "" {
+	if app != "" && app != p.config.DefaultApp {
 		host = app + "." + host
 	}
-	return "http://" + withPort(host, p.ports.HTTP, "80")
+	return "http://" + withPort(host, p.httpPort(), "80")
 }
 
 // gitHost is where git and ssh connect.
-func (p *paas) gitHost() string { return withPort(p.config.Domain, p.ports.SSH, "22") }
+func (p *paas) gitHost() string { return withPort(p.config.Domain, p.sshPort(), "22") }
 
 func withPort(host, port, usual string) string {
 	if port == usual {
@@ -76,8 +79,8 @@ func withPort(host, port, usual string) string {
 // hint is how a person runs a verb from afar.
 func (p *paas) hint(verb, app string) string {
 	port := ""
-	if p.ports.SSH != "22" {
-		port = "-p " + p.ports.SSH + " "
+	if ssh := p.sshPort(); ssh != "22" {
+		port = "-p " + ssh + " "
 	}
 	return strings.TrimSpace(fmt.Sprintf("ssh %spaas@%s %s %s", port, p.config.Domain, verb, app))
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,27 +19,61 @@ import (
 	"paas/receiver"
 	"paas/router"
 	"paas/runtime"
+	"paas/sidecar"
 	"paas/sshd"
 	"paas/volume"
 )
 
 func serveCommand(load func(*cobra.Command) (*config.Config, error)) *cobra.Command {
 	return &cobra.Command{
-		Use:   "serve",
-		Short: "run the server: git remote, builder, apps and front door, until interrupted",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:   "serve [ROLE...]",
+		Short: "run the server until interrupted; roles: git, app, sidecar; none named: all",
+		RunE: func(cmd *cobra.Command, roles []string) error {
+			roles, err := checkRoles(roles)
+			if err != nil {
+				return err
+			}
 			c, err := load(cmd)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), c, roles, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 }
 
-// serve runs every part until ctx ends or one of them fails.
-func serve(ctx context.Context, c *config.Config, stdout, stderr io.Writer) error {
+var allRoles = []string{volume.RoleGit, volume.RoleApp, volume.RoleSidecar}
+
+// checkRoles gives the roles named, each once; all of them where none is.
+func checkRoles(names []string) ([]string, error) {
+	if len(names) == 0 {
+		return allRoles, nil
+	}
+	for _, name := range names {
+		if !slices.Contains(allRoles, name) {
+			return nil, usageError{fmt.Errorf("no role %q; there are %s", name, strings.Join(allRoles, ", "))}
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(names))), nil
+}
+
+// server is what one process runs: some of the roles, each with its parts.
+type server struct {
+	*paas
+	log *slog.Logger
+
+	door     *sshd.Server       // role git
+	receiver *receiver.Receiver //
+
+	front   *router.Router   // role app
+	engine  *runtime.Local   //
+	runtime *runtime.Runtime //
+
+	sidecar *sidecar.Sidecar // role sidecar
+}
+
+// serve runs the roles until ctx ends or a part of them fails.
+func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr io.Writer) error {
 	var level slog.LevelVar
 	level.UnmarshalText([]byte(c.LogLevel))
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &level}))
@@ -46,79 +82,170 @@ func serve(ctx context.Context, c *config.Config, stdout, stderr io.Writer) erro
 	if err := vol.Open(); err != nil {
 		return err
 	}
-	release, err := vol.Claim("server")
-	if err != nil {
-		return err
+	defer vol.Close()
+	for _, role := range roles {
+		release, err := vol.Claim(role)
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
-	defer release()
 	if err := vol.Wipe(); err != nil {
 		return err
 	}
+	s := &server{
+		paas: &paas{config: c, vol: vol, keys: &sshd.Keys{Dir: filepath.Join(c.Root, "ssh"), Log: log.With("role", "sshd")}},
+		log:  log,
+	}
+	// What visitors and pushes need listens before anything works: a port that is taken is found out
+	// before an app is started.
+	for _, role := range roles {
+		if err := s.listen(role); err != nil {
+			return err
+		}
+	}
+	if s.engine != nil {
+		if err := s.engine.Open(); err != nil {
+			return err
+		}
+		defer s.engine.Close()
+	}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	log.Info("serving", "root", c.Root, "version", buildVersion(), "roles", strings.Join(roles, " "))
+	s.greet(stdout)
+	return s.run(ctx)
+}
+
+// listen makes the parts of role and opens their ports.
+func (s *server) listen(role string) error {
+	switch role {
+	case volume.RoleGit:
+		return s.listenGit()
+	case volume.RoleApp:
+		return s.listenApp()
+	default:
+		return s.listenSidecar()
+	}
+}
+
+func (s *server) listenGit() error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-
-	front := &router.Router{
-		Addr: c.HTTPAddr, Domain: c.Domain, Log: log.With("role", "router"),
-		MaxConns: maxConns(), HoldTimeout: c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
+	c := s.config
+	s.receiver = &receiver.Receiver{
+		Volume: s.vol, Self: self, URL: s.url, Hint: s.hint, Mode: volume.Mode(c.Mode),
+		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Log: s.log.With("role", "receiver"),
 	}
-	if err := front.Listen(); err != nil {
-		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)
+	s.door = &sshd.Server{
+		Addr: c.SSHAddr, Dir: s.keys.Dir, Keys: s.keys, Git: gitDoor{s.receiver}, Verbs: verbsDoor{s.paas},
+		AddKeyHint: addKeyHint, AppName: volume.CheckName, Log: s.log.With("role", "sshd"), DrainTimeout: c.Drain,
 	}
-	p := &paas{config: c, vol: vol, keys: &sshd.Keys{Dir: filepath.Join(c.Root, "ssh"), Log: log.With("role", "sshd")}}
-	engine := &runtime.Local{
-		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, Log: log.With("role", "engine"),
-	}
-	if err := engine.Open(); err != nil {
+	if err := s.addKeys(); err != nil {
 		return err
 	}
-	defer engine.Close()
-	rt := &runtime.Runtime{
-		Volume: vol, Engine: engine, Front: &frontDoor{front}, Grace: c.Grace, Boot: c.BootTimeout, Log: log.With("role", "runtime"),
-	}
-	rc := &receiver.Receiver{
-		Volume: vol, Self: self, URL: p.url, Hint: p.hint,
-		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Log: log.With("role", "receiver"),
-	}
-	door := &sshd.Server{
-		Addr: c.SSHAddr, Dir: p.keys.Dir, Keys: p.keys, Git: gitDoor{rc}, Verbs: verbsDoor{p},
-		AddKeyHint: addKeyHint, AppName: volume.CheckName, Log: log.With("role", "sshd"), DrainTimeout: c.Drain,
-	}
-	if err := door.Listen(); err != nil {
+	if err := s.door.Listen(); err != nil {
 		return portError("PAAS_SSH_ADDR", c.SSHAddr, err)
 	}
-	p.ports = ports{HTTP: portOf(front.Address()), SSH: portOf(door.Address())}
-	if err := rc.Prepare(); err != nil {
-		return err
-	}
+	return s.announce(volume.RoleGit, s.door.Address())
+}
 
-	if err := rt.Announce(); err != nil {
-		return err
+func (s *server) listenApp() error {
+	c := s.config
+	s.front = &router.Router{
+		Addr: c.HTTPAddr, Domain: c.Domain, Log: s.log.With("role", "router"),
+		MaxConns: maxConns(), HoldTimeout: c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
-	if err := p.announce(); err != nil {
-		return err
+	s.engine = &runtime.Local{
+		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, Log: s.log.With("role", "engine"),
 	}
-	// Pushes in flight need the runtime and the receiver: the door closes first, then the rest.
+	s.runtime = &runtime.Runtime{
+		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Log: s.log.With("role", "runtime"),
+	}
+	if err := s.front.Listen(); err != nil {
+		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)
+	}
+	return s.announce(volume.RoleApp, s.front.Address())
+}
+
+// prepare mends what a killed server left, and makes the apps known.
+func (s *server) prepare() error {
+	if s.receiver != nil {
+		if err := s.receiver.Prepare(); err != nil {
+			return err
+		}
+	}
+	if s.runtime != nil {
+		return s.runtime.Announce()
+	}
+	return nil
+}
+
+// greet says where things are, and that they are there.
+func (s *server) greet(stdout io.Writer) {
+	if s.door != nil {
+		fmt.Fprintf(stdout, "git   ssh://paas@%s\n", s.gitHost())
+	}
+	if s.front != nil {
+		fmt.Fprintf(stdout, "http  %s\n", s.paas.url(""))
+	}
+	if s.sidecar != nil && s.sidecar.Addr != "" {
+		fmt.Fprintf(stdout, "hooks http://%s/hooks/APP\n", s.sidecar.Address())
+	}
+	fmt.Fprintln(stdout, "ready")
+}
+
+// run runs the parts there are. They end in order: pushes in flight need the runtime and the
+// receiver, so the door closes first; a request in flight needs its app, so the apps end last.
+func (s *server) run(ctx context.Context) error {
 	g, failed := errgroup.WithContext(context.WithoutCancel(ctx))
-	// A request in flight needs its app: the apps end last.
+	doorway, closeDoor := context.WithCancel(failed)
 	rest, stopRest := context.WithCancel(failed)
 	apps, stopApps := context.WithCancel(failed)
-	doorway, closeDoor := context.WithCancel(failed)
 	defer context.AfterFunc(ctx, closeDoor)()
-	g.Go(func() error {
-		defer stopRest()
-		return named("sshd", door.Run(doorway))
-	})
-	g.Go(func() error {
-		defer stopApps()
-		return named("router", front.Run(rest))
-	})
-	g.Go(func() error { return named("runtime", rt.Run(apps)) })
-	g.Go(func() error { return named("receiver", rc.Run(rest)) })
-	log.Info("serving", "root", c.Root, "version", buildVersion(), "visitors", front.MaxConns)
-	fmt.Fprintf(stdout, "git   ssh://paas@%s\nhttp  %s\nready\n", p.gitHost(), p.url(""))
+	run := func(name string, present bool, part func(context.Context) error, ctx context.Context, then func()) {
+		g.Go(func() error {
+			defer then()
+			if !present {
+				<-ctx.Done()
+				return nil
+			}
+			if err := part(ctx); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	nothing := func() {}
+	run("sshd", s.door != nil, s.door.Run, doorway, stopRest)
+	run("router", s.front != nil, s.front.Run, rest, stopApps)
+	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
+	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)
+	run("runtime", s.runtime != nil, s.runtime.Run, apps, nothing)
 	return g.Wait()
+}
+
+// addKeys lets the keys of the settings enter, those that do not already.
+func (s *server) addKeys() error {
+	text := s.config.Keys
+	if path := s.config.KeysFile; path != "" {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("PAAS_KEYS_FILE: %w", err)
+		}
+		text += "\n" + string(content)
+	}
+	added, err := s.keys.AddAll(text)
+	for _, key := range added {
+		s.log.Info("key added", "key", key.Name, "admin", key.Admin, "fingerprint", key.Fingerprint)
+	}
+	if err != nil {
+		return fmt.Errorf("PAAS_KEYS: %w", err)
+	}
+	return nil
 }
 
 // maxConns is how many visitors may be connected: a quarter of the files this process may have open,
@@ -143,15 +270,12 @@ func portError(setting, addr string, err error) error {
 	return err
 }
 
-func named(role string, err error) error {
-	if err != nil {
-		return fmt.Errorf("%s: %w", role, err)
-	}
-	return nil
-}
-
 func newVolume(c *config.Config) *volume.Volume {
-	return &volume.Volume{Root: c.Root, Notify: notify, Poll: c.Poll}
+	v := &volume.Volume{Root: c.Root, Poll: c.Poll}
+	if c.Notify {
+		v.Notify = notify
+	}
+	return v
 }
 
 // addKeyHint is what the owner of a refused key asks for on the server.
@@ -160,13 +284,20 @@ func addKeyHint(_, line string) string {
 }
 
 // frontDoor lets the runtime speak to the router.
-type frontDoor struct{ *router.Router }
+type frontDoor struct {
+	*router.Router
+	first string // the app that answers at the domain itself
+}
 
 func (f *frontDoor) Route(app, addr string, c runtime.Condition) <-chan struct{} {
 	states := map[runtime.Condition]router.State{
 		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
 	}
-	return f.Set(app, router.Route{Addr: addr, State: states[c]})
+	route := router.Route{Addr: addr, State: states[c]}
+	if app == f.first {
+		route.Hosts = []string{f.Domain}
+	}
+	return f.Set(app, route)
 }
 
 func (f *frontDoor) Remove(app string) { f.Router.Remove(app) }

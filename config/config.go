@@ -22,21 +22,38 @@ import (
 // Config is every setting of the server. The table in settings.go says what each is for, its unit
 // and its default.
 type Config struct {
-	Root         string
-	SSHAddr      string
-	HTTPAddr     string
-	Domain       string
-	LogLevel     string
-	Grace        time.Duration
-	Drain        time.Duration
-	Hold         time.Duration
-	BuildTimeout time.Duration
-	BootTimeout  time.Duration
-	MaxPush      int64
-	MaxFiles     int
-	MaxTree      int64
-	PassEnv      []string
-	Poll         time.Duration
+	Root                          string
+	SSHAddr                       string
+	HTTPAddr                      string
+	Domain                        string
+	DefaultApp                    string
+	PublicHTTPPort, PublicSSHPort string
+	Mode                          string
+	Keys                          string
+	KeysFile                      string
+	LogLevel                      string
+	Grace                         time.Duration
+	Drain                         time.Duration
+	Hold                          time.Duration
+	BuildTimeout                  time.Duration
+	BootTimeout                   time.Duration
+	MaxPush                       int64
+	MaxFiles                      int
+	MaxTree                       int64
+	PassEnv                       []string
+	Source                        Source
+	SidecarAddr                   string
+	SidecarExec                   string
+	SidecarCall                   string
+	Notify                        bool
+	Poll                          time.Duration
+}
+
+// Source is the one repository elsewhere that a server may be told to follow by its settings.
+type Source struct {
+	URL, App, Branch                   string
+	Every                              time.Duration
+	TokenFile, KeyFile, KnownHostsFile string
 }
 
 // prefix stands before a setting's name in the environment: PAAS_SSH_ADDR.
@@ -44,7 +61,8 @@ const prefix = "PAAS_"
 
 // ours are variables of that prefix that are not settings: what processes of apps and hooks are
 // told about themselves, and where the file is.
-var ours = []string{"PAAS_CONFIG", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN", "PAAS_HOOK_SOCKET", "PAAS_HOOK_TOKEN"}
+var ours = []string{"PAAS_CONFIG", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN", "PAAS_HOOK_SOCKET", "PAAS_HOOK_TOKEN",
+	"PAAS_COMMIT", "PAAS_WATCH_CHANGED"}
 
 // Flags adds a flag for each setting, and --config.
 func Flags(flags *pflag.FlagSet) {

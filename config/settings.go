@@ -39,6 +39,27 @@ var settings = []setting{
 		func(c *Config, s string) error { c.HTTPAddr = s; return address(s) }},
 	{"domain", "localhost", "host name", "an app answers at <app>.<domain>",
 		func(c *Config, s string) error { c.Domain = s; return domain(s) }},
+	{"default-app", "", "app", "the app that answers at the domain itself",
+		func(c *Config, s string) error {
+			c.DefaultApp = s
+			return optional(s, appName, "an app's name, such as blog")
+		}},
+	{"public-http-port", "", "port", "the port visitors type, where it is not that of http-addr: a container's published one",
+		func(c *Config, s string) error {
+			c.PublicHTTPPort = s
+			return optional(s, portNumber, "a port, 1 to 65535")
+		}},
+	{"public-ssh-port", "", "port", "the port git and ssh are given, where it is not that of ssh-addr",
+		func(c *Config, s string) error {
+			c.PublicSSHPort = s
+			return optional(s, portNumber, "a port, 1 to 65535")
+		}},
+	{"mode", "release", "release or watch", "how a commit goes live: built and switched to, or written in place for a watcher to see",
+		func(c *Config, s string) error { c.Mode = s; return oneOf(s, "release", "watch") }},
+	{"keys", "", "authorized_keys lines", "public keys that may enter, added at start; the first key of all is an admin",
+		func(c *Config, s string) error { c.Keys = s; return nil }},
+	{"keys-file", "", "path", "a file of such keys",
+		func(c *Config, s string) (err error) { c.KeysFile, err = optionalPath(s); return err }},
 	{"log-level", "info", "debug, info, warn or error", "what the server's own log says",
 		func(c *Config, s string) error { c.LogLevel = s; return new(slog.LevelVar).UnmarshalText([]byte(s)) }},
 	{"grace", "10s", "duration, 1ms to 10m", "how long a process may take to end after SIGTERM, before SIGKILL",
@@ -74,6 +95,37 @@ var settings = []setting{
 		func(c *Config, s string) (err error) { c.MaxTree, err = size(s); return err }},
 	{"pass-env", "", "names, comma between", "variables of the server's own environment that builds and apps may see",
 		func(c *Config, s string) (err error) { c.PassEnv, err = names(s); return err }},
+	{"source-url", "", "URL", "a repository elsewhere to follow, for a server of one app",
+		func(c *Config, s string) error { c.Source.URL = s; return nil }},
+	{"source-app", "app", "app", "the app that source-url feeds",
+		func(c *Config, s string) error {
+			c.Source.App = s
+			return optional(s, appName, "an app's name, such as blog")
+		}},
+	{"source-branch", "", "branch", "the branch of source-url to follow; empty: its default branch",
+		func(c *Config, s string) error { c.Source.Branch = s; return nil }},
+	{"source-every", "10s", "duration, 1s to 24h", "how often source-url is looked at",
+		func(c *Config, s string) (err error) {
+			c.Source.Every, err = duration(s, time.Second, 24*time.Hour)
+			return err
+		}},
+	{"source-token-file", "", "path", "a file with the password or access token for source-url",
+		func(c *Config, s string) (err error) { c.Source.TokenFile, err = optionalPath(s); return err }},
+	{"source-key-file", "", "path", "a file with the private SSH key for source-url",
+		func(c *Config, s string) (err error) { c.Source.KeyFile, err = optionalPath(s); return err }},
+	{"source-known-hosts-file", "", "path", "a known_hosts file with the key of source-url's host",
+		func(c *Config, s string) (err error) { c.Source.KnownHostsFile, err = optionalPath(s); return err }},
+	{"sidecar-addr", "", "host:port", "where the sidecar answers webhooks, /healthz and /metrics; empty: nowhere",
+		func(c *Config, s string) error { c.SidecarAddr = s; return optionalAddress(s) }},
+	{"sidecar-exec", "", "path", "a program that the sidecar runs after each new version",
+		func(c *Config, s string) (err error) { c.SidecarExec, err = optionalPath(s); return err }},
+	{"sidecar-call", "", "URL", "what the sidecar POSTs to after each new version",
+		func(c *Config, s string) error {
+			c.SidecarCall = s
+			return optional(s, webURL, "an http:// or https:// URL")
+		}},
+	{"notify", "true", "true or false", "whether the system is asked to report changes of the volume; the poll goes on either way",
+		func(c *Config, s string) error { c.Notify = s == "true"; return oneOf(s, "true", "false") }},
 	{"poll", "1s", "duration, 10ms to 1m", "how often the volume is looked at where notifications do not arrive",
 		func(c *Config, s string) (err error) {
 			c.Poll, err = duration(s, 10*time.Millisecond, time.Minute)
@@ -180,6 +232,41 @@ func size(s string) (int64, error) {
 		break
 	}
 	return 0, errors.New("want a size from 1KiB to 1TiB, such as 512MiB or 2GiB")
+}
+
+// appName is what package volume takes as an app's name.
+var appName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$`)
+
+var portNumber = regexp.MustCompile(`^[1-9][0-9]{0,4}$`)
+
+var webURL = regexp.MustCompile(`^https?://[^\s/]+(/\S*)?$`)
+
+func optional(s string, pattern *regexp.Regexp, want string) error {
+	if s != "" && !pattern.MatchString(s) {
+		return errors.New("want " + want)
+	}
+	return nil
+}
+
+func oneOf(s string, words ...string) error {
+	if !slices.Contains(words, s) {
+		return errors.New("want " + strings.Join(words, " or "))
+	}
+	return nil
+}
+
+func optionalPath(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	return path(s)
+}
+
+func optionalAddress(s string) error {
+	if s == "" {
+		return nil
+	}
+	return address(s)
 }
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// state is what a script has started.
+type state struct {
+	servers map[string]*running // by their roles; "" is one that has all
+	load    *load
+}
+
+// running is a server under way.
+type running struct {
+	cmd    *exec.Cmd
+	exited chan struct{}
+}
+
+type stateKey struct{}
+
+func stateOf(ts *testscript.TestScript) *state { return ts.Value(stateKey{}).(*state) }
+
+// settingsOfServers are the variables that a script may set for the servers that it starts.
+var settingsOfServers = []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_GRACE", "SECRET_OF_THE_SERVER",
+	"PAAS_MAX_PUSH", "PAAS_MAX_FILES", "PAAS_MAX_TREE", "PAAS_PASS_ENV", "PAAS_HOLD", "PAAS_BUILD_TIMEOUT", "PAAS_BOOT_TIMEOUT",
+	"PAAS_DEFAULT_APP", "PAAS_MODE", "PAAS_KEYS", "PAAS_KEYS_FILE", "PAAS_NOTIFY", "PAAS_SIDECAR_ADDR", "PAAS_SIDECAR_EXEC",
+	"PAAS_SOURCE_URL", "PAAS_SOURCE_APP", "PAAS_SOURCE_EVERY", "PAAS_SOURCE_TOKEN_FILE", "PAAS_PUBLIC_HTTP_PORT",
+	"GORACE", "GOCOVERDIR", "TESTAPP_DIR"}
+
+// serve [ROLE...] starts the server and waits until it is ready; the first time it registers the key alice,
+// unless the script has the server do that.
+func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+	if _, err := os.Stat(filepath.Join(ts.Getenv("PAAS_ROOT"), "ssh", "keys", "alice")); err != nil && ts.Getenv("PAAS_KEYS") == "" {
+		ts.Check(ts.Exec("paas", "keys:add", "alice", filepath.Join(ts.Getenv("HOME"), ".ssh", "alice.pub")))
+	}
+	logPath := ts.MkAbs(strings.Join(append(args, "server.log"), "-"))
+	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	defer logFile.Close()
+	out, in, err := os.Pipe()
+	ts.Check(err)
+	path, err := exec.LookPath("paas")
+	ts.Check(err)
+	cmd := exec.Command(path, append([]string{"serve"}, args...)...)
+	for _, name := range settingsOfServers {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"} { // of this machine
+		if value := os.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Stdout, cmd.Stderr = in, logFile
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	ts.Check(cmd.Start())
+	in.Close()
+	exited := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(exited)
+	}()
+	stateOf(ts).servers[strings.Join(args, " ")] = &running{cmd, exited}
+	ts.Defer(func() {
+		select {
+		case <-exited:
+		default:
+			cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-exited:
+			case <-time.After(60 * time.Second):
+				syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT)
+				<-exited
+				ts.Logf("the server did not stop")
+			}
+		}
+		if content, _ := os.ReadFile(logPath); len(content) > 0 {
+			ts.Logf("[server log]\n%s", content)
+			if strings.Contains(string(content), "WARNING: DATA RACE") || strings.Contains(string(content), "panic:") {
+				ts.Fatalf("the server raced or panicked")
+			}
+		}
+	})
+	ready := make(chan bool, 1)
+	go func() {
+		content := ""
+		buf := make([]byte, 4096)
+		for !strings.HasSuffix(content, "ready\n") {
+			n, err := out.Read(buf)
+			if content += string(buf[:n]); err != nil {
+				ready <- false
+				return
+			}
+		}
+		ready <- true
+		io.Copy(io.Discard, out)
+	}()
+	select {
+	case ok := <-ready:
+		if !ok {
+			content, _ := os.ReadFile(logPath)
+			ts.Fatalf("the server did not start: %s", content)
+		}
+	case <-time.After(60 * time.Second):
+		ts.Fatalf("the server was not ready within 60s")
+	}
+}
+
+// started is the server of those roles.
+func started(ts *testscript.TestScript, roles []string) *running {
+	s := stateOf(ts).servers[strings.Join(roles, " ")]
+	if s == nil {
+		ts.Fatalf("no server of %q was started", roles)
+	}
+	return s
+}
+
+// kill9 [ROLE...] ends the server as a power cut would, as far as a process can see.
+func cmdKill9(ts *testscript.TestScript, neg bool, args []string) {
+	s := started(ts, args)
+	if err := s.cmd.Process.Kill(); !errors.Is(err, os.ErrProcessDone) { // the script may have done it
+		ts.Check(err)
+	}
+	<-s.exited
+}
+
+// stop [ROLE...] ends the server as Ctrl-C does; its exit status must be 0.
+func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+	s := started(ts, args)
+	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-s.exited:
+	case <-time.After(60 * time.Second):
+		ts.Fatalf("the server did not stop within 60s")
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
+		ts.Fatalf("the server ended with status %d", code)
+	}
+}
+
+// elsewhere DIR serves the bare repositories in DIR over smart HTTP, as a git host does, at $ELSEWHERE.
+func cmdElsewhere(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: elsewhere DIR")
+	}
+	path, err := exec.Command("git", "--exec-path").Output()
+	ts.Check(err)
+	host := httptest.NewServer(http.Handler(&cgi.Handler{
+		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
+		Env:  []string{"GIT_PROJECT_ROOT=" + ts.MkAbs(args[0]), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "HOME=" + ts.MkAbs(".")},
+		Root: "/",
+	}))
+	ts.Defer(host.Close)
+	ts.Setenv("ELSEWHERE", host.URL)
+}

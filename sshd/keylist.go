@@ -1,0 +1,56 @@
+package sshd
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// AddAll adds the keys of an authorized_keys text (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"), one a
+// line, those that are not here yet; it takes none away. A key is called by its comment, or key-1,
+// key-2 and so on where that says nothing. It returns those it added, and the errors of all lines that
+// are none, by number.
+func (k *Keys) AddAll(text string) (added []Key, err error) {
+	var errs []error
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, _, err := parseKey([]byte(line))
+		if err == nil {
+			if _, here := k.Lookup(key.public); here {
+				continue
+			}
+			key, err = k.Add(k.freeName(key.Comment), []byte(line), false)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
+			continue
+		}
+		added = append(added, key)
+	}
+	return added, errors.Join(append(errs, lines.Err())...)
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9._@-]+`)
+
+// freeName makes a name that no key has of a comment, such as alice@laptop.
+func (k *Keys) freeName(comment string) string {
+	name := notInName.ReplaceAllString(strings.ToLower(comment), "-")
+	name = strings.Trim(name[:min(len(name), 50)], "._@-")
+	files, _ := k.files() // Add says what is wrong
+	taken := map[string]bool{"": true}
+	for _, f := range files {
+		taken[f] = true
+	}
+	free := name
+	for i := 1; taken[free]; i++ {
+		free = strings.TrimLeft(name+"-key-"+strconv.Itoa(i), "-")
+	}
+	return free
+}

@@ -1,0 +1,34 @@
+package sshd
+
+import (
+	"strings"
+	"testing"
+)
+
+// The keys of a text enter once, however often it is given, named by their comments.
+func TestAddAll(t *testing.T) {
+	k := &Keys{Dir: t.TempDir()}
+	line := func(comment string) string { return keyLine(newSigner(t).PublicKey()) + comment + "\n" }
+	text := "# ours\n\n" + line(" Alice@Laptop") + line("") + line(" alice@laptop") + line(" ../../etc")
+	added, err := k.AddAll(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, key := range added {
+		names = append(names, key.Name)
+	}
+	if got := strings.Join(names, " "); got != "alice@laptop key-1 alice@laptop-key-1 etc" {
+		t.Errorf("names %q", got)
+	}
+	if !added[0].Admin || added[1].Admin {
+		t.Error("the first key alone is an admin")
+	}
+	if again, err := k.AddAll(text); err != nil || len(again) != 0 {
+		t.Errorf("again: %v %v", again, err)
+	}
+	added, err = k.AddAll("nonsense\n" + line(" bob"))
+	if err == nil || !strings.Contains(err.Error(), "line 1:") || len(added) != 1 {
+		t.Errorf("%v, %v", added, err)
+	}
+}
