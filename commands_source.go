@@ -1,0 +1,350 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"paas/git"
+	"paas/say"
+	"paas/upstream"
+	"paas/volume"
+)
+
+var sourceVerbs = []verb{
+	{use: "source [APP]", short: "which repositories elsewhere feed which apps, and how that goes", args: args(0, 1), flags: withFormat, run: showSources},
+	{use: "source:set APP URL [--branch B] [--every 10s] [--token|--key]", short: "have an app follow a repository hosted elsewhere", args: args(2, 2), run: setSource,
+		flags: func(cmd *cobra.Command) {
+			cmd.Flags().String("branch", "", "the branch to follow; none: the repository's default branch")
+			cmd.Flags().Duration("every", volume.DefaultEvery, "how often to look, 1s to 24h")
+			cmd.Flags().Bool("token", false, "read a password or access token for https from standard input")
+			cmd.Flags().Bool("key", false, "read a private key for ssh from standard input; without it one is made")
+			cmd.Flags().Bool("new-host-key", false, "trust the host's key anew, where it has changed")
+		}},
+	{use: "source:sync APP", short: "look now, and deploy what is there even if it failed before", args: args(1, 1), run: syncSource},
+	{use: "source:webhook APP", short: "the address and the secret for a webhook, which has the app looked at once", args: args(1, 1), run: showWebhook},
+	{use: "source:unset APP", short: "follow no more; what is live stays", args: args(1, 1), run: unsetSource},
+}
+
+// sourceInfo is what source says of one app.
+type sourceInfo struct {
+	App     string    `json:"app"`
+	URL     string    `json:"url"`
+	Branch  string    `json:"branch,omitempty"`
+	Every   string    `json:"every"`
+	State   string    `json:"state"`  // followed, failing, failed, waiting
+	Commit  string    `json:"commit"` // the last one that was tried
+	Release int       `json:"release,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Looked  time.Time `json:"looked,omitzero"`
+	Since   time.Time `json:"since,omitzero"`
+	Key     string    `json:"key,omitempty"` // public deploy key
+}
+
+func (c *call) sourceInfo(app volume.App, s volume.Source) (sourceInfo, error) {
+	i := sourceInfo{App: app.Name, URL: s.URL, Branch: s.Branch, Every: s.Every.String(), State: "waiting"}
+	l, err := app.Looked()
+	if err != nil {
+		return i, err
+	}
+	i.Commit, i.Release, i.Looked, i.Since = l.Commit, l.Release, l.At, l.Since
+	switch {
+	case l.Error != "":
+		i.State, i.Reason = "failing", l.Error
+	case l.Failed != "":
+		i.State, i.Reason = "failed", l.Failed
+	case l.Commit != "":
+		i.State = "followed"
+	}
+	key, err := c.vol.Credentials(app.Name).Get(volume.SourceKey)
+	if len(key) > 0 && err == nil {
+		i.Key, err = upstream.PublicKey(key)
+	}
+	return i, err
+}
+
+func showSources(c *call) error {
+	names, err := c.vol.Apps()
+	if err != nil {
+		return err
+	}
+	if len(c.args) == 1 {
+		return showSource(c)
+	}
+	var rows []sourceInfo
+	for _, name := range names {
+		app, err := c.vol.App(name)
+		if err != nil {
+			continue // destroyed since
+		}
+		s, ok, err := app.Source()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		i, err := c.sourceInfo(app, s)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, i)
+	}
+	const none = "no app follows a repository elsewhere; source:set APP URL has one do so"
+	return list(c, rows, none, "APP\tSTATE\tCOMMIT\tEVERY\tURL\tREASON", func(i sourceInfo) string {
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", i.App, i.State, orNone(git.Short(i.Commit)), i.Every, plain(i.URL), orNone(plain(i.Reason)))
+	})
+}
+
+func showSource(c *call) error {
+	app, s, err := c.source()
+	if err != nil {
+		return err
+	}
+	i, err := c.sourceInfo(app, s)
+	if err != nil {
+		return err
+	}
+	return c.print(i, func() error {
+		t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+		branch := i.Branch
+		if branch == "" {
+			branch = "(the default one)"
+		}
+		fmt.Fprintf(t, "app\t%s\nurl\t%s\nbranch\t%s\nevery\t%s\nstate\t%s\n", i.App, plain(i.URL), branch, i.Every, i.State)
+		if i.Commit != "" {
+			fmt.Fprintf(t, "commit\t%s (%s)\n", git.Short(i.Commit), releaseName(i.Release))
+		}
+		if i.Reason != "" {
+			fmt.Fprintf(t, "reason\t%s\n", plain(i.Reason))
+		}
+		if !i.Looked.IsZero() {
+			fmt.Fprintf(t, "looked\t%s\n", i.Looked.Local().Format(time.DateTime))
+		}
+		if i.Key != "" {
+			fmt.Fprintf(t, "key\t%s\n", i.Key)
+		}
+		return t.Flush()
+	})
+}
+
+// source is the source of the app that the first argument names.
+func (c *call) source() (app volume.App, s volume.Source, err error) {
+	if app, err = c.app(); err != nil {
+		return app, s, err
+	}
+	s, ok, err := app.Source()
+	if err == nil && !ok {
+		err = fmt.Errorf("%s follows no repository; source:set %s URL has it do so", app.Name, app.Name)
+	}
+	return app, s, err
+}
+
+func setSource(c *call) error {
+	s := volume.Source{URL: c.args[1]}
+	s.Branch, _ = c.cmd.Flags().GetString("branch")
+	s.Every, _ = c.cmd.Flags().GetDuration("every")
+	if err := upstream.Check(s.URL); err != nil {
+		return usageError{err}
+	}
+	if s.Branch != "" {
+		if err := checkBranch(s.Branch); err != nil {
+			return err
+		}
+	}
+	if s.Every < volume.MinEvery || s.Every > volume.MaxEvery {
+		return usageError{fmt.Errorf("--every is a duration from %s to %s, not %s", volume.MinEvery, volume.MaxEvery, s.Every)}
+	}
+	token, key, err := c.readSecret(upstream.IsSSH(s.URL))
+	if err != nil {
+		return err
+	}
+	app, err := c.appOrNew()
+	if err != nil {
+		return err
+	}
+	app, done, err := c.turn()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := c.keepCredentials(app, s.URL, token, key); err != nil {
+		return err
+	}
+	if err := app.SetSource(s); err != nil {
+		return err
+	}
+	c.record("source:set", app.Name, plain(s.URL))
+	say.Step(c.out, "%s follows %s, looked at every %s", app.Name, s.URL, s.Every)
+	return c.tryLook(app, s)
+}
+
+// readSecret reads what --token or --key asks for from standard input: on a command line everybody
+// on the machine could read it.
+func (c *call) readSecret(ssh bool) (token, key []byte, err error) {
+	wantToken, _ := c.cmd.Flags().GetBool("token")
+	wantKey, _ := c.cmd.Flags().GetBool("key")
+	switch {
+	case wantToken && ssh:
+		return nil, nil, usageError{errors.New("--token is for https; ssh is let in by a key")}
+	case wantKey && !ssh:
+		return nil, nil, usageError{errors.New("--key is for ssh; https is let in by a --token")}
+	case !wantToken && !wantKey:
+		return nil, nil, nil
+	}
+	content, err := readAll(c, c.in)
+	if err != nil {
+		return nil, nil, err
+	}
+	if wantKey {
+		if _, err := upstream.PublicKey(content); err != nil {
+			return nil, nil, err
+		}
+		return nil, content, nil
+	}
+	token = bytes.TrimSpace(content)
+	if len(token) == 0 || bytes.ContainsAny(token, " \t\r\n") {
+		return nil, nil, usageError{errors.New("--token reads one word from standard input: ... --token < FILE")}
+	}
+	return token, nil, nil
+}
+
+// appOrNew is the app that the first argument names; it is made where there is none, as by a push.
+func (c *call) appOrNew() (volume.App, error) {
+	app, err := c.app()
+	if errors.Is(err, volume.ErrNoApp) {
+		return c.vol.Create(c.args[0])
+	}
+	return app, err
+}
+
+// keepCredentials stores what lets us in at url, before the first look.
+func (c *call) keepCredentials(app volume.App, url string, token, key []byte) error {
+	credentials := c.vol.Credentials(app.Name)
+	if old, ok, _ := app.Source(); ok && old.URL != url && token == nil && key == nil {
+		if err := credentials.Remove(volume.SourceToken); err != nil { // it was meant for another host
+			return err
+		}
+	}
+	if token != nil {
+		if err := credentials.Set(volume.SourceToken, token); err != nil {
+			return err
+		}
+	}
+	if !upstream.IsSSH(url) {
+		return nil
+	}
+	if key == nil {
+		if old, err := credentials.Get(volume.SourceKey); err != nil {
+			return err
+		} else if old == nil {
+			if key, _, err = upstream.NewKey(app.Name + "@" + c.config.Domain); err != nil {
+				return err
+			}
+		}
+	}
+	if key != nil {
+		if err := credentials.Set(volume.SourceKey, key); err != nil {
+			return err
+		}
+	}
+	return c.trustHost(credentials, url)
+}
+
+// trustHost keeps the key that the host of url shows, the first time or where the caller asks.
+func (c *call) trustHost(credentials volume.Credentials, url string) error {
+	known, err := credentials.Get(volume.SourceKnownHosts)
+	if err != nil {
+		return err
+	}
+	anew, _ := c.cmd.Flags().GetBool("new-host-key")
+	if !anew && upstream.Knows(known, url) {
+		return nil
+	}
+	line, fingerprint, err := upstream.HostKey(c, url)
+	if err != nil {
+		return err
+	}
+	say.Step(c.out, "The host's key is %s", fingerprint)
+	say.Detail(c.out, "it is trusted from now on; compare it with what the host publishes")
+	return credentials.Set(volume.SourceKnownHosts, []byte(line+"\n"))
+}
+
+// tryLook says what a first look finds. That it fails is no failure of the command: what is missing
+// can be put right at the other end.
+func (c *call) tryLook(app volume.App, s volume.Source) error {
+	credentials := c.vol.Credentials(app.Name)
+	if key, err := credentials.Get(volume.SourceKey); err != nil {
+		return err
+	} else if key != nil && upstream.IsSSH(s.URL) {
+		public, err := upstream.PublicKey(key)
+		if err != nil {
+			return err
+		}
+		say.Step(c.out, "Its deploy key, which the repository must let read:")
+		fmt.Fprintln(c.out, public)
+	}
+	head, err := c.newSidecar(slog.New(slog.DiscardHandler)).Peek(c, app)
+	if err != nil {
+		say.Fault(c.err, "%v", err)
+		say.Fault(c.err, "It is tried again every %s; to try at once: %s", s.Every, c.hint("source:sync", app.Name))
+		return nil
+	}
+	say.Step(c.out, "%s is at %s", head.Branch, git.Short(head.Commit))
+	if !c.vol.Claimed(volume.RoleSidecar) {
+		say.Fault(c.err, "No sidecar runs, so nothing looks by itself: paas serve sidecar")
+	}
+	return nil
+}
+
+func syncSource(c *call) error {
+	app, _, err := c.source()
+	if err != nil {
+		return err
+	}
+	s := c.newSidecar(slog.New(slog.DiscardHandler))
+	ctx, stop := c.whileServing()
+	defer stop()
+	return s.Sync(ctx, app, c.name, c.out)
+}
+
+func showWebhook(c *call) error {
+	app, _, err := c.source()
+	if err != nil {
+		return err
+	}
+	secret, err := c.vol.Credentials(app.Name).Webhook()
+	if err != nil {
+		return err
+	}
+	if c.config.SidecarAddr == "" {
+		say.Fault(c.err, "the sidecar takes no webhooks: set PAAS_SIDECAR_ADDR, such as :8081, and start it again")
+	}
+	_, port, _ := net.SplitHostPort(c.config.SidecarAddr)
+	fmt.Fprintf(c.out, "url     http://%s/hooks/%s\nsecret  %s\n", withPort(c.config.Domain, port, "80"), app.Name, secret)
+	return nil
+}
+
+func unsetSource(c *call) error {
+	app, s, err := c.source()
+	if err != nil {
+		return err
+	}
+	app, done, err := c.turn()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := app.UnsetSource(); err != nil {
+		return err
+	}
+	c.record("source:unset", app.Name, plain(s.URL))
+	fmt.Fprintf(c.out, "%s follows nothing any more; git push deploys it\n", app.Name)
+	return nil
+}

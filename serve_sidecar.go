@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"paas/config"
+	"paas/sidecar"
+	"paas/upstream"
+	"paas/volume"
+)
+
+// client is how repositories elsewhere are reached.
+func (p *paas) client() *upstream.Client {
+	return &upstream.Client{MaxPack: p.config.MaxPush}
+}
+
+// newSidecar makes a sidecar on the volume, without a listener.
+func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
+	c := p.config
+	return &sidecar.Sidecar{
+		Volume: p.vol, Remote: p.client(), MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Mode: volume.Mode(c.Mode),
+		URL: p.url, Exec: c.SidecarExec, Call: c.SidecarCall, Log: log,
+	}
+}
+
+func (s *server) listenSidecar() error {
+	if err := s.sourceOfSettings(); err != nil {
+		return err
+	}
+	s.sidecar = s.newSidecar(s.log.With("role", "sidecar"))
+	s.sidecar.Addr = s.config.SidecarAddr
+	if s.sidecar.Addr == "" {
+		return nil
+	}
+	if err := s.sidecar.Listen(); err != nil {
+		return portError("PAAS_SIDECAR_ADDR", s.sidecar.Addr, err)
+	}
+	return s.announce(volume.RoleSidecar, s.sidecar.Address())
+}
+
+// sourceOfSettings has the app of the settings follow the repository of the settings, and ends what
+// earlier settings began.
+func (p *paas) sourceOfSettings() error {
+	want := p.config.Source
+	names, err := p.vol.Apps()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		app, err := p.vol.App(name)
+		if err != nil {
+			continue // destroyed since
+		}
+		if s, ok, err := app.Source(); err == nil && ok && s.ByEnvironment && (want.URL == "" || want.App != name) {
+			if err := app.UnsetSource(); err != nil {
+				return err
+			}
+		}
+	}
+	if want.URL == "" {
+		return nil
+	}
+	if err := errors.Join(upstream.Check(want.URL), checkOptionalBranch(want.Branch)); err != nil {
+		return fmt.Errorf("PAAS_SOURCE_URL: %w", err)
+	}
+	app, err := p.vol.App(want.App)
+	if errors.Is(err, volume.ErrNoApp) {
+		app, err = p.vol.Create(want.App)
+		if errors.Is(err, fs.ErrExist) { // another container was faster
+			app, err = p.vol.App(want.App)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("PAAS_SOURCE_APP: %w", err)
+	}
+	if err := p.credentialsOfSettings(app.Name); err != nil {
+		return err
+	}
+	return app.SetSource(volume.Source{URL: want.URL, Branch: want.Branch, Every: want.Every, ByEnvironment: true})
+}
+
+func checkOptionalBranch(name string) error {
+	if name == "" {
+		return nil
+	}
+	return checkBranch(name)
+}
+
+// credentialsOfSettings copies the files that the settings name, which a container is given as
+// secrets, to where the sidecar looks.
+func (p *paas) credentialsOfSettings(app string) error {
+	kept := p.vol.Credentials(app)
+	for which, path := range map[volume.Credential]string{
+		volume.SourceToken: p.config.Source.TokenFile, volume.SourceKey: p.config.Source.KeyFile,
+		volume.SourceKnownHosts: p.config.Source.KnownHostsFile,
+	} {
+		if path == "" {
+			if err := kept.Remove(which); err != nil {
+				return err
+			}
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err == nil && which == volume.SourceToken {
+			content = bytes.TrimSpace(content)
+		}
+		if err == nil {
+			err = kept.Set(which, content)
+		}
+		if err != nil {
+			return fmt.Errorf("PAAS_SOURCE_*_FILE: %w", err)
+		}
+	}
+	return nil
+}
+
+func syncCommand(load func(*cobra.Command) (*config.Config, error)) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "sync [--once]", Short: "follow repositories elsewhere: as serve sidecar does, or once and end", Args: noArgs, DisableFlagsInUseLine: true,
+	}
+	once := cmd.Flags().Bool("once", false, "look at each once, deploy what is new, and say by the exit status whether that went well")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		if !*once {
+			return serve(cmd.Context(), c, []string{volume.RoleSidecar}, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		}
+		p := &paas{config: c, vol: newVolume(c)}
+		if err := p.vol.Open(); err != nil {
+			return err
+		}
+		defer p.vol.Close()
+		if err := p.sourceOfSettings(); err != nil {
+			return err
+		}
+		return p.syncOnce(cmd.Context(), cmd)
+	}
+	return cmd
+}
+
+func (p *paas) syncOnce(ctx context.Context, cmd *cobra.Command) error {
+	s := p.newSidecar(slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+	return s.Once(ctx, cmd.OutOrStdout())
+}

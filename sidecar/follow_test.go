@@ -1,0 +1,367 @@
+package sidecar
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"paas/upstream"
+	"paas/volume"
+)
+
+const rarely = 24 * 60 * 60 * 1e9 // a period that no test sees the end of
+
+// What is committed elsewhere goes live by itself; what fails leaves the old version live and is
+// not tried again until the branch moves.
+func TestFollow(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	s.start()
+	r := newHosting(t).repo("blog")
+	one := r.git("rev-parse", "HEAD")
+	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
+	until(t, "the first commit is live at once", func() bool { return isLive(app, one) && looked(t, app).Commit == one })
+	release, _ := app.Release(1)
+	if release.Cause != volume.CauseSync || release.By != "sidecar" || release.Branch != "main" || release.Subject != "one" {
+		t.Errorf("%+v", release)
+	}
+	if l := looked(t, app); l.Release != 1 || l.Failed != "" || l.Error != "" {
+		t.Errorf("%+v", l)
+	}
+	if content, err := os.ReadFile(filepath.Join(app.BuildTree(release.Build), "hello")); string(content) != "hello\n" || err != nil {
+		t.Errorf("%q %v", content, err)
+	}
+
+	two := r.commit("two", "fate", "fail build: npm ci: exit status 1")
+	s.now("blog")
+	until(t, "the second has its verdict", func() bool { return looked(t, app).Commit == two })
+	if l := looked(t, app); l.Release != 2 || l.Failed != "build: npm ci: exit status 1" || l.Error != "" {
+		t.Errorf("%+v", l)
+	}
+	if !isLive(app, one) || states(app) != "live failed" {
+		t.Errorf("live is v%d; %s", app.Live(), states(app))
+	}
+	looks := s.follower("blog").looksDone()
+	s.now("blog")
+	until(t, "it is looked at again", func() bool { return s.follower("blog").looksDone() > looks })
+	if states(app) != "live failed" {
+		t.Errorf("what failed is tried again: %s", states(app))
+	}
+
+	three := r.commit("three", "fate", "")
+	s.now("blog")
+	until(t, "the third is live", func() bool { return isLive(app, three) && looked(t, app).Commit == three })
+	left(t, s, app)
+}
+
+func (f *follower) looksDone() int {
+	f.meter.mu.Lock()
+	defer f.meter.mu.Unlock()
+	return f.meter.looks
+}
+
+// left says what a sync has left lying about.
+func left(t *testing.T, s *stage, app volume.App) {
+	t.Helper()
+	until(t, "the turn is free", func() bool { return !app.TurnHeld() })
+	if left, _ := filepath.Glob(filepath.Join(s.Volume.Root, "tmp", "*", "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	builds, _ := filepath.Glob(filepath.Join(app.Dir(), "builds", "*"))
+	if len(builds) > len(app.Numbers()) {
+		t.Errorf("%d builds for %d releases", len(builds), len(app.Numbers()))
+	}
+}
+
+// A look that finds nothing new reads no file and takes no lock: it does not miss them.
+func TestEmptyLook(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	s.prepare()
+	app := s.app("blog", volume.Source{URL: newHosting(t).repo("blog").url, Every: rarely})
+	u, err := s.subjectOf("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFollower(s.Sidecar, *u)
+	f.look(t.Context())
+	if looked(t, app).Release != 1 {
+		t.Fatal("it is not live")
+	}
+	files := []string{"source.json", "looked.json", "source.lock", "turn", "live", "releases", "source.git"}
+	for _, name := range files {
+		if err := os.Rename(filepath.Join(app.Dir(), name), filepath.Join(app.Dir(), name+".away")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.look(t.Context())
+	if f.failures > 0 || f.said != "" || s.log.count("level=WARN")+s.log.count("level=ERROR") > 0 {
+		t.Error("the look wanted a file")
+	}
+	for _, name := range files {
+		if _, err := os.Lstat(filepath.Join(app.Dir(), name)); err == nil {
+			t.Errorf("the look made %s", name)
+		}
+	}
+}
+
+// A person's rollback stays, until the branch moves.
+func TestRollbackStays(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	s.start()
+	r := newHosting(t).repo("blog")
+	one := r.git("rev-parse", "HEAD")
+	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
+	until(t, "one is live", func() bool { return isLive(app, one) && looked(t, app).Commit == one })
+	two := r.commit("two", "a", "b")
+	s.now("blog")
+	until(t, "two is live", func() bool { return isLive(app, two) && looked(t, app).Commit == two })
+	done, err := app.Turn(t.Context(), "rollback", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, _ := app.Release(1)
+	old.Cause = volume.CauseRollback
+	back, err := app.Publish(old)
+	if err == nil {
+		err = app.Commit(back.N)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "one is live again", func() bool { return app.Live() == 3 })
+	done()
+	f := s.follower("blog")
+	looks := f.looksDone()
+	s.now("blog")
+	until(t, "it is looked at", func() bool { return f.looksDone() > looks })
+	s.now("blog")
+	until(t, "and again", func() bool { return f.looksDone() > looks+1 })
+	if app.Live() != 3 || len(app.Numbers()) != 3 {
+		t.Errorf("the rollback did not stay: live is v%d of %d", app.Live(), len(app.Numbers()))
+	}
+	var out bytes.Buffer
+	if err := s.Sync(t.Context(), app, "alice", &out); err != nil || !isLive(app, two) {
+		t.Errorf("a person asks for it: %v\n%s", err, out.String())
+	}
+}
+
+// A source that is where the app came from deploys nothing: the live release is taken for its
+// verdict.
+func TestAdopt(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	stop := s.start()
+	h := newHosting(t)
+	r := h.repo("blog")
+	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
+	until(t, "it is live", func() bool { return looked(t, app).Release == 1 })
+	stop()
+	if err := os.Rename(r.dir, filepath.Join(h.dir, "moved")); err != nil {
+		t.Fatal(err)
+	}
+	again := newStage(t, s.Remote)
+	again.Sidecar.Volume = s.Volume
+	again.start()
+	if err := app.SetSource(volume.Source{URL: h.URL + "/moved", Every: rarely}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the new source has its verdict", func() bool { return looked(t, app).Release == 1 })
+	if len(app.Numbers()) != 1 {
+		t.Errorf("%d releases", len(app.Numbers()))
+	}
+}
+
+// What cannot be deployed at all is said, in words for who does not push here, and not tried again.
+func TestRefused(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	s.start()
+	r := newHosting(t).repo("blog")
+	head := r.git("rev-parse", "HEAD")
+	r.git("update-index", "--add", "--cacheinfo", "160000,"+head+",vendor/lib")
+	r.git("commit", "-q", "-m", "with a submodule")
+	bad := r.git("rev-parse", "HEAD")
+	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
+	until(t, "it has its verdict", func() bool { return looked(t, app).Commit == bad })
+	l := looked(t, app)
+	contains(t, l.Failed, "vendor/lib is a submodule, and its files are not part of what is fetched", "git subtree")
+	if l.Release != 0 || l.Error != "" || len(app.Numbers()) != 0 {
+		t.Errorf("%+v", l)
+	}
+	if s.log.count("level=INFO msg=synced") != 1 {
+		t.Error("the log does not say so once")
+	}
+	var out bytes.Buffer
+	err := s.Sync(t.Context(), app, "alice", &out)
+	if err == nil {
+		t.Fatal("Sync says all is well")
+	}
+	contains(t, err.Error(), "blog: "+bad[:7], "cannot be deployed: vendor/lib is a submodule")
+	contains(t, out.String(), "Nothing is live yet.")
+}
+
+// Scripts that Windows line endings keep from running are named, and so in what failed.
+func TestCarriageReturns(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	r := newHosting(t).repo("blog")
+	if err := os.WriteFile(filepath.Join(r.dir, "run"), []byte("#!/bin/sh\r\necho\r\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.git("add", "run")
+	r.commit("crlf", "fate", "fail boot: web: no such file or directory")
+	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
+	var out bytes.Buffer
+	err := s.Sync(t.Context(), app, "alice", &out)
+	if err == nil {
+		t.Fatal("Sync says all is well")
+	}
+	contains(t, err.Error(), "boot: web: no such file or directory; it has scripts with Windows line endings")
+	contains(t, out.String(), "run has Windows line endings")
+}
+
+// The branch may be forced, renamed, deleted and made anew, and so may the repository.
+func TestUpstreamTurmoil(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	s.start()
+	h := newHosting(t)
+	r := h.repo("blog")
+	r.commit("two", "a", "b")
+	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
+	deployed := func(what, commit string) {
+		t.Helper()
+		s.now("blog")
+		until(t, what, func() bool { l := looked(t, app); return isLive(app, commit) && l.Commit == commit && l.Error == "" })
+	}
+	troubled := func(what string, words ...string) {
+		t.Helper()
+		live := app.Live()
+		s.now("blog")
+		until(t, what, func() bool { return looked(t, app).Error != "" })
+		contains(t, looked(t, app).Error, words...)
+		if app.Live() != live {
+			t.Errorf("%s: v%d was live, v%d is", what, live, app.Live())
+		}
+	}
+	deployed("the branch", r.git("rev-parse", "HEAD"))
+	r.git("reset", "-q", "--hard", "HEAD~1")
+	deployed("a forced push", r.commit("other two", "a", "c"))
+	r.git("branch", "-m", "main", "trunk")
+	deployed("HEAD's new branch", r.commit("three", "a", "d"))
+	if release, _ := app.Release(app.Live()); release.Branch != "trunk" {
+		t.Errorf("the release is of branch %s", release.Branch)
+	}
+
+	if err := app.SetSource(volume.Source{URL: r.url, Branch: "main", Every: rarely}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the branch is missed", func() bool { return looked(t, app).Error != "" })
+	contains(t, looked(t, app).Error, "main", "trunk")
+	r.git("branch", "main")
+	r.git("checkout", "-q", "main")
+	deployed("the branch made anew", r.commit("four", "a", "e"))
+
+	away := r.dir + ".away"
+	if err := os.Rename(r.dir, away); err != nil {
+		t.Fatal(err)
+	}
+	troubled("the repository is missed")
+	os.RemoveAll(away)
+	r = h.repo("blog")
+	deployed("the repository made anew", r.git("rev-parse", "HEAD"))
+
+	h.down(true)
+	troubled("the hosting is down")
+	h.down(false)
+	deployed("the hosting is back", r.commit("five", "a", "f"))
+	r.git("checkout", "-q", "--orphan", "fresh")
+	r.commit("unrelated", "x", "y")
+	r.git("branch", "-M", "fresh", "main")
+	deployed("unrelated history", r.git("rev-parse", "main"))
+	left(t, s, app)
+}
+
+// An upstream that is itself a shallow clone is followed.
+func TestShallowUpstream(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	h := newHosting(t)
+	r := h.repo("blog")
+	r.commit("two", "a", "b")
+	r.git("clone", "-q", "--depth=1", "file://"+r.dir, filepath.Join(h.dir, "shallow"))
+	app := s.app("blog", volume.Source{URL: h.URL + "/shallow", Every: rarely})
+	var out bytes.Buffer
+	if err := s.Sync(t.Context(), app, "alice", &out); err != nil || app.Live() != 1 {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+func TestInPlace(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.Mode = volume.InPlace
+	s.start()
+	r := newHosting(t).repo("blog")
+	one := r.git("rev-parse", "HEAD")
+	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
+	until(t, "one is in place", func() bool { return isLive(app, one) && looked(t, app).Commit == one })
+	two := r.commit("two", "hello", "changed\n")
+	s.now("blog")
+	until(t, "two is in place", func() bool { return isLive(app, two) && looked(t, app).Commit == two })
+	if content, err := os.ReadFile(filepath.Join(app.Worktree(), "hello")); string(content) != "changed\n" || err != nil {
+		t.Errorf("%q %v", content, err)
+	}
+	if states(app) != "retired live" {
+		t.Error(states(app))
+	}
+	left(t, s, app)
+}
+
+// Credentials that cannot be read are trouble like any other.
+func TestUnreadCredential(t *testing.T) {
+	s := newStage(t, newDiary(here))
+	key := filepath.Join(s.Volume.Root, "sources", "blog", "key")
+	if err := os.MkdirAll(key, 0o700); err != nil { // a folder is not read, not even by root
+		t.Fatal(err)
+	}
+	s.start()
+	app := s.settled("blog", rarely)
+	until(t, "it is said", func() bool { return strings.Contains(looked(t, app).Error, "sources/blog/key") })
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	app.Ring()
+	until(t, "all is well", func() bool { return looked(t, app).Error == "" })
+}
+
+// A credential that was missing is found at once, whatever the backoff has come to.
+func TestNewCredential(t *testing.T) {
+	s := newStage(t, &remote{
+		look: func(_ context.Context, r upstream.Remote, _ string) (upstream.Head, error) {
+			if r.Token != "open sesame" {
+				return upstream.Head{}, errors.New("not let in")
+			}
+			return upstream.Head{Branch: "main", Commit: strings.Repeat("a", 40)}, nil
+		},
+		fetch: func(context.Context, upstream.Remote, string, string) (string, error) {
+			return "", errors.New("no pack")
+		},
+	})
+	s.start()
+	app := s.app("blog", volume.Source{URL: "https://host/blog", Every: rarely})
+	until(t, "it is refused", func() bool { return looked(t, app).Error == "not let in" })
+	if err := s.Volume.Credentials("blog").Set(volume.SourceToken, []byte("open sesame\n")); err != nil {
+		t.Fatal(err)
+	}
+	app.Ring()
+	until(t, "it comes further", func() bool { return looked(t, app).Error == "no pack" })
+	if s.log.count("open sesame") > 0 {
+		t.Error("the log holds the token")
+	}
+}

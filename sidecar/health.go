@@ -1,0 +1,79 @@
+package sidecar
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Health is how the sidecar is, as GET /healthz has it: 200 where OK, else 503. A source that is
+// looked at and answers with an error is not the sidecar's ill health.
+type Health struct {
+	OK      bool     `json:"ok"`
+	Running bool     `json:"running"`          // Run comes round
+	Sources int      `json:"sources"`          // that are followed
+	Behind  []string `json:"behind,omitempty"` // apps whose source was not looked at for three periods, sorted
+}
+
+// Health says how the sidecar is now.
+func (s *Sidecar) Health() Health {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := Health{Running: now.Sub(s.beat) < 3*sweep}
+	for name, f := range s.followers {
+		if f.stopped {
+			continue
+		}
+		h.Sources++
+		if f.duty.late(now) {
+			h.Behind = append(h.Behind, name)
+		}
+	}
+	slices.Sort(h.Behind)
+	h.OK = h.Running && len(h.Behind) == 0
+	return h
+}
+
+func (s *Sidecar) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	h := s.Health()
+	w.Header().Set("Content-Type", "application/json")
+	if !h.OK {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	json.NewEncoder(w).Encode(h)
+}
+
+// Probe asks the sidecar that serves at addr, host:port, how it is; nil: well. Blocks until ctx
+// ends, at most 5 s.
+func Probe(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	// Not the default transport: a proxy from the environment has no business here.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("the sidecar does not answer: %w", err)
+	}
+	defer response.Body.Close()
+	var h Health
+	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&h); err != nil {
+		return fmt.Errorf("what answers at %s is no sidecar: %s", addr, response.Status)
+	}
+	switch {
+	case h.OK:
+		return nil
+	case !h.Running:
+		return fmt.Errorf("the sidecar does not come round")
+	}
+	return fmt.Errorf("not looked at for three periods: %s", strings.Join(h.Behind, ", "))
+}

@@ -1,0 +1,21 @@
+package sidecar
+
+import (
+	"context"
+	"fmt"
+
+	"paas/upstream"
+	"paas/volume"
+)
+
+// Peek says where the source of the app is now, and changes nothing: for whoever has just set it.
+func (s *Sidecar) Peek(ctx context.Context, app volume.App) (upstream.Head, error) {
+	u, err := s.subjectOf(app.Name)
+	if err == nil && u == nil {
+		err = fmt.Errorf("%s follows no repository", app.Name)
+	}
+	if err != nil {
+		return upstream.Head{}, err
+	}
+	return s.ask(ctx, *u)
+}

@@ -1,0 +1,187 @@
+package sidecar
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"paas/git"
+	"paas/upstream"
+	"paas/volume"
+)
+
+// Remote is what the sidecar asks of repositories elsewhere. Both calls return soon after ctx ends.
+type Remote interface {
+	// Look says where branch is; empty: the branch that the repository's HEAD points at.
+	Look(ctx context.Context, r upstream.Remote, branch string) (upstream.Head, error)
+	// Fetch brings that branch's commit into the bare repository dir, made if need be; the folder
+	// above it is not made, for that is the app, which may be gone.
+	Fetch(ctx context.Context, r upstream.Remote, branch, dir string) (commit string, err error)
+}
+
+// Sidecar follows the sources of all apps of a volume. Set the fields; then [Sidecar.Run] follows
+// until it is told to stop, and [Sidecar.Sync] and [Sidecar.Once] look a single time.
+type Sidecar struct {
+	Volume *volume.Volume
+	Remote Remote
+	Mode   volume.Mode             // of apps that have none set; empty: volume.ByRelease
+	URL    func(app string) string // an app's address as people type it; nil: it is not told to Call
+
+	MaxFiles int   // files and folders in one commit; default 200,000
+	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
+
+	Addr string // where health, metrics and webhooks are served, host:port; empty: nowhere
+	Exec string // path of a program run after each new version, without arguments; empty: none
+	Call string // http(s) URL that each new version is POSTed to; treated as a secret; empty: none
+
+	Log *slog.Logger
+
+	once      sync.Once
+	inspector git.Inspector
+	looks     places // looking at once
+	syncs     places // fetching and deploying at once
+	listener  net.Listener
+
+	mu        sync.Mutex
+	followers map[string]*follower // by app; those that have ended until another takes their name
+	beat      time.Time            // when Run last came round
+
+	calm       time.Duration      // how often others may have a source looked at
+	breakpoint func(where string) // tests end the process here
+}
+
+const (
+	defaultMaxFiles = 200_000
+	defaultMaxTree  = 2 << 30
+
+	maxLooks = 32
+	maxSyncs = 4
+	sweep    = time.Minute // how often all apps are gone through, for a ring that was lost
+
+	defaultCalm = time.Second
+)
+
+func (s *Sidecar) prepare() {
+	s.once.Do(func() {
+		s.inspector = git.Inspector{MaxFiles: s.MaxFiles, MaxBytes: s.MaxTree}
+		if s.MaxFiles <= 0 {
+			s.inspector.MaxFiles = defaultMaxFiles
+		}
+		if s.MaxTree <= 0 {
+			s.inspector.MaxBytes = defaultMaxTree
+		}
+		s.calm = cmp.Or(s.calm, defaultCalm)
+		s.looks, s.syncs = newPlaces(maxLooks), newPlaces(maxSyncs)
+	})
+}
+
+// Run follows all sources, and serves what [Sidecar.Listen] opened, until ctx ends. A deploy under
+// way then is taken back unless it has its verdict, and is done again at the next start.
+func (s *Sidecar) Run(ctx context.Context) error {
+	s.prepare()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	if s.listener != nil {
+		go func() { served <- s.serve(ctx) }()
+	}
+	rung := newBells()
+	defer s.Volume.Watch(rung.ring)()
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop() // before the wait
+	tick := time.NewTicker(sweep)
+	defer tick.Stop()
+
+	known, err := s.Volume.Apps()
+	if err != nil {
+		return err
+	}
+	for _, app := range known {
+		s.adjust(ctx, &running, app, anyPhase)
+	}
+	for {
+		s.mu.Lock()
+		s.beat = time.Now()
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			if s.listener != nil {
+				return <-served
+			}
+			return nil
+		case err := <-served:
+			return err
+		case <-tick.C:
+			rung.ringAll(s.names())
+		case <-rung.wake:
+			for _, app := range rung.take() {
+				s.adjust(ctx, &running, app, atOnce)
+			}
+		}
+	}
+}
+
+// names are those of all apps there are and of all that are followed.
+func (s *Sidecar) names() []string {
+	names, err := s.Volume.Apps()
+	if err != nil {
+		s.Log.Error("apps not listed", "err", err)
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.followers {
+		names = append(names, name)
+	}
+	return names
+}
+
+// adjust has the app followed if it has a source and the one it has, and otherwise not.
+func (s *Sidecar) adjust(ctx context.Context, running *sync.WaitGroup, name string, first phase) {
+	if volume.CheckName(name) != nil {
+		return
+	}
+	want, err := s.subjectOf(name)
+	if err != nil {
+		s.Log.Error("source not read", "app", name, "err", err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.followers[name]
+	switch {
+	case old == nil && want == nil:
+		return
+	case old != nil && !old.stopped && want != nil && old.same(*want):
+		old.settings.ring()
+		return
+	case old != nil && !old.stopped:
+		old.stopped = true
+		old.stop()
+		s.Log.Info("no longer following", "app", name, "url", old.source.URL)
+	}
+	if want == nil {
+		if old.ended() {
+			delete(s.followers, name)
+		}
+		return
+	}
+	f := newFollower(s, *want)
+	ctx, f.stop = context.WithCancel(ctx)
+	if s.followers == nil {
+		s.followers = map[string]*follower{}
+	}
+	s.followers[name] = f
+	s.Log.Info("following", "app", name, "url", f.source.URL, "branch", f.source.Branch, "every", f.source.Every)
+	running.Go(func() { f.run(ctx, old, first) })
+}
+
+func (s *Sidecar) reached(where string) {
+	if s.breakpoint != nil {
+		s.breakpoint(where)
+	}
+}
