@@ -61,9 +61,12 @@ type silentError struct{ error }
 func status(err error, stderr io.Writer) int {
 	var usage usageError
 	var silent silentError
+	var exit exitStatus
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &exit):
+		return int(exit)
 	case errors.As(err, &silent):
 		return 1
 	case errors.Is(err, context.Canceled):

@@ -162,7 +162,7 @@ func cmdElsewhere(ts *testscript.TestScript, neg bool, args []string) {
 	host := httptest.NewServer(http.Handler(&cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
 		Env:  []string{"GIT_PROJECT_ROOT=" + ts.MkAbs(args[0]), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "HOME=" + ts.MkAbs(".")},
-		Root: "/",
+		Root: "/", Stderr: io.Discard, // what git says of a repository that is not there
 	}))
 	ts.Defer(host.Close)
 	ts.Setenv("ELSEWHERE", host.URL)

@@ -126,7 +126,7 @@ var settings = []setting{
 		}},
 	{"notify", "true", "true or false", "whether the system is asked to report changes of the volume; the poll goes on either way",
 		func(c *Config, s string) error { c.Notify = s == "true"; return oneOf(s, "true", "false") }},
-	{"poll", "1s", "duration, 10ms to 1m", "how often the volume is looked at where notifications do not arrive",
+	{"poll", "1s", "duration, 10ms to 1m", "how often the volume is looked at without notifications; a fifth as often with them",
 		func(c *Config, s string) (err error) {
 			c.Poll, err = duration(s, 10*time.Millisecond, time.Minute)
 			return err

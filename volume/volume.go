@@ -22,8 +22,9 @@ type Volume struct {
 	// twice or none it was too slow for. Nil, or an error from it, leaves the poll alone.
 	Notify func(ctx context.Context, dir string) (<-chan string, error)
 
-	// Poll is how often the bell is looked at where no notification arrives (network file systems,
-	// desktop VMs); at least 10 ms, default 1 s.
+	// Poll is how often the bell is looked at where there are no notifications; at least 10 ms, default
+	// 1 s. With Notify it is looked at a fifth as often, for those that do not arrive (network file
+	// systems, desktop VMs).
 	Poll time.Duration
 
 	hub   hub

@@ -55,10 +55,17 @@ func (v *Volume) Watch(changed func(app string)) (stop func()) {
 	})
 }
 
+// spared is how many times more seldom the bells are looked at where notifications are had: they may
+// still not arrive, but a server that does nothing should cost next to nothing.
+const spared = 5
+
 // listen tells the subscribers what events say, and what the poll finds that they did not.
 func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[string]time.Time) {
 	tick := time.NewTicker(v.poll())
 	defer tick.Stop()
+	if events != nil {
+		tick.Reset(spared * v.poll())
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -66,6 +73,7 @@ func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[stri
 		case name, ok := <-events:
 			if !ok {
 				events = nil // a nil channel blocks: the poll goes on
+				tick.Reset(v.poll())
 				continue
 			}
 			v.tell(name)
