@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"paas/git"
@@ -94,6 +95,20 @@ func TestReleaseLeft(t *testing.T) {
 	if why, cancelled := s.app.Cancelled(r.N); !errors.Is(err, context.Canceled) || !cancelled || why != "alice left" {
 		t.Errorf("%v: %v %q", err, cancelled, why)
 	}
+}
+
+// Where nothing runs the apps, a release is given up in the end, and says what is missing.
+func TestReleaseWithoutRuntime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		_, _, err := Release(t.Context(), s.app, volume.Release{By: "alice"}, &s.out)
+		if err == nil || !strings.Contains(err.Error(), "start it: paas serve app") || !strings.Contains(s.out.String(), "v1 waits for the runtime") {
+			t.Errorf("%v, %q", err, s.out.String())
+		}
+		if why, cancelled := s.app.Cancelled(1); !cancelled || !strings.HasPrefix(why, "nothing runs the apps") {
+			t.Errorf("%v %q", cancelled, why)
+		}
+	})
 }
 
 // The turn comes with what a dead process left committed: it is waited for.

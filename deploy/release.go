@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	goLive = time.Minute      // how long a committed release is waited for
-	unseen = 10 * time.Second // after how long it is said that nobody has taken a release up
+	goLive    = time.Minute      // how long a committed release is waited for
+	noRuntime = 2 * time.Minute  // before a release is given up that nobody takes up
+	unseen    = 10 * time.Second // after how long it is said that nobody has taken a release up
 )
 
 // Turn waits for the app's turn to deploy, as [volume.App.Turn] does, and then for a release that
@@ -58,7 +59,11 @@ func Release(ctx context.Context, app volume.App, r volume.Release, out io.Write
 	}
 	s, err := Verdict(ctx, app, r, out)
 	if err != nil {
-		return r, s, errors.Join(err, app.Cancel(r.N, r.By+" left"))
+		why := err.Error()
+		if ctx.Err() != nil {
+			why = r.By + " left"
+		}
+		return r, s, errors.Join(err, app.Cancel(r.N, why))
 	}
 	if s.State != volume.Ready {
 		return r, s, nil
@@ -75,8 +80,8 @@ func Release(ctx context.Context, app volume.App, r volume.Release, out io.Write
 	return r, s, err
 }
 
-// Verdict copies the log of release r to out as it grows until r is decided. The error is ctx's
-// or the volume's.
+// Verdict copies the log of release r to out as it grows until r is decided. The error is ctx's, the
+// volume's, or that there has been no runtime for two minutes.
 func Verdict(ctx context.Context, app volume.App, r volume.Release, out io.Writer) (volume.Status, error) {
 	out = &shared{Writer: out}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -90,10 +95,33 @@ func Verdict(ctx context.Context, app volume.App, r volume.Release, out io.Write
 			say.Detail(out, "%s waits for the runtime; is it running?", r)
 		}
 	})
-	s, err := app.AwaitVerdict(ctx, r.N)
+	s, err := await(ctx, app, r.N)
 	notice.Stop()
 	stop()
 	<-followed
+	return s, err
+}
+
+// await blocks until release n is decided. A runtime that is started anew takes a moment; one that is
+// not started at all would have the caller wait for ever.
+func await(ctx context.Context, app volume.App, n int) (s volume.Status, err error) {
+	var alone time.Time // since when there has been no runtime; zero: there is one
+	err = app.Await(ctx, func() (bool, error) {
+		if s, err = app.Status(n); err != nil || s.State.Decided() {
+			return err == nil, err
+		}
+		switch {
+		case !app.Exists():
+			return false, volume.ErrNoApp
+		case app.Volume().Claimed(volume.RoleApp):
+			alone = time.Time{}
+		case alone.IsZero():
+			alone = time.Now()
+		case time.Since(alone) > noRuntime:
+			return false, errors.New("nothing runs the apps of this server; start it: paas serve app")
+		}
+		return false, nil
+	})
 	return s, err
 }
 

@@ -28,6 +28,7 @@ func (r Repo) Command(ctx context.Context, args ...string) *exec.Cmd {
 		"GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_ATTR_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0",
+		"GIT_NO_LAZY_FETCH=1",
 	}, r.Quarantine.env()...)
 	cmd.SysProcAttr = ownSession()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -56,6 +57,15 @@ func (r Repo) options() []string {
 		"receive.advertisePushOptions=true",
 		"receive.keepAlive=5",
 		"receive.autogc=false",
+		// An app that shares the volume could write these into the repository's own configuration, to
+		// have programs run or files written here. It stops that, not one who is set on it: smudge filters
+		// cannot be switched off from here.
+		"core.bare=true",
+		"core.alternateRefsCommand=true",
+		"core.fsmonitor=false",
+		"core.sshCommand=false",
+		"protocol.allow=never", // nor is anything fetched for a repository that calls itself partial
+		"receive.denyCurrentBranch=refuse",
 	}
 	if r.MaxPush > 0 {
 		config = append(config, "receive.maxInputSize="+strconv.FormatInt(r.MaxPush, 10))

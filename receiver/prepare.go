@@ -266,7 +266,11 @@ func (r *Receiver) verdict(ctx context.Context, s *session, release volume.Relea
 	case err == nil:
 		return r.failure(s, release, status)
 	}
-	return errors.Join(s.why(ctx, err), r.cancel(s.app, release.N, "its pusher left"))
+	why := "its pusher left"
+	if err = s.why(ctx, err); !errors.Is(err, errLeft) {
+		why = plain(err.Error(), 200)
+	}
+	return errors.Join(err, r.cancel(s.app, release.N, why))
 }
 
 // failure is what the pusher of a release that did not become ready reads.

@@ -388,7 +388,7 @@ func TestTurnOfADestroyedApp(t *testing.T) {
 }
 
 // The poll alone must do: on some volumes no notification ever arrives.
-func TestAwaitVerdict(t *testing.T) {
+func TestAwaitOver(t *testing.T) {
 	for name, notify := range map[string]func(context.Context, string) (<-chan string, error){
 		"poll": nil,
 		"events that end": func(context.Context, string) (<-chan string, error) {
@@ -406,7 +406,7 @@ func TestAwaitVerdict(t *testing.T) {
 				a.SetStatus(r.N, Status{State: Building})
 				a.SetStatus(r.N, Status{State: Failed, Reason: "build: exit status 3"})
 			}()
-			s, err := a.AwaitVerdict(context.Background(), r.N)
+			s, err := a.AwaitOver(context.Background(), r.N)
 			if err != nil || s.State != Failed || s.Reason != "build: exit status 3" {
 				t.Errorf("got %+v, %v", s, err)
 			}
@@ -418,7 +418,7 @@ func TestAwaitEndsWithTheApp(t *testing.T) {
 	a := testApp(t)
 	r, _ := a.Publish(Release{})
 	go a.Volume().Destroy(a)
-	if _, err := a.AwaitVerdict(context.Background(), r.N); err == nil {
+	if _, err := a.AwaitOver(context.Background(), r.N); err == nil {
 		t.Error("no error")
 	}
 }

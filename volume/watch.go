@@ -147,24 +147,14 @@ func (a App) Await(ctx context.Context, done func() (bool, error)) error {
 	}
 }
 
-// AwaitVerdict blocks until release n is decided (see [State.Decided]), its app is gone, or ctx
-// ends.
-func (a App) AwaitVerdict(ctx context.Context, n int) (Status, error) {
-	return a.awaitStatus(ctx, n, State.Decided)
-}
-
 // AwaitOver blocks until release n is live or out, its app is gone, or ctx ends.
-func (a App) AwaitOver(ctx context.Context, n int) (Status, error) {
-	return a.awaitStatus(ctx, n, State.Over)
-}
-
-func (a App) awaitStatus(ctx context.Context, n int, enough func(State) bool) (s Status, err error) {
+func (a App) AwaitOver(ctx context.Context, n int) (s Status, err error) {
 	err = a.Await(ctx, func() (bool, error) {
 		s, err = a.Status(n)
 		if err == nil && !a.Exists() {
 			err = ErrNoApp
 		}
-		return err == nil && enough(s.State), err
+		return err == nil && s.State.Over(), err
 	})
 	return s, err
 }
