@@ -1,0 +1,32 @@
+// Command outside serves the bare repositories in /srv over smart HTTP, as a git host elsewhere does. It
+// runs in a container of its own in the sessions. While there is a file /srv/hold, whoever asks waits.
+package main
+
+import (
+	"log"
+	"net/http"
+	"net/http/cgi"
+	"os"
+	"time"
+)
+
+func main() {
+	git := &cgi.Handler{
+		Path: "/usr/bin/git", Args: []string{"http-backend"},
+		Env: []string{"GIT_PROJECT_ROOT=/srv", "GIT_HTTP_EXPORT_ALL=1"},
+	}
+	log.Fatal(http.ListenAndServe(":80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if held() {
+			log.Print("held")
+		}
+		for held() && r.Context().Err() == nil {
+			time.Sleep(20 * time.Millisecond)
+		}
+		git.ServeHTTP(w, r)
+	})))
+}
+
+func held() bool {
+	_, err := os.Stat("/srv/hold")
+	return err == nil
+}

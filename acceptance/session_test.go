@@ -1,0 +1,13 @@
+package acceptance
+
+import "github.com/rogpeppe/go-internal/testscript"
+
+// session is what one script has of its own.
+type session struct {
+	project
+	load *load
+}
+
+type sessionKey struct{}
+
+func sessionOf(ts *testscript.TestScript) *session { return ts.Value(sessionKey{}).(*session) }
