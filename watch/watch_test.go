@@ -1,0 +1,280 @@
+package watch
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestWatch(t *testing.T) {
+	for _, poll := range []bool{false, true} {
+		r := startWatch(t, Watch{Delay: 50 * time.Millisecond, Grace: time.Minute, Poll: poll}, "plain").run()
+		if told := r.awaitUps(1); told != "" {
+			t.Errorf("told of %q before anything changed", told)
+		}
+		r.awaitSaid("-----> watching 1 folder in " + r.dir)
+		r.put("a.js", "1")
+		if told := r.awaitUps(2); told != "a.js" {
+			t.Errorf("told of %q", told)
+		}
+		r.awaitSaid("-----> a.js changed; restarting\n")
+		r.put("x/y/b.js", "1")
+		if told := r.awaitUps(3); told != "x/y/b.js" {
+			t.Errorf("told of %q", told)
+		}
+		r.put("x/y/b.js", "12")
+		r.awaitUps(4)
+		if status := r.end(syscall.SIGINT); status != 0 {
+			t.Errorf("status %d", status)
+		}
+		pids, _ := r.ups()
+		for _, pid := range pids {
+			if !gone(pid) {
+				t.Errorf("%d is left", pid)
+			}
+		}
+		if out := read(r.out); strings.Count(out, "got-terminated") != 3 || strings.Count(out, "got-interrupt") != 1 {
+			t.Errorf("signals: %s", out)
+		}
+	}
+}
+
+// 2,000 files, each written whole under another name and renamed, slower than any single delay,
+// with what git or a worktree keeps beside them: one restart. Without, the pauses must be short.
+func TestWatchCommit(t *testing.T) {
+	for name, beside := range map[string][2]string{
+		"git":      {"app/.git/index.lock", ""},
+		"worktree": {"worktree.json", `{"state":"updating","commit":"1"}`},
+		"neither":  {},
+	} {
+		top := t.TempDir()
+		write(t, top, map[string]string{"app/main.js": "", "app/.git/HEAD": ""})
+		r := startWatch(t, Watch{Dir: filepath.Join(top, "app"), Delay: 2 * time.Second, Grace: time.Minute}, "plain").run()
+		r.awaitUps(1)
+		path := filepath.Join(top, beside[0])
+		if beside[0] != "" {
+			write(t, top, map[string]string{beside[0]: beside[1]})
+		}
+		for i := range 2000 {
+			r.put(fmt.Sprintf("d%d/%d.js.tmp", i%40, i), "x")
+			old := filepath.Join(r.dir, fmt.Sprintf("d%d/%d.js", i%40, i))
+			if err := os.Rename(old+".tmp", old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		switch name {
+		case "git":
+			os.Remove(path)
+		case "worktree":
+			write(t, top, map[string]string{"worktree.json.new": `{"state":"settled","commit":"2"}`})
+			if err := os.Rename(path+".new", path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if told := r.awaitUps(2); strings.Count(told, ",") != 99 {
+			t.Errorf("%s: told of %d files", name, strings.Count(told, ",")+1)
+		}
+		r.awaitSaid("-----> 2000 files changed (d0/0.js, d0/1000.js, d0/1040.js, ...); restarting")
+		r.put("main.js", "1") // what else came late would be told with it
+		if told := r.awaitUps(3); told != "main.js" {
+			t.Errorf("%s: then told of %q", name, told)
+		}
+	}
+}
+
+// A command that ends waits for a change, whatever its status; so does one that is not there any
+// more. The exit status is then the last one's.
+func TestWatchCommandEnds(t *testing.T) {
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(dir, "program")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, map[string]string{"status": "3"})
+	r := startWatch(t, Watch{Dir: dir, Command: []string{"./program", "app", "exit=status"}, Grace: time.Minute}).run()
+	r.awaitSaid(" !     ./program exited with status 3; waiting for a change\n")
+	r.put("status", "0")
+	r.awaitSaid("-----> ./program ended; waiting for a change\n")
+	if err := os.Remove(filepath.Join(dir, "program")); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitSaid(" !     ./program: no such file or directory; waiting for a change\n")
+	write(t, dir, map[string]string{"status": "4"})
+	if err := os.Symlink(self, filepath.Join(dir, "program")); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitSaid("exited with status 4")
+	if status := r.end(syscall.SIGTERM); status != 4 {
+		t.Errorf("status %d", status)
+	}
+}
+
+func TestWatchStatus(t *testing.T) {
+	for _, c := range []struct {
+		command []string
+		signals []syscall.Signal
+		want    int
+	}{
+		{[]string{"no-such-program"}, nil, 127},
+		{[]string{"./missing"}, nil, 127},
+		{[]string{"./file"}, nil, 126},
+		{[]string{"./script"}, nil, 127},
+		{[]string{"sh", "-c", "echo up 1; exec sleep 1000"}, []syscall.Signal{syscall.SIGTERM}, 143},
+		{[]string{"sh", "-c", "echo up 1; exec sleep 1000"}, []syscall.Signal{syscall.SIGINT}, 130},
+		{[]string{"sh", "-c", "echo up 1; exec sleep 1000"}, []syscall.Signal{syscall.SIGHUP}, 129},
+		{[]string{"sh", "-c", "trap 'exit 7' TERM; echo up 1; while :; do sleep 0.01; done"}, []syscall.Signal{syscall.SIGTERM}, 7},
+		{[]string{"sh", "-c", "trap '' TERM; echo up 1; while :; do sleep 0.01; done"}, []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, 137},
+	} {
+		r := startWatch(t, Watch{Command: c.command, Grace: time.Minute})
+		r.put("file", "")
+		r.put("script", "#!/no/such/program\n")
+		os.Chmod(filepath.Join(r.dir, "script"), 0o755)
+		r.run()
+		if c.signals != nil {
+			eventually(t, "it is up", func() bool { return strings.Contains(read(r.out), "up 1") })
+		}
+		if got := r.end(c.signals...); got != c.want {
+			t.Errorf("%q: status %d, not %d: %s", c.command, got, c.want, read(r.messages))
+		}
+	}
+}
+
+// The next command starts when the whole group is gone: a child that ignores the signal, one whose
+// parent is gone, one that holds the port.
+func TestWatchStopsTheGroup(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := ln.Addr().String()
+	ln.Close()
+	for _, args := range [][]string{
+		{"plain", "child=stubborn=1"},
+		{"plain", "orphan"},
+		{"stubborn", "port=" + port},
+	} {
+		r := startWatch(t, Watch{Grace: 50 * time.Millisecond}, args...).run()
+		each := 2
+		if args[0] == "stubborn" {
+			each = 1
+		}
+		r.awaitUps(each)
+		before, _ := r.ups()
+		r.put("a.js", "1")
+		eventually(t, "up again", func() bool {
+			pids, _ := r.ups()
+			return len(pids) > each
+		})
+		for _, pid := range before {
+			if !gone(pid) {
+				t.Errorf("%v: %d is left", args, pid)
+			}
+		}
+		r.awaitUps(2 * each)
+		if args[0] == "plain" {
+			r.end(syscall.SIGTERM)
+			pids, _ := r.ups()
+			for _, pid := range pids {
+				if !gone(pid) {
+					t.Errorf("%v: %d is left at the end", args, pid)
+				}
+			}
+		}
+	}
+}
+
+// A leader that ends leaves its children be until the next change, and they go with it.
+func TestWatchLeaderEnds(t *testing.T) {
+	r := startWatch(t, Watch{Grace: time.Minute}, "child=plain", "exit=status")
+	r.put("status", "5")
+	r.run()
+	r.awaitSaid("exited with status 5")
+	r.awaitUps(2)
+	r.put("status", "")
+	r.awaitUps(4)
+	if strings.Count(read(r.out), "got-terminated") != 1 {
+		t.Error("the child was not asked to end")
+	}
+}
+
+// What changes while the command is being stopped belongs to the same restart.
+func TestWatchChangesWhileStopping(t *testing.T) {
+	let := filepath.Join(t.TempDir(), "go")
+	r := startWatch(t, Watch{Grace: time.Minute, Delay: 100 * time.Millisecond}, "linger="+let).run()
+	r.awaitUps(1)
+	r.put("a.js", "")
+	eventually(t, "asked to end", func() bool { return strings.Contains(read(r.out), "got-terminated") })
+	for i := range 10 {
+		r.put(fmt.Sprint(i), "")
+	}
+	if err := os.WriteFile(let, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if told := r.awaitUps(2); told != "0,1,2,3,4,5,6,7,8,9,a.js" {
+		t.Errorf("told of %q", told)
+	}
+}
+
+func TestWatchSignal(t *testing.T) {
+	r := startWatch(t, Watch{Grace: time.Minute, Signal: syscall.SIGUSR1}, "plain").run()
+	r.awaitUps(1)
+	r.put("a.js", "")
+	r.awaitUps(2)
+	if !strings.Contains(read(r.out), "got-user-defined-signal-1") {
+		t.Error("another signal")
+	}
+}
+
+func TestWatchKeyboard(t *testing.T) {
+	w := startWatch(t, Watch{Grace: time.Minute}, "plain")
+	read, keys, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keys.Close()
+	w.cmd.Stdin = read
+	w.run()
+	read.Close()
+	w.awaitUps(1)
+	fmt.Fprint(keys, "hello\n rs \n")
+	if told := w.awaitUps(2); told != "" {
+		t.Errorf("told of %q", told)
+	}
+}
+
+// The folder may come later, and be a link that is flipped.
+func TestWatchFlip(t *testing.T) {
+	top := t.TempDir()
+	r := startWatch(t, Watch{Dir: filepath.Join(top, "current"), Grace: time.Minute}, "plain").run()
+	r.awaitSaid("current is not there; waiting for it")
+	write(t, top, map[string]string{"1/a.js": "1", "2/a.js": "2"})
+	for n := 1; n <= 2; n++ {
+		link := filepath.Join(top, "new")
+		if err := os.Symlink(fmt.Sprint(n), link); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(link, r.dir); err != nil {
+			t.Fatal(err)
+		}
+		r.awaitUps(n)
+		pids, _ := r.ups()
+		if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pids[n-1])); err == nil && filepath.Base(cwd) != fmt.Sprint(n) {
+			t.Errorf("it runs in %s", cwd)
+		}
+	}
+	r.put("a.js", "22")
+	if told := r.awaitUps(3); told != "a.js" {
+		t.Errorf("told of %q", told)
+	}
+	if said := read(r.messages); strings.Contains(said, "looking for changes") {
+		t.Error(said)
+	}
+}
