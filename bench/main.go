@@ -2,7 +2,7 @@
 
 // Command bench measures a paas server on the machine at hand against what one would do without
 // it: pushes against OpenSSH and a four-line hook, the router against no proxy and against the
-// standard library's. docs/benchmarks.md says what each figure means; scripts/bench builds and
+// standard library's, the sidecar against a loop of git pull, paas watch against nodemon. docs/benchmarks.md says what each figure means; scripts/bench builds and
 // runs it. It uses loopback alone, and ends every process that it started.
 package main
 
@@ -32,7 +32,7 @@ type options struct {
 	JSON    bool
 }
 
-var phases = []string{"push", "load", "memory", "router"}
+var phases = []string{"push", "load", "memory", "router", "sidecar", "watch"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -151,6 +151,16 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["router"] {
 		if res.Router, err = measureRouter(ctx, o, client); err != nil {
 			return res, fmt.Errorf("router: %w", err)
+		}
+	}
+	if o.Only["sidecar"] {
+		if res.Sidecar, err = measureSidecar(ctx, o, client); err != nil {
+			return res, fmt.Errorf("sidecar: %w", err)
+		}
+	}
+	if o.Only["watch"] {
+		if res.Watch, err = watchBench(ctx, o, client); err != nil {
+			return res, fmt.Errorf("watch: %w", err)
 		}
 	}
 	return res, nil

@@ -11,10 +11,12 @@ import (
 
 // results are all figures of one run; what was not measured is nil.
 type results struct {
-	Push   *pushResult   `json:",omitempty"` // durations are nanoseconds
-	Load   *loadResult   `json:",omitempty"`
-	Memory *memoryResult `json:",omitempty"`
-	Router *routerResult `json:",omitempty"`
+	Push    *pushResult    `json:",omitempty"` // durations are nanoseconds
+	Load    *loadResult    `json:",omitempty"`
+	Memory  *memoryResult  `json:",omitempty"`
+	Router  *routerResult  `json:",omitempty"`
+	Sidecar *sidecarResult `json:",omitempty"`
+	Watch   *watchResult   `json:",omitempty"`
 }
 
 // percentile is the nearest-rank percentile, p from 1 to 100; it needs at least one value.
@@ -79,6 +81,12 @@ func (r results) table(w io.Writer) {
 			fmt.Sprintf("%s (untuned), %s (direct)", ms(median(r.Untuned, p99)), ms(median(r.Direct, p99))), "", "")
 		row("processor time a request", us(median(r.Router, cost)), us(median(r.Untuned, cost))+" (untuned proxy)",
 			fmt.Sprintf("%.2f", float64(median(r.Router, cost))/float64(median(r.Untuned, cost))), "")
+	}
+	if s := r.Sidecar; s != nil {
+		s.rows(row)
+	}
+	if w := r.Watch; w != nil {
+		w.rows(row)
 	}
 }
 

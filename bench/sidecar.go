@@ -1,0 +1,116 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// everySecond is the shortest period in which a source may be looked at, and what the loops that are
+// compared with sleep.
+const everySecond = time.Second
+
+// sidecarResult is what following a repository elsewhere costs, how soon a change is there, and
+// whether a reader ever sees half of one.
+type sidecarResult struct {
+	Idle  []idle // paas is the first
+	Base  idle   // a sidecar that follows nothing, over the looks of the one that does
+	Files filesResult
+	Live  liveResult
+	Many  manyResult
+	Torn  tornResult
+}
+
+// measureSidecar has paas and what one would write without it follow the same repositories, which a
+// server of git's own in this process hosts. That server's work is in none of the figures.
+func measureSidecar(ctx context.Context, o options, c *client) (*sidecarResult, error) {
+	h, err := startHost(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer h.stop()
+	var res sidecarResult
+	if err := measureFollowers(ctx, o, c, h, &res); err != nil {
+		return nil, fmt.Errorf("idle: %w", err)
+	}
+	if res.Live, err = measureLive(ctx, o, c, h); err != nil {
+		return nil, fmt.Errorf("change to live: %w", err)
+	}
+	if res.Many, err = measureMany(ctx, o, c, h); err != nil {
+		return nil, fmt.Errorf("many sources: %w", err)
+	}
+	if res.Torn, err = measureTorn(ctx, o, c, h); err != nil {
+		return nil, fmt.Errorf("torn reads: %w", err)
+	}
+	return &res, nil
+}
+
+// measureFollowers has all followers of one repository up side by side: first nothing happens
+// there, then changes are pushed to it.
+func measureFollowers(ctx context.Context, o options, c *client, h *host, res *sidecarResult) error {
+	const repo = "followed"
+	if err := h.create(ctx, repo); err != nil {
+		return err
+	}
+	if err := c.git(ctx, c.clone, "push", "-q", h.path(repo), "main"); err != nil {
+		return err
+	}
+	var all []*follower
+	defer func() {
+		for _, f := range all {
+			f.stop()
+		}
+	}()
+	for _, start := range []func(context.Context, options, *client, string) (*follower, error){
+		followByPaas, followByPull, followByListing, followByGitSync,
+	} {
+		f, err := start(ctx, o, c, h.url(repo))
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			all = append(all, f)
+		}
+	}
+	for _, f := range all {
+		if err := f.ready(ctx); err != nil {
+			return err
+		}
+	}
+	base, err := startRoles(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
+	if err != nil {
+		return err
+	}
+	all = append(all, &follower{name: "paas without a source", pid: base.cmd.Process.Pid, looks: all[0].looks, stop: base.stop})
+	idle, err := measureIdle(ctx, all)
+	if err != nil {
+		return err
+	}
+	res.Idle, res.Base = idle[:len(idle)-1], idle[len(idle)-1]
+	res.Files, err = measureFiles(ctx, c, h.path(repo), all)
+	return err
+}
+
+// await asks now and each pace whether something is so, until it is, for two minutes at most.
+func await(ctx context.Context, pace time.Duration, what string, is func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for !is() {
+		if err := pass(ctx, pace); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return nil
+}
+
+// pass waits, unless ctx ends before.
+func pass(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,79 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+const (
+	changes = 8                   // of each kind
+	changed = "posts/01-hello.md" // the file that a change is in
+)
+
+// filesResult is how long each follower took from the push of a change until its files held it, in
+// the order of sidecarResult.Idle, without those who publish none.
+type filesResult struct {
+	Names []string
+	Took  [][]time.Duration
+}
+
+// measureFiles pushes changes to the followed repository at moments that have nothing to do with
+// when a follower looks.
+func measureFiles(ctx context.Context, c *client, remote string, all []*follower) (filesResult, error) {
+	var res filesResult
+	var trees []string
+	for _, f := range all {
+		if f.tree == "" {
+			continue
+		}
+		res.Names = append(res.Names, f.name)
+		trees = append(trees, f.tree)
+	}
+	res.Took = make([][]time.Duration, len(trees))
+	for round := range changes {
+		progress("sidecar: change to files %d of %d", round+1, changes)
+		if err := passAnyTime(ctx); err != nil {
+			return res, err
+		}
+		mark, err := c.change(ctx)
+		if err != nil {
+			return res, err
+		}
+		start := time.Now()
+		waits, stop := context.WithCancel(ctx)
+		errs := make([]error, len(trees)+1)
+		var waiting sync.WaitGroup
+		for i, tree := range trees {
+			waiting.Go(func() {
+				errs[i] = await(waits, time.Millisecond, res.Names[i]+" does not publish the change", func() bool {
+					text, err := os.ReadFile(filepath.Join(tree, changed))
+					return err == nil && bytes.Contains(text, []byte(mark))
+				})
+				res.Took[i] = append(res.Took[i], time.Since(start))
+			})
+		}
+		if err := c.git(ctx, c.clone, "push", "-q", remote, "main"); err != nil {
+			errs[len(trees)] = err
+			stop()
+		}
+		waiting.Wait()
+		stop()
+		if err := errors.Join(errs...); err != nil {
+			return res, err
+		}
+	}
+	return res, nil
+}
+
+// passAnyTime waits for things to settle and then up to a period more: a follower that has just
+// found something looks again a period later, so changes that follow at once would all meet it at
+// the same point.
+func passAnyTime(ctx context.Context) error { return pass(ctx, settle+rand.N(everySecond)) }

@@ -1,0 +1,176 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// follower is something that looks at a repository each second.
+type follower struct {
+	name  string
+	pid   int                                // it and its children are the follower
+	tree  string                             // where it has the files; empty: nowhere
+	looks func(context.Context) (int, error) // how many there have been
+	stop  func()
+}
+
+// ready waits until the follower has the files and goes on looking.
+func (f *follower) ready(ctx context.Context) error {
+	err := await(ctx, settle, f.name+" does not follow", func() bool {
+		n, err := f.looks(ctx)
+		return err == nil && n > 1
+	})
+	if err != nil || f.tree == "" {
+		return err
+	}
+	return await(ctx, settle, f.name+" publishes nothing", func() bool {
+		_, err := os.Stat(filepath.Join(f.tree, changed))
+		return err == nil
+	})
+}
+
+// followByPaas is the sidecar in a process of its own, which writes the files in place: what the
+// loops do, without a runtime that would deploy them.
+func followByPaas(ctx context.Context, o options, c *client, url string) (*follower, error) {
+	r, err := startRoles(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.run(ctx, "source:set", "blog", url, "--every", everySecond.String()); err != nil {
+		return nil, err
+	}
+	return &follower{
+		name: "paas",
+		pid:  r.cmd.Process.Pid,
+		tree: filepath.Join(r.root, "apps", "blog", "worktree"),
+		looks: func(ctx context.Context) (int, error) {
+			return r.count(ctx, "paas_source_look_seconds_count{")
+		},
+		stop: r.stop,
+	}, nil
+}
+
+// followByPull is the book's sidecar: a clone, and a loop in it.
+func followByPull(ctx context.Context, _ options, c *client, url string) (*follower, error) {
+	dir, err := os.MkdirTemp(c.dir, "pull-")
+	if err != nil {
+		return nil, err
+	}
+	if err := c.git(ctx, dir, "clone", "-q", url, "tree"); err != nil {
+		return nil, err
+	}
+	return loop(ctx, c, "git pull", filepath.Join(dir, "tree"), "git pull -q")
+}
+
+// followByListing only looks, by the cheapest command that git has for it.
+func followByListing(ctx context.Context, _ options, c *client, url string) (*follower, error) {
+	f, err := loop(ctx, c, "git ls-remote", c.dir, `git ls-remote -q "$1" main >/dev/null`, url)
+	if err == nil {
+		f.tree = ""
+	}
+	return f, err
+}
+
+// loop has a shell run one line in dir each second. A look that fails is not counted.
+func loop(ctx context.Context, c *client, name, dir, line string, args ...string) (*follower, error) {
+	script := fmt.Sprintf("while :; do %s && echo; sleep %.0f; done", line, everySecond.Seconds())
+	cmd := command(ctx, append(c.env, "no_proxy=127.0.0.1"), "sh", append([]string{"-c", script, "sh"}, args...)...)
+	cmd.Dir = dir
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	var looks atomic.Int64
+	go count(out, &looks)
+	return &follower{
+		name:  name,
+		pid:   cmd.Process.Pid,
+		tree:  dir,
+		looks: func(context.Context) (int, error) { return int(looks.Load()), nil },
+		stop:  func() { end(cmd) },
+	}, nil
+}
+
+// followByGitSync is nil where git-sync, version 4, is not installed.
+func followByGitSync(ctx context.Context, _ options, c *client, url string) (*follower, error) {
+	binary, err := exec.LookPath("git-sync")
+	if err != nil {
+		return nil, nil
+	}
+	dir, err := os.MkdirTemp(c.dir, "git-sync-")
+	if err != nil {
+		return nil, err
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	// It writes git's global configuration, so it is given a place for that.
+	env := append(os.Environ(), "HOME="+dir, "GIT_CONFIG_NOSYSTEM=1", "no_proxy=127.0.0.1")
+	cmd := command(ctx, env, binary, "--repo="+url, "--ref=main", "--root="+filepath.Join(dir, "root"),
+		"--link=tree", "--period="+everySecond.String(), "--http-bind="+addr, "--http-metrics")
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return &follower{
+		name: "git-sync",
+		pid:  cmd.Process.Pid,
+		tree: filepath.Join(dir, "root", "tree"),
+		looks: func(ctx context.Context) (int, error) {
+			return scrape(ctx, addr, "git_sync_count_total{")
+		},
+		stop: func() { end(cmd) },
+	}, nil
+}
+
+// count counts the lines until out ends.
+func count(out io.Reader, n *atomic.Int64) {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		n.Add(1)
+	}
+}
+
+// end kills what command has started, with its group.
+func end(cmd *exec.Cmd) {
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	cmd.Wait()
+}
+
+// used is the processor time of a process and of those of its descendants that have ended and been
+// waited for: its own to the nanosecond, theirs to 10 ms in all.
+func used(pid int) (time.Duration, error) {
+	const scheduled = 2 // CPUCLOCK_SCHED of the kernel; the clock's number is clock_getcpuclockid(3)'s
+	var own unix.Timespec
+	if err := unix.ClockGettime(int32(^pid)<<3|scheduled, &own); err != nil {
+		return 0, fmt.Errorf("processor time of process %d: %w", pid, err)
+	}
+	sum := time.Duration(own.Nano())
+	fields := stat(pid)
+	if len(fields) < 15 {
+		return 0, fmt.Errorf("process %d is gone", pid)
+	}
+	for _, children := range fields[13:15] { // user, system
+		ticks, err := strconv.Atoi(children)
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return sum, nil
+}

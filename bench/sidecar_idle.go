@@ -1,0 +1,67 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const idleTime = 30 * time.Second
+
+// idle is what one follower needs while nothing happens.
+type idle struct {
+	Name                   string
+	Looks                  int
+	CPU                    time.Duration // of all looks, with what is between them
+	Resident, Proportional float64       // MB, of 2^20 bytes; the median of a reading a second
+}
+
+func (i idle) perLook() time.Duration { return i.CPU / time.Duration(i.Looks) }
+
+// measureIdle watches all followers during the same half minute.
+func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
+	progress("sidecar: %d followers while nothing happens, %s", len(all), idleTime)
+	res := make([]idle, len(all))
+	for i, f := range all {
+		looks, err := f.looks(ctx)
+		if err != nil {
+			return nil, err
+		}
+		before, err := used(f.pid) // after the question how many looks there were, which costs time as well
+		if err != nil {
+			return nil, err
+		}
+		res[i] = idle{Name: f.name, Looks: -looks, CPU: -before}
+	}
+	samples := make([][]memory, len(all))
+	for start := time.Now(); time.Since(start) < idleTime; {
+		if err := pass(ctx, time.Second); err != nil {
+			return nil, err
+		}
+		for i, f := range all {
+			// A child that ends meanwhile spoils a reading; there are others.
+			if m, err := readMemory(append(descendants(f.pid), f.pid)); err == nil {
+				samples[i] = append(samples[i], m)
+			}
+		}
+	}
+	for i, f := range all {
+		after, err := used(f.pid)
+		if err != nil {
+			return nil, err
+		}
+		looks, err := f.looks(ctx)
+		if err != nil {
+			return nil, err
+		}
+		res[i].CPU += after
+		if res[i].Looks += looks; res[i].Looks == 0 || len(samples[i]) == 0 {
+			return nil, fmt.Errorf("%s: %d looks and %d readings of memory in %s", f.name, res[i].Looks, len(samples[i]), idleTime)
+		}
+		res[i].Resident = median(samples[i], func(m memory) float64 { return m.Resident })
+		res[i].Proportional = median(samples[i], func(m memory) float64 { return m.Proportional })
+	}
+	return res, nil
+}

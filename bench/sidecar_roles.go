@@ -1,0 +1,112 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// roles is "paas serve" with a sidecar that answers, of all roles or of some.
+type roles struct {
+	server
+	root  string
+	env   []string
+	hooks *url.URL // where webhooks and /metrics are
+}
+
+// startRoles starts a server of the named roles, all where none is, on a root of its own, and
+// returns once it is ready. Settings are variables, NAME=VALUE.
+func startRoles(ctx context.Context, binary string, c *client, settings []string, names ...string) (*roles, error) {
+	root, err := os.MkdirTemp(c.dir, "root-")
+	if err != nil {
+		return nil, err
+	}
+	// Apps may run under users of their own, who have to get to their files.
+	if err := errors.Join(os.Chmod(c.dir, 0o711), os.Chmod(root, 0o755)); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(root, "server.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	r := &roles{root: root, env: append(os.Environ(), "PAAS_ROOT="+root, "PAAS_SSH_ADDR=127.0.0.1:0",
+		"PAAS_HTTP_ADDR=127.0.0.1:0", "PAAS_SIDECAR_ADDR=127.0.0.1:0", "PAAS_DOMAIN=localhost")}
+	r.env = append(r.env, settings...)
+	r.binary = binary
+	if _, err := r.run(ctx, "keys:add", "bench", c.key+".pub"); err != nil {
+		return nil, err
+	}
+	r.cmd = command(ctx, r.env, binary, append([]string{"serve"}, names...)...)
+	r.cmd.Cancel = func() error { return r.cmd.Process.Signal(syscall.SIGTERM) }
+	r.cmd.WaitDelay = 20 * time.Second
+	r.cmd.Stderr = log
+	out, err := r.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.cmd.Start(); err != nil {
+		return nil, err
+	}
+	slow := time.AfterFunc(time.Minute, func() { r.cmd.Process.Kill() })
+	defer slow.Stop()
+	doors := map[string]*url.URL{}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		door, address, _ := strings.Cut(lines.Text(), " ")
+		if door != "ready" {
+			if doors[door], err = url.Parse(strings.TrimSpace(address)); err != nil {
+				return nil, fmt.Errorf("paas serve: %w", err)
+			}
+			continue
+		}
+		if r.ssh, r.http, r.hooks = doors["git"], doors["http"], doors["hooks"]; r.hooks == nil {
+			return nil, errors.New("paas serve named no address for webhooks")
+		}
+		if r.ssh == nil {
+			return r, nil
+		}
+		return r, c.trust(ctx, "127.0.0.1:"+r.ssh.Port(), filepath.Join(root, "ssh", "host_ed25519"))
+	}
+	text, _ := os.ReadFile(log.Name())
+	return nil, fmt.Errorf("paas serve was not ready: %w\n%s", r.cmd.Wait(), text)
+}
+
+// run runs a command of paas on the same root.
+func (r *roles) run(ctx context.Context, args ...string) ([]byte, error) {
+	return output(command(ctx, r.env, r.binary, args...))
+}
+
+// count is the sum of the sidecar's metrics whose lines begin with prefix.
+func (r *roles) count(ctx context.Context, prefix string) (int, error) {
+	return scrape(ctx, r.hooks.Host, prefix)
+}
+
+// scrape sums the metrics at addr whose lines begin with prefix, in the format that Prometheus reads.
+func scrape(ctx context.Context, addr, prefix string) (sum int, err error) {
+	body, err := get(ctx, http.DefaultClient, target{host: addr}, "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(body)) {
+		if !strings.HasPrefix(line, prefix) {
+			continue
+		}
+		value, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' ')+1:]), 64)
+		if err != nil {
+			return 0, fmt.Errorf("metric %q: %w", prefix, err)
+		}
+		sum += int(value)
+	}
+	return sum, nil
+}
