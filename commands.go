@@ -8,14 +8,12 @@ import (
 	"io"
 	"os"
 	"os/user"
-	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"paas/config"
 	"paas/nearest"
-	"paas/sshd"
 )
 
 // caller is who runs a command.
@@ -144,7 +142,7 @@ func newRoot() *cobra.Command {
 		if err != nil {
 			return nil, err
 		}
-		p := &paas{config: c, vol: newVolume(c), keys: &sshd.Keys{Dir: filepath.Join(c.Root, "ssh")}}
+		p := newPaas(c)
 		if err := p.vol.Open(); err != nil {
 			return nil, err
 		}

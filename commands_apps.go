@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"paas/git"
 	"paas/say"
 	"paas/volume"
 )
@@ -34,7 +35,7 @@ func (c *call) app() (volume.App, error) { return c.vol.App(c.args[0]) }
 type appInfo struct {
 	Name    string      `json:"name"`
 	URL     string      `json:"url"`
-	State   string      `json:"state"` // running, starting, crashed, stopped, empty, watch
+	State   string      `json:"state"` // running, starting, crashed, stopped, empty; watch, changing
 	Release int         `json:"release,omitempty"`
 	Commit  string      `json:"commit,omitempty"`
 	Branch  string      `json:"branch,omitempty"`
@@ -75,7 +76,12 @@ func (c *call) info(app volume.App) (appInfo, error) {
 	}
 	if r.Settings.Mode == volume.InPlace {
 		i.State, i.Kind = "watch", "in place"
-		return i, nil
+		worktree := git.Worktree{Dir: app.Worktree(), State: app.WorktreeState()}
+		_, settled, err := worktree.Commit()
+		if err == nil && !settled {
+			i.State = "changing" // or left half changed: the next push mends it
+		}
+		return i, err
 	}
 	i.State = "stopped"
 	processes, err := c.processes(app)
@@ -144,10 +150,10 @@ func destroyApp(c *call) error {
 		return err
 	}
 	defer done()
-	if err := c.vol.Destroy(app); err != nil {
+	if err := c.vol.Credentials(app.Name).RemoveAll(); err != nil { // first: none may wait for the next of that name
 		return err
 	}
-	if err := c.vol.Credentials(app.Name).RemoveAll(); err != nil {
+	if err := c.vol.Destroy(app); err != nil {
 		return err
 	}
 	c.record("apps:destroy", app.Name, "")

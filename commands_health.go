@@ -34,7 +34,7 @@ func healthCommand(load func(*cobra.Command) (*config.Config, error)) *cobra.Com
 			if err != nil {
 				return err
 			}
-			p := &paas{config: c, vol: newVolume(c)}
+			p := newPaas(c)
 			var errs []error
 			for _, role := range roles {
 				if err := p.healthy(cmd.Context(), role); err != nil {
@@ -92,10 +92,16 @@ func (p *paas) greeted(addr string) error {
 	return err
 }
 
-// answers says whether HTTP is spoken at url; any answer is one.
+// answers says whether HTTP is spoken at url; any answer is one. It asks for a host that is no app's,
+// since how an app is does not matter here.
 func answers(url string) error {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	req.Host = "health.invalid"
 	client := http.Client{Timeout: healthLimit, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get(url)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

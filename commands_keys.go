@@ -70,15 +70,19 @@ func addKey(c *call) error {
 }
 
 // readAll reads in to its end, 64 KiB at most, or until ctx ends: somebody may never send an end.
-func readAll(ctx context.Context, in io.Reader) (content []byte, err error) {
-	read := make(chan struct{})
+func readAll(ctx context.Context, in io.Reader) ([]byte, error) {
+	type result struct {
+		content []byte
+		err     error
+	}
+	read := make(chan result, 1)
 	go func() {
-		content, err = io.ReadAll(io.LimitReader(in, 64<<10))
-		close(read)
+		content, err := io.ReadAll(io.LimitReader(in, 64<<10))
+		read <- result{content, err}
 	}()
 	select {
-	case <-read:
-		return content, err
+	case r := <-read:
+		return r.content, r.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -2,10 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"text/tabwriter"
 	"time"
 
@@ -63,10 +64,13 @@ func (c *call) sourceInfo(app volume.App, s volume.Source) (sourceInfo, error) {
 		i.State = "followed"
 	}
 	key, err := c.vol.Credentials(app.Name).Get(volume.SourceKey)
-	if len(key) > 0 && err == nil {
-		i.Key, err = upstream.PublicKey(key)
+	if err != nil {
+		return i, err
 	}
-	return i, err
+	if public, err := upstream.PublicKey(key); err == nil { // else the looks say what is wrong with it
+		i.Key = public
+	}
+	return i, nil
 }
 
 func showSources(c *call) error {
@@ -165,8 +169,11 @@ func setSource(c *call) error {
 	if err != nil {
 		return err
 	}
-	app, err := c.appOrNew()
+	host, err := c.hostToTrust(s.URL) // before anything is made, and nobody waits for a stranger's server
 	if err != nil {
+		return err
+	}
+	if _, err := c.appOrNew(); err != nil {
 		return err
 	}
 	app, done, err := c.turn()
@@ -174,12 +181,13 @@ func setSource(c *call) error {
 		return err
 	}
 	defer done()
-	if err := c.keepCredentials(app, s.URL, token, key); err != nil {
+	if err := c.keepCredentials(app, s.URL, token, key, host); err != nil {
 		return err
 	}
 	if err := app.SetSource(s); err != nil {
 		return err
 	}
+	done()
 	c.record("source:set", app.Name, plain(s.URL))
 	say.Step(c.out, "%s follows %s, looked at every %s", app.Name, s.URL, s.Every)
 	return c.tryLook(app, s)
@@ -225,9 +233,9 @@ func (c *call) appOrNew() (volume.App, error) {
 }
 
 // keepCredentials stores what lets us in at url, before the first look.
-func (c *call) keepCredentials(app volume.App, url string, token, key []byte) error {
+func (c *call) keepCredentials(app volume.App, url string, token, key, host []byte) error {
 	credentials := c.vol.Credentials(app.Name)
-	if old, ok, _ := app.Source(); ok && old.URL != url && token == nil && key == nil {
+	if old, ok, _ := app.Source(); token == nil && !(ok && old.URL == url) {
 		if err := credentials.Remove(volume.SourceToken); err != nil { // it was meant for another host
 			return err
 		}
@@ -254,26 +262,33 @@ func (c *call) keepCredentials(app volume.App, url string, token, key []byte) er
 			return err
 		}
 	}
-	return c.trustHost(credentials, url)
+	if host == nil {
+		return nil
+	}
+	return credentials.Set(volume.SourceKnownHosts, host)
 }
 
-// trustHost keeps the key that the host of url shows, the first time or where the caller asks.
-func (c *call) trustHost(credentials volume.Credentials, url string) error {
-	known, err := credentials.Get(volume.SourceKnownHosts)
+// hostToTrust is the known_hosts line of the key that url's host shows, where that is to be trusted: the
+// first time, and when the caller asks; else nil.
+func (c *call) hostToTrust(url string) ([]byte, error) {
+	if !upstream.IsSSH(url) {
+		return nil, nil
+	}
+	known, err := c.vol.Credentials(c.args[0]).Get(volume.SourceKnownHosts)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	anew, _ := c.cmd.Flags().GetBool("new-host-key")
 	if !anew && upstream.Knows(known, url) {
-		return nil
+		return nil, nil
 	}
 	line, fingerprint, err := upstream.HostKey(c, url)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	say.Step(c.out, "The host's key is %s", fingerprint)
 	say.Detail(c.out, "it is trusted from now on; compare it with what the host publishes")
-	return credentials.Set(volume.SourceKnownHosts, []byte(line+"\n"))
+	return []byte(line + "\n"), nil
 }
 
 // tryLook says what a first look finds. That it fails is no failure of the command: what is missing
@@ -309,9 +324,21 @@ func syncSource(c *call) error {
 		return err
 	}
 	s := c.newSidecar(slog.New(slog.DiscardHandler))
-	ctx, stop := c.whileServing()
-	defer stop()
-	return s.Sync(ctx, app, c.name, c.out)
+	settings, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	ctx := c.Context
+	if cmp.Or(settings.Mode, volume.Mode(c.config.Mode)) != volume.InPlace {
+		var stop func()
+		ctx, stop = c.whileServing()
+		defer stop()
+	}
+	err = s.Sync(ctx, app, c.name, c.out)
+	if context.Cause(ctx) == errStopped {
+		return errStopped
+	}
+	return err
 }
 
 func showWebhook(c *call) error {
@@ -323,11 +350,12 @@ func showWebhook(c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.config.SidecarAddr == "" {
-		say.Fault(c.err, "the sidecar takes no webhooks: set PAAS_SIDECAR_ADDR, such as :8081, and start it again")
+	if port := c.hooksPort(); port != "" {
+		fmt.Fprintf(c.out, "url     http://%s/hooks/%s\n", withPort(c.config.Domain, port, "80"), app.Name)
+	} else {
+		say.Fault(c.err, "no sidecar takes webhooks now: start it with PAAS_SIDECAR_ADDR set, such as :8081")
 	}
-	_, port, _ := net.SplitHostPort(c.config.SidecarAddr)
-	fmt.Fprintf(c.out, "url     http://%s/hooks/%s\nsecret  %s\n", withPort(c.config.Domain, port, "80"), app.Name, secret)
+	fmt.Fprintf(c.out, "secret  %s\n", secret)
 	return nil
 }
 

@@ -10,14 +10,23 @@ import (
 
 	"paas/config"
 	"paas/sshd"
+	"paas/upstream"
 	"paas/volume"
 )
 
 // paas is what every command needs to know, in the server and on the command line.
 type paas struct {
-	config *config.Config
-	vol    *volume.Volume
-	keys   *sshd.Keys
+	config    *config.Config
+	vol       *volume.Volume
+	keys      *sshd.Keys
+	elsewhere *upstream.Client // reaches repositories elsewhere
+}
+
+func newPaas(c *config.Config) *paas {
+	return &paas{
+		config: c, vol: newVolume(c), keys: &sshd.Keys{Dir: filepath.Join(c.Root, "ssh")},
+		elsewhere: &upstream.Client{MaxPack: c.MaxPush},
+	}
 }
 
 // The ports that people connect to: as the settings say, or else as the role that listens announced
@@ -29,6 +38,15 @@ func (p *paas) httpPort() string {
 
 func (p *paas) sshPort() string {
 	return p.port(p.config.PublicSSHPort, volume.RoleGit, p.config.SSHAddr)
+}
+
+// hooksPort is empty where no sidecar listens.
+func (p *paas) hooksPort() string {
+	if !p.vol.Claimed(volume.RoleSidecar) {
+		return ""
+	}
+	port, _ := os.ReadFile(p.portFile(volume.RoleSidecar))
+	return string(port)
 }
 
 func (p *paas) port(public, role, addr string) string {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -78,7 +77,10 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	level.UnmarshalText([]byte(c.LogLevel))
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &level}))
 
-	vol := newVolume(c)
+	s := &server{paas: newPaas(c), log: log}
+	s.keys.Log = log.With("role", "sshd")
+	defer s.elsewhere.Close()
+	vol := s.vol
 	if err := vol.Open(); err != nil {
 		return err
 	}
@@ -92,10 +94,6 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	}
 	if err := vol.Wipe(); err != nil {
 		return err
-	}
-	s := &server{
-		paas: &paas{config: c, vol: vol, keys: &sshd.Keys{Dir: filepath.Join(c.Root, "ssh"), Log: log.With("role", "sshd")}},
-		log:  log,
 	}
 	// What visitors and pushes need listens before anything works: a port that is taken is found out
 	// before an app is started.
@@ -230,20 +228,27 @@ func (s *server) run(ctx context.Context) error {
 
 // addKeys lets the keys of the settings enter, those that do not already.
 func (s *server) addKeys() error {
-	text := s.config.Keys
-	if path := s.config.KeysFile; path != "" {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("PAAS_KEYS_FILE: %w", err)
-		}
-		text += "\n" + string(content)
+	if err := s.addKeysOf("PAAS_KEYS", s.config.Keys); err != nil {
+		return err
 	}
+	path := s.config.KeysFile
+	if path == "" {
+		return nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("PAAS_KEYS_FILE: %w", err)
+	}
+	return s.addKeysOf(path, string(content))
+}
+
+func (s *server) addKeysOf(where, text string) error {
 	added, err := s.keys.AddAll(text)
 	for _, key := range added {
 		s.log.Info("key added", "key", key.Name, "admin", key.Admin, "fingerprint", key.Fingerprint)
 	}
 	if err != nil {
-		return fmt.Errorf("PAAS_KEYS: %w", err)
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil
 }

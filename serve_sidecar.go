@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,22 +18,17 @@ import (
 	"paas/volume"
 )
 
-// client is how repositories elsewhere are reached.
-func (p *paas) client() *upstream.Client {
-	return &upstream.Client{MaxPack: p.config.MaxPush}
-}
-
 // newSidecar makes a sidecar on the volume, without a listener.
 func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 	c := p.config
 	return &sidecar.Sidecar{
-		Volume: p.vol, Remote: p.client(), MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Mode: volume.Mode(c.Mode),
+		Volume: p.vol, Remote: p.elsewhere, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Mode: volume.Mode(c.Mode),
 		URL: p.url, Exec: c.SidecarExec, Call: c.SidecarCall, Log: log,
 	}
 }
 
 func (s *server) listenSidecar() error {
-	if err := s.sourceOfSettings(); err != nil {
+	if err := errors.Join(s.endSourcesOfSettings(), s.sourceOfSettings()); err != nil {
 		return err
 	}
 	s.sidecar = s.newSidecar(s.log.With("role", "sidecar"))
@@ -46,9 +42,8 @@ func (s *server) listenSidecar() error {
 	return s.announce(volume.RoleSidecar, s.sidecar.Address())
 }
 
-// sourceOfSettings has the app of the settings follow the repository of the settings, and ends what
-// earlier settings began.
-func (p *paas) sourceOfSettings() error {
+// endSourcesOfSettings ends the following that earlier settings of the role began.
+func (p *paas) endSourcesOfSettings() error {
 	want := p.config.Source
 	names, err := p.vol.Apps()
 	if err != nil {
@@ -65,6 +60,12 @@ func (p *paas) sourceOfSettings() error {
 			}
 		}
 	}
+	return nil
+}
+
+// sourceOfSettings has the app of the settings follow the repository of the settings.
+func (p *paas) sourceOfSettings() error {
+	want := p.config.Source
 	if want.URL == "" {
 		return nil
 	}
@@ -109,14 +110,18 @@ func (p *paas) credentialsOfSettings(app string) error {
 			continue
 		}
 		content, err := os.ReadFile(path)
-		if err == nil && which == volume.SourceToken {
+		switch {
+		case err != nil:
+		case which == volume.SourceToken:
 			content = bytes.TrimSpace(content)
+		case which == volume.SourceKey:
+			_, err = upstream.PublicKey(content)
 		}
 		if err == nil {
 			err = kept.Set(which, content)
 		}
 		if err != nil {
-			return fmt.Errorf("PAAS_SOURCE_*_FILE: %w", err)
+			return fmt.Errorf("PAAS_SOURCE_%s_FILE: %w", strings.ToUpper(string(which)), err)
 		}
 	}
 	return nil
@@ -135,7 +140,8 @@ func syncCommand(load func(*cobra.Command) (*config.Config, error)) *cobra.Comma
 		if !*once {
 			return serve(cmd.Context(), c, []string{volume.RoleSidecar}, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		}
-		p := &paas{config: c, vol: newVolume(c)}
+		p := newPaas(c)
+		defer p.elsewhere.Close()
 		if err := p.vol.Open(); err != nil {
 			return err
 		}

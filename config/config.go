@@ -68,6 +68,9 @@ var ours = []string{"PAAS_CONFIG", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN", "PAAS
 func Flags(flags *pflag.FlagSet) {
 	flags.String("config", "", "settings file (default: paas.yaml in --root, if there)")
 	for _, s := range settings {
+		if slices.Contains(secrets, s.key) { // an argument list is for everybody on the machine to read
+			continue
+		}
 		flags.String(s.key, "", s.help+" "+s.shown("", FromDefault).Values())
 		flags.Lookup(s.key).DefValue = "" // the help text says it, with its unit
 	}
@@ -126,7 +129,11 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, []Setting, error) {
 		if _, list := v.Get(s.key).([]any); list {
 			value = strings.Join(v.GetStringSlice(s.key), ",")
 		}
-		if err := s.set(c, value); err != nil {
+		err := s.set(c, value)
+		if value != "" && slices.Contains(secrets, s.key) {
+			value = "(not shown)"
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s (%s): %q: %w", s.name(source[s.key]), source[s.key], value, err))
 		}
 		shown = append(shown, s.shown(value, source[s.key]))

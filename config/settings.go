@@ -133,6 +133,9 @@ var settings = []setting{
 		}},
 }
 
+// secrets are settings whose values are not for others to see: such a URL may be as good as a password.
+var secrets = []string{"sidecar-call"}
+
 // Values is the setting's unit and default, for help texts.
 func (s Setting) Values() string {
 	if s.Default == "" {

@@ -202,6 +202,29 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+// Place that is interrupted leaves the release committed: it has no verdict, and can be placed again.
+func TestPlaceInterrupted(t *testing.T) {
+	s := newStage(t)
+	repo, all := commits(t, "one")
+	objects := repo.Objects()
+	defer objects.Close()
+	r, err := Announce(s.app, volume.Release{Commit: all[0]})
+	if err == nil {
+		err = s.app.Commit(r.N)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Place(ctx, s.app, r, objects, &s.out); !errors.Is(err, context.Canceled) || s.states() != "ready" {
+		t.Errorf("%v, %s", err, s.states())
+	}
+	if err := Place(t.Context(), s.app, r, objects, &s.out); err != nil || s.states() != "live" {
+		t.Errorf("%v, %s", err, s.states())
+	}
+}
+
 // What cannot be written fails the release and says so, and the live one stays.
 func TestPlaceFails(t *testing.T) {
 	s := newStage(t)

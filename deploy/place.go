@@ -40,11 +40,15 @@ func Announce(app volume.App, r volume.Release) (volume.Release, error) {
 // Place is the second phase of a release in watch mode: its commit is written into the app's
 // worktree/, touching only files that differ, and it is live. What was done is said on out. Where
 // it fails the release has failed, and what is in worktree/ may be partly the old and partly the
-// new until the next release.
+// new until the next release. A ctx that ends is no failure: the release stays committed, and Place can be
+// called again.
 func Place(ctx context.Context, app volume.App, r volume.Release, objects *git.Objects, out io.Writer) error {
 	changes, err := update(ctx, app, r.Commit, objects)
 	if err != nil {
 		err = fmt.Errorf("worktree: %w", err)
+		if ctx.Err() != nil {
+			return err // no verdict: it stays committed, and whoever looks next goes on
+		}
 		return errors.Join(err, app.SetStatus(r.N, volume.Status{State: volume.Failed, Reason: err.Error(),
 			Hint: "worktree/ may be partly the old and partly the new; the next push mends it"}))
 	}

@@ -36,8 +36,8 @@ func Turn(ctx context.Context, app volume.App, who string, waiting func(holder s
 		if r, err := app.Release(n); err == nil && r.Settings.Mode == volume.InPlace {
 			continue
 		}
-		waiting, stop := context.WithTimeout(ctx, goLive)
-		_, err := app.AwaitOver(waiting, n)
+		patience, stop := context.WithTimeout(ctx, goLive)
+		_, err := app.AwaitOver(patience, n)
 		stop()
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			done()
@@ -90,13 +90,17 @@ func Verdict(ctx context.Context, app volume.App, r volume.Release, out io.Write
 		defer close(followed)
 		volume.Follow(following, app.ReleaseLog(r.N), 0, out) // its error: nobody reads any more
 	}()
+	noticed := make(chan struct{})
 	notice := time.AfterFunc(unseen, func() {
+		defer close(noticed)
 		if s, err := app.Status(r.N); err == nil && s.State == volume.Queued {
 			say.Detail(out, "%s waits for the runtime; is it running?", r)
 		}
 	})
 	s, err := await(ctx, app, r.N)
-	notice.Stop()
+	if !notice.Stop() {
+		<-noticed // it writes to out, which is the caller's again
+	}
 	stop()
 	<-followed
 	return s, err

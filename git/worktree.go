@@ -105,8 +105,11 @@ func (w Worktree) open() (folder, error) {
 		return folder{}, err
 	}
 	root, err := openFolder(w.Dir)
-	if err == nil {
-		err = root.Chmod(0o755) // the umask may have taken bits away
+	if err != nil {
+		return folder{}, err
 	}
-	return root, err
+	if err := root.Chmod(0o755); err != nil { // the umask may have taken bits away
+		return folder{}, errors.Join(err, root.Close())
+	}
+	return root, nil
 }

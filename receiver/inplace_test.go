@@ -1,8 +1,11 @@
 package receiver
 
 import (
+	"bufio"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"paas/volume"
@@ -104,8 +107,33 @@ func TestFollowedApp(t *testing.T) {
 	c := s.newClone("blog")
 	c.git("push", "paas", "main")
 	app := s.app("blog")
+
+	// A push that waits while the source is set is not deployed either.
+	turn, err := app.Turn(t.Context(), "source:set", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.commit("waiting", "a", "a")
+	waiting := c.command("push", "paas", "main")
+	out, err := waiting.StderrPipe()
+	if err == nil {
+		err = waiting.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewReader(out)
+	for line := ""; !strings.Contains(line, "Waiting for source:set to end"); {
+		if line, err = said.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := app.SetSource(volume.Source{URL: "https://host.test/blog.git"}); err != nil {
 		t.Fatal(err)
+	}
+	turn()
+	if rest, _ := io.ReadAll(said); waiting.Wait() == nil || !strings.Contains(string(rest), "blog follows https://host.test/blog.git") {
+		t.Errorf("it went through: %s", rest)
 	}
 	c.commit("two", "a", "b")
 	c.refused("paas main", "blog follows https://host.test/blog.git: push there, clone that. source:unset blog ends it")

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -69,6 +67,9 @@ func (r *Receiver) admit(ctx context.Context, s *session, c call, say voice) err
 	})
 	if err != nil {
 		return s.why(ctx, err)
+	}
+	if err := followed(s.app); err != nil { // it may have been set while this push waited
+		return err
 	}
 	if err := r.reconcile(ctx, s.app, goLive); err != nil { // else the branch may still be behind a rollback
 		r.Log.Warn("not reconciled", "app", s.app.Name, "err", err)
@@ -177,8 +178,9 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 		s.release = release.N
 		return release, full(err)
 	}
-	if build, err = r.checkout(ctx, s, build); err != nil {
-		return volume.Release{}, err
+	build, err = deploy.Checkout(s.app, build, func(tree string) error { return s.repo.Checkout(ctx, commit.Hash, tree) })
+	if err != nil {
+		return volume.Release{}, full(err)
 	}
 	release, err := s.app.Publish(s.newRelease(build, settings))
 	s.release = release.N
@@ -221,24 +223,6 @@ func (r *Receiver) sayMove(ctx context.Context, objects *git.Objects, repo git.R
 	}
 	say.step("%s moves from %s to %s: %s no longer on it", branch, git.Short(u.old), git.Short(u.new), commits)
 	return nil
-}
-
-// checkout makes the build b says a place among the app's builds.
-func (r *Receiver) checkout(ctx context.Context, s *session, b volume.Build) (volume.Build, error) {
-	dir, err := r.Volume.TempDir()
-	if err != nil {
-		return b, full(err)
-	}
-	defer os.RemoveAll(dir)
-	tree := filepath.Join(dir, "tree")
-	if err := os.Mkdir(tree, 0o755); err != nil {
-		return b, full(err)
-	}
-	if err := s.repo.Checkout(ctx, b.Commit, tree); err != nil {
-		return b, full(err)
-	}
-	b, err = s.app.PublishBuild(b, dir)
-	return b, full(err)
 }
 
 // full says in plain words that the disk is.

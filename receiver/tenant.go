@@ -73,7 +73,7 @@ func (r *Receiver) exit(app volume.App) {
 	}
 	defer done()
 	settings, err := app.Settings()
-	if err != nil || settings.Branch != "" || len(settings.Config) > 0 || len(app.Numbers()) > 0 {
+	if err != nil || settings.Branch != "" || settings.Mode != "" || len(settings.Config) > 0 || len(app.Numbers()) > 0 || followed(app) != nil {
 		return
 	}
 	if err := r.Volume.Destroy(app); err != nil {

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -149,13 +150,17 @@ func (h *home) look(ctx context.Context) {
 			continue
 		}
 		status, err := h.app.Status(n)
-		if err != nil {
+		if err == nil && status.State.Over() {
+			continue
+		}
+		release, readErr := h.app.Release(n)
+		if err := errors.Join(err, readErr); err != nil {
 			h.log.Error("cannot read a release", "release", n, "err", err)
 			continue
 		}
 		why, cancelled := h.app.Cancelled(n)
 		switch {
-		case status.State.Over() || h.inPlace(n):
+		case release.Settings.Mode == volume.InPlace: // it is for who made it to go on with
 			continue
 		case cancelled:
 			h.conclude(n, volume.Status{State: volume.Cancelled, Reason: why})

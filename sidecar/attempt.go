@@ -68,9 +68,14 @@ func (a attempt) run(ctx context.Context, head upstream.Head) (outcome, error) {
 		return done, err
 	}
 	a.reached("locked")
-	if head.Commit, err = a.Remote.Fetch(ctx, a.remote, head.Branch, a.app.SourceRepo()); err != nil {
+	commit, err := a.Remote.Fetch(ctx, a.remote, head.Branch, a.app.SourceRepo())
+	if errors.Is(err, upstream.ErrTooLarge) { // else it is fetched again and again, up to the limit
+		return a.verdict(known, outcome{deed: refused, looked: volume.Looked{Commit: head.Commit, Failed: oneLine(err)}})
+	}
+	if err != nil {
 		return outcome{}, plainly(err)
 	}
+	head.Commit = commit
 	a.reached("fetched")
 	objects := git.Repo{Dir: a.app.SourceRepo()}.Objects()
 	defer objects.Close()

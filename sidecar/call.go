@@ -31,7 +31,7 @@ func (s *Sidecar) call(ctx context.Context, v version) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "paas")
-	client := &http.Client{CheckRedirect: sameScheme}
+	client := &http.Client{CheckRedirect: faithful}
 	response, err := client.Do(request)
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -48,13 +48,16 @@ func (s *Sidecar) call(ctx context.Context, v version) error {
 	return nil
 }
 
-// sameScheme keeps what was meant for https from being sent on in the clear.
-func sameScheme(next *http.Request, before []*http.Request) error {
+// faithful refuses redirects that would send what was meant for https on in the clear, or as a GET
+// without what is to be said (301, 302, 303).
+func faithful(next *http.Request, before []*http.Request) error {
 	switch {
 	case len(before) > maxRedirects:
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	case next.URL.Scheme != before[0].URL.Scheme:
 		return errors.New("redirected to another scheme")
+	case next.Method != before[0].Method:
+		return errors.New("redirected in a way that loses what is sent; 307 and 308 keep it")
 	}
 	return nil
 }

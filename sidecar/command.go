@@ -115,8 +115,11 @@ func (s *Sidecar) Once(ctx context.Context, out io.Writer) error {
 	if !any {
 		say.Step(out, "No app follows a repository; source:set APP URL has one do so")
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if len(failed) == 0 {
-		return ctx.Err()
+		return nil
 	}
 	slices.Sort(failed)
 	return fmt.Errorf("not synced: %s", strings.Join(failed, ", "))

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"paas/deploy"
@@ -71,7 +69,8 @@ func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Obje
 		r, err = deploy.InPlace(ctx, a.app, r, objects, a.out)
 		return r, volume.Status{State: volume.Live}, err
 	}
-	if b, err = a.checkout(ctx, b, objects); err != nil {
+	b, err = deploy.Checkout(a.app, b, func(tree string) error { return objects.WriteTree(ctx, b.Commit, tree) })
+	if err != nil {
 		return r, volume.Status{}, err
 	}
 	a.reached("built")
@@ -81,21 +80,4 @@ func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Obje
 		err = errors.Join(err, a.app.RemoveBuild(b.ID))
 	}
 	return r, status, err
-}
-
-// checkout makes the build that b describes a place among the app's builds.
-func (a *attempt) checkout(ctx context.Context, b volume.Build, objects *git.Objects) (volume.Build, error) {
-	dir, err := a.Volume.TempDir()
-	if err != nil {
-		return b, err
-	}
-	defer os.RemoveAll(dir)
-	tree := filepath.Join(dir, "tree")
-	if err := os.Mkdir(tree, 0o755); err != nil {
-		return b, err
-	}
-	if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
-		return b, err
-	}
-	return a.app.PublishBuild(b, dir)
 }

@@ -68,6 +68,9 @@ func (a App) SetBuilt(id string, b Built) error {
 // RemoveBuild takes a build away that no release needs; it is no error that it is gone already. For
 // the runtime alone. Blocks while the files are removed.
 func (a App) RemoveBuild(id string) error {
+	if id == "" { // of a release in watch mode, which has none
+		return nil
+	}
 	grave, err := a.vol.temp()
 	if err != nil {
 		return err

@@ -26,23 +26,6 @@ func (v *Volume) WriteFile(path string, content []byte, mode fs.FileMode) error 
 	return syncDir(filepath.Dir(path))
 }
 
-// WriteNew is [Volume.WriteFile] for a file that must not be there yet; the error is then
-// [fs.ErrExist]. Of any number of concurrent writers exactly one succeeds.
-func (v *Volume) WriteNew(path string, content []byte, mode fs.FileMode) error {
-	tmp, err := v.temp()
-	if err != nil {
-		return err
-	}
-	if err := writeSynced(tmp, content, mode); err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	if err := os.Link(tmp, path); err != nil { // unlike rename, link never replaces
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
 // writeJSON writes value as indented JSON: people read these files when something is wrong.
 func (v *Volume) writeJSON(path string, value any, mode fs.FileMode) error {
 	content, err := json.MarshalIndent(value, "", "  ")

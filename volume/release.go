@@ -110,7 +110,8 @@ func (a App) Status(n int) (Status, error) {
 	return s, err
 }
 
-// SetStatus says how far release n has come. For the runtime alone.
+// SetStatus says how far release n has come. For the runtime, and in watch mode for who made the
+// release.
 func (a App) SetStatus(n int, s Status) error {
 	s.At = time.Now().UTC()
 	err := a.vol.writeJSON(filepath.Join(a.releaseDir(n), "status.json"), s, 0o644)
@@ -158,7 +159,8 @@ func (a App) Live() int {
 	return n
 }
 
-// SetLive makes release n the one that gets the traffic. For the runtime alone.
+// SetLive makes release n the one that gets the traffic. For the runtime, and in watch mode for who made
+// the release.
 func (a App) SetLive(n int) error {
 	return a.vol.ReplaceLink(filepath.Join("releases", strconv.Itoa(n)), a.path("live"))
 }

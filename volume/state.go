@@ -28,7 +28,7 @@ func (s State) Over() bool {
 	return s == Live || s == Retired || s == Failed || s == Cancelled
 }
 
-// Status is what the runtime says of a release.
+// Status is what the runtime says of a release, or in watch mode who made it.
 type Status struct {
 	State  State     `json:"state"`
 	Reason string    `json:"reason,omitempty"` // one line: "build: npm ci: exit status 1"

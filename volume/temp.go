@@ -2,6 +2,7 @@ package volume
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -46,7 +47,12 @@ func (v *Volume) ownDesk() (string, error) {
 		if err != nil {
 			return "", errors.Join(err, os.Remove(dir))
 		}
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil || !sameFile(f, dir) {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) { // no locks on this file system, say
+			f.Close()
+			return "", errors.Join(fmt.Errorf("lock %s: %w", dir, err), os.Remove(dir))
+		}
+		if err != nil || !sameFile(f, dir) {
 			f.Close() // being swept
 			continue
 		}

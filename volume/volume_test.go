@@ -160,26 +160,6 @@ func TestWriteFileIsWhole(t *testing.T) {
 	}
 }
 
-func TestWriteNewHasOneWinner(t *testing.T) {
-	v := testVolume(t)
-	var won atomic.Int32
-	var wg sync.WaitGroup
-	for i := range 20 {
-		wg.Go(func() {
-			err := v.WriteNew(filepath.Join(v.Root, "one"), fmt.Append(nil, i), 0o600)
-			if err == nil {
-				won.Add(1)
-			} else if !errors.Is(err, fs.ErrExist) {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if won.Load() != 1 {
-		t.Errorf("%d writers won", won.Load())
-	}
-}
-
 func TestPublishGivesEachItsNumber(t *testing.T) {
 	a := testApp(t)
 	var wg sync.WaitGroup

@@ -1,0 +1,26 @@
+package deploy
+
+import (
+	"os"
+	"path/filepath"
+
+	"paas/volume"
+)
+
+// Checkout makes the build that b describes a place among the app's builds; write fills its empty
+// folder with the files of the commit. The caller holds the app's turn.
+func Checkout(app volume.App, b volume.Build, write func(tree string) error) (volume.Build, error) {
+	dir, err := app.Volume().TempDir()
+	if err != nil {
+		return b, err
+	}
+	defer os.RemoveAll(dir)
+	tree := filepath.Join(dir, "tree")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		return b, err
+	}
+	if err := write(tree); err != nil {
+		return b, err
+	}
+	return app.PublishBuild(b, dir)
+}
