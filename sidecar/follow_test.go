@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -363,5 +365,28 @@ func TestNewCredential(t *testing.T) {
 	until(t, "it comes further", func() bool { return looked(t, app).Error == "no pack" })
 	if s.log.count("open sesame") > 0 {
 		t.Error("the log holds the token")
+	}
+}
+
+// What is larger than is taken has its verdict: else it would be fetched again and again, up to the limit.
+func TestTooLarge(t *testing.T) {
+	fetches := 0
+	s := newStage(t, &remote{
+		look: func(context.Context, upstream.Remote, string) (upstream.Head, error) {
+			return upstream.Head{Branch: "main", Commit: strings.Repeat("a", 40)}, nil
+		},
+		fetch: func(context.Context, upstream.Remote, string, string) (string, error) {
+			fetches++
+			return "", fmt.Errorf("the pack is %w", upstream.ErrTooLarge)
+		},
+	})
+	app := s.app("blog", volume.Source{URL: "https://host.test/blog.git"})
+	for range 3 {
+		if err := s.Once(t.Context(), io.Discard); err == nil {
+			t.Error("it went well")
+		}
+	}
+	if l, err := app.Looked(); err != nil || l.Failed == "" || l.Error != "" || fetches != 1 {
+		t.Errorf("%d fetches, %+v, %v", fetches, l, err)
 	}
 }
