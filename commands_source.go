@@ -360,7 +360,7 @@ func showWebhook(c *call) error {
 }
 
 func unsetSource(c *call) error {
-	app, s, err := c.source()
+	_, s, err := c.source()
 	if err != nil {
 		return err
 	}
