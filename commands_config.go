@@ -150,6 +150,9 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 		fmt.Fprintf(c.out, "%s; for the first release of %s\n", note, app.Name)
 		return nil
 	}
+	if err := notInPlace(app); err != nil {
+		return err
+	}
 	base, err := app.Release(app.Live())
 	if err != nil {
 		return err

@@ -72,7 +72,9 @@ func rollback(c *call) error {
 		}
 		r, err := app.Release(n)
 		if err == nil {
-			if _, missing := app.Built(r.Build); missing != nil {
+			if r.Settings.Mode == volume.InPlace {
+				err = fmt.Errorf("v%d was in watch mode: it has no build to go back to", n)
+			} else if _, missing := app.Built(r.Build); missing != nil {
 				err = fmt.Errorf("the build of v%d is no longer there", n)
 			}
 		}
@@ -110,7 +112,7 @@ func rollbackTo(app volume.App, args []string) (int, error) {
 		if s, err := app.Status(n); n >= live || err != nil || s.State != volume.Retired {
 			continue
 		}
-		if r, err := app.Release(n); err == nil && (r.Build != now.Build || !maps.Equal(r.Settings.Config, now.Settings.Config)) {
+		if r, err := app.Release(n); err == nil && r.Settings.Mode != volume.InPlace && (r.Build != now.Build || !maps.Equal(r.Settings.Config, now.Settings.Config)) {
 			return n, nil
 		}
 	}
@@ -127,11 +129,25 @@ func (c *call) again(cause string, old func(volume.App) (volume.Release, string,
 	if app.Live() == 0 {
 		return fmt.Errorf("nothing of %s is live yet; git push deploys it", app.Name)
 	}
+	if err := notInPlace(app); err != nil {
+		return err
+	}
 	base, note, err := old(app)
 	if err != nil {
 		return err
 	}
 	return c.release(app, base, cause, note)
+}
+
+// notInPlace says what to do about a live release that is in watch mode, of which nothing here can make
+// another.
+func notInPlace(app volume.App) error {
+	live, err := app.Release(app.Live())
+	if err == nil && live.Settings.Mode == volume.InPlace {
+		err = fmt.Errorf("%v of %s is in watch mode: what runs it is not started from here, and has its own environment; settings:set %s mode=release, then push",
+			live, app.Name, app.Name)
+	}
+	return err
 }
 
 // turn takes the turn to deploy the app that the first argument names.
@@ -169,10 +185,6 @@ func (c *call) whileServing() (ctx context.Context, stop context.CancelFunc) {
 // release makes base the app's next release and waits until it is live. A caller who leaves before
 // its verdict has changed nothing. The caller holds the turn.
 func (c *call) release(app volume.App, base volume.Release, cause, note string) error {
-	if base.Settings.Mode == volume.InPlace {
-		return fmt.Errorf("v%d of %s is in watch mode: what runs it is not started from here, and has its own environment; settings:set %s mode=release, then push",
-			app.Live(), app.Name, app.Name)
-	}
 	if !c.serving() {
 		return errors.New("the server is not running, and only it can make a release live; start it: paas serve")
 	}
@@ -219,6 +231,9 @@ func showReleases(c *call) error {
 		s, err := app.Status(numbers[i])
 		if err != nil {
 			return err
+		}
+		if why, cancelled := app.Cancelled(r.N); cancelled && !s.State.Over() { // no runtime is there to say so
+			s.State, s.Reason = volume.Cancelled, why
 		}
 		rows = append(rows, row{Release: r, Status: s})
 	}

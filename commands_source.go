@@ -308,6 +308,9 @@ func (c *call) tryLook(app volume.App, s volume.Source) error {
 	head, err := c.newSidecar(slog.New(slog.DiscardHandler)).Peek(c, app)
 	if err != nil {
 		say.Fault(c.err, "%v", err)
+		if errors.Is(err, upstream.ErrHostKey) {
+			say.Fault(c.err, "To trust the key that it shows now: source:set %s %s --new-host-key", app.Name, s.URL)
+		}
 		say.Fault(c.err, "It is tried again every %s; to try at once: %s", s.Every, c.hint("source:sync", app.Name))
 		return nil
 	}

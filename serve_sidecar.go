@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,11 @@ func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 func (s *server) listenSidecar() error {
 	if err := errors.Join(s.endSourcesOfSettings(), s.sourceOfSettings()); err != nil {
 		return err
+	}
+	if program := s.config.SidecarExec; program != "" {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("PAAS_SIDECAR_EXEC: %w", err)
+		}
 	}
 	s.sidecar = s.newSidecar(s.log.With("role", "sidecar"))
 	s.sidecar.Addr = s.config.SidecarAddr

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"paas/git"
 	"paas/say"
@@ -49,8 +50,11 @@ func Place(ctx context.Context, app volume.App, r volume.Release, objects *git.O
 		if ctx.Err() != nil {
 			return err // no verdict: it stays committed, and whoever looks next goes on
 		}
-		return errors.Join(err, app.SetStatus(r.N, volume.Status{State: volume.Failed, Reason: err.Error(),
-			Hint: "worktree/ may be partly the old and partly the new; the next push mends it"}))
+		hint := "worktree/ may be partly the old and partly the new; the next push mends it"
+		if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
+			hint = "remove what stands in the place of " + app.Worktree() + ", then push again"
+		}
+		return errors.Join(fmt.Errorf("%w. %s", err, hint), app.SetStatus(r.N, volume.Status{State: volume.Failed, Reason: err.Error(), Hint: hint}))
 	}
 	if err := app.SetLive(r.N); err != nil {
 		return err

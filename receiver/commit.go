@@ -11,6 +11,12 @@ import (
 // postReceive is the second phase of a push: git has moved the branch, the release gets the
 // traffic. Its status is of no consequence to git.
 func (r *Receiver) postReceive(s *session, say voice) int {
+	status := r.goLive(s, say)
+	s.lost = status != 0
+	return status
+}
+
+func (r *Receiver) goLive(s *session, say voice) int {
 	if s.release == 0 {
 		say.fault("git took a push that was not prepared")
 		return 1

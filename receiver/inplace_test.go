@@ -52,8 +52,11 @@ func TestPushInPlaceFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.commit("two", "page", "two")
-	out, _ := c.try("push", "paas", "main") // git itself has taken it
+	out, err := c.try("push", "paas", "main")
 	contains(t, out, "blog v2 is not live: worktree:")
+	if err == nil { // git itself has taken it, and moved the branch
+		t.Error("git push says all went well")
+	}
 	agree(t, s, one)
 	if err := os.Remove(state); err != nil {
 		t.Fatal(err)

@@ -124,6 +124,9 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	s.left() // and one that is still being answered has nobody to answer to
 	s.calls.Wait()
 	r.finish(s, status)
+	if status == 0 && s.lost { // git heeds no post-receive, but its client does heed this
+		status = 1
+	}
 	if !s.asked {
 		r.explain(p.heard, voice{p.stderr})
 	}

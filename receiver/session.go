@@ -30,6 +30,7 @@ type session struct {
 	done    func() // gives the app's turn up; nil: not taken
 	release int    // that was published; 0: none
 	note    string // for the audit
+	lost    bool   // git has taken the push, and yet it is not live
 }
 
 var errLeft = errors.New("the pusher left")

@@ -22,6 +22,7 @@ type attempt struct {
 	who     string // who is said to have the turn
 	forced  bool   // also a commit that had its verdict
 	patient bool   // somebody else's sync is waited for
+	once    bool   // a runtime is not waited for
 	out     io.Writer
 
 	warned bool // of what would keep the commit from running

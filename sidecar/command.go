@@ -104,8 +104,10 @@ func (s *Sidecar) Once(ctx context.Context, out io.Writer) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				say.Fault(out, "%s", oneLine(err))
 				failed = append(failed, name)
+				if ctx.Err() == nil {
+					say.Fault(out, "%s", oneLine(err))
+				}
 				return
 			}
 			say.Step(out, "%s", line)
@@ -140,7 +142,7 @@ func (s *Sidecar) single(ctx context.Context, u subject) (line string, err error
 		return "", err
 	}
 	defer leave()
-	done, err := attempt{Sidecar: s, subject: u, by: "sidecar", who: "the sidecar", patient: true, out: io.Discard}.run(ctx, head)
+	done, err := attempt{Sidecar: s, subject: u, by: "sidecar", who: "the sidecar", patient: true, once: true, out: io.Discard}.run(ctx, head)
 	if err != nil {
 		return "", err
 	}

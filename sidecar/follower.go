@@ -147,7 +147,8 @@ func (f *follower) follow(ctx context.Context) (outcome, error) {
 		return outcome{}, nil
 	}
 	defer f.duty.busy()()
-	leave, err := f.syncs.take(ctx, f.failures > 0)
+	unproven := f.failures > 0 || f.looked.Commit == "" // what was never fetched may hang, too
+	leave, err := f.syncs.take(ctx, unproven)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -50,8 +50,8 @@ func (s *Sidecar) serve(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute, // a large body over a slow line
-		WriteTimeout:      time.Minute + 10*time.Second,
+		ReadTimeout:       15 * time.Second, // git hosts themselves wait no longer
+		WriteTimeout:      25 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),

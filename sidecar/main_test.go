@@ -134,10 +134,14 @@ func (s *stage) start() (stop func()) {
 
 // runtime runs what makes releases live, until the test's end.
 func (s *stage) runtime() {
+	release, err := s.Volume.Claim(volume.RoleApp)
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { fakeRuntime(ctx, s.Volume) })
-	s.t.Cleanup(func() { cancel(); running.Wait() })
+	s.t.Cleanup(func() { cancel(); running.Wait(); release() })
 }
 
 // now has the app's source looked at now.
@@ -197,7 +201,7 @@ func step(app volume.App, n int) {
 		app.SetBuilt(release.Build, volume.Built{Processes: map[string]string{"web": "serve"}})
 		app.SetStatus(n, volume.Status{State: volume.Ready})
 	case status.State == volume.Ready && app.Committed(n):
-		if live := app.Live(); live > 0 {
+		if live := app.Live(); live > 0 && live != n { // the same, where two of us are at it
 			defer app.SetStatus(live, volume.Status{State: volume.Retired})
 		}
 		app.SetLive(n)

@@ -2,7 +2,7 @@ package sidecar
 
 import "context"
 
-// places bound how many do something at once. Those in trouble have places of their own: what hangs
+// places bound how many do something at once. Those in trouble, or not known to be sound, have places of their own: what hangs
 // until its deadline is then waited for by others that hang, and by nobody else.
 type places struct{ sound, troubled chan struct{} }
 

@@ -69,6 +69,9 @@ func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Obje
 		r, err = deploy.InPlace(ctx, a.app, r, objects, a.out)
 		return r, volume.Status{State: volume.Live}, err
 	}
+	if a.once && !a.Volume.Claimed(volume.RoleApp) {
+		return r, volume.Status{}, errors.New("nothing runs the apps of this volume, so no release can go live; start it: paas serve app")
+	}
 	b, err = deploy.Checkout(a.app, b, func(tree string) error { return objects.WriteTree(ctx, b.Commit, tree) })
 	if err != nil {
 		return r, volume.Status{}, err

@@ -58,7 +58,7 @@ const (
 	defaultMaxTree  = 2 << 30
 
 	maxLooks = 32
-	maxSyncs = 4
+	maxSyncs = 8
 	sweep    = time.Minute // how often all apps are gone through, for a ring that was lost
 
 	defaultCalm = time.Second
@@ -100,8 +100,14 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, app := range known {
-		s.adjust(ctx, &running, app, anyPhase)
+	for _, name := range known {
+		first := atOnce // one that was never looked at is not kept waiting
+		if app, err := s.Volume.App(name); err == nil {
+			if l, err := app.Looked(); err == nil && l.Source != "" {
+				first = anyPhase
+			}
+		}
+		s.adjust(ctx, &running, name, first)
 	}
 	for {
 		s.mu.Lock()
