@@ -67,10 +67,16 @@ func (c *call) sourceInfo(app volume.App, s volume.Source) (sourceInfo, error) {
 	if err != nil {
 		return i, err
 	}
-	if public, err := upstream.PublicKey(key); err == nil { // else the looks say what is wrong with it
+	if public, err := c.deployKey(app, key); err == nil { // else the looks say what is wrong with it
 		i.Key = public
 	}
 	return i, nil
+}
+
+// deployKey is the public half of key as git hosts are given it, with a name that says whose it is.
+func (c *call) deployKey(app volume.App, key []byte) (string, error) {
+	public, err := upstream.PublicKey(key)
+	return public + " " + app.Name + "@" + c.config.Domain, err
 }
 
 func showSources(c *call) error {
@@ -298,7 +304,7 @@ func (c *call) tryLook(app volume.App, s volume.Source) error {
 	if key, err := credentials.Get(volume.SourceKey); err != nil {
 		return err
 	} else if key != nil && upstream.IsSSH(s.URL) {
-		public, err := upstream.PublicKey(key)
+		public, err := c.deployKey(app, key)
 		if err != nil {
 			return err
 		}
