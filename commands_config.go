@@ -205,7 +205,7 @@ func setSettings(c *call) error {
 	}
 	app.Ring() // the branch of the repository follows
 	c.record("settings:set", app.Name, strings.Join(c.args[1:], " "))
-	if live, err := app.Release(app.Live()); err == nil && (live.Settings.Mode == volume.InPlace) != (cmp.Or(s.Mode, volume.Mode(c.config.Mode)) == volume.InPlace) {
+	if live, err := app.Release(app.Live()); err == nil && live.Settings.InPlace("") != s.InPlace(volume.Mode(c.config.Mode)) {
 		say.Detail(c.err, "the mode counts from the next push on")
 	}
 	fmt.Fprintf(c.out, "branch=%s\nmode=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)))

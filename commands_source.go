@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -338,7 +337,7 @@ func syncSource(c *call) error {
 		return err
 	}
 	ctx := c.Context
-	if cmp.Or(settings.Mode, volume.Mode(c.config.Mode)) != volume.InPlace {
+	if !settings.InPlace(volume.Mode(c.config.Mode)) {
 		var stop func()
 		ctx, stop = c.whileServing()
 		defer stop()

@@ -11,12 +11,12 @@ import (
 // postReceive is the second phase of a push: git has moved the branch, the release gets the
 // traffic. Its status is of no consequence to git.
 func (r *Receiver) postReceive(s *session, say voice) int {
-	status := r.goLive(s, say)
+	status := r.bringLive(s, say)
 	s.lost = status != 0
 	return status
 }
 
-func (r *Receiver) goLive(s *session, say voice) int {
+func (r *Receiver) bringLive(s *session, say voice) int {
 	if s.release == 0 {
 		say.fault("git took a push that was not prepared")
 		return 1
@@ -41,7 +41,7 @@ func (r *Receiver) goLive(s *session, say voice) int {
 	status, err := s.app.AwaitOver(ctx, s.release)
 	switch {
 	case err == nil && status.State == volume.Live:
-		say.step("%s", r.liveLine(s))
+		say.step("%s", deploy.LiveLine(s.app, s.release, r.URL))
 		return 0
 	case err != nil && ctx.Err() == nil:
 		say.fault("%s v%d: %v", s.app.Name, s.release, err)
@@ -65,18 +65,4 @@ func (r *Receiver) place(ctx context.Context, app volume.App, n int, out io.Writ
 	objects := r.repo(app).Objects()
 	defer objects.Close()
 	return true, deploy.Place(ctx, app, release, objects, out)
-}
-
-// liveLine says that the session's release is live, and where.
-func (r *Receiver) liveLine(s *session) string {
-	line := s.app.Name + " " + volume.Release{N: s.release}.String() + " is live"
-	release, err := s.app.Release(s.release)
-	if err != nil {
-		return line
-	}
-	built, err := s.app.Built(release.Build)
-	if _, web := built.Processes["web"]; err == nil && (web || built.Static != "") {
-		line += ": " + r.URL(s.app.Name)
-	}
-	return line
 }

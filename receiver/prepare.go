@@ -1,7 +1,6 @@
 package receiver
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,13 +155,10 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 	if err != nil {
 		return volume.Release{}, err
 	}
-	subject := plain(commit.Subject, 72)
-	files := fmt.Sprintf("%d files", summary.Files)
-	if summary.Files == 1 {
-		files = "1 file"
+	build := volume.Build{
+		Commit: commit.Hash, Branch: branch, Subject: plain(commit.Subject, 72), Files: summary.Files, Bytes: summary.Bytes,
 	}
-	say.step("%s: %s, %s at %s %q", s.app.Name, files, git.Size(summary.Bytes), git.Short(commit.Hash), subject)
-
+	deploy.Introduce(say, s.app, build)
 	if err := deploy.Warn(ctx, objects, commit.Hash, say); err != nil {
 		return volume.Release{}, err
 	}
@@ -170,10 +166,7 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 	if err != nil {
 		return volume.Release{}, err
 	}
-	build := volume.Build{
-		Commit: commit.Hash, Branch: branch, Subject: subject, Files: summary.Files, Bytes: summary.Bytes,
-	}
-	if cmp.Or(settings.Mode, r.Mode) == volume.InPlace {
+	if settings.InPlace(r.Mode) {
 		release, err := deploy.Announce(s.app, s.newRelease(build, settings))
 		s.release = release.N
 		return release, full(err)

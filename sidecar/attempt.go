@@ -121,7 +121,7 @@ func (a *attempt) unneeded(known volume.Looked, commit string) (done outcome, ok
 }
 
 func (a *attempt) inPlace(s volume.Settings) bool {
-	return cmp.Or(s.Mode, a.Mode) == volume.InPlace
+	return s.InPlace(a.Mode)
 }
 
 // settle notes on the volume what is so now, if that is not there already.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"paas/deploy"
 	"paas/git"
 	"paas/say"
 	"paas/volume"
@@ -43,7 +44,7 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 		say.Step(out, "%s %s is live already: it is %s", app.Name, done.release, git.Short(done.looked.Commit))
 		return nil
 	case live:
-		say.Step(out, "%s", s.liveLine(app, done.release))
+		say.Step(out, "%s", deploy.LiveLine(app, done.release.N, s.URL))
 		s.announce(ctx, app, done.release)
 		return nil
 	}
@@ -56,15 +57,6 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 		say.Detail(out, "Nothing is live yet. Mend it, commit, and push to the source.")
 	}
 	return errors.New(verdict(app, done.looked))
-}
-
-// liveLine says that a release is live, and where.
-func (s *Sidecar) liveLine(app volume.App, r volume.Release) string {
-	line := fmt.Sprintf("%s %s is live", app.Name, r)
-	if built, err := app.Built(r.Build); err == nil && s.URL != nil && (built.Processes["web"] != "" || built.Static != "") {
-		line += ": " + s.URL(app.Name)
-	}
-	return line
 }
 
 // verdict is why the last commit does not run.
@@ -153,5 +145,5 @@ func (s *Sidecar) single(ctx context.Context, u subject) (line string, err error
 		return fmt.Sprintf("%s: nothing new; %s is at %s", u.app.Name, head.Branch, git.Short(head.Commit)), nil
 	}
 	s.announce(ctx, u.app, done.release)
-	return s.liveLine(u.app, done.release), nil
+	return deploy.LiveLine(u.app, done.release.N, s.URL), nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"paas/deploy"
@@ -32,11 +31,7 @@ func (a *attempt) inspect(ctx context.Context, objects *git.Objects, head upstre
 		Commit: head.Commit, Branch: head.Branch, Subject: say.Plain(commit.Subject, 72),
 		Files: summary.Files, Bytes: summary.Bytes,
 	}
-	files := fmt.Sprintf("%d files", b.Files)
-	if b.Files == 1 {
-		files = "1 file"
-	}
-	say.Step(a.out, "%s: %s, %s at %s %q", a.app.Name, files, git.Size(b.Bytes), git.Short(b.Commit), b.Subject)
+	deploy.Introduce(a.out, a.app, b)
 	var warning bytes.Buffer
 	if err := deploy.Warn(ctx, objects, b.Commit, &warning); err != nil {
 		return volume.Build{}, err

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -51,6 +52,10 @@ const (
 	ByRelease Mode = "release" // built, booted and checked beside the live one, then switched to
 	InPlace   Mode = "watch"   // written into worktree/, which whoever runs the app watches
 )
+
+// InPlace says whether the settings ask for watch mode; fallback is the mode of apps that are not set to
+// one.
+func (s Settings) InPlace(fallback Mode) bool { return cmp.Or(s.Mode, fallback) == InPlace }
 
 // Settings reads what is wanted of the app; zero where nothing was ever set. The config vars are
 // those of the live release where there is one: so a change that did not come to life has changed
