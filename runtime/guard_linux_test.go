@@ -69,6 +69,18 @@ func TestServerKilled(t *testing.T) {
 	}
 }
 
+// Processes of a session that began outside the PID namespace, as under docker exec, show session 0
+// just as the kernel's threads do. They are found all the same.
+func TestServerKilledInForeignSession(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("SKIP: a PID namespace needs root")
+	}
+	again := exec.Command("unshare", "--pid", "--fork", "--mount-proc", os.Args[0], "-test.run=^TestServerKilled$")
+	if out, err := again.CombinedOutput(); err != nil {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
 // Server and guard killed at once: what is left is ended when a server opens the same root.
 func TestOpenSweeps(t *testing.T) {
 	root := t.TempDir()

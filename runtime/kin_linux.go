@@ -17,6 +17,7 @@ import (
 type relative struct {
 	pid, parent, group, session int
 	state                       byte
+	kernel                      bool   // a thread of the kernel's own
 	started                     string // clock ticks since boot; with pid it names a process for ever
 }
 
@@ -46,7 +47,9 @@ func (k kin) find() []relative {
 	return slices.DeleteFunc(found, func(p relative) bool { return p.state == 'Z' || p.state == 'X' })
 }
 
-// allProcesses leaves out the first process, this one, and the kernel's threads (session 0).
+// allProcesses leaves out the first process, this one, and the kernel's threads. Those are known by
+// their flag: session 0, which they have too, is also that of every process whose session began
+// outside the PID namespace, as under docker exec.
 func allProcesses() []relative {
 	proc, err := os.Open("/proc")
 	if err != nil {
@@ -60,7 +63,7 @@ func allProcesses() []relative {
 		if err != nil || pid == 1 || pid == os.Getpid() {
 			continue
 		}
-		if p, ok := readStat(pid); ok && p.session != 0 {
+		if p, ok := readStat(pid); ok && !p.kernel {
 			all = append(all, p)
 		}
 	}
@@ -78,7 +81,11 @@ func readStat(pid int) (relative, bool) {
 		return relative{}, false
 	}
 	number := func(i int) int { n, _ := strconv.Atoi(fields[i]); return n }
-	return relative{pid: pid, state: fields[0][0], parent: number(1), group: number(2), session: number(3), started: fields[19]}, true
+	const kernelThread = 0x00200000 // PF_KTHREAD of linux/sched.h
+	return relative{
+		pid: pid, state: fields[0][0], parent: number(1), group: number(2), session: number(3),
+		kernel: number(6)&kernelThread != 0, started: fields[19],
+	}, true
 }
 
 // knows says whether p was found earlier.
