@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"paas/deploy"
-	"paas/runtime"
+	"paas/runtime/logs"
 	"paas/say"
 	"paas/volume"
 )
@@ -260,7 +260,7 @@ func showLogs(c *call) error {
 		return usageError{fmt.Errorf("-n is how many lines, at least 0, not %d", n)}
 	}
 	path := filepath.Join(app.Logs(), "web.1.log")
-	lines, end, err := runtime.Tail(path, n)
+	lines, end, err := logs.Tail(path, n)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"syscall"
 
 	"paas/receiver"
-	"paas/runtime"
+	"paas/runtime/child"
 	"paas/say"
 )
 
@@ -28,7 +28,7 @@ func run(args []string) int {
 		return receiver.Hook(hook, os.Stdin, os.Stdout, os.Environ()...)
 	}
 	if len(args) == 3 && args[1] == "guard" {
-		runtime.GuardMain(os.Stdin, os.Stdout, args[2])
+		child.GuardMain(os.Stdin, os.Stdout, args[2])
 		return 0
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ending()...)

@@ -18,6 +18,7 @@ import (
 	"paas/receiver"
 	"paas/router"
 	"paas/runtime"
+	"paas/runtime/local"
 	"paas/sidecar"
 	"paas/sshd"
 	"paas/volume"
@@ -65,7 +66,7 @@ type server struct {
 	receiver *receiver.Receiver //
 
 	front   *router.Router   // role app
-	engine  *runtime.Local   //
+	engine  *local.Local     //
 	runtime *runtime.Runtime //
 
 	sidecar *sidecar.Sidecar // role sidecar
@@ -157,7 +158,7 @@ func (s *server) listenApp() error {
 		Addr: c.HTTPAddr, Domain: c.Domain, Log: s.log.With("role", "router"),
 		MaxConns: maxConns(), HoldTimeout: c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
-	s.engine = &runtime.Local{
+	s.engine = &local.Local{
 		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, Log: s.log.With("role", "engine"),
 	}
 	s.runtime = &runtime.Runtime{
@@ -294,11 +295,14 @@ type frontDoor struct {
 	first string // the app that answers at the domain itself
 }
 
-func (f *frontDoor) Route(app, addr string, c runtime.Condition) <-chan struct{} {
+func (f *frontDoor) Route(app string, addrs []string, c runtime.Condition) <-chan struct{} {
 	states := map[runtime.Condition]router.State{
 		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
 	}
-	route := router.Route{Addr: addr, State: states[c]}
+	route := router.Route{State: states[c]}
+	if len(addrs) > 0 {
+		route.Addr = addrs[0]
+	}
 	if app == f.first {
 		route.Hosts = []string{f.Domain}
 	}

@@ -37,6 +37,8 @@ type Spec struct {
 	Tree    string            // working directory
 	Data    string            // $DATA_DIR
 	Built   volume.Built      // what to run: Processes[Type], or Static
+	Line    string            // a command line, as a Procfile has it, in place of Processes[Type]
+	Argv    []string          // an argument list, in place of Line: what a person runs once
 	Config  map[string]string // config vars
 	Out     io.Writer         // what the process prints, both streams; called from one goroutine
 }

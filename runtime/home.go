@@ -129,7 +129,7 @@ func (h *home) announce() {
 	if n := h.app.Live(); n == 0 || h.inPlace(n) {
 		condition = Down
 	}
-	h.rt.Front.Route(h.app.Name, "", condition)
+	h.rt.Front.Route(h.app.Name, nil, condition)
 }
 
 // look compares the volume with what runs, and starts what is missing.
@@ -186,7 +186,7 @@ func (h *home) yield() {
 		return
 	}
 	h.log.Info("watch mode: the app is not run from here any more", "release", h.app.Live())
-	was, drained := h.live, h.rt.Front.Route(h.app.Name, "", Down)
+	was, drained := h.live, h.rt.Front.Route(h.app.Name, nil, Down)
 	h.live = nil
 	h.stopping.Go(func() {
 		<-drained
@@ -217,7 +217,7 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 		h.retire(d.instance)
 		return
 	}
-	drained := h.rt.Front.Route(h.app.Name, d.instance.addr(), Running)
+	drained := h.rt.Front.Route(h.app.Name, []string{d.instance.addr()}, Running)
 	h.live, h.deploying = d.instance, nil
 	h.conclude(d.n, volume.Status{State: volume.Live})
 	if before > 0 {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"paas/runtime/health"
+	"paas/runtime/logs"
 	"paas/volume"
 )
 
@@ -29,7 +31,7 @@ type instance struct {
 func newInstance(h *home, n int) *instance {
 	i := &instance{home: h, n: n}
 	i.process = volume.Process{Type: "web", Index: 1, Release: n, State: string(Starting), Since: time.Now().UTC()}
-	i.output.file = &LogFile{Path: filepath.Join(h.app.Logs(), "web.1.log")}
+	i.output.file = &logs.File{Path: filepath.Join(h.app.Logs(), "web.1.log")}
 	return i
 }
 
@@ -53,7 +55,7 @@ func (i *instance) start(ctx context.Context) error {
 	}
 	app := i.home.app
 	tree := app.BuildTree(i.release.Build)
-	check, err := ReadCheck(tree)
+	check, err := health.ReadCheck(tree)
 	if err != nil {
 		return err
 	}
@@ -159,7 +161,7 @@ func (i *instance) died(ctx context.Context, err error) {
 		Type: "web", Index: 1, Release: i.n, State: "crashed", Reason: reason,
 		Since: time.Now().UTC(), Restarts: i.process.Restarts + 1,
 	}
-	h.rt.Front.Route(h.app.Name, "", condition)
+	h.rt.Front.Route(h.app.Name, nil, condition)
 	h.saveProcesses()
 	h.log.Warn("web died; starting it anew", "release", i.n, "err", reason, "in", delay)
 	i.revive(ctx, delay)
@@ -187,7 +189,7 @@ func (i *instance) revive(ctx context.Context, delay time.Duration) {
 			case err != nil:
 				i.died(ctx, err)
 			default:
-				h.rt.Front.Route(h.app.Name, i.addr(), Running)
+				h.rt.Front.Route(h.app.Name, []string{i.addr()}, Running)
 				i.serving(ctx)
 			}
 		})
@@ -213,7 +215,7 @@ func (i *instance) load() (err error) {
 // tee is where a process's output goes: always to its log, and while it boots to the pusher too.
 type tee struct {
 	mu    sync.Mutex
-	file  *LogFile
+	file  *logs.File
 	shown io.Writer
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"paas/runtime/rig"
 	"paas/volume"
 )
 
@@ -62,7 +63,7 @@ func (s *stage) Start(spec Spec) (Process, error) {
 	return a, nil
 }
 
-func (s *stage) Route(string, string, Condition) <-chan struct{} {
+func (s *stage) Route(string, []string, Condition) <-chan struct{} {
 	drained := make(chan struct{})
 	close(drained)
 	return drained
@@ -139,7 +140,7 @@ func (s *stage) turn() (done func()) {
 func (s *stage) reaches(n int, want volume.State) volume.Status {
 	s.t.Helper()
 	var now volume.Status
-	eventually(s.t, fmt.Sprintf("v%d is %s", n, want), func() bool {
+	rig.Eventually(s.t, fmt.Sprintf("v%d is %s", n, want), func() bool {
 		now, _ = s.app.Status(n)
 		return now.State == want
 	})
@@ -162,7 +163,7 @@ func TestTwoPhases(t *testing.T) {
 	s.app.Commit(two)
 	s.reaches(two, volume.Live)
 	s.reaches(one, volume.Retired)
-	eventually(t, "the old process is stopped", func() bool { return closed(s.actor(one).done) })
+	rig.Eventually(t, "the old process is stopped", func() bool { return closed(s.actor(one).done) })
 	if s.app.Live() != two || closed(s.actor(two).done) {
 		t.Errorf("v%d is live", s.app.Live())
 	}
@@ -261,7 +262,7 @@ func TestRepair(t *testing.T) {
 	s.run()
 	s.reaches(two, volume.Live)
 	s.reaches(one, volume.Retired)
-	eventually(t, "v2 runs", func() bool {
+	rig.Eventually(t, "v2 runs", func() bool {
 		p, _ := s.app.Processes()
 		return len(p) == 1 && p[0].State == "running" && p[0].Release == two
 	})
@@ -278,7 +279,7 @@ func TestVerdictOnAFullDisk(t *testing.T) {
 	s.turn()
 	s.run()
 	n := s.publish()
-	eventually(t, "the build has failed", func() bool {
+	rig.Eventually(t, "the build has failed", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		_, err := os.Stat(tmp)
@@ -307,10 +308,10 @@ func TestReplacedInACrashLoop(t *testing.T) {
 	s.reaches(one, volume.Live)
 	for restarts := 1; restarts <= 3; restarts++ { // the next start is now 0.4 s away
 		s.actor(one).Stop(0)
-		eventually(t, "it has crashed", func() bool { p, _ := s.app.Processes(); return len(p) == 1 && p[0].Restarts == restarts })
+		rig.Eventually(t, "it has crashed", func() bool { p, _ := s.app.Processes(); return len(p) == 1 && p[0].Restarts == restarts })
 		if restarts < 3 {
-			eventually(t, "it runs again", func() bool { return !closed(s.actor(one).done) })
-			eventually(t, "and is said to", func() bool { p, _ := s.app.Processes(); return p[0].State == "running" })
+			rig.Eventually(t, "it runs again", func() bool { return !closed(s.actor(one).done) })
+			rig.Eventually(t, "and is said to", func() bool { p, _ := s.app.Processes(); return p[0].State == "running" })
 		}
 	}
 	two := s.publish()
@@ -347,7 +348,7 @@ func TestDestroyedAndMadeAgain(t *testing.T) {
 	s.reaches(again, volume.Ready)
 	s.app.Commit(again)
 	s.reaches(again, volume.Live)
-	eventually(t, "the first one's process is stopped", func() bool { return closed(first.done) })
+	rig.Eventually(t, "the first one's process is stopped", func() bool { return closed(first.done) })
 	if closed(s.actor(again).done) {
 		t.Error("so is the second one's")
 	}

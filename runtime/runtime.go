@@ -21,9 +21,10 @@ type Runtime struct {
 
 // Front is what stands before the apps and sends them their requests. Its methods do not block.
 type Front interface {
-	// Route sends the app's requests to addr or, where addr is empty, answers them as condition
-	// asks. drained closes when nobody waits for an answer from the address before any more.
-	Route(app, addr string, condition Condition) (drained <-chan struct{})
+	// Route sends the app's requests to addrs, each to the one that has least to do, or, where there
+	// are none, answers them as condition asks. drained closes when nobody waits any more for an
+	// answer from an address that is not among addrs.
+	Route(app string, addrs []string, condition Condition) (drained <-chan struct{})
 
 	// Remove forgets the app.
 	Remove(app string)

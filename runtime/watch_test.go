@@ -3,6 +3,7 @@ package runtime
 import (
 	"testing"
 
+	"paas/runtime/rig"
 	"paas/volume"
 )
 
@@ -35,8 +36,8 @@ func TestWatchModeTakesOver(t *testing.T) {
 	s.app.Commit(one)
 	s.reaches(one, volume.Live)
 	two := s.place()
-	eventually(t, "v1 is stopped", func() bool { return closed(s.actor(one).done) })
-	eventually(t, "nothing runs", func() bool { p, err := s.app.Processes(); return err == nil && len(p) == 0 })
+	rig.Eventually(t, "v1 is stopped", func() bool { return closed(s.actor(one).done) })
+	rig.Eventually(t, "nothing runs", func() bool { p, err := s.app.Processes(); return err == nil && len(p) == 0 })
 
 	stop()
 	s.run() // a runtime that starts then runs nothing either

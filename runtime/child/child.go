@@ -1,0 +1,230 @@
+package child
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paas/runtime/command"
+)
+
+// Command is what a child is to run.
+type Command struct {
+	Name string   // for people: "npm ci"; and, made fit for it, in the marker
+	Argv []string // its first word is looked up in Env's PATH
+	Dir  string
+	Env  map[string]string // all of it, but for the marker
+	Out  io.Writer         // both streams, in the order they came; called from one goroutine
+	Gone func()            // called when nothing of it is left, before Done closes; nil: nothing to do
+}
+
+// Child is one running command with everything it starts: a process of an app, or a step of a
+// build. It is the leader of a session of its own, reads nothing from standard input, and leaves
+// nothing behind, however it ends.
+type Child struct {
+	name string
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error // how it ended; after done
+
+	mu       sync.Mutex
+	kin      kin
+	waited   bool      // its number may be another's by now
+	deadline time.Time // when what is left is killed; zero: nobody asked it to stop
+}
+
+// Start starts c. The server is not made a subreaper (prctl(2)): orphans are found by their
+// Marker, and reaping them would need a wait for any child, which takes os/exec's from it. A
+// server that is the first process of a container wants an init above it (docker run --init).
+func (k *Keeper) Start(c Command) (*Child, error) {
+	path, err := command.LookPath(c.Argv[0], c.Env["PATH"], c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	mark := k.newMark(c.Name)
+	env := maps.Clone(c.Env)
+	env[Marker] = mark
+	ch := &Child{
+		name: c.Name,
+		kin:  kin{mark: mark},
+		done: make(chan struct{}),
+		cmd:  &exec.Cmd{Path: path, Args: c.Argv, Dir: c.Dir, Env: command.Environ(env), Stdout: write, Stderr: write},
+	}
+	handle := ownSession(ch.cmd)
+	err = k.exec(ch.cmd)
+	write.Close()
+	if err != nil {
+		read.Close()
+		return nil, fmt.Errorf("%s: %w", c.Argv[0], bareError(err))
+	}
+	ch.kin.leaders = []int{ch.cmd.Process.Pid}
+	k.guard.add(ch.cmd.Process.Pid)
+	go func() {
+		ch.supervise(handle, read, c.Out, k)
+		k.guard.forget(ch.cmd.Process.Pid)
+		if c.Gone != nil {
+			c.Gone()
+		}
+		close(ch.done)
+	}()
+	return ch, nil
+}
+
+// supervise blocks until the command has ended and nothing of it is left.
+func (c *Child) supervise(handle *int, read *os.File, out io.Writer, k *Keeper) {
+	copied := make(chan struct{})
+	go func() {
+		drain(out, read)
+		close(copied)
+	}()
+	wait := awaitEnd(c.cmd, handle)
+	c.awaitRest()
+	if err := c.family().kill(); err != nil {
+		k.Log.Error("left behind", "command", c.name, "err", err)
+	}
+	c.mu.Lock()
+	c.err = wait() // only now is the number free, by which the rest was found
+	c.waited = true
+	c.mu.Unlock()
+	// What got away may still hold the other end of the pipe.
+	read.SetReadDeadline(time.Now().Add(time.Second))
+	<-copied
+	read.Close()
+}
+
+// awaitRest gives what the command leaves behind the time it was itself given to stop: where a
+// shell starts two servers, it is the first of the three to go. Unasked, it gives none.
+func (c *Child) awaitRest() {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		c.mu.Lock()
+		deadline := c.deadline
+		c.mu.Unlock()
+		if !time.Now().Before(deadline) || len(c.family().find()) == 0 {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
+// Stop sends SIGTERM to all of it, SIGKILL to what is left after grace, and returns when nothing
+// is. Called again, the shorter grace counts.
+func (c *Child) Stop(grace time.Duration) {
+	deadline := time.Now().Add(grace)
+	c.mu.Lock()
+	first := c.deadline.IsZero()
+	if first || deadline.Before(c.deadline) {
+		c.deadline = deadline
+	}
+	c.mu.Unlock()
+	if first {
+		c.signal(unix.SIGTERM)
+	}
+	patience := time.NewTimer(grace)
+	defer patience.Stop()
+	select {
+	case <-c.done:
+	case <-patience.C:
+		c.signal(unix.SIGKILL) // supervise does the rest, once the command itself is gone
+		<-c.done
+	}
+}
+
+// signal reaches the command's process group and what left it, each once: to many programs a second
+// SIGTERM means "at once".
+func (c *Child) signal(sig unix.Signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.waited { // else the number may be another's
+		group := c.cmd.Process.Pid
+		c.kin.known = c.kin.find() // while parents live by which some are found
+		unix.Kill(-group, sig)
+		for _, p := range c.kin.known {
+			if p.group != group {
+				p.signal(sig)
+			}
+		}
+	}
+}
+
+// PID is the command's own process id, its group's and its session's.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Done is closed when nothing of the command is left and its output was read to the end.
+func (c *Child) Done() <-chan struct{} { return c.done }
+
+// Err says after Done how the command ended ("exit status 1", "signal: killed"); nil for status 0.
+func (c *Child) Err() error { return c.err }
+
+// Listening is where the command and its kin listen for TCP: "3000" for any or the usual loopback
+// address, "[::1]:3000" for others. Empty where that is not to be found out.
+func (c *Child) Listening() []string { return listening(c.PID()) }
+
+func (c *Child) family() kin {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kin
+}
+
+// Run runs c until it ends by itself, or is killed as ctx ends. The error says how it ended.
+func (k *Keeper) Run(ctx context.Context, c Command) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	ch, err := k.Start(c)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ch.done:
+		return ch.err
+	case <-ctx.Done():
+		ch.Stop(0)
+		return context.Cause(ctx)
+	}
+}
+
+// drain copies until the end, whatever becomes of out: a process must not stop because nobody
+// writes down what it says. The buffer is small, for there is one for each idle process.
+func drain(out io.Writer, in io.Reader) {
+	buffer := make([]byte, 8<<10)
+	for {
+		n, err := in.Read(buffer)
+		if n > 0 {
+			out.Write(buffer[:n])
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// newMark is the Marker's value for one more command.
+func (k *Keeper) newMark(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if command.PlainByte(byte(r)) && r < 0x80 && r != '/' {
+			return r
+		}
+		return '-'
+	}, name)
+	return k.lifeMark() + name + "." + randomID() + "/"
+}
+
+// bareError is err without the path that the caller says already.
+func bareError(err error) error {
+	if pathErr, ok := err.(*os.PathError); ok {
+		return pathErr.Err
+	}
+	return err
+}

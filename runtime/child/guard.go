@@ -1,0 +1,179 @@
+package child
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// guard is the server's side of a second process of this binary, which waits for a pipe to end.
+// When the server dies, be it by kill -9, the kernel closes the pipe, and the guard ends all that
+// this life of the server started: a process that called setsid and whose parent is gone is
+// beyond a death signal's reach.
+//
+// Down the pipe go lines: first the life's id, then +<pid> and -<pid> for each session leader.
+type guard struct {
+	command []string
+	life    string
+	log     *slog.Logger
+
+	mu     sync.Mutex
+	pids   []int
+	pipe   *os.File
+	cmd    *exec.Cmd
+	closed bool
+	over   chan struct{} // closed when no guard runs any more
+}
+
+// open starts the guard and keeps one running until close.
+func (g *guard) open() error {
+	g.over = make(chan struct{})
+	if err := g.start(); err != nil {
+		return err
+	}
+	go g.keep()
+	return nil
+}
+
+func (g *guard) start() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	cmd := exec.Command(g.command[0], g.command[1:]...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=1"}
+	cmd.Dir = "/" // it keeps no file system busy
+	cmd.Stdin = read
+	deaf, err := cmd.StdoutPipe()
+	if err != nil {
+		write.Close()
+		return err
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // signals to the server's group are not for it
+	if err := cmd.Start(); err != nil {
+		write.Close()
+		return err
+	}
+	if _, err := deaf.Read(make([]byte, 1)); err != nil { // until then a signal would end it
+		cmd.Process.Kill()
+		cmd.Wait()
+		write.Close()
+		return fmt.Errorf("guard: %w", err)
+	}
+	g.cmd, g.pipe = cmd, write
+	g.send(g.life)
+	for _, pid := range g.pids {
+		g.send("+" + strconv.Itoa(pid))
+	}
+	return nil
+}
+
+// keep starts the guard again when it dies, at most once a second.
+func (g *guard) keep() {
+	defer close(g.over)
+	for {
+		began := time.Now()
+		err := g.cmd.Wait()
+		g.mu.Lock()
+		g.pipe.Close()
+		closed := g.closed
+		g.mu.Unlock()
+		for !closed {
+			g.log.Warn("guard ended; restarting", "err", err)
+			time.Sleep(max(0, time.Second-time.Since(began)))
+			if err = g.start(); err == nil {
+				break
+			}
+			began = time.Now()
+			g.mu.Lock()
+			closed = g.closed
+			g.mu.Unlock()
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+func (g *guard) add(pid int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pids = append(g.pids, pid)
+	g.send("+" + strconv.Itoa(pid))
+}
+
+func (g *guard) forget(pid int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pids = slices.DeleteFunc(g.pids, func(p int) bool { return p == pid })
+	g.send("-" + strconv.Itoa(pid))
+}
+
+func (g *guard) leaders() []int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.pids)
+}
+
+// send writes one line to the guard. One that does not read for a second is no guard: it is
+// killed, and the next is told everything.
+func (g *guard) send(line string) {
+	if g.closed {
+		return
+	}
+	g.pipe.SetWriteDeadline(time.Now().Add(time.Second))
+	if _, err := fmt.Fprintln(g.pipe, line); err != nil {
+		g.cmd.Process.Kill()
+	}
+}
+
+// close lets the guard go, which looks for what is left a last time.
+func (g *guard) close() error {
+	g.mu.Lock()
+	g.closed = true
+	err := g.pipe.Close()
+	g.mu.Unlock()
+	<-g.over
+	return err
+}
+
+// GuardMain is the guard's own process: `paas guard ROOT` with the server's pipe as stdin. It
+// blocks until stdin ends, then kills what that life of the server left running, and no other's. It
+// writes one byte to stdout when signals meant for the server cannot end it any more.
+func GuardMain(stdin io.Reader, stdout io.Writer, root string) {
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
+	stdout.Write([]byte{'\n'})
+	debug.SetGCPercent(10)
+	debug.FreeOSMemory()
+	lines := bufio.NewScanner(stdin)
+	if !lines.Scan() || lines.Text() == "" {
+		return
+	}
+	life := kin{mark: rootMark(root) + lines.Text() + "/"}
+	forgetProgram()
+	for lines.Scan() {
+		pid, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "+"))
+		switch {
+		case err != nil:
+		case pid > 1:
+			life.leaders = append(life.leaders, pid)
+		case pid < -1:
+			life.leaders = slices.DeleteFunc(life.leaders, func(leader int) bool { return leader == -pid })
+		}
+	}
+	life.kill() // nobody is left to tell of an error
+}

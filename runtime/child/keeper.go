@@ -1,0 +1,95 @@
+package child
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+)
+
+// Keeper starts commands, and sees to it that none outlives the server: neither its stop nor its
+// kill -9. Fill in the fields, then Open.
+type Keeper struct {
+	Root string       // the volume's root: by it this server's processes are known
+	Self []string     // the command that runs this binary, for the guard: an absolute path and arguments; default os.Executable()
+	Log  *slog.Logger // default: silence
+
+	life   string      // this life of the server, among others on the same root
+	guard  *guard      //
+	starts chan func() // what the starting thread is to do
+	closed chan struct{}
+}
+
+// Open ends what an earlier life of the server left running, and starts the guard. It comes before
+// the first Start, and blocks until nothing is left.
+func (k *Keeper) Open() error {
+	if k.Log == nil {
+		k.Log = slog.New(slog.DiscardHandler)
+	}
+	k.life = randomID()
+	k.starts, k.closed = make(chan func()), make(chan struct{})
+
+	earlier := kin{mark: rootMark(k.Root), except: k.lifeMark()}
+	if n := len(earlier.find()); n > 0 {
+		k.Log.Warn("killing processes of an earlier life", "count", n)
+	}
+	if err := earlier.kill(); err != nil {
+		return fmt.Errorf("left by an earlier life: %w", err)
+	}
+	self := k.Self
+	if len(self) == 0 {
+		path, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		self = []string{path}
+	}
+	go k.startAll()
+	k.guard = &guard{command: append(self[:len(self):len(self)], "guard", k.Root), life: k.life, log: k.Log}
+	if err := k.guard.open(); err != nil {
+		close(k.closed)
+		return fmt.Errorf("guard: %w", err)
+	}
+	return nil
+}
+
+// Close ends whatever still runs, and the guard. Nothing is started after it.
+func (k *Keeper) Close() error {
+	close(k.closed)
+	err := kin{mark: k.lifeMark(), leaders: k.guard.leaders()}.kill()
+	return errors.Join(err, k.guard.close())
+}
+
+var errClosed = errors.New("the server is stopping")
+
+// exec starts cmd on the one thread that starts everything; ownSession says why.
+func (k *Keeper) exec(cmd *exec.Cmd) error {
+	result := make(chan error, 1)
+	select {
+	case k.starts <- func() { result <- cmd.Start() }:
+		return <-result
+	case <-k.closed:
+		return errClosed
+	}
+}
+
+func (k *Keeper) startAll() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread() // else the thread ends here, and with it its children
+	for {
+		select {
+		case f := <-k.starts:
+			f()
+		case <-k.closed:
+			return
+		}
+	}
+}
+
+func (k *Keeper) lifeMark() string { return rootMark(k.Root) + k.life + "/" }
+
+func randomID() string { return strings.ToLower(rand.Text()[:13]) }

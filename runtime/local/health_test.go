@@ -1,0 +1,64 @@
+package local
+
+import (
+	"fmt"
+	"net"
+	"paas/runtime"
+	"paas/runtime/health"
+	"paas/runtime/rig"
+	"strings"
+	"testing"
+	"time"
+)
+
+const listener = `require("http").createServer((q, a) => a.end("hello")).listen(`
+
+func TestAwaitRealProcess(t *testing.T) {
+	rig.Need(t, "node", "npm")
+	l := newLocal(t)
+	dir := rig.Tree(t, map[string]string{
+		"server.js": listener + `process.env.PORT)`,
+		"wrong.js":  listener + `0, "127.0.0.1", function () { console.log("port", this.address().port) })`,
+		"six.js":    listener + `process.env.PORT, "::1")`,
+	})
+	p := begin(t, l, runtime.Spec{Type: "web", Tree: dir}, "node server.js")
+	if err := (health.Check{Path: "/"}).Await(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+
+	out := &rig.Screen{}
+	p = begin(t, l, runtime.Spec{Type: "web", Tree: dir, Out: out}, "node wrong.js")
+	rig.Eventually(t, "it listens", func() bool { return strings.HasPrefix(out.String(), "port ") })
+	_, port, _ := net.SplitHostPort(p.Addr())
+	err := health.Check{Boot: 20 * time.Millisecond}.Await(t.Context(), p)
+	want := fmt.Sprintf("web did not listen on $PORT (%s) within 20ms; it listens on %s: use the PORT environment variable",
+		port, strings.TrimSpace(out.String()[5:]))
+	if rig.Message(err) != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+
+	p = begin(t, l, runtime.Spec{Type: "web", Tree: dir}, "node six.js")
+	err = health.Check{Boot: 2 * time.Second}.Await(t.Context(), p)
+	rig.WantIn(t, "::1", rig.Message(err), "; it listens on [::1]:", " alone: listen on 127.0.0.1 or 0.0.0.0")
+}
+
+func TestAwaitEnds(t *testing.T) {
+	l := newLocal(t)
+	for line, want := range map[string]string{
+		"exit 1": "web: exit status 1",
+		"true":   "web: ended, with status 0, before it listened on $PORT",
+	} {
+		began := time.Now()
+		err := health.Check{}.Await(t.Context(), begin(t, l, runtime.Spec{Type: "web"}, line))
+		if rig.Message(err) != want || time.Since(began) > 10*time.Second {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if err := (health.Check{}).Await(t.Context(), begin(t, l, runtime.Spec{}, "sleep 1000")); err != nil {
+		t.Error(err)
+	}
+	p := begin(t, l, runtime.Spec{Type: "web"}, "sleep 1000")
+	if err := (health.Check{Boot: 10 * time.Millisecond}).Await(t.Context(), p); !strings.HasSuffix(rig.Message(err), "within 10ms") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,53 @@
+package local
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"paas/runtime"
+	"paas/runtime/build"
+	"paas/runtime/child"
+	"paas/volume"
+)
+
+// Local is the engine that runs builds and processes as children of this process. They see an
+// environment built from nothing, and do not outlive the server: neither its stop nor its kill -9.
+type Local struct {
+	Root string   // the volume's root: by it this server's processes are known
+	Self []string // the command that runs this binary, for the guard: an absolute path and arguments; default os.Executable()
+
+	// PassEnv names the server's own environment variables that builds and processes may see,
+	// besides PATH, LANG, TZ and those for proxies and certificate authorities.
+	PassEnv []string
+
+	BuildTimeout time.Duration // for the whole of a build; default 15 min
+	Log          *slog.Logger  // default: silence
+
+	keeper  child.Keeper
+	builder build.Builder
+
+	mu    sync.Mutex
+	ports map[int]bool // taken
+}
+
+// Open ends what an earlier life of the server left running. It comes before the first Build and
+// Start, and blocks until nothing is left.
+func (l *Local) Open() error {
+	if l.Log == nil {
+		l.Log = slog.New(slog.DiscardHandler)
+	}
+	l.ports = map[int]bool{}
+	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
+	l.builder = build.Builder{Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout}
+	return l.keeper.Open()
+}
+
+// Close ends whatever still runs. Nothing is started after it.
+func (l *Local) Close() error { return l.keeper.Close() }
+
+// Build makes a checked-out commit runnable, in place.
+func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (volume.Built, error) {
+	return l.builder.Build(ctx, build.Job(job))
+}

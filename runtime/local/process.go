@@ -1,0 +1,96 @@
+package local
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"os"
+
+	"paas/runtime"
+	"paas/runtime/child"
+	"paas/runtime/command"
+	"paas/runtime/site"
+)
+
+// process is a [child.Child] in the role of an app's process.
+type process struct {
+	*child.Child
+	port int
+}
+
+// Start starts spec's process: what its line of the Procfile names, or where there is no web
+// command the server of its static files. An error means that nothing runs.
+func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
+	argv := spec.Argv
+	if line := cmp.Or(spec.Line, spec.Built.Processes[spec.Type]); len(argv) == 0 && line != "" {
+		argv = command.Arguments(line)
+	}
+	if len(argv) == 0 && spec.Type == "web" && spec.Built.Static != "" {
+		return l.startSite(spec)
+	}
+	if len(argv) == 0 {
+		return nil, fmt.Errorf("%s: no such process type", spec.Type)
+	}
+	port := 0
+	if spec.Type == "web" {
+		var err error
+		if port, err = l.takePort(); err != nil {
+			return nil, err
+		}
+	}
+	started, err := l.keeper.Start(child.Command{
+		Name: fmt.Sprintf("%s.v%d.%s.%d", spec.App, spec.Release, spec.Type, spec.Index),
+		Argv: argv,
+		Dir:  spec.Tree,
+		Env:  l.processEnv(spec, port),
+		Out:  spec.Out,
+		Gone: func() { l.freePort(port) },
+	})
+	if err != nil {
+		l.freePort(port)
+		return nil, fmt.Errorf("%s: %w", spec.Type, err)
+	}
+	return process{started, port}, nil
+}
+
+func (p process) Addr() string {
+	if p.port == 0 {
+		return ""
+	}
+	return loopback(p.port)
+}
+
+// files are the web process of an app of static files.
+type files struct {
+	*site.Server
+	addr string
+}
+
+func (f files) PID() int     { return 0 }
+func (f files) Addr() string { return f.addr }
+
+func (l *Local) startSite(spec runtime.Spec) (runtime.Process, error) {
+	tree, err := os.OpenRoot(spec.Tree)
+	if err != nil {
+		return nil, err
+	}
+	defer tree.Close()
+	root, err := tree.OpenRoot(spec.Built.Static) // a link that leaves the tree is refused
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	port, err := l.takePort()
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", loopback(port))
+	if err != nil {
+		l.freePort(port)
+		root.Close()
+		return nil, err
+	}
+	s := &site.Server{Root: root, Log: l.Log, Gone: func() { l.freePort(port) }}
+	s.Start(listener)
+	return files{s, loopback(port)}, nil
+}

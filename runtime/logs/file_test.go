@@ -1,0 +1,157 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"paas/runtime/rig"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+var stamped = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (.*)$`)
+
+// texts are the lines of the log without their times.
+func texts(t *testing.T, path string, n int) []string {
+	t.Helper()
+	lines, _, err := Tail(path, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range lines {
+		match := stamped.FindStringSubmatch(line)
+		if match == nil {
+			t.Fatalf("line %.80q", line)
+		}
+		lines[i] = match[1]
+	}
+	return lines
+}
+
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "web.1.log")
+	if lines, end, err := Tail(path, 3); len(lines) != 0 || end != 0 || err != nil {
+		t.Errorf("%q, %v", lines, err)
+	}
+	f := &File{Path: path}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("a file before the first line")
+	}
+	for _, text := range []string{"one\ntw", "o\r\n", "\n", "a\x00b\n", strings.Repeat("x", longestLogLine+3) + "\n", "end"} {
+		if n, err := f.Write([]byte(text)); n != len(text) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	f.Close()
+	f.Write([]byte("again\n"))
+	f.Close()
+	want := []string{"one", "two", "", "a\x00b", strings.Repeat("x", longestLogLine), "xxx", "end", "again"}
+	if got := texts(t, path, 100); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%.200q", got)
+	}
+	if got := texts(t, path, 2); fmt.Sprint(got) != "[end again]" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestFileRotates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	f := &File{Path: path, MaxBytes: 1000}
+	defer f.Close()
+	for i := range 100 {
+		fmt.Fprintf(f, "line %d\n", i)
+	}
+	for _, name := range []string{path, path + ".1"} {
+		if info, err := os.Stat(name); err != nil || info.Size() > 1000 {
+			t.Errorf("%v, %v", info, err)
+		}
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 2 {
+		t.Errorf("%v", entries)
+	}
+	got := texts(t, path, 1000)
+	for i := range got {
+		if want := fmt.Sprintf("line %d", 100-len(got)+i); got[i] != want {
+			t.Fatalf("%q, not %q", got[i], want)
+		}
+	}
+	for _, n := range []int{1, 5, 30, len(got)} { // within the file, and across
+		if part := texts(t, path, n); fmt.Sprint(part) != fmt.Sprint(got[len(got)-n:]) {
+			t.Errorf("the last %d: %q", n, part)
+		}
+	}
+}
+
+func TestFileConcurrent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	f := &File{Path: path}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 500 {
+				f.Write([]byte("whole line\n"))
+			}
+		})
+	}
+	all.Wait()
+	f.Close()
+	got := texts(t, path, 5000)
+	if len(got) != 2000 || strings.Join(got, "") != strings.Repeat("whole line", 2000) {
+		t.Errorf("%d lines", len(got))
+	}
+}
+
+func TestFileFullDisk(t *testing.T) {
+	dir := rig.SmallDisk(t)
+	filler := filepath.Join(dir, "filler")
+	f := &File{Path: filepath.Join(dir, "log")}
+	defer f.Close()
+	fmt.Fprintln(f, "before")
+	if err := os.WriteFile(filler, bytes.Repeat([]byte("x"), 2<<20), 0o644); !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	line := strings.Repeat("y", 5000)
+	for range 10 {
+		if n, err := fmt.Fprintln(f, line); n != 5001 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	os.Remove(filler)
+	fmt.Fprintln(f, "after")
+	got := texts(t, f.Path, 100)
+	if n := len(got); n < 3 || got[0] != "before" || got[n-1] != "after" ||
+		!regexp.MustCompile(`^--- \d+ lines not written: no space left on device$`).MatchString(got[n-2]) {
+		t.Errorf("%.100q", got)
+	}
+	for _, text := range got[1 : len(got)-2] {
+		if text != line {
+			t.Errorf("torn: %.60q", text)
+		}
+	}
+}
+
+// Two releases write one log while the new one takes over: neither writes into a file that the
+// other has put away.
+func TestFileOfTwo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	one, two := &File{Path: path, MaxBytes: 200}, &File{Path: path, MaxBytes: 200}
+	defer one.Close()
+	defer two.Close()
+	two.Write([]byte("first\n"))
+	for range 20 {
+		one.Write([]byte(strings.Repeat("x", 50) + "\n"))
+	}
+	two.Write([]byte("last\n"))
+	if got := texts(t, path, 1); fmt.Sprint(got) != "[last]" {
+		t.Errorf("the end of the log is %q", got)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > 200 {
+		t.Errorf("%v bytes, %v", info.Size(), err)
+	}
+}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package runtime
-
-import "errors"
-
-func mountSmall(string) error { return errors.New("only on Linux") }
-func unmount(string)          {}

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package runtime
-
-// forgetProgram does nothing here: only Linux tells a process where its program lies.
-func forgetProgram() {}

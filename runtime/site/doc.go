@@ -1,0 +1,2 @@
+// Package site serves a folder of static files over HTTP. It knows neither apps nor releases.
+package site
