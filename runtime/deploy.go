@@ -1,13 +1,17 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
+	"paas/runtime/appjson"
 	"paas/say"
 	"paas/volume"
 )
@@ -41,8 +45,8 @@ func (d *deploy) look(ctx context.Context) {
 	h := d.home
 	why, cancelled := h.app.Cancelled(d.n)
 	switch {
-	case d.ready && d.instance.ended():
-		d.died()
+	case d.ready && d.instance.dead() != nil:
+		d.died(d.instance.dead())
 	case d.ready && h.app.Committed(d.n):
 		h.promote(ctx, d)
 		h.poke() // the next release may be waiting
@@ -67,14 +71,11 @@ func (d *deploy) drop(why string) {
 }
 
 // died takes out a release whose process has ended while it waited for its commit.
-func (d *deploy) died() {
+func (d *deploy) died(m *member) {
 	h := d.home
 	h.deploying = nil
 	h.retire(d.instance)
-	reason := "boot: web exited while it waited for the commit"
-	if err := d.instance.current().Err(); err != nil {
-		reason = fmt.Sprintf("boot: web: %v, while it waited for the commit", err)
-	}
+	reason := fmt.Sprintf("boot: %s: %v, while it waited for the commit", m.name, cmp.Or(m.current().Err(), errExited))
 	h.conclude(d.n, volume.Status{State: volume.Failed, Reason: reason, Hint: "its last words are in the app's log"})
 	h.poke()
 }
@@ -111,7 +112,8 @@ type fault struct {
 
 func (f fault) Unwrap() error { return f.error }
 
-// prepare is the first phase: build, boot and check, with everything said in the release's log.
+// prepare is the first phase: build, release phase, boot and check, with everything said in the
+// release's log.
 func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 	app := d.home.app
 	r, err := app.Release(d.n)
@@ -127,12 +129,17 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}
-	i, err := d.boot(ctx, r, built, file)
+	i := newInstance(d.home, d.n)
+	i.release, i.built = r, built
+	err = d.bringUp(ctx, i, file)
 	if kept := keep(); err == nil && kept != nil {
-		i.stop(0)
 		err = fmt.Errorf("build: %w", kept)
 	}
-	return i, err
+	if err != nil {
+		i.stop(0)
+		return nil, err
+	}
+	return i, nil
 }
 
 // build makes the release's build, unless an earlier release has. keep waits until the build is on
@@ -152,9 +159,6 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 	if err != nil {
 		return built, nil, err
 	}
-	if _, web := built.Processes["web"]; !web && built.Static == "" {
-		return built, nil, fault{errors.New("no web process"), "add a line like `web: node server.js` to the Procfile"}
-	}
 	flushed := make(chan error, 1)
 	go func() { flushed <- flush(tree) }()
 	return built, func() error {
@@ -165,31 +169,79 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 	}, nil
 }
 
+// bringUp takes a release that is built to where it may have traffic.
+func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error {
+	h := d.home
+	var err error
+	if i.file, err = appjson.Read(h.app.BuildTree(i.release.Build)); err != nil {
+		return err
+	}
+	settings, err := h.app.Settings()
+	if err != nil {
+		return err
+	}
+	if len(i.wanted(settings)) == 0 {
+		if err := i.nothingRuns(settings); err != nil {
+			return err
+		}
+	}
+	if err := d.releasePhase(ctx, i, file); err != nil {
+		return err
+	}
+	if err := d.boot(ctx, i, settings, file); err != nil {
+		return fmt.Errorf("boot: %w", err)
+	}
+	return d.postdeploy(ctx, i, file)
+}
+
+// nothingRuns says what to do about a release of which no process would start, unless that is wanted.
+func (i *instance) nothingRuns(s volume.Settings) error {
+	types := processTypes(i.built)
+	if slices.Contains(types, webType) || len(i.file.Cron) > 0 || len(s.Formation) > 0 {
+		return nil
+	}
+	hint := "add a line like `web: node server.js` to the Procfile"
+	if len(types) > 0 {
+		slices.Sort(types)
+		hint += fmt.Sprintf("; or, if it is to have none, say what runs: ps:scale %s %s=1", i.home.app.Name, types[0])
+	}
+	return fault{errors.New("boot: no web process"), hint}
+}
+
 // boot starts the release beside the live one and waits until it is healthy. What it prints until
 // then is shown to the pusher.
-func (d *deploy) boot(ctx context.Context, r volume.Release, built volume.Built, file io.Writer) (*instance, error) {
-	h := d.home
-	h.setStatus(d.n, volume.Status{State: volume.Booting})
-	command := built.Processes["web"]
-	if command == "" {
-		command = "static files"
+func (d *deploy) boot(ctx context.Context, i *instance, s volume.Settings, file io.Writer) error {
+	d.home.setStatus(d.n, volume.Status{State: volume.Booting})
+	for _, line := range i.lines(s) {
+		say.Step(file, "Booting v%d: %s", d.n, line)
 	}
-	say.Step(file, "Booting v%d: %s", d.n, command)
 	began := time.Now()
-	i := newInstance(h, d.n)
-	i.release, i.built = r, built
 	bounded := say.NewBounded(file, 64<<10, 16<<10)
-	shown := say.NewIndent(bounded)
-	i.output.show(shown)
-	defer func() {
-		i.output.show(nil)
-		shown.Close()
-		bounded.Close()
-	}()
-	if err := i.start(ctx); err != nil {
-		i.stop(0)
-		return nil, fmt.Errorf("boot: %w", err)
+	defer bounded.Close()
+	if err := i.boot(ctx, s, bounded); err != nil {
+		return err
 	}
-	say.Detail(file, "healthy after %d ms", time.Since(began).Milliseconds())
-	return i, nil
+	if len(i.members) > 0 {
+		say.Detail(file, "healthy after %d ms", time.Since(began).Milliseconds())
+	}
+	return nil
+}
+
+// lines are what is booted, for people: a command line, and of how many processes where there are several.
+func (i *instance) lines(s volume.Settings) (lines []string) {
+	counts := map[string]int{}
+	for _, p := range i.early(s) {
+		counts[p.Type]++
+	}
+	for _, t := range slices.Sorted(maps.Keys(counts)) {
+		line := cmp.Or(i.built.Processes[t], "static files")
+		if len(counts) > 1 {
+			line = t + ": " + line
+		}
+		if n := counts[t]; n > 1 {
+			line += fmt.Sprintf(" (%d processes)", n)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }

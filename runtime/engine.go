@@ -39,6 +39,7 @@ type Spec struct {
 	Built   volume.Built      // what to run: Processes[Type], or Static
 	Line    string            // a command line, as a Procfile has it, in place of Processes[Type]
 	Argv    []string          // an argument list, in place of Line: what a person runs once
+	Port    int               // $PORT of what has none of its own: a command that is run for a web process
 	Config  map[string]string // config vars
 	Out     io.Writer         // what the process prints, both streams; called from one goroutine
 }

@@ -20,6 +20,7 @@ type home struct {
 	posts chan func()
 	ended chan struct{}
 
+	settings  volume.Settings       // as last read
 	live      *instance             // gets the traffic
 	deploying *deploy               // the release being built, booted, or waiting for its commit
 	unsaved   bool                  // processes.json is behind, for the same reason
@@ -102,7 +103,6 @@ func (h *home) resume(ctx context.Context) {
 	h.repair()
 	if n := h.app.Live(); n > 0 && !h.inPlace(n) {
 		h.live = newInstance(h, n)
-		h.live.revive(ctx, 0)
 	}
 	h.saveProcesses()
 }
@@ -139,6 +139,9 @@ func (h *home) look(ctx context.Context) {
 	}
 	if h.unsaved {
 		h.saveProcesses()
+	}
+	if h.live != nil {
+		h.adjust(ctx)
 	}
 	if d := h.deploying; d != nil {
 		d.look(ctx)
@@ -186,12 +189,9 @@ func (h *home) yield() {
 		return
 	}
 	h.log.Info("watch mode: the app is not run from here any more", "release", h.app.Live())
-	was, drained := h.live, h.rt.Front.Route(h.app.Name, nil, Down)
+	was := h.live
 	h.live = nil
-	h.stopping.Go(func() {
-		<-drained
-		was.stop(h.rt.grace())
-	})
+	h.retireMembers(was.sorted(), h.route())
 	h.saveProcesses()
 }
 
@@ -217,83 +217,62 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 		h.retire(d.instance)
 		return
 	}
-	drained := h.rt.Front.Route(h.app.Name, []string{d.instance.addr()}, Running)
 	h.live, h.deploying = d.instance, nil
+	for _, m := range h.live.sorted() {
+		m.serving(ctx)
+	}
+	drained := h.route()
 	h.conclude(d.n, volume.Status{State: volume.Live})
 	if before > 0 {
 		h.conclude(before, volume.Status{State: volume.Retired})
 	}
 	if was != nil {
-		h.stopping.Go(func() {
-			<-drained
-			was.stop(h.rt.grace())
-		})
+		h.live.before = h.handOver(was, drained)
 	}
-	h.live.serving(ctx)
+	h.saveProcesses()
 	h.log.Info("live", "release", d.n)
+}
+
+// handOver stops the release that was live: its web processes when they have answered what they were
+// asked. ended closes when the others have ended, whose work is the new release's to go on with.
+func (h *home) handOver(was *instance, drained <-chan struct{}) (ended <-chan struct{}) {
+	over := make(chan struct{})
+	grace := h.grace()
+	var workers sync.WaitGroup
+	var web []*member
+	for _, m := range was.sorted() {
+		if m.isWeb() {
+			web = append(web, m)
+			continue
+		}
+		workers.Go(func() { m.stop(grace) })
+	}
+	h.retireMembers(web, drained)
+	h.stopping.Go(func() {
+		workers.Wait()
+		close(over)
+		h.poke()
+	})
+	return over
 }
 
 // retire stops an instance in the background; it may be nil.
 func (h *home) retire(i *instance) {
 	if i != nil {
-		h.stopping.Go(func() { i.stop(h.rt.grace()) })
-	}
-}
-
-// conclude says a verdict, and again each second until the disk takes it: somebody waits for it, and
-// a release without one would be built again.
-func (h *home) conclude(n int, s volume.Status) {
-	if s.State == volume.Failed || s.State == volume.Cancelled {
-		h.discard(n) // first: it may be what filled the disk
-	}
-	err := h.app.SetStatus(n, s)
-	if err == nil || !h.there() {
-		delete(h.unsaid, n)
-		return
-	}
-	if _, again := h.unsaid[n]; !again {
-		h.log.Error("cannot say how a release stands; trying again", "release", n, "state", s.State, "err", err)
-	}
-	h.unsaid[n] = s
-	time.AfterFunc(time.Second, h.poke)
-}
-
-// discard removes the build of a release that came to nothing, unless another release is made of it.
-func (h *home) discard(n int) {
-	r, err := h.app.Release(n)
-	if err != nil {
-		return
-	}
-	for _, other := range h.app.Numbers() {
-		if o, err := h.app.Release(other); other != n && (err != nil || o.Build == r.Build) {
-			return
-		}
-	}
-	if err := h.app.RemoveBuild(r.Build); err != nil {
-		h.log.Error("cannot remove a build", "build", r.Build, "err", err)
-	}
-}
-
-// setStatus says how far a release has come on its way.
-func (h *home) setStatus(n int, s volume.Status) {
-	if err := h.app.SetStatus(n, s); err != nil && h.app.Exists() {
-		h.log.Error("cannot say how a release stands", "release", n, "state", s.State, "err", err)
+		h.retireMembers(i.sorted(), nil)
 	}
 }
 
 func (h *home) saveProcesses() {
 	var list []volume.Process
 	if h.live != nil {
-		list = append(list, h.live.process)
+		for _, m := range h.live.sorted() {
+			list = append(list, m.status)
+		}
 	}
 	err := h.app.SetProcesses(list)
 	if h.unsaved = err != nil && h.there(); h.unsaved {
 		h.log.Error("cannot say what runs; trying again", "err", err)
 		time.AfterFunc(time.Second, h.poke)
 	}
-}
-
-// backoff is how long to wait before the next start after the given number of deaths in a row.
-func backoff(deaths int) time.Duration {
-	return min(backoffMax, backoffMin<<min(max(deaths-1, 0), 10))
 }

@@ -39,14 +39,7 @@ const (
 	Down     Condition = "down"     // say so at once: nothing runs, or it keeps failing
 )
 
-// Times of the loop that no one needs to set.
-const (
-	lookAgain   = time.Minute      // the reconciler's round, for what no bell announced
-	backoffMin  = time.Second / 10 // before the first restart of a process that died
-	backoffMax  = 30 * time.Second
-	stableAfter = time.Minute // a process that lived this long has earned a fresh backoff
-	downAfter   = 5           // this many deaths in a row are a crash loop: visitors are told
-)
+const lookAgain = time.Minute // the reconciler's round, for what no bell announced
 
 func (rt *Runtime) grace() time.Duration {
 	if rt.Grace == 0 {

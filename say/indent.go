@@ -14,6 +14,7 @@ import (
 // line in memory. Not for concurrent use.
 type Indent struct {
 	w    io.Writer
+	name string
 	line []byte
 	over bool // a \r was seen: what comes next, unless \n, draws over the line
 	long bool // this line began in an earlier one
@@ -22,6 +23,9 @@ type Indent struct {
 
 // NewIndent writes to w.
 func NewIndent(w io.Writer) *Indent { return &Indent{w: w} }
+
+// NewIndentNamed writes to w, with name in front of each line: where several tools print at once.
+func NewIndentNamed(w io.Writer, name string) *Indent { return &Indent{w: w, name: name + ": "} }
 
 const longestLine = 4 << 10
 
@@ -74,7 +78,7 @@ func (in *Indent) Close() error {
 }
 
 func (in *Indent) flush(lines []byte) []byte {
-	lines = append(lines, indentation...)
+	lines = append(append(lines, indentation...), in.name...)
 	lines = append(harmless(lines, in.line), '\n')
 	in.line = in.line[:0]
 	return lines

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"time"
 )
 
 // App is one app's part of the volume. It is a value: cheap to copy, holding nothing open.
@@ -43,6 +45,18 @@ type Settings struct {
 	Branch string            `json:"branch,omitempty"` // deploy branch; empty: main, or master where that came first
 	Mode   Mode              `json:"mode,omitempty"`   // how a commit goes live; empty: as the server is set
 	Config map[string]string `json:"config,omitempty"` // config vars: environment of builds and processes
+	Grace  time.Duration     `json:"grace,omitempty"`  // between SIGTERM and SIGKILL, in nanoseconds; 0: as the server is set
+
+	// What follows counts for what runs now, whatever its release says.
+
+	Formation map[string]int    `json:"formation,omitempty"` // process type -> how many; types not named are as app.json says
+	Stopped   int               `json:"stopped,omitempty"`   // the release that was stopped; a later one runs
+	Restarts  map[string]string `json:"restarts,omitempty"`  // process type, or type.index -> token of the last ps:restart
+}
+
+// Restart is the token of the last ps:restart that process type.index is meant by; empty: none was.
+func (s Settings) Restart(processType string, index int) string {
+	return s.Restarts[processType] + s.Restarts[processType+"."+strconv.Itoa(index)]
 }
 
 // Mode is how a commit of an app goes live.

@@ -11,11 +11,15 @@ type Process struct {
 	Type     string    `json:"type"`
 	Index    int       `json:"index"`
 	Release  int       `json:"release"`
-	State    string    `json:"state"` // starting, running, crashed
+	State    string    `json:"state"` // starting, running, unready, crashed
 	PID      int       `json:"pid,omitempty"`
 	Since    time.Time `json:"since"`
 	Restarts int       `json:"restarts"`
-	Reason   string    `json:"reason,omitempty"` // why it is not running: "exit status 1"
+	Reason   string    `json:"reason,omitempty"`  // why it is not running: "exit status 1"
+	Last     []string  `json:"last,omitempty"`    // crashed: the last lines it printed
+	Next     time.Time `json:"next,omitzero"`     // crashed: when it is started again
+	Restart  string    `json:"restart,omitempty"` // token of the last ps:restart that was done for it, or has failed
+	Failure  string    `json:"failure,omitempty"` // why that failed; the process from before goes on
 }
 
 // Processes reads what runs of the app now.

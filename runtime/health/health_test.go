@@ -6,55 +6,41 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"paas/runtime/rig"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"paas/runtime/rig"
 )
 
-func TestParseCheck(t *testing.T) {
-	for text, want := range map[string]Check{
-		`{}`: {},
-		`{"healthchecks": {"worker": [{"path": "/w"}]}}`:                      {},
-		`{"healthchecks": {"web": [{"type": "startup", "listening": true}]}}`: {},
-		"\ufeff{ // a note\n\"healthchecks\": {\"web\": [{\"type\": \"liveness\", \"path\": \"/live\"}, " +
-			`{"type": "startup", "path": "/health", "timeout": 2.5, "attempts": 7, "wait": 1, "content": "ok"},],},}`: {
-			Path: "/health", Timeout: 2500 * time.Millisecond, Attempts: 7, Wait: time.Second, Content: "ok"},
-	} {
-		if got, err := parseCheck([]byte(text)); got != want || err != nil {
-			t.Errorf("%s: %+v, %v", text, got, err)
-		}
-	}
-	web := func(check string) string { return `{"healthchecks": {"web": [` + check + `]}}` }
-	for text, want := range map[string]string{
-		`{`:                                      "app.json: ",
-		`[]`:                                     "app.json: ",
-		web(`{"path": "health"}`):                "must begin with /",
-		web(`{"path": "/a\r\nHost:"}`):           "must begin with /",
-		web(`{"command": ["true"]}`):             "a command is not supported",
-		web(`{"path": "/a"}, {"path": "/b"}`):    "not several",
-		web(`{"path": "/a", "attempts": -1}`):    "attempts -1",
-		web(`{"path": "/a", "timeout": -1}`):     "-1 seconds",
-		web(`{"path": "/a", "timeout": "soon"}`): "app.json: ",
-		web(`{"path": "/a", "wait": 1e300}`):     "1e300 seconds",
-	} {
-		if got, err := parseCheck([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %+v, %v; want %q", text, got, err, want)
-		}
-	}
-	if check, err := ReadCheck(rig.Tree(t, map[string]string{"app.json": web(`{"path": "/up"}`)})); check.Path != "/up" || err != nil {
-		t.Errorf("%+v, %v", check, err)
-	}
-	if check, err := ReadCheck(t.TempDir()); check != (Check{}) || err != nil {
-		t.Errorf("%+v, %v", check, err)
-	}
+// subject is a process that listens at addr, and whose commands end as run says.
+type subject struct {
+	addr string
+	done chan struct{}
+	err  error
+	run  func(argv []string) error
 }
 
-func TestAwaitHealthyAnswers(t *testing.T) {
+func (s subject) Name() string          { return "web" }
+func (s subject) Addr() string          { return s.addr }
+func (s subject) Done() <-chan struct{} { return s.done }
+func (s subject) Err() error            { return s.err }
+
+func (s subject) Run(ctx context.Context, argv []string) error {
+	if s.run == nil {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	return s.run(argv)
+}
+
+func TestAwaitAnswers(t *testing.T) {
 	var asked atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Host != "localhost" {
+		if r.Host != "localhost" && r.Host != "blog.example.com" {
 			t.Errorf("Host %s", r.Host)
 		}
 		switch r.URL.Path {
@@ -64,6 +50,10 @@ func TestAwaitHealthyAnswers(t *testing.T) {
 			http.Redirect(w, r, "http://elsewhere.invalid/", http.StatusFound)
 		case "/slow":
 			<-r.Context().Done()
+		case "/header":
+			if r.Header.Get("X-Probe") != "yes" || r.Host != "blog.example.com" {
+				w.WriteHeader(400)
+			}
 		case "/third":
 			if asked.Add(1) < 3 {
 				w.WriteHeader(503)
@@ -73,28 +63,79 @@ func TestAwaitHealthyAnswers(t *testing.T) {
 		}
 	}))
 	defer server.Close()
+	failing := func([]string) error { return errors.New("exit status 2") }
 	short := 20 * time.Millisecond
 	for _, test := range []struct {
 		check Check
+		run   func([]string) error
 		want  string
 	}{
-		{Check{}, "<nil>"},
-		{Check{Path: "/ok"}, "<nil>"},
-		{Check{Path: "/ok", Content: "well"}, "<nil>"},
-		{Check{Path: "/moved"}, "<nil>"},
-		{Check{Path: "/third"}, "<nil>"},
-		{Check{Path: "/health", Attempts: 2, Wait: short}, "GET /health answered 500, for "},
-		{Check{Path: "/ok", Content: "ill", Attempts: 1, Wait: short}, `GET /ok answered 200, without "ill" in it, for `},
-		{Check{Path: "/slow", Attempts: 2, Wait: short, Timeout: short}, "GET /slow did not answer within 20ms, for "},
+		{Check{}, nil, "<nil>"},
+		{Check{Path: "/ok"}, nil, "<nil>"},
+		{Check{Path: "/ok", Content: "well"}, nil, "<nil>"},
+		{Check{Path: "/moved"}, nil, "<nil>"},
+		{Check{Path: "/third"}, nil, "<nil>"},
+		{Check{Path: "/header", Headers: map[string]string{"X-Probe": "yes", "host": "blog.example.com"}}, nil, "<nil>"},
+		{Check{Path: "/health", Type: Liveness}, nil, "<nil>"}, // not of a start
+		{Check{Uptime: short}, nil, "<nil>"},
+		{Check{Command: []string{"ok"}}, func(argv []string) error { return nil }, "<nil>"},
+		{Check{Command: []string{"./probe", "x"}, Attempts: 2, Wait: short}, failing, "web: ./probe: exit status 2, for "},
+		{Check{Command: []string{"./probe"}, Timeout: short, Attempts: 1, Wait: short}, nil, "web: ./probe: no end after 20ms, for "},
+		{Check{Path: "/health", Attempts: 2, Wait: short}, nil, "web: GET /health answered 500, for "},
+		{Check{Path: "/ok", Content: "ill", Attempts: 1, Wait: short}, nil, `web: GET /ok answered 200, without "ill" in it, for `},
+		{Check{Path: "/slow", Attempts: 2, Wait: short, Timeout: short, Name: "is it up"}, nil, "web: is it up: GET /slow did not answer within 20ms, for "},
+		{Check{Port: 1, Attempts: 1, Wait: short}, nil, "web: its port does not answer: connect: connection refused, for "},
 	} {
-		err := AwaitHealthy(t.Context(), server.Listener.Addr().String(), test.check, nil)
+		err := Await(t.Context(), subject{addr: server.Listener.Addr().String(), run: test.run}, []Check{test.check}, 0)
 		if !strings.HasPrefix(rig.Message(err), test.want) {
 			t.Errorf("%+v: %v", test.check, err)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the pusher left"))
-	if err := AwaitHealthy(ctx, "127.0.0.1:1", Check{}, nil); rig.Message(err) != "the pusher left" {
+	if err := Await(ctx, subject{addr: "127.0.0.1:1"}, nil, 0); rig.Message(err) != "the pusher left" {
 		t.Error(err)
 	}
+}
+
+// A process that is gone while it is waited for is told how it went.
+func TestAwaitEnded(t *testing.T) {
+	ended := make(chan struct{})
+	close(ended)
+	for want, s := range map[string]subject{
+		"web: exit status 1":        {done: ended, err: errors.New("exit status 1")},
+		"web: ended, with status 0": {done: ended},
+	} {
+		if err := Await(t.Context(), s, []Check{{Uptime: time.Hour}}, 0); rig.Message(err) != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if err := Await(t.Context(), subject{}, nil, 0); err != nil {
+		t.Errorf("nothing is asked of it: %v", err)
+	}
+}
+
+// A check that is made over and over says once when it fails, after as many attempts as it has, and
+// once when it passes again.
+func TestKeep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answers := []error{nil, os.ErrInvalid, nil, os.ErrInvalid, os.ErrInvalid, os.ErrInvalid, nil, nil}
+		at := -1
+		done := make(chan struct{})
+		s := subject{done: done, run: func([]string) error {
+			if at++; at == len(answers)-1 {
+				close(done)
+			}
+			return answers[at]
+		}}
+		var said []string
+		began := time.Now()
+		Check{Type: Readiness, Command: []string{"probe"}, Attempts: 2, Wait: time.Minute, Delay: time.Hour}.Keep(t.Context(), s, func(err error) {
+			said = append(said, fmt.Sprintf("%s %v", time.Since(began), err))
+		})
+		want := "1h4m0s readiness check: probe: invalid argument, 2 times; 1h6m0s <nil>"
+		if got := strings.Join(said, "; "); got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	})
 }

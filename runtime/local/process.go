@@ -31,10 +31,10 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 	if len(argv) == 0 {
 		return nil, fmt.Errorf("%s: no such process type", spec.Type)
 	}
-	port := 0
+	own := 0
 	if spec.Type == "web" {
 		var err error
-		if port, err = l.takePort(); err != nil {
+		if own, err = l.takePort(); err != nil {
 			return nil, err
 		}
 	}
@@ -42,15 +42,15 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 		Name: fmt.Sprintf("%s.v%d.%s.%d", spec.App, spec.Release, spec.Type, spec.Index),
 		Argv: argv,
 		Dir:  spec.Tree,
-		Env:  l.processEnv(spec, port),
+		Env:  l.processEnv(spec, cmp.Or(own, spec.Port)),
 		Out:  spec.Out,
-		Gone: func() { l.freePort(port) },
+		Gone: func() { l.freePort(own) },
 	})
 	if err != nil {
-		l.freePort(port)
+		l.freePort(own)
 		return nil, fmt.Errorf("%s: %w", spec.Type, err)
 	}
-	return process{started, port}, nil
+	return process{started, own}, nil
 }
 
 func (p process) Addr() string {

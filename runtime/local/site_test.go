@@ -32,7 +32,7 @@ func TestSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := (health.Check{Path: "/"}).Await(t.Context(), p); err != nil || p.PID() != 0 {
+	if err := await(t, p, 0, health.Check{Path: "/"}); err != nil || p.PID() != 0 {
 		t.Fatal(err, p.PID())
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

@@ -1,0 +1,152 @@
+package runtime
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// adjust makes what runs of the live release what is wanted of it now: it starts what is missing,
+// stops what is too many, and starts anew what ps:restart was said of.
+func (h *home) adjust(ctx context.Context) {
+	i := h.live
+	settings, err := h.app.Settings()
+	if err == nil {
+		err = i.load()
+	}
+	if err != nil {
+		if h.there() {
+			h.log.Error("cannot tell what is to run; trying again", "release", i.n, "err", err)
+			time.AfterFunc(backoffMax, h.poke)
+		}
+		return
+	}
+	h.settings = settings
+	wanted := i.wanted(settings)
+	changed := false
+	for _, p := range wanted {
+		if i.members[p] == nil && i.mayStart(p) {
+			m := newMember(i, p, nameIn(wanted, p), settings)
+			i.members[p] = m
+			m.revive(ctx, 0)
+			changed = true
+		}
+	}
+	var surplus []*member
+	for _, p := range slices.Collect(maps.Keys(i.members)) {
+		if !slices.Contains(wanted, p) {
+			surplus = append(surplus, i.members[p])
+			delete(i.members, p)
+			changed = true
+		}
+	}
+	if changed {
+		h.retireMembers(surplus, h.route())
+		h.saveProcesses()
+	}
+	for _, m := range i.sorted() {
+		if token := settings.Restart(m.Type, m.Index); token != m.wanted {
+			m.restart(ctx, token)
+		}
+	}
+}
+
+// mayStart says whether the processes of the release before are out of the way of p.
+func (i *instance) mayStart(p place) bool {
+	if i.before == nil || p.isWeb() {
+		return true
+	}
+	select {
+	case <-i.before:
+		return true
+	default:
+		return false
+	}
+}
+
+// retireMembers stops processes that are not wanted any more, in the background; web ones when they have
+// answered what they were asked, where drained is not nil.
+func (h *home) retireMembers(members []*member, drained <-chan struct{}) {
+	grace := h.grace()
+	for _, m := range members {
+		if m.next != nil { // it never had any traffic
+			h.stopping.Go(func() { m.next.stop(grace) })
+		}
+		h.stopping.Go(func() {
+			if m.isWeb() && drained != nil {
+				<-drained
+			}
+			m.stop(grace)
+		})
+	}
+}
+
+// restart starts a process anew: a web process beside the old one, which goes when the new one is healthy;
+// another when the old one has ended, so that no two of them do the same work.
+func (m *member) restart(ctx context.Context, token string) {
+	h := m.in.home
+	m.wanted = token
+	if m.status.State == crashed || m.status.State == string(Starting) { // it is being started anew
+		m.status.Restart, m.deaths = token, 0
+		select {
+		case m.hurry <- struct{}{}:
+		default:
+		}
+		h.saveProcesses()
+		return
+	}
+	next := newMember(m.in, m.place, m.name, h.settings)
+	next.status.Restarts = m.status.Restarts
+	if !m.isWeb() {
+		m.in.members[m.place] = next
+		h.saveProcesses()
+		grace := h.grace()
+		h.stopping.Go(func() {
+			m.stop(grace)
+			h.post(func() {
+				if next.mine() {
+					next.revive(ctx, 0)
+				}
+			})
+		})
+		return
+	}
+	if m.next != nil { // of an earlier restart, still starting
+		h.retireMembers([]*member{m.next}, nil)
+	}
+	m.next = next
+	go func() {
+		err := next.start(ctx)
+		h.post(func() { m.replaced(ctx, next, err) })
+	}()
+}
+
+// replaced ends the restart of a web process, one way or the other.
+func (m *member) replaced(ctx context.Context, next *member, err error) {
+	h := m.in.home
+	if !m.mine() || m.next != next || ctx.Err() != nil {
+		h.stopping.Go(func() { next.stop(0) })
+		return
+	}
+	m.next = nil
+	if err != nil {
+		h.stopping.Go(func() { next.stop(0) })
+		m.status.Restart, m.status.Failure = next.wanted, err.Error()
+		h.log.Warn("not started anew; the process from before goes on", "process", m.place.String(), "release", m.in.n, "err", err)
+		h.saveProcesses()
+		return
+	}
+	m.in.members[m.place] = next
+	next.serving(ctx)
+	h.retireMembers([]*member{m}, h.route())
+	h.saveProcesses()
+}
+
+// grace is what processes of the app get between SIGTERM and SIGKILL.
+func (h *home) grace() time.Duration {
+	if g := h.settings.Grace; g > 0 {
+		return g
+	}
+	return h.rt.grace()
+}

@@ -1,0 +1,174 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Subject is the process that is asked.
+type Subject interface {
+	Name() string // "web.1", for people
+	Addr() string // where it is to listen; empty: nowhere
+	Done() <-chan struct{}
+	Err() error // after Done
+
+	// Run runs a command beside the process, in its environment, until it has ended or ctx does.
+	Run(ctx context.Context, argv []string) error
+}
+
+// Await blocks until s may have traffic, has ended, or has used up its time; the error says which,
+// as the owner should read it: its port first, where it has one, then each startup check among checks. It asks
+// every few milliseconds. boot is how long its port may take; 0: 60 s.
+func Await(ctx context.Context, s Subject, checks []Check, boot time.Duration) error {
+	err := awaitAll(ctx, s, checks, boot)
+	switch {
+	case errors.Is(err, errEnded) && s.Err() == nil && s.Addr() != "":
+		return fmt.Errorf("%s: ended, with status 0, before it listened on $PORT", s.Name())
+	case errors.Is(err, errEnded) && s.Err() == nil:
+		return fmt.Errorf("%s: ended, with status 0", s.Name())
+	case errors.Is(err, errEnded):
+		return fmt.Errorf("%s: %w", s.Name(), s.Err())
+	case errors.Is(err, errSilent):
+		return fmt.Errorf("%s %w%s", s.Name(), err, elsewhere(s))
+	}
+	return err
+}
+
+var (
+	errEnded  = errors.New("ended before it was healthy")
+	errSilent = errors.New("did not listen on $PORT")
+)
+
+func awaitAll(ctx context.Context, s Subject, checks []Check, boot time.Duration) error {
+	began := time.Now()
+	if s.Addr() != "" {
+		if err := awaitPort(ctx, s, (Check{Boot: boot}).withDefaults().Boot); err != nil {
+			return err
+		}
+	}
+	for _, c := range checks {
+		if c.Type != "" && c.Type != Startup {
+			continue
+		}
+		if err := c.await(ctx, s, began); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func awaitPort(ctx context.Context, s Subject, patience time.Duration) error {
+	err := retry(ctx, s.Done(), patience, 1, func() error { return dial(ctx, s.Addr()) })
+	if late, ok := errors.AsType[*lateError](err); ok && late != nil {
+		_, port, _ := net.SplitHostPort(s.Addr())
+		return fmt.Errorf("%w (%s) within %s", errSilent, port, patience)
+	}
+	return err
+}
+
+func dial(ctx context.Context, addr string) error {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", addr)
+	if err == nil {
+		conn.Close()
+	}
+	return err
+}
+
+// await makes one startup check of a process that began at began.
+func (c Check) await(ctx context.Context, s Subject, began time.Time) error {
+	c = c.withDefaults()
+	if pause := max(c.Delay, c.Uptime-time.Since(began)); pause > 0 {
+		if err := sleep(ctx, s.Done(), pause); err != nil {
+			return err
+		}
+	}
+	if !c.asks(s) {
+		return nil
+	}
+	ask := c.asker(s)
+	since := time.Now()
+	err := retry(ctx, s.Done(), time.Duration(c.Attempts)*c.Wait, c.Attempts, func() error { return ask(ctx) })
+	if late, ok := errors.AsType[*lateError](err); ok {
+		return fmt.Errorf("%s: %w, for %s", c.place(s), late.last, time.Since(since).Round(100*time.Millisecond))
+	}
+	return err
+}
+
+// place is how the failure of a check begins: "web: GET /health".
+func (c Check) place(s Subject) string {
+	if c.Name != "" {
+		return s.Name() + ": " + c.Name
+	}
+	return s.Name()
+}
+
+// asks says whether there is anything to ask beside whether it runs.
+func (c Check) asks(s Subject) bool {
+	return len(c.Command) > 0 || c.Port != 0 || s.Addr() != "" && (c.Path != "" || c.Uptime == 0)
+}
+
+func (c Check) addr(s Subject) string {
+	if c.Port != 0 {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.Port))
+	}
+	return s.Addr()
+}
+
+// lateError is what the last attempt of [retry] said.
+type lateError struct{ last error }
+
+func (e *lateError) Error() string { return e.last.Error() }
+
+// retry calls try until it succeeds: again after 1 ms, then ever less often, so that no more than a
+// sixteenth of the time is lost, nor more than 50 ms. It gives up with a *lateError when patience is
+// over and it has tried at least so many times.
+func retry(ctx context.Context, exited <-chan struct{}, patience time.Duration, times int, try func() error) error {
+	began := time.Now()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		times--
+		if times <= 0 && time.Since(began) >= patience {
+			return &lateError{err}
+		}
+		if err := sleep(ctx, exited, min(max(time.Since(began)/16, time.Millisecond), 50*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, exited <-chan struct{}, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-exited:
+		return errEnded
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// elsewhere says what s does listen on, where that can be found out.
+func elsewhere(s Subject) string {
+	known, ok := s.(interface{ Listening() []string })
+	if !ok {
+		return ""
+	}
+	where := known.Listening()
+	if len(where) == 0 {
+		return ""
+	}
+	if _, port, _ := net.SplitHostPort(s.Addr()); len(where) == 1 && strings.HasSuffix(where[0], ":"+port) {
+		return fmt.Sprintf("; it listens on %s alone: listen on 127.0.0.1 or 0.0.0.0", where[0])
+	}
+	return fmt.Sprintf("; it listens on %s: use the PORT environment variable", strings.Join(where, ", "))
+}

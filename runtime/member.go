@@ -1,0 +1,217 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"paas/runtime/health"
+	"paas/runtime/logs"
+	"paas/volume"
+)
+
+// member is one process of a release that runs, and what becomes of it when that dies.
+type member struct {
+	in *instance
+	place
+	name string // for people: "web", or where there are several "web.2"
+	out  tee
+
+	mu      sync.Mutex
+	proc    Process // the current one; nil before the first start
+	stopped bool
+
+	// On the app's goroutine:
+	status volume.Process // for ps
+	deaths int            // in a row
+	unfit  bool           // fails its readiness check
+	wanted string         // token of the last ps:restart that it was started under or that was tried
+	next   *member        // takes its place once healthy: a restart of a web process
+	reason error          // why it was ended by us, and is to be started anew
+
+	hurry chan struct{} // ends the wait for its next start; one place
+}
+
+// newMember is a process that has not been started, under the settings as they are now.
+func newMember(i *instance, p place, name string, s volume.Settings) *member {
+	m := &member{in: i, place: p, name: name, wanted: s.Restart(p.Type, p.Index), hurry: make(chan struct{}, 1)}
+	m.status = volume.Process{
+		Type: p.Type, Index: p.Index, Release: i.n, State: string(Starting), Since: time.Now().UTC(), Restart: m.wanted,
+	}
+	m.out.file = &logs.File{Path: filepath.Join(i.home.app.Logs(), p.String()+".log")}
+	return m
+}
+
+func (m *member) current() Process {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.proc
+}
+
+// ended says whether the current process has come to its end.
+func (m *member) ended() bool {
+	p := m.current()
+	if p == nil {
+		return false
+	}
+	select {
+	case <-p.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// whenEnded calls f, on a goroutine of its own, when the current process has come to its end.
+func (m *member) whenEnded(f func()) {
+	p := m.current()
+	go func() {
+		<-p.Done()
+		f()
+	}()
+}
+
+// spec is what the engine is to start.
+func (m *member) spec() Spec {
+	i, app := m.in, m.in.home.app
+	return Spec{
+		App: app.Name, Release: i.n, Type: m.Type, Index: m.Index, Tree: app.BuildTree(i.release.Build), Data: app.Data(),
+		Built: i.built, Config: i.release.Settings.Config, Out: &m.out,
+	}
+}
+
+// start starts the process and waits until it is healthy.
+func (m *member) start(ctx context.Context) error {
+	if m.isStopped() { // before anything is started: the old version must not run beside the new one
+		return context.Canceled
+	}
+	p, err := m.in.home.rt.Engine.Start(m.spec())
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.proc = p
+	stopped := m.stopped
+	m.mu.Unlock()
+	if stopped { // stop came while the process was being started, and missed it
+		p.Stop(0)
+		m.out.file.Close()
+		return context.Canceled
+	}
+	if err := health.Await(ctx, subject{m, p}, m.in.file.Checks[m.Type], m.in.home.rt.Boot); err != nil {
+		p.Stop(time.Second)
+		return err
+	}
+	return nil
+}
+
+// stop ends the process for good. It blocks for up to grace.
+func (m *member) stop(grace time.Duration) {
+	m.mu.Lock()
+	m.stopped = true
+	p := m.proc
+	m.mu.Unlock()
+	if p != nil {
+		p.Stop(grace)
+	}
+	m.out.file.Close()
+}
+
+func (m *member) isStopped() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stopped
+}
+
+// mine says, on the app's goroutine, whether the member still has its place in what is live.
+func (m *member) mine() bool { return m.in.home.live == m.in && m.in.members[m.place] == m }
+
+// serving notes that the process runs, and watches it from now on.
+func (m *member) serving(ctx context.Context) {
+	p := m.current()
+	m.status = volume.Process{
+		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.PID(),
+		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted,
+	}
+	m.unfit = false
+	m.whenEnded(func() {
+		m.in.home.post(func() {
+			if m.mine() && m.current() == p && ctx.Err() == nil {
+				m.died(ctx, m.cause(p))
+			}
+		})
+	})
+	m.keepChecking(ctx, p)
+}
+
+// cause is why a process that was to go on has ended.
+func (m *member) cause(p Process) error {
+	err := cmp.Or(m.reason, p.Err(), errExited)
+	m.reason = nil
+	return err
+}
+
+var errExited = errors.New("exited with status 0")
+
+// died deals with the end, or the failed start, of a process of the live release.
+func (m *member) died(ctx context.Context, err error) {
+	h := m.in.home
+	if m.status.State != string(Starting) && m.status.State != crashed && time.Since(m.status.Since) > stableAfter {
+		m.deaths = 0
+	}
+	m.deaths++
+	delay := backoff(m.deaths)
+	now := time.Now().UTC()
+	m.status = volume.Process{
+		Type: m.Type, Index: m.Index, Release: m.in.n, State: crashed, Reason: err.Error(), Since: now,
+		Restarts: m.status.Restarts + 1, Next: now.Add(delay), Last: m.lastWords(), Restart: m.wanted,
+	}
+	h.route()
+	h.saveProcesses()
+	h.log.Warn("died; starting it anew", "process", m.place.String(), "release", m.in.n, "err", err, "in", delay)
+	m.revive(ctx, delay)
+}
+
+const crashed = "crashed" // the state of a process that waits for its next start
+
+// lastWords are the last lines that the process printed, without their times.
+func (m *member) lastWords() []string {
+	const count = 5
+	lines, _, _ := logs.Tail(m.out.file.Path, count)
+	for i, line := range lines {
+		_, lines[i], _ = strings.Cut(line, " ") // behind its time
+	}
+	return lines
+}
+
+// revive starts the process of the live release after delay, on a goroutine of its own.
+func (m *member) revive(ctx context.Context, delay time.Duration) {
+	h := m.in.home
+	go func() {
+		select {
+		case <-time.After(delay):
+		case <-m.hurry:
+		case <-ctx.Done():
+			return
+		case <-h.ended:
+			return
+		}
+		err := m.start(ctx)
+		h.post(func() {
+			switch {
+			case !m.mine() || ctx.Err() != nil:
+				h.stopping.Go(func() { m.stop(0) })
+			case err != nil:
+				m.died(ctx, err)
+			default:
+				m.serving(ctx)
+				h.route()
+				h.saveProcesses()
+			}
+		})
+	}()
+}

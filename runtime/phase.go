@@ -1,0 +1,65 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"paas/say"
+	"paas/volume"
+)
+
+// phaseLimit is how long a command around a deploy may take: a migration of much data takes its time.
+const phaseLimit = time.Hour
+
+// releasePhase runs what the owner wants done once a release, before any of its processes start:
+// app.json's predeploy, then the release line of the Procfile (https://devcenter.heroku.com/articles/release-phase).
+// A restart makes no new release of anything.
+func (d *deploy) releasePhase(ctx context.Context, i *instance, file io.Writer) error {
+	if i.release.Cause == volume.CauseRestart {
+		return nil
+	}
+	if err := d.phase(ctx, i, file, "predeploy", i.file.Predeploy); err != nil {
+		return err
+	}
+	return d.phase(ctx, i, file, releaseType, i.built.Processes[releaseType])
+}
+
+// postdeploy runs what the owner wants done when the new processes are healthy, before they get
+// traffic.
+func (d *deploy) postdeploy(ctx context.Context, i *instance, file io.Writer) error {
+	if i.release.Cause == volume.CauseRestart {
+		return nil
+	}
+	if err := d.phase(ctx, i, file, "postdeploy", i.file.Postdeploy); err != nil {
+		return err
+	}
+	if d.home.app.Live() > 0 {
+		return nil
+	}
+	return d.phase(ctx, i, file, "postdeploy", i.file.FirstTime)
+}
+
+// phase runs one such command to its end, and shows what it prints.
+func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, line string) error {
+	if line == "" {
+		return nil
+	}
+	say.Step(file, "Running %s: %s", name, line)
+	ctx, cancel := context.WithTimeoutCause(ctx, phaseLimit, fmt.Errorf("no end after %s; stopped", phaseLimit))
+	defer cancel()
+	bounded := say.NewBounded(file, 1<<20, 16<<10)
+	shown := say.NewIndent(bounded)
+	app := d.home.app
+	err := runToEnd(ctx, d.home.rt.Engine, Spec{
+		App: app.Name, Release: d.n, Type: name, Index: 1, Tree: app.BuildTree(i.release.Build), Data: app.Data(),
+		Built: i.built, Line: line, Config: i.release.Settings.Config, Out: shown,
+	}, d.home.rt.grace())
+	shown.Close()
+	bounded.Close()
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
