@@ -51,7 +51,7 @@ var groups = []*cobra.Group{
 
 // table is every verb, by group.
 func table() map[string][]verb {
-	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": runVerbs, "source": sourceVerbs, "keys": keyVerbs}
+	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": append(psVerbs, runVerbs...), "source": sourceVerbs, "keys": keyVerbs}
 }
 
 // addVerbs gives root a command for each verb. ready is called before one runs, and brings the paas

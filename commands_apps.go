@@ -83,14 +83,30 @@ func (c *call) info(app volume.App) (appInfo, error) {
 		}
 		return i, err
 	}
-	i.State = "stopped"
-	processes, err := c.processes(app)
-	if len(processes) > 0 {
-		i.State = processes[0].State
-	} else if c.serving() {
-		i.State = "starting"
+	settings, err := app.Settings()
+	if err != nil {
+		return i, err
 	}
+	processes, err := c.processes(app)
+	i.State = overall(processes, c.serving() && settings.Stopped != n)
 	return i, err
+}
+
+// overall is the state of an app, which is that of its web processes: the best one's.
+func overall(processes []volume.Process, wanted bool) string {
+	if len(processes) == 0 || !wanted {
+		if wanted {
+			return "starting"
+		}
+		return "stopped"
+	}
+	state := processes[0].State
+	for _, p := range processes {
+		if p.Type == "web" && p.State == "running" {
+			state = p.State
+		}
+	}
+	return state
 }
 
 func listApps(c *call) error {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"paas/say"
 	"paas/volume"
@@ -19,7 +20,7 @@ var configVerbs = []verb{
 	{use: "config:set APP KEY=VALUE...", short: "set config vars: a new release of the same build", args: args(2, -1), run: setConfig},
 	{use: "config:unset APP KEY...", short: "remove config vars: a new release of the same build", args: args(2, -1), run: unsetConfig},
 	{use: "settings APP", short: "the settings of an app", args: args(1, 1), run: showSettings},
-	{use: "settings:set APP branch=NAME mode=release|watch", short: "which branch deploys, and how a commit goes live", args: args(2, -1), run: setSettings},
+	{use: "settings:set APP branch=NAME mode=release|watch grace=10s", short: "which branch deploys, how a commit goes live, how long a process may take to stop", args: args(2, -1), run: setSettings},
 }
 
 // configKey is a config var's name: what a POSIX environment carries through every program
@@ -165,9 +166,13 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 func showSettings(c *call) error {
 	_, s, err := c.settings()
 	if err == nil {
-		fmt.Fprintf(c.out, "branch=%s\nmode=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)))
+		c.printSettings(s)
 	}
 	return err
+}
+
+func (c *call) printSettings(s volume.Settings) {
+	fmt.Fprintf(c.out, "branch=%s\nmode=%s\ngrace=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), cmp.Or(s.Grace, c.config.Grace))
 }
 
 // branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
@@ -208,9 +213,12 @@ func setSettings(c *call) error {
 	if live, err := app.Release(app.Live()); err == nil && live.Settings.InPlace("") != s.InPlace(volume.Mode(c.config.Mode)) {
 		say.Detail(c.err, "the mode counts from the next push on")
 	}
-	fmt.Fprintf(c.out, "branch=%s\nmode=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)))
+	c.printSettings(s)
 	return nil
 }
+
+// maxGrace is as long as anybody waits for a process to stop.
+const maxGrace = time.Hour
 
 // change sets what pair says, such as branch=main; an empty value is the default again.
 func change(s *volume.Settings, pair string) error {
@@ -226,6 +234,16 @@ func change(s *volume.Settings, pair string) error {
 		if !slices.Contains([]volume.Mode{"", volume.ByRelease, volume.InPlace}, s.Mode) {
 			return fmt.Errorf("a mode is %s or %s, not %q", volume.ByRelease, volume.InPlace, plain(value))
 		}
+	case ok && key == "grace":
+		s.Grace = 0
+		if value == "" {
+			return nil
+		}
+		grace, err := time.ParseDuration(value)
+		if err != nil || grace <= 0 || grace > maxGrace {
+			return fmt.Errorf("a grace is a time such as 30s or 2m, at most 1h, not %q", plain(value))
+		}
+		s.Grace = grace
 	default:
 		return fmt.Errorf("no setting %q", plain(pair))
 	}

@@ -19,49 +19,12 @@ import (
 )
 
 var runVerbs = []verb{
-	{use: "ps APP", short: "the processes of an app", args: args(1, 1), flags: withFormat, run: showProcesses},
-	{use: "ps:restart APP", short: "start the live release anew, without a gap", args: args(1, 1), run: restart},
 	{use: "logs APP [-t] [-n N]", short: "what the app printed", args: args(1, 1), run: showLogs, flags: func(cmd *cobra.Command) {
 		cmd.Flags().BoolP("tail", "t", false, "go on until interrupted")
 		cmd.Flags().IntP("num", "n", 100, "how many of the last lines")
 	}},
 	{use: "releases APP", short: "the history of an app", args: args(1, 1), flags: withFormat, run: showReleases},
 	{use: "rollback APP [vN]", short: "make an earlier release live again, config vars included", args: args(1, 2), run: rollback},
-}
-
-// processes is what runs of the app; nothing runs without a server, whatever a killed one left
-// written.
-func (c *call) processes(app volume.App) ([]volume.Process, error) {
-	if !c.serving() {
-		return nil, nil
-	}
-	return app.Processes()
-}
-
-func showProcesses(c *call) error {
-	app, err := c.app()
-	if err != nil {
-		return err
-	}
-	processes, err := c.processes(app)
-	if err != nil {
-		return err
-	}
-	return list(c, processes, "nothing runs of "+app.Name, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
-		pid := "-"
-		if p.PID > 0 {
-			pid = strconv.Itoa(p.PID)
-		}
-		return fmt.Sprintf("%s.%d\t%s\tv%d\t%s\t%s\t%d\t%s", p.Type, p.Index, p.State, p.Release, pid,
-			p.Since.Local().Format(time.DateTime), p.Restarts, orNone(plain(p.Reason)))
-	})
-}
-
-func restart(c *call) error {
-	return c.again(volume.CauseRestart, func(app volume.App) (volume.Release, string, error) {
-		r, err := app.Release(app.Live())
-		return r, "", err
-	})
 }
 
 func rollback(c *call) error {

@@ -68,19 +68,40 @@ func (i *instance) mayStart(p place) bool {
 // retireMembers stops processes that are not wanted any more, in the background; web ones when they have
 // answered what they were asked, where drained is not nil.
 func (h *home) retireMembers(members []*member, drained <-chan struct{}) {
-	grace := h.grace()
 	for _, m := range members {
 		if m.next != nil { // it never had any traffic
-			h.stopping.Go(func() { m.next.stop(grace) })
+			h.leave(m.next, nil)
 		}
-		h.stopping.Go(func() {
-			if m.isWeb() && drained != nil {
-				<-drained
-			}
-			m.stop(grace)
-		})
+		if m.isWeb() {
+			h.leave(m, drained)
+		} else {
+			h.leave(m, nil)
+		}
 	}
 }
+
+// leave stops a process in the background, after drained where that is not nil; ps shows it until it is gone.
+// The returned channel closes then.
+func (h *home) leave(m *member, drained <-chan struct{}) (gone <-chan struct{}) {
+	over := make(chan struct{})
+	m.status.State, m.status.Since, m.status.Next = stopping, time.Now().UTC(), time.Time{}
+	h.leaving[m] = struct{}{}
+	grace := h.grace()
+	h.stopping.Go(func() {
+		if drained != nil {
+			<-drained
+		}
+		m.stop(grace)
+		close(over)
+		go h.post(func() { // h.stopping is waited for where nothing is posted any more
+			delete(h.leaving, m)
+			h.saveProcesses()
+		})
+	})
+	return over
+}
+
+const stopping = "stopping" // the state of a process that answers what it was asked, or has been sent SIGTERM
 
 // restart starts a process anew: a web process beside the old one, which goes when the new one is healthy;
 // another when the old one has ended, so that no two of them do the same work.
@@ -100,11 +121,11 @@ func (m *member) restart(ctx context.Context, token string) {
 	next.status.Restarts = m.status.Restarts
 	if !m.isWeb() {
 		m.in.members[m.place] = next
+		gone := h.leave(m, nil)
 		h.saveProcesses()
-		grace := h.grace()
 		h.stopping.Go(func() {
-			m.stop(grace)
-			h.post(func() {
+			<-gone
+			go h.post(func() {
 				if next.mine() {
 					next.revive(ctx, 0)
 				}

@@ -91,3 +91,17 @@ func bootsEarly(p place, file appjson.File) bool {
 		return c.Type == "" || c.Type == health.Startup
 	})
 }
+
+// Formation says, of a build's process types that can be scaled, what they run and how many are wanted;
+// scaled is what ps:scale said, inFile what app.json does.
+func Formation(built volume.Built, scaled, inFile map[string]int) (lines map[string]string, counts map[string]int) {
+	lines, counts = map[string]string{}, map[string]int{}
+	types := processTypes(built)
+	for _, t := range types {
+		lines[t] = cmp.Or(built.Processes[t], "static files")
+	}
+	for _, p := range formation(types, scaled, inFile) {
+		counts[p.Type]++
+	}
+	return lines, counts
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type home struct {
 	deploying *deploy               // the release being built, booted, or waiting for its commit
 	unsaved   bool                  // processes.json is behind, for the same reason
 	unsaid    map[int]volume.Status // verdicts that a full disk has not taken yet
+	leaving   map[*member]struct{}  // processes on their way out
 	stopping  sync.WaitGroup
 	born      string // which app of this name this is: it may be destroyed and made again
 }
@@ -33,7 +35,7 @@ func newHome(rt *Runtime, app volume.App) *home {
 	return &home{
 		rt: rt, app: app, log: rt.Log.With("app", app.Name),
 		poked: make(chan struct{}, 1), posts: make(chan func()), ended: make(chan struct{}),
-		unsaid: map[int]volume.Status{},
+		unsaid: map[int]volume.Status{}, leaving: map[*member]struct{}{},
 	}
 }
 
@@ -237,19 +239,19 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 // asked. ended closes when the others have ended, whose work is the new release's to go on with.
 func (h *home) handOver(was *instance, drained <-chan struct{}) (ended <-chan struct{}) {
 	over := make(chan struct{})
-	grace := h.grace()
-	var workers sync.WaitGroup
-	var web []*member
+	var workers []<-chan struct{}
 	for _, m := range was.sorted() {
-		if m.isWeb() {
-			web = append(web, m)
-			continue
+		switch {
+		case m.isWeb():
+			h.retireMembers([]*member{m}, drained)
+		default:
+			workers = append(workers, h.leave(m, nil))
 		}
-		workers.Go(func() { m.stop(grace) })
 	}
-	h.retireMembers(web, drained)
 	h.stopping.Go(func() {
-		workers.Wait()
+		for _, gone := range workers {
+			<-gone
+		}
 		close(over)
 		h.poke()
 	})
@@ -270,6 +272,12 @@ func (h *home) saveProcesses() {
 			list = append(list, m.status)
 		}
 	}
+	for m := range h.leaving {
+		list = append(list, m.status)
+	}
+	slices.SortStableFunc(list, func(a, b volume.Process) int {
+		return comparePlaces(place{a.Type, a.Index}, place{b.Type, b.Index})
+	})
 	err := h.app.SetProcesses(list)
 	if h.unsaved = err != nil && h.there(); h.unsaved {
 		h.log.Error("cannot say what runs; trying again", "err", err)

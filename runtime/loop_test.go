@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,16 +23,24 @@ type stage struct {
 	t   *testing.T
 	app volume.App
 
-	mu      sync.Mutex
-	build   func(ctx context.Context) error // nil: it succeeds
-	builds  int
-	started []int // releases, in order
-	actors  map[int]*actor
+	mu        sync.Mutex
+	build     func(ctx context.Context) error // nil: it succeeds
+	builds    int
+	processes map[string]string        // what a build has; nil: one web
+	file      string                   // app.json of the builds that follow
+	ends      func(Spec) (error, bool) // how what is to end by itself does, at once; nil: nothing is
+	fail      error                    // of every start from now on
+	started   []int                    // releases of web.1, in order
+	actors    map[int]*actor           // web.1 of each release, the newest
+	all       []*actor
+	routes    [][]string // addresses, each time the front was told
 }
 
 // actor is a process that ends when it is told to.
 type actor struct {
 	release int
+	name    string // "v1 web.1 x"
+	err     error
 	once    sync.Once
 	done    chan struct{}
 }
@@ -38,7 +48,7 @@ type actor struct {
 func (a *actor) PID() int              { return a.release }
 func (a *actor) Addr() string          { return "" } // healthy at once
 func (a *actor) Done() <-chan struct{} { return a.done }
-func (a *actor) Err() error            { return errors.New("exit status 1") }
+func (a *actor) Err() error            { return a.err }
 func (a *actor) Stop(time.Duration)    { a.once.Do(func() { close(a.done) }) }
 
 func (s *stage) Build(ctx context.Context, _ BuildJob) (volume.Built, error) {
@@ -51,19 +61,42 @@ func (s *stage) Build(ctx context.Context, _ BuildJob) (volume.Built, error) {
 			return volume.Built{}, err
 		}
 	}
-	return volume.Built{Processes: map[string]string{"web": "x"}}, nil
+	if s.processes == nil {
+		return volume.Built{Processes: map[string]string{"web": "x"}}, nil
+	}
+	return volume.Built{Processes: s.processes}, nil
 }
 
 func (s *stage) Start(spec Spec) (Process, error) {
-	a := &actor{release: spec.Release, done: make(chan struct{})}
+	line := cmp.Or(spec.Line, strings.Join(spec.Argv, " "), spec.Built.Processes[spec.Type])
+	a := &actor{
+		release: spec.Release, name: fmt.Sprintf("v%d %s.%d %s", spec.Release, spec.Type, spec.Index, line),
+		err: errors.New("exit status 1"), done: make(chan struct{}),
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.started = append(s.started, spec.Release)
-	s.actors[spec.Release] = a
+	if s.fail != nil {
+		return nil, s.fail
+	}
+	s.all = append(s.all, a)
+	if s.ends != nil {
+		if err, over := s.ends(spec); over {
+			a.err = err
+			a.Stop(0)
+			return a, nil
+		}
+	}
+	if spec.Type == "web" && spec.Index == 1 {
+		s.started = append(s.started, spec.Release)
+		s.actors[spec.Release] = a
+	}
 	return a, nil
 }
 
-func (s *stage) Route(string, []string, Condition) <-chan struct{} {
+func (s *stage) Route(_ string, addrs []string, _ Condition) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.routes = append(s.routes, addrs)
 	drained := make(chan struct{})
 	close(drained)
 	return drained
@@ -112,6 +145,9 @@ func (s *stage) publish() int {
 	dir, err := s.app.Volume().TempDir()
 	if err == nil {
 		err = os.Mkdir(filepath.Join(dir, "tree"), 0o755)
+	}
+	if err == nil && s.file != "" {
+		err = os.WriteFile(filepath.Join(dir, "tree", "app.json"), []byte(s.file), 0o644)
 	}
 	var b volume.Build
 	if err == nil {

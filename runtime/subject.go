@@ -85,10 +85,14 @@ func (m *member) fell(p Process, err error) {
 	if !m.mine() || m.current() != p || err == nil {
 		return
 	}
+	h := m.in.home
+	h.log.Warn("not alive; starting it anew", "process", m.place.String(), "release", m.in.n, "err", err)
 	m.reason = err
-	m.out.file.Write([]byte("--- " + err.Error() + "; starting it anew\n"))
-	grace := m.in.home.grace()
-	m.in.home.stopping.Go(func() { p.Stop(grace) })
+	m.status.State, m.status.Reason, m.status.Since = stopping, err.Error(), time.Now().UTC()
+	h.route()
+	h.saveProcesses()
+	grace := h.grace()
+	h.stopping.Go(func() { p.Stop(grace) })
 }
 
 // fits takes a process out of the traffic, or puts it back.

@@ -11,7 +11,7 @@ type Process struct {
 	Type     string    `json:"type"`
 	Index    int       `json:"index"`
 	Release  int       `json:"release"`
-	State    string    `json:"state"` // starting, running, unready, crashed
+	State    string    `json:"state"` // starting, running, unready, crashed, stopping
 	PID      int       `json:"pid,omitempty"`
 	Since    time.Time `json:"since"`
 	Restarts int       `json:"restarts"`
@@ -34,5 +34,7 @@ func (a App) Processes() ([]Process, error) {
 
 // SetProcesses says what runs of the app now. For the runtime alone.
 func (a App) SetProcesses(p []Process) error {
-	return a.vol.writeJSON(a.path("processes.json"), p, 0o644)
+	err := a.vol.writeJSON(a.path("processes.json"), p, 0o644)
+	a.Ring() // somebody may wait for a process
+	return err
 }

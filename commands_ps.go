@@ -1,0 +1,411 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"paas/runtime"
+	"paas/runtime/appjson"
+	"paas/say"
+	"paas/volume"
+)
+
+var psVerbs = []verb{
+	{use: "ps APP", short: "the processes of an app", args: args(1, 1), flags: withFormat, run: showProcesses},
+	{use: "ps:scale APP [TYPE=N...]", short: "how many processes of each type run; without TYPE=N, how many are wanted", args: args(1, -1), run: scale},
+	{use: "ps:restart APP [TYPE[.N]]", short: "start everything anew without a gap, or the processes named", args: args(1, 2), run: restart},
+	{use: "ps:stop APP", short: "stop all processes, until ps:start or the next release", args: args(1, 1), run: stopApp},
+	{use: "ps:start APP", short: "start what ps:stop stopped", args: args(1, 1), run: startApp},
+}
+
+// processes is what runs of the app; nothing runs without a server, whatever a killed one left
+// written.
+func (c *call) processes(app volume.App) ([]volume.Process, error) {
+	if !c.serving() {
+		return nil, nil
+	}
+	return app.Processes()
+}
+
+func showProcesses(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	processes, err := c.processes(app)
+	if err != nil {
+		return err
+	}
+	none := "nothing runs of " + app.Name
+	if s, err := app.Settings(); err == nil && s.Stopped > 0 && s.Stopped == app.Live() {
+		none = app.Name + " is stopped; ps:start " + app.Name + " starts it"
+	}
+	err = list(c, processes, none, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
+		pid := "-"
+		if p.PID > 0 {
+			pid = strconv.Itoa(p.PID)
+		}
+		return fmt.Sprintf("%s\t%s\tv%d\t%s\t%s\t%d\t%s", processName(p), p.State, p.Release, pid,
+			p.Since.Local().Format(time.DateTime), p.Restarts, orNone(plain(reason(p))))
+	})
+	if format, _ := c.cmd.Flags().GetString("format"); err != nil || format != "text" {
+		return err
+	}
+	for _, p := range processes {
+		sayLast(c, p)
+	}
+	return nil
+}
+
+func processName(p volume.Process) string { return p.Type + "." + strconv.Itoa(p.Index) }
+
+// reason is why a process is in its state, and what comes next.
+func reason(p volume.Process) string {
+	switch {
+	case !p.Next.IsZero() && time.Until(p.Next) > 0:
+		return fmt.Sprintf("%s; next start in %s", p.Reason, time.Until(p.Next).Round(time.Second/10))
+	case p.Failure != "":
+		return "restart failed: " + p.Failure
+	}
+	return p.Reason
+}
+
+// sayLast shows what a crashed process printed last.
+func sayLast(c *call, p volume.Process) {
+	if len(p.Last) == 0 {
+		return
+	}
+	fmt.Fprintf(c.out, "\nthe last lines of %s:\n", processName(p))
+	for _, line := range p.Last {
+		say.Detail(c.out, "%s", plain(line))
+	}
+}
+
+// running is the app that the first argument names, with the release of it that runs.
+func (c *call) running() (app volume.App, r volume.Release, err error) {
+	if app, err = c.app(); err != nil {
+		return app, r, err
+	}
+	if app.Live() == 0 {
+		return app, r, fmt.Errorf("nothing of %s is live yet; git push deploys it", app.Name)
+	}
+	if err := notInPlace(app); err != nil {
+		return app, r, err
+	}
+	r, err = app.Release(app.Live())
+	return app, r, err
+}
+
+// changeRunning changes what is wanted of the processes that run, under the app's turn, and tells
+// the runtime.
+func (c *call) changeRunning(note string, change func(*volume.Settings) error) error {
+	app, done, err := c.turn()
+	if err != nil {
+		return err
+	}
+	defer done()
+	s, err := app.Settings()
+	if err == nil {
+		err = change(&s)
+	}
+	if err == nil {
+		err = app.SetSettings(s)
+	}
+	if err != nil {
+		return err
+	}
+	c.record(c.cmd.Name(), app.Name, note)
+	app.Ring()
+	return nil
+}
+
+// wanted are the processes of each type that are to run, and whether that was said by ps:scale.
+func (c *call) formation(app volume.App, s volume.Settings) (types map[string]string, counts map[string]int, err error) {
+	r, err := app.Release(app.Live())
+	if err != nil {
+		return nil, nil, err
+	}
+	built, err := app.Built(r.Build)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := appjson.Read(app.BuildTree(r.Build))
+	if err != nil {
+		return nil, nil, err
+	}
+	types, counts = runtime.Formation(built, s.Formation, file.Formation)
+	return types, counts, nil
+}
+
+func scale(c *call) error {
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	if len(c.args) == 1 {
+		return showFormation(c, app)
+	}
+	asked, err := parseScale(c.args[1:])
+	if err != nil {
+		return usageError{fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine())}
+	}
+	live := app.Live()
+	if live > 0 {
+		if err := notInPlace(app); err != nil {
+			return err
+		}
+	}
+	err = c.changeRunning(strings.Join(c.args[1:], " "), func(s *volume.Settings) error {
+		if live > 0 {
+			types, _, err := c.formation(app, *s)
+			if err != nil {
+				return err
+			}
+			for _, t := range slices.Sorted(maps.Keys(asked)) {
+				if _, there := types[t]; !there {
+					return fmt.Errorf("%s has no process type %q; it has %s", app.Name, plain(t), strings.Join(slices.Sorted(maps.Keys(types)), ", "))
+				}
+			}
+		}
+		formation := maps.Clone(s.Formation)
+		if formation == nil {
+			formation = map[string]int{}
+		}
+		maps.Copy(formation, asked)
+		s.Formation = formation
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	switch {
+	case live == 0:
+		fmt.Fprintf(c.out, "%s; for the first release of %s\n", strings.Join(c.args[1:], " "), app.Name)
+		return nil
+	case !c.serving():
+		fmt.Fprintln(c.out, "the server is not running; it counts when it does: paas serve")
+		return nil
+	}
+	say.Step(c.out, "Scaling %s: %s", app.Name, strings.Join(c.args[1:], " "))
+	return c.settle(app, func(p volume.Process) bool { _, ok := asked[p.Type]; return ok }, func(s volume.Settings) (int, error) {
+		if s.Stopped == app.Live() {
+			return 0, nil
+		}
+		n := 0
+		for _, count := range asked {
+			n += count
+		}
+		return n, nil
+	})
+}
+
+func parseScale(pairs []string) (map[string]int, error) {
+	asked := map[string]int{}
+	for _, pair := range pairs {
+		t, text, ok := strings.Cut(pair, "=")
+		n, err := strconv.Atoi(text)
+		if !ok || err != nil || t == "" {
+			return nil, fmt.Errorf("%q is not of the form TYPE=N", plain(pair))
+		}
+		if err := appjson.CheckQuantity(n); err != nil {
+			return nil, err
+		}
+		if !runtime.Scalable(t) {
+			return nil, fmt.Errorf("%s does not run as long as the app does, and has no number", plain(t))
+		}
+		asked[t] = n
+	}
+	return asked, nil
+}
+
+func showFormation(c *call, app volume.App) error {
+	s, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	if app.Live() == 0 {
+		for _, t := range slices.Sorted(maps.Keys(s.Formation)) {
+			fmt.Fprintf(c.out, "%s=%d\n", t, s.Formation[t])
+		}
+		return nil
+	}
+	if err := notInPlace(app); err != nil {
+		return err
+	}
+	types, counts, err := c.formation(app, s)
+	if err != nil {
+		return err
+	}
+	for _, t := range slices.Sorted(maps.Keys(types)) {
+		fmt.Fprintf(c.out, "%s=%d\n", t, counts[t])
+	}
+	return nil
+}
+
+// settle waits until as many processes of those that which picks run as want says, or have died: then
+// it says so and why. Where none is to run, the last one's end is waited for.
+func (c *call) settle(app volume.App, which func(volume.Process) bool, want func(volume.Settings) (int, error)) error {
+	ctx, stop := c.whileServing()
+	defer stop()
+	var fell []volume.Process
+	err := app.Await(ctx, func() (bool, error) {
+		s, err := app.Settings()
+		if err != nil {
+			return false, err
+		}
+		n, err := want(s)
+		if err != nil {
+			return false, err
+		}
+		processes, err := app.Processes()
+		if err != nil {
+			return false, err
+		}
+		fell = nil
+		found, settled := 0, true
+		for _, p := range processes {
+			if !which(p) || p.State == "stopping" && n > 0 {
+				continue
+			}
+			found++
+			settled = settled && p.State != string(runtime.Starting) && p.Restart == s.Restart(p.Type, p.Index)
+			if p.State == "crashed" || p.Failure != "" {
+				fell = append(fell, p)
+			}
+		}
+		return settled && found == n, nil
+	})
+	if context.Cause(ctx) == errStopped {
+		return errStopped
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range fell {
+		say.Fault(c.err, "%s: %s", processName(p), plain(reason(p)))
+		for _, line := range p.Last {
+			say.Fault(c.err, "  %s", plain(line))
+		}
+	}
+	if len(fell) > 0 {
+		say.Fault(c.err, "see %s", c.hint("logs", app.Name))
+		return silentError{errors.New("a process does not run")}
+	}
+	return nil
+}
+
+func restart(c *call) error {
+	if len(c.args) == 1 {
+		return c.again(volume.CauseRestart, func(app volume.App) (volume.Release, string, error) {
+			r, err := app.Release(app.Live())
+			return r, "", err
+		})
+	}
+	app, r, err := c.running()
+	if err != nil {
+		return err
+	}
+	name := c.args[1]
+	if !c.serving() {
+		return errors.New("the server is not running; start it: paas serve")
+	}
+	processes, err := app.Processes()
+	if err != nil {
+		return err
+	}
+	meant := func(p volume.Process) bool { return p.Type == name || processName(p) == name }
+	if !slices.ContainsFunc(processes, meant) {
+		var names []string
+		for _, p := range processes {
+			names = append(names, processName(p))
+		}
+		return fmt.Errorf("no process %q of %s runs; those that do: %s", plain(name), app.Name, orNone(strings.Join(names, ", ")))
+	}
+	say.Step(c.out, "Restarting %s of %s %v", name, app.Name, r)
+	err = c.changeRunning(name, func(s *volume.Settings) error {
+		restarts := maps.Clone(s.Restarts)
+		if restarts == nil {
+			restarts = map[string]string{}
+		}
+		restarts[name] = rand.Text()
+		s.Restarts = restarts
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	count := 0
+	for _, p := range processes {
+		if meant(p) {
+			count++
+		}
+	}
+	return c.settle(app, meant, func(volume.Settings) (int, error) { return count, nil })
+}
+
+func stopApp(c *call) error {
+	app, _, err := c.running()
+	if err != nil {
+		return err
+	}
+	err = c.changeRunning("", func(s *volume.Settings) error {
+		s.Stopped = app.Live()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if c.serving() {
+		all := func(volume.Process) bool { return true }
+		if err := c.settle(app, all, func(volume.Settings) (int, error) { return 0, nil }); err != nil {
+			return err
+		}
+	}
+	say.Step(c.out, "%s is stopped; ps:start %s starts it, and so does its next release", app.Name, app.Name)
+	return nil
+}
+
+func startApp(c *call) error {
+	app, _, err := c.running()
+	if err != nil {
+		return err
+	}
+	s, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	if s.Stopped != app.Live() {
+		return fmt.Errorf("%s is not stopped; ps:restart %s starts it anew", app.Name, app.Name)
+	}
+	err = c.changeRunning("", func(s *volume.Settings) error {
+		s.Stopped = 0
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !c.serving() {
+		fmt.Fprintln(c.out, "the server is not running; it counts when it does: paas serve")
+		return nil
+	}
+	all := func(volume.Process) bool { return true }
+	err = c.settle(app, all, func(s volume.Settings) (int, error) {
+		_, counts, err := c.formation(app, s)
+		n := 0
+		for _, count := range counts {
+			n += count
+		}
+		return n, err
+	})
+	if err == nil {
+		say.Step(c.out, "%s is started: %s", app.Name, c.url(app.Name))
+	}
+	return err
+}

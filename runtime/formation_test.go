@@ -1,0 +1,325 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"paas/runtime/rig"
+	"paas/volume"
+)
+
+func TestFormation(t *testing.T) {
+	for _, test := range []struct {
+		types          []string
+		scaled, inFile map[string]int
+		want           string
+	}{
+		{[]string{"worker", "web"}, nil, nil, "[web.1]"},
+		{[]string{"worker"}, nil, nil, "[]"},
+		{[]string{"worker", "web"}, nil, map[string]int{"web": 2, "worker": 1, "gone": 3}, "[web.1 web.2 worker.1]"},
+		{[]string{"worker", "web"}, map[string]int{"web": 1}, map[string]int{"web": 2, "worker": 1}, "[web.1 worker.1]"},
+		{[]string{"worker", "web", "clock"}, map[string]int{"web": 0, "worker": 10}, nil,
+			"[worker.1 worker.2 worker.3 worker.4 worker.5 worker.6 worker.7 worker.8 worker.9 worker.10]"},
+		{[]string{"worker", "web", "clock"}, map[string]int{"clock": 1, "worker": 1}, nil, "[web.1 clock.1 worker.1]"},
+	} {
+		if got := fmt.Sprint(formation(test.types, test.scaled, test.inFile)); got != test.want {
+			t.Errorf("%v %v %v: %s, want %s", test.types, test.scaled, test.inFile, got, test.want)
+		}
+	}
+}
+
+// running are the names of what runs, as ps says it.
+func (s *stage) running() string {
+	processes, err := s.app.Processes()
+	if err != nil {
+		return err.Error()
+	}
+	var all []string
+	for _, p := range processes {
+		if p.State == "running" {
+			all = append(all, fmt.Sprintf("%s.%d of v%d", p.Type, p.Index, p.Release))
+		} else {
+			all = append(all, fmt.Sprintf("%s.%d is %s", p.Type, p.Index, p.State))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func (s *stage) runs(want string) {
+	s.t.Helper()
+	rig.Eventually(s.t, want, func() bool { return s.running() == want })
+}
+
+// names are what was started, in order, and whether it has ended since.
+func (s *stage) names() (all []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.all {
+		all = append(all, a.name)
+	}
+	return all
+}
+
+// set changes the app's settings as a command does.
+func (s *stage) set(change func(*volume.Settings)) {
+	s.t.Helper()
+	now, err := s.app.Settings()
+	if err == nil {
+		change(&now)
+		err = s.app.SetSettings(now)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.app.Ring()
+}
+
+func (s *stage) deploy() int {
+	s.t.Helper()
+	n := s.publish()
+	s.reaches(n, volume.Ready)
+	s.app.Commit(n)
+	s.reaches(n, volume.Live)
+	return n
+}
+
+// Workers start when the release is live, and those of the old one have ended before.
+func TestWorkersFollow(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y", "release": "true"}
+	s.ends = func(spec Spec) (error, bool) { return nil, spec.Type == "release" }
+	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"web": 2, "worker": 1} })
+	s.turn()
+	s.run()
+	one := s.publish()
+	s.reaches(one, volume.Ready)
+	if got := s.names(); slices.Contains(got, "v1 worker.1 y") || len(got) != 3 || got[0] != "v1 release.1 true" {
+		t.Errorf("before the commit: %q", got)
+	}
+	s.app.Commit(one)
+	s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
+
+	s.deploy()
+	s.runs("web.1 of v2, web.2 of v2, worker.1 of v2")
+	s.mu.Lock()
+	for _, a := range s.all {
+		if a.release == one && !closed(a.done) {
+			t.Errorf("%s still runs", a.name)
+		}
+	}
+	s.mu.Unlock()
+}
+
+// A worker that asks to be checked is booted beside the live release, and fails the push.
+func TestCheckedWorkerBootsEarly(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y"}
+	s.file = `{"formation": {"worker": {"quantity": 1}}, "healthchecks": {"worker": [{"type": "startup", "command": ["probe"], "attempts": 1, "wait": 0.01}]}}`
+	healthy := true
+	s.ends = func(spec Spec) (error, bool) {
+		if healthy {
+			return nil, spec.Type == "check"
+		}
+		return errors.New("exit status 4"), spec.Type == "check"
+	}
+	s.turn()
+	s.run()
+	s.deploy()
+	s.runs("web.1 of v1, worker.1 of v1")
+	s.mu.Lock()
+	healthy = false
+	s.mu.Unlock()
+	two := s.publish()
+	if status := s.reaches(two, volume.Failed); !strings.HasPrefix(status.Reason, "boot: worker: probe: exit status 4, for ") {
+		t.Errorf("%+v", status)
+	}
+	s.runs("web.1 of v1, worker.1 of v1")
+}
+
+// What runs follows what is wanted, without a release.
+func TestScale(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y"}
+	s.turn()
+	s.run()
+	s.deploy()
+	for _, step := range []struct {
+		formation map[string]int
+		stopped   int
+		want      string
+	}{
+		{map[string]int{"web": 3}, 0, "web.1 of v1, web.2 of v1, web.3 of v1"},
+		{map[string]int{"web": 1, "worker": 2}, 0, "web.1 of v1, worker.1 of v1, worker.2 of v1"},
+		{map[string]int{"web": 1, "worker": 2}, 1, ""},
+		{map[string]int{"web": 1}, 0, "web.1 of v1"},
+		{map[string]int{"web": 0}, 0, ""},
+		{nil, 0, "web.1 of v1"},
+	} {
+		s.set(func(now *volume.Settings) { now.Formation, now.Stopped = step.formation, step.stopped })
+		s.runs(step.want)
+	}
+	s.set(func(now *volume.Settings) { now.Stopped = 1 })
+	s.runs("")
+	s.deploy()
+	s.runs("web.1 of v2")
+}
+
+// A web process is started anew beside the old one, a worker after it; a server that starts takes the
+// restarts of before for done.
+func TestRestartOne(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y"}
+	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"web": 2, "worker": 1} })
+	s.turn()
+	stop := s.run()
+	s.deploy()
+	s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
+	restarted := func(name, token string) {
+		t.Helper()
+		before := len(s.names())
+		s.set(func(now *volume.Settings) { now.Restarts = map[string]string{name: token} })
+		rig.Eventually(t, name+" is started anew", func() bool { return len(s.names()) == before+1 })
+		s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
+		if last := s.names()[before]; !strings.HasPrefix(last, "v1 "+name+" ") {
+			t.Errorf("%s was started", last)
+		}
+	}
+	restarted("web.2", "a")
+	// What is said of one is over when something is said of another: each token counts once.
+	s.set(func(now *volume.Settings) { now.Restarts["worker.1"] = "b" })
+	rig.Eventually(t, "the worker is started anew", func() bool { return len(s.names()) == 5 })
+	s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
+	stop()
+	s.run()
+	s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
+	if n := len(s.names()); n != 8 {
+		t.Errorf("%d starts: %q", n, s.names())
+	}
+}
+
+// A web process that does not come up when it is started anew leaves the one from before running.
+func TestRestartFails(t *testing.T) {
+	s := newStage(t)
+	s.turn()
+	s.run()
+	s.deploy()
+	first := s.actor(1)
+	s.file = ""
+	s.mu.Lock()
+	s.fail = errors.New("no such program")
+	s.mu.Unlock()
+	s.set(func(now *volume.Settings) { now.Restarts = map[string]string{"web": "a"} })
+	rig.Eventually(t, "the failure is said", func() bool {
+		p, _ := s.app.Processes()
+		return len(p) == 1 && p[0].Restart == "a" && p[0].Failure == "no such program" && p[0].State == "running"
+	})
+	if closed(first.done) {
+		t.Error("the process from before was stopped")
+	}
+}
+
+// The commands around a deploy run in order, their failure fails it, and a restart runs none.
+func TestPhases(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "release": "r"}
+	s.file = `{"scripts": {"postdeploy": "first", "dokku": {"predeploy": "pre", "postdeploy": "post"}}}`
+	failing := ""
+	s.ends = func(spec Spec) (error, bool) {
+		if failing != "" && spec.Line == failing {
+			return errors.New("exit status 3"), true
+		}
+		return nil, spec.Line != ""
+	}
+	s.turn()
+	s.run()
+	s.deploy()
+	want := []string{"v1 predeploy.1 pre", "v1 release.1 r", "v1 web.1 x", "v1 postdeploy.1 post", "v1 postdeploy.1 first"}
+	if got := s.names(); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	for line, reason := range map[string]string{"pre": "predeploy: exit status 3", "r": "release: exit status 3", "post": "postdeploy: exit status 3"} {
+		s.mu.Lock()
+		failing = line
+		s.mu.Unlock()
+		if status := s.reaches(s.publish(), volume.Failed); status.Reason != reason {
+			t.Errorf("%s: %+v", line, status)
+		}
+	}
+	r, err := s.app.Release(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(s.names())
+	r.Cause = volume.CauseRestart
+	r, err = s.app.Publish(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.reaches(r.N, volume.Ready)
+	if got := s.names()[before:]; len(got) != 1 || !strings.Contains(got[0], "web.1") {
+		t.Errorf("a restart ran %q", got)
+	}
+}
+
+// A release of which nothing would start is refused, unless that is what was asked for.
+func TestNothingRuns(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"worker": "y"}
+	s.turn()
+	s.run()
+	status := s.reaches(s.publish(), volume.Failed)
+	if status.Reason != "boot: no web process" || !strings.Contains(status.Hint, "ps:scale blog worker=1") {
+		t.Errorf("%+v", status)
+	}
+	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+	s.deploy()
+	s.runs("worker.1 of v2")
+}
+
+// A process that fails its liveness check is started anew; one that fails its readiness check gets no
+// traffic until it passes.
+func TestChecksWhileItRuns(t *testing.T) {
+	s := newStage(t)
+	s.file = `{"healthchecks": {"web": [{"type": "liveness", "command": ["alive"], "attempts": 2, "wait": 0.005},
+		{"type": "readiness", "command": ["ready"], "attempts": 1, "wait": 0.005}]}}`
+	var failing string
+	s.ends = func(spec Spec) (error, bool) {
+		if spec.Type == "check" && spec.Argv[0] == failing {
+			return errors.New("exit status 1"), true
+		}
+		return nil, spec.Type == "check"
+	}
+	fail := func(what string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		failing = what
+	}
+	s.turn()
+	s.run()
+	s.deploy()
+	s.runs("web.1 of v1")
+	fail("ready")
+	s.runs("web.1 is unready")
+	s.mu.Lock()
+	if last := s.routes[len(s.routes)-1]; len(last) != 0 {
+		t.Errorf("it is sent requests: %q", last)
+	}
+	s.mu.Unlock()
+	fail("")
+	s.runs("web.1 of v1")
+	fail("alive")
+	rig.Eventually(t, "it is started anew", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.started) > 1
+	})
+	fail("")
+	s.runs("web.1 of v1")
+	if p, _ := s.app.Processes(); p[0].Restarts == 0 || time.Since(p[0].Since) > time.Minute {
+		t.Errorf("%+v", p)
+	}
+}
