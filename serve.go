@@ -299,10 +299,7 @@ func (f *frontDoor) Route(app string, addrs []string, c runtime.Condition) <-cha
 	states := map[runtime.Condition]router.State{
 		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
 	}
-	route := router.Route{State: states[c]}
-	if len(addrs) > 0 {
-		route.Addr = addrs[0]
-	}
+	route := router.Route{Addrs: addrs, State: states[c]}
 	if app == f.first {
 		route.Hosts = []string{f.Domain}
 	}

@@ -82,8 +82,28 @@ func BenchmarkTuned(b *testing.B) {
 func BenchmarkRouter(b *testing.B) {
 	r := &Router{}
 	addr := start(b, r)
-	r.Set("hello", Route{Addr: says(b, "hello, world\n")})
+	r.Set("hello", at(says(b, "hello, world\n")))
 	benchmark(b, "http://"+addr, "hello.localhost")
+}
+
+func BenchmarkRouterThreeProcesses(b *testing.B) {
+	r := &Router{}
+	addr := start(b, r)
+	r.Set("hello", at(says(b, "hello, world\n"), says(b, "hello, world\n"), says(b, "hello, world\n")))
+	benchmark(b, "http://"+addr, "hello.localhost")
+}
+
+// What choosing among three costs a request, beside the 40 us of all the rest.
+func BenchmarkChoose(b *testing.B) {
+	live, _ := instances{}.at([]string{"a:1", "b:1", "c:1"})
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			i := live.choose(nil)
+			i.enter()
+			i.leave()
+		}
+	})
 }
 
 // An app that nobody asks for costs no goroutine and less than 4 KiB, also when it was asked for
@@ -102,7 +122,7 @@ func TestIdleAppsAreCheap(t *testing.T) {
 	}
 	before, goroutines := heap(), runtime.NumGoroutine()
 	for i := range apps {
-		r.Set(fmt.Sprintf("app%d", i), Route{Addr: process})
+		r.Set(fmt.Sprintf("app%d", i), at(process))
 	}
 	if each := (heap() - before) / apps; each > 4<<10 {
 		t.Errorf("%d bytes an app", each)
@@ -112,7 +132,7 @@ func TestIdleAppsAreCheap(t *testing.T) {
 	}
 	get(t, addr, "app1.localhost")
 	r.mu.Lock()
-	up := r.apps["app1"].live.Load().up
+	up := (*r.apps["app1"].live.Load())[0].up
 	r.mu.Unlock()
 	up.mu.Lock()
 	for _, c := range up.idle {

@@ -1,25 +1,31 @@
 // Package router is the HTTP front door: it sends each request to the process that serves its
-// host, and switches an app from one process to the next without anybody noticing.
+// host, to the least busy where there are several, and switches an app from one set of processes to
+// the next without anybody noticing.
 //
-// It is for the runtime, which says through main where an app's live process listens (Set,
-// Remove) and learns in return when nobody uses the previous one any more. It knows no process,
+// It is for the runtime, which says through main where an app's live processes listen (Set,
+// Remove) and learns in return when nobody uses the previous ones any more. It knows no process,
 // release, volume or configuration, only names, addresses and a state to show where there is no
 // address. It never asks; it is told.
 //
-//	client --> gate --> server --> host --> app --> instance --> upstream --> process
-//	           cap on   timeouts   parsed,  holds   counts the   a stack of
-//	           conns               looked   while   requests     idle
-//	                               up       empty   in flight    connections
+//	client --> gate --> server --> host --> app ------> instance --> upstream --> process
+//	           cap on   timeouts   parsed,  holds       counts the   a stack of
+//	           conns               looked   while       requests     idle
+//	                               up       empty,      in flight    connections
+//	                                        chooses
 //
 // What it promises:
 //
-//   - A switch is atomic. Requests in flight finish on the old process, new ones go to the new
-//     one, clients keep their connections, and none fail.
+//   - A switch is atomic. Requests in flight finish on the old processes, new ones go to the new
+//     ones, clients keep their connections, and none fail. A process that is in both sets notices
+//     nothing.
+//   - A request goes to the process with the fewest in flight, websockets and event streams
+//     included; among equals chance decides. A process that refuses connections is left alone for a
+//     second, as long as there are others.
 //   - A request for an app that is starting waits, within a cap and a deadline. One for an app that
 //     is down is answered at once.
 //   - A request is sent a second time only where the app cannot have acted on it: nobody accepted
 //     the connection (any method), or a kept connection turned out to be closed (idempotent
-//     methods without a body).
+//     methods without a body). It goes to another process then, if there is one.
 //   - Websockets and event streams of an old process get DrainTimeout, then a proper close.
 //   - What a client says about its own origin (X-Forwarded-*, X-Real-Ip) is replaced.
 //   - A slow client holds its own connection and nothing else for longer than the limits say.

@@ -1,7 +1,9 @@
 package router
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,8 +13,9 @@ type instance struct {
 	addr string
 	up   *upstream
 
+	users atomic.Int64 // requests and streams; changed with mu held, read by whoever chooses
+
 	mu      sync.Mutex
-	users   int           // requests and streams
 	retired bool          // takes no new ones
 	cut     bool          // takes no streams either: DrainTimeout is over
 	drained chan struct{} // closed when retired and without users, or given up
@@ -30,15 +33,14 @@ func (i *instance) enter() bool {
 	if i.retired {
 		return false
 	}
-	i.users++
+	i.users.Add(1)
 	return true
 }
 
 func (i *instance) leave() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.users--
-	if i.retired && i.users == 0 {
+	if i.users.Add(-1) == 0 && i.retired {
 		i.closeDrained()
 	}
 }
@@ -49,9 +51,7 @@ func (i *instance) closeDrained() {
 		t.Stop()
 	}
 	i.timers = nil
-	select {
-	case <-i.drained:
-	default:
+	if !isDrained(i) {
 		close(i.drained)
 	}
 }
@@ -59,18 +59,51 @@ func (i *instance) closeDrained() {
 // closed is the answer where there is nothing to wait for.
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// retire lets no more requests in and sees to it that the channel closes; i may be nil.
-func (r *Router) retire(i *instance) <-chan struct{} {
-	if i == nil {
-		return closed
+// drain retires gone, and returns a channel that closes when they are drained, and those that left
+// the app before them and have not come back. The caller holds Router.mu.
+func (r *Router) drain(a *app, gone instances) <-chan struct{} {
+	for _, i := range gone {
+		r.retire(i)
 	}
+	live := *a.live.Load()
+	a.leaving = slices.DeleteFunc(append(a.leaving, gone...), func(i *instance) bool {
+		return isDrained(i) || live.has(i.addr)
+	})
+	switch len(a.leaving) {
+	case 0:
+		a.leaving = nil
+		return closed
+	case 1:
+		return a.leaving[0].drained
+	}
+	all, waitFor := make(chan struct{}), slices.Clone(a.leaving)
+	go func() { // for RequestDrain at most
+		for _, i := range waitFor {
+			<-i.drained
+		}
+		close(all)
+	}()
+	return all
+}
+
+func isDrained(i *instance) bool {
+	select {
+	case <-i.drained:
+		return true
+	default:
+		return false
+	}
+}
+
+// retire lets no more requests in and sees to it that drained closes.
+func (r *Router) retire(i *instance) {
 	i.up.close()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.retired = true
-	if i.users == 0 {
+	if i.users.Load() == 0 {
 		i.closeDrained()
-		return i.drained
+		return
 	}
 	i.timers = []*time.Timer{
 		time.AfterFunc(r.DrainTimeout, func() {
@@ -82,13 +115,12 @@ func (r *Router) retire(i *instance) <-chan struct{} {
 		time.AfterFunc(r.RequestDrain, func() {
 			i.mu.Lock()
 			defer i.mu.Unlock()
-			if i.users > 0 {
-				r.quiet.warn("requests still in flight; no longer waited for", "addr", i.addr, "requests", i.users)
+			if n := i.users.Load(); n > 0 {
+				r.quiet.warn("requests still in flight; no longer waited for", "addr", i.addr, "requests", n)
 			}
 			i.closeDrained()
 		}),
 	}
-	return i.drained
 }
 
 // addStream makes x one that a drain ends by calling cut, in place of waiting for it.

@@ -22,12 +22,18 @@ const (
 	lastRedial  = time.Second
 )
 
-// enter counts x among those that use the app's live process. Where there is none it waits,
+// enter counts x among those that use one of the app's live processes. Where there is none it waits,
 // counted against HoldMax, until there is, the state is Down, the hold deadline or ctx ends.
-// refused is the instance whose address nobody listens at: it waits for another, or a moment.
-func (a *app) enter(ctx context.Context, x *exchange, refused *instance) error {
-	if refused == nil && x.enter(a.live.Load()) {
-		return nil
+// refused: nobody listened where x was sent, so only one that takes connections will do for a moment.
+func (a *app) enter(ctx context.Context, x *exchange, refused bool) error {
+	for !refused {
+		i := a.live.Load().choose(x.stale)
+		if i == nil {
+			break
+		}
+		if x.enter(i) {
+			return nil
+		} // else it left after it was chosen; live has been replaced
 	}
 	r := x.router
 	if x.holdUntil.IsZero() {
@@ -36,8 +42,8 @@ func (a *app) enter(ctx context.Context, x *exchange, refused *instance) error {
 	}
 	over := time.NewTimer(time.Until(x.holdUntil))
 	defer over.Stop()
-	var again <-chan time.Time // fires when the refused address is worth another try
-	if refused != nil {
+	var again <-chan time.Time // fires when those that refused are worth another try
+	if refused {
 		t := time.NewTimer(x.redial)
 		defer t.Stop()
 		again = t.C
@@ -48,13 +54,13 @@ func (a *app) enter(ctx context.Context, x *exchange, refused *instance) error {
 	defer a.mu.Unlock()
 	counted := false
 	for {
-		live := a.live.Load()
+		i := a.live.Load().choose(x.stale)
 		switch {
 		case a.removed:
 			return errUnknown
-		case live != nil && live != refused && x.enter(live):
+		case i != nil && !(refused && i.up.awaySince() > 0) && x.enter(i):
 			return nil
-		case live == nil && a.route.State == Down:
+		case i == nil && a.route.State == Down:
 			return errDown
 		case !counted && a.held >= r.HoldMax:
 			return errHoldFull
@@ -73,7 +79,7 @@ func (a *app) enter(ctx context.Context, x *exchange, refused *instance) error {
 		select {
 		case <-changed:
 		case <-again:
-			refused = nil
+			refused = false
 		case <-over.C:
 			err = errHoldOver
 		case <-ctx.Done():

@@ -21,7 +21,7 @@ func TestHold(t *testing.T) {
 		}()
 		until(t, "held", func() bool { return r.heldAt("blog") == 1 })
 		r.Set("blog", Route{State: state, Hosts: []string{"x.example"}}) // a change that does not help
-		r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) { io.Copy(w, req.Body) })})
+		r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) { io.Copy(w, req.Body) })))
 		if b := <-got; b != "hello" {
 			t.Errorf("%v: %q", state, b)
 		}
@@ -87,7 +87,7 @@ func TestRefusedDialIsHeld(t *testing.T) {
 		w.Write(b)
 	}
 	for name, comeBack := range map[string]func(*Router, string){
-		"other address": func(r *Router, _ string) { r.Set("blog", Route{Addr: backend(t, echo)}) },
+		"other address": func(r *Router, _ string) { r.Set("blog", at(backend(t, echo))) },
 		"same address": func(_ *Router, addr string) {
 			l, err := net.Listen("tcp", addr)
 			if err != nil {
@@ -101,7 +101,7 @@ func TestRefusedDialIsHeld(t *testing.T) {
 		for _, size := range []int{5, 3 * bufferSize} {
 			r := &Router{}
 			addr, dead := start(t, r), freeAddr(t)
-			r.Set("blog", Route{Addr: dead})
+			r.Set("blog", at(dead))
 			got := make(chan int)
 			go func() {
 				_, body := do(t, client(t), request(t, "POST", addr, "blog.localhost", "/", stringsReader(repeat(size))))
@@ -120,13 +120,13 @@ func TestRefusedDialIsHeld(t *testing.T) {
 func TestRefusedDialGivesUp(t *testing.T) {
 	r := &Router{HoldTimeout: 100 * time.Millisecond}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: freeAddr(t)})
+	r.Set("blog", at(freeAddr(t)))
 	if s, _ := get(t, addr, "blog.localhost"); s != 503 {
 		t.Errorf("%d", s)
 	}
 	r2 := &Router{HoldTimeout: time.Minute}
 	addr = start(t, r2)
-	r2.Set("blog", Route{Addr: freeAddr(t)})
+	r2.Set("blog", at(freeAddr(t)))
 	status := make(chan int)
 	go func() { s, _ := get(t, addr, "blog.localhost"); status <- s }()
 	until(t, "held", func() bool { return r2.heldAt("blog") == 1 })

@@ -63,7 +63,7 @@ func FuzzHost(f *testing.F) {
 func TestHostsOnTheWire(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: says(t, "blog"), Hosts: []string{"www.blog.example", "2001:db8::1", "bad host", "[2001:db8::1]"}})
+	r.Set("blog", Route{Addrs: []string{says(t, "blog")}, Hosts: []string{"www.blog.example", "2001:db8::1", "bad host", "[2001:db8::1]"}})
 	for _, c := range []struct {
 		request string
 		status  int
@@ -100,7 +100,7 @@ func TestHostsOnTheWire(t *testing.T) {
 func TestRoot(t *testing.T) {
 	r := &Router{Domain: "Example.com.", Root: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(299) })}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: says(t, "blog"), Hosts: []string{"example.com"}})
+	r.Set("blog", Route{Addrs: []string{says(t, "blog")}, Hosts: []string{"example.com"}})
 	for host, want := range map[string]int{"example.com": 299, "example.com:80": 299, "blog.example.com": 200, "x.example.com": 404} {
 		if status, _ := get(t, addr, host); status != want {
 			t.Errorf("%s: %d, want %d", host, status, want)

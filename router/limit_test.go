@@ -16,7 +16,7 @@ import (
 func TestSlowHeader(t *testing.T) {
 	r := &Router{ReadHeaderTimeout: 50 * time.Millisecond}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: says(t, "hi")})
+	r.Set("blog", at(says(t, "hi")))
 	c, br := dial(t, addr)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.loc")
 	if s, _ := get(t, addr, "blog.localhost"); s != 200 {
@@ -30,7 +30,7 @@ func TestSlowHeader(t *testing.T) {
 func TestHeaderTooLarge(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: says(t, "hi")})
+	r.Set("blog", at(says(t, "hi")))
 	for size, want := range map[int]int{maxHeaderBytes / 2: 200, maxHeaderBytes + 8<<10: 431} {
 		if resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nX: "+repeat(size)+"\r\n\r\n"); resp.StatusCode != want {
 			t.Errorf("%d bytes: %s, want %d", size, resp.Status, want)
@@ -59,7 +59,7 @@ func TestSlowReader(t *testing.T) {
 	addr := start(t, r)
 	cut := make(chan struct{}, 2)
 	const size = 64 << 20
-	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 		buf := make([]byte, 1<<20)
 		for range size / len(buf) {
 			if _, err := w.Write(buf); err != nil {
@@ -67,7 +67,7 @@ func TestSlowReader(t *testing.T) {
 				return
 			}
 		}
-	})})
+	})))
 	c, br := dial(t, addr)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 	select {
@@ -79,12 +79,12 @@ func TestSlowReader(t *testing.T) {
 		t.Error("all of it came")
 	}
 	// The deadline of one answer is not the next one's.
-	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/later" {
 			time.Sleep(2 * r.StallTimeout)
 		}
 		w.Write(make([]byte, 1<<20))
-	})})
+	})))
 	cl := client(t)
 	for _, path := range []string{"/", "/later"} {
 		if _, body := do(t, cl, request(t, "GET", addr, "blog.localhost", path, nil)); len(body) != 1<<20 {
@@ -98,7 +98,7 @@ func TestSlowReader(t *testing.T) {
 func TestMaxConns(t *testing.T) {
 	r := &Router{MaxConns: 2}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: websocketApp(t, "")})
+	r.Set("blog", at(websocketApp(t, "")))
 	one, _ := websocket(t, addr)
 	two, _ := dial(t, addr)
 	until(t, "both counted", func() bool { return len(r.gate.slots) == 2 })

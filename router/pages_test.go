@@ -38,7 +38,7 @@ func TestPages(t *testing.T) {
 	addr := start(t, r)
 	r.Set("starting", Route{})
 	r.Set("down", Route{State: Down, Reason: "secret"})
-	r.Set("mute", Route{Addr: rawBackend(t, func(c net.Conn) { io.ReadFull(c, make([]byte, 20)) })})
+	r.Set("mute", at(rawBackend(t, func(c net.Conn) { io.ReadFull(c, make([]byte, 20)) })))
 	for _, c := range []struct {
 		host, method string
 		status       int

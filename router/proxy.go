@@ -25,13 +25,14 @@ type exchange struct {
 	holdUntil time.Time                // zero: was not held
 	redial    time.Duration
 	retried   bool
-	tunnel    *tunnel // after 101
-	hijacked  bool    // there is no answer to write any more
+	stale     *instance // closed a kept connection on it; nil: none did
+	tunnel    *tunnel   // after 101
+	hijacked  bool      // there is no answer to write any more
 }
 
 // enter counts x among the users of i, and reports whether i still takes any.
 func (x *exchange) enter(i *instance) bool {
-	if i == nil || !i.enter() {
+	if !i.enter() {
 		return false
 	}
 	x.inst.Store(i)
@@ -100,7 +101,7 @@ func (r *Router) forward(w http.ResponseWriter, req *http.Request, a *app, host 
 			}
 		}
 	}
-	if err := a.enter(req.Context(), x, nil); err != nil {
+	if err := a.enter(req.Context(), x, false); err != nil {
 		x.refuse(w, req, host, err)
 		return
 	}
@@ -174,9 +175,9 @@ func (x *exchange) modify(resp *http.Response) error {
 }
 
 // RoundTrip sends the request to the process it is counted at. Where nobody accepts the connection
-// it waits and tries again, until the hold deadline: nothing was sent, so any method may. Where a kept
-// connection turns out to be closed it tries once more, if the request has no body and its method
-// is idempotent (RFC 9110 section 9.2.2).
+// it tries another one, or waits and tries again, until the hold deadline: nothing was sent, so any
+// method may. Where a kept connection turns out to be closed it tries once more, elsewhere if it can,
+// if the request has no body and its method is idempotent (RFC 9110 section 9.2.2).
 func (x *exchange) RoundTrip(out *http.Request) (*http.Response, error) {
 	for {
 		i := x.inst.Load()
@@ -191,16 +192,16 @@ func (x *exchange) RoundTrip(out *http.Request) (*http.Response, error) {
 			return nil, out.Context().Err()
 		case errors.As(err, &refused):
 			x.leave()
-			if held := x.app.enter(out.Context(), x, i); held != nil {
+			if held := x.app.enter(out.Context(), x, true); held != nil {
 				if errors.Is(held, errHoldOver) {
 					x.router.quiet.warn("nobody listens", "app", x.app.name, "addr", i.addr, "err", refused.err)
 				}
 				return nil, held
 			}
 		case errors.Is(err, errStale) && !x.retried && x.in.ContentLength == 0 && idempotent(out.Method):
-			x.retried = true
+			x.retried, x.stale = true, i
 			x.leave() // the process may just have been switched
-			if err := x.app.enter(out.Context(), x, nil); err != nil {
+			if err := x.app.enter(out.Context(), x, false); err != nil {
 				return nil, err
 			}
 		default:

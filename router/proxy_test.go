@@ -21,7 +21,7 @@ func TestRequestHeader(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	seen := make(chan *http.Request, 1)
-	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) { seen <- req })})
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) { seen <- req })))
 	raw(t, addr, strings.ReplaceAll(`GET /a%2fb//c|d?x=1;y=%zz HTTP/1.1
 Host: Blog.localhost:8080
 X-Forwarded-For: 1.1.1.1
@@ -76,7 +76,7 @@ func TestForwardedProtoTLS(t *testing.T) {
 	r := &Router{Listener: tls.NewListener(l, &tls.Config{Certificates: s.TLS.Certificates})}
 	addr := start(t, r)
 	seen := make(chan http.Header, 1)
-	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) { seen <- req.Header })})
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) { seen <- req.Header })))
 	req := request(t, "GET", addr, "blog.localhost", "/", nil)
 	req.URL.Scheme = "https"
 	do(t, s.Client(), req)
@@ -114,7 +114,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := &Router{}
 			addr := start(t, r)
-			r.Set("blog", Route{Addr: rawBackend(t, func(nc net.Conn) {
+			r.Set("blog", at(rawBackend(t, func(nc net.Conn) {
 				br := bufio.NewReader(nc)
 				for {
 					if _, err := readHead(br); err != nil {
@@ -129,7 +129,7 @@ func TestAnswers(t *testing.T) {
 						return
 					}
 				}
-			})})
+			})))
 			cl := client(t)
 			for range 3 {
 				hints := 0
@@ -161,10 +161,10 @@ func TestBrokenAnswer(t *testing.T) {
 	} {
 		r := &Router{}
 		addr := start(t, r)
-		r.Set("blog", Route{Addr: rawBackend(t, func(nc net.Conn) {
+		r.Set("blog", at(rawBackend(t, func(nc net.Conn) {
 			readHead(bufio.NewReader(nc))
 			io.WriteString(nc, answer)
-		})})
+		})))
 		resp, err := client(t).Do(request(t, "GET", addr, "blog.localhost", "/", nil))
 		if err == nil {
 			_, err = io.ReadAll(resp.Body)
@@ -181,14 +181,14 @@ func TestTrailers(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	seen := make(chan http.Header, 1)
-	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 		io.Copy(io.Discard, req.Body)
 		seen <- req.Trailer
 		w.Header().Set("Trailer", "X-Sum")
 		io.WriteString(w, "body")
 		w.Header().Set("X-Sum", "out")
 		w.Header().Set(http.TrailerPrefix+"X-Late", "late")
-	})})
+	})))
 	req := request(t, "POST", addr, "blog.localhost", "/", io.MultiReader(strings.NewReader("body")))
 	req.ContentLength = -1
 	req.Trailer = http.Header{"X-Sum": {"in"}}
@@ -207,10 +207,10 @@ func TestSmuggling(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	app := make(chan string, 10)
-	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 		b, _ := io.ReadAll(req.Body)
 		app <- fmt.Sprintf("%s %s CL=%q TE=%v %q", req.Method, req.URL.Path, req.Header.Get("Content-Length"), req.TransferEncoding, b)
-	})})
+	})))
 	c, br := dial(t, addr)
 	io.WriteString(c, "POST /one HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 100\r\nTransfer-Encoding: chunked\r\n\r\n"+
 		"5\r\nGET /\r\n0\r\n\r\n"+"GET /two HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
@@ -248,14 +248,14 @@ func TestStreaming(t *testing.T) {
 		r := &Router{}
 		addr := start(t, r)
 		step := make(chan string)
-		r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+		r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("Content-Type", kind)
 			w.(http.Flusher).Flush()
 			for s := range step {
 				io.WriteString(w, s)
 				w.(http.Flusher).Flush()
 			}
-		})})
+		})))
 		resp, err := client(t).Do(request(t, "GET", addr, "blog.localhost", "/", nil))
 		if err != nil {
 			t.Fatal(err)
@@ -280,11 +280,11 @@ func TestClientLeaves(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	arrived, left := make(chan struct{}), make(chan struct{})
-	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 		close(arrived)
 		<-req.Context().Done()
 		close(left)
-	})})
+	})))
 	c, _ := dial(t, addr)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 	closes(t, "request at the app", arrived)
@@ -297,7 +297,7 @@ func TestClientLeaves(t *testing.T) {
 func TestSlowApp(t *testing.T) {
 	r := &Router{ResponseTimeout: 30 * time.Millisecond}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: rawBackend(t, func(c net.Conn) { io.Copy(io.Discard, c) })})
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) { io.Copy(io.Discard, c) })))
 	for _, size := range []int{0, 10, 3 * bufferSize} {
 		resp, _ := do(t, client(t), request(t, "POST", addr, "blog.localhost", "/", bytes.NewReader(make([]byte, size))))
 		if resp.StatusCode != 504 {
@@ -305,12 +305,12 @@ func TestSlowApp(t *testing.T) {
 		}
 	}
 	// The limit is for the answer's beginning; the rest may take its time.
-	r.Set("slow", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("slow", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 		io.Copy(io.Discard, req.Body)
 		w.(http.Flusher).Flush()
 		time.Sleep(3 * r.ResponseTimeout)
 		io.WriteString(w, "late")
-	})})
+	})))
 	for _, size := range []int{0, 10, 3 * bufferSize} {
 		if _, body := do(t, client(t), request(t, "POST", addr, "slow.localhost", "/", bytes.NewReader(make([]byte, size)))); body != "late" {
 			t.Errorf("%d bytes: %q", size, body)

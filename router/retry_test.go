@@ -43,7 +43,7 @@ func TestRetryOnStaleConnection(t *testing.T) {
 		r := &Router{}
 		addr := start(t, r)
 		var seen atomic.Int64
-		r.Set("blog", Route{Addr: dropper(t, &seen)})
+		r.Set("blog", at(dropper(t, &seen)))
 		get(t, addr, "blog.localhost") // leaves a connection behind
 		resp, _ := do(t, client(t), request(t, c.method, addr, "blog.localhost", "/", strings.NewReader(c.body)))
 		want := int64(2) // the first one's, and this
@@ -61,11 +61,11 @@ func TestNoRetryOnNewConnection(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	var seen atomic.Int64
-	r.Set("blog", Route{Addr: rawBackend(t, func(c net.Conn) {
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
 		if _, err := readHead(bufio.NewReader(c)); err == nil {
 			seen.Add(1)
 		}
-	})})
+	})))
 	if s, _ := get(t, addr, "blog.localhost"); s != 502 || seen.Load() != 1 {
 		t.Errorf("%d after %d requests", s, seen.Load())
 	}
@@ -78,14 +78,14 @@ func TestIdleConnectionClosedByApp(t *testing.T) {
 	addr := start(t, r)
 	gone := make(chan struct{}, 10)
 	hang := make(chan struct{})
-	r.Set("blog", Route{Addr: rawBackend(t, func(c net.Conn) {
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
 		if _, err := readHead(bufio.NewReader(c)); err == nil {
 			io.WriteString(c, ok2)
 			<-hang
 			c.Close()
 			gone <- struct{}{}
 		}
-	})})
+	})))
 	get(t, addr, "blog.localhost")
 	close(hang)
 	<-gone
@@ -128,7 +128,7 @@ func TestIdleConnections(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	var conns atomic.Int64
-	r.Set("blog", Route{Addr: rawBackend(t, func(c net.Conn) {
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
 		conns.Add(1)
 		br := bufio.NewReader(c)
 		for {
@@ -141,7 +141,7 @@ func TestIdleConnections(t *testing.T) {
 			}
 			io.WriteString(c, ok2)
 		}
-	})})
+	})))
 	for range 20 {
 		get(t, addr, "blog.localhost")
 		do(t, client(t), request(t, "POST", addr, "blog.localhost", "/", strings.NewReader("xx")))

@@ -60,6 +60,9 @@ func says(t testing.TB, text string) (addr string) {
 	return backend(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
 }
 
+// at is the route to processes.
+func at(addrs ...string) Route { return Route{Addrs: addrs} }
+
 // rawBackend hands over each connection it accepts.
 func rawBackend(t testing.TB, serve func(net.Conn)) (addr string) {
 	t.Helper()

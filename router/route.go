@@ -11,8 +11,8 @@ import (
 // Route is what the runtime says about one app.
 type Route struct {
 	Hosts  []string // further host names, lower case, without port
-	Addr   string   // host:port of the live process; "" = none right now
-	State  State    // what to do with requests while Addr is ""
+	Addrs  []string // host:port of each live process; none: no process right now
+	State  State    // what to do with requests while there are no Addrs
 	Reason string   // why, one line; logged with refused requests, never shown: it may tell what only the owner should know
 }
 
@@ -39,8 +39,9 @@ func (s State) String() string {
 // app is one name and where it points. live is read by every request; the rest is for those that
 // find it empty.
 type app struct {
-	name string
-	live atomic.Pointer[instance] // nil: no live process
+	name    string
+	live    atomic.Pointer[instances]
+	leaving instances // were live and may still be in use; guarded by Router.mu
 
 	mu      sync.Mutex
 	route   Route
@@ -49,12 +50,15 @@ type app struct {
 	held    int           // requests waiting
 }
 
-// Set points app at route, atomically: requests that arrive after it returns go to route.Addr.
-// drained closes when the last request sent to the previous address has finished: at once where
-// the address stays the same or nobody uses it. Event streams and upgraded connections (websockets)
-// are ended DrainTimeout after the switch; requests that take longer than RequestDrain are no
-// longer waited for, but not cut. Set does not block and is safe for concurrent use; calls for
-// one app take effect in their order.
+// Set points app at route, atomically: requests that arrive after it returns go to one of
+// route.Addrs, the one with the fewest requests in flight. An address that was there before stays as
+// it is, with its requests and its idle connections.
+//
+// drained closes when nobody waits for an answer from an address that the app had, before this Set
+// or an earlier one, and has no more: at once where there is none such or nobody uses it. Event
+// streams and upgraded connections (websockets) are ended DrainTimeout after their address went;
+// requests that take longer than RequestDrain are no longer waited for, but not cut. Set does not
+// block and is safe for concurrent use; calls for one app take effect in their order.
 func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 	r.init()
 	route.Hosts = r.cleanHosts(name, route.Hosts)
@@ -63,16 +67,16 @@ func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 	a := r.apps[name]
 	rehost := a == nil
 	if a == nil {
-		a = &app{name: name}
+		a = newApp(name)
 		r.apps[name] = a
 	} else {
 		rehost = !slices.Equal(a.route.Hosts, route.Hosts)
 	}
-	old := a.point(route, false)
+	gone := a.point(route, false)
 	if rehost {
 		r.rehost()
 	}
-	return r.retire(old)
+	return r.drain(a, gone)
 }
 
 // Remove forgets app: its hosts answer 404 from now on. drained is Set's. Unknown names are fine.
@@ -82,16 +86,22 @@ func (r *Router) Remove(name string) (drained <-chan struct{}) {
 	defer r.mu.Unlock()
 	a := r.apps[name]
 	if a == nil {
-		return r.retire(nil)
+		return closed
 	}
 	delete(r.apps, name)
 	r.rehost()
-	return r.retire(a.point(Route{State: Down}, true))
+	return r.drain(a, a.point(Route{State: Down}, true))
 }
 
-// point changes where the app points, wakes who waits for that, and returns the instance that is
-// no longer in use; nil where there is none. The caller holds Router.mu.
-func (a *app) point(route Route, removed bool) (old *instance) {
+func newApp(name string) *app {
+	a := &app{name: name}
+	a.live.Store(&instances{})
+	return a
+}
+
+// point changes where the app points, wakes who waits for that, and returns the instances that get
+// no more requests. The caller holds Router.mu.
+func (a *app) point(route Route, removed bool) (gone instances) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.route, a.removed = route, removed
@@ -99,16 +109,9 @@ func (a *app) point(route Route, removed bool) (old *instance) {
 		close(a.changed)
 		a.changed = nil
 	}
-	old = a.live.Load()
-	if old != nil && old.addr == route.Addr {
-		return nil
-	}
-	var next *instance
-	if route.Addr != "" {
-		next = newInstance(route.Addr)
-	}
-	a.live.Store(next)
-	return old
+	next, gone := a.live.Load().at(route.Addrs)
+	a.live.Store(&next)
+	return gone
 }
 
 // cleanHosts leaves out what is not a host name.

@@ -27,7 +27,7 @@ func TestSwitch(t *testing.T) {
 		}
 		io.WriteString(w, "old")
 	})
-	if !isClosed(r.Set("blog", Route{Addr: old})) {
+	if !isClosed(r.Set("blog", at(old))) {
 		t.Error("nothing came before, and it is not drained")
 	}
 	c := client(t)
@@ -54,10 +54,10 @@ func TestSwitch(t *testing.T) {
 	}()
 	closes(t, "slow request at the old process", arrived)
 
-	if !isClosed(r.Set("blog", Route{Addr: old, Hosts: []string{"b.example"}})) {
+	if !isClosed(r.Set("blog", Route{Addrs: []string{old}, Hosts: []string{"b.example"}})) {
 		t.Error("the same address is not drained at once")
 	}
-	drained := r.Set("blog", Route{Addr: says(t, "new")})
+	drained := r.Set("blog", at(says(t, "new")))
 	if got := next(); got != "new" || !reused.Load() {
 		t.Errorf("after the switch: %q, connection reused: %v", got, reused.Load())
 	}
@@ -91,7 +91,7 @@ func TestSwitchUnderLoad(t *testing.T) {
 		return l.Addr().String(), func() { s.Close() } // at once, not gracefully
 	}
 	procAddr, kill := process(0)
-	r.Set("blog", Route{Addr: procAddr})
+	r.Set("blog", at(procAddr))
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -132,7 +132,7 @@ func TestSwitchUnderLoad(t *testing.T) {
 	}
 	for n := 1; n <= 30; n++ {
 		next, killNext := process(n)
-		drained := r.Set("blog", Route{Addr: next})
+		drained := r.Set("blog", at(next))
 		latest.Store(int64(n))
 		closes(t, "drained", drained)
 		kill()
@@ -149,9 +149,11 @@ func TestSwitchUnderLoad(t *testing.T) {
 func TestRetiredTakesNobody(t *testing.T) {
 	r := &Router{}
 	r.init()
-	i := newInstance("127.0.0.1:1")
-	r.retire(i)
-	if i.enter() {
+	a, i := newApp("blog"), newInstance("127.0.0.1:1")
+	a.live.Store(&instances{i})
+	live := a.live.Load()
+	gone := a.point(Route{}, false)
+	if !isClosed(r.drain(a, gone)) || live.choose(nil).enter() {
 		t.Error("a drained instance took a request")
 	}
 }
@@ -161,18 +163,18 @@ func TestHostOwnership(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	b, a := says(t, "b"), says(t, "a")
-	r.Set("b", Route{Addr: b, Hosts: []string{"shop.example", "a.localhost"}})
+	r.Set("b", Route{Addrs: []string{b}, Hosts: []string{"shop.example", "a.localhost"}})
 	if _, got := get(t, addr, "a.localhost"); got != "b" {
 		t.Errorf("a free name of the domain: %q", got)
 	}
-	r.Set("a", Route{Addr: a, Hosts: []string{"shop.example"}})
+	r.Set("a", Route{Addrs: []string{a}, Hosts: []string{"shop.example"}})
 	for host, want := range map[string]string{"shop.example": "b", "a.localhost": "a"} {
 		if _, got := get(t, addr, host); got != want {
 			t.Errorf("%s is %q's, want %q", host, got, want)
 		}
 	}
-	r.Set("b", Route{Addr: b})
-	r.Set("a", Route{Addr: a, Hosts: []string{"shop.example"}})
+	r.Set("b", at(b))
+	r.Set("a", Route{Addrs: []string{a}, Hosts: []string{"shop.example"}})
 	if _, got := get(t, addr, "shop.example"); got != "a" {
 		t.Errorf("after b gave it up: %q", got)
 	}
@@ -182,7 +184,7 @@ func TestHostOwnership(t *testing.T) {
 func TestRemove(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: says(t, "blog")})
+	r.Set("blog", at(says(t, "blog")))
 	r.Set("blog", Route{State: Starting})
 	status := make(chan int)
 	go func() { s, _ := get(t, addr, "blog.localhost"); status <- s }()

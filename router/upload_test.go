@@ -17,11 +17,11 @@ import (
 func TestBodies(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 		h := sha256.New()
 		n, _ := io.Copy(h, req.Body)
 		fmt.Fprintf(w, "%d %x %d", n, h.Sum(nil), req.ContentLength)
-	})})
+	})))
 	c := client(t)
 	for _, size := range []int{1, 100, bufferSize - 1, bufferSize, bufferSize + 1, 1 << 20, 8 << 20} {
 		data := make([]byte, size)
@@ -44,7 +44,7 @@ func TestBodies(t *testing.T) {
 func TestDuplex(t *testing.T) {
 	r := &Router{ResponseTimeout: 300 * time.Millisecond} // for the beginning of the answer, not for the rest
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 		rc := http.NewResponseController(w)
 		rc.EnableFullDuplex()
 		rc.Flush()
@@ -59,7 +59,7 @@ func TestDuplex(t *testing.T) {
 			io.WriteString(w, line)
 			rc.Flush()
 		}
-	})})
+	})))
 	pr, pw := io.Pipe()
 	resp, err := client(t).Do(request(t, "POST", addr, "blog.localhost", "/", pr))
 	if err != nil {
@@ -84,14 +84,14 @@ func TestDuplex(t *testing.T) {
 func TestEarlyAnswer(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: rawBackend(t, func(c net.Conn) {
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
 		if head, _ := readHead(bufio.NewReader(c)); strings.HasPrefix(head, "GET") {
 			io.WriteString(c, ok2)
 			return
 		}
 		io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
 		io.Copy(io.Discard, c)
-	})})
+	})))
 	c, br := dial(t, addr)
 	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 1000000\r\n\r\n")
 	resp, err := http.ReadResponse(br, nil)
@@ -139,12 +139,12 @@ func TestExpectContinue(t *testing.T) {
 			t.Parallel()
 			r := &Router{}
 			addr := start(t, r)
-			r.Set("blog", Route{Addr: rawBackend(t, func(nc net.Conn) {
+			r.Set("blog", at(rawBackend(t, func(nc net.Conn) {
 				br := bufio.NewReader(nc)
 				if _, err := readHead(br); err == nil {
 					c.serve(nc, br)
 				}
-			})})
+			})))
 			nc, br := dial(t, addr)
 			io.WriteString(nc, ask)
 			for _, want := range c.status {
@@ -170,7 +170,7 @@ func TestStalledBody(t *testing.T) {
 	} {
 		r := &Router{StallTimeout: 50 * time.Millisecond}
 		addr := start(t, r)
-		r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) { io.ReadAll(req.Body) })})
+		r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) { io.ReadAll(req.Body) })))
 		nc, br := dial(t, addr)
 		fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n%s\r\n\r\n%s", c.head, c.part)
 		if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 408 || !resp.Close {
@@ -179,7 +179,7 @@ func TestStalledBody(t *testing.T) {
 	}
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", Route{Addr: says(t, "hi")})
+	r.Set("blog", at(says(t, "hi")))
 	nc, _ := dial(t, addr)
 	fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 10\r\n\r\nxx")
 	get(t, addr, "blog.localhost")
@@ -194,10 +194,10 @@ func TestBrokenBody(t *testing.T) {
 		r := &Router{}
 		addr := start(t, r)
 		read := make(chan error, 1)
-		r.Set("blog", Route{Addr: backend(t, func(w http.ResponseWriter, req *http.Request) {
+		r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
 			_, err := io.ReadAll(req.Body)
 			read <- err
-		})})
+		})))
 		nc, _ := dial(t, addr)
 		io.WriteString(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n"+framing)
 		nc.(*net.TCPConn).CloseWrite()

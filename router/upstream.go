@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -37,7 +38,8 @@ func (e *dialError) Unwrap() error { return e.err }
 
 // upstream is the connections to one process.
 type upstream struct {
-	addr string
+	addr    string
+	refused atomic.Int64 // when it last took no connection; 0: it has taken one since
 
 	mu     sync.Mutex
 	idle   []*conn // the one used last is last
@@ -90,8 +92,12 @@ func (u *upstream) get(ctx context.Context, connect time.Duration, check bool) (
 	d := net.Dialer{Timeout: connect, KeepAlive: -1, FallbackDelay: -1}
 	nc, err := d.DialContext(ctx, "tcp", u.addr)
 	if err != nil {
+		if ctx.Err() == nil { // else the client left
+			u.refused.Store(clock())
+		}
 		return nil, &dialError{err}
 	}
+	u.refused.Store(0)
 	c := &conn{Conn: nc, up: u}
 	c.br = bufio.NewReader(c)
 	c.bw = bufio.NewWriter(nc)

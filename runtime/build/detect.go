@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"paas/runtime/tree"
@@ -46,6 +47,9 @@ func detect(root *os.Root) (plan, error) {
 		p.procfile, p.kind = true, p.language()
 		return p, err
 	}
+	if tree.IsFile(root, ".static") {
+		return p.marked(root), nil
+	}
 	if web := p.node.web(root); web != "" {
 		p.kind, p.processes["web"] = "node", web
 		return p, nil
@@ -68,13 +72,20 @@ func detect(root *os.Root) (plan, error) {
 		p.static = "." // what the build makes is looked for after it: see [build.site]
 		return p, nil
 	}
-	if p.static = staticFolder(root, "."); p.static == "" {
-		p.static = staticFolder(root, "public")
-	}
-	if p.static == "" {
+	if p.static = staticFolder(root, ".", "public"); p.static == "" {
 		return plan{}, errNothing
 	}
 	return p, nil
+}
+
+// marked is the plan for a tree with a .static file, which says that it is a site whatever else is in
+// it: nothing but a build script of package.json runs, and an index.html is not asked for.
+func (p plan) marked(root *os.Root) plan {
+	site := plan{kind: "static", static: cmp.Or(staticFolder(root, ".", "public"), "."), processes: p.processes}
+	if p.node.script("build") != "" {
+		site.node = p.node
+	}
+	return site
 }
 
 // language is the kind of an app with a Procfile: the first language it has a build step of.

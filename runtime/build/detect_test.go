@@ -32,11 +32,22 @@ func TestDetect(t *testing.T) {
 		"bin/start":         {map[string]string{"bin/start": "#!/bin/sh"}, "start", "bin/start", ""},
 		"static":            {map[string]string{"index.html": "", "public/index.html": ""}, "static", "", "."},
 		"static public":     {map[string]string{"public/index.html": ""}, "static", "", "public"},
-		"static built":      {map[string]string{"package.json": `{"scripts": {"build": "x"}}`}, "static", "", "."},
+		"static marked": {map[string]string{".static": "", "index.html": "", "package.json": `{"scripts": {"start": "x"}, "devDependencies": {"a": "1"}}`,
+			"go.mod": "module x", "requirements.txt": "", "app.py": ""}, "static", "", "."},
+		"static marked, public":   {map[string]string{".static": "", "public/index.html": "", "server.js": "", "package.json": "{}"}, "static", "", "public"},
+		"static marked, no index": {map[string]string{".static": "", "notes.txt": ""}, "static", "", "."},
+		"static marked, procfile": {map[string]string{".static": "", "index.html": "", "Procfile": "web: x"}, "procfile", "x", ""},
+		"static built":            {map[string]string{"package.json": `{"scripts": {"build": "x"}}`}, "static", "", "."},
 	} {
 		p, err := detectIn(t, rig.Tree(t, test.files))
 		if err != nil || p.kind != test.kind || p.processes["web"] != test.web || p.static != test.static {
 			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+	for script, want := range map[string]bool{"build": true, "start": false} { // of package.json, a site needs its build script alone
+		p, err := detectIn(t, rig.Tree(t, map[string]string{".static": "", "go.mod": "module x", "requirements.txt": "", "package.json": `{"scripts": {"` + script + `": "x"}}`}))
+		if err != nil || p.node != nil != want || p.golang || p.python != "" {
+			t.Errorf("marked, with %s: %+v, %v", script, p, err)
 		}
 	}
 	for want, files := range map[string]map[string]string{

@@ -1,17 +1,18 @@
 package site
 
 import (
-	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"path"
 	"strings"
+	"time"
 )
 
 // files answers with the files below root, and with nothing else: links that leave it are
-// refused, names that begin with a dot (.git, .env) are not there, except /.well-known (RFC 8615).
+// refused, names that begin with a dot (.git, .env) are not there, except /.well-known (RFC 8615),
+// and what is in a folder is not listed.
 type files struct{ root *os.Root }
 
 func (s files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -20,11 +21,11 @@ func (s files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	name, info := s.find(r.URL.Path)
+	name, folder := s.find(r.URL.Path)
 	switch {
-	case info == nil:
+	case name == "":
 		s.notFound(w, r)
-	case info.IsDir() && !strings.HasSuffix(r.URL.Path, "/"):
+	case folder:
 		// Relative, so that it holds under whatever path this is served; never //host.
 		to := "./" + path.Base(name) + "/"
 		if r.URL.RawQuery != "" {
@@ -32,71 +33,93 @@ func (s files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("Location", to)
 		w.WriteHeader(http.StatusMovedPermanently)
-	case info.IsDir():
-		index := path.Join(name, "index.html")
-		if info = s.file(index); info == nil {
-			s.notFound(w, r)
-			return
-		}
-		s.serve(w, r, index, info)
 	default:
-		s.serve(w, r, name, info)
+		s.serve(w, r, name)
 	}
 }
 
-// find is the file or folder a URL's path names; nil where there is none to be seen.
-func (s files) find(url string) (name string, info fs.FileInfo) {
+// find is the file that answers a URL's path: that very file, a folder's index.html, or page.html for
+// /page. folder: name is a folder, whose address ends in a slash. Empty: there is nothing to be seen.
+func (s files) find(url string) (name string, folder bool) {
 	name = strings.TrimPrefix(path.Clean("/"+url), "/")
-	if name == "" {
-		name = "."
-	}
 	for i, element := range strings.Split(name, "/") {
-		if strings.HasPrefix(element, ".") && name != "." && !(i == 0 && element == ".well-known") {
-			return "", nil
+		if strings.HasPrefix(element, ".") && !(i == 0 && element == ".well-known") {
+			return "", false
 		}
 	}
-	info, err := s.root.Stat(name)
-	if err != nil || !info.IsDir() && (!info.Mode().IsRegular() || strings.HasSuffix(url, "/")) {
-		return "", nil
+	index, page := path.Join(name, "index.html"), name+".html"
+	switch {
+	case name == "" || strings.HasSuffix(url, "/"):
+		if s.isFile(index) {
+			return index, false
+		}
+	case s.isFile(name):
+		return name, false
+	case s.isFile(index):
+		return name, true
+	case s.isFile(page): // also beside a folder without a page of its own: blog.html, blog/first.html
+		return page, false
 	}
-	return name, info
+	return "", false
 }
 
-// file is what is known of a regular file; nil where there is none. Opening anything else may
-// block (a pipe).
-func (s files) file(name string) fs.FileInfo {
+// isFile reports whether name is a regular file. Opening anything else may block (a pipe).
+func (s files) isFile(name string) bool {
 	info, err := s.root.Stat(name)
-	if err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	return info
+	return err == nil && info.Mode().IsRegular()
 }
 
-func (s files) serve(w http.ResponseWriter, r *http.Request, name string, info fs.FileInfo) {
+// open opens a regular file.
+func (s files) open(name string) (*os.File, fs.FileInfo, error) {
+	if !s.isFile(name) {
+		return nil, nil, fs.ErrNotExist
+	}
 	f, err := s.root.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// serve answers with a file: all of it, the ranges asked for, or that it has not changed.
+func (s files) serve(w http.ResponseWriter, r *http.Request, name string) {
+	f, err := s.form(r, name)
 	if err != nil {
 		s.notFound(w, r)
 		return
 	}
 	defer f.Close()
-	// A deploy may change any file, so it is asked for each time, and mostly not sent again.
-	w.Header().Set("Cache-Control", "no-cache")
-	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()))
-	http.ServeContent(w, r, name, info.ModTime(), f)
+	f.describe(w.Header())
+	w.Header().Set("ETag", f.tag())
+	if f.coding == "" {
+		http.ServeContent(w, r, name, f.info.ModTime(), f.File)
+		return
+	}
+	out := &encoder{ResponseWriter: w, form: f}
+	defer out.close()
+	// Without the time: a client that has half of the encoded form could ask for the rest of the
+	// other by that alone.
+	http.ServeContent(out, r, name, time.Time{}, f.File)
 }
 
 // notFound answers with the site's own 404.html, where it has one.
 func (s files) notFound(w http.ResponseWriter, r *http.Request) {
-	if s.file("404.html") != nil {
-		if page, err := s.root.Open("404.html"); err == nil {
-			defer page.Close()
-			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			w.WriteHeader(http.StatusNotFound)
-			if r.Method != http.MethodHead {
-				io.Copy(w, page)
-			}
-			return
-		}
+	f, err := s.form(r, "404.html")
+	if err != nil {
+		http.NotFound(w, r)
+		return
 	}
-	http.NotFound(w, r)
+	defer f.Close()
+	f.describe(w.Header())
+	out := &encoder{ResponseWriter: w, form: f}
+	defer out.close()
+	out.WriteHeader(http.StatusNotFound)
+	if r.Method != http.MethodHead {
+		io.Copy(out, f)
+	}
 }

@@ -1,0 +1,527 @@
+package router
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestChoose(t *testing.T) {
+	now := clock()
+	long := now - int64(2*awayFor)
+	for name, test := range map[string]struct {
+		users   []int64
+		refused map[int]int64
+		stale   int
+		want    []int // any of these, and each of them at some time
+	}{
+		"none":                      {nil, nil, -1, nil},
+		"one":                       {[]int64{7}, map[int]int64{0: now}, 0, []int{0}},
+		"least":                     {[]int64{2, 1, 3}, nil, -1, []int{1}},
+		"equals":                    {[]int64{1, 0, 0, 0}, nil, -1, []int{1, 2, 3}},
+		"refused just now":          {[]int64{0, 5, 6}, map[int]int64{0: now}, -1, []int{1}},
+		"refused some time ago":     {[]int64{0, 5}, map[int]int64{0: long}, -1, []int{0}},
+		"all refuse, oldest first":  {[]int64{0, 9, 0}, map[int]int64{0: now, 1: now - 2, 2: now - 1}, -1, []int{1}},
+		"stale":                     {[]int64{0, 5, 6}, nil, 0, []int{1}},
+		"stale, the others refuse":  {[]int64{3, 0}, map[int]int64{1: now}, 0, []int{0}},
+		"stale itself refuses, too": {[]int64{0, 4}, map[int]int64{0: now}, 0, []int{1}},
+	} {
+		var s instances
+		for n, users := range test.users {
+			i := newInstance(fmt.Sprint(n))
+			i.users.Store(users)
+			i.up.refused.Store(test.refused[n])
+			s = append(s, i)
+		}
+		var stale *instance
+		if test.stale >= 0 {
+			stale = s[test.stale]
+		}
+		met := map[int]bool{}
+		for range 200 {
+			if i := s.choose(stale); i != nil {
+				met[slices.Index(s, i)] = true
+			}
+		}
+		ok := len(met) == len(test.want)
+		for _, n := range test.want {
+			ok = ok && met[n]
+		}
+		if !ok {
+			t.Errorf("%s: chose %v, want %v", name, met, test.want)
+		}
+	}
+}
+
+// Choosing and counting allocate nothing: every request does it.
+func TestChooseAllocatesNothing(t *testing.T) {
+	live, _ := instances{}.at([]string{"a:1", "b:1", "c:1"})
+	live[0].up.refused.Store(clock())
+	if n := testing.AllocsPerRun(100, func() {
+		i := live.choose(nil)
+		i.enter()
+		i.leave()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// worker is a process that says its name; it keeps requests for /wait until it is let go, and sends
+// an event stream or switches protocols where asked.
+type worker struct {
+	addr    string
+	seen    atomic.Int64
+	waiting chan struct{}
+	let     chan struct{} // those who wait, by release
+	release func()
+}
+
+func newWorker(t testing.TB, name string) *worker {
+	w := &worker{waiting: make(chan struct{}, 100), let: make(chan struct{})}
+	w.release = sync.OnceFunc(func() { close(w.let) })
+	w.addr = backend(t, func(out http.ResponseWriter, req *http.Request) {
+		w.seen.Add(1)
+		switch req.URL.Path {
+		case "/events":
+			out.Header().Set("Content-Type", "text/event-stream")
+			out.(http.Flusher).Flush()
+			<-req.Context().Done()
+		case "/socket":
+			c, _, err := out.(http.Hijacker).Hijack()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+			io.Copy(io.Discard, c)
+		case "/wait":
+			w.waiting <- struct{}{}
+			<-w.let
+			io.WriteString(out, name)
+		default:
+			io.WriteString(out, name)
+		}
+	})
+	t.Cleanup(w.release)
+	return w
+}
+
+// ask asks in the background; what was said comes through the channel.
+func ask(t testing.TB, addr, path string) <-chan string {
+	said := make(chan string, 1)
+	go func() {
+		resp, err := client(t).Do(request(t, "GET", addr, "blog.localhost", path, nil))
+		if err != nil {
+			said <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		said <- string(body)
+	}()
+	return said
+}
+
+// One slow process of three gets one request while the fast ones share all others.
+func TestBalance(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	slow, one, two := newWorker(t, "slow"), newWorker(t, "one"), newWorker(t, "two")
+	r.Set("blog", at(slow.addr))
+	waits := ask(t, addr, "/wait")
+	closes(t, "request at the slow process", slow.waiting)
+	r.Set("blog", at(slow.addr, one.addr, two.addr))
+	c := client(t)
+	for range 100 {
+		do(t, c, request(t, "GET", addr, "blog.localhost", "/", nil))
+	}
+	if n := slow.seen.Load(); n != 1 {
+		t.Errorf("the slow process had %d requests", n)
+	}
+	if a, b := one.seen.Load(), two.seen.Load(); a < 20 || b < 20 {
+		t.Errorf("the fast ones had %d and %d", a, b)
+	}
+	slow.release()
+	if got := <-waits; got != "slow" {
+		t.Error(got)
+	}
+	before := slow.seen.Load()
+	until(t, "the slow one has its share again", func() bool {
+		do(t, c, request(t, "GET", addr, "blog.localhost", "/", nil))
+		return slow.seen.Load() > before
+	})
+}
+
+// Under load each process has as many requests in flight as the others, give or take what many
+// clients do at the same instant: one that is ten times as fast serves far more.
+func TestBalanceUnderLoad(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	var served, inFlight, most [3]atomic.Int64
+	var addrs []string
+	for n, takes := range []time.Duration{time.Millisecond, time.Millisecond, 20 * time.Millisecond} {
+		addrs = append(addrs, backend(t, func(http.ResponseWriter, *http.Request) {
+			if now := inFlight[n].Add(1); now > most[n].Load() {
+				most[n].Store(now)
+			}
+			time.Sleep(takes)
+			inFlight[n].Add(-1)
+			served[n].Add(1)
+		}))
+	}
+	r.Set("blog", at(addrs...))
+	c := client(t)
+	var left atomic.Int64
+	left.Store(900)
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				do(t, c, request(t, "GET", addr, "blog.localhost", "/", nil))
+			}
+		})
+	}
+	wg.Wait()
+	a, b, slow := served[0].Load(), served[1].Load(), served[2].Load()
+	t.Logf("fast %d and %d, slow %d; at most %d, %d and %d at a time", a, b, slow, most[0].Load(), most[1].Load(), most[2].Load())
+	if slow*3 > a || slow*3 > b || slow == 0 { // a third each would be 300
+		t.Errorf("fast %d and %d, slow %d", a, b, slow)
+	}
+	if n := most[2].Load(); n > 8 { // 4 is an even share of 12
+		t.Errorf("%d at a time at the slow one", n)
+	}
+}
+
+// Event streams and websockets are work as well: whoever has one is busier than who has none.
+func TestStreamsCountAsBusy(t *testing.T) {
+	for path, header := range map[string]string{"/events": "", "/socket": "Upgrade: websocket\r\nConnection: Upgrade\r\n"} {
+		r := &Router{}
+		addr := start(t, r)
+		busy, free := newWorker(t, "busy"), newWorker(t, "free")
+		r.Set("blog", at(busy.addr))
+		c, br := dial(t, addr)
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: blog.localhost\r\n%s\r\n", path, header)
+		if _, err := readHead(br); err != nil {
+			t.Fatal(err)
+		}
+		r.Set("blog", at(busy.addr, free.addr))
+		client := client(t)
+		for range 20 {
+			if _, got := do(t, client, request(t, "GET", addr, "blog.localhost", "/", nil)); got != "free" {
+				t.Fatalf("%s: %q", path, got)
+			}
+		}
+		c.Close()
+		live := *r.apps["blog"].live.Load()
+		until(t, "nobody is busy", func() bool { return live[0].users.Load() == 0 })
+	}
+}
+
+// What stays in the route notices nothing: it keeps its count and its connections.
+func TestSetKeepsWhatStays(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	var conns atomic.Int64
+	stays := rawBackend(t, func(c net.Conn) {
+		conns.Add(1)
+		for br := bufio.NewReader(c); ; {
+			if _, err := readHead(br); err != nil {
+				return
+			}
+			io.WriteString(c, ok2)
+		}
+	})
+	other := newWorker(t, "other")
+	r.Set("blog", at(stays))
+	get(t, addr, "blog.localhost")
+	kept := (*r.apps["blog"].live.Load())[0]
+	for _, test := range []struct {
+		addrs []string
+		want  int
+	}{{[]string{other.addr, stays}, 2}, {[]string{stays, "", other.addr, stays, other.addr}, 2}, {[]string{stays}, 1}} {
+		if !isClosed(r.Set("blog", at(test.addrs...))) {
+			t.Errorf("%v: nobody uses anything, and it is not drained", test.addrs)
+		}
+		live := *r.apps["blog"].live.Load()
+		if len(live) != test.want || !slices.Contains(live, kept) {
+			t.Errorf("%v: %d instances, the same one among them: %v", test.addrs, len(live), slices.Contains(live, kept))
+		}
+	}
+	get(t, addr, "blog.localhost")
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// One of three goes: it is waited for, the others are not; also by those who ask again meanwhile.
+func TestDrainOneOfThree(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	workers := map[string]*worker{}
+	var addrs []string
+	answers := map[string]<-chan string{}
+	for _, name := range []string{"a", "b", "c"} {
+		w := newWorker(t, name)
+		workers[name], addrs = w, append(addrs, w.addr)
+		r.Set("blog", at(addrs...))
+		answers[name] = ask(t, addr, "/wait") // to the new one, the only one without a request
+		closes(t, "request at "+name, w.waiting)
+	}
+	a, b, c := addrs[0], addrs[1], addrs[2]
+	drained := r.Set("blog", at(a, c))
+	again := r.Set("blog", at(c, a))
+	back := r.Set("blog", at(a, b, c))
+	if !isClosed(back) {
+		t.Error("waits for an address that is in the route")
+	}
+	next := r.Set("blog", at(a))
+	for range 20 {
+		if _, got := get(t, addr, "blog.localhost"); got != "a" {
+			t.Errorf("sent to %q", got)
+		}
+	}
+	workers["b"].release()
+	if got := <-answers["b"]; got != "b" {
+		t.Errorf("in flight: %q", got)
+	}
+	closes(t, "drained", drained)
+	closes(t, "drained, asked again", again)
+	if isClosed(next) {
+		t.Error("does not wait for c")
+	}
+	workers["c"].release()
+	closes(t, "drained of c", next)
+	if got := <-answers["c"]; got != "c" {
+		t.Errorf("in flight: %q", got)
+	}
+	workers["a"].release()
+	if got := <-answers["a"]; got != "a" {
+		t.Errorf("the one that stayed: %q", got)
+	}
+	if left := r.apps["blog"].leaving; len(left) > 2 {
+		t.Errorf("%d old instances kept", len(left))
+	}
+}
+
+// Two went one after the other: the later wait is for both.
+func TestDrainWaitsForEarlierOnes(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	first, second := newWorker(t, "first"), newWorker(t, "second")
+	r.Set("blog", at(first.addr))
+	one := ask(t, addr, "/wait")
+	closes(t, "request at first", first.waiting)
+	r.Set("blog", at(second.addr))
+	two := ask(t, addr, "/wait")
+	closes(t, "request at second", second.waiting)
+	last := (*r.apps["blog"].live.Load())[0]
+	drained := r.Set("blog", Route{State: Down})
+	second.release()
+	<-two
+	closes(t, "drained of second", last.drained)
+	if isClosed(drained) {
+		t.Error("drained with a request at first")
+	}
+	first.release()
+	<-one
+	closes(t, "drained", drained)
+}
+
+// One of three is dead. Nothing fails and nothing is held, whatever the method, before the runtime
+// has noticed and after.
+func TestDeadOneUnderLoad(t *testing.T) {
+	r := &Router{HoldTimeout: time.Nanosecond} // who is held is refused
+	addr := start(t, r)
+	const clients = 12
+	dies := newMortal(t, clients)
+	one, two := newWorker(t, "one"), newWorker(t, "two")
+	r.Set("blog", at(dies.addr))
+	ctx, stop := context.WithCancel(t.Context())
+	c := client(t)
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	for g := range clients {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				method, body := "GET", ""
+				if dies.dead.Load() && (g+n)%3 == 0 { // it has no connection any more that could break with a POST in hand
+					method, body = "POST", repeat(1+n%100)
+				}
+				resp, err := c.Do(request(t, method, addr, "blog.localhost", "/", strings.NewReader(body)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				if resp.StatusCode != 200 {
+					t.Errorf("%s: %s", method, resp.Status)
+				}
+				done.Add(1)
+			}
+		})
+	}
+	more := func(what string) {
+		t.Helper()
+		seen := done.Load()
+		until(t, "requests "+what, func() bool { return done.Load() > seen+200 || t.Failed() })
+	}
+	more("at the one that will die") // from here on no connection to it is new
+	r.Set("blog", at(one.addr, dies.addr, two.addr))
+	more("at all three")
+	dies.kill()
+	more("while it is dead")
+	closes(t, "drained", r.Set("blog", at(one.addr, two.addr)))
+	more("after it was removed")
+	stop()
+	wg.Wait()
+}
+
+// mortal is a process that, killed, drops the connections it has answered on and accepts no more. It
+// answers nobody before it has as many connections as there are clients: the router does not open
+// further ones, of which it could not tell whether they broke before or after the request was read.
+type mortal struct {
+	addr  string
+	l     net.Listener
+	want  atomic.Int64
+	full  chan struct{}
+	fill  func() // closes full
+	dying atomic.Bool
+	dead  atomic.Bool
+	conns sync.WaitGroup
+	mu    sync.Mutex
+	open  map[net.Conn]bool // and whether it is idle
+}
+
+func newMortal(t *testing.T, clients int64) *mortal {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mortal{addr: l.Addr().String(), l: l, full: make(chan struct{}), open: map[net.Conn]bool{}}
+	m.want.Store(clients)
+	m.fill = sync.OnceFunc(func() { close(m.full) })
+	t.Cleanup(m.kill)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			m.conns.Go(func() { m.serve(c) })
+		}
+	}()
+	return m
+}
+
+func (m *mortal) serve(c net.Conn) {
+	defer c.Close()
+	br := bufio.NewReader(c)
+	for first := true; ; first = false {
+		if _, err := readHead(br); err != nil {
+			return
+		}
+		if first {
+			if m.want.Add(-1) == 0 {
+				m.fill()
+			}
+			<-m.full
+		}
+		if m.dying.Load() {
+			return // with the request in hand
+		}
+		m.idle(c, false)
+		io.WriteString(c, ok2)
+		m.idle(c, true)
+		if m.dying.Load() {
+			return
+		}
+	}
+}
+
+func (m *mortal) idle(c net.Conn, idle bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.open[c] = idle
+}
+
+func (m *mortal) kill() {
+	m.dying.Store(true)
+	m.fill()
+	m.l.Close()
+	m.mu.Lock()
+	for c, idle := range m.open {
+		if idle {
+			c.Close()
+		}
+	}
+	m.mu.Unlock()
+	m.conns.Wait()
+	m.dead.Store(true)
+}
+
+// A kept connection that breaks is another process's chance, even where that has more to do.
+func TestStaleGoesElsewhere(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	busy := newWorker(t, "busy")
+	r.Set("blog", at(busy.addr))
+	waits := ask(t, addr, "/wait")
+	closes(t, "request at the busy process", busy.waiting)
+	var seen atomic.Int64
+	r.Set("blog", at(busy.addr, dropper(t, &seen)))
+	if _, got := get(t, addr, "blog.localhost"); got != "hi" { // leaves a connection behind
+		t.Fatal(got)
+	}
+	if s, got := get(t, addr, "blog.localhost"); s != 200 || got != "busy" || seen.Load() != 2 {
+		t.Errorf("%d %q after %d requests at the other", s, got, seen.Load())
+	}
+	busy.release()
+	<-waits
+}
+
+// Where several refuse, a request waits as for one, and takes the first that comes back.
+func TestAllRefuse(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	dead := freeAddr(t)
+	r.Set("blog", at(dead, freeAddr(t), freeAddr(t)))
+	said := ask(t, addr, "/")
+	until(t, "held", func() bool { return r.heldAt("blog") == 1 })
+	l, err := net.Listen("tcp", dead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "back") })}
+	t.Cleanup(func() { s.Close() })
+	go s.Serve(l)
+	if got := <-said; got != "back" {
+		t.Error(got)
+	}
+	if i := (*r.apps["blog"].live.Load())[0]; i.up.awaySince() != 0 {
+		t.Error("still thought to refuse")
+	}
+}
+
+// A client that leaves while we dial says nothing about the process.
+func TestCancelledDialIsNoRefusal(t *testing.T) {
+	u := &upstream{addr: "127.0.0.1:1"}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := u.get(ctx, time.Second, false); !errors.Is(err, context.Canceled) || u.awaySince() != 0 {
+		t.Error(err, u.awaySince())
+	}
+	if _, err := u.get(context.Background(), time.Second, false); err == nil || u.awaySince() == 0 {
+		t.Error(err, "port 1 answers, or a refusal is not noted")
+	}
+}
