@@ -5,24 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"paas/deploy"
-	"paas/runtime/logs"
 	"paas/say"
 	"paas/volume"
 )
 
 var runVerbs = []verb{
-	{use: "logs APP [-t] [-n N]", short: "what the app printed", args: args(1, 1), run: showLogs, flags: func(cmd *cobra.Command) {
-		cmd.Flags().BoolP("tail", "t", false, "go on until interrupted")
-		cmd.Flags().IntP("num", "n", 100, "how many of the last lines")
-	}},
 	{use: "releases APP", short: "the history of an app", args: args(1, 1), flags: withFormat, run: showReleases},
 	{use: "rollback APP [vN]", short: "make an earlier release live again, config vars included", args: args(1, 2), run: rollback},
 }
@@ -211,29 +203,4 @@ func showReleases(c *call) error {
 		return fmt.Sprintf("%v\t%s\t%s\t%s\t%s\t%s\t%s", r.Release, r.Status.State, r.At.Local().Format(time.DateTime),
 			r.By, r.Cause, r.Commit[:min(7, len(r.Commit))], plain(what))
 	})
-}
-
-func showLogs(c *call) error {
-	app, err := c.app()
-	if err != nil {
-		return err
-	}
-	n, _ := c.cmd.Flags().GetInt("num")
-	if n < 0 {
-		return usageError{fmt.Errorf("-n is how many lines, at least 0, not %d", n)}
-	}
-	path := filepath.Join(app.Logs(), "web.1.log")
-	lines, end, err := logs.Tail(path, n)
-	if err != nil {
-		return err
-	}
-	for _, line := range lines {
-		if _, err := fmt.Fprintln(c.out, line); err != nil {
-			return err
-		}
-	}
-	if tail, _ := c.cmd.Flags().GetBool("tail"); !tail {
-		return nil
-	}
-	return volume.Follow(c, path, end, c.out)
 }

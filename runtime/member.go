@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -89,6 +88,7 @@ func (m *member) start(ctx context.Context) error {
 	if m.isStopped() { // before anything is started: the old version must not run beside the new one
 		return context.Canceled
 	}
+	m.out.file.Note("v%d starts", m.in.n)
 	p, err := m.in.home.rt.Engine.Start(m.spec())
 	if err != nil {
 		return err
@@ -165,10 +165,12 @@ func (m *member) died(ctx context.Context, err error) {
 	}
 	m.deaths++
 	delay := backoff(m.deaths)
+	last := lastWords(h.app.Logs(), m.place)
+	m.out.file.Note("%v; next start in %s", err, delay.Round(time.Second/100))
 	now := time.Now().UTC()
 	m.status = volume.Process{
 		Type: m.Type, Index: m.Index, Release: m.in.n, State: crashed, Reason: err.Error(), Since: now,
-		Restarts: m.status.Restarts + 1, Next: now.Add(delay), Last: m.lastWords(), Restart: m.wanted,
+		Restarts: m.status.Restarts + 1, Next: now.Add(delay), Last: last, Restart: m.wanted,
 	}
 	h.route()
 	h.saveProcesses()
@@ -177,16 +179,6 @@ func (m *member) died(ctx context.Context, err error) {
 }
 
 const crashed = "crashed" // the state of a process that waits for its next start
-
-// lastWords are the last lines that the process printed, without their times.
-func (m *member) lastWords() []string {
-	const count = 5
-	lines, _, _ := logs.Tail(m.out.file.Path, count)
-	for i, line := range lines {
-		_, lines[i], _ = strings.Cut(line, " ") // behind its time
-	}
-	return lines
-}
 
 // revive starts the process of the live release after delay, on a goroutine of its own.
 func (m *member) revive(ctx context.Context, delay time.Duration) {

@@ -15,35 +15,55 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var stamped = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (.*)$`)
+// lines keeps what it reads, each line as "web.1 text".
+type lines struct {
+	all   []string
+	pause func()
+}
 
-// texts are the lines of the log without their times.
-func texts(t *testing.T, path string, n int) []string {
+func (l *lines) Line(line Line) error {
+	l.all = append(l.all, line.Process+" "+string(line.Text))
+	return nil
+}
+
+func (l *lines) Pause() error {
+	if l.pause != nil {
+		l.pause()
+	}
+	return nil
+}
+
+// read is what a reading finds now.
+func read(t *testing.T, r Reading) []string {
 	t.Helper()
-	lines, _, err := Tail(path, n)
-	if err != nil {
+	var got lines
+	r.To = &got
+	if err := r.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for i, line := range lines {
-		match := stamped.FindStringSubmatch(line)
-		if match == nil {
-			t.Fatalf("line %.80q", line)
-		}
-		lines[i] = match[1]
+	return got.all
+}
+
+// texts are the last n lines of the log at path, which is the only one of its folder.
+func texts(t *testing.T, path string, n int) []string {
+	t.Helper()
+	got := read(t, Reading{Dir: filepath.Dir(path), Last: n})
+	for i := range got {
+		got[i] = strings.TrimPrefix(got[i], "web.1 ")
 	}
-	return lines
+	return got
 }
 
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "web.1.log")
-	if lines, end, err := Tail(path, 3); len(lines) != 0 || end != 0 || err != nil {
-		t.Errorf("%q, %v", lines, err)
+	if got := texts(t, path, 3); len(got) != 0 {
+		t.Errorf("%q", got)
 	}
 	f := &File{Path: path}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a file before the first line")
 	}
-	for _, text := range []string{"one\ntw", "o\r\n", "\n", "a\x00b\n", strings.Repeat("x", longestLogLine+3) + "\n", "end"} {
+	for _, text := range []string{"one\ntw", "o\r\n", "\n", "a\x00b\n", strings.Repeat("x", longestLine+3) + "\n", "end"} {
 		if n, err := f.Write([]byte(text)); n != len(text) || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
@@ -51,7 +71,7 @@ func TestFile(t *testing.T) {
 	f.Close()
 	f.Write([]byte("again\n"))
 	f.Close()
-	want := []string{"one", "two", "", "a\x00b", strings.Repeat("x", longestLogLine), "xxx", "end", "again"}
+	want := []string{"one", "two", "", "a\x00b", strings.Repeat("x", longestLine), "xxx", "end", "again"}
 	if got := texts(t, path, 100); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%.200q", got)
 	}
@@ -61,7 +81,7 @@ func TestFile(t *testing.T) {
 }
 
 func TestFileRotates(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
+	path := filepath.Join(t.TempDir(), "web.1.log")
 	f := &File{Path: path, MaxBytes: 1000}
 	defer f.Close()
 	for i := range 100 {
@@ -89,7 +109,7 @@ func TestFileRotates(t *testing.T) {
 }
 
 func TestFileConcurrent(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
+	path := filepath.Join(t.TempDir(), "web.1.log")
 	f := &File{Path: path}
 	var all sync.WaitGroup
 	for range 4 {
@@ -110,7 +130,7 @@ func TestFileConcurrent(t *testing.T) {
 func TestFileFullDisk(t *testing.T) {
 	dir := rig.SmallDisk(t)
 	filler := filepath.Join(dir, "filler")
-	f := &File{Path: filepath.Join(dir, "log")}
+	f := &File{Path: filepath.Join(dir, "web.1.log")}
 	defer f.Close()
 	fmt.Fprintln(f, "before")
 	if err := os.WriteFile(filler, bytes.Repeat([]byte("x"), 2<<20), 0o644); !errors.Is(err, unix.ENOSPC) {
@@ -139,7 +159,7 @@ func TestFileFullDisk(t *testing.T) {
 // Two releases write one log while the new one takes over: neither writes into a file that the
 // other has put away.
 func TestFileOfTwo(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
+	path := filepath.Join(t.TempDir(), "web.1.log")
 	one, two := &File{Path: path, MaxBytes: 200}, &File{Path: path, MaxBytes: 200}
 	defer one.Close()
 	defer two.Close()

@@ -1,0 +1,45 @@
+package say
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+func TestScreen(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain\ttext":                         "plain\ttext",
+		"\x1b[1;31mred":                       "\x1b[1;31mred\x1b[0m",
+		"\x1b[38:2::1:2:3mrgb\x1b[m":          "\x1b[38:2::1:2:3mrgb\x1b[m\x1b[0m",
+		"\x1b[2Jcl\x1b[Hear\x1b[?25l":         "clear",
+		"\x1b[>4;1mxterm\x1b[0 q":             "xterm",
+		"\x1b]0;title\x07bell\a\x00\x1b[6n":   "bell",
+		"\x1b[31":                             "",
+		"\x9b31m \xc2\x9b31m":                 "\ufffd31m 31m",
+		"10%\r50%\r100%\r\n":                  "100%",
+		"\x1bPq#0;2;0;0;0\x1b\\":              "q#0;2;0;0;0",
+		strings.Repeat("\xff", 3) + "\x1b[31": "\ufffd\ufffd\ufffd",
+	} {
+		if got := string(Screen(nil, []byte(text))); got != want {
+			t.Errorf("%q became %q, not %q", text, got, want)
+		}
+	}
+}
+
+func FuzzScreen(f *testing.F) {
+	f.Add([]byte("\x1b[1;31mred\x1b[2J\r\x1b]0;x\x1b\\\x9b"))
+	colour := regexp.MustCompile(`\x1b\[[0-9;:]*m`)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got := string(Screen(nil, text))
+		if !utf8.ValidString(got) || strings.Contains(got, "\x1b") && !strings.HasSuffix(got, "\x1b[0m") {
+			t.Fatalf("%q became %q", text, got)
+		}
+		for _, r := range colour.ReplaceAllString(got, "") {
+			if unicode.IsControl(r) && r != '\t' {
+				t.Fatalf("%q let %q pass", text, r)
+			}
+		}
+	})
+}
