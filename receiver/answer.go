@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"paas/frame"
 )
 
 // maxSocket is how long a socket's path may be everywhere: sun_path holds 104 bytes on darwin and
@@ -110,7 +112,7 @@ func (r *Receiver) answer(conn net.Conn) (err error) {
 		in.ReadByte()
 		hungUp()
 	}()
-	say := voice{frameWriter{deadlined{conn, 2 * r.stall}, frameOut}}
+	say := voice{frame.Writer{To: deadlined{conn, 2 * r.stall}, Kind: frameOut}}
 	status := 1
 	if err != nil {
 		say.fault("%v", err)
@@ -118,7 +120,7 @@ func (r *Receiver) answer(conn net.Conn) (err error) {
 		status = r.decide(ctx, s, c, say)
 	}
 	conn.SetWriteDeadline(time.Now().Add(2 * r.stall))
-	if writeFrame(conn, frameExit, []byte{byte(status)}) != nil {
+	if frame.Write(conn, frameExit, []byte{byte(status)}) != nil {
 		return nil // the hook was killed: git sees that itself
 	}
 	return nil
@@ -146,7 +148,7 @@ func (r *Receiver) decide(ctx context.Context, s *session, c call, say voice) (s
 // not been kept.
 func readCall(r io.Reader) (c call, err error) {
 	for {
-		k, content, readErr := readFrame(r)
+		k, content, readErr := frame.Read(r)
 		if readErr != nil {
 			return c, readErr
 		}
