@@ -26,7 +26,7 @@ type Command struct {
 	Env  map[string]string // all of it, but for the marker
 	Out  io.Writer         // both streams, in the order they came; called from one goroutine
 	Err  io.Writer         // standard error, from another goroutine; nil: it goes to Out
-	In   io.Reader         // standard input; a Read may still be blocked when the child is done; nil: empty
+	In   io.Reader         // standard input, up to io.EOF; a Read may still be blocked when the child is done; nil: empty
 	Gone func()            // called when nothing of it is left, before Done closes; nil: nothing to do
 
 	// Terminal, where it is set, is all three streams: the command talks to a person, and Err is not

@@ -112,7 +112,8 @@ func drain(out io.Writer, in io.Reader) {
 }
 
 // feed copies a person's input to the command, and its end: to a terminal that is Ctrl-D, twice
-// where a line is not ended, as there the first only hands over the line (termios(3), VEOF).
+// where a line is not ended, as there the first only hands over the line (termios(3), VEOF). An input
+// that fails has not ended: half a file must not pass for the whole.
 func feed(to *os.File, in io.Reader, terminal bool) {
 	const ctrlD = 4
 	buffer := make([]byte, 8<<10)
@@ -125,10 +126,10 @@ func feed(to *os.File, in io.Reader, terminal bool) {
 				return
 			}
 		}
-		if err == nil {
-			continue
-		}
 		switch {
+		case err == nil:
+			continue
+		case err != io.EOF:
 		case !terminal:
 			to.Close()
 		case lineEnded:

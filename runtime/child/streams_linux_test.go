@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"paas/runtime/rig"
@@ -49,6 +50,20 @@ func TestInputOfWhoStays(t *testing.T) {
 		if rig.Message(p.Err()) != "exit status 4" {
 			t.Error(p.Err())
 		}
+	}
+}
+
+// Of an input that broke off the command never sees an end.
+func TestInputBreaksOff(t *testing.T) {
+	k := newKeeper(t)
+	out := &rig.Screen{}
+	p := started(t, k, "cat; echo the end", func(c *Command) {
+		c.Out, c.In = out, io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	})
+	rig.Eventually(t, "it came", func() bool { return out.String() == "half" })
+	p.Stop(time.Minute)
+	if out.String() != "half" || rig.Message(p.Err()) != "signal: terminated" {
+		t.Errorf("%q, %v", out, p.Err())
 	}
 }
 
