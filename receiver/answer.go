@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -16,28 +14,13 @@ import (
 	"paas/frame"
 )
 
-// maxSocket is how long a socket's path may be everywhere: sun_path holds 104 bytes on darwin and
-// 108 on linux, its end included (unix(4), unix(7)).
-const maxSocket = 103
-
 // listen opens the socket the hooks call.
 func (r *Receiver) listen() error {
-	r.socket = filepath.Join(r.Volume.Root, "run", "hook.sock")
-	if len(r.socket) > maxSocket {
-		dir, err := os.MkdirTemp("/tmp", "paas-") // private: 0700
-		if err != nil {
-			return err
-		}
-		r.socket = filepath.Join(dir, "hook.sock")
-	}
-	if err := os.Remove(r.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	l, err := net.Listen("unix", r.socket)
+	l, err := r.Volume.Listen("hook")
 	if err != nil {
 		return err
 	}
-	r.listener = l
+	r.socket, r.listener = l.Addr().String(), l
 	r.calls.Go(func() { r.accept(l) })
 	return nil
 }
@@ -46,9 +29,6 @@ func (r *Receiver) listen() error {
 func (r *Receiver) hangUp() {
 	r.listener.Close()
 	r.calls.Wait()
-	if dir := filepath.Dir(r.socket); dir != filepath.Join(r.Volume.Root, "run") {
-		os.Remove(dir)
-	}
 }
 
 func (r *Receiver) accept(l net.Listener) {

@@ -41,7 +41,8 @@
 //	  hooks/                               links to the paas binary            receiver
 //	  paas.yaml                            the server's settings, if any       its owner
 //	  up/, server.log                      what scripts/up keeps               scripts/up
-//	  run/                        (0700)   sockets and locks of the server     main, receiver
+//	  run/                        (0700)   sockets, ports and locks of the
+//	                                       server                              main, receiver
 //
 // # The rules
 //
