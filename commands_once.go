@@ -29,7 +29,7 @@ func runOnce(c *call) error {
 	case len(argv) == 0 || argv[0] == "":
 		return usageError{errors.New("usage: " + c.cmd.UseLine())}
 	case strings.HasPrefix(argv[0], "-"):
-		return usageError{fmt.Errorf("%s comes behind the app's name, where the command is: run [--detach] APP -- COMMAND...", plain(argv[0]))}
+		return usageError{fmt.Errorf("%s comes behind the app's name, where the command is; usage: %s", plain(argv[0]), c.cmd.UseLine())}
 	case !c.serving():
 		return errors.New("the server is not running, and apps run in it; start it: paas serve")
 	}

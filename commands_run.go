@@ -25,7 +25,7 @@ var runVerbs = []verb{
 		cmd.Flags().BoolP("tail", "t", false, "go on until interrupted")
 		cmd.Flags().IntP("num", "n", 100, "how many of the last lines")
 	}},
-	{use: "run APP -- COMMAND...", short: "run a command once, with the app's build, config vars and data", args: args(2, -1), raw: true, run: runOnce, flags: runFlags},
+	{use: "run [--detach] APP -- COMMAND...", short: "run a command once, with the app's build, config vars and data", args: args(2, -1), raw: true, run: runOnce, flags: runFlags},
 	{use: "releases APP", short: "the history of an app", args: args(1, 1), flags: withFormat, run: showReleases},
 	{use: "rollback APP [vN]", short: "make an earlier release live again, config vars included", args: args(1, 2), run: rollback},
 }
