@@ -9,12 +9,15 @@ import (
 	"os"
 	"os/user"
 	"slices"
+	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"paas/config"
 	"paas/nearest"
+	"paas/terminal"
 )
 
 // caller is who runs a command.
@@ -22,6 +25,10 @@ type caller struct {
 	name   string // key name, or the user's on the server's own command line
 	admin  bool
 	remote bool // over SSH: files on the server are not theirs to name
+
+	terminal *terminal.Terminal    // over SSH: the client's; nil: it has none
+	screen   io.Writer             // that terminal, byte for byte
+	signals  <-chan syscall.Signal // over SSH: what the client sends, where the verb is raw
 }
 
 // verb is one row of the command table, which the command line and SSH share.
@@ -30,6 +37,7 @@ type verb struct {
 	short string
 	args  cobra.PositionalArgs
 	admin bool // only for admins
+	raw   bool // deals with a terminal's keys and with signals itself
 	flags func(*cobra.Command)
 	run   func(*call) error
 }
@@ -53,6 +61,18 @@ var groups = []*cobra.Group{
 // table is every verb, by group.
 func table() map[string][]verb {
 	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": slices.Concat(psVerbs, logVerbs, runVerbs), "source": sourceVerbs, "keys": keyVerbs}
+}
+
+// isRaw says whether the verb of that name deals with keys and signals itself.
+func isRaw(name string) bool {
+	for _, verbs := range table() {
+		for _, v := range verbs {
+			if verb, _, _ := strings.Cut(v.use, " "); verb == name {
+				return v.raw
+			}
+		}
+	}
+	return false
 }
 
 // addVerbs gives root a command for each verb. ready is called before one runs, and brings the paas

@@ -15,6 +15,7 @@ import (
 )
 
 var runVerbs = []verb{
+	{use: "run [--detach] APP -- COMMAND...", short: "run a command once, with the app's build, config vars and data", args: args(2, -1), raw: true, run: runOnce, flags: runFlags},
 	{use: "releases APP", short: "the history of an app", args: args(1, 1), flags: withFormat, run: showReleases},
 	{use: "rollback APP [vN]", short: "make an earlier release live again, config vars included", args: args(1, 2), run: rollback},
 }

@@ -62,6 +62,7 @@ func status(err error, stderr io.Writer) int {
 	var usage usageError
 	var silent silentError
 	var exit exitStatus
+	var ended endedWith
 	switch {
 	case err == nil:
 		return 0
@@ -74,8 +75,11 @@ func status(err error, stderr io.Writer) int {
 		return 130
 	}
 	say.Fault(stderr, "%v", err)
-	if errors.As(err, &usage) {
+	switch {
+	case errors.As(err, &usage):
 		return 2
+	case errors.As(err, &ended):
+		return ended.status
 	}
 	return 1
 }

@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"repo":      cmdRepo,
 			"commit":    cmdCommit,
 			"elsewhere": cmdElsewhere,
+			"terminal":  cmdTerminal,
 		},
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"paas/receiver"
 	"paas/router"
 	"paas/runtime"
+	"paas/runtime/attach"
 	"paas/runtime/local"
 	"paas/sidecar"
 	"paas/sshd"
@@ -68,6 +69,7 @@ type server struct {
 	front   *router.Router   // role app
 	engine  *local.Local     //
 	runtime *runtime.Runtime //
+	desk    *attach.Server   //
 
 	sidecar *sidecar.Sidecar // role sidecar
 }
@@ -167,6 +169,11 @@ func (s *server) listenApp() error {
 	if err := s.front.Listen(); err != nil {
 		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)
 	}
+	socket, err := s.vol.Listen("app")
+	if err != nil {
+		return err
+	}
+	s.desk = &attach.Server{Listener: socket, Handle: runDoor{s.runtime}.run, Log: s.log.With("role", "runtime")}
 	return s.announce(volume.RoleApp, s.front.Address())
 }
 
@@ -224,6 +231,7 @@ func (s *server) run(ctx context.Context) error {
 	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
 	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)
 	run("runtime", s.runtime != nil, s.runtime.Run, apps, nothing)
+	run("run", s.desk != nil, s.desk.Run, apps, nothing)
 	return g.Wait()
 }
 
@@ -318,6 +326,26 @@ func (g gitDoor) Serve(ctx context.Context, who sshd.Identity, service, app, pro
 // verbsDoor lets sshd run the command table.
 type verbsDoor struct{ *paas }
 
-func (v verbsDoor) Run(ctx context.Context, who sshd.Identity, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return v.runVerb(ctx, caller{name: who.Name, admin: who.Admin, remote: true}, args, stdin, stdout, stderr)
+func (v verbsDoor) Run(ctx context.Context, who sshd.Identity, args []string, c sshd.Console) int {
+	caller := caller{name: who.Name, admin: who.Admin, remote: true, terminal: c.Terminal, screen: c.Screen, signals: c.Signals}
+	return v.runVerb(ctx, caller, args, c.Stdin, c.Stdout, c.Stderr)
+}
+
+func (v verbsDoor) Raw(args []string) bool { return isRaw(args[0]) }
+
+// runDoor lets attach run commands in the runtime.
+type runDoor struct{ *runtime.Runtime }
+
+func (d runDoor) run(ctx context.Context, s attach.Session) (int, error) {
+	once := runtime.Once{
+		App: s.App, Argv: s.Argv, By: s.By, In: s.In, Out: s.Out, Err: s.Err, Terminal: s.Terminal, Signals: s.Signals,
+	}
+	if !s.Detach {
+		return d.RunOnce(ctx, once)
+	}
+	name, status, err := d.Runtime.Detach(once)
+	if err == nil {
+		_, err = io.WriteString(s.Out, name)
+	}
+	return status, err
 }

@@ -7,35 +7,20 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
-)
 
-// maxSocket is how long a socket's path may be everywhere: sun_path holds 104 bytes on darwin and
-// 108 on linux, its end included (unix(4), unix(7)).
-const maxSocket = 103
+	"paas/frame"
+)
 
 // listen opens the socket the hooks call.
 func (r *Receiver) listen() error {
-	r.socket = filepath.Join(r.Volume.Root, "run", "hook.sock")
-	if len(r.socket) > maxSocket {
-		dir, err := os.MkdirTemp("/tmp", "paas-") // private: 0700
-		if err != nil {
-			return err
-		}
-		r.socket = filepath.Join(dir, "hook.sock")
-	}
-	if err := os.Remove(r.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	l, err := net.Listen("unix", r.socket)
+	l, err := r.Volume.Listen("hook")
 	if err != nil {
 		return err
 	}
-	r.listener = l
+	r.socket, r.listener = l.Addr().String(), l
 	r.calls.Go(func() { r.accept(l) })
 	return nil
 }
@@ -44,9 +29,6 @@ func (r *Receiver) listen() error {
 func (r *Receiver) hangUp() {
 	r.listener.Close()
 	r.calls.Wait()
-	if dir := filepath.Dir(r.socket); dir != filepath.Join(r.Volume.Root, "run") {
-		os.Remove(dir)
-	}
 }
 
 func (r *Receiver) accept(l net.Listener) {
@@ -110,7 +92,7 @@ func (r *Receiver) answer(conn net.Conn) (err error) {
 		in.ReadByte()
 		hungUp()
 	}()
-	say := voice{frameWriter{deadlined{conn, 2 * r.stall}, frameOut}}
+	say := voice{frame.Writer{To: deadlined{conn, 2 * r.stall}, Kind: frameOut}}
 	status := 1
 	if err != nil {
 		say.fault("%v", err)
@@ -118,7 +100,7 @@ func (r *Receiver) answer(conn net.Conn) (err error) {
 		status = r.decide(ctx, s, c, say)
 	}
 	conn.SetWriteDeadline(time.Now().Add(2 * r.stall))
-	if writeFrame(conn, frameExit, []byte{byte(status)}) != nil {
+	if frame.Write(conn, frameExit, []byte{byte(status)}) != nil {
 		return nil // the hook was killed: git sees that itself
 	}
 	return nil
@@ -146,7 +128,7 @@ func (r *Receiver) decide(ctx context.Context, s *session, c call, say voice) (s
 // not been kept.
 func readCall(r io.Reader) (c call, err error) {
 	for {
-		k, content, readErr := readFrame(r)
+		k, content, readErr := frame.Read(r)
 		if readErr != nil {
 			return c, readErr
 		}

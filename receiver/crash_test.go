@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"paas/frame"
 	"paas/git"
 	"paas/volume"
 )
@@ -195,8 +196,8 @@ func TestServerKilledInUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	writeFrame(conn, 'c', []byte("alice\x00git-receive-pack\x00blog\x00"))
-	writeFrame(conn, 'i', request[:len(request)-30])
+	frame.Write(conn, 'c', []byte("alice\x00git-receive-pack\x00blog\x00"))
+	frame.Write(conn, 'i', request[:len(request)-30])
 	quarantines := filepath.Join(root, "apps", "blog", "repo.git", "objects", "tmp_objdir-*")
 	until(t, "the upload has begun", func() bool {
 		found, _ := filepath.Glob(quarantines)

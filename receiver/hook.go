@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"strings"
+
+	"paas/frame"
 )
 
 // What git-receive-pack's environment tells the hooks.
@@ -50,7 +52,7 @@ func relay(name string, stdin io.Reader, stdout io.Writer, env []string) (status
 		return 0, err
 	}
 	for {
-		k, content, err := readFrame(conn)
+		k, content, err := frame.Read(conn)
 		switch {
 		case err != nil:
 			return 0, errServerGone
@@ -67,8 +69,8 @@ func relay(name string, stdin io.Reader, stdout io.Writer, env []string) (status
 // report tells the server everything git told the hook.
 func report(conn io.Writer, name string, stdin io.Reader, env []string) error {
 	out := bufio.NewWriter(conn)
-	send := func(k kind, content string) error {
-		if err := writeFrame(out, k, []byte(content)); err != nil {
+	send := func(k frame.Kind, content string) error {
+		if err := frame.Write(out, k, []byte(content)); err != nil {
 			return fmt.Errorf("%.40s...: %w", content, err)
 		}
 		return nil
@@ -85,7 +87,7 @@ func report(conn io.Writer, name string, stdin io.Reader, env []string) error {
 		return err
 	}
 	lines := bufio.NewScanner(stdin)
-	lines.Buffer(nil, maxFrame)
+	lines.Buffer(nil, frame.Max)
 	for lines.Scan() {
 		if err := send(frameLine, lines.Text()); err != nil {
 			return err

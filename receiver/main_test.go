@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"paas/frame"
 	"paas/volume"
 )
 
@@ -54,15 +55,15 @@ func transport(socket, target, command string) int {
 		return 255
 	}
 	hello := strings.Join([]string{who, service, strings.Trim(app, "'/"), os.Getenv("GIT_PROTOCOL")}, "\x00")
-	if writeFrame(conn, 'c', []byte(hello)) != nil {
+	if frame.Write(conn, 'c', []byte(hello)) != nil {
 		return 255
 	}
 	go func() {
-		io.Copy(frameWriter{conn, 'i'}, os.Stdin)
-		writeFrame(conn, '.', nil)
+		io.Copy(frame.Writer{To: conn, Kind: 'i'}, os.Stdin)
+		frame.Write(conn, '.', nil)
 	}()
 	for in := bufio.NewReader(conn); ; {
-		k, content, err := readFrame(in)
+		k, content, err := frame.Read(in)
 		switch {
 		case err != nil:
 			fmt.Fprintln(os.Stderr, "connection ended")
@@ -86,7 +87,7 @@ func serveTransport(r *Receiver, l net.Listener) {
 		}
 		go func() {
 			defer conn.Close()
-			_, hello, err := readFrame(conn)
+			_, hello, err := frame.Read(conn)
 			if err != nil {
 				return
 			}
@@ -96,7 +97,7 @@ func serveTransport(r *Receiver, l net.Listener) {
 			stdin, w := io.Pipe()
 			go func() {
 				for in := bufio.NewReader(conn); ; {
-					k, content, err := readFrame(in)
+					k, content, err := frame.Read(in)
 					if err != nil {
 						w.CloseWithError(io.ErrUnexpectedEOF)
 						cancel()
@@ -109,9 +110,9 @@ func serveTransport(r *Receiver, l net.Listener) {
 					}
 				}
 			}()
-			status := r.Serve(ctx, args[0], args[1], args[2], args[3], stdin, frameWriter{conn, 'o'}, frameWriter{conn, 'e'})
+			status := r.Serve(ctx, args[0], args[1], args[2], args[3], stdin, frame.Writer{To: conn, Kind: 'o'}, frame.Writer{To: conn, Kind: 'e'})
 			stdin.Close()
-			writeFrame(conn, 'x', []byte{byte(status)})
+			frame.Write(conn, 'x', []byte{byte(status)})
 		}()
 	}
 }

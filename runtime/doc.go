@@ -4,6 +4,7 @@
 // who serves HTTP, which it meets at [Front], nor how a process runs, which it meets at [Engine].
 //
 // The rooms beside it: local is the engine of child processes, which has build make, child start
-// and site serve; health asks a process how it is; logs keeps what it prints; command and tree read
-// command lines and checked-out files.
+// and site serve; health asks a process how it is; logs keeps what it prints; attach brings a command
+// that a person runs once the streams of another process; command and tree read command lines and
+// checked-out files.
 package runtime

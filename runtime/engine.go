@@ -3,8 +3,10 @@ package runtime
 import (
 	"context"
 	"io"
+	"syscall"
 	"time"
 
+	"paas/terminal"
 	"paas/volume"
 )
 
@@ -42,6 +44,12 @@ type Spec struct {
 	Port    int               // $PORT of what has none of its own: a command that is run for a web process
 	Config  map[string]string // config vars
 	Out     io.Writer         // what the process prints, both streams; called from one goroutine
+
+	// For what a person runs once; not for static files.
+	Err      io.Writer             // standard error, from another goroutine; nil: it goes to Out
+	In       io.Reader             // standard input; a Read may still be blocked when the process is done; nil: empty
+	Terminal *terminal.Terminal    // in place of three streams; Err is then not used
+	Signals  <-chan syscall.Signal // for the process and its group
 }
 
 // Process is one started process with everything it started in turn.
@@ -49,9 +57,9 @@ type Process interface {
 	PID() int              // 0 where it runs inside this process
 	Addr() string          // "127.0.0.1:31234", where a web process is to listen; empty for others
 	Done() <-chan struct{} // closed when it has ended, its output read to the end
-	Err() error            // after Done: how it ended ("exit status 1", "signal: killed"), nil for status 0
+	Err() error            // after Done: how it ended ("exit status 1", "signal: killed"), an [exec.ExitError] where there is a status; nil for 0
 
-	// Stop ends the process and all it started: SIGTERM to the group, SIGKILL to whatever is left
-	// after grace. It blocks until nothing is left, and may be called again and concurrently.
+	// Stop ends the process and all it started: SIGTERM to the group (SIGHUP where it has a terminal),
+	// SIGKILL to whatever is left after grace. It blocks until nothing is left, and may be called again and concurrently.
 	Stop(grace time.Duration)
 }

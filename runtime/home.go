@@ -27,6 +27,7 @@ type home struct {
 	unsaved   bool                  // processes.json is behind, for the same reason
 	unsaid    map[int]volume.Status // verdicts that a full disk has not taken yet
 	leaving   map[*member]struct{}  // processes on their way out
+	onces     []volume.Process      // commands that people run, as last said
 	stopping  sync.WaitGroup
 	born      string // which app of this name this is: it may be destroyed and made again
 }
@@ -139,7 +140,7 @@ func (h *home) look(ctx context.Context) {
 	for n, s := range h.unsaid {
 		h.conclude(n, s)
 	}
-	if h.unsaved {
+	if h.unsaved || !slices.Equal(onces(h.onces), onces(h.rt.onces(h.app.Name))) {
 		h.saveProcesses()
 	}
 	if h.live != nil {
@@ -224,14 +225,14 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 		m.serving(ctx)
 	}
 	drained := h.route()
+	if was != nil {
+		h.live.before = h.handOver(was, drained)
+	}
+	h.saveProcesses() // first: who hears that it is live looks at what runs
 	h.conclude(d.n, volume.Status{State: volume.Live})
 	if before > 0 {
 		h.conclude(before, volume.Status{State: volume.Retired})
 	}
-	if was != nil {
-		h.live.before = h.handOver(was, drained)
-	}
-	h.saveProcesses()
 	h.log.Info("live", "release", d.n)
 }
 
@@ -275,6 +276,8 @@ func (h *home) saveProcesses() {
 	for m := range h.leaving {
 		list = append(list, m.status)
 	}
+	h.onces = h.rt.onces(h.app.Name)
+	list = append(list, h.onces...)
 	slices.SortStableFunc(list, func(a, b volume.Process) int {
 		return comparePlaces(place{a.Type, a.Index}, place{b.Type, b.Index})
 	})
@@ -283,4 +286,12 @@ func (h *home) saveProcesses() {
 		h.log.Error("cannot say what runs; trying again", "err", err)
 		time.AfterFunc(time.Second, h.poke)
 	}
+}
+
+// onces are the numbers of commands that people run.
+func onces(list []volume.Process) (numbers []int) {
+	for _, p := range list {
+		numbers = append(numbers, p.Index)
+	}
+	return numbers
 }

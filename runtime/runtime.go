@@ -17,6 +17,8 @@ type Runtime struct {
 	Grace  time.Duration // between SIGTERM and SIGKILL; 0: 10 s
 	Boot   time.Duration // how long a web process may take to listen; 0: 1 min
 	Log    *slog.Logger
+
+	oneoffs oneoffs
 }
 
 // Front is what stands before the apps and sends them their requests. Its methods do not block.
@@ -78,7 +80,9 @@ func (rt *Runtime) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			stopped := rt.oneoffs.close()
 			homes.close()
+			<-stopped
 			return nil
 		case <-round.C:
 		}

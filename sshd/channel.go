@@ -4,11 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"regexp"
 	"runtime/debug"
+	"sync"
+	"syscall"
 
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
+
+	"paas/terminal"
 )
 
 // channel takes one session channel of a connection. It stands between the client and the
@@ -53,13 +58,22 @@ func (c *sessionContext) Err() error            { return c.inner.Err() }
 func (c *sessionContext) Value(key any) any     { return c.inner.Value(key) }
 
 // filter is an offered channel that hands on only the requests a session needs (RFC 4254, 6):
-// exec, shell and one pty-req. GIT_PROTOCOL it keeps, the end of a client it turns into the end of
-// the session, and everything else it refuses.
+// exec, shell and one pty-req. GIT_PROTOCOL and the terminal's size it keeps, a client's signal it
+// turns into the end of the session or hands to a command that takes signals, and everything else it
+// refuses.
 type filter struct {
 	gossh.NewChannel
-	cancel   context.CancelFunc
-	done     chan struct{} // the reader of the requests is gone
-	protocol string        // written before exec is handed on
+	cancel  context.CancelFunc
+	done    chan struct{} // the reader of the requests is gone
+	channel gossh.Channel // accepted
+
+	// Written before exec is handed on.
+	protocol string
+	terminal *terminal.Terminal // nil: the client has none
+
+	sizes   terminal.Sizes
+	mu      sync.Mutex
+	signals chan syscall.Signal // nil: nobody takes them
 }
 
 var gitProtocol = regexp.MustCompile(`^version=[012]$`)
@@ -69,6 +83,7 @@ func (f *filter) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	f.channel = ch
 	out := make(chan *gossh.Request)
 	go func() {
 		defer close(out) // ends the library's handler, and with it the session's context
@@ -79,7 +94,7 @@ func (f *filter) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 }
 
 func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *gossh.Request) {
-	started, terminal := false, false
+	started := false
 	for req := range in {
 		ok, on := false, false
 		switch req.Type {
@@ -92,8 +107,11 @@ func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *go
 			started = started || on
 		case "pty-req":
 			var msg ptyRequest
-			on = !started && !terminal && gossh.Unmarshal(req.Payload, &msg) == nil
-			terminal = terminal || on
+			on = !started && f.terminal == nil && gossh.Unmarshal(req.Payload, &msg) == nil
+			if on {
+				f.sizes = terminal.NewSizes()
+				f.terminal = &terminal.Terminal{Type: terminal.CheckType(msg.Term), Size: sizeOf(msg.Columns, msg.Rows), Resized: f.sizes}
+			}
 		case "env":
 			var msg struct{ Name, Value string }
 			ok = !started && gossh.Unmarshal(req.Payload, &msg) == nil &&
@@ -106,8 +124,12 @@ func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *go
 			if gossh.Unmarshal(req.Payload, &msg) == nil {
 				ok = f.signal(msg.Name)
 			}
-		case "window-change": // says nothing to pipes
-			ok = terminal
+		case "window-change":
+			var msg struct{ Columns, Rows, Width, Height uint32 }
+			ok = f.terminal != nil && gossh.Unmarshal(req.Payload, &msg) == nil
+			if ok {
+				f.sizes.Put(sizeOf(msg.Columns, msg.Rows))
+			}
 		case "subsystem":
 			if !started {
 				started = true
@@ -143,13 +165,53 @@ type ptyRequest struct {
 	Modes                        string
 }
 
-// signal ends the session on the signals that end a program (names of RFC 4254, 6.10); how its
-// processes end is up to who runs them.
-func (f *filter) signal(name string) bool {
-	switch name {
-	case "HUP", "INT", "KILL", "QUIT", "TERM":
-		f.cancel()
-		return true
+// sizeOf is a size that a client claims; what no terminal has is unknown.
+func sizeOf(columns, rows uint32) terminal.Size {
+	if columns > math.MaxUint16 || rows > math.MaxUint16 {
+		return terminal.Size{}
 	}
-	return false
+	return terminal.Size{Columns: uint16(columns), Rows: uint16(rows)}
+}
+
+// ending are the signals that end a program, and other the two that mean what the program likes, by
+// their names in RFC 4254, 6.10.
+var (
+	ending = map[string]syscall.Signal{
+		"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM,
+	}
+	other = map[string]syscall.Signal{"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2}
+)
+
+// takeSignals has the client's signals handed to the command.
+func (f *filter) takeSignals() <-chan syscall.Signal {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.signals = make(chan syscall.Signal, 8)
+	return f.signals
+}
+
+// signal hands a signal to who takes it; otherwise those that end a program end the session, and how
+// its processes end is up to who runs them.
+func (f *filter) signal(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sig, ends := ending[name]
+	if f.signals == nil {
+		if ends {
+			f.cancel()
+		}
+		return ends
+	}
+	if !ends {
+		sig = other[name]
+	}
+	if sig == 0 {
+		return false
+	}
+	select {
+	case f.signals <- sig:
+		return true
+	default: // it is being stopped already
+		return false
+	}
 }

@@ -334,6 +334,110 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// A raw command has the keys and the screen byte for byte, the terminal's type and size as it changes,
+// and Ctrl-C is but a key.
+func TestRawTerminal(t *testing.T) {
+	w := serve(t, func(s *Server) {
+		s.Verbs = rawVerb(func(ctx context.Context, c Console) int {
+			fmt.Fprintf(c.Screen, "%s %v\n", c.Terminal.Type, c.Terminal.Size)
+			key := make([]byte, 3)
+			_, _ = io.ReadFull(c.Stdin, key)
+			fmt.Fprintf(c.Screen, "%q %v\n", key, ctx.Err())
+			fmt.Fprintf(c.Screen, "%v\n", <-c.Terminal.Resized)
+			fmt.Fprint(c.Stderr, "a message\n")
+			return 5
+		})
+	})
+	before := runtime.NumGoroutine()
+	client := w.dial(w.alice)
+	session := w.session(client)
+	if err := session.RequestPty("xterm-256color", 30, 100, nil); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	session.Stdout = &out
+	keys, err := session.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, columns := range []int{90, 91, 132} { // the newest wins, and none is lost before it is asked for
+		if err := session.WindowChange(43, columns); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := session.Start("raw"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(keys, "\x03\r\x04"); err != nil {
+		t.Fatal(err)
+	}
+	want := "xterm-256color {100 30}\n\"\\x03\\r\\x04\" <nil>\n{132 43}\na message\r\n"
+	if got := statusOf(session.Wait()); got != 5 || out.String() != want {
+		t.Errorf("%q, status %d; want %q", out.String(), got, want)
+	}
+	client.Close()
+	goroutinesBack(t, before)
+}
+
+// What a client says of its terminal is not believed beyond what terminals are.
+func TestOddTerminal(t *testing.T) {
+	w := serve(t, func(s *Server) {
+		s.Verbs = rawVerb(func(_ context.Context, c Console) int {
+			fmt.Fprintf(c.Screen, "%s %v\n", c.Terminal.Type, c.Terminal.Size)
+			return 0
+		})
+	})
+	ch := open(t, w.dial(w.alice))
+	if !ask(t, ch, "pty-req", ptyRequest{Term: "../../x\n", Columns: 1 << 31, Rows: 24}) || !ask(t, ch, "exec", text{"raw"}) {
+		t.Fatal("refused")
+	}
+	if said, _ := io.ReadAll(ch); string(said) != "dumb {0 0}\n" {
+		t.Errorf("%q", said)
+	}
+}
+
+// A raw command is told of signals and goes on; those without a meaning here are refused.
+func TestRawSignals(t *testing.T) {
+	w := serve(t, func(s *Server) {
+		s.Verbs = rawVerb(func(ctx context.Context, c Console) int {
+			if c.Terminal != nil || c.Screen != nil {
+				return 1
+			}
+			fmt.Fprintln(c.Stdout, "ready")
+			for i, want := range []string{"user defined signal 1", "interrupt", "terminated"} {
+				select {
+				case sig := <-c.Signals:
+					if sig.String() != want {
+						return 10 + i
+					}
+				case <-ctx.Done():
+					return 2
+				}
+			}
+			return 7
+		})
+	})
+	session := w.session(w.dial(w.alice))
+	out, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("raw"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"USR1", "WINCH", "INT", "TERM"} {
+		if ok, err := session.SendRequest("signal", true, gossh.Marshal(text{name})); ok != (name != "WINCH") || err != nil {
+			t.Errorf("%s: %v, %v", name, ok, err)
+		}
+	}
+	if got := statusOf(session.Wait()); got != 7 {
+		t.Errorf("status %d", got)
+	}
+}
+
 // A connection whose client sends nothing is closed, however much is written to it; one whose
 // client answers outlives any silence of the command.
 func TestIdle(t *testing.T) {

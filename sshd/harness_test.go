@@ -31,9 +31,17 @@ func (f gitFunc) Serve(ctx context.Context, who Identity, service, app, protocol
 
 type verbFunc func(ctx context.Context, who Identity, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 
-func (f verbFunc) Run(ctx context.Context, who Identity, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return f(ctx, who, args, stdin, stdout, stderr)
+func (f verbFunc) Run(ctx context.Context, who Identity, args []string, c Console) int {
+	return f(ctx, who, args, c.Stdin, c.Stdout, c.Stderr)
 }
+
+func (f verbFunc) Raw([]string) bool { return false }
+
+// rawVerb is a command that deals with its console itself.
+type rawVerb func(ctx context.Context, c Console) int
+
+func (f rawVerb) Run(ctx context.Context, _ Identity, _ []string, c Console) int { return f(ctx, c) }
+func (f rawVerb) Raw(args []string) bool                                         { return args[0] == "raw" }
 
 // sayGit and sayVerb print what they were asked.
 func sayGit(_ context.Context, who Identity, service, app, protocol string, _ io.Reader, stdout, _ io.Writer) int {

@@ -36,9 +36,12 @@ type Git interface {
 // Verbs runs one line of the command table: `ssh paas@host apps:list --format json`.
 type Verbs interface {
 	// Run blocks until the command is done and returns the exit status. args has at least one
-	// word. ctx ends when the client is gone, sends a signal, or the server begins to stop. About
-	// stdin see Git.
-	Run(ctx context.Context, who Identity, args []string, stdin io.Reader, stdout, stderr io.Writer) int
+	// word. ctx ends when the client is gone, sends a signal that the Console does not bring, or the
+	// server begins to stop. About the Console's Stdin see Git.
+	Run(ctx context.Context, who Identity, args []string, c Console) int
+
+	// Raw says whether the command of args deals with a terminal's keys and with signals itself.
+	Raw(args []string) bool
 }
 
 // Server is the SSH door. Addr or Listener, Dir, Keys, Git and Verbs are needed.

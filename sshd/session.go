@@ -53,13 +53,10 @@ func (s *Server) serve(ctx *sessionContext, sess ssh.Session, who Identity) int 
 	if check == nil {
 		check = appName
 	}
-	c := console{stdin: sess, stdout: sess, stderr: sess.Stderr()}
-	if _, _, terminal := sess.Pty(); terminal {
-		c = onTerminal(ctx, sess)
-	}
 	cmd, err := parseCommand(sess.RawCommand(), check)
+	c := s.console(ctx, sess, cmd.args)
 	if err != nil {
-		complain(c.stderr, err.Error())
+		complain(c.Stderr, err.Error())
 		return 1
 	}
 	log := s.log().With("key", who.Name, "addr", sess.RemoteAddr())
@@ -67,23 +64,17 @@ func (s *Server) serve(ctx *sessionContext, sess ssh.Session, who Identity) int 
 		log.Info("git", "service", cmd.service, "app", cmd.app)
 		run, cancel := endWith(ctx, s.hard)
 		defer cancel()
-		return s.Git.Serve(run, who, cmd.service, cmd.app, ctx.filter.protocol, c.stdin, c.stdout, c.stderr)
+		return s.Git.Serve(run, who, cmd.service, cmd.app, ctx.filter.protocol, c.Stdin, c.Stdout, c.Stderr)
 	}
 	run, cancel := endWith(ctx, s.soft)
 	defer cancel()
 	if len(cmd.args) == 0 {
-		fmt.Fprintf(c.stdout, "Hi %s! Your key works; there is no shell here, but git push and these commands:\n\n", who.Name)
-		s.Verbs.Run(run, who, []string{"help"}, c.stdin, c.stdout, c.stderr)
+		fmt.Fprintf(c.Stdout, "Hi %s! Your key works; there is no shell here, but git push and these commands:\n\n", who.Name)
+		s.Verbs.Run(run, who, []string{"help"}, c)
 		return 0
 	}
 	log.Info("command", "verb", cmd.args[0]) // not the arguments: they hold people's secrets
-	return s.Verbs.Run(run, who, cmd.args, c.stdin, c.stdout, c.stderr)
-}
-
-// console is where a command reads and writes.
-type console struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
+	return s.Verbs.Run(run, who, cmd.args, c)
 }
 
 // endWith is ctx, ended also when stop ends.

@@ -5,8 +5,11 @@ import (
 	"context"
 	"io"
 	"sync"
+	"syscall"
 
 	"github.com/gliderlabs/ssh"
+
+	"paas/terminal"
 )
 
 // What a terminal in raw mode sends for these keys; nobody but us turns them into anything.
@@ -15,13 +18,37 @@ const (
 	ctrlD = 4
 )
 
-// onTerminal is the console of a session with a terminal (`ssh -t`). There is no terminal device
-// behind it, so what people rely on is done here: Ctrl-C ends the session's context, Ctrl-D ends
-// the input, return sends a newline. Both outputs go one way, as on a terminal, where the library
-// turns \n into \r\n. It is not for binary data.
-func onTerminal(ctx *sessionContext, sess ssh.Session) console {
-	out := &lockedWriter{w: sess}
-	return console{stdin: typed(ctx, sess, ctx.filter.cancel), stdout: out, stderr: out}
+// Console is where a command reads and writes. On a terminal (`ssh -t`) both outputs go one way, where
+// \n goes out as \r\n.
+type Console struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+
+	Terminal *terminal.Terminal    // the client's; nil: it has none
+	Screen   io.Writer             // the terminal, byte for byte; nil without one
+	Signals  <-chan syscall.Signal // what the client sends, where the command is raw
+}
+
+// console is that of a session. There is no terminal device behind it, so what people rely on is done
+// here, but for commands that are raw: Ctrl-C ends the session's context, Ctrl-D ends the input, return
+// sends a newline. That is not for binary data.
+func (s *Server) console(ctx *sessionContext, sess ssh.Session, args []string) Console {
+	c := Console{Stdin: sess, Stdout: sess, Stderr: sess.Stderr()}
+	raw := len(args) > 0 && s.Verbs.Raw(args)
+	if raw {
+		c.Signals = ctx.filter.takeSignals()
+	}
+	if c.Terminal = ctx.filter.terminal; c.Terminal == nil {
+		return c
+	}
+	var one sync.Mutex // the SSH library allows one writer at a time
+	both := &lockedWriter{mu: &one, w: sess}
+	c.Stdout, c.Stderr = both, both
+	c.Screen = &lockedWriter{mu: &one, w: ctx.filter.channel}
+	if !raw {
+		c.Stdin = typed(ctx, sess, ctx.filter.cancel)
+	}
+	return c
 }
 
 // typed reads the keys pressed until keys ends, also while the command reads nothing, since Ctrl-C
@@ -65,9 +92,9 @@ func typed(ctx context.Context, keys io.Reader, interrupt context.CancelFunc) io
 	return in
 }
 
-// lockedWriter lets two streams share a channel: the SSH library allows one writer at a time.
+// lockedWriter lets streams share a channel.
 type lockedWriter struct {
-	mu sync.Mutex
+	mu *sync.Mutex
 	w  io.Writer
 }
 

@@ -30,7 +30,8 @@
 //	  apps/<app>/processes.json            what runs now, for ps               runtime
 //	  apps/<app>/cache/                    build cache, kept between builds    runtime
 //	  apps/<app>/data/                     the app's own files ($DATA_DIR)     the app
-//	  apps/<app>/logs/<type>.<i>.log       bounded, rotated                    runtime
+//	  apps/<app>/logs/<type>.<i>.log       bounded, rotated; run.<n>: of a
+//	                                       command run once, detached          runtime
 //	  apps/<app>/turn                      held (flock) by who deploys now     receiver, sidecar, commands
 //	  bell/<app>                           rung after each change of an app    everybody
 //	  tmp/<process>/                       files and trees not yet published;
@@ -41,7 +42,8 @@
 //	  hooks/                               links to the paas binary            receiver
 //	  paas.yaml                            the server's settings, if any       its owner
 //	  up/, server.log                      what scripts/up keeps               scripts/up
-//	  run/                        (0700)   sockets and locks of the server     main, receiver
+//	  run/                        (0700)   sockets, ports and locks of the
+//	                                       server                              main, receiver
 //
 // # The rules
 //

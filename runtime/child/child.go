@@ -9,11 +9,13 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"paas/runtime/command"
+	"paas/terminal"
 )
 
 // Command is what a child is to run.
@@ -23,17 +25,27 @@ type Command struct {
 	Dir  string
 	Env  map[string]string // all of it, but for the marker
 	Out  io.Writer         // both streams, in the order they came; called from one goroutine
+	Err  io.Writer         // standard error, from another goroutine; nil: it goes to Out
+	In   io.Reader         // standard input, up to io.EOF; a Read may still be blocked when the child is done; nil: empty
 	Gone func()            // called when nothing of it is left, before Done closes; nil: nothing to do
+
+	// Terminal, where it is set, is all three streams: the command talks to a person, and Err is not
+	// used. In's end is then Ctrl-D.
+	Terminal *terminal.Terminal
+	// Signals are sent to the command's process group; nil: none.
+	Signals <-chan syscall.Signal
 }
 
 // Child is one running command with everything it starts: a process of an app, or a step of a
-// build. It is the leader of a session of its own, reads nothing from standard input, and leaves
-// nothing behind, however it ends.
+// build, or what a person runs once. It is the leader of a session of its own, and leaves nothing
+// behind, however it ends.
 type Child struct {
-	name string
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error // how it ended; after done
+	name    string
+	cmd     *exec.Cmd
+	streams streams
+	goodbye unix.Signal // what asks it to end
+	done    chan struct{}
+	err     error // how it ended; after done
 
 	mu       sync.Mutex
 	kin      kin
@@ -49,30 +61,37 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	read, write, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
 	mark := k.newMark(c.Name)
 	env := maps.Clone(c.Env)
 	env[Marker] = mark
 	ch := &Child{
-		name: c.Name,
-		kin:  kin{mark: mark},
-		done: make(chan struct{}),
-		cmd:  &exec.Cmd{Path: path, Args: c.Argv, Dir: c.Dir, Env: command.Environ(env), Stdout: write, Stderr: write},
+		name:    c.Name,
+		kin:     kin{mark: mark},
+		goodbye: unix.SIGTERM,
+		done:    make(chan struct{}),
 	}
+	if c.Terminal != nil {
+		env["TERM"] = terminal.CheckType(c.Terminal.Type)
+		ch.goodbye = unix.SIGHUP // as when a terminal goes away; shells ignore SIGTERM there
+	}
+	ch.cmd = &exec.Cmd{Path: path, Args: c.Argv, Dir: c.Dir, Env: command.Environ(env)}
 	handle := ownSession(ch.cmd)
+	if err := ch.streams.open(c, ch.cmd); err != nil {
+		return nil, err
+	}
 	err = k.exec(ch.cmd)
-	write.Close()
+	ch.streams.started()
 	if err != nil {
-		read.Close()
+		ch.streams.close()
 		return nil, fmt.Errorf("%s: %w", c.Argv[0], bareError(err))
 	}
 	ch.kin.leaders = []int{ch.cmd.Process.Pid}
 	k.guard.add(ch.cmd.Process.Pid)
+	if c.Terminal != nil || c.Signals != nil {
+		go ch.heed(c)
+	}
 	go func() {
-		ch.supervise(handle, read, c.Out, k)
+		ch.supervise(handle, c, k)
 		k.guard.forget(ch.cmd.Process.Pid)
 		if c.Gone != nil {
 			c.Gone()
@@ -83,12 +102,8 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 }
 
 // supervise blocks until the command has ended and nothing of it is left.
-func (c *Child) supervise(handle *int, read *os.File, out io.Writer, k *Keeper) {
-	copied := make(chan struct{})
-	go func() {
-		drain(out, read)
-		close(copied)
-	}()
+func (c *Child) supervise(handle *int, command Command, k *Keeper) {
+	copied := c.streams.copy(command)
 	wait := awaitEnd(c.cmd, handle)
 	c.awaitRest()
 	if err := c.family().kill(); err != nil {
@@ -98,10 +113,39 @@ func (c *Child) supervise(handle *int, read *os.File, out io.Writer, k *Keeper) 
 	c.err = wait() // only now is the number free, by which the rest was found
 	c.waited = true
 	c.mu.Unlock()
-	// What got away may still hold the other end of the pipe.
-	read.SetReadDeadline(time.Now().Add(time.Second))
-	<-copied
-	read.Close()
+	c.streams.finish() // what got away may still hold the other ends
+	copied()
+	c.streams.close()
+}
+
+// heed passes on what a person does to the command while it runs.
+func (c *Child) heed(command Command) {
+	var sizes <-chan terminal.Size
+	if command.Terminal != nil {
+		sizes = command.Terminal.Resized
+	}
+	for {
+		select {
+		case <-c.done:
+			return
+		case size, open := <-sizes:
+			if !open {
+				sizes = nil
+				continue
+			}
+			setSize(c.streams.out, size) // of a terminal that is gone, it does not matter
+		case sig, open := <-command.Signals:
+			if !open {
+				command.Signals = nil
+				continue
+			}
+			c.mu.Lock()
+			if !c.waited {
+				unix.Kill(-c.cmd.Process.Pid, sig)
+			}
+			c.mu.Unlock()
+		}
+	}
 }
 
 // awaitRest gives what the command leaves behind the time it was itself given to stop: where a
@@ -118,8 +162,8 @@ func (c *Child) awaitRest() {
 	}
 }
 
-// Stop sends SIGTERM to all of it, SIGKILL to what is left after grace, and returns when nothing
-// is. Called again, the shorter grace counts.
+// Stop sends SIGTERM to all of it (SIGHUP where it has a terminal), SIGKILL to what is left after
+// grace, and returns when nothing is. Called again, the shorter grace counts.
 func (c *Child) Stop(grace time.Duration) {
 	deadline := time.Now().Add(grace)
 	c.mu.Lock()
@@ -129,7 +173,7 @@ func (c *Child) Stop(grace time.Duration) {
 	}
 	c.mu.Unlock()
 	if first {
-		c.signal(unix.SIGTERM)
+		c.signal(c.goodbye)
 	}
 	patience := time.NewTimer(grace)
 	defer patience.Stop()
@@ -192,21 +236,6 @@ func (k *Keeper) Run(ctx context.Context, c Command) error {
 	case <-ctx.Done():
 		ch.Stop(0)
 		return context.Cause(ctx)
-	}
-}
-
-// drain copies until the end, whatever becomes of out: a process must not stop because nobody
-// writes down what it says. The buffer is small, for there is one for each idle process.
-func drain(out io.Writer, in io.Reader) {
-	buffer := make([]byte, 8<<10)
-	for {
-		n, err := in.Read(buffer)
-		if n > 0 {
-			out.Write(buffer[:n])
-		}
-		if err != nil {
-			return
-		}
 	}
 }
 

@@ -1,7 +1,11 @@
 package command
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -45,6 +49,34 @@ func TestQuoteWord(t *testing.T) {
 		argv := Arguments("printf %s " + Quote(word))
 		if got, err := exec.Command(argv[0], argv[1:]...).Output(); err != nil || string(got) != word {
 			t.Errorf("%q became %q, %v", word, got, err)
+		}
+	}
+}
+
+func TestLookPath(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"bin/tool": 0o755, "data": 0o644} {
+		path := filepath.Join(dir, name)
+		os.MkdirAll(filepath.Dir(path), 0o755)
+		if err := os.WriteFile(path, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		path string // empty: an error
+		err  error
+	}{
+		{"tool", filepath.Join(dir, "bin/tool"), nil},
+		{"./bin/tool", filepath.Join(dir, "bin/tool"), nil},
+		{"data", "", fs.ErrNotExist},
+		{"nothing", "", fs.ErrNotExist},
+		{"./nothing", "", fs.ErrNotExist},
+		{"./data", "", fs.ErrPermission},
+		{"./bin", "", fs.ErrPermission},
+	} {
+		if path, err := LookPath(tt.name, "bin:"+dir, dir); path != tt.path || !errors.Is(err, tt.err) {
+			t.Errorf("%s: %q, %v", tt.name, path, err)
 		}
 	}
 }

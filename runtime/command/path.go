@@ -1,7 +1,6 @@
 package command
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,7 +8,8 @@ import (
 )
 
 // LookPath finds the program called name as the kernel will: in the folders of path, or, where
-// name has a slash, below dir. os/exec looks in the server's own PATH, which is not the app's.
+// name has a slash, below dir. os/exec looks in the server's own PATH, which is not the app's. The
+// error is [fs.ErrNotExist], or [fs.ErrPermission] where what is there cannot be run.
 func LookPath(name, path, dir string) (string, error) {
 	if strings.Contains(name, "/") {
 		if !filepath.IsAbs(name) {
@@ -20,7 +20,7 @@ func LookPath(name, path, dir string) (string, error) {
 		case err != nil:
 			return "", err
 		case info.IsDir() || info.Mode()&0o111 == 0:
-			return "", &fs.PathError{Op: "run", Path: name, Err: fmt.Errorf("not an executable file")}
+			return "", &fs.PathError{Op: "run", Path: name, Err: notRunnable{"not an executable file", fs.ErrPermission}}
 		}
 		return name, nil
 	}
@@ -33,5 +33,14 @@ func LookPath(name, path, dir string) (string, error) {
 			return file, nil
 		}
 	}
-	return "", fmt.Errorf("%s: not found in PATH", name)
+	return "", notRunnable{name + ": not found in PATH", fs.ErrNotExist}
 }
+
+// notRunnable says in better words what kind of error it is.
+type notRunnable struct {
+	text string
+	kind error
+}
+
+func (e notRunnable) Error() string { return e.text }
+func (e notRunnable) Unwrap() error { return e.kind }

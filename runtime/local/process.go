@@ -43,7 +43,7 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 		Argv: argv,
 		Dir:  spec.Tree,
 		Env:  l.processEnv(spec, cmp.Or(own, spec.Port)),
-		Out:  spec.Out,
+		Out:  spec.Out, Err: spec.Err, In: spec.In, Terminal: spec.Terminal, Signals: spec.Signals,
 		Gone: func() { l.freePort(own) },
 	})
 	if err != nil {

@@ -1,0 +1,212 @@
+package attach
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"paas/frame"
+	"paas/terminal"
+)
+
+// Session is one request with what its command reads and writes.
+type Session struct {
+	Request
+	In       io.Reader // ends with an error that is not io.EOF where the client is gone
+	Out, Err io.Writer
+	Signals  <-chan syscall.Signal
+}
+
+// Server runs what clients ask for. All fields are needed.
+type Server struct {
+	Listener net.Listener
+	// Handle runs a session's command and blocks until nothing of it is left. ctx ends when the client
+	// has hung up, or the server stops. err, where there is one, is for the person at the other end; a
+	// status comes with it.
+	Handle func(ctx context.Context, s Session) (status int, err error)
+	Log    *slog.Logger
+}
+
+// lastWords is how long the client has to take each thing that is said after the session's end: one
+// who does not read must not hold up the command's.
+const lastWords = 2 * time.Second
+
+// Run serves until ctx ends, then ends every session and waits for it.
+func (s *Server) Run(ctx context.Context) error {
+	var sessions sync.WaitGroup
+	defer sessions.Wait()
+	defer context.AfterFunc(ctx, func() { s.Listener.Close() })()
+	for {
+		conn, err := s.Listener.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accept: %w", err)
+		case err != nil: // out of file descriptors, most likely: they come back
+			s.Log.Error("session not taken", "err", err)
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		sessions.Go(func() {
+			if err := s.serve(ctx, conn); err != nil {
+				s.Log.Error("session broken off", "err", err)
+			}
+		})
+	}
+}
+
+// serve serves one client.
+func (s *Server) serve(ctx context.Context, conn net.Conn) error {
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(patience))
+	in := bufio.NewReader(conn)
+	req, err := readRequest(in)
+	if err == io.EOF { // somebody looked whether we are there
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	conn.SetReadDeadline(time.Time{})
+
+	ctx, hungUp := context.WithCancel(ctx)
+	defer hungUp()
+	out := &outbox{ctx: ctx, conn: conn}
+	defer context.AfterFunc(ctx, out.hurry)()
+	e := newEvents(out)
+	if req.Terminal != nil {
+		req.Terminal.Resized = e.sizes
+	}
+	var broken error
+	received := make(chan struct{})
+	go func() {
+		defer close(received)
+		broken = e.receive(in)
+		e.in.finish(io.ErrUnexpectedEOF)
+		hungUp()
+	}()
+	status, err := s.handle(ctx, Session{
+		Request: req, In: e.in, Signals: e.signals,
+		Out: frame.Writer{To: out, Kind: frameOut}, Err: frame.Writer{To: out, Kind: frameErr},
+	})
+	if err != nil {
+		text := err.Error()
+		frame.Write(out, frameFault, []byte(text[:min(len(text), frame.Max)]))
+	}
+	frame.Write(out, frameExit, []byte{byte(status)})
+	conn.Close()
+	<-received
+	return broken
+}
+
+func (s *Server) handle(ctx context.Context, session Session) (status int, err error) {
+	defer func() {
+		if p := recover(); p != nil { // else one odd command ends the server for everybody
+			s.Log.Error("panic", "app", session.App, "err", p, "stack", string(debug.Stack()))
+			status, err = 1, errors.New("the server made a mistake, see its log")
+		}
+	}()
+	return s.Handle(ctx, session)
+}
+
+// outbox is the way to the client, one frame a write.
+type outbox struct {
+	ctx    context.Context
+	conn   net.Conn
+	mu     sync.Mutex
+	broken error
+}
+
+// Write blocks for as long as the client does not read, unless the session is over.
+func (o *outbox) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.broken != nil {
+		return 0, o.broken
+	}
+	if o.ctx.Err() != nil {
+		o.hurry()
+	}
+	n, err := o.conn.Write(p)
+	o.broken = err
+	return n, err
+}
+
+// hurry bounds the write under way.
+func (o *outbox) hurry() { o.conn.SetWriteDeadline(time.Now().Add(lastWords)) }
+
+// events are what the client does while the command runs.
+type events struct {
+	in      *inbox
+	sizes   terminal.Sizes
+	signals chan syscall.Signal
+}
+
+func newEvents(out io.Writer) events {
+	return events{
+		in: newInbox(func(n int) {
+			frame.Write(out, frameTaken, binary.BigEndian.AppendUint32(nil, uint32(n)))
+		}),
+		sizes: terminal.NewSizes(), signals: make(chan syscall.Signal, 8),
+	}
+}
+
+// receive takes what the client says until it hangs up; an error is a client that does not keep to
+// the protocol. It waits for nothing else.
+func (e events) receive(r io.Reader) error {
+	for {
+		k, content, err := frame.Read(r)
+		if err == io.ErrUnexpectedEOF || isGone(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		ok := true
+		switch k {
+		case frameIn:
+			err = e.in.put(content)
+		case frameInEnd:
+			e.in.finish(io.EOF)
+		case frameSize:
+			var size terminal.Size
+			if size, ok = parseSize(content); ok {
+				e.sizes.Put(size)
+			}
+		case frameSignal:
+			var sig syscall.Signal
+			if sig, ok = parseSignal(content); ok {
+				select {
+				case e.signals <- sig:
+				default: // as the kernel does: one that is pending already is not sent twice
+				}
+			}
+		default:
+			ok = false
+		}
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("a client said %q %.20q", k, content)
+		}
+	}
+}
+
+// isGone says whether err is the end of a connection, by either side.
+func isGone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrClosedPipe)
+}

@@ -1,0 +1,144 @@
+package attach
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"syscall"
+	"time"
+
+	"paas/frame"
+	"paas/terminal"
+)
+
+// The frames of a session.
+const (
+	// From the client: the command's words in order, the request, and then in any order the others.
+	frameWord    frame.Kind = 'a'
+	frameRequest frame.Kind = 'q' // a request in JSON
+	frameIn      frame.Kind = 'i' // bytes for standard input
+	frameInEnd   frame.Kind = '.' // it has ended
+	frameSize    frame.Kind = 'w' // the terminal's size: columns and rows, 2 bytes each
+	frameSignal  frame.Kind = 's' // one byte: the number of a signal for the command
+
+	// From the server: any number of the first three, a fault where there is one, the exit.
+	frameOut   frame.Kind = 'o' // bytes of standard output, or of the terminal
+	frameErr   frame.Kind = 'e' // bytes of standard error
+	frameTaken frame.Kind = 't' // 4 bytes: so much more of the input was read
+	frameFault frame.Kind = 'f' // what there is to say to a person
+	frameExit  frame.Kind = 'x' // one byte: the status to exit with
+)
+
+const (
+	window   = 4 * frame.Max    // bytes of input that may be under way
+	maxWords = 1 << 20          // bytes of a command, all words together
+	patience = 10 * time.Second // for a request to arrive whole
+	stall    = time.Minute      // for the server to take a frame: it always does
+)
+
+// Request is what a client wants to have run.
+type Request struct {
+	App    string
+	Argv   []string
+	By     string // who asks
+	Detach bool   // run it without streams; of it only its name is said, on Out
+	// Terminal is the client's, where the command is to have one.
+	Terminal *terminal.Terminal
+}
+
+// request is a Request in JSON, but for the words, which may be of any bytes.
+type request struct {
+	App      string `json:"app"`
+	By       string `json:"by"`
+	Detach   bool   `json:"detach,omitempty"`
+	Terminal bool   `json:"terminal,omitempty"`
+	Type     string `json:"type,omitempty"`
+	Columns  uint16 `json:"columns,omitempty"`
+	Rows     uint16 `json:"rows,omitempty"`
+}
+
+// writeRequest is the client's first word.
+func writeRequest(w io.Writer, r Request) error {
+	total := 0
+	for _, word := range r.Argv {
+		total += len(word)
+		if len(word) > frame.Max || total > maxWords {
+			return fmt.Errorf("the command is too long: a word may have %d bytes, all together %d", frame.Max, maxWords)
+		}
+	}
+	for _, word := range r.Argv {
+		if err := frame.Write(w, frameWord, []byte(word)); err != nil {
+			return err
+		}
+	}
+	wire := request{App: r.App, By: r.By, Detach: r.Detach}
+	if t := r.Terminal; t != nil {
+		wire.Terminal, wire.Type, wire.Columns, wire.Rows = true, t.Type, t.Size.Columns, t.Size.Rows
+	}
+	text, err := json.Marshal(wire)
+	if err != nil {
+		return err
+	}
+	return frame.Write(w, frameRequest, text)
+}
+
+// readRequest reads it. The Terminal it returns, if any, never changes its size.
+func readRequest(r io.Reader) (Request, error) {
+	var argv []string
+	total := 0
+	for {
+		k, content, err := frame.Read(r)
+		switch {
+		case err != nil:
+			return Request{}, err
+		case k == frameWord:
+			total += len(content) + 1
+			if total > 2*maxWords {
+				return Request{}, fmt.Errorf("a command of more than %d bytes", maxWords)
+			}
+			argv = append(argv, string(content))
+		case k == frameRequest:
+			var wire request
+			if err := json.Unmarshal(content, &wire); err != nil {
+				return Request{}, fmt.Errorf("request: %w", err)
+			}
+			if len(argv) == 0 || argv[0] == "" {
+				return Request{}, fmt.Errorf("no command to run")
+			}
+			req := Request{App: wire.App, Argv: argv, By: wire.By, Detach: wire.Detach}
+			if wire.Terminal {
+				req.Terminal = &terminal.Terminal{
+					Type: terminal.CheckType(wire.Type), Size: terminal.Size{Columns: wire.Columns, Rows: wire.Rows},
+				}
+			}
+			return req, nil
+		default:
+			return Request{}, fmt.Errorf("a client said %q before its request", k)
+		}
+	}
+}
+
+func sizeFrame(size terminal.Size) []byte {
+	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, size.Columns), size.Rows)
+}
+
+func parseSize(content []byte) (terminal.Size, bool) {
+	if len(content) != 4 {
+		return terminal.Size{}, false
+	}
+	return terminal.Size{Columns: binary.BigEndian.Uint16(content), Rows: binary.BigEndian.Uint16(content[2:])}, true
+}
+
+// passed are the signals that a person may send to a command: those that SSH has names for (RFC 4254,
+// 6.10) and that mean something to a program.
+var passed = []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM}
+
+func parseSignal(content []byte) (syscall.Signal, bool) {
+	if len(content) != 1 {
+		return 0, false
+	}
+	sig := syscall.Signal(content[0])
+	return sig, slices.Contains(passed, sig)
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/term"
+)
+
+// terminal SESSION PROGRAM [ARG...] runs the program at a terminal of 100 by 30, with somebody there who
+// does what the file SESSION says, line by line:
+//
+//	see TEXT        wait until TEXT is on the screen, behind what was seen before
+//	type "TEXT"     press these keys, in Go's quotes
+//	size 132 43     drag the window to that many columns and rows
+//	signal TERM     send the program this signal
+//	end N           wait for its end with status N
+//
+// The terminal must be left as it was.
+func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: terminal SESSION PROGRAM [ARG...]")
+	}
+	master, device, err := pty.Open()
+	ts.Check(err)
+	defer master.Close()
+	defer device.Close()
+	ts.Check(pty.Setsize(master, &pty.Winsize{Cols: 100, Rows: 30}))
+	before, err := term.GetState(int(device.Fd()))
+	ts.Check(err)
+	cmd := exec.Command("/usr/bin/env", args[1:]...) // looks in the script's PATH, and becomes the program
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	cmd.Env = append(cmd.Env, "TERM=xterm")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = device, device, device
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer cmd.Process.Kill()
+	s := &screen{}
+	go s.watch(master)
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		do, what, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch do {
+		case "see":
+			if !s.see(what) {
+				ts.Fatalf("never seen: %q; the screen:\n%s", what, s.text())
+			}
+		case "type":
+			keys, err := strconv.Unquote(what)
+			ts.Check(err)
+			_, err = master.WriteString(keys)
+			ts.Check(err)
+		case "size":
+			var size pty.Winsize
+			_, err := fmt.Sscan(what, &size.Cols, &size.Rows)
+			ts.Check(err)
+			ts.Check(pty.Setsize(master, &size))
+		case "signal":
+			ts.Check(cmd.Process.Signal(map[string]os.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[what]))
+		case "end":
+			select {
+			case <-ended:
+			case <-time.After(30 * time.Second):
+				ts.Fatalf("it does not end; the screen:\n%s", s.text())
+			}
+			if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != what {
+				ts.Fatalf("status %s, not %s; the screen:\n%s", got, what, s.text())
+			}
+		default:
+			ts.Fatalf("no such line in a session: %s", line)
+		}
+	}
+	after, err := term.GetState(int(device.Fd()))
+	ts.Check(err)
+	if fmt.Sprint(*before) != fmt.Sprint(*after) {
+		ts.Fatalf("the terminal was left as %v, not %v", *after, *before)
+	}
+}
+
+// screen is what a terminal shows, and how far somebody has looked at it.
+type screen struct {
+	mu    sync.Mutex
+	shown bytes.Buffer
+	seen  int
+}
+
+func (s *screen) watch(master *os.File) {
+	buffer := make([]byte, 4096)
+	for {
+		n, err := master.Read(buffer)
+		s.mu.Lock()
+		s.shown.Write(buffer[:n])
+		s.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (s *screen) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown.String()
+}
+
+func (s *screen) see(text string) bool {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		shown := s.text()
+		if at := strings.Index(shown[s.seen:], text); at >= 0 {
+			s.seen += at + len(text)
+			return true
+		}
+	}
+	return false
+}
