@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -42,8 +41,9 @@ type build struct {
 	*Builder
 	job   Job
 	tree  *os.Root
-	plan  plan
+	plan  *plan
 	env   map[string]string
+	notes []string // to be said with the first step
 	built volume.Built
 }
 
@@ -62,20 +62,20 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 	if one.plan, err = detect(root); err != nil {
 		return volume.Built{}, err
 	}
-	if err := one.needTools(); err != nil {
+	if err := one.needTools(ctx); err != nil {
 		return volume.Built{}, err
 	}
 	if err := os.MkdirAll(one.cache("home"), 0o700); err != nil {
 		return volume.Built{}, explainSpace(err)
 	}
-	for _, language := range []func(context.Context) error{one.buildNode, one.buildGo, one.buildPython} { // node first: go may embed what it makes
-		if err := language(ctx); err != nil {
+	for _, p := range one.plan.projects {
+		if err := p.build(ctx, one); err != nil {
 			return volume.Built{}, explainSpace(err)
 		}
 	}
-	one.built.Kind, one.built.Processes = one.plan.kind, one.plan.processes
-	if one.plan.static != "" {
-		one.built.Static, err = one.site()
+	one.built.Kind, one.built.Processes, one.built.Static = one.plan.kind, one.plan.processes, one.plan.static
+	if one.plan.maker != nil {
+		one.built.Static, err = one.plan.maker.site(root)
 	}
 	return one.built, err
 }
@@ -89,45 +89,25 @@ func (b *Builder) environment(job Job) map[string]string {
 	return env
 }
 
-// site is the folder to serve: where a build script ran, what such scripts make comes first.
-func (b *build) site() (string, error) {
-	if b.plan.node.script("build") == "" {
-		return b.plan.static, nil
+// step says that the build of a language begins, and what was found out before.
+func (b *build) step(kind string) {
+	say.Step(b.job.Out, "Building (%s)", kind)
+	for _, note := range b.notes {
+		say.Detail(b.job.Out, "%s", note)
 	}
-	folder := staticFolder(b.tree, "dist", "build", "out", "_site", "public", ".")
-	if folder == "" {
-		return "", errors.New("npm run build left no index.html in dist, build, out, _site or public; " +
-			"add a start script to package.json, or a Procfile with a line like `web: node server.js`")
-	}
-	return folder, nil
+	b.notes = nil
 }
 
-// needTools says what is missing on this server, all of it, before anything runs.
-func (b *build) needTools() error {
-	var needs []string
-	if p := b.plan.node; p != nil {
-		if b.plan.kind == "node" && !b.plan.procfile {
-			needs = append(needs, "node")
-		}
-		if p.hasDependencies() || p.script("build") != "" {
-			needs = append(needs, "node", "npm")
-		}
+// setEnv sets a variable of the app's processes. PATH is the folders in front of the server's own: each
+// call puts more behind those that are there.
+func (b *build) setEnv(name, value string) {
+	if b.built.Env == nil {
+		b.built.Env = map[string]string{}
 	}
-	if b.plan.golang {
-		needs = append(needs, "go")
+	if before := b.built.Env[name]; name == "PATH" && before != "" {
+		value = before + ":" + value
 	}
-	if b.plan.python != "" {
-		needs = append(needs, "python3")
-	}
-	var missing []error
-	said := map[string]bool{}
-	for _, tool := range needs {
-		if _, err := command.LookPath(tool, b.env["PATH"], b.job.Tree); err != nil && !said[tool] {
-			said[tool] = true
-			missing = append(missing, fmt.Errorf("%s is not on this server: %s", tool, installs[tool]))
-		}
-	}
-	return errors.Join(missing...)
+	b.built.Env[name] = value
 }
 
 // run runs one command of the build in the tree and shows what it prints: the first megabyte and
@@ -170,14 +150,6 @@ func oomKills() (n int) {
 		fmt.Sscanf(string(content[at:]), "\noom_kill %d", &n)
 	}
 	return n
-}
-
-func (b *build) toolVersion(ctx context.Context, env map[string]string, tool string) (string, error) {
-	path, err := command.LookPath(tool, env["PATH"], b.job.Tree)
-	if err != nil {
-		return "", err
-	}
-	return b.version(ctx, env, b.job.Tree, path)
 }
 
 // cache is a path in the app's cache.

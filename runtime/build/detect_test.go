@@ -53,7 +53,7 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-func detectIn(t *testing.T, dir string) (plan, error) {
+func detectIn(t *testing.T, dir string) (*plan, error) {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
 	if err != nil {

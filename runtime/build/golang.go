@@ -5,23 +5,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"strings"
 
 	"paas/runtime/command"
+	"paas/runtime/tree"
 	"paas/say"
 )
 
 // goProgram is where the one program of an app without a Procfile is built to.
 const goProgram = ".paas/bin/app"
 
-// buildGo compiles the module's programs into .paas/bin, which is in front of PATH: for a Procfile
-// all of them, each under its own name; without one, the one that is the app.
-func (b *build) buildGo(ctx context.Context) error {
-	if !b.plan.golang {
-		return nil
+var golang = language{kind: "go", detect: func(root *os.Root) (project, error) {
+	if !tree.IsFile(root, "go.mod") {
+		return nil, nil
 	}
-	say.Step(b.job.Out, "Building (go)")
+	return goModule{}, nil
+}}
+
+// goModule is a tree with a go.mod at its top.
+type goModule struct{}
+
+var goTool = tool{name: "go", install: "install Go (https://go.dev/dl, or the package golang)"}
+
+func (goModule) tools(*plan) []tool { return []tool{goTool} }
+
+func (goModule) web(*os.Root) (string, error) { return goProgram, nil }
+
+// build compiles the module's programs into .paas/bin, which is in front of PATH: for a Procfile
+// all of them, each under its own name; without one, the one that is the app.
+func (goModule) build(ctx context.Context, b *build) error {
+	b.step("go")
 	env := command.With(b.env, map[string]string{
 		"GOPATH":     b.cache("go"),
 		"GOMODCACHE": b.cache("go", "mod"),
@@ -33,12 +48,12 @@ func (b *build) buildGo(ctx context.Context) error {
 	}
 	target := ".paas/bin/" // a folder: go names the programs
 	switch {
-	case len(programs) == 0 && b.plan.procfile:
+	case len(programs) == 0 && !b.plan.runs("go"):
 		say.Detail(b.job.Out, "no main package: nothing to compile")
 		return nil
 	case len(programs) == 0:
 		return errors.New("go.mod, but no main package to run; add a Procfile with a line like `web: node server.js`")
-	case b.plan.procfile:
+	case !b.plan.runs("go"):
 	case len(programs) > 1:
 		return fmt.Errorf("%d main packages, none of them at the top; say which to run in a Procfile, with a line like `web: %s`",
 			len(programs), path.Base(programs[0]))
@@ -58,7 +73,7 @@ func (b *build) buildGo(ctx context.Context) error {
 }
 
 // goPrograms are the import paths of the main packages; the one at the top alone, where there is
-// one and no Procfile that may name others.
+// one that is the app.
 func (b *build) goPrograms(ctx context.Context, env map[string]string) ([]string, error) {
 	const form = `{{if eq .Name "main"}}{{if eq .Dir .Module.Dir}}top {{end}}{{.ImportPath}}{{end}}`
 	var list bytes.Buffer
@@ -70,7 +85,7 @@ func (b *build) goPrograms(ctx context.Context, env map[string]string) ([]string
 	var programs []string
 	for line := range strings.Lines(list.String()) {
 		program, top := strings.CutPrefix(strings.TrimSpace(line), "top ")
-		if top && !b.plan.procfile {
+		if top && b.plan.runs("go") {
 			return []string{program}, nil
 		}
 		if program != "" && !strings.Contains(program, " ") { // a warning has more words

@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -10,6 +11,19 @@ import (
 	"paas/runtime/command"
 	"paas/runtime/tree"
 	"paas/say"
+)
+
+var node = language{kind: "node", detect: func(root *os.Root) (project, error) {
+	p, err := readNodePackage(root)
+	if p == nil || err != nil { // not a nil *nodePackage in a project
+		return nil, err
+	}
+	return p, nil
+}}
+
+var (
+	nodeTool = tool{name: "node", install: "install Node.js (https://nodejs.org, or the package nodejs)"}
+	npmTool  = tool{name: "npm", install: "install npm (it comes with https://nodejs.org, or the package npm)"}
 )
 
 // nodePackage is what matters here of a package.json
@@ -37,31 +51,42 @@ func readNodePackage(root *os.Root) (*nodePackage, error) {
 	return p, json.Unmarshal(content, &p.fields)
 }
 
-// script is the named script's text; empty where there is none, or no package.json.
-func (p *nodePackage) script(name string) string {
-	if p == nil {
-		return ""
+func (p *nodePackage) tools(plan *plan) (tools []tool) {
+	if plan.runs("node") {
+		tools = append(tools, nodeTool)
 	}
-	return p.Scripts[name]
+	if p.hasDependencies() || p.Scripts["build"] != "" {
+		tools = append(tools, nodeTool, npmTool)
+	}
+	return tools
 }
 
-// web is the command line of the web process; empty where package.json names none. The start
-// script is run itself: npm takes 300 ms to start it, and then stays in between.
-func (p *nodePackage) web(root *os.Root) string {
+// web is the start script itself: npm takes 300 ms to start it, and then stays in between.
+func (p *nodePackage) web(root *os.Root) (string, error) {
 	switch {
-	case p == nil:
-		return ""
 	case p.Scripts["start"] != "" && (p.Scripts["prestart"] != "" || p.Scripts["poststart"] != ""):
-		return "npm start"
+		return "npm start", nil
 	case p.Scripts["start"] != "":
-		return p.Scripts["start"]
+		return p.Scripts["start"], nil
 	}
 	for _, file := range []string{p.Main, p.Main + ".js", "server.js"} { // npm init writes a main that need not be there
 		if file != "" && file != ".js" && tree.IsFile(root, path.Clean(file)) {
-			return "node " + command.Quote(file)
+			return "node " + command.Quote(file), nil
 		}
 	}
-	return ""
+	return "", nil
+}
+
+func (p *nodePackage) makesSite() bool { return p.Scripts["build"] != "" }
+
+// site is the folder to serve, of those that build scripts make.
+func (p *nodePackage) site(root *os.Root) (string, error) {
+	folder := staticFolder(root, "dist", "build", "out", "_site", "public", ".")
+	if folder == "" {
+		return "", errors.New("npm run build left no index.html in dist, build, out, _site or public; " +
+			"add a start script to package.json, or a Procfile with a line like `web: node server.js`")
+	}
+	return folder, nil
 }
 
 // dependencyFields are what npm reads of package.json to decide what to install, and how.
@@ -94,23 +119,22 @@ func (p *nodePackage) hasInstallScripts() bool {
 	return false
 }
 
-// buildNode installs what package.json asks for and runs its build script.
-func (b *build) buildNode(ctx context.Context) error {
-	p := b.plan.node
-	if p == nil || !p.hasDependencies() && p.script("build") == "" {
+// build installs what package.json asks for and runs its build script.
+func (p *nodePackage) build(ctx context.Context, b *build) error {
+	if !p.hasDependencies() && p.Scripts["build"] == "" {
 		return nil
 	}
-	say.Step(b.job.Out, "Building (node)")
+	b.step("node")
 	env := command.With(b.env, map[string]string{
 		"npm_config_cache":           b.cache("npm"),
 		"npm_config_update_notifier": "false",
 	})
 	if p.hasDependencies() {
-		if err := b.installNode(ctx, env); err != nil {
+		if err := p.install(ctx, b, env); err != nil {
 			return err
 		}
 	}
-	if p.script("build") == "" {
+	if p.Scripts["build"] == "" {
 		return nil
 	}
 	if env["NODE_ENV"] == "" {
@@ -119,9 +143,9 @@ func (b *build) buildNode(ctx context.Context) error {
 	return b.run(ctx, "npm run build", env, "npm", "run", "--loglevel=error", "build")
 }
 
-// installNode fills node_modules: from the cache where nothing that decides about it has changed,
+// install fills node_modules: from the cache where nothing that decides about it has changed,
 // else by npm. Development dependencies are installed too, for the build needs them.
-func (b *build) installNode(ctx context.Context, env map[string]string) error {
+func (p *nodePackage) install(ctx context.Context, b *build, env map[string]string) error {
 	lock := ""
 	for _, name := range []string{"package-lock.json", "npm-shrinkwrap.json"} { // the second wins, as in npm
 		if tree.IsFile(b.tree, name) {
@@ -141,7 +165,7 @@ func (b *build) installNode(ctx context.Context, env map[string]string) error {
 		say.Detail(b.job.Out, "no package-lock.json: commit one, and installs are the same each time, and kept between pushes")
 		return npm("install", "--no-package-lock")
 	}
-	modules, err := b.nodeModules(ctx, env, lock)
+	modules, err := p.nodeModules(ctx, b, env, lock)
 	if err != nil {
 		return err
 	}

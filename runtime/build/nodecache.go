@@ -26,6 +26,7 @@ import (
 // that decides what npm ci puts there.
 type nodeModules struct {
 	build *build
+	of    *nodePackage
 	lock  []byte
 	links []*nodePackage // packages of the tree itself that node_modules links to
 	odd   bool           // something is installed outside node_modules
@@ -34,12 +35,12 @@ type nodeModules struct {
 
 const keptNodeModules = 3 // of an app: going back and forth between two branches stays fast
 
-func (b *build) nodeModules(ctx context.Context, env map[string]string, lock string) (*nodeModules, error) {
+func (p *nodePackage) nodeModules(ctx context.Context, b *build, env map[string]string, lock string) (*nodeModules, error) {
 	content, err := tree.Read(b.tree, lock, 64<<20)
 	if err != nil {
 		return nil, err
 	}
-	m := &nodeModules{build: b, lock: content}
+	m := &nodeModules{build: b, of: p, lock: content}
 	sum := sha256.New()
 	node, err := b.toolVersion(ctx, env, "node")
 	if err != nil {
@@ -53,7 +54,7 @@ func (b *build) nodeModules(ctx context.Context, env map[string]string, lock str
 	part(sum, "npm", []byte(npm))
 	part(sum, "platform", []byte(runtime.GOOS+"/"+runtime.GOARCH))
 	part(sum, lock, content)
-	m.hashPackage(sum, b.plan.node)
+	m.hashPackage(sum, p)
 	if npmrc, err := tree.Read(b.tree, ".npmrc", 1<<20); err == nil {
 		part(sum, ".npmrc", npmrc)
 	}
@@ -130,7 +131,7 @@ func (m *nodeModules) unfit() string {
 	if m.odd {
 		return "workspaces with dependencies of their own"
 	}
-	if m.build.plan.node.hasInstallScripts() || slices.ContainsFunc(m.links, (*nodePackage).hasInstallScripts) {
+	if m.of.hasInstallScripts() || slices.ContainsFunc(m.links, (*nodePackage).hasInstallScripts) {
 		return "install scripts in package.json may do more than fill it"
 	}
 	if slices.ContainsFunc(m.links, func(p *nodePackage) bool { return p.fields["bin"] != nil }) {
@@ -147,7 +148,7 @@ func (m *nodeModules) restore(ctx context.Context) error {
 	}
 	now := time.Now()
 	os.Chtimes(m.dir, now, now) // prune goes by it
-	return clone(ctx, m.dir, m.inTree(), m.build.plan.node.script("build") == "")
+	return clone(ctx, m.dir, m.inTree(), m.of.Scripts["build"] == "")
 }
 
 // keep puts what npm installed into the cache. A failure to do so fails the build: it is a full
@@ -162,7 +163,7 @@ func (m *nodeModules) keep(ctx context.Context) error {
 	}
 	m.prune(parent)
 	unfinished := filepath.Join(parent, unfinishedPrefix+rand.Text())
-	err := clone(ctx, m.inTree(), unfinished, m.build.plan.node.script("build") == "")
+	err := clone(ctx, m.inTree(), unfinished, m.of.Scripts["build"] == "")
 	if err == nil {
 		err = os.Rename(unfinished, m.dir)
 	}

@@ -18,9 +18,26 @@ import (
 	"paas/say"
 )
 
-// pythonWeb guesses the web process of an app without a Procfile. It guesses little: which server
-// and which application object is the owner's to say.
-func pythonWeb(root *os.Root) (string, error) {
+var python = language{kind: "python", detect: func(root *os.Root) (project, error) {
+	for _, name := range []string{"requirements.txt", "pyproject.toml"} {
+		if tree.IsFile(root, name) {
+			return pythonApp{file: name}, nil
+		}
+	}
+	return nil, nil
+}}
+
+// pythonApp is a tree that says what it requires of Python's packages.
+type pythonApp struct {
+	file string // requirements.txt or pyproject.toml
+}
+
+var pythonTool = tool{name: "python3", install: "install Python 3 (the packages python3 and python3-venv)"}
+
+func (pythonApp) tools(*plan) []tool { return []tool{pythonTool} }
+
+// web guesses little: which server and which application object is the owner's to say.
+func (pythonApp) web(root *os.Root) (string, error) {
 	for _, file := range []string{"app.py", "main.py"} {
 		if tree.IsFile(root, file) {
 			return "python " + file, nil
@@ -32,19 +49,16 @@ func pythonWeb(root *os.Root) (string, error) {
 	return "", errors.New("a Python app without app.py or main.py: add a Procfile with a line like `web: gunicorn app:app --bind 127.0.0.1:$PORT`")
 }
 
-// buildPython makes a virtual environment with what the app requires. It knows its own path and
+// build makes a virtual environment with what the app requires. It knows its own path and
 // cannot be moved or copied, so it lies in the cache, under a key of what is in it, and builds
 // point to it by PATH. It goes when the last build that uses it is gone.
-func (b *build) buildPython(ctx context.Context) error {
-	if b.plan.python == "" {
-		return nil
-	}
-	say.Step(b.job.Out, "Building (python)")
+func (p pythonApp) build(ctx context.Context, b *build) error {
+	b.step("python")
 	version, err := b.toolVersion(ctx, b.env, "python3")
 	if err != nil {
 		return err
 	}
-	key, err := b.pythonKey(version)
+	key, err := p.key(b, version)
 	if err != nil {
 		return err
 	}
@@ -54,9 +68,9 @@ func (b *build) buildPython(ctx context.Context) error {
 	venv := b.cache("venv", key)
 	complete := filepath.Join(venv, "complete") // written last
 	if _, err := os.Stat(complete); err == nil {
-		say.Detail(b.job.Out, "packages of an earlier build (%s has not changed)", b.plan.python)
+		say.Detail(b.job.Out, "packages of an earlier build (%s has not changed)", p.file)
 	} else {
-		if err := b.makeVenv(ctx, venv); err != nil {
+		if err := p.makeVenv(ctx, b, venv); err != nil {
 			return errors.Join(err, os.RemoveAll(venv))
 		}
 		if err := os.WriteFile(complete, nil, 0o644); err != nil {
@@ -68,14 +82,17 @@ func (b *build) buildPython(ctx context.Context) error {
 	}
 	// The tree comes before what was installed: the app's own package may be among that, as it was
 	// when the environment was made.
-	b.built.Env = map[string]string{"PATH": filepath.Join(venv, "bin"), "VIRTUAL_ENV": venv, "PYTHONPATH": b.job.Tree}
-	if isFolder(filepath.Join(b.job.Tree, "src")) {
-		b.built.Env["PYTHONPATH"] += ":" + filepath.Join(b.job.Tree, "src")
+	path := b.job.Tree
+	if src := filepath.Join(b.job.Tree, "src"); isFolder(src) {
+		path += ":" + src
 	}
+	b.setEnv("PATH", filepath.Join(venv, "bin"))
+	b.setEnv("VIRTUAL_ENV", venv)
+	b.setEnv("PYTHONPATH", path)
 	return nil
 }
 
-func (b *build) makeVenv(ctx context.Context, venv string) error {
+func (p pythonApp) makeVenv(ctx context.Context, b *build, venv string) error {
 	if err := errors.Join(os.RemoveAll(venv), os.MkdirAll(filepath.Dir(venv), 0o755)); err != nil {
 		return err
 	}
@@ -89,17 +106,17 @@ func (b *build) makeVenv(ctx context.Context, venv string) error {
 	if err := b.run(ctx, "python3 -m venv", env, "python3", "-m", "venv", venv); err != nil {
 		return err
 	}
-	what := []string{"-r", b.plan.python}
-	if b.plan.python == "pyproject.toml" {
+	what := []string{"-r", p.file}
+	if p.file == "pyproject.toml" {
 		what = []string{"."}
 	}
 	argv := append([]string{filepath.Join(venv, "bin", "python"), "-m", "pip", "install", "--quiet"}, what...)
 	return b.run(ctx, "pip install", env, argv...)
 }
 
-// pythonKey is made of the interpreter's version and of what pip will read. Requirements that are
+// key is made of the interpreter's version and of what pip will read. Requirements that are
 // folders are built from the tree, so with one the key is this build's alone.
-func (b *build) pythonKey(version string) (string, error) {
+func (p pythonApp) key(b *build, version string) (string, error) {
 	sum := sha256.New()
 	part(sum, "python", []byte(version))
 	python, err := command.LookPath("python3", b.env["PATH"], b.job.Tree)
@@ -107,7 +124,7 @@ func (b *build) pythonKey(version string) (string, error) {
 		return "", err
 	}
 	part(sum, "path", []byte(python))
-	files := []string{b.plan.python}
+	files := []string{p.file}
 	for read := map[string]bool{}; len(files) > 0; files = files[1:] {
 		name := path.Clean(files[0])
 		if read[name] {

@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,15 +12,61 @@ import (
 	"sync"
 
 	"paas/runtime/child"
+	"paas/runtime/command"
 	"paas/say"
 )
 
-// installs is what to do about a missing tool.
-var installs = map[string]string{
-	"node":    "install Node.js (https://nodejs.org, or the package nodejs)",
-	"npm":     "install npm (it comes with https://nodejs.org, or the package npm)",
-	"go":      "install Go (https://go.dev/dl, or the package golang)",
-	"python3": "install Python 3 (the packages python3 and python3-venv)",
+// tool is a program that must be on the server.
+type tool struct {
+	name    string
+	install string   // what to do where it is missing, or another version: "install Go (https://go.dev/dl, ...)"
+	ask     []string // arguments by which it says its version; default --version
+	wishes  []wish   // versions that the repository asks for
+}
+
+// needTools says what is missing on this server, and what is there in another version than the
+// repository asks for: all of it, before anything runs.
+func (b *build) needTools(ctx context.Context) error {
+	var wrong []error
+	said := map[string]bool{}
+	for _, p := range b.plan.projects {
+		for _, t := range p.tools(b.plan) {
+			if _, err := command.LookPath(t.name, b.env["PATH"], b.job.Tree); err != nil {
+				if !said[t.name] {
+					wrong = append(wrong, fmt.Errorf("%s is not on this server: %s", t.name, t.install))
+				}
+				said[t.name] = true
+				continue
+			}
+			for _, w := range t.wishes {
+				if err := b.grant(ctx, t, w); err != nil {
+					wrong = append(wrong, err)
+				}
+			}
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// grant says what is wrong where the server's version of t is not what w asks for. It never runs
+// another one without a word.
+func (b *build) grant(ctx context.Context, t tool, w wish) error {
+	said, err := b.toolVersion(ctx, b.env, t.name, t.ask...)
+	if err != nil {
+		return fmt.Errorf("%s %s is asked for by %s: %w", t.name, w.asked, w.by, err)
+	}
+	version, err := parseVersion(said)
+	if err != nil {
+		return fmt.Errorf("%s %s is asked for by %s, and this server's says of itself %.80q: %w", t.name, w.asked, w.by, said, err)
+	}
+	switch fits, near := w.fits(version); {
+	case !fits:
+		return fmt.Errorf("%s %s is asked for by %s, and this server has %s: %s in that version, or change %s",
+			t.name, w.asked, w.by, version.Original(), t.install, w.by)
+	case near:
+		b.notes = append(b.notes, fmt.Sprintf("%s %s is what this server has; %s asks for %s", t.name, version.Original(), w.by, w.asked))
+	}
+	return nil
 }
 
 // program is a tool's file as it was when its version was asked.
@@ -35,9 +82,21 @@ type versions struct {
 	known map[program]string
 }
 
+// toolVersion is what a program on PATH says to the given arguments, --version where there are none.
+func (b *build) toolVersion(ctx context.Context, env map[string]string, name string, ask ...string) (string, error) {
+	path, err := command.LookPath(name, env["PATH"], b.job.Tree)
+	if err != nil {
+		return "", err
+	}
+	return b.version(ctx, env, b.job.Tree, path, ask...)
+}
+
 // version is what `path --version` prints, remembered while the file stays the same: asking node
 // costs 40 ms. A script is asked each time, as it may be a version manager's that looks around.
-func (b *Builder) version(ctx context.Context, env map[string]string, dir, path string) (string, error) {
+func (b *Builder) version(ctx context.Context, env map[string]string, dir, path string, ask ...string) (string, error) {
+	if len(ask) == 0 {
+		ask = []string{"--version"}
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", err
@@ -51,8 +110,9 @@ func (b *Builder) version(ctx context.Context, env map[string]string, dir, path 
 	}
 	var out bytes.Buffer
 	bounded := say.NewBounded(&out, 1<<10, 1)
-	if err := b.Keeper.Run(ctx, child.Command{Argv: []string{path, "--version"}, Dir: dir, Env: env, Out: bounded}); err != nil {
-		return "", fmt.Errorf("%s --version: %w", filepath.Base(path), err)
+	if err := b.Keeper.Run(ctx, child.Command{Argv: append([]string{path}, ask...), Dir: dir, Env: env, Out: bounded}); err != nil {
+		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
+		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(path), strings.Join(ask, " "), err, say.Plain(first, 200))
 	}
 	version := strings.TrimSpace(out.String())
 	if !isScript(path) {
