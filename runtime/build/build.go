@@ -44,7 +44,9 @@ type build struct {
 	plan  *plan
 	env   map[string]string
 	notes []string // to be said with the first step
-	built volume.Built
+
+	hasOutput bool // .paas is this build's own
+	built     volume.Built
 }
 
 // Build makes a checked-out commit runnable, in place: it recognises what is in it, installs what
@@ -137,6 +139,18 @@ func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[s
 		return fmt.Errorf("%s: %w: %w", name, err, errNoSpace)
 	}
 	return fmt.Errorf("%s: %w", name, err)
+}
+
+// ask is what a tool prints, run outside of the tree: some look there for what they should be.
+func (b *build) ask(ctx context.Context, env map[string]string, argv ...string) (string, error) {
+	var out bytes.Buffer
+	bounded := say.NewBounded(&out, 64<<10, 1)
+	err := b.Keeper.Run(ctx, child.Command{Name: argv[0], Argv: argv, Dir: b.cache("home"), Env: env, Out: bounded})
+	if err != nil {
+		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, say.Plain(first, 200))
+	}
+	return strings.TrimSpace(out.String()), nil
 }
 
 // oomKills is how many processes the kernel has killed for want of memory, cgroup limits included;

@@ -60,10 +60,7 @@ func (goModule) build(ctx context.Context, b *build) error {
 	default:
 		target = goProgram
 	}
-	if err := b.tree.RemoveAll(".paas"); err != nil { // a commit may have put a link there
-		return err
-	}
-	if err := b.tree.MkdirAll(".paas/bin", 0o755); err != nil {
+	if _, err := b.output("bin"); err != nil {
 		return err
 	}
 	// -trimpath: else the compiler's cache knows a package by its folder, another one each time.

@@ -127,13 +127,13 @@ func TestBuildPython(t *testing.T) {
 	}
 
 	// The environment stays while a build uses it, and goes after the last.
-	later := &build{job: Job{Cache: cache}}
+	venvs := filepath.Join(cache, "venv")
 	os.RemoveAll(dir)
-	if err := later.pruneVenvs(); err != nil || !isFolder(built.Env["VIRTUAL_ENV"]) {
+	if err := pruneShared(venvs); err != nil || !isFolder(built.Env["VIRTUAL_ENV"]) {
 		t.Errorf("%v; or it is gone too early", err)
 	}
 	os.RemoveAll(second)
-	if err := later.pruneVenvs(); err != nil || isFolder(built.Env["VIRTUAL_ENV"]) {
+	if err := pruneShared(venvs); err != nil || isFolder(built.Env["VIRTUAL_ENV"]) {
 		t.Errorf("%v; or it stays", err)
 	}
 }

@@ -73,7 +73,7 @@ func TestNodeCache(t *testing.T) {
 			t.Errorf("%s: not installed anew:\n%s", name, out)
 		}
 	}
-	if entries, _ := os.ReadDir(filepath.Join(cache, "node_modules")); len(entries) > keptNodeModules {
+	if entries, _ := os.ReadDir(filepath.Join(cache, "node_modules")); len(entries) > keptCopies {
 		t.Errorf("%d kept", len(entries))
 	}
 }

@@ -3,11 +3,9 @@ package build
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash"
 	"maps"
@@ -19,7 +17,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 )
 
 // nodeModules is one node_modules folder as the cache keeps it: under a key made of everything
@@ -30,10 +27,8 @@ type nodeModules struct {
 	lock  []byte
 	links []*nodePackage // packages of the tree itself that node_modules links to
 	odd   bool           // something is installed outside node_modules
-	dir   string         // in the cache
+	copy  keptFolder
 }
-
-const keptNodeModules = 3 // of an app: going back and forth between two branches stays fast
 
 func (p *nodePackage) nodeModules(ctx context.Context, b *build, env map[string]string, lock string) (*nodeModules, error) {
 	content, err := tree.Read(b.tree, lock, 64<<20)
@@ -66,7 +61,7 @@ func (p *nodePackage) nodeModules(ctx context.Context, b *build, env map[string]
 	if err := m.readLinks(sum); err != nil {
 		return nil, err
 	}
-	m.dir = b.cache("node_modules", hex.EncodeToString(sum.Sum(nil)[:16]))
+	m.copy.dir = b.cache("node_modules", hex.EncodeToString(sum.Sum(nil)[:16]))
 	return m, nil
 }
 
@@ -124,8 +119,6 @@ func part(sum hash.Hash, name string, content []byte) {
 	sum.Write(content)
 }
 
-func (m *nodeModules) kept() bool { return isFolder(m.dir) }
-
 // unfit says why a copy of node_modules would not be all that npm ci does; empty: it is.
 func (m *nodeModules) unfit() string {
 	if m.odd {
@@ -140,57 +133,21 @@ func (m *nodeModules) unfit() string {
 	return ""
 }
 
+func (m *nodeModules) kept() bool { return m.copy.is() }
+
 // restore puts the kept copy into the tree. Files are shared with the cache and older builds,
 // unless a build script is to come, which might write into them.
 func (m *nodeModules) restore(ctx context.Context) error {
-	if err := m.build.tree.RemoveAll("node_modules"); err != nil {
-		return err
-	}
-	now := time.Now()
-	os.Chtimes(m.dir, now, now) // prune goes by it
-	return clone(ctx, m.dir, m.inTree(), m.of.Scripts["build"] == "")
+	return m.copy.restore(ctx, m.build.tree, "node_modules", !m.spoils())
 }
 
-// keep puts what npm installed into the cache. A failure to do so fails the build: it is a full
-// or broken disk.
+// keep puts what npm installed into the cache.
 func (m *nodeModules) keep(ctx context.Context) error {
-	if !isFolder(m.inTree()) {
-		return nil
-	}
-	parent := filepath.Dir(m.dir)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return err
-	}
-	m.prune(parent)
-	unfinished := filepath.Join(parent, unfinishedPrefix+rand.Text())
-	err := clone(ctx, m.inTree(), unfinished, m.of.Scripts["build"] == "")
-	if err == nil {
-		err = os.Rename(unfinished, m.dir)
-	}
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(unfinished))
-	}
-	return nil
+	return m.copy.keep(ctx, m.build.tree, "node_modules", !m.spoils())
 }
 
-const unfinishedPrefix = "unfinished-"
-
-// prune makes room for one more: copies that a kill left half made, and the longest unused ones.
-func (m *nodeModules) prune(parent string) {
-	entries, _ := os.ReadDir(parent)
-	used := map[string]time.Time{}
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && !strings.HasPrefix(e.Name(), unfinishedPrefix) {
-			used[e.Name()] = info.ModTime()
-		} else {
-			os.RemoveAll(filepath.Join(parent, e.Name()))
-		}
-	}
-	names := slices.SortedFunc(maps.Keys(used), func(a, b string) int { return used[b].Compare(used[a]) })
-	for _, name := range names[min(len(names), keptNodeModules-1):] {
-		os.RemoveAll(filepath.Join(parent, name))
-	}
-}
+// spoils says whether something is to come that might write into files of node_modules.
+func (m *nodeModules) spoils() bool { return m.of.Scripts["build"] != "" }
 
 // npmVersion is read from where npm lies: npm itself takes 100 ms and more to say it.
 func (b *build) npmVersion(ctx context.Context, env map[string]string) (string, error) {
@@ -207,5 +164,3 @@ func (b *build) npmVersion(ctx context.Context, env map[string]string) (string, 
 	}
 	return b.version(ctx, env, b.job.Tree, npm)
 }
-
-func (m *nodeModules) inTree() string { return filepath.Join(m.build.job.Tree, "node_modules") }

@@ -15,7 +15,6 @@ import (
 
 	"paas/runtime/command"
 	"paas/runtime/tree"
-	"paas/say"
 )
 
 var python = language{kind: "python", detect: func(root *os.Root) (project, error) {
@@ -49,9 +48,8 @@ func (pythonApp) web(root *os.Root) (string, error) {
 	return "", errors.New("a Python app without app.py or main.py: add a Procfile with a line like `web: gunicorn app:app --bind 127.0.0.1:$PORT`")
 }
 
-// build makes a virtual environment with what the app requires. It knows its own path and
-// cannot be moved or copied, so it lies in the cache, under a key of what is in it, and builds
-// point to it by PATH. It goes when the last build that uses it is gone.
+// build makes a virtual environment with what the app requires. Builds with the
+// same requirements share it, and find it by PATH.
 func (p pythonApp) build(ctx context.Context, b *build) error {
 	b.step("python")
 	version, err := b.toolVersion(ctx, b.env, "python3")
@@ -62,22 +60,9 @@ func (p pythonApp) build(ctx context.Context, b *build) error {
 	if err != nil {
 		return err
 	}
-	if err := b.pruneVenvs(); err != nil {
-		return err
-	}
 	venv := b.cache("venv", key)
-	complete := filepath.Join(venv, "complete") // written last
-	if _, err := os.Stat(complete); err == nil {
-		say.Detail(b.job.Out, "packages of an earlier build (%s has not changed)", p.file)
-	} else {
-		if err := p.makeVenv(ctx, b, venv); err != nil {
-			return errors.Join(err, os.RemoveAll(venv))
-		}
-		if err := os.WriteFile(complete, nil, 0o644); err != nil {
-			return err
-		}
-	}
-	if err := addUser(venv, b.job.Tree); err != nil {
+	there := fmt.Sprintf("packages of an earlier build (%s has not changed)", p.file)
+	if err := b.share(venv, there, func() error { return p.makeVenv(ctx, b, venv) }); err != nil {
 		return err
 	}
 	// The tree comes before what was installed: the app's own package may be among that, as it was
@@ -93,9 +78,6 @@ func (p pythonApp) build(ctx context.Context, b *build) error {
 }
 
 func (p pythonApp) makeVenv(ctx context.Context, b *build, venv string) error {
-	if err := errors.Join(os.RemoveAll(venv), os.MkdirAll(filepath.Dir(venv), 0o755)); err != nil {
-		return err
-	}
 	env := command.With(b.env, map[string]string{
 		"PIP_CACHE_DIR":                 b.cache("pip"),
 		"PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -172,32 +154,4 @@ func requirements(content []byte) (files []string, local bool) {
 		}
 	}
 	return files, local
-}
-
-// addUser notes that the tree uses the environment.
-func addUser(venv, tree string) error {
-	f, err := os.OpenFile(venv+usersSuffix, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(f, tree)
-	return errors.Join(err, f.Close())
-}
-
-const usersSuffix = ".users"
-
-// pruneVenvs takes away the environments that no build uses any more.
-func (b *build) pruneVenvs() error {
-	notes, err := filepath.Glob(b.cache("venv", "*"+usersSuffix))
-	for _, note := range notes {
-		content, readErr := os.ReadFile(note)
-		used := readErr != nil
-		for line := range strings.Lines(string(content)) {
-			used = used || isFolder(strings.TrimSuffix(line, "\n"))
-		}
-		if !used {
-			err = errors.Join(err, os.RemoveAll(strings.TrimSuffix(note, usersSuffix)), os.Remove(note))
-		}
-	}
-	return err
 }

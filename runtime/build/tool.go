@@ -55,6 +55,11 @@ func (b *build) grant(ctx context.Context, t tool, w wish) error {
 	if err != nil {
 		return fmt.Errorf("%s %s is asked for by %s: %w", t.name, w.asked, w.by, err)
 	}
+	return b.compare(t, w, said)
+}
+
+// compare is grant where it is known what the tool says of itself.
+func (b *build) compare(t tool, w wish, said string) error {
 	version, err := parseVersion(said)
 	if err != nil {
 		return fmt.Errorf("%s %s is asked for by %s, and this server's says of itself %.80q: %w", t.name, w.asked, w.by, said, err)
