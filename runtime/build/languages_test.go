@@ -82,14 +82,20 @@ func TestBuildGo(t *testing.T) {
 // wheel is a Python package that installs without a network.
 func wheel(t *testing.T) string {
 	t.Helper()
-	var file bytes.Buffer
-	z := zip.NewWriter(&file)
-	for name, content := range map[string]string{
+	return zipped(t, map[string]string{
 		"greet.py":                     "def hello(): return 'hello'\n",
 		"greet-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greet\nVersion: 1.0\n",
 		"greet-1.0.dist-info/WHEEL":    "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 		"greet-1.0.dist-info/RECORD":   "greet.py,,\ngreet-1.0.dist-info/METADATA,,\ngreet-1.0.dist-info/WHEEL,,\ngreet-1.0.dist-info/RECORD,,\n",
-	} {
+	})
+}
+
+// zipped is an archive of files, by path.
+func zipped(t *testing.T, files map[string]string) string {
+	t.Helper()
+	var file bytes.Buffer
+	z := zip.NewWriter(&file)
+	for name, content := range files {
 		w, err := z.Create(name)
 		if err != nil {
 			t.Fatal(err)
