@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 
+	"paas/runtime/build"
 	"paas/say"
 	"paas/volume"
 )
@@ -19,7 +21,7 @@ var configVerbs = []verb{
 	{use: "config:set APP KEY=VALUE...", short: "set config vars: a new release of the same build", args: args(2, -1), run: setConfig},
 	{use: "config:unset APP KEY...", short: "remove config vars: a new release of the same build", args: args(2, -1), run: unsetConfig},
 	{use: "settings APP", short: "the settings of an app", args: args(1, 1), run: showSettings},
-	{use: "settings:set APP branch=NAME mode=release|watch", short: "which branch deploys, and how a commit goes live", args: args(2, -1), run: setSettings},
+	{use: "settings:set APP branch=NAME mode=release|watch buildpack=URL", short: "which branch deploys, how a commit goes live, what builds it", args: args(2, -1), run: setSettings},
 }
 
 // configKey is a config var's name: what a POSIX environment carries through every program
@@ -165,7 +167,7 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 func showSettings(c *call) error {
 	_, s, err := c.settings()
 	if err == nil {
-		fmt.Fprintf(c.out, "branch=%s\nmode=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)))
+		c.printSettings(s)
 	}
 	return err
 }
@@ -196,6 +198,9 @@ func setSettings(c *call) error {
 		return err
 	}
 	for _, pair := range c.args[1:] {
+		if err := c.mayName(pair); err != nil {
+			return err
+		}
 		if err := change(&s, pair); err != nil {
 			return usageError{fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine())}
 		}
@@ -208,10 +213,50 @@ func setSettings(c *call) error {
 	if live, err := app.Release(app.Live()); err == nil && live.Settings.InPlace("") != s.InPlace(volume.Mode(c.config.Mode)) {
 		say.Detail(c.err, "the mode counts from the next push on")
 	}
-	fmt.Fprintf(c.out, "branch=%s\nmode=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)))
+	c.printSettings(s)
 	return nil
 }
 
+func (c *call) printSettings(s volume.Settings) {
+	fmt.Fprintf(c.out, "branch=%s\nmode=%s\nbuildpack=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), s.Buildpack)
+}
+
+// mayName refuses folders of the server where the caller has no business with them.
+func (c *call) mayName(pair string) error {
+	value, ok := strings.CutPrefix(pair, "buildpack=")
+	if !ok || !c.remote || c.admin {
+		return nil
+	}
+	packs, _ := build.ParseBuildpacks(value)
+	if slices.ContainsFunc(packs, build.Buildpack.OnServer) {
+		return fmt.Errorf("a buildpack that is a folder of the server is for admins to set; %s is not one; "+
+			"name its URL, or a folder of the repository such as ./buildpack", c.name)
+	}
+	return nil
+}
+
+// checkBuildpacks says what is wrong with the names of buildpacks.
+func checkBuildpacks(words string) error {
+	packs, err := build.ParseBuildpacks(words)
+	if err != nil {
+		return err
+	}
+	for _, p := range packs {
+		if p.URL != "" {
+			err = checkBuildpack(p.URL)
+		}
+		if p.OnServer() {
+			_, err = os.Stat(p.Folder)
+		}
+		if err == nil && p.Branch != "" {
+			err = checkBranch(p.Branch)
+		}
+		if err != nil {
+			return fmt.Errorf("buildpack %s: %w", plain(p.String()), err)
+		}
+	}
+	return nil
+}
 // change sets what pair says, such as branch=main; an empty value is the default again.
 func change(s *volume.Settings, pair string) error {
 	key, value, ok := strings.Cut(pair, "=")
@@ -226,6 +271,9 @@ func change(s *volume.Settings, pair string) error {
 		if !slices.Contains([]volume.Mode{"", volume.ByRelease, volume.InPlace}, s.Mode) {
 			return fmt.Errorf("a mode is %s or %s, not %q", volume.ByRelease, volume.InPlace, plain(value))
 		}
+	case ok && key == "buildpack":
+		s.Buildpack = value
+		return checkBuildpacks(value)
 	default:
 		return fmt.Errorf("no setting %q", plain(pair))
 	}

@@ -146,7 +146,7 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 	tree := h.app.BuildTree(r.Build)
 	out := say.NewBounded(file, 4<<20, 16<<10)
 	built, err = h.rt.Engine.Build(ctx, BuildJob{
-		App: h.app.Name, Tree: tree, Cache: h.app.Cache(), Config: r.Settings.Config, Out: out,
+		App: h.app.Name, Tree: tree, Cache: h.app.Cache(), Config: r.Settings.Config, Buildpack: r.Settings.Buildpack, Out: out,
 	})
 	out.Close()
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 // line in memory. Not for concurrent use.
 type Indent struct {
 	w    io.Writer
+	with string // in front of each line
 	line []byte
 	over bool // a \r was seen: what comes next, unless \n, draws over the line
 	long bool // this line began in an earlier one
@@ -21,7 +22,10 @@ type Indent struct {
 }
 
 // NewIndent writes to w.
-func NewIndent(w io.Writer) *Indent { return &Indent{w: w} }
+func NewIndent(w io.Writer) *Indent { return &Indent{w: w, with: indentation} }
+
+// NewFlat is NewIndent without the indentation: for tools that print steps and details themselves.
+func NewFlat(w io.Writer) *Indent { return &Indent{w: w} }
 
 const longestLine = 4 << 10
 
@@ -74,7 +78,7 @@ func (in *Indent) Close() error {
 }
 
 func (in *Indent) flush(lines []byte) []byte {
-	lines = append(lines, indentation...)
+	lines = append(lines, in.with...)
 	lines = append(harmless(lines, in.line), '\n')
 	in.line = in.line[:0]
 	return lines

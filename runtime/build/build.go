@@ -23,17 +23,19 @@ type Builder struct {
 	Keeper  *child.Keeper
 	PassEnv []string      // variables of the server's own environment that builds may see; see [command.Base]
 	Timeout time.Duration // for the whole of a build; default 15 min
+	Fetcher Fetcher       // brings buildpacks from elsewhere; nil: none come
 
 	versions versions
 }
 
 // Job is one build to make.
 type Job struct {
-	App    string
-	Tree   string            // the checked-out commit
-	Cache  string            // this app's alone, kept between builds
-	Config map[string]string // config vars
-	Out    io.Writer         // what the pusher sees: Step and Detail lines
+	App       string
+	Tree      string            // the checked-out commit
+	Cache     string            // this app's alone, kept between builds
+	Config    map[string]string // config vars
+	Buildpack string            // buildpacks in place of what would be recognised, as [ParseBuildpacks] takes them; mostly empty
+	Out       io.Writer         // what the pusher sees: Step and Detail lines
 }
 
 // build is one build under way.
@@ -61,6 +63,12 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no end after %s; stopped", timeout))
 	defer cancel()
 	one := &build{Builder: b, job: job, tree: root, env: b.environment(job)}
+	if packs, err := one.buildpacks(); len(packs) > 0 || err != nil {
+		if err == nil {
+			err = one.buildWith(ctx, packs)
+		}
+		return one.built, explainSpace(err)
+	}
 	if one.plan, err = detect(root); err != nil {
 		return volume.Built{}, err
 	}
