@@ -257,6 +257,7 @@ func checkBuildpacks(words string) error {
 	}
 	return nil
 }
+
 // change sets what pair says, such as branch=main; an empty value is the default again.
 func change(s *volume.Settings, pair string) error {
 	key, value, ok := strings.Cut(pair, "=")

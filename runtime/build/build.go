@@ -31,7 +31,8 @@ type Builder struct {
 // Job is one build to make.
 type Job struct {
 	App       string
-	Tree      string            // the checked-out commit
+	Tree      string            // where the app is in the checked-out commit; its processes run here
+	Top       string            // the checked-out commit, where Tree is a folder below it; empty: Tree
 	Cache     string            // this app's alone, kept between builds
 	Config    map[string]string // config vars
 	Buildpack string            // buildpacks in place of what would be recognised, as [ParseBuildpacks] takes them; mostly empty
@@ -69,7 +70,16 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 		}
 		return one.built, explainSpace(err)
 	}
-	if one.plan, err = detect(root); err != nil {
+	above, err := openAbove(job)
+	if err != nil {
+		return volume.Built{}, err
+	}
+	defer func() {
+		for _, folder := range above {
+			folder.Close()
+		}
+	}()
+	if one.plan, err = detect(root, above...); err != nil {
 		return volume.Built{}, err
 	}
 	if err := one.needTools(ctx); err != nil {
@@ -88,6 +98,22 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 		one.built.Static, err = one.plan.maker.site(root)
 	}
 	return one.built, err
+}
+
+// openAbove opens the folders that the tree is in, up to the top of the commit, nearest first.
+func openAbove(job Job) (above []*os.Root, err error) {
+	top := cmp.Or(job.Top, job.Tree)
+	for dir := job.Tree; dir != top; {
+		if dir = filepath.Dir(dir); dir == filepath.Dir(dir) {
+			return above, fmt.Errorf("%s is not in %s", job.Tree, top)
+		}
+		folder, err := os.OpenRoot(dir)
+		if err != nil {
+			return above, err
+		}
+		above = append(above, folder)
+	}
+	return above, nil
 }
 
 // environment is that of a build's commands. What they keep at home stays in the cache.

@@ -15,6 +15,7 @@ type plan struct {
 	static    string            // folder to serve, where there is no process at all; what maker makes goes before it
 	maker     siteMaker         // makes that folder; nil: it is in the commit
 	projects  []project         // what to build, in order
+	above     []*os.Root        // the folders that the tree is in, up to the top of the commit, nearest first
 }
 
 // runs says whether the web process is that of the given kind because nothing else was said.
@@ -27,8 +28,8 @@ var errNothing = errors.New("nothing to run was recognised: looked for a Procfil
 
 // detect looks at a checked-out commit, never past its top: a symbolic link in a commit may point
 // at another app's files, or the server's.
-func detect(root *os.Root) (*plan, error) {
-	p := &plan{processes: map[string]string{}}
+func detect(root *os.Root, above ...*os.Root) (*plan, error) {
+	p := &plan{processes: map[string]string{}, above: above}
 	var kinds []string // of p.projects
 	for _, l := range languages {
 		found, err := l.detect(root)

@@ -36,4 +36,4 @@ type siteMaker interface {
 //
 // Node comes first: many an app of another language has its scripts and styles made by it, and Go
 // may embed them. With a start script, such a repository is an app of Node.
-var languages = []language{node, golang, python, ruby, php, java, rust, dotnet}
+var languages = []language{bun, node, golang, python, ruby, php, java, rust, dotnet}

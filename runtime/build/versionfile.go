@@ -17,8 +17,7 @@ func versionFile(root *os.Root, name, before string, digits int) ([]wish, error)
 	if err != nil {
 		return nil, err
 	}
-	asked, _, _ := strings.Cut(strings.TrimSpace(string(tree.Text(content))), "\n")
-	w, err := atLeast(name, strings.TrimPrefix(strings.TrimSpace(asked), before), digits)
+	w, err := atLeast(name, strings.TrimPrefix(firstWord(content), before), digits)
 	if err != nil {
 		return nil, err
 	}
