@@ -50,6 +50,9 @@ func ParseBuildpacks(words string) ([]Buildpack, error) {
 			packs = append(packs, Buildpack{Folder: folder})
 		default:
 			url, branch, _ := strings.Cut(word, "#")
+			if url == "" {
+				return nil, fmt.Errorf("buildpack %.100q has no URL before the branch", word)
+			}
 			packs = append(packs, Buildpack{URL: url, Branch: branch})
 		}
 	}

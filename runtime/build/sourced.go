@@ -15,11 +15,13 @@ import (
 	"paas/say"
 )
 
-// sourcing writes its environment down, has the shell read files, and does so again. It is fixed text.
+// sourcing writes its environment down, has the shell read files, each noted before, and writes it down again. It
+// is fixed text.
 const sourcing = `env -0 >"$1/before" || exit
 paas_into=$1
 shift
 for paas_file do
+	printf %s "${paas_file##*/}" >"$paas_into/at"
 	. "$paas_file"
 done >&2
 env -0 >"$paas_into/after"
@@ -46,8 +48,9 @@ func (b *build) sourced(ctx context.Context, env map[string]string, files ...str
 		err = errors.New("a script ends the shell that reads it")
 	}
 	if err = errors.Join(err, readErr); err != nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
-		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(files[len(files)-1]), err, say.Plain(first, 200))
+		at, _ := os.ReadFile(filepath.Join(into, "at"))
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		return nil, fmt.Errorf("%s: %w: %s", say.Plain(string(at), 100), err, say.Plain(lines[len(lines)-1], 200))
 	}
 	for name, value := range before {
 		if after[name] == value {
@@ -84,10 +87,14 @@ func readEnvironment(file string) (map[string]string, error) {
 	return env, nil
 }
 
-// inFront are the folders of path that are not in base.
+// inFront are the folders of path that are not in base, each once.
 func inFront(path, base string) string {
 	known := filepath.SplitList(base)
-	return strings.Join(slices.DeleteFunc(filepath.SplitList(path), func(dir string) bool {
-		return dir == "" || slices.Contains(known, dir)
-	}), ":")
+	var front []string
+	for _, dir := range filepath.SplitList(path) {
+		if dir != "" && !slices.Contains(known, dir) {
+			known, front = append(known, dir), append(front, dir)
+		}
+	}
+	return strings.Join(front, ":")
 }
