@@ -5,79 +5,12 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"paas/runtime/rig"
-	"paas/volume"
 )
-
-const mainGo = "package main\n\nfunc main() { println(\"compiled\") }\n"
-
-func TestBuildGo(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skipf("NOT TESTED: %v", err)
-	}
-	b := newBuilder(t)
-	cache := t.TempDir()
-	if goCache, err := exec.Command("go", "env", "GOCACHE").Output(); err == nil { // else the standard library is compiled each time
-		there := strings.TrimSpace(string(goCache))
-		for _, dir := range []string{there, filepath.Join(cache, "go")} {
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := os.Symlink(there, filepath.Join(cache, "go", "build")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	mod := "module example.com/shop\n\ngo 1.21\n"
-	run := func(dir string, built volume.Built, name string) string {
-		return printed(t, b, dir, built, name)
-	}
-	for name, files := range map[string]map[string]string{
-		"at the top":      {"go.mod": mod, "main.go": mainGo, "cmd/other/main.go": mainGo},
-		"one in a folder": {"go.mod": mod, "lib.go": "package shop\n", "cmd/shop/main.go": mainGo},
-	} {
-		built, out, dir := mustBuild(t, b, cache, files)
-		if got := run(dir, built, built.Processes["web"]); built.Kind != "go" || got != "compiled\n" {
-			t.Errorf("%s: %+v, %q\n%s", name, built, got, out)
-		}
-	}
-	began := time.Now()
-	built, _, dir := mustBuild(t, b, cache, map[string]string{"go.mod": mod, "main.go": mainGo,
-		"cmd/b/main.go": mainGo, "Procfile": "web: shop\nworker: b"})
-	t.Logf("Go build, all compiled before: %s", time.Since(began))
-	if got := run(dir, built, "shop && b"); got != "compiled\ncompiled\n" {
-		t.Errorf("%q", got)
-	}
-	for want, files := range map[string]map[string]string{
-		"no main package to run":  {"go.mod": mod, "lib.go": "package shop\n"},
-		"2 main packages":         {"go.mod": mod, "a/main.go": mainGo, "b/main.go": mainGo},
-		"go build: exit status 1": {"go.mod": mod, "main.go": mainGo + "!"},
-		"go list: exit status 1":  {"go.mod": "nonsense"},
-	} {
-		_, out, _, err := buildFiles(t, b, cache, files)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q\n%s", err, want, out)
-		}
-	}
-
-	// A link in the commit does not lead the compiler out of the tree.
-	outside := t.TempDir()
-	dir = rig.Tree(t, map[string]string{"go.mod": mod, "main.go": mainGo})
-	if err := os.Symlink(outside, filepath.Join(dir, ".paas")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Cache: cache, Out: &rig.Screen{}}); err != nil {
-		t.Fatal(err)
-	}
-	if entries, _ := os.ReadDir(outside); len(entries) > 0 {
-		t.Errorf("written outside: %v", entries)
-	}
-}
 
 // wheel is a Python package that installs without a network.
 func wheel(t *testing.T) string {
