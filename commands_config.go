@@ -19,7 +19,7 @@ var configVerbs = []verb{
 	{use: "config:set APP KEY=VALUE...", short: "set config vars: a new release of the same build", args: args(2, -1), run: setConfig},
 	{use: "config:unset APP KEY...", short: "remove config vars: a new release of the same build", args: args(2, -1), run: unsetConfig},
 	{use: "settings APP", short: "the settings of an app", args: args(1, 1), run: showSettings},
-	{use: "settings:set APP branch=NAME mode=release|watch", short: "which branch deploys, and how a commit goes live", args: args(2, -1), run: setSettings},
+	{use: "settings:set APP branch=NAME mode=release|watch build-dir=FOLDER", short: "which branch deploys, how a commit goes live, which folder is the app", args: args(2, -1), run: setSettings},
 }
 
 // configKey is a config var's name: what a POSIX environment carries through every program
@@ -157,7 +157,7 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 	if err != nil {
 		return err
 	}
-	s.Mode = base.Settings.Mode // that of the build, not of the next push
+	s.Mode, s.BuildDir = base.Settings.Mode, base.Settings.BuildDir // those of the build, not of the next push
 	base.Settings = s
 	return c.release(app, base, volume.CauseConfig, note)
 }
@@ -165,9 +165,13 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 func showSettings(c *call) error {
 	_, s, err := c.settings()
 	if err == nil {
-		fmt.Fprintf(c.out, "branch=%s\nmode=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)))
+		c.printSettings(s)
 	}
 	return err
+}
+
+func (c *call) printSettings(s volume.Settings) {
+	fmt.Fprintf(c.out, "branch=%s\nmode=%s\nbuild-dir=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), s.BuildDir)
 }
 
 // branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
@@ -207,8 +211,10 @@ func setSettings(c *call) error {
 	c.record("settings:set", app.Name, strings.Join(c.args[1:], " "))
 	if live, err := app.Release(app.Live()); err == nil && live.Settings.InPlace("") != s.InPlace(volume.Mode(c.config.Mode)) {
 		say.Detail(c.err, "the mode counts from the next push on")
+	} else if err == nil && live.Settings.BuildDir != s.BuildDir {
+		say.Detail(c.err, "the build-dir counts from the next push on")
 	}
-	fmt.Fprintf(c.out, "branch=%s\nmode=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)))
+	c.printSettings(s)
 	return nil
 }
 
@@ -226,6 +232,10 @@ func change(s *volume.Settings, pair string) error {
 		if !slices.Contains([]volume.Mode{"", volume.ByRelease, volume.InPlace}, s.Mode) {
 			return fmt.Errorf("a mode is %s or %s, not %q", volume.ByRelease, volume.InPlace, plain(value))
 		}
+	case ok && key == "build-dir":
+		var err error
+		s.BuildDir, err = volume.CheckBuildDir(value)
+		return err
 	default:
 		return fmt.Errorf("no setting %q", plain(pair))
 	}

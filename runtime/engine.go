@@ -22,7 +22,8 @@ type Engine interface {
 // BuildJob is one build to make.
 type BuildJob struct {
 	App    string
-	Tree   string            // the checked-out commit
+	Tree   string            // where the app is in the checked-out commit; its processes run here
+	Top    string            // the checked-out commit, where Tree is a folder below it; empty: Tree
 	Cache  string            // this app's alone, kept between builds
 	Config map[string]string // config vars
 	Out    io.Writer         // what the pusher sees: Step and Detail lines

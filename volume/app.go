@@ -43,6 +43,8 @@ type Settings struct {
 	Branch string            `json:"branch,omitempty"` // deploy branch; empty: main, or master where that came first
 	Mode   Mode              `json:"mode,omitempty"`   // how a commit goes live; empty: as the server is set
 	Config map[string]string `json:"config,omitempty"` // config vars: environment of builds and processes
+
+	BuildDir string `json:"build_dir,omitempty"` // the folder of the commit that is the app, with its Procfile; empty: the top
 }
 
 // Mode is how a commit of an app goes live.
