@@ -21,7 +21,7 @@ var configVerbs = []verb{
 	{use: "config:set APP KEY=VALUE...", short: "set config vars: a new release of the same build", args: args(2, -1), run: setConfig},
 	{use: "config:unset APP KEY...", short: "remove config vars: a new release of the same build", args: args(2, -1), run: unsetConfig},
 	{use: "settings APP", short: "the settings of an app", args: args(1, 1), run: showSettings},
-	{use: "settings:set APP branch=NAME mode=release|watch buildpack=URL", short: "which branch deploys, how a commit goes live, what builds it", args: args(2, -1), run: setSettings},
+	{use: "settings:set APP branch=NAME mode=release|watch build-dir=FOLDER buildpack=URL", short: "which branch deploys, how a commit goes live, which folder is the app, what builds it", args: args(2, -1), run: setSettings},
 }
 
 // configKey is a config var's name: what a POSIX environment carries through every program
@@ -159,7 +159,7 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 	if err != nil {
 		return err
 	}
-	s.Mode = base.Settings.Mode // that of the build, not of the next push
+	s.Mode, s.BuildDir = base.Settings.Mode, base.Settings.BuildDir // those of the build, not of the next push
 	base.Settings = s
 	return c.release(app, base, volume.CauseConfig, note)
 }
@@ -170,6 +170,10 @@ func showSettings(c *call) error {
 		c.printSettings(s)
 	}
 	return err
+}
+
+func (c *call) printSettings(s volume.Settings) {
+	fmt.Fprintf(c.out, "branch=%s\nmode=%s\nbuild-dir=%s\nbuildpack=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), s.BuildDir, s.Buildpack)
 }
 
 // branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
@@ -212,13 +216,13 @@ func setSettings(c *call) error {
 	c.record("settings:set", app.Name, strings.Join(c.args[1:], " "))
 	if live, err := app.Release(app.Live()); err == nil && live.Settings.InPlace("") != s.InPlace(volume.Mode(c.config.Mode)) {
 		say.Detail(c.err, "the mode counts from the next push on")
+	} else if err == nil && live.Settings.BuildDir != s.BuildDir {
+		say.Detail(c.err, "the build-dir counts from the next push on")
+	} else if err == nil && live.Settings.Buildpack != s.Buildpack {
+		say.Detail(c.err, "the buildpack counts from the next push on")
 	}
 	c.printSettings(s)
 	return nil
-}
-
-func (c *call) printSettings(s volume.Settings) {
-	fmt.Fprintf(c.out, "branch=%s\nmode=%s\nbuildpack=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), s.Buildpack)
 }
 
 // mayName refuses folders of the server where the caller has no business with them.
@@ -275,6 +279,10 @@ func change(s *volume.Settings, pair string) error {
 	case ok && key == "buildpack":
 		s.Buildpack = value
 		return checkBuildpacks(value)
+	case ok && key == "build-dir":
+		var err error
+		s.BuildDir, err = volume.CheckBuildDir(value)
+		return err
 	default:
 		return fmt.Errorf("no setting %q", plain(pair))
 	}

@@ -143,10 +143,14 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 		return built, func() error { return nil }, nil
 	}
 	h.setStatus(d.n, volume.Status{State: volume.Building})
-	tree := h.app.BuildTree(r.Build)
+	top := h.app.BuildTree(r.Build)
+	tree, err := h.app.ReleaseTree(r)
+	if err != nil {
+		return built, nil, err
+	}
 	out := say.NewBounded(file, 4<<20, 16<<10)
 	built, err = h.rt.Engine.Build(ctx, BuildJob{
-		App: h.app.Name, Tree: tree, Cache: h.app.Cache(), Config: r.Settings.Config, Buildpack: r.Settings.Buildpack, Out: out,
+		App: h.app.Name, Tree: tree, Top: top, Cache: h.app.Cache(), Config: r.Settings.Config, Buildpack: r.Settings.Buildpack, Out: out,
 	})
 	out.Close()
 	if err != nil {
@@ -156,7 +160,7 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 		return built, nil, fault{errors.New("no web process"), "add a line like `web: node server.js` to the Procfile"}
 	}
 	flushed := make(chan error, 1)
-	go func() { flushed <- flush(tree) }()
+	go func() { flushed <- flush(top) }()
 	return built, func() error {
 		if err := <-flushed; err != nil {
 			return err

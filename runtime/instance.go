@@ -54,7 +54,10 @@ func (i *instance) start(ctx context.Context) error {
 		return context.Canceled
 	}
 	app := i.home.app
-	tree := app.BuildTree(i.release.Build)
+	tree, err := app.ReleaseTree(i.release)
+	if err != nil {
+		return err
+	}
 	check, err := health.ReadCheck(tree)
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ type Settings struct {
 	Mode   Mode              `json:"mode,omitempty"`   // how a commit goes live; empty: as the server is set
 	Config map[string]string `json:"config,omitempty"` // config vars: environment of builds and processes
 
+	BuildDir  string `json:"build_dir,omitempty"` // the folder of the commit that is the app, with its Procfile; empty: the top
 	Buildpack string `json:"buildpack,omitempty"` // URLs and folders, separated by spaces; empty: what is recognised
 }
 

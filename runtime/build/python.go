@@ -3,6 +3,7 @@ package build
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,16 +12,19 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"paas/runtime/command"
 	"paas/runtime/tree"
+	"paas/say"
 )
 
 var python = language{kind: "python", detect: func(root *os.Root) (project, error) {
-	for _, name := range []string{"requirements.txt", "pyproject.toml"} {
-		if tree.IsFile(root, name) {
-			return pythonApp{file: name}, nil
+	for _, by := range packagers {
+		if by.lock != "" && tree.IsFile(root, by.lock) || by.lock == "" && tree.IsFile(root, by.file) {
+			wishes, err := pythonWishes(root)
+			return pythonApp{by, wishes}, err
 		}
 	}
 	return nil, nil
@@ -28,12 +32,20 @@ var python = language{kind: "python", detect: func(root *os.Root) (project, erro
 
 // pythonApp is a tree that says what it requires of Python's packages.
 type pythonApp struct {
-	file string // requirements.txt or pyproject.toml
+	by     *packager
+	wishes []wish
 }
 
 var pythonTool = tool{name: "python3", install: "install Python 3 (the packages python3 and python3-venv)"}
 
-func (pythonApp) tools(*plan) []tool { return []tool{pythonTool} }
+func (p pythonApp) tools(*plan) []tool {
+	interpreter := pythonTool
+	interpreter.wishes = p.wishes
+	if p.by.tool.name == "" {
+		return []tool{interpreter}
+	}
+	return []tool{interpreter, p.by.tool}
+}
 
 // web guesses little: which server and which application object is the owner's to say.
 func (pythonApp) web(root *os.Root) (string, error) {
@@ -52,16 +64,17 @@ func (pythonApp) web(root *os.Root) (string, error) {
 // same requirements share it, and find it by PATH.
 func (p pythonApp) build(ctx context.Context, b *build) error {
 	b.step("python")
-	version, err := b.toolVersion(ctx, b.env, "python3")
-	if err != nil {
-		return err
+	for _, other := range packagers {
+		if other.lock == "" && other.file == "requirements.txt" && p.by.lock != "" && tree.IsFile(b.tree, other.file) {
+			say.Detail(b.job.Out, "%s is not used: %s decides", other.file, p.by.lock)
+		}
 	}
-	key, err := p.key(b, version)
+	key, err := p.key(ctx, b)
 	if err != nil {
 		return err
 	}
 	venv := b.cache("venv", key)
-	there := fmt.Sprintf("packages of an earlier build (%s has not changed)", p.file)
+	there := fmt.Sprintf("packages of an earlier build (%s has not changed)", cmp.Or(p.by.lock, p.by.file))
 	if err := b.share(venv, there, func() error { return p.makeVenv(ctx, b, venv) }); err != nil {
 		return err
 	}
@@ -78,52 +91,62 @@ func (p pythonApp) build(ctx context.Context, b *build) error {
 }
 
 func (p pythonApp) makeVenv(ctx context.Context, b *build, venv string) error {
-	env := command.With(b.env, map[string]string{
-		"PIP_CACHE_DIR":                 b.cache("pip"),
-		"PIP_DISABLE_PIP_VERSION_CHECK": "1",
-		"PIP_NO_INPUT":                  "1",
-		"PIP_PROGRESS_BAR":              "off",
-		"PIP_ROOT_USER_ACTION":          "ignore",
-	})
+	env := command.With(b.env, p.by.env(b, venv))
 	if err := b.run(ctx, "python3 -m venv", env, "python3", "-m", "venv", venv); err != nil {
 		return err
 	}
-	what := []string{"-r", p.file}
-	if p.file == "pyproject.toml" {
-		what = []string{"."}
+	argv := slices.Clone(p.by.install)
+	if argv[0] == "python" {
+		argv[0] = filepath.Join(venv, "bin", "python")
 	}
-	argv := append([]string{filepath.Join(venv, "bin", "python"), "-m", "pip", "install", "--quiet"}, what...)
-	return b.run(ctx, "pip install", env, argv...)
+	return b.run(ctx, p.by.says, env, argv...)
 }
 
-// key is made of the interpreter's version and of what pip will read. Requirements that are
-// folders are built from the tree, so with one the key is this build's alone.
-func (p pythonApp) key(b *build, version string) (string, error) {
+// key is made of the interpreter's version and of what the packager will read. What is built from folders of
+// the tree is another each time, so with one the key is this build's alone.
+func (p pythonApp) key(ctx context.Context, b *build) (string, error) {
 	sum := sha256.New()
-	part(sum, "python", []byte(version))
+	tools := []string{"python3"}
+	if p.by.tool.name != "" {
+		tools = append(tools, p.by.tool.name)
+	}
+	for _, name := range tools {
+		version, err := b.toolVersion(ctx, b.env, name)
+		if err != nil {
+			return "", err
+		}
+		part(sum, name, []byte(version))
+	}
 	python, err := command.LookPath("python3", b.env["PATH"], b.job.Tree)
 	if err != nil {
 		return "", err
 	}
 	part(sum, "path", []byte(python))
-	files := []string{p.file}
+	files := []string{p.by.file}
+	if p.by.lock != "" {
+		files = append(files, p.by.lock)
+	}
 	for read := map[string]bool{}; len(files) > 0; files = files[1:] {
 		name := path.Clean(files[0])
 		if read[name] {
 			continue
 		}
 		read[name] = true
-		content, err := tree.Read(b.tree, name, 4<<20)
+		content, err := tree.Read(b.tree, name, 16<<20)
 		if err != nil {
 			return "", err
 		}
 		part(sum, name, content)
-		if name == "pyproject.toml" {
-			continue
-		}
-		more, local := requirements(content)
-		for _, file := range more {
-			files = append(files, path.Join(path.Dir(name), file)) // relative to the file that names it
+		local := false
+		switch {
+		case p.by.local != nil:
+			local = p.by.local.Match(content)
+		case name != "pyproject.toml":
+			var more []string
+			more, local = requirements(content)
+			for _, file := range more {
+				files = append(files, path.Join(path.Dir(name), file)) // relative to the file that names it
+			}
 		}
 		if local {
 			part(sum, "tree", []byte(b.job.Tree))

@@ -118,7 +118,7 @@ func TestInstallOnce(t *testing.T) {
 				for name, content := range test.more {
 					files[name] = content
 				}
-				files[test.file] = lockFile(t, files, r, test.file, test.lock)
+				files[test.file] = lockFile(t, files, r.config(), test.file, test.lock)
 				build := func(page string) (string, string) {
 					t.Helper()
 					files["server.js"] = page
@@ -149,10 +149,10 @@ func TestInstallOnce(t *testing.T) {
 }
 
 // lockFile is what the tool itself writes for files.
-func lockFile(t *testing.T, files map[string]string, r *registry, name string, argv []string) string {
+func lockFile(t *testing.T, files, config map[string]string, name string, argv []string) string {
 	t.Helper()
 	dir := rig.Tree(t, files)
-	env := command.With(command.Base(nil), r.config())
+	env := command.With(command.Base(nil), config)
 	env["HOME"] = t.TempDir()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = dir, command.Environ(env)
@@ -207,7 +207,7 @@ func TestInstallWorkspace(t *testing.T) {
 		"services/api/package.json": `{"name": "api", "version": "1.0.0", "dependencies": {"greet": "^1.0.0"}}`,
 		"services/api/server.js":    `console.log(require("greet")())`,
 	}
-	files["package-lock.json"] = lockFile(t, files, r, "package-lock.json", []string{"npm", "install", "--package-lock-only"})
+	files["package-lock.json"] = lockFile(t, files, r.config(), "package-lock.json", []string{"npm", "install", "--package-lock-only"})
 	top := rig.Tree(t, files)
 	dir := filepath.Join(top, "services/api")
 	built, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Top: top, Cache: t.TempDir(), Out: out, Config: r.config()})
