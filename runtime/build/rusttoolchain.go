@@ -55,9 +55,8 @@ func readToolchain(root *os.Root) (toolchain, error) {
 // programs are put in front of it.
 func (t toolchain) environment(ctx context.Context, b *build) (env map[string]string, compiler string, err error) {
 	env = command.With(b.env, map[string]string{"CARGO_HOME": b.cache("cargo")})
-	home := cmp.Or(env["RUSTUP_HOME"], os.Getenv("RUSTUP_HOME"), filepath.Join(os.Getenv("HOME"), ".rustup"))
 	found := false
-	if isFolder(home) {
+	if home := rustupHome(b, env); home != "" {
 		env["RUSTUP_HOME"] = home
 		installed, _ := filepath.Glob(filepath.Join(home, "toolchains", t.channel+"-*"))
 		if found = t.channel != "" && len(installed) > 0; found {
@@ -75,6 +74,19 @@ func (t toolchain) environment(ctx context.Context, b *build) (env map[string]st
 		return env, compiler, err
 	}
 	return env, compiler, t.check(b, compiler)
+}
+
+// rustupHome is where rustup has its toolchains: as it was told, in the server's home, or beside the folder
+// .cargo/bin that its rustc lies in. Empty where there is none.
+func rustupHome(b *build, env map[string]string) string {
+	rustc, _ := command.LookPath("rustc", env["PATH"], b.job.Tree)
+	beside := filepath.Join(filepath.Dir(rustc), "../../.rustup")
+	for _, home := range []string{env["RUSTUP_HOME"], os.Getenv("RUSTUP_HOME"), filepath.Join(os.Getenv("HOME"), ".rustup"), beside} {
+		if home != "" && isFolder(home) {
+			return home
+		}
+	}
+	return ""
 }
 
 // check says what is wrong where the compiler is not the one that is asked for.
