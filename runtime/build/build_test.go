@@ -161,3 +161,15 @@ func TestBuildStatic(t *testing.T) {
 	_, _, _, err := buildFiles(t, b, t.TempDir(), map[string]string{"package.json": `{"scripts": {"build": "true"}}`})
 	rig.WantIn(t, "no site", rig.Message(err), "npm run build left no index.html")
 }
+
+// A .env in the repository is said, and not loaded.
+func TestBuildDotEnv(t *testing.T) {
+	rig.Need(t, "node", "npm")
+	files := buildScript("env")
+	files[".env"] = "LEAK=of-the-repository\n"
+	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), files)
+	rig.WantIn(t, "build", out, "       .env is in the repository, and is not loaded: `config:set blog KEY=VALUE` sets what the app is to see\n")
+	if strings.Contains(out, "LEAK") {
+		t.Errorf("loaded:\n%s", out)
+	}
+}
