@@ -14,6 +14,7 @@ import (
 
 	"paas/runtime/child"
 	"paas/runtime/command"
+	"paas/runtime/tree"
 	"paas/say"
 	"paas/volume"
 )
@@ -81,6 +82,9 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 	}()
 	if one.plan, err = detect(root, above...); err != nil {
 		return volume.Built{}, err
+	}
+	if tree.IsFile(root, ".env") {
+		say.Detail(job.Out, ".env is in the repository, and is not loaded: `config:set %s KEY=VALUE` sets what the app is to see", job.App)
 	}
 	if err := one.needTools(ctx); err != nil {
 		return volume.Built{}, err

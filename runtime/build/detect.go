@@ -23,7 +23,8 @@ func (p *plan) runs(kind string) bool { return !p.procfile && p.kind == kind }
 
 // errNothing is what a tree is told in which nothing is recognised.
 var errNothing = errors.New("nothing to run was recognised: looked for a Procfile, package.json (scripts.start, main or server.js), " +
-	"go.mod, app.py or main.py with requirements.txt or pyproject.toml, an executable bin/start, and index.html or public/index.html; " +
+	"go.mod or a main package in Go, deno.json, app.py or main.py with requirements.txt or pyproject.toml, " +
+	"config.ru or app.rb, composer.json, index.php or public/index.php, pom.xml, build.gradle, Cargo.toml, a project of .NET, an executable bin/start, and index.html or public/index.html; " +
 	"add a Procfile with a line like `web: node server.js`")
 
 // detect looks at a checked-out commit, never past its top: a symbolic link in a commit may point

@@ -34,6 +34,6 @@ type siteMaker interface {
 // languages are those that are known, in the order in which a tree's projects are built, and asked
 // for a web process. The first kind names the app.
 //
-// Node comes first: many an app of another language has its scripts and styles made by it, and Go
-// may embed them. With a start script, such a repository is an app of Node.
-var languages = []language{bun, node, golang, python, ruby, php, java, rust, dotnet}
+// What runs JavaScript comes first, one of the three: many an app of another language has its scripts
+// and styles made by it, and Go may embed them. With a start script, such a repository is an app of Node.
+var languages = []language{deno, bun, node, golang, python, ruby, php, java, rust, dotnet}

@@ -30,7 +30,7 @@ type nodeApp struct {
 // detectNode finds a package.json that Bun installs, or another tool.
 func detectNode(root *os.Root, byBun bool) (project, error) {
 	p, err := readNodePackage(root)
-	if p == nil || err != nil {
+	if p == nil || err != nil || isDeno(root) {
 		return nil, err
 	}
 	app := &nodeApp{nodePackage: p, choice: choose(p, root), has: root, runtime: nodeTool}

@@ -93,7 +93,7 @@ func TestPythonPackagers(t *testing.T) {
 			rig.Need(t, name)
 			b, cache := newBuilder(t), t.TempDir()
 			files := map[string]string{"app.py": "print('hello')", "requirements.txt": "nonsense", "pyproject.toml": project}
-			files[name+".lock"] = lockFile(t, files, map[string]string{}, name+".lock", []string{name, "lock"})
+			files[name+".lock"] = lockFile(t, files, nil, name+".lock", []string{name, "lock"})
 			for _, want := range []string{name + " ", "packages of an earlier build (" + name + ".lock has not changed)"} {
 				built, out, dir := mustBuild(t, b, cache, files)
 				rig.WantIn(t, "build", out, "requirements.txt is not used: "+name+".lock decides", want)
