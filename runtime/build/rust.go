@@ -152,7 +152,7 @@ func (m metadata) programs(top string, one bool) ([]string, error) {
 	}
 	switch {
 	case one && len(all) == 0:
-		return nil, errors.New("Cargo.toml, but no program to run; add src/main.rs, or a Procfile with a line like `web: node server.js`")
+		return nil, errors.New("a Cargo.toml, but no program to run; add src/main.rs, or a Procfile with a line like `web: node server.js`")
 	case one && len(all) > 1:
 		return nil, fmt.Errorf("%d programs, none of them called as the package is; say which to run in a Procfile, with a line like `web: %s`",
 			len(all), all[0])

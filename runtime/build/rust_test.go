@@ -58,7 +58,7 @@ func TestBuildRust(t *testing.T) {
 		"cargo metadata: exit status 101":                   {"Cargo.toml": "nonsense"},
 		"rustc 99.1 is asked for by rust-toolchain.toml, and this server has": {"Cargo.toml": cargoToml, "src/main.rs": mainRust,
 			"rust-toolchain.toml": "[toolchain]\nchannel = \"99.1\"\n"},
-		"Rust nightly-2015-01-01 is asked for by rust-toolchain, and this server has rustc ": {"Cargo.toml": cargoToml, "src/main.rs": mainRust,
+		"rust nightly-2015-01-01 is asked for by rust-toolchain, and this server has rustc ": {"Cargo.toml": cargoToml, "src/main.rs": mainRust,
 			"rust-toolchain": "nightly-2015-01-01\n"},
 	} {
 		_, out, _, err := buildFiles(t, b, cache, files)

@@ -97,7 +97,7 @@ func (t toolchain) check(b *build, compiler string) error {
 		if dated == "" && channel == channelOf(compiler) {
 			return nil
 		}
-		return fmt.Errorf("Rust %s is asked for by %s, and this server has %s: rustup toolchain install %s, or change %s",
+		return fmt.Errorf("rust %s is asked for by %s, and this server has %s: rustup toolchain install %s, or change %s",
 			t.channel, t.file, compiler, t.channel, t.file)
 	case "":
 		return nil
