@@ -98,10 +98,15 @@ func (r *rubyApp) build(ctx context.Context, b *build) error {
 	}
 	b.step("ruby")
 	b.setEnv("BUNDLE_GEMFILE", filepath.Join(b.job.Tree, "Gemfile"))
-	elsewhere := false
-	for _, name := range gemsElsewhere {
-		elsewhere = elsewhere || b.job.Config[name] != ""
+	if err := r.gems(ctx, b); err != nil {
+		return err
 	}
+	return r.assets(ctx, b)
+}
+
+// gems sees to it that Bundler finds what the lock file names.
+func (r *rubyApp) gems(ctx context.Context, b *build) error {
+	elsewhere := slices.ContainsFunc(gemsElsewhere, func(name string) bool { return b.job.Config[name] != "" })
 	switch {
 	case r.lock == nil:
 		say.Detail(b.job.Out, "no Gemfile.lock: commit one, and installs are the same each time, and kept between pushes")
@@ -119,6 +124,16 @@ func (r *rubyApp) build(ctx context.Context, b *build) error {
 	gems := b.cache("bundle", key)
 	b.setEnv("BUNDLE_PATH", gems)
 	return b.share(gems, "gems of an earlier build (Gemfile.lock has not changed)", func() error { return r.install(ctx, b) })
+}
+
+// assets makes the styles and scripts of an app of Rails, which in production are not made on the way.
+func (r *rubyApp) assets(ctx context.Context, b *build) error {
+	if !tree.IsFile(b.tree, "bin/rails") || !r.has("sprockets-rails") && !r.has("propshaft") {
+		return nil
+	}
+	env := command.With(b.built.Env, b.env)
+	env["SECRET_KEY_BASE_DUMMY"] = "1" // Rails starts without the real one, which the build need not know
+	return b.run(ctx, "rails assets:precompile", env, "bundle", "exec", "ruby", "bin/rails", "assets:precompile")
 }
 
 func (r *rubyApp) install(ctx context.Context, b *build) error {

@@ -84,6 +84,19 @@ func TestBuildRuby(t *testing.T) {
 	}
 }
 
+// An app of Rails has its styles made, with its secrets left out. Rails itself is pretended.
+func TestBuildRailsAssets(t *testing.T) {
+	t.Parallel()
+	rig.Need(t, "ruby", "bundle")
+	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), map[string]string{
+		"Gemfile":      "source 'https://rubygems.org'\ngem 'propshaft', group: :development\n",
+		"Gemfile.lock": strings.ReplaceAll(gemLock, "greet", "propshaft"),
+		"config.ru":    "",
+		"bin/rails":    "puts ARGV, ENV['RAILS_ENV'], ENV['SECRET_KEY_BASE_DUMMY']\n",
+	})
+	rig.WantIn(t, "build", out, "       rails assets:precompile\n       assets:precompile\n       production\n       1\n")
+}
+
 // The app's own gems, at other places than ours.
 func TestBuildRubySystemGems(t *testing.T) {
 	t.Parallel()
