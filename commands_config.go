@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"paas/runtime/build"
 	"paas/say"
 	"paas/volume"
 )
@@ -20,7 +22,7 @@ var configVerbs = []verb{
 	{use: "config:set APP KEY=VALUE...", short: "set config vars: a new release of the same build", args: args(2, -1), run: setConfig},
 	{use: "config:unset APP KEY...", short: "remove config vars: a new release of the same build", args: args(2, -1), run: unsetConfig},
 	{use: "settings APP", short: "the settings of an app", args: args(1, 1), run: showSettings},
-	{use: "settings:set APP branch=NAME mode=release|watch grace=10s", short: "which branch deploys, how a commit goes live, how long a process may take to stop", args: args(2, -1), run: setSettings},
+	{use: "settings:set APP KEY=VALUE...", short: "branch, mode=release|watch, grace=10s, build-dir=FOLDER, buildpack=URL", args: args(2, -1), run: setSettings},
 }
 
 // configKey is a config var's name: what a POSIX environment carries through every program
@@ -158,7 +160,7 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 	if err != nil {
 		return err
 	}
-	s.Mode = base.Settings.Mode // that of the build, not of the next push
+	s.Mode, s.BuildDir = base.Settings.Mode, base.Settings.BuildDir // those of the build, not of the next push
 	base.Settings = s
 	return c.release(app, base, volume.CauseConfig, note)
 }
@@ -172,7 +174,8 @@ func showSettings(c *call) error {
 }
 
 func (c *call) printSettings(s volume.Settings) {
-	fmt.Fprintf(c.out, "branch=%s\nmode=%s\ngrace=%s\n", s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), cmp.Or(s.Grace, c.config.Grace))
+	fmt.Fprintf(c.out, "branch=%s\nmode=%s\ngrace=%s\nbuild-dir=%s\nbuildpack=%s\n",
+		s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), cmp.Or(s.Grace, c.config.Grace), s.BuildDir, s.Buildpack)
 }
 
 // branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
@@ -201,6 +204,9 @@ func setSettings(c *call) error {
 		return err
 	}
 	for _, pair := range c.args[1:] {
+		if err := c.mayName(pair); err != nil {
+			return err
+		}
 		if err := change(&s, pair); err != nil {
 			return usageError{fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine())}
 		}
@@ -212,8 +218,49 @@ func setSettings(c *call) error {
 	c.record("settings:set", app.Name, strings.Join(c.args[1:], " "))
 	if live, err := app.Release(app.Live()); err == nil && live.Settings.InPlace("") != s.InPlace(volume.Mode(c.config.Mode)) {
 		say.Detail(c.err, "the mode counts from the next push on")
+	} else if err == nil && live.Settings.BuildDir != s.BuildDir {
+		say.Detail(c.err, "the build-dir counts from the next push on")
+	} else if err == nil && live.Settings.Buildpack != s.Buildpack {
+		say.Detail(c.err, "the buildpack counts from the next push on")
 	}
 	c.printSettings(s)
+	return nil
+}
+
+// mayName refuses folders of the server where the caller has no business with them.
+func (c *call) mayName(pair string) error {
+	value, ok := strings.CutPrefix(pair, "buildpack=")
+	if !ok || !c.remote || c.admin {
+		return nil
+	}
+	packs, _ := build.ParseBuildpacks(value)
+	if slices.ContainsFunc(packs, build.Buildpack.OnServer) {
+		return fmt.Errorf("a buildpack that is a folder of the server is for admins to set; %s is not one; "+
+			"name its URL, or a folder of the repository such as ./buildpack", c.name)
+	}
+	return nil
+}
+
+// checkBuildpacks says what is wrong with the names of buildpacks.
+func checkBuildpacks(words string) error {
+	packs, err := build.ParseBuildpacks(words)
+	if err != nil {
+		return err
+	}
+	for _, p := range packs {
+		if p.URL != "" {
+			err = checkBuildpack(p.URL)
+		}
+		if p.OnServer() {
+			_, err = os.Stat(p.Folder)
+		}
+		if err == nil && p.Branch != "" {
+			err = checkBranch(p.Branch)
+		}
+		if err != nil {
+			return fmt.Errorf("buildpack %s: %w", plain(p.String()), err)
+		}
+	}
 	return nil
 }
 
@@ -244,8 +291,15 @@ func change(s *volume.Settings, pair string) error {
 			return fmt.Errorf("a grace is a time such as 30s or 2m, at most 1h, not %q", plain(value))
 		}
 		s.Grace = grace
+	case ok && key == "buildpack":
+		s.Buildpack = value
+		return checkBuildpacks(value)
+	case ok && key == "build-dir":
+		var err error
+		s.BuildDir, err = volume.CheckBuildDir(value)
+		return err
 	default:
-		return fmt.Errorf("no setting %q", plain(pair))
+		return fmt.Errorf("no setting %q; there are branch, mode, grace, build-dir and buildpack", plain(pair))
 	}
 	return nil
 }

@@ -136,7 +136,11 @@ func (c *call) formation(app volume.App, s volume.Settings) (types map[string]st
 	if err != nil {
 		return nil, nil, err
 	}
-	file, err := appjson.Read(app.BuildTree(r.Build))
+	tree, err := app.ReleaseTree(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := appjson.Read(tree)
 	if err != nil {
 		return nil, nil, err
 	}

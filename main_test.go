@@ -69,6 +69,10 @@ func condition(name string) (bool, error) {
 		return os.Getuid() == 0, nil
 	case "registry": // npm reaches the registry that it is set up for
 		return exec.Command("npm", "ping", "--fetch-retries=0", "--fetch-timeout=10000").Run() == nil, nil
+	case "maven": // has its plugins where Debian puts them
+		_, jar := os.Stat("/usr/share/maven-repo/org/apache/maven/plugins/maven-jar-plugin")
+		_, surefire := os.Stat("/usr/share/maven-repo/org/apache/maven/plugins/maven-surefire-plugin")
+		return jar == nil && surefire == nil, nil
 	case "linux":
 		_, err := os.Stat("/proc/self/stat")
 		return err == nil, nil

@@ -162,6 +162,7 @@ func (s *server) listenApp() error {
 	}
 	s.engine = &local.Local{
 		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, Log: s.log.With("role", "engine"),
+		Buildpacks: buildpacks{s.elsewhere, s.vol},
 	}
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Log: s.log.With("role", "runtime"),

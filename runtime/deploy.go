@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"paas/runtime/appjson"
 	"paas/say"
 	"paas/volume"
 )
@@ -150,17 +149,21 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 		return built, func() error { return nil }, nil
 	}
 	h.setStatus(d.n, volume.Status{State: volume.Building})
-	tree := h.app.BuildTree(r.Build)
+	top := h.app.BuildTree(r.Build)
+	tree, err := h.app.ReleaseTree(r)
+	if err != nil {
+		return built, nil, err
+	}
 	out := say.NewBounded(file, 4<<20, 16<<10)
 	built, err = h.rt.Engine.Build(ctx, BuildJob{
-		App: h.app.Name, Tree: tree, Cache: h.app.Cache(), Config: r.Settings.Config, Out: out,
+		App: h.app.Name, Tree: tree, Top: top, Cache: h.app.Cache(), Config: r.Settings.Config, Buildpack: r.Settings.Buildpack, Out: out,
 	})
 	out.Close()
 	if err != nil {
 		return built, nil, err
 	}
 	flushed := make(chan error, 1)
-	go func() { flushed <- flush(tree) }()
+	go func() { flushed <- flush(top) }()
 	return built, func() error {
 		if err := <-flushed; err != nil {
 			return err
@@ -172,8 +175,7 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 // bringUp takes a release that is built to where it may have traffic.
 func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error {
 	h := d.home
-	var err error
-	if i.file, err = appjson.Read(h.app.BuildTree(i.release.Build)); err != nil {
+	if err := i.find(); err != nil {
 		return err
 	}
 	settings, err := h.app.Settings()

@@ -23,11 +23,13 @@ type Engine interface {
 
 // BuildJob is one build to make.
 type BuildJob struct {
-	App    string
-	Tree   string            // the checked-out commit
-	Cache  string            // this app's alone, kept between builds
-	Config map[string]string // config vars
-	Out    io.Writer         // what the pusher sees: Step and Detail lines
+	App       string
+	Tree      string            // where the app is in the checked-out commit; its processes run here
+	Top       string            // the checked-out commit, where Tree is a folder below it; empty: Tree
+	Cache     string            // this app's alone, kept between builds
+	Config    map[string]string // config vars
+	Buildpack string            // buildpacks, as in [volume.Settings]
+	Out       io.Writer         // what the pusher sees: Step and Detail lines
 }
 
 // Spec is one process to start.

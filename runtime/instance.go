@@ -19,6 +19,7 @@ type instance struct {
 	n       int
 	release volume.Release
 	built   volume.Built
+	tree    string // where its processes run
 	file    appjson.File
 
 	members map[place]*member // on the app's goroutine once booted
@@ -42,11 +43,21 @@ func (i *instance) load() error {
 	if i.built, err = i.home.app.Built(r.Build); err != nil {
 		return err
 	}
-	if i.file, err = appjson.Read(i.home.app.BuildTree(r.Build)); err != nil {
+	i.release = r
+	if err := i.find(); err != nil {
+		i.release = volume.Release{}
 		return err
 	}
-	i.release = r
 	return nil
+}
+
+// find looks where the release's files are, and reads its app.json.
+func (i *instance) find() (err error) {
+	if i.tree, err = i.home.app.ReleaseTree(i.release); err != nil {
+		return err
+	}
+	i.file, err = appjson.Read(i.tree)
+	return err
 }
 
 // wanted are the processes that are to run, as the settings are now.

@@ -78,7 +78,7 @@ func (m *member) whenEnded(f func()) {
 func (m *member) spec() Spec {
 	i, app := m.in, m.in.home.app
 	return Spec{
-		App: app.Name, Release: i.n, Type: m.Type, Index: m.Index, Tree: app.BuildTree(i.release.Build), Data: app.Data(),
+		App: app.Name, Release: i.n, Type: m.Type, Index: m.Index, Tree: i.tree, Data: app.Data(),
 		Built: i.built, Config: i.release.Settings.Config, Out: &m.out,
 	}
 }

@@ -74,6 +74,11 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 	if err != nil {
 		return nil, 1, err
 	}
+	tree, err := app.ReleaseTree(release)
+	if err != nil {
+		letGo()
+		return nil, 1, err
+	}
 	r, err = rt.oneoffs.enter(ctx, app, release.N)
 	if err != nil {
 		letGo()
@@ -85,7 +90,7 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 		r.prune()
 	}
 	p, err := rt.Engine.Start(Spec{
-		App: app.Name, Release: release.N, Type: "run", Index: r.n, Tree: app.BuildTree(release.Build), Data: app.Data(),
+		App: app.Name, Release: release.N, Type: "run", Index: r.n, Tree: tree, Data: app.Data(),
 		Built: built, Config: release.Settings.Config, Argv: o.Argv,
 		Out: o.Out, Err: o.Err, In: o.In, Terminal: o.Terminal, Signals: o.Signals,
 	})

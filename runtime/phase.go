@@ -53,7 +53,7 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 	shown := say.NewIndent(bounded)
 	app := d.home.app
 	err := runToEnd(ctx, d.home.rt.Engine, Spec{
-		App: app.Name, Release: d.n, Type: name, Index: 1, Tree: app.BuildTree(i.release.Build), Data: app.Data(),
+		App: app.Name, Release: d.n, Type: name, Index: 1, Tree: i.tree, Data: app.Data(),
 		Built: i.built, Line: line, Config: i.release.Settings.Config, Out: shown,
 	}, d.home.rt.grace())
 	shown.Close()

@@ -14,7 +14,7 @@ import (
 // line in memory. Not for concurrent use.
 type Indent struct {
 	w    io.Writer
-	name string
+	with string // in front of each line
 	line []byte
 	over bool // a \r was seen: what comes next, unless \n, draws over the line
 	long bool // this line began in an earlier one
@@ -22,10 +22,15 @@ type Indent struct {
 }
 
 // NewIndent writes to w.
-func NewIndent(w io.Writer) *Indent { return &Indent{w: w} }
+func NewIndent(w io.Writer) *Indent { return &Indent{w: w, with: indentation} }
+
+// NewFlat is NewIndent without the indentation: for tools that print steps and details themselves.
+func NewFlat(w io.Writer) *Indent { return &Indent{w: w} }
 
 // NewIndentNamed writes to w, with name in front of each line: where several tools print at once.
-func NewIndentNamed(w io.Writer, name string) *Indent { return &Indent{w: w, name: name + ": "} }
+func NewIndentNamed(w io.Writer, name string) *Indent {
+	return &Indent{w: w, with: indentation + name + ": "}
+}
 
 const longestLine = 4 << 10
 
@@ -78,7 +83,7 @@ func (in *Indent) Close() error {
 }
 
 func (in *Indent) flush(lines []byte) []byte {
-	lines = append(append(lines, indentation...), in.name...)
+	lines = append(lines, in.with...)
 	lines = append(harmless(lines, in.line), '\n')
 	in.line = in.line[:0]
 	return lines

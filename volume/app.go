@@ -47,6 +47,9 @@ type Settings struct {
 	Config map[string]string `json:"config,omitempty"` // config vars: environment of builds and processes
 	Grace  time.Duration     `json:"grace,omitempty"`  // between SIGTERM and SIGKILL, in nanoseconds; 0: as the server is set
 
+	BuildDir  string `json:"build_dir,omitempty"` // the folder of the commit that is the app, with its Procfile; empty: the top
+	Buildpack string `json:"buildpack,omitempty"` // URLs and folders, separated by spaces; empty: what is recognised
+
 	// What follows counts for what runs now, whatever its release says.
 
 	Formation map[string]int    `json:"formation,omitempty"` // process type -> how many; types not named are as app.json says

@@ -3,10 +3,14 @@ package volume
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Build is a checked-out commit, before and after it was built.
@@ -30,6 +34,38 @@ type Built struct {
 
 // BuildTree is the folder a build's files live in.
 func (a App) BuildTree(id string) string { return a.path("builds", id, "tree") }
+
+// ReleaseTree is the folder of a release's build that is the app, where its Procfile is and its
+// processes run: the top of it, or the BuildDir of its settings. An error where the commit has no such
+// folder; links are not followed out of the commit.
+func (a App) ReleaseTree(r Release) (string, error) {
+	top, dir := a.BuildTree(r.Build), r.Settings.BuildDir
+	if dir == "" {
+		return top, nil
+	}
+	root, err := os.OpenRoot(top)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	if info, err := root.Stat(dir); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("build-dir %s is not a folder of this commit; settings:set %s build-dir=FOLDER names another, build-dir= the top",
+			dir, a.Name)
+	}
+	return filepath.Join(top, dir), nil
+}
+
+// CheckBuildDir returns dir as [Settings] keep it, or says why it names no folder inside a commit.
+func CheckBuildDir(dir string) (string, error) {
+	clean := path.Clean(dir)
+	switch {
+	case dir == "" || clean == ".":
+		return "", nil
+	case !fs.ValidPath(clean), strings.ContainsFunc(clean, unicode.IsControl), len(clean) > 200, strings.Split(clean, "/")[0] == ".git":
+		return "", fmt.Errorf("a build-dir is a folder of the repository, like services/api, not %.60q", dir)
+	}
+	return clean, nil
+}
 
 // PublishBuild gives the folder dir, made by [Volume.TempDir] and holding tree/, its place among
 // the builds, and b its id. The caller holds the app's turn.

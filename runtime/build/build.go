@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,6 +14,7 @@ import (
 
 	"paas/runtime/child"
 	"paas/runtime/command"
+	"paas/runtime/tree"
 	"paas/say"
 	"paas/volume"
 )
@@ -24,17 +24,20 @@ type Builder struct {
 	Keeper  *child.Keeper
 	PassEnv []string      // variables of the server's own environment that builds may see; see [command.Base]
 	Timeout time.Duration // for the whole of a build; default 15 min
+	Fetcher Fetcher       // brings buildpacks from elsewhere; nil: none come
 
 	versions versions
 }
 
 // Job is one build to make.
 type Job struct {
-	App    string
-	Tree   string            // the checked-out commit
-	Cache  string            // this app's alone, kept between builds
-	Config map[string]string // config vars
-	Out    io.Writer         // what the pusher sees: Step and Detail lines
+	App       string
+	Tree      string            // where the app is in the checked-out commit; its processes run here
+	Top       string            // the checked-out commit, where Tree is a folder below it; empty: Tree
+	Cache     string            // this app's alone, kept between builds
+	Config    map[string]string // config vars
+	Buildpack string            // buildpacks in place of what would be recognised, as [ParseBuildpacks] takes them; mostly empty
+	Out       io.Writer         // what the pusher sees: Step and Detail lines
 }
 
 // build is one build under way.
@@ -42,9 +45,12 @@ type build struct {
 	*Builder
 	job   Job
 	tree  *os.Root
-	plan  plan
+	plan  *plan
 	env   map[string]string
-	built volume.Built
+	notes []string // to be said with the first step
+
+	hasOutput bool // .paas is this build's own
+	built     volume.Built
 }
 
 // Build makes a checked-out commit runnable, in place: it recognises what is in it, installs what
@@ -59,25 +65,59 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no end after %s; stopped", timeout))
 	defer cancel()
 	one := &build{Builder: b, job: job, tree: root, env: b.environment(job)}
-	if one.plan, err = detect(root); err != nil {
+	if packs, err := one.buildpacks(); len(packs) > 0 || err != nil {
+		if err == nil {
+			err = one.buildWith(ctx, packs)
+		}
+		return one.built, explainSpace(err)
+	}
+	above, err := openAbove(job)
+	if err != nil {
 		return volume.Built{}, err
 	}
-	if err := one.needTools(); err != nil {
+	defer func() {
+		for _, folder := range above {
+			folder.Close()
+		}
+	}()
+	if one.plan, err = detect(root, above...); err != nil {
+		return volume.Built{}, err
+	}
+	if tree.IsFile(root, ".env") {
+		say.Detail(job.Out, ".env is in the repository, and is not loaded: `config:set %s KEY=VALUE` sets what the app is to see", job.App)
+	}
+	if err := one.needTools(ctx); err != nil {
 		return volume.Built{}, err
 	}
 	if err := os.MkdirAll(one.cache("home"), 0o700); err != nil {
 		return volume.Built{}, explainSpace(err)
 	}
-	for _, language := range []func(context.Context) error{one.buildNode, one.buildGo, one.buildPython} { // node first: go may embed what it makes
-		if err := language(ctx); err != nil {
+	for _, p := range one.plan.projects {
+		if err := p.build(ctx, one); err != nil {
 			return volume.Built{}, explainSpace(err)
 		}
 	}
-	one.built.Kind, one.built.Processes = one.plan.kind, one.plan.processes
-	if one.plan.static != "" {
-		one.built.Static, err = one.site()
+	one.built.Kind, one.built.Processes, one.built.Static = one.plan.kind, one.plan.processes, one.plan.static
+	if one.plan.maker != nil {
+		one.built.Static, err = one.plan.maker.site(root)
 	}
 	return one.built, err
+}
+
+// openAbove opens the folders that the tree is in, up to the top of the commit, nearest first.
+func openAbove(job Job) (above []*os.Root, err error) {
+	top := cmp.Or(job.Top, job.Tree)
+	for dir := job.Tree; dir != top; {
+		if dir = filepath.Dir(dir); dir == filepath.Dir(dir) {
+			return above, fmt.Errorf("%s is not in %s", job.Tree, top)
+		}
+		folder, err := os.OpenRoot(dir)
+		if err != nil {
+			return above, err
+		}
+		above = append(above, folder)
+	}
+	return above, nil
 }
 
 // environment is that of a build's commands. What they keep at home stays in the cache.
@@ -89,45 +129,25 @@ func (b *Builder) environment(job Job) map[string]string {
 	return env
 }
 
-// site is the folder to serve: where a build script ran, what such scripts make comes first.
-func (b *build) site() (string, error) {
-	if b.plan.node.script("build") == "" {
-		return b.plan.static, nil
+// step says that the build of a language begins, and what was found out before.
+func (b *build) step(kind string) {
+	say.Step(b.job.Out, "Building (%s)", kind)
+	for _, note := range b.notes {
+		say.Detail(b.job.Out, "%s", note)
 	}
-	folder := staticFolder(b.tree, "dist", "build", "out", "_site", "public", ".")
-	if folder == "" {
-		return "", errors.New("npm run build left no index.html in dist, build, out, _site or public; " +
-			"add a start script to package.json, or a Procfile with a line like `web: node server.js`")
-	}
-	return folder, nil
+	b.notes = nil
 }
 
-// needTools says what is missing on this server, all of it, before anything runs.
-func (b *build) needTools() error {
-	var needs []string
-	if p := b.plan.node; p != nil {
-		if b.plan.kind == "node" && !b.plan.procfile {
-			needs = append(needs, "node")
-		}
-		if p.hasDependencies() || p.script("build") != "" {
-			needs = append(needs, "node", "npm")
-		}
+// setEnv sets a variable of the app's processes. PATH is the folders in front of the server's own: each
+// call puts more behind those that are there.
+func (b *build) setEnv(name, value string) {
+	if b.built.Env == nil {
+		b.built.Env = map[string]string{}
 	}
-	if b.plan.golang {
-		needs = append(needs, "go")
+	if before := b.built.Env[name]; name == "PATH" && before != "" {
+		value = before + ":" + value
 	}
-	if b.plan.python != "" {
-		needs = append(needs, "python3")
-	}
-	var missing []error
-	said := map[string]bool{}
-	for _, tool := range needs {
-		if _, err := command.LookPath(tool, b.env["PATH"], b.job.Tree); err != nil && !said[tool] {
-			said[tool] = true
-			missing = append(missing, fmt.Errorf("%s is not on this server: %s", tool, installs[tool]))
-		}
-	}
-	return errors.Join(missing...)
+	b.built.Env[name] = value
 }
 
 // run runs one command of the build in the tree and shows what it prints: the first megabyte and
@@ -159,6 +179,18 @@ func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[s
 	return fmt.Errorf("%s: %w", name, err)
 }
 
+// ask is what a tool prints, run outside of the tree: some look there for what they should be.
+func (b *build) ask(ctx context.Context, env map[string]string, argv ...string) (string, error) {
+	var out bytes.Buffer
+	bounded := say.NewBounded(&out, 64<<10, 1)
+	err := b.Keeper.Run(ctx, child.Command{Name: argv[0], Argv: argv, Dir: b.cache("home"), Env: env, Out: bounded})
+	if err != nil {
+		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, say.Plain(first, 200))
+	}
+	return strings.TrimSpace(out.String()), nil
+}
+
 // oomKills is how many processes the kernel has killed for want of memory, cgroup limits included;
 // 0 where it does not say.
 func oomKills() (n int) {
@@ -170,14 +202,6 @@ func oomKills() (n int) {
 		fmt.Sscanf(string(content[at:]), "\noom_kill %d", &n)
 	}
 	return n
-}
-
-func (b *build) toolVersion(ctx context.Context, env map[string]string, tool string) (string, error) {
-	path, err := command.LookPath(tool, env["PATH"], b.job.Tree)
-	if err != nil {
-		return "", err
-	}
-	return b.version(ctx, env, b.job.Tree, path)
 }
 
 // cache is a path in the app's cache.

@@ -59,8 +59,8 @@ func TestBuildMissingTools(t *testing.T) {
 	b := newBuilder(t)
 	t.Setenv("PATH", t.TempDir())
 	_, out, _, err := buildFiles(t, b, t.TempDir(), map[string]string{"Procfile": "web: x", "go.mod": "module x", "requirements.txt": "",
-		"package.json": `{"dependencies": {"a": "1"}}`})
-	for _, tool := range []string{"node", "npm", "go", "python3"} {
+		"package.json": `{"dependencies": {"a": "1"}}`, "Gemfile": "", "composer.json": "{}", "pom.xml": "", "Cargo.toml": "", "x.csproj": ""})
+	for _, tool := range []string{"node", "npm", "go", "python3", "ruby", "bundle", "php", "composer", "java", "javac", "mvn", "cargo", "rustc", "dotnet"} {
 		rig.WantIn(t, "error", rig.Message(err), tool+" is not on this server: install ")
 	}
 	if out != "" {
@@ -160,4 +160,16 @@ func TestBuildStatic(t *testing.T) {
 	}
 	_, _, _, err := buildFiles(t, b, t.TempDir(), map[string]string{"package.json": `{"scripts": {"build": "true"}}`})
 	rig.WantIn(t, "no site", rig.Message(err), "npm run build left no index.html")
+}
+
+// A .env in the repository is said, and not loaded.
+func TestBuildDotEnv(t *testing.T) {
+	rig.Need(t, "node", "npm")
+	files := buildScript("env")
+	files[".env"] = "LEAK=of-the-repository\n"
+	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), files)
+	rig.WantIn(t, "build", out, "       .env is in the repository, and is not loaded: `config:set blog KEY=VALUE` sets what the app is to see\n")
+	if strings.Contains(out, "LEAK") {
+		t.Errorf("loaded:\n%s", out)
+	}
 }

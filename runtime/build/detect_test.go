@@ -46,7 +46,7 @@ func TestDetect(t *testing.T) {
 	}
 	for script, want := range map[string]bool{"build": true, "start": false} { // of package.json, a site needs its build script alone
 		p, err := detectIn(t, rig.Tree(t, map[string]string{".static": "", "go.mod": "module x", "requirements.txt": "", "package.json": `{"scripts": {"` + script + `": "x"}}`}))
-		if err != nil || p.node != nil != want || p.golang || p.python != "" {
+		if err != nil || p.maker != nil != want || len(p.projects) > 0 != want {
 			t.Errorf("marked, with %s: %+v, %v", script, p, err)
 		}
 	}
@@ -63,7 +63,7 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-func detectIn(t *testing.T, dir string) (plan, error) {
+func detectIn(t *testing.T, dir string) (*plan, error) {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
 	if err != nil {

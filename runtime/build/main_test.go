@@ -1,6 +1,8 @@
 package build
 
 import (
+	"archive/zip"
+	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
@@ -77,4 +79,22 @@ func running(t *testing.T, text string) (pids []string) {
 		}
 	}
 	return pids
+}
+
+// zipped is an archive of files, by path.
+func zipped(t *testing.T, files map[string]string) string {
+	t.Helper()
+	var file bytes.Buffer
+	z := zip.NewWriter(&file)
+	for name, content := range files {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(content))
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file.String()
 }

@@ -2,154 +2,199 @@ package build
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"paas/runtime/command"
 	"paas/runtime/tree"
 	"paas/say"
 )
 
-// nodePackage is what matters here of a package.json
-// (https://docs.npmjs.com/cli/configuring-npm/package-json).
-type nodePackage struct {
-	Main    string            `json:"main"`
-	Scripts map[string]string `json:"scripts"`
+var node = language{kind: "node", detect: func(root *os.Root) (project, error) { return detectNode(root, false) }}
 
-	fields map[string]json.RawMessage // all of it
+var nodeTool = tool{name: "node", install: "install Node.js (https://nodejs.org, or the package nodejs)"}
+
+// nodeApp is a tree with a package.json.
+type nodeApp struct {
+	*nodePackage
+	choice
+	has     *os.Root // where the lock file is: the tree, or the repository's top where workspaces share one
+	shared  bool     // it is there
+	runtime tool     // that programs run by where package.json names only a file: node or bun
 }
 
-func readNodePackage(root *os.Root) (*nodePackage, error) {
-	if !tree.IsFile(root, "package.json") {
-		return nil, nil
-	}
-	content, err := tree.Read(root, "package.json", 4<<20)
-	if err != nil {
+// detectNode finds a package.json that Bun installs, or another tool.
+func detectNode(root *os.Root, byBun bool) (project, error) {
+	p, err := readNodePackage(root)
+	if p == nil || err != nil || isDeno(root) {
 		return nil, err
 	}
-	content = tree.Text(content)
-	p := &nodePackage{}
-	if err := json.Unmarshal(content, p); err != nil {
-		return nil, fmt.Errorf("package.json: %w", err)
+	app := &nodeApp{nodePackage: p, choice: choose(p, root), has: root, runtime: nodeTool}
+	if (app.by == bunInstaller) != byBun {
+		return nil, nil
 	}
-	return p, json.Unmarshal(content, &p.fields)
+	if byBun {
+		app.runtime = bunTool
+	}
+	app.runtime.wishes, err = app.runtimeWishes(root)
+	return app, err
 }
 
-// script is the named script's text; empty where there is none, or no package.json.
-func (p *nodePackage) script(name string) string {
-	if p == nil {
-		return ""
+func (a *nodeApp) runtimeWishes(root *os.Root) ([]wish, error) {
+	if a.by == bunInstaller {
+		return a.by.wishes(a.nodePackage, root), nil
 	}
-	return p.Scripts[name]
+	return nodeWishes(root, a.nodePackage)
 }
 
-// web is the command line of the web process; empty where package.json names none. The start
-// script is run itself: npm takes 300 ms to start it, and then stays in between.
-func (p *nodePackage) web(root *os.Root) string {
+// tools are also needed where a Procfile names them; it may name what needs neither.
+func (a *nodeApp) tools(p *plan) (tools []tool) {
+	a.look(p.above)
+	installer := a.by.tool
+	installer.wishes = a.by.wishes(a.nodePackage, a.has)
+	named := func(name string) bool {
+		for _, line := range p.processes {
+			if words := strings.Fields(line); len(words) > 0 && words[0] == name {
+				return true
+			}
+		}
+		return false
+	}
+	if p.runs("node") || p.runs("bun") || named(a.runtime.name) {
+		tools = append(tools, a.runtime)
+	}
+	if a.hasDependencies() || a.Scripts["build"] != "" {
+		tools = append(tools, a.runtime, installer)
+	} else if named(installer.name) {
+		tools = append(tools, installer)
+	}
+	return tools
+}
+
+// look finds the lock file of a workspace: it is above the package, in the folder that lists it.
+func (a *nodeApp) look(above []*os.Root) {
+	for _, folder := range above {
+		if a.lock != "" || a.by == bunInstaller {
+			return
+		}
+		parent, err := readNodePackage(folder)
+		if err != nil || parent == nil || isEmpty(parent.fields["workspaces"]) && !tree.IsFile(folder, "pnpm-workspace.yaml") {
+			continue
+		}
+		if shared := choose(parent, folder); shared.lock != "" {
+			a.choice, a.has, a.shared = shared, folder, true
+		}
+	}
+}
+
+// web is the start script itself: npm takes 300 ms to start it, and then stays in between.
+func (a *nodeApp) web(root *os.Root) (string, error) {
 	switch {
-	case p == nil:
-		return ""
-	case p.Scripts["start"] != "" && (p.Scripts["prestart"] != "" || p.Scripts["poststart"] != ""):
-		return "npm start"
-	case p.Scripts["start"] != "":
-		return p.Scripts["start"]
+	case a.Scripts["start"] != "" && (a.Scripts["prestart"] != "" || a.Scripts["poststart"] != ""):
+		return a.by.tool.name + " start", nil
+	case a.Scripts["start"] != "":
+		return a.Scripts["start"], nil
 	}
-	for _, file := range []string{p.Main, p.Main + ".js", "server.js"} { // npm init writes a main that need not be there
+	files := []string{a.Main, a.Main + ".js", "server.js"} // npm init writes a main that need not be there
+	if a.runtime.name == "bun" {
+		files = []string{a.Module, a.Main, "index.ts", "server.ts", "server.js"} // bun init writes a module
+	}
+	for _, file := range files {
 		if file != "" && file != ".js" && tree.IsFile(root, path.Clean(file)) {
-			return "node " + command.Quote(file)
+			return a.runtime.name + " " + command.Quote(file), nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
-// dependencyFields are what npm reads of package.json to decide what to install, and how.
-var dependencyFields = []string{
-	"dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta",
-	"bundleDependencies", "bundledDependencies", "overrides", "workspaces", "engines", "os", "cpu", "bin",
-}
+func (a *nodeApp) makesSite() bool { return a.Scripts["build"] != "" }
 
-// hasDependencies says whether there is anything to install.
-func (p *nodePackage) hasDependencies() bool {
-	for _, field := range []string{"dependencies", "devDependencies", "optionalDependencies", "workspaces"} {
-		if value := string(p.fields[field]); value != "" && value != "{}" && value != "[]" && value != "null" {
-			return true
-		}
+// site is the folder to serve, of those that build scripts make.
+func (a *nodeApp) site(root *os.Root) (string, error) {
+	folder := staticFolder(root, "dist", "build", "out", "_site", "public", ".")
+	if folder == "" {
+		return "", fmt.Errorf("%s run build left no index.html in dist, build, out, _site or public; "+
+			"add a start script to package.json, or a Procfile with a line like `web: node server.js`", a.by.tool.name)
 	}
-	return false
+	return folder, nil
 }
 
-// installScripts are those that npm ci runs of the package itself
-// (https://docs.npmjs.com/cli/using-npm/scripts#npm-ci).
-var installScripts = []string{"preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"}
-
-// hasInstallScripts says whether installing does more than fill node_modules.
-func (p *nodePackage) hasInstallScripts() bool {
-	for _, name := range installScripts {
-		if p.Scripts[name] != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// buildNode installs what package.json asks for and runs its build script.
-func (b *build) buildNode(ctx context.Context) error {
-	p := b.plan.node
-	if p == nil || !p.hasDependencies() && p.script("build") == "" {
+// build installs what package.json asks for and runs its build script.
+func (a *nodeApp) build(ctx context.Context, b *build) error {
+	if !a.hasDependencies() && a.Scripts["build"] == "" {
 		return nil
 	}
-	say.Step(b.job.Out, "Building (node)")
-	env := command.With(b.env, map[string]string{
-		"npm_config_cache":           b.cache("npm"),
-		"npm_config_update_notifier": "false",
-	})
-	if p.hasDependencies() {
-		if err := b.installNode(ctx, env); err != nil {
+	b.step(a.kind())
+	for _, note := range a.notes {
+		say.Detail(b.job.Out, "%s", note)
+	}
+	for name, value := range a.by.tool.env { // its commands may be among the processes
+		b.setEnv(name, value)
+	}
+	env := command.With(command.With(b.env, a.by.tool.env), a.by.env(b))
+	if slices.Contains([]*installer{yarn, classic}, a.by) {
+		if err := asModules(b, a.has, env); err != nil {
 			return err
 		}
 	}
-	if p.script("build") == "" {
+	if a.hasDependencies() || a.by == yarn { // whose run wants to see an install
+		if err := a.install(ctx, b, env); err != nil {
+			return err
+		}
+	}
+	if a.shared {
+		b.setEnv("PATH", filepath.Join(a.has.Name(), "node_modules", ".bin"))
+	}
+	if a.Scripts["build"] == "" {
 		return nil
 	}
 	if env["NODE_ENV"] == "" {
 		env["NODE_ENV"] = "production" // for what is built; what builds it is installed either way
 	}
-	return b.run(ctx, "npm run build", env, "npm", "run", "--loglevel=error", "build")
+	return b.run(ctx, a.by.tool.name+" run build", env, append(slices.Clone(a.by.script), "build")...)
 }
 
-// installNode fills node_modules: from the cache where nothing that decides about it has changed,
-// else by npm. Development dependencies are installed too, for the build needs them.
-func (b *build) installNode(ctx context.Context, env map[string]string) error {
-	lock := ""
-	for _, name := range []string{"package-lock.json", "npm-shrinkwrap.json"} { // the second wins, as in npm
-		if tree.IsFile(b.tree, name) {
-			lock = name
-		}
+func (a *nodeApp) kind() string {
+	if a.by == bunInstaller {
+		return "bun"
 	}
-	npm := func(verb string, more ...string) error {
-		argv := append([]string{"npm", verb, "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"}, more...)
-		return b.run(ctx, "npm "+verb, env, argv...)
+	return "node"
+}
+
+// install fills node_modules: from the cache where nothing that decides about it has changed,
+// else by the installer. Development dependencies are installed too, for the build needs them.
+func (a *nodeApp) install(ctx context.Context, b *build, env map[string]string) error {
+	run := func(argv []string, more ...string) error {
+		return b.run(ctx, argv[0]+" "+argv[1], env, append(slices.Clone(argv), more...)...)
 	}
-	if lock == "" {
-		for _, other := range []string{"yarn.lock", "pnpm-lock.yaml", "bun.lock"} {
-			if tree.IsFile(b.tree, other) {
-				say.Detail(b.job.Out, "%s is not used here: npm installs", other)
-			}
-		}
-		say.Detail(b.job.Out, "no package-lock.json: commit one, and installs are the same each time, and kept between pushes")
-		return npm("install", "--no-package-lock")
+	if a.lock == "" {
+		say.Detail(b.job.Out, "no %s: commit one, and installs are the same each time, and kept between pushes", a.by.locks[len(a.by.locks)-1])
+		return run(a.by.loose)
 	}
-	modules, err := b.nodeModules(ctx, env, lock)
+	frozen := slices.Clone(a.by.frozen)
+	if a.Scripts["build"] != "" {
+		frozen = append(frozen, a.by.copies...)
+	}
+	if a.shared {
+		say.Detail(b.job.Out, "node_modules is not kept for the next build: %s is that of several packages", a.lock)
+		return run(frozen)
+	}
+	modules, err := a.nodeModules(ctx, b, env)
 	if err != nil {
 		return err
 	}
 	if modules.kept() {
-		say.Detail(b.job.Out, "node_modules of an earlier build (%s has not changed)", lock)
+		say.Detail(b.job.Out, "node_modules of an earlier build (%s has not changed)", a.lock)
 		return modules.restore(ctx)
 	}
-	if err := npm("ci"); err != nil {
+	if err := b.tree.RemoveAll("node_modules"); err != nil { // committed by mistake; not every installer starts anew
+		return err
+	}
+	if err := run(frozen); err != nil {
 		return err
 	}
 	if reason := modules.unfit(); reason != "" {

@@ -3,71 +3,71 @@ package build
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash"
 	"maps"
-	"os"
-	"paas/runtime/command"
 	"paas/runtime/tree"
 	"path"
-	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 )
 
 // nodeModules is one node_modules folder as the cache keeps it: under a key made of everything
-// that decides what npm ci puts there.
+// that decides what is installed there.
 type nodeModules struct {
 	build *build
+	of    *nodeApp
 	lock  []byte
 	links []*nodePackage // packages of the tree itself that node_modules links to
 	odd   bool           // something is installed outside node_modules
-	dir   string         // in the cache
+	copy  keptFolder
 }
 
-const keptNodeModules = 3 // of an app: going back and forth between two branches stays fast
-
-func (b *build) nodeModules(ctx context.Context, env map[string]string, lock string) (*nodeModules, error) {
-	content, err := tree.Read(b.tree, lock, 64<<20)
+func (a *nodeApp) nodeModules(ctx context.Context, b *build, env map[string]string) (*nodeModules, error) {
+	content, err := tree.Read(b.tree, a.lock, maxLock)
 	if err != nil {
 		return nil, err
 	}
-	m := &nodeModules{build: b, lock: content}
+	m := &nodeModules{build: b, of: a, lock: content}
 	sum := sha256.New()
-	node, err := b.toolVersion(ctx, env, "node")
-	if err != nil {
-		return nil, err
+	for _, name := range []string{a.runtime.name, a.by.tool.name} {
+		version, err := b.toolVersion(ctx, env, name)
+		if err != nil {
+			return nil, err
+		}
+		part(sum, name, []byte(version))
 	}
-	npm, err := b.npmVersion(ctx, env)
-	if err != nil {
-		return nil, err
-	}
-	part(sum, "node", []byte(node))
-	part(sum, "npm", []byte(npm))
 	part(sum, "platform", []byte(runtime.GOOS+"/"+runtime.GOARCH))
-	part(sum, lock, content)
-	m.hashPackage(sum, b.plan.node)
-	if npmrc, err := tree.Read(b.tree, ".npmrc", 1<<20); err == nil {
-		part(sum, ".npmrc", npmrc)
+	part(sum, a.lock, content)
+	m.hashPackage(sum, a.nodePackage)
+	for _, name := range a.by.files {
+		if content, err := tree.Read(b.tree, name, 1<<20); err == nil {
+			part(sum, name, content)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.job.Config)) {
-		if strings.HasPrefix(strings.ToLower(name), "npm_config_") {
+		if decides.MatchString(name) {
 			part(sum, name, []byte(b.job.Config[name]))
 		}
 	}
-	if err := m.readLinks(sum); err != nil {
-		return nil, err
+	if a.by == npm {
+		if err := m.readLinks(sum); err != nil {
+			return nil, err
+		}
 	}
-	m.dir = b.cache("node_modules", hex.EncodeToString(sum.Sum(nil)[:16]))
+	m.copy.dir = b.cache("node_modules", hex.EncodeToString(sum.Sum(nil)[:16]))
 	return m, nil
 }
+
+const maxLock = 64 << 20 // bytes
+
+// decides finds the config vars that are settings of an installer.
+var decides = regexp.MustCompile(`(?i)^(npm_config|pnpm_config|yarn|bun)_`)
 
 // readLinks finds the packages that live in the tree (workspaces, file: folders). Most apps have
 // none, and then the lock file, often a megabyte, is not parsed.
@@ -123,14 +123,15 @@ func part(sum hash.Hash, name string, content []byte) {
 	sum.Write(content)
 }
 
-func (m *nodeModules) kept() bool { return isFolder(m.dir) }
-
-// unfit says why a copy of node_modules would not be all that npm ci does; empty: it is.
+// unfit says why a copy of node_modules would not be all that installing does; empty: it is.
 func (m *nodeModules) unfit() string {
-	if m.odd {
+	if m.odd || m.of.by != npm && m.isWorkspace() {
 		return "workspaces with dependencies of their own"
 	}
-	if m.build.plan.node.hasInstallScripts() || slices.ContainsFunc(m.links, (*nodePackage).hasInstallScripts) {
+	if m.of.by.local != nil && m.of.by.local.Match(m.lock) {
+		return "it has folders of the repository itself"
+	}
+	if m.of.hasInstallScripts() || slices.ContainsFunc(m.links, (*nodePackage).hasInstallScripts) {
 		return "install scripts in package.json may do more than fill it"
 	}
 	if slices.ContainsFunc(m.links, func(p *nodePackage) bool { return p.fields["bin"] != nil }) {
@@ -139,72 +140,24 @@ func (m *nodeModules) unfit() string {
 	return ""
 }
 
+func (m *nodeModules) kept() bool { return m.copy.is() }
+
+// isWorkspace says whether there are packages below this one, which get a node_modules each.
+func (m *nodeModules) isWorkspace() bool {
+	pnpm, _ := tree.Read(m.build.tree, "pnpm-workspace.yaml", 1<<20) // has other settings too
+	return !isEmpty(m.of.fields["workspaces"]) || bytes.HasPrefix(pnpm, []byte("packages:")) || bytes.Contains(pnpm, []byte("\npackages:"))
+}
+
 // restore puts the kept copy into the tree. Files are shared with the cache and older builds,
 // unless a build script is to come, which might write into them.
 func (m *nodeModules) restore(ctx context.Context) error {
-	if err := m.build.tree.RemoveAll("node_modules"); err != nil {
-		return err
-	}
-	now := time.Now()
-	os.Chtimes(m.dir, now, now) // prune goes by it
-	return clone(ctx, m.dir, m.inTree(), m.build.plan.node.script("build") == "")
+	return m.copy.restore(ctx, m.build.tree, "node_modules", !m.spoils())
 }
 
-// keep puts what npm installed into the cache. A failure to do so fails the build: it is a full
-// or broken disk.
+// keep puts what was installed into the cache.
 func (m *nodeModules) keep(ctx context.Context) error {
-	if !isFolder(m.inTree()) {
-		return nil
-	}
-	parent := filepath.Dir(m.dir)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return err
-	}
-	m.prune(parent)
-	unfinished := filepath.Join(parent, unfinishedPrefix+rand.Text())
-	err := clone(ctx, m.inTree(), unfinished, m.build.plan.node.script("build") == "")
-	if err == nil {
-		err = os.Rename(unfinished, m.dir)
-	}
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(unfinished))
-	}
-	return nil
+	return m.copy.keep(ctx, m.build.tree, "node_modules", !m.spoils())
 }
 
-const unfinishedPrefix = "unfinished-"
-
-// prune makes room for one more: copies that a kill left half made, and the longest unused ones.
-func (m *nodeModules) prune(parent string) {
-	entries, _ := os.ReadDir(parent)
-	used := map[string]time.Time{}
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && !strings.HasPrefix(e.Name(), unfinishedPrefix) {
-			used[e.Name()] = info.ModTime()
-		} else {
-			os.RemoveAll(filepath.Join(parent, e.Name()))
-		}
-	}
-	names := slices.SortedFunc(maps.Keys(used), func(a, b string) int { return used[b].Compare(used[a]) })
-	for _, name := range names[min(len(names), keptNodeModules-1):] {
-		os.RemoveAll(filepath.Join(parent, name))
-	}
-}
-
-// npmVersion is read from where npm lies: npm itself takes 100 ms and more to say it.
-func (b *build) npmVersion(ctx context.Context, env map[string]string) (string, error) {
-	npm, err := command.LookPath("npm", env["PATH"], b.job.Tree)
-	if err != nil {
-		return "", err
-	}
-	if file, err := filepath.EvalSymlinks(npm); err == nil { // .../npm/bin/npm-cli.js
-		var about struct{ Name, Version string }
-		content, err := os.ReadFile(filepath.Join(filepath.Dir(file), "..", "package.json"))
-		if err == nil && json.Unmarshal(content, &about) == nil && about.Name == "npm" && about.Version != "" {
-			return about.Version, nil
-		}
-	}
-	return b.version(ctx, env, b.job.Tree, npm)
-}
-
-func (m *nodeModules) inTree() string { return filepath.Join(m.build.job.Tree, "node_modules") }
+// spoils says whether something is to come that might write into files of node_modules.
+func (m *nodeModules) spoils() bool { return m.of.Scripts["build"] != "" }

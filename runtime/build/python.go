@@ -3,6 +3,7 @@ package build
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"paas/runtime/command"
@@ -18,9 +20,35 @@ import (
 	"paas/say"
 )
 
-// pythonWeb guesses the web process of an app without a Procfile. It guesses little: which server
-// and which application object is the owner's to say.
-func pythonWeb(root *os.Root) (string, error) {
+var python = language{kind: "python", detect: func(root *os.Root) (project, error) {
+	for _, by := range packagers {
+		if by.lock != "" && tree.IsFile(root, by.lock) || by.lock == "" && tree.IsFile(root, by.file) {
+			wishes, err := pythonWishes(root)
+			return pythonApp{by, wishes}, err
+		}
+	}
+	return nil, nil
+}}
+
+// pythonApp is a tree that says what it requires of Python's packages.
+type pythonApp struct {
+	by     *packager
+	wishes []wish
+}
+
+var pythonTool = tool{name: "python3", install: "install Python 3 (the packages python3 and python3-venv)"}
+
+func (p pythonApp) tools(*plan) []tool {
+	interpreter := pythonTool
+	interpreter.wishes = p.wishes
+	if p.by.tool.name == "" {
+		return []tool{interpreter}
+	}
+	return []tool{interpreter, p.by.tool}
+}
+
+// web guesses little: which server and which application object is the owner's to say.
+func (pythonApp) web(root *os.Root) (string, error) {
 	for _, file := range []string{"app.py", "main.py"} {
 		if tree.IsFile(root, file) {
 			return "python " + file, nil
@@ -32,99 +60,93 @@ func pythonWeb(root *os.Root) (string, error) {
 	return "", errors.New("a Python app without app.py or main.py: add a Procfile with a line like `web: gunicorn app:app --bind 127.0.0.1:$PORT`")
 }
 
-// buildPython makes a virtual environment with what the app requires. It knows its own path and
-// cannot be moved or copied, so it lies in the cache, under a key of what is in it, and builds
-// point to it by PATH. It goes when the last build that uses it is gone.
-func (b *build) buildPython(ctx context.Context) error {
-	if b.plan.python == "" {
-		return nil
+// build makes a virtual environment with what the app requires. Builds with the
+// same requirements share it, and find it by PATH.
+func (p pythonApp) build(ctx context.Context, b *build) error {
+	b.step("python")
+	for _, other := range packagers {
+		if other.lock == "" && other.file == "requirements.txt" && p.by.lock != "" && tree.IsFile(b.tree, other.file) {
+			say.Detail(b.job.Out, "%s is not used: %s decides", other.file, p.by.lock)
+		}
 	}
-	say.Step(b.job.Out, "Building (python)")
-	version, err := b.toolVersion(ctx, b.env, "python3")
+	key, err := p.key(ctx, b)
 	if err != nil {
-		return err
-	}
-	key, err := b.pythonKey(version)
-	if err != nil {
-		return err
-	}
-	if err := b.pruneVenvs(); err != nil {
 		return err
 	}
 	venv := b.cache("venv", key)
-	complete := filepath.Join(venv, "complete") // written last
-	if _, err := os.Stat(complete); err == nil {
-		say.Detail(b.job.Out, "packages of an earlier build (%s has not changed)", b.plan.python)
-	} else {
-		if err := b.makeVenv(ctx, venv); err != nil {
-			return errors.Join(err, os.RemoveAll(venv))
-		}
-		if err := os.WriteFile(complete, nil, 0o644); err != nil {
-			return err
-		}
-	}
-	if err := addUser(venv, b.job.Tree); err != nil {
+	there := fmt.Sprintf("packages of an earlier build (%s has not changed)", cmp.Or(p.by.lock, p.by.file))
+	if err := b.share(venv, there, func() error { return p.makeVenv(ctx, b, venv) }); err != nil {
 		return err
 	}
 	// The tree comes before what was installed: the app's own package may be among that, as it was
 	// when the environment was made.
-	b.built.Env = map[string]string{"PATH": filepath.Join(venv, "bin"), "VIRTUAL_ENV": venv, "PYTHONPATH": b.job.Tree}
-	if isFolder(filepath.Join(b.job.Tree, "src")) {
-		b.built.Env["PYTHONPATH"] += ":" + filepath.Join(b.job.Tree, "src")
+	path := b.job.Tree
+	if src := filepath.Join(b.job.Tree, "src"); isFolder(src) {
+		path += ":" + src
 	}
+	b.setEnv("PATH", filepath.Join(venv, "bin"))
+	b.setEnv("VIRTUAL_ENV", venv)
+	b.setEnv("PYTHONPATH", path)
 	return nil
 }
 
-func (b *build) makeVenv(ctx context.Context, venv string) error {
-	if err := errors.Join(os.RemoveAll(venv), os.MkdirAll(filepath.Dir(venv), 0o755)); err != nil {
-		return err
-	}
-	env := command.With(b.env, map[string]string{
-		"PIP_CACHE_DIR":                 b.cache("pip"),
-		"PIP_DISABLE_PIP_VERSION_CHECK": "1",
-		"PIP_NO_INPUT":                  "1",
-		"PIP_PROGRESS_BAR":              "off",
-		"PIP_ROOT_USER_ACTION":          "ignore",
-	})
+func (p pythonApp) makeVenv(ctx context.Context, b *build, venv string) error {
+	env := command.With(b.env, p.by.env(b, venv))
 	if err := b.run(ctx, "python3 -m venv", env, "python3", "-m", "venv", venv); err != nil {
 		return err
 	}
-	what := []string{"-r", b.plan.python}
-	if b.plan.python == "pyproject.toml" {
-		what = []string{"."}
+	argv := slices.Clone(p.by.install)
+	if argv[0] == "python" {
+		argv[0] = filepath.Join(venv, "bin", "python")
 	}
-	argv := append([]string{filepath.Join(venv, "bin", "python"), "-m", "pip", "install", "--quiet"}, what...)
-	return b.run(ctx, "pip install", env, argv...)
+	return b.run(ctx, p.by.says, env, argv...)
 }
 
-// pythonKey is made of the interpreter's version and of what pip will read. Requirements that are
-// folders are built from the tree, so with one the key is this build's alone.
-func (b *build) pythonKey(version string) (string, error) {
+// key is made of the interpreter's version and of what the packager will read. What is built from folders of
+// the tree is another each time, so with one the key is this build's alone.
+func (p pythonApp) key(ctx context.Context, b *build) (string, error) {
 	sum := sha256.New()
-	part(sum, "python", []byte(version))
+	tools := []string{"python3"}
+	if p.by.tool.name != "" {
+		tools = append(tools, p.by.tool.name)
+	}
+	for _, name := range tools {
+		version, err := b.toolVersion(ctx, b.env, name)
+		if err != nil {
+			return "", err
+		}
+		part(sum, name, []byte(version))
+	}
 	python, err := command.LookPath("python3", b.env["PATH"], b.job.Tree)
 	if err != nil {
 		return "", err
 	}
 	part(sum, "path", []byte(python))
-	files := []string{b.plan.python}
+	files := []string{p.by.file}
+	if p.by.lock != "" {
+		files = append(files, p.by.lock)
+	}
 	for read := map[string]bool{}; len(files) > 0; files = files[1:] {
 		name := path.Clean(files[0])
 		if read[name] {
 			continue
 		}
 		read[name] = true
-		content, err := tree.Read(b.tree, name, 4<<20)
+		content, err := tree.Read(b.tree, name, 16<<20)
 		if err != nil {
 			return "", err
 		}
 		part(sum, name, content)
-		if name == "pyproject.toml" {
-			continue
-		}
-		more, local := requirements(content)
-		for _, file := range more {
-			files = append(files, path.Join(path.Dir(name), file)) // relative to the file that names it
+		local := false
+		switch {
+		case p.by.local != nil:
+			local = p.by.local.Match(content)
+		case name != "pyproject.toml":
+			var more []string
+			more, local = requirements(content)
+			for _, file := range more {
+				files = append(files, path.Join(path.Dir(name), file)) // relative to the file that names it
+			}
 		}
 		if local {
 			part(sum, "tree", []byte(b.job.Tree))
@@ -155,32 +177,4 @@ func requirements(content []byte) (files []string, local bool) {
 		}
 	}
 	return files, local
-}
-
-// addUser notes that the tree uses the environment.
-func addUser(venv, tree string) error {
-	f, err := os.OpenFile(venv+usersSuffix, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(f, tree)
-	return errors.Join(err, f.Close())
-}
-
-const usersSuffix = ".users"
-
-// pruneVenvs takes away the environments that no build uses any more.
-func (b *build) pruneVenvs() error {
-	notes, err := filepath.Glob(b.cache("venv", "*"+usersSuffix))
-	for _, note := range notes {
-		content, readErr := os.ReadFile(note)
-		used := readErr != nil
-		for line := range strings.Lines(string(content)) {
-			used = used || isFolder(strings.TrimSuffix(line, "\n"))
-		}
-		if !used {
-			err = errors.Join(err, os.RemoveAll(strings.TrimSuffix(note, usersSuffix)), os.Remove(note))
-		}
-	}
-	return err
 }

@@ -23,6 +23,7 @@ type Local struct {
 	PassEnv []string
 
 	BuildTimeout time.Duration // for the whole of a build; default 15 min
+	Buildpacks   build.Fetcher // brings buildpacks from elsewhere; nil: none come
 	Log          *slog.Logger  // default: silence
 
 	keeper  child.Keeper
@@ -40,7 +41,7 @@ func (l *Local) Open() error {
 	}
 	l.ports = map[int]bool{}
 	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
-	l.builder = build.Builder{Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout}
+	l.builder = build.Builder{Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Fetcher: l.Buildpacks}
 	return l.keeper.Open()
 }
 

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"paas/git"
+	"paas/upstream"
+	"paas/volume"
+)
+
+// buildpacks brings buildpacks from repositories elsewhere for [paas/runtime/build].
+type buildpacks struct {
+	elsewhere *upstream.Client
+	vol       *volume.Volume
+}
+
+// checkBuildpack says what is wrong with the URL of a buildpack.
+func checkBuildpack(url string) error {
+	if err := upstream.Check(url); err != nil {
+		return err
+	}
+	if upstream.IsSSH(url) {
+		return errors.New("it is fetched without a key, which ssh needs; name its https URL, or put it into a folder of the repository, such as ./buildpack")
+	}
+	return nil
+}
+
+func (p buildpacks) Look(ctx context.Context, url, branch string) (commit string, err error) {
+	if err := checkBuildpack(url); err != nil {
+		return "", err
+	}
+	head, err := p.elsewhere.Look(ctx, upstream.Remote{URL: url}, branch)
+	return head.Commit, err
+}
+
+// Fetch writes the files of branch into dir. The repository does not lie where apps can write: what it
+// is made to name could be another's.
+func (p buildpacks) Fetch(ctx context.Context, url, branch, dir string) (commit string, err error) {
+	temp, err := p.vol.TempDir()
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	repo := git.Repo{Dir: filepath.Join(temp, "repo.git")}
+	if commit, err = p.elsewhere.Fetch(ctx, upstream.Remote{URL: url}, branch, repo.Dir); err != nil {
+		return "", err
+	}
+	objects := repo.Objects()
+	defer objects.Close()
+	return commit, objects.WriteTree(ctx, commit, dir)
+}
