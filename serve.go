@@ -163,6 +163,7 @@ func (s *server) listenApp() error {
 	}
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Log: s.log.With("role", "runtime"),
+		KeepBuilds: c.KeepBuilds,
 	}
 	if err := s.front.Listen(); err != nil {
 		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)

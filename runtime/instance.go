@@ -60,7 +60,7 @@ func (i *instance) start(ctx context.Context) error {
 		return err
 	}
 	check.Boot = i.home.rt.Boot
-	p, err := i.home.rt.Engine.Start(Spec{
+	p, err := i.home.rt.start(Spec{
 		App: app.Name, Release: i.n, Type: "web", Index: 1, Tree: tree, Data: app.Data(),
 		Built: i.built, Config: i.release.Settings.Config, Out: &i.output,
 	})

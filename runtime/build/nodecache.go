@@ -187,7 +187,10 @@ func (m *nodeModules) prune(parent string) {
 	}
 	names := slices.SortedFunc(maps.Keys(used), func(a, b string) int { return used[b].Compare(used[a]) })
 	for _, name := range names[min(len(names), keptNodeModules-1):] {
-		os.RemoveAll(filepath.Join(parent, name))
+		grave := filepath.Join(parent, unfinishedPrefix+rand.Text()) // a kill must not leave half of it under its key
+		if os.Rename(filepath.Join(parent, name), grave) == nil {
+			os.RemoveAll(grave)
+		}
 	}
 }
 

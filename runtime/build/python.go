@@ -107,6 +107,9 @@ func (b *build) pythonKey(version string) (string, error) {
 		return "", err
 	}
 	part(sum, "path", []byte(python))
+	if emptied, err := os.ReadFile(b.cache(generation)); err == nil {
+		part(sum, generation, emptied)
+	}
 	files := []string{b.plan.python}
 	for read := map[string]bool{}; len(files) > 0; files = files[1:] {
 		name := path.Clean(files[0])
@@ -170,17 +173,4 @@ func addUser(venv, tree string) error {
 const usersSuffix = ".users"
 
 // pruneVenvs takes away the environments that no build uses any more.
-func (b *build) pruneVenvs() error {
-	notes, err := filepath.Glob(b.cache("venv", "*"+usersSuffix))
-	for _, note := range notes {
-		content, readErr := os.ReadFile(note)
-		used := readErr != nil
-		for line := range strings.Lines(string(content)) {
-			used = used || isFolder(strings.TrimSuffix(line, "\n"))
-		}
-		if !used {
-			err = errors.Join(err, os.RemoveAll(strings.TrimSuffix(note, usersSuffix)), os.Remove(note))
-		}
-	}
-	return err
-}
+func (b *build) pruneVenvs() error { return Sweep(b.job.Cache) }

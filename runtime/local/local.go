@@ -51,3 +51,6 @@ func (l *Local) Close() error { return l.keeper.Close() }
 func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (volume.Built, error) {
 	return l.builder.Build(ctx, build.Job(job))
 }
+
+// Sweep takes away what an app's cache holds for builds that are all gone.
+func (l *Local) Sweep(cache string) error { return build.Sweep(cache) }
