@@ -137,7 +137,7 @@ func (s *server) listenGit() error {
 	c := s.config
 	s.receiver = &receiver.Receiver{
 		Volume: s.vol, Self: self, URL: s.url, Hint: s.hint, Mode: volume.Mode(c.Mode),
-		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Log: s.log.With("role", "receiver"),
+		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: s.room(), Log: s.log.With("role", "receiver"),
 	}
 	s.door = &sshd.Server{
 		Addr: c.SSHAddr, Dir: s.keys.Dir, Keys: s.keys, Git: gitDoor{s.receiver}, Verbs: verbsDoor{s.paas},

@@ -28,6 +28,8 @@ type Receiver struct {
 	MaxFiles int   // files and folders in one commit; default 200,000
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 
+	Room deploy.Room // of the disk, without which a push is refused
+
 	Log *slog.Logger
 
 	once      sync.Once
