@@ -22,6 +22,9 @@ import (
 var runVerbs = []verb{
 	{use: "ps APP", short: "the processes of an app", args: args(1, 1), flags: withFormat, run: showProcesses},
 	{use: "ps:restart APP", short: "start the live release anew, without a gap", args: args(1, 1), run: restart},
+	{use: "ps:rebuild APP [--clear-cache]", short: "build the live commit anew, for a push that says Everything up-to-date", args: args(1, 1), run: rebuild, flags: func(cmd *cobra.Command) {
+		cmd.Flags().Bool("clear-cache", false, "empty the app's build cache before")
+	}},
 	{use: "logs APP [-t] [-n N]", short: "what the app printed", args: args(1, 1), run: showLogs, flags: func(cmd *cobra.Command) {
 		cmd.Flags().BoolP("tail", "t", false, "go on until interrupted")
 		cmd.Flags().IntP("num", "n", 100, "how many of the last lines")
@@ -213,11 +216,13 @@ func (c *call) whileServing() (ctx context.Context, stop context.CancelFunc) {
 	return ctx, func() { cancel(nil); <-stopped }
 }
 
+var errNotServing = errors.New("the server is not running, and only it can make a release live; start it: paas serve")
+
 // release makes base the app's next release and waits until it is live. A caller who leaves before
 // its verdict has changed nothing. The caller holds the turn.
 func (c *call) release(app volume.App, base volume.Release, cause, note string) error {
 	if !c.serving() {
-		return errors.New("the server is not running, and only it can make a release live; start it: paas serve")
+		return errNotServing
 	}
 	base.By, base.Cause, base.Note = c.name, cause, note
 	ctx, stop := c.whileServing()
