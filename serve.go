@@ -159,7 +159,7 @@ func (s *server) listenApp() error {
 		MaxConns: maxConns(), HoldTimeout: c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
 	s.engine = &local.Local{
-		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, Log: s.log.With("role", "engine"),
+		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, Log: s.log.With("role", "engine"),
 	}
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Log: s.log.With("role", "runtime"),

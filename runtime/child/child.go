@@ -24,6 +24,8 @@ type Command struct {
 	Env  map[string]string // all of it, but for the marker
 	Out  io.Writer         // both streams, in the order they came; called from one goroutine
 	Gone func()            // called when nothing of it is left, before Done closes; nil: nothing to do
+
+	MaxMemory int64 // bytes that it and all it starts may use, where it is run by [Keeper.Run] and [CapsMemory]; 0: no cap
 }
 
 // Child is one running command with everything it starts: a process of an app, or a step of a
@@ -177,7 +179,8 @@ func (c *Child) family() kin {
 	return c.kin
 }
 
-// Run runs c until it ends by itself, or is killed as ctx ends. The error says how it ended.
+// Run runs c until it ends by itself, or is killed as ctx ends or for its memory. The error says how it
+// ended: for its memory with an [Overuse].
 func (k *Keeper) Run(ctx context.Context, c Command) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -186,6 +189,8 @@ func (k *Keeper) Run(ctx context.Context, c Command) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := ch.capMemory(ctx, c.MaxMemory)
+	defer stop()
 	select {
 	case <-ch.done:
 		return ch.err

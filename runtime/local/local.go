@@ -23,6 +23,7 @@ type Local struct {
 	PassEnv []string
 
 	BuildTimeout time.Duration // for the whole of a build; default 15 min
+	BuildMemory  int64         // bytes that a build may use, where [child.CapsMemory]; 0: no cap
 	Log          *slog.Logger  // default: silence
 
 	keeper  child.Keeper
@@ -40,7 +41,10 @@ func (l *Local) Open() error {
 	}
 	l.ports = map[int]bool{}
 	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
-	l.builder = build.Builder{Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout}
+	l.builder = build.Builder{Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory}
+	if l.BuildMemory > 0 && !child.CapsMemory {
+		l.Log.Warn("the memory of builds is not capped on this system: only Linux tells it")
+	}
 	return l.keeper.Open()
 }
 
