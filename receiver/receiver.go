@@ -46,6 +46,7 @@ type Receiver struct {
 
 	opening sync.Mutex // guards the coming and going of apps, and tenants
 	tenants map[string]*tenant
+	tidying tidying
 
 	wakes wakes
 
@@ -147,6 +148,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			r.wakeAll(wake)
+			r.tidyAll(awake)
 			continue
 		case <-ctx.Done():
 		}
@@ -159,6 +161,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	unwatch()
 	sleep()
 	r.wakes.running.Wait()
+	r.tidying.running.Wait()
 	r.hangUp()
 	return nil
 }

@@ -84,6 +84,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 		return 1, err
 	}
 	defer r.exit(app)
+	r.endTidy(app.Name)
 	if err := followed(app); err != nil {
 		return 1, err
 	}
