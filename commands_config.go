@@ -156,6 +156,9 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 	if err := notInPlace(app); err != nil {
 		return err
 	}
+	if err := c.room().For(c.vol, 0, 0); err != nil {
+		return err
+	}
 	base, err := app.Release(app.Live())
 	if err != nil {
 		return err

@@ -15,12 +15,17 @@ import (
 	"paas/runtime/appjson"
 	"paas/say"
 	"paas/volume"
+
+	"github.com/spf13/cobra"
 )
 
 var psVerbs = []verb{
 	{use: "ps APP", short: "the processes of an app", args: args(1, 1), flags: withFormat, run: showProcesses},
 	{use: "ps:scale APP [TYPE=N...]", short: "how many processes of each type run; without TYPE=N, how many are wanted", args: args(1, -1), run: scale},
 	{use: "ps:restart APP [TYPE[.N]]", short: "start everything anew without a gap, or the processes named", args: args(1, 2), run: restart},
+	{use: "ps:rebuild APP [--clear-cache]", short: "build the live commit anew, for a push that says Everything up-to-date", args: args(1, 1), run: rebuild, flags: func(cmd *cobra.Command) {
+		cmd.Flags().Bool("clear-cache", false, "empty the app's build cache before")
+	}},
 	{use: "ps:stop APP", short: "stop all processes, until ps:start or the next release", args: args(1, 1), run: stopApp},
 	{use: "ps:start APP", short: "start what ps:stop stopped", args: args(1, 1), run: startApp},
 }

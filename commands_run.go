@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,8 +31,8 @@ func rollback(c *call) error {
 		if err == nil {
 			if r.Settings.Mode == volume.InPlace {
 				err = fmt.Errorf("v%d was in watch mode: it has no build to go back to", n)
-			} else if _, missing := app.Built(r.Build); missing != nil {
-				err = fmt.Errorf("the build of v%d is no longer there", n)
+			} else if !app.BuildKept(r.Build) {
+				err = buildGone(app, n)
 			}
 		}
 		return r, fmt.Sprintf("rollback to v%d", n), err
@@ -62,17 +63,47 @@ func rollbackTo(app volume.App, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	numbers := app.Numbers()
-	for i := len(numbers) - 1; i >= 0; i-- {
-		n := numbers[i]
+	gone := 0 // the youngest that would do, had it its build
+	for _, n := range slices.Backward(app.Numbers()) {
 		if s, err := app.Status(n); n >= live || err != nil || s.State != volume.Retired {
 			continue
 		}
-		if r, err := app.Release(n); err == nil && r.Settings.Mode != volume.InPlace && (r.Build != now.Build || !maps.Equal(r.Settings.Config, now.Settings.Config)) {
+		r, err := app.Release(n)
+		if err != nil || r.Settings.Mode == volume.InPlace || r.Build == now.Build && maps.Equal(r.Settings.Config, now.Settings.Config) {
+			continue
+		}
+		if app.BuildKept(r.Build) {
 			return n, nil
 		}
+		gone = max(gone, n)
+	}
+	if gone > 0 {
+		return 0, buildGone(app, gone)
 	}
 	return 0, fmt.Errorf("%s has no earlier release to go back to", app.Name)
+}
+
+// buildGone says what can be gone back to in place of v<n>.
+func buildGone(app volume.App, n int) error {
+	var left []string
+	for _, m := range slices.Backward(app.Numbers()) {
+		s, err := app.Status(m)
+		if err != nil || s.State != volume.Retired {
+			continue
+		}
+		if r, err := app.Release(m); err == nil && app.BuildKept(r.Build) {
+			left = append(left, "v"+strconv.Itoa(m))
+		}
+	}
+	const shown = 10
+	to := "none is left to go back to"
+	switch {
+	case len(left) > shown:
+		to = "to go back to there are " + strings.Join(left[:shown], ", ") + " and older ones"
+	case len(left) > 0:
+		to = "to go back to there are " + strings.Join(left, ", ")
+	}
+	return fmt.Errorf("the build of v%d is gone, for only the last builds are kept (PAAS_KEEP_BUILDS); %s. Or push its commit again", n, to)
 }
 
 // again makes a new release of an old one.
@@ -138,11 +169,13 @@ func (c *call) whileServing() (ctx context.Context, stop context.CancelFunc) {
 	return ctx, func() { cancel(nil); <-stopped }
 }
 
+var errNotServing = errors.New("the server is not running, and only it can make a release live; start it: paas serve")
+
 // release makes base the app's next release and waits until it is live. A caller who leaves before
 // its verdict has changed nothing. The caller holds the turn.
 func (c *call) release(app volume.App, base volume.Release, cause, note string) error {
 	if !c.serving() {
-		return errors.New("the server is not running, and only it can make a release live; start it: paas serve")
+		return errNotServing
 	}
 	base.By, base.Cause, base.Note = c.name, cause, note
 	ctx, stop := c.whileServing()
@@ -174,8 +207,9 @@ func showReleases(c *call) error {
 	}
 	type row struct {
 		volume.Release
-		Settings *struct{}     `json:"settings,omitempty"` // hides the config vars' values
-		Status   volume.Status `json:"status"`
+		Settings  *struct{}     `json:"settings,omitempty"` // hides the config vars' values
+		Status    volume.Status `json:"status"`
+		BuildKept bool          `json:"build_kept"` // it can be rolled back to, where it was ever live
 	}
 	var rows []row
 	numbers := app.Numbers()
@@ -191,9 +225,9 @@ func showReleases(c *call) error {
 		if why, cancelled := app.Cancelled(r.N); cancelled && !s.State.Over() { // no runtime is there to say so
 			s.State, s.Reason = volume.Cancelled, why
 		}
-		rows = append(rows, row{Release: r, Status: s})
+		rows = append(rows, row{Release: r, Status: s, BuildKept: app.BuildKept(r.Build)})
 	}
-	return list(c, rows, app.Name+" has no releases yet; git push deploys it", "RELEASE\tSTATE\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r row) string {
+	return list(c, rows, app.Name+" has no releases yet; git push deploys it", "RELEASE\tSTATE\tBUILD\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r row) string {
 		what := r.Subject
 		if r.Note != "" {
 			what = r.Note
@@ -201,7 +235,11 @@ func showReleases(c *call) error {
 		if r.Status.Reason != "" {
 			what += " (" + r.Status.Reason + ")"
 		}
-		return fmt.Sprintf("%v\t%s\t%s\t%s\t%s\t%s\t%s", r.Release, r.Status.State, r.At.Local().Format(time.DateTime),
+		build := "-"
+		if r.BuildKept {
+			build = "kept"
+		}
+		return fmt.Sprintf("%v\t%s\t%s\t%s\t%s\t%s\t%s\t%s", r.Release, r.Status.State, build, r.At.Local().Format(time.DateTime),
 			r.By, r.Cause, r.Commit[:min(7, len(r.Commit))], plain(what))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"paas/config"
+	"paas/deploy"
 	"paas/sshd"
 	"paas/upstream"
 	"paas/volume"
@@ -71,6 +72,9 @@ func (p *paas) announce(role string, addr net.Addr) error {
 func (p *paas) portFile(role string) string {
 	return filepath.Join(p.vol.Root, "run", role+".port")
 }
+
+// room is what a deploy needs of the disk.
+func (p *paas) room() deploy.Room { return deploy.Room{MinFree: p.config.MinFree} }
 
 // serving says whether anything runs the volume's apps.
 func (p *paas) serving() bool { return p.vol.Claimed(volume.RoleApp) }

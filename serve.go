@@ -139,7 +139,7 @@ func (s *server) listenGit() error {
 	c := s.config
 	s.receiver = &receiver.Receiver{
 		Volume: s.vol, Self: self, URL: s.url, Hint: s.hint, Mode: volume.Mode(c.Mode),
-		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Log: s.log.With("role", "receiver"),
+		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: s.room(), Log: s.log.With("role", "receiver"),
 	}
 	s.door = &sshd.Server{
 		Addr: c.SSHAddr, Dir: s.keys.Dir, Keys: s.keys, Git: gitDoor{s.receiver}, Verbs: verbsDoor{s.paas},
@@ -161,11 +161,12 @@ func (s *server) listenApp() error {
 		MaxConns: maxConns(), HoldTimeout: c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
 	s.engine = &local.Local{
-		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, Log: s.log.With("role", "engine"),
+		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, Log: s.log.With("role", "engine"),
 		Buildpacks: buildpacks{s.elsewhere, s.vol},
 	}
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Log: s.log.With("role", "runtime"),
+		KeepBuilds: c.KeepBuilds,
 	}
 	if err := s.front.Listen(); err != nil {
 		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)

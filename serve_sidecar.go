@@ -23,7 +23,7 @@ import (
 func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 	c := p.config
 	return &sidecar.Sidecar{
-		Volume: p.vol, Remote: p.elsewhere, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Mode: volume.Mode(c.Mode),
+		Volume: p.vol, Remote: p.elsewhere, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: p.room(), Mode: volume.Mode(c.Mode),
 		URL: p.url, Exec: c.SidecarExec, Call: c.SidecarCall, Log: log,
 	}
 }

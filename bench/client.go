@@ -48,10 +48,7 @@ func newClient(ctx context.Context, dir, example string) (*client, error) {
 		key:   filepath.Join(dir, "id_ed25519"),
 		known: filepath.Join(dir, "known_hosts"),
 	}
-	// No configuration but this one, and no shared connection: each push shakes hands anew.
-	ssh := []string{"ssh", "-F", "none", "-i", c.key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
-		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + c.known, "-o", "ControlMaster=no"}
-	c.env = append(os.Environ(), "GIT_SSH_COMMAND="+strings.Join(ssh, " "), "SSH_AUTH_SOCK=",
+	c.env = append(os.Environ(), "GIT_SSH_COMMAND="+strings.Join(c.ssh(), " "), "SSH_AUTH_SOCK=",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
 		"GIT_AUTHOR_NAME=bench", "GIT_AUTHOR_EMAIL=bench@localhost",
 		"GIT_COMMITTER_NAME=bench", "GIT_COMMITTER_EMAIL=bench@localhost")
@@ -62,6 +59,13 @@ func newClient(ctx context.Context, dir, example string) (*client, error) {
 		return nil, fmt.Errorf("copy the example: %w", err)
 	}
 	return c, c.commitAll(ctx, c.clone)
+}
+
+// ssh is how this client calls ssh: with no configuration but this one, and no shared connection, so that
+// each call shakes hands anew.
+func (c *client) ssh() []string {
+	return []string{"ssh", "-F", "none", "-i", c.key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + c.known, "-o", "ControlMaster=no"}
 }
 
 func (c *client) keygen(ctx context.Context, path string) error {

@@ -32,7 +32,7 @@ type options struct {
 	JSON    bool
 }
 
-var phases = []string{"push", "load", "memory", "router", "sidecar", "watch"}
+var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -161,6 +161,16 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["watch"] {
 		if res.Watch, err = watchBench(ctx, o, client); err != nil {
 			return res, fmt.Errorf("watch: %w", err)
+		}
+	}
+	if o.Only["rollback"] {
+		if res.Rollback, err = measureRollback(ctx, o.Pushes, o.Paas, client); err != nil {
+			return res, fmt.Errorf("rollback: %w", err)
+		}
+	}
+	if o.Only["reinstall"] {
+		if res.Reinstall, err = measureReinstall(ctx, o.Pushes, o.Paas, client); err != nil {
+			return res, fmt.Errorf("reinstall: %w", err)
 		}
 	}
 	return res, nil

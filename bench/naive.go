@@ -139,6 +139,11 @@ func (n *naive) remote(repo string) string {
 
 // boot starts the app once more, as the hook does, and returns how long until it answered.
 func (n *naive) boot(ctx context.Context) (time.Duration, error) {
+	return boot(ctx, filepath.Join(n.dir, "work"))
+}
+
+// boot starts the example in dir by itself, and returns how long until it answered.
+func boot(ctx context.Context, dir string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	addr, err := freeAddr()
@@ -147,7 +152,7 @@ func (n *naive) boot(ctx context.Context) (time.Duration, error) {
 	}
 	_, port, _ := net.SplitHostPort(addr)
 	app := command(ctx, append(os.Environ(), "PORT="+port), "node", "server.js")
-	app.Dir = filepath.Join(n.dir, "work")
+	app.Dir = dir
 	t := target{addr: addr, host: addr}
 	web := t.client(true)
 	defer web.CloseIdleConnections()

@@ -17,6 +17,9 @@ type results struct {
 	Router  *routerResult  `json:",omitempty"`
 	Sidecar *sidecarResult `json:",omitempty"`
 	Watch   *watchResult   `json:",omitempty"`
+
+	Rollback  *rollbackResult  `json:",omitempty"`
+	Reinstall *reinstallResult `json:",omitempty"`
 }
 
 // percentile is the nearest-rank percentile, p from 1 to 100; it needs at least one value.
@@ -87,6 +90,12 @@ func (r results) table(w io.Writer) {
 	}
 	if w := r.Watch; w != nil {
 		w.rows(row)
+	}
+	if r := r.Rollback; r != nil {
+		r.rows(row)
+	}
+	if r := r.Reinstall; r != nil {
+		r.rows(row)
 	}
 }
 

@@ -36,6 +36,9 @@ type Config struct {
 	Drain                         time.Duration
 	Hold                          time.Duration
 	BuildTimeout                  time.Duration
+	BuildMemory                   int64
+	KeepBuilds                    int
+	MinFree                       int64
 	BootTimeout                   time.Duration
 	MaxPush                       int64
 	MaxFiles                      int

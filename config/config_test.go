@@ -123,6 +123,24 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// What is kept and capped: 0 is no cap, but at least one build stays.
+func TestLimits(t *testing.T) {
+	c, _, err := load(t, "", nil)
+	if err != nil || c.KeepBuilds != 5 || c.BuildMemory != 0 || c.MinFree != 256<<20 {
+		t.Errorf("defaults: %+v, %v", c, err)
+	}
+	c, _, err = load(t, "keep-builds: 2\nmin-free: 0\n", []string{"PAAS_BUILD_MEMORY=1.5GiB"})
+	if err != nil || c.KeepBuilds != 2 || c.BuildMemory != 3<<29 || c.MinFree != 0 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	_, _, err = load(t, "", []string{"PAAS_BUILD_MEMORY=much", "PAAS_KEEP_BUILDS=0", "PAAS_MIN_FREE=-1"})
+	for _, want := range []string{"PAAS_BUILD_MEMORY", "PAAS_KEEP_BUILDS", "PAAS_MIN_FREE", "or 0", "at least 1"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %s in %v", want, err)
+		}
+	}
+}
+
 func FuzzFile(f *testing.F) {
 	f.Add("domain: example.com\n")
 	f.Add("max-push: [1, {a: b}]\n")

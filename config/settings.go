@@ -82,6 +82,12 @@ var settings = []setting{
 			c.BuildTimeout, err = duration(s, time.Second, 24*time.Hour)
 			return err
 		}},
+	{"build-memory", "0", "bytes, 1KiB to 1TiB, or 0: no cap", "how much memory one build may use",
+		func(c *Config, s string) (err error) { c.BuildMemory, err = sizeOrNone(s); return err }},
+	{"keep-builds", "5", "builds, at least 1", "how many builds of an app are kept to go back to, the live one among them",
+		func(c *Config, s string) (err error) { c.KeepBuilds, err = number(s); return err }},
+	{"min-free", "256MiB", "bytes, 1KiB to 1TiB, or 0: never", "a deploy is refused while the disk has less free than this, or than three times its files",
+		func(c *Config, s string) (err error) { c.MinFree, err = sizeOrNone(s); return err }},
 	{"boot-timeout", "1m", "duration, 100ms to 1h", "how long an app may take to listen on its port",
 		func(c *Config, s string) (err error) {
 			c.BootTimeout, err = duration(s, time.Second/10, time.Hour)
@@ -235,6 +241,18 @@ func size(s string) (int64, error) {
 		break
 	}
 	return 0, errors.New("want a size from 1KiB to 1TiB, such as 512MiB or 2GiB")
+}
+
+// sizeOrNone is size, and 0 for no such limit.
+func sizeOrNone(s string) (int64, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	n, err := size(s)
+	if err != nil {
+		err = errors.New("want a size from 1KiB to 1TiB, such as 512MiB or 2GiB, or 0")
+	}
+	return n, err
 }
 
 // appName is what package volume takes as an app's name.

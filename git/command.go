@@ -125,11 +125,16 @@ func (r Repo) run(ctx context.Context, env []string, args ...string) (string, er
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	said := strings.TrimSpace(stderr.String())
+	said := stderr.String()
 	return "", &Error{
 		Command: args[0],
-		Said:    said[strings.LastIndexByte(said, '\n')+1:],
+		Said:    lastLine(said),
 		Err:     err,
 		full:    strings.Contains(said, syscall.ENOSPC.Error()) || strings.Contains(said, "No space left on device"),
 	}
+}
+
+func lastLine(said string) string {
+	said = strings.TrimSpace(said)
+	return said[strings.LastIndexByte(said, '\n')+1:]
 }

@@ -159,6 +159,9 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 		Commit: commit.Hash, Branch: branch, Subject: plain(commit.Subject, 72), Files: summary.Files, Bytes: summary.Bytes,
 	}
 	deploy.Introduce(say, s.app, build)
+	if err := r.Room.For(r.Volume, build.Bytes, build.Files); err != nil {
+		return volume.Release{}, err
+	}
 	if err := deploy.Warn(ctx, objects, commit.Hash, say); err != nil {
 		return volume.Release{}, err
 	}

@@ -28,6 +28,8 @@ type Receiver struct {
 	MaxFiles int   // files and folders in one commit; default 200,000
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 
+	Room deploy.Room // of the disk, without which a push is refused
+
 	Log *slog.Logger
 
 	once      sync.Once
@@ -44,6 +46,7 @@ type Receiver struct {
 
 	opening sync.Mutex // guards the coming and going of apps, and tenants
 	tenants map[string]*tenant
+	tidying tidying
 
 	wakes wakes
 
@@ -145,6 +148,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			r.wakeAll(wake)
+			r.tidyAll(awake)
 			continue
 		case <-ctx.Done():
 		}
@@ -157,6 +161,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	unwatch()
 	sleep()
 	r.wakes.running.Wait()
+	r.tidying.running.Wait()
 	r.hangUp()
 	return nil
 }

@@ -89,7 +89,7 @@ func (m *member) start(ctx context.Context) error {
 		return context.Canceled
 	}
 	m.out.file.Note("v%d starts", m.in.n)
-	p, err := m.in.home.rt.Engine.Start(m.spec())
+	p, err := m.in.home.rt.start(m.spec())
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 		output.Path = outputFile(app, r.n)
 		r.prune()
 	}
-	p, err := rt.Engine.Start(Spec{
+	p, err := rt.start(Spec{
 		App: app.Name, Release: release.N, Type: "run", Index: r.n, Tree: tree, Data: app.Data(),
 		Built: built, Config: release.Settings.Config, Argv: o.Argv,
 		Out: o.Out, Err: o.Err, In: o.In, Terminal: o.Terminal, Signals: o.Signals,

@@ -52,7 +52,7 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 	bounded := say.NewBounded(file, 1<<20, 16<<10)
 	shown := say.NewIndent(bounded)
 	app := d.home.app
-	err := runToEnd(ctx, d.home.rt.Engine, Spec{
+	err := d.home.rt.runToEnd(ctx, Spec{
 		App: app.Name, Release: d.n, Type: name, Index: 1, Tree: i.tree, Data: app.Data(),
 		Built: i.built, Line: line, Config: i.release.Settings.Config, Out: shown,
 	}, d.home.rt.grace())

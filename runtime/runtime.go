@@ -18,7 +18,10 @@ type Runtime struct {
 	Boot   time.Duration // how long a web process may take to listen; 0: 1 min
 	Log    *slog.Logger
 
-	oneoffs oneoffs
+	oneoffs    oneoffs
+	KeepBuilds int // builds of an app that stay, those that were live most recently; 0: 5
+
+	trees trees
 }
 
 // Front is what stands before the apps and sends them their requests. Its methods do not block.
@@ -68,6 +71,10 @@ func (rt *Runtime) Run(ctx context.Context) error {
 	homes := &homes{rt: rt, ctx: ctx, apps: map[string]*home{}}
 	stop := rt.Volume.Watch(homes.wake)
 	defer stop()
+	pruner := newPruner(rt)
+	var pruning sync.WaitGroup
+	pruning.Go(func() { pruner.run(ctx) })
+	defer pruning.Wait()
 	round := time.NewTicker(lookAgain)
 	defer round.Stop()
 	for {
@@ -77,6 +84,7 @@ func (rt *Runtime) Run(ctx context.Context) error {
 		}
 		for _, name := range names {
 			homes.wake(name)
+			pruner.ask(name)
 		}
 		select {
 		case <-ctx.Done():

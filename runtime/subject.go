@@ -39,7 +39,7 @@ func (s subject) Run(ctx context.Context, argv []string) error {
 	if _, port, err := net.SplitHostPort(s.Addr()); err == nil {
 		spec.Port, _ = strconv.Atoi(port)
 	}
-	err := runToEnd(ctx, s.in.home.rt.Engine, spec, time.Second)
+	err := s.in.home.rt.runToEnd(ctx, spec, time.Second)
 	bounded.Close()
 	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); err != nil && ctx.Err() == nil && lines[len(lines)-1] != "" {
 		return fmt.Errorf("%w: %s", err, say.Plain(lines[len(lines)-1], 200))
@@ -48,8 +48,8 @@ func (s subject) Run(ctx context.Context, argv []string) error {
 }
 
 // runToEnd runs a process that is to end by itself, and says how it did; the end of ctx ends it.
-func runToEnd(ctx context.Context, engine Engine, spec Spec, grace time.Duration) error {
-	p, err := engine.Start(spec)
+func (rt *Runtime) runToEnd(ctx context.Context, spec Spec, grace time.Duration) error {
+	p, err := rt.start(spec)
 	if err != nil {
 		return err
 	}

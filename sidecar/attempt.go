@@ -69,6 +69,9 @@ func (a attempt) run(ctx context.Context, head upstream.Head) (outcome, error) {
 		return done, err
 	}
 	a.reached("locked")
+	if err := a.Room.For(a.Volume, 0, 0); err != nil {
+		return outcome{}, err
+	}
 	commit, err := a.Remote.Fetch(ctx, a.remote, head.Branch, a.app.SourceRepo())
 	if errors.Is(err, upstream.ErrTooLarge) { // else it is fetched again and again, up to the limit
 		return a.verdict(known, outcome{deed: refused, looked: volume.Looked{Commit: head.Commit, Failed: oneLine(err)}})

@@ -32,6 +32,9 @@ func (a *attempt) inspect(ctx context.Context, objects *git.Objects, head upstre
 		Files: summary.Files, Bytes: summary.Bytes,
 	}
 	deploy.Introduce(a.out, a.app, b)
+	if err := a.Room.For(a.Volume, b.Bytes, b.Files); err != nil {
+		return volume.Build{}, err
+	}
 	var warning bytes.Buffer
 	if err := deploy.Warn(ctx, objects, b.Commit, &warning); err != nil {
 		return volume.Build{}, err

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"paas/deploy"
 	"paas/git"
 	"paas/upstream"
 	"paas/volume"
@@ -32,6 +33,8 @@ type Sidecar struct {
 
 	MaxFiles int   // files and folders in one commit; default 200,000
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
+
+	Room deploy.Room // of the disk, without which nothing is fetched or deployed
 
 	Addr string // where health, metrics and webhooks are served, host:port; empty: nowhere
 	Exec string // path of a program run after each new version, without arguments; empty: none

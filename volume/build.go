@@ -101,19 +101,50 @@ func (a App) SetBuilt(id string, b Built) error {
 	return a.vol.writeJSON(a.path("builds", id, "built.json"), b, 0o644)
 }
 
-// RemoveBuild takes a build away that no release needs; it is no error that it is gone already. For
-// the runtime alone. Blocks while the files are removed.
-func (a App) RemoveBuild(id string) error {
+// BuildKept says whether build id is there and complete, so that a release can be made of it.
+func (a App) BuildKept(id string) bool {
 	if id == "" { // of a release in watch mode, which has none
-		return nil
+		return false
+	}
+	_, err := os.Stat(a.path("builds", id, "built.json"))
+	return err == nil
+}
+
+// Builds lists the ids of the builds there are, complete or not.
+func (a App) Builds() ([]string, error) {
+	entries, err := os.ReadDir(a.path("builds"))
+	ids := make([]string, 0, len(entries))
+	for _, e := range entries {
+		ids = append(ids, e.Name())
+	}
+	return ids, err
+}
+
+// RemoveBuild takes a build away that no release needs; it is no error that it is gone already. For
+// the runtime, and for who made it and could not publish it. Blocks while the files are removed.
+func (a App) RemoveBuild(id string) error {
+	remove, err := a.DropBuild(id)
+	return errors.Join(err, remove())
+}
+
+// DropBuild is the first half of [App.RemoveBuild]: from now on there is no such build. That is one
+// rename, so that a kill leaves the build whole or gone, and the app's turn need not be held while
+// remove, the second half, removes the files. A kill in between leaves them to [Volume.Wipe].
+func (a App) DropBuild(id string) (remove func() error, err error) {
+	nothing := func() error { return nil }
+	if id == "" { // of a release in watch mode, which has none
+		return nothing, nil
 	}
 	grave, err := a.vol.temp()
 	if err != nil {
-		return err
+		return nothing, err
 	}
 	err = os.Rename(a.path("builds", id), grave)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return nothing, nil
 	}
-	return errors.Join(err, os.RemoveAll(grave))
+	if err != nil {
+		return nothing, err
+	}
+	return func() error { return os.RemoveAll(grave) }, nil
 }

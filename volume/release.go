@@ -18,6 +18,7 @@ const (
 	CauseConfig   = "config"
 	CauseRollback = "rollback"
 	CauseRestart  = "restart"
+	CauseRebuild  = "rebuild"
 )
 
 // Release is a build with the settings of a moment, and who made it and why. Immutable.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -25,6 +26,7 @@ type Builder struct {
 	PassEnv []string      // variables of the server's own environment that builds may see; see [command.Base]
 	Timeout time.Duration // for the whole of a build; default 15 min
 	Fetcher Fetcher       // brings buildpacks from elsewhere; nil: none come
+	Memory  int64         // bytes that each step of a build may use, softly; 0: no cap
 
 	versions versions
 }
@@ -165,10 +167,13 @@ func (b *build) run(ctx context.Context, name string, env map[string]string, arg
 // runTo is run with the output as it is.
 func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[string]string, argv ...string) error {
 	killed := oomKills()
-	err := b.Keeper.Run(ctx, child.Command{Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out})
+	err := b.Keeper.Run(ctx, child.Command{Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory})
+	var over child.Overuse
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &over):
+		return fmt.Errorf("%s: used %d MiB of memory, and a build may have %d MiB (PAAS_BUILD_MEMORY)", name, over.Used>>20, over.Max>>20)
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", name, context.Cause(ctx))
 	case oomKills() > killed:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"paas/runtime/child"
 	"paas/runtime/rig"
 	"path/filepath"
 	"strings"
@@ -172,4 +173,20 @@ func TestBuildDotEnv(t *testing.T) {
 	if strings.Contains(out, "LEAK") {
 		t.Errorf("loaded:\n%s", out)
 	}
+}
+
+// What uses more memory than a build may is ended by name, with the figures.
+func TestMemoryOfABuild(t *testing.T) {
+	if !child.CapsMemory {
+		t.Skip("SKIP: this system does not tell the memory of processes")
+	}
+	rig.Need(t, "npm")
+	b := newBuilder(t)
+	b.Memory = 200 << 20
+	_, out, _, err := buildFiles(t, b, t.TempDir(), map[string]string{
+		"package.json": `{"private": true, "scripts": {"start": "x", "build": "node eat.js"}}`,
+		"eat.js":       `const held = []; setInterval(() => held.push(Buffer.alloc(5e6, 1)), 20)`,
+	})
+	rig.WantIn(t, "error", rig.Message(err), "npm run build: used ", "MiB of memory, and a build may have 200 MiB (PAAS_BUILD_MEMORY)")
+	rig.WantIn(t, "output", out, "npm run build")
 }

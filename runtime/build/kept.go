@@ -69,6 +69,9 @@ func pruneKept(parent string) {
 	}
 	names := slices.SortedFunc(maps.Keys(used), func(a, b string) int { return used[b].Compare(used[a]) })
 	for _, name := range names[min(len(names), keptCopies-1):] {
-		os.RemoveAll(filepath.Join(parent, name))
+		grave := filepath.Join(parent, unfinishedPrefix+rand.Text()) // a kill must not leave half of it under its key
+		if os.Rename(filepath.Join(parent, name), grave) == nil {
+			os.RemoveAll(grave)
+		}
 	}
 }

@@ -73,7 +73,7 @@ func (p pythonApp) build(ctx context.Context, b *build) error {
 	if err != nil {
 		return err
 	}
-	venv := b.cache("venv", key)
+	venv := b.shared("venv", key)
 	there := fmt.Sprintf("packages of an earlier build (%s has not changed)", cmp.Or(p.by.lock, p.by.file))
 	if err := b.share(venv, there, func() error { return p.makeVenv(ctx, b, venv) }); err != nil {
 		return err

@@ -3,7 +3,6 @@ package build
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -49,13 +48,12 @@ func TestBuildPython(t *testing.T) {
 	}
 
 	// The environment stays while a build uses it, and goes after the last.
-	venvs := filepath.Join(cache, "venv")
 	os.RemoveAll(dir)
-	if err := pruneShared(venvs); err != nil || !isFolder(built.Env["VIRTUAL_ENV"]) {
+	if err := Sweep(cache); err != nil || !isFolder(built.Env["VIRTUAL_ENV"]) {
 		t.Errorf("%v; or it is gone too early", err)
 	}
 	os.RemoveAll(second)
-	if err := pruneShared(venvs); err != nil || isFolder(built.Env["VIRTUAL_ENV"]) {
+	if err := Sweep(cache); err != nil || isFolder(built.Env["VIRTUAL_ENV"]) {
 		t.Errorf("%v; or it stays", err)
 	}
 }

@@ -121,7 +121,7 @@ func (r *rubyApp) gems(ctx context.Context, b *build) error {
 	if err != nil {
 		return err
 	}
-	gems := b.cache("bundle", key)
+	gems := b.shared("bundle", key)
 	b.setEnv("BUNDLE_PATH", gems)
 	return b.share(gems, "gems of an earlier build (Gemfile.lock has not changed)", func() error { return r.install(ctx, b) })
 }

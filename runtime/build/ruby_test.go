@@ -79,7 +79,7 @@ func TestBuildRuby(t *testing.T) {
 	for _, gone := range []string{dir, second} {
 		os.RemoveAll(gone)
 	}
-	if err := pruneShared(filepath.Join(cache, "bundle")); err != nil || isFolder(built.Env["BUNDLE_PATH"]) {
+	if err := Sweep(cache); err != nil || isFolder(built.Env["BUNDLE_PATH"]) {
 		t.Errorf("%v; or gems stay that no build uses", err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"paas/say"
 )
@@ -15,12 +14,22 @@ const (
 	completeName = "complete" // written last
 )
 
+// shared is the folder of the cache for what is shared of a kind under key: another one after the cache was
+// emptied, since what builds still run with stays.
+func (b *build) shared(kind, key string) string {
+	emptied, err := os.ReadFile(b.cache(generation))
+	if err == nil {
+		key += "-" + string(emptied[:min(8, len(emptied))])
+	}
+	return b.cache(kind, key)
+}
+
 // share gives the build what lies in dir: a folder of the cache that cannot be moved or copied, as it
 // knows its own path, under a name that is a key of what is in it. Where it is not there, install makes
 // it. Builds point to it by their environment, and it goes when the last of them is gone; there says
 // that it was there already.
 func (b *build) share(dir, there string, install func() error) error {
-	if err := pruneShared(filepath.Dir(dir)); err != nil {
+	if err := Sweep(b.job.Cache); err != nil {
 		return err
 	}
 	complete := filepath.Join(dir, completeName)
@@ -45,20 +54,4 @@ func addUser(dir, tree string) error {
 	}
 	_, err = fmt.Fprintln(f, tree)
 	return errors.Join(err, f.Close())
-}
-
-// pruneShared takes away what no build uses any more.
-func pruneShared(parent string) error {
-	notes, err := filepath.Glob(filepath.Join(parent, "*"+usersSuffix))
-	for _, note := range notes {
-		content, readErr := os.ReadFile(note)
-		used := readErr != nil
-		for line := range strings.Lines(string(content)) {
-			used = used || isFolder(strings.TrimSuffix(line, "\n"))
-		}
-		if !used {
-			err = errors.Join(err, os.RemoveAll(strings.TrimSuffix(note, usersSuffix)), os.Remove(note))
-		}
-	}
-	return err
 }

@@ -33,7 +33,8 @@ type Command struct {
 	// used. In's end is then Ctrl-D.
 	Terminal *terminal.Terminal
 	// Signals are sent to the command's process group; nil: none.
-	Signals <-chan syscall.Signal
+	Signals   <-chan syscall.Signal
+	MaxMemory int64 // bytes that it and all it starts may use, where it is run by [Keeper.Run] and [CapsMemory]; 0: no cap
 }
 
 // Child is one running command with everything it starts: a process of an app, or a step of a
@@ -221,7 +222,8 @@ func (c *Child) family() kin {
 	return c.kin
 }
 
-// Run runs c until it ends by itself, or is killed as ctx ends. The error says how it ended.
+// Run runs c until it ends by itself, or is killed as ctx ends or for its memory. The error says how it
+// ended: for its memory with an [Overuse].
 func (k *Keeper) Run(ctx context.Context, c Command) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -230,6 +232,8 @@ func (k *Keeper) Run(ctx context.Context, c Command) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := ch.capMemory(ctx, c.MaxMemory)
+	defer stop()
 	select {
 	case <-ch.done:
 		return ch.err

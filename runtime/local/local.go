@@ -24,6 +24,7 @@ type Local struct {
 
 	BuildTimeout time.Duration // for the whole of a build; default 15 min
 	Buildpacks   build.Fetcher // brings buildpacks from elsewhere; nil: none come
+	BuildMemory  int64         // bytes that a build may use, where [child.CapsMemory]; 0: no cap
 	Log          *slog.Logger  // default: silence
 
 	keeper  child.Keeper
@@ -41,7 +42,12 @@ func (l *Local) Open() error {
 	}
 	l.ports = map[int]bool{}
 	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
-	l.builder = build.Builder{Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Fetcher: l.Buildpacks}
+	l.builder = build.Builder{
+		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, Fetcher: l.Buildpacks,
+	}
+	if l.BuildMemory > 0 && !child.CapsMemory {
+		l.Log.Warn("the memory of builds is not capped on this system: only Linux tells it")
+	}
 	return l.keeper.Open()
 }
 
@@ -52,3 +58,6 @@ func (l *Local) Close() error { return l.keeper.Close() }
 func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (volume.Built, error) {
 	return l.builder.Build(ctx, build.Job(job))
 }
+
+// Sweep takes away what an app's cache holds for builds that are all gone.
+func (l *Local) Sweep(cache string) error { return build.Sweep(cache) }

@@ -1,0 +1,48 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"paas/git"
+	"paas/volume"
+)
+
+// Rebuild checks the commit of r out anew, from the app's own repository or from what was fetched of
+// the one elsewhere that it follows, and returns the build, which is yet to be built. r needs no build
+// of its own any more. The caller holds the app's turn. It runs no git.
+func Rebuild(ctx context.Context, app volume.App, r volume.Release) (volume.Build, error) {
+	b, err := app.Build(r.Build)
+	if err != nil { // its figures are gone with it
+		b = volume.Build{Commit: r.Commit, Branch: r.Branch, Subject: r.Subject}
+	}
+	for _, dir := range []string{app.Repo(), app.SourceRepo()} {
+		repo := git.Repo{Dir: dir}
+		if err := repo.Check(); errors.Is(err, os.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return b, err
+		}
+		built, err := checkoutOf(ctx, app, b, repo)
+		if errors.Is(err, plumbing.ErrObjectNotFound) { // git may just have packed the objects anew: where they were is where they are not
+			built, err = checkoutOf(ctx, app, b, repo)
+		}
+		if !errors.Is(err, plumbing.ErrObjectNotFound) {
+			return built, err
+		}
+	}
+	return b, fmt.Errorf("the commit %s of %v is not on this server any more; push it again", git.Short(r.Commit), r)
+}
+
+func checkoutOf(ctx context.Context, app volume.App, b volume.Build, repo git.Repo) (volume.Build, error) {
+	objects := repo.Objects()
+	defer objects.Close()
+	if _, err := objects.Commit(b.Commit); err != nil {
+		return b, err
+	}
+	return Checkout(app, b, func(tree string) error { return objects.WriteTree(ctx, b.Commit, tree) })
+}

@@ -1,0 +1,139 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"paas/volume"
+)
+
+// tidying is the one repository of the server that is being tidied, on a quiet moment: none while any
+// push is under way, and a push to this app ends it.
+type tidying struct {
+	running sync.WaitGroup
+
+	// Guarded by Receiver.opening, as are the pushes under way.
+	app   string // whose; empty: nobody's
+	stop  context.CancelFunc
+	ended chan struct{}
+	rests map[string]time.Time // when the apps were last tidied, or tried
+}
+
+const (
+	maxTidy   = 10 * time.Minute // for one repository
+	restsTidy = time.Hour        // after which an app that is untidy again, or still, has its turn
+)
+
+// tidyAll begins to tidy what needs it, one repository after the other. It does not block.
+func (r *Receiver) tidyAll(ctx context.Context) {
+	apps, err := r.Volume.Apps()
+	if err != nil {
+		return // the reconciler has said so
+	}
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	if r.tidying.app == "" && len(r.tenants) == 0 {
+		r.tidying.running.Go(func() {
+			for _, name := range apps {
+				if err := r.tidy(ctx, name); err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrNotExist) {
+					r.Log.Warn("repository not tidied", "app", name, "err", err)
+				}
+			}
+		})
+	}
+}
+
+// tidy tidies the app's repository where that is worth while and nobody pushes.
+func (r *Receiver) tidy(ctx context.Context, name string) error {
+	app, err := r.Volume.App(name)
+	if err != nil {
+		return nil // destroyed since
+	}
+	repo := r.repo(app)
+	if err := repo.Check(); err != nil {
+		return err
+	}
+	if untidy, err := repo.Untidy(); err != nil || !untidy {
+		return err
+	}
+	ctx, end, ok := r.beginTidy(ctx, name)
+	if !ok {
+		return nil
+	}
+	defer end()
+	r.reached("tidying")
+	began := time.Now()
+	commits, err := kept(app)
+	if err == nil {
+		err = repo.Keep(ctx, commits)
+	}
+	if err == nil {
+		err = repo.Tidy(ctx)
+	}
+	if errors.Is(err, context.Canceled) {
+		r.Log.Debug("tidying interrupted", "app", name)
+		return nil
+	}
+	if err == nil {
+		r.Log.Info("repository tidied", "app", name, "in", time.Since(began).Round(time.Millisecond))
+	}
+	return err
+}
+
+// kept are the commits that the app's builds were made of: a rollback moves the branch to one of them,
+// and ps:rebuild checks one out, though no branch may lead to it any more.
+func kept(app volume.App) (commits []string, err error) {
+	builds, err := app.Builds()
+	for _, id := range builds {
+		if b, err := app.Build(id); err == nil {
+			commits = append(commits, b.Commit)
+		} else if !errors.Is(err, os.ErrNotExist) { // not removed since, but unreadable
+			return nil, err
+		}
+	}
+	return commits, err
+}
+
+// beginTidy makes the app the one that is tidied, unless somebody pushes to any, it had its turn, or
+// another is.
+func (r *Receiver) beginTidy(ctx context.Context, app string) (_ context.Context, end func(), ok bool) {
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	t := &r.tidying
+	if len(r.tenants) > 0 || t.app != "" || time.Since(t.rests[app]) < restsTidy {
+		return nil, nil, false
+	}
+	if t.rests == nil {
+		t.rests = map[string]time.Time{}
+	}
+	ctx, t.stop = context.WithTimeout(ctx, maxTidy)
+	t.app, t.ended = app, make(chan struct{})
+	return ctx, func() {
+		r.opening.Lock()
+		defer r.opening.Unlock()
+		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			t.rests[app] = time.Now()
+		}
+		t.stop()
+		t.app = ""
+		close(t.ended)
+	}, true
+}
+
+// endTidy ends the tidying of the app's repository, if it is under way, and waits for that. No other
+// begins while the caller's push is under way.
+func (r *Receiver) endTidy(app string) {
+	r.opening.Lock()
+	t := &r.tidying
+	if t.app != app {
+		r.opening.Unlock()
+		return
+	}
+	t.stop()
+	ended := t.ended
+	r.opening.Unlock()
+	<-ended
+}

@@ -1,0 +1,214 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"paas/volume"
+)
+
+// pruner takes away the builds that nobody needs any more, one app after the other. It runs beside
+// the apps' own goroutines and shares nothing with them but the volume.
+//
+// What guards it is the app's turn. Whoever deploys holds that from before they check a build out, or
+// find the one to roll back to, until their release is published and has its verdict. So who has the
+// turn sees every build that somebody means to use in a release that needs it, and a build of no
+// release is one whose maker was killed between the two. To decide without the turn would be to
+// take away what a push has just checked out. The turn is never waited for: a pruner in the queue
+// would hold up the push behind it for as long as the one before it builds.
+type pruner struct {
+	rt *Runtime
+
+	mu      sync.Mutex
+	waiting map[string]bool // apps to look at
+	asked   chan struct{}   // one place
+}
+
+const (
+	pruneAfter  = time.Second // of a release going live: its push has ended then, mostly
+	defaultKeep = 5
+)
+
+func newPruner(rt *Runtime) *pruner {
+	return &pruner{rt: rt, waiting: map[string]bool{}, asked: make(chan struct{}, 1)}
+}
+
+// ask has the app looked at soon. It does not block.
+func (p *pruner) ask(app string) {
+	p.mu.Lock()
+	p.waiting[app] = true
+	p.mu.Unlock()
+	select {
+	case p.asked <- struct{}{}:
+	default:
+	}
+}
+
+// run prunes until ctx ends: after each ring of an app's bell, which is rung when a release goes live,
+// and when it is asked to. An app whose turn is taken is looked at again in a second.
+func (p *pruner) run(ctx context.Context) {
+	defer p.rt.Volume.Watch(p.ask)()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.asked:
+		}
+		for again := true; again; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pruneAfter):
+			}
+			again = p.round(ctx)
+		}
+	}
+}
+
+// round looks at the apps that wait for it, and says whether any still does.
+func (p *pruner) round(ctx context.Context) bool {
+	p.mu.Lock()
+	apps := p.waiting
+	p.waiting = map[string]bool{}
+	p.mu.Unlock()
+	for name := range apps {
+		app, err := p.rt.Volume.App(name)
+		if err != nil { // destroyed since
+			continue
+		}
+		busy, err := p.prune(ctx, app)
+		if err != nil && app.Exists() {
+			p.rt.Log.Error("cannot remove old builds", "app", name, "err", err)
+		}
+		if busy {
+			p.mu.Lock()
+			p.waiting[name] = true
+			p.mu.Unlock()
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting) > 0
+}
+
+// prune removes what is spare of the app. It says busy, having done nothing, while somebody deploys.
+// It looks before it asks for the turn, so that nobody waits for a look that finds nothing.
+func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err error) {
+	builds, err := p.spare(app)
+	if err != nil || len(builds) == 0 {
+		return false, err
+	}
+	done, ok := tryTurn(app)
+	if !ok {
+		return true, nil
+	}
+	remove, err := p.drop(app)
+	done()
+	app.Ring() // a look meanwhile took the turn for a deploy
+	for _, f := range remove {
+		if ctx.Err() == nil { // else what is left goes with this process's part of tmp/
+			err = errors.Join(err, f())
+		}
+	}
+	return false, err
+}
+
+// drop takes what is spare out of the app, for whoever has its turn. remove then removes the files.
+func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
+	builds, err := p.spare(app)
+	for _, id := range builds {
+		f, dropErr := app.DropBuild(id)
+		remove, err = append(remove, f), errors.Join(err, dropErr)
+	}
+	if len(builds) == 0 || err != nil {
+		return remove, err
+	}
+	p.rt.Log.Info("old builds removed", "app", app.Name, "builds", builds)
+	if s, ok := p.rt.Engine.(sweeper); ok {
+		err = s.Sweep(app.Cache()) // still in our turn: no build is about to use what it takes
+	}
+	return remove, err
+}
+
+// sweeper is an [Engine] that keeps things in an app's cache on behalf of single builds. Sweep takes
+// away those whose builds are all gone.
+type sweeper interface{ Sweep(cache string) error }
+
+// spare are the builds of the app that may go. The error is that its history cannot be read, and then
+// none may.
+func (p *pruner) spare(app volume.App) ([]string, error) {
+	builds, err := app.Builds()
+	if err != nil || len(builds) == 0 {
+		return nil, err
+	}
+	var unread error
+	found := spare(builds, cmp.Or(p.rt.KeepBuilds, defaultKeep), history(app, &unread))
+	if unread != nil {
+		return nil, unread
+	}
+	return slices.DeleteFunc(found, func(id string) bool { return p.rt.trees.used(app.BuildTree(id)) }), nil
+}
+
+// past is what matters here of a release.
+type past struct {
+	build string
+	live  bool
+	state volume.State
+}
+
+// history is the app's releases, the youngest first, read as they are asked for; a release that
+// cannot be read ends it.
+func history(app volume.App, unread *error) iter.Seq[past] {
+	return func(yield func(past) bool) {
+		live := app.Live()
+		for _, n := range slices.Backward(app.Numbers()) {
+			r, err := app.Release(n)
+			var s volume.Status
+			if err == nil {
+				s, err = app.Status(n)
+			}
+			if err != nil {
+				*unread = fmt.Errorf("v%d: %w", n, err)
+				return
+			}
+			if !yield(past{r.Build, n == live, s.State}) {
+				return
+			}
+		}
+	}
+}
+
+// spare says which of builds may go, given the releases from the youngest on: all but those of the
+// live release, of one under way, and the keep that were live most recently. It reads no further back than to
+// where each build has a release that needs it, for history only grows.
+func spare(builds []string, keep int, releases iter.Seq[past]) []string {
+	left := slices.Clone(builds)
+	kept := map[string]bool{}
+	for r := range releases {
+		wasLive := r.live || r.state == volume.Live || r.state == volume.Retired
+		if wasLive && len(kept) < keep {
+			kept[r.build] = true
+		}
+		if r.live || !r.state.Over() || wasLive && kept[r.build] {
+			left = slices.DeleteFunc(left, func(id string) bool { return id == r.build })
+		}
+		if len(left) == 0 {
+			break
+		}
+	}
+	return left
+}
+
+// tryTurn takes the app's turn if nobody has it.
+func tryTurn(app volume.App) (done func(), ok bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // a turn that is free is given even so; one that is not, is not waited for
+	done, err := app.Turn(ctx, "the removal of old builds", nil)
+	return done, err == nil
+}
