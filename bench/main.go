@@ -32,7 +32,7 @@ type options struct {
 	JSON    bool
 }
 
-var phases = []string{"push", "load", "memory", "router", "sidecar", "watch"}
+var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "logs"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -161,6 +161,11 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["watch"] {
 		if res.Watch, err = watchBench(ctx, o, client); err != nil {
 			return res, fmt.Errorf("watch: %w", err)
+		}
+	}
+	if o.Only["logs"] {
+		if res.Logs, err = measureLogs(ctx, o, client); err != nil {
+			return res, fmt.Errorf("logs: %w", err)
 		}
 	}
 	return res, nil

@@ -17,6 +17,7 @@ type results struct {
 	Router  *routerResult  `json:",omitempty"`
 	Sidecar *sidecarResult `json:",omitempty"`
 	Watch   *watchResult   `json:",omitempty"`
+	Logs    *logsResult    `json:",omitempty"`
 }
 
 // percentile is the nearest-rank percentile, p from 1 to 100; it needs at least one value.
@@ -87,6 +88,9 @@ func (r results) table(w io.Writer) {
 	}
 	if w := r.Watch; w != nil {
 		w.rows(row)
+	}
+	if l := r.Logs; l != nil {
+		l.rows(row)
 	}
 }
 
