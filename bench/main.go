@@ -32,7 +32,7 @@ type options struct {
 	JSON    bool
 }
 
-var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall"}
+var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -171,6 +171,11 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["reinstall"] {
 		if res.Reinstall, err = measureReinstall(ctx, o.Pushes, o.Paas, client); err != nil {
 			return res, fmt.Errorf("reinstall: %w", err)
+		}
+	}
+	if o.Only["logs"] {
+		if res.Logs, err = measureLogs(ctx, o, client); err != nil {
+			return res, fmt.Errorf("logs: %w", err)
 		}
 	}
 	return res, nil

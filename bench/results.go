@@ -17,6 +17,7 @@ type results struct {
 	Router  *routerResult  `json:",omitempty"`
 	Sidecar *sidecarResult `json:",omitempty"`
 	Watch   *watchResult   `json:",omitempty"`
+	Logs    *logsResult    `json:",omitempty"`
 
 	Rollback  *rollbackResult  `json:",omitempty"`
 	Reinstall *reinstallResult `json:",omitempty"`
@@ -96,6 +97,9 @@ func (r results) table(w io.Writer) {
 	}
 	if r := r.Reinstall; r != nil {
 		r.rows(row)
+	}
+	if l := r.Logs; l != nil {
+		l.rows(row)
 	}
 }
 

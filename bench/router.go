@@ -37,6 +37,7 @@ func serveBackend() error {
 	port := os.Getenv("PORT")
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello\n") })
 	http.HandleFunc("/port", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, port) })
+	http.HandleFunc("/print", servePrint)
 	return http.ListenAndServe(":"+port, nil)
 }
 
@@ -128,8 +129,8 @@ func measureRouter(ctx context.Context, o options, c *client) (*routerResult, er
 
 // pushBackend deploys this very binary as an app.
 func pushBackend(ctx context.Context, c *client, t target) error {
-	dir := filepath.Join(c.dir, "backend")
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	dir, err := os.MkdirTemp(c.dir, "backend-")
+	if err != nil {
 		return err
 	}
 	self, err := os.Executable()

@@ -168,9 +168,9 @@ func sum(t *testing.T, got []string) (read, left int) {
 }
 
 // However often the log is rotated between two looks, each line is read or counted, and none is lost
-// while there is one rotation at most.
+// while there are two rotations at most.
 func TestFollowRotation(t *testing.T) {
-	for _, tt := range []struct{ lines, times, left int }{{5, 40, 0}, {20, 20, 0}, {200, 5, 1}} {
+	for _, tt := range []struct{ lines, times, left int }{{5, 40, 0}, {20, 20, 0}, {40, 20, 0}, {200, 5, 1}} {
 		dir := t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
 			f := &File{Path: filepath.Join(dir, "web.1.log"), MaxBytes: 1000} // 28 lines
