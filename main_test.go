@@ -41,8 +41,14 @@ func TestScripts(t *testing.T) {
 			t.Fatalf("%s is needed: scripts/test installs it", tool)
 		}
 	}
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	params := sessions()
+	params.Dir = "testdata/script"
+	testscript.Run(t, params)
+}
+
+// sessions are what scripts have, wherever they come from.
+func sessions() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		Setup:               setUp,
 		Condition:           condition,
@@ -60,7 +66,7 @@ func TestScripts(t *testing.T) {
 			"elsewhere": cmdElsewhere,
 			"terminal":  cmdTerminal,
 		},
-	})
+	}
 }
 
 func condition(name string) (bool, error) {

@@ -99,6 +99,7 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 			return volume.Built{}, explainSpace(err)
 		}
 	}
+	one.sayNotes() // where there was nothing to build
 	one.built.Kind, one.built.Processes, one.built.Static = one.plan.kind, one.plan.processes, one.plan.static
 	if one.plan.maker != nil {
 		one.built.Static, err = one.plan.maker.site(root)
@@ -134,6 +135,10 @@ func (b *Builder) environment(job Job) map[string]string {
 // step says that the build of a language begins, and what was found out before.
 func (b *build) step(kind string) {
 	say.Step(b.job.Out, "Building (%s)", kind)
+	b.sayNotes()
+}
+
+func (b *build) sayNotes() {
 	for _, note := range b.notes {
 		say.Detail(b.job.Out, "%s", note)
 	}

@@ -118,6 +118,10 @@ func TestVersionsAskedFor(t *testing.T) {
 	}
 	_, out, _ := mustBuild(t, b, t.TempDir(), app(".nvmrc", "20.11.0"))
 	rig.WantIn(t, "near", out, "node 20.20.2 is what this server has; .nvmrc asks for 20.11.0\n")
+	_, out, _ = mustBuild(t, b, t.TempDir(), app(".nvmrc", "20.11.0", "package.json", "{}"))
+	if out != "       node 20.20.2 is what this server has; .nvmrc asks for 20.11.0\n" {
+		t.Errorf("nothing to build:\n%s", out)
+	}
 	_, out, _ = mustBuild(t, b, t.TempDir(), app("package-lock.json", "{}", "pnpm-lock.yaml", ""))
 	rig.WantIn(t, "two lock files", out, "pnpm-lock.yaml is not used: package-lock.json decides, unless packageManager in package.json names another tool\n")
 	_, out, _ = mustBuild(t, b, t.TempDir(), app("package-lock.json", "{}", "pnpm-lock.yaml", "", "package.json",

@@ -23,7 +23,7 @@ func (l *Local) processEnv(spec runtime.Spec, port int) map[string]string {
 	env["PAAS_APP"] = spec.App
 	env["PAAS_RELEASE"] = "v" + strconv.Itoa(spec.Release)
 	env["PYTHONUNBUFFERED"] = "1" // else the log of a crashed app is empty
-	if spec.Built.Kind == "node" {
+	if spec.Built.Kind == "node" || spec.Built.Kind == "bun" {
 		env["NODE_ENV"] = "production"
 	}
 	front := strings.Split(spec.Built.Env["PATH"], ":")

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// Each folder of examples/ is pushed as people push it, and its page is asked for. What this machine has no
+// tool for is skipped aloud.
+func TestExamples(t *testing.T) {
+	for _, example := range []struct {
+		folder string
+		tools  []string // command lines that succeed where what builds and runs it is there
+		says   string   // what the push says, a regular expression
+		page   string   // what is on its page
+	}{
+		{"bun", []string{"bun --version", registry}, `bun install`, "says Bun"},
+		{"deno", []string{"deno --version", registry}, `deno install`, "says Deno"},
+		{"go", []string{"go version"}, `Building \(go\)`, "<h1>It is "},
+		{"go-plain", []string{"go version"}, `no go.mod: one is made`, "says Go"},
+		{"node-pnpm", []string{"node --version", "pnpm --version", registry}, `pnpm install`, "installed by pnpm"},
+		{"node-yarn", []string{"node --version", "sh -c 'yarn --version | grep -v ^1'", registry}, `yarn install`, "installed by Yarn"},
+		{"python", []string{"python3 -c 'import venv, ensurepip'"}, `Building \(python\)`, "says Python"},
+	} {
+		t.Run(example.folder, func(t *testing.T) {
+			for _, line := range example.tools {
+				if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
+					t.Skipf("SKIP: %s: %v\n%s", line, err, out)
+				}
+			}
+			script := filepath.Join(t.TempDir(), "pushed.txtar")
+			lines := fmt.Sprintf(strings.Join([]string{
+				"serve",
+				"exec cp -r $EXAMPLES/%s app",
+				"exec rm -rf app/node_modules",
+				"repo app",
+				"exec git push paas main",
+				"stderr '%s'",
+				"get app 200 '%s'",
+				"",
+			}, "\n"), example.folder, example.says, example.page)
+			if err := os.WriteFile(script, []byte(lines), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			params := sessions()
+			params.Files = []string{script}
+			testscript.Run(t, params)
+		})
+	}
+}
+
+// registry succeeds where npm reaches the registry that it is set up for.
+const registry = "npm ping --fetch-retries=0 --fetch-timeout=10000"
