@@ -132,8 +132,11 @@ func since(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%w, not %q", errSince, plain(text))
 }
 
-// onTerminal says whether a person reads what the call prints, as far as is known.
+// onTerminal says whether a person reads what the call prints.
 func (c *call) onTerminal() bool {
+	if c.remote {
+		return c.terminal != nil
+	}
 	out, ok := c.out.(*os.File)
 	if !ok {
 		return false
