@@ -31,6 +31,9 @@ func run(args []string) int {
 		child.GuardMain(os.Stdin, os.Stdout, args[2])
 		return 0
 	}
+	if os.Getpid() == 1 {
+		return child.First(args)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait

@@ -56,7 +56,7 @@ type Child struct {
 
 // Start starts c. The server is not made a subreaper (prctl(2)): orphans are found by their
 // Marker, and reaping them would need a wait for any child, which takes os/exec's from it. A
-// server that is the first process of a container wants an init above it (docker run --init).
+// server that is the first process of a container has [First] above it.
 func (k *Keeper) Start(c Command) (*Child, error) {
 	path, err := command.LookPath(c.Argv[0], c.Env["PATH"], c.Dir)
 	if err != nil {

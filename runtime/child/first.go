@@ -1,0 +1,54 @@
+package child
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// First is the program as the first process of a container or of another PID namespace, which inherits
+// every orphan: it runs the program again as a child, passes signals on to it, reaps whatever ends,
+// and returns the child's status, 128 and the signal where one ended it. The work is not done in the
+// first process itself, since a wait for any child would take os/exec's children from it.
+func First(argv []string) int {
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals)
+	attr := &syscall.SysProcAttr{Setpgid: true} // else a terminal's Ctrl-C comes twice
+	if _, err := unix.IoctlGetTermios(0, getTermios); err == nil {
+		attr.Foreground = true
+	}
+	p, err := os.StartProcess(self, argv, &os.ProcAttr{Env: os.Environ(), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: attr})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	go func() {
+		for s := range signals {
+			if s != syscall.SIGCHLD && s != syscall.SIGURG { // Go's runtime sends itself the latter
+				syscall.Kill(p.Pid, s.(syscall.Signal))
+			}
+		}
+	}()
+	for {
+		var ws syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &ws, 0, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			fmt.Fprintln(os.Stderr, "wait:", err)
+			return 1
+		case pid == p.Pid && ws.Signaled():
+			return 128 + int(ws.Signal())
+		case pid == p.Pid && ws.Exited():
+			return ws.ExitStatus()
+		}
+	}
+}
