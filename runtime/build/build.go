@@ -171,7 +171,7 @@ func (b *build) run(ctx context.Context, name string, env map[string]string, arg
 
 // runTo is run with the output as it is.
 func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[string]string, argv ...string) error {
-	killed := oomKills()
+	killed := child.OOMKills()
 	err := b.Keeper.Run(ctx, child.Command{Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory})
 	var over child.Overuse
 	switch {
@@ -181,7 +181,7 @@ func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[s
 		return fmt.Errorf("%s: used %d MiB of memory, and a build may have %d MiB (PAAS_BUILD_MEMORY)", name, over.Used>>20, over.Max>>20)
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", name, context.Cause(ctx))
-	case oomKills() > killed:
+	case child.OOMKills() > killed:
 		return fmt.Errorf("%s: %w: the server ran out of memory", name, err)
 	case isFull(b.job.Tree) || isFull(b.job.Cache):
 		return fmt.Errorf("%s: %w: %w", name, err, errNoSpace)
@@ -199,19 +199,6 @@ func (b *build) ask(ctx context.Context, env map[string]string, argv ...string) 
 		return "", fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, say.Plain(first, 200))
 	}
 	return strings.TrimSpace(out.String()), nil
-}
-
-// oomKills is how many processes the kernel has killed for want of memory, cgroup limits included;
-// 0 where it does not say.
-func oomKills() (n int) {
-	content, err := os.ReadFile("/proc/vmstat")
-	if err != nil {
-		return 0
-	}
-	if at := bytes.Index(content, []byte("\noom_kill ")); at >= 0 {
-		fmt.Sscanf(string(content[at:]), "\noom_kill %d", &n)
-	}
-	return n
 }
 
 // cache is a path in the app's cache.

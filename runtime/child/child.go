@@ -2,6 +2,7 @@ package child
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -112,11 +113,24 @@ func (c *Child) supervise(handle *int, command Command, k *Keeper) {
 	}
 	c.mu.Lock()
 	c.err = wait() // only now is the number free, by which the rest was found
+	if killed(c.err) && c.deadline.IsZero() && k.oomKilled(c.cmd.Process.Pid) {
+		c.err = fmt.Errorf("%w: the server, or the limit the app has, ran out of memory", c.err)
+	}
 	c.waited = true
 	c.mu.Unlock()
 	c.streams.finish() // what got away may still hold the other ends
 	copied()
 	c.streams.close()
+}
+
+// killed says whether err is the end of a command by SIGKILL.
+func killed(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // heed passes on what a person does to the command while it runs.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 )
 
 // Keeper starts commands, and sees to it that none outlives the server: neither its stop nor its
@@ -22,6 +23,9 @@ type Keeper struct {
 	guard  *guard      //
 	starts chan func() // what the starting thread is to do
 	closed chan struct{}
+
+	mu       sync.Mutex
+	oomKills int // as last looked
 }
 
 // Open ends what an earlier life of the server left running, and starts the guard. It comes before
@@ -30,7 +34,7 @@ func (k *Keeper) Open() error {
 	if k.Log == nil {
 		k.Log = slog.New(slog.DiscardHandler)
 	}
-	k.life = randomID()
+	k.life, k.oomKills = randomID(), OOMKills()
 	k.starts, k.closed = make(chan func()), make(chan struct{})
 
 	earlier := kin{mark: rootMark(k.Root), except: k.lifeMark()}

@@ -1,0 +1,54 @@
+package child
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paas/runtime/rig"
+)
+
+// memoryGroup is a cgroup of 64 MB, whose member a process becomes by writing its number to the file.
+func memoryGroup(t *testing.T) (procs string) {
+	t.Helper()
+	for _, group := range []struct{ dir, limit string }{{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}} {
+		dir := filepath.Join(group.dir, fmt.Sprintf("paas-test-%d", os.Getpid()))
+		if os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		t.Cleanup(func() {
+			for range 100 { // until what was in it is reaped
+				if os.Remove(dir) == nil {
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+		if os.WriteFile(filepath.Join(dir, group.limit), []byte("64000000"), 0o644) == nil {
+			os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0o644)
+			return filepath.Join(dir, "cgroup.procs")
+		}
+	}
+	t.Skip("SKIP: no cgroup can be made here to run out of memory in")
+	return ""
+}
+
+// What the kernel kills for want of memory is told apart from what somebody kills.
+func TestOutOfMemory(t *testing.T) {
+	procs := memoryGroup(t)
+	k := newKeeper(t)
+	hungry := begin(t, k, "echo $$ > "+procs+"; exec tail /dev/zero", nil, io.Discard)
+	<-hungry.Done()
+	if err := rig.Message(hungry.Err()); err != "signal: killed: the server, or the limit the app has, ran out of memory" {
+		t.Error(err)
+	}
+	shot := begin(t, k, "kill -KILL $$", nil, io.Discard)
+	<-shot.Done()
+	if err := rig.Message(shot.Err()); strings.Contains(err, "memory") {
+		t.Error(err)
+	}
+}
