@@ -55,7 +55,7 @@ func sessions() testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":     cmdServe,
 			"kill9":     cmdKill9,
-			"stop":      cmdStop,
+			"shutdown":  cmdShutdown, // stop is testscript's own: it ends the script there, as passed
 			"get":       cmdGet,
 			"see":       cmdSee,
 			"load":      cmdLoad,

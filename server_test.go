@@ -139,8 +139,8 @@ func cmdKill9(ts *testscript.TestScript, neg bool, args []string) {
 	<-s.exited
 }
 
-// stop [ROLE...] ends the server as Ctrl-C does; its exit status must be 0.
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+// shutdown [ROLE...] ends the server as Ctrl-C does; its exit status must be 0.
+func cmdShutdown(ts *testscript.TestScript, neg bool, args []string) {
 	s := started(ts, args)
 	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
 	select {

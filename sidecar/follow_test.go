@@ -390,3 +390,23 @@ func TestTooLarge(t *testing.T) {
 		t.Errorf("%d fetches, %+v, %v", fetches, l, err)
 	}
 }
+
+// A disk without room for a deploy is no verdict on the commit: nothing is fetched, and it is live once
+// there is room.
+func TestLowDisk(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.Room.MinFree = 1 << 60
+	s.runtime()
+	s.start()
+	r := newHosting(t).repo("blog")
+	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
+	until(t, "it is said", func() bool { return strings.Contains(looked(t, app).Error, "MB free of") || strings.Contains(looked(t, app).Error, "GB free of") })
+	if _, err := os.Stat(app.SourceRepo()); err == nil || len(app.Numbers()) > 0 {
+		t.Errorf("fetched: %v; releases %s", err, states(app))
+	}
+	roomy := newSidecar(s.Volume.Root, newClient(t))
+	roomy.Room.MinFree = 1 << 10
+	if err := roomy.Sync(t.Context(), app, "alice", io.Discard); err != nil || !isLive(app, r.git("rev-parse", "HEAD")) {
+		t.Errorf("with room: %v; releases %s", err, states(app))
+	}
+}
