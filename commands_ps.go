@@ -264,6 +264,7 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool, want func
 	ctx, stop := c.whileServing()
 	defer stop()
 	var fell []volume.Process
+	var run []string
 	err := app.Await(ctx, func() (bool, error) {
 		s, err := app.Settings()
 		if err != nil {
@@ -277,13 +278,14 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool, want func
 		if err != nil {
 			return false, err
 		}
-		fell = nil
+		fell, run = nil, nil
 		found, settled := 0, true
 		for _, p := range processes {
 			if !which(p) || p.State == "stopping" && n > 0 {
 				continue
 			}
 			found++
+			run = append(run, processName(p))
 			settled = settled && p.State != string(runtime.Starting) && p.Restart == s.Restart(p.Type, p.Index)
 			if p.State == "crashed" || p.Failure != "" {
 				fell = append(fell, p)
@@ -306,6 +308,9 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool, want func
 	if len(fell) > 0 {
 		say.Fault(c.err, "see %s", c.hint("logs", app.Name))
 		return silentError{errors.New("a process does not run")}
+	}
+	if len(run) > 0 {
+		say.Detail(c.out, "running: %s", strings.Join(run, ", "))
 	}
 	return nil
 }
