@@ -3,6 +3,7 @@ module paas
 go 1.26.0
 
 require (
+	github.com/adhocore/gronx v1.20.4
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/gliderlabs/ssh v0.3.8
 	github.com/go-git/go-billy/v5 v5.9.2
