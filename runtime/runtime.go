@@ -17,6 +17,8 @@ type Runtime struct {
 	Grace  time.Duration // between SIGTERM and SIGKILL; 0: 10 s
 	Boot   time.Duration // how long a web process may take to listen; 0: 1 min
 	Log    *slog.Logger
+
+	now func() time.Time // what the clock on the wall says; nil: time.Now
 }
 
 // Front is what stands before the apps and sends them their requests. Its methods do not block.
@@ -46,6 +48,13 @@ func (rt *Runtime) grace() time.Duration {
 		return 10 * time.Second
 	}
 	return rt.Grace
+}
+
+func (rt *Runtime) clock() time.Time {
+	if rt.now == nil {
+		return time.Now()
+	}
+	return rt.now()
 }
 
 // Announce tells the front which apps there are, so that a visitor who comes before Run has looked
