@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,7 @@ var groups = []*cobra.Group{
 
 // table is every verb, by group.
 func table() map[string][]verb {
-	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": runVerbs, "source": sourceVerbs, "keys": keyVerbs}
+	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": slices.Concat(runVerbs, cronVerbs), "source": sourceVerbs, "keys": keyVerbs}
 }
 
 // addVerbs gives root a command for each verb. ready is called before one runs, and brings the paas
