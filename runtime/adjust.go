@@ -50,6 +50,7 @@ func (h *home) adjust(ctx context.Context) {
 			m.restart(ctx, token)
 		}
 	}
+	h.crontab.follow(ctx, i, settings)
 }
 
 // mayStart says whether the processes of the release before are out of the way of p.

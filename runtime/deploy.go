@@ -178,6 +178,9 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 	if err := i.find(); err != nil {
 		return err
 	}
+	if err := i.sayCron(file); err != nil {
+		return err
+	}
 	settings, err := h.app.Settings()
 	if err != nil {
 		return err
@@ -199,8 +202,9 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 // nothingRuns says what to do about a release of which no process would start, unless that is wanted.
 func (i *instance) nothingRuns(s volume.Settings) error {
 	types := processTypes(i.built)
-	if slices.Contains(types, webType) || len(i.file.Cron) > 0 || len(s.Formation) > 0 {
-		return nil
+	entries, err := i.cron()
+	if err != nil || slices.Contains(types, webType) || len(entries) > 0 || len(s.Formation) > 0 {
+		return err
 	}
 	hint := "add a line like `web: node server.js` to the Procfile"
 	if len(types) > 0 {

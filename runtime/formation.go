@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"paas/runtime/appjson"
+	"paas/runtime/cron"
 	"paas/runtime/health"
 	"paas/volume"
 )
@@ -80,8 +81,10 @@ func processTypes(built volume.Built) []string {
 }
 
 // Scalable says whether processes of a type can run for as long as the release does: all but those of the
-// release phase.
-func Scalable(processType string) bool { return processType != releaseType }
+// release phase and those that run by the clock.
+func Scalable(processType string) bool {
+	return processType != releaseType && !cron.IsType(processType)
+}
 
 // bootsEarly says whether the process is started beside the live release and checked before the commit:
 // web, and who asks for a startup check. The others start when the release is live and those of the

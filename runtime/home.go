@@ -28,16 +28,19 @@ type home struct {
 	unsaid    map[int]volume.Status // verdicts that a full disk has not taken yet
 	leaving   map[*member]struct{}  // processes on their way out
 	onces     []volume.Process      // commands that people run, as last said
+	crontab   crontab
 	stopping  sync.WaitGroup
 	born      string // which app of this name this is: it may be destroyed and made again
 }
 
 func newHome(rt *Runtime, app volume.App) *home {
-	return &home{
+	h := &home{
 		rt: rt, app: app, log: rt.Log.With("app", app.Name),
 		poked: make(chan struct{}, 1), posts: make(chan func()), ended: make(chan struct{}),
 		unsaid: map[int]volume.Status{}, leaving: map[*member]struct{}{},
 	}
+	h.crontab.home = h
+	return h
 }
 
 // poke asks for another look at the volume.
@@ -88,6 +91,7 @@ func (h *home) there() bool {
 // shutDown stops everything of the app and waits for it.
 func (h *home) shutDown() {
 	close(h.ended)
+	h.crontab.stop()
 	if h.deploying != nil {
 		h.deploying.cancel()
 		<-h.deploying.finished
@@ -104,6 +108,7 @@ func (h *home) shutDown() {
 func (h *home) resume(ctx context.Context) {
 	h.announce()
 	h.repair()
+	h.crontab.load()
 	if n := h.app.Live(); n > 0 && !h.inPlace(n) {
 		h.live = newInstance(h, n)
 	}
@@ -194,6 +199,7 @@ func (h *home) yield() {
 	h.log.Info("watch mode: the app is not run from here any more", "release", h.app.Live())
 	was := h.live
 	h.live = nil
+	h.crontab.halt(errInPlace)
 	h.retireMembers(was.sorted(), h.route())
 	h.saveProcesses()
 }
@@ -228,7 +234,8 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 	if was != nil {
 		h.live.before = h.handOver(was, drained)
 	}
-	h.saveProcesses() // first: who hears that it is live looks at what runs
+	h.saveProcesses()      // first: who hears that it is live looks at what runs
+	h.crontab.take(h.live) // before anybody hears that it is live
 	h.conclude(d.n, volume.Status{State: volume.Live})
 	if before > 0 {
 		h.conclude(before, volume.Status{State: volume.Retired})

@@ -18,10 +18,11 @@ type Runtime struct {
 	Boot   time.Duration // how long a web process may take to listen; 0: 1 min
 	Log    *slog.Logger
 
-	oneoffs    oneoffs
 	KeepBuilds int // builds of an app that stay, those that were live most recently; 0: 5
 
-	trees trees
+	now     func() time.Time // what the clock on the wall says; nil: time.Now
+	oneoffs oneoffs
+	trees   trees
 }
 
 // Front is what stands before the apps and sends them their requests. Its methods do not block.
@@ -51,6 +52,13 @@ func (rt *Runtime) grace() time.Duration {
 		return 10 * time.Second
 	}
 	return rt.Grace
+}
+
+func (rt *Runtime) clock() time.Time {
+	if rt.now == nil {
+		return time.Now()
+	}
+	return rt.now()
 }
 
 // Announce tells the front which apps there are, so that a visitor who comes before Run has looked

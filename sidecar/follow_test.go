@@ -400,7 +400,9 @@ func TestLowDisk(t *testing.T) {
 	s.start()
 	r := newHosting(t).repo("blog")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(t, "it is said", func() bool { return strings.Contains(looked(t, app).Error, "MB free of") || strings.Contains(looked(t, app).Error, "GB free of") })
+	until(t, "it is said", func() bool {
+		return strings.Contains(looked(t, app).Error, "MB free of") || strings.Contains(looked(t, app).Error, "GB free of")
+	})
 	if _, err := os.Stat(app.SourceRepo()); err == nil || len(app.Numbers()) > 0 {
 		t.Errorf("fetched: %v; releases %s", err, states(app))
 	}

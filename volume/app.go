@@ -55,6 +55,7 @@ type Settings struct {
 	Formation map[string]int    `json:"formation,omitempty"` // process type -> how many; types not named are as app.json says
 	Stopped   int               `json:"stopped,omitempty"`   // the release that was stopped; a later one runs
 	Restarts  map[string]string `json:"restarts,omitempty"`  // process type, or type.index -> token of the last ps:restart
+	Cron      CronRequest       `json:"cron,omitzero"`       // the last cron:run
 }
 
 // Restart is the token of the last ps:restart that process type.index is meant by; empty: none was.

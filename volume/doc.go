@@ -28,6 +28,8 @@
 //	  apps/<app>/worktree.json, .files     which one, whole or being changed,
 //	                                       and the files it has                whoever made the release
 //	  apps/<app>/processes.json            what runs now, for ps               runtime
+//	  apps/<app>/cron.json                 what runs by the clock, and the last
+//	                                       run of each                         runtime
 //	  apps/<app>/cache/                    build cache, kept between builds    runtime
 //	  apps/<app>/data/                     the app's own files ($DATA_DIR)     the app
 //	  apps/<app>/logs/<type>.<i>.log       bounded, rotated; run.<n>: of a

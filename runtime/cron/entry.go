@@ -1,0 +1,125 @@
+package cron
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"paas/runtime/appjson"
+)
+
+// Entry is one command that runs by the clock.
+type Entry struct {
+	ID       int    // from 1: those of app.json in its order, then those of the Procfile by name
+	From     string // the process type of its Procfile line, or "app.json"
+	When     string // its schedule, as the owner wrote it
+	Schedule Schedule
+	Command  string // a command line, as a Procfile has it
+	Policy   Policy
+}
+
+const maxEntries = 100
+
+// procfileType is the process type of a Procfile line that runs by the clock: cron, cron2, cron-tidy.
+var procfileType = regexp.MustCompile(`^cron([0-9]*|[-_].*)$`)
+
+// IsType says whether a line of the Procfile of that process type is an entry. All others are processes.
+func IsType(processType string) bool { return procfileType.MatchString(processType) }
+
+// Entries are what runs by the clock of an app with these Procfile lines and entries of app.json. The
+// error names the line.
+func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) {
+	var entries []Entry
+	for i, c := range file {
+		e, err := newEntry(strings.TrimSpace(c.Schedule), c.Command)
+		if err != nil {
+			return nil, fmt.Errorf("app.json: cron, entry %d: %w", i+1, err)
+		}
+		e.From, e.Policy = "app.json", cmp.Or(Policy(c.Concurrency), Forbid)
+		entries = append(entries, e)
+	}
+	var types []string
+	for t := range processes {
+		if IsType(t) {
+			types = append(types, t)
+		}
+	}
+	slices.SortFunc(types, compareTypes)
+	for _, t := range types {
+		e, err := parseLine(processes[t])
+		if err != nil {
+			return nil, fmt.Errorf("Procfile, line %s: %w", t, err)
+		}
+		e.From, e.Policy = t, Forbid
+		entries = append(entries, e)
+	}
+	if len(entries) > maxEntries {
+		return nil, fmt.Errorf("%d cron entries; at most %d are run", len(entries), maxEntries)
+	}
+	for i := range entries {
+		entries[i].ID = i + 1
+	}
+	return entries, nil
+}
+
+// compareTypes puts cron2 before cron10, and numbers before names.
+func compareTypes(a, b string) int {
+	number := func(t string) int {
+		if digits := strings.TrimPrefix(t, "cron"); digits != "" {
+			n, err := strconv.Atoi(digits)
+			if err != nil || n < 0 { // a name: -2 is one
+				return 1 << 30
+			}
+			return n
+		}
+		return -1
+	}
+	return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b))
+}
+
+// aField is what could be a field of a schedule, and hardly a program.
+var aField = regexp.MustCompile(`^[0-9*/,?-]+$`)
+
+// parseLine reads what a Procfile has behind the process type: the schedule, then the command.
+func parseLine(line string) (Entry, error) {
+	count := len(fields)
+	if strings.HasPrefix(line, "@") {
+		count = 1
+	}
+	var parts []string
+	for range count {
+		line = strings.TrimLeft(line, " \t")
+		end := strings.IndexAny(line, " \t")
+		if end < 0 {
+			end = len(line)
+		}
+		if line == "" {
+			break
+		}
+		parts = append(parts, line[:end])
+		line = line[end:]
+	}
+	command := strings.TrimSpace(line)
+	when := strings.Join(parts, " ")
+	if first, _, _ := strings.Cut(command, " "); aField.MatchString(first) {
+		return Entry{}, fmt.Errorf("%q has more than the five fields: minute, hour, day of the month, month, day of the week", when+" "+first)
+	}
+	return newEntry(when, command)
+}
+
+func newEntry(when, command string) (Entry, error) {
+	s, err := Parse(when)
+	switch {
+	case err != nil:
+		return Entry{}, err
+	case command == "":
+		return Entry{}, errors.New("no command behind the schedule; write it as `*/10 * * * * node tidy.js`")
+	case strings.ContainsRune(command, 0):
+		return Entry{}, errors.New("NUL in the command")
+	}
+	return Entry{When: when, Schedule: s, Command: command}, nil
+}
