@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"path/filepath"
 
 	"paas/deploy"
 	"paas/runtime/build"
@@ -50,5 +51,16 @@ func clearCache(app volume.App) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(build.Clear(app.Cache(), grave), os.RemoveAll(grave))
+	builds, err := app.Builds()
+	var inUse []string
+	for _, id := range builds {
+		built, err := app.Built(id)
+		if err != nil { // not complete: nothing runs in it
+			continue
+		}
+		for _, value := range built.Env {
+			inUse = append(inUse, filepath.SplitList(value)...)
+		}
+	}
+	return errors.Join(err, build.Clear(app.Cache(), grave, inUse), os.RemoveAll(grave))
 }

@@ -152,7 +152,7 @@ func (p *pruner) spare(app volume.App) ([]string, error) {
 	if unread != nil {
 		return nil, unread
 	}
-	return slices.DeleteFunc(found, func(id string) bool { return p.rt.trees.used(app.BuildTree(id)) }), nil
+	return slices.DeleteFunc(found, func(id string) bool { return p.rt.trees.used(app.BuildTree(id)) || p.rt.held(app.Name, id) }), nil
 }
 
 // past is what matters here of a release.

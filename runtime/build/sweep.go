@@ -32,52 +32,59 @@ func used(path string) bool {
 	return err != nil
 }
 
-// generation is a file of a cache: what is in it is part of the keys of things that stay in use when
-// the cache is emptied, so that the next build does not find them again.
-const generation = "generation"
-
 // Clear empties a cache by moving what is in it to grave, a folder on the same file system: half a
-// folder would be taken for whole. What builds still run with stays for them, and for no other. The
-// caller sees to it that no build of the app is being made.
-func Clear(cache, grave string) error {
+// folder would be taken for whole. What builds share and still use stays, and so do folders that are inUse:
+// what their environment names; other paths may be among it. The caller sees to it that no build of the
+// app is being made.
+func Clear(cache, grave string, inUse []string) error {
 	notes, err := filepath.Glob(filepath.Join(escape(cache), "*", "*"+usersSuffix))
 	if err != nil {
 		return err
 	}
-	stays := map[string]bool{}
 	for _, note := range notes {
 		if used(note) {
-			stays[note], stays[strings.TrimSuffix(note, usersSuffix)] = true, true
+			inUse = append(inUse, strings.TrimSuffix(note, usersSuffix))
 		}
 	}
-	folders, err := os.ReadDir(cache)
-	if errors.Is(err, os.ErrNotExist) {
+	c := clearing{grave, map[string]bool{}, map[string]bool{}}
+	for _, path := range inUse {
+		path = filepath.Clean(path)
+		for c.stays[path] = true; path != filepath.Dir(path); {
+			path = filepath.Dir(path)
+			c.above[path] = true
+		}
+	}
+	if err := c.empty(cache); errors.Is(err, os.ErrNotExist) {
 		return nil
-	}
-	for _, f := range folders {
-		err = errors.Join(err, moveOut(filepath.Join(cache, f.Name()), grave, stays))
-	}
-	if err != nil || len(stays) == 0 {
+	} else if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(cache, generation), []byte(rand.Text()), 0o644)
 }
 
-// moveOut moves path to grave, or, where something in it stays, what else is in it.
-func moveOut(path, grave string, stays map[string]bool) error {
-	for kept := range stays {
-		if filepath.Dir(kept) != path {
-			continue
+// generation is a file of a cache that was emptied: see [build.shared].
+const generation = "generation"
+
+// clearing is a cache being emptied.
+type clearing struct {
+	grave string
+	stays map[string]bool // with the note of its users
+	above map[string]bool // folders that hold something that stays
+}
+
+func (c clearing) empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case c.stays[strings.TrimSuffix(path, usersSuffix)]:
+		case c.above[path]:
+			err = errors.Join(err, c.empty(path))
+		default:
+			err = errors.Join(err, os.Rename(path, filepath.Join(c.grave, rand.Text())))
 		}
-		entries, err := os.ReadDir(path)
-		for _, e := range entries {
-			if inside := filepath.Join(path, e.Name()); !stays[inside] {
-				err = errors.Join(err, os.Rename(inside, filepath.Join(grave, rand.Text())))
-			}
-		}
-		return err
 	}
-	return os.Rename(path, filepath.Join(grave, rand.Text()))
+	return err
 }
 
 // escape makes dir mean itself in a pattern of [filepath.Glob].
