@@ -230,15 +230,17 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 	for _, m := range h.live.sorted() {
 		m.serving(ctx)
 	}
+	// Who hears that it is live, or sees it answer, looks at what runs: that is said first.
+	h.saveProcesses()
+	h.crontab.take(h.live)
 	drained := h.route()
-	if was != nil {
-		h.live.before = h.handOver(was, drained)
-	}
-	h.saveProcesses()      // first: who hears that it is live looks at what runs
-	h.crontab.take(h.live) // before anybody hears that it is live
 	h.conclude(d.n, volume.Status{State: volume.Live})
 	if before > 0 {
 		h.conclude(before, volume.Status{State: volume.Retired})
+	}
+	if was != nil {
+		h.live.before = h.handOver(was, drained)
+		h.saveProcesses()
 	}
 	h.log.Info("live", "release", d.n)
 }
