@@ -134,7 +134,9 @@ func (h *home) repair() {
 // announce tells the front about the app before anything of it runs.
 func (h *home) announce() {
 	condition := Starting
-	if n := h.app.Live(); n == 0 || h.inPlace(n) {
+	n := h.app.Live()
+	settings, err := h.app.Settings()
+	if n == 0 || h.inPlace(n) || err == nil && settings.Stopped == n {
 		condition = Down
 	}
 	h.rt.Front.Route(h.app.Name, nil, condition)
@@ -232,7 +234,7 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 	}
 	// Who hears that it is live, or sees it answer, looks at what runs: that is said first.
 	h.saveProcesses()
-	h.crontab.take(h.live)
+	h.crontab.promote(h.live)
 	drained := h.route()
 	h.conclude(d.n, volume.Status{State: volume.Live})
 	if before > 0 {
