@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -167,7 +166,11 @@ func (w *clockwork) until(clock string) {
 // What is due at once begins in any order.
 func (w *clockwork) began() string {
 	runs := w.shifts()
-	slices.SortStableFunc(runs, func(a, b *shift) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.Line, b.Line)) })
+	for i := range runs {
+		for j := i; j > 0 && runs[j].at.Equal(runs[j-1].at) && runs[j].Line < runs[j-1].Line; j-- {
+			runs[j], runs[j-1] = runs[j-1], runs[j]
+		}
+	}
 	var all []string
 	for _, s := range runs {
 		all = append(all, s.Line+" "+s.at.UTC().Format("15:04"))
