@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -72,12 +71,6 @@ type loadResult struct {
 	Ours, Floor visits
 }
 
-type visits struct {
-	Requests, Failed int
-	Slowest          time.Duration // of those that were answered
-	FirstFailure     string        `json:",omitempty"`
-}
-
 const perSecond = 50
 
 // measureLoad deploys to both systems in turns, while both are visited all the time.
@@ -86,8 +79,8 @@ func measureLoad(ctx context.Context, n int, c *client, ours, floor target) (*lo
 	defer stop()
 	res := loadResult{Deploys: n}
 	var wg sync.WaitGroup
-	wg.Go(func() { res.Ours = visit(visiting, ours) })
-	wg.Go(func() { res.Floor = visit(visiting, floor) })
+	wg.Go(func() { res.Ours = sum(visit(visiting, ours, perSecond)) })
+	wg.Go(func() { res.Floor = sum(visit(visiting, floor, perSecond)) })
 	for i := range n {
 		progress("deploy under load %d of %d", i+1, n)
 		for _, t := range []target{ours, floor} {
@@ -100,43 +93,4 @@ func measureLoad(ctx context.Context, n int, c *client, ours, floor target) (*lo
 	stop()
 	wg.Wait()
 	return &res, ctx.Err()
-}
-
-// visit sends a request each 20 ms until ctx ends, whatever became of those before it: half of
-// them over connections that are kept, half over new ones. It waits for the last answers.
-func visit(ctx context.Context, t target) visits {
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	var v visits
-	kept, fresh := t.client(true), t.client(false)
-	defer kept.CloseIdleConnections()
-	tick := time.NewTicker(time.Second / perSecond)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		web := kept
-		if v.Requests%2 == 1 {
-			web = fresh
-		}
-		v.Requests++
-		wg.Go(func() {
-			start := time.Now()
-			_, err := get(context.WithoutCancel(ctx), web, t, "/")
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				v.Slowest = max(v.Slowest, time.Since(start))
-				return
-			}
-			v.Failed++
-			if v.FirstFailure == "" {
-				v.FirstFailure = fmt.Sprint(err)
-			}
-		})
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
-	wg.Wait()
-	return v
 }

@@ -32,7 +32,7 @@ type options struct {
 	JSON    bool
 }
 
-var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs"}
+var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -176,6 +176,11 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["logs"] {
 		if res.Logs, err = measureLogs(ctx, o, client); err != nil {
 			return res, fmt.Errorf("logs: %w", err)
+		}
+	}
+	if o.Only["formation"] {
+		if res.Formation, err = measureFormation(ctx, o, client); err != nil {
+			return res, fmt.Errorf("formation: %w", err)
 		}
 	}
 	return res, nil

@@ -21,6 +21,7 @@ type results struct {
 
 	Rollback  *rollbackResult  `json:",omitempty"`
 	Reinstall *reinstallResult `json:",omitempty"`
+	Formation *formationResult `json:",omitempty"`
 }
 
 // percentile is the nearest-rank percentile, p from 1 to 100; it needs at least one value.
@@ -100,6 +101,9 @@ func (r results) table(w io.Writer) {
 	}
 	if l := r.Logs; l != nil {
 		l.rows(row)
+	}
+	if f := r.Formation; f != nil {
+		f.rows(row)
 	}
 }
 

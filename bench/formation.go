@@ -1,0 +1,193 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	formationRate = 200             // requests a second
+	pause         = 2 * time.Second // between two deploys: what they are set beside
+	webs, workers = 3, 2
+)
+
+// checked has a new web process asked for its front page before it gets traffic; without it, its port
+// has to answer.
+const checked = `{"healthchecks": {"web": [{"type": "startup", "path": "/"}]}}`
+
+// formationResult is what visitors noticed of the deploys of an app of several processes, with and
+// without such a check, and how it was between them.
+type formationResult struct {
+	PortDeploys, PageDeploys []span
+	Port, Page, Quiet        visits
+}
+
+// span is a time in which an app was being deployed: from the start of the push until nothing of the
+// version before is left, and [settle] after that, for the first answers of the new one.
+type span struct{ From, To time.Time }
+
+// measureFormation deploys the example as several web processes, beside workers, while it is visited.
+func measureFormation(ctx context.Context, o options, c *client) (*formationResult, error) {
+	team := *c
+	team.clone = filepath.Join(c.dir, "team")
+	if err := copyTree(team.clone, o.Example); err != nil {
+		return nil, err
+	}
+	for name, text := range map[string]string{
+		"Procfile":  "web: node server.js\nworker: node worker.js\n",
+		"app.json":  "{}",
+		"worker.js": "setInterval(() => {}, 1000)\n",
+	} {
+		if err := os.WriteFile(filepath.Join(team.clone, name), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	if err := team.commitAll(ctx, team.clone); err != nil {
+		return nil, err
+	}
+	r, err := startRoles(ctx, o.Paas, c, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.stop()
+	app := r.app("team")
+	if err := team.git(ctx, team.clone, "push", app.remote, "main"); err != nil {
+		return nil, err
+	}
+	if _, err := r.run(ctx, "ps:scale", "team", fmt.Sprint("web=", webs), fmt.Sprint("worker=", workers)); err != nil {
+		return nil, err
+	}
+	if err := r.whole(ctx, "team", 1); err != nil {
+		return nil, err
+	}
+	warming, stop := context.WithTimeout(ctx, settle)
+	defer stop()
+	visit(warming, app, formationRate)
+	visiting, stop := context.WithCancel(ctx)
+	defer stop()
+	visited := make(chan []answer, 1)
+	go func() { visited <- visit(visiting, app, formationRate) }()
+	res := &formationResult{}
+	release := 1
+	for i := range o.Deploys {
+		progress("deploys of %d web and %d worker processes %d of %d", webs, workers, i+1, o.Deploys)
+		for _, way := range []struct {
+			appJSON string
+			to      *[]span
+		}{{"{}", &res.PortDeploys}, {checked, &res.PageDeploys}} {
+			if err := pass(ctx, pause); err != nil {
+				return nil, err
+			}
+			release++
+			took, err := r.deployWhole(ctx, &team, "team", release, way.appJSON)
+			if err != nil {
+				return nil, err
+			}
+			*way.to = append(*way.to, took)
+		}
+	}
+	stop()
+	port, rest := part(<-visited, res.PortDeploys)
+	page, quiet := part(rest, res.PageDeploys)
+	res.Port, res.Page, res.Quiet = sum(port), sum(page), sum(quiet)
+	return res, ctx.Err()
+}
+
+// deployWhole changes one line, and app.json, and pushes that as release n.
+func (r *roles) deployWhole(ctx context.Context, c *client, app string, n int, appJSON string) (span, error) {
+	if err := os.WriteFile(filepath.Join(c.clone, "app.json"), []byte(appJSON), 0o644); err != nil {
+		return span{}, err
+	}
+	if _, err := c.change(ctx); err != nil {
+		return span{}, err
+	}
+	from := time.Now()
+	if err := c.git(ctx, c.clone, "push", r.app(app).remote, "main"); err != nil {
+		return span{}, err
+	}
+	if err := r.whole(ctx, app, n); err != nil {
+		return span{}, err
+	}
+	err := pass(ctx, settle)
+	return span{from, time.Now()}, err
+}
+
+// whole waits until release n runs with all its processes, and nothing else of the app does.
+func (r *roles) whole(ctx context.Context, app string, n int) error {
+	path := filepath.Join(r.root, "apps", app, "processes.json")
+	var readErr error
+	err := await(ctx, 10*time.Millisecond, fmt.Sprintf("v%d does not run with %d web and %d worker processes", n, webs, workers), func() bool {
+		text, err := os.ReadFile(path)
+		var is bool
+		if err == nil {
+			is, err = formed(text, n)
+		}
+		readErr = err
+		return is || err != nil
+	})
+	return errors.Join(err, readErr)
+}
+
+// formed says whether the processes of an app, as its processes.json has them, are those of release n.
+func formed(text []byte, n int) (bool, error) {
+	var list []struct {
+		Type, State string
+		Release     int
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return false, err
+	}
+	count := map[string]int{}
+	for _, p := range list {
+		if p.Release != n || p.State != "running" {
+			return false, nil
+		}
+		count[p.Type]++
+	}
+	return len(list) == webs+workers && count["web"] == webs && count["worker"] == workers, nil
+}
+
+// part tells the answers that somebody was waiting for during one of the deploys from the others.
+func part(all []answer, deploys []span) (during, between []answer) {
+	for _, a := range all {
+		met := false
+		for _, d := range deploys {
+			met = met || a.Asked.Before(d.To) && a.Asked.Add(a.Took).After(d.From)
+		}
+		if met {
+			during = append(during, a)
+		} else {
+			between = append(between, a)
+		}
+	}
+	return during, between
+}
+
+// rows prints the result with [results.table]'s row.
+func (r *formationResult) rows(row func(what, ours, other, ratio, target string)) {
+	for _, one := range []struct {
+		check   string
+		deploys []span
+		visits
+	}{{"port", r.PortDeploys, r.Port}, {"page", r.PageDeploys, r.Page}} {
+		row(fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes, a %s checked", formationRate, len(one.deploys), webs, workers, one.check),
+			fmt.Sprintf("%d of %d", one.Failed, one.Requests), fmt.Sprintf("%d of %d (between them)", r.Quiet.Failed, r.Quiet.Requests), "", "0")
+		row("99th percentile meanwhile", ms(one.P99), ms(r.Quiet.P99)+" (between them)", fmt.Sprintf("%.2f", float64(one.P99)/float64(r.Quiet.P99)), "")
+		row("median and slowest answer meanwhile", ms(one.Median)+", "+ms(one.Slowest),
+			ms(r.Quiet.Median)+", "+ms(r.Quiet.Slowest)+" (between them)", "", "")
+		took := func(s span) time.Duration { return s.To.Sub(s.From) - settle }
+		row("push until all of the new version runs and nothing of the old, median", ms(median(one.deploys, took)), "", "", "")
+	}
+	for _, v := range []visits{r.Port, r.Page, r.Quiet} {
+		if v.FirstFailure != "" {
+			row("a failure", v.FirstFailure, "", "", "")
+		}
+	}
+}
