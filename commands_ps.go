@@ -286,7 +286,7 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool, want func
 			}
 			found++
 			run = append(run, processName(p))
-			settled = settled && p.State != string(runtime.Starting) && p.Restart == s.Restart(p.Type, p.Index)
+			settled = settled && p.Restart == s.Restart(p.Type, p.Index) && steady(p)
 			if p.State == "crashed" || p.Failure != "" {
 				fell = append(fell, p)
 			}
@@ -313,6 +313,13 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool, want func
 		say.Detail(c.out, "running: %s", strings.Join(run, ", "))
 	}
 	return nil
+}
+
+// steady says whether the process is what it is going to be for now: a web process has passed its check,
+// and another has not died at once.
+func steady(p volume.Process) bool {
+	const proof = time.Second
+	return p.State != string(runtime.Starting) && (p.Type == "web" || p.State != string(runtime.Running) || time.Since(p.Since) >= proof)
 }
 
 func restart(c *call) error {

@@ -18,14 +18,19 @@ const (
 	webs, workers = 3, 2
 )
 
-// formationResult is what visitors noticed of the deploys of an app of several processes, and how it
-// was between them.
+// checked has a new web process asked for its front page before it gets traffic; without it, its port
+// has to answer.
+const checked = `{"healthchecks": {"web": [{"type": "startup", "path": "/"}]}}`
+
+// formationResult is what visitors noticed of the deploys of an app of several processes, with and
+// without such a check, and how it was between them.
 type formationResult struct {
-	Deploys       []span
-	Quiet, During visits // During: from the start of a push until nothing of the version before is left
+	PortDeploys, PageDeploys []span
+	Port, Page, Quiet        visits
 }
 
-// span is a time in which an app was being deployed.
+// span is a time in which an app was being deployed: from the start of the push until nothing of the
+// version before is left, and [settle] after that, for the first answers of the new one.
 type span struct{ From, To time.Time }
 
 // measureFormation deploys the example as several web processes, beside workers, while it is visited.
@@ -37,6 +42,7 @@ func measureFormation(ctx context.Context, o options, c *client) (*formationResu
 	}
 	for name, text := range map[string]string{
 		"Procfile":  "web: node server.js\nworker: node worker.js\n",
+		"app.json":  "{}",
 		"worker.js": "setInterval(() => {}, 1000)\n",
 	} {
 		if err := os.WriteFile(filepath.Join(team.clone, name), []byte(text), 0o644); err != nil {
@@ -61,32 +67,56 @@ func measureFormation(ctx context.Context, o options, c *client) (*formationResu
 	if err := r.whole(ctx, "team", 1); err != nil {
 		return nil, err
 	}
+	warming, stop := context.WithTimeout(ctx, settle)
+	defer stop()
+	visit(warming, app, formationRate)
 	visiting, stop := context.WithCancel(ctx)
 	defer stop()
 	visited := make(chan []answer, 1)
 	go func() { visited <- visit(visiting, app, formationRate) }()
 	res := &formationResult{}
+	release := 1
 	for i := range o.Deploys {
-		progress("deploy of %d web and %d worker processes %d of %d", webs, workers, i+1, o.Deploys)
-		if err := pass(ctx, pause); err != nil {
-			return nil, err
+		progress("deploys of %d web and %d worker processes %d of %d", webs, workers, i+1, o.Deploys)
+		for _, way := range []struct {
+			appJSON string
+			to      *[]span
+		}{{"{}", &res.PortDeploys}, {checked, &res.PageDeploys}} {
+			if err := pass(ctx, pause); err != nil {
+				return nil, err
+			}
+			release++
+			took, err := r.deployWhole(ctx, &team, "team", release, way.appJSON)
+			if err != nil {
+				return nil, err
+			}
+			*way.to = append(*way.to, took)
 		}
-		if _, err := team.change(ctx); err != nil {
-			return nil, err
-		}
-		from := time.Now()
-		if err := team.git(ctx, team.clone, "push", app.remote, "main"); err != nil {
-			return nil, err
-		}
-		if err := r.whole(ctx, "team", i+2); err != nil {
-			return nil, err
-		}
-		res.Deploys = append(res.Deploys, span{from, time.Now()})
 	}
 	stop()
-	during, between := part(<-visited, res.Deploys)
-	res.During, res.Quiet = sum(during), sum(between)
+	port, rest := part(<-visited, res.PortDeploys)
+	page, quiet := part(rest, res.PageDeploys)
+	res.Port, res.Page, res.Quiet = sum(port), sum(page), sum(quiet)
 	return res, ctx.Err()
+}
+
+// deployWhole changes one line, and app.json, and pushes that as release n.
+func (r *roles) deployWhole(ctx context.Context, c *client, app string, n int, appJSON string) (span, error) {
+	if err := os.WriteFile(filepath.Join(c.clone, "app.json"), []byte(appJSON), 0o644); err != nil {
+		return span{}, err
+	}
+	if _, err := c.change(ctx); err != nil {
+		return span{}, err
+	}
+	from := time.Now()
+	if err := c.git(ctx, c.clone, "push", r.app(app).remote, "main"); err != nil {
+		return span{}, err
+	}
+	if err := r.whole(ctx, app, n); err != nil {
+		return span{}, err
+	}
+	err := pass(ctx, settle)
+	return span{from, time.Now()}, err
 }
 
 // whole waits until release n runs with all its processes, and nothing else of the app does.
@@ -142,18 +172,22 @@ func part(all []answer, deploys []span) (during, between []answer) {
 
 // rows prints the result with [results.table]'s row.
 func (r *formationResult) rows(row func(what, ours, other, ratio, target string)) {
-	failed := func(v visits) string { return fmt.Sprintf("%d of %d", v.Failed, v.Requests) }
-	row(fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes", formationRate, len(r.Deploys), webs, workers),
-		failed(r.During), failed(r.Quiet)+" (between them)", "", "0")
-	row("99th percentile meanwhile", ms(r.During.P99), ms(r.Quiet.P99)+" (between them)",
-		fmt.Sprintf("%.2f", float64(r.During.P99)/float64(r.Quiet.P99)), "")
-	row("median and slowest answer meanwhile", ms(r.During.Median)+", "+ms(r.During.Slowest),
-		ms(r.Quiet.Median)+", "+ms(r.Quiet.Slowest)+" (between them)", "", "")
-	for _, v := range []visits{r.During, r.Quiet} {
+	for _, one := range []struct {
+		check   string
+		deploys []span
+		visits
+	}{{"port", r.PortDeploys, r.Port}, {"page", r.PageDeploys, r.Page}} {
+		row(fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes, a %s checked", formationRate, len(one.deploys), webs, workers, one.check),
+			fmt.Sprintf("%d of %d", one.Failed, one.Requests), fmt.Sprintf("%d of %d (between them)", r.Quiet.Failed, r.Quiet.Requests), "", "0")
+		row("99th percentile meanwhile", ms(one.P99), ms(r.Quiet.P99)+" (between them)", fmt.Sprintf("%.2f", float64(one.P99)/float64(r.Quiet.P99)), "")
+		row("median and slowest answer meanwhile", ms(one.Median)+", "+ms(one.Slowest),
+			ms(r.Quiet.Median)+", "+ms(r.Quiet.Slowest)+" (between them)", "", "")
+		took := func(s span) time.Duration { return s.To.Sub(s.From) - settle }
+		row("push until all of the new version runs and nothing of the old, median", ms(median(one.deploys, took)), "", "", "")
+	}
+	for _, v := range []visits{r.Port, r.Page, r.Quiet} {
 		if v.FirstFailure != "" {
-			row("the first failure", v.FirstFailure, "", "", "")
+			row("a failure", v.FirstFailure, "", "", "")
 		}
 	}
-	took := func(s span) time.Duration { return s.To.Sub(s.From) }
-	row("push until all of the new version runs and nothing of the old, median", ms(median(r.Deploys, took)), "", "", "")
 }
