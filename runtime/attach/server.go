@@ -36,6 +36,8 @@ type Server struct {
 	Log    *slog.Logger
 }
 
+var errStopping = errors.New("the server is stopping")
+
 // lastWords is how long the client has to take each thing that is said after the session's end: one
 // who does not read must not hold up the command's.
 const lastWords = 2 * time.Second
@@ -44,6 +46,8 @@ const lastWords = 2 * time.Second
 func (s *Server) Run(ctx context.Context) error {
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
+	all, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(errStopping) // the cause: else a command would seem to have ended by itself
 	defer context.AfterFunc(ctx, func() { s.Listener.Close() })()
 	for {
 		conn, err := s.Listener.Accept()
@@ -61,7 +65,7 @@ func (s *Server) Run(ctx context.Context) error {
 			continue
 		}
 		sessions.Go(func() {
-			if err := s.serve(ctx, conn); err != nil {
+			if err := s.serve(all, conn); err != nil {
 				s.Log.Error("session broken off", "err", err)
 			}
 		})
