@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":     cmdServe,
 			"kill9":     cmdKill9,
-			"stop":      cmdStop,
+			"shutdown":  cmdStop,
 			"get":       cmdGet,
 			"see":       cmdSee,
 			"load":      cmdLoad,

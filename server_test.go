@@ -138,7 +138,8 @@ func cmdKill9(ts *testscript.TestScript, neg bool, args []string) {
 	<-s.exited
 }
 
-// stop [ROLE...] ends the server as Ctrl-C does; its exit status must be 0.
+// shutdown [ROLE...] ends the server as Ctrl-C does; its exit status must be 0. Its name is not stop: that is
+// testscript's own, which ends the script there, passed.
 func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
 	s := started(ts, args)
 	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
