@@ -95,6 +95,14 @@ func (c *crontab) take(i *instance) {
 	c.plan(h.rt.clock().Round(0))
 }
 
+// promote is take, said on the volume.
+func (c *crontab) promote(i *instance) {
+	c.take(i)
+	if c.unsaved {
+		c.save()
+	}
+}
+
 // keepRunning keeps of rows that the live release does not have those of which a run goes on.
 func (c *crontab) keepRunning(former []*row) {
 	for _, r := range former {

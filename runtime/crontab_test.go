@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,15 +39,18 @@ type shift struct {
 	err  error // how it ends
 	once sync.Once
 	done chan struct{}
-	slow time.Duration // what it takes to stop
+	slow atomic.Int64 // nanoseconds that it takes to stop
 }
 
 func (s *shift) PID() int              { return 1 }
 func (s *shift) Addr() string          { return "" }
 func (s *shift) Done() <-chan struct{} { return s.done }
 func (s *shift) Err() error            { return s.err }
-func (s *shift) Stop(time.Duration)    { time.Sleep(s.slow); s.end(errors.New("signal: terminated")) }
-func (s *shift) end(err error)         { s.once.Do(func() { s.err = err; close(s.done) }) }
+func (s *shift) Stop(time.Duration) {
+	time.Sleep(time.Duration(s.slow.Load()))
+	s.end(errors.New("signal: terminated"))
+}
+func (s *shift) end(err error) { s.once.Do(func() { s.err = err; close(s.done) }) }
 
 func (w *clockwork) Build(context.Context, BuildJob) (volume.Built, error) {
 	return volume.Built{Processes: w.processes}, nil
@@ -176,12 +180,17 @@ func (w *clockwork) wantBegan(want string) {
 	}
 }
 
+// shifts are the runs so far.
+func (w *clockwork) shifts() []*shift {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.runs)
+}
+
 // last ends the last run.
 func (w *clockwork) last(err error) {
-	w.mu.Lock()
-	s := w.runs[len(w.runs)-1]
-	w.mu.Unlock()
-	s.end(err)
+	all := w.shifts()
+	all[len(all)-1].end(err)
 	synctest.Wait()
 }
 
@@ -232,7 +241,7 @@ func TestCronTicks(t *testing.T) {
 		w.wantBegan("")
 		w.until("00:10:00")
 		w.wantBegan("a b 00:10")
-		spec := w.runs[0].Spec
+		spec := w.shifts()[0].Spec
 		if spec.App != "blog" || spec.Type != "cron" || spec.Index != 1 || spec.Release != 1 || spec.Tree == "" || spec.Data != w.app.Data() {
 			t.Errorf("%+v", spec)
 		}
@@ -277,22 +286,22 @@ func TestCronOverlap(t *testing.T) {
 		w.file = `{"cron": [{"schedule": "* * * * *", "command": "a", "concurrency_policy": "allow"}]}`
 		w.deploy(nil, nil)
 		w.until("00:22:00")
-		if len(w.runs) != 20 {
-			t.Errorf("%d runs side by side", len(w.runs))
+		if len(w.shifts()) != 20 {
+			t.Errorf("%d runs side by side", len(w.shifts()))
 		}
-		for _, s := range w.runs {
+		for _, s := range w.shifts() {
 			s.end(nil)
 		}
 		w.file = `{"cron": [{"schedule": "* * * * *", "command": "a", "concurrency_policy": "replace"}]}`
 		w.deploy(nil, nil)
 		w.until("00:23:00")
-		w.runs[20].slow = 90 * time.Second // to be through with what it does
+		w.shifts()[20].slow.Store(int64(90 * time.Second)) // to be through with what it does
 		w.until("00:25:29")
-		if len(w.runs) != 21 {
+		if len(w.shifts()) != 21 {
 			t.Error(w.began())
 		}
 		w.until("00:25:30")
-		if !strings.HasSuffix(w.began(), "a 00:23, a 00:25") || !closed(w.runs[20].done) {
+		if !strings.HasSuffix(w.began(), "a 00:23, a 00:25") || !closed(w.shifts()[20].done) {
 			t.Error(w.began())
 		}
 	})
@@ -304,7 +313,7 @@ func TestCronAcrossReleases(t *testing.T) {
 	tried(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "*/10 * * * * b"}, func(t *testing.T, w *clockwork) {
 		w.until("00:10:00")
 		w.deploy(map[string]string{"cron": "*/10 * * * * c", "cron2": "*/10 * * * * a"}, nil)
-		if closed(w.runs[0].done) || closed(w.runs[1].done) {
+		if closed(w.shifts()[0].done) || closed(w.shifts()[1].done) {
 			t.Error("stopped by the deploy")
 		}
 		if e := w.entry(2); e.Command != "a" || e.Last == nil || e.Last.Release != 1 || e.Next.Format("15:04") != "00:20" {
@@ -312,8 +321,8 @@ func TestCronAcrossReleases(t *testing.T) {
 		}
 		w.until("00:20:00")
 		w.wantBegan("a 00:10, b 00:10, c 00:20")
-		w.runs[0].end(nil)
-		w.runs[1].end(nil)
+		w.shifts()[0].end(nil)
+		w.shifts()[1].end(nil)
 		w.until("00:30:00")
 		w.wantBegan("a 00:10, b 00:10, c 00:20, a 00:30")
 		w.deploy(nil, nil)
@@ -361,7 +370,7 @@ func TestCronAsked(t *testing.T) {
 			w.change(func(s *volume.Settings) { s.Cron = volume.CronRequest{Entry: entry, Token: token} })
 		}
 		request(1, "one")
-		if len(w.runs) != 1 || answer("one") != "" {
+		if len(w.shifts()) != 1 || answer("one") != "" {
 			t.Error(w.began(), answer("one"))
 		}
 		request(1, "two")
@@ -415,7 +424,7 @@ func TestCronRestart(t *testing.T) {
 	tried(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "@yearly b"}, func(t *testing.T, w *clockwork) {
 		w.until("00:10:00")
 		w.stop()
-		if !closed(w.runs[0].done) || w.result() != "killed: the server stopped" || !w.entry(1).Next.IsZero() {
+		if !closed(w.shifts()[0].done) || w.result() != "killed: the server stopped" || !w.entry(1).Next.IsZero() {
 			t.Error(w.result(), w.entry(1).Next)
 		}
 		s, _ := w.app.Settings()
@@ -460,7 +469,7 @@ func TestCronOfADestroyedApp(t *testing.T) {
 		done()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if !closed(w.runs[0].done) || w.app.Exists() {
+		if !closed(w.shifts()[0].done) || w.app.Exists() {
 			t.Error("still there")
 		}
 		w.until("01:00:00")

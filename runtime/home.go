@@ -228,7 +228,7 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 		m.serving(ctx)
 	}
 	drained := h.route()
-	h.crontab.take(h.live) // before anybody hears that it is live
+	h.crontab.promote(h.live) // before anybody hears that it is live
 	h.conclude(d.n, volume.Status{State: volume.Live})
 	if before > 0 {
 		h.conclude(before, volume.Status{State: volume.Retired})
