@@ -85,9 +85,6 @@ func (w *clockwork) put(forward time.Duration) {
 // tried plays f on a clockwork whose web app has these entries too.
 func tried(t *testing.T, entries map[string]string, f func(*testing.T, *clockwork)) {
 	t.Helper()
-	local := time.Local
-	time.Local = time.UTC
-	t.Cleanup(func() { time.Local = local })
 	synctest.Test(t, func(t *testing.T) {
 		v := &volume.Volume{Root: t.TempDir(), Poll: time.Second}
 		if err := v.Open(); err != nil {

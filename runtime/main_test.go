@@ -14,6 +14,7 @@ func TestMain(m *testing.M) {
 		child.GuardMain(os.Stdin, os.Stdout, os.Args[2])
 		return
 	}
+	time.Local = time.UTC // by which entries of cron go that name no other
 	os.Exit(m.Run())
 }
 
