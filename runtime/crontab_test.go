@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -35,8 +36,9 @@ type clockwork struct {
 // shift is one run of an entry.
 type shift struct {
 	Spec
-	at   time.Time
-	err  error // how it ends
+	at   time.Time // by the clock on the wall
+	real time.Time // by the one that only goes
+	err  error     // how it ends
 	once sync.Once
 	done chan struct{}
 	slow atomic.Int64 // nanoseconds that it takes to stop
@@ -63,7 +65,7 @@ func (w *clockwork) Start(spec Spec) (Process, error) {
 	if spec.Line == "missing" {
 		return nil, errors.New("cron: missing: not found in PATH")
 	}
-	s := &shift{Spec: spec, at: w.wall(), done: make(chan struct{})}
+	s := &shift{Spec: spec, at: w.wall(), real: time.Now(), done: make(chan struct{})}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.runs = append(w.runs, s)
@@ -159,12 +161,14 @@ func (w *clockwork) until(clock string) {
 	synctest.Wait()
 }
 
-// began are the runs so far: command and time of each.
+// began are the runs so far: command and time of each, those of one minute by command.
 func (w *clockwork) began() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all []string
-	for _, s := range w.runs {
+	for _, s := range slices.SortedStableFunc(slices.Values(w.runs), func(a, b *shift) int {
+		return cmp.Or(a.real.Truncate(time.Minute).Compare(b.real.Truncate(time.Minute)), cmp.Compare(a.Line, b.Line))
+	}) {
 		all = append(all, s.Line+" "+s.at.UTC().Format("15:04"))
 	}
 	return strings.Join(all, ", ")
