@@ -193,7 +193,7 @@ func (c *call) awaitCron(app volume.App, token string, begun func()) (run volume
 		return run.Result != "", nil
 	})
 	if context.Cause(ctx) == errStopped {
-		err = errStopped
+		err = errors.New("the server has stopped, and the run with it")
 	}
 	return run, err
 }

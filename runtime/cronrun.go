@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -129,7 +130,9 @@ func (c *crontab) start(ctx context.Context, r *row, o order) {
 		Built: i.built, Line: r.Command, Config: i.release.Settings.Config, Out: out,
 	}
 	grace, began := h.grace(), time.Now()
+	letGo := h.rt.hold(h.app.Name, i.release.Build) // a deploy meanwhile does not end it
 	h.stopping.Go(func() {
+		defer letGo()
 		err := h.rt.runToEnd(runCtx, spec, grace)
 		run.end(err, time.Since(began))
 		cancel(nil)
@@ -157,6 +160,9 @@ func (run *cronRun) end(err error, took time.Duration) {
 func statusOf(err error) int {
 	if _, stopped := errors.AsType[killed](err); stopped {
 		return 128 + int(syscall.SIGTERM)
+	}
+	if _, ran := errors.AsType[*exec.ExitError](err); err != nil && !ran {
+		return notStarted(err)
 	}
 	status, _ := exitStatus(err)
 	return status

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -35,8 +36,9 @@ type clockwork struct {
 // shift is one run of an entry.
 type shift struct {
 	Spec
-	at   time.Time
-	err  error // how it ends
+	at   time.Time // by the clock on the wall
+	real time.Time // by the one that only goes
+	err  error     // how it ends
 	once sync.Once
 	done chan struct{}
 	slow atomic.Int64 // nanoseconds that it takes to stop
@@ -63,7 +65,7 @@ func (w *clockwork) Start(spec Spec) (Process, error) {
 	if spec.Line == "missing" {
 		return nil, errors.New("cron: missing: not found in PATH")
 	}
-	s := &shift{Spec: spec, at: w.wall(), done: make(chan struct{})}
+	s := &shift{Spec: spec, at: w.wall(), real: time.Now(), done: make(chan struct{})}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.runs = append(w.runs, s)
@@ -85,9 +87,6 @@ func (w *clockwork) put(forward time.Duration) {
 // tried plays f on a clockwork whose web app has these entries too.
 func tried(t *testing.T, entries map[string]string, f func(*testing.T, *clockwork)) {
 	t.Helper()
-	local := time.Local
-	time.Local = time.UTC
-	t.Cleanup(func() { time.Local = local })
 	synctest.Test(t, func(t *testing.T) {
 		v := &volume.Volume{Root: t.TempDir(), Poll: time.Second}
 		if err := v.Open(); err != nil {
@@ -162,17 +161,12 @@ func (w *clockwork) until(clock string) {
 	synctest.Wait()
 }
 
-// began are the runs so far: command and time of each.
-// What is due at once begins in any order.
+// began are the runs so far: command and time of each, those of one minute by command.
 func (w *clockwork) began() string {
-	runs := w.shifts()
-	for i := range runs {
-		for j := i; j > 0 && runs[j].at.Equal(runs[j-1].at) && runs[j].Line < runs[j-1].Line; j-- {
-			runs[j], runs[j-1] = runs[j-1], runs[j]
-		}
-	}
 	var all []string
-	for _, s := range runs {
+	for _, s := range slices.SortedStableFunc(slices.Values(w.shifts()), func(a, b *shift) int {
+		return cmp.Or(a.real.Truncate(time.Minute).Compare(b.real.Truncate(time.Minute)), cmp.Compare(a.Line, b.Line))
+	}) {
 		all = append(all, s.Line+" "+s.at.UTC().Format("15:04"))
 	}
 	return strings.Join(all, ", ")

@@ -52,7 +52,7 @@ func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) 
 	for _, t := range types {
 		e, err := parseLine(processes[t])
 		if err != nil {
-			return nil, fmt.Errorf("the line %s of the Procfile: %w", t, err)
+			return nil, fmt.Errorf("line %s of the Procfile: %w", t, err)
 		}
 		e.From, e.Policy = t, Forbid
 		entries = append(entries, e)

@@ -48,8 +48,8 @@ func TestEntries(t *testing.T) {
 
 func TestEntriesRefuse(t *testing.T) {
 	for line, want := range map[string]string{
-		"61 * * * * node tidy.js":       `the line cron-2 of the Procfile: minute "61": 61 is not between 0 and 59`,
-		"node tidy.js":                  `the line cron-2 of the Procfile: "node tidy.js" has 2 fields`,
+		"61 * * * * node tidy.js":       `line cron-2 of the Procfile: minute "61": 61 is not between 0 and 59`,
+		"node tidy.js":                  `line cron-2 of the Procfile: "node tidy.js" has 2 fields`,
 		"node tidy.js --all a b c":      `minute "node": not a number`,
 		"*/10 * * * *":                  "no command behind the schedule",
 		"@daily":                        "no command behind the schedule",
