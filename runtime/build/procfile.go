@@ -59,6 +59,8 @@ func parseProcess(line string) (name, command string, err error) {
 		return "", "", errors.New("not of the form `type: command`")
 	case !processType.MatchString(name):
 		return "", "", fmt.Errorf("%.40q is not a process type: use letters, digits, - and _", name)
+	case name == "run": // else its logs are taken for those of commands run once, and pruned with them
+		return "", "", errors.New("run is the name of what `run APP -- COMMAND` starts: call the process type something else")
 	case command == "":
 		return "", "", fmt.Errorf("%s has no command", name)
 	}

@@ -24,6 +24,7 @@ func TestParseProcfile(t *testing.T) {
 		"":                                      "names no process",
 		"# only\n":                              "names no process",
 		"web: a\n\nweb: b":                      "line 3 of the Procfile: web is defined in line 1 already",
+		"web: a\nrun: b":                        "line 2 of the Procfile: run is the name of what",
 		"web: a\n<<<<<<< HEAD\nweb: b":          "line 2 of the Procfile: merge marker <<<<<<<",
 		"web: a\n=======\nx: b":                 "line 2 of the Procfile: merge marker =======",
 		"web: a\n>>>>>>> topic: x":              "line 2 of the Procfile: merge marker >>>>>>>",
