@@ -203,16 +203,7 @@ func scale(c *call) error {
 		return nil
 	}
 	say.Step(c.out, "Scaling %s: %s", app.Name, strings.Join(c.args[1:], " "))
-	return c.settle(app, func(p volume.Process) bool { _, ok := asked[p.Type]; return ok }, func(s volume.Settings) (int, error) {
-		if s.Stopped == app.Live() {
-			return 0, nil
-		}
-		n := 0
-		for _, count := range asked {
-			n += count
-		}
-		return n, nil
-	})
+	return c.settle(app, func(p volume.Process) bool { _, ok := asked[p.Type]; return ok })
 }
 
 func parseScale(pairs []string) (map[string]int, error) {
@@ -258,21 +249,33 @@ func showFormation(c *call, app volume.App) error {
 	return nil
 }
 
-// settle waits until as many processes of those that which picks run as want says, or have died: then
-// it says so and why. Where none is to run, the last one's end is waited for.
-func (c *call) settle(app volume.App, which func(volume.Process) bool, want func(volume.Settings) (int, error)) error {
+// settle waits until as many processes of those that which picks run as are wanted by now, or have died:
+// then it says so and why. Where none is to run, the last one's end is waited for. What people run once
+// is none of them.
+func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 	ctx, stop := c.whileServing()
 	defer stop()
 	var fell []volume.Process
 	var run []string
 	err := app.Await(ctx, func() (bool, error) {
+		if !app.Exists() {
+			return false, volume.ErrNoApp
+		}
 		s, err := app.Settings()
 		if err != nil {
 			return false, err
 		}
-		n, err := want(s)
+		types, counts, err := c.formation(app, s)
 		if err != nil {
 			return false, err
+		}
+		n := 0
+		for t, count := range counts {
+			for i := range count {
+				if s.Stopped != app.Live() && which(volume.Process{Type: t, Index: i + 1}) {
+					n++
+				}
+			}
 		}
 		processes, err := app.Processes()
 		if err != nil {
@@ -281,7 +284,7 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool, want func
 		fell, run = nil, nil
 		found, settled := 0, true
 		for _, p := range processes {
-			if !which(p) || p.State == "stopping" && n > 0 {
+			if types[p.Type] == "" || !which(p) || p.State == "stopping" && n > 0 {
 				continue
 			}
 			found++
@@ -341,6 +344,11 @@ func restart(c *call) error {
 	if err != nil {
 		return err
 	}
+	types, _, err := c.formation(app, volume.Settings{})
+	if err != nil {
+		return err
+	}
+	processes = slices.DeleteFunc(processes, func(p volume.Process) bool { return types[p.Type] == "" }) // what people run once
 	meant := func(p volume.Process) bool { return p.Type == name || processName(p) == name }
 	if !slices.ContainsFunc(processes, meant) {
 		var names []string
@@ -362,13 +370,7 @@ func restart(c *call) error {
 	if err != nil {
 		return err
 	}
-	count := 0
-	for _, p := range processes {
-		if meant(p) {
-			count++
-		}
-	}
-	return c.settle(app, meant, func(volume.Settings) (int, error) { return count, nil })
+	return c.settle(app, meant)
 }
 
 func stopApp(c *call) error {
@@ -385,7 +387,7 @@ func stopApp(c *call) error {
 	}
 	if c.serving() {
 		all := func(volume.Process) bool { return true }
-		if err := c.settle(app, all, func(volume.Settings) (int, error) { return 0, nil }); err != nil {
+		if err := c.settle(app, all); err != nil {
 			return err
 		}
 	}
@@ -417,14 +419,7 @@ func startApp(c *call) error {
 		return nil
 	}
 	all := func(volume.Process) bool { return true }
-	err = c.settle(app, all, func(s volume.Settings) (int, error) {
-		_, counts, err := c.formation(app, s)
-		n := 0
-		for _, count := range counts {
-			n += count
-		}
-		return n, err
-	})
+	err = c.settle(app, all)
 	if err == nil {
 		say.Step(c.out, "%s is started: %s", app.Name, c.url(app.Name))
 	}
