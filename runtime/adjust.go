@@ -53,17 +53,18 @@ func (h *home) adjust(ctx context.Context) {
 	h.crontab.follow(ctx, i, settings)
 }
 
-// mayStart says whether the processes of the release before are out of the way of p.
+// mayStart says whether nothing that does the same work is on its way out: processes of another release,
+// or the one that had the place before. Two web processes may well answer side by side.
 func (i *instance) mayStart(p place) bool {
-	if i.before == nil || p.isWeb() {
+	if p.isWeb() {
 		return true
 	}
-	select {
-	case <-i.before:
-		return true
-	default:
-		return false
+	for m := range i.home.leaving {
+		if !m.isWeb() && (m.in != i || m.place == p) {
+			return false
+		}
 	}
+	return true
 }
 
 // retireMembers stops processes that are not wanted any more, in the background; web ones when they have

@@ -241,33 +241,10 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 		h.conclude(before, volume.Status{State: volume.Retired})
 	}
 	if was != nil {
-		h.live.before = h.handOver(was, drained)
+		h.retireMembers(was.sorted(), drained)
 		h.saveProcesses()
 	}
 	h.log.Info("live", "release", d.n)
-}
-
-// handOver stops the release that was live: its web processes when they have answered what they were
-// asked. ended closes when the others have ended, whose work is the new release's to go on with.
-func (h *home) handOver(was *instance, drained <-chan struct{}) (ended <-chan struct{}) {
-	over := make(chan struct{})
-	var workers []<-chan struct{}
-	for _, m := range was.sorted() {
-		switch {
-		case m.isWeb():
-			h.retireMembers([]*member{m}, drained)
-		default:
-			workers = append(workers, h.leave(m, nil))
-		}
-	}
-	h.stopping.Go(func() {
-		for _, gone := range workers {
-			<-gone
-		}
-		close(over)
-		h.poke()
-	})
-	return over
 }
 
 // retire stops an instance in the background; it may be nil.

@@ -23,7 +23,6 @@ type instance struct {
 	file    appjson.File
 
 	members map[place]*member // on the app's goroutine once booted
-	before  <-chan struct{}   // closed when the processes of the release before have ended; nil: there are none
 }
 
 // newInstance knows the release by its number alone; load reads the rest.

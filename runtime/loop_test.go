@@ -30,6 +30,7 @@ type stage struct {
 	file      string                   // app.json of the builds that follow
 	ends      func(Spec) (error, bool) // how what is to end by itself does, at once; nil: nothing is
 	fail      error                    // of every start from now on
+	linger    <-chan struct{}          // what is told to end and is not web does when it closes; nil: at once
 	started   []int                    // releases of web.1, in order
 	actors    map[int]*actor           // web.1 of each release, the newest
 	all       []*actor
@@ -40,6 +41,7 @@ type stage struct {
 type actor struct {
 	release int
 	name    string // "v1 web.1 x"
+	linger  <-chan struct{}
 	err     error
 	once    sync.Once
 	done    chan struct{}
@@ -49,7 +51,12 @@ func (a *actor) PID() int              { return a.release }
 func (a *actor) Addr() string          { return "" } // healthy at once
 func (a *actor) Done() <-chan struct{} { return a.done }
 func (a *actor) Err() error            { return a.err }
-func (a *actor) Stop(time.Duration)    { a.once.Do(func() { close(a.done) }) }
+func (a *actor) Stop(time.Duration) {
+	if a.linger != nil {
+		<-a.linger
+	}
+	a.once.Do(func() { close(a.done) })
+}
 
 func (s *stage) Build(ctx context.Context, _ BuildJob) (volume.Built, error) {
 	s.mu.Lock()
@@ -79,6 +86,9 @@ func (s *stage) Start(spec Spec) (Process, error) {
 		return nil, s.fail
 	}
 	s.all = append(s.all, a)
+	if spec.Type != "web" {
+		a.linger = s.linger
+	}
 	if s.ends != nil {
 		if err, over := s.ends(spec); over {
 			a.err = err
