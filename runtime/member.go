@@ -27,6 +27,7 @@ type member struct {
 	// On the app's goroutine:
 	status volume.Process // for ps
 	deaths int            // in a row
+	began  time.Time      // when it was last found healthy; zero: not since it died
 	unfit  bool           // fails its readiness check
 	wanted string         // token of the last ps:restart that it was started under or that was tried
 	next   *member        // takes its place once healthy: a restart of a web process
@@ -137,7 +138,7 @@ func (m *member) serving(ctx context.Context) {
 		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.PID(),
 		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted,
 	}
-	m.unfit = false
+	m.unfit, m.began = false, time.Now()
 	m.whenEnded(func() {
 		m.in.home.post(func() {
 			if m.mine() && m.current() == p && ctx.Err() == nil {
@@ -160,9 +161,10 @@ var errExited = errors.New("exited with status 0")
 // died deals with the end, or the failed start, of a process of the live release.
 func (m *member) died(ctx context.Context, err error) {
 	h := m.in.home
-	if m.status.State != string(Starting) && m.status.State != crashed && time.Since(m.status.Since) > stableAfter {
+	if !m.began.IsZero() && time.Since(m.began) > stableAfter {
 		m.deaths = 0
 	}
+	m.began = time.Time{}
 	m.deaths++
 	delay := backoff(m.deaths)
 	last := lastWords(h.app.Logs(), m.place)

@@ -80,9 +80,15 @@ func (m *member) keepChecking(ctx context.Context, p Process) {
 	}
 }
 
+// serves says whether p is the member's process and runs; what a check says of one that has died, or is being
+// ended, comes too late.
+func (m *member) serves(p Process) bool {
+	return m.mine() && m.current() == p && (m.status.State == string(Running) || m.status.State == unready)
+}
+
 // fell ends a process that fails its liveness check; its end has it started anew.
 func (m *member) fell(p Process, err error) {
-	if !m.mine() || m.current() != p || err == nil {
+	if !m.serves(p) || err == nil {
 		return
 	}
 	h := m.in.home
@@ -97,7 +103,7 @@ func (m *member) fell(p Process, err error) {
 
 // fits takes a process out of the traffic, or puts it back.
 func (m *member) fits(p Process, err error) {
-	if !m.mine() || m.current() != p || m.unfit == (err != nil) {
+	if !m.serves(p) || m.unfit == (err != nil) {
 		return
 	}
 	m.unfit = err != nil
