@@ -211,7 +211,7 @@ func parseScale(pairs []string) (map[string]int, error) {
 	for _, pair := range pairs {
 		t, text, ok := strings.Cut(pair, "=")
 		n, err := strconv.Atoi(text)
-		if !ok || err != nil || t == "" {
+		if !ok || err != nil || t == "" || text[0] == '+' { // elsewhere that means so many more
 			return nil, fmt.Errorf("%q is not of the form TYPE=N", plain(pair))
 		}
 		if err := appjson.CheckQuantity(n); err != nil {

@@ -165,6 +165,10 @@ func (m *member) died(ctx context.Context, err error) {
 		m.deaths = 0
 	}
 	m.began = time.Time{}
+	select {
+	case <-m.hurry: // said of the start that has just failed
+	default:
+	}
 	m.deaths++
 	delay := backoff(m.deaths)
 	last := lastWords(h.app.Logs(), m.place)

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -55,7 +56,7 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 	err := d.home.rt.runToEnd(ctx, Spec{
 		App: app.Name, Release: d.n, Type: name, Index: 1, Tree: i.tree, Data: app.Data(),
 		Built: i.built, Line: line, Config: i.release.Settings.Config, Out: shown,
-	}, d.home.rt.grace())
+	}, cmp.Or(i.release.Settings.Grace, d.home.rt.grace()))
 	shown.Close()
 	bounded.Close()
 	if err != nil {
