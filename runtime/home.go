@@ -236,10 +236,10 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 	h.saveProcesses()
 	h.crontab.promote(h.live)
 	drained := h.route()
-	h.conclude(d.n, volume.Status{State: volume.Live})
-	if before > 0 {
+	if before > 0 { // first: who hears that the new one is live finds no other that says so
 		h.conclude(before, volume.Status{State: volume.Retired})
 	}
+	h.conclude(d.n, volume.Status{State: volume.Live})
 	if was != nil {
 		h.retireMembers(was.sorted(), drained)
 		h.saveProcesses()

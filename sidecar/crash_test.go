@@ -63,10 +63,9 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.start()
-			until(t, "two is live", func() bool { return isLive(app, two) && looked(t, app).Commit == two })
-			if states(app) != states1 {
-				t.Errorf("releases are %q, want %q", states(app), states1)
-			}
+			until(t, "two is live, and the releases are "+states1, func() bool {
+				return isLive(app, two) && looked(t, app).Commit == two && states(app) == states1
+			})
 			if at != "built" { // a build of no release is left, until somebody clears those away
 				left(t, s, app)
 			}

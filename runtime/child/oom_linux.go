@@ -34,10 +34,20 @@ func (k *Keeper) oomKilled(pid int) bool {
 	if !more {
 		return false
 	}
+	if !firstNamespace() {
+		return true
+	}
 	if named, err := kernelSays(fmt.Sprintf("Killed process %d (", pid)); err == nil {
 		return named
 	}
 	return true
+}
+
+// firstNamespace says whether processes have the numbers here by which the kernel's log calls them: those
+// of the first PID namespace (PROC_PID_INIT_INO of linux/proc_ns.h).
+func firstNamespace() bool {
+	name, err := os.Readlink("/proc/self/ns/pid")
+	return err == nil && name == "pid:[4026531836]"
 }
 
 // kernelSays looks for text in the kernel's log (dev-kmsg in its documentation): one read is one record.
