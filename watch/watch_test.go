@@ -131,7 +131,7 @@ func TestWatchStatus(t *testing.T) {
 		{[]string{"sh", "-c", "echo up 1; exec sleep 1000"}, []syscall.Signal{syscall.SIGINT}, 130},
 		{[]string{"sh", "-c", "echo up 1; exec sleep 1000"}, []syscall.Signal{syscall.SIGHUP}, 129},
 		{[]string{"sh", "-c", "trap 'exit 7' TERM; echo up 1; while :; do sleep 0.01; done"}, []syscall.Signal{syscall.SIGTERM}, 7},
-		{[]string{"sh", "-c", "trap '' TERM; echo up 1; while :; do sleep 0.01; done"}, []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, 137},
+		{[]string{"sh", "-c", "trap '' TERM INT; echo up 1; while :; do sleep 0.01; done"}, []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, 137},
 	} {
 		r := startWatch(t, Watch{Command: c.command, Grace: time.Minute})
 		r.put("file", "")
