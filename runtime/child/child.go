@@ -30,6 +30,8 @@ type Command struct {
 	In   io.Reader         // standard input, up to io.EOF; a Read may still be blocked when the child is done; nil: empty
 	Gone func()            // called when nothing of it is left, before Done closes; nil: nothing to do
 
+	// Under is what the command is born under, and all it starts after it, entered in this order.
+	Under []Confinement
 	// Terminal, where it is set, is all three streams: the command talks to a person, and Err is not
 	// used. In's end is then Ctrl-D.
 	Terminal *terminal.Terminal
@@ -81,9 +83,10 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	if err := ch.streams.open(c, ch.cmd); err != nil {
 		return nil, err
 	}
-	err = k.exec(ch.cmd)
+	err = k.exec(ch.cmd, c.Under, ch.done)
 	ch.streams.started()
 	if err != nil {
+		close(ch.done)
 		ch.streams.close()
 		return nil, fmt.Errorf("%s: %w", c.Argv[0], bareError(err))
 	}

@@ -23,6 +23,7 @@ type Keeper struct {
 	guard  *guard      //
 	starts chan func() // what the starting thread is to do
 	closed chan struct{}
+	births sync.RWMutex // held by who starts a command; after closed is closed none does
 
 	mu       sync.Mutex
 	oomKills int // as last looked
@@ -63,21 +64,41 @@ func (k *Keeper) Open() error {
 
 // Close ends whatever still runs, and the guard. Nothing is started after it.
 func (k *Keeper) Close() error {
+	k.births.Lock()
 	close(k.closed)
+	k.births.Unlock()
 	err := kin{mark: k.lifeMark(), leaders: k.guard.leaders()}.kill()
 	return errors.Join(err, k.guard.close())
 }
 
 var errClosed = errors.New("the server is stopping")
 
-// exec starts cmd on the one thread that starts everything; ownSession says why.
-func (k *Keeper) exec(cmd *exec.Cmd) error {
+// exec starts cmd. What is born under nothing is started by the one thread that starts all such;
+// ownSession says why. What is born under something has a thread of its own until done is closed.
+func (k *Keeper) exec(cmd *exec.Cmd, under []Confinement, done <-chan struct{}) error {
 	result := make(chan error, 1)
+	start := func() { result <- k.bear(cmd) }
+	if len(under) > 0 {
+		go confined(under, cmd, start, result, done)
+		return <-result
+	}
 	select {
-	case k.starts <- func() { result <- cmd.Start() }:
+	case k.starts <- start:
 		return <-result
 	case <-k.closed:
 		return errClosed
+	}
+}
+
+// bear starts cmd on the calling thread, unless the keeper is closed.
+func (k *Keeper) bear(cmd *exec.Cmd) error {
+	k.births.RLock()
+	defer k.births.RUnlock()
+	select {
+	case <-k.closed:
+		return errClosed
+	default:
+		return cmd.Start()
 	}
 }
 

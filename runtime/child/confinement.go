@@ -1,0 +1,36 @@
+package child
+
+import (
+	"os/exec"
+	"runtime"
+	"syscall"
+)
+
+// Confinement is what keeps a command, and all it starts, to itself: what it may see, or how much it
+// may use.
+type Confinement interface {
+	// Enter puts the calling thread under it: what the thread starts from then on is born under it.
+	// The thread is of no use for anything else afterwards. What cannot be put on a thread it asks for in
+	// attr. An error means that nothing is to be started.
+	Enter(attr *syscall.SysProcAttr) error
+}
+
+// confined enters each confinement on a thread of its own and starts cmd there. A program in between that
+// confines itself and then executes the command would need no thread, but it would be this binary, which
+// takes longer to start than many an app: 28 ms beside the 110 of node, where this takes less than one.
+//
+// The thread waits for the end of the command, as it is the parent whose death the command is not to outlive
+// (see ownSession). It is never unlocked, so it ends with this function, and neither is any other made in its
+// image: for a locked thread Go starts new ones from one that it knows to be clean. Go 1.28 is to have
+// Landlock in SysProcAttr; what is left here then is namespaces and old control groups.
+func confined(under []Confinement, cmd *exec.Cmd, start func(), result chan<- error, done <-chan struct{}) {
+	runtime.LockOSThread()
+	for _, u := range under {
+		if err := u.Enter(cmd.SysProcAttr); err != nil {
+			result <- err
+			return
+		}
+	}
+	start()
+	<-done
+}
