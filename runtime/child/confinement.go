@@ -1,6 +1,7 @@
 package child
 
 import (
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -31,6 +32,25 @@ func confined(under []Confinement, cmd *exec.Cmd, start func(), result chan<- er
 			return
 		}
 	}
+	if as := cmd.SysProcAttr.Credential; as != nil {
+		if err := give(cmd, int(as.Uid), int(as.Gid)); err != nil {
+			result <- err
+			return
+		}
+	}
 	start()
 	<-done
+}
+
+// give gives the command's ends of its streams to the user it runs as: /dev/stdout opened is the pipe
+// opened anew, which the kernel asks that user's rights for, and so is a terminal.
+func give(cmd *exec.Cmd, uid, gid int) error {
+	for _, stream := range []any{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
+		if f, ok := stream.(*os.File); ok && f != nil {
+			if err := f.Chown(uid, gid); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

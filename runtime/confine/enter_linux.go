@@ -1,0 +1,55 @@
+package confine
+
+import (
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Enter puts the calling thread in the box, for good: the goroutine is locked to it. What it starts
+// with attr is born there.
+func (b *Box) Enter(attr *syscall.SysProcAttr) error {
+	if b.Force.Users {
+		if err := b.see(); err != nil {
+			return fmt.Errorf("confine: %w", err)
+		}
+		attr.Credential = &syscall.Credential{Uid: uint32(b.UID), Gid: uint32(b.UID), Groups: []uint32{}}
+	}
+	if !b.Force.Any() {
+		return nil
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("confine: no new privileges: %w", err)
+	}
+	if !b.Force.Users {
+		if err := dropCapabilities(); err != nil {
+			return fmt.Errorf("confine: drop capabilities: %w", err)
+		}
+	}
+	if b.Force.Landlock > 0 {
+		if err := b.restrict(); err != nil {
+			return fmt.Errorf("confine: Landlock: %w", err)
+		}
+	}
+	return nil
+}
+
+// dropCapabilities has nothing the thread starts be more than any user, root though its number may be: in a
+// container that may not mount. The bounding set is what counts for a root's execve (capabilities(7)).
+func dropCapabilities() error {
+	var sets [2]unix.CapUserData
+	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := unix.Capget(header, &sets[0]); err != nil {
+		return err
+	}
+	if sets[0].Permitted|sets[1].Permitted == 0 {
+		return nil
+	}
+	if sets[0].Effective&(1<<unix.CAP_SETPCAP) != 0 {
+		for c := 0; unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0) == nil; c++ {
+		}
+	}
+	var none [2]unix.CapUserData
+	return unix.Capset(header, &none[0])
+}

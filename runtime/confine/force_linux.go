@@ -1,0 +1,91 @@
+package confine
+
+import (
+	"errors"
+	"os"
+	"runtime"
+
+	"github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// Probe finds out what the server can put in force, by trying.
+func Probe() Force {
+	f := Force{Landlock: max(0, landlockVersion())}
+	if os.Geteuid() != 0 {
+		f.Missing = "not root: no users of their own"
+		return f
+	}
+	if lack := lacking(); lack != "" {
+		f.Missing = "without " + lack + ": no users of their own"
+		return f
+	}
+	if err := onThread(tryMounts); err != nil {
+		f.Missing = "no users of their own: " + err.Error()
+		return f
+	}
+	f.Users = true
+	return f
+}
+
+func landlockVersion() int {
+	version, err := syscall.LandlockGetABIVersion()
+	if err != nil {
+		return 0
+	}
+	return version
+}
+
+// needed are the capabilities that users of their own take, by what for.
+var needed = []struct {
+	bit  int
+	name string
+}{
+	{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},             // mounts
+	{unix.CAP_SETUID, "CAP_SETUID"},                   // start as another user
+	{unix.CAP_SETGID, "CAP_SETGID"},                   //
+	{unix.CAP_CHOWN, "CAP_CHOWN"},                     // give it its files
+	{unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"},       // read and remove them
+	{unix.CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}, //
+	{unix.CAP_FOWNER, "CAP_FOWNER"},                   //
+	{unix.CAP_KILL, "CAP_KILL"},                       // end it
+	{unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},           // find what it started by its environment
+}
+
+// lacking is the first needed capability that the server does not have.
+func lacking() string {
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &sets[0]); err != nil {
+		return "capabilities (" + err.Error() + ")"
+	}
+	for _, n := range needed {
+		if sets[n.bit/32].Effective&(1<<(n.bit%32)) == 0 {
+			return n.name
+		}
+	}
+	return ""
+}
+
+// tryMounts makes a namespace and a mount in it, which seccomp or a security module may forbid.
+func tryMounts() error {
+	if err := ownMounts(); err != nil {
+		return err
+	}
+	return cover("/tmp")
+}
+
+// onThread runs f on a thread of its own that ends with it: what f does to the thread goes no further.
+func onThread(f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer func() {
+			if p := recover(); p != nil {
+				result <- errors.New("panic")
+				panic(p)
+			}
+		}()
+		result <- f()
+	}()
+	return <-result
+}

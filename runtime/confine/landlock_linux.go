@@ -1,0 +1,82 @@
+package confine
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	llsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// restrict puts the calling thread under Landlock, and it alone: the library's own Restrict takes all threads.
+func (b *Box) restrict() error {
+	config := landlock.V7
+	if b.Force.Users { // then it is the user that keeps signals from other apps, and those of one app may send them
+		config = landlock.MustConfig(config.HandledAccessFS, landlock.ScopedSet(llsys.ScopeAbstractUnixSocket))
+	} else {
+		config = landlock.MustConfig(config.HandledAccessFS, config.Scoped)
+	}
+	ruleset, flags, err := config.BestEffort().NewRulesetFD(b.rules()...)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(ruleset)
+	return llsys.LandlockRestrictSelf(ruleset, flags)
+}
+
+// devices are what a program may well open for writing in /dev.
+var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"}
+
+func (b *Box) rules() []landlock.Rule {
+	read, write := []string{"/"}, slices.Clone(b.Write)
+	if b.Force.Users {
+		write = append(write, privateFolders...)
+	} else {
+		read = append(around(slices.Concat(b.Hide, apart)), b.Read...)
+		write = append(write, b.Tmp)
+	}
+	var folders, files []string
+	for _, path := range read {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			files = append(files, path)
+		} else {
+			folders = append(folders, path)
+		}
+	}
+	return []landlock.Rule{
+		landlock.RODirs(folders...).IgnoreIfMissing(),
+		landlock.ROFiles(files...).IgnoreIfMissing(),
+		landlock.RWDirs(write...).WithRefer().IgnoreIfMissing(),
+		landlock.RWFiles(devices...).WithIoctlDev().IgnoreIfMissing(),
+		landlock.RWDirs("/dev/pts").WithIoctlDev().IgnoreIfMissing(),
+	}
+}
+
+// apart are folders that all users of the machine share, or in which they keep sockets and the like.
+var apart = []string{"/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/dev/pts", "/run/user"}
+
+// around lists what there is outside of the hidden folders, as few names as it takes. Links are left out:
+// what they lead to is there under its own name, or hidden.
+func around(hidden []string) []string {
+	hidden = outermost(hidden)
+	var list []string
+	var walk func(dir string)
+	walk = func(dir string) {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			path := filepath.Join(dir, e.Name())
+			isAbove := func(h string) bool { return below(h, path) }
+			switch {
+			case slices.Contains(hidden, path), e.Type()&os.ModeSymlink != 0:
+			case slices.ContainsFunc(hidden, isAbove):
+				walk(path)
+			default:
+				list = append(list, path)
+			}
+		}
+	}
+	walk("/")
+	return list
+}
