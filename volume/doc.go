@@ -30,6 +30,8 @@
 //	  apps/<app>/processes.json            what runs now, for ps               runtime
 //	  apps/<app>/cron.json                 what runs by the clock, and the last
 //	                                       run of each                         runtime
+//	  apps/<app>/uid                       user id of its processes, where apps
+//	                                       have users of their own             runtime
 //	  apps/<app>/cache/                    build cache, kept between builds    runtime
 //	  apps/<app>/data/                     the app's own files ($DATA_DIR)     the app
 //	  apps/<app>/logs/<type>.<i>.log       bounded, rotated; run.<n>: of a
@@ -38,6 +40,7 @@
 //	  bell/<app>                           rung after each change of an app    everybody
 //	  tmp/<process>/                       files and trees not yet published;
 //	                                       locked (flock) by the process       everybody
+//	  uids                                 the last user id given to an app    runtime
 //	  events.jsonl                         audit: who did what when            everybody, one line a write
 //	  ssh/                        (0700)   host key, keys                      sshd
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar at its start
@@ -45,7 +48,7 @@
 //	  paas.yaml                            the server's settings, if any       its owner
 //	  up/, server.log                      what scripts/up keeps               scripts/up
 //	  run/                        (0700)   sockets, ports and locks of the
-//	                                       server                              main, receiver
+//	                                       server; what keeps apps apart       main, receiver
 //
 // # The rules
 //

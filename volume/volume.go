@@ -30,6 +30,7 @@ type Volume struct {
 	hub   hub
 	lines lines
 	desk  desk
+	uids  uids
 }
 
 // Open makes the folders that every volume has. It wipes nothing: see [Volume.Wipe]. [Volume.Close]

@@ -1,0 +1,66 @@
+package volume
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func newApp(t *testing.T, v *Volume, name string) App {
+	t.Helper()
+	a, err := v.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// An app keeps its user id, no two have the same, and one that was given is not given again before all others were.
+func TestUID(t *testing.T) {
+	v := &Volume{Root: t.TempDir()}
+	if err := v.Open(); err != nil {
+		t.Fatal(err)
+	}
+	within := UIDs{70000, 70004}
+	ask := func(a App) int {
+		t.Helper()
+		uid, err := a.UID(within)
+		if err != nil || uid < within.First || uid > within.Last {
+			t.Fatalf("%s: %d, %v", a.Name, uid, err)
+		}
+		return uid
+	}
+	blog := newApp(t, v, "blog")
+	first := ask(blog)
+	if again := ask(blog); again != first {
+		t.Errorf("%d, and then %d", first, again)
+	}
+	seen := map[int]bool{first: true}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		app := newApp(t, v, name)
+		uid := ask(app)
+		if seen[uid] {
+			t.Errorf("%d was given twice", uid)
+		}
+		seen[uid] = true
+		if err := v.Destroy(app); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if uid := ask(newApp(t, v, "e")); uid == first { // the range begins anew, without what is in use
+		t.Error("given although another app has it")
+	}
+	for _, name := range []string{"f", "g", "h"} {
+		ask(newApp(t, v, name))
+	}
+	if _, err := newApp(t, v, "i").UID(within); err == nil || !strings.Contains(err.Error(), "PAAS_UIDS") {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(blog.Dir(), "uid"), []byte("0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if uid, err := blog.UID(within); err == nil {
+		t.Errorf("took %d from a file that says root", uid)
+	}
+}
