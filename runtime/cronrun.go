@@ -125,10 +125,8 @@ func (c *crontab) start(ctx context.Context, r *row, o order) {
 	}
 	runCtx, cancel := context.WithCancelCause(ctx)
 	run.cancel, run.ended = cancel, *run.status
-	spec := Spec{
-		App: h.app.Name, Release: i.n, Type: "cron", Index: r.ID, Tree: i.tree, Data: h.app.Data(),
-		Built: i.built, Line: r.Command, Config: i.release.Settings.Config, Out: out,
-	}
+	spec := i.spec("cron", r.ID)
+	spec.Line, spec.Out = r.Command, out
 	grace, began := h.grace(), time.Now()
 	letGo := h.rt.hold(h.app.Name, i.release.Build) // a deploy meanwhile does not end it
 	h.stopping.Go(func() {

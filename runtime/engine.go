@@ -39,6 +39,8 @@ type Spec struct {
 	Type    string            // process type; "web" gets $PORT
 	Index   int               // from 1
 	Tree    string            // working directory
+	Top     string            // the build, where Tree is a folder below it; empty: Tree
+	Cache   string            // what builds keep, and some processes use
 	Data    string            // $DATA_DIR
 	Built   volume.Built      // what to run: Processes[Type], or Static
 	Line    string            // a command line, as a Procfile has it, in place of Processes[Type]

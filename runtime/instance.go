@@ -59,6 +59,19 @@ func (i *instance) find() (err error) {
 	return err
 }
 
+// spec is what every process of the release has, but for what it runs.
+func (i *instance) spec(processType string, index int) Spec {
+	return specOf(i.home.app, i.release, i.built, i.tree, processType, index)
+}
+
+// specOf is spec of a release whose processes run in tree.
+func specOf(app volume.App, r volume.Release, built volume.Built, tree, processType string, index int) Spec {
+	return Spec{
+		App: app.Name, Release: r.N, Type: processType, Index: index,
+		Tree: tree, Top: app.BuildTree(r.Build), Cache: app.Cache(), Data: app.Data(), Built: built, Config: r.Settings.Config,
+	}
+}
+
 // wanted are the processes that are to run, as the settings are now.
 func (i *instance) wanted(s volume.Settings) []place {
 	if s.Stopped == i.n {

@@ -77,11 +77,9 @@ func (m *member) whenEnded(f func()) {
 
 // spec is what the engine is to start.
 func (m *member) spec() Spec {
-	i, app := m.in, m.in.home.app
-	return Spec{
-		App: app.Name, Release: i.n, Type: m.Type, Index: m.Index, Tree: i.tree, Data: app.Data(),
-		Built: i.built, Config: i.release.Settings.Config, Out: &m.out,
-	}
+	spec := m.in.spec(m.Type, m.Index)
+	spec.Out = &m.out
+	return spec
 }
 
 // start starts the process and waits until it is healthy.

@@ -89,11 +89,9 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 		output.Path = outputFile(app, r.n)
 		r.prune()
 	}
-	p, err := rt.start(Spec{
-		App: app.Name, Release: release.N, Type: "run", Index: r.n, Tree: tree, Data: app.Data(),
-		Built: built, Config: release.Settings.Config, Argv: o.Argv,
-		Out: o.Out, Err: o.Err, In: o.In, Terminal: o.Terminal, Signals: o.Signals,
-	})
+	spec := specOf(app, release, built, tree, "run", r.n)
+	spec.Argv, spec.Out, spec.Err, spec.In, spec.Terminal, spec.Signals = o.Argv, o.Out, o.Err, o.In, o.Terminal, o.Signals
+	p, err := rt.start(spec)
 	if err != nil {
 		r.over()
 		return nil, notStarted(err), err

@@ -52,11 +52,9 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 	defer cancel()
 	bounded := say.NewBounded(file, 1<<20, 16<<10)
 	shown := say.NewIndent(bounded)
-	app := d.home.app
-	err := d.home.rt.runToEnd(ctx, Spec{
-		App: app.Name, Release: d.n, Type: name, Index: 1, Tree: i.tree, Data: app.Data(),
-		Built: i.built, Line: line, Config: i.release.Settings.Config, Out: shown,
-	}, cmp.Or(i.release.Settings.Grace, d.home.rt.grace()))
+	spec := i.spec(name, 1)
+	spec.Line, spec.Out = line, shown
+	err := d.home.rt.runToEnd(ctx, spec, cmp.Or(i.release.Settings.Grace, d.home.rt.grace()))
 	shown.Close()
 	bounded.Close()
 	if err != nil {

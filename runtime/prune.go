@@ -131,14 +131,14 @@ func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
 	}
 	p.rt.Log.Info("old builds removed", "app", app.Name, "builds", builds)
 	if s, ok := p.rt.Engine.(sweeper); ok {
-		err = s.Sweep(app.Cache()) // still in our turn: no build is about to use what it takes
+		err = s.Sweep(app.Name, app.Cache()) // still in our turn: no build is about to use what it takes
 	}
 	return remove, err
 }
 
 // sweeper is an [Engine] that keeps things in an app's cache on behalf of single builds. Sweep takes
 // away those whose builds are all gone.
-type sweeper interface{ Sweep(cache string) error }
+type sweeper interface{ Sweep(app, cache string) error }
 
 // spare are the builds of the app that may go. The error is that its history cannot be read, and then
 // none may.

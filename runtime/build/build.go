@@ -34,12 +34,14 @@ type Builder struct {
 // Job is one build to make.
 type Job struct {
 	App       string
-	Tree      string            // where the app is in the checked-out commit; its processes run here
-	Top       string            // the checked-out commit, where Tree is a folder below it; empty: Tree
-	Cache     string            // this app's alone, kept between builds
-	Config    map[string]string // config vars
-	Buildpack string            // buildpacks in place of what would be recognised, as [ParseBuildpacks] takes them; mostly empty
-	Out       io.Writer         // what the pusher sees: Step and Detail lines
+	Tree      string              // where the app is in the checked-out commit; its processes run here
+	Top       string              // the checked-out commit, where Tree is a folder below it; empty: Tree
+	Cache     string              // this app's alone, kept between builds
+	Config    map[string]string   // config vars
+	Buildpack string              // buildpacks in place of what would be recognised, as [ParseBuildpacks] takes them; mostly empty
+	Out       io.Writer           // what the pusher sees: Step and Detail lines
+	Under     []child.Confinement // what all of its commands are born under
+	Env       map[string]string   // what that needs in their environment
 }
 
 // build is one build under way.
@@ -129,6 +131,7 @@ func (b *Builder) environment(job Job) map[string]string {
 	env["HOME"] = filepath.Join(job.Cache, "home")
 	env["PAAS_APP"] = job.App
 	maps.Copy(env, job.Config)
+	maps.Copy(env, job.Env)
 	return env
 }
 
@@ -172,7 +175,7 @@ func (b *build) run(ctx context.Context, name string, env map[string]string, arg
 // runTo is run with the output as it is.
 func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[string]string, argv ...string) error {
 	killed := child.OOMKills()
-	err := b.Keeper.Run(ctx, child.Command{Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory})
+	err := b.Keeper.Run(ctx, child.Command{Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory, Under: b.job.Under})
 	var over child.Overuse
 	switch {
 	case err == nil:
@@ -193,7 +196,7 @@ func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[s
 func (b *build) ask(ctx context.Context, env map[string]string, argv ...string) (string, error) {
 	var out bytes.Buffer
 	bounded := say.NewBounded(&out, 64<<10, 1)
-	err := b.Keeper.Run(ctx, child.Command{Name: argv[0], Argv: argv, Dir: b.cache("home"), Env: env, Out: bounded})
+	err := b.Keeper.Run(ctx, child.Command{Name: argv[0], Argv: argv, Dir: b.cache("home"), Env: env, Out: bounded, Under: b.job.Under})
 	if err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
 		return "", fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, say.Plain(first, 200))

@@ -161,7 +161,7 @@ func TestNodeInstallFails(t *testing.T) {
 // The one who asks a tool for its version is the cache's key; asking twice is once too often.
 func TestVersionIsRemembered(t *testing.T) {
 	rig.Need(t, "node", "npm")
-	b := newBuilder(t)
+	b := &build{Builder: newBuilder(t)}
 	env := command.Base(nil)
 	path, err := command.LookPath("node", env["PATH"], "/")
 	if err != nil {

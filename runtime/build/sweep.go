@@ -78,7 +78,7 @@ func (c clearing) empty(dir string) error {
 		path := filepath.Join(dir, e.Name())
 		switch {
 		case c.stays[strings.TrimSuffix(path, usersSuffix)]:
-		case c.above[path]:
+		case c.above[path] && e.IsDir(): // not where an app has laid a link
 			err = errors.Join(err, c.empty(path))
 		default:
 			err = errors.Join(err, os.Rename(path, filepath.Join(c.grave, rand.Text())))

@@ -102,7 +102,7 @@ func (b *build) toolVersion(ctx context.Context, env map[string]string, name str
 // version is what `path --version` prints, remembered while the file stays the same: asking node
 // costs 40 ms. A script is asked each time, as it may be a version manager's that looks around, unless
 // it lies in an npm package, which says its version: npm itself takes 100 ms and more.
-func (b *Builder) version(ctx context.Context, env map[string]string, dir, path string, ask ...string) (string, error) {
+func (b *build) version(ctx context.Context, env map[string]string, dir, path string, ask ...string) (string, error) {
 	if len(ask) == 0 {
 		ask = []string{"--version"}
 	}
@@ -123,7 +123,7 @@ func (b *Builder) version(ctx context.Context, env map[string]string, dir, path 
 	}
 	var out bytes.Buffer
 	bounded := say.NewBounded(&out, 1<<10, 1)
-	if err := b.Keeper.Run(ctx, child.Command{Argv: append([]string{path}, ask...), Dir: dir, Env: env, Out: bounded}); err != nil {
+	if err := b.Keeper.Run(ctx, child.Command{Argv: append([]string{path}, ask...), Dir: dir, Env: env, Out: bounded, Under: b.job.Under}); err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
 		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(path), strings.Join(ask, " "), err, say.Plain(first, 200))
 	}

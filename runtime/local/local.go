@@ -1,7 +1,9 @@
 package local
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -9,6 +11,8 @@ import (
 	"paas/runtime"
 	"paas/runtime/build"
 	"paas/runtime/child"
+	"paas/runtime/command"
+	"paas/runtime/confine"
 	"paas/volume"
 )
 
@@ -27,8 +31,13 @@ type Local struct {
 	BuildMemory  int64         // bytes that a build may use, where [child.CapsMemory]; 0: no cap
 	Log          *slog.Logger  // default: silence
 
+	Confined Confined // what keeps apps apart; zero: nothing does
+
 	keeper  child.Keeper
 	builder build.Builder
+
+	hidden []string // folders of which apps see nothing but what is theirs
+	tools  []string // what of those the programs in PATH need
 
 	mu    sync.Mutex
 	ports map[int]bool // taken
@@ -41,6 +50,8 @@ func (l *Local) Open() error {
 		l.Log = slog.New(slog.DiscardHandler)
 	}
 	l.ports = map[int]bool{}
+	l.hidden = append(homes(), l.Root)
+	l.tools = confine.Tools(command.Base(nil)["PATH"], homes(), []string{l.Root})
 	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
 	l.builder = build.Builder{
 		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, Fetcher: l.Buildpacks,
@@ -55,9 +66,28 @@ func (l *Local) Open() error {
 func (l *Local) Close() error { return l.keeper.Close() }
 
 // Build makes a checked-out commit runnable, in place.
-func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (volume.Built, error) {
-	return l.builder.Build(ctx, build.Job(job))
+func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.Built, err error) {
+	tree := cmp.Or(job.Top, job.Tree)
+	room, err := l.confine(job.App, nil, tree, job.Cache)
+	if err != nil {
+		return built, err
+	}
+	defer room.leave()
+	err = room.as(func() error {
+		built, err = l.builder.Build(ctx, build.Job{
+			App: job.App, Tree: job.Tree, Top: job.Top, Cache: job.Cache, Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
+			Under: room.under, Env: room.env,
+		})
+		return err
+	})
+	return built, err
 }
 
 // Sweep takes away what an app's cache holds for builds that are all gone.
-func (l *Local) Sweep(cache string) error { return build.Sweep(cache) }
+func (l *Local) Sweep(app, cache string) error {
+	uid, err := l.Confined.uid(app)
+	if err != nil || uid == 0 {
+		return errors.Join(err, build.Sweep(cache))
+	}
+	return confine.As(uid, func() error { return build.Sweep(cache) })
+}

@@ -38,15 +38,25 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 			return nil, err
 		}
 	}
+	room, err := l.confine(spec.App, []string{spec.Cache}, cmp.Or(spec.Top, spec.Tree), spec.Data)
+	if err != nil {
+		l.freePort(own)
+		return nil, fmt.Errorf("%s: %w", spec.Type, err)
+	}
 	started, err := l.keeper.Start(child.Command{
 		Name: fmt.Sprintf("%s.v%d.%s.%d", spec.App, spec.Release, spec.Type, spec.Index),
 		Argv: argv,
 		Dir:  spec.Tree,
-		Env:  l.processEnv(spec, cmp.Or(own, spec.Port)),
+		Env:  command.With(l.processEnv(spec, cmp.Or(own, spec.Port)), room.env),
 		Out:  spec.Out, Err: spec.Err, In: spec.In, Terminal: spec.Terminal, Signals: spec.Signals,
-		Gone: func() { l.freePort(own) },
+		Under: room.under,
+		Gone: func() {
+			room.leave()
+			l.freePort(own)
+		},
 	})
 	if err != nil {
+		room.leave()
 		l.freePort(own)
 		return nil, fmt.Errorf("%s: %w", spec.Type, err)
 	}

@@ -1,0 +1,94 @@
+package local
+
+import (
+	"errors"
+	"os"
+	"os/user"
+	"slices"
+
+	"paas/runtime/child"
+	"paas/runtime/confine"
+)
+
+// Confined is what keeps apps apart from each other and from the server.
+type Confined struct {
+	Force   confine.Force                         // what is put in force; zero: nothing
+	User    func(app string) (uid int, err error) // the app's user, where Force.Users
+	TempDir func() (string, error)                // makes a folder that nobody else uses
+	Read    []string                              // folders that all apps may read besides what any user may
+	Write   []string                              // and write
+}
+
+// InForce says in a few words what keeps apps apart.
+func (l *Local) InForce() string { return l.Confined.Force.String() }
+
+// room is what one process, or one build, is confined to. It is left when that has ended.
+type room struct {
+	uid   int                 // 0: the server's own
+	under []child.Confinement // none where nothing is in force
+	env   map[string]string
+	leave func()
+}
+
+// confine makes a room for something of the app's, from where it may read and write these folders.
+func (l *Local) confine(app string, read []string, write ...string) (room, error) {
+	c := l.Confined
+	r := room{leave: func() {}}
+	if !c.Force.Any() {
+		return r, nil
+	}
+	var err error
+	if r.uid, err = c.uid(app); err != nil {
+		return r, err
+	}
+	tmp, err := c.TempDir()
+	if err != nil {
+		return r, err
+	}
+	r.leave = func() { os.RemoveAll(tmp) }
+	write = slices.DeleteFunc(slices.Clone(write), func(dir string) bool { return dir == "" })
+	if c.Force.Users {
+		for _, dir := range append(write, tmp) {
+			err = errors.Join(err, confine.Own(dir, r.uid))
+		}
+	} else {
+		r.env = map[string]string{"TMPDIR": tmp}
+	}
+	if err != nil {
+		r.leave()
+		return r, err
+	}
+	r.under = []child.Confinement{&confine.Box{
+		Force: c.Force, UID: r.uid, Hide: l.hidden,
+		Read:  slices.Concat(c.Read, read, l.tools),
+		Write: append(write, c.Write...), Tmp: tmp,
+	}}
+	return r, nil
+}
+
+// as runs f with the app's rights to files.
+func (r room) as(f func() error) error {
+	if r.uid == 0 {
+		return f()
+	}
+	return confine.As(r.uid, f)
+}
+
+// uid is the app's user; 0: the server's own.
+func (c Confined) uid(app string) (int, error) {
+	if !c.Force.Users {
+		return 0, nil
+	}
+	return c.User(app)
+}
+
+// homes are where the server's user keeps what is theirs: as the environment says, and as the machine does.
+func homes() (list []string) {
+	if home, err := os.UserHomeDir(); err == nil {
+		list = append(list, home)
+	}
+	if u, err := user.Current(); err == nil {
+		list = append(list, u.HomeDir)
+	}
+	return slices.DeleteFunc(list, func(home string) bool { return home == "" || home == "/" })
+}
