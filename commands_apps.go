@@ -46,6 +46,8 @@ type appInfo struct {
 	Since   time.Time   `json:"since,omitzero"`
 	Git     string      `json:"git"`
 	Source  *sourceInfo `json:"source,omitempty"` // what it follows, where it does
+
+	Isolation string `json:"isolation,omitempty"` // what keeps it apart from others
 }
 
 func (c *call) info(app volume.App) (appInfo, error) {
@@ -186,6 +188,9 @@ func infoApp(c *call) error {
 	if err != nil {
 		return err
 	}
+	if i.Isolation, err = c.isolation(); err != nil {
+		return err
+	}
 	return c.print(i, func() error {
 		t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, i.State)
@@ -195,6 +200,9 @@ func infoApp(c *call) error {
 		}
 		if s := i.Source; s != nil {
 			fmt.Fprintf(t, "follows\t%s\nsource\t%s %s\n", plain(s.URL), s.State, plain(s.Reason))
+		}
+		if i.Isolation != "" {
+			fmt.Fprintf(t, "isolation\t%s\n", i.Isolation)
 		}
 		return t.Flush()
 	})

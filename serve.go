@@ -164,6 +164,10 @@ func (s *server) listenApp() error {
 		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, Log: s.log.With("role", "engine"),
 		Buildpacks: buildpacks{s.elsewhere, s.vol},
 	}
+	var err error
+	if s.engine.Confined, err = s.confined(); err != nil {
+		return err
+	}
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Log: s.log.With("role", "runtime"),
 		KeepBuilds: c.KeepBuilds,
@@ -187,7 +191,7 @@ func (s *server) prepare() error {
 		}
 	}
 	if s.runtime != nil {
-		return s.runtime.Announce()
+		return errors.Join(s.announceIsolation(), s.runtime.Announce())
 	}
 	return nil
 }
@@ -199,6 +203,7 @@ func (s *server) greet(stdout io.Writer) {
 	}
 	if s.front != nil {
 		fmt.Fprintf(stdout, "http  %s\n", s.paas.url(""))
+		fmt.Fprintf(stdout, "apps  isolation: %s\n", s.engine.InForce())
 	}
 	if s.sidecar != nil && s.sidecar.Addr != "" {
 		fmt.Fprintf(stdout, "hooks http://%s/hooks/APP\n", s.sidecar.Address())

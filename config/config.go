@@ -44,6 +44,9 @@ type Config struct {
 	MaxFiles                      int
 	MaxTree                       int64
 	PassEnv                       []string
+	Isolation                     string
+	FirstUID, LastUID             int
+	AppRead, AppWrite             []string
 	Source                        Source
 	SidecarAddr                   string
 	SidecarExec                   string

@@ -101,6 +101,14 @@ var settings = []setting{
 		func(c *Config, s string) (err error) { c.MaxTree, err = size(s); return err }},
 	{"pass-env", "", "names, comma between", "variables of the server's own environment that builds and apps may see",
 		func(c *Config, s string) (err error) { c.PassEnv, err = names(s); return err }},
+	{"isolation", "auto", "auto, required or off", "whether apps are kept apart: as far as can be; else the server does not start; not at all",
+		func(c *Config, s string) error { c.Isolation = s; return oneOf(s, "auto", "required", "off") }},
+	{"uids", "70000-89999", "range of user ids", "what apps are given to run as, one each, where the server is root",
+		func(c *Config, s string) (err error) { c.FirstUID, c.LastUID, err = uids(s); return err }},
+	{"app-read", "", "paths, comma between", "folders that apps may read, besides what any user of the machine may",
+		func(c *Config, s string) (err error) { c.AppRead, err = paths(s); return err }},
+	{"app-write", "", "paths, comma between", "folders that apps may write to, besides their own",
+		func(c *Config, s string) (err error) { c.AppWrite, err = paths(s); return err }},
 	{"source-url", "", "URL", "a repository elsewhere to follow, for a server of one app",
 		func(c *Config, s string) error { c.Source.URL = s; return nil }},
 	{"source-app", "app", "app", "the app that source-url feeds",
@@ -291,6 +299,36 @@ func optionalAddress(s string) error {
 }
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func paths(s string) (list []string, err error) {
+	for one := range strings.SplitSeq(s, ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		if one, err = expand(one); err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+// uids is a range of user ids such as 70000-89999. Those below 1000 are the system's, and 65534 nobody's.
+func uids(s string) (first, last int, err error) {
+	from, to, _ := strings.Cut(s, "-")
+	if first, err = strconv.Atoi(from); err == nil {
+		last, err = strconv.Atoi(to)
+	}
+	switch {
+	case err != nil:
+		return 0, 0, errors.New("want a range, such as 70000-89999")
+	case first < 1000 || last < first || last > 1<<31-1:
+		return 0, 0, errors.New("want a range from 1000 up, the smaller number first")
+	case first <= 65534 && 65534 <= last:
+		return 0, 0, errors.New("65534 is nobody's: choose a range without it")
+	}
+	return first, last, nil
+}
 
 func names(s string) (list []string, err error) {
 	for name := range strings.SplitSeq(s, ",") {

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"paas/runtime/confine"
+	"paas/runtime/local"
+	"paas/volume"
+)
+
+// confined is what keeps apps apart, as the settings want it and the machine allows.
+func (s *server) confined() (local.Confined, error) {
+	c := s.config
+	if c.Isolation == "off" {
+		return local.Confined{Force: confine.Force{Missing: "PAAS_ISOLATION=off"}}, nil
+	}
+	force := confine.Probe()
+	if c.Isolation == "required" && (!force.Users || force.Landlock == 0) {
+		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; run it as root on a kernel with Landlock (5.13), or take PAAS_ISOLATION=auto", force)
+	}
+	uids := volume.UIDs{First: c.FirstUID, Last: c.LastUID}
+	user := func(name string) (int, error) {
+		app, err := s.vol.App(name)
+		if err != nil {
+			return 0, err
+		}
+		return app.UID(uids)
+	}
+	return local.Confined{Force: force, User: user, TempDir: s.vol.TempDir, Read: c.AppRead, Write: c.AppWrite}, nil
+}
+
+// isolationFile is where the app role says what is in force, for those who are asked in other roles.
+func (p *paas) isolationFile() string { return filepath.Join(p.config.Root, "run", "isolation") }
+
+// announceIsolation says what is in force.
+func (s *server) announceIsolation() error {
+	text := s.engine.InForce()
+	if force := s.engine.Confined.Force; force.Any() {
+		s.log.Info("apps are kept apart", "by", text)
+	} else {
+		s.log.Warn("apps are not kept apart from each other and from the server", "why", force.Missing)
+	}
+	return s.vol.WriteFile(s.isolationFile(), []byte(text), 0o600)
+}
+
+// isolation is what is in force for apps; empty where none are run.
+func (p *paas) isolation() (string, error) {
+	if !p.serving() {
+		return "", nil
+	}
+	text, err := os.ReadFile(p.isolationFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return string(text), err
+}
