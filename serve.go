@@ -175,7 +175,7 @@ func (s *server) listenApp() error {
 	if err := s.front.Listen(); err != nil {
 		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)
 	}
-	socket, err := s.vol.Listen("app")
+	socket, err := s.vol.ListenKeyed("app")
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,10 @@ package volume
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -40,6 +43,20 @@ func (v *Volume) Listen(name string) (net.Listener, error) {
 	return farListener{l, dir}, nil
 }
 
+// ListenKeyed is Listen where only those are heard who say first what is in run/<name>.key, as [Volume.Dial]
+// does: an app may run as the volume's owner too, and Landlock keeps it from files, but not from sockets.
+func (v *Volume) ListenKeyed(name string) (net.Listener, error) {
+	key := rand.Text()
+	if err := v.WriteFile(v.key(name), []byte(key), 0o600); err != nil {
+		return nil, err
+	}
+	l, err := v.Listen(name)
+	if err != nil {
+		return nil, err
+	}
+	return keyed{l, key}, nil
+}
+
 // listenPrivately makes a socket in a folder that nobody else enters, so nobody connects before the mode is set.
 func listenPrivately(path string) (net.Listener, error) {
 	l, err := net.Listen("unix", path)
@@ -63,7 +80,7 @@ func (l farListener) Close() error {
 	return errors.Join(l.Listener.Close(), os.RemoveAll(l.dir))
 }
 
-// Dial connects to the socket run/<name>.sock.
+// Dial connects to the socket run/<name>.sock of [Volume.ListenKeyed].
 func (v *Volume) Dial(ctx context.Context, name string) (net.Conn, error) {
 	path := v.socket(name)
 	if len(path) > maxSocket {
@@ -73,7 +90,58 @@ func (v *Volume) Dial(ctx context.Context, name string) (net.Conn, error) {
 		}
 		path = link
 	}
-	return new(net.Dialer).DialContext(ctx, "unix", path)
+	key, err := os.ReadFile(v.key(name))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(key); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 func (v *Volume) socket(name string) string { return filepath.Join(v.Root, "run", name+".sock") }
+func (v *Volume) key(name string) string    { return filepath.Join(v.Root, "run", name+".key") }
+
+// keyed lets only those be heard who say its key first.
+type keyed struct {
+	net.Listener
+	key string
+}
+
+func (k keyed) Accept() (net.Conn, error) {
+	conn, err := k.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &locked{Conn: conn, key: k.key}, nil
+}
+
+// locked is a connection whose first read waits for the key.
+type locked struct {
+	net.Conn
+	key    string
+	opened bool
+}
+
+var errKey = errors.New("the wrong key")
+
+func (l *locked) Read(p []byte) (int, error) {
+	if !l.opened {
+		said := make([]byte, len(l.key))
+		if _, err := io.ReadFull(l.Conn, said); err != nil {
+			return 0, err
+		}
+		if subtle.ConstantTimeCompare(said, []byte(l.key)) != 1 {
+			l.Conn.Close()
+			return 0, errKey
+		}
+		l.opened = true
+	}
+	return l.Conn.Read(p)
+}
