@@ -30,7 +30,7 @@ func (s *server) confined() (local.Confined, error) {
 		}
 		return app.UID(uids)
 	}
-	return local.Confined{Force: force, User: user, TempDir: s.vol.TempDir, Read: c.AppRead, Write: c.AppWrite}, nil
+	return local.Confined{Force: force, User: user, Read: c.AppRead, Write: c.AppWrite}, nil
 }
 
 // isolationFile is where the app role says what is in force, for those who are asked in other roles.

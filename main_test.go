@@ -150,6 +150,14 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("PAAS_SSH_ADDR", "127.0.0.1:"+sshPort)
 	env.Setenv("PAAS_HTTP_ADDR", "127.0.0.1:"+httpPort)
 	env.Setenv("PAAS_GRACE", "2s")
+	seen := filepath.Join(env.WorkDir, "seen") // where apps leave what scripts look at: they write nowhere else
+	if err := os.Mkdir(seen, 0o777); err != nil {
+		return err
+	}
+	if err := os.Chmod(seen, 0o777); err != nil {
+		return err
+	}
+	env.Setenv("PAAS_APP_WRITE", seen)
 	examples, err := filepath.Abs("examples")
 	if err != nil {
 		return err
@@ -387,4 +395,45 @@ func webapp() {
 		log.Fatal(err)
 	}
 	log.Fatal(http.Serve(ln, nil))
+}
+
+// The session isolation as somebody who is not root, whose apps have no users of their own.
+func TestIsolationNotRoot(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIP: TestScripts/isolation has been run as somebody else already")
+	}
+	dir, err := os.MkdirTemp("", "paas-somebody") // a test's own folder lies where others may not go
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const somebody = 65534 // nobody, whom ssh-keygen finds in the list of users
+	for from, to := range map[string]string{self: "paas.test", "testdata/script/isolation.txtar": "testdata/script/isolation.txtar"} {
+		to = filepath.Join(dir, to)
+		content, err := os.ReadFile(from)
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(to), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(to, content, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error { return os.Chown(path, somebody, somebody) }); err != nil {
+		t.Fatal(err)
+	}
+	again := exec.Command(filepath.Join(dir, "paas.test"), "-test.run=^TestScripts$/^isolation$", "-test.v")
+	again.Dir = dir
+	again.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
+	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: somebody, Gid: somebody}}
+	out, err := again.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestScripts/isolation") {
+		t.Errorf("%v:\n%s", err, out)
+	}
 }

@@ -41,6 +41,7 @@
 //	  tmp/<process>/                       files and trees not yet published;
 //	                                       locked (flock) by the process       everybody
 //	  uids                                 the last user id given to an app    runtime
+//	  scratch/                    (0700)   the /tmp of each process that runs  runtime
 //	  events.jsonl                         audit: who did what when            everybody, one line a write
 //	  ssh/                        (0700)   host key, keys                      sshd
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar at its start

@@ -39,10 +39,12 @@ func (b *Box) rules() []landlock.Rule {
 	}
 	var folders, files []string
 	for _, path := range read {
-		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			files = append(files, path)
-		} else {
+		switch info, err := os.Stat(path); {
+		case err != nil: // not there, or not for the server's user either
+		case info.IsDir():
 			folders = append(folders, path)
+		default:
+			files = append(files, path)
 		}
 	}
 	return []landlock.Rule{

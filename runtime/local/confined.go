@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 
 	"paas/runtime/child"
@@ -12,11 +13,10 @@ import (
 
 // Confined is what keeps apps apart from each other and from the server.
 type Confined struct {
-	Force   confine.Force                         // what is put in force; zero: nothing
-	User    func(app string) (uid int, err error) // the app's user, where Force.Users
-	TempDir func() (string, error)                // makes a folder that nobody else uses
-	Read    []string                              // folders that all apps may read besides what any user may
-	Write   []string                              // and write
+	Force confine.Force                         // what is put in force; zero: nothing
+	User  func(app string) (uid int, err error) // the app's user, where Force.Users
+	Read  []string                              // folders that all apps may read besides what any user may
+	Write []string                              // and write
 }
 
 // InForce says in a few words what keeps apps apart.
@@ -41,7 +41,7 @@ func (l *Local) confine(app string, read []string, write ...string) (room, error
 	if r.uid, err = c.uid(app); err != nil {
 		return r, err
 	}
-	tmp, err := c.TempDir()
+	tmp, err := os.MkdirTemp(l.scratch(), "")
 	if err != nil {
 		return r, err
 	}
@@ -64,6 +64,17 @@ func (l *Local) confine(app string, read []string, write ...string) (room, error
 		Write: append(write, c.Write...), Tmp: tmp,
 	}}
 	return r, nil
+}
+
+// scratch is where the /tmp of each process is.
+func (l *Local) scratch() string { return filepath.Join(l.Root, "scratch") }
+
+// openScratch makes it, without what an earlier life of the server left there.
+func (l *Local) openScratch() error {
+	if err := os.RemoveAll(l.scratch()); err != nil {
+		return err
+	}
+	return os.MkdirAll(l.scratch(), 0o700)
 }
 
 // as runs f with the app's rights to files.

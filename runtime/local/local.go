@@ -59,7 +59,13 @@ func (l *Local) Open() error {
 	if l.BuildMemory > 0 && !child.CapsMemory {
 		l.Log.Warn("the memory of builds is not capped on this system: only Linux tells it")
 	}
-	return l.keeper.Open()
+	if err := l.keeper.Open(); err != nil {
+		return err
+	}
+	if err := l.openScratch(); err != nil {
+		return errors.Join(err, l.keeper.Close())
+	}
+	return nil
 }
 
 // Close ends whatever still runs. Nothing is started after it.
