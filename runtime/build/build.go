@@ -42,6 +42,7 @@ type Job struct {
 	Out       io.Writer           // what the pusher sees: Step and Detail lines
 	Under     []child.Confinement // what all of its commands are born under
 	Env       map[string]string   // what that needs in their environment
+	Fetcher   Fetcher             // in place of the builder's
 }
 
 // build is one build under way.

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -50,14 +51,15 @@ func (b *build) workshop() string { return b.cache("buildpack", "run") }
 // fetch is the folder of the cache with the buildpack as it is now elsewhere, or as it was, where that
 // cannot be found out.
 func (b *build) fetch(ctx context.Context, p Buildpack) (string, error) {
-	if b.Fetcher == nil {
+	fetcher := cmp.Or(b.job.Fetcher, b.Fetcher)
+	if fetcher == nil {
 		return "", errors.New("none are fetched here; name a folder")
 	}
 	dir := b.keptAt(p)
 	files, noted := filepath.Join(dir, "files"), filepath.Join(dir, "commit")
 	known, err := os.ReadFile(noted)
 	have := err == nil && isFolder(files)
-	commit, err := b.Fetcher.Look(ctx, p.URL, p.Branch)
+	commit, err := fetcher.Look(ctx, p.URL, p.Branch)
 	switch {
 	case have && err == nil && commit == string(known):
 		return files, nil
@@ -71,7 +73,7 @@ func (b *build) fetch(ctx context.Context, p Buildpack) (string, error) {
 	if err := os.MkdirAll(filepath.Join(unfinished, "files"), 0o755); err != nil {
 		return "", err
 	}
-	commit, err = b.Fetcher.Fetch(ctx, p.URL, p.Branch, filepath.Join(unfinished, "files"))
+	commit, err = fetcher.Fetch(ctx, p.URL, p.Branch, filepath.Join(unfinished, "files"))
 	if err == nil {
 		err = os.WriteFile(filepath.Join(unfinished, "commit"), []byte(commit), 0o644)
 	}

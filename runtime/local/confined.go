@@ -1,12 +1,14 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
 
+	"paas/runtime/build"
 	"paas/runtime/child"
 	"paas/runtime/confine"
 )
@@ -83,6 +85,36 @@ func (r room) as(f func() error) error {
 		return f()
 	}
 	return confine.As(r.uid, f)
+}
+
+// fetcher has f fetch with the server's rights, which it needs, and gives the app what came.
+func (r room) fetcher(f build.Fetcher) build.Fetcher {
+	if f == nil || r.uid == 0 {
+		return f
+	}
+	return fetcher{f, r.uid}
+}
+
+type fetcher struct {
+	build.Fetcher
+	uid int
+}
+
+func (f fetcher) Fetch(ctx context.Context, url, branch, dir string) (commit string, err error) {
+	over := make(chan struct{})
+	go func() { // not on the thread that has the app's rights
+		defer close(over)
+		if commit, err = f.Fetcher.Fetch(ctx, url, branch, dir); err != nil {
+			return
+		}
+		var entries []os.DirEntry
+		entries, err = os.ReadDir(dir)
+		for _, e := range entries {
+			err = errors.Join(err, confine.Own(filepath.Join(dir, e.Name()), f.uid))
+		}
+	}()
+	<-over
+	return commit, err
 }
 
 // uid is the app's user; 0: the server's own.

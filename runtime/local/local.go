@@ -82,7 +82,7 @@ func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.B
 	err = room.as(func() error {
 		built, err = l.builder.Build(ctx, build.Job{
 			App: job.App, Tree: job.Tree, Top: job.Top, Cache: job.Cache, Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
-			Under: room.under, Env: room.env,
+			Under: room.under, Env: room.env, Fetcher: room.fetcher(l.Buildpacks),
 		})
 		return err
 	})
