@@ -1,0 +1,80 @@
+package child
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"paas/runtime/rig"
+)
+
+// niced is a confinement that a thread can be put under by anybody: less of the processor.
+type niced struct{ err error }
+
+func (n niced) Enter(*syscall.SysProcAttr) error {
+	if n.err != nil {
+		return n.err
+	}
+	return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 7)
+}
+
+// What is born under something has a thread in the server, which ends with it and is used for nothing else.
+func TestConfined(t *testing.T) {
+	k := newKeeper(t)
+	threads := func() int {
+		entries, _ := os.ReadDir("/proc/self/task")
+		return len(entries)
+	}
+	before := threads()
+	out := &rig.Screen{}
+	var all []*Child
+	for range 20 {
+		c := toRun("nice; exec sleep 1000", nil, out)
+		c.Under = []Confinement{niced{}}
+		p, err := k.Start(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Stop(0)
+		all = append(all, p)
+	}
+	rig.Eventually(t, "all are nice", func() bool { return len(out.String()) == 2*len(all) })
+	plain := &rig.Screen{}
+	<-begin(t, k, "nice", nil, plain).Done()
+	if plain.String() != "0\n" {
+		t.Errorf("one that is born under nothing is nice too: %s", plain.String())
+	}
+	for _, p := range all {
+		p.Stop(0)
+	}
+	rig.Eventually(t, "their threads are gone", func() bool { return threads() <= before+5 })
+}
+
+func TestConfinementFails(t *testing.T) {
+	k := newKeeper(t)
+	c := toRun("true", nil, io.Discard)
+	c.Under = []Confinement{niced{errors.New("no walls left")}}
+	if _, err := k.Start(c); rig.Message(err) != "true: no walls left" && rig.Message(err) != "/bin/sh: no walls left" {
+		t.Errorf("%v", err)
+	}
+}
+
+// Nothing confined is started after the end either.
+func TestConfinedStartAfterClose(t *testing.T) {
+	k := &Keeper{Root: t.TempDir(), Self: rig.Self()}
+	if err := k.Open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := toRun("true", nil, io.Discard)
+	c.Under = []Confinement{niced{}}
+	if _, err := k.Start(c); !errors.Is(err, errClosed) {
+		t.Errorf("%v", err)
+	}
+}
