@@ -50,9 +50,11 @@ func (l *Local) confine(app string, read []string, write ...string) (room, error
 	r.leave = func() { os.RemoveAll(tmp) }
 	write = slices.DeleteFunc(slices.Clone(write), func(dir string) bool { return dir == "" })
 	if c.Force.Users {
+		l.owning.Lock()
 		for _, dir := range append(write, tmp) {
 			err = errors.Join(err, confine.Own(dir, r.uid))
 		}
+		l.owning.Unlock()
 	} else {
 		r.env = map[string]string{"TMPDIR": tmp}
 	}
@@ -123,6 +125,17 @@ func (c Confined) uid(app string) (int, error) {
 		return 0, nil
 	}
 	return c.User(app)
+}
+
+// real are the paths, and what they are without links: Landlock knows folders, whatever they are called.
+func real(paths ...string) (list []string) {
+	for _, path := range paths {
+		list = append(list, path)
+		if whole, err := filepath.EvalSymlinks(path); err == nil && whole != path {
+			list = append(list, whole)
+		}
+	}
+	return list
 }
 
 // homes are where the server's user keeps what is theirs: as the environment says, and as the machine does.

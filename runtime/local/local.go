@@ -36,8 +36,9 @@ type Local struct {
 	keeper  child.Keeper
 	builder build.Builder
 
-	hidden []string // folders of which apps see nothing but what is theirs
-	tools  []string // what of those the programs in PATH need
+	owning sync.Mutex // held while files are given to an app: two at once would meet what it makes of the first's
+	hidden []string   // folders of which apps see nothing but what is theirs
+	tools  []string   // what of those the programs in PATH need
 
 	mu    sync.Mutex
 	ports map[int]bool // taken
@@ -50,8 +51,9 @@ func (l *Local) Open() error {
 		l.Log = slog.New(slog.DiscardHandler)
 	}
 	l.ports = map[int]bool{}
-	l.hidden = append(homes(), l.Root)
-	l.tools = confine.Tools(command.Base(nil)["PATH"], homes(), []string{l.Root})
+	homes := real(homes()...)
+	l.hidden = append(homes, real(l.Root)...)
+	l.tools = confine.Tools(command.Base(nil)["PATH"], homes, real(l.Root))
 	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
 	l.builder = build.Builder{
 		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, Fetcher: l.Buildpacks,
