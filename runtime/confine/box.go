@@ -17,6 +17,8 @@ type Box struct {
 	Read  []string // folders and files; one that is not there is left out
 	Write []string // folders, which are there
 	Tmp   string   // a folder of its own, its /tmp, or where that cannot be had its TMPDIR
+
+	Instead map[string]string // files of the machine, and what is seen in place of each; where Force.Users
 }
 
 // below says whether path is dir or in it. Both are clean and absolute.

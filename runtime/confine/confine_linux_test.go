@@ -255,6 +255,31 @@ func TestTools(t *testing.T) {
 	}
 }
 
+// Who asks who they are is told.
+func TestUsers(t *testing.T) {
+	_, b := place(t, Probe())
+	if !b.Force.Users {
+		t.Skipf("SKIP: users of their own: %s", b.Force.Missing)
+	}
+	before, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"blog": "blog blog", "root": "app-root app-root"} {
+		if b.Instead, err = Users(t.TempDir(), name, blogUser, b.Write[1]); err != nil {
+			t.Fatal(err)
+		}
+		script := "echo $(whoami) $(id -gn) $(id -u); eval echo ~" + strings.Fields(want)[0] + "; grep -c ^root: /etc/passwd; echo x >>/etc/passwd || echo kept"
+		out := inside(t, b, script)
+		if !strings.HasPrefix(out, want+" "+strconv.Itoa(blogUser)+"\n"+b.Write[1]+"\n1\n") || !strings.HasSuffix(out, "kept\n") {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+	if after, err := os.ReadFile("/etc/passwd"); string(after) != string(before) {
+		t.Errorf("the machine's list is another: %v", err)
+	}
+}
+
 // Owning follows no link out of the folder, and what is owned already is not looked through.
 func TestOwn(t *testing.T) {
 	if os.Geteuid() != 0 {

@@ -23,9 +23,9 @@ func (b *Box) see() error {
 	}
 	// What is to be seen is opened before it is covered: a mount is bound by its descriptor. And in
 	// this namespace, for the kernel binds nothing of another's.
-	var shown []*window
+	var shown, opened []*window
 	defer func() {
-		for _, w := range shown {
+		for _, w := range opened {
 			unix.Close(w.fd)
 		}
 	}()
@@ -38,13 +38,22 @@ func (b *Box) see() error {
 		if err != nil {
 			return err
 		}
-		shown = append(shown, w)
+		shown, opened = append(shown, w), append(opened, w)
+	}
+	var instead []*window
+	for path, other := range b.Instead {
+		w := &window{path: other}
+		if err := w.open(); err != nil {
+			return err
+		}
+		w.path = path
+		instead, opened = append(instead, w), append(opened, w)
 	}
 	tmp := &window{path: b.Tmp, writable: true}
 	if err := tmp.open(); err != nil {
 		return err
 	}
-	defer unix.Close(tmp.fd)
+	opened = append(opened, tmp)
 	for _, c := range covers {
 		if err := cover(c); err != nil {
 			return err
@@ -62,6 +71,11 @@ func (b *Box) see() error {
 	}
 	for _, w := range shown {
 		if err := w.place(); err != nil {
+			return err
+		}
+	}
+	for _, w := range instead {
+		if err := w.bind(); err != nil {
 			return err
 		}
 	}
@@ -142,7 +156,10 @@ func (w *window) place() error {
 	if w.folder {
 		err = os.Mkdir(w.path, 0o755)
 	} else {
-		err = os.WriteFile(w.path, nil, 0o644)
+		var place *os.File
+		if place, err = os.OpenFile(w.path, os.O_CREATE|os.O_EXCL, 0o644); err == nil { // what is there stays as it is
+			place.Close()
+		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

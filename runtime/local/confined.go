@@ -32,8 +32,9 @@ type room struct {
 	leave func()
 }
 
-// confine makes a room for something of the app's, from where it may read and write these folders.
-func (l *Local) confine(app string, read []string, write ...string) (room, error) {
+// confine makes a room for something of the app's that is at home in the folder home, from where it may read and
+// write these folders.
+func (l *Local) confine(app, home string, read []string, write ...string) (room, error) {
 	c := l.Confined
 	r := room{leave: func() {}}
 	if !c.Force.Any() {
@@ -43,31 +44,46 @@ func (l *Local) confine(app string, read []string, write ...string) (room, error
 	if r.uid, err = c.uid(app); err != nil {
 		return r, err
 	}
-	tmp, err := os.MkdirTemp(l.scratch(), "")
+	own, err := os.MkdirTemp(l.scratch(), "")
 	if err != nil {
 		return r, err
 	}
-	r.leave = func() { os.RemoveAll(tmp) }
-	write = slices.DeleteFunc(slices.Clone(write), func(dir string) bool { return dir == "" })
-	if c.Force.Users {
-		l.owning.Lock()
-		for _, dir := range append(write, tmp) {
-			err = errors.Join(err, confine.Own(dir, r.uid))
+	r.leave = func() { os.RemoveAll(own) }
+	box := &confine.Box{
+		Force: c.Force, UID: r.uid, Hide: l.hidden, Read: slices.Concat(c.Read, read, l.tools), Tmp: filepath.Join(own, "tmp"),
+	}
+	for _, dir := range write {
+		if dir != "" {
+			box.Write = append(box.Write, dir)
 		}
-		l.owning.Unlock()
-	} else {
-		r.env = map[string]string{"TMPDIR": tmp}
+	}
+	if err = os.Mkdir(box.Tmp, 0o700); err == nil && c.Force.Users {
+		err = l.give(r.uid, append(box.Write, box.Tmp)...)
+	}
+	if err == nil && c.Force.Users {
+		box.Instead, err = confine.Users(own, app, r.uid, home)
 	}
 	if err != nil {
 		r.leave()
 		return r, err
 	}
-	r.under = []child.Confinement{&confine.Box{
-		Force: c.Force, UID: r.uid, Hide: l.hidden,
-		Read:  slices.Concat(c.Read, read, l.tools),
-		Write: append(write, c.Write...), Tmp: tmp,
-	}}
+	if !c.Force.Users {
+		r.env = map[string]string{"TMPDIR": box.Tmp}
+	}
+	box.Write = append(box.Write, c.Write...)
+	r.under = []child.Confinement{box}
 	return r, nil
+}
+
+// give gives folders to an app's user, one app after the other: two at once would meet what a process that the
+// first has let start makes of them.
+func (l *Local) give(uid int, folders ...string) (err error) {
+	l.owning.Lock()
+	defer l.owning.Unlock()
+	for _, dir := range folders {
+		err = errors.Join(err, confine.Own(dir, uid))
+	}
+	return err
 }
 
 // scratch is where the /tmp of each process is.

@@ -36,9 +36,9 @@ type Local struct {
 	keeper  child.Keeper
 	builder build.Builder
 
-	owning sync.Mutex // held while files are given to an app: two at once would meet what it makes of the first's
-	hidden []string   // folders of which apps see nothing but what is theirs
-	tools  []string   // what of those the programs in PATH need
+	owning sync.Mutex
+	hidden []string // folders of which apps see nothing but what is theirs
+	tools  []string // what of those the programs in PATH need
 
 	mu    sync.Mutex
 	ports map[int]bool // taken
@@ -76,7 +76,7 @@ func (l *Local) Close() error { return l.keeper.Close() }
 // Build makes a checked-out commit runnable, in place.
 func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.Built, err error) {
 	tree := cmp.Or(job.Top, job.Tree)
-	room, err := l.confine(job.App, nil, tree, job.Cache)
+	room, err := l.confine(job.App, job.Cache, nil, tree, job.Cache)
 	if err != nil {
 		return built, err
 	}

@@ -38,7 +38,7 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 			return nil, err
 		}
 	}
-	room, err := l.confine(spec.App, []string{spec.Cache}, cmp.Or(spec.Top, spec.Tree), spec.Data)
+	room, err := l.confine(spec.App, cmp.Or(spec.Data, spec.Tree), []string{spec.Cache}, cmp.Or(spec.Top, spec.Tree), spec.Data)
 	if err != nil {
 		l.freePort(own)
 		return nil, fmt.Errorf("%s: %w", spec.Type, err)
