@@ -18,7 +18,14 @@ func (s *server) confined() (local.Confined, error) {
 	if c.Isolation == "off" {
 		return local.Confined{Force: confine.Force{Missing: "PAAS_ISOLATION=off"}}, nil
 	}
-	force := confine.Probe()
+	dir, err := s.vol.TempDir()
+	if err != nil {
+		return local.Confined{}, err
+	}
+	force := confine.Probe(dir)
+	if err := os.RemoveAll(dir); err != nil {
+		return local.Confined{}, err
+	}
 	if c.Isolation == "required" && (!force.Users || force.Landlock == 0) {
 		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; run it as root on a kernel with Landlock (5.13), or take PAAS_ISOLATION=auto", force)
 	}

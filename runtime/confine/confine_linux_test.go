@@ -75,7 +75,7 @@ func place(t *testing.T, force Force) (root string, b *Box) {
 // ways are the kinds of force that this machine has.
 func ways(t *testing.T) map[string]Force {
 	t.Helper()
-	has := Probe()
+	has := Probe(t.TempDir())
 	t.Logf("in force: %s", has)
 	list := map[string]Force{}
 	if has.Landlock > 0 {
@@ -195,7 +195,7 @@ func TestOtherProcess(t *testing.T) {
 // A home that nobody else may enter is covered as a whole, and what lies below it that is the box's shows all the
 // same, at its own path.
 func TestUnderClosedFolder(t *testing.T) {
-	force := Probe()
+	force := Probe(t.TempDir())
 	if !force.Users {
 		t.Skipf("SKIP: users of their own: %s", force.Missing)
 	}
@@ -257,7 +257,7 @@ func TestTools(t *testing.T) {
 
 // Who asks who they are is told.
 func TestUsers(t *testing.T) {
-	_, b := place(t, Probe())
+	_, b := place(t, Probe(t.TempDir()))
 	if !b.Force.Users {
 		t.Skipf("SKIP: users of their own: %s", b.Force.Missing)
 	}
@@ -352,5 +352,20 @@ func TestAs(t *testing.T) {
 	}
 	if err := os.WriteFile(closed+"/new", nil, 0o644); err != nil { // every other thread is as it was
 		t.Error(err)
+	}
+}
+
+// A file system that keeps no owners leaves apps the server's user.
+func TestProbeWithoutOwners(t *testing.T) {
+	if !Probe(t.TempDir()).Users {
+		t.Skip("SKIP: no users of their own here anyway")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "proc", "proc", dir).CombinedOutput(); err != nil {
+		t.Skipf("SKIP: %s", out)
+	}
+	defer exec.Command("umount", dir).Run()
+	if f := Probe(dir); f.Users || !strings.Contains(f.String(), "no users of their own: ") {
+		t.Errorf("%s", f)
 	}
 }

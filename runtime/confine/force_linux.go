@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Probe finds out what the server can put in force, by trying.
-func Probe() Force {
+// Probe finds out what the server can put in force, by trying. dir is a new folder where apps' files are to
+// be.
+func Probe(dir string) Force {
 	f := Force{Landlock: max(0, landlockVersion())}
 	if os.Geteuid() != 0 {
 		f.Missing = "not root: no users of their own"
@@ -24,8 +25,29 @@ func Probe() Force {
 		f.Missing = "no users of their own: " + err.Error()
 		return f
 	}
+	if err := tryOwning(dir); err != nil {
+		f.Missing = "no users of their own: " + err.Error()
+		return f
+	}
 	f.Users = true
 	return f
+}
+
+// tryOwning gives the folder to somebody, which some file systems refuse, and others only seem to do: those of a
+// host that a virtual machine shares, and of servers that do not believe a root.
+func tryOwning(dir string) error {
+	const somebody = 65534
+	if err := Own(dir, somebody); err != nil {
+		return err
+	}
+	var stat unix.Stat_t
+	if err := unix.Lstat(dir, &stat); err != nil {
+		return err
+	}
+	if stat.Uid != somebody {
+		return errors.New(dir + ": its file system keeps no owners")
+	}
+	return nil
 }
 
 func landlockVersion() int {
