@@ -26,38 +26,42 @@ func (b *Box) restrict() error {
 	return llsys.LandlockRestrictSelf(ruleset, flags)
 }
 
-// devices are what a program may well open for writing in /dev.
-var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"}
+// devices are what programs may well open in /dev.
+var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts"}
 
 func (b *Box) rules() []landlock.Rule {
-	read, write := []string{"/"}, slices.Clone(b.Write)
+	read, write := []string{"/"}, slices.Concat(b.Write, devices)
 	if b.Force.Users {
 		write = append(write, privateFolders...)
 	} else {
 		read = append(around(slices.Concat(b.Hide, apart)), b.Read...)
 		write = append(write, b.Tmp)
 	}
-	var folders, files []string
-	for _, path := range read {
+	folders, files := sorted(read)
+	ownFolders, ownFiles := sorted(write)
+	return []landlock.Rule{
+		landlock.RODirs(folders...), landlock.ROFiles(files...),
+		landlock.RWDirs(ownFolders...).WithRefer().WithIoctlDev(), landlock.RWFiles(ownFiles...).WithIoctlDev(),
+	}
+}
+
+// sorted tells folders from files, for Landlock wants to know, and leaves out what is not there, or not for the
+// server's user either.
+func sorted(paths []string) (folders, files []string) {
+	for _, path := range paths {
 		switch info, err := os.Stat(path); {
-		case err != nil: // not there, or not for the server's user either
+		case err != nil:
 		case info.IsDir():
 			folders = append(folders, path)
 		default:
 			files = append(files, path)
 		}
 	}
-	return []landlock.Rule{
-		landlock.RODirs(folders...).IgnoreIfMissing(),
-		landlock.ROFiles(files...).IgnoreIfMissing(),
-		landlock.RWDirs(write...).WithRefer().IgnoreIfMissing(),
-		landlock.RWFiles(devices...).WithIoctlDev().IgnoreIfMissing(),
-		landlock.RWDirs("/dev/pts").WithIoctlDev().IgnoreIfMissing(),
-	}
+	return folders, files
 }
 
 // apart are folders that all users of the machine share, or in which they keep sockets and the like.
-var apart = []string{"/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/dev/pts", "/run/user"}
+var apart = []string{"/tmp", "/var/tmp", "/dev", "/run/user"}
 
 // around lists what there is outside of the hidden folders, as few names as it takes. Links are left out:
 // what they lead to is there under its own name, or hidden.
