@@ -22,7 +22,10 @@
 //     included; among equals chance decides. A process that refuses connections is left alone for a
 //     second, as long as there are others.
 //   - A request for an app that is starting waits, within a cap and a deadline. One for an app that
-//     is down is answered at once.
+//     is down is answered at once. One for an app that is asleep waits too, for as long as it may take
+//     to wake up, and has it woken (Wake).
+//   - An app is put to sleep (Sleep) only while nobody uses it, in one step: no request meets a process that
+//     is about to be stopped.
 //   - A request is sent a second time only where the app cannot have acted on it: nobody accepted
 //     the connection (any method), or a kept connection turned out to be closed (idempotent
 //     methods without a body). It goes to another process then, if there is one.

@@ -23,7 +23,8 @@ const (
 )
 
 // enter counts x among those that use one of the app's live processes. Where there is none it waits,
-// counted against HoldMax, until there is, the state is Down, the hold deadline or ctx ends.
+// counted against HoldMax, until there is, the state is Down, the hold deadline or ctx ends. An app that
+// is asleep is woken.
 // refused: nobody listened where x was sent, so only one that takes connections will do for a moment.
 func (a *app) enter(ctx context.Context, x *exchange, refused bool) error {
 	for !refused {
@@ -36,8 +37,9 @@ func (a *app) enter(ctx context.Context, x *exchange, refused bool) error {
 		} // else it left after it was chosen; live has been replaced
 	}
 	r := x.router
-	if x.holdUntil.IsZero() {
-		x.holdUntil = time.Now().Add(r.HoldTimeout)
+	if x.heldSince.IsZero() {
+		x.heldSince = time.Now()
+		x.holdUntil = x.heldSince.Add(r.HoldTimeout)
 		x.redial = firstRedial
 	}
 	over := time.NewTimer(time.Until(x.holdUntil))
@@ -74,7 +76,18 @@ func (a *app) enter(ctx context.Context, x *exchange, refused bool) error {
 			a.changed = make(chan struct{})
 		}
 		changed := a.changed
+		wake := a.route.State == Asleep
+		if wake {
+			a.route.State, a.waking = Starting, true
+		}
+		if a.waking {
+			x.holdUntil = x.heldSince.Add(r.WakeTimeout)
+			over.Reset(time.Until(x.holdUntil))
+		}
 		a.mu.Unlock()
+		if wake && r.Wake != nil {
+			r.Wake(a.name)
+		}
 		var err error
 		select {
 		case <-changed:

@@ -22,7 +22,8 @@ type exchange struct {
 	body   clientBody
 
 	inst      atomic.Pointer[instance] // where it is counted; nil: nowhere
-	holdUntil time.Time                // zero: was not held
+	heldSince time.Time                // zero: was not held
+	holdUntil time.Time                //
 	redial    time.Duration
 	retried   bool
 	stale     *instance // closed a kept connection on it; nil: none did
@@ -42,6 +43,7 @@ func (x *exchange) enter(i *instance) bool {
 // leave ends what enter began, once.
 func (x *exchange) leave() {
 	if i := x.inst.Swap(nil); i != nil {
+		x.app.used.Store(clock()) // first: an app without users has been so since then
 		i.leave()
 	}
 }

@@ -23,6 +23,7 @@ const (
 	Starting State = iota // hold them: a process is on its way
 	Running               // hold them too: between one process and the next
 	Down                  // refuse them at once: stopped or crashed
+	Asleep                // hold them, and have the app woken by the first
 )
 
 func (s State) String() string {
@@ -31,6 +32,8 @@ func (s State) String() string {
 		return "starting"
 	case Running:
 		return "running"
+	case Asleep:
+		return "asleep"
 	default:
 		return "down"
 	}
@@ -41,11 +44,13 @@ func (s State) String() string {
 type app struct {
 	name    string
 	live    atomic.Pointer[instances]
-	leaving instances // were live and may still be in use; guarded by Router.mu
+	used    atomic.Int64 // when a request last ended, on the clock of [clock]; 0: none has
+	leaving instances    // were live and may still be in use; guarded by Router.mu
 
 	mu      sync.Mutex
 	route   Route
 	removed bool
+	waking  bool          // was asleep, and has had no process since
 	changed chan struct{} // closed at the next change; nil while nobody waits
 	held    int           // requests waiting
 }
@@ -104,6 +109,7 @@ func newApp(name string) *app {
 func (a *app) point(route Route, removed bool) (gone instances) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.waking = len(route.Addrs) == 0 && route.State == Starting && (a.waking || a.route.State == Asleep)
 	a.route, a.removed = route, removed
 	if a.changed != nil {
 		close(a.changed)

@@ -26,6 +26,9 @@ type Router struct {
 	HoldTimeout time.Duration // how long a request waits for an app without a live process; default 15s
 	HoldMax     int           // requests waiting per app; further ones get 503 at once; default 256
 
+	Wake        func(app string) // called when a request meets an app that is asleep, once until it is so again; must not block; nil: nobody is told
+	WakeTimeout time.Duration    // how long a request waits for an app that was asleep; at least HoldTimeout; default 1m
+
 	DrainTimeout time.Duration // what websockets and event streams get after a switch; default 10s
 	RequestDrain time.Duration // how long a switch waits for requests in flight; at least DrainTimeout; default 30s
 	StopTimeout  time.Duration // what requests in flight get when Run's context ends; default 10s
@@ -63,6 +66,7 @@ func (r *Router) init() {
 	r.once.Do(func() {
 		r.HoldTimeout = or(r.HoldTimeout, 15*time.Second)
 		r.HoldMax = or(r.HoldMax, 256)
+		r.WakeTimeout = max(or(r.WakeTimeout, time.Minute), r.HoldTimeout)
 		r.DrainTimeout = or(r.DrainTimeout, 10*time.Second)
 		r.RequestDrain = max(or(r.RequestDrain, 30*time.Second), r.DrainTimeout)
 		r.StopTimeout = or(r.StopTimeout, 10*time.Second)

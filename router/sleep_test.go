@@ -1,0 +1,276 @@
+package router
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// sleeps puts the app to sleep, or fails the test.
+func sleeps(t *testing.T, r *Router) {
+	t.Helper()
+	if asleep, in := r.Sleep("blog", 0); !asleep || in != 0 {
+		t.Fatalf("awake, ask again in %v", in)
+	}
+}
+
+// echoes answers with the body, when it has all of it.
+func echoes(w http.ResponseWriter, req *http.Request) {
+	body, _ := io.ReadAll(req.Body)
+	w.Write(body)
+}
+
+// A hundred requests that meet an app asleep wake it once, wait, and are each sent once.
+func TestWake(t *testing.T) {
+	const requests = 100
+	var woken, served atomic.Int64
+	r := &Router{Wake: func(app string) {
+		if app == "blog" {
+			woken.Add(1)
+		}
+	}}
+	addr := start(t, r)
+	echo := backend(t, func(w http.ResponseWriter, req *http.Request) {
+		served.Add(1)
+		echoes(w, req)
+	})
+	r.Set("blog", at(echo))
+	sleeps(t, r)
+	sleeps(t, r) // it is already
+	c := client(t)
+	var wg sync.WaitGroup
+	for i := range requests {
+		wg.Go(func() {
+			method, want := "GET", ""
+			if i%2 == 0 { // a small body is read before, a large one is not
+				method, want = "POST", repeat(1+i*bufferSize/10)
+			}
+			resp, body := do(t, c, request(t, method, addr, "blog.localhost", "/", stringsReader(want)))
+			if resp.StatusCode != 200 || body != want {
+				t.Errorf("%s of %d: %s, %d bytes", method, len(want), resp.Status, len(body))
+			}
+		})
+	}
+	until(t, "all are held", func() bool { return r.heldAt("blog") == requests })
+	r.Set("blog", Route{State: Starting}) // it boots
+	if served.Load() > 0 || woken.Load() != 1 {
+		t.Errorf("%d were served by an app asleep, which was woken %d times", served.Load(), woken.Load())
+	}
+	r.Set("blog", at(echo))
+	wg.Wait()
+	if served.Load() != requests || woken.Load() != 1 {
+		t.Errorf("%d were served, and it was woken %d times", served.Load(), woken.Load())
+	}
+	sleeps(t, r)
+	go get(t, addr, "blog.localhost")
+	until(t, "it is woken anew", func() bool { return woken.Load() == 2 })
+	r.Set("blog", at(echo))
+}
+
+// An app in use is not put to sleep: by requests in flight, streams, those held, and those of the
+// processes before. Nor is one that was in use a moment ago.
+func TestAwakeWhileInUse(t *testing.T) {
+	r := &Router{Wake: func(string) { t.Error("woken") }}
+	addr := start(t, r)
+	awake := func(idle, least, most time.Duration) {
+		t.Helper()
+		if asleep, in := r.Sleep("blog", idle); asleep || in <= least || in > most {
+			t.Errorf("asleep: %v; ask again in %v, not between %v and %v", asleep, in, least, most)
+		}
+	}
+	arrived, release := make(chan struct{}), make(chan struct{})
+	slow := backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-release
+	})
+	r.Set("blog", at(slow))
+	answered := make(chan int)
+	go func() { s, _ := get(t, addr, "blog.localhost"); answered <- s }()
+	closes(t, "a request in flight", arrived)
+	awake(time.Minute, time.Minute-1, time.Minute)
+	r.Set("blog", at(websocketApp(t, "hello")))
+	awake(time.Minute, time.Minute-1, time.Minute) // the old process still answers
+	close(release)
+	if s := <-answered; s != 200 {
+		t.Error(s)
+	}
+	until(t, "the old process is drained", func() bool { _, in := r.Sleep("blog", time.Hour); return in < time.Hour })
+
+	c, br := websocket(t, addr)
+	expect(t, br, "hello")
+	awake(0, -1, 0)
+	c.Close()
+	until(t, "the websocket has ended", func() bool { _, in := r.Sleep("blog", time.Hour); return in < time.Hour })
+	awake(time.Hour, time.Hour-patience, time.Hour)
+
+	r.Set("blog", at(freeAddr(t)))
+	go func() { s, _ := get(t, addr, "blog.localhost"); answered <- s }()
+	until(t, "held", func() bool { return r.heldAt("blog") == 1 })
+	awake(0, -1, 0)
+	r.Set("blog", at(says(t, "hi")))
+	<-answered
+	until(t, "it sleeps", func() bool { asleep, _ := r.Sleep("blog", time.Millisecond); return asleep })
+	if asleep, _ := r.Sleep("shop", 0); asleep {
+		t.Error("an app that nobody knows sleeps")
+	}
+}
+
+// Apps are put to sleep and woken under load, their processes killed as soon as they sleep: no request
+// fails.
+func TestSleepUnderLoad(t *testing.T) {
+	var mu sync.Mutex
+	var kill func()
+	r := &Router{}
+	boot := func(string) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		s := &http.Server{Handler: http.HandlerFunc(echoes)}
+		go s.Serve(l)
+		mu.Lock()
+		defer mu.Unlock()
+		kill = func() { s.Close() }
+		r.Set("blog", at(l.Addr().String()))
+	}
+	r.Wake = func(app string) { go boot(app) }
+	addr := start(t, r)
+	r.Set("blog", Route{State: Asleep})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	c := client(t)
+	for g := range 4 {
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				want := repeat(1 + i%2*2*bufferSize)
+				resp, err := c.Do(request(t, "POST", addr, "blog.localhost", "/", stringsReader(want)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if err != nil || resp.StatusCode != 200 || string(body) != want {
+					t.Errorf("%s, %d of %d bytes, %v", resp.Status, len(body), len(want), err)
+					return
+				}
+				time.Sleep(time.Duration(g) * time.Millisecond) // else it is always in use
+			}
+		})
+	}
+	for slept := 0; slept < 100 && !t.Failed(); {
+		mu.Lock()
+		if kill != nil {
+			if asleep, _ := r.Sleep("blog", 0); asleep {
+				kill()
+				kill = nil
+				slept++
+			}
+		}
+		mu.Unlock()
+		time.Sleep(100 * time.Microsecond)
+	}
+	cancel()
+	wg.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	if kill != nil {
+		kill()
+	}
+}
+
+// Who wakes an app waits for its boot, which may take longer than what the others wait for; so does who comes
+// meanwhile.
+func TestWakeTimeout(t *testing.T) {
+	woken := make(chan struct{})
+	r := &Router{HoldTimeout: 20 * time.Millisecond, WakeTimeout: time.Minute, Wake: func(string) { close(woken) }}
+	addr := start(t, r)
+	r.Set("blog", Route{State: Asleep})
+	status := make(chan int, 2)
+	ask := func() { s, _ := get(t, addr, "blog.localhost"); status <- s }
+	go ask()
+	closes(t, "woken", woken)
+	r.Set("blog", Route{State: Starting})
+	go ask()
+	until(t, "both are held", func() bool { return r.heldAt("blog") == 2 })
+	select {
+	case s := <-status:
+		t.Fatalf("refused with %d while it boots", s)
+	case <-time.After(3 * r.HoldTimeout): // nothing can be waited for
+	}
+	r.Set("blog", at(says(t, "hi")))
+	for range 2 {
+		if s := <-status; s != 200 {
+			t.Error(s)
+		}
+	}
+	r.Set("blog", Route{State: Starting}) // as any other from now on
+	if s, _ := get(t, addr, "blog.localhost"); s != 503 {
+		t.Errorf("after it was up: %d", s)
+	}
+}
+
+// A websocket wakes an app; so does a request that nobody waits for any more. One that fails to boot is down, and
+// one that is removed unknown.
+func TestWakeEnds(t *testing.T) {
+	woken := make(chan string, 1)
+	r := &Router{Wake: func(app string) { woken <- app }, WakeTimeout: time.Minute}
+	addr := start(t, r)
+	r.Set("blog", Route{State: Asleep})
+	upgraded := make(chan string)
+	go func() {
+		c, br := dial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		head, _ := readHead(br)
+		first := make([]byte, 5)
+		io.ReadFull(br, first)
+		upgraded <- fmt.Sprintf("%.12s %s", head, first)
+	}()
+	if app := <-woken; app != "blog" {
+		t.Error(app)
+	}
+	r.Set("blog", at(websocketApp(t, "hello")))
+	if got := <-upgraded; got != "HTTP/1.1 101 hello" {
+		t.Errorf("%q", got)
+	}
+
+	for status, end := range map[int]func(){
+		503: func() { r.Set("blog", Route{State: Down}) },
+		404: func() { r.Remove("blog") },
+	} {
+		r.Set("blog", Route{State: Asleep})
+		c, _ := dial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+		<-woken
+		c.Close()
+		until(t, "the visitor has left", func() bool { return r.heldAt("blog") == 0 })
+		c, _ = dial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+		until(t, "held", func() bool { return r.heldAt("blog") == 1 })
+		end()
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || resp.StatusCode != status {
+			t.Errorf("%v, %v; want %d", resp, err, status)
+		}
+	}
+}
+
+// Between the choice of a process and being counted there, the app may have been put to sleep.
+func TestAsleepTakesNobody(t *testing.T) {
+	r := &Router{}
+	drained := r.Set("blog", at("127.0.0.1:1"))
+	live := r.apps["blog"].live.Load()
+	sleeps(t, r)
+	if live.choose(nil).enter() || !isClosed(drained) || !isClosed(live.choose(nil).drained) {
+		t.Error("an app asleep took a request")
+	}
+}
