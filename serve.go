@@ -158,7 +158,7 @@ func (s *server) listenApp() error {
 	c := s.config
 	s.front = &router.Router{
 		Addr: c.HTTPAddr, Domain: c.Domain, Log: s.log.With("role", "router"),
-		MaxConns: maxConns(), HoldTimeout: c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
+		MaxConns: maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
 	s.engine = &local.Local{
 		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, Log: s.log.With("role", "engine"),
@@ -172,6 +172,7 @@ func (s *server) listenApp() error {
 		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Log: s.log.With("role", "runtime"),
 		KeepBuilds: c.KeepBuilds,
 	}
+	s.front.Wake = s.runtime.Wake
 	if err := s.front.Listen(); err != nil {
 		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)
 	}
@@ -312,7 +313,7 @@ type frontDoor struct {
 
 func (f *frontDoor) Route(app string, addrs []string, c runtime.Condition) <-chan struct{} {
 	states := map[runtime.Condition]router.State{
-		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
+		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down, runtime.Asleep: router.Asleep,
 	}
 	route := router.Route{Addrs: addrs, State: states[c]}
 	if app == f.first {

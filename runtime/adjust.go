@@ -23,8 +23,12 @@ func (h *home) adjust(ctx context.Context) {
 		return
 	}
 	h.settings = settings
+	h.crontab.follow(ctx, i, settings)
+	changed := h.nap.ended(settings)
 	wanted := i.wanted(settings)
-	changed := false
+	if h.nap.asleep() {
+		wanted = nil
+	}
 	for _, p := range wanted {
 		if i.members[p] == nil && i.mayStart(p) {
 			m := newMember(i, p, nameIn(wanted, p), settings)
@@ -50,7 +54,7 @@ func (h *home) adjust(ctx context.Context) {
 			m.restart(ctx, token)
 		}
 	}
-	h.crontab.follow(ctx, i, settings)
+	h.nap.doze()
 }
 
 // mayStart says whether nothing that does the same work is on its way out: processes of another release,

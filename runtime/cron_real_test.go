@@ -18,6 +18,9 @@ import (
 type nobody struct{}
 
 func (nobody) Remove(string) {}
+
+func (nobody) Sleep(_ string, idle time.Duration) (bool, time.Duration) { return false, idle }
+
 func (nobody) Route(string, []string, runtime.Condition) <-chan struct{} {
 	drained := make(chan struct{})
 	close(drained)

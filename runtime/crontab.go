@@ -198,6 +198,11 @@ func (c *crontab) wake(in time.Duration) {
 	c.timer.Reset(in)
 }
 
+// running says whether a run goes on, or waits for one that does.
+func (c *crontab) running() bool {
+	return slices.ContainsFunc(c.rows, func(r *row) bool { return len(r.runs) > 0 })
+}
+
 // rest stops what runs by the clock, and runs nothing more for now.
 func (c *crontab) rest(why error) {
 	if c.timer != nil {

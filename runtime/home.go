@@ -29,6 +29,7 @@ type home struct {
 	leaving   map[*member]struct{}  // processes on their way out
 	onces     []volume.Process      // commands that people run, as last said
 	crontab   crontab
+	nap       nap
 	stopping  sync.WaitGroup
 	born      string // which app of this name this is: it may be destroyed and made again
 }
@@ -39,7 +40,7 @@ func newHome(rt *Runtime, app volume.App) *home {
 		poked: make(chan struct{}, 1), posts: make(chan func()), ended: make(chan struct{}),
 		unsaid: map[int]volume.Status{}, leaving: map[*member]struct{}{},
 	}
-	h.crontab.home = h
+	h.crontab.home, h.nap.home = h, h
 	return h
 }
 
@@ -92,6 +93,7 @@ func (h *home) there() bool {
 func (h *home) shutDown() {
 	close(h.ended)
 	h.crontab.stop()
+	h.nap.stop()
 	if h.deploying != nil {
 		h.deploying.cancel()
 		<-h.deploying.finished
@@ -109,6 +111,7 @@ func (h *home) resume(ctx context.Context) {
 	h.announce()
 	h.repair()
 	h.crontab.load()
+	h.nap.load()
 	if n := h.app.Live(); n > 0 && !h.inPlace(n) {
 		h.live = newInstance(h, n)
 	}
@@ -138,6 +141,8 @@ func (h *home) announce() {
 	settings, err := h.app.Settings()
 	if n == 0 || h.inPlace(n) || err == nil && settings.Stopped == n {
 		condition = Down
+	} else if z, unread := h.app.Asleep(); err == nil && unread == nil && z.Holds(settings, n) {
+		condition = Asleep
 	}
 	h.rt.Front.Route(h.app.Name, nil, condition)
 }
@@ -201,6 +206,8 @@ func (h *home) yield() {
 	h.log.Info("watch mode: the app is not run from here any more", "release", h.app.Live())
 	was := h.live
 	h.live = nil
+	h.nap.end()
+	h.nap.stop()
 	h.crontab.halt(errInPlace)
 	h.retireMembers(was.sorted(), h.route())
 	h.saveProcesses()
@@ -229,6 +236,7 @@ func (h *home) promote(ctx context.Context, d *deploy) {
 		return
 	}
 	h.live, h.deploying = d.instance, nil
+	h.nap.end()
 	for _, m := range h.live.sorted() {
 		m.serving(ctx)
 	}

@@ -22,6 +22,7 @@ import (
 type stage struct {
 	t   *testing.T
 	app volume.App
+	rt  *Runtime
 
 	mu        sync.Mutex
 	build     func(ctx context.Context) error // nil: it succeeds
@@ -35,6 +36,11 @@ type stage struct {
 	actors    map[int]*actor           // web.1 of each release, the newest
 	all       []*actor
 	routes    [][]string // addresses, each time the front was told
+	condition Condition  // what visitors meet now
+	used      time.Time  // when the last request ended
+	inFlight  bool       // one is under way
+	slept     int        // how often the app was put to sleep
+	early     bool       // a request comes before the runtime looks
 }
 
 // actor is a process that ends when it is told to.
@@ -103,9 +109,10 @@ func (s *stage) Start(spec Spec) (Process, error) {
 	return a, nil
 }
 
-func (s *stage) Route(_ string, addrs []string, _ Condition) <-chan struct{} {
+func (s *stage) Route(_ string, addrs []string, condition Condition) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.condition = condition
 	s.routes = append(s.routes, addrs)
 	drained := make(chan struct{})
 	close(drained)
@@ -113,6 +120,20 @@ func (s *stage) Route(_ string, addrs []string, _ Condition) <-chan struct{} {
 }
 
 func (s *stage) Remove(string) {}
+
+func (s *stage) Sleep(_ string, idle time.Duration) (bool, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inFlight {
+		return false, idle
+	}
+	if left := time.Until(s.used.Add(idle)); left > 0 {
+		return false, left
+	}
+	s.condition = Asleep
+	s.slept++
+	return true, 0
+}
 
 func (s *stage) actor(n int) *actor {
 	s.mu.Lock()
@@ -136,6 +157,10 @@ func newStage(t *testing.T) *stage {
 func (s *stage) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Log: slog.New(slog.DiscardHandler)}
+	s.rt = rt
+	if s.early {
+		rt.Wake(s.app.Name)
+	}
 	ended := make(chan struct{})
 	go func() {
 		rt.Run(ctx)
@@ -314,13 +339,26 @@ func TestRepair(t *testing.T) {
 	})
 }
 
+// breakDisk has nothing be written from now on, or all again.
+func (s *stage) breakDisk(broken bool) {
+	s.t.Helper()
+	from := filepath.Join(s.app.Volume().Root, "tmp")
+	to := from + "-full"
+	if !broken {
+		from, to = to, from
+	}
+	if err := os.Rename(from, to); err != nil {
+		s.t.Error(err)
+	}
+}
+
 // A verdict that a full disk does not take is said again when there is room; until then nothing is
 // built anew.
 func TestVerdictOnAFullDisk(t *testing.T) {
 	s := newStage(t)
-	tmp := filepath.Join(s.app.Volume().Root, "tmp")
 	s.build = func(context.Context) error {
-		return errors.Join(errors.New("no space left on device"), os.Rename(tmp, tmp+"-full")) // nothing can be written now
+		s.breakDisk(true)
+		return errors.New("no space left on device")
 	}
 	s.turn()
 	s.run()
@@ -328,16 +366,14 @@ func TestVerdictOnAFullDisk(t *testing.T) {
 	rig.Eventually(t, "the build has failed", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		_, err := os.Stat(tmp)
+		_, err := os.Stat(filepath.Join(s.app.Volume().Root, "tmp"))
 		return s.builds > 0 && err != nil
 	})
 	for range 20 { // each is a reason to look again
 		s.app.Ring()
 		time.Sleep(5 * time.Millisecond)
 	}
-	if err := os.Rename(tmp+"-full", tmp); err != nil {
-		t.Fatal(err)
-	}
+	s.breakDisk(false)
 	s.reaches(n, volume.Failed)
 	if s.builds != 1 {
 		t.Errorf("built %d times", s.builds)

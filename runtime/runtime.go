@@ -23,6 +23,7 @@ type Runtime struct {
 	now     func() time.Time // what the clock on the wall says; nil: time.Now
 	oneoffs oneoffs
 	trees   trees
+	wakes   wakes
 }
 
 // Front is what stands before the apps and sends them their requests. Its methods do not block.
@@ -31,6 +32,10 @@ type Front interface {
 	// are none, answers them as condition asks. drained closes when nobody waits any more for an
 	// answer from an address that is not among addrs.
 	Route(app string, addrs []string, condition Condition) (drained <-chan struct{})
+
+	// Sleep has the app sleep as [Asleep] says if nobody has used it for idle: no request is on its way to one of
+	// its processes, and none will be. Otherwise in says when that is to be asked again.
+	Sleep(app string, idle time.Duration) (asleep bool, in time.Duration)
 
 	// Remove forgets the app.
 	Remove(app string)
@@ -43,6 +48,7 @@ const (
 	Starting Condition = "starting" // hold requests: it will answer shortly
 	Running  Condition = "running"  // it answers
 	Down     Condition = "down"     // say so at once: nothing runs, or it keeps failing
+	Asleep   Condition = "asleep"   // hold requests, and call [Runtime.Wake]
 )
 
 const lookAgain = time.Minute // the reconciler's round, for what no bell announced
@@ -77,6 +83,7 @@ func (rt *Runtime) Announce() error {
 // before it returns.
 func (rt *Runtime) Run(ctx context.Context) error {
 	homes := &homes{rt: rt, ctx: ctx, apps: map[string]*home{}}
+	rt.wakes.begin(homes.wake)
 	stop := rt.Volume.Watch(homes.wake)
 	defer stop()
 	pruner := newPruner(rt)

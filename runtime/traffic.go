@@ -5,7 +5,9 @@ package runtime
 func (h *home) route() (drained <-chan struct{}) {
 	var addrs []string
 	condition := Down
-	if h.live != nil {
+	if h.nap.asleep() {
+		condition = Asleep
+	} else if h.live != nil {
 		addrs, condition = h.live.traffic()
 	}
 	return h.rt.Front.Route(h.app.Name, addrs, condition)

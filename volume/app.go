@@ -56,6 +56,8 @@ type Settings struct {
 	Stopped   int               `json:"stopped,omitempty"`   // the release that was stopped; a later one runs
 	Restarts  map[string]string `json:"restarts,omitempty"`  // process type, or type.index -> token of the last ps:restart
 	Cron      CronRequest       `json:"cron,omitzero"`       // the last cron:run
+	Sleep     time.Duration     `json:"sleep,omitempty"`     // it sleeps when nobody has asked for it for so long, in nanoseconds; 0: never
+	Wake      string            `json:"wake,omitempty"`      // token of the last command that wakes it
 }
 
 // Restart is the token of the last ps:restart that process type.index is meant by; empty: none was.

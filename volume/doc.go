@@ -32,6 +32,7 @@
 //	                                       run of each                         runtime
 //	  apps/<app>/uid                       user id of its processes, where apps
 //	                                       have users of their own             runtime
+//	  apps/<app>/asleep.json               since when it sleeps; none: awake   runtime
 //	  apps/<app>/cache/                    build cache, kept between builds    runtime
 //	  apps/<app>/data/                     the app's own files ($DATA_DIR)     the app
 //	  apps/<app>/logs/<type>.<i>.log       bounded, rotated; run.<n>: of a

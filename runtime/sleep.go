@@ -1,0 +1,160 @@
+package runtime
+
+import (
+	"sync"
+	"time"
+
+	"paas/volume"
+)
+
+// nap is whether an app sleeps, and when it will. All of it is the app's goroutine's. While the app is awake
+// there is one timer, where it is to sleep at all; while it sleeps there is nothing.
+type nap struct {
+	home  *home
+	now   volume.Asleep // it sleeps; zero: it is awake
+	idle  time.Time     // since when requests alone keep it awake; zero: something else does
+	wake  string        // the settings' token as last seen
+	timer *time.Timer   // looks whether it is time
+}
+
+func (n *nap) asleep() bool { return n.now.Release > 0 }
+
+// load takes up whether the app slept when the server last ran.
+func (n *nap) load() {
+	h := n.home
+	z, err := h.app.Asleep()
+	if err != nil {
+		h.log.Error("cannot tell whether the app is asleep; it is started", "err", err)
+	}
+	if z.Release == h.app.Live() {
+		n.now = z
+	}
+}
+
+// ended wakes the app where a request, a command or the clock asks for that, and says whether it did.
+func (n *nap) ended(s volume.Settings) bool {
+	h := n.home
+	asked := h.rt.wakes.take(h.app.Name)
+	if !n.asleep() || !asked && n.now.Holds(s, h.live.n) && !h.crontab.running() {
+		return false
+	}
+	h.log.Info("awake", "release", h.live.n, "request", asked)
+	n.end()
+	return true
+}
+
+// end says that the app is awake.
+func (n *nap) end() {
+	n.idle = time.Time{}
+	if !n.asleep() {
+		return
+	}
+	n.now = volume.Asleep{}
+	if err := n.home.app.SetAwake(); err != nil && n.home.there() {
+		n.home.log.Error("cannot say that the app is awake", "err", err)
+	}
+}
+
+// doze puts the app to sleep where nobody has asked for it for long enough, or sees to it that it is looked at
+// again when that may be so.
+func (n *nap) doze() {
+	h := n.home
+	after := h.settings.Sleep
+	if after == 0 || n.asleep() || n.inUse() {
+		n.idle = time.Time{}
+		n.stop()
+		return
+	}
+	if n.idle.IsZero() || n.wake != h.settings.Wake {
+		n.idle, n.wake = time.Now(), h.settings.Wake
+	}
+	in := time.Until(n.idle.Add(after))
+	if in <= 0 {
+		var asleep bool
+		if asleep, in = h.rt.Front.Sleep(h.app.Name, after); asleep {
+			n.begin()
+			return
+		}
+	}
+	if n.timer == nil {
+		n.timer = time.AfterFunc(in, h.poke)
+	} else {
+		n.timer.Reset(in)
+	}
+}
+
+// inUse says whether something beside requests keeps the app awake: a deploy, a run by the clock, a command that
+// a person runs; or that it does not answer, which is not hidden by putting it to sleep.
+func (n *nap) inUse() bool {
+	h := n.home
+	addrs, _ := h.live.traffic()
+	return len(addrs) == 0 || h.deploying != nil || h.crontab.running() || len(h.onces) > 0
+}
+
+// begin ends the processes of an app to which the front sends nothing any more.
+func (n *nap) begin() {
+	h := n.home
+	n.stop()
+	now := volume.Asleep{Release: h.live.n, Since: h.rt.clock().UTC(), Wake: n.wake}
+	// First: a server that is killed from here on finds it asleep.
+	if err := h.app.SetAsleep(now); err != nil {
+		n.idle = time.Time{}
+		h.route()
+		if h.there() {
+			h.log.Error("cannot say that the app is asleep; it stays awake", "err", err)
+			time.AfterFunc(backoffMax, h.poke)
+		}
+		return
+	}
+	n.now = now
+	h.log.Info("asleep", "release", now.Release, "unused", h.settings.Sleep)
+	members := h.live.sorted()
+	clear(h.live.members)
+	h.retireMembers(members, nil)
+	h.saveProcesses()
+}
+
+func (n *nap) stop() {
+	if n.timer != nil {
+		n.timer.Stop()
+	}
+}
+
+// wakes are the apps asleep that a request waits for.
+type wakes struct {
+	mu      sync.Mutex
+	waiting map[string]bool
+	poke    func(app string) // has an app look; nil before [Runtime.Run]
+}
+
+// Wake starts an app that is asleep, for a request that waits for it. It does not block, and may be called
+// before Run.
+func (rt *Runtime) Wake(app string) {
+	w := &rt.wakes
+	w.mu.Lock()
+	if w.waiting == nil {
+		w.waiting = map[string]bool{}
+	}
+	w.waiting[app] = true
+	poke := w.poke
+	w.mu.Unlock()
+	if poke != nil {
+		poke(app)
+	}
+}
+
+// begin says how an app is had to look, which those waited for before do by themselves.
+func (w *wakes) begin(poke func(string)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.poke = poke
+}
+
+// take says whether a request waits for the app, once.
+func (w *wakes) take(app string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	waits := w.waiting[app]
+	delete(w.waiting, app)
+	return waits
+}

@@ -1,0 +1,49 @@
+package volume
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Asleep says that an app has been put to sleep: its live release stays so, and none of its processes run
+// until somebody asks for it.
+type Asleep struct {
+	Release int       `json:"release"`        // the live one then
+	Since   time.Time `json:"since"`          //
+	Wake    string    `json:"wake,omitempty"` // the settings' token then
+}
+
+// Holds says whether that is still so under the settings s: nothing else has become live, and no command
+// since wants the app to be up, or stopped.
+func (z Asleep) Holds(s Settings, live int) bool {
+	return z.Release > 0 && z.Release == live && z.Wake == s.Wake && s.Sleep > 0 && s.Stopped != live
+}
+
+// Asleep reads what is said of the app's sleep, which may not hold any more; zero where it is awake.
+func (a App) Asleep() (Asleep, error) {
+	var z Asleep
+	err := readJSON(a.path("asleep.json"), &z)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return z, err
+}
+
+// SetAsleep says that the app is asleep. For the runtime alone.
+func (a App) SetAsleep(z Asleep) error {
+	err := a.vol.writeJSON(a.path("asleep.json"), z, 0o644)
+	a.Ring()
+	return err
+}
+
+// SetAwake takes that back. It waits for no disk: after a power cut the app may be found asleep, and
+// wakes again. For the runtime alone.
+func (a App) SetAwake() error {
+	err := os.Remove(a.path("asleep.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return err
+}
