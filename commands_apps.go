@@ -35,7 +35,7 @@ func (c *call) app() (volume.App, error) { return c.vol.App(c.args[0]) }
 type appInfo struct {
 	Name    string      `json:"name"`
 	URL     string      `json:"url"`
-	State   string      `json:"state"` // running, starting, crashed, stopped, empty; watch, changing
+	State   string      `json:"state"` // running, starting, crashed, stopped, asleep, empty; watch, changing
 	Release int         `json:"release,omitempty"`
 	Commit  string      `json:"commit,omitempty"`
 	Branch  string      `json:"branch,omitempty"`
@@ -46,6 +46,8 @@ type appInfo struct {
 	Since   time.Time   `json:"since,omitzero"`
 	Git     string      `json:"git"`
 	Source  *sourceInfo `json:"source,omitempty"` // what it follows, where it does
+	Sleep   string      `json:"sleep,omitempty"`  // it sleeps when nobody has asked for it for so long; empty: never
+	Asleep  time.Time   `json:"asleep_since,omitzero"`
 
 	Isolation string `json:"isolation,omitempty"` // what keeps it apart from others
 }
@@ -87,6 +89,16 @@ func (c *call) info(app volume.App) (appInfo, error) {
 	}
 	settings, err := app.Settings()
 	if err != nil {
+		return i, err
+	}
+	if settings.Sleep > 0 {
+		i.Sleep = sleepSetting(settings.Sleep)
+	}
+	since, asleep, err := c.asleep(app, settings)
+	if asleep {
+		i.State, i.Asleep = "asleep", since
+	}
+	if err != nil || asleep {
 		return i, err
 	}
 	processes, err := c.processes(app)
@@ -193,10 +205,17 @@ func infoApp(c *call) error {
 	}
 	return c.print(i, func() error {
 		t := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, i.State)
+		state := i.State
+		if !i.Asleep.IsZero() {
+			state = sayAsleep(i.Asleep)
+		}
+		fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, state)
 		if i.Release > 0 {
 			fmt.Fprintf(t, "live\tv%d since %s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
 				i.Since.Local().Format(time.DateTime), i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
+		}
+		if i.Sleep != "" {
+			fmt.Fprintf(t, "sleeps\twhen nobody has asked for it for %s\n", i.Sleep)
 		}
 		if s := i.Source; s != nil {
 			fmt.Fprintf(t, "follows\t%s\nsource\t%s %s\n", plain(s.URL), s.State, plain(s.Reason))

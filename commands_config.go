@@ -22,7 +22,7 @@ var configVerbs = []verb{
 	{use: "config:set APP KEY=VALUE...", short: "set config vars: a new release of the same build", args: args(2, -1), run: setConfig},
 	{use: "config:unset APP KEY...", short: "remove config vars: a new release of the same build", args: args(2, -1), run: unsetConfig},
 	{use: "settings APP", short: "the settings of an app", args: args(1, 1), run: showSettings},
-	{use: "settings:set APP KEY=VALUE...", short: "branch, mode=release|watch, grace=10s, build-dir=FOLDER, buildpack=URL", args: args(2, -1), run: setSettings},
+	{use: "settings:set APP KEY=VALUE...", short: "branch, mode=release|watch, grace=10s, sleep=10m, build-dir=FOLDER, buildpack=URL", args: args(2, -1), run: setSettings},
 }
 
 // configKey is a config var's name: what a POSIX environment carries through every program
@@ -177,8 +177,8 @@ func showSettings(c *call) error {
 }
 
 func (c *call) printSettings(s volume.Settings) {
-	fmt.Fprintf(c.out, "branch=%s\nmode=%s\ngrace=%s\nbuild-dir=%s\nbuildpack=%s\n",
-		s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), cmp.Or(s.Grace, c.config.Grace), s.BuildDir, s.Buildpack)
+	fmt.Fprintf(c.out, "branch=%s\nmode=%s\ngrace=%s\nsleep=%s\nbuild-dir=%s\nbuildpack=%s\n",
+		s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), cmp.Or(s.Grace, c.config.Grace), sleepSetting(s.Sleep), s.BuildDir, s.Buildpack)
 }
 
 // branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
@@ -206,12 +206,18 @@ func setSettings(c *call) error {
 	if err != nil {
 		return err
 	}
+	before := s.Sleep
 	for _, pair := range c.args[1:] {
 		if err := c.mayName(pair); err != nil {
 			return err
 		}
 		if err := change(&s, pair); err != nil {
 			return usageError{fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine())}
+		}
+	}
+	if s.Sleep != before && s.Sleep > 0 {
+		if err := c.maySleep(app, s); err != nil {
+			return err
 		}
 	}
 	if err := app.SetSettings(s); err != nil {
@@ -294,6 +300,10 @@ func change(s *volume.Settings, pair string) error {
 			return fmt.Errorf("a grace is a time such as 30s or 2m, at most 1h, not %q", plain(value))
 		}
 		s.Grace = grace
+	case ok && key == "sleep":
+		var err error
+		s.Sleep, err = parseSleep(cmp.Or(value, "off"))
+		return err
 	case ok && key == "buildpack":
 		s.Buildpack = value
 		return checkBuildpacks(value)
@@ -302,7 +312,7 @@ func change(s *volume.Settings, pair string) error {
 		s.BuildDir, err = volume.CheckBuildDir(value)
 		return err
 	default:
-		return fmt.Errorf("no setting %q; there are branch, mode, grace, build-dir and buildpack", plain(pair))
+		return fmt.Errorf("no setting %q; there are branch, mode, grace, sleep, build-dir and buildpack", plain(pair))
 	}
 	return nil
 }

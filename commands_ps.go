@@ -27,7 +27,7 @@ var psVerbs = []verb{
 		cmd.Flags().Bool("clear-cache", false, "empty the app's build cache before")
 	}},
 	{use: "ps:stop APP", short: "stop all processes, until ps:start or the next release", args: args(1, 1), run: stopApp},
-	{use: "ps:start APP", short: "start what ps:stop stopped", args: args(1, 1), run: startApp},
+	{use: "ps:start APP", short: "start what ps:stop stopped, or wake what sleeps", args: args(1, 1), run: startApp},
 }
 
 // processes is what runs of the app; nothing runs without a server, whatever a killed one left
@@ -48,8 +48,18 @@ func showProcesses(c *call) error {
 	if err != nil {
 		return err
 	}
+	s, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	since, asleep, err := c.asleep(app, s)
+	if err != nil {
+		return err
+	}
 	none := "nothing runs of " + app.Name
-	if s, err := app.Settings(); err == nil && s.Stopped > 0 && s.Stopped == app.Live() {
+	if asleep {
+		none = app.Name + " is " + sayAsleep(since)
+	} else if s.Stopped > 0 && s.Stopped == app.Live() {
 		none = app.Name + " is stopped; ps:start " + app.Name + " starts it"
 	}
 	err = list(c, processes, none, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
@@ -65,6 +75,9 @@ func showProcesses(c *call) error {
 	}
 	for _, p := range processes {
 		sayLast(c, p)
+	}
+	if asleep && len(processes) > 0 { // those that are still ending, and what people run once
+		fmt.Fprintf(c.out, "\n%s\n", none)
 	}
 	return nil
 }
@@ -188,7 +201,7 @@ func scale(c *call) error {
 			formation = map[string]int{}
 		}
 		maps.Copy(formation, asked)
-		s.Formation = formation
+		s.Formation, s.Wake = formation, rand.Text()
 		return nil
 	})
 	if err != nil {
@@ -250,13 +263,14 @@ func showFormation(c *call, app volume.App) error {
 }
 
 // settle waits until as many processes of those that which picks run as are wanted by now, or have died:
-// then it says so and why. Where none is to run, the last one's end is waited for. What people run once
-// is none of them.
+// then it says so and why. Where none is to run, the last one's end is waited for; an app that sleeps is not.
+// What people run once is none of them.
 func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 	ctx, stop := c.whileServing()
 	defer stop()
 	var fell []volume.Process
 	var run []string
+	asleep := false
 	err := app.Await(ctx, func() (bool, error) {
 		if !app.Exists() {
 			return false, volume.ErrNoApp
@@ -264,6 +278,9 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 		s, err := app.Settings()
 		if err != nil {
 			return false, err
+		}
+		if _, asleep, err = c.asleep(app, s); asleep || err != nil { // again: it was woken, and nobody asked for it
+			return asleep, err
 		}
 		types, counts, err := c.formation(app, s)
 		if err != nil {
@@ -301,6 +318,10 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 	}
 	if err != nil {
 		return err
+	}
+	if asleep {
+		say.Detail(c.out, "%s is asleep; the next request wakes it", app.Name)
+		return nil
 	}
 	for _, p := range fell {
 		say.Fault(c.err, "%s: %s", processName(p), plain(reason(p)))
@@ -340,15 +361,10 @@ func restart(c *call) error {
 	if !c.serving() {
 		return errors.New("the server is not running; start it: paas serve")
 	}
-	processes, err := app.Processes()
+	processes, err := c.restartable(app)
 	if err != nil {
 		return err
 	}
-	types, _, err := c.formation(app, volume.Settings{})
-	if err != nil {
-		return err
-	}
-	processes = slices.DeleteFunc(processes, func(p volume.Process) bool { return types[p.Type] == "" }) // what people run once
 	meant := func(p volume.Process) bool { return p.Type == name || processName(p) == name }
 	if !slices.ContainsFunc(processes, meant) {
 		var names []string
@@ -364,13 +380,36 @@ func restart(c *call) error {
 			restarts = map[string]string{}
 		}
 		restarts[name] = rand.Text()
-		s.Restarts = restarts
+		s.Restarts, s.Wake = restarts, rand.Text()
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return c.settle(app, meant)
+}
+
+// restartable are the processes of the release that run, and where it sleeps those that will.
+func (c *call) restartable(app volume.App) ([]volume.Process, error) {
+	s, err := app.Settings()
+	if err != nil {
+		return nil, err
+	}
+	types, counts, err := c.formation(app, s)
+	if err != nil {
+		return nil, err
+	}
+	if _, asleep, err := c.asleep(app, s); asleep || err != nil {
+		var all []volume.Process
+		for t, n := range counts {
+			for i := range n {
+				all = append(all, volume.Process{Type: t, Index: i + 1})
+			}
+		}
+		return all, err
+	}
+	processes, err := app.Processes()
+	return slices.DeleteFunc(processes, func(p volume.Process) bool { return types[p.Type] == "" }), err // what people run once
 }
 
 func stopApp(c *call) error {
@@ -404,11 +443,15 @@ func startApp(c *call) error {
 	if err != nil {
 		return err
 	}
-	if s.Stopped != app.Live() {
+	_, asleep, err := c.asleep(app, s)
+	if err != nil {
+		return err
+	}
+	if s.Stopped != app.Live() && !asleep {
 		return fmt.Errorf("%s is not stopped; ps:restart %s starts it anew", app.Name, app.Name)
 	}
 	err = c.changeRunning("", func(s *volume.Settings) error {
-		s.Stopped = 0
+		s.Stopped, s.Wake = 0, rand.Text()
 		return nil
 	})
 	if err != nil {
