@@ -385,6 +385,23 @@ func webapp() {
 		time.Sleep(1500 * time.Millisecond)
 		page(w, r)
 	})
+	http.HandleFunc("/post", func(w http.ResponseWriter, r *http.Request) { // notes what it was sent, and says how much that was by now
+		body, _ := io.ReadAll(r.Body)
+		path := filepath.Join(os.Getenv("DATA_DIR"), "posts")
+		if f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644); err == nil {
+			fmt.Fprintf(f, "%s\n", body)
+			f.Close()
+		}
+		posts, _ := os.ReadFile(path)
+		fmt.Fprintf(w, "%d posts\n", strings.Count(string(posts), "\n"))
+	})
+	http.HandleFunc("/switch", func(w http.ResponseWriter, _ *http.Request) { // to another protocol, which says hello
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello")
+			conn.Close()
+		}
+	})
 	if *also != "" {
 		if _, err := net.Listen("tcp", "127.0.0.1:"+*also); err != nil {
 			log.Fatal(err)
