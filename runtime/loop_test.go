@@ -37,10 +37,11 @@ type stage struct {
 	all       []*actor
 	routes    [][]string // addresses, each time the front was told
 	condition Condition  // what visitors meet now
-	used      time.Time  // when the last request ended
-	inFlight  bool       // one is under way
-	slept     int        // how often the app was put to sleep
-	early     bool       // a request comes before the runtime looks
+	told      []Condition
+	used      time.Time // when the last request ended
+	inFlight  bool      // one is under way
+	slept     int       // how often the app was put to sleep
+	early     bool      // a request comes before the runtime looks
 }
 
 // actor is a process that ends when it is told to.
@@ -112,7 +113,7 @@ func (s *stage) Start(spec Spec) (Process, error) {
 func (s *stage) Route(_ string, addrs []string, condition Condition) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.condition = condition
+	s.condition, s.told = condition, append(s.told, condition)
 	s.routes = append(s.routes, addrs)
 	drained := make(chan struct{})
 	close(drained)

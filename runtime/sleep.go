@@ -45,7 +45,6 @@ func (n *nap) ended(s volume.Settings) bool {
 
 // end says that the app is awake.
 func (n *nap) end() {
-	n.idle = time.Time{}
 	if !n.asleep() {
 		return
 	}
@@ -91,7 +90,8 @@ func (n *nap) inUse() bool {
 	return len(addrs) == 0 || h.deploying != nil || h.crontab.running() || len(h.onces) > 0
 }
 
-// begin ends the processes of an app to which the front sends nothing any more.
+// begin says that an app sleeps to which the front sends nothing any more. Its processes end with the next look, unless
+// somebody asks for it before.
 func (n *nap) begin() {
 	h := n.home
 	n.stop()
@@ -108,10 +108,7 @@ func (n *nap) begin() {
 	}
 	n.now = now
 	h.log.Info("asleep", "release", now.Release, "unused", h.settings.Sleep)
-	members := h.live.sorted()
-	clear(h.live.members)
-	h.retireMembers(members, nil)
-	h.saveProcesses()
+	h.poke()
 }
 
 func (n *nap) stop() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -174,7 +175,9 @@ func TestKeptAwake(t *testing.T) {
 				s.mu.Lock()
 				s.fail = nil
 				s.mu.Unlock()
-				s.runs(up)
+				for s.running() != up { // up to backoffMax
+					time.Sleep(time.Second)
+				}
 			},
 		},
 	} {
@@ -232,6 +235,7 @@ func TestWakes(t *testing.T) {
 		"ps:start":        {func(s *stage) { s.set(func(now *volume.Settings) { now.Wake = "a" }) }, up},
 		"ps:scale":        {func(s *stage) { s.set(func(now *volume.Settings) { now.Formation, now.Wake = nil, "a" }) }, "web.1 of v1"},
 		"deploy":          {func(s *stage) { s.turn(); s.deploy() }, "web.1 of v2, worker.1 of v2"},
+		"watch mode":      {func(s *stage) { s.inPlace() }, ""},
 		"ps:stop":         {func(s *stage) { s.set(func(now *volume.Settings) { now.Stopped = 1 }) }, ""},
 		"another time":    {func(s *stage) { s.set(func(now *volume.Settings) { now.Sleep = time.Hour }) }, "asleep"},
 		"failed deploy":   {func(s *stage) { s.build = fails; s.turn(); s.reaches(s.publish(), volume.Failed) }, "asleep"},
@@ -243,7 +247,7 @@ func TestWakes(t *testing.T) {
 				after(10*time.Minute + time.Second)
 				fell := time.Now()
 				s.isAsleep(fell)
-				before := len(s.names())
+				before, told := len(s.names()), s.conditions()
 				test.do(s)
 				after(3 * time.Second) // until the bell is looked at, and a worker has followed
 				webs := 0
@@ -261,6 +265,9 @@ func TestWakes(t *testing.T) {
 					}
 				default:
 					s.isUp(test.want)
+					if all := s.conditions()[len(told):]; slices.Contains(all, Asleep) {
+						t.Errorf("its visitors were told: %q", all)
+					}
 					if webs != 1 {
 						t.Errorf("started %q", s.names()[before:])
 					}
@@ -268,6 +275,25 @@ func TestWakes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// conditions are what the front was told, in order.
+func (s *stage) conditions() []Condition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.told)
+}
+
+// inPlace makes a release of watch mode the live one.
+func (s *stage) inPlace() {
+	n, err := s.app.Publish(volume.Release{Settings: volume.Settings{Mode: volume.InPlace}})
+	if err == nil {
+		err = s.app.SetLive(n.N)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.app.Ring()
 }
 
 func fails(context.Context) error { return errors.New("exit status 1") }
