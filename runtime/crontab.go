@@ -241,6 +241,9 @@ func (c *crontab) stop() {
 	if c.of == nil && len(runs) == 0 { // what an earlier life wrote stays
 		return
 	}
+	if len(c.rows) == 0 && !c.unsaved { // as of most apps
+		return
+	}
 	h.stopping.Go(func() {
 		for _, run := range runs {
 			<-run.over
