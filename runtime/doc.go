@@ -1,5 +1,5 @@
 // Package runtime is the home of the watched app: it builds releases, boots them beside the live
-// one, checks their health, switches the traffic, and keeps what is live running. It finds its
+// one, checks their health, switches the traffic, and keeps what is live running, or asleep where nobody asks for it. It finds its
 // work on the volume and says on the volume what became of it; it knows neither git nor ssh nor
 // who serves HTTP, which it meets at [Front], nor how a process runs, which it meets at [Engine].
 //

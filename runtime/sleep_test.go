@@ -3,8 +3,11 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	stdruntime "runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"paas/runtime/rig"
 	"paas/volume"
 )
 
@@ -461,5 +465,44 @@ func (s *stage) visit() {
 			s.rt.Wake("blog")
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// An app asleep costs one goroutine, which waits to be told something, and less than 32 KiB.
+func TestAsleepIsCheap(t *testing.T) {
+	const apps = 100
+	s := newStage(t)
+	s.set(func(now *volume.Settings) { now.Sleep = time.Millisecond })
+	stop := s.run()
+	done := s.turn()
+	s.deploy()
+	done()
+	rig.Eventually(t, "it sleeps", func() bool { z, _ := s.app.Asleep(); return z.Release == 1 && s.running() == "" })
+	stop()
+	for i := range apps {
+		if err := os.CopyFS(fmt.Sprint(s.app.Dir(), i), os.DirFS(s.app.Dir())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	started := len(s.names())
+	cost := func() (heap int64, goroutines int) {
+		stdruntime.GC()
+		stdruntime.GC()
+		var m stdruntime.MemStats
+		stdruntime.ReadMemStats(&m)
+		return int64(m.HeapAlloc), stdruntime.NumGoroutine()
+	}
+	heap, goroutines := cost()
+	s.mu.Lock()
+	s.told, s.routes = nil, nil
+	s.mu.Unlock()
+	s.run()
+	rig.Eventually(t, "all are known", func() bool { return len(s.conditions()) > apps })
+	rig.Eventually(t, "one goroutine an app", func() bool { return stdruntime.NumGoroutine()-goroutines <= apps+10 })
+	if after, _ := cost(); (after-heap)/apps > 32<<10 {
+		t.Errorf("%d bytes an app", (after-heap)/apps)
+	}
+	if n := len(s.names()); n != started || slices.ContainsFunc(s.conditions(), func(c Condition) bool { return c != Asleep }) {
+		t.Errorf("%d were started, and visitors told %q", n-started, s.conditions())
 	}
 }
