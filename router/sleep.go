@@ -6,12 +6,11 @@ import (
 )
 
 // Sleep puts app to sleep if nobody has used it for idle: no request, websocket or event stream is in
-// flight or held, and the last one ended that long ago. To decide and to switch is one step: a request
-// meets the processes, which then are in use, or it meets an app that is asleep, and wakes it; the processes
-// may be stopped at once. Where the app is in use, asleep is false and in says how much later to ask
-// again: before that it cannot have been idle for long enough. What was asked before the first request counts as
-// idle. Sleep does not block. An app that is asleep stays so; of one that is unknown there is nothing to put to
-// sleep.
+// flight or held, and the last one ended that long ago, or there never was one. To decide and to switch
+// is one step: a request meets the processes, which are then in use, or it meets an app that is asleep,
+// and wakes it. The processes may be stopped at once. Otherwise asleep is false and in says how much
+// later to ask again: before that the app cannot have been idle for long enough. Sleep does not block. An
+// app that is asleep stays so; an unknown one cannot be put to sleep.
 func (r *Router) Sleep(name string, idle time.Duration) (asleep bool, in time.Duration) {
 	r.init()
 	r.mu.Lock()

@@ -238,10 +238,7 @@ func (c *crontab) stop() {
 	for _, r := range c.rows {
 		runs = append(runs, r.runs...)
 	}
-	if c.of == nil && len(runs) == 0 { // what an earlier life wrote stays
-		return
-	}
-	if len(c.rows) == 0 && !c.unsaved { // as of most apps
+	if len(runs) == 0 && (c.of == nil || len(c.rows) == 0 && !c.unsaved) { // what was written stays
 		return
 	}
 	h.stopping.Go(func() {
