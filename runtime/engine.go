@@ -47,6 +47,7 @@ type Spec struct {
 	Argv    []string          // an argument list, in place of Line: what a person runs once
 	Port    int               // $PORT of what has none of its own: a command that is run for a web process
 	Config  map[string]string // config vars
+	Limits  volume.Limits     // what it may use with all it starts; filled in as it is started
 	Out     io.Writer         // what the process prints, both streams; called from one goroutine
 
 	// For what a person runs once; not for static files.
@@ -66,4 +67,12 @@ type Process interface {
 	// Stop ends the process and all it started: SIGTERM to the group (SIGHUP where it has a terminal),
 	// SIGKILL to whatever is left after grace. It blocks until nothing is left, and may be called again and concurrently.
 	Stop(grace time.Duration)
+}
+
+// held are those of its limits that a process is held to, where the engine tells.
+func held(p Process) volume.Limits {
+	if p, ok := p.(interface{ Limits() volume.Limits }); ok {
+		return p.Limits()
+	}
+	return volume.Limits{}
 }

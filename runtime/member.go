@@ -134,7 +134,7 @@ func (m *member) serving(ctx context.Context) {
 	p := m.current()
 	m.status = volume.Process{
 		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.PID(),
-		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted,
+		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted, Limits: held(p),
 	}
 	m.unfit, m.began = false, time.Now()
 	m.whenEnded(func() {

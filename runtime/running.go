@@ -136,7 +136,7 @@ func (rt *Runtime) onces(app string) (list []volume.Process) {
 	for _, r := range o.all {
 		if r.app.Name == app && r.proc != nil {
 			list = append(list, volume.Process{
-				Type: "run", Index: r.n, Release: r.release, State: string(Running), PID: r.proc.PID(), Since: r.since,
+				Type: "run", Index: r.n, Release: r.release, State: string(Running), PID: r.proc.PID(), Since: r.since, Limits: held(r.proc),
 			})
 		}
 	}

@@ -51,9 +51,18 @@ func (t *trees) still(tree string) []Process {
 	return left
 }
 
-// start starts a process, whose build stays while it runs. What starts in it is a release that needs
-// it anyway, so it cannot go before this returns.
+// start starts a process under the limits that are wanted now, whose build stays while it runs. What
+// starts in it is a release that needs it anyway, so it cannot go before this returns.
 func (rt *Runtime) start(spec Spec) (Process, error) {
+	app, err := rt.Volume.App(spec.App)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := app.Settings()
+	if err != nil {
+		return nil, err
+	}
+	spec.Limits = settings.LimitsOf(spec.Type)
 	p, err := rt.Engine.Start(spec)
 	if err == nil {
 		rt.trees.add(spec.Tree, p)

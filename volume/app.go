@@ -53,6 +53,7 @@ type Settings struct {
 	// What follows counts for what runs now, whatever its release says.
 
 	Formation map[string]int    `json:"formation,omitempty"` // process type -> how many; types not named are as app.json says
+	Limits    map[string]Limits `json:"limits,omitempty"`    // process type -> what each of its processes may use; "" is every type, under what its own name says
 	Stopped   int               `json:"stopped,omitempty"`   // the release that was stopped; a later one runs
 	Restarts  map[string]string `json:"restarts,omitempty"`  // process type, or type.index -> token of the last ps:restart
 	Cron      CronRequest       `json:"cron,omitzero"`       // the last cron:run

@@ -20,6 +20,7 @@ type Process struct {
 	Next     time.Time `json:"next,omitzero"`     // crashed: when it is started again
 	Restart  string    `json:"restart,omitempty"` // token of the last ps:restart that was done for it, or has failed
 	Failure  string    `json:"failure,omitempty"` // why that failed; the process from before goes on
+	Limits   Limits    `json:"limits,omitzero"`   // those that it is held to
 }
 
 // Processes reads what runs of the app now.

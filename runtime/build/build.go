@@ -26,7 +26,11 @@ type Builder struct {
 	PassEnv []string      // variables of the server's own environment that builds may see; see [command.Base]
 	Timeout time.Duration // for the whole of a build; default 15 min
 	Fetcher Fetcher       // brings buildpacks from elsewhere; nil: none come
-	Memory  int64         // bytes that each step of a build may use, softly; 0: no cap
+	Memory  int64         // bytes that each step of a build may use, softly where there is no Group; 0: no cap
+
+	// Group makes what one step is started in, which holds it to Memory, and is freed after it; nil: there
+	// is none, and the memory is looked at.
+	Group func() (group child.Confinement, free func(), err error)
 
 	versions versions
 }
@@ -176,7 +180,16 @@ func (b *build) run(ctx context.Context, name string, env map[string]string, arg
 // runTo is run with the output as it is.
 func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[string]string, argv ...string) error {
 	killed := child.OOMKills()
-	err := b.Keeper.Run(ctx, child.Command{Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory, Under: b.job.Under})
+	c := child.Command{Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory, Under: b.job.Under}
+	if b.Group != nil {
+		group, free, err := b.Group()
+		if err != nil {
+			return err
+		}
+		defer free()
+		c.MaxMemory, c.Under = 0, append([]child.Confinement{group}, c.Under...) // first: others may keep it from its files
+	}
+	err := b.Keeper.Run(ctx, c)
 	var over child.Overuse
 	switch {
 	case err == nil:

@@ -37,7 +37,7 @@ type Command struct {
 	Terminal *terminal.Terminal
 	// Signals are sent to the command's process group; nil: none.
 	Signals   <-chan syscall.Signal
-	MaxMemory int64 // bytes that it and all it starts may use, where it is run by [Keeper.Run] and [CapsMemory]; 0: no cap
+	MaxMemory int64 // bytes that it and all it starts may use, where [CapsMemory]; 0: no cap
 }
 
 // Child is one running command with everything it starts: a process of an app, or a step of a
@@ -55,6 +55,7 @@ type Child struct {
 	kin      kin
 	waited   bool      // its number may be another's by now
 	deadline time.Time // when what is left is killed; zero: nobody asked it to stop
+	over     error     // what it was ended for; nil: not for its memory
 }
 
 // Start starts c. The server is not made a subreaper (prctl(2)): orphans are found by their
@@ -95,6 +96,9 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	if c.Terminal != nil || c.Signals != nil {
 		go ch.heed(c)
 	}
+	if c.MaxMemory > 0 && CapsMemory {
+		go ch.watchMemory(c.MaxMemory)
+	}
 	go func() {
 		ch.supervise(handle, c, k)
 		k.guard.forget(ch.cmd.Process.Pid)
@@ -115,15 +119,32 @@ func (c *Child) supervise(handle *int, command Command, k *Keeper) {
 		k.Log.Error("left behind", "command", c.name, "err", err)
 	}
 	c.mu.Lock()
-	c.err = wait() // only now is the number free, by which the rest was found
-	if killed(c.err) && c.deadline.IsZero() && k.oomKilled(c.cmd.Process.Pid) {
-		c.err = fmt.Errorf("%w: the server, or the limit the app has, ran out of memory", c.err)
-	}
+	c.err = c.why(wait(), command, k) // only now is the number free, by which the rest was found
 	c.waited = true
 	c.mu.Unlock()
 	c.streams.finish() // what got away may still hold the other ends
 	copied()
 	c.streams.close()
+}
+
+// why is err, how the command ended, with the want of memory that was behind it. What a control group tells
+// of is another process of the command's, where that made it end.
+func (c *Child) why(err error, command Command, k *Keeper) error {
+	over := c.over
+	unasked := c.deadline.IsZero() && err != nil
+	if unasked {
+		over = overuse(command.Under)
+	}
+	byKernel := unasked && killed(err) && k.oomKilled(c.cmd.Process.Pid)
+	switch {
+	case over != nil && err != nil:
+		return fmt.Errorf("%w: %w", err, over)
+	case over != nil:
+		return over
+	case byKernel:
+		return fmt.Errorf("%w: the server ran out of memory, or a limit from outside it", err)
+	}
+	return err
 }
 
 // killed says whether err is the end of a command by SIGKILL.
@@ -239,8 +260,8 @@ func (c *Child) family() kin {
 	return c.kin
 }
 
-// Run runs c until it ends by itself, or is killed as ctx ends or for its memory. The error says how it
-// ended: for its memory with an [Overuse].
+// Run runs c until it ends by itself, or is killed as ctx ends. The error says how it ended: for its
+// memory with an [Overuse], as [Child.Err] does.
 func (k *Keeper) Run(ctx context.Context, c Command) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -249,8 +270,6 @@ func (k *Keeper) Run(ctx context.Context, c Command) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := ch.capMemory(ctx, c.MaxMemory)
-	defer stop()
 	select {
 	case <-ch.done:
 		return ch.err

@@ -11,7 +11,7 @@ import (
 // may use.
 type Confinement interface {
 	// Enter puts the calling thread under it: what the thread starts from then on is born under it.
-	// The thread is of no use for anything else afterwards. What cannot be put on a thread it asks for in
+	// The thread, never the process's first, is of no use for anything else afterwards. What cannot be put on a thread it asks for in
 	// attr. An error means that nothing is to be started.
 	Enter(attr *syscall.SysProcAttr) error
 }
@@ -26,6 +26,17 @@ type Confinement interface {
 // Landlock in SysProcAttr; what is left here then is namespaces and old control groups.
 func confined(under []Confinement, cmd *exec.Cmd, start func(), result chan<- error, done <-chan struct{}) {
 	runtime.LockOSThread()
+	if firstThread() { // it does not end, and to old control groups it is the process
+		taken := make(chan struct{})
+		go func() {
+			runtime.LockOSThread()
+			close(taken)
+			confined(under, cmd, start, result, done)
+		}()
+		<-taken
+		runtime.UnlockOSThread()
+		return
+	}
 	for _, u := range under {
 		if err := u.Enter(cmd.SysProcAttr); err != nil {
 			result <- err
@@ -39,6 +50,11 @@ func confined(under []Confinement, cmd *exec.Cmd, start func(), result chan<- er
 		}
 	}
 	start()
+	for _, u := range under {
+		if u, ok := u.(leaver); ok {
+			u.Leave()
+		}
+	}
 	<-done
 }
 
@@ -49,6 +65,27 @@ func give(cmd *exec.Cmd, uid, gid int) error {
 		if f, ok := stream.(*os.File); ok && f != nil {
 			if err := f.Chown(uid, gid); err != nil {
 				return err
+			}
+		}
+	}
+	return nil
+}
+
+// leaver is a Confinement that the thread is to leave once the command is born.
+type leaver interface{ Leave() }
+
+// gauge is a Confinement that knows whether what is under it was killed for its memory: how much it used,
+// and how much it may, in bytes.
+type gauge interface {
+	Overused() (used, max int64, over bool)
+}
+
+// overuse is what one of under knows of an end for want of memory; nil: none knows of any.
+func overuse(under []Confinement) error {
+	for _, u := range under {
+		if u, ok := u.(gauge); ok {
+			if used, max, over := u.Overused(); over {
+				return Overuse{used, max}
 			}
 		}
 	}

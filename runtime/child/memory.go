@@ -1,7 +1,6 @@
 package child
 
 import (
-	"context"
 	"fmt"
 	"time"
 )
@@ -17,31 +16,29 @@ func (o Overuse) Error() string {
 // process on the machine, about 5 ms where there are 200.
 const lookAtMemory = 250 * time.Millisecond
 
-// capMemory ends the context with an [Overuse] when the command and its kin use more than max bytes, 0:
-// never. stop ends the watch.
+// watchMemory ends the command with an [Overuse] when it and its kin use more than max bytes. It returns
+// when the command has ended.
 //
 // It is a soft cap, which needs no privileges: what takes memory faster than it is looked at, or hides
 // from its kin, can have more for a moment, and then the kernel's own killer is what is left. The hard
-// ones do not serve here. RLIMIT_AS counts what a program reserves: node, Go and Java reserve gigabytes
-// that they never touch. RLIMIT_DATA does nearly so, and both are for each process, where a build is a
-// family of them. A cgroup is root's to give.
-func (c *Child) capMemory(ctx context.Context, max int64) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	if max > 0 && CapsMemory {
-		go func() {
-			tick := time.NewTicker(lookAtMemory)
-			defer tick.Stop()
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-tick.C:
-				}
-				if used := memory(c.family().find(), max); used > max {
-					cancel(Overuse{used, max})
-				}
-			}
-		}()
+// ones that need none do not serve. RLIMIT_AS counts what a program reserves: node, Go and Java reserve gigabytes
+// that they never touch. RLIMIT_DATA does nearly so, and both are for each process, where a build, and many an
+// app, is a family of them. Where there are control groups, package limits has the kernel do it.
+func (c *Child) watchMemory(max int64) {
+	tick := time.NewTicker(lookAtMemory)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-tick.C:
+		}
+		if used := memory(c.family().find(), max); used > max {
+			c.mu.Lock()
+			c.over = Overuse{used, max}
+			c.mu.Unlock()
+			c.Stop(0)
+			return
+		}
 	}
-	return ctx, func() { cancel(nil) }
 }

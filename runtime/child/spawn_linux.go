@@ -52,3 +52,6 @@ func awaitEnd(cmd *exec.Cmd, handle *int) (wait func() error) {
 	}
 	return cmd.Wait
 }
+
+// firstThread says whether the calling thread is the process's first.
+func firstThread() bool { return unix.Gettid() == unix.Getpid() }

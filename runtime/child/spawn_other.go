@@ -18,3 +18,5 @@ func awaitEnd(cmd *exec.Cmd, _ *int) (wait func() error) {
 	err := cmd.Wait()
 	return func() error { return err }
 }
+
+func firstThread() bool { return false }

@@ -13,6 +13,7 @@ import (
 	"paas/runtime/child"
 	"paas/runtime/command"
 	"paas/runtime/confine"
+	"paas/runtime/limits"
 	"paas/volume"
 )
 
@@ -35,6 +36,7 @@ type Local struct {
 
 	keeper  child.Keeper
 	builder build.Builder
+	limiter limits.Limiter
 
 	owning sync.Mutex
 	hidden []string // folders of which apps see nothing but what is theirs
@@ -61,17 +63,23 @@ func (l *Local) Open() error {
 	if l.BuildMemory > 0 && !child.CapsMemory {
 		l.Log.Warn("the memory of builds is not capped on this system: only Linux tells it")
 	}
+	l.limiter = limits.Open(l.Root)
+	if l.limiter.Holds(limits.Limits{Memory: l.BuildMemory}).Memory > 0 {
+		l.builder.Group = l.buildGroup
+	}
 	if err := l.keeper.Open(); err != nil {
-		return err
+		return errors.Join(err, l.limiter.Close())
 	}
 	if err := l.openScratch(); err != nil {
-		return errors.Join(err, l.keeper.Close())
+		return errors.Join(err, l.Close())
 	}
 	return nil
 }
 
 // Close ends whatever still runs. Nothing is started after it.
-func (l *Local) Close() error { return l.keeper.Close() }
+func (l *Local) Close() error {
+	return errors.Join(l.keeper.Close(), l.limiter.Close())
+}
 
 // Build makes a checked-out commit runnable, in place.
 func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.Built, err error) {

@@ -9,13 +9,17 @@ import (
 	"paas/runtime"
 	"paas/runtime/child"
 	"paas/runtime/command"
+	"paas/runtime/limits"
 	"paas/runtime/site"
+	"paas/volume"
 )
 
 // process is a [child.Child] in the role of an app's process.
 type process struct {
 	*child.Child
-	port int
+	port   int
+	app    string
+	limits volume.Limits // that it is held to
 }
 
 // Start starts spec's process: what its line of the Procfile names, or where there is no web
@@ -43,7 +47,7 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 		l.freePort(own)
 		return nil, fmt.Errorf("%s: %w", spec.Type, err)
 	}
-	started, err := l.keeper.Start(child.Command{
+	c := child.Command{
 		Name: fmt.Sprintf("%s.v%d.%s.%d", spec.App, spec.Release, spec.Type, spec.Index),
 		Argv: argv,
 		Dir:  spec.Tree,
@@ -54,13 +58,18 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 			room.leave()
 			l.freePort(own)
 		},
-	})
+	}
+	held, err := l.limit(&c, limits.Limits(spec.Limits))
 	if err != nil {
-		room.leave()
-		l.freePort(own)
+		c.Gone()
 		return nil, fmt.Errorf("%s: %w", spec.Type, err)
 	}
-	return process{started, own}, nil
+	started, err := l.keeper.Start(c)
+	if err != nil {
+		c.Gone()
+		return nil, fmt.Errorf("%s: %w", spec.Type, err)
+	}
+	return process{started, own, spec.App, volume.Limits(held)}, nil
 }
 
 func (p process) Addr() string {

@@ -1,0 +1,69 @@
+package limits
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// The least that anything can start with, and the most that anybody means.
+const (
+	minMemory, maxMemory       = 16 << 20, 1 << 40 // bytes
+	minCPU                     = 0.01              // the kernel takes no quota below a thousandth of a second
+	minProcesses, maxProcesses = 5, 100_000
+)
+
+var size = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(?:([kmgt])(?:i?b)?)?$`)
+
+// ParseMemory reads a size in bytes as people write it: 256M, 256m, 256MB and 256MiB are the same here,
+// as they are to docker.
+func ParseMemory(s string) (int64, error) {
+	parts := size.FindStringSubmatch(strings.ToLower(s))
+	if parts == nil {
+		return 0, fmt.Errorf("memory is a size such as 256M or 1.5G, not %q", s)
+	}
+	if parts[2] == "" {
+		return 0, fmt.Errorf("memory=%s has no unit: %sM are megabytes, 1G is 1024 of them", s, s)
+	}
+	n, _ := strconv.ParseFloat(parts[1], 64) // too large is +Inf
+	n *= float64(int64(1) << (10 * (1 + strings.Index("kmgt", parts[2]))))
+	if n < minMemory || n > maxMemory {
+		return 0, fmt.Errorf("memory is from %s to %s, not %s", MemoryText(minMemory), MemoryText(maxMemory), s)
+	}
+	return int64(n) &^ 4095, nil // whole pages, as the kernel counts
+}
+
+// ParseCPU reads a number of cores, of which there are so many.
+func ParseCPU(s string, cores int) (float64, error) {
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0, fmt.Errorf("cpu is a number of cores, such as 0.5 for half of one, not %q", s)
+	}
+	if !(n >= minCPU && n <= float64(cores)) { // NaN is neither
+		return 0, fmt.Errorf("cpu is from %v to %d, the cores there are, not %s", minCPU, cores, s)
+	}
+	return n, nil
+}
+
+// ParseProcesses reads a number of processes.
+func ParseProcesses(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || s[0] == '+' {
+		return 0, fmt.Errorf("processes is a number such as 100, not %q", s)
+	}
+	if n < minProcesses || n > maxProcesses {
+		return 0, fmt.Errorf("processes is from %d to %d, threads included, not %s", minProcesses, maxProcesses, s)
+	}
+	return n, nil
+}
+
+// MemoryText is a size as [ParseMemory] reads it.
+func MemoryText(bytes int64) string {
+	for at, unit := range "TGM" {
+		if by := int64(1) << (40 - 10*at); bytes%by == 0 {
+			return strconv.FormatInt(bytes/by, 10) + string(unit)
+		}
+	}
+	return strconv.FormatInt(bytes>>10, 10) + "K"
+}

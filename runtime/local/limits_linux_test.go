@@ -1,0 +1,148 @@
+package local
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"paas/runtime"
+	"paas/runtime/limits"
+	"paas/runtime/rig"
+	"paas/volume"
+)
+
+// newLimiting is an engine that the kernel holds processes to limits for.
+func newLimiting(t *testing.T) *Local {
+	t.Helper()
+	l := newLocal(t)
+	if all := (limits.Limits{Memory: 1, CPU: 1, Processes: 1}); l.limiter.Holds(all) != all {
+		t.Skipf("SKIP: as root on a machine with control groups there would be more than: %s", l.Limiting())
+	}
+	return l
+}
+
+// group is the folder of the control group that a process is in, of version 1 that of one controller.
+func group(t *testing.T, pid int, controller string) string {
+	t.Helper()
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := ""
+	for line := range strings.Lines(string(content)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if at := "/sys/fs/cgroup/" + controller + parts[2]; strings.Contains(","+parts[1]+",", ","+controller+",") {
+			return at
+		}
+		if parts[0] == "0" {
+			path = "/sys/fs/cgroup" + parts[2]
+		}
+	}
+	return path
+}
+
+func inside(t *testing.T, pid int) bool {
+	return strings.Contains(group(t, pid, "memory"), "/paas-") && strings.Contains(group(t, pid, "pids"), "/paas-")
+}
+
+func TestLimitOfMemory(t *testing.T) {
+	l := newLimiting(t)
+	spec := runtime.Spec{Limits: volume.Limits{Memory: 32 << 20}}
+	const want = "used 32 MiB of memory, and may have 32 MiB; limits:set blog memory=... gives it more"
+	for line, why := range map[string]string{
+		"tail /dev/zero":                        "signal: killed: " + want,
+		`sh -c "tail /dev/zero; exit 3"`:        "exit status 3: " + want,
+		`sh -c "setsid -w tail /dev/zero; :"`:   "<nil>",
+		`sh -c "kill -KILL $$"`:                 "signal: killed",
+		`sh -c "head -c 20000000 /dev/zero; :"`: "<nil>",
+	} {
+		p := begin(t, l, spec, line)
+		<-p.Done()
+		if got := rig.Message(p.Err()); got != why {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}
+
+// A loop that does nothing else than count gets its share of a core, and not the rest.
+func TestLimitOfCPU(t *testing.T) {
+	l := newLimiting(t)
+	p := begin(t, l, runtime.Spec{Limits: volume.Limits{CPU: 0.2}}, "sh -c 'while :; do :; done'")
+	time.Sleep(1200 * time.Millisecond) // what it uses in a time is what is asked
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndex(string(stat), ")"):]))
+	ticks, _ := strconv.Atoi(fields[12]) // utime; 100 a second
+	if ticks > 60 {
+		t.Errorf("used %d hundredths of a second of about 120, where 24 would be its share", ticks)
+	}
+	counts, _ := os.ReadFile(filepath.Join(group(t, p.PID(), "cpu"), "cpu.stat"))
+	if !strings.Contains(string(counts), "nr_throttled ") || strings.Contains(string(counts), "nr_throttled 0\n") {
+		t.Errorf("never throttled:\n%s", counts)
+	}
+}
+
+// What starts ever more processes is stopped at its limit, and nothing else notices.
+func TestLimitOfProcesses(t *testing.T) {
+	l := newLimiting(t)
+	out := &rig.Screen{}
+	p := begin(t, l, runtime.Spec{Limits: volume.Limits{Processes: 10}, Out: out},
+		`sh -c "(while sleep 1000 & do :; done) & exec sleep 1000"`)
+	rig.Eventually(t, "no more processes", func() bool { return strings.Contains(out.String(), "fork") })
+	content, _ := os.ReadFile(filepath.Join(group(t, p.PID(), "pids"), "pids.current"))
+	if n, _ := strconv.Atoi(strings.TrimSpace(string(content))); n < 5 || n > 10 {
+		t.Errorf("%d processes", n)
+	}
+	if got := printed(t, l, runtime.Spec{}, "echo alive"); got != "alive\n" {
+		t.Errorf("another: %q", got)
+	}
+}
+
+// The group has all that a process starts, and is gone with it, as are all with the server. The server itself
+// is in none, whatever thread of it has started something.
+func TestGroups(t *testing.T) {
+	l := newLimiting(t)
+	out := &rig.Screen{}
+	spec := runtime.Spec{Limits: volume.Limits{Memory: 64 << 20, CPU: 1, Processes: 50}, Out: out}
+	p := begin(t, l, spec, `sh -c "setsid sh -c 'echo $$; exec sleep 1000' & wait"`)
+	rig.Eventually(t, "a grandchild", func() bool { return strings.HasSuffix(out.String(), "\n") })
+	grandchild, _ := strconv.Atoi(strings.TrimSpace(out.String()))
+	if !inside(t, p.PID()) || !inside(t, grandchild) || group(t, p.PID(), "pids") != group(t, grandchild, "pids") {
+		t.Errorf("in %s and %s", group(t, p.PID(), "pids"), group(t, grandchild, "pids"))
+	}
+	if got := p.(process).Limits(); got != spec.Limits {
+		t.Errorf("held to %v", got)
+	}
+	tasks, _ := filepath.Glob("/proc/self/task/*")
+	for _, task := range tasks {
+		if groups, _ := os.ReadFile(filepath.Join(task, "cgroup")); strings.Contains(string(groups), "/paas-") {
+			t.Errorf("a thread of the server: %s", groups)
+		}
+	}
+	free := begin(t, l, runtime.Spec{}, "sleep 1000")
+	if inside(t, free.PID()) {
+		t.Error("what has no limits is in a group")
+	}
+	dirs := []string{group(t, p.PID(), "memory"), group(t, p.PID(), "cpu"), group(t, p.PID(), "pids")}
+	p.Stop(0)
+	another := begin(t, l, spec, "sleep 1000")
+	dirs = append(dirs, filepath.Dir(dirs[0]))
+	for _, dir := range dirs[:3] {
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s outlives its process", dir)
+		}
+	}
+	l.limiter.Close() // with what is in it
+	<-another.Done()
+	for _, dir := range dirs {
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s outlives the server", dir)
+		}
+	}
+}
