@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"paas/runtime/limits"
 )
 
 // TestMain makes the test binary stand for every program that the scripts run: paas itself, its
@@ -79,6 +81,11 @@ func condition(name string) (bool, error) {
 		_, jar := os.Stat("/usr/share/maven-repo/org/apache/maven/plugins/maven-jar-plugin")
 		_, surefire := os.Stat("/usr/share/maven-repo/org/apache/maven/plugins/maven-surefire-plugin")
 		return jar == nil && surefire == nil, nil
+	case "limits": // the kernel can be had to hold processes to them
+		l := limits.Open("/none/of/the/tests")
+		defer l.Close()
+		all := limits.Limits{Memory: 1, CPU: 1, Processes: 1}
+		return l.Holds(all) == all, nil
 	case "linux":
 		_, err := os.Stat("/proc/self/stat")
 		return err == nil, nil

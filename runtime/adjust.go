@@ -115,7 +115,7 @@ func (m *member) restart(ctx context.Context, token string) {
 	h := m.in.home
 	m.wanted = token
 	if m.status.State == crashed || m.status.State == string(Starting) { // it is being started anew
-		m.status.Restart, m.deaths = token, 0
+		m.deaths = 0
 		select {
 		case m.hurry <- struct{}{}:
 		default:

@@ -22,6 +22,7 @@ type member struct {
 
 	mu      sync.Mutex
 	proc    Process // the current one; nil before the first start
+	born    string  // token of the last ps:restart when it was last started
 	stopped bool
 
 	// On the app's goroutine:
@@ -88,6 +89,13 @@ func (m *member) start(ctx context.Context) error {
 		return context.Canceled
 	}
 	m.out.file.Note("v%d starts", m.in.n)
+	settings, err := m.in.home.app.Settings()
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.born = settings.Restart(m.Type, m.Index)
+	m.mu.Unlock()
 	p, err := m.in.home.rt.start(m.spec())
 	if err != nil {
 		return err
@@ -132,6 +140,7 @@ func (m *member) mine() bool { return m.in.home.live == m.in && m.in.members[m.p
 // serving notes that the process runs, and watches it from now on.
 func (m *member) serving(ctx context.Context) {
 	p := m.current()
+	m.count()
 	m.status = volume.Process{
 		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.PID(),
 		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted, Limits: held(p),
@@ -145,6 +154,17 @@ func (m *member) serving(ctx context.Context) {
 		})
 	})
 	m.keepChecking(ctx, p)
+}
+
+// count has a ps:restart that came while the process was being started count as still to be done: it may have
+// been started under settings from before.
+func (m *member) count() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.wanted != m.born {
+		m.wanted = m.born
+		m.in.home.poke()
+	}
 }
 
 // cause is why a process that was to go on has ended.
@@ -202,6 +222,7 @@ func (m *member) revive(ctx context.Context, delay time.Duration) {
 			case !m.mine() || ctx.Err() != nil:
 				h.stopping.Go(func() { m.stop(0) })
 			case err != nil:
+				m.count()
 				m.died(ctx, err)
 			default:
 				m.serving(ctx)

@@ -187,7 +187,7 @@ func TestBuildsInUseAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := rt.start(Spec{Release: 1, Tree: s.app.BuildTree(one.Build)})
+	p, err := rt.start(Spec{App: s.app.Name, Release: 1, Tree: s.app.BuildTree(one.Build)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func ParseMemory(s string) (int64, error) {
 		return 0, fmt.Errorf("memory is a size such as 256M or 1.5G, not %q", s)
 	}
 	if parts[2] == "" {
-		return 0, fmt.Errorf("memory=%s has no unit: %sM are megabytes, 1G is 1024 of them", s, s)
+		return 0, fmt.Errorf("memory=%s has no unit; %sM are so many megabytes", s, s)
 	}
 	n, _ := strconv.ParseFloat(parts[1], 64) // too large is +Inf
 	n *= float64(int64(1) << (10 * (1 + strings.Index("kmgt", parts[2]))))
