@@ -20,7 +20,7 @@ func (f folder) path(file string) string { return filepath.Join(string(f), file)
 
 // write gives one of the kernel's files a value. It never makes a file: one that is not there is an error.
 func (f folder) write(file, value string) error {
-	open, err := os.OpenFile(f.path(file), os.O_WRONLY, 0)
+	open, err := os.OpenFile(f.path(file), os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		return err
 	}

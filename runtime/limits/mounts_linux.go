@@ -38,7 +38,7 @@ func hierarchies(mountinfo, groups string) (all []hierarchy) {
 			}
 			mine := h.two && parts[0] == "0" || !h.two && parts[1] != "" && slices.Contains(h.controllers, strings.Split(parts[1], ",")[0])
 			seen := unescape(fields[3]) // the group that is seen as the top: in a container not the real one
-			if path, err := filepath.Rel(seen, parts[2]); mine && err == nil && filepath.IsLocal(path) {
+			if path, err := filepath.Rel(seen, parts[2]); mine && err == nil && filepath.IsLocal(path) && !strings.HasPrefix(parts[2], "/..") {
 				h.own = filepath.Join(h.top, path)
 			}
 		}

@@ -95,14 +95,10 @@ func (l *two) makeFolder() error {
 // giveOn has the groups in f have the controllers.
 func (l *two) giveOn(f folder) error {
 	there := words(f, "cgroup.subtree_control")
-	for _, c := range l.controllers {
-		if !slices.Contains(there, c) {
-			if err := f.write("cgroup.subtree_control", "+"+c); err != nil {
-				return err
-			}
-		}
+	if !slices.ContainsFunc(l.controllers, func(c string) bool { return !slices.Contains(there, c) }) {
+		return nil
 	}
-	return nil
+	return f.write("cgroup.subtree_control", "+"+strings.Join(l.controllers, " +"))
 }
 
 func words(f folder, file string) []string {
@@ -122,9 +118,7 @@ func (l *two) Close() error {
 	if l.leaf == "" {
 		return err
 	}
-	for _, c := range l.controllers {
-		l.base.write("cgroup.subtree_control", "-"+c) // else base takes no process
-	}
+	l.base.write("cgroup.subtree_control", "-"+strings.Join(l.controllers, " -")) // else base takes no process
 	return errors.Join(err, l.base.write("cgroup.procs", strconv.Itoa(os.Getpid())), l.rmdir(string(l.leaf)))
 }
 
