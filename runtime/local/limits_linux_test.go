@@ -146,3 +146,26 @@ func TestGroups(t *testing.T) {
 		}
 	}
 }
+
+// nothing is a machine without control groups.
+type nothing struct{ limits.Limiter }
+
+func (nothing) Holds(limits.Limits) limits.Limits { return limits.Limits{} }
+func (nothing) Close() error                      { return nil }
+
+// Where the kernel holds nothing, memory is looked at, and the rest is said not to be held.
+func TestLimitsWithoutGroups(t *testing.T) {
+	l := newLocal(t)
+	l.limiter.Close()
+	l.limiter = nothing{}
+	if got := l.Limiting(); got != "memory limits by looking at it; none for cpu and processes" {
+		t.Error(got)
+	}
+	p := begin(t, l, runtime.Spec{Limits: volume.Limits{Memory: 32 << 20, CPU: 0.1, Processes: 5}},
+		`sh -c "(head -c 60000000 /dev/zero; sleep 1000) | tail -c 60000000"`)
+	if got := p.(process).Limits(); got != (volume.Limits{Memory: 32 << 20}) {
+		t.Errorf("held to %v", got)
+	}
+	<-p.Done()
+	rig.WantIn(t, "end", rig.Message(p.Err()), "MiB of memory, and may have 32 MiB; limits:set blog memory=... gives it more")
+}
