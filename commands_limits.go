@@ -107,8 +107,8 @@ func sayNotHeld(c *call, s volume.Settings, processes []volume.Process) {
 		}
 	}
 	if len(names) > 0 {
-		say.Fault(c.err, "not held on this server: %s. It would have to run as root, or have control groups of its own: "+
-			"Delegate=yes in its systemd unit", strings.Join(names, " and "))
+		say.Fault(c.err, "not held on this server: %s; it would have to run as root outside of containers, "+
+			"or with Delegate=yes in its systemd unit", strings.Join(names, " and "))
 	}
 }
 

@@ -148,11 +148,13 @@ func exitStatus(err error) (int, error) {
 		return 0, nil
 	case !ok:
 		return 1, err
+	case err == error(exit): // there is no more to say
+		err = nil
 	}
 	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return 128 + int(ws.Signal()), nil
+		return 128 + int(ws.Signal()), err
 	}
-	return exit.ExitCode(), nil
+	return exit.ExitCode(), err
 }
 
 // notStarted is what a shell ends with where a command does not start (POSIX.1-2024, Shell Command

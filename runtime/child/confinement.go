@@ -11,8 +11,8 @@ import (
 // may use.
 type Confinement interface {
 	// Enter puts the calling thread under it: what the thread starts from then on is born under it.
-	// The thread, never the process's first, is of no use for anything else afterwards. What cannot be put on a thread it asks for in
-	// attr. An error means that nothing is to be started.
+	// The thread, never the process's first, is of no use for anything else afterwards. What cannot be put
+	// on a thread it asks for in attr. An error means that nothing is to be started.
 	Enter(attr *syscall.SysProcAttr) error
 }
 

@@ -47,6 +47,7 @@ func fromFirstThread() error {
 	result, done := make(chan error, 1), make(chan struct{})
 	under := &threads{left: make(chan int, 1)}
 	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	confined([]Confinement{under}, cmd, func() { result <- cmd.Start() }, result, done)
 	err := errors.Join(<-result, cmd.Wait())
 	close(done)

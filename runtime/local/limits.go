@@ -42,13 +42,27 @@ func (l *Local) freeing(name string, g limits.Group) func() {
 	}
 }
 
-// buildGroup is what one command of a build is held in.
+// buildGroup is what one command of a build is held in. The caller's thread may have no more than the app's
+// rights to files.
 func (l *Local) buildGroup() (child.Confinement, func(), error) {
-	g, err := l.limiter.Group("build", limits.Limits{Memory: l.BuildMemory})
+	var g limits.Group
+	var err error
+	elsewhere(func() { g, err = l.limiter.Group("build", limits.Limits{Memory: l.BuildMemory}) })
 	if err != nil {
 		return nil, nil, fmt.Errorf("limits: %w", err)
 	}
-	return g, l.freeing("build", g), nil
+	free := l.freeing("build", g)
+	return g, func() { elsewhere(free) }, nil
+}
+
+// elsewhere runs f on another thread, and returns when it has ended.
+func elsewhere(f func()) {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		f()
+	}()
+	<-over
 }
 
 // Limits are those that the process is held to.
