@@ -93,7 +93,7 @@ func sayNotHeld(c *call, s volume.Settings, processes []volume.Process) {
 	missing := map[string]bool{}
 	for _, p := range processes {
 		want := s.LimitsOf(p.Type)
-		if p.PID == 0 || p.State != string(runtime.Running) || p.Failure != "" {
+		if p.PID == 0 || p.State != string(runtime.Running) || p.Failure != "" || p.Type == "run" { // these keep what they were started with
 			continue
 		}
 		missing["memory"] = missing["memory"] || want.Memory > 0 && p.Limits.Memory == 0

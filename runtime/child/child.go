@@ -132,7 +132,7 @@ func (c *Child) supervise(handle *int, command Command, k *Keeper) {
 func (c *Child) why(err error, command Command, k *Keeper) error {
 	over := c.over
 	unasked := c.deadline.IsZero() && err != nil
-	if unasked {
+	if unasked && over == nil {
 		over = overuse(command.Under)
 	}
 	byKernel := unasked && killed(err) && k.oomKilled(c.cmd.Process.Pid)

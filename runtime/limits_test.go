@@ -1,0 +1,40 @@
+package runtime
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"paas/runtime/rig"
+	"paas/volume"
+)
+
+// A process that was being started when its limits were set is started anew: it may have those from before.
+func TestLimitsSetDuringAStart(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y"}
+	var starts atomic.Int32
+	var last atomic.Int64
+	s.ends = func(spec Spec) (error, bool) {
+		if spec.Type == "worker" {
+			last.Store(spec.Limits.Memory)
+			if starts.Add(1) == 1 {
+				s.set(func(now *volume.Settings) {
+					now.Limits = map[string]volume.Limits{"": {Memory: 5}, "worker": {Memory: 7}}
+					now.Restarts = map[string]string{"worker": "a"}
+				})
+			}
+		}
+		return nil, false
+	}
+	s.turn()
+	s.run()
+	s.deploy()
+	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+	rig.Eventually(t, "it is started anew", func() bool {
+		processes, _ := s.app.Processes()
+		return len(processes) == 2 && processes[1].Restart == "a" && processes[1].State == string(Running)
+	})
+	if starts.Load() != 2 || last.Load() != 7 {
+		t.Errorf("%d starts, the last with %d", starts.Load(), last.Load())
+	}
+}
