@@ -21,8 +21,8 @@ type Confined struct {
 	Write []string                              // and write
 }
 
-// InForce says in a few words what keeps apps apart.
-func (l *Local) InForce() string { return l.Confined.Force.String() }
+// InForce says in a few words what keeps apps apart and within their limits. It counts once the engine is open.
+func (l *Local) InForce() string { return l.Confined.Force.String() + "; " + l.Limiting() }
 
 // room is what one process, or one build, is confined to. It is left when that has ended.
 type room struct {
