@@ -1,0 +1,257 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// day is one run: a server, a person, apps, visitors.
+type day struct {
+	options
+	began   time.Time
+	dir     string // for everything
+	root    string // the volume
+	small   bool   // it is on a disk that can be filled
+	server  *server
+	clock   *clock // nil: it cannot be moved
+	person  *person
+	visitor *visitor
+	apps    []*app
+
+	visits       visits
+	findings     findings
+	troubles     troubles
+	lives        []lived
+	rounds       int
+	upsets, done map[string]int // what happened how often
+	outcomes     map[string]int
+	goroutines   int // at the last rest; -1: not counted
+
+	exposed sync.Once // whether it was said that nothing keeps apps apart
+
+	stop context.CancelCauseFunc // of what goes on, at the first promise that is broken
+
+	diary struct {
+		sync.Mutex
+		file  *os.File
+		lines []string
+	}
+}
+
+// lived is one life of the server: what it needed at its first rest and at its last.
+type lived struct {
+	first, last figures
+	rests       int
+}
+
+var errBroken = errors.New("a promise was broken")
+
+func newDay(ctx context.Context, o options) (d *day, err error) {
+	if err := adopt(); err != nil {
+		return nil, err
+	}
+	d = &day{options: o, began: time.Now(), upsets: map[string]int{}, done: map[string]int{}, outcomes: map[string]int{}, goroutines: -1}
+	d.visits.Excused = map[string]int{}
+	if d.dir, err = os.MkdirTemp("", "paas-soak-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			endAll()
+			err = errors.Join(err, d.remove())
+		}
+	}()
+	d.root = filepath.Join(d.dir, "root")
+	bin := filepath.Join(d.dir, "bin")
+	// Apps may run under users of their own, who have to get to their files.
+	if err := errors.Join(os.Chmod(d.dir, 0o711), os.Mkdir(d.root, 0o755), os.Mkdir(bin, 0o755)); err != nil {
+		return nil, err
+	}
+	if d.diary.file, err = os.Create(filepath.Join(d.dir, "diary.log")); err != nil {
+		return nil, err
+	}
+	progress("-----> soak: seed %d, %v minutes, in %s", o.Seed, o.Minutes, d.dir)
+	if err := smallDisk(d.root); err != nil {
+		progress(" !     skipped: filling the disk: %v", err)
+	} else {
+		d.small = true
+	}
+	progress("-----> building paas")
+	binary, clock, err := build(ctx, bin, o.Race)
+	if err != nil {
+		return nil, err
+	}
+	d.clock = clock
+	d.server = newServer(binary, d.root, filepath.Join(d.dir, "server.log"))
+	if d.person, err = newPerson(ctx, filepath.Join(d.dir, "home"), d.server); err != nil {
+		return nil, err
+	}
+	if _, err := output(d.person.verb(ctx, false, "keys:add", "soak", d.person.key+".pub")); err != nil {
+		return nil, err
+	}
+	if err := d.server.start(ctx); err != nil {
+		return nil, d.explain(err)
+	}
+	d.visitor = newVisitor("127.0.0.1:" + d.server.httpPort)
+	for _, k := range apps {
+		d.apps = append(d.apps, newApp(k, filepath.Join(d.dir, "home"), time.Now()))
+	}
+	d.lives = append(d.lives, lived{})
+	d.began = time.Now()
+	return d, d.person.trust(ctx)
+}
+
+func (d *day) explain(err error) error {
+	text, _ := os.ReadFile(d.server.log)
+	return fmt.Errorf("%w\n%s", err, last(string(text)))
+}
+
+// run has the day pass: round after round, and a rest after each, where everything is looked at.
+func (d *day) run(ctx context.Context, length time.Duration) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d.stop = stop
+	visiting, leave := context.WithCancel(ctx)
+	var visitors sync.WaitGroup
+	defer visitors.Wait()
+	defer leave()
+
+	d.each(func(a *app) { d.goodPush(ctx, a, op{Do: opPush}) })
+	d.rest(ctx)
+	for _, a := range d.apps {
+		visitors.Go(func() { d.visit(visiting, a) })
+	}
+	plan := newPlan(d.Seed, len(d.apps))
+	for began := time.Now(); time.Since(began) < length && ctx.Err() == nil; {
+		r := plan.next()
+		d.rounds++
+		d.write("%v", r)
+		d.round(ctx, r)
+		d.rest(ctx)
+		d.say(time.Since(began), length)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	d.write("the day is over: its last looks")
+	leave()
+	visitors.Wait()
+	d.lastLooks(ctx)
+	return context.Cause(ctx)
+}
+
+// each does something to all apps, beside each other.
+func (d *day) each(do func(*app)) {
+	var all sync.WaitGroup
+	for _, a := range d.apps {
+		all.Go(func() { do(a) })
+	}
+	all.Wait()
+}
+
+// round carries out one round of the plan.
+func (d *day) round(ctx context.Context, r round) {
+	d.server.note("round %d: %s", r.N, r.Upset)
+	var all sync.WaitGroup
+	all.Go(func() { d.upset(ctx, r) })
+	for i, a := range d.apps {
+		all.Go(func() {
+			for _, o := range r.Ops[i] {
+				if pass(ctx, o.Pause) != nil {
+					return
+				}
+				d.do(ctx, a, o)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// say tells the person at the terminal how it goes.
+func (d *day) say(passed, length time.Duration) {
+	d.visits.mu.Lock()
+	defer d.visits.mu.Unlock()
+	if d.rounds%5 == 0 {
+		progress("       %3.0f%%  %d rounds, %d answers of apps", min(100, 100*passed.Seconds()/length.Seconds()), d.rounds, d.visits.Served)
+	}
+}
+
+// broken notes that a promise was broken, and ends the day.
+func (d *day) broken(p promise, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	d.write("BROKEN: %v: %s", p, text)
+	if d.findings.add(p, text) && d.stop != nil {
+		d.server.note("BROKEN: %v: %s", p, text)
+		d.stop(errBroken)
+	}
+}
+
+// held notes that a promise was looked at and held.
+func (d *day) held(p promise) { d.findings.held(p) }
+
+// write notes what happens, with the time since the day's begin.
+func (d *day) write(format string, args ...any) {
+	line := d.clockOf(time.Now()) + " " + fmt.Sprintf(format, args...)
+	d.diary.Lock()
+	defer d.diary.Unlock()
+	fmt.Fprintln(d.diary.file, line)
+	d.diary.lines = append(d.diary.lines, line)
+	if len(d.diary.lines) > 60 {
+		d.diary.lines = d.diary.lines[20:]
+	}
+}
+
+// clockOf is a time as the diary has it: minutes and seconds of the day, and the hour of the machine's clock for the server's log.
+func (d *day) clockOf(t time.Time) string {
+	since := t.Sub(d.began)
+	return fmt.Sprintf("%s (%02d:%06.3f)", t.UTC().Format("15:04:05.000"), int(since.Minutes()), (since % time.Minute).Seconds())
+}
+
+// end stops everything, reports, and removes what is not to be looked at any more.
+func (d *day) end(err error) error {
+	if d.server.running() {
+		d.server.end(syscall.SIGKILL, 10*time.Second)
+	}
+	endAll()
+	failed := len(d.findings.broken) > 0 || err != nil
+	d.report(os.Stdout)
+	if !failed && !d.Keep {
+		return d.remove()
+	}
+	if failed {
+		fmt.Printf("\nWhat happened last:\n")
+		for _, line := range d.diary.lines[max(0, len(d.diary.lines)-40):] {
+			fmt.Println(strings.ReplaceAll(line, "\n", "\n  "))
+		}
+	}
+	if d.small { // it goes with this process
+		_, copyErr := output(command(context.Background(), os.Environ(), "cp", "-a", d.root, filepath.Join(d.dir, "root-kept")))
+		err = errors.Join(err, copyErr)
+		unmount(d.root)
+	}
+	fmt.Printf("\nkept: %s (diary.log, server.log, and the volume)\n", d.dir)
+	if failed {
+		race := ""
+		if d.Race {
+			race = " --race"
+		}
+		fmt.Printf("again: scripts/soak --minutes %v --seed %d%s\n", d.Minutes, d.Seed, race)
+	}
+	return err
+}
+
+func (d *day) remove() error {
+	if d.small {
+		unmount(d.root)
+	}
+	return removeAll(d.dir)
+}

@@ -1,0 +1,129 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// everyDoor compares what ssh says with what the command line on the server does.
+func (d *day) everyDoor(ctx context.Context) {
+	questions := [][]string{{"apps:list"}}
+	for _, a := range d.apps {
+		for _, verb := range []string{"apps:info", "config", "releases", "ps", "settings", "ps:scale"} {
+			if verb == "ps:scale" && !a.node {
+				continue
+			}
+			questions = append(questions, []string{verb, a.name})
+		}
+	}
+	// All of them each time would be most of the load.
+	for _, q := range append(questions[:1:1], questions[1+d.rounds%(len(questions)-1)]) {
+		var near, far []byte
+		var err1, err2 error
+		for range 3 { // what runs by the clock may begin in between
+			near, err1 = output(d.person.verb(ctx, false, q...))
+			far, err2 = output(d.person.verb(ctx, true, q...))
+			if string(near) == string(far) && err1 == nil && err2 == nil {
+				d.held(everyDoor)
+				break
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if string(near) != string(far) || err1 != nil || err2 != nil {
+			d.broken(everyDoor, "%v: the command line says %q, %v; ssh says %q, %v", q, near, err1, far, err2)
+		}
+	}
+}
+
+// oneLife looks whether processes of an earlier life of the server are left.
+func (d *day) oneLife() {
+	lives := map[string][]string{}
+	for _, t := range tenants(d.root) {
+		lives[t.life] = append(lives[t.life], fmt.Sprintf("%d (%s)", t.pid, t.run))
+	}
+	if len(lives) > 1 {
+		d.broken(nothingLeft, "processes of %d lives of the server run: %v", len(lives), lives)
+		return
+	}
+	d.held(nothingLeft)
+}
+
+// Growth that is beyond reason.
+const (
+	moreFiles    = 100
+	moreThreads  = 60
+	moreResident = 150 << 10 // kB
+)
+
+// grows looks at what the server needs more than at its first rest.
+func (d *day) grows(l lived) {
+	resident := moreResident
+	if d.Race {
+		resident *= 8
+	}
+	if l.last.Files > l.first.Files+moreFiles || l.last.Threads > l.first.Threads+moreThreads || l.last.Resident > l.first.Resident+resident {
+		d.broken(nothingLeft, "the server has grown from %+v to %+v in %d rests", l.first, l.last, l.rests)
+		return
+	}
+	d.held(nothingLeft)
+}
+
+// leftOver looks at what a server that was stopped has left.
+func (d *day) leftOver() {
+	if err := left(d.root, d.server.sshPort, d.server.httpPort); err != nil {
+		d.broken(nothingLeft, "after the server was stopped: %v", err)
+		return
+	}
+	d.held(nothingLeft)
+}
+
+// left says what a stopped server has left: processes, temporary files, ports, locks.
+func left(root string, ports ...string) error {
+	var errs []error
+	for _, t := range tenants(root) {
+		errs = append(errs, fmt.Errorf("process %d runs (%s, %s)", t.pid, t.run, program(t.pid)))
+	}
+	temporary, err := filepath.Glob(filepath.Join(root, "tmp", "*"))
+	if len(temporary) > 0 {
+		err = errors.Join(err, fmt.Errorf("there is %v", temporary))
+	}
+	errs = append(errs, err)
+	for _, port := range ports {
+		if listens(port) {
+			errs = append(errs, fmt.Errorf("port %s is taken", port))
+		}
+	}
+	locks, err := filepath.Glob(filepath.Join(root, "run", "*.lock"))
+	turns, err2 := filepath.Glob(filepath.Join(root, "apps", "*", "turn"))
+	errs = append(errs, err, err2)
+	for _, path := range append(locks, turns...) {
+		f, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+			errs = append(errs, fmt.Errorf("%s is held", path))
+		}
+		f.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// listens says whether anybody takes connections at a port of this machine.
+func listens(port string) bool {
+	c, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}

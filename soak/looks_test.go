@@ -1,0 +1,135 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func devNull(t *testing.T) *os.File {
+	f, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func row(n int, commit, state string) release {
+	r := release{N: n, Commit: commit, Cause: "push"}
+	r.Status.State = state
+	return r
+}
+
+func TestGrew(t *testing.T) {
+	before := []release{row(1, "a", "retired"), row(2, "b", "live")}
+	for _, c := range []struct {
+		name  string
+		now   []release
+		wrong string
+	}{
+		{"the same", before, ""},
+		{"one more", []release{row(1, "a", "retired"), row(2, "b", "retired"), row(3, "c", "live")}, ""},
+		{"one less", []release{row(1, "a", "live")}, "there were 2 releases"},
+		{"another commit", []release{row(1, "a", "retired"), row(2, "c", "live")}, "v2 was"},
+		{"a hole", []release{row(1, "a", "retired"), row(2, "b", "retired"), row(4, "c", "live")}, "v4 stands in the place of v3"},
+		{"two live", []release{row(1, "a", "live"), row(2, "b", "live")}, "2 releases are live"},
+		{"none live", []release{row(1, "a", "retired"), row(2, "b", "retired")}, "0 releases are live"},
+	} {
+		err := grew(before, c.now)
+		if (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.wrong)
+		}
+	}
+}
+
+func TestIntact(t *testing.T) {
+	a := &app{notes: map[string]string{"note-1": "x"}, tried: map[string]string{"note-1\x00x": "x", "note-2\x00y": "y"}}
+	for _, c := range []struct {
+		notes map[string]string
+		whole bool
+	}{
+		{map[string]string{"note-1": "x"}, true},
+		{map[string]string{"note-1": "x", "note-2": "y"}, true}, // was cut off, and happened
+		{map[string]string{}, false},
+		{map[string]string{"note-1": ""}, false},
+		{map[string]string{"note-1": "x", "note-3": "z"}, false}, // of an app that was destroyed
+	} {
+		if err := a.intact(c.notes); (err == nil) != c.whole {
+			t.Errorf("%v: %v", c.notes, err)
+		}
+	}
+}
+
+// What a server may leave is found: its processes, files, ports and locks.
+func TestLeft(t *testing.T) {
+	root := t.TempDir()
+	for _, dir := range []string{"tmp", "run", "apps/blog"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := left(root); err != nil {
+		t.Errorf("nothing is left, and found: %v", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	lock, err := os.Create(filepath.Join(root, "apps/blog/turn"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(root, "tmp/abc"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sleeper := exec.Command("sleep", "60")
+	sleeper.Env = []string{"PAAS_RUN=" + mark(root) + "life/blog.v1.web.1.x/"}
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		sleeper.Process.Kill()
+		sleeper.Wait()
+	}()
+	var text string
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(text, "blog.v1.web.1"); { // in the midst of execve there is no environment
+		if time.Now().After(deadline) {
+			t.Fatalf("the process is not found: %s", text)
+		}
+		text = left(root, port).Error()
+	}
+	for _, part := range []string{"tmp/abc", "port " + port, "apps/blog/turn is held"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in %q", part, text)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for script, want := range map[string]outcome{
+		"true": worked,
+		"echo ' ! [remote rejected] main -> main (pre-receive hook declined)'; exit 1": refused,
+		"echo 'Connection closed'; exit 128":                                           unknown,
+		"kill -9 $$":                                                                   unknown,
+	} {
+		p := begin(command(context.Background(), os.Environ(), "sh", "-c", script))
+		if got := verdict(p); got != want {
+			t.Errorf("%s: %v, want %v", script, got, want)
+		}
+	}
+}

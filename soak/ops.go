@@ -1,0 +1,103 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// release is a row of releases, as JSON has it.
+type release struct {
+	N         int    `json:"n"`
+	Build     string `json:"build"`
+	Commit    string `json:"commit"`
+	By        string `json:"by"`
+	Cause     string `json:"cause"`
+	Note      string `json:"note"`
+	At        string `json:"at"`
+	BuildKept bool   `json:"build_kept"`
+	Status    struct{ State, Reason string }
+}
+
+// process is a row of ps.
+type process struct {
+	Type, State         string
+	Index, Release, PID int
+	Restarts            int
+}
+
+// do carries out one operation.
+func (d *day) do(ctx context.Context, a *app, o op) {
+	todo := o.Do
+	if !a.node { // a static site does not do what programs do
+		switch todo {
+		case opWrite, opOnce, opCronRun, opRestartOne, opScale, opKill, opCutNew, opUnset:
+			todo = opPush
+		case opMute, opBadHealth, opBadRelease:
+			todo = opBadBoot
+		}
+	}
+	if !a.checked && todo == opBadHealth { // nobody would ask it
+		todo = opBadBoot
+	}
+	switch todo {
+	case opPush, opForce, opDestroy, opCutPush, opTwoPushes, opCutNew: // these make an app where there is none
+	default:
+		if !a.certain() {
+			d.write("%s: left out, as it may be %v: %v", a.name, a.model.may(), o)
+			return
+		}
+	}
+	o.Do = todo
+	d.write("%s: begins: %s", a.name, o)
+	d.visits.mu.Lock()
+	d.done[todo]++
+	d.visits.mu.Unlock()
+	deeds[todo](d, ctx, a, o)
+}
+
+// deeds are how each operation is done.
+var deeds = map[string]func(*day, context.Context, *app, op){
+	opPush: (*day).goodPush, opForce: (*day).forcePush, opTwoPushes: (*day).twoPushes, opCutPush: (*day).cutPush, opCutNew: (*day).cutNew,
+	opBadBuild: badPush("build"), opBadBoot: badPush("boot"), opMute: badPush("mute"), opBadHealth: badPush("health"), opBadRelease: badPush("release"),
+	opBranch: (*day).branchPush, opConfig: (*day).setColor, opUnset: (*day).unsetColor, opCutCommand: (*day).cutCommand,
+	opRestart: again("ps:restart"), opRebuild: again("ps:rebuild"), opRestartOne: (*day).restartWeb, opScale: (*day).scale, opRollback: (*day).rollback,
+	opStopStart: (*day).stopStart, opKill: (*day).killProcess, opWrite: (*day).writeNote, opOnce: (*day).runOnce, opCronRun: (*day).cronRun,
+	opDestroy: (*day).destroy, opCreateAgain: (*day).createAgain,
+}
+
+// attempt does something that changes the app. What do returns is how it ended.
+func (d *day) attempt(ctx context.Context, a *app, what string, c change, do func() (outcome, string)) outcome {
+	a.model.begin(time.Now(), c)
+	ended, said := do()
+	a.model.ended(time.Now(), ended)
+	d.write("%s: %s %v: %s", a.name, what, ended, last(said))
+	d.visits.mu.Lock()
+	d.outcomes[ended.String()]++
+	d.visits.mu.Unlock()
+	if may := a.model.may(); ended == worked && len(may) == 1 && may[0].serves() {
+		d.learn(ctx, a, may[0])
+	}
+	return ended
+}
+
+// learn asks which release is the one that is known to be live now, to be able to go back to it.
+func (d *day) learn(ctx context.Context, a *app, is state) {
+	since := time.Now()
+	var info struct {
+		Release int
+		Commit  string
+	}
+	if err := d.person.ask(ctx, false, &info, "apps:info", a.name); err != nil {
+		if !d.troubles.met(since) && ctx.Err() == nil {
+			d.broken(everyDoor, "%s: %v", a.name, err)
+		}
+		return
+	}
+	if a.version[info.Commit] == is.Version {
+		a.released[info.Release] = is
+	} else if !d.troubles.met(since) {
+		d.broken(everyDoor, "%s: apps:info has v%d of commit %q (%.7s) right after %v was live", a.name, info.Release, a.version[info.Commit], info.Commit, is)
+	}
+}

@@ -1,0 +1,63 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+)
+
+// promise is one of the design's, by its number.
+type promise int
+
+const (
+	branchRuns  promise = iota + 1 // The branch never points at a commit that does not run
+	unnoticed                      // Nobody notices a deploy
+	nothingLost                    // Nothing is lost
+	itself                         // An app sees only itself
+	nothingLeft                    // Nothing is left over
+	everyDoor                      // Every door says the same
+)
+
+var promiseNames = map[promise]string{
+	branchRuns: "the branch points at what runs", unnoticed: "nobody notices a deploy", nothingLost: "nothing is lost",
+	itself: "an app sees only itself", nothingLeft: "nothing is left over", everyDoor: "every door says the same",
+}
+
+func (p promise) String() string { return promiseNames[p] }
+
+// findings count what was looked at, by promise, and keep the first that did not hold.
+type findings struct {
+	mu     sync.Mutex
+	looks  map[promise]int
+	broken []string
+}
+
+func (f *findings) held(p promise) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.looks == nil {
+		f.looks = map[promise]int{}
+	}
+	f.looks[p]++
+}
+
+// add notes a promise that was broken, and says whether it is the first.
+func (f *findings) add(p promise, text string) (first bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.broken = append(f.broken, fmt.Sprintf("%v: %s", p, text))
+	return len(f.broken) == 1
+}
+
+func (f *findings) report(w io.Writer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p := branchRuns; p <= everyDoor; p++ {
+		fmt.Fprintf(w, "%-34s looked at %d times\n", p, f.looks[p])
+	}
+	for _, b := range f.broken {
+		fmt.Fprintln(w, " !     BROKEN:", b)
+	}
+}

@@ -1,0 +1,191 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// goes is what making a version live does.
+func goes(version string) change {
+	return func(s state) state { return state{Version: version, Color: s.Color} }
+}
+
+// verdict is how a push ended, by what git says.
+func verdict(p *deed) outcome {
+	err := p.wait()
+	switch text := p.text(); {
+	case err == nil:
+		return worked
+	case strings.Contains(text, "[remote rejected]"), strings.Contains(text, "! [rejected]"):
+		return refused
+	}
+	return unknown
+}
+
+func (d *day) push(ctx context.Context, a *app, args ...string) *deed {
+	cmd := command(ctx, d.person.env, "git", append([]string{"push", "--no-progress", "paas"}, args...)...)
+	cmd.Dir = a.clone
+	return begin(cmd)
+}
+
+// commit makes a commit of the app; that takes no server.
+func (d *day) commit(ctx context.Context, a *app, c commit) (version string, ok bool) {
+	version, err := d.person.commit(ctx, a, c)
+	if err != nil && ctx.Err() == nil {
+		d.broken(nothingLost, "the soak itself: commit: %v", err)
+	}
+	return version, err == nil
+}
+
+// goodPush pushes a commit that runs: it has to go live, unless the server is in trouble.
+func (d *day) goodPush(ctx context.Context, a *app, o op) {
+	version, ok := d.commit(ctx, a, commit{slow: o.Dice%4 == 1})
+	if ok {
+		d.pushGood(ctx, a, version, "main")
+	}
+}
+
+func (d *day) pushGood(ctx context.Context, a *app, version string, args ...string) {
+	since := time.Now()
+	sure := len(a.model.may()) == 1 // else an earlier push may be moving the branch
+	d.attempt(ctx, a, "push of "+version, goes(version), func() (outcome, string) {
+		p := d.push(ctx, a, args...)
+		ended := verdict(p)
+		if ended != worked && sure && !d.troubles.met(since) && ctx.Err() == nil {
+			d.broken(branchRuns, "%s: the good commit %s was refused: %s", a.name, version, last(p.text()))
+		}
+		return ended, p.text()
+	})
+}
+
+// forcePush pushes a commit that leaves out the last ones.
+func (d *day) forcePush(ctx context.Context, a *app, o op) {
+	if _, err := d.person.git(ctx, a.clone, "reset", "-q", "--hard", fmt.Sprintf("HEAD~%d", 1+o.Dice%3)); err != nil {
+		d.write("%s: no commits to leave out: %v", a.name, err)
+	}
+	if version, ok := d.commit(ctx, a, commit{}); ok {
+		d.pushGood(ctx, a, version, "-f", "main")
+	}
+}
+
+// badPush pushes a commit that does not run: it must not go live, whatever happens.
+func badPush(fault string) func(*day, context.Context, *app, op) {
+	return func(d *day, ctx context.Context, a *app, o op) {
+		version, ok := d.commit(ctx, a, commit{fault: fault, slow: o.Dice%4 == 1})
+		if !ok {
+			return
+		}
+		p := d.push(ctx, a, "main")
+		ended := verdict(p)
+		d.write("%s: push of %s (bad %s) %v: %s", a.name, version, fault, ended, last(p.text()))
+		if ended == worked {
+			d.broken(branchRuns, "%s: the push of %s, which does not run (%s), succeeded: %s", a.name, version, fault, last(p.text()))
+		}
+		d.held(branchRuns)
+	}
+}
+
+// branchPush pushes a branch that does not deploy.
+func (d *day) branchPush(ctx context.Context, a *app, o op) {
+	since := time.Now()
+	p := d.push(ctx, a, fmt.Sprintf("HEAD:refs/heads/feature-%d", o.Dice%100))
+	ended := verdict(p)
+	if ended == worked || ended == unknown && !d.troubles.met(since) && ctx.Err() == nil {
+		d.broken(branchRuns, "%s: the push of a branch that does not deploy %v: %s", a.name, ended, last(p.text()))
+	}
+}
+
+// twoPushes has two people push the same commit at once.
+func (d *day) twoPushes(ctx context.Context, a *app, o op) {
+	version, ok := d.commit(ctx, a, commit{})
+	if !ok {
+		return
+	}
+	since := time.Now()
+	sure := len(a.model.may()) == 1
+	d.attempt(ctx, a, "two pushes of "+version, goes(version), func() (outcome, string) {
+		one, two := d.push(ctx, a, "main"), d.push(ctx, a, "main")
+		first, second := verdict(one), verdict(two)
+		said := one.text() + two.text()
+		switch {
+		case first == worked || second == worked:
+			return worked, said
+		case first == refused && second == refused:
+			if sure && !d.troubles.met(since) && ctx.Err() == nil {
+				d.broken(branchRuns, "%s: both pushes of the good commit %s were refused: %s", a.name, version, last(said))
+			}
+			return refused, said
+		}
+		return unknown, said
+	})
+}
+
+// cutPush kills the pusher's git, or its ssh, or both, at some moment of a good push.
+func (d *day) cutPush(ctx context.Context, a *app, o op) {
+	version, ok := d.commit(ctx, a, commit{slow: o.Dice%2 == 0})
+	if !ok {
+		return
+	}
+	d.attempt(ctx, a, "cut push of "+version, goes(version), func() (outcome, string) {
+		p := d.push(ctx, a, "main")
+		select {
+		case <-p.ended:
+		case <-time.After(o.Cut):
+			pid := p.cmd.Process.Pid
+			switch o.Dice / 4 % 3 {
+			case 0:
+				syscall.Kill(-pid, syscall.SIGKILL)
+			case 1:
+				syscall.Kill(pid, syscall.SIGKILL)
+			default:
+				for _, child := range descendants(pid) {
+					if program(child) == "ssh" {
+						syscall.Kill(child, syscall.SIGKILL)
+					}
+				}
+			}
+		}
+		return verdict(p), p.text()
+	})
+}
+
+// cutNew kills a process of the build, or the new release's own, while a push goes on.
+func (d *day) cutNew(ctx context.Context, a *app, o op) {
+	version, ok := d.commit(ctx, a, commit{slow: true})
+	if !ok {
+		return
+	}
+	before := map[int]bool{}
+	for _, t := range tenants(d.root) {
+		before[t.pid] = true
+	}
+	d.attempt(ctx, a, "push, and a kill of what is new, of "+version, goes(version), func() (outcome, string) {
+		p := d.push(ctx, a, "main")
+		select {
+		case <-p.ended:
+		case <-time.After(o.Cut * 2):
+		}
+		for {
+			for _, t := range tenants(d.root) {
+				if t.env["PAAS_APP"] == a.name && !before[t.pid] {
+					if t.env["PORT"] != "" { // it may have become the live one
+						defer d.awaitBack(ctx, a, a.excuse("a kill of the app"))
+					}
+					d.write("%s: kill of %d (%s)", a.name, t.pid, t.run)
+					syscall.Kill(t.pid, syscall.SIGKILL)
+					return verdict(p), p.text()
+				}
+			}
+			select {
+			case <-p.ended:
+				return verdict(p), p.text()
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+}

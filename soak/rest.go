@@ -1,0 +1,215 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// rest waits until nothing goes on any more, and holds what there is then against the promises.
+func (d *day) rest(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
+	d.each(func(a *app) {
+		for _, look := range []func(context.Context, *app) error{
+			d.settled, d.sees, d.runs, d.branch, d.remembers, d.hasData, d.runsWhatIsWanted, d.apart,
+		} {
+			if err := look(ctx, a); err != nil || ctx.Err() != nil {
+				return
+			}
+		}
+		d.write("%s: at rest: %v", a.name, a.model.may()[0])
+	})
+	if ctx.Err() != nil {
+		return
+	}
+	d.everyDoor(ctx)
+	d.oneLife()
+	life := &d.lives[len(d.lives)-1]
+	life.last = d.server.look()
+	if life.rests++; life.rests == 1 {
+		life.first = life.last
+	}
+	d.grows(*life)
+}
+
+// calm is how long what was cut off may take until nothing of it goes on.
+const calm = 40 * time.Second
+
+// eventually looks again and again until what it looks for is so, for a while; then that is a broken promise.
+func (d *day) eventually(ctx context.Context, patience time.Duration, p promise, a *app, look func() error) error {
+	began := time.Now()
+	for {
+		err := look()
+		if err == nil {
+			d.held(p)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Since(began) > patience {
+			d.broken(p, "%s: %v (for %v)", a.name, err, patience)
+			return err
+		}
+		pass(ctx, 100*time.Millisecond)
+	}
+}
+
+// settled waits until no release of the app is under way, and no git is for it.
+func (d *day) settled(ctx context.Context, a *app) error {
+	repo := filepath.Join("apps", a.name, "repo.git")
+	return d.eventually(ctx, calm, nothingLost, a, func() error {
+		for _, pid := range descendants(d.server.pid()) {
+			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			dir, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+			if strings.Contains(string(text)+dir, repo) {
+				return fmt.Errorf("%s still runs: %q in %s", program(pid), strings.ReplaceAll(string(text), "\x00", " "), dir)
+			}
+		}
+		rows, err := d.history(ctx, a)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			switch r.Status.State {
+			case "live", "retired", "failed", "cancelled":
+			default:
+				return fmt.Errorf("v%d is still %s", r.N, r.Status.State)
+			}
+		}
+		return nil
+	})
+}
+
+// sees asks the app what it is, and from then on knows.
+func (d *day) sees(ctx context.Context, a *app) error {
+	now := time.Now()
+	got := d.visitor.ask(ctx, false, a)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := a.model.saw(now, got); err != nil {
+		d.broken(nothingLost, "%s %v", a.name, err)
+		return err
+	}
+	d.held(nothingLost)
+	var color string
+	out, err := output(d.person.verb(ctx, true, "config:get", a.name, "COLOR"))
+	if err == nil {
+		color = strings.TrimSuffix(string(out), "\n")
+	}
+	// Whatever it answers: what is not seen from outside, such as why it does not answer, is asked.
+	var info struct{ State, Commit string }
+	infoErr := d.person.ask(ctx, false, &info, "apps:info", a.name)
+	err = a.model.known(now, func(s state) bool {
+		switch {
+		case s.Gone:
+			return infoErr != nil
+		case infoErr != nil:
+			return false
+		}
+		return color == s.Color && a.version[info.Commit] == s.Version && (info.State == "stopped") == s.Stopped
+	})
+	if err != nil {
+		d.broken(nothingLost, "%s answers %v, has COLOR=%q, and is by apps:info %+v, %v; %v", a.name, got, color, info, infoErr, err)
+		return err
+	}
+	d.held(nothingLost)
+	return nil
+}
+
+// runs brings an app back that was left stopped, or without a release, or destroyed: the next round begins
+// with all of them.
+func (d *day) runs(ctx context.Context, a *app) error {
+	is := a.model.may()[0]
+	switch {
+	case is.serves():
+		return nil
+	case is.Gone || is.Version == "":
+		d.goodPush(ctx, a, op{})
+	default:
+		d.command(ctx, a, op{}, started, "ps:start", a.name)
+	}
+	if !a.certain() && ctx.Err() == nil {
+		d.broken(nothingLost, "%s does not come back from %v", a.name, is)
+		return errBroken
+	}
+	return d.settled(ctx, a)
+}
+
+// branch compares the branch, and that there is no other, with what answers.
+func (d *day) branch(ctx context.Context, a *app) error {
+	is := a.model.may()[0]
+	return d.eventually(ctx, back, branchRuns, a, func() error {
+		out, err := d.person.git(ctx, a.clone, "ls-remote", "paas")
+		if err != nil {
+			return err
+		}
+		found := false
+		for line := range strings.Lines(out) {
+			sha, ref, _ := strings.Cut(strings.TrimSpace(line), "\t")
+			if ref != "HEAD" && ref != "refs/heads/main" {
+				return fmt.Errorf("there is %s", ref)
+			}
+			if a.version[sha] != is.Version {
+				return fmt.Errorf("%s is %s (%q); live is %v", ref, sha, a.version[sha], is)
+			}
+			found = true
+		}
+		if !found {
+			return fmt.Errorf("there is no branch; live is %v", is)
+		}
+		return nil
+	})
+}
+
+// runsWhatIsWanted compares ps with what ps:scale asked for, and with what runs.
+func (d *day) runsWhatIsWanted(ctx context.Context, a *app) error {
+	if !a.node {
+		return nil
+	}
+	return d.eventually(ctx, calm, nothingLost, a, func() error {
+		var rows []process
+		if err := d.person.ask(ctx, true, &rows, "ps", a.name); err != nil {
+			return err
+		}
+		count := map[string]int{"web": 0, "worker": 0}
+		said := map[int]bool{}
+		for _, p := range rows {
+			if strings.HasPrefix(p.Type, "cron") {
+				continue
+			}
+			if p.State != "running" || p.Release != rows[0].Release {
+				return fmt.Errorf("%s.%d of v%d is %s, and another of v%d", p.Type, p.Index, p.Release, p.State, rows[0].Release)
+			}
+			count[p.Type]++
+			said[p.PID] = true
+		}
+		if a.formation == nil {
+			a.formation = count
+		}
+		if !maps.Equal(count, a.formation) {
+			return fmt.Errorf("%v run; wanted are %v", count, a.formation)
+		}
+		webs := 0
+		for _, t := range tenants(d.root) {
+			if t.env["PAAS_APP"] == a.name && t.env["PORT"] != "" {
+				if webs++; !said[t.pid] {
+					return fmt.Errorf("process %d (%s) runs, and ps does not have it", t.pid, t.run)
+				}
+			}
+		}
+		if webs != count["web"] {
+			return fmt.Errorf("%d web processes run; ps has %d", webs, count["web"])
+		}
+		return nil
+	})
+}

@@ -1,0 +1,151 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// server is "paas serve" on one root and the same ports, start after start.
+type server struct {
+	binary, root      string
+	sshPort, httpPort string
+	env               []string
+	log               string
+
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	gone chan struct{} // closed when cmd has ended
+}
+
+func newServer(binary, root, log string) *server {
+	s := &server{binary: binary, root: root, log: log, sshPort: freePort(), httpPort: freePort()}
+	s.env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(root), "PAAS_ROOT=" + root, "PAAS_DOMAIN=localhost",
+		"PAAS_SSH_ADDR=127.0.0.1:" + s.sshPort, "PAAS_HTTP_ADDR=127.0.0.1:" + s.httpPort,
+		"PAAS_GRACE=3s", "PAAS_DRAIN=5s", "PAAS_BOOT_TIMEOUT=5s", "PAAS_BUILD_TIMEOUT=1m", "PAAS_MIN_FREE=4MiB", "PAAS_HOLD=30s",
+	}
+	return s
+}
+
+// freePort is a port of the loopback interface below those that apps and the system take.
+func freePort() string {
+	for {
+		port := fmt.Sprint(10000 + rand.IntN(9999))
+		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			ln.Close()
+			return port
+		}
+	}
+}
+
+// start starts the server and returns when it is ready.
+func (s *server) start(ctx context.Context) error {
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := command(context.WithoutCancel(ctx), s.env, s.binary, "serve")
+	cmd.Stderr = log
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	cmd.Stdout = w
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return err
+	}
+	gone := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(gone)
+	}()
+	s.mu.Lock()
+	s.cmd, s.gone = cmd, gone
+	s.mu.Unlock()
+	slow := time.AfterFunc(time.Minute, func() { r.SetReadDeadline(time.Now()) })
+	defer slow.Stop()
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		if lines.Text() == "ready" {
+			return nil
+		}
+	}
+	return errors.New("paas serve was not ready within a minute, or ended")
+}
+
+func (s *server) pid() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cmd.Process.Pid
+}
+
+func (s *server) running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil {
+		return false
+	}
+	select {
+	case <-s.gone:
+		return false
+	default:
+		return true
+	}
+}
+
+// end sends the server a signal that ends it, and waits until it has ended.
+func (s *server) end(signal syscall.Signal, patience time.Duration) (status int, err error) {
+	s.mu.Lock()
+	cmd, gone := s.cmd, s.gone
+	s.mu.Unlock()
+	cmd.Process.Signal(signal)
+	select {
+	case <-gone:
+		return cmd.ProcessState.ExitCode(), nil
+	case <-time.After(patience):
+		return 0, fmt.Errorf("paas serve did not end within %v of %v", patience, signal)
+	}
+}
+
+// note writes a line into the server's log, which tells what was done to it.
+func (s *server) note(format string, args ...any) {
+	if f, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err == nil {
+		fmt.Fprintf(f, "======== soak: "+format+"\n", args...)
+		f.Close()
+	}
+}
+
+// figures are what the server needs at one moment.
+type figures struct {
+	Files, Threads int
+	Resident       int // kB
+}
+
+// look reads the server's figures.
+func (s *server) look() (f figures) {
+	pid := s.pid()
+	fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	f.Files = len(fds)
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		fmt.Sscanf(line, "VmRSS: %d kB", &f.Resident)
+		fmt.Sscanf(line, "Threads: %d", &f.Threads)
+	}
+	return f
+}

@@ -1,0 +1,195 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// killProcess kills one of the app's processes. It has to come back.
+func (d *day) killProcess(ctx context.Context, a *app, o op) {
+	var rows []process
+	if err := d.person.ask(ctx, o.Far, &rows, "ps", a.name); err != nil || len(rows) == 0 {
+		d.write("%s: ps: %v, %v", a.name, rows, err)
+		return
+	}
+	p := rows[o.Dice%uint64(len(rows))]
+	if p.PID <= 0 || p.PID == d.server.pid() {
+		return
+	}
+	d.write("%s: kill of %s.%d, %d", a.name, p.Type, p.Index, p.PID)
+	over := func() {}
+	if p.Type == "web" {
+		over = a.excuse("a kill of the app")
+	}
+	syscall.Kill(p.PID, syscall.SIGKILL)
+	d.awaitBack(ctx, a, over)
+}
+
+// back is how soon an app that was live has to be there again, once its server is.
+const back = 20 * time.Second
+
+// awaitBack waits until the app serves again what it may, and all its processes run, and says then that it is over.
+func (d *day) awaitBack(ctx context.Context, a *app, over func()) {
+	defer over()
+	var got answer
+	var rows []process
+	var err error
+	calm := time.Now()
+	for pass(ctx, 50*time.Millisecond) == nil {
+		got = d.visitor.ask(ctx, false, a)
+		if !d.server.running() || d.troubles.met(got.Asked) {
+			calm = time.Now()
+		}
+		if a.model.allows(got) == nil {
+			err = d.person.ask(ctx, false, &rows, "ps", a.name)
+			all := true
+			for _, p := range rows {
+				all = all && (p.State == "running" || p.State == "stopping")
+			}
+			if err == nil && all {
+				d.held(nothingLost)
+				return
+			}
+		}
+		if time.Since(calm) > back {
+			d.broken(nothingLost, "%s is not back after %v: it answers %v, and ps says %+v, %v", a.name, back, got, rows, err)
+			return
+		}
+	}
+}
+
+// upset is what happens to all in the middle of a round.
+func (d *day) upset(ctx context.Context, r round) {
+	what := r.Upset
+	switch {
+	case (what == upDisk || what == upDiskKill) && !d.small, what == upClock && d.clock == nil:
+		what = upNone // said at the beginning
+	}
+	d.visits.mu.Lock()
+	d.upsets[what]++
+	d.visits.mu.Unlock()
+	if what == upNone || pass(ctx, r.After) != nil {
+		return
+	}
+	d.write("UPSET: %s", what)
+	d.server.note("%s", what)
+	switch what {
+	case upKill:
+		over := d.kill(ctx)
+		pass(ctx, min(r.For/4, time.Second))
+		d.revive(ctx, over)
+	case upStop:
+		over := d.outage("graceful restart of the server")
+		d.stopGracefully()
+		d.revive(ctx, over)
+	case upDisk:
+		free, over := d.fillDisk()
+		pass(ctx, r.For)
+		d.freeDisk(free)
+		over()
+	case upDiskKill:
+		free, over := d.fillDisk()
+		pass(ctx, r.For)
+		back := d.kill(ctx)
+		d.freeDisk(free)
+		d.revive(ctx, back)
+		over()
+	case upSuspend:
+		pid := d.server.pid()
+		syscall.Kill(pid, syscall.SIGSTOP)
+		pass(ctx, r.For)
+		syscall.Kill(pid, syscall.SIGCONT)
+	case upClock:
+		if err := d.clock.forward(r.Jump); err != nil {
+			d.broken(nothingLost, "the soak itself: %v", err)
+		}
+		d.write("the clock is %v ahead", d.clock.ahead)
+	}
+	d.write("UPSET over: %s", what)
+}
+
+// outage begins a time in which no app need be served, and no operation need work.
+func (d *day) outage(why string) (over func()) {
+	overs := []func(){d.troubles.begin()}
+	for _, a := range d.apps {
+		overs = append(overs, a.excuse(why))
+	}
+	return func() {
+		for _, f := range overs {
+			f()
+		}
+	}
+}
+
+// kill ends the server as a power cut would, as far as a process can see.
+func (d *day) kill(context.Context) (over func()) {
+	over = d.outage("kill -9 of the server")
+	if _, err := d.server.end(syscall.SIGKILL, 10*time.Second); err != nil {
+		d.broken(nothingLeft, "%v", err)
+	}
+	return over
+}
+
+// revive starts the server again, and waits until every app that was live is back.
+func (d *day) revive(ctx context.Context, over func()) {
+	defer over()
+	if ctx.Err() != nil {
+		return
+	}
+	if err := d.server.start(ctx); err != nil {
+		d.broken(nothingLost, "%v", d.explain(err))
+		return
+	}
+	d.lives = append(d.lives, lived{})
+	ready := time.Now()
+	d.each(func(a *app) {
+		for pass(ctx, 50*time.Millisecond) == nil {
+			got := d.visitor.ask(ctx, false, a)
+			if err := a.model.allows(got); err == nil {
+				d.held(nothingLost)
+				return
+			} else if time.Since(ready) > back {
+				d.broken(nothingLost, "%s is not back %v after the server was: %v", a.name, back, err)
+				return
+			}
+		}
+	})
+	d.write("all are back after %v", time.Since(ready).Round(time.Millisecond))
+}
+
+// stopGracefully stops the server as Ctrl-C does, and looks at what it leaves.
+func (d *day) stopGracefully() {
+	began := time.Now()
+	status, err := d.server.end(syscall.SIGTERM, time.Minute)
+	if err == nil && status != 0 {
+		err = fmt.Errorf("the server ended with status %d after SIGTERM", status)
+	}
+	if err != nil {
+		d.broken(nothingLeft, "%v", err)
+		return
+	}
+	d.write("stopped in %v", time.Since(began).Round(time.Millisecond))
+	d.leftOver()
+}
+
+func (d *day) fillDisk() (free func() error, over func()) {
+	over = d.troubles.begin()
+	free, err := fill(d.root)
+	if err != nil {
+		d.broken(nothingLost, "the soak itself: fill the disk: %v", err)
+		return func() error { return nil }, over
+	}
+	return free, over
+}
+
+func (d *day) freeDisk(free func() error) {
+	if err := free(); err != nil && !errors.Is(err, os.ErrNotExist) {
+		d.broken(nothingLost, "the soak itself: free the disk: %v", err)
+	}
+}
