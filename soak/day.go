@@ -53,7 +53,10 @@ type lived struct {
 	rests       int
 }
 
-var errBroken = errors.New("a promise was broken")
+var (
+	errBroken      = errors.New("a promise was broken")
+	errInterrupted = errors.New("interrupted")
+)
 
 func newDay(ctx context.Context, o options) (d *day, err error) {
 	if err := adopt(); err != nil {
@@ -137,6 +140,11 @@ func (d *day) run(ctx context.Context, length time.Duration) error {
 		d.write("%v", r)
 		d.round(ctx, r)
 		d.rest(ctx)
+		if r.Upset == upStop && ctx.Err() == nil { // again, with nobody about
+			over := d.outage("graceful restart of the server")
+			d.stopGracefully(true)
+			d.revive(ctx, over)
+		}
 		d.say(time.Since(began), length)
 	}
 	if ctx.Err() != nil {
@@ -185,7 +193,7 @@ func (d *day) say(passed, length time.Duration) {
 	}
 }
 
-// broken notes that a promise was broken, and ends the day.
+// broken notes that a promise was broken, and ends the day. What comes after that may be of its own making.
 func (d *day) broken(p promise, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	d.write("BROKEN: %v: %s", p, text)
@@ -222,10 +230,10 @@ func (d *day) end(err error) error {
 		d.server.end(syscall.SIGKILL, 10*time.Second)
 	}
 	endAll()
-	failed := len(d.findings.broken) > 0 || err != nil
+	failed := d.findings.broken != "" || err != nil && !errors.Is(err, errInterrupted)
 	d.report(os.Stdout)
 	if !failed && !d.Keep {
-		return d.remove()
+		return errors.Join(err, d.remove())
 	}
 	if failed {
 		fmt.Printf("\nWhat happened last:\n")

@@ -31,7 +31,7 @@ func (d *day) lastLooks(ctx context.Context) {
 		return
 	}
 	d.outage("the end")
-	d.stopGracefully()
+	d.stopGracefully(true)
 }
 
 var goroutineLine = regexp.MustCompile(`^goroutine \d+ .*\[`)

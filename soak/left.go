@@ -55,6 +55,10 @@ func (d *day) oneLife() {
 		d.broken(nothingLeft, "processes of %d lives of the server run: %v", len(lives), lives)
 		return
 	}
+	if own := ofServer(d.server.binary); len(own) > 2 { // itself, and the guard that outlives it to end the others
+		d.broken(nothingLeft, "%d processes of the server run at rest: %v", len(own), own)
+		return
+	}
 	d.held(nothingLeft)
 }
 
@@ -78,45 +82,57 @@ func (d *day) grows(l lived) {
 	d.held(nothingLeft)
 }
 
-// leftOver looks at what a server that was stopped has left.
-func (d *day) leftOver() {
-	if err := left(d.root, d.server.sshPort, d.server.httpPort); err != nil {
+// leftOver looks at what a server that was stopped has left. While people go on giving commands on the server, files and
+// locks may be theirs.
+func (d *day) leftOver(alone bool) {
+	err := left(d.root, d.server.binary, d.server.sshPort, d.server.httpPort)
+	if alone {
+		err = errors.Join(err, filesLeft(d.root))
+	}
+	if err != nil {
 		d.broken(nothingLeft, "after the server was stopped: %v", err)
 		return
 	}
 	d.held(nothingLeft)
 }
 
-// left says what a stopped server has left: processes, temporary files, ports, locks.
-func left(root string, ports ...string) error {
+// left says what goes on after the server was stopped: its own processes, those it started, its ports.
+func left(root, binary string, ports ...string) error {
 	var errs []error
+	for _, pid := range ofServer(binary) {
+		errs = append(errs, fmt.Errorf("process %d of the server runs (%s)", pid, arguments(pid)))
+	}
 	for _, t := range tenants(root) {
-		errs = append(errs, fmt.Errorf("process %d runs (%s, %s)", t.pid, t.run, program(t.pid)))
+		errs = append(errs, fmt.Errorf("process %d runs (%s, %s)", t.pid, t.run, arguments(t.pid)))
 	}
-	temporary, err := filepath.Glob(filepath.Join(root, "tmp", "*"))
-	if len(temporary) > 0 {
-		err = errors.Join(err, fmt.Errorf("there is %v", temporary))
-	}
-	errs = append(errs, err)
 	for _, port := range ports {
 		if listens(port) {
 			errs = append(errs, fmt.Errorf("port %s is taken", port))
 		}
 	}
-	locks, err := filepath.Glob(filepath.Join(root, "run", "*.lock"))
+	return errors.Join(errs...)
+}
+
+// filesLeft says what files there are that only a process makes sense of: temporary ones, and locks that are held.
+func filesLeft(root string) error {
+	temporary, err := filepath.Glob(filepath.Join(root, "tmp", "*"))
+	if len(temporary) > 0 {
+		err = errors.Join(err, fmt.Errorf("there is %v", temporary))
+	}
+	locks, err1 := filepath.Glob(filepath.Join(root, "run", "*.lock"))
 	turns, err2 := filepath.Glob(filepath.Join(root, "apps", "*", "turn"))
-	errs = append(errs, err, err2)
+	err = errors.Join(err, err1, err2)
 	for _, path := range append(locks, turns...) {
-		f, err := os.Open(path)
-		if err != nil {
+		f, openErr := os.Open(path)
+		if openErr != nil {
 			continue
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-			errs = append(errs, fmt.Errorf("%s is held", path))
+			err = errors.Join(err, fmt.Errorf("%s is held", path))
 		}
 		f.Close()
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // listens says whether anybody takes connections at a port of this machine.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -77,7 +78,7 @@ func TestLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := left(root); err != nil {
+	if err := errors.Join(left(root, "/no/paas"), filesLeft(root)); err != nil {
 		t.Errorf("nothing is left, and found: %v", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,7 +112,7 @@ func TestLeft(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the process is not found: %s", text)
 		}
-		text = left(root, port).Error()
+		text = errors.Join(left(root, "/no/paas", port), filesLeft(root)).Error()
 	}
 	for _, part := range []string{"tmp/abc", "port " + port, "apps/blog/turn is held"} {
 		if !strings.Contains(text, part) {

@@ -70,7 +70,7 @@ func main() {
 	if err == nil {
 		err = day.run(ctx, time.Duration(o.Minutes*float64(time.Minute)))
 		if ctx.Err() != nil {
-			err = errors.New("interrupted")
+			err = errInterrupted
 		}
 		err = day.end(err)
 	}

@@ -113,6 +113,18 @@ func TestModelUnserved(t *testing.T) {
 	}
 }
 
+// A push to no app may leave an app with nothing in it.
+func TestModelMade(t *testing.T) {
+	a := &app{model: newModel(at(0), state{Gone: true})}
+	a.mayBeMade()
+	a.model.begin(at(1), goes("a"))
+	a.model.ended(at(2), unknown)
+	want := []state{{Gone: true}, {}, {Version: "a"}}
+	if may := a.model.may(); !slices.Equal(may, want) {
+		t.Errorf("it may be %v, want %v", may, want)
+	}
+}
+
 // A request that failed breaks a promise, unless there is an excuse for that very time; a wrong answer has none.
 func TestJudge(t *testing.T) {
 	for _, c := range []struct {
@@ -137,11 +149,8 @@ func TestJudge(t *testing.T) {
 			a.excuses = []*excuse{{why: "a kill", from: at(10), until: at(20)}}
 		}
 		d.judge(a, c.answer)
-		want := 0
-		if c.broken != 0 {
-			want = 1
-		}
-		if b := d.findings.broken; len(b) != want || want == 1 && !strings.HasPrefix(b[0], c.broken.String()+": blog") {
+		b := d.findings.broken
+		if (b == "") != (c.broken == 0) || b != "" && !strings.HasPrefix(b, c.broken.String()+": blog") {
 			t.Errorf("%s: broken: %q, want %v", c.name, b, c.broken)
 		}
 	}

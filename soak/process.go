@@ -99,6 +99,27 @@ type tenant struct {
 	env  map[string]string
 }
 
+// arguments are what the process was started with.
+func arguments(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return strings.TrimSpace(strings.ReplaceAll(string(text), "\x00", " "))
+}
+
+// ofServer are the processes of the server itself: it, its guard, its hooks; not the commands that people give beside it.
+func ofServer(binary string) (pids []int) {
+	for _, children := range processes() {
+		for _, pid := range children {
+			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+			first, rest, _ := strings.Cut(arguments(pid), " ")
+			second, _, _ := strings.Cut(rest, " ")
+			if exe == binary && (second == "serve" || second == "guard" || strings.HasSuffix(first, "-receive")) {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
 // mark is what the marker of the volume at root begins with: see package child.
 func mark(root string) string {
 	sum := sha256.Sum256([]byte(root))

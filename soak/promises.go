@@ -31,7 +31,7 @@ func (p promise) String() string { return promiseNames[p] }
 type findings struct {
 	mu     sync.Mutex
 	looks  map[promise]int
-	broken []string
+	broken string
 }
 
 func (f *findings) held(p promise) {
@@ -47,8 +47,11 @@ func (f *findings) held(p promise) {
 func (f *findings) add(p promise, text string) (first bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.broken = append(f.broken, fmt.Sprintf("%v: %s", p, text))
-	return len(f.broken) == 1
+	if f.broken != "" {
+		return false
+	}
+	f.broken = fmt.Sprintf("%v: %s", p, text)
+	return true
 }
 
 func (f *findings) report(w io.Writer) {
@@ -57,7 +60,7 @@ func (f *findings) report(w io.Writer) {
 	for p := branchRuns; p <= everyDoor; p++ {
 		fmt.Fprintf(w, "%-34s looked at %d times\n", p, f.looks[p])
 	}
-	for _, b := range f.broken {
-		fmt.Fprintln(w, " !     BROKEN:", b)
+	if f.broken != "" {
+		fmt.Fprintln(w, " !     BROKEN:", f.broken)
 	}
 }

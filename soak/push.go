@@ -15,6 +15,15 @@ func goes(version string) change {
 	return func(s state) state { return state{Version: version, Color: s.Color} }
 }
 
+// mayBeMade says that a push is coming: it makes the app where there is none, whatever becomes of its commit.
+func (a *app) mayBeMade() {
+	a.model.begin(time.Now(), func(s state) state {
+		s.Gone = false
+		return s
+	})
+	a.model.ended(time.Now(), unknown)
+}
+
 // verdict is how a push ended, by what git says.
 func verdict(p *deed) outcome {
 	err := p.wait()
@@ -53,6 +62,7 @@ func (d *day) goodPush(ctx context.Context, a *app, o op) {
 func (d *day) pushGood(ctx context.Context, a *app, version string, args ...string) {
 	since := time.Now()
 	sure := len(a.model.may()) == 1 // else an earlier push may be moving the branch
+	a.mayBeMade()
 	d.attempt(ctx, a, "push of "+version, goes(version), func() (outcome, string) {
 		p := d.push(ctx, a, args...)
 		ended := verdict(p)
@@ -108,6 +118,7 @@ func (d *day) twoPushes(ctx context.Context, a *app, o op) {
 	}
 	since := time.Now()
 	sure := len(a.model.may()) == 1
+	a.mayBeMade()
 	d.attempt(ctx, a, "two pushes of "+version, goes(version), func() (outcome, string) {
 		one, two := d.push(ctx, a, "main"), d.push(ctx, a, "main")
 		first, second := verdict(one), verdict(two)
@@ -131,6 +142,7 @@ func (d *day) cutPush(ctx context.Context, a *app, o op) {
 	if !ok {
 		return
 	}
+	a.mayBeMade()
 	d.attempt(ctx, a, "cut push of "+version, goes(version), func() (outcome, string) {
 		p := d.push(ctx, a, "main")
 		select {
@@ -164,6 +176,7 @@ func (d *day) cutNew(ctx context.Context, a *app, o op) {
 	for _, t := range tenants(d.root) {
 		before[t.pid] = true
 	}
+	a.mayBeMade()
 	d.attempt(ctx, a, "push, and a kill of what is new, of "+version, goes(version), func() (outcome, string) {
 		p := d.push(ctx, a, "main")
 		select {

@@ -68,10 +68,10 @@ func (d *day) settled(ctx context.Context, a *app) error {
 	repo := filepath.Join("apps", a.name, "repo.git")
 	return d.eventually(ctx, calm, nothingLost, a, func() error {
 		for _, pid := range descendants(d.server.pid()) {
-			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			argv := arguments(pid)
 			dir, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-			if strings.Contains(string(text)+dir, repo) {
-				return fmt.Errorf("%s still runs: %q in %s", program(pid), strings.ReplaceAll(string(text), "\x00", " "), dir)
+			if strings.Contains(argv+dir, repo) {
+				return fmt.Errorf("%q still runs in %s", argv, dir)
 			}
 		}
 		rows, err := d.history(ctx, a)

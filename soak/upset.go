@@ -86,7 +86,7 @@ func (d *day) upset(ctx context.Context, r round) {
 		d.revive(ctx, over)
 	case upStop:
 		over := d.outage("graceful restart of the server")
-		d.stopGracefully()
+		d.stopGracefully(false)
 		d.revive(ctx, over)
 	case upDisk:
 		free, over := d.fillDisk()
@@ -163,8 +163,8 @@ func (d *day) revive(ctx context.Context, over func()) {
 	d.write("all are back after %v", time.Since(ready).Round(time.Millisecond))
 }
 
-// stopGracefully stops the server as Ctrl-C does, and looks at what it leaves.
-func (d *day) stopGracefully() {
+// stopGracefully stops the server as Ctrl-C does, and looks at what it leaves; alone says that nobody else does anything.
+func (d *day) stopGracefully(alone bool) {
 	began := time.Now()
 	status, err := d.server.end(syscall.SIGTERM, time.Minute)
 	if err == nil && status != 0 {
@@ -175,7 +175,7 @@ func (d *day) stopGracefully() {
 		return
 	}
 	d.write("stopped in %v", time.Since(began).Round(time.Millisecond))
-	d.leftOver()
+	d.leftOver(alone)
 }
 
 func (d *day) fillDisk() (free func() error, over func()) {
