@@ -262,7 +262,7 @@ func showFormation(c *call, app volume.App) error {
 	return nil
 }
 
-// settle waits until as many processes of those that which picks run as are wanted by now, or have died:
+// settle waits until of the processes that which picks those run that are wanted by now, or have died:
 // then it says so and why. Where none is to run, the last one's end is waited for; an app that sleeps is not.
 // What people run once is none of them.
 func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
@@ -286,11 +286,11 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 		if err != nil {
 			return false, err
 		}
-		n := 0
+		wanted := map[string]bool{}
 		for t, count := range counts {
 			for i := range count {
-				if s.Stopped != app.Live() && which(volume.Process{Type: t, Index: i + 1}) {
-					n++
+				if p := (volume.Process{Type: t, Index: i + 1}); s.Stopped != app.Live() && which(p) {
+					wanted[processName(p)] = true
 				}
 			}
 		}
@@ -301,17 +301,17 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 		fell, run = nil, nil
 		found, settled := 0, true
 		for _, p := range processes {
-			if types[p.Type] == "" || !which(p) || p.State == "stopping" && n > 0 {
+			if types[p.Type] == "" || !which(p) || p.State == "stopping" && len(wanted) > 0 {
 				continue
 			}
 			found++
 			run = append(run, processName(p))
-			settled = settled && p.Restart == s.Restart(p.Type, p.Index) && steady(p)
+			settled = settled && wanted[processName(p)] && p.Restart == s.Restart(p.Type, p.Index) && steady(p)
 			if p.State == "crashed" || p.Failure != "" {
 				fell = append(fell, p)
 			}
 		}
-		return settled && found == n, nil
+		return settled && found == len(wanted), nil
 	})
 	if context.Cause(ctx) == errStopped {
 		return errStopped
