@@ -58,11 +58,11 @@ var (
 	errInterrupted = errors.New("interrupted")
 )
 
-func newDay(ctx context.Context, o options) (d *day, err error) {
+func newDay(ctx context.Context, o options) (_ *day, err error) {
 	if err := adopt(); err != nil {
 		return nil, err
 	}
-	d = &day{options: o, began: time.Now(), upsets: map[string]int{}, done: map[string]int{}, outcomes: map[string]int{}, goroutines: -1}
+	d := &day{options: o, began: time.Now(), upsets: map[string]int{}, done: map[string]int{}, outcomes: map[string]int{}, goroutines: -1}
 	d.visits.Excused = map[string]int{}
 	if d.dir, err = os.MkdirTemp("", "paas-soak-"); err != nil {
 		return nil, err

@@ -134,3 +134,25 @@ func TestVerdict(t *testing.T) {
 		}
 	}
 }
+
+func TestSecret(t *testing.T) {
+	file := secret{path: "/x"}
+	environ := secret{path: "/proc/7/environ", says: "PAAS_APP=shop"}
+	for _, c := range []struct {
+		name string
+		of   secret
+		text string
+		err  error
+		kept bool
+	}{
+		{"a file that is read", file, "seen: {}", nil, false},
+		{"a file that is not there", file, "", statusError{status: 507, text: "ENOENT"}, true},
+		{"nobody answered", file, "", statusError{status: 503}, false},
+		{"another's environment", environ, "seen: A=b\x00PAAS_APP=shop", nil, false},
+		{"its own, of the same number", environ, "seen: A=b\x00PAAS_APP=blog", nil, true},
+	} {
+		if err := c.of.kept(c.text, c.err); (err == nil) != c.kept {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}

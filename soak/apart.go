@@ -1,0 +1,84 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+)
+
+// secret is what is none of an app's business.
+type secret struct {
+	path string
+	says string // only such a text gives it away: the app's own process may have another's number; empty: any does
+}
+
+// apart has the app try to read what is of another app and of the server. Where nothing keeps apps apart, that is
+// said once, and not held against anybody.
+func (d *day) apart(ctx context.Context, a *app) error {
+	if !a.node {
+		return nil
+	}
+	var info struct{ Isolation string }
+	if err := d.person.ask(ctx, false, &info, "apps:info", a.name); err != nil {
+		if ctx.Err() == nil {
+			d.broken(everyDoor, "%s: %v", a.name, err)
+		}
+		return err
+	}
+	if info.Isolation == "" || strings.HasPrefix(info.Isolation, "none") {
+		d.exposed.Do(func() { progress(" !     skipped: looking into other apps: isolation %s", info.Isolation) })
+		return nil
+	}
+	for _, s := range d.secrets(a) {
+		text, err := d.visitor.call(ctx, false, "GET", a.name, "/peek?path="+url.QueryEscape(s.path), "")
+		if err := s.kept(text, err); err != nil && ctx.Err() == nil {
+			d.broken(itself, "%s: %v", a.name, err)
+			return err
+		}
+		d.held(itself)
+	}
+	return nil
+}
+
+// kept says what is wrong with an app's answer to a look at the secret.
+func (s secret) kept(text string, err error) error {
+	var status statusError
+	switch {
+	case err == nil && strings.Contains(text, s.says):
+		return fmt.Errorf("it can read %s: %.60q", s.path, text)
+	case err == nil:
+		return nil
+	case errors.As(err, &status) && status.status == http.StatusInsufficientStorage: // the app's own answer for what it cannot do
+		return nil
+	}
+	return fmt.Errorf("it could not be asked for %s: %w", s.path, err)
+}
+
+// secrets are files, folders and environments of others.
+func (d *day) secrets(a *app) (all []secret) {
+	own := filepath.Join(d.root, "apps", a.name)
+	for _, path := range []string{filepath.Join(d.root, "ssh", "host_ed25519"), filepath.Join(own, "settings.json"), filepath.Join(own, "repo.git", "config")} {
+		all = append(all, secret{path: path})
+	}
+	all = append(all, secret{fmt.Sprintf("/proc/%d/environ", d.server.pid()), "PAAS_SSH_ADDR="})
+	for _, other := range d.apps {
+		if other != a {
+			of := filepath.Join(d.root, "apps", other.name)
+			for _, name := range []string{"settings.json", "data", "logs", "builds", "releases"} {
+				all = append(all, secret{path: filepath.Join(of, name)})
+			}
+		}
+	}
+	for _, t := range tenants(d.root) {
+		if of := t.env["PAAS_APP"]; of != "" && of != a.name {
+			all = append(all, secret{fmt.Sprintf("/proc/%d/environ", t.pid), "PAAS_APP=" + of})
+		}
+	}
+	return all
+}
