@@ -12,7 +12,7 @@ import (
 // history is releases, oldest first; none where the app may not be there and is not.
 func (d *day) history(ctx context.Context, a *app) (rows []release, err error) {
 	err = d.person.ask(ctx, false, &rows, "releases", a.name)
-	if err != nil && strings.Contains(err.Error(), "no app") && slices.ContainsFunc(a.model.may(), func(s state) bool { return s.Gone }) {
+	if err != nil && strings.Contains(err.Error(), "no such app") && slices.ContainsFunc(a.model.may(), func(s state) bool { return s.Gone }) {
 		return nil, nil
 	}
 	slices.Reverse(rows)

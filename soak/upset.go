@@ -81,8 +81,8 @@ func (d *day) upset(ctx context.Context, r round) {
 	d.server.note("%s", what)
 	switch what {
 	case upKill:
-		over := d.kill(ctx)
-		pass(ctx, min(r.For/4, time.Second))
+		over := d.kill(ctx, r.N%2 == 0)
+		pass(ctx, r.For/8)
 		d.revive(ctx, over)
 	case upStop:
 		over := d.outage("graceful restart of the server")
@@ -96,9 +96,9 @@ func (d *day) upset(ctx context.Context, r round) {
 	case upDiskKill:
 		free, over := d.fillDisk()
 		pass(ctx, r.For)
-		back := d.kill(ctx)
+		overToo := d.kill(ctx, r.N%2 == 0)
 		d.freeDisk(free)
-		d.revive(ctx, back)
+		d.revive(ctx, overToo)
 		over()
 	case upSuspend:
 		pid := d.server.pid()
@@ -127,13 +127,32 @@ func (d *day) outage(why string) (over func()) {
 	}
 }
 
-// kill ends the server as a power cut would, as far as a process can see.
-func (d *day) kill(context.Context) (over func()) {
+// kill ends the server as a power cut would, as far as a process can see. Nothing of an app stays behind, also where no
+// server comes after it; where that is not looked at, one may come before all has ended.
+func (d *day) kill(ctx context.Context, look bool) (over func()) {
 	over = d.outage("kill -9 of the server")
 	if _, err := d.server.end(syscall.SIGKILL, 10*time.Second); err != nil {
 		d.broken(nothingLeft, "%v", err)
+		return over
 	}
-	return over
+	if !look {
+		return over
+	}
+	killed := time.Now()
+	for {
+		err := left(d.root, d.server.binary)
+		switch {
+		case err == nil:
+			d.write("nothing runs %v after the kill", time.Since(killed).Round(time.Millisecond))
+			d.held(nothingLeft)
+			return over
+		case time.Since(killed) > back:
+			d.broken(nothingLeft, "%v after a kill -9 of the server: %v", back, err)
+			return over
+		case pass(ctx, 50*time.Millisecond) != nil:
+			return over
+		}
+	}
 }
 
 // revive starts the server again, and waits until every app that was live is back.
