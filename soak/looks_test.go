@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -153,6 +154,30 @@ func TestSecret(t *testing.T) {
 	} {
 		if err := c.of.kept(c.text, c.err); (err == nil) != c.kept {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	s := &server{log: filepath.Join(t.TempDir(), "server.log")}
+	for _, c := range []struct {
+		more string
+		want string
+	}{
+		{"level=INFO msg=serving\n", "[]"},
+		{"==================\nWARNING: DATA RACE\n", "[WARNING: DATA RACE\n]"},
+		{"level=INFO msg=serving\n", "[]"},
+		{"http: panic serving 127.0.0.1: nil map\n", "[panic serving 127.0.0.1: nil map\n]"},
+	} {
+		f, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteString(c.more)
+		f.Close()
+		found, readErr := s.faults()
+		if got := fmt.Sprint(found); got != c.want || errors.Join(err, readErr) != nil {
+			t.Errorf("%q: %s, %v, %v, want %s", c.more, got, err, readErr, c.want)
 		}
 	}
 }

@@ -32,6 +32,9 @@ func (d *day) rest(ctx context.Context) {
 	}
 	d.everyDoor(ctx)
 	d.oneLife()
+	if faults, err := d.server.faults(); err != nil || len(faults) > 0 {
+		d.broken(nothingLost, "the server's log has %v, %v", faults, err)
+	}
 	life := &d.lives[len(d.lives)-1]
 	life.last = d.server.look()
 	if life.rests++; life.rests == 1 {

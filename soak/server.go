@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -24,6 +25,8 @@ type server struct {
 	sshPort, httpPort string
 	env               []string
 	log               string
+
+	read int64 // how much of the log was looked through
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -129,6 +132,26 @@ func (s *server) note(format string, args ...any) {
 		fmt.Fprintf(f, "======== soak: "+format+"\n", args...)
 		f.Close()
 	}
+}
+
+// faults are the lines of the server's log, since the last look, that no server should write, each with what follows it.
+func (s *server) faults() (found []string, err error) {
+	f, err := os.Open(s.log)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Seek(s.read, io.SeekStart); err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(f)
+	s.read += int64(len(text))
+	for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "panic serving", "fatal error: "} {
+		if i := strings.Index(string(text), sign); i >= 0 {
+			found = append(found, string(text[i:min(len(text), i+2000)]))
+		}
+	}
+	return found, err
 }
 
 // figures are what the server needs at one moment.
