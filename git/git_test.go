@@ -109,6 +109,24 @@ func TestRefs(t *testing.T) {
 	}
 }
 
+// While git moves a branch there is main.lock beside it, empty at first: it was taken for a branch that does not
+// deploy, or ended the look with "ref file is empty".
+func TestBranchesWhileLocked(t *testing.T) {
+	r := newRepo(t)
+	c := commit(t, r, "one", tree(t, r))
+	if err := r.SetRef(t.Context(), Branch("main"), "", c); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"", c + "\n"} {
+		if err := os.WriteFile(filepath.Join(r.Dir, "refs/heads/main.lock"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if names, err := r.Branches(); err != nil || len(names) != 1 || names[0] != "main" {
+			t.Errorf("with %q in the lock: %q, %v", content, names, err)
+		}
+	}
+}
+
 func TestAncestors(t *testing.T) {
 	r := newRepo(t)
 	empty := tree(t, r)

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
@@ -40,13 +42,28 @@ func (r Repo) Ref(name string) (string, error) {
 
 // Branches lists the branches there are. It reads the disk and runs no git.
 func (r Repo) Branches() (names []string, err error) {
-	refs, err := dotgit.New(osfs.New(r.Dir)).Refs()
+	refs, err := r.refs()
 	for _, ref := range refs {
 		if ref.Name().IsBranch() {
 			names = append(names, ref.Name().Short())
 		}
 	}
 	return names, err
+}
+
+// refs are all references there are.
+func (r Repo) refs() ([]*plumbing.Reference, error) {
+	return dotgit.New(unlocked{osfs.New(r.Dir)}).Refs()
+}
+
+// unlocked is a repository's folder without the lock files, in which git writes a reference before it is one:
+// go-git takes them for references, or, while they are empty, for broken ones. None ends so
+// (git-check-ref-format(1)).
+type unlocked struct{ billy.Filesystem }
+
+func (u unlocked) ReadDir(path string) ([]os.FileInfo, error) {
+	files, err := u.Filesystem.ReadDir(path)
+	return slices.DeleteFunc(files, func(f os.FileInfo) bool { return strings.HasSuffix(f.Name(), ".lock") }), err
 }
 
 // SetRef moves the reference from old to new; empty stands for none, so SetRef(ctx, name, old, "")

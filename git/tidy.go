@@ -10,9 +10,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-
-	"github.com/go-git/go-billy/v5/osfs"
-	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 )
 
 // When a repository is worth tidying. git's own measure, gc.auto, is 6700 loose objects, guessed as here
@@ -91,7 +88,7 @@ func (r Repo) Keep(ctx context.Context, commits []string) error {
 }
 
 func (r Repo) kept() (commits []string, err error) {
-	refs, err := dotgit.New(osfs.New(r.Dir)).Refs()
+	refs, err := r.refs()
 	for _, ref := range refs {
 		if commit, ok := strings.CutPrefix(ref.Name().String(), kept); ok {
 			commits = append(commits, commit)
