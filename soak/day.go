@@ -196,6 +196,9 @@ func (d *day) say(passed, length time.Duration) {
 // broken notes that a promise was broken, and ends the day. What comes after that may be of its own making.
 func (d *day) broken(p promise, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
+	if how := d.server.fell(); how != "" {
+		text = "the server ended by itself, or somebody else ended it: " + how + "; " + text
+	}
 	d.write("BROKEN: %v: %s", p, text)
 	if d.findings.add(p, text) && d.stop != nil {
 		d.server.note("BROKEN: %v: %s", p, text)

@@ -28,9 +28,10 @@ type server struct {
 
 	read int64 // how much of the log was looked through
 
-	mu   sync.Mutex
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when cmd has ended
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	gone  chan struct{} // closed when cmd has ended
+	asked bool          // by end, to end
 }
 
 func newServer(binary, root, log string) *server {
@@ -80,7 +81,7 @@ func (s *server) start(ctx context.Context) error {
 		close(gone)
 	}()
 	s.mu.Lock()
-	s.cmd, s.gone = cmd, gone
+	s.cmd, s.gone, s.asked = cmd, gone, false
 	s.mu.Unlock()
 	slow := time.AfterFunc(time.Minute, func() { r.SetReadDeadline(time.Now()) })
 	defer slow.Stop()
@@ -112,10 +113,27 @@ func (s *server) running() bool {
 	}
 }
 
+// fell says how the server has ended without being asked to; empty: it has not. It waits a moment for the news.
+func (s *server) fell() string {
+	s.mu.Lock()
+	cmd, gone, asked := s.cmd, s.gone, s.asked
+	s.mu.Unlock()
+	if cmd == nil || asked {
+		return ""
+	}
+	select {
+	case <-gone:
+		return cmd.ProcessState.String()
+	case <-time.After(200 * time.Millisecond):
+		return ""
+	}
+}
+
 // end sends the server a signal that ends it, and waits until it has ended.
 func (s *server) end(signal syscall.Signal, patience time.Duration) (status int, err error) {
 	s.mu.Lock()
 	cmd, gone := s.cmd, s.gone
+	s.asked = true
 	s.mu.Unlock()
 	cmd.Process.Signal(signal)
 	select {
