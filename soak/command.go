@@ -63,6 +63,16 @@ func (d *day) setColor(ctx context.Context, a *app, o op) {
 	d.command(ctx, a, o, colored(color), "config:set", a.name, "COLOR="+color)
 }
 
+// badColor sets what the app's release phase does not take: nothing may change.
+func (d *day) badColor(ctx context.Context, a *app, o op) {
+	p := begin(d.person.verb(ctx, o.Far, "config:set", a.name, "COLOR="+a.nextColor(), "REFUSE=yes"))
+	err := p.wait()
+	d.write("%s: config:set that the app refuses: %v: %s", a.name, err, last(p.text()))
+	if err == nil {
+		d.broken(branchRuns, "%s: config:set of what the app does not start with succeeded: %s", a.name, last(p.text()))
+	}
+}
+
 func (d *day) unsetColor(ctx context.Context, a *app, o op) {
 	if may := a.model.may(); may[0].Color == "" {
 		d.setColor(ctx, a, o)

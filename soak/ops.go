@@ -32,7 +32,7 @@ func (d *day) do(ctx context.Context, a *app, o op) {
 	todo := o.Do
 	if !a.node { // a static site does not do what programs do
 		switch todo {
-		case opWrite, opOnce, opCronRun, opRestartOne, opScale, opKill, opCutNew, opUnset:
+		case opWrite, opOnce, opCronRun, opRestartOne, opScale, opKill, opCutNew, opUnset, opBadConfig:
 			todo = opPush
 		case opMute, opBadHealth, opBadRelease:
 			todo = opBadBoot
@@ -61,7 +61,7 @@ func (d *day) do(ctx context.Context, a *app, o op) {
 var deeds = map[string]func(*day, context.Context, *app, op){
 	opPush: (*day).goodPush, opForce: (*day).forcePush, opTwoPushes: (*day).twoPushes, opCutPush: (*day).cutPush, opCutNew: (*day).cutNew,
 	opBadBuild: badPush("build"), opBadBoot: badPush("boot"), opMute: badPush("mute"), opBadHealth: badPush("health"), opBadRelease: badPush("release"),
-	opBranch: (*day).branchPush, opConfig: (*day).setColor, opUnset: (*day).unsetColor, opCutCommand: (*day).cutCommand,
+	opBranch: (*day).branchPush, opConfig: (*day).setColor, opUnset: (*day).unsetColor, opCutCommand: (*day).cutCommand, opBadConfig: (*day).badColor,
 	opRestart: again("ps:restart"), opRebuild: again("ps:rebuild"), opRestartOne: (*day).restartWeb, opScale: (*day).scale, opRollback: (*day).rollback,
 	opStopStart: (*day).stopStart, opKill: (*day).killProcess, opWrite: (*day).writeNote, opOnce: (*day).runOnce, opCronRun: (*day).cronRun,
 	opDestroy: (*day).destroy, opCreateAgain: (*day).createAgain,

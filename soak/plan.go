@@ -23,6 +23,7 @@ const (
 	opCutNew      = "cut new"      // the build, or the new process, is killed while a push goes on
 	opBranch      = "branch"       // a push of a branch that does not deploy
 	opConfig      = "config"       // config:set
+	opBadConfig   = "bad config"   // config:set of what the app does not start with
 	opUnset       = "unset"        // config:unset
 	opRestart     = "restart"      // ps:restart
 	opRestartOne  = "restart web"  // ps:restart APP web
@@ -43,7 +44,7 @@ const (
 // hand is how often each comes among so many.
 var hand = map[string]int{
 	opPush: 4, opForce: 1, opBadBuild: 1, opBadBoot: 1, opMute: 1, opBadHealth: 1, opBadRelease: 1, opCutPush: 3, opCutNew: 2, opBranch: 1,
-	opConfig: 3, opUnset: 1, opRestart: 1, opRestartOne: 1, opScale: 2, opRollback: 3, opRebuild: 1, opStopStart: 1, opKill: 2,
+	opConfig: 3, opBadConfig: 2, opUnset: 1, opRestart: 1, opRestartOne: 1, opScale: 2, opRollback: 3, opRebuild: 1, opStopStart: 1, opKill: 2,
 	opWrite: 3, opOnce: 1, opDestroy: 1, opCutCommand: 1, opTwoPushes: 1, opCronRun: 1, opCreateAgain: 1,
 }
 
