@@ -8,16 +8,12 @@ import (
 	"os"
 	"regexp"
 	"syscall"
-	"time"
 )
 
 // lastLooks end the day: what a kill and a graceful stop leave, and that all comes back from both.
 func (d *day) lastLooks(ctx context.Context) {
 	// SIGQUIT is a crash that says what all goroutines were doing.
-	over := d.outage("crash of the server")
-	if _, err := d.server.end(syscall.SIGQUIT, 20*time.Second); err != nil {
-		d.broken(nothingLeft, "%v", err)
-	}
+	over := d.kill(ctx, syscall.SIGQUIT, true)
 	d.goroutines = d.count()
 	if most := 60 + 40*len(d.apps); d.goroutines > most {
 		d.broken(nothingLeft, "there were %d goroutines at rest; the end of server.log has them", d.goroutines)

@@ -81,7 +81,7 @@ func (d *day) upset(ctx context.Context, r round) {
 	d.server.note("%s", what)
 	switch what {
 	case upKill:
-		over := d.kill(ctx, r.N%2 == 0)
+		over := d.kill(ctx, syscall.SIGKILL, r.N%2 == 0)
 		pass(ctx, r.For/8)
 		d.revive(ctx, over)
 	case upStop:
@@ -96,7 +96,7 @@ func (d *day) upset(ctx context.Context, r round) {
 	case upDiskKill:
 		free, over := d.fillDisk()
 		pass(ctx, r.For)
-		overToo := d.kill(ctx, r.N%2 == 0)
+		overToo := d.kill(ctx, syscall.SIGKILL, r.N%2 == 0)
 		d.freeDisk(free)
 		d.revive(ctx, overToo)
 		over()
@@ -129,9 +129,9 @@ func (d *day) outage(why string) (over func()) {
 
 // kill ends the server as a power cut would, as far as a process can see. Nothing of an app stays behind, also where no
 // server comes after it; where that is not looked at, one may come before all has ended.
-func (d *day) kill(ctx context.Context, look bool) (over func()) {
+func (d *day) kill(ctx context.Context, signal syscall.Signal, look bool) (over func()) {
 	over = d.outage("kill -9 of the server")
-	if _, err := d.server.end(syscall.SIGKILL, 10*time.Second); err != nil {
+	if _, err := d.server.end(signal, back); err != nil {
 		d.broken(nothingLeft, "%v", err)
 		return over
 	}
@@ -147,7 +147,7 @@ func (d *day) kill(ctx context.Context, look bool) (over func()) {
 			d.held(nothingLeft)
 			return over
 		case time.Since(killed) > back:
-			d.broken(nothingLeft, "%v after a kill -9 of the server: %v", back, err)
+			d.broken(nothingLeft, "%v after the server was killed: %v", back, err)
 			return over
 		case pass(ctx, 50*time.Millisecond) != nil:
 			return over
