@@ -63,10 +63,11 @@ func (s secret) kept(text string, err error) error {
 // secrets are files, folders and environments of others.
 func (d *day) secrets(a *app) (all []secret) {
 	own := filepath.Join(d.root, "apps", a.name)
-	for _, path := range []string{filepath.Join(d.root, "ssh", "host_ed25519"), filepath.Join(own, "settings.json"), filepath.Join(own, "repo.git", "config")} {
-		all = append(all, secret{path: path})
-	}
-	all = append(all, secret{fmt.Sprintf("/proc/%d/environ", d.server.pid()), "PAAS_SSH_ADDR="})
+	all = append(all,
+		secret{path: filepath.Join(d.root, "ssh", "host_ed25519")},
+		secret{path: filepath.Join(own, "settings.json")},
+		secret{path: filepath.Join(own, "repo.git", "config")},
+		secret{fmt.Sprintf("/proc/%d/environ", d.server.pid()), "PAAS_SSH_ADDR="})
 	for _, other := range d.apps {
 		if other != a {
 			of := filepath.Join(d.root, "apps", other.name)

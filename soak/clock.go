@@ -77,7 +77,8 @@ func overlay(ctx context.Context, dir string) (path string, err error) {
 	}
 	timeFile, mainFile, path := filepath.Join(dir, "time.go.txt"), filepath.Join(dir, "main.go.txt"), filepath.Join(dir, "overlay.json")
 	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: timeFile, filepath.Join(here, "soak_clock.go"): mainFile}})
-	return path, errors.Join(err, os.WriteFile(timeFile, []byte(changed+nowMore), 0o644), os.WriteFile(mainFile, clockSource, 0o644), os.WriteFile(path, text, 0o644))
+	return path, errors.Join(err, os.WriteFile(timeFile, []byte(changed+nowMore), 0o644),
+		os.WriteFile(mainFile, clockSource, 0o644), os.WriteFile(path, text, 0o644))
 }
 
 // clock is how far the server's clock is ahead.

@@ -25,7 +25,8 @@ func (d *day) report(w io.Writer) {
 	counted("done", d.done)
 	counted("outcomes", d.outcomes)
 	d.visits.mu.Lock()
-	fmt.Fprintf(w, "visitors: %d answers of apps, the slowest after %v; %d of apps that were stopped or not there\n", d.visits.Served, d.visits.Slowest.Round(time.Millisecond), d.visits.Unserved)
+	fmt.Fprintf(w, "visitors: %d answers of apps, the slowest after %v; %d of apps that were stopped or not there\n",
+		d.visits.Served, d.visits.Slowest.Round(time.Millisecond), d.visits.Unserved)
 	counted("unserved, and excused", d.visits.Excused)
 	d.visits.mu.Unlock()
 	fmt.Fprintln(w)
