@@ -32,7 +32,7 @@ type options struct {
 	JSON    bool
 }
 
-var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation"}
+var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation", "sleep"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -181,6 +181,11 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["formation"] {
 		if res.Formation, err = measureFormation(ctx, o, client); err != nil {
 			return res, fmt.Errorf("formation: %w", err)
+		}
+	}
+	if o.Only["sleep"] {
+		if res.Sleep, err = measureSleep(ctx, o.Pushes, o.Paas, client); err != nil {
+			return res, fmt.Errorf("sleep: %w", err)
 		}
 	}
 	return res, nil

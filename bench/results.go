@@ -22,6 +22,8 @@ type results struct {
 	Rollback  *rollbackResult  `json:",omitempty"`
 	Reinstall *reinstallResult `json:",omitempty"`
 	Formation *formationResult `json:",omitempty"`
+
+	Sleep *sleepResult `json:",omitempty"`
 }
 
 // percentile is the nearest-rank percentile, p from 1 to 100; it needs at least one value.
@@ -104,6 +106,9 @@ func (r results) table(w io.Writer) {
 	}
 	if f := r.Formation; f != nil {
 		f.rows(row)
+	}
+	if s := r.Sleep; s != nil {
+		s.rows(row)
 	}
 }
 

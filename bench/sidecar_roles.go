@@ -36,11 +36,6 @@ func startRoles(ctx context.Context, binary string, c *client, settings []string
 	if err := errors.Join(os.Chmod(c.dir, 0o711), os.Chmod(root, 0o755)); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(root, "server.log"))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
 	r := &roles{root: root, env: append(os.Environ(), "PAAS_ROOT="+root, "PAAS_SSH_ADDR=127.0.0.1:0",
 		"PAAS_HTTP_ADDR=127.0.0.1:0", "PAAS_SIDECAR_ADDR=127.0.0.1:0", "PAAS_DOMAIN=localhost")}
 	r.env = append(r.env, settings...)
@@ -48,16 +43,26 @@ func startRoles(ctx context.Context, binary string, c *client, settings []string
 	if _, err := r.run(ctx, "keys:add", "bench", c.key+".pub"); err != nil {
 		return nil, err
 	}
-	r.cmd = command(ctx, r.env, binary, append([]string{"serve"}, names...)...)
+	return r, r.start(ctx, c, names...)
+}
+
+// start starts the server, which has not run on its root or was stopped, and returns once it is ready.
+func (r *roles) start(ctx context.Context, c *client, names ...string) error {
+	log, err := os.OpenFile(filepath.Join(r.root, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	r.cmd = command(ctx, r.env, r.binary, append([]string{"serve"}, names...)...)
 	r.cmd.Cancel = func() error { return r.cmd.Process.Signal(syscall.SIGTERM) }
 	r.cmd.WaitDelay = 20 * time.Second
 	r.cmd.Stderr = log
 	out, err := r.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	slow := time.AfterFunc(time.Minute, func() { r.cmd.Process.Kill() })
 	defer slow.Stop()
@@ -66,20 +71,20 @@ func startRoles(ctx context.Context, binary string, c *client, settings []string
 		door, address, _ := strings.Cut(lines.Text(), " ")
 		if door != "ready" {
 			if doors[door], err = url.Parse(strings.TrimSpace(address)); err != nil {
-				return nil, fmt.Errorf("paas serve: %w", err)
+				return fmt.Errorf("paas serve: %w", err)
 			}
 			continue
 		}
 		if r.ssh, r.http, r.hooks = doors["git"], doors["http"], doors["hooks"]; r.hooks == nil {
-			return nil, errors.New("paas serve named no address for webhooks")
+			return errors.New("paas serve named no address for webhooks")
 		}
 		if r.ssh == nil {
-			return r, nil
+			return nil
 		}
-		return r, c.trust(ctx, "127.0.0.1:"+r.ssh.Port(), filepath.Join(root, "ssh", "host_ed25519"))
+		return c.trust(ctx, "127.0.0.1:"+r.ssh.Port(), filepath.Join(r.root, "ssh", "host_ed25519"))
 	}
 	text, _ := os.ReadFile(log.Name())
-	return nil, fmt.Errorf("paas serve was not ready: %w\n%s", r.cmd.Wait(), text)
+	return fmt.Errorf("paas serve was not ready: %w\n%s", r.cmd.Wait(), text)
 }
 
 // run runs a command of paas on the same root.

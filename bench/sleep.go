@@ -1,0 +1,178 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"net/http/httptrace"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	crowd  = 100 // requests at once
+	crowds = 3   // how often
+)
+
+// sleepResult is how long the first request to an app waits that is asleep, how much of that the app needs to
+// start, and what becomes of many first requests.
+type sleepResult struct {
+	Wake []time.Duration // from a request's new connection to the first byte of its answer
+	Boot []time.Duration // node in the same build, from its start to its first answer
+
+	Crowds, Asked, Answered int
+	Starts                  int             // of processes, for all crowds
+	Last                    []time.Duration // until the last answer of each
+}
+
+// measureSleep wakes the example again and again.
+func measureSleep(ctx context.Context, n int, binary string, c *client) (*sleepResult, error) {
+	r, err := startRoles(ctx, binary, c, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.stop()
+	tree, err := r.pushSleeper(ctx, c, "blog")
+	if err != nil {
+		return nil, err
+	}
+	app, res := r.app("blog"), &sleepResult{}
+	for round := range n {
+		progress("wake %d of %d", round+1, n)
+		steps := []func() error{
+			func() error {
+				took, err := r.wake(ctx, "blog")
+				res.Wake = append(res.Wake, took)
+				return err
+			},
+			func() error {
+				took, err := boot(ctx, tree)
+				res.Boot = append(res.Boot, took)
+				return err
+			},
+		}
+		for i := range steps {
+			if err := steps[(i+round)%len(steps)](); err != nil {
+				return nil, err
+			}
+			time.Sleep(settle)
+		}
+	}
+	for range crowds {
+		progress("%d first requests at once", crowd)
+		if err := r.asleep(ctx, "blog"); err != nil {
+			return nil, err
+		}
+		before, err := r.starts("blog")
+		if err != nil {
+			return nil, err
+		}
+		answered, took := ask(ctx, app, crowd)
+		after, err := r.starts("blog")
+		if err != nil {
+			return nil, err
+		}
+		res.Crowds++
+		res.Asked += crowd
+		res.Answered += answered
+		res.Starts += after - before
+		res.Last = append(res.Last, took)
+	}
+	return res, nil
+}
+
+// pushSleeper pushes the example as an app that sleeps as soon as an app can, and returns its build.
+func (r *roles) pushSleeper(ctx context.Context, c *client, app string) (tree string, err error) {
+	if err := c.git(ctx, c.clone, "push", r.app(app).remote, "main"); err != nil {
+		return "", err
+	}
+	if _, err := r.run(ctx, "sleep:set", app, "1s"); err != nil {
+		return "", err
+	}
+	trees, err := filepath.Glob(filepath.Join(r.root, "apps", app, "builds", "*", "tree"))
+	if err != nil || len(trees) != 1 {
+		return "", errors.Join(fmt.Errorf("%s has %d builds, not one", app, len(trees)), err)
+	}
+	return trees[0], nil
+}
+
+// asleep waits until the app is asleep and nothing of it runs.
+func (r *roles) asleep(ctx context.Context, app string) error {
+	dir := filepath.Join(r.root, "apps", app)
+	return await(ctx, 10*time.Millisecond, app+" does not fall asleep", func() bool {
+		if _, err := os.Stat(filepath.Join(dir, "asleep.json")); err != nil {
+			return false
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "processes.json"))
+		var processes []any
+		return err == nil && json.Unmarshal(text, &processes) == nil && len(processes) == 0
+	})
+}
+
+// wake waits until the app is asleep and the machine has settled, and returns how long the first request takes.
+func (r *roles) wake(ctx context.Context, app string) (time.Duration, error) {
+	if err := r.asleep(ctx, app); err != nil {
+		return 0, err
+	}
+	if err := pass(ctx, settle); err != nil {
+		return 0, err
+	}
+	return firstByte(ctx, r.app(app))
+}
+
+// firstByte asks for the front page over a new connection, and returns how long until the first byte of the
+// answer.
+func firstByte(ctx context.Context, t target) (took time.Duration, err error) {
+	web := t.client(false)
+	start := time.Now()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { took = time.Since(start) }})
+	_, err = get(ctx, web, t, "/")
+	return took, err
+}
+
+// ask asks for the front page n times at once, each over a connection of its own, and returns how many were
+// answered, and how long until the last was.
+func ask(ctx context.Context, t target, n int) (answered int, took time.Duration) {
+	web := t.client(false)
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	start := time.Now()
+	for range n {
+		all.Go(func() {
+			if _, err := get(ctx, web, t, "/"); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				answered++
+			}
+		})
+	}
+	all.Wait()
+	return answered, time.Since(start)
+}
+
+// starts is how often the app's web process has been started, as its log says.
+func (r *roles) starts(app string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(r.root, "apps", app, "logs", "web.1.log"))
+	return strings.Count(string(text), " starts\n"), err
+}
+
+func (r *sleepResult) rows(row func(what, ours, other, ratio, target string)) {
+	self := func(d time.Duration) time.Duration { return d }
+	boot := func(p int) string { return ms(percentile(r.Boot, self, p)) + " (the app's own boot)" }
+	more := func(p int) string {
+		return "boot + " + ms(percentile(r.Wake, self, p)-percentile(r.Boot, self, p))
+	}
+	row(fmt.Sprintf("first request to an app asleep, to the first byte, median of %d", len(r.Wake)),
+		ms(median(r.Wake, self)), boot(50), more(50), "boot + 10 ms")
+	row("the same, 90th percentile", ms(percentile(r.Wake, self, 90)), boot(90), more(90), "")
+	row(fmt.Sprintf("%d first requests at once, %d times: answered", crowd, r.Crowds), fmt.Sprintf("%d of %d", r.Answered, r.Asked), "", "", "all")
+	row("processes started for them", fmt.Sprint(r.Starts), "", "", fmt.Sprintf("%d: one for each time", r.Crowds))
+	row("until the last of the answers, median", ms(median(r.Last, self)), "", "", "")
+}
