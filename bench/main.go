@@ -32,7 +32,8 @@ type options struct {
 	JSON    bool
 }
 
-var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation", "sleep"}
+var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation", "sleep",
+	"isolation"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -186,6 +187,11 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["sleep"] {
 		if res.Sleep, err = measureSleep(ctx, o.Pushes, o.Paas, client); err != nil {
 			return res, fmt.Errorf("sleep: %w", err)
+		}
+	}
+	if o.Only["isolation"] {
+		if res.Isolation, err = measureIsolation(ctx, o, client); err != nil {
+			return res, fmt.Errorf("isolation: %w", err)
 		}
 	}
 	return res, nil

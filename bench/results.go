@@ -23,7 +23,8 @@ type results struct {
 	Reinstall *reinstallResult `json:",omitempty"`
 	Formation *formationResult `json:",omitempty"`
 
-	Sleep *sleepResult `json:",omitempty"`
+	Sleep     *sleepResult     `json:",omitempty"`
+	Isolation *isolationResult `json:",omitempty"`
 }
 
 // percentile is the nearest-rank percentile, p from 1 to 100; it needs at least one value.
@@ -109,6 +110,9 @@ func (r results) table(w io.Writer) {
 	}
 	if s := r.Sleep; s != nil {
 		s.rows(row)
+	}
+	if i := r.Isolation; i != nil {
+		i.rows(row)
 	}
 }
 
