@@ -33,7 +33,7 @@ type options struct {
 }
 
 var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation", "sleep",
-	"isolation"}
+	"sleepers", "isolation"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -187,6 +187,11 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["sleep"] {
 		if res.Sleep, err = measureSleep(ctx, o.Pushes, o.Paas, client); err != nil {
 			return res, fmt.Errorf("sleep: %w", err)
+		}
+	}
+	if o.Only["sleepers"] {
+		if res.Sleepers, err = measureSleepers(ctx, o, client); err != nil {
+			return res, fmt.Errorf("sleepers: %w", err)
 		}
 	}
 	if o.Only["isolation"] {

@@ -24,6 +24,7 @@ type results struct {
 	Formation *formationResult `json:",omitempty"`
 
 	Sleep     *sleepResult     `json:",omitempty"`
+	Sleepers  *sleepersResult  `json:",omitempty"`
 	Isolation *isolationResult `json:",omitempty"`
 }
 
@@ -109,6 +110,9 @@ func (r results) table(w io.Writer) {
 		f.rows(row)
 	}
 	if s := r.Sleep; s != nil {
+		s.rows(row)
+	}
+	if s := r.Sleepers; s != nil {
 		s.rows(row)
 	}
 	if i := r.Isolation; i != nil {

@@ -1,0 +1,214 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	sleepers = 200 // apps
+	roused   = 20  // of them, for what is measured last
+	wakers   = 8   // requests at once to apps asleep
+)
+
+// sleepersResult is what a server of many apps is like that sleep.
+type sleepersResult struct {
+	Fresh, Used memory // with all asleep: after the server's start, and after each has been awake
+
+	Ready    time.Duration // from the server's SIGTERM until it is ready again, all asleep
+	Answered int           // of all the apps, asked once each from then on
+	All      time.Duration // from the SIGTERM until the last of them was answered
+	Awake    time.Duration // from the SIGTERM until those that are kept awake have answered, beside the others asleep
+
+	Among, Alone []switched // deploys of an app that has all the others beside it, and of one that has none
+}
+
+// switched is one deploy: the push, and from the release's commit, which lets it take traffic, until its first answer.
+type switched struct {
+	Push   push
+	Switch time.Duration
+}
+
+// measureSleepers pushes the example once, copies the app on the volume, and has the copies sleep.
+func measureSleepers(ctx context.Context, o options, c *client) (*sleepersResult, error) {
+	r, err := startRoles(ctx, o.Paas, c, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { r.stop() }()
+	if _, err := r.pushSleeper(ctx, c, "app0"); err != nil {
+		return nil, err
+	}
+	if err := r.asleep(ctx, "app0"); err != nil {
+		return nil, err
+	}
+	r.stop()
+	apps := []string{"app0"}
+	progress("sleepers: %d apps", sleepers)
+	for i := 1; i < sleepers; i++ {
+		apps = append(apps, fmt.Sprintf("app%d", i))
+		if err := r.copyApp(ctx, "app0", apps[i]); err != nil {
+			return nil, err
+		}
+	}
+	res := &sleepersResult{}
+	if err := r.start(ctx, c); err != nil {
+		return nil, err
+	}
+	progress("sleepers: memory")
+	if res.Fresh, err = settled(ctx, &r.server); err != nil {
+		return nil, err
+	}
+	progress("sleepers: restart, and wake them all")
+	from := time.Now()
+	if res.Ready, err = r.restart(ctx, c); err != nil {
+		return nil, err
+	}
+	res.Answered = r.wakeAll(ctx, apps)
+	res.All = time.Since(from)
+	for _, app := range apps {
+		if err := r.asleep(ctx, app); err != nil {
+			return nil, err
+		}
+	}
+	progress("sleepers: memory")
+	if res.Used, err = settled(ctx, &r.server); err != nil {
+		return nil, err
+	}
+	progress("sleepers: %d of them awake", roused)
+	for _, app := range apps[:roused] {
+		if _, err := r.run(ctx, "sleep:set", app, "off"); err != nil {
+			return nil, err
+		}
+	}
+	from = time.Now()
+	if _, err := r.restart(ctx, c); err != nil {
+		return nil, err
+	}
+	if n := r.wakeAll(ctx, apps[:roused]); n < roused {
+		return nil, fmt.Errorf("after a restart %d of %d apps that are awake answered", n, roused)
+	}
+	res.Awake = time.Since(from)
+	return res, r.deploySwitched(ctx, o, c, apps[0], res)
+}
+
+// deploySwitched has a server beside it that runs nothing else, and gives both the same pushes; who is first changes
+// from round to round.
+func (r *roles) deploySwitched(ctx context.Context, o options, c *client, app string, res *sleepersResult) error {
+	alone, err := startRoles(ctx, o.Paas, c, nil)
+	if err != nil {
+		return err
+	}
+	defer alone.stop()
+	sides := []struct {
+		*roles
+		to *[]switched
+	}{{r, &res.Among}, {alone, &res.Alone}}
+	for round := range o.Pushes + 1 {
+		progress("deploy of one of %d apps, and of one alone, %d of %d", sleepers, round, o.Pushes)
+		mark, err := c.change(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range sides {
+			side := sides[(i+round)%len(sides)]
+			s, err := side.pushSwitched(ctx, c, app, mark)
+			if err != nil {
+				return err
+			}
+			if round > 0 { // the first push of the one alone is not like the others
+				*side.to = append(*side.to, s)
+			}
+			if err := pass(ctx, settle); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *roles) pushSwitched(ctx context.Context, c *client, app, mark string) (switched, error) {
+	start := time.Now()
+	p, err := c.pushUntil(ctx, r.app(app), mark)
+	if err != nil {
+		return switched{}, err
+	}
+	committed, err := os.Stat(filepath.Join(r.root, "apps", app, "live", "commit"))
+	if err != nil {
+		return switched{}, err
+	}
+	return switched{p, start.Add(p.Live).Sub(committed.ModTime())}, nil
+}
+
+// copyApp makes another app of the same files while the server is stopped. It gets an identity of its own, and a
+// user of its own when it is first started.
+func (r *roles) copyApp(ctx context.Context, app, name string) error {
+	to := filepath.Join(r.root, "apps", name)
+	if _, err := output(command(ctx, os.Environ(), "cp", "-a", filepath.Join(r.root, "apps", app), to)); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(to, "uid")); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, "id"), []byte(rand.Text()), 0o644)
+}
+
+// restart stops the server as an interrupt does, starts it again, and returns how long until it was ready.
+func (r *roles) restart(ctx context.Context, c *client) (time.Duration, error) {
+	from := time.Now()
+	r.stop()
+	err := r.start(ctx, c)
+	return time.Since(from), err
+}
+
+// wakeAll asks each app for its front page, some at a time, and returns how many were answered.
+func (r *roles) wakeAll(ctx context.Context, apps []string) int {
+	var answered atomic.Int64
+	var all sync.WaitGroup
+	next := make(chan string)
+	for range wakers {
+		all.Go(func() {
+			for app := range next {
+				if _, err := firstByte(ctx, r.app(app)); err != nil {
+					progress("%s: %v", app, err)
+					continue
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	for _, app := range apps {
+		next <- app
+	}
+	close(next)
+	all.Wait()
+	return int(answered.Load())
+}
+
+func (r *sleepersResult) rows(row func(what, ours, other, ratio, target string)) {
+	reading := func(what string, m memory) {
+		row(fmt.Sprintf("memory with %d apps asleep, %s, resident / proportional", sleepers, what), mb(m.Resident, m.Proportional), "", "", "at most 60 MB")
+	}
+	reading("the server just started", r.Fresh)
+	reading("each awake once before", r.Used)
+	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+	row("restart, SIGTERM to ready, all asleep", ms(r.Ready), "", "", "")
+	row(fmt.Sprintf("the same, until all were asked, %d at a time, and the last has booted and answered", wakers), seconds(r.All), "", "", "")
+	row("of these, answered", fmt.Sprintf("%d of %d", r.Answered, sleepers), "", "", "all")
+	row(fmt.Sprintf("restart with %d awake, SIGTERM until all of these have answered", roused), seconds(r.Awake), "", "", "")
+	compare := func(what string, value func(switched) time.Duration, target string) {
+		among, alone := median(r.Among, value), median(r.Alone, value)
+		row(what, ms(among), ms(alone)+" (an app alone)", fmt.Sprintf("%.2f", float64(among)/float64(alone)), target)
+	}
+	compare(fmt.Sprintf("switch on deploy, the release's commit to its first answer, beside %d awake and %d asleep, median of %d", roused-1, sleepers-roused, len(r.Among)),
+		func(s switched) time.Duration { return s.Switch }, "unchanged")
+	compare("push to live, the same deploys, median", func(s switched) time.Duration { return s.Push.Live }, "unchanged")
+}
