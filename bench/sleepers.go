@@ -17,11 +17,14 @@ const (
 	sleepers = 200 // apps
 	roused   = 20  // of them, for what is measured last
 	wakers   = 8   // requests at once to apps asleep
+
+	slumber = time.Minute // with all asleep: the server compares everything once in it
 )
 
 // sleepersResult is what a server of many apps is like that sleep.
 type sleepersResult struct {
-	Fresh, Used memory // with all asleep: after the server's start, and after each has been awake
+	Fresh, Used memory        // with all asleep: after the server's start, and after each has been awake
+	Quiet       time.Duration // processor time of the server in a minute in which nobody asks for any
 
 	Ready    time.Duration // from the server's SIGTERM until it is ready again, all asleep
 	Answered int           // of all the apps, asked once each from then on
@@ -65,6 +68,10 @@ func measureSleepers(ctx context.Context, o options, c *client) (*sleepersResult
 	}
 	progress("sleepers: memory")
 	if res.Fresh, err = settled(ctx, &r.server); err != nil {
+		return nil, err
+	}
+	progress("sleepers: nothing happens, %s", slumber)
+	if res.Quiet, err = r.spends(ctx, slumber); err != nil {
 		return nil, err
 	}
 	progress("sleepers: restart, and wake them all")
@@ -161,6 +168,20 @@ func (r *roles) copyApp(ctx context.Context, app, name string) error {
 	return os.WriteFile(filepath.Join(to, "id"), []byte(rand.Text()), 0o644)
 }
 
+// spends is the processor time that the server uses meanwhile.
+func (r *roles) spends(ctx context.Context, meanwhile time.Duration) (time.Duration, error) {
+	pids := r.processes()
+	before, err := usedBy(pids)
+	if err != nil {
+		return 0, err
+	}
+	if err := pass(ctx, meanwhile); err != nil {
+		return 0, err
+	}
+	after, err := usedBy(pids)
+	return after - before, err
+}
+
 // restart stops the server as an interrupt does, starts it again, and returns how long until it was ready.
 func (r *roles) restart(ctx context.Context, c *client) (time.Duration, error) {
 	from := time.Now()
@@ -199,6 +220,7 @@ func (r *sleepersResult) rows(row func(what, ours, other, ratio, target string))
 	}
 	reading("the server just started", r.Fresh)
 	reading("each awake once before", r.Used)
+	row("processor time of the server in a minute in which nobody asks", share(r.Quiet, slumber), "", "", "")
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 	row("restart, SIGTERM to ready, all asleep", ms(r.Ready), "", "", "")
 	row(fmt.Sprintf("the same, until all were asked, %d at a time, and the last has booted and answered", wakers), seconds(r.All), "", "", "")
