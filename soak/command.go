@@ -186,13 +186,14 @@ func (d *day) cronRun(ctx context.Context, a *app, o op) {
 
 // destroy removes the app, and makes it anew.
 func (d *day) destroy(ctx context.Context, a *app, o op) {
-	for name, text := range a.notes { // if it fails half way
-		a.tried[name+"\x00"+text] = text
-	}
+	notes, tried := a.notes, a.tried
 	a.forget()
 	ended := d.command(ctx, a, o, func(state) state { return state{Gone: true} }, "apps:destroy", a.name, "--force")
-	if ended != worked {
-		a.formation = nil
+	if ended != worked { // it may be there as it was
+		a.formation, a.tried = nil, tried
+		for name, text := range notes {
+			a.tried[name+"\x00"+text] = text
+		}
 	}
 	if pass(ctx, o.Cut) == nil {
 		d.goodPush(ctx, a, o)
