@@ -1,7 +1,6 @@
 package build
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -51,7 +50,10 @@ func (b *build) workshop() string { return b.cache("buildpack", "run") }
 // fetch is the folder of the cache with the buildpack as it is now elsewhere, or as it was, where that
 // cannot be found out.
 func (b *build) fetch(ctx context.Context, p Buildpack) (string, error) {
-	fetcher := cmp.Or(b.job.Fetcher, b.Fetcher)
+	fetcher := b.Fetcher
+	if b.job.Fetcher != nil {
+		fetcher = b.job.Fetcher
+	}
 	if fetcher == nil {
 		return "", errors.New("none are fetched here; name a folder")
 	}

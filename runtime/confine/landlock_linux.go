@@ -13,10 +13,9 @@ import (
 // restrict puts the calling thread under Landlock, and it alone: the library's own Restrict takes all threads.
 func (b *Box) restrict() error {
 	config := landlock.V7
-	if b.Force.Users { // then it is the user that keeps signals from other apps, and those of one app may send them
-		config = landlock.MustConfig(config.HandledAccessFS, landlock.ScopedSet(llsys.ScopeAbstractUnixSocket))
-	} else {
-		config = landlock.MustConfig(config.HandledAccessFS, config.Scoped)
+	config.HandledAccessNet = 0
+	if b.Force.Users { // it is the user that keeps signals from other apps, and those of one app may send them
+		config.Scoped = llsys.ScopeAbstractUnixSocket
 	}
 	ruleset, flags, err := config.BestEffort().NewRulesetFD(b.rules()...)
 	if err != nil {

@@ -138,7 +138,7 @@ func retry(ctx context.Context, exited <-chan struct{}, patience time.Duration, 
 		if times <= 0 && time.Since(began) >= patience {
 			return &lateError{err}
 		}
-		if err := sleep(ctx, exited, min(max(time.Since(began)/16, time.Millisecond), 50*time.Millisecond)); err != nil {
+		if err := sleep(ctx, exited, min(max(time.Since(began)/32, time.Millisecond), 50*time.Millisecond)); err != nil {
 			return err
 		}
 	}
