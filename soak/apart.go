@@ -51,7 +51,7 @@ func (s secret) kept(text string, err error) error {
 	var status statusError
 	switch {
 	case err == nil && strings.Contains(text, s.says):
-		return fmt.Errorf("it can read %s: %.60q", s.path, text)
+		return fmt.Errorf("it can read %s, which has %q: %.60q", s.path, s.says, text)
 	case err == nil:
 		return nil
 	case errors.As(err, &status) && status.status == http.StatusInsufficientStorage: // the app's own answer for what it cannot do

@@ -43,12 +43,16 @@ type answer struct {
 	Version     string // of the app that answered
 	Color       string //
 	Colorless   bool   // the app does not say its color
+	Torn        bool   // the files under the app are not those that it was started with
 	Fault       string // where it was not served: the status, or what became of the connection
 }
 
 func (a answer) String() string {
 	if !a.Served {
 		return a.Fault
+	}
+	if a.Torn {
+		return "as " + a.Version + ", and its files are others"
 	}
 	if a.Colorless {
 		return a.Version
@@ -60,6 +64,9 @@ func (a answer) String() string {
 func (a answer) fits(s state) bool {
 	if !a.Served {
 		return !s.serves()
+	}
+	if a.Torn { // on its way out
+		return s.Gone
 	}
 	return s.serves() && a.Version == s.Version && (a.Colorless || a.Color == s.Color)
 }

@@ -106,6 +106,16 @@ func TestModelUnserved(t *testing.T) {
 	if m.allows(got(3, 3.1, "a", "")) == nil {
 		t.Error("a stopped app may serve")
 	}
+	torn := got(3, 3.1, "a", "")
+	torn.Torn = true
+	if m.allows(torn) == nil {
+		t.Error("an app may lose its files")
+	}
+	m.begin(at(3), func(state) state { return state{Gone: true} })
+	if err := m.allows(torn); err != nil {
+		t.Error(err)
+	}
+	m.ended(at(3), refused)
 	m.begin(at(4), started)
 	m.ended(at(5), worked)
 	if m.allows(unserved(6, 6.1)) == nil {

@@ -89,11 +89,14 @@ func (v *visitor) ask(ctx context.Context, keep bool, a *app) answer {
 		_, got.Version, _ = strings.Cut(strings.TrimSpace(text), "</title>")
 		return got
 	}
-	var said struct{ Version, Color, App string }
+	var said struct {
+		Version, Color, App string
+		Torn                bool
+	}
 	if err := json.Unmarshal([]byte(text), &said); err != nil || said.App != a.name {
 		said.Version = fmt.Sprintf("what is not of %s: %.200q", a.name, text)
 	}
-	got.Version, got.Color = said.Version, said.Color
+	got.Version, got.Color, got.Torn = said.Version, said.Color, said.Torn
 	return got
 }
 

@@ -26,9 +26,9 @@ if (fault === 'boot') {
 
 const routes = {
   'GET /': (req, res) => {
-    const now = version()
     res.end(JSON.stringify({
-      version: now === atBoot ? now : `booted as ${atBoot}, now ${now}`,
+      version: atBoot,
+      torn: version() !== atBoot,
       color: process.env.COLOR || '',
       app: process.env.PAAS_APP,
       release: process.env.PAAS_RELEASE,
