@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -17,6 +18,11 @@ import (
 	"paas/runtime/child"
 	"paas/say"
 )
+
+// The first thread is main's alone, for good: it stands for the whole process in /proc and to Landlock. An app is
+// put under what confines it on a thread of the server's; were that the first one, the app could read the
+// environment and the memory of the server as if they were its own.
+func init() { runtime.LockOSThread() }
 
 func main() { os.Exit(run(os.Args)) }
 
