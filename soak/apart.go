@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -44,6 +45,25 @@ func (d *day) apart(ctx context.Context, a *app) error {
 		d.held(itself)
 	}
 	return nil
+}
+
+// itselfFree looks whether the server's first thread, which stands for all of it, is under what confines an app: then it
+// counts as part of that app.
+func (d *day) itselfFree() {
+	if server, own := noNewPrivileges(d.server.pid()), noNewPrivileges(os.Getpid()); server != own {
+		d.broken(itself, "the server itself is confined: NoNewPrivs is %q, and of who started it %q", server, own)
+		return
+	}
+	d.held(itself)
+}
+
+// noNewPrivileges is that line of proc_pid_status(5), for the process's first thread.
+func noNewPrivileges(pid int) (value string) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		fmt.Sscanf(line, "NoNewPrivs: %s", &value)
+	}
+	return value
 }
 
 // kept says what is wrong with an app's answer to a look at the secret.

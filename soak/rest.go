@@ -32,6 +32,7 @@ func (d *day) rest(ctx context.Context) {
 	}
 	d.everyDoor(ctx)
 	d.oneLife()
+	d.itselfFree()
 	if faults, err := d.server.faults(); err != nil || len(faults) > 0 {
 		d.broken(nothingLost, "the server's log has %v, %v", faults, err)
 	}
