@@ -16,47 +16,72 @@ type Confinement interface {
 	Enter(attr *syscall.SysProcAttr) error
 }
 
-// confined enters each confinement on a thread of its own and starts cmd there. A program in between that
+// confined enters each confinement on a thread of its own and has the command born there. A program in between that
 // confines itself and then executes the command would need no thread, but it would be this binary, which
 // takes longer to start than many an app: 28 ms beside the 110 of node, where this takes less than one.
 //
 // The thread waits for the end of the command, as it is the parent whose death the command is not to outlive
-// (see ownSession). It is never unlocked, so it ends with this function, and neither is any other made in its
-// image: for a locked thread Go starts new ones from one that it knows to be clean. Go 1.28 is to have
-// Landlock in SysProcAttr; what is left here then is namespaces and old control groups.
-func confined(under []Confinement, cmd *exec.Cmd, start func(), result chan<- error, done <-chan struct{}) {
+// (see ownSession), unless it must not stay: see [stayer]. It is never unlocked, so it ends with this function, and neither
+// is any other made in its image: for a locked thread Go starts new ones from one that it knows to be clean.
+// Go 1.28 is to have Landlock in SysProcAttr; what is left here then is namespaces and old control groups.
+func confined(under []Confinement, cmd *exec.Cmd, bear func(*exec.Cmd) error, result chan<- error, done <-chan struct{}) {
 	runtime.LockOSThread()
 	if firstThread() { // it does not end, and to old control groups it is the process
 		taken := make(chan struct{})
 		go func() {
 			runtime.LockOSThread()
 			close(taken)
-			confined(under, cmd, start, result, done)
+			confined(under, cmd, bear, result, done)
 		}()
 		<-taken
 		runtime.UnlockOSThread()
 		return
 	}
+	ready, err := birth(under, cmd, bear)
+	result <- err
+	if err == nil && ready == nil {
+		<-done
+	}
+	if ready != nil {
+		ready()
+	}
+}
+
+// birth has the command born on the calling thread. The thread must end soon where ready is not nil: that is called last
+// of all, and lets the command go on when the thread is no more.
+func birth(under []Confinement, cmd *exec.Cmd, bear func(*exec.Cmd) error) (ready func(), err error) {
+	stays := true
 	for _, u := range under {
 		if err := u.Enter(cmd.SysProcAttr); err != nil {
-			result <- err
-			return
+			return nil, err
+		}
+		if u, ok := u.(stayer); ok && !u.MayStay() {
+			stays = false
 		}
 	}
 	if as := cmd.SysProcAttr.Credential; as != nil {
 		if err := give(cmd, int(as.Uid), int(as.Gid)); err != nil {
-			result <- err
-			return
+			return nil, err
 		}
 	}
-	start()
+	if stays {
+		err = bear(cmd)
+	} else {
+		ready, err = bearStopped(cmd, bear)
+	}
 	for _, u := range under {
 		if u, ok := u.(leaver); ok {
 			u.Leave()
 		}
 	}
-	<-done
+	return ready, err
 }
+
+// stayer is a Confinement that what is born under it might reach its thread by, having the same rights and the same
+// walls around it: whoever may signal or trace a thread of the server's, may the server. Such a thread is gone before
+// the command does anything. Then there is no parent whose death ends the command: where server and guard are
+// killed in the same moment, it is ended when the server next starts.
+type stayer interface{ MayStay() bool }
 
 // give gives the command's ends of its streams to the user it runs as: /dev/stdout opened is the pipe
 // opened anew, which the kernel asks that user's rights for, and so is a terminal.

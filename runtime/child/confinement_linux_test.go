@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -76,5 +78,47 @@ func TestConfinedStartAfterClose(t *testing.T) {
 	c.Under = []Confinement{niced{}}
 	if _, err := k.Start(c); !errors.Is(err, errClosed) {
 		t.Errorf("%v", err)
+	}
+}
+
+// fleeting is a confinement whose thread must be gone before the command begins.
+type fleeting struct{ niced }
+
+func (fleeting) MayStay() bool { return false }
+
+// What could reach its thread finds it gone; its end and its signals are as ever.
+func TestThreadIsGoneFirst(t *testing.T) {
+	k := newKeeper(t)
+	const niceThreads = `for s in /proc/$PPID/task/*/stat; do cut -d' ' -f19 $s; done | grep -c '^7$'; nice; exit 3`
+	for under, want := range map[Confinement]string{fleeting{}: "0\n7\n", niced{}: "1\n7\n"} {
+		for range 20 {
+			out := &rig.Screen{}
+			c := toRun(niceThreads, nil, out)
+			c.Under = []Confinement{under}
+			p, err := k.Start(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-p.Done()
+			if out.String() != want || rig.Message(p.Err()) != "exit status 3" {
+				t.Errorf("%T: %q, %v", under, out.String(), p.Err())
+			}
+		}
+	}
+	c := toRun("trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done", nil, &rig.Screen{})
+	out := c.Out.(*rig.Screen)
+	c.Under = []Confinement{fleeting{}}
+	p, err := k.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
+	p.Stop(15 * time.Second)
+	if !strings.HasSuffix(out.String(), "bye\n") { // a shell may say that its sleep was ended too
+		t.Errorf("%q", out.String())
+	}
+	c.Argv = []string{"/nonexistent/program"}
+	if _, err := k.Start(c); err == nil {
+		t.Error("started what is not there")
 	}
 }

@@ -77,11 +77,11 @@ var errClosed = errors.New("the server is stopping")
 // ownSession says why. What is born under something has a thread of its own until done is closed.
 func (k *Keeper) exec(cmd *exec.Cmd, under []Confinement, done <-chan struct{}) error {
 	result := make(chan error, 1)
-	start := func() { result <- k.bear(cmd) }
 	if len(under) > 0 {
-		go confined(under, cmd, start, result, done)
+		go confined(under, cmd, k.bear, result, done)
 		return <-result
 	}
+	start := func() { result <- k.bear(cmd) }
 	select {
 	case k.starts <- start:
 		return <-result

@@ -48,7 +48,7 @@ func fromFirstThread() error {
 	under := &threads{left: make(chan int, 1)}
 	cmd := exec.Command("true")
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	confined([]Confinement{under}, cmd, func() { result <- cmd.Start() }, result, done)
+	confined([]Confinement{under}, cmd, (*exec.Cmd).Start, result, done)
 	err := errors.Join(<-result, cmd.Wait())
 	close(done)
 	if left := <-under.left; left == os.Getpid() || left != under.entered {

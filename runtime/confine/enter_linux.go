@@ -35,6 +35,14 @@ func (b *Box) Enter(attr *syscall.SysProcAttr) error {
 	return nil
 }
 
+// Untraceable keeps everybody but root from looking into this process (PR_SET_DUMPABLE of prctl(2)). Landlock does so for
+// what is not in an app's domain; for as long as an app is being born, a thread of this process is.
+func Untraceable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+
+// MayStay says whether a thread that has entered may go on while what it has started runs. With a user of its own
+// that can do nothing to it; without, it has the thread's user, and is in the same domain of Landlock's.
+func (b *Box) MayStay() bool { return b.Force.Users || !b.Force.Any() }
+
 // dropCapabilities has nothing the thread starts be more than any user, root though its number may be: in a
 // container that may not mount. The bounding set is what counts for a root's execve (capabilities(7)).
 func dropCapabilities() error {

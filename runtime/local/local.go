@@ -70,6 +70,11 @@ func (l *Local) Open() error {
 	if err := l.keeper.Open(); err != nil {
 		return errors.Join(err, l.limiter.Close())
 	}
+	if force := l.Confined.Force; force.Any() && !force.Users {
+		if err := confine.Untraceable(); err != nil {
+			l.Log.Warn("other processes of the server's user may look into it", "err", err)
+		}
+	}
 	if err := l.openScratch(); err != nil {
 		return errors.Join(err, l.Close())
 	}
