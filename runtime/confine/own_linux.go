@@ -2,6 +2,7 @@ package confine
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,13 +36,19 @@ func Own(dir string, uid int) error {
 	return err
 }
 
-// As runs f with the rights that user uid has to make, change and remove files, and the server's own to find
-// and read them: what f makes belongs to that user, and a link that the user has put in its way leads f
-// to write nothing that the user could not. It counts for the goroutine that f is called on, which is
-// another than the caller's, and not for those that f starts.
-func As(uid int, f func() error) error {
+// As runs f with the rights that the box's user has to files, and where the box's command sees them: what f makes
+// belongs to that user, and a link that the user has put in its way leads f to nothing that the user could not
+// read or write. It counts for the goroutine that f is called on, which is another than the caller's, and not for
+// those that f starts. Without Force.Users it only runs f.
+func (b *Box) As(f func() error) error {
+	if !b.Force.Users {
+		return f()
+	}
 	return onThread(func() error {
-		if err := takeRights(uid); err != nil {
+		if err := b.see(); err != nil { // first: the user may not look below what is covered
+			return fmt.Errorf("confine: %w", err)
+		}
+		if err := takeRights(b.UID); err != nil {
 			return err
 		}
 		return f()
@@ -49,23 +56,13 @@ func As(uid int, f func() error) error {
 }
 
 // takeRights gives the calling thread uid's file rights (setfsuid(2)). The kernel then takes away what lets
-// root ignore a file's mode; the part for reading is taken back. The raw calls are for this thread alone,
-// where those of package syscall are for all.
+// root ignore a file's mode. The raw calls are for this thread alone, where those of package syscall are for all.
 func takeRights(uid int) error {
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
 		return errno
 	}
 	unix.RawSyscall(unix.SYS_SETFSGID, uintptr(uid), 0, 0) // they return the id before, and no error
 	unix.RawSyscall(unix.SYS_SETFSUID, uintptr(uid), 0, 0)
-	var sets [2]unix.CapUserData
-	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := unix.Capget(header, &sets[0]); err != nil {
-		return err
-	}
-	sets[0].Effective |= 1 << unix.CAP_DAC_READ_SEARCH
-	if err := unix.Capset(header, &sets[0]); err != nil {
-		return err
-	}
 	if now, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, uintptr(uid), 0, 0); int(now) != uid {
 		return errors.New("setfsuid: not permitted")
 	}

@@ -6,4 +6,4 @@ package confine
 func Own(string, int) error { return nil }
 
 // As runs f.
-func As(_ int, f func() error) error { return f() }
+func (b *Box) As(f func() error) error { return f() }

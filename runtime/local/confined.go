@@ -29,6 +29,7 @@ type room struct {
 	uid   int                 // 0: the server's own
 	under []child.Confinement // none where nothing is in force
 	env   map[string]string
+	box   confine.Box
 	leave func()
 }
 
@@ -71,7 +72,7 @@ func (l *Local) confine(app, home string, read []string, write ...string) (room,
 		r.env = map[string]string{"TMPDIR": box.Tmp}
 	}
 	box.Write = append(box.Write, c.Write...)
-	r.under = []child.Confinement{box}
+	r.box, r.under = *box, []child.Confinement{box}
 	return r, nil
 }
 
@@ -97,42 +98,64 @@ func (l *Local) openScratch() error {
 	return os.MkdirAll(l.scratch(), 0o700)
 }
 
-// as runs f with the app's rights to files.
-func (r room) as(f func() error) error {
-	if r.uid == 0 {
-		return f()
-	}
-	return confine.As(r.uid, f)
+// as runs f with the app's rights to files, in the app's room and where else it may look.
+func (r room) as(f func() error, read ...string) error {
+	r.box.Read = slices.Concat(r.box.Read, read)
+	return r.box.As(f)
 }
 
-// fetcher has f fetch with the server's rights, which it needs, and gives the app what came.
+// builds is the folder of the builds of the app whose cache it is: what that holds is there for trees in it.
+func builds(cache string) string { return filepath.Join(filepath.Dir(cache), "builds") }
+
+// folders are those of the server that a list of buildpacks names.
+func folders(buildpacks string) (list []string) {
+	packs, _ := build.ParseBuildpacks(buildpacks) // the build says what is wrong with it
+	for _, p := range packs {
+		if p.OnServer() {
+			list = append(list, p.Folder)
+		}
+	}
+	return list
+}
+
+// fetcher has f work with the server's rights, which it needs, where the app does not reach, and gives the app what
+// came.
 func (r room) fetcher(f build.Fetcher) build.Fetcher {
 	if f == nil || r.uid == 0 {
 		return f
 	}
-	return fetcher{f, r.uid}
+	return fetcher{f, filepath.Dir(r.box.Tmp)}
 }
 
 type fetcher struct {
-	build.Fetcher
-	uid int
+	from build.Fetcher
+	dir  string // the server's alone
+}
+
+func (f fetcher) Look(ctx context.Context, url, branch string) (commit string, err error) {
+	elsewhere(func() { commit, err = f.from.Look(ctx, url, branch) })
+	return commit, err
 }
 
 func (f fetcher) Fetch(ctx context.Context, url, branch, dir string) (commit string, err error) {
-	over := make(chan struct{})
-	go func() { // not on the thread that has the app's rights
-		defer close(over)
-		if commit, err = f.Fetcher.Fetch(ctx, url, branch, dir); err != nil {
+	var came *os.Root
+	elsewhere(func() {
+		var own string
+		if own, err = os.MkdirTemp(f.dir, "fetched-"); err != nil {
 			return
 		}
-		var entries []os.DirEntry
-		entries, err = os.ReadDir(dir)
-		for _, e := range entries {
-			err = errors.Join(err, confine.Own(filepath.Join(dir, e.Name()), f.uid))
+		if err = os.Chmod(own, 0o755); err != nil { // the app's rights are to open it
+			return
 		}
-	}()
-	<-over
-	return commit, err
+		if commit, err = f.from.Fetch(ctx, url, branch, own); err == nil {
+			came, err = os.OpenRoot(own)
+		}
+	})
+	if err != nil {
+		return commit, err
+	}
+	defer came.Close()
+	return commit, os.CopyFS(dir, came.FS()) // on the thread that has the app's rights
 }
 
 // uid is the app's user; 0: the server's own.

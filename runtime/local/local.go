@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -100,15 +102,19 @@ func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.B
 			Under: room.under, Env: room.env, Fetcher: room.fetcher(l.Buildpacks),
 		})
 		return err
-	})
+	}, append(folders(job.Buildpack), builds(job.Cache))...)
 	return built, err
 }
 
 // Sweep takes away what an app's cache holds for builds that are all gone.
 func (l *Local) Sweep(app, cache string) error {
-	uid, err := l.Confined.uid(app)
-	if err != nil || uid == 0 {
-		return errors.Join(err, build.Sweep(cache))
+	if _, err := os.Stat(cache); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return confine.As(uid, func() error { return build.Sweep(cache) })
+	room, err := l.confine(app, cache, nil, cache)
+	if err != nil {
+		return err
+	}
+	defer room.leave()
+	return room.as(func() error { return build.Sweep(cache) }, builds(cache))
 }
