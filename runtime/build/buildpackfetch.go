@@ -59,7 +59,7 @@ func (b *build) fetch(ctx context.Context, p Buildpack) (string, error) {
 	}
 	dir := b.keptAt(p)
 	files, noted := filepath.Join(dir, "files"), filepath.Join(dir, "commit")
-	known, err := os.ReadFile(noted)
+	known, err := readFile(noted, 1<<10)
 	have := err == nil && isFolder(files)
 	commit, err := fetcher.Look(ctx, p.URL, p.Branch)
 	switch {

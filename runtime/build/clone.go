@@ -62,7 +62,7 @@ func cloneFile(from, to string, link bool) error {
 			return err // nil, mostly
 		}
 	}
-	in, err := os.Open(from)
+	in, err := os.OpenFile(from, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0) // an app may change what is there
 	if err != nil {
 		return err
 	}

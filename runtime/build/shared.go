@@ -17,7 +17,7 @@ const (
 // shared is the folder of the cache for what is shared of a kind under key: another one after the cache was
 // emptied, since what builds still run with stays.
 func (b *build) shared(kind, key string) string {
-	emptied, err := os.ReadFile(b.cache(generation))
+	emptied, err := readFile(b.cache(generation), 1<<10)
 	if err == nil {
 		key += "-" + string(emptied[:min(8, len(emptied))])
 	}

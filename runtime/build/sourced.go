@@ -48,7 +48,7 @@ func (b *build) sourced(ctx context.Context, env map[string]string, files ...str
 		err = errors.New("a script ends the shell that reads it")
 	}
 	if err = errors.Join(err, readErr); err != nil {
-		at, _ := os.ReadFile(filepath.Join(into, "at"))
+		at, _ := readFile(filepath.Join(into, "at"), 4<<10)
 		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
 		return nil, fmt.Errorf("%s: %w: %s", say.Plain(string(at), 100), err, say.Plain(lines[len(lines)-1], 200))
 	}
@@ -70,12 +70,9 @@ var (
 
 // readEnvironment reads what env -0 wrote, without what is not to be kept.
 func readEnvironment(file string) (map[string]string, error) {
-	content, err := os.ReadFile(file)
+	content, err := readFile(file, maxEnvironment)
 	if err != nil {
 		return nil, err
-	}
-	if len(content) > maxEnvironment {
-		return nil, fmt.Errorf("an environment of more than %d kB", maxEnvironment>>10)
 	}
 	env := map[string]string{}
 	for _, pair := range strings.Split(string(content), "\x00") {

@@ -21,9 +21,11 @@ func Sweep(cache string) error {
 	return err
 }
 
+const maxUsers = 1 << 20 // bytes of a list, of which each line is a path
+
 // used says whether a tree is there that the list of users at path names, or may name.
 func used(path string) bool {
-	content, err := os.ReadFile(path)
+	content, err := readFile(path, maxUsers)
 	for line := range strings.Lines(string(content)) {
 		if isFolder(strings.TrimSuffix(line, "\n")) {
 			return true
@@ -59,7 +61,20 @@ func Clear(cache, grave string, inUse []string) error {
 	} else if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(cache, generation), []byte(rand.Text()), 0o644)
+	return writeGeneration(filepath.Join(cache, generation))
+}
+
+// writeGeneration makes the file anew: what stays there under its name may be a link that an app has laid.
+func writeGeneration(path string) error {
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(rand.Text())
+	return errors.Join(err, f.Close())
 }
 
 // generation is a file of a cache that was emptied: see [build.shared].

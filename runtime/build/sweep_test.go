@@ -1,9 +1,13 @@
 package build
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"paas/runtime/rig"
 )
@@ -40,6 +44,38 @@ func TestClear(t *testing.T) {
 		t.Errorf("the next build finds %s, after %s", after, before)
 	}
 	if err := Clear(filepath.Join(cache, "nowhere"), grave, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// A cache is the app's to write: where it has laid a link for the server to write through, as root, or a pipe or
+// a device for it to read, it is the link that goes, and nobody waits.
+func TestClearWhatAnAppHasLaid(t *testing.T) {
+	cache, grave := rig.Tree(t, map[string]string{"venv/x": "", "bundle/x": ""}), t.TempDir()
+	machine := filepath.Join(rig.Tree(t, map[string]string{"passwd": "root"}), "passwd")
+	if err := os.Symlink(machine, filepath.Join(cache, generation)); err != nil {
+		t.Fatal(err)
+	}
+	os.Symlink("/dev/zero", filepath.Join(cache, "venv/a.users"))
+	if err := unix.Mkfifo(filepath.Join(cache, "bundle/a.users"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- errors.Join(Sweep(cache), Clear(cache, grave, []string{filepath.Join(cache, generation)}))
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for the app")
+	}
+	if content, err := os.ReadFile(machine); string(content) != "root" {
+		t.Errorf("the machine's own file holds %q: %v", content, err)
+	}
+	if content, err := readFile(filepath.Join(cache, generation), 100); len(content) == 0 {
 		t.Error(err)
 	}
 }

@@ -151,7 +151,7 @@ func packagedVersion(path string) string {
 			Version string
 			Bin     map[string]string
 		}
-		content, err := os.ReadFile(filepath.Join(folder, "package.json"))
+		content, err := readFile(filepath.Join(folder, "package.json"), 1<<20)
 		if err == nil && json.Unmarshal(content, &about) == nil && about.Bin[filepath.Base(path)] != "" && about.Bin["corepack"] == "" {
 			return about.Version
 		}

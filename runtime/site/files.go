@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -74,7 +75,7 @@ func (s files) open(name string) (*os.File, fs.FileInfo, error) {
 	if !s.isFile(name) {
 		return nil, nil, fs.ErrNotExist
 	}
-	f, err := s.root.Open(name)
+	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may have become a pipe since
 	if err != nil {
 		return nil, nil, err
 	}

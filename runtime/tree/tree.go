@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // IsFile says whether name is a regular file in tree.
@@ -20,11 +21,14 @@ func IsFile(tree *os.Root, name string) bool {
 // Read reads a file of at most limit bytes. Its error names the file as its owner knows it, without
 // the server's path.
 func Read(tree *os.Root, name string, limit int64) ([]byte, error) {
-	f, err := tree.Open(name)
+	f, err := tree.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not block
 	if err != nil {
 		return nil, plainly(name, err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s: not a regular file", name))
+	}
 	content, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, plainly(name, err)
