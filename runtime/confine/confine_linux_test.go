@@ -226,7 +226,7 @@ func TestUnderClosedFolder(t *testing.T) {
 }
 
 func TestTools(t *testing.T) {
-	home := rig.Tree(t, map[string]string{".rustup/x": "", ".local/share/uv/x": "", ".local/share/keyrings/x": "", ".nvm/versions/node/v22/bin/node": "", "node-22/bin/node": "",
+	home := rig.Tree(t, map[string]string{".rustup/x": "", ".local/share/uv/x": "", ".local/share/keyrings/x": "", ".nvm/versions/node/v22/bin/node": "", "node-22/bin/node": "", "t/node_modules/.bin/npm": "",
 		"bin/a": "", "go/bin/a": "", ".cargo/bin/a": "", ".local/bin/a": "", "w/x": ""})
 	for path, want := range map[string]string{
 		"/usr/bin:/bin":                  "",
@@ -234,6 +234,7 @@ func TestTools(t *testing.T) {
 		home + "/bin":                    home + "/bin",
 		home + "/go/bin":                 home + "/go/bin",
 		home + "/node-22/bin/":           home + "/node-22",
+		home + "/t/node_modules/.bin":    home + "/t/node_modules",
 		home + "/.cargo/bin":             home + "/.cargo/bin " + home + "/.rustup",
 		home + "/.local/bin":             home + "/.local/bin " + home + "/.local/share/uv",
 		home + "/.nvm/versions/node/v22": home + "/.nvm",

@@ -48,7 +48,7 @@ func toolsOf(dir string) []string {
 		return needs
 	case slices.Contains(managers, first):
 		return []string{first}
-	case rest != "" && filepath.Base(rest) == "bin":
+	case rest != "" && (filepath.Base(rest) == "bin" || filepath.Base(rest) == ".bin"): // .bin is of a node_modules
 		return []string{filepath.Dir(dir)}
 	}
 	return nil

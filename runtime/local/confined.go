@@ -98,14 +98,14 @@ func (l *Local) openScratch() error {
 	return os.MkdirAll(l.scratch(), 0o700)
 }
 
-// as runs f with the app's rights to files, in the app's room and where else it may look.
-func (r room) as(f func() error, read ...string) error {
+// as runs f with the app's rights to files, where the app sees them and in what else of the app's folder those rights
+// reach. That is one mount, so that builds can share the contents of files with the cache: a hard link leads from
+// no mount to another, be they of the same disk.
+func (r room) as(f func() error, folder string, read ...string) error {
+	r.box.Write = append(slices.Clone(r.box.Write), folder)
 	r.box.Read = slices.Concat(r.box.Read, read)
 	return r.box.As(f)
 }
-
-// builds is the folder of the builds of the app whose cache it is: what that holds is there for trees in it.
-func builds(cache string) string { return filepath.Join(filepath.Dir(cache), "builds") }
 
 // folders are those of the server that a list of buildpacks names.
 func folders(buildpacks string) (list []string) {

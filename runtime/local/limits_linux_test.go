@@ -63,7 +63,10 @@ func TestLimitOfMemory(t *testing.T) {
 	} {
 		p := begin(t, l, spec, line)
 		<-p.Done()
-		if got := rig.Message(p.Err()); got != why {
+		got := rig.Message(p.Err())
+		// Of a kill that is nobody's the kernel's log tells, which in a container it does not, and others run out of memory too.
+		got = strings.TrimSuffix(got, ": the server ran out of memory, or a limit from outside it")
+		if got != why {
 			t.Errorf("%s: %s", line, got)
 		}
 	}

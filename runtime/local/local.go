@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -102,7 +103,7 @@ func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.B
 			Under: room.under, Env: room.env, Fetcher: room.fetcher(l.Buildpacks),
 		})
 		return err
-	}, append(folders(job.Buildpack), builds(job.Cache))...)
+	}, filepath.Dir(job.Cache), folders(job.Buildpack)...)
 	return built, err
 }
 
@@ -116,5 +117,5 @@ func (l *Local) Sweep(app, cache string) error {
 		return err
 	}
 	defer room.leave()
-	return room.as(func() error { return build.Sweep(cache) }, builds(cache))
+	return room.as(func() error { return build.Sweep(cache) }, filepath.Dir(cache))
 }
