@@ -35,6 +35,7 @@ func (k *Keeper) Open() error {
 	if k.Log == nil {
 		k.Log = slog.New(slog.DiscardHandler)
 	}
+	keepInherited()
 	k.life, k.oomKills = randomID(), OOMKills()
 	k.starts, k.closed = make(chan func()), make(chan struct{})
 
