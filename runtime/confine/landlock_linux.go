@@ -25,13 +25,13 @@ func (b *Box) restrict() error {
 	return llsys.LandlockRestrictSelf(ruleset, flags)
 }
 
-// devices are what programs may well open in /dev.
-var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts"}
+// devices are what programs may well open in /dev. /dev/tty is the terminal of who opens it.
+var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"}
 
 func (b *Box) rules() []landlock.Rule {
 	read, write := []string{"/"}, slices.Concat(b.Write, devices)
 	if b.Force.Users {
-		write = append(write, privateFolders...)
+		write = append(append(write, privateFolders...), "/dev/pts") // without users those in there are everybody's
 	} else {
 		read = append(around(slices.Concat(b.Hide, apart)), b.Read...)
 		write = append(write, b.Tmp)
