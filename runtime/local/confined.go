@@ -90,10 +90,11 @@ func (l *Local) give(uid int, folders ...string) (err error) {
 // scratch is where the /tmp of each process is.
 func (l *Local) scratch() string { return filepath.Join(l.Root, "scratch") }
 
-// openScratch makes it, without what an earlier life of the server left there.
+// openScratch makes it, without what an earlier life of the server left there. What cannot be removed, folders nested
+// deeper than files may be open, say, keeps no server from starting.
 func (l *Local) openScratch() error {
 	if err := os.RemoveAll(l.scratch()); err != nil {
-		return err
+		l.Log.Error("not removed; it can go by hand while the server is down", "path", l.scratch(), "err", err)
 	}
 	return os.MkdirAll(l.scratch(), 0o700)
 }
