@@ -37,6 +37,10 @@ func (r Repo) Untidy() (bool, error) {
 // References are left as they are: packing them takes a lock that a killed git would leave in the way
 // of every later push.
 func (r Repo) Tidy(ctx context.Context) error {
+	// Of one that was killed as it began; there is no other, and --force does not mean this file.
+	if err := os.Remove(filepath.Join(r.Dir, "gc.pid.lock")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	cmd := r.Command(ctx, "--git-dir="+r.Dir, "-c", "gc.packRefs=false", "-c", "gc.writeCommitGraph=false",
 		"-c", "pack.threads=1", "-c", "pack.windowMemory=64m",
 		"gc", "--quiet", "--force", "--prune=1.day.ago") // by force: a killed one has left its gc.pid
