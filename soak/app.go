@@ -34,6 +34,7 @@ type app struct {
 	versions  int
 	version   map[string]string // by commit
 	colors    int
+	parted    bool              // commits were left out, which a rollback may have the branch at: only forced pushes are sure
 	notes     map[string]string // what was written into DATA_DIR; surely there
 	tried     map[string]string // may be there
 	released  map[int]state     // what is known of its releases

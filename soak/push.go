@@ -37,7 +37,11 @@ func verdict(p *deed) outcome {
 }
 
 func (d *day) push(ctx context.Context, a *app, args ...string) *deed {
-	cmd := command(ctx, d.person.env, "git", append([]string{"push", "--no-progress", "paas"}, args...)...)
+	options := []string{"push", "--no-progress", "paas"}
+	if a.parted {
+		options = append(options, "-f")
+	}
+	cmd := command(ctx, d.person.env, "git", append(options, args...)...)
 	cmd.Dir = a.clone
 	return begin(cmd)
 }
@@ -78,8 +82,9 @@ func (d *day) forcePush(ctx context.Context, a *app, o op) {
 	if _, err := d.person.git(ctx, a.clone, "reset", "-q", "--hard", fmt.Sprintf("HEAD~%d", 1+o.Dice%3)); err != nil {
 		d.write("%s: no commits to leave out: %v", a.name, err)
 	}
+	a.parted = true
 	if version, ok := d.commit(ctx, a, commit{}); ok {
-		d.pushGood(ctx, a, version, "-f", "main")
+		d.pushGood(ctx, a, version, "main")
 	}
 }
 
