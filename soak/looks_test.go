@@ -53,6 +53,29 @@ func TestGrew(t *testing.T) {
 	}
 }
 
+func TestGrown(t *testing.T) {
+	first := figures{Files: 30, Sockets: 10, Threads: 15, Resident: 23 << 10}
+	for _, c := range []struct {
+		name string
+		last figures
+		race bool
+		bad  bool
+	}{
+		{name: "the same", last: first},
+		{name: "less", last: figures{1, 1, 1, 1}},
+		{name: "somewhat more", last: figures{60, 50, 75, 173 << 10}},
+		{name: "files", last: figures{61, 10, 15, 23 << 10}, bad: true},
+		{name: "sockets", last: figures{30, 51, 15, 23 << 10}, bad: true},
+		{name: "threads", last: figures{30, 10, 76, 23 << 10}, bad: true},
+		{name: "memory", last: figures{30, 10, 15, 174 << 10}, bad: true},
+		{name: "memory, with the race detector", last: figures{30, 10, 15, 174 << 10}, race: true},
+	} {
+		if err := grown(first, c.last, c.race); (err != nil) != c.bad {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 func TestIntact(t *testing.T) {
 	a := &app{notes: map[string]string{"note-1": "x"}, tried: map[string]string{"note-1\x00x": "x", "note-2\x00y": "y"}}
 	for _, c := range []struct {

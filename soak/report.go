@@ -32,8 +32,9 @@ func (d *day) report(w io.Writer) {
 	fmt.Fprintln(w)
 	for i, l := range d.lives {
 		if l.rests > 1 {
-			fmt.Fprintf(w, "server %d: files %d to %d, threads %d to %d, %.0f to %.0f MB resident in %d rests\n", i+1,
-				l.first.Files, l.last.Files, l.first.Threads, l.last.Threads, float64(l.first.Resident)/1024, float64(l.last.Resident)/1024, l.rests)
+			fmt.Fprintf(w, "server %d: files %d to %d, sockets %d to %d, threads %d to %d, %.0f to %.0f MB resident in %d rests\n", i+1,
+				l.first.Files, l.last.Files, l.first.Sockets, l.last.Sockets,
+				l.first.Threads, l.last.Threads, float64(l.first.Resident)/1024, float64(l.last.Resident)/1024, l.rests)
 		}
 	}
 	if d.goroutines >= 0 {

@@ -36,19 +36,14 @@ func (d *day) rest(ctx context.Context) {
 	if faults, err := d.server.faults(); err != nil || len(faults) > 0 {
 		d.broken(nothingLost, "the server's log has %v, %v", faults, err)
 	}
-	life := &d.lives[len(d.lives)-1]
-	life.last = d.server.look()
-	if life.rests++; life.rests == 1 {
-		life.first = life.last
-	}
-	d.grows(*life)
+	d.grows(ctx, &d.lives[len(d.lives)-1])
 }
 
 // calm is how long what was cut off may take until nothing of it goes on.
 const calm = 40 * time.Second
 
 // eventually looks again and again until what it looks for is so, for a while; then that is a broken promise.
-func (d *day) eventually(ctx context.Context, patience time.Duration, p promise, a *app, look func() error) error {
+func (d *day) eventually(ctx context.Context, patience time.Duration, p promise, who string, look func() error) error {
 	began := time.Now()
 	for {
 		err := look()
@@ -60,7 +55,7 @@ func (d *day) eventually(ctx context.Context, patience time.Duration, p promise,
 			return ctx.Err()
 		}
 		if time.Since(began) > patience {
-			d.broken(p, "%s: %v (for %v)", a.name, err, patience)
+			d.broken(p, "%s: %v (for %v)", who, err, patience)
 			return err
 		}
 		pass(ctx, 100*time.Millisecond)
@@ -70,7 +65,7 @@ func (d *day) eventually(ctx context.Context, patience time.Duration, p promise,
 // settled waits until no release of the app is under way, and no git is for it.
 func (d *day) settled(ctx context.Context, a *app) error {
 	repo := filepath.Join("apps", a.name, "repo.git")
-	return d.eventually(ctx, calm, nothingLost, a, func() error {
+	return d.eventually(ctx, calm, nothingLost, a.name, func() error {
 		for _, pid := range descendants(d.server.pid()) {
 			argv := arguments(pid)
 			dir, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
@@ -152,7 +147,7 @@ func (d *day) runs(ctx context.Context, a *app) error {
 // branch compares the branch, and that there is no other, with what answers.
 func (d *day) branch(ctx context.Context, a *app) error {
 	is := a.model.may()[0]
-	return d.eventually(ctx, back, branchRuns, a, func() error {
+	return d.eventually(ctx, back, branchRuns, a.name, func() error {
 		out, err := d.person.git(ctx, a.clone, "ls-remote", "paas")
 		if err != nil {
 			return err
@@ -180,7 +175,7 @@ func (d *day) runsWhatIsWanted(ctx context.Context, a *app) error {
 	if !a.node {
 		return nil
 	}
-	return d.eventually(ctx, calm, nothingLost, a, func() error {
+	return d.eventually(ctx, calm, nothingLost, a.name, func() error {
 		var rows []process
 		if err := d.person.ask(ctx, true, &rows, "ps", a.name); err != nil {
 			return err

@@ -174,15 +174,23 @@ func (s *server) faults() (found []string, err error) {
 
 // figures are what the server needs at one moment.
 type figures struct {
-	Files, Threads int
-	Resident       int // kB
+	Files    int // open, and other than sockets
+	Sockets  int
+	Threads  int
+	Resident int // kB
 }
 
 // look reads the server's figures.
 func (s *server) look() (f figures) {
 	pid := s.pid()
-	fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	f.Files = len(fds)
+	open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, fd := range open {
+		if to, _ := os.Readlink(fd); strings.HasPrefix(to, "socket:") {
+			f.Sockets++
+		} else {
+			f.Files++
+		}
+	}
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(text)) {
 		fmt.Sscanf(line, "VmRSS: %d kB", &f.Resident)
