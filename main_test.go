@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,11 +29,36 @@ import (
 // hooks, and webapp, an app that can misbehave in every way.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"paas":         main,
-		"pre-receive":  main,
-		"post-receive": main,
+		"paas":         atOnce(main),
+		"pre-receive":  atOnce(main),
+		"post-receive": atOnce(main),
 		"webapp":       webapp,
 	})
+}
+
+// exitAtOnce keeps the race detector from waiting a second at the exit of each program that it is built into, which it
+// does for threads that may still find something.
+const exitAtOnce = "atexit_sleep_ms=0"
+
+// atOnce makes a program of one that ends at once. Scripts have the variable; what servers start, as hooks, has an
+// environment of its own, and begins anew with it: the detector reads it before anything else runs.
+func atOnce(program func()) func() {
+	return func() {
+		if _, ok := os.LookupEnv("GORACE"); !ok && raceDetector() {
+			self, err := os.Executable()
+			if err == nil {
+				err = syscall.Exec(self, os.Args, append(os.Environ(), "GORACE="+exitAtOnce))
+			}
+			log.Fatal(err)
+		}
+		program()
+	}
+}
+
+// raceDetector says whether this binary is built with it.
+func raceDetector() bool {
+	info, _ := debug.ReadBuildInfo()
+	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // TestScripts runs testdata/script/*.txtar: sessions of a person with the real binary, git and
@@ -149,6 +176,7 @@ func setUp(env *testscript.Env) error {
 			return err
 		}
 	}
+	env.Setenv("GORACE", exitAtOnce)
 	env.Setenv("HOME", home)
 	env.Setenv("PATH", home+":"+env.Getenv("PATH"))
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
