@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"paas/runtime/limits"
+	"paas/runtime/rig"
 )
 
 // TestMain makes the test binary stand for every program that the scripts run: paas itself, its
@@ -36,18 +37,14 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// exitAtOnce keeps the race detector from waiting a second at the exit of each program that it is built into, which it
-// does for threads that may still find something.
-const exitAtOnce = "atexit_sleep_ms=0"
-
-// atOnce makes a program of one that ends at once. Scripts have the variable; what servers start, as hooks, has an
-// environment of its own, and begins anew with it: the detector reads it before anything else runs.
+// atOnce makes the program end at once under the race detector, too. Scripts have rig.ExitAtOnce in their environment; what
+// servers start, as hooks, has one of its own, and begins anew with it: the detector reads it before anything else runs.
 func atOnce(program func()) func() {
 	return func() {
 		if _, ok := os.LookupEnv("GORACE"); !ok && raceDetector() {
 			self, err := os.Executable()
 			if err == nil {
-				err = syscall.Exec(self, os.Args, append(os.Environ(), "GORACE="+exitAtOnce))
+				err = syscall.Exec(self, os.Args, append(os.Environ(), rig.ExitAtOnce))
 			}
 			log.Fatal(err)
 		}
@@ -176,7 +173,7 @@ func setUp(env *testscript.Env) error {
 			return err
 		}
 	}
-	env.Setenv("GORACE", exitAtOnce)
+	env.Vars = append(env.Vars, rig.ExitAtOnce)
 	env.Setenv("HOME", home)
 	env.Setenv("PATH", home+":"+env.Getenv("PATH"))
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")

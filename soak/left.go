@@ -79,13 +79,13 @@ func (d *day) grows(ctx context.Context, l *lived) {
 		if l.rests == 0 {
 			l.first = l.last
 		}
-		return grown(l.first, l.last, d.Race)
+		return needsMore(l.first, l.last, d.Race)
 	})
 	l.rests++
 }
 
-// grown says what a server needs beyond reason. One with the race detector keeps a lot of memory.
-func grown(first, last figures, race bool) error {
+// needsMore says what a server needs beyond reason, since its first rest. One with the race detector keeps a lot of memory.
+func needsMore(first, last figures, race bool) error {
 	resident := moreResident
 	if race {
 		resident *= 8

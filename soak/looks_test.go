@@ -53,7 +53,7 @@ func TestGrew(t *testing.T) {
 	}
 }
 
-func TestGrown(t *testing.T) {
+func TestNeedsMore(t *testing.T) {
 	first := figures{Files: 30, Sockets: 10, Threads: 15, Resident: 23 << 10}
 	for _, c := range []struct {
 		name string
@@ -70,7 +70,7 @@ func TestGrown(t *testing.T) {
 		{name: "memory", last: figures{30, 10, 15, 174 << 10}, bad: true},
 		{name: "memory, with the race detector", last: figures{30, 10, 15, 174 << 10}, race: true},
 	} {
-		if err := grown(first, c.last, c.race); (err != nil) != c.bad {
+		if err := needsMore(first, c.last, c.race); (err != nil) != c.bad {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

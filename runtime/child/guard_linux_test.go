@@ -5,12 +5,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"paas/runtime/rig"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paas/runtime/rig"
 )
 
 // startServer runs such a server in a process of its own, and returns when its app has.
@@ -149,7 +150,7 @@ func TestGuardMain(t *testing.T) {
 	}
 	kept, ended := sleep(), sleep()
 	guard := exec.Command(os.Args[0], "guard", t.TempDir())
-	guard.Env = []string{"GORACE=atexit_sleep_ms=0"}
+	guard.Env = []string{rig.ExitAtOnce}
 	guard.Stdin = strings.NewReader(fmt.Sprintf("life\n+%d\n+%d\n-%d\nnonsense\n+1\n-1\n", kept.Process.Pid, ended.Process.Pid, kept.Process.Pid))
 	if err := guard.Run(); err != nil {
 		t.Fatal(err)

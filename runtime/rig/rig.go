@@ -1,5 +1,5 @@
-// Package rig is what the tests of the runtime's packages share: folders of files, an output to look
-// at while it grows, a disk that is soon full. For tests alone.
+// Package rig is what the tests of the runtime's packages, and of the whole binary, share: folders of files, an output to
+// look at while it grows, a disk that is soon full. For tests alone.
 package rig
 
 import (
@@ -14,9 +14,12 @@ import (
 	"time"
 )
 
-// Self is the command that runs this test binary, without the second that the race detector sleeps
-// at the end.
-func Self() []string { return []string{"/usr/bin/env", "GORACE=atexit_sleep_ms=0", os.Args[0]} }
+// ExitAtOnce, in the environment of a program that has the race detector built in, keeps it from sleeping a second at the
+// end, for threads that may still find a race.
+const ExitAtOnce = "GORACE=atexit_sleep_ms=0"
+
+// Self is the command that runs this test binary, which ends at once.
+func Self() []string { return []string{"/usr/bin/env", ExitAtOnce, os.Args[0]} }
 
 // Tree makes a folder of files, by path; those of bin/ are executable.
 func Tree(t testing.TB, files map[string]string) string {
