@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -18,6 +19,7 @@ import (
 // fits into buffers for a long time.
 type guest struct {
 	net.Conn
+	raw   syscall.RawConn // of the socket; nil: it is none
 	alarm *time.Timer
 	idle  time.Duration
 	in    atomic.Bool // the key is proven
@@ -35,6 +37,9 @@ type guest struct {
 const typing = 2 * time.Minute
 
 func (g *guest) Read(p []byte) (int, error) {
+	if g.raw != nil {
+		quickAck(g.raw)
+	}
 	n, err := g.Conn.Read(p)
 	if n > 0 && g.in.Load() {
 		g.alarm.Reset(g.idle)
@@ -94,7 +99,7 @@ func (gs *guests) admit(conn net.Conn, handshake, idle time.Duration) (*guest, e
 	case gs.perHost[host] >= gs.maxPerHost:
 		return nil, errors.New("too many connections of this host without a key")
 	}
-	g := &guest{Conn: conn, idle: idle}
+	g := &guest{Conn: conn, idle: idle, raw: rawOf(conn)}
 	g.leave = sync.OnceFunc(func() { gs.remove(g) })
 	g.alarm = time.AfterFunc(handshake, func() { g.shut() })
 	gs.all[g] = struct{}{}
@@ -143,6 +148,19 @@ func (gs *guests) closeAll() {
 	for _, g := range all {
 		g.Close()
 	}
+}
+
+// rawOf is the socket under conn, or nil.
+func rawOf(conn net.Conn) syscall.RawConn {
+	socket, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // hostOf is the address, or for IPv6 the /64, which is what one customer gets. All that is not TCP
