@@ -180,7 +180,12 @@ func (c *call) release(app volume.App, base volume.Release, cause, note string) 
 	base.By, base.Cause, base.Note = c.name, cause, note
 	ctx, stop := c.whileServing()
 	defer stop()
-	r, s, err := deploy.Release(ctx, app, base, c.out)
+	r, err := app.Publish(base)
+	if err != nil {
+		return err
+	}
+	maker := deploy.Maker{App: app, URL: c.url, Out: c.out}
+	s, err := maker.Release(ctx, r, nil)
 	if context.Cause(ctx) == errStopped {
 		return errStopped
 	}
@@ -189,7 +194,7 @@ func (c *call) release(app volume.App, base volume.Release, cause, note string) 
 	}
 	c.record(c.cmd.Name(), app.Name, strings.TrimSpace(fmt.Sprintf("%v %s: %s", r, note, s.State)))
 	if s.State == volume.Live || s.State == volume.Retired {
-		say.Step(c.out, "%s %v is live: %s", app.Name, r, c.url(app.Name))
+		say.Step(c.out, "%s", maker.LiveLine(r.N))
 		return nil
 	}
 	say.Fault(c.err, "%s %v: %s", app.Name, r, s.Reason)

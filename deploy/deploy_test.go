@@ -60,6 +60,31 @@ func (s *stage) decide(state volume.State) {
 	s.t.Cleanup(func() { stop(); <-ended })
 }
 
+// maker makes releases of the app, and shows them in s.out.
+func (s *stage) maker() Maker { return Maker{App: s.app, Out: &s.out} }
+
+// release publishes a release of nothing, and takes it through the two phases.
+func (s *stage) release(ctx context.Context) (volume.Release, volume.Status, error) {
+	s.t.Helper()
+	r, err := s.app.Publish(volume.Release{By: "alice"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	status, err := s.maker().Release(ctx, r, nil)
+	return r, status, err
+}
+
+// inPlace makes a release of commit in watch mode.
+func (s *stage) inPlace(commit string, objects *git.Objects) (volume.Release, error) {
+	m := s.maker()
+	m.Mode = volume.InPlace
+	r, err := m.Publish(volume.Build{Commit: commit}, volume.Release{By: "alice"}, nil)
+	if err == nil {
+		_, err = m.Release(s.t.Context(), r, objects)
+	}
+	return r, err
+}
+
 func (s *stage) states() string {
 	var all []string
 	for _, n := range s.app.Numbers() {
@@ -75,12 +100,12 @@ func (s *stage) states() string {
 func TestRelease(t *testing.T) {
 	s := newStage(t)
 	s.decide(volume.Ready)
-	r, status, err := Release(t.Context(), s.app, volume.Release{By: "alice"}, &s.out)
+	r, status, err := s.release(t.Context())
 	if err != nil || status.State != volume.Live || r.N != 1 || s.out.String() != "building\n" {
 		t.Errorf("%v %+v %v %q", r, status, err, s.out.String())
 	}
 	s.decide(volume.Failed)
-	r, status, err = Release(t.Context(), s.app, volume.Release{By: "alice"}, &s.out)
+	r, status, err = s.release(t.Context())
 	if err != nil || status.State != volume.Failed || status.Reason != "because" || s.app.Committed(r.N) || s.app.Live() != 1 {
 		t.Errorf("%v %+v %v", r, status, err)
 	}
@@ -91,7 +116,7 @@ func TestReleaseLeft(t *testing.T) {
 	s := newStage(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r, _, err := Release(ctx, s.app, volume.Release{By: "alice"}, &s.out)
+	r, _, err := s.release(ctx)
 	if why, cancelled := s.app.Cancelled(r.N); !errors.Is(err, context.Canceled) || !cancelled || why != "alice left" {
 		t.Errorf("%v: %v %q", err, cancelled, why)
 	}
@@ -101,7 +126,7 @@ func TestReleaseLeft(t *testing.T) {
 func TestReleaseWithoutRuntime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		_, _, err := Release(t.Context(), s.app, volume.Release{By: "alice"}, &s.out)
+		_, _, err := s.release(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "start it: paas serve app") || !strings.Contains(s.out.String(), "v1 waits for the runtime") {
 			t.Errorf("%v, %q", err, s.out.String())
 		}
@@ -162,12 +187,12 @@ func TestInPlace(t *testing.T) {
 	repo, all := commits(t, "one", "#!/bin/sh\r\n")
 	objects := repo.Objects()
 	defer objects.Close()
-	abandoned, err := Announce(s.app, volume.Release{Commit: all[0]})
+	abandoned, err := announce(s.app, volume.Release{Commit: all[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"one", "#!/bin/sh\r\n"} {
-		r, err := InPlace(t.Context(), s.app, volume.Release{Commit: all[i], Build: "x"}, objects, &s.out)
+		r, err := s.inPlace(all[i], objects)
 		content, readErr := os.ReadFile(filepath.Join(s.app.Worktree(), "page"))
 		if err != nil || readErr != nil || string(content) != want || s.app.Live() != r.N {
 			t.Errorf("%v %v %q, live v%d", err, readErr, content, s.app.Live())
@@ -189,7 +214,7 @@ func TestInPlace(t *testing.T) {
 func TestRepair(t *testing.T) {
 	s := newStage(t)
 	for range 2 {
-		r, err := Announce(s.app, volume.Release{})
+		r, err := announce(s.app, volume.Release{})
 		if err == nil {
 			err = s.app.SetLive(r.N)
 		}
@@ -208,7 +233,7 @@ func TestPlaceInterrupted(t *testing.T) {
 	repo, all := commits(t, "one")
 	objects := repo.Objects()
 	defer objects.Close()
-	r, err := Announce(s.app, volume.Release{Commit: all[0]})
+	r, err := announce(s.app, volume.Release{Commit: all[0]})
 	if err == nil {
 		err = s.app.Commit(r.N)
 	}
@@ -234,7 +259,7 @@ func TestPlaceFails(t *testing.T) {
 	if err := os.WriteFile(s.app.Worktree(), nil, 0o644); err != nil { // a file where the folder goes
 		t.Fatal(err)
 	}
-	_, err := InPlace(t.Context(), s.app, volume.Release{Commit: all[0]}, objects, &s.out)
+	_, err := s.inPlace(all[0], objects)
 	if err == nil || s.states() != "failed" || s.app.Live() != 0 {
 		t.Errorf("%v, %s, live v%d", err, s.states(), s.app.Live())
 	}

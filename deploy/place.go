@@ -13,23 +13,9 @@ import (
 	"paas/volume"
 )
 
-// InPlace makes r the app's next release in watch mode and writes its commit, read from objects,
-// into the app's worktree/. The caller holds the app's turn. Blocks while the files that differ are
-// written. A ctx that ends leaves the work half done, for the next release to mend.
-func InPlace(ctx context.Context, app volume.App, r volume.Release, objects *git.Objects, out io.Writer) (volume.Release, error) {
-	r, err := Announce(app, r)
-	if err == nil {
-		err = app.Commit(r.N)
-	}
-	if err == nil {
-		err = Place(ctx, app, r, objects, out)
-	}
-	return r, err
-}
-
-// Announce publishes r as a release in watch mode that is ready for its commit: there is nothing to
+// announce publishes r as a release in watch mode that is ready for its commit: there is nothing to
 // build or boot.
-func Announce(app volume.App, r volume.Release) (volume.Release, error) {
+func announce(app volume.App, r volume.Release) (volume.Release, error) {
 	r.Build, r.Settings.Mode = "", volume.InPlace
 	r, err := app.Publish(r)
 	if err == nil {

@@ -2,9 +2,7 @@ package receiver
 
 import (
 	"context"
-	"io"
 
-	"paas/deploy"
 	"paas/volume"
 )
 
@@ -22,47 +20,33 @@ func (r *Receiver) bringLive(s *session, say voice) int {
 		return 1
 	}
 	r.reached("moved")
-	if err := s.app.Commit(s.release); err != nil {
+	release, err := s.app.Release(s.release)
+	if err == nil {
+		err = s.app.Commit(s.release)
+	}
+	if err != nil {
 		say.fault("%s v%d is not committed: %v", s.app.Name, s.release, err)
 		return 1
 	}
 	r.reached("committed")
-	if placed, err := r.place(context.WithoutCancel(s.ctx), s.app, s.release, say); placed {
-		if err != nil {
-			s.note = "failed: " + plain(err.Error(), 200)
-			say.fault("%s v%d is not live: %v", s.app.Name, s.release, full(err))
-			return 1
-		}
-		say.step("%s v%d is live, in %s", s.app.Name, s.release, s.app.Worktree())
-		return 0
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), goLive)
-	defer cancel()
-	status, err := s.app.AwaitOver(ctx, s.release)
+	m := r.maker(s.app, say)
+	objects := r.repo(s.app).Objects()
+	defer objects.Close()
+	status, err := m.Finish(context.WithoutCancel(s.ctx), release, objects)
 	switch {
-	case err == nil && status.State == volume.Live:
-		say.step("%s", deploy.LiveLine(s.app, s.release, r.URL))
+	case err != nil:
+		s.note = "failed: " + plain(err.Error(), 200)
+		say.fault("%s %s is not live: %v", s.app.Name, release, full(err))
+	case status.State == volume.Live && release.Settings.Mode == volume.InPlace:
+		say.step("%s %s is live, in %s", s.app.Name, release, s.app.Worktree())
 		return 0
-	case err != nil && ctx.Err() == nil:
-		say.fault("%s v%d: %v", s.app.Name, s.release, err)
-		return 1
-	case status.State.Over():
-		s.note = "failed: " + plain(status.Reason, 200)
-		say.fault("%s v%d is not live: %s: %s", s.app.Name, s.release, status.State, plain(status.Reason, 500))
+	case status.State == volume.Live:
+		say.step("%s", m.LiveLine(s.release))
+		return 0
 	default:
-		say.fault("%s v%d is not live yet: %s", s.app.Name, s.release, status.State)
+		s.note = "failed: " + plain(status.Reason, 200)
+		say.fault("%s %s is not live: %s: %s", s.app.Name, release, status.State, plain(status.Reason, 500))
 	}
 	say.fault("See what became of it: %s", r.Hint("releases", s.app.Name))
 	return 1
-}
-
-// place writes release n into the app's worktree, where it is in watch mode.
-func (r *Receiver) place(ctx context.Context, app volume.App, n int, out io.Writer) (placed bool, err error) {
-	release, err := app.Release(n)
-	if err != nil || release.Settings.Mode != volume.InPlace {
-		return false, err
-	}
-	objects := r.repo(app).Objects()
-	defer objects.Close()
-	return true, deploy.Place(ctx, app, release, objects, out)
 }

@@ -165,33 +165,10 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 	if err := deploy.Warn(ctx, objects, commit.Hash, say); err != nil {
 		return volume.Release{}, err
 	}
-	settings, err := s.app.Settings()
-	if err != nil {
-		return volume.Release{}, err
-	}
-	if settings.InPlace(r.Mode) {
-		release, err := deploy.Announce(s.app, s.newRelease(build, settings))
-		s.release = release.N
-		return release, full(err)
-	}
-	build, err = deploy.Checkout(s.app, build, func(tree string) error { return s.repo.Checkout(ctx, commit.Hash, tree) })
-	if err != nil {
-		return volume.Release{}, full(err)
-	}
-	release, err := s.app.Publish(s.newRelease(build, settings))
+	release, err := r.maker(s.app, say).Publish(build, volume.Release{By: s.who, Cause: volume.CausePush},
+		func(tree string) error { return s.repo.Checkout(ctx, commit.Hash, tree) })
 	s.release = release.N
-	if err != nil {
-		return volume.Release{}, errors.Join(full(err), s.app.RemoveBuild(build.ID))
-	}
-	return release, nil
-}
-
-// newRelease is the release that the session makes of b.
-func (s *session) newRelease(b volume.Build, settings volume.Settings) volume.Release {
-	return volume.Release{
-		Build: b.ID, Commit: b.Commit, Branch: b.Branch, Subject: b.Subject,
-		By: s.who, Cause: volume.CausePush, Settings: settings,
-	}
+	return release, full(err)
 }
 
 // nearby is how many commits are looked through for the branch's old one before git is asked.
@@ -233,24 +210,20 @@ func full(err error) error {
 // the push goes through whatever happens to the pusher.
 func (r *Receiver) verdict(ctx context.Context, s *session, release volume.Release, say voice) error {
 	log := &logLines{to: say}
-	status, err := deploy.Verdict(ctx, s.app, release, log)
+	m := r.maker(s.app, log)
+	status, err := m.Await(ctx, release)
 	log.finish()
 	r.reached("verdict")
 	switch {
-	case err == nil && status.State == volume.Ready:
-		if s.settle(ctx) {
-			r.reached("settled")
-			return nil
-		}
-		err = errLeft
-	case err == nil:
+	case err != nil:
+		return s.why(ctx, err)
+	case status.State != volume.Ready:
 		return r.failure(s, release, status)
+	case !s.settle(ctx):
+		return errors.Join(errLeft, m.TakeBack(release.N, s.who+" left"))
 	}
-	why := "its pusher left"
-	if err = s.why(ctx, err); !errors.Is(err, errLeft) {
-		why = plain(err.Error(), 200)
-	}
-	return errors.Join(err, r.cancel(s.app, release.N, why))
+	r.reached("settled")
+	return nil
 }
 
 // failure is what the pusher of a release that did not become ready reads.
@@ -265,7 +238,7 @@ func (r *Receiver) failure(s *session, release volume.Release, status volume.Sta
 		lines = append(lines, plain(status.Hint, 500))
 	}
 	if live := s.app.Live(); live > 0 {
-		return append(lines, fmt.Sprintf("v%d keeps serving. Mend it, commit, and push again.", live))
+		return append(lines, fmt.Sprintf("v%d keeps serving. Fix it, commit, and push again.", live))
 	}
-	return append(lines, "Nothing is live yet. Mend it, commit, and push again.")
+	return append(lines, "Nothing is live yet. Fix it, commit, and push again.")
 }

@@ -77,7 +77,7 @@ func TestFailedBuild(t *testing.T) {
 	c.git("push", "paas", "main")
 	live := s.ref("blog", "refs/heads/main")
 	c.commit("broken again", "fate", "fail boot: nothing listens on $PORT")
-	out := c.refused("paas main", "blog v3: boot: nothing listens", "v2 keeps serving. Mend it, commit, and push again.")
+	out := c.refused("paas main", "blog v3: boot: nothing listens", "v2 keeps serving. Fix it, commit, and push again.")
 	if strings.Index(out, "Building v3") > strings.Index(out, "blog v3: boot") {
 		t.Errorf("the log comes after the verdict:\n%s", out)
 	}

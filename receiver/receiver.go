@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -60,7 +61,7 @@ const (
 	defaultMaxTree  = 2 << 30
 
 	reconcileEvery = time.Minute
-	goLive         = time.Minute      // how long a committed release is waited for
+	goLive         = time.Minute      // how long a reconciler waits for a committed release
 	leaveGrace     = 10 * time.Second // for git to end by itself once its client has left
 	defaultStall   = time.Minute
 )
@@ -121,7 +122,7 @@ func (r *Receiver) recover(name string) error {
 		}
 		return err
 	}
-	done, ok := tryTurn(app, "the server's start")
+	done, ok := app.TryTurn("the server's start")
 	if !ok {
 		return errors.New("somebody else is deploying it")
 	}
@@ -180,12 +181,9 @@ func (r *Receiver) repo(app volume.App) git.Repo {
 	return git.Repo{Dir: app.Repo(), Hooks: r.hooksDir(), MaxPush: r.MaxPush}
 }
 
-// tryTurn takes the app's turn if nobody has it.
-func tryTurn(app volume.App, who string) (done func(), ok bool) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // a turn that is free is given even so; one that is not, is not waited for
-	done, err := app.Turn(ctx, who, nil)
-	return done, err == nil
+// maker makes releases of the app for a push.
+func (r *Receiver) maker(app volume.App, out io.Writer) deploy.Maker {
+	return deploy.Maker{App: app, Mode: r.Mode, URL: r.URL, Out: out}
 }
 
 func (r *Receiver) reached(where string) {

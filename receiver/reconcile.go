@@ -177,16 +177,11 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.
 				return nil
 			}
 		case place:
-			if _, err = r.place(ctx, app, m.n, io.Discard); err != nil {
-				s, readErr := app.Status(m.n)
-				if readErr == nil && s.State == volume.Failed { // a verdict, not a fault of this look
-					err = nil
-				}
-			}
+			err = r.place(ctx, app, m.n)
 		case commit:
 			err = app.Commit(m.n)
 		case cancel:
-			err = r.cancel(app, m.n, "git did not take it")
+			err = r.maker(app, io.Discard).TakeBack(m.n, "git did not take it")
 		case prune:
 			err = r.prune(ctx, repo, v.strays)
 		case turn:
@@ -198,16 +193,19 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.
 	}
 }
 
-// cancel takes release n back. In watch mode there is no runtime to say so.
-func (r *Receiver) cancel(app volume.App, n int, why string) error {
-	if err := app.Cancel(n, why); err != nil {
-		return err
-	}
+// place writes release n, of watch mode, into the app's worktree. A verdict on it is no error.
+func (r *Receiver) place(ctx context.Context, app volume.App, n int) error {
 	release, err := app.Release(n)
-	if err != nil || release.Settings.Mode != volume.InPlace {
+	if err != nil {
 		return err
 	}
-	return app.SetStatus(n, volume.Status{State: volume.Cancelled, Reason: why})
+	objects := r.repo(app).Objects()
+	defer objects.Close()
+	_, err = r.maker(app, io.Discard).Finish(ctx, release, objects)
+	if s, readErr := app.Status(n); readErr == nil && s.State == volume.Failed {
+		return nil
+	}
+	return err
 }
 
 func (r *Receiver) prune(ctx context.Context, repo git.Repo, strays []string) error {

@@ -67,7 +67,7 @@ func (r *Receiver) exit(app volume.App) {
 	if !t.created {
 		return
 	}
-	done, ok := tryTurn(app, "the end of a push")
+	done, ok := app.TryTurn("the end of a push")
 	if !ok {
 		return
 	}

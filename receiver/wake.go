@@ -86,7 +86,7 @@ func (r *Receiver) check(ctx context.Context, name string) (settled bool, err er
 	if do := v.next().do; do == rest || do == await { // the bell rings when it has arrived
 		return true, nil
 	}
-	done, ok := tryTurn(app, "the server's check")
+	done, ok := app.TryTurn("the server's check")
 	if !ok {
 		return !app.Exists(), nil
 	}

@@ -104,7 +104,7 @@ func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err erro
 	if err != nil || len(builds) == 0 {
 		return false, err
 	}
-	done, ok := tryTurn(app)
+	done, ok := app.TryTurn("the removal of old builds")
 	if !ok {
 		return true, nil
 	}
@@ -203,12 +203,4 @@ func spare(builds []string, keep int, releases iter.Seq[past]) []string {
 		}
 	}
 	return left
-}
-
-// tryTurn takes the app's turn if nobody has it.
-func tryTurn(app volume.App) (done func(), ok bool) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // a turn that is free is given even so; one that is not, is not waited for
-	done, err := app.Turn(ctx, "the removal of old builds", nil)
-	return done, err == nil
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"paas/deploy"
 	"paas/git"
 	"paas/say"
 	"paas/volume"
@@ -44,7 +43,7 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 		say.Step(out, "%s %s is live already: it is %s", app.Name, done.release, git.Short(done.looked.Commit))
 		return nil
 	case live:
-		say.Step(out, "%s", deploy.LiveLine(app, done.release.N, s.URL))
+		say.Step(out, "%s", s.maker(app, out).LiveLine(done.release.N))
 		s.announce(ctx, app, done.release)
 		return nil
 	}
@@ -52,9 +51,9 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 		say.Detail(out, "%s", say.Plain(done.status.Hint, maxLine))
 	}
 	if n := app.Live(); n > 0 {
-		say.Detail(out, "v%d keeps serving. Mend it, commit, and push to the source.", n)
+		say.Detail(out, "v%d keeps serving. Fix it, commit, and push to the source.", n)
 	} else {
-		say.Detail(out, "Nothing is live yet. Mend it, commit, and push to the source.")
+		say.Detail(out, "Nothing is live yet. Fix it, commit, and push to the source.")
 	}
 	return errors.New(verdict(app, done.looked))
 }
@@ -145,5 +144,5 @@ func (s *Sidecar) single(ctx context.Context, u subject) (line string, err error
 		return fmt.Sprintf("%s: nothing new; %s is at %s", u.app.Name, head.Branch, git.Short(head.Commit)), nil
 	}
 	s.announce(ctx, u.app, done.release)
-	return deploy.LiveLine(u.app, done.release.N, s.URL), nil
+	return s.maker(u.app, io.Discard).LiveLine(done.release.N), nil
 }

@@ -53,7 +53,7 @@ func TestSync(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "build: false: exit status 1") || len(app.Numbers()) != 2+n {
 			t.Error(err, app.Numbers())
 		}
-		contains(t, out, "       look at line 3\n", "v1 keeps serving. Mend it, commit, and push to the source.")
+		contains(t, out, "       look at line 3\n", "v1 keeps serving. Fix it, commit, and push to the source.")
 	}
 	if l := looked(t, app); l.Release != 3 || l.Failed == "" {
 		t.Errorf("%+v", l)

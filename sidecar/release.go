@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 
 	"paas/deploy"
@@ -54,31 +55,30 @@ func ofSource(r *git.Refused) string {
 }
 
 // release makes a release of b and brings it to life, if it can. The caller holds the turn.
-func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Objects) (volume.Release, volume.Status, error) {
+func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Objects) (r volume.Release, s volume.Status, err error) {
 	settings, err := a.app.Settings()
 	if err != nil {
-		return volume.Release{}, volume.Status{}, err
+		return r, s, err
 	}
-	r := volume.Release{
-		Commit: b.Commit, Branch: b.Branch, Subject: b.Subject,
-		By: a.by, Cause: volume.CauseSync, Settings: settings,
+	if a.once && !a.inPlace(settings) && !a.Volume.Claimed(volume.RoleApp) {
+		return r, s, errors.New("nothing runs the apps of this volume, so no release can go live; start it: paas serve app")
 	}
-	if a.inPlace(settings) {
-		r, err = deploy.InPlace(ctx, a.app, r, objects, a.out)
-		return r, volume.Status{State: volume.Live}, err
-	}
-	if a.once && !a.Volume.Claimed(volume.RoleApp) {
-		return r, volume.Status{}, errors.New("nothing runs the apps of this volume, so no release can go live; start it: paas serve app")
-	}
-	b, err = deploy.Checkout(a.app, b, func(tree string) error { return objects.WriteTree(ctx, b.Commit, tree) })
+	m := a.maker(a.app, a.out)
+	r, err = m.Publish(b, volume.Release{By: a.by, Cause: volume.CauseSync}, func(tree string) error {
+		if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
+			return err
+		}
+		a.reached("built")
+		return nil
+	})
 	if err != nil {
-		return r, volume.Status{}, err
+		return r, s, err
 	}
-	a.reached("built")
-	r.Build = b.ID
-	r, status, err := deploy.Release(ctx, a.app, r, a.out)
-	if r.N == 0 { // not published: nobody else knows of the build
-		err = errors.Join(err, a.app.RemoveBuild(b.ID))
-	}
-	return r, status, err
+	s, err = m.Release(ctx, r, objects)
+	return r, s, err
+}
+
+// maker makes releases of the app for a commit of its source.
+func (s *Sidecar) maker(app volume.App, out io.Writer) deploy.Maker {
+	return deploy.Maker{App: app, Mode: s.Mode, URL: s.URL, Out: out}
 }

@@ -46,6 +46,7 @@ type Settings struct {
 	Mode   Mode              `json:"mode,omitempty"`   // how a commit goes live; empty: as the server is set
 	Config map[string]string `json:"config,omitempty"` // config vars: environment of builds and processes
 	Grace  time.Duration     `json:"grace,omitempty"`  // between SIGTERM and SIGKILL, in nanoseconds; 0: as the server is set
+	Prove  *time.Duration    `json:"prove,omitempty"`  // how long a new release is watched before the branch moves, in nanoseconds; nil: as the server is set
 
 	BuildDir  string `json:"build_dir,omitempty"` // the folder of the commit that is the app, with its Procfile; empty: the top
 	Buildpack string `json:"buildpack,omitempty"` // URLs and folders, separated by spaces; empty: what is recognised

@@ -31,6 +31,7 @@ type Release struct {
 	By       string    `json:"by"`      // key name
 	Cause    string    `json:"cause"`
 	Note     string    `json:"note,omitempty"` // "set COLOR", "rollback to v3"; never a value
+	Of       int       `json:"of,omitempty"`   // the release of which this repeats the build and the config vars
 	At       time.Time `json:"at"`
 	Settings Settings  `json:"settings"`
 }

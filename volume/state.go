@@ -4,24 +4,26 @@ import "time"
 
 // State is how far a release has come:
 //
-//	queued -> building -> booting -> ready -> live -> retired
+//	queued -> building -> booting -> proving -> ready -> live -> retired
 //
-// or, from any before live, failed or cancelled.
+// or, from any before live, failed or cancelled. A proving or ready release has the traffic already,
+// while the one before it stands by.
 type State string
 
 const (
 	Queued    State = "queued"    // published, not looked at yet
 	Building  State = "building"  // its build is being made
 	Booting   State = "booting"   // its processes start, beside the live ones
-	Ready     State = "ready"     // healthy, waiting for the commit
-	Live      State = "live"      // gets the traffic
+	Proving   State = "proving"   // healthy, gets the traffic, and is watched for a while
+	Ready     State = "ready"     // has proved itself, waits for the commit
+	Live      State = "live"      // gets the traffic, and the branch is at its commit
 	Retired   State = "retired"   // was live
 	Failed    State = "failed"    // did not build, boot or stay healthy
 	Cancelled State = "cancelled" // its pusher left, or died, before the commit
 )
 
 // Decided says whether a release in this state has its verdict: ready to be committed, or out.
-func (s State) Decided() bool { return s != Queued && s != Building && s != Booting }
+func (s State) Decided() bool { return s == Ready || s.Over() }
 
 // Over says whether nothing more happens in this state before the release is made live again.
 func (s State) Over() bool {
@@ -34,4 +36,7 @@ type Status struct {
 	Reason string    `json:"reason,omitempty"` // one line: "build: npm ci: exit status 1"
 	Hint   string    `json:"hint,omitempty"`   // one line: what to do next
 	At     time.Time `json:"at"`               // when the state began
+
+	Prove  time.Duration `json:"prove,omitempty"`  // proving: how long it is watched
+	Proved bool          `json:"proved,omitempty"` // it ran for as long as the owner wants to watch a new release
 }

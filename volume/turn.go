@@ -43,6 +43,14 @@ func (a App) Turn(ctx context.Context, who string, waiting func(holder string)) 
 	}), nil
 }
 
+// TryTurn takes the app's turn if nobody has it; ok is false otherwise. It does not block.
+func (a App) TryTurn(who string) (done func(), ok bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // a free turn is given all the same; a held one is not waited for
+	done, err := a.Turn(ctx, who, nil)
+	return done, err == nil
+}
+
 // TurnHeld says whether anybody, in any process, is deploying the app now.
 func (a App) TurnHeld() bool {
 	if a.vol.lines.held(a.Name) {

@@ -1,0 +1,132 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"paas/git"
+	"paas/say"
+	"paas/volume"
+)
+
+// Maker takes releases of one app through the two phases, for the receiver, the sidecar and the
+// commands alike. The caller holds the app's turn from before Publish until Finish or TakeBack has
+// returned.
+type Maker struct {
+	App  volume.App
+	Mode volume.Mode             // of an app whose settings name none; for Publish
+	URL  func(app string) string // an app's address, for people; nil: none is shown
+	Out  io.Writer               // what the person who deploys reads
+}
+
+const (
+	goLive    = time.Minute      // how long a committed release may take to go live
+	noRuntime = 2 * time.Minute  // how long a release waits for a runtime before it is taken back
+	unseen    = 10 * time.Second // how long a release may be queued before the person is told so
+)
+
+// Publish makes the commit that b describes the app's next release. It has the attributes of r, and
+// the app's settings as they are now. write fills an empty folder with the files of the commit; in
+// watch mode it is not called, for Finish writes them. The number of the returned release is 0 where
+// nothing was published.
+func (m Maker) Publish(b volume.Build, r volume.Release, write func(tree string) error) (volume.Release, error) {
+	settings, err := m.App.Settings()
+	if err != nil {
+		return volume.Release{}, err
+	}
+	r.Commit, r.Branch, r.Subject, r.Settings = b.Commit, b.Branch, b.Subject, settings
+	if settings.InPlace(m.Mode) {
+		return announce(m.App, r)
+	}
+	if b, err = Checkout(m.App, b, write); err != nil {
+		return volume.Release{}, err
+	}
+	r.Build = b.ID
+	if r, err = m.App.Publish(r); err != nil && r.N == 0 { // nobody else knows of the build
+		err = errors.Join(err, m.App.RemoveBuild(b.ID))
+	}
+	return r, err
+}
+
+// Await is the rest of the first phase: it copies the log of release r to Out until the runtime has
+// decided on it, and says when the release gets the traffic and for how long it must prove itself.
+// The returned state is Ready, or one that is over. Where ctx ends, or no runtime takes the release
+// up for two minutes, the release is taken back and the error says why.
+func (m Maker) Await(ctx context.Context, r volume.Release) (volume.Status, error) {
+	s, err := m.await(ctx, r)
+	if err == nil {
+		return s, nil
+	}
+	why := say.Plain(err.Error(), 200)
+	if ctx.Err() != nil {
+		why = r.By + " left"
+	}
+	return s, errors.Join(err, m.TakeBack(r.N, why))
+}
+
+// TakeBack says that release n, which is not committed, is not wanted any more, and why.
+func (m Maker) TakeBack(n int, why string) error {
+	if err := m.App.Cancel(n, why); err != nil {
+		return err
+	}
+	r, err := m.App.Release(n)
+	if err != nil || r.Settings.Mode != volume.InPlace {
+		return err
+	}
+	return m.App.SetStatus(n, volume.Status{State: volume.Cancelled, Reason: why}) // no runtime does
+}
+
+// Finish is the rest of the second phase, once [volume.App.Commit] has accepted release r: it waits
+// until r is live or over, at most a minute; an error says that it took longer. In watch mode it
+// writes the commit, read from objects, into the app's worktree, as [Place] does; otherwise objects
+// may be nil. A release that came to nothing is no error: the status says so.
+func (m Maker) Finish(ctx context.Context, r volume.Release, objects *git.Objects) (volume.Status, error) {
+	if r.Settings.Mode == volume.InPlace {
+		if err := Place(ctx, m.App, r, objects, m.Out); err != nil {
+			return volume.Status{}, err
+		}
+		return m.App.Status(r.N)
+	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), goLive) // it is decided now
+	defer stop()
+	s, err := m.App.AwaitOver(ctx, r.N)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%s %s is committed, and not live after %s: it is %s", m.App.Name, r, goLive, s.State)
+	}
+	return s, err
+}
+
+// Release takes r, which Publish or the app has published, through what is left of both phases. A
+// ctx that ends before the first phase has takes the release back, and its error is returned; one
+// that ends later changes nothing. A release that came to nothing is no error: the status says so.
+func (m Maker) Release(ctx context.Context, r volume.Release, objects *git.Objects) (volume.Status, error) {
+	s, err := m.Await(ctx, r)
+	if err != nil || s.State != volume.Ready {
+		return s, err
+	}
+	if err := m.App.Commit(r.N); err != nil {
+		return s, errors.Join(err, m.TakeBack(r.N, say.Plain(err.Error(), 200)))
+	}
+	return m.Finish(ctx, r, objects)
+}
+
+// LiveLine says that release n is live, and at which address where it has one.
+func (m Maker) LiveLine(n int) string {
+	return fmt.Sprintf("%s %s is live%s", m.App.Name, volume.Release{N: n}, m.at(n))
+}
+
+// at is ": " and the address at which release n answers; empty where it has none.
+func (m Maker) at(n int) string {
+	r, err := m.App.Release(n)
+	if err != nil || m.URL == nil {
+		return ""
+	}
+	built, err := m.App.Built(r.Build)
+	if _, web := built.Processes["web"]; err == nil && (web || built.Static != "") {
+		return ": " + m.URL(m.App.Name)
+	}
+	return ""
+}
