@@ -65,7 +65,7 @@ func (r *Router) serve(w http.ResponseWriter, req *http.Request) {
 		r.Root.ServeHTTP(w, req)
 		return
 	}
-	a := (*r.hosts.Load())[host]
+	a := r.hosts.find(host)
 	if a == nil {
 		if host == r.domain && req.URL.Path == "/" {
 			r.page(w, req, rootPage(host))

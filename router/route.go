@@ -1,8 +1,6 @@
 package router
 
 import (
-	"cmp"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -70,18 +68,17 @@ func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := r.apps[name]
-	rehost := a == nil
 	if a == nil {
 		a = newApp(name)
 		r.apps[name] = a
-	} else {
-		rehost = !slices.Equal(a.route.Hosts, route.Hosts)
+		r.hosts.setOwn(name+"."+r.domain, a)
 	}
-	gone := a.point(route, false)
-	if rehost {
-		r.rehost()
+	if before := a.route.Hosts; !slices.Equal(before, route.Hosts) {
+		for _, h := range r.hosts.change(a, before, route.Hosts) {
+			r.Log.Warn("another app has this host; left out", "app", name, "host", h)
+		}
 	}
-	return r.drain(a, gone)
+	return r.drain(a, a.point(route, false))
 }
 
 // Remove forgets app: its hosts answer 404 from now on. drained is Set's. Unknown names are fine.
@@ -94,7 +91,8 @@ func (r *Router) Remove(name string) (drained <-chan struct{}) {
 		return closed
 	}
 	delete(r.apps, name)
-	r.rehost()
+	r.hosts.dropOwn(name + "." + r.domain)
+	r.hosts.change(a, a.route.Hosts, nil)
 	return r.drain(a, a.point(Route{State: Down}, true))
 }
 
@@ -131,31 +129,4 @@ func (r *Router) cleanHosts(name string, hosts []string) []string {
 		}
 	}
 	return clean
-}
-
-// rehost makes the table of hosts anew. An app's own <app>.<Domain> is always its own. A further
-// name that two apps want stays with the one that has it: else whoever may name hosts could take
-// over another app's visitors.
-func (r *Router) rehost() {
-	before := *r.hosts.Load()
-	apps := slices.SortedFunc(maps.Values(r.apps), func(a, b *app) int { return cmp.Compare(a.name, b.name) })
-	hosts := make(map[string]*app, len(before)+1)
-	for _, a := range apps {
-		hosts[a.name+"."+r.domain] = a
-	}
-	for _, has := range []bool{true, false} { // those that have the name, then the others
-		for _, a := range apps {
-			for _, h := range a.route.Hosts {
-				if (before[h] == a) != has {
-					continue
-				}
-				if owner := hosts[h]; owner == nil {
-					hosts[h] = a
-				} else if owner != a {
-					r.Log.Warn("another app has this host; left out", "app", a.name, "host", h)
-				}
-			}
-		}
-	}
-	r.hosts.Store(&hosts)
 }

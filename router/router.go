@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -49,9 +48,9 @@ type Router struct {
 	buffers  buffers
 	errorLog *log.Logger // quiet, as net/http wants it
 
-	mu    sync.Mutex                      // held by those who change apps or hosts
-	apps  map[string]*app                 // by name
-	hosts atomic.Pointer[map[string]*app] // by host name; never changed, only replaced
+	mu    sync.Mutex      // held by those who change apps or hosts
+	apps  map[string]*app // by name
+	hosts hosts
 
 	streamMu sync.Mutex
 	streams  map[*exchange]func() // websockets and event streams, each with what ends it
@@ -88,7 +87,7 @@ func (r *Router) init() {
 		r.stopping = make(chan struct{})
 		r.apps = map[string]*app{}
 		r.streams = map[*exchange]func(){}
-		r.hosts.Store(&map[string]*app{})
+		r.hosts.own, r.hosts.further = map[string]*app{}, map[string][]*app{}
 	})
 }
 
