@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"strings"
@@ -28,7 +29,7 @@ func (s files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.notFound(w, r)
 	case folder:
 		// Relative, so that it holds under whatever path this is served; never //host.
-		to := "./" + path.Base(name) + "/"
+		to := (&url.URL{Path: "./" + path.Base(name) + "/"}).EscapedPath()
 		if r.URL.RawQuery != "" {
 			to += "?" + r.URL.RawQuery
 		}
@@ -39,10 +40,10 @@ func (s files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// find is the file that answers a URL's path: that very file, a folder's index.html, or page.html for
+// find is the file that answers an address's path: that very file, a folder's index.html, or page.html for
 // /page. folder: name is a folder, whose address ends in a slash. Empty: there is nothing to be seen.
-func (s files) find(url string) (name string, folder bool) {
-	name = strings.TrimPrefix(path.Clean("/"+url), "/")
+func (s files) find(address string) (name string, folder bool) {
+	name = strings.TrimPrefix(path.Clean("/"+address), "/")
 	for i, element := range strings.Split(name, "/") {
 		if strings.HasPrefix(element, ".") && !(i == 0 && element == ".well-known") {
 			return "", false
@@ -50,7 +51,7 @@ func (s files) find(url string) (name string, folder bool) {
 	}
 	index, page := path.Join(name, "index.html"), name+".html"
 	switch {
-	case name == "" || strings.HasSuffix(url, "/"):
+	case name == "" || strings.HasSuffix(address, "/"):
 		if s.isFile(index) {
 			return index, false
 		}

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +97,19 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 	wants(t, "a folder", s.ask("GET", "/docs?q=1"), 301, "Location", "./docs/?q=1")
+	for folder, to := range map[string]string{
+		"c#": "./c%23/", "what?": "./what%3F/", "50%": "./50%25/", "a b": "./a%20b/", "a:b": "./a:b/", "straße": "./stra%C3%9Fe/", "a\\b": "./a%5Cb/", "x\r\ny": "./x%0D%0Ay/",
+	} {
+		s := newFiles(t, map[string]string{folder + "/index.html": "here"})
+		address := "/" + url.PathEscape(folder)
+		wants(t, folder, s.ask("GET", address), 301, "Location", to)
+		there, err := (&url.URL{Scheme: "http", Host: "x", Path: "/" + folder}).Parse(to)
+		if err != nil {
+			t.Errorf("%s: %v", to, err)
+		} else if body := s.ask("GET", there.EscapedPath()).Body.String(); body != "here" {
+			t.Errorf("%s leads to %q", to, body)
+		}
+	}
 	wants(t, "POST", s.ask("POST", "/"), 405, "Allow", "GET, HEAD")
 }
 
