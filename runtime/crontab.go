@@ -26,6 +26,7 @@ type crontab struct {
 	seen    time.Time         // what the clock said at the last look
 	timer   *time.Timer       // wakes the app at the next tick
 	unsaved bool              // cron.json is behind
+	saving  retry             // of cron.json
 }
 
 // row is an entry and what became of it. It goes with the schedule and the command from one release to
@@ -155,7 +156,7 @@ func (c *crontab) follow(ctx context.Context, i *instance, s volume.Settings) {
 		c.token = r.Token
 		c.ask(ctx, r, s.Stopped == i.n)
 	}
-	if c.unsaved {
+	if c.unsaved && !c.saving.early() {
 		c.save()
 	}
 }
@@ -278,10 +279,8 @@ func (c *crontab) save() {
 		state.Asked = append(state.Asked, *run)
 	}
 	err := h.app.SetCron(state)
-	if c.unsaved = err != nil && h.there(); c.unsaved {
-		h.log.Error("cannot say what runs by the clock; trying again", "err", err)
-		time.AfterFunc(time.Second, h.poke)
-	}
+	c.saving.ended(err)
+	c.unsaved = c.saving.pending()
 }
 
 // cron are the release's entries.

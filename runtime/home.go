@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"time"
 
 	"paas/volume"
 )
@@ -24,8 +23,9 @@ type home struct {
 	settings  volume.Settings       // as last read
 	live      *instance             // gets the traffic
 	deploying *deploy               // the release being built, booted, or waiting for its commit
-	unsaved   bool                  // processes.json is behind, for the same reason
+	processes retry                 // of processes.json
 	unsaid    map[int]volume.Status // verdicts that a full disk has not taken yet
+	verdicts  retry                 // of those
 	leaving   map[*member]struct{}  // processes on their way out
 	onces     []volume.Process      // commands that people run, as last said
 	crontab   crontab
@@ -41,6 +41,10 @@ func newHome(rt *Runtime, app volume.App) *home {
 		unsaid: map[int]volume.Status{}, leaving: map[*member]struct{}{},
 	}
 	h.crontab.home, h.nap.home = h, h
+	h.processes = retry{home: h, doing: "write processes.json"}
+	h.verdicts = retry{home: h, doing: "record the state of a release"}
+	h.crontab.saving = retry{home: h, doing: "write cron.json"}
+	h.nap.saving = retry{home: h, doing: "record whether the app is asleep"}
 	return h
 }
 
@@ -149,10 +153,15 @@ func (h *home) announce() {
 
 // look compares the volume with what runs, and starts what is missing.
 func (h *home) look(ctx context.Context) {
-	for n, s := range h.unsaid {
-		h.conclude(n, s)
+	if h.verdicts.due() {
+		for n, s := range h.unsaid {
+			h.conclude(n, s)
+		}
 	}
-	if h.unsaved || !slices.Equal(onces(h.onces), onces(h.rt.onces(h.app.Name))) {
+	if h.nap.saving.due() {
+		h.nap.forget()
+	}
+	if h.processes.due() || !slices.Equal(onces(h.onces), onces(h.rt.onces(h.app.Name))) {
 		h.saveProcesses()
 	}
 	if h.live != nil {
@@ -277,11 +286,7 @@ func (h *home) saveProcesses() {
 	slices.SortStableFunc(list, func(a, b volume.Process) int {
 		return comparePlaces(place{a.Type, a.Index}, place{b.Type, b.Index})
 	})
-	err := h.app.SetProcesses(list)
-	if h.unsaved = err != nil && h.there(); h.unsaved {
-		h.log.Error("cannot say what runs; trying again", "err", err)
-		time.AfterFunc(time.Second, h.poke)
-	}
+	h.processes.ended(h.app.SetProcesses(list))
 }
 
 // onces are the numbers of commands that people run.

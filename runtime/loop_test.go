@@ -42,6 +42,7 @@ type stage struct {
 	inFlight  bool      // one is under way
 	slept     int       // how often the app was put to sleep
 	early     bool      // a request comes before the runtime looks
+	log       slog.Handler
 }
 
 // actor is a process that ends when it is told to.
@@ -142,8 +143,10 @@ func (s *stage) actor(n int) *actor {
 	return s.actors[n]
 }
 
-func newStage(t *testing.T) *stage {
-	v := &volume.Volume{Root: t.TempDir(), Poll: 10 * time.Millisecond}
+func newStage(t *testing.T) *stage { return newStageIn(t, t.TempDir()) }
+
+func newStageIn(t *testing.T, root string) *stage {
+	v := &volume.Volume{Root: root, Poll: 10 * time.Millisecond}
 	if err := v.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -151,13 +154,13 @@ func newStage(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stage{t: t, app: app, actors: map[int]*actor{}}
+	return &stage{t: t, app: app, actors: map[int]*actor{}, log: slog.DiscardHandler}
 }
 
 // run runs the runtime until the returned function is called, at the latest at the test's end.
 func (s *stage) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Log: slog.New(slog.DiscardHandler)}
+	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Log: slog.New(s.log)}
 	s.rt = rt
 	if s.early {
 		rt.Wake(s.app.Name)

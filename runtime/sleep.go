@@ -15,6 +15,8 @@ type nap struct {
 	idle  time.Time     // since when requests alone keep it awake; zero: something else does
 	wake  string        // the settings' token as last seen
 	timer *time.Timer   // looks whether it is time
+
+	saving retry // of asleep.json
 }
 
 func (n *nap) asleep() bool { return n.now.Release > 0 }
@@ -49,10 +51,11 @@ func (n *nap) end() {
 		return
 	}
 	n.now = volume.Asleep{}
-	if err := n.home.app.SetAwake(); err != nil && n.home.there() {
-		n.home.log.Error("cannot say that the app is awake", "err", err)
-	}
+	n.forget()
 }
+
+// forget takes back on the volume that the app is asleep.
+func (n *nap) forget() { n.saving.ended(n.home.app.SetAwake()) }
 
 // doze puts the app to sleep where nobody has asked for it for long enough, or sees to it that it is looked at
 // again when that may be so.
@@ -97,13 +100,11 @@ func (n *nap) begin() {
 	n.stop()
 	now := volume.Asleep{Release: h.live.n, Since: h.rt.clock().UTC(), Wake: n.wake}
 	// First: a server that is killed from here on finds it asleep.
-	if err := h.app.SetAsleep(now); err != nil {
+	err := h.app.SetAsleep(now)
+	n.saving.ended(err)
+	if err != nil { // it stays awake until it has been unused for as long again
 		n.idle = time.Time{}
 		h.route()
-		if h.there() {
-			h.log.Error("cannot say that the app is asleep; it stays awake", "err", err)
-			time.AfterFunc(backoffMax, h.poke)
-		}
 		return
 	}
 	n.now = now

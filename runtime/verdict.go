@@ -1,13 +1,9 @@
 package runtime
 
-import (
-	"time"
+import "paas/volume"
 
-	"paas/volume"
-)
-
-// conclude says a verdict, and again each second until the disk takes it: somebody waits for it, and
-// a release without one would be built again.
+// conclude records the final state of release n, retrying every second until the write succeeds:
+// somebody waits for it, and a release without one would be built again.
 func (h *home) conclude(n int, s volume.Status) {
 	if s.State == volume.Failed || s.State == volume.Cancelled {
 		h.discard(n) // first: it may be what filled the disk
@@ -15,13 +11,12 @@ func (h *home) conclude(n int, s volume.Status) {
 	err := h.app.SetStatus(n, s)
 	if err == nil || !h.there() {
 		delete(h.unsaid, n)
-		return
+	} else {
+		h.unsaid[n] = s
 	}
-	if _, again := h.unsaid[n]; !again {
-		h.log.Error("cannot say how a release stands; trying again", "release", n, "state", s.State, "err", err)
+	if err != nil || len(h.unsaid) == 0 {
+		h.verdicts.ended(err)
 	}
-	h.unsaid[n] = s
-	time.AfterFunc(time.Second, h.poke)
 }
 
 // discard removes the build of a release that came to nothing, unless another release is made of it.

@@ -34,6 +34,16 @@ func (a App) path(elem ...string) string {
 	return filepath.Join(append([]string{a.Dir()}, elem...)...)
 }
 
+// tell writes value into a file of the app, and rings. It rings only once the file is written: the
+// bell wakes the writer as well, who would try again at once while the disk is full.
+func (a App) tell(file string, value any) error {
+	err := a.vol.writeJSON(a.path(file), value, 0o644)
+	if err == nil {
+		a.Ring()
+	}
+	return err
+}
+
 // Exists says whether the app is still there.
 func (a App) Exists() bool {
 	_, err := os.Stat(a.Dir())

@@ -33,9 +33,7 @@ func (a App) Asleep() (Asleep, error) {
 
 // SetAsleep says that the app is asleep. For the runtime alone.
 func (a App) SetAsleep(z Asleep) error {
-	err := a.vol.writeJSON(a.path("asleep.json"), z, 0o644)
-	a.Ring()
-	return err
+	return a.tell("asleep.json", z)
 }
 
 // SetAwake takes that back. It waits for no disk: after a power cut the app may be found asleep, and

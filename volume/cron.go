@@ -56,7 +56,5 @@ func (a App) Cron() (Cron, error) {
 
 // SetCron says what runs of the app by the clock. For the runtime alone.
 func (a App) SetCron(c Cron) error {
-	err := a.vol.writeJSON(a.path("cron.json"), c, 0o644)
-	a.Ring() // somebody may wait for a run
-	return err
+	return a.tell("cron.json", c) // somebody may wait for a run
 }

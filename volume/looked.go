@@ -39,9 +39,7 @@ func (a App) Looked() (Looked, error) {
 // [App.SourceLock].
 func (a App) SetLooked(l Looked) error {
 	l.Since = time.Now().UTC()
-	err := a.vol.writeJSON(a.path("looked.json"), l, 0o644)
-	a.Ring()
-	return err
+	return a.tell("looked.json", l)
 }
 
 // TouchLooked says that the source was looked at now, and that nothing has changed. It is as cheap

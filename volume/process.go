@@ -40,7 +40,5 @@ func (a App) SetProcesses(p []Process) error {
 			return nil
 		}
 	}
-	err := a.vol.writeJSON(a.path("processes.json"), p, 0o644)
-	a.Ring() // somebody may wait for a process
-	return err
+	return a.tell("processes.json", p) // somebody may wait for a process
 }

@@ -116,9 +116,7 @@ func (a App) Status(n int) (Status, error) {
 // release.
 func (a App) SetStatus(n int, s Status) error {
 	s.At = time.Now().UTC()
-	err := a.vol.writeJSON(filepath.Join(a.releaseDir(n), "status.json"), s, 0o644)
-	a.Ring()
-	return err
+	return a.tell(filepath.Join("releases", strconv.Itoa(n), "status.json"), s)
 }
 
 // Commit says that release n may take traffic: the second phase of a push.
@@ -130,7 +128,9 @@ func (a App) Cancel(n int, why string) error { return a.mark(n, "cancel", why) }
 
 func (a App) mark(n int, name, text string) error {
 	err := a.vol.WriteFile(filepath.Join(a.releaseDir(n), name), []byte(text), 0o644)
-	a.Ring()
+	if err == nil { // see tell
+		a.Ring()
+	}
 	return err
 }
 

@@ -89,11 +89,7 @@ func (a App) SetSource(s Source) error {
 	if old, ok, _ := a.Source(); ok && old.URL == s.URL && old.Branch == s.Branch { // one that cannot be read is replaced
 		s.ID = old.ID
 	}
-	if err := a.vol.writeJSON(a.path("source.json"), s, 0o644); err != nil {
-		return err
-	}
-	a.Ring()
-	return nil
+	return a.tell("source.json", s)
 }
 
 // UnsetSource ends the feeding of the app, and takes away what was known and kept for it,
