@@ -144,6 +144,7 @@ func (s *server) listenGit() error {
 	s.door = &sshd.Server{
 		Addr: c.SSHAddr, Dir: s.keys.Dir, Keys: s.keys, Git: gitDoor{s.receiver}, Verbs: verbsDoor{s.paas},
 		AddKeyHint: addKeyHint, AppName: volume.CheckName, Log: s.log.With("role", "sshd"), DrainTimeout: c.Drain,
+		MaxConns: maxSSHConns(),
 	}
 	if err := s.addKeys(); err != nil {
 		return err
@@ -272,12 +273,19 @@ func (s *server) addKeysOf(where, text string) error {
 
 // maxConns is how many visitors may be connected: a quarter of the files this process may have open,
 // since each request of theirs takes another one, and git, ssh and the apps need some. 8192 at most.
-func maxConns() int {
+func maxConns() int { return int(min(8192, max(16, maxFiles()/4))) }
+
+// maxSSHConns is what MaxConns of the SSH door is. With those in line its connections take up to
+// fifteen times as many files. 256 at most.
+func maxSSHConns() int { return int(min(256, max(16, maxFiles()/32))) }
+
+// maxFiles is how many files this process may have open; 32768 where that is unknown.
+func maxFiles() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
-		return 0 // the router's own default
+		return 32 << 10
 	}
-	return int(min(8192, max(16, limit.Cur/4)))
+	return limit.Cur
 }
 
 // portError says what to do about an address that cannot be listened on.

@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -52,11 +53,29 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 		// The only callback that runs after the signature was checked (RFC 4252, 7). What it
 		// returns belongs to this key; the permissions in ctx are shared by all the keys tried.
 		VerifiedPublicKeyCallback: func(_ gossh.ConnMetadata, key gossh.PublicKey, _ *gossh.Permissions, _ string) (*gossh.Permissions, error) {
-			s.guests.known(g)
 			s.spares.add(g.refused)
+			if err := s.admit(g, key); err != nil {
+				return nil, err
+			}
 			return &gossh.Permissions{ExtraData: map[any]any{provenKey{}: key}}, nil
 		},
 	}
+}
+
+// admit makes a guest of the stranger who proved key. The client is told why it has to leave.
+func (s *Server) admit(g *guest, proven gossh.PublicKey) error {
+	key, ok := s.Keys.Lookup(proven)
+	if !ok {
+		return errors.New("the key was removed")
+	}
+	err := s.guests.known(g, key, s.queue())
+	if err == nil {
+		return nil
+	}
+	s.log().Warn("connection refused", "key", key.Name, "addr", g.RemoteAddr(), "err", err)
+	var text strings.Builder
+	complain(&text, "your key has "+err.Error()+"; try again in a moment")
+	return &gossh.BannerError{Err: err, Message: text.String()}
 }
 
 // offered says whether a key may be used to enter. That a client offers a key proves nothing:

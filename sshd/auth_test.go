@@ -251,9 +251,7 @@ func TestHandshakeTimeout(t *testing.T) {
 	}))
 	go func() { _, _, _, _ = gossh.NewClientConn(raw, "", c) }()
 	eventually(t, "the connection is forgotten", func() bool {
-		w.guests.mu.Lock()
-		defer w.guests.mu.Unlock()
-		return len(w.guests.all) == 0 && w.guests.strangers == 0 && len(w.guests.perHost) == 0
+		return w.guests.empty()
 	})
 
 	// Whoever offers a known key gets the time to type its passphrase.
@@ -276,91 +274,3 @@ func (r *slowSigner) Sign(random io.Reader, data []byte) (*gossh.Signature, erro
 	<-r.release
 	return r.Signer.Sign(random, data)
 }
-
-// Strangers of one host, and all strangers together, get a part of the connections only; whoever
-// is in does not count as a stranger.
-func TestConnectionLimits(t *testing.T) {
-	w := serve(t, func(s *Server) { s.MaxConns = 8 }) // four a host
-	for range 5 {
-		w.dial(w.alice)
-	}
-	w.dial(w.bob)
-	var strangers []net.Conn
-	for range 2 {
-		conn, err := net.Dial("tcp", w.addr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if _, err := io.ReadFull(conn, make([]byte, 8)); err != nil {
-			t.Fatalf("a stranger in the limits: %v", err)
-		}
-		strangers = append(strangers, conn)
-	}
-	over, err := net.Dial("tcp", w.addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer over.Close()
-	closed(t, over, patience)
-	for _, conn := range strangers {
-		conn.Close()
-	}
-	eventually(t, "places free again", func() bool {
-		client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(w.alice)))
-		if err == nil {
-			client.Close()
-		}
-		return err == nil
-	})
-}
-
-func TestStrangerLimits(t *testing.T) {
-	var gs guests
-	gs.limits(64) // 32 strangers, 8 a host
-	conn := func(ip string) net.Conn { return fakeConn{addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 1}} }
-	admit := func(ip string) error {
-		_, err := gs.admit(conn(ip), time.Hour, time.Hour)
-		return err
-	}
-	for i := range 8 {
-		if err := admit(fmt.Sprintf("2001:db8::%d", i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := admit("2001:db8::ffff"); err == nil {
-		t.Error("the ninth stranger of one /64 was let in")
-	}
-	if err := admit("2001:db8:0:1::1"); err != nil {
-		t.Errorf("another /64: %v", err)
-	}
-	for i := range 23 {
-		if err := admit(fmt.Sprintf("192.0.2.%d", i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := admit("198.51.100.1"); err == nil {
-		t.Error("the 33rd stranger was let in")
-	}
-	for g := range gs.all {
-		gs.known(g)
-	}
-	if err := admit("198.51.100.1"); err != nil {
-		t.Errorf("none is a stranger any more: %v", err)
-	}
-	gs.closeAll()
-	if len(gs.all) != 0 || gs.strangers != 0 || len(gs.perHost) != 0 {
-		t.Errorf("left: %d, %d, %v", len(gs.all), gs.strangers, gs.perHost)
-	}
-	if err := admit("198.51.100.2"); err == nil {
-		t.Error("let in after the end")
-	}
-}
-
-type fakeConn struct {
-	net.Conn
-	addr net.Addr
-}
-
-func (c fakeConn) RemoteAddr() net.Addr { return c.addr }
-func (c fakeConn) Close() error         { return nil }

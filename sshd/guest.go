@@ -1,7 +1,7 @@
 package sshd
 
 import (
-	"errors"
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -13,7 +13,7 @@ import (
 )
 
 // guest is a connection, with its deadline. Until its key is proven it has the time for a
-// handshake; from then on each byte it sends buys it the idle time anew. The timer closes the
+// handshake; from then on each byte it sends buys it the idle time again. The timer closes the
 // connection instead of setting a deadline on it, because the libraries set deadlines of their own
 // at each read. Only what the client sends counts: what we write to a client that lost its power
 // fits into buffers for a long time.
@@ -22,8 +22,14 @@ type guest struct {
 	raw   syscall.RawConn // of the socket; nil: it is none
 	alarm *time.Timer
 	idle  time.Duration
-	in    atomic.Bool // the key is proven
-	leave func()
+	in    atomic.Bool     // the key is proven, and there was a place for it
+	here  context.Context // ends when the client leaves or is sent away
+	end   context.CancelFunc
+	off   func() // takes it off the list of guests
+
+	mu    sync.Mutex
+	left  bool
+	leave func() // gives back its place
 
 	sessions atomic.Int32
 
@@ -33,7 +39,7 @@ type guest struct {
 	refused  []string // fingerprints that were offered and are unknown
 }
 
-// typing is how long a person has who holds a known key, to type its passphrase or to touch it.
+// typing is how long the holder of a known key has to type its passphrase or to touch it.
 const typing = 2 * time.Minute
 
 func (g *guest) Read(p []byte) (int, error) {
@@ -44,6 +50,9 @@ func (g *guest) Read(p []byte) (int, error) {
 	if n > 0 && g.in.Load() {
 		g.alarm.Reset(g.idle)
 	}
+	if err != nil {
+		g.end()
+	}
 	return n, err
 }
 
@@ -53,8 +62,33 @@ func (g *guest) Close() error {
 }
 
 func (g *guest) shut() error {
-	g.leave()
+	g.end()
+	g.off()
+	g.mu.Lock()
+	leave := g.leave
+	g.left, g.leave = true, nil
+	g.mu.Unlock()
+	if leave != nil {
+		leave()
+	}
 	return g.Conn.Close()
+}
+
+// take gives g a new place, which leave gives back; with nil g has none. The place before is free
+// again. Where g was shut already, it is the new one that is free again, and take reports false.
+func (g *guest) take(leave func()) bool {
+	g.mu.Lock()
+	before, left := g.leave, g.left
+	if left {
+		before = leave
+	} else {
+		g.leave = leave
+	}
+	g.mu.Unlock()
+	if before != nil {
+		before()
+	}
+	return !left
 }
 
 // wait gives the guest more time to sign, once.
@@ -67,73 +101,91 @@ func (g *guest) wait() {
 
 // guests are the connections there are, and how many there may be.
 type guests struct {
-	mu        sync.Mutex
-	all       map[*guest]struct{}
-	strangers int // without a proven key yet
-	perHost   map[netip.Prefix]int
-	closed    bool // none is admitted any more
+	strangers     room[netip.Prefix] // without a proven key, by address
+	plain, admins room[string]       // by fingerprint of the key
 
-	max, maxStrangers, maxPerHost int
+	mu     sync.Mutex
+	all    map[*guest]struct{} // waiting ones too
+	closed bool                // none is admitted any more
 }
 
-// limits sets how many connections there may be. Half of them may be strangers, so that a flood
-// of those leaves room for who is in; one host gets an eighth.
+// limits sets how many connections there may be. Strangers, plain keys and admins each have a room
+// of their own, so that none of these can keep another out. A key gets half of its room, an address
+// a quarter of the strangers'. The lines are long enough for everything a CI server starts at once.
 func (gs *guests) limits(most int) {
-	gs.max, gs.maxStrangers, gs.maxPerHost = most, max(most/2, 1), max(most/8, 4)
 	gs.all = map[*guest]struct{}{}
-	gs.perHost = map[netip.Prefix]int{}
+	gs.strangers.places, gs.strangers.share = max(most/2, 1), max(most/8, 4)
+	gs.strangers.line, gs.strangers.lineShare = 4*most, 2*most
+	for _, known := range []*room[string]{&gs.plain, &gs.admins} {
+		known.places, known.share = most, max(most/2, 1)
+		known.line, known.lineShare = 4*most, 2*most
+	}
 }
 
-// admit takes a connection in as a stranger, or says which limit is reached.
-func (gs *guests) admit(conn net.Conn, handshake, idle time.Duration) (*guest, error) {
-	host := hostOf(conn.RemoteAddr())
-	gs.mu.Lock()
-	defer gs.mu.Unlock()
-	switch {
-	case gs.closed:
-		return nil, net.ErrClosed
-	case len(gs.all) >= gs.max:
-		return nil, errors.New("too many connections")
-	case gs.strangers >= gs.maxStrangers:
-		return nil, errors.New("too many connections without a key")
-	case gs.perHost[host] >= gs.maxPerHost:
-		return nil, errors.New("too many connections of this host without a key")
+// admit makes conn a guest that has a place among the strangers. It waits in line for that, at most
+// queue; after that the guest has the time of handshake to prove a key.
+func (gs *guests) admit(conn net.Conn, queue, handshake, idle time.Duration) (*guest, error) {
+	g := &guest{Conn: conn, raw: rawOf(conn), idle: idle}
+	g.here, g.end = context.WithCancel(context.Background())
+	g.off = func() { gs.remove(g) }
+	g.alarm = time.AfterFunc(queue+handshake, func() { g.shut() })
+	err := net.ErrClosed
+	if gs.add(g) {
+		err = enter(&gs.strangers, g, hostOf(conn.RemoteAddr()), queue)
 	}
-	g := &guest{Conn: conn, idle: idle, raw: rawOf(conn)}
-	g.leave = sync.OnceFunc(func() { gs.remove(g) })
-	g.alarm = time.AfterFunc(handshake, func() { g.shut() })
-	gs.all[g] = struct{}{}
-	gs.strangers++
-	gs.perHost[host]++
+	if err != nil {
+		g.Close()
+		return nil, err
+	}
+	g.alarm.Reset(handshake)
 	return g, nil
 }
 
-// known is told that the guest proved its key.
-func (gs *guests) known(g *guest) {
+// known is told that g proved key. It gives g a place for that key in exchange for the one among the
+// strangers, and waits in line for that, at most queue.
+func (gs *guests) known(g *guest, key Key, queue time.Duration) error {
+	g.alarm.Stop() // the client has done its part
+	g.take(nil)
+	known := &gs.plain
+	if key.Admin {
+		known = &gs.admins
+	}
+	if err := enter(known, g, key.Fingerprint, queue); err != nil {
+		g.alarm.Reset(hangUp) // the client is told, and leaves by itself
+		return err
+	}
+	g.in.Store(true)
+	g.alarm.Reset(g.idle)
+	return nil
+}
+
+// enter gets g a place in r, as one of party's.
+func enter[P comparable](r *room[P], g *guest, party P, queue time.Duration) error {
+	ctx, cancel := context.WithTimeout(g.here, queue)
+	defer cancel()
+	leave, err := r.enter(ctx, party)
+	if err != nil {
+		return err
+	}
+	if !g.take(leave) {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+func (gs *guests) add(g *guest) bool {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	if _, here := gs.all[g]; here && !g.in.Swap(true) {
-		gs.forget(g)
-		g.alarm.Reset(g.idle)
+	if !gs.closed {
+		gs.all[g] = struct{}{}
 	}
+	return !gs.closed
 }
 
 func (gs *guests) remove(g *guest) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	delete(gs.all, g)
-	if !g.in.Load() {
-		gs.forget(g)
-	}
-}
-
-// forget takes g out of the strangers; gs.mu is held.
-func (gs *guests) forget(g *guest) {
-	gs.strangers--
-	host := hostOf(g.RemoteAddr())
-	if gs.perHost[host]--; gs.perHost[host] <= 0 {
-		delete(gs.perHost, host)
-	}
 }
 
 // closeAll closes the connections there are and those that come late.

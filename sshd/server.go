@@ -62,9 +62,13 @@ type Server struct {
 
 	HandshakeTimeout time.Duration // from connecting to a proven key; default 15s
 	IdleTimeout      time.Duration // a connection that sends nothing for so long is closed; default 2m
-	MaxConns         int           // connections at once, default 256; an eighth of them (at least 4) may be strangers of one address
-	MaxSessions      int           // sessions at once on one connection; default 4
-	DrainTimeout     time.Duration // how long a stop waits for sessions in flight; default 30s
+	QueueTimeout     time.Duration // how long a connection waits for a place; default 30s
+	// MaxConns is how many connections there may be at once with keys of admins, and how many with
+	// other keys; one key gets half of them. Without a proven key there may be half as many, and from
+	// one address an eighth (at least 4). The next ones wait in line. Default 256.
+	MaxConns     int
+	MaxSessions  int           // sessions at once on one connection; default 4
+	DrainTimeout time.Duration // how long a stop waits for sessions in flight; default 30s
 
 	// Listener, if set, is served instead of Addr.
 	Listener net.Listener
@@ -79,6 +83,7 @@ type Server struct {
 
 const (
 	defaultHandshake   = 15 * time.Second
+	defaultQueue       = 30 * time.Second
 	defaultIdle        = 2 * time.Minute
 	defaultDrain       = 30 * time.Second
 	defaultMaxConns    = 256
@@ -200,7 +205,7 @@ func (s *Server) connection(conn net.Conn) {
 			s.log().Error("panic in a connection", "addr", conn.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	g, err := s.guests.admit(conn, cmp.Or(s.HandshakeTimeout, defaultHandshake), s.idle())
+	g, err := s.guests.admit(conn, s.queue(), cmp.Or(s.HandshakeTimeout, defaultHandshake), s.idle())
 	if err != nil {
 		s.log().Warn("connection refused", "addr", conn.RemoteAddr(), "err", err)
 		conn.Close()
@@ -210,7 +215,8 @@ func (s *Server) connection(conn net.Conn) {
 	s.ssh.HandleConn(g)
 }
 
-func (s *Server) idle() time.Duration { return cmp.Or(s.IdleTimeout, defaultIdle) }
+func (s *Server) idle() time.Duration  { return cmp.Or(s.IdleTimeout, defaultIdle) }
+func (s *Server) queue() time.Duration { return cmp.Or(s.QueueTimeout, defaultQueue) }
 
 func (s *Server) log() *slog.Logger {
 	if s.Log == nil {
