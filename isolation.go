@@ -19,6 +19,9 @@ func (s *server) confined() (local.Confined, error) {
 		return local.Confined{Force: confine.Force{Missing: "PAAS_ISOLATION=off"}}, nil
 	}
 	dir, err := s.vol.TempDir()
+	if err != nil { // a full disk, and the server starts all the same
+		dir, err = os.MkdirTemp("", "paas-")
+	}
 	if err != nil {
 		return local.Confined{}, err
 	}
@@ -43,15 +46,17 @@ func (s *server) confined() (local.Confined, error) {
 // isolationFile is where the app role says what is in force, for those who are asked in other roles.
 func (p *paas) isolationFile() string { return filepath.Join(p.config.Root, "run", "isolation") }
 
-// announceIsolation says what is in force.
-func (s *server) announceIsolation() error {
+// announceIsolation logs what keeps apps apart, and writes it down for commands.
+func (s *server) announceIsolation() {
 	text := s.engine.InForce()
 	if force := s.engine.Confined.Force; force.Any() {
 		s.log.Info("apps are kept apart", "by", text)
 	} else {
 		s.log.Warn("apps are not kept apart from each other and from the server", "why", force.Missing)
 	}
-	return s.vol.WriteFile(s.isolationFile(), []byte(text), 0o600)
+	if err := s.vol.WriteFile(s.isolationFile(), []byte(text), 0o600); err != nil {
+		s.log.Error("cannot tell commands what keeps apps apart", "err", err)
+	}
 }
 
 // isolation is what is in force for apps; empty where none are run.

@@ -64,9 +64,14 @@ func (p *paas) port(public, role, addr string) string {
 	return port
 }
 
-// announce writes the port that role listens on, for other processes.
-func (p *paas) announce(role string, addr net.Addr) error {
-	return p.vol.WriteFile(p.portFile(role), []byte(strconv.Itoa(addr.(*net.TCPAddr).Port)), 0o644)
+// announce writes the port that role listens on, for other processes. A full disk is no reason not
+// to serve: then commands show the port of the settings.
+func (s *server) announce(role string, addr net.Addr) {
+	port := strconv.Itoa(addr.(*net.TCPAddr).Port)
+	if err := s.vol.WriteFile(s.portFile(role), []byte(port), 0o644); err != nil {
+		os.Remove(s.portFile(role)) // it has the port of an earlier start
+		s.log.Error("cannot tell commands the port", "role", role, "port", port, "err", err)
+	}
 }
 
 func (p *paas) portFile(role string) string {

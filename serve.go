@@ -152,7 +152,8 @@ func (s *server) listenGit() error {
 	if err := s.door.Listen(); err != nil {
 		return portError("PAAS_SSH_ADDR", c.SSHAddr, err)
 	}
-	return s.announce(volume.RoleGit, s.door.Address())
+	s.announce(volume.RoleGit, s.door.Address())
+	return nil
 }
 
 func (s *server) listenApp() error {
@@ -182,7 +183,8 @@ func (s *server) listenApp() error {
 		return err
 	}
 	s.desk = &attach.Server{Listener: socket, Handle: runDoor{s.runtime}.run, Log: s.log.With("role", "runtime")}
-	return s.announce(volume.RoleApp, s.front.Address())
+	s.announce(volume.RoleApp, s.front.Address())
+	return nil
 }
 
 // prepare mends what a killed server left, and makes the apps known.
@@ -193,7 +195,8 @@ func (s *server) prepare() error {
 		}
 	}
 	if s.runtime != nil {
-		return errors.Join(s.announceIsolation(), s.runtime.Announce())
+		s.announceIsolation()
+		return s.runtime.Announce()
 	}
 	return nil
 }

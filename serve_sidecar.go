@@ -45,7 +45,8 @@ func (s *server) listenSidecar() error {
 	if err := s.sidecar.Listen(); err != nil {
 		return portError("PAAS_SIDECAR_ADDR", s.sidecar.Addr, err)
 	}
-	return s.announce(volume.RoleSidecar, s.sidecar.Address())
+	s.announce(volume.RoleSidecar, s.sidecar.Address())
+	return nil
 }
 
 // endSourcesOfSettings ends the following that earlier settings of the role began.

@@ -43,7 +43,7 @@ func (r *Receiver) Serve(ctx context.Context, who, service, app, protocol string
 		err = fmt.Errorf("%s is not served; git push and git fetch are", plain(service, 40))
 	}
 	if err != nil {
-		say.fault("%v", err)
+		say.fault("%v", full(err))
 		return 1
 	}
 	return status

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"io/fs"
@@ -40,6 +41,9 @@ func (c Credentials) Get(which Credential) ([]byte, error) {
 
 // Set replaces the credential, whole. [App.SetSource] or [App.Ring] has it heeded.
 func (c Credentials) Set(which Credential, content []byte) error {
+	if old, err := c.Get(which); err == nil && old != nil && bytes.Equal(old, content) {
+		return nil
+	}
 	return c.write(which, content, os.Rename)
 }
 

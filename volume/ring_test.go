@@ -1,9 +1,11 @@
 package volume
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // A write that fails rings no bell: the writer itself wakes at it, and would try again at once.
@@ -46,5 +48,47 @@ func TestFailedWriteDoesNotRing(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A source and its credentials that stay as they are need no room on the disk: each start sets those
+// of the environment.
+func TestUnchangedSourceIsNotWritten(t *testing.T) {
+	a := testApp(t)
+	v := a.Volume()
+	token := []byte("secret")
+	s := Source{URL: "https://example.com", ByEnvironment: true}
+	set := func() error {
+		return errors.Join(v.Credentials("blog").Set(SourceToken, token), a.SetSource(s))
+	}
+	if err := set(); err != nil {
+		t.Fatal(err)
+	}
+	was, _, _ := a.Source()
+	kept := filepath.Join(v.Root, "sources", "blog", "token")
+	before, err := os.Stat(kept)
+	if err == nil {
+		err = os.Rename(filepath.Join(v.Root, "tmp"), filepath.Join(v.Root, "away"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	bell := filepath.Join(v.Root, "bell", "blog")
+	os.Remove(bell)
+	if err := set(); err != nil {
+		t.Error(err)
+	}
+	if after, err := os.Stat(kept); err != nil || !os.SameFile(before, after) {
+		t.Errorf("the token was written again: %v", err)
+	}
+	if now, ok, err := a.Source(); now != was || !ok || err != nil {
+		t.Errorf("%+v, %v", now, err)
+	}
+	if _, err := os.Stat(bell); err != nil { // it is looked at again
+		t.Error(err)
+	}
+	s.Every = time.Hour
+	if err := a.SetSource(s); err == nil {
+		t.Error("another period was written to a full disk")
 	}
 }

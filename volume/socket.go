@@ -47,8 +47,12 @@ func (v *Volume) Listen(name string) (net.Listener, error) {
 // does: an app may run as the volume's owner too, and Landlock keeps it from files, but not from sockets.
 func (v *Volume) ListenKeyed(name string) (net.Listener, error) {
 	key := rand.Text()
-	if err := v.WriteFile(v.key(name), []byte(key), 0o600); err != nil {
-		return nil, err
+	if err := v.WriteFile(v.key(name), []byte(key), 0o600); err != nil { // a full disk: the key of the last start is as good
+		old, readErr := os.ReadFile(v.key(name))
+		if readErr != nil || len(old) != len(key) {
+			return nil, err
+		}
+		key = string(old)
 	}
 	l, err := v.Listen(name)
 	if err != nil {
