@@ -26,6 +26,7 @@ type caller struct {
 	admin  bool
 	remote bool // over SSH: files on the server are not theirs to name
 
+	unread   <-chan struct{}       // over SSH: closed when nobody reads the output any more
 	terminal *terminal.Terminal    // over SSH: the client's; nil: it has none
 	screen   io.Writer             // that terminal, byte for byte
 	signals  <-chan syscall.Signal // over SSH: what the client sends, where the verb is raw

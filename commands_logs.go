@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"paas/nearest"
 	"paas/runtime/logs"
+	"paas/sshd"
 	"paas/volume"
 )
 
@@ -62,8 +64,30 @@ func showLogs(c *call) error {
 	default:
 		r.To = newPlainLines(c.out, known)
 	}
-	r.Follow, _ = c.cmd.Flags().GetBool("tail")
+	if r.Follow, _ = c.cmd.Flags().GetBool("tail"); r.Follow {
+		return c.whileRead(r.Run)
+	}
 	return r.Run(c)
+}
+
+// whileRead runs f until nobody reads the output any more, also where f writes nothing.
+func (c *call) whileRead(f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(c)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-c.unread:
+			cancel(sshd.ErrUnread)
+		case <-ctx.Done():
+		}
+	}()
+	if err := f(ctx); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err == sshd.ErrUnread {
+		return err
+	}
+	return nil
 }
 
 // logged are the processes that an app has a log of, or may have one of soon.

@@ -10,6 +10,7 @@ import (
 
 	"paas/runtime/attach"
 	"paas/say"
+	"paas/sshd"
 )
 
 // runFlags are before APP: what comes behind it is the command's.
@@ -62,6 +63,8 @@ func (c *call) attach(r attach.Request, s attach.Streams) error {
 	switch {
 	case c.Err() != nil:
 		return c.Err()
+	case errors.Is(err, sshd.ErrUnread):
+		return err
 	case err != nil:
 		return endedWith{err, status}
 	case status != 0:

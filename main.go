@@ -17,6 +17,7 @@ import (
 	"paas/receiver"
 	"paas/runtime/child"
 	"paas/say"
+	"paas/sshd"
 )
 
 // The first thread is main's alone, for good: it stands for the whole process in /proc and to Landlock. An app is
@@ -79,6 +80,8 @@ func status(err error, stderr io.Writer) int {
 		return int(exit)
 	case errors.As(err, &silent):
 		return 1
+	case errors.Is(err, sshd.ErrUnread): // as SIGPIPE ends a program: without a word
+		return 128 + int(syscall.SIGPIPE)
 	case errors.Is(err, context.Canceled):
 		say.Fault(stderr, "interrupted")
 		return 130

@@ -346,7 +346,7 @@ func (g gitDoor) Serve(ctx context.Context, who sshd.Identity, service, app, pro
 type verbsDoor struct{ *paas }
 
 func (v verbsDoor) Run(ctx context.Context, who sshd.Identity, args []string, c sshd.Console) int {
-	caller := caller{name: who.Name, admin: who.Admin, remote: true, terminal: c.Terminal, screen: c.Screen, signals: c.Signals}
+	caller := caller{name: who.Name, admin: who.Admin, remote: true, unread: c.Unread, terminal: c.Terminal, screen: c.Screen, signals: c.Signals}
 	return v.runVerb(ctx, caller, args, c.Stdin, c.Stdout, c.Stderr)
 }
 

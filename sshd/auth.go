@@ -23,10 +23,16 @@ type (
 	provenKey struct{}
 )
 
+// version is what follows SSH-2.0- in what the server says first (RFC 4253, 4.2). OpenSSH's client
+// reports that nobody reads its output (eow@openssh.com) only to servers whose version begins with
+// OpenSSH. It then also announces that it opens no further sessions, which changes nothing here. With
+// no number behind the name no client takes this for a release that needs a workaround.
+const version = "OpenSSH_compatible paas"
+
 // library is the SSH server as gliderlabs/ssh needs it to be set up.
 func (s *Server) library(host ssh.Signer) *ssh.Server {
 	return &ssh.Server{
-		Version:     "paas",
+		Version:     version,
 		HostSigners: []ssh.Signer{host},
 		Handler:     s.session,
 		ConnCallback: func(ctx ssh.Context, conn net.Conn) net.Conn {

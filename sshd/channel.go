@@ -38,7 +38,7 @@ func (s *Server) channel(srv *ssh.Server, conn *gossh.ServerConn, offer gossh.Ne
 	}
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := &filter{NewChannel: offer, cancel: cancel, done: make(chan struct{})}
+	f := &filter{NewChannel: offer, cancel: cancel, done: make(chan struct{}), unread: make(chan struct{})}
 	defer close(f.done)
 	ssh.DefaultSessionHandler(srv, conn, f, &sessionContext{Context: ctx, inner: inner, conn: conn, filter: f})
 }
@@ -59,13 +59,14 @@ func (c *sessionContext) Value(key any) any     { return c.inner.Value(key) }
 
 // filter is an offered channel that hands on only the requests a session needs (RFC 4254, 6):
 // exec, shell and one pty-req. GIT_PROTOCOL and the terminal's size it keeps, a client's signal it
-// turns into the end of the session or hands to a command that takes signals, and everything else it
-// refuses.
+// turns into the end of the session or hands to a command that takes signals, a client that stopped
+// reading it reports to the command, and everything else it refuses.
 type filter struct {
 	gossh.NewChannel
 	cancel  context.CancelFunc
 	done    chan struct{} // the reader of the requests is gone
 	channel gossh.Channel // accepted
+	unread  chan struct{} // closed when the client does not read the output any more
 
 	// Written before exec is handed on.
 	protocol string
@@ -95,6 +96,7 @@ func (f *filter) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 
 func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *gossh.Request) {
 	started := false
+	stopReading := sync.OnceFunc(func() { close(f.unread) })
 	for req := range in {
 		ok, on := false, false
 		switch req.Type {
@@ -124,6 +126,8 @@ func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *go
 			if gossh.Unmarshal(req.Payload, &msg) == nil {
 				ok = f.signal(msg.Name)
 			}
+		case "eow@openssh.com": // no reply is wanted
+			stopReading()
 		case "window-change":
 			var msg struct{ Columns, Rows, Width, Height uint32 }
 			ok = f.terminal != nil && gossh.Unmarshal(req.Payload, &msg) == nil

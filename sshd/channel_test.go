@@ -235,8 +235,8 @@ func TestSessionsPerConnection(t *testing.T) {
 	for range defaultMaxSessions {
 		open = append(open, w.session(client))
 	}
-	if _, err := client.NewSession(); err == nil || !strings.Contains(err.Error(), "at most 4 sessions") {
-		t.Errorf("the fifth session: %v", err)
+	if _, err := client.NewSession(); err == nil || !strings.Contains(err.Error(), "at most 10 sessions") {
+		t.Errorf("the eleventh session: %v", err)
 	}
 	for _, s := range open {
 		s.Close()

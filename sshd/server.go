@@ -29,7 +29,8 @@ type Git interface {
 	// done; it returns the exit status. ctx ends when the client is gone, or when the server stops
 	// and has waited for long enough. protocol is the client's GIT_PROTOCOL: "" or "version=N"
 	// with N 0, 1 or 2. A Read of stdin blocks until the client sends or goes: whoever reads it in
-	// a goroutine must not wait for that goroutine before returning.
+	// a goroutine must not wait for that goroutine before returning. A write to stdout fails with
+	// [ErrUnread] where the client does not read it any more.
 	Serve(ctx context.Context, who Identity, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int
 }
 
@@ -67,7 +68,7 @@ type Server struct {
 	// other keys; one key gets half of them. Without a proven key there may be half as many, and from
 	// one address an eighth (at least 4). The next ones wait in line. Default 256.
 	MaxConns     int
-	MaxSessions  int           // sessions at once on one connection; default 4
+	MaxSessions  int           // sessions at once on one connection; default 10, as OpenSSH has
 	DrainTimeout time.Duration // how long a stop waits for sessions in flight; default 30s
 
 	// Listener, if set, is served instead of Addr.
@@ -87,7 +88,7 @@ const (
 	defaultIdle        = 2 * time.Minute
 	defaultDrain       = 30 * time.Second
 	defaultMaxConns    = 256
-	defaultMaxSessions = 4
+	defaultMaxSessions = 10
 	hangUp             = 250 * time.Millisecond // for clients to close by themselves after their last session
 	lastWords          = 2 * time.Second        // for a cancelled session to return
 )

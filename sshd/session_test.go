@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -328,5 +329,85 @@ func TestGitPushAndFetch(t *testing.T) {
 	git("clone", "-q", url, filepath.Join(t.TempDir(), "copy"))
 	if push, clone := <-protocols, <-protocols; clone != "version=2" {
 		t.Errorf("GIT_PROTOCOL: push %q, clone %q", push, clone)
+	}
+}
+
+// A client that does not read any more, such as OpenSSH in front of head, has writes fail and the
+// command told. What it reads of stderr it still gets.
+func TestUnread(t *testing.T) {
+	w := serve(t, func(s *Server) {
+		s.Verbs = rawVerb(func(ctx context.Context, c Console) int {
+			fmt.Fprintln(c.Stdout, "ready")
+			select {
+			case <-c.Unread:
+			case <-ctx.Done():
+				return 1
+			}
+			if _, err := fmt.Fprintln(c.Stdout, "more"); err != ErrUnread {
+				return 2
+			}
+			fmt.Fprintln(c.Stderr, "bye")
+			return 7
+		})
+	})
+	session := w.session(w.dial(w.alice))
+	var said bytes.Buffer
+	session.Stderr = &said
+	out, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("raw"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // twice is as good as once
+		if _, err := session.SendRequest("eow@openssh.com", false, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := statusOf(session.Wait()); got != 7 || said.String() != "bye\n" {
+		t.Errorf("status %d, %q", got, &said)
+	}
+}
+
+// Ten clients share the connection of one (ControlMaster), as with OpenSSH's server.
+func TestControlMaster(t *testing.T) {
+	var started sync.WaitGroup
+	started.Add(10)
+	w := serve(t, func(s *Server) {
+		s.Verbs = verbFunc(func(context.Context, Identity, []string, io.Reader, io.Writer, io.Writer) int {
+			started.Done()
+			started.Wait()
+			return 0
+		})
+	})
+	file, public := identityFile(t)
+	if _, err := w.Keys.Add("carol", []byte(keyLine(public)), false); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "ssh") // a test's own folder has too long a name for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	shared := []string{"-S", filepath.Join(dir, "master")}
+	if got := w.openssh([]string{file}, append(shared, "-M", "-N", "-f", "-E", os.DevNull)...); got.status != 0 {
+		t.Fatalf("the master: %+v", got)
+	}
+	defer w.openssh([]string{file}, append(shared, "-O", "exit")...)
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			if got := w.openssh([]string{file}, append(shared, "wait")...); got.status != 0 {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	all.Wait()
+	if inside, _ := w.guests.plain.count(); inside != 1 {
+		t.Errorf("%d connections", inside)
 	}
 }

@@ -3,6 +3,7 @@ package sshd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"syscall"
@@ -24,6 +25,7 @@ type Console struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
+	Unread   <-chan struct{}       // closed when the client does not read Stdout and Screen any more
 	Terminal *terminal.Terminal    // the client's; nil: it has none
 	Screen   io.Writer             // the terminal, byte for byte; nil without one
 	Signals  <-chan syscall.Signal // what the client sends, where the command is raw
@@ -33,7 +35,8 @@ type Console struct {
 // here, but for commands that are raw: Ctrl-C ends the session's context, Ctrl-D ends the input, return
 // sends a newline. That is not for binary data.
 func (s *Server) console(ctx *sessionContext, sess ssh.Session, args []string) Console {
-	c := Console{Stdin: sess, Stdout: sess, Stderr: sess.Stderr()}
+	unread := ctx.filter.unread
+	c := Console{Stdin: sess, Stdout: &pipe{sess, unread}, Stderr: sess.Stderr(), Unread: unread}
 	raw := len(args) > 0 && s.Verbs.Raw(args)
 	if raw {
 		c.Signals = ctx.filter.takeSignals()
@@ -42,9 +45,9 @@ func (s *Server) console(ctx *sessionContext, sess ssh.Session, args []string) C
 		return c
 	}
 	var one sync.Mutex // the SSH library allows one writer at a time
-	both := &lockedWriter{mu: &one, w: sess}
+	both := &pipe{&lockedWriter{mu: &one, w: sess}, unread}
 	c.Stdout, c.Stderr = both, both
-	c.Screen = &lockedWriter{mu: &one, w: ctx.filter.channel}
+	c.Screen = &pipe{&lockedWriter{mu: &one, w: ctx.filter.channel}, unread}
 	if !raw {
 		c.Stdin = typed(ctx, sess, ctx.filter.cancel)
 	}
@@ -90,6 +93,25 @@ func typed(ctx context.Context, keys io.Reader, interrupt context.CancelFunc) io
 		}
 	}()
 	return in
+}
+
+// ErrUnread is the error of a write that the client will not read.
+var ErrUnread = errors.New("nobody reads the output any more")
+
+// pipe fails as the pipe of a program does whose reader has left. A client such as OpenSSH, whose
+// standard output is closed (ssh ... logs -t | head -n 1), reports that and drops the rest.
+type pipe struct {
+	w      io.Writer
+	unread <-chan struct{}
+}
+
+func (p *pipe) Write(b []byte) (int, error) {
+	select {
+	case <-p.unread:
+		return 0, ErrUnread
+	default:
+		return p.w.Write(b)
+	}
 }
 
 // lockedWriter lets streams share a channel.
