@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"golang.org/x/sync/errgroup"
 )
@@ -36,7 +35,7 @@ func (o *Objects) contents(ctx context.Context, entries []entry, write func(cont
 	group.Go(func() error {
 		defer close(contents)
 		for i, e := range entries {
-			r, err := o.open(e)
+			r, err := o.content(e.hash)
 			if err != nil {
 				return fmt.Errorf("%s: %w", e.path, err)
 			}
@@ -82,13 +81,4 @@ func (c content) write(in folder, name string) error {
 		err = fmt.Errorf("%s: %w", c.path, err)
 	}
 	return err
-}
-
-// open opens the content of one entry. Larger ones are streamed from the disk.
-func (o *Objects) open(e entry) (io.ReadCloser, error) {
-	obj, err := o.EncodedObject(plumbing.BlobObject, e.hash)
-	if err != nil {
-		return nil, err
-	}
-	return obj.Reader()
 }

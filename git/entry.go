@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
-	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
 // entry is one file of a commit.
@@ -57,9 +56,9 @@ func (l *listing) tree(h plumbing.Hash, at string, depth int) error {
 	if size > maxFolder {
 		return fmt.Errorf("the folder %s/ holds too many files", at)
 	}
-	t, err := object.GetTree(l.objects, h)
+	t, err := l.objects.tree(h)
 	if err != nil {
-		return fmt.Errorf("tree %s: %w", h, err)
+		return err
 	}
 	names := make(map[string]struct{}, len(t.Entries))
 	for _, e := range t.Entries {

@@ -106,9 +106,9 @@ func (w *walk) tree(h plumbing.Hash, at string, depth int) (facts, error) {
 	} else if size > maxFolder {
 		return facts{}, &Refused{fmt.Sprintf("the folder %s/ holds too many files", at), "keep data out of the repository"}
 	}
-	t, err := object.GetTree(w.objects, h)
+	t, err := w.objects.tree(h)
 	if err != nil {
-		return facts{}, fmt.Errorf("tree %s: %w", h, err)
+		return facts{}, err
 	}
 	var sum facts
 	for _, e := range t.Entries {
@@ -220,11 +220,7 @@ func (w *walk) link(h plumbing.Hash, at string) (facts, error) {
 
 // content is the content of an object known to be small.
 func (w *walk) content(h plumbing.Hash) ([]byte, error) {
-	obj, err := w.objects.EncodedObject(plumbing.BlobObject, h)
-	if err != nil {
-		return nil, err
-	}
-	r, err := obj.Reader()
+	r, err := w.objects.content(h)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/go-git/go-billy/v5"
@@ -13,28 +15,35 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 )
 
 // Objects reads a repository's objects inside this process, those in its quarantine first. It is
-// opened for one look and closed after it: a handle kept open no longer finds its objects once git
-// has added or repacked a pack, and opening reads nothing before the first object is asked for.
+// opened for one look and closed after it; opening reads nothing before the first object is asked for.
 // What would make a warm handle worthwhile, the facts of trees seen before, [Inspector] keeps.
+// An object that git packs meanwhile is found where it is then.
 type Objects struct {
-	storer.EncodedObjectStorer                       // the repository's, for what is not overlaid
+	storer.EncodedObjectStorer // the repository's, for what is not overlaid
+	repo                       Repo
 	layers                     []*filesystem.Storage // quarantine, then repository
 }
 
 // Objects opens the repository's objects for reading. Close it.
 func (r Repo) Objects() *Objects {
-	o := new(Objects)
-	if r.Quarantine.Objects != "" {
+	o := &Objects{repo: r}
+	o.open()
+	return o
+}
+
+func (o *Objects) open() {
+	o.layers = nil
+	if o.repo.Quarantine.Objects != "" {
 		// go-git looks for objects/ in what it is given; a quarantine is itself such a folder.
-		o.layers = append(o.layers, layer(overObjects{osfs.New(r.Quarantine.Objects)}))
+		o.layers = append(o.layers, layer(overObjects{osfs.New(o.repo.Quarantine.Objects)}))
 	}
-	base := layer(osfs.New(r.Dir))
+	base := layer(osfs.New(o.repo.Dir))
 	o.layers = append(o.layers, base)
 	o.EncodedObjectStorer = base
-	return o
 }
 
 // Close frees the open packs.
@@ -52,35 +61,75 @@ const (
 )
 
 // EncodedObject implements [storer.EncodedObjectStorer].
-func (o *Objects) EncodedObject(t plumbing.ObjectType, h plumbing.Hash) (plumbing.EncodedObject, error) {
-	for _, l := range o.layers {
-		obj, err := l.EncodedObject(t, h)
-		if !errors.Is(err, plumbing.ErrObjectNotFound) {
-			return obj, err
-		}
-	}
-	return nil, plumbing.ErrObjectNotFound
+func (o *Objects) EncodedObject(t plumbing.ObjectType, h plumbing.Hash) (obj plumbing.EncodedObject, err error) {
+	err = o.look(func(l *filesystem.Storage) error {
+		obj, err = l.EncodedObject(t, h)
+		return err
+	})
+	return obj, err
 }
 
 // EncodedObjectSize implements [storer.EncodedObjectStorer].
-func (o *Objects) EncodedObjectSize(h plumbing.Hash) (int64, error) {
-	for _, l := range o.layers {
-		size, err := l.EncodedObjectSize(h)
-		if !errors.Is(err, plumbing.ErrObjectNotFound) {
-			return size, err
-		}
-	}
-	return 0, plumbing.ErrObjectNotFound
+func (o *Objects) EncodedObjectSize(h plumbing.Hash) (size int64, err error) {
+	err = o.look(func(l *filesystem.Storage) error {
+		size, err = l.EncodedObjectSize(h)
+		return err
+	})
+	return size, err
 }
 
 // HasEncodedObject implements [storer.EncodedObjectStorer].
 func (o *Objects) HasEncodedObject(h plumbing.Hash) error {
-	for _, l := range o.layers {
-		if err := l.HasEncodedObject(h); !errors.Is(err, plumbing.ErrObjectNotFound) {
-			return err
+	return o.look(func(l *filesystem.Storage) error { return l.HasEncodedObject(h) })
+}
+
+// look looks for an object in one layer after the other.
+func (o *Objects) look(find func(*filesystem.Storage) error) error {
+	return o.retry(func() error {
+		for _, l := range o.layers {
+			if err := find(l); !errors.Is(err, plumbing.ErrObjectNotFound) {
+				return err
+			}
 		}
+		return plumbing.ErrObjectNotFound
+	})
+}
+
+// retry reads, and once more with the packs that there are then, if something was not where it was when
+// the packs were opened: git may have made one pack of them, or of loose objects.
+func (o *Objects) retry(read func() error) error {
+	err := read()
+	if !errors.Is(err, plumbing.ErrObjectNotFound) && !errors.Is(err, dotgit.ErrPackfileNotFound) && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return plumbing.ErrObjectNotFound
+	o.Close()
+	o.open()
+	return read()
+}
+
+// tree reads the folder called h.
+func (o *Objects) tree(h plumbing.Hash) (tree *object.Tree, err error) {
+	err = o.retry(func() error {
+		tree, err = object.GetTree(o, h)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tree %s: %w", h, err)
+	}
+	return tree, nil
+}
+
+// content opens the content of the file or link called h. What is larger than 1 MiB is streamed from
+// the disk.
+func (o *Objects) content(h plumbing.Hash) (r io.ReadCloser, err error) {
+	err = o.retry(func() error {
+		obj, err := o.EncodedObject(plumbing.BlobObject, h)
+		if err == nil {
+			r, err = obj.Reader()
+		}
+		return err
+	})
+	return r, err
 }
 
 // Commit is what is told of a commit.
@@ -155,7 +204,7 @@ func (o *Objects) IsAncestor(ctx context.Context, old, new string, limit int) (i
 	return false, true, nil
 }
 
-func layer(fs billy.Filesystem) *filesystem.Storage {
-	return filesystem.NewStorageWithOptions(fs, cache.NewObjectLRU(objectCache),
+func layer(dir billy.Filesystem) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(gitView{dir}, cache.NewObjectLRU(objectCache),
 		filesystem.Options{KeepDescriptors: true, LargeObjectThreshold: largeObject})
 }

@@ -51,7 +51,7 @@ func (o *Objects) CarriageReturns(ctx context.Context, commit string, limit int)
 }
 
 func (o *Objects) carriageReturn(e entry) (bool, error) {
-	r, err := o.open(e)
+	r, err := o.content(e.hash)
 	if err != nil {
 		return false, err
 	}
