@@ -28,9 +28,6 @@ func Rebuild(ctx context.Context, app volume.App, r volume.Release) (volume.Buil
 			return b, err
 		}
 		built, err := checkoutOf(ctx, app, b, repo)
-		if errors.Is(err, plumbing.ErrObjectNotFound) { // git may just have packed the objects anew: where they were is where they are not
-			built, err = checkoutOf(ctx, app, b, repo)
-		}
 		if !errors.Is(err, plumbing.ErrObjectNotFound) {
 			return built, err
 		}

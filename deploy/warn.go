@@ -8,7 +8,8 @@ import (
 	"paas/say"
 )
 
-// Warn says on out which of the commit's scripts cannot be run as they were committed.
+// Warn says on out which of the commit's scripts cannot be run as they were committed. Its error is
+// for the log: what only warns stops no deploy.
 func Warn(ctx context.Context, objects *git.Objects, commit string, out io.Writer) error {
 	const enough = 5
 	scripts, err := objects.CarriageReturns(ctx, commit, enough)

@@ -145,7 +145,7 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 		}
 	}
 	if err := r.sayMove(ctx, objects, s.repo, branch, u, say); err != nil {
-		return volume.Release{}, err
+		r.Log.Warn("moved commits not counted", "app", s.app.Name, "commit", git.Short(u.new), "err", err)
 	}
 	summary, err := r.inspector.Inspect(ctx, objects, commit.Tree)
 	var bad *git.Refused
@@ -163,7 +163,7 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 		return volume.Release{}, err
 	}
 	if err := deploy.Warn(ctx, objects, commit.Hash, say); err != nil {
-		return volume.Release{}, err
+		r.Log.Warn("scripts not checked", "app", s.app.Name, "commit", git.Short(u.new), "err", err)
 	}
 	release, err := r.maker(s.app, say).Publish(build, volume.Release{By: s.who, Cause: volume.CausePush},
 		func(tree string) error { return s.repo.Checkout(ctx, commit.Hash, tree) })
@@ -174,7 +174,7 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 // nearby is how many commits are looked through for the branch's old one before git is asked.
 const nearby = 256
 
-// sayMove says aloud that commits are taken off the branch.
+// sayMove tells the pusher that commits are taken off the branch. Its error is for the log.
 func (r *Receiver) sayMove(ctx context.Context, objects *git.Objects, repo git.Repo, branch string, u update, say voice) error {
 	if u.old == "" {
 		return nil

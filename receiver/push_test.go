@@ -175,6 +175,25 @@ func TestForcePush(t *testing.T) {
 		fmt.Sprintf("main moves from %s to %s: 2 commits are no longer on it", git.Short(two), git.Short(other)), "v2 is live")
 }
 
+// A push that leaves commits out goes through even where they cannot be counted: counting only warns.
+func TestForcePushOverDamagedHistory(t *testing.T) {
+	s := newServer(t)
+	c := s.newClone("blog")
+	lost := c.git("rev-parse", "HEAD")
+	c.commit("two", "hello", "two\n")
+	c.git("push", "paas", "main")
+	object := filepath.Join(s.app("blog").Repo(), "objects", lost[:2], lost[2:])
+	if err := os.Remove(object); err != nil {
+		t.Fatal(err)
+	}
+	c.git("checkout", "-q", "--orphan", "again")
+	again := c.commit("again", "hello", "again\n")
+	contains(t, c.git("push", "-f", "paas", "again:main"), "blog v2 is live")
+	if ref := s.ref("blog", "refs/heads/main"); ref != again {
+		t.Errorf("main is %s, want %s", ref, again)
+	}
+}
+
 func TestRefusedCommits(t *testing.T) {
 	s := newServer(t, func(r *Receiver) { r.MaxFiles, r.MaxTree = 50, 1<<20 })
 	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("ab", 32) + "\nsize 12345\n"

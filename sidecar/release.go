@@ -38,7 +38,7 @@ func (a *attempt) inspect(ctx context.Context, objects *git.Objects, head upstre
 	}
 	var warning bytes.Buffer
 	if err := deploy.Warn(ctx, objects, b.Commit, &warning); err != nil {
-		return volume.Build{}, err
+		a.Log.Warn("scripts not checked", "app", a.app.Name, "commit", git.Short(b.Commit), "err", err)
 	}
 	if a.warned = warning.Len() > 0; a.warned {
 		a.out.Write(warning.Bytes())
