@@ -6,11 +6,16 @@ import (
 	"paas/runtime/logs"
 )
 
-// lastWords are the last lines that the process at p printed since its last start.
-func lastWords(dir string, p place) []string {
+// lastWords are the last lines that the process printed since its last start. It has ended.
+func (m *member) lastWords() []string {
 	const count = 5
+	m.out.file.EndLine()
 	var words words
-	reading := logs.Reading{Dir: dir, Last: count + 1, To: &words, Of: func(process string) bool { return process == p.String() }}
+	name := m.place.String()
+	reading := logs.Reading{
+		Dir: m.in.home.app.Logs(), Last: count + 1, To: &words,
+		Of: func(process string) bool { return process == name },
+	}
 	reading.Run(context.Background()) // where the log cannot be read, there are none to show
 	return words[max(0, len(words)-count):]
 }

@@ -189,7 +189,7 @@ func (m *member) died(ctx context.Context, err error) {
 	}
 	m.deaths++
 	delay := backoff(m.deaths)
-	last := lastWords(h.app.Logs(), m.place)
+	last := m.lastWords()
 	m.out.file.Note("%v; next start in %s", err, delay.Round(time.Second/100))
 	now := time.Now().UTC()
 	m.status = volume.Process{

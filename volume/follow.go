@@ -35,14 +35,14 @@ func Follow(ctx context.Context, path string, offset int64, w io.Writer) error {
 				return err
 			}
 		}
-		if last {
-			return nil
-		}
 		if f != nil && replaced(f, path) {
 			_, err = io.Copy(w, f) // what was written between the copy and the rotation
 			f.Close()
 			f, offset = nil, 0
 			continue
+		}
+		if last {
+			return nil
 		}
 		select {
 		case <-ctx.Done():

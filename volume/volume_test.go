@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -455,6 +456,31 @@ func TestFollow(t *testing.T) {
 	if !has("one\ntwo\nthree\nfour\n5\nlast\n")() {
 		t.Errorf("got %q", got.String())
 	}
+}
+
+// A rotation during the last copy hides nothing of what was written by then.
+func TestFollowEndsBehindRotation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var got bytes.Buffer
+		w := writerFunc(func(p []byte) (int, error) {
+			if got.Len() == 0 {
+				os.Rename(path, path+".1")
+				os.WriteFile(path, []byte("new\n"), 0o600)
+			}
+			return got.Write(p)
+		})
+		done := make(chan error)
+		os.WriteFile(path, nil, 0o600)
+		go func() { done <- Follow(ctx, path, 0, w) }()
+		synctest.Wait()
+		os.WriteFile(path, []byte("old\n"), 0o600)
+		cancel()
+		if err := <-done; err != nil || got.String() != "old\nnew\n" {
+			t.Errorf("%q, %v", got.String(), err)
+		}
+	})
 }
 
 type writerFunc func([]byte) (int, error)

@@ -1,11 +1,14 @@
 package child
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // streams are the server's ends of a command's standard streams. Of a terminal all are its master.
@@ -79,7 +82,8 @@ func (s *streams) copy(c Command) (wait func()) {
 	return copying.Wait
 }
 
-// finish gives what is still to be read a second.
+// finish has no more waited for than a second from now. What the command has written by then is still
+// copied, however slowly it is taken.
 func (s *streams) finish() {
 	for _, f := range []*os.File{s.out, s.err} {
 		if f != nil {
@@ -105,9 +109,36 @@ func drain(out io.Writer, in io.Reader) {
 		if n > 0 {
 			out.Write(buffer[:n])
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if in, ok := in.(*os.File); ok {
+				drainRest(out, in, buffer)
+			}
+		}
 		if err != nil {
 			return
 		}
+	}
+}
+
+// drainRest copies what can be read without waiting, up to what a pipe may hold (pipe(7)): what still
+// writes need never stop.
+func drainRest(out io.Writer, in *os.File, buffer []byte) {
+	const mostInPipe = 1 << 20
+	raw, err := in.SyscallConn()
+	if err != nil || in.SetReadDeadline(time.Time{}) != nil {
+		return
+	}
+	for left := mostInPipe; left > 0; {
+		n := 0
+		err := raw.Read(func(fd uintptr) bool {
+			n, _ = unix.Read(int(fd), buffer)
+			return true
+		})
+		if err != nil || n <= 0 {
+			return
+		}
+		out.Write(buffer[:n])
+		left -= n
 	}
 }
 

@@ -53,6 +53,26 @@ func TestInputOfWhoStays(t *testing.T) {
 	}
 }
 
+// Whoever reads slowly gets the end of an output, too, while what got away still holds the other end.
+func TestDrainAfterDeadline(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	defer read.Close()
+	const size = 40_000 // more than one buffer, less than a pipe
+	if _, err := write.Write(bytes.Repeat([]byte("x"), size)); err != nil {
+		t.Fatal(err)
+	}
+	read.SetReadDeadline(time.Unix(1, 0)) // it passed while the reader took what came before
+	var out bytes.Buffer
+	drain(&out, read)
+	if out.Len() != size {
+		t.Errorf("%d bytes of %d", out.Len(), size)
+	}
+}
+
 // Of an input that broke off the command never sees an end.
 func TestInputBreaksOff(t *testing.T) {
 	k := newKeeper(t)

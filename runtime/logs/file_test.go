@@ -8,9 +8,12 @@ import (
 	"paas/runtime/rig"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,6 +81,51 @@ func TestFile(t *testing.T) {
 	if got := texts(t, path, 2); fmt.Sprint(got) != "[end again]" {
 		t.Errorf("%q", got)
 	}
+}
+
+// A line that its process did not end is a line all the same: before what we say of the process, and
+// before what the next one prints.
+func TestFileUnendedLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "web.1.log")
+	f := &File{Path: path}
+	defer f.Close()
+	f.EndLine() // of nothing
+	f.Write([]byte("first\nno end"))
+	f.Note("exit status %d", 3)
+	f.Write([]byte("no end again\r"))
+	f.EndLine()
+	f.EndLine()
+	f.Write([]byte("the next life\n"))
+	want := []string{"first", "no end", "--- exit status 3", "no end again", "the next life"}
+	if got := texts(t, path, 100); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+// What a program prints before it hangs is seen, line or not; a line that comes in pieces is one.
+func TestFileLateEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "web.1.log")
+	synctest.Test(t, func(t *testing.T) {
+		f := &File{Path: path}
+		after := func(wait time.Duration, text string, want ...string) {
+			t.Helper()
+			time.Sleep(wait)
+			synctest.Wait()
+			f.Write([]byte(text))
+			if got := texts(t, path, 100); !slices.Equal(got, want) {
+				t.Errorf("%q, not %q", got, want)
+			}
+		}
+		after(0, "ready? ")
+		after(longestWait, "yes\nin pie", "ready? ", "yes")
+		after(longestWait*3/4, "ces\none ", "ready? ", "yes", "in pieces")
+		after(longestWait*3/4, "line\n", "ready? ", "yes", "in pieces", "one line")
+		f.Write([]byte("the end"))
+		f.Close()
+		f.Write([]byte("another"))
+		after(longestWait, "", "ready? ", "yes", "in pieces", "one line", "the end", "another")
+		f.Close()
+	})
 }
 
 func TestFileRotates(t *testing.T) {
