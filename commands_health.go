@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -51,28 +50,23 @@ func (p *paas) healthy(ctx context.Context, role string) error {
 	if !p.vol.Claimed(role) {
 		return errors.New("not running")
 	}
-	switch role {
-	case volume.RoleGit:
-		return p.greeted(p.local(role, p.config.SSHAddr))
-	case volume.RoleApp:
-		return answers("http://" + p.local(role, p.config.HTTPAddr) + "/")
-	}
-	if p.config.SidecarAddr == "" {
+	at := p.place(role)
+	switch {
+	case role == volume.RoleGit:
+		return p.greeted(at.local())
+	case role == volume.RoleApp:
+		return answers("http://" + at.local() + "/")
+	case at.Listen == "":
 		return nil
 	}
-	return sidecar.Probe(ctx, p.local(role, p.config.SidecarAddr))
+	return sidecar.Probe(ctx, at.local())
 }
 
-// local is where a role that was told to listen on addr is reached from here.
-func (p *paas) local(role, addr string) string {
-	host, port, _ := net.SplitHostPort(addr)
+// local is where a role is reached from this machine.
+func (at place) local() string {
+	host, port, _ := net.SplitHostPort(at.Listen)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
-	}
-	if port == "0" {
-		if announced, err := os.ReadFile(p.portFile(role)); err == nil {
-			port = string(announced)
-		}
 	}
 	return net.JoinHostPort(host, port)
 }

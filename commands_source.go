@@ -75,7 +75,7 @@ func (c *call) sourceInfo(app volume.App, s volume.Source) (sourceInfo, error) {
 // deployKey is the public half of key as git hosts are given it, with a name that says whose it is.
 func (c *call) deployKey(app volume.App, key []byte) (string, error) {
 	public, err := upstream.PublicKey(key)
-	return public + " " + app.Name + "@" + c.config.Domain, err
+	return public + " " + app.Name + "@" + c.place(volume.RoleGit).Host, err
 }
 
 func showSources(c *call) error {
@@ -257,7 +257,7 @@ func (c *call) keepCredentials(app volume.App, url string, token, key, host []by
 		if old, err := credentials.Get(volume.SourceKey); err != nil {
 			return err
 		} else if old == nil {
-			if key, _, err = upstream.NewKey(app.Name + "@" + c.config.Domain); err != nil {
+			if key, _, err = upstream.NewKey(app.Name + "@" + c.place(volume.RoleGit).Host); err != nil {
 				return err
 			}
 		}
@@ -358,8 +358,8 @@ func showWebhook(c *call) error {
 	if err != nil {
 		return err
 	}
-	if port := c.hooksPort(); port != "" {
-		fmt.Fprintf(c.out, "url     http://%s/hooks/%s\n", withPort(c.config.Domain, port, "80"), app.Name)
+	if url := c.hooks(app.Name); url != "" {
+		fmt.Fprintf(c.out, "url     %s\n", url)
 	} else {
 		say.Fault(c.err, "no sidecar takes webhooks now: start it with PAAS_SIDECAR_ADDR set, such as :8081")
 	}

@@ -94,6 +94,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 			return err
 		}
 		defer release()
+		os.Remove(s.placeFile(role)) // of an earlier server
 	}
 	if err := vol.Wipe(); err != nil {
 		return err
@@ -152,7 +153,7 @@ func (s *server) listenGit() error {
 	if err := s.door.Listen(); err != nil {
 		return portError("PAAS_SSH_ADDR", c.SSHAddr, err)
 	}
-	s.announce(volume.RoleGit, s.door.Address())
+	s.publish(volume.RoleGit, s.door.Address().String())
 	return nil
 }
 
@@ -183,7 +184,7 @@ func (s *server) listenApp() error {
 		return err
 	}
 	s.desk = &attach.Server{Listener: socket, Handle: runDoor{s.runtime}.run, Log: s.log.With("role", "runtime")}
-	s.announce(volume.RoleApp, s.front.Address())
+	s.publish(volume.RoleApp, s.front.Address().String())
 	return nil
 }
 

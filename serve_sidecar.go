@@ -40,12 +40,13 @@ func (s *server) listenSidecar() error {
 	s.sidecar = s.newSidecar(s.log.With("role", "sidecar"))
 	s.sidecar.Addr = s.config.SidecarAddr
 	if s.sidecar.Addr == "" {
+		s.publish(volume.RoleSidecar, "")
 		return nil
 	}
 	if err := s.sidecar.Listen(); err != nil {
 		return portError("PAAS_SIDECAR_ADDR", s.sidecar.Addr, err)
 	}
-	s.announce(volume.RoleSidecar, s.sidecar.Address())
+	s.publish(volume.RoleSidecar, s.sidecar.Address().String())
 	return nil
 }
 

@@ -49,8 +49,10 @@
 //	  hooks/                               links to the paas binary            receiver
 //	  paas.yaml                            the server's settings, if any       its owner
 //	  up/, server.log                      what scripts/up keeps               scripts/up
-//	  run/                        (0700)   sockets, ports and locks of the
-//	                                       server; what keeps apps apart       main, receiver
+//	  run/                        (0700)   sockets and locks of the server;
+//	                                       what keeps apps apart               main, receiver
+//	  run/<role>.json                      where the role is reached; counts
+//	                                       while run/<role>.lock is held       main, in that role
 //
 // # The rules
 //
