@@ -84,6 +84,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	s.keys.Log = log.With("role", "sshd")
 	defer s.elsewhere.Close()
 	vol := s.vol
+	vol.Log = log
 	if err := vol.Open(); err != nil {
 		return err
 	}

@@ -32,10 +32,6 @@ func startRoles(ctx context.Context, binary string, c *client, settings []string
 	if err != nil {
 		return nil, err
 	}
-	// Apps may run under users of their own, who have to get to their files.
-	if err := errors.Join(os.Chmod(c.dir, 0o711), os.Chmod(root, 0o755)); err != nil {
-		return nil, err
-	}
 	r := &roles{root: root, env: append(os.Environ(), "PAAS_ROOT="+root, "PAAS_SSH_ADDR=127.0.0.1:0",
 		"PAAS_HTTP_ADDR=127.0.0.1:0", "PAAS_SIDECAR_ADDR=127.0.0.1:0", "PAAS_DOMAIN=localhost")}
 	r.env = append(r.env, settings...)

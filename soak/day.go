@@ -75,8 +75,8 @@ func newDay(ctx context.Context, o options) (_ *day, err error) {
 	}()
 	d.root = filepath.Join(d.dir, "root")
 	bin := filepath.Join(d.dir, "bin")
-	// Apps may run under users of their own, who have to get to their files.
-	if err := errors.Join(os.Chmod(d.dir, 0o711), os.Mkdir(d.root, 0o755), os.Mkdir(bin, 0o755)); err != nil {
+	// Apps may run under users of their own, who have to get to what is in bin.
+	if err := errors.Join(os.Chmod(d.dir, 0o711), os.Mkdir(d.root, 0o700), os.Mkdir(bin, 0o755)); err != nil {
 		return nil, err
 	}
 	if d.diary.file, err = os.Create(filepath.Join(d.dir, "diary.log")); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,27 +28,69 @@ type Volume struct {
 	// systems, desktop VMs).
 	Poll time.Duration
 
+	Log *slog.Logger // default slog.Default()
+
 	hub   hub
 	lines lines
 	desk  desk
 	uids  uids
 }
 
-// Open makes the folders that every volume has. It wipes nothing: see [Volume.Wipe]. [Volume.Close]
-// it at the end.
+// Open makes the folders that every volume has, and closes those to other users that hold secrets. It is
+// an error where one stays open. It wipes nothing: see [Volume.Wipe]. [Volume.Close] it at the end.
 func (v *Volume) Open() error {
 	if !filepath.IsAbs(v.Root) {
 		return fmt.Errorf("volume %q: not an absolute path", v.Root)
 	}
-	if err := os.MkdirAll(v.Root, 0o700); err != nil { // sources and apps' data are nobody else's business
-		return fmt.Errorf("volume: %w", err)
+	if err := v.private(v.Root); err != nil { // sources and apps' data are nobody else's business
+		return err
 	}
-	for dir, mode := range map[string]fs.FileMode{"apps": 0o755, "bell": 0o755, "tmp": 0o700, "run": 0o700, "ssh": 0o700, "sources": 0o700} {
-		if err := os.MkdirAll(filepath.Join(v.Root, dir), mode); err != nil {
+	for _, dir := range []string{"tmp", "run", "ssh", "sources"} {
+		if err := v.private(filepath.Join(v.Root, dir)); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{"apps", "bell"} {
+		if err := os.MkdirAll(filepath.Join(v.Root, dir), 0o755); err != nil {
 			return fmt.Errorf("volume: %w", err)
 		}
 	}
 	return nil
+}
+
+// private makes dir, or closes it to other users where it is open to them.
+func (v *Volume) private(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("volume: %w", err)
+	}
+	before, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("volume: %w", err)
+	}
+	if before.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	err = os.Chmod(dir, before.Mode()&^0o077)
+	after, statErr := os.Stat(dir)
+	if err == nil {
+		err = statErr
+	}
+	if err == nil && after.Mode().Perm()&0o077 != 0 {
+		err = errors.New("its file system keeps no modes")
+	}
+	if err != nil {
+		return fmt.Errorf("volume: %s is open to other users (%v) and cannot be closed: %w; "+
+			"as its owner: chmod 700 %s; or choose a folder below it as PAAS_ROOT", dir, before.Mode(), err, dir)
+	}
+	v.log().Warn("the folder was open to other users; closed it", "dir", dir, "mode", before.Mode().String())
+	return nil
+}
+
+func (v *Volume) log() *slog.Logger {
+	if v.Log == nil {
+		return slog.Default()
+	}
+	return v.Log
 }
 
 // ErrNoApp marks the name of an app that does not exist.
