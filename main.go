@@ -34,6 +34,7 @@ func run(args []string) int {
 	if hook := filepath.Base(args[0]); receiver.IsHook(hook) {
 		return receiver.Hook(hook, os.Stdin, os.Stdout, os.Environ()...)
 	}
+	unblockSignals()
 	if len(args) == 3 && args[1] == "guard" {
 		child.GuardMain(os.Stdin, os.Stdout, args[2])
 		return 0
@@ -43,22 +44,11 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
 	defer stop()
+	resetForChildren()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
 	root := newRoot()
 	root.SetArgs(args[1:])
 	return status(root.ExecuteContext(ctx), os.Stderr)
-}
-
-// ending are the signals that end a command in good order. One that is ignored already stays so:
-// nohup asks for that.
-func ending() []os.Signal {
-	signals := []os.Signal{syscall.SIGTERM}
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signals = append(signals, s)
-		}
-	}
-	return signals
 }
 
 // usageError is wrong use of a command: exit status 2.

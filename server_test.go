@@ -41,7 +41,8 @@ var settingsOfServers = []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "
 	"GORACE", "GOCOVERDIR", "TESTAPP_DIR"}
 
 // serve [ROLE...] starts the server and waits until it is ready; the first time it registers the key alice,
-// unless the script has the server do that.
+// unless the script has the server do that. Where SERVE_UNDER is set, a shell runs it as a script that has
+// the server's command line as "$@".
 func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	if _, err := os.Stat(filepath.Join(ts.Getenv("PAAS_ROOT"), "ssh", "keys", "alice")); err != nil && ts.Getenv("PAAS_KEYS") == "" {
 		ts.Check(ts.Exec("paas", "keys:add", "alice", filepath.Join(ts.Getenv("HOME"), ".ssh", "alice.pub")))
@@ -54,7 +55,11 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	path, err := exec.LookPath("paas")
 	ts.Check(err)
-	cmd := exec.Command(path, append([]string{"serve"}, args...)...)
+	argv := append([]string{path, "serve"}, args...)
+	if under := ts.Getenv("SERVE_UNDER"); under != "" {
+		argv = append([]string{"sh", "-c", under, "sh"}, argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
 	for _, name := range settingsOfServers {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
