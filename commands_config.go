@@ -223,7 +223,8 @@ func setSettings(c *call) error {
 	if err := app.SetSettings(s); err != nil {
 		return err
 	}
-	app.Ring() // the branch of the repository follows
+	done()
+	c.awaitBranch(app)
 	c.record("settings:set", app.Name, strings.Join(c.args[1:], " "))
 	if live, err := app.Release(app.Live()); err == nil && live.Settings.InPlace("") != s.InPlace(volume.Mode(c.config.Mode)) {
 		say.Detail(c.err, "the mode counts from the next push on")

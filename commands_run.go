@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"paas/deploy"
+	"paas/receiver"
 	"paas/say"
 	"paas/volume"
 )
@@ -123,7 +124,30 @@ func (c *call) again(cause string, old func(volume.App) (volume.Release, string,
 	if err != nil {
 		return err
 	}
-	return c.release(app, base, cause, note)
+	if err := c.release(app, base, cause, note); err != nil {
+		return err
+	}
+	done()
+	c.awaitBranch(app)
+	return nil
+}
+
+// agreeing is how long a command waits for the branch.
+const agreeing = 30 * time.Second
+
+// awaitBranch blocks until the branch of the repository agrees with what is live, so that a push right
+// after the command finds it where it will be. The server's git role moves it, once nobody has the turn.
+func (c *call) awaitBranch(app volume.App) {
+	app.Ring()
+	if !c.vol.Claimed(volume.RoleGit) {
+		return // it does so when it starts
+	}
+	ctx, stop := context.WithTimeout(c, agreeing)
+	defer stop()
+	err := app.Await(ctx, func() (bool, error) { return receiver.Agree(app) })
+	if err != nil && c.Err() == nil {
+		say.Fault(c.err, "the branch of %s does not point at what is live yet (%v); the server tries again every minute", app.Name, err)
+	}
 }
 
 // notInPlace says what to do about a live release that is in watch mode, of which nothing here can make

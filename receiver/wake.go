@@ -13,11 +13,12 @@ import (
 // wakes are the apps being looked at, one goroutine each while there is something to see.
 type wakes struct {
 	mu      sync.Mutex
-	again   map[string]bool // present: being looked at; true: rung since
+	rung    map[string]chan struct{} // by app that is being looked at: a ring since
 	running sync.WaitGroup
 }
 
-// busy is how long a look waits for an app whose turn is taken: its holder rings no bell at the end.
+// busy is how long a look waits for an app whose turn is taken, since not every holder rings the bell
+// at its end.
 const busy = 250 * time.Millisecond
 
 // wake has the app looked at soon. It does not block.
@@ -25,22 +26,26 @@ func (r *Receiver) wake(ctx context.Context, app string) {
 	w := &r.wakes
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, looking := w.again[app]; looking {
-		w.again[app] = true
+	if rung, looking := w.rung[app]; looking {
+		select {
+		case rung <- struct{}{}:
+		default:
+		}
 		return
 	}
 	if ctx.Err() != nil || volume.CheckName(app) != nil {
 		return
 	}
-	if w.again == nil {
-		w.again = map[string]bool{}
+	if w.rung == nil {
+		w.rung = map[string]chan struct{}{}
 	}
-	w.again[app] = false
-	w.running.Go(func() { r.lookAfter(ctx, app) })
+	rung := make(chan struct{}, 1)
+	w.rung[app] = rung
+	w.running.Go(func() { r.lookAfter(ctx, app, rung) })
 }
 
 // lookAfter looks at the app until there is nothing more to do.
-func (r *Receiver) lookAfter(ctx context.Context, app string) {
+func (r *Receiver) lookAfter(ctx context.Context, app string, rung <-chan struct{}) {
 	w := &r.wakes
 	for {
 		settled, err := r.check(ctx, app)
@@ -50,17 +55,19 @@ func (r *Receiver) lookAfter(ctx context.Context, app string) {
 		if !settled {
 			select {
 			case <-ctx.Done():
+			case <-rung:
+				continue
 			case <-time.After(busy):
 				continue
 			}
 		}
 		w.mu.Lock()
-		if ctx.Err() != nil || !w.again[app] {
-			delete(w.again, app)
+		if ctx.Err() != nil || len(rung) == 0 {
+			delete(w.rung, app)
 			w.mu.Unlock()
 			return
 		}
-		w.again[app] = false
+		<-rung
 		w.mu.Unlock()
 	}
 }
@@ -91,5 +98,9 @@ func (r *Receiver) check(ctx context.Context, name string) (settled bool, err er
 		return !app.Exists(), nil
 	}
 	defer done()
-	return true, r.reconcile(ctx, app, goLive)
+	if err := r.reconcile(ctx, app, goLive); err != nil {
+		return true, err
+	}
+	app.Ring() // a command may wait for this
+	return true, nil
 }
