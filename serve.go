@@ -19,6 +19,7 @@ import (
 	"paas/router"
 	"paas/runtime"
 	"paas/runtime/attach"
+	"paas/runtime/child"
 	"paas/runtime/local"
 	"paas/sidecar"
 	"paas/sshd"
@@ -134,7 +135,7 @@ func (s *server) listen(role string) error {
 }
 
 func (s *server) listenGit() error {
-	self, err := os.Executable()
+	self, err := child.Program()
 	if err != nil {
 		return err
 	}

@@ -14,13 +14,18 @@ import (
 	"paas/frame"
 )
 
-// listen opens the socket the hooks call.
+// listen opens the socket the hooks call, again where its file is gone.
 func (r *Receiver) listen() error {
+	if r.listener != nil {
+		r.listener.Close()
+	}
 	l, err := r.Volume.Listen("hook")
 	if err != nil {
 		return err
 	}
+	r.mu.Lock()
 	r.socket, r.listener = l.Addr().String(), l
+	r.mu.Unlock()
 	r.calls.Go(func() { r.accept(l) })
 	return nil
 }

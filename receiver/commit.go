@@ -9,14 +9,14 @@ import (
 // postReceive is the second phase of a push: git has moved the branch, the release gets the
 // traffic. Its status is of no consequence to git.
 func (r *Receiver) postReceive(s *session, say voice) int {
+	s.told = true
 	status := r.bringLive(s, say)
 	s.lost = status != 0
 	return status
 }
 
 func (r *Receiver) bringLive(s *session, say voice) int {
-	if s.release == 0 {
-		say.fault("git took a push that was not prepared")
+	if s.release == 0 { // git ran no pre-receive: the push is taken back
 		return 1
 	}
 	r.reached("moved")

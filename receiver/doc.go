@@ -5,8 +5,9 @@
 // # A push
 //
 // [Receiver.Serve] runs git-receive-pack on the app's repository. git calls two hooks, which are
-// links to this very program and decide nothing: [Hook] hands what git said to the server through
-// a socket, prints what comes back and ends with the status that comes last.
+// a copy of this very program and decide nothing: [Hook] hands what git said to the server through
+// a socket, prints what comes back and ends with the status that comes last. A push for which git
+// has not run both is taken back.
 //
 // pre-receive is the first phase of the commit: the push is judged, waits for the app's turn, is
 // inspected, checked out and published as a release; the runtime's verdict on the release is the

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	switch {
 	case IsHook(name):
-		root := filepath.Dir(filepath.Dir(os.Args[0]))
+		root := filepath.Dir(filepath.Dir(filepath.Dir(os.Args[0])))
 		if f, err := os.OpenFile(filepath.Join(root, "hook-env"), os.O_WRONLY|os.O_APPEND, 0); err == nil {
 			fmt.Fprintf(f, "%d %s\n%s\n", os.Getpid(), name, strings.Join(os.Environ(), "\n"))
 			f.Close()

@@ -196,6 +196,16 @@ func (t *tail) unpackFailed() bool {
 	return failed.Match(t.out)
 }
 
+// taken is the line of git's report for a reference that was moved.
+var taken = regexp.MustCompile(`[0-9a-f]{4}ok refs/`)
+
+// accepted says whether git reported that it moved a reference.
+func (t *tail) accepted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return taken.Match(t.out)
+}
+
 // read is how much came in, in bytes.
 func (t *tail) read() int64 {
 	t.mu.Lock()

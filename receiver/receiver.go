@@ -20,7 +20,7 @@ import (
 // it, and keep [Receiver.Run] running while sessions are served.
 type Receiver struct {
 	Volume *volume.Volume
-	Self   string                        // absolute path of this program, which git runs as its hooks
+	Self   string                        // path of this program, which git runs a copy of as its hooks
 	URL    func(app string) string       // an app's address as people type it
 	Hint   func(verb, app string) string // how a person runs a verb: "ssh -p 2222 paas@host logs blog"
 	Mode   volume.Mode                   // of apps that are not set to one; default ByRelease
@@ -33,6 +33,7 @@ type Receiver struct {
 
 	Log *slog.Logger
 
+	hooks     hooks
 	once      sync.Once
 	prepared  error
 	inspector git.Inspector
@@ -90,8 +91,8 @@ func (r *Receiver) prepare() error {
 	r.inspector = git.Inspector{MaxFiles: r.MaxFiles, MaxBytes: r.MaxTree}
 	r.sessions = map[string]*session{}
 	r.tenants = map[string]*tenant{}
-	if err := r.linkHooks(); err != nil {
-		return fmt.Errorf("hooks: %w", err)
+	if err := r.nameHooks(); err != nil { // a full disk, say: each push tries again to have hooks
+		r.Log.Error("folder of hooks", "err", err)
 	}
 	apps, err := r.Volume.Apps()
 	if err != nil {
@@ -104,6 +105,9 @@ func (r *Receiver) prepare() error {
 	}
 	if err := r.listen(); err != nil {
 		return fmt.Errorf("hook socket: %w", err)
+	}
+	if _, err := r.readyHooks(); err != nil {
+		r.Log.Error("no push is taken yet", "err", err)
 	}
 	return nil
 }
@@ -178,7 +182,7 @@ func (r *Receiver) wakeAll(wake func(app string)) {
 }
 
 func (r *Receiver) repo(app volume.App) git.Repo {
-	return git.Repo{Dir: app.Repo(), Hooks: r.hooksDir(), MaxPush: r.MaxPush}
+	return git.Repo{Dir: app.Repo(), Hooks: r.hooks.dir, MaxPush: r.MaxPush}
 }
 
 // maker makes releases of the app for a push.

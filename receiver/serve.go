@@ -95,6 +95,11 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	if err != nil {
 		return 1, err
 	}
+	socket, err := r.readyHooks()
+	if err != nil {
+		return 1, err
+	}
+	r.reached("ready")
 	s := newSession(ctx, app, repo, who)
 	s.heard = p.heard
 	defer s.leave(nil)
@@ -119,7 +124,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 		}
 	}
 	p.client = ctx
-	p.env = []string{socketEnv + "=" + r.socket, tokenEnv + "=" + s.token}
+	p.env = []string{socketEnv + "=" + socket, tokenEnv + "=" + s.token}
 	status, err := p.run(repo.Command(running, "receive-pack", "."))
 	close(ended)
 	r.mu.Lock()
@@ -127,14 +132,36 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	r.mu.Unlock()
 	s.left() // and one that is still being answered has nobody to answer to
 	s.calls.Wait()
+	if status == 0 && !(s.asked && s.told) && p.heard.accepted() {
+		r.takeBack(s, voice{p.stderr})
+		status = 1
+	}
 	r.finish(s, status)
 	if status == 0 && s.lost { // git heeds no post-receive, but its client does heed this
 		status = 1
 	}
-	if !s.asked {
+	if !s.asked && !p.heard.accepted() {
 		r.explain(p.heard, voice{p.stderr})
 	}
 	return status, err
+}
+
+// takeBack undoes a push that git took without running both hooks: [Receiver.finish] moves the branch
+// back to what is live.
+func (r *Receiver) takeBack(s *session, say voice) {
+	r.Log.Error("git did not run both hooks; taking the push back", "app", s.app.Name, "by", s.who)
+	say.fault("the server could not run its hooks, so this push was not deployed, whatever git says; the branch is where it was")
+	say.fault("Push again; if that does not help, the server's owner must start it again.")
+	var err error
+	if s.done == nil {
+		s.done, err = s.app.Turn(context.Background(), s.who+"'s push", nil)
+	} else if s.release > 0 {
+		s.note = "git did not run both hooks"
+		err = r.maker(s.app, io.Discard).TakeBack(s.release, s.note)
+	}
+	if err != nil {
+		r.Log.Error("push not taken back", "app", s.app.Name, "err", err)
+	}
 }
 
 // finish leaves the app in order after git has ended, whichever way, and passes the turn on.

@@ -27,6 +27,7 @@ type session struct {
 
 	// Set while git runs pre-receive, read after it has ended.
 	asked   bool   // pre-receive was run
+	told    bool   // post-receive was run
 	done    func() // gives the app's turn up; nil: not taken
 	release int    // that was published; 0: none
 	note    string // for the audit

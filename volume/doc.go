@@ -46,7 +46,8 @@
 //	  events.jsonl                         audit: who did what when            everybody, one line a write
 //	  ssh/                        (0700)   host key, keys                      sshd
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar at its start
-//	  hooks/                               links to the paas binary            receiver
+//	  hooks/<life>/               (0700)   what git runs as its hooks: a copy of
+//	                                       the paas binary since the start     receiver
 //	  paas.yaml                            the server's settings, if any       its owner
 //	  up/, server.log                      what scripts/up keeps               scripts/up
 //	  run/                        (0700)   sockets and locks of the server;

@@ -24,9 +24,10 @@ import (
 //
 // Down the pipe go lines: first the life's id, then +<pid> and -<pid> for each session leader.
 type guard struct {
-	command []string
-	life    string
-	log     *slog.Logger
+	self []string // the command that runs this binary; none: found at each start of a guard
+	root string
+	life string
+	log  *slog.Logger
 
 	mu     sync.Mutex
 	pids   []int
@@ -49,12 +50,20 @@ func (g *guard) open() error {
 func (g *guard) start() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	self := g.self
+	if len(self) == 0 {
+		path, err := again()
+		if err != nil {
+			return err
+		}
+		self = []string{path}
+	}
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer read.Close()
-	cmd := exec.Command(g.command[0], g.command[1:]...)
+	cmd := exec.Command(self[0], append(self[1:len(self):len(self)], "guard", g.root)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=1"}
 	cmd.Dir = "/" // it keeps no file system busy
 	cmd.Stdin = read

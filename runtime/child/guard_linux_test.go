@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +16,10 @@ import (
 	"paas/runtime/rig"
 )
 
-// startServer runs such a server in a process of its own, and returns when its app has.
-func startServer(t *testing.T, root string) (server *exec.Cmd, life string, guard int) {
+// startServer runs such a server, which is program, in a process of its own, and returns when its app has.
+func startServer(t *testing.T, program, root string) (server *exec.Cmd, life string, guard int) {
 	t.Helper()
-	server = exec.Command(os.Args[0])
+	server = exec.Command(program)
 	server.Env = append(os.Environ(), "TEST_SERVER_ROOT="+root)
 	out, err := server.StdoutPipe()
 	if err != nil {
@@ -43,7 +45,7 @@ func startServer(t *testing.T, root string) (server *exec.Cmd, life string, guar
 // guard. A new life of the same root that began meanwhile is left alone.
 func TestServerKilled(t *testing.T) {
 	root := t.TempDir()
-	server, life, guard := startServer(t, root)
+	server, life, guard := startServer(t, os.Args[0], root)
 	next := &Keeper{Root: root, life: "next"}
 	bystander := exec.Command("sleep", "1000") // of another life
 	bystander.Env = []string{Marker + "=" + next.lifeMark() + "x/"}
@@ -87,7 +89,7 @@ func TestServerKilledInForeignSession(t *testing.T) {
 // Server and guard killed at once: what is left is ended when a server opens the same root.
 func TestOpenSweeps(t *testing.T) {
 	root := t.TempDir()
-	server, life, guard := startServer(t, root)
+	server, life, guard := startServer(t, os.Args[0], root)
 	unix.Kill(server.Process.Pid, unix.SIGSTOP) // else it starts the guard again
 	unix.Kill(guard, unix.SIGKILL)
 	server.Process.Kill()
@@ -131,6 +133,31 @@ func TestGuardReplaced(t *testing.T) {
 		t.Error("the new guard is gone")
 	}
 	t.Logf("the guard takes %d kB (of a test binary)", residentKB(now))
+}
+
+// A guard is replaced even once the server's program is gone from where it was started, as an upgrade
+// leaves it: else nothing ends what a killed server has started.
+func TestGuardReplacedAfterUpgrade(t *testing.T) {
+	root := t.TempDir()
+	program := filepath.Join(t.TempDir(), "paas")
+	if out, err := exec.Command("cp", os.Args[0], program).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	server, life, guard := startServer(t, program, root)
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	unix.Kill(guard, unix.SIGKILL)
+	rig.Eventually(t, "there is another guard", func() bool {
+		names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		return slices.ContainsFunc(names, func(name string) bool {
+			line, _ := os.ReadFile(name)
+			return name != fmt.Sprintf("/proc/%d/cmdline", guard) && strings.HasSuffix(string(line), "\x00guard\x00"+root+"\x00")
+		})
+	})
+	server.Process.Kill()
+	server.Wait()
+	rig.Eventually(t, "all of its life is gone", func() bool { return len(kin{mark: rootMark(root) + life + "/"}.find()) == 0 })
 }
 
 // The guard itself, by its lines: it ends the leaders it was told of, but not those taken back.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -16,7 +15,7 @@ import (
 // kill -9. Fill in the fields, then Open.
 type Keeper struct {
 	Root string       // the volume's root: by it this server's processes are known
-	Self []string     // the command that runs this binary, for the guard: an absolute path and arguments; default os.Executable()
+	Self []string     // the command that runs this binary, for the guard: an absolute path and arguments; default the running binary
 	Log  *slog.Logger // default: silence
 
 	life   string      // this life of the server, among others on the same root
@@ -46,16 +45,8 @@ func (k *Keeper) Open() error {
 	if err := earlier.kill(); err != nil {
 		return fmt.Errorf("left by an earlier life: %w", err)
 	}
-	self := k.Self
-	if len(self) == 0 {
-		path, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		self = []string{path}
-	}
 	go k.startAll()
-	k.guard = &guard{command: append(self[:len(self):len(self)], "guard", k.Root), life: k.life, log: k.Log}
+	k.guard = &guard{self: k.Self, root: k.Root, life: k.life, log: k.Log}
 	if err := k.guard.open(); err != nil {
 		close(k.closed)
 		return fmt.Errorf("guard: %w", err)

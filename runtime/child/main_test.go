@@ -77,7 +77,7 @@ const escapes = `for i in 1 2 3; do setsid sh -c 'echo gone; trap "" TERM; sleep
 
 // serveUntilKilled is a server with one app, whose children have left their session and parent.
 func serveUntilKilled(root string) {
-	k := &Keeper{Root: root, Self: rig.Self()}
+	k := &Keeper{Root: root} // the guard is the binary that runs
 	if err := k.Open(); err != nil {
 		fmt.Println(err)
 		return

@@ -2,12 +2,35 @@ package child
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
+
+// Program is a path of this program's file for others to open while this process lives. It holds
+// whatever becomes of the name that the program was started by: an upgrade moves or replaces it.
+func Program() (string, error) { return fmt.Sprintf("/proc/%d/exe", os.Getpid()), nil }
+
+// again is what a process started from here runs to be this very program: its path, by which people
+// know it in a list of processes, for as long as that names it.
+func again() (string, error) {
+	const running = "/proc/self/exe"
+	path, err := os.Executable()
+	if err != nil {
+		return running, nil
+	}
+	own, err := os.Stat(running)
+	if err != nil {
+		return "", err
+	}
+	if named, err := os.Stat(path); err != nil || !os.SameFile(own, named) {
+		return running, nil
+	}
+	return path, nil
+}
 
 // forgetProgram lets go of the pages of this program's file that its start has read, most of them
 // never to be used again: 10 MB. The kernel reads again what is used after all (madvise(2),

@@ -24,7 +24,7 @@ import (
 // environment built from nothing, and do not outlive the server: neither its stop nor its kill -9.
 type Local struct {
 	Root string   // the volume's root: by it this server's processes are known
-	Self []string // the command that runs this binary, for the guard: an absolute path and arguments; default os.Executable()
+	Self []string // the command that runs this binary, for the guard: an absolute path and arguments; default the running binary
 
 	// PassEnv names the server's own environment variables that builds and processes may see,
 	// besides PATH, LANG, TZ and those for proxies and certificate authorities.

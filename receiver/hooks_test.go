@@ -1,0 +1,131 @@
+package receiver
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Nothing that happens to the program's own path, to the hooks or to their socket loses a push.
+func TestHooksAreReady(t *testing.T) {
+	self := filepath.Join(t.TempDir(), "paas")
+	if out, err := exec.Command("cp", os.Args[0], self).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	s := newServer(t, func(r *Receiver) { r.Self = self })
+	c := s.newClone("blog")
+	c.git("push", "paas", "main")
+	hook := func(name string) string { return filepath.Join(s.hooks.dir, name) }
+	for i, broken := range []struct {
+		what string
+		do   func() error
+	}{
+		{"the program is replaced", func() error {
+			return errors.Join(os.Remove(self), os.WriteFile(self, []byte("#!/bin/sh\nexit 0\n"), 0o755))
+		}},
+		{"the program is gone", func() error { return os.Remove(self) }},
+		{"a hook is gone", func() error { return os.Remove(hook(postReceive)) }},
+		{"a hook leads nowhere", func() error { return s.Volume.ReplaceLink("/none", hook(preReceive)) }},
+		{"the socket is gone", func() error { return os.Remove(s.Receiver.socket) }},
+		{"the copy is gone", func() error { // and there is a program again
+			return errors.Join(os.Remove(hook(program)), exec.Command("cp", os.Args[0], self).Run())
+		}},
+		{"the copy cannot be run", func() error { return os.Chmod(hook(program), 0o600) }},
+		{"all hooks are gone", func() error { return os.RemoveAll(filepath.Dir(s.hooks.dir)) }},
+	} {
+		if err := broken.do(); err != nil {
+			t.Fatal(err)
+		}
+		c.commit(broken.what, "n", fmt.Sprint(i))
+		contains(t, c.git("push", "paas", "main"), fmt.Sprintf("v%d is live", i+2))
+	}
+	if info, err := os.Stat(s.hooks.dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Error(info, err)
+	}
+	s.stop()
+	s = startServer(t, s.Volume.Root, func(r *Receiver) { r.Self = self })
+	c.socket = s.socket
+	c.commit("next life", "n", "next")
+	contains(t, c.git("push", "paas", "main"), "v10 is live")
+	if lives, err := os.ReadDir(filepath.Dir(s.hooks.dir)); len(lives) != 1 || err != nil {
+		t.Errorf("hooks of an earlier life are left: %v, %v", lives, err)
+	}
+	os.Remove(self)
+	os.Remove(hook(program))
+	c.commit("lost", "n", "lost")
+	c.refused("paas main", "hooks: "+self+" cannot be run; start the server again")
+}
+
+// What git did without its hooks is no push: its client ends with an error, and the branch is where it was.
+func TestSkippedHooks(t *testing.T) {
+	var skip atomic.Value
+	s := newServer(t, func(r *Receiver) { r.breakpoint = func(where string) { skip.Load().(func(string))(where) } })
+	hook := func(name string) string { return filepath.Join(s.hooks.dir, name) }
+	for i, test := range []struct {
+		what, where string
+		hooks       []string
+	}{
+		{"both hooks", "ready", []string{preReceive, postReceive}},
+		{"the first hook", "ready", []string{preReceive}},
+		{"the last hook", "ready", []string{postReceive}},
+		{"the last hook at the last moment", "settled", []string{postReceive}},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			name := fmt.Sprintf("blog%d", i)
+			c := newClone(t, s.socket, "alice", name)
+			lose := func(where string) {
+				if where == test.where {
+					for _, h := range test.hooks {
+						os.Remove(hook(h))
+					}
+				}
+			}
+			skip.Store(lose)
+			c.refused("paas main", "the server could not run its hooks")
+			if _, err := s.Volume.App(name); err == nil && s.ref(name, "refs/heads/main") != "" {
+				t.Error("the first push moved the branch")
+			}
+			skip.Store(func(string) {})
+			one := c.git("rev-parse", "HEAD")
+			c.git("push", "paas", "main")
+			c.commit("two", "a", "b")
+			skip.Store(lose)
+			c.refused("paas main", "the server could not run its hooks")
+			skip.Store(func(string) {})
+			if ref := s.ref(name, "refs/heads/main"); ref != one {
+				t.Errorf("the branch is at %s, want %s", ref, one)
+			}
+			left(t, s, name)
+			contains(t, c.git("push", "paas", "main"), "is live")
+		})
+	}
+}
+
+// In a container the hooks come with the image, on a volume that is not written to.
+func TestHooksReadOnly(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "hooks")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("paas", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skip("NOT TESTED: a folder of hooks that is read-only; mounting needs root:", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	for _, name := range []string{preReceive, postReceive} {
+		if err := os.Symlink(newReceiver(root).Self, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Mount("paas", dir, "tmpfs", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, root)
+	contains(t, s.newClone("blog").git("push", "paas", "main"), "v1 is live")
+}
