@@ -22,6 +22,9 @@ type difference struct {
 	changed []entry // those of them to write
 	gone    []entry // ours before, and no more; sorted by path
 	added   bool    // some of after were not ours before
+
+	folders []string // new ones, and those that an update before may have left empty; sorted
+	blocked levels   // new ones with a file or a link in their way
 }
 
 // compare says what differs between what was written before and a commit.

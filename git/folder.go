@@ -158,6 +158,13 @@ func (f folder) move(name string, to folder, as string) error {
 	return to.try("rename", as, func() error { return unix.Renameat(f.fd(), name, to.fd(), as) })
 }
 
+// touch sets the times of the file or link called name to now.
+func (f folder) touch(name string) error {
+	return f.try("chtimes", name, func() error {
+		return unix.UtimesNanoAt(f.fd(), name, nil, unix.AT_SYMLINK_NOFOLLOW)
+	})
+}
+
 // try calls a system call again while signals interrupt it, as package os does, which they do on
 // network file systems and in the Go runtime's own pre-emption.
 func (f folder) try(op, name string, call func() error) error {

@@ -2,11 +2,13 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +29,9 @@ import (
 // `git ls-files --stage -z` prints them.
 //
 // The manifest counts as the folder's content only where both are of one commit and the state is
-// settled. While an update is under way it lists the files of both commits, of no commit.
+// settled. While an update is under way it lists the files of both commits, of no commit. Where new
+// folders are made it names them too, beforehand: a kill may leave them empty, for the next update to
+// remove.
 const (
 	updating = "updating"
 	settled  = "settled"
@@ -44,6 +48,7 @@ type holding struct {
 	settled bool // else entries are what may be there, in whatever version
 	commit  string
 	entries map[string]entry
+	folders []string // that may be there, and empty
 }
 
 // Commit is what the state file says: the commit that is in Dir, and settled; or the one that is
@@ -85,10 +90,16 @@ func (w Worktree) recall() (holding, error) {
 	return h, nil
 }
 
+// announce says that folders are going to be made, which is no change of what is there.
+func (w Worktree) announce(s *stage, before holding, folders []string) error {
+	entries := slices.Collect(maps.Values(before.entries))
+	return s.replace(w.manifest(), formatManifest(cmp.Or(before.commit, Zero), entries, folders))
+}
+
 // begin says that an update is under way, before the first file of it appears.
 func (w Worktree) begin(s *stage, commit string, d difference) error {
 	if d.added { // else the manifest that is there names all that will be ours
-		if err := s.replace(w.manifest(), formatManifest(Zero, slices.Concat(d.after, d.gone))); err != nil {
+		if err := s.replace(w.manifest(), formatManifest(Zero, slices.Concat(d.after, d.gone), d.folders)); err != nil {
 			return err
 		}
 	}
@@ -97,7 +108,7 @@ func (w Worktree) begin(s *stage, commit string, d difference) error {
 
 // settle says that entries, the files of commit, are what is in the worktree.
 func (w Worktree) settle(s *stage, commit string, entries []entry) error {
-	if err := s.replace(w.manifest(), formatManifest(commit, entries)); err != nil {
+	if err := s.replace(w.manifest(), formatManifest(commit, entries, nil)); err != nil {
 		return err
 	}
 	return s.replace(w.State, state{settled, commit}.format())
@@ -111,8 +122,11 @@ func (s state) format() []byte {
 	return append(content, '\n')
 }
 
-func formatManifest(commit string, entries []entry) []byte {
+func formatManifest(commit string, entries []entry, folders []string) []byte {
 	b := append([]byte(commit), 0)
+	for _, dir := range folders {
+		entries = append(entries, entry{path: dir, mode: filemode.Dir})
+	}
 	for _, e := range entries {
 		b = strconv.AppendUint(b, uint64(e.mode), 8)
 		b = append(b, ' ')
@@ -140,7 +154,11 @@ func parseManifest(content []byte) (h holding, ok bool) {
 		if !ok {
 			return holding{}, false
 		}
-		h.entries[e.path] = e
+		if e.mode == filemode.Dir {
+			h.folders = append(h.folders, e.path)
+		} else {
+			h.entries[e.path] = e
+		}
 	}
 	return h, true
 }
@@ -165,6 +183,8 @@ func parseEntry(record string) (e entry, ok bool) {
 		e.mode = filemode.Executable
 	case "120000":
 		e.mode = filemode.Symlink
+	case "40000":
+		e.mode = filemode.Dir
 	default:
 		return entry{}, false
 	}

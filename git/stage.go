@@ -8,17 +8,16 @@ import (
 	"strconv"
 )
 
-// stage is a folder of one update, out of the app's sight: there files are written before they are
-// renamed to their place, and there what stood in their way ends. A file staged is called by its
-// number in the list.
+// stage is a folder of one update that the app does not see. Files are written there and then renamed
+// to their places. The name of a staged file is its number in the list.
 type stage struct {
 	folder
 	dir   string
 	taken int // what was moved here out of the way
 }
 
-// stage writes entries into a stage. A failure leaves none.
-func (w Worktree) stage(ctx context.Context, o *Objects, entries []entry) (*stage, error) {
+// stage makes an empty stage.
+func (w Worktree) stage() (*stage, error) {
 	dir, err := os.MkdirTemp(w.Temp, "worktree-")
 	if err != nil {
 		return nil, err
@@ -27,8 +26,12 @@ func (w Worktree) stage(ctx context.Context, o *Objects, entries []entry) (*stag
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(dir))
 	}
-	s := &stage{folder: f, dir: dir}
-	err = o.contents(ctx, entries, func(contents <-chan content) error {
+	return &stage{folder: f, dir: dir}, nil
+}
+
+// fill writes entries into the stage.
+func (s *stage) fill(ctx context.Context, o *Objects, entries []entry) error {
+	return o.contents(ctx, entries, func(contents <-chan content) error {
 		for c := range contents {
 			err := c.write(s.folder, strconv.Itoa(c.number))
 			c.Close()
@@ -38,18 +41,21 @@ func (w Worktree) stage(ctx context.Context, o *Objects, entries []entry) (*stag
 		}
 		return nil
 	})
-	if err != nil {
-		s.remove()
-		return nil, err
-	}
-	return s, nil
 }
 
-// take moves what is called name in a folder to the stage, and returns where it is now.
-func (s *stage) take(in folder, name string) (string, error) {
+// place moves a staged file to its place, and sets its times to now. With the time when it was staged,
+// make would take a build that ran meanwhile for one that has read it.
+func (s *stage) place(staged string, to folder, name string) error {
+	if err := s.touch(staged); err != nil {
+		return err
+	}
+	return s.move(staged, to, name)
+}
+
+// take moves what is called name in a folder to the stage.
+func (s *stage) take(in folder, name string) error {
 	s.taken++
-	to := "taken-" + strconv.Itoa(s.taken)
-	return filepath.Join(s.dir, to), in.move(name, s.folder, to)
+	return in.move(name, s.folder, "taken-"+strconv.Itoa(s.taken))
 }
 
 // replace writes a file whole: whoever reads path, and whatever is left after a power cut, is the

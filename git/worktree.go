@@ -1,10 +1,13 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
+	"time"
 )
 
 // Worktree is a folder in which a commit is kept up to date in place, while an app with a watcher
@@ -22,6 +25,8 @@ type Worktree struct {
 	Dir   string // the folder; made where there is none
 	State string // path of its state file, beside Dir: what it says is in Dir. See [Worktree.Commit]
 	Temp  string // an existing folder on the file system of Dir and State, for files being written
+
+	ahead time.Duration // in place of watcherDelay, in tests
 }
 
 // Changes is what an update did.
@@ -36,11 +41,13 @@ type Changes struct {
 // Update brings Dir from whatever commit it holds to this one. It touches only files that differ
 // between the two: each is replaced whole, so a reader sees the old content or the new.
 //
-// First everything is written in Temp, and flushed. So a full disk ([syscall.ENOSPC]) or an object
-// that is missing changes nothing, and Dir is a mixture for no longer than the renames take. Then
-// new files appear, then changed ones are replaced, and what is no longer in the commit goes last,
-// with folders that are empty then: who reads a new file finds what it refers to, and who still
-// reads an old one does too.
+// New folders come first. They stay empty for [watcherDelay], so that a watcher of Dir can ask for news
+// of them too. Meanwhile all files are written in Temp and flushed. So a full disk ([syscall.ENOSPC])
+// or a missing object changes nothing, and Dir is a mixture for no longer than the renames take. Then
+// new files appear, then changed files are replaced, and files that the commit no longer has go after
+// them, with the folders that this leaves empty: a reader of a new file finds what it refers to, and
+// so does a reader of an old one. A folder that gives way to a file or a link is emptied in its place,
+// last of all. The modification time of a file is when it appeared in Dir.
 //
 // After an update that was cut short at any point, by ctx, an error, a kill or a power cut, the next
 // one, to any commit, compares every file by its content and makes all of it right. Then, and when
@@ -60,7 +67,7 @@ func (w Worktree) Update(ctx context.Context, o *Objects, commit string) (Change
 	if err != nil {
 		return Changes{}, err
 	}
-	if before.settled && before.commit == commit {
+	if before.settled && before.commit == commit && len(before.folders) == 0 {
 		return Changes{}, nil
 	}
 	d := compare(before.entries, entries)
@@ -69,19 +76,30 @@ func (w Worktree) Update(ctx context.Context, o *Objects, commit string) (Change
 			return Changes{}, err
 		}
 	}
-	stage, err := w.stage(ctx, o, d.changed)
+	stage, err := w.stage()
 	if err != nil {
 		return Changes{}, err
 	}
 	defer stage.remove()
-	// Content first: else a power cut can leave a new name with nothing behind it.
-	if err := flush(root.File); err != nil {
+	u := update{ctx: ctx, before: before.entries, stage: stage, root: root, ahead: cmp.Or(w.ahead, watcherDelay)}
+	free, blocked, err := newFolders(d.changed, root)
+	if err != nil {
 		return Changes{}, err
 	}
-	if err := w.begin(stage, commit, d); err != nil {
+	d.blocked = levelsOf(blocked)
+	d.folders = slices.Sorted(slices.Values(slices.Concat(before.folders, free)))
+	if len(free) > 0 {
+		if err := w.announce(stage, before, d.folders); err != nil {
+			return Changes{}, err
+		}
+	}
+	if err = u.prepare(o, d.changed, levelsOf(free)); err == nil {
+		err = w.begin(stage, commit, d)
+	}
+	if err != nil {
+		u.removeFolders(free)
 		return Changes{}, err
 	}
-	u := update{ctx: ctx, before: before.entries, stage: stage, root: root}
 	if err := u.run(d); err != nil {
 		return u.changes, err
 	}

@@ -68,7 +68,7 @@ func BenchmarkUpdate(b *testing.B) {
 		b.Run(fmt.Sprintf("%d of %d files", manyFiles/every, manyFiles), func(b *testing.B) {
 			r, one, two := benchRepo(b, every)
 			dir := b.TempDir()
-			w := Worktree{filepath.Join(dir, "worktree"), filepath.Join(dir, "worktree.json"), dir}
+			w := Worktree{Dir: filepath.Join(dir, "worktree"), State: filepath.Join(dir, "worktree.json"), Temp: dir}
 			update := func(commit string) {
 				o := r.Objects()
 				defer o.Close()

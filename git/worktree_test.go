@@ -23,7 +23,7 @@ import (
 // newWorktree is a worktree that holds nothing yet.
 func newWorktree(t testing.TB, dir string) Worktree {
 	t.Helper()
-	w := Worktree{filepath.Join(dir, "worktree"), filepath.Join(dir, "worktree.json"), filepath.Join(dir, "tmp")}
+	w := Worktree{Dir: filepath.Join(dir, "worktree"), State: filepath.Join(dir, "worktree.json"), Temp: filepath.Join(dir, "tmp"), ahead: 1}
 	if err := os.Mkdir(w.Temp, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -386,7 +386,7 @@ func TestKilled(t *testing.T) {
 	if at := os.Getenv("GIT_TEST_KILL"); at != "" {
 		left, _ := strconv.Atoi(at)
 		ctx := &ends{Context: t.Context(), left: left, then: func() { syscall.Kill(os.Getpid(), syscall.SIGKILL) }}
-		w := Worktree{os.Getenv("GIT_TEST_DIR"), os.Getenv("GIT_TEST_STATE"), os.Getenv("GIT_TEST_TEMP")}
+		w := Worktree{Dir: os.Getenv("GIT_TEST_DIR"), State: os.Getenv("GIT_TEST_STATE"), Temp: os.Getenv("GIT_TEST_TEMP"), ahead: 1}
 		w.to(ctx, Repo{Dir: os.Getenv("GIT_TEST_REPO")}, os.Getenv("GIT_TEST_COMMIT"))
 		fmt.Println("not killed")
 		return
@@ -414,7 +414,7 @@ func TestKilled(t *testing.T) {
 		if err := errors.Join(os.RemoveAll(w.Temp), os.Mkdir(w.Temp, 0o755)); err != nil { // as the volume is at start
 			t.Fatal(err)
 		}
-		next := c[1+step%2]
+		next := c[step%3]
 		w.mustTo(t, r, next)
 		want := fresh(t, r, next)
 		want["mine"] = "-rw-r--r-- mine"
@@ -422,6 +422,39 @@ func TestKilled(t *testing.T) {
 	}
 	if dirty < 8 {
 		t.Errorf("only %d kills came while the folder changed", dirty)
+	}
+}
+
+// Folders that a killed update made, and had no file for yet, go with the next one that has none for
+// them, also where that is to the commit that was there before.
+func TestKilledBeforeTheFirstFile(t *testing.T) {
+	r := newRepo(t)
+	c := commits(t, r, files{"a": "-1"}, files{"a": "-1", "new/deep/b": "-1", "used/c": "-1"}, files{"a": "-3"})
+	for i, next := range c {
+		w := newWorktree(t, t.TempDir())
+		w.mustTo(t, r, c[0])
+		w.write(t, "a", "local")
+		before, err := w.recall()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := w.stage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs := []string{"new", "new/deep", "used"}
+		if err := errors.Join(w.announce(s, before, dirs), os.MkdirAll(w.path("new/deep"), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		s.remove()
+		w.write(t, "used/app", "mine")
+		w.mustTo(t, r, next)
+		want := fresh(t, r, next)
+		want["used"], want["used/app"] = "drwxr-xr-x", "-rw-r--r-- mine"
+		if i < 2 {
+			want["a"] = "-rw-r--r-- local" // no commit has changed it
+		}
+		same(t, strconv.Itoa(i), look(t, w.Dir), want)
 	}
 }
 
@@ -441,7 +474,7 @@ func TestStateFiles(t *testing.T) {
 			return errors.Join(os.Remove(w.State), os.Remove(w.path("g")), syscall.Mkfifo(w.path("g"), 0o644))
 		},
 		"half a manifest": func(w Worktree) error { return os.Truncate(w.manifest(), 90) },
-		"of both":         func(w Worktree) error { return os.WriteFile(w.manifest(), formatManifest(Zero, nil), 0o644) },
+		"of both":         func(w Worktree) error { return os.WriteFile(w.manifest(), formatManifest(Zero, nil, nil), 0o644) },
 	} {
 		w := newWorktree(t, t.TempDir())
 		w.mustTo(t, r, c[0])
@@ -508,11 +541,12 @@ func TestOrder(t *testing.T) {
 // A full disk, and an object that is not there, change nothing.
 func TestUpdateChangesNothing(t *testing.T) {
 	r := newRepo(t)
-	c := commits(t, r, files{"a": "-1", "b": "-1"}, files{"a": "-2", "c": "-" + noise(2<<20)}, files{"a": "-3"})
-	lost := commit(t, r, "lost", tree(t, r, "100644 blob "+blob(t, r, "2")+"\ta", "100644 blob "+strings.Repeat("1", 40)+"\tc"))
+	c := commits(t, r, files{"a": "-1", "b": "-1"}, files{"a": "-2", "new/deep/c": "-" + noise(2<<20)}, files{"a": "-3"})
+	gone := tree(t, r, "100644 blob "+strings.Repeat("1", 40)+"\tc")
+	lost := commit(t, r, "lost", tree(t, r, "100644 blob "+blob(t, r, "2")+"\ta", "040000 tree "+gone+"\tnew"))
 	w := newWorktree(t, t.TempDir())
 	w.mustTo(t, r, c[0])
-	if _, err := w.to(t.Context(), r, lost); err == nil || !strings.Contains(err.Error(), "c: ") {
+	if _, err := w.to(t.Context(), r, lost); err == nil || !strings.Contains(err.Error(), "new/c: ") {
 		t.Error(err)
 	}
 	w.at(t, c[0], true)
@@ -520,7 +554,7 @@ func TestUpdateChangesNothing(t *testing.T) {
 
 	w = newWorktree(t, smallDisk(t))
 	w.mustTo(t, r, c[0])
-	if _, err := w.to(t.Context(), r, c[1]); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "write c: ") {
+	if _, err := w.to(t.Context(), r, c[1]); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "write new/deep/c: ") {
 		t.Error(err)
 	}
 	w.at(t, c[0], true)
@@ -651,8 +685,8 @@ func TestUpdateUmask(t *testing.T) {
 }
 
 func FuzzParseManifest(f *testing.F) {
-	f.Add(formatManifest(Zero, nil))
-	f.Add(formatManifest(strings.Repeat("a", 40), []entry{{path: "a/b c\td", mode: 0o100755}, {path: "ü", mode: 0o120000}}))
+	f.Add(formatManifest(Zero, nil, nil))
+	f.Add(formatManifest(strings.Repeat("a", 40), []entry{{path: "a/b c\td", mode: 0o100755}, {path: "ü", mode: 0o120000}}, []string{"d", "d/e"}))
 	f.Add([]byte(Zero + "\x00100644 " + Zero + " 0\t../a\x00"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		h, ok := parseManifest(content)
@@ -664,8 +698,8 @@ func FuzzParseManifest(f *testing.F) {
 				t.Errorf("%q", p)
 			}
 		}
-		again, ok := parseManifest(formatManifest(h.commit, slices.Collect(maps.Values(h.entries))))
-		if !ok || again.commit != h.commit || !maps.Equal(again.entries, h.entries) {
+		again, ok := parseManifest(formatManifest(h.commit, slices.Collect(maps.Values(h.entries)), h.folders))
+		if !ok || again.commit != h.commit || !maps.Equal(again.entries, h.entries) || !slices.Equal(again.folders, h.folders) {
 			t.Errorf("%+v is %+v", h, again)
 		}
 	})
