@@ -53,9 +53,10 @@ type Child struct {
 
 	mu       sync.Mutex
 	kin      kin
-	waited   bool      // its number may be another's by now
-	deadline time.Time // when what is left is killed; zero: nobody asked it to stop
-	over     error     // what it was ended for; nil: not for its memory
+	waited   bool       // its number may be another's by now
+	holders  []relative // of sockets, as [Child.Holds] last found them
+	deadline time.Time  // when what is left is killed; zero: nobody asked it to stop
+	over     error      // what it was ended for; nil: not for its memory
 }
 
 // Start starts c. The server is not made a subreaper (prctl(2)): orphans are found by their
@@ -253,6 +254,29 @@ func (c *Child) Err() error { return c.err }
 // Listening is where the command and its kin listen for TCP: "3000" for any or the usual loopback
 // address, "[::1]:3000" for others. Empty where that is not to be found out.
 func (c *Child) Listening() []string { return listening(c.PID()) }
+
+// Holds reports whether the command, or what it started, has the socket open that has this inode. It is
+// false on systems other than Linux, and once the command has ended. It may take some milliseconds.
+func (c *Child) Holds(inode uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waited { // the numbers may be others' by now
+		return false
+	}
+	if _, ok := holder(c.holders, inode); ok { // most likely it is one of those who had the one before
+		return true
+	}
+	p, ok := holder(c.kin.find(), inode)
+	if ok {
+		if len(c.holders) >= maxHolders {
+			c.holders = nil
+		}
+		c.holders = append(c.holders, p)
+	}
+	return ok
+}
+
+const maxHolders = 64 // some may have ended
 
 func (c *Child) family() kin {
 	c.mu.Lock()

@@ -3,6 +3,7 @@ package child
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -29,17 +30,52 @@ func listening(pid int) []string {
 	}
 	var where []string
 	for _, p := range (kin{leaders: []int{pid}}).find() {
-		dir := procPath(p.pid, "fd")
-		descriptors, _ := os.ReadDir(dir)
-		for _, d := range descriptors {
-			target, _ := os.Readlink(dir + "/" + d.Name())
+		p.openFiles(func(target string) bool {
 			if addr := sockets[target]; addr != "" {
 				where = append(where, addr)
 			}
-		}
+			return false
+		})
 	}
 	slices.Sort(where)
 	return slices.Compact(where)
+}
+
+// holder is the one of list that has the socket with this inode open; false: none has.
+func holder(list []relative, inode uint32) (relative, bool) {
+	name := fmt.Sprintf("socket:[%d]", inode)
+	for _, p := range list {
+		if !p.openFiles(func(target string) bool { return target == name }) {
+			continue
+		}
+		// Else it may have ended, and its number be another's by now, whose files these are.
+		if now, ok := readStat(p.pid); ok && now.started == p.started {
+			return p, true
+		}
+	}
+	return relative{}, false
+}
+
+// openFiles calls f with what each descriptor of the process is linked to, until f returns true, and reports
+// whether it did.
+func (p relative) openFiles(f func(target string) bool) bool {
+	dir := procPath(p.pid, "fd")
+	descriptors, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer descriptors.Close()
+	for {
+		names, err := descriptors.Readdirnames(256)
+		for _, name := range names {
+			if target, err := os.Readlink(dir + "/" + name); err == nil && f(target) {
+				return true
+			}
+		}
+		if err != nil {
+			return false
+		}
+	}
 }
 
 // tableAddr reads an address of /proc/net/tcp: 32-bit words of hexadecimal digits in the machine's

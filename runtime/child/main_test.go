@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 		serveUntilKilled(root)
 		return
 	}
+	if os.Getenv("TEST_LISTEN") != "" {
+		listenUntilKilled()
+	}
 	if os.Getenv("TEST_FIRST") != "" {
 		os.Exit(beFirst())
 	}

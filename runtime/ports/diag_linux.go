@@ -1,0 +1,244 @@
+package ports
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is a TCP socket as the kernel describes it.
+type socket struct {
+	cookie  uint64 // a number that no other socket ever has
+	inode   uint32 // as /proc/PID/fd shows it; 0: no program has it open
+	uid     uint32 // of who opened it; where no program has it open, it may be 0
+	addr    netip.Addr
+	port    uint16
+	only6   bool // an IPv6 socket that takes no IPv4
+	listens bool
+}
+
+const supported = true
+
+// What the kernel's headers define and x/sys/unix does not.
+const (
+	stateListen     = 10 // TCP_LISTEN of net/tcp_states.h
+	attributeV6Only = 11 // INET_DIAG_SKV6ONLY of linux/inet_diag.h
+)
+
+// diagID is struct inet_diag_sockid. Ports and addresses are in network order.
+type diagID struct {
+	SourcePort, DestinationPort [2]byte
+	Source, Destination         [16]byte
+	Interface                   uint32
+	Cookie                      [2]uint32
+}
+
+// diagRequest is struct nlmsghdr and struct inet_diag_req_v2.
+type diagRequest struct {
+	Header     unix.NlMsghdr
+	Family     uint8
+	Protocol   uint8
+	Extensions uint8
+	_          uint8
+	States     uint32
+	ID         diagID
+}
+
+// diagAnswer is struct inet_diag_msg, which attributes follow.
+type diagAnswer struct {
+	Family, State, Timer, Retransmits uint8
+	ID                                diagID
+	Expires, ReceiveQueue, SendQueue  uint32
+	UID, Inode                        uint32
+}
+
+// lookUp finds the socket at local that gets what comes from remote: the one that is connected to
+// remote, or one that listens. The error is ENOENT where there is none.
+func lookUp(local, remote netip.AddrPort) (socket, error) {
+	request := newRequest(local, remote)
+	const loopback = 1 // in each network namespace; a socket may be bound to the interface
+	request.ID.Interface = loopback
+	found, err := ask(request)
+	if err != nil {
+		return socket{}, err
+	}
+	if len(found) == 0 {
+		return socket{}, unix.ENOENT
+	}
+	return found[0], nil
+}
+
+// takers are the listening sockets that may be given a connection to addr.
+func takers(addr netip.AddrPort) (list []socket, err error) {
+	all, err := listening(addr.Port())
+	for _, s := range all {
+		if s.takes(addr.Addr()) {
+			list = append(list, s)
+		}
+	}
+	return list, err
+}
+
+// listening are the sockets that listen on port, on all addresses; 0: on all ports.
+func listening(port uint16) (all []socket, err error) {
+	request := newRequest(netip.AddrPortFrom(netip.IPv4Unspecified(), port), netip.AddrPort{})
+	request.Header.Flags |= unix.NLM_F_DUMP
+	request.States = 1 << stateListen
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		request.Family = family
+		some, err := ask(request)
+		if err != nil && !(family == unix.AF_INET6 && errors.Is(err, unix.ENOENT)) { // a kernel without IPv6
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// takes reports whether a listening socket may be given a connection to addr.
+func (s socket) takes(addr netip.Addr) bool {
+	own := s.addr.Unmap()
+	switch {
+	case own == addr:
+		return true
+	case !own.IsUnspecified():
+		return false
+	}
+	return own.Is4() == addr.Is4() || own.Is6() && !s.only6
+}
+
+// canJoin reports whether a program of this user could listen at addr beside those that do.
+func canJoin(addr netip.AddrPort) bool {
+	var at unix.Sockaddr = &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		return true
+	}
+	return !errors.Is(unix.Bind(fd, at), unix.EADDRINUSE)
+}
+
+// cookieOf is the number of the socket behind fd.
+func cookieOf(fd uintptr) (uint64, error) {
+	return unix.GetsockoptUint64(int(fd), unix.SOL_SOCKET, unix.SO_COOKIE)
+}
+
+func newRequest(local, remote netip.AddrPort) *diagRequest {
+	r := &diagRequest{Family: unix.AF_INET, Protocol: unix.IPPROTO_TCP, States: math.MaxUint32}
+	if local.Addr().Is6() {
+		r.Family = unix.AF_INET6
+	}
+	r.Header = unix.NlMsghdr{Len: uint32(unsafe.Sizeof(*r)), Type: unix.SOCK_DIAG_BY_FAMILY, Flags: unix.NLM_F_REQUEST}
+	binary.BigEndian.PutUint16(r.ID.SourcePort[:], local.Port())
+	binary.BigEndian.PutUint16(r.ID.DestinationPort[:], remote.Port())
+	copy(r.ID.Source[:], local.Addr().AsSlice())
+	copy(r.ID.Destination[:], remote.Addr().AsSlice())
+	r.ID.Cookie = [2]uint32{math.MaxUint32, math.MaxUint32} // any
+	return r
+}
+
+// answers are what the kernel's answers are read into. It makes them as long as they may be at once.
+var answers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// ask asks the kernel. It does not block: the kernel answers before it takes the next call.
+func ask(request *diagRequest) (found []socket, err error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return nil, fmt.Errorf("sock_diag: %w", err)
+	}
+	defer unix.Close(fd)
+	message := unsafe.Slice((*byte)(unsafe.Pointer(request)), unsafe.Sizeof(*request))
+	if err := unix.Sendto(fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, fmt.Errorf("sock_diag: %w", err)
+	}
+	buffer := answers.Get().(*[32 << 10]byte)
+	defer answers.Put(buffer)
+	for {
+		n, _, err := unix.Recvfrom(fd, buffer[:], unix.MSG_DONTWAIT)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("sock_diag: %w", err)
+		}
+		var done bool
+		if found, done, err = parse(buffer[:n], found); err != nil || done {
+			return found, err
+		}
+		if request.Header.Flags&unix.NLM_F_DUMP == 0 {
+			return found, nil
+		}
+	}
+}
+
+// parse appends the sockets of one datagram to found. done is the kernel's word that no more follow. An error
+// of the kernel's is returned as it is.
+func parse(data []byte, found []socket) (_ []socket, done bool, err error) {
+	for len(data) >= unix.SizeofNlMsghdr {
+		size := int(binary.NativeEndian.Uint32(data))
+		kind := binary.NativeEndian.Uint16(data[4:])
+		if size < unix.SizeofNlMsghdr || size > len(data) {
+			return found, false, errShort
+		}
+		body := data[unix.SizeofNlMsghdr:size]
+		switch kind {
+		case unix.NLMSG_DONE:
+			return found, true, nil
+		case unix.NLMSG_ERROR:
+			if len(body) < 4 {
+				return found, false, errShort
+			}
+			return found, false, unix.Errno(-int32(binary.NativeEndian.Uint32(body)))
+		case unix.SOCK_DIAG_BY_FAMILY:
+			s, err := parseSocket(body)
+			if err != nil {
+				return found, false, err
+			}
+			found = append(found, s)
+		}
+		data = data[min(aligned(size), len(data)):]
+	}
+	return found, false, nil
+}
+
+var errShort = errors.New("sock_diag: an answer that is cut short")
+
+func parseSocket(body []byte) (socket, error) {
+	var a diagAnswer
+	whole := unsafe.Slice((*byte)(unsafe.Pointer(&a)), unsafe.Sizeof(a))
+	if copy(whole, body) < len(whole) {
+		return socket{}, errShort
+	}
+	s := socket{
+		cookie: uint64(a.ID.Cookie[1])<<32 | uint64(a.ID.Cookie[0]),
+		inode:  a.Inode, uid: a.UID, listens: a.State == stateListen,
+		port: binary.BigEndian.Uint16(a.ID.SourcePort[:]),
+		addr: netip.AddrFrom4([4]byte(a.ID.Source[:4])),
+	}
+	if a.Family == unix.AF_INET6 {
+		s.addr = netip.AddrFrom16(a.ID.Source)
+	}
+	for rest := body[len(whole):]; len(rest) >= unix.SizeofNlAttr; {
+		size := int(binary.NativeEndian.Uint16(rest))
+		if size < unix.SizeofNlAttr || size > len(rest) {
+			return socket{}, errShort
+		}
+		if kind := binary.NativeEndian.Uint16(rest[2:]); kind == attributeV6Only && size > unix.SizeofNlAttr {
+			s.only6 = rest[unix.SizeofNlAttr] != 0
+		}
+		rest = rest[min(aligned(size), len(rest)):]
+	}
+	return s, nil
+}
+
+// aligned is size, rounded up to where the next message or attribute begins.
+func aligned(size int) int { return (size + 3) &^ 3 }
