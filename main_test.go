@@ -27,13 +27,16 @@ import (
 )
 
 // TestMain makes the test binary stand for every program that the scripts run: paas itself, its
-// hooks, and webapp, an app that can misbehave in every way.
+// hooks, webapp, an app that can misbehave in every way, and those of thief_test.go.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"paas":         atOnce(main),
 		"pre-receive":  atOnce(main),
 		"post-receive": atOnce(main),
 		"webapp":       webapp,
+		"victim":       victim,
+		"thief":        thief,
+		"visitor":      visitor,
 	})
 }
 
@@ -110,6 +113,8 @@ func condition(name string) (bool, error) {
 		defer l.Close()
 		all := limits.Limits{Memory: 1, CPU: 1, Processes: 1}
 		return l.Holds(all) == all, nil
+	case "ownnet":
+		return os.Getenv("PAAS_TEST_OWN_NET") != "", nil
 	case "linux":
 		_, err := os.Stat("/proc/self/stat")
 		return err == nil, nil

@@ -177,7 +177,7 @@ func (s *server) listenApp() error {
 		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Log: s.log.With("role", "runtime"),
 		KeepBuilds: c.KeepBuilds,
 	}
-	s.front.Wake = s.runtime.Wake
+	s.front.Wake, s.front.Dial = s.runtime.Wake, s.engine.Dial
 	if err := s.front.Listen(); err != nil {
 		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)
 	}

@@ -490,6 +490,25 @@ func TestStaleGoesElsewhere(t *testing.T) {
 	<-waits
 }
 
+// What listens at an app's address and is not the app is sent nothing: the request waits for another process.
+func TestDialRefusesStranger(t *testing.T) {
+	stranger, own := newWorker(t, "stranger"), newWorker(t, "own")
+	r := &Router{Dial: func(ctx context.Context, app, addr string) (net.Conn, error) {
+		if app != "blog" || addr == stranger.addr {
+			return nil, errors.New("another program listens there")
+		}
+		return net.Dial("tcp", addr)
+	}}
+	addr := start(t, r)
+	r.Set("blog", at(stranger.addr))
+	said := ask(t, addr, "/")
+	until(t, "held", func() bool { return r.heldAt("blog") == 1 })
+	r.Set("blog", at(own.addr))
+	if got := <-said; got != "own" {
+		t.Error(got)
+	}
+}
+
 // Where several refuse, a request waits as for one, and takes the first that comes back.
 func TestAllRefuse(t *testing.T) {
 	r := &Router{}
@@ -516,12 +535,13 @@ func TestAllRefuse(t *testing.T) {
 // A client that leaves while we dial says nothing about the process.
 func TestCancelledDialIsNoRefusal(t *testing.T) {
 	u := &upstream{addr: "127.0.0.1:1"}
+	x := &exchange{router: &Router{ConnectTimeout: time.Second}, app: newApp("blog")}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := u.get(ctx, time.Second, false); !errors.Is(err, context.Canceled) || u.awaySince() != 0 {
+	if _, err := u.get(ctx, x, false); !errors.Is(err, context.Canceled) || u.awaySince() != 0 {
 		t.Error(err, u.awaySince())
 	}
-	if _, err := u.get(context.Background(), time.Second, false); err == nil || u.awaySince() == 0 {
+	if _, err := u.get(context.Background(), x, false); err == nil || u.awaySince() == 0 {
 		t.Error(err, "port 1 answers, or a refusal is not noted")
 	}
 }

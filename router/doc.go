@@ -29,6 +29,7 @@
 //   - A request is sent a second time only where the app cannot have acted on it: nobody accepted
 //     the connection (any method), or a kept connection turned out to be closed (idempotent
 //     methods without a body). It goes to another process then, if there is one.
+//   - Nothing is sent on a new connection before Dial has made sure that it leads to the app.
 //   - Websockets and event streams of an old process get DrainTimeout, then a proper close.
 //   - What a client says about its own origin (X-Forwarded-*, X-Real-Ip) is replaced.
 //   - A slow client holds its own connection and nothing else for longer than the limits say.

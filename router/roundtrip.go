@@ -25,7 +25,7 @@ const continueAfter = time.Second
 func (u *upstream) roundTrip(out *http.Request, x *exchange) (*http.Response, error) {
 	ctx := out.Context()
 	once := x.in.ContentLength != 0 || !idempotent(out.Method) || x.retried
-	c, err := u.get(ctx, x.router.ConnectTimeout, once)
+	c, err := u.get(ctx, x, once)
 	if err != nil {
 		return nil, err
 	}

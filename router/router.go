@@ -25,6 +25,11 @@ type Router struct {
 	HoldTimeout time.Duration // how long a request waits for an app without a live process; default 15s
 	HoldMax     int           // requests waiting per app; further ones get 503 at once; default 256
 
+	// Dial connects to addr, one of the app's. It returns an error, after which the request goes elsewhere or waits, where
+	// what listens there is not the app. It must be safe for concurrent use and heed ctx. nil: connects to
+	// whatever listens.
+	Dial func(ctx context.Context, app, addr string) (net.Conn, error)
+
 	Wake        func(app string) // called when a request meets an app that is asleep, once until it is so again; must not block; nil: nobody is told
 	WakeTimeout time.Duration    // how long a request waits for an app that was asleep; at least HoldTimeout; default 1m
 

@@ -75,7 +75,7 @@ const unlimited = math.MaxInt64
 
 // get takes the connection used last, or opens one. check has it look whether the app closed the
 // connection meanwhile: one system call, for requests that cannot be sent twice.
-func (u *upstream) get(ctx context.Context, connect time.Duration, check bool) (*conn, error) {
+func (u *upstream) get(ctx context.Context, x *exchange, check bool) (*conn, error) {
 	for {
 		c := u.pop()
 		if c == nil {
@@ -87,10 +87,7 @@ func (u *upstream) get(ctx context.Context, connect time.Duration, check bool) (
 		}
 		c.Close()
 	}
-	// The address is an IP address as a rule: no names to look up, no second family to try. On
-	// the loopback keep-alive probes tell nothing that a reset would not.
-	d := net.Dialer{Timeout: connect, KeepAlive: -1, FallbackDelay: -1}
-	nc, err := d.DialContext(ctx, "tcp", u.addr)
+	nc, err := x.router.dial(ctx, x.app.name, u.addr)
 	if err != nil {
 		if ctx.Err() == nil { // else the client left
 			u.refused.Store(clock())
@@ -102,6 +99,19 @@ func (u *upstream) get(ctx context.Context, connect time.Duration, check bool) (
 	c.br = bufio.NewReader(c)
 	c.bw = bufio.NewWriter(nc)
 	return c, nil
+}
+
+// dial connects to a process of the app. Nothing is sent.
+func (r *Router) dial(ctx context.Context, app, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.ConnectTimeout)
+	defer cancel()
+	if r.Dial != nil {
+		return r.Dial(ctx, app, addr)
+	}
+	// The address is an IP address as a rule: no names to look up, no second family to try. On
+	// the loopback keep-alive probes tell nothing that a reset would not.
+	d := net.Dialer{KeepAlive: -1, FallbackDelay: -1}
+	return d.DialContext(ctx, "tcp", addr)
 }
 
 func (u *upstream) pop() *conn {

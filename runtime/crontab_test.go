@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,7 +48,10 @@ type shift struct {
 func (s *shift) PID() int              { return 1 }
 func (s *shift) Addr() string          { return "" }
 func (s *shift) Done() <-chan struct{} { return s.done }
-func (s *shift) Err() error            { return s.err }
+func (s *shift) Dial(context.Context, string) (net.Conn, error) {
+	return nil, errors.ErrUnsupported
+}
+func (s *shift) Err() error { return s.err }
 func (s *shift) Stop(time.Duration) {
 	time.Sleep(time.Duration(s.slow.Load()))
 	s.end(errors.New("signal: terminated"))

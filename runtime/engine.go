@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"io"
+	"net"
 	"syscall"
 	"time"
 
@@ -63,6 +64,10 @@ type Process interface {
 	Addr() string          // "127.0.0.1:31234", where a web process is to listen; empty for others
 	Done() <-chan struct{} // closed when it has ended, its output read to the end
 	Err() error            // after Done: how it ended ("exit status 1", "signal: killed"), an [exec.ExitError] where there is a status; nil for 0
+
+	// Dial connects to addr, "127.0.0.1:31234", where the process itself listens there. The error is [ports.ErrForeign]
+	// where another program does.
+	Dial(ctx context.Context, addr string) (net.Conn, error)
 
 	// Stop ends the process and all it started: SIGTERM to the group (SIGHUP where it has a terminal),
 	// SIGKILL to whatever is left after grace. It blocks until nothing is left, and may be called again and concurrently.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,7 +59,10 @@ type actor struct {
 func (a *actor) PID() int              { return a.release }
 func (a *actor) Addr() string          { return "" } // healthy at once
 func (a *actor) Done() <-chan struct{} { return a.done }
-func (a *actor) Err() error            { return a.err }
+func (a *actor) Dial(context.Context, string) (net.Conn, error) {
+	return nil, errors.ErrUnsupported
+}
+func (a *actor) Err() error { return a.err }
 func (a *actor) Stop(time.Duration) {
 	if a.linger != nil {
 		<-a.linger

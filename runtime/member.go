@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"paas/runtime/health"
 	"paas/runtime/logs"
 	"paas/volume"
 )
@@ -85,20 +84,34 @@ func (m *member) spec() Spec {
 
 // start starts the process and waits until it is healthy.
 func (m *member) start(ctx context.Context) error {
+	for try := 1; ; try++ {
+		again, err := m.startOnPort(ctx)
+		if err == nil || !again || ctx.Err() != nil {
+			return err
+		}
+		if try == portTries {
+			return allTaken(err)
+		}
+		m.out.file.Note("%v; trying another port", err)
+	}
+}
+
+// startOnPort is one try of start. again is true where another port may help.
+func (m *member) startOnPort(ctx context.Context) (again bool, err error) {
 	if m.isStopped() { // before anything is started: the old version must not run beside the new one
-		return context.Canceled
+		return false, context.Canceled
 	}
 	m.out.file.Note("v%d starts", m.in.n)
 	settings, err := m.in.home.app.Settings()
 	if err != nil {
-		return err
+		return false, err
 	}
 	m.mu.Lock()
 	m.born = settings.Restart(m.Type, m.Index)
 	m.mu.Unlock()
 	p, err := m.in.home.rt.start(m.spec())
 	if err != nil {
-		return err
+		return false, err
 	}
 	m.mu.Lock()
 	m.proc = p
@@ -107,13 +120,9 @@ func (m *member) start(ctx context.Context) error {
 	if stopped { // stop came while the process was being started, and missed it
 		p.Stop(0)
 		m.out.file.Close()
-		return context.Canceled
+		return false, context.Canceled
 	}
-	if err := health.Await(ctx, subject{m, p}, m.in.file.Checks[m.Type], m.in.home.rt.Boot); err != nil {
-		p.Stop(time.Second)
-		return err
-	}
-	return nil
+	return m.awaitOwnPort(ctx, p)
 }
 
 // stop ends the process for good. It blocks for up to grace.
@@ -154,6 +163,7 @@ func (m *member) serving(ctx context.Context) {
 		})
 	})
 	m.keepChecking(ctx, p)
+	m.keepPort(p)
 }
 
 // count has a ps:restart that came while the process was being started count as still to be done: it may have

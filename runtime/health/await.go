@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"paas/runtime/ports"
 )
 
 // Subject is the process that is asked.
@@ -16,6 +18,10 @@ type Subject interface {
 	Addr() string // where it is to listen; empty: nowhere
 	Done() <-chan struct{}
 	Err() error // after Done
+
+	// Dial connects to addr where the process itself listens there. The error is [ports.ErrForeign] where
+	// another program does.
+	Dial(ctx context.Context, addr string) (net.Conn, error)
 
 	// Run runs a command beside the process, in its environment, until it has ended or ctx does.
 	Run(ctx context.Context, argv []string) error
@@ -33,11 +39,16 @@ func Await(ctx context.Context, s Subject, checks []Check, boot time.Duration) e
 		return fmt.Errorf("%s: ended, with status 0", s.Name())
 	case errors.Is(err, errEnded):
 		return fmt.Errorf("%s: %w", s.Name(), s.Err())
+	case errors.Is(err, ErrTaken):
+		return fmt.Errorf("%s: %w", s.Name(), err)
 	case errors.Is(err, errSilent):
 		return fmt.Errorf("%s %w%s", s.Name(), err, elsewhere(s))
 	}
 	return err
 }
+
+// ErrTaken says that another program listens on the port that the process was given.
+var ErrTaken = errors.New("another program listens on the port that it was given")
 
 var (
 	errEnded  = errors.New("ended before it was healthy")
@@ -63,16 +74,40 @@ func awaitAll(ctx context.Context, s Subject, checks []Check, boot time.Duration
 }
 
 func awaitPort(ctx context.Context, s Subject, patience time.Duration) error {
-	err := retry(ctx, s.Done(), patience, 1, func() error { return dial(ctx, s.Addr()) })
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	_, port, _ := net.SplitHostPort(s.Addr())
+	taken := fmt.Errorf("%w (%s)", ErrTaken, port)
+	var since time.Time // when another program was first found to listen there; zero: none does
+	err := retry(ctx, s.Done(), patience, 1, func() error {
+		err := dial(ctx, s, s.Addr())
+		switch {
+		case !errors.Is(err, ports.ErrForeign):
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) >= takenFor:
+			giveUp(taken)
+		}
+		return err
+	})
+	if errors.Is(err, errEnded) && !since.IsZero() {
+		return taken // that is why it has ended
+	}
 	if late, ok := errors.AsType[*lateError](err); ok && late != nil {
-		_, port, _ := net.SplitHostPort(s.Addr())
 		return fmt.Errorf("%w (%s) within %s", errSilent, port, patience)
 	}
 	return err
 }
 
-func dial(ctx context.Context, addr string) error {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", addr)
+// takenFor is how long another program must have had a port before the process is given up. It may be one that
+// is just ending.
+const takenFor = time.Second / 4
+
+func dial(ctx context.Context, s Subject, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, err := s.Dial(ctx, addr)
 	if err == nil {
 		conn.Close()
 	}
@@ -93,7 +128,12 @@ func (c Check) await(ctx context.Context, s Subject, began time.Time) error {
 	ask := c.asker(s)
 	since := time.Now()
 	err := retry(ctx, s.Done(), time.Duration(c.Attempts)*c.Wait, c.Attempts, func() error { return ask(ctx) })
-	if late, ok := errors.AsType[*lateError](err); ok {
+	late, ok := errors.AsType[*lateError](err)
+	switch {
+	case ok && errors.Is(late.last, ports.ErrForeign) && c.addr(s) == s.Addr():
+		_, port, _ := net.SplitHostPort(s.Addr())
+		return fmt.Errorf("%w (%s)", ErrTaken, port)
+	case ok:
 		return fmt.Errorf("%s: %w, for %s", c.place(s), late.last, time.Since(since).Round(100*time.Millisecond))
 	}
 	return err

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"paas/runtime/build"
 	"paas/runtime/child"
@@ -22,7 +23,9 @@ type Confined struct {
 }
 
 // InForce says in a few words what keeps apps apart and within their limits. It counts once the engine is open.
-func (l *Local) InForce() string { return l.Confined.Force.String() + "; " + l.Limiting() }
+func (l *Local) InForce() string {
+	return strings.Join([]string{l.Confined.Force.String(), l.Limiting(), l.Checking()}, "; ")
+}
 
 // room is what one process, or one build, is confined to. It is left when that has ended.
 type room struct {

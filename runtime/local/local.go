@@ -46,7 +46,7 @@ type Local struct {
 	tools  []string // what of those the programs in PATH need
 
 	mu    sync.Mutex
-	ports map[int]bool // taken
+	ports map[int]*claim // reserved
 }
 
 // Open ends what an earlier life of the server left running. It comes before the first Build and
@@ -55,7 +55,7 @@ func (l *Local) Open() error {
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
 	}
-	l.ports = map[int]bool{}
+	l.ports = map[int]*claim{}
 	homes := real(homes()...)
 	l.hidden = append(homes, real(l.Root)...)
 	l.tools = confine.Tools(command.Base(nil)["PATH"], homes, real(l.Root))

@@ -2,14 +2,18 @@ package local
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 
 	"paas/runtime"
 	"paas/runtime/child"
 	"paas/runtime/command"
 	"paas/runtime/limits"
+	"paas/runtime/ports"
 	"paas/runtime/site"
 	"paas/volume"
 )
@@ -17,9 +21,10 @@ import (
 // process is a [child.Child] in the role of an app's process.
 type process struct {
 	*child.Child
-	port   int
 	app    string
 	limits volume.Limits // that it is held to
+	owner  *ports.Owner  // the process itself
+	claim  *claim        // of its port; nil: it has none
 }
 
 // Start starts spec's process: what its line of the Procfile names, or where there is no web
@@ -35,12 +40,14 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 	if len(argv) == 0 {
 		return nil, fmt.Errorf("%s: no such process type", spec.Type)
 	}
-	own := 0
+	var own *claim
+	port := spec.Port
 	if spec.Type == "web" {
 		var err error
-		if own, err = l.takePort(); err != nil {
+		if own, err = l.takePort(spec.App, tryPort); err != nil {
 			return nil, err
 		}
+		port = own.port
 	}
 	room, err := l.confine(spec.App, cmp.Or(spec.Data, spec.Tree), []string{spec.Cache}, cmp.Or(spec.Top, spec.Tree), spec.Data)
 	if err != nil {
@@ -51,7 +58,7 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 		Name: fmt.Sprintf("%s.v%d.%s.%d", spec.App, spec.Release, spec.Type, spec.Index),
 		Argv: argv,
 		Dir:  spec.Tree,
-		Env:  command.With(l.processEnv(spec, cmp.Or(own, spec.Port)), room.env),
+		Env:  command.With(l.processEnv(spec, port), room.env),
 		Out:  spec.Out, Err: spec.Err, In: spec.In, Terminal: spec.Terminal, Signals: spec.Signals,
 		Under: room.under,
 		Gone: func() {
@@ -69,24 +76,49 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 		c.Gone()
 		return nil, fmt.Errorf("%s: %w", spec.Type, err)
 	}
-	return process{started, own, spec.App, volume.Limits(held)}, nil
+	owner := &ports.Owner{UID: room.uid, Holds: started.Holds}
+	l.letListen(own, owner)
+	return process{started, spec.App, volume.Limits(held), owner, own}, nil
 }
 
 func (p process) Addr() string {
-	if p.port == 0 {
+	if p.claim == nil {
 		return ""
 	}
-	return loopback(p.port)
+	return loopback(p.claim.port)
+}
+
+// Dial connects to addr where the process itself listens there.
+func (p process) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	return p.owner.Dial(ctx, addr)
+}
+
+// Lost is closed when visitors were found to meet another program on the process's port.
+func (p process) Lost() <-chan struct{} {
+	if p.claim == nil {
+		return nil
+	}
+	return p.claim.lost
+}
+
+// Taken reports, once the process has ended, whether another program has its port.
+func (p process) Taken() bool {
+	return p.claim != nil && errors.Is(tryPort(p.claim.port), syscall.EADDRINUSE)
 }
 
 // files are the web process of an app of static files.
 type files struct {
 	*site.Server
-	addr string
+	addr  string
+	owner *ports.Owner
 }
 
 func (f files) PID() int     { return 0 }
 func (f files) Addr() string { return f.addr }
+
+func (f files) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	return f.owner.Dial(ctx, addr)
+}
 
 func (l *Local) startSite(spec runtime.Spec) (runtime.Process, error) {
 	tree, err := os.OpenRoot(spec.Tree)
@@ -98,18 +130,18 @@ func (l *Local) startSite(spec runtime.Spec) (runtime.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	port, err := l.takePort()
+	owner := &ports.Owner{}
+	var listener net.Listener
+	own, err := l.takePort(spec.App, func(port int) (err error) {
+		listener, err = owner.Listen(loopback(port))
+		return err
+	})
 	if err != nil {
 		root.Close()
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", loopback(port))
-	if err != nil {
-		l.freePort(port)
-		root.Close()
-		return nil, err
-	}
-	s := &site.Server{Root: root, Log: l.Log, Gone: func() { l.freePort(port) }}
+	l.letListen(own, owner)
+	s := &site.Server{Root: root, Log: l.Log, Gone: func() { l.freePort(own) }}
 	s.Start(listener)
-	return files{s, loopback(port)}, nil
+	return files{s, loopback(own.port), owner}, nil
 }

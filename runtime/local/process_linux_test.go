@@ -10,6 +10,7 @@ import (
 	"paas/volume"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -118,22 +119,27 @@ func TestPorts(t *testing.T) {
 
 	// All but two are taken, and on one of those somebody else listens.
 	for port := firstPort; port <= lastPort; port++ {
-		l.ports[port] = true
+		l.reserve(port, "shop")
 	}
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if portIsFree(other.Addr().(*net.TCPAddr).Port) {
+	if tryPort(other.Addr().(*net.TCPAddr).Port) == nil {
 		t.Error("a port that somebody listens on is free")
 	}
-	if _, err := l.takePort(); err == nil {
-		t.Error("a port where there is none")
+	_, err = l.takePort("blog", tryPort)
+	if want := "no free port between 20000 and 31999: processes of apps were given 12000"; !strings.HasPrefix(rig.Message(err), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
-	l.freePort(firstPort + 7)
-	if port, err := l.takePort(); err == nil && port != firstPort+7 {
-		t.Errorf("%d, %v", port, err)
+	l.freePort(l.ports[firstPort+7])
+	if c, err := l.takePort("blog", tryPort); err == nil && c.port != firstPort+7 {
+		t.Errorf("%d, %v", c.port, err)
+	}
+	l.freePort(l.ports[firstPort+7])
+	if _, err := l.takePort("blog", func(int) error { return syscall.EMFILE }); rig.Message(err) != "no port: too many open files" {
+		t.Error(err)
 	}
 }
 
