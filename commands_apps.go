@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"paas/git"
+	"paas/runtime"
 	"paas/say"
 	"paas/volume"
 )
@@ -35,7 +36,7 @@ func (c *call) app() (volume.App, error) { return c.vol.App(c.args[0]) }
 type appInfo struct {
 	Name    string      `json:"name"`
 	URL     string      `json:"url"`
-	State   string      `json:"state"` // running, starting, crashed, stopped, asleep, empty; watch, changing
+	State   string      `json:"state"` // running, starting, crashed, stopped, scaled to 0, asleep, empty; watch, changing
 	Release int         `json:"release,omitempty"`
 	Commit  string      `json:"commit,omitempty"`
 	Branch  string      `json:"branch,omitempty"`
@@ -101,22 +102,42 @@ func (c *call) info(app volume.App) (appInfo, error) {
 	if err != nil || asleep {
 		return i, err
 	}
+	if i.State = "stopped"; !c.serving() || settings.Stopped == n {
+		return i, nil
+	}
 	processes, err := c.processes(app)
-	i.State = overall(processes, c.serving() && settings.Stopped != n)
+	if i.State = overall(processes); i.State == "starting" && c.scaledToNone(app, settings) {
+		i.State = scaledToNone
+	}
 	return i, err
 }
 
-// overall is the state of an app, which is that of its web processes: the best one's.
-func overall(processes []volume.Process, wanted bool) string {
-	if len(processes) == 0 || !wanted {
-		if wanted {
-			return "starting"
-		}
-		return "stopped"
+const scaledToNone = "scaled to 0"
+
+// scaledToNone reports whether no process of the app is wanted: ps:scale says so, or its app.json.
+func (c *call) scaledToNone(app volume.App, s volume.Settings) bool {
+	_, counts, err := c.formation(app, s)
+	if err != nil {
+		return false // whoever starts the processes reports that
 	}
-	state := processes[0].State
+	for _, n := range counts {
+		if n > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// overall is the state of an app that is to run: that of its web processes, the best one's, or else of
+// its others.
+func overall(processes []volume.Process) string {
+	state := "starting"
 	for _, p := range processes {
-		if p.Type == "web" && p.State == "running" {
+		switch {
+		case !runtime.Scalable(p.Type): // a command that is run once, or by the clock
+		case p.Type == "web" && p.State == "running":
+			return p.State
+		case state == "starting":
 			state = p.State
 		}
 	}

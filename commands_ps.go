@@ -56,11 +56,13 @@ func showProcesses(c *call) error {
 	if err != nil {
 		return err
 	}
-	none := "nothing runs of " + app.Name
+	none, idle := "nothing runs of "+app.Name, asleep
 	if asleep {
 		none = app.Name + " is " + sayAsleep(since)
 	} else if s.Stopped > 0 && s.Stopped == app.Live() {
 		none = app.Name + " is stopped; ps:start " + app.Name + " starts it"
+	} else if idle = app.Live() > 0 && c.serving() && c.scaledToNone(app, s); idle {
+		none = fmt.Sprintf("%s is %s; ps:scale %s web=1 starts it", app.Name, scaledToNone, app.Name)
 	}
 	err = list(c, processes, none, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
 		pid := "-"
@@ -76,7 +78,7 @@ func showProcesses(c *call) error {
 	for _, p := range processes {
 		sayLast(c, p)
 	}
-	if asleep && len(processes) > 0 { // those that are still ending, and what people run once
+	if idle && len(processes) > 0 { // those that are still ending, and what people run once
 		fmt.Fprintf(c.out, "\n%s\n", none)
 	}
 	return nil

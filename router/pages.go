@@ -57,7 +57,7 @@ func pageFor(host string, err error) page {
 		return noApp(host)
 	case errors.Is(err, errDown):
 		return page{Status: http.StatusServiceUnavailable, Host: host, RetryAfter: 30, Title: "This app is down",
-			Text: "It is stopped, it crashed, its first version is still on its way, or it is not run from here.", Hint: "If it is yours: its log says why."}
+			Text: "It is stopped or scaled to 0, it crashed, its first version is still on its way, or it is not run from here.", Hint: "If it is yours: its log says why."}
 	case errors.Is(err, errHoldOver), errors.Is(err, errStopping):
 		return page{Status: http.StatusServiceUnavailable, Host: host, RetryAfter: 3, Refresh: true, Title: "This app is starting",
 			Text: "It takes longer than usual. Try again in a moment."}

@@ -11,6 +11,7 @@ import (
 // stops what is too many, and starts anew what ps:restart was said of.
 func (h *home) adjust(ctx context.Context) {
 	i := h.live
+	first := i.release.N == 0 // since the server's start: the front holds requests, though it may be for nothing
 	settings, err := h.app.Settings()
 	if err == nil {
 		err = i.load()
@@ -24,7 +25,7 @@ func (h *home) adjust(ctx context.Context) {
 	}
 	h.settings = settings
 	h.crontab.follow(ctx, i, settings)
-	changed := h.nap.ended(settings)
+	changed := h.nap.ended(settings) || first
 	wanted := i.wanted(settings)
 	if h.nap.asleep() {
 		wanted = nil

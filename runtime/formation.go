@@ -25,6 +25,7 @@ func (p place) isWeb() bool { return p.Type == webType }
 const (
 	webType     = "web"
 	releaseType = "release" // runs before a release gets traffic, and never on its own
+	onceType    = "run"     // a command that a person runs once
 )
 
 // comparePlaces puts web first, then goes by name and number.
@@ -81,9 +82,9 @@ func processTypes(built volume.Built) []string {
 }
 
 // Scalable says whether processes of a type can run for as long as the release does: all but those of the
-// release phase and those that run by the clock.
+// release phase, those that run by the clock, and commands that people run once.
 func Scalable(processType string) bool {
-	return processType != releaseType && !cron.IsType(processType)
+	return processType != releaseType && processType != onceType && !cron.IsType(processType)
 }
 
 // bootsEarly says whether the process is started beside the live release and checked before the commit:

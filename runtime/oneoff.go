@@ -89,7 +89,7 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 		output.Path = outputFile(app, r.n)
 		r.prune()
 	}
-	spec := specOf(app, release, built, tree, "run", r.n)
+	spec := specOf(app, release, built, tree, onceType, r.n)
 	spec.Argv, spec.Out, spec.Err, spec.In, spec.Terminal, spec.Signals = o.Argv, o.Out, o.Err, o.In, o.Terminal, o.Signals
 	p, err := rt.start(spec)
 	if err != nil {
