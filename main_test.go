@@ -451,11 +451,17 @@ func webapp() {
 	log.Fatal(http.Serve(ln, nil))
 }
 
-// The session isolation as somebody who is not root, whose apps have no users of their own.
-func TestIsolationNotRoot(t *testing.T) {
+// Sessions of which the outcome depends on who runs the server, as somebody who is not root.
+func TestScriptsNotRoot(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("SKIP: TestScripts/isolation has been run as somebody else already")
+		t.Skip("SKIP: TestScripts has been run as somebody else already")
 	}
+	for _, session := range []string{"isolation", "umask"} {
+		t.Run(session, func(t *testing.T) { runAsNobody(t, session) })
+	}
+}
+
+func runAsNobody(t *testing.T, session string) {
 	dir, err := os.MkdirTemp("", "paas-somebody") // a test's own folder lies where others may not go
 	if err != nil {
 		t.Fatal(err)
@@ -465,29 +471,26 @@ func TestIsolationNotRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const somebody = 65534 // nobody, whom ssh-keygen finds in the list of users
-	for from, to := range map[string]string{self: "paas.test", "testdata/script/isolation.txtar": "testdata/script/isolation.txtar"} {
+	const nobody = 65534 // whom ssh-keygen finds in the list of users
+	script := "testdata/script/" + session + ".txtar"
+	for from, to := range map[string]string{self: "paas.test", script: script} {
 		to = filepath.Join(dir, to)
-		content, err := os.ReadFile(from)
-		if err == nil {
-			err = os.MkdirAll(filepath.Dir(to), 0o755)
-		}
-		if err == nil {
-			err = os.WriteFile(to, content, 0o755)
-		}
-		if err != nil {
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			t.Fatal(err)
 		}
+		if out, err := exec.Command("cp", "-r", from, to).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 	}
-	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error { return os.Chown(path, somebody, somebody) }); err != nil {
+	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error { return os.Chown(path, nobody, nobody) }); err != nil {
 		t.Fatal(err)
 	}
-	again := exec.Command(filepath.Join(dir, "paas.test"), "-test.run=^TestScripts$/^isolation$", "-test.v")
+	again := exec.Command(filepath.Join(dir, "paas.test"), "-test.run=^TestScripts$/^"+session+"$", "-test.v")
 	again.Dir = dir
 	again.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
-	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: somebody, Gid: somebody}}
+	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	out, err := again.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestScripts/isolation") {
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestScripts/"+session) {
 		t.Errorf("%v:\n%s", err, out)
 	}
 }

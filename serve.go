@@ -198,6 +198,9 @@ func (s *server) prepare() error {
 		}
 	}
 	if s.runtime != nil {
+		if err := s.vol.OpenFolders(); err != nil {
+			s.log.Error("apps may not reach folders of theirs", "err", err)
+		}
 		s.announceIsolation()
 		return s.runtime.Announce()
 	}

@@ -51,7 +51,7 @@ func (v *Volume) Open() error {
 		}
 	}
 	for _, dir := range []string{"apps", "bell"} {
-		if err := os.MkdirAll(filepath.Join(v.Root, dir), 0o755); err != nil {
+		if err := openFolder(filepath.Join(v.Root, dir)); err != nil {
 			return fmt.Errorf("volume: %w", err)
 		}
 	}
@@ -136,8 +136,8 @@ func (v *Volume) Create(name string) (App, error) {
 		return App{}, err
 	}
 	defer os.RemoveAll(tmp)
-	for _, dir := range []string{"builds", "releases", "cache", "data", "logs"} {
-		if err := os.Mkdir(filepath.Join(tmp, dir), 0o755); err != nil {
+	for _, dir := range folders {
+		if err := openFolder(filepath.Join(tmp, dir)); err != nil {
 			return App{}, err
 		}
 	}

@@ -21,6 +21,9 @@ func (b *Box) see() error {
 	if err := ownMounts(); err != nil {
 		return err
 	}
+	// The box's user goes through the folders that are made here, whatever the server's umask. This is the
+	// thread's own: it shares none of that with others once it has mounts of its own (unshare(2)).
+	defer unix.Umask(unix.Umask(0o022))
 	// What is to be seen is opened before it is covered: a mount is bound by its descriptor. And in
 	// this namespace, for the kernel binds nothing of another's.
 	var shown, opened []*window

@@ -31,7 +31,11 @@ func Users(dir, name string, uid int, home string) (instead map[string]string, e
 			list = append(list, '\n')
 		}
 		other := filepath.Join(dir, filepath.Base(path))
-		if err := os.WriteFile(other, fmt.Appendf(list, line, called, uid, home), 0o644); err != nil {
+		err = os.WriteFile(other, fmt.Appendf(list, line, called, uid, home), 0o644)
+		if err == nil {
+			err = os.Chmod(other, 0o644) // the umask may have taken bits away
+		}
+		if err != nil {
 			return nil, err
 		}
 		instead[path] = other

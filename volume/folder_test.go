@@ -1,0 +1,41 @@
+package volume
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// An app's folders are open to the app's user, whatever the umask that they are made under; so are those
+// of an app that an earlier version has made. What is the app's own stays as the app wants it.
+func TestFoldersWhateverUmask(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	v := testVolume(t)
+	app, err := v.Create("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(want os.FileMode, names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if info, err := os.Stat(filepath.Join(app.Dir(), name)); err != nil || info.Mode().Perm() != want {
+				t.Errorf("%s: %v, %v", name, info.Mode(), err)
+			}
+		}
+	}
+	open(0o755, ".", "builds", "releases", "cache", "data", "logs")
+	for _, name := range []string{"builds", "logs", "data"} {
+		if err := os.Chmod(app.path(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := os.Chown(app.Data(), 12345, 12345) == nil
+	if err := v.OpenFolders(); err != nil {
+		t.Fatal(err)
+	}
+	open(0o755, "builds", "logs")
+	if root {
+		open(0o700, "data")
+	}
+}
