@@ -17,6 +17,6 @@
 //
 // The protocol is RFC 4252 (authentication) and RFC 4254 (sessions), by golang.org/x/crypto/ssh
 // and github.com/gliderlabs/ssh; the guards around them are in this package: auth.go for the
-// identity, guest.go for the limits and deadlines of a connection, channel.go for what a session
-// may ask, command.go for the words it may say.
+// identity, guest.go for the limits and deadlines of a connection, room.go for its place in line,
+// channel.go for what a session may ask, command.go for the words it may say.
 package sshd
