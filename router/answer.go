@@ -2,46 +2,90 @@ package router
 
 import (
 	"io"
+	"net/http/httputil"
+	"strings"
 	"sync/atomic"
-	"time"
 )
 
-// answer is the body of an app's answer, and what becomes of its connection: kept where both the
-// answer and the request are complete, else closed.
+// answer is an app's answer, whose body is read as the client takes it, and what becomes of its
+// connection: kept where both the answer and the request are complete, else closed.
 type answer struct {
+	*appResponse
 	c      *conn
 	x      *exchange
-	body   io.ReadCloser // net/http's, which knows about lengths, chunks and trailers
-	upload *upload       // nil: the request was sent in one go
-	stop   func() bool   // ends the watch on ctx
+	upload *upload // nil: the request was sent in one go
 
-	done     bool // the app closes the connection after this answer
+	left    int64     // bytes to come, where that is known
+	chunks  io.Reader // the body, where it is chunked
+	trailer head      // after its end
+
 	finished bool
-	reads    int
-	stream   bool        // an event stream
 	cutOff   atomic.Bool // ended by us, not by the app
 }
 
-func (a *answer) Read(p []byte) (int, error) {
+// frame prepares for the body.
+func (a *answer) frame() {
+	a.upload.answered()
+	if a.length == 0 {
+		a.finish()
+		return
+	}
+	if a.left = a.length; a.length == -1 {
+		a.chunks = httputil.NewChunkedReader(a.c.br)
+	}
+	a.c.begun()
+	if strings.HasPrefix(a.head.get("Content-Type"), "text/event-stream") {
+		a.x.streams.Store(true)
+		a.x.router.addStream(a.x, a.cut)
+	}
+}
+
+// Read reads from the body. What came before is sent to the client whenever the app has nothing
+// more at the moment.
+func (a *answer) Read(p []byte) (n int, err error) {
 	if a.finished {
 		return 0, io.EOF
 	}
-	n, err := a.body.Read(p)
 	switch {
-	case err == io.EOF:
-		a.finish()
-	case err != nil:
+	case a.chunks != nil:
+		if n, err = a.chunks.Read(p); err == io.EOF {
+			if err = a.readTrailer(); err == nil {
+				a.finish()
+				err = io.EOF
+			}
+		}
+	case a.length == untilClose:
+		if n, err = a.c.br.Read(p); err == io.EOF {
+			a.finish()
+		}
+	default:
+		n, err = a.c.br.Read(p[:min(int64(len(p)), a.left)])
+		if a.left -= int64(n); a.left == 0 {
+			a.finish()
+			err = nil
+		} else if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+	}
+	if err != nil && err != io.EOF {
 		a.fail()
 		if a.cutOff.Load() {
 			err = io.EOF // the client gets a proper end; its EventSource comes back
 		}
 	}
-	if a.reads++; n > 0 && (a.reads > 1 || a.stream) {
-		// What is read here is written to the client next. The first read fits into the
-		// socket's buffer, so that small answers need no deadline. net/http takes it off again.
-		a.x.ctl.SetWriteDeadline(time.Now().Add(a.x.router.StallTimeout))
-	}
 	return n, err
+}
+
+// readTrailer reads what comes after the last chunk.
+func (a *answer) readTrailer() error {
+	raw, err := readLines(a.c.br, a.c.raw[:0], maxAnswerBytes, false)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil {
+		a.trailer, err = parseHead(nil, string(raw), true)
+	}
+	return err
 }
 
 // Close is called when the client has all of the answer, or is gone.
@@ -49,7 +93,7 @@ func (a *answer) Close() error {
 	if !a.finished {
 		a.fail()
 	}
-	if a.stream {
+	if a.x.streams.Load() {
 		a.x.router.dropStream(a.x)
 	}
 	return nil
@@ -58,18 +102,27 @@ func (a *answer) Close() error {
 // finish keeps the connection for the next request, if it can be.
 func (a *answer) finish() {
 	a.finished = true
-	if a.done || !a.upload.complete() || a.c.br.Buffered() > 0 || !a.stop() {
-		a.fail()
+	a.x.unwatch() // or it could close what is the next one's by then
+	a.release()
+	if a.last || !a.upload.complete() || a.c.br.Buffered() > 0 || a.x.s.gone.Err() != nil {
+		a.c.Close()
 		return
 	}
+	a.c.doubtful = a.length == 0 // an app that sends a body where none may be is not unheard of
 	a.c.up.put(a.c)
 }
 
 // fail gives the connection up. The body is not drained: it may never end.
 func (a *answer) fail() {
 	a.finished = true
-	a.stop()
 	a.c.Close()
+	a.release()
+}
+
+// release takes the connection from the exchange, which has no more use for it.
+func (a *answer) release() {
+	a.x.conn.Store(nil)
+	a.c.x = nil
 }
 
 // cut ends an event stream from outside.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"net/http/httputil"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -22,13 +22,14 @@ var (
 const swallow = time.Second
 
 // clientBody is a request's body, read no slower than StallTimeout allows, by one goroutine that
-// may outlive the wish for it: after end, net/http wants the connection back, and a Read still
+// may outlive the wish for it: after end, the session wants the connection back, and a Read still
 // under way would take bytes that are no longer its own.
 type clientBody struct {
-	src      io.ReadCloser
-	ctl      *http.ResponseController
-	stall    time.Duration
-	buffered []byte // the whole of a small one, not nil where it was prefetched
+	x        *exchange
+	left     int64     // bytes to come, where that is known
+	chunks   io.Reader // the body, where it is chunked
+	trailer  head      // after its end
+	buffered []byte    // the whole of a small one, not nil where it was prefetched
 
 	eof  atomic.Bool
 	gone chan struct{} // closed by end
@@ -38,18 +39,22 @@ type clientBody struct {
 	inRead sync.Mutex
 }
 
+func newClientBody(x *exchange) *clientBody {
+	b := &clientBody{x: x, left: x.in.length, gone: make(chan struct{})}
+	if x.in.length < 0 {
+		b.chunks = httputil.NewChunkedReader(x.s.br)
+	}
+	return b
+}
+
 // prefetch reads the whole body into buf, which is as long as it.
 func (b *clientBody) prefetch(buf []byte) error {
 	for n := 0; n < len(buf); {
 		m, err := b.Read(buf[n:])
 		if n += m; err != nil && n < len(buf) {
-			if err == io.EOF {
-				err = fmt.Errorf("%w: %w", errBadBody, io.ErrUnexpectedEOF)
-			}
 			return err
 		}
 	}
-	b.eof.Store(true)
 	b.buffered = buf
 	return nil
 }
@@ -58,21 +63,26 @@ func (b *clientBody) prefetch(buf []byte) error {
 func (b *clientBody) Read(p []byte) (int, error) {
 	b.inRead.Lock()
 	defer b.inRead.Unlock()
+	s := b.x.s
 	b.dl.Lock()
 	if b.over {
 		b.dl.Unlock()
 		return 0, errBodyEnded
 	}
-	b.ctl.SetReadDeadline(time.Now().Add(b.stall))
+	if b.chunks != nil || s.br.Buffered() == 0 {
+		s.conn.SetReadDeadline(time.Now().Add(b.x.router.StallTimeout))
+		s.readUnset()
+	}
 	b.dl.Unlock()
-	n, err := b.src.Read(p)
+	b.x.goOn()
+	n, err := b.read(p)
 	switch {
 	case err == io.EOF:
 		b.eof.Store(true)
 	case err == nil:
 	case b.isOver():
 		err = errBodyEnded
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case isTimeout(err):
 		err = errSlowClient
 	default:
 		err = fmt.Errorf("%w: %w", errBadBody, err)
@@ -80,14 +90,44 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func (b *clientBody) read(p []byte) (n int, err error) {
+	br := b.x.s.br
+	if b.chunks != nil {
+		if n, err = b.chunks.Read(p); err == io.EOF {
+			if err = b.readTrailer(); err == nil {
+				err = io.EOF
+			}
+		}
+		return n, err
+	}
+	n, err = br.Read(p[:min(int64(len(p)), b.left)])
+	if b.left -= int64(n); b.left == 0 {
+		return n, io.EOF
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// readTrailer reads what comes after the last chunk.
+func (b *clientBody) readTrailer() error {
+	raw, err := readLines(b.x.s.br, nil, maxHeaderBytes, false)
+	switch {
+	case err == io.EOF:
+		return io.ErrUnexpectedEOF
+	case err != nil:
+		return err
+	}
+	b.trailer, err = parseHead(nil, string(raw), false)
+	return err
+}
+
 func (b *clientBody) isOver() bool {
 	b.dl.Lock()
 	defer b.dl.Unlock()
 	return b.over
 }
-
-// Close is nobody's to call but net/http's, which has src.
-func (b *clientBody) Close() error { return nil }
 
 // ended reports whether the client has sent all of it.
 func (b *clientBody) ended() bool { return b.eof.Load() }
@@ -100,11 +140,16 @@ func (b *clientBody) end() {
 	close(b.gone)
 	b.dl.Lock()
 	b.over = true
-	b.ctl.SetReadDeadline(time.Unix(1, 0))
+	b.x.s.conn.SetReadDeadline(longAgo)
 	b.dl.Unlock()
 	b.inRead.Lock()
 	defer b.inRead.Unlock()
-	if !b.eof.Load() {
-		b.ctl.SetReadDeadline(time.Now().Add(swallow)) // net/http reads on for a while
-	}
+	b.x.s.readUnset()
 }
+
+// unread reports whether the client has yet to send some of its body.
+func (x *exchange) unread() bool {
+	return x.in.length != 0 && (x.body == nil || !x.body.ended())
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

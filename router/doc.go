@@ -7,11 +7,11 @@
 // release, volume or configuration, only names, addresses and a state to show where there is no
 // address. It never asks; it is told.
 //
-//	client --> gate --> server --> host --> app ------> instance --> upstream --> process
-//	           cap on   timeouts   parsed,  holds       counts the   a stack of
-//	           conns               looked   while       requests     idle
-//	                               up       empty,      in flight    connections
-//	                                        chooses
+//	client --> gate --> session --> host --> app ------> instance --> upstream --> process
+//	           cap on   reads       parsed,  holds       counts the   a stack of
+//	           conns    requests,   looked   while       requests     idle
+//	                    timeouts    up       empty,      in flight    connections
+//	                                         chooses
 //
 // What it promises:
 //
@@ -30,10 +30,19 @@
 //     the connection (any method), or a kept connection turned out to be closed (idempotent
 //     methods without a body). It goes to another process then, if there is one.
 //   - Nothing is sent on a new connection before Dial has made sure that it leads to the app.
+//   - What a client and an app say to each other arrives as it was written: names of headers, their
+//     order, the reason phrase, the request target. What is between two neighbours (RFC 9110 section
+//     7.6.1) stays there, and an answer without a Date gets one.
+//   - A request that two servers could read in two ways is refused with 400, and its connection
+//     closed.
+//   - An answer is passed on as it comes. A client that closes its side after its request gets its
+//     answer all the same, as long as the app is not silent for HalfCloseTimeout.
+//   - One app leaves at least a quarter of the free connections to the others.
 //   - Websockets and event streams of an old process get DrainTimeout, then a proper close.
 //   - What a client says about its own origin (X-Forwarded-*, X-Real-Ip) is replaced.
+//   - Where one side of a websocket has closed or died, the other is closed in bounded time.
 //   - A slow client holds its own connection and nothing else for longer than the limits say.
 //
-// HTTP/1.1 only (RFC 9110, RFC 9112). TLS is whoever hands in the Listener's: requests that
+// HTTP/1.0 and 1.1 only (RFC 9110, RFC 9112). The caller brings TLS with its Listener: requests that
 // arrive on a *tls.Conn are announced to the app as https.
 package router

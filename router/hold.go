@@ -44,6 +44,8 @@ func (a *app) enter(ctx context.Context, x *exchange, refused bool) error {
 	}
 	over := time.NewTimer(time.Until(x.holdUntil))
 	defer over.Stop()
+	left := x.beginWatch()
+	var leftUntil time.Time
 	var again <-chan time.Time // fires when those that refused are worth another try
 	if refused {
 		t := time.NewTimer(x.redial)
@@ -84,6 +86,9 @@ func (a *app) enter(ctx context.Context, x *exchange, refused bool) error {
 			x.holdUntil = x.heldSince.Add(r.WakeTimeout)
 			over.Reset(time.Until(x.holdUntil))
 		}
+		if !leftUntil.IsZero() && leftUntil.Before(x.holdUntil) {
+			over.Reset(time.Until(leftUntil))
+		}
 		a.mu.Unlock()
 		if wake && r.Wake != nil {
 			r.Wake(a.name)
@@ -93,6 +98,9 @@ func (a *app) enter(ctx context.Context, x *exchange, refused bool) error {
 		case <-changed:
 		case <-again:
 			refused = false
+		case <-left: // or only waits for the answer
+			left = nil
+			leftUntil = time.Now().Add(r.HalfCloseTimeout)
 		case <-over.C:
 			err = errHoldOver
 		case <-ctx.Done():

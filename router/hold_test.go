@@ -44,7 +44,7 @@ func TestHoldDeadline(t *testing.T) {
 
 // One request more than HoldMax is refused at once; one that goes away makes room.
 func TestHoldMax(t *testing.T) {
-	r := &Router{HoldMax: 2, HoldTimeout: time.Minute}
+	r := &Router{HoldMax: 2, HoldTimeout: time.Minute, HalfCloseTimeout: time.Millisecond}
 	addr := start(t, r)
 	r.Set("blog", Route{})
 	var conns []net.Conn

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 )
@@ -87,6 +86,7 @@ func TestHostsOnTheWire(t *testing.T) {
 		{"GET / HTTP/1.1\r\n\r\n", 400},
 		{"GET / HTTP/1.0\r\n\r\n", 400},
 		{"GET / HTTP/1.1\r\nHost: blog.localhost\r\nHost: blog.localhost\r\n\r\n", 400},
+		{"GET http://user@blog.localhost/ HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", 400},
 		{"CONNECT blog.localhost:80 HTTP/1.1\r\nHost: blog.localhost:80\r\n\r\n", 405},
 		{"TRACE / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", 405},
 	} {
@@ -96,12 +96,12 @@ func TestHostsOnTheWire(t *testing.T) {
 	}
 }
 
-// Root answers at the domain, and only there.
+// An app may answer at the domain itself.
 func TestRoot(t *testing.T) {
-	r := &Router{Domain: "Example.com.", Root: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(299) })}
+	r := &Router{Domain: "Example.com."}
 	addr := start(t, r)
 	r.Set("blog", Route{Addrs: []string{says(t, "blog")}, Hosts: []string{"example.com"}})
-	for host, want := range map[string]int{"example.com": 299, "example.com:80": 299, "blog.example.com": 200, "x.example.com": 404} {
+	for host, want := range map[string]int{"example.com": 200, "example.com:80": 200, "blog.example.com": 200, "x.example.com": 404} {
 		if status, _ := get(t, addr, host); status != want {
 			t.Errorf("%s: %d, want %d", host, status, want)
 		}

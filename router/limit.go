@@ -1,31 +1,35 @@
 package router
 
 import (
+	"errors"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// gate is a listener that accepts no more than so many connections at a time. It does not wrap
-// them: net/http must see a *tls.Conn to know that a request came over TLS.
+// gate is a listener that accepts no more than so many connections at a time.
 type gate struct {
-	net.Listener
-	slots chan struct{}
-	once  sync.Once
-	done  chan struct{}
+	Listener net.Listener
+	slots    chan struct{}
+	once     sync.Once
+	done     chan struct{}
 }
 
 func newGate(l net.Listener, n int) *gate {
 	return &gate{Listener: l, slots: make(chan struct{}, n), done: make(chan struct{})}
 }
 
-func (g *gate) Accept() (net.Conn, error) {
+// Accept waits for a free slot, and for a connection. While there is no slot it calls full now and
+// then, which may free one.
+func (g *gate) Accept(full func()) (net.Conn, error) {
 	select {
 	case g.slots <- struct{}{}:
-	case <-g.done:
-		return nil, net.ErrClosed
+	default:
+		if err := g.wait(full); err != nil {
+			return nil, err
+		}
 	}
 	c, err := g.Listener.Accept()
 	if err != nil {
@@ -34,23 +38,55 @@ func (g *gate) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// release gives back the slot of one connection.
-func (g *gate) release() { <-g.slots }
-
-// retake counts a connection that left net/http's care, if there is a slot; the function gives it
-// back.
-func (g *gate) retake() (release func()) {
-	select {
-	case g.slots <- struct{}{}:
-		return g.release
-	default:
-		return func() {}
+func (g *gate) wait(full func()) error {
+	again := time.NewTicker(lastCall)
+	defer again.Stop()
+	for {
+		select {
+		case g.slots <- struct{}{}:
+			return nil
+		case <-g.done:
+			return net.ErrClosed
+		case <-again.C:
+			full()
+		}
 	}
 }
+
+// release gives back the slot of one connection.
+func (g *gate) release() { <-g.slots }
 
 func (g *gate) Close() error {
 	g.once.Do(func() { close(g.done) })
 	return g.Listener.Close()
+}
+
+// errCrowd: an app has its share of the connections.
+var errCrowd = errors.New("the app has its share of the connections")
+
+// crowd counts the requests in progress, websockets and event streams included, so that one app
+// cannot take all connections. An app may have up to three times as many as are free: three
+// quarters of all where it is alone, and there is always room for one more app.
+type crowd struct {
+	max  int64
+	busy atomic.Int64
+}
+
+const crowdShare = 3
+
+// enter counts one more request for a, unless it has its share.
+func (c *crowd) enter(a *app) bool {
+	free := c.max - c.busy.Add(1)
+	if a.busy.Add(1) <= max(1, crowdShare*free) {
+		return true
+	}
+	c.leave(a)
+	return false
+}
+
+func (c *crowd) leave(a *app) {
+	a.busy.Add(-1)
+	c.busy.Add(-1)
 }
 
 // A client can make errors at will, so lines are counted: no more than quietLines in quietEvery.
@@ -59,7 +95,7 @@ const (
 	quietEvery = 10 * time.Second
 )
 
-// quiet logs warnings, not too many of them. As an io.Writer it is net/http's error log.
+// quiet logs warnings, not too many of them.
 type quiet struct {
 	log *slog.Logger
 
@@ -86,9 +122,4 @@ func (q *quiet) warn(msg string, args ...any) {
 		args = append(args, "unlogged", dropped)
 	}
 	q.log.Warn(msg, args...)
-}
-
-func (q *quiet) Write(p []byte) (int, error) {
-	q.warn(strings.TrimSpace(string(p)))
-	return len(p), nil
 }

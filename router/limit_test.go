@@ -118,6 +118,59 @@ func TestMaxConns(t *testing.T) {
 	until(t, "all slots but the waiting Accept's free", func() bool { return len(r.gate.slots) <= 1 })
 }
 
+// One app cannot take all connections: others are served still, and the app itself as well once it
+// has some to spare.
+func TestAppsShareConnections(t *testing.T) {
+	r := &Router{MaxConns: 16}
+	addr := start(t, r)
+	r.Set("blog", at(websocketApp(t, "")))
+	r.Set("other", at(says(t, "other")))
+	var open []net.Conn
+	for {
+		c, br := dial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatalf("after %d: %v", len(open), err)
+		}
+		if resp.StatusCode == 503 {
+			if resp.Header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+			c.Close()
+			break
+		}
+		open = append(open, c)
+	}
+	if len(open) != 12 {
+		t.Errorf("%d of 16 for one app", len(open))
+	}
+	if _, body := get(t, addr, "other.localhost"); body != "other" {
+		t.Errorf("another app: %q", body)
+	}
+	open[0].Close()
+	until(t, "one left", func() bool { return r.crowd.busy.Load() == 11 })
+	websocket(t, addr)
+}
+
+// Connections that only wait for a request make room for those that have one.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	r := &Router{MaxConns: 3}
+	addr := start(t, r)
+	for range 3 {
+		dial(t, addr)
+	}
+	until(t, "all taken", func() bool { return len(r.gate.slots) == 3 })
+	r.sessions.mu.Lock()
+	for s := range r.sessions.all {
+		s.since.Add(-int64(spare)) // as if they had waited that long
+	}
+	r.sessions.mu.Unlock()
+	if status, _ := get(t, addr, "localhost"); status != 200 {
+		t.Error(status)
+	}
+}
+
 // However many errors a client makes, the log stays short and says what it leaves out.
 func TestQuiet(t *testing.T) {
 	var out bytes.Buffer
@@ -129,8 +182,8 @@ func TestQuiet(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 	q.since = q.since.Add(-2 * quietEvery)
-	fmt.Fprintf(q, "http: more\n")
-	if !strings.Contains(out.String(), fmt.Sprintf("msg=\"http: more\" unlogged=%d", 1000-quietLines)) {
+	q.warn("more")
+	if !strings.Contains(out.String(), fmt.Sprintf("msg=more unlogged=%d", 1000-quietLines)) {
 		t.Error(out.String()[out.Len()-100:])
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
 //go:embed page.html
@@ -64,6 +63,9 @@ func pageFor(host string, err error) page {
 	case errors.Is(err, errHoldFull):
 		return page{Status: http.StatusServiceUnavailable, Host: host, RetryAfter: 5, Refresh: true, Title: "This app is starting",
 			Text: "Many are waiting for it. Try again in a moment."}
+	case errors.Is(err, errCrowd):
+		return page{Status: http.StatusServiceUnavailable, Host: host, RetryAfter: 5, Refresh: true, Title: "This app is busy",
+			Text: "It serves as many as it can. Try again in a moment."}
 	case errors.Is(err, errSlowApp):
 		return page{Status: http.StatusGatewayTimeout, Host: host, Title: "This app did not answer",
 			Text: "It took the request and said nothing for too long.", Hint: "If it is yours: its log may say why."}
@@ -77,12 +79,10 @@ func pageFor(host string, err error) page {
 }
 
 // refuse answers a request that no process answered, and logs what its owner should know.
-func (x *exchange) refuse(w http.ResponseWriter, req *http.Request, host string, err error) {
-	if x.hijacked {
-		return
-	}
+func (x *exchange) refuse(host string, err error) {
 	if errors.Is(err, context.Canceled) {
-		panic(http.ErrAbortHandler) // nobody is there to be answered
+		x.reply.last = true // nobody is there to be answered
+		return
 	}
 	p := pageFor(host, err)
 	p.ID = x.id
@@ -96,22 +96,46 @@ func (x *exchange) refuse(w http.ResponseWriter, req *http.Request, host string,
 		}
 		x.router.quiet.warn("request refused", args...)
 	}
-	x.router.page(w, req, p)
+	x.page(p)
 }
 
-// page writes p as HTML, JSON or plain text, as the client prefers.
-func (r *Router) page(w http.ResponseWriter, req *http.Request, p page) {
-	p.Refresh = p.Refresh && (req.Method == http.MethodGet || req.Method == http.MethodHead)
+// page answers with p. Where a body follows that nobody wants, the client may send it for a moment,
+// and then the connection closes.
+func (x *exchange) page(p page) {
+	p.Refresh = p.Refresh && (x.in.method == http.MethodGet || x.in.method == http.MethodHead)
+	kind, body := p.render(preferred(x.in.head.values("Accept")))
+	h := head{
+		{"Content-Type", kind},
+		{"Cache-Control", "no-store"},
+		{"Vary", "Accept"},
+		{"X-Content-Type-Options", "nosniff"},
+		{"Referrer-Policy", "no-referrer"},
+		{"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"},
+		{"Content-Length", strconv.Itoa(len(body))},
+	}
+	if p.RetryAfter > 0 {
+		h = append(h, field{"Retry-After", strconv.Itoa(p.RetryAfter)})
+	}
+	if p.Status == http.StatusMethodNotAllowed {
+		h = append(h, field{"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"})
+	}
+	x.begin(&appResponse{status: p.Status, reason: http.StatusText(p.Status), head: h, length: int64(len(body))})
+	if x.linger = x.unread(); x.in.method != http.MethodHead {
+		x.write(body)
+	}
+}
+
+// render writes p as html, json or text, and says what kind of content that is.
+func (p page) render(format string) (kind string, _ []byte) {
 	var body bytes.Buffer
-	h := w.Header()
-	switch preferred(req.Header.Values("Accept")) {
+	switch format {
 	case "html":
-		h.Set("Content-Type", "text/html; charset=utf-8")
+		kind = "text/html; charset=utf-8"
 		if err := pageTemplate.Execute(&body, p); err != nil {
-			r.quiet.warn("page", "err", err)
+			panic(err) // the template or page's fields are wrong
 		}
 	case "json":
-		h.Set("Content-Type", "application/json")
+		kind = "application/json"
 		out := map[string]any{"status": p.Status, "error": p.Title, "detail": p.Text}
 		if p.Status < 400 {
 			out = map[string]any{"status": p.Status, "detail": p.Text}
@@ -121,30 +145,13 @@ func (r *Router) page(w http.ResponseWriter, req *http.Request, p page) {
 		}
 		json.NewEncoder(&body).Encode(out)
 	default:
-		h.Set("Content-Type", "text/plain; charset=utf-8")
+		kind = "text/plain; charset=utf-8"
 		fmt.Fprintf(&body, "%s\n%s\n", p.Title, p.Text)
 		if p.Hint != "" {
 			fmt.Fprintln(&body, p.Hint)
 		}
 	}
-	h.Set("Cache-Control", "no-store")
-	h.Set("Vary", "Accept")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
-	if p.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
-	}
-	if req.ContentLength != 0 {
-		// The rest of a body nobody wants is read for a moment, not for as long as it lasts.
-		h.Set("Connection", "close")
-		http.NewResponseController(w).SetReadDeadline(time.Now().Add(swallow))
-	}
-	w.WriteHeader(p.Status)
-	if req.Method != http.MethodHead {
-		w.Write(body.Bytes())
-	}
+	return kind, body.Bytes()
 }
 
 // preferred is html, json or text: what the Accept header ranks first, the earlier of equals (RFC

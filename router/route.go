@@ -43,6 +43,7 @@ type app struct {
 	name    string
 	live    atomic.Pointer[instances]
 	used    atomic.Int64 // when a request last ended, on the clock of [clock]; 0: none has
+	busy    atomic.Int64 // requests in progress
 	leaving instances    // were live and may still be in use; guarded by Router.mu
 
 	mu      sync.Mutex

@@ -2,12 +2,9 @@ package router
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -19,7 +16,6 @@ type Router struct {
 	Addr     string       // where to listen, host:port, such as ":8080"; port 0 picks a free one
 	Listener net.Listener // listens instead of Addr, e.g. with TLS; Run closes it
 	Domain   string       // apps answer at <app>.<Domain>; default localhost
-	Root     http.Handler // answers at Domain itself; default a small page
 	Log      *slog.Logger // errors only, rate-limited; default slog.Default()
 
 	HoldTimeout time.Duration // how long a request waits for an app without a live process; default 15s
@@ -42,6 +38,7 @@ type Router struct {
 	StallTimeout      time.Duration // how long a client may neither send a byte of its body nor take 32 KiB of the answer; default 60s
 	ConnectTimeout    time.Duration // for the app to accept a connection; default 5s
 	ResponseTimeout   time.Duration // for the app to begin its answer; default 5m
+	HalfCloseTimeout  time.Duration // how long either side may be silent once the other has closed its own; default 30s
 	MaxConns          int           // clients' connections; further ones wait in the kernel's queue; default 8192
 
 	once     sync.Once
@@ -51,7 +48,8 @@ type Router struct {
 	gate     *gate
 	stopping chan struct{} // closed when Run's context ends
 	buffers  buffers
-	errorLog *log.Logger // quiet, as net/http wants it
+	sessions sessions
+	crowd    crowd
 
 	mu    sync.Mutex      // held by those who change apps or hosts
 	apps  map[string]*app // by name
@@ -79,6 +77,7 @@ func (r *Router) init() {
 		r.StallTimeout = or(r.StallTimeout, time.Minute)
 		r.ConnectTimeout = or(r.ConnectTimeout, 5*time.Second)
 		r.ResponseTimeout = or(r.ResponseTimeout, 5*time.Minute)
+		r.HalfCloseTimeout = or(r.HalfCloseTimeout, 30*time.Second)
 		r.MaxConns = or(r.MaxConns, 8192)
 		r.domain = or(r.Domain, "localhost")
 		if host, ok := parseHost(r.domain); ok {
@@ -88,7 +87,8 @@ func (r *Router) init() {
 			r.Log = slog.Default()
 		}
 		r.quiet = &quiet{log: r.Log}
-		r.errorLog = log.New(r.quiet, "", 0)
+		r.sessions.all = map[*session]struct{}{}
+		r.crowd.max = int64(r.MaxConns)
 		r.stopping = make(chan struct{})
 		r.apps = map[string]*app{}
 		r.streams = map[*exchange]func(){}
@@ -111,7 +111,8 @@ func (r *Router) Listen() error {
 	l := r.Listener
 	if l == nil {
 		var err error
-		if l, err = net.Listen("tcp", r.Addr); err != nil {
+		lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: giveUpAfter(r.StallTimeout)}
+		if l, err = lc.Listen(context.Background(), "tcp", r.Addr); err != nil {
 			return fmt.Errorf("router: %w", err)
 		}
 	}
@@ -137,37 +138,30 @@ func (r *Router) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	srv := &http.Server{
-		Handler:                      http.HandlerFunc(r.serve),
-		ReadHeaderTimeout:            r.ReadHeaderTimeout,
-		IdleTimeout:                  r.IdleTimeout,
-		MaxHeaderBytes:               maxHeaderBytes,
-		DisableGeneralOptionsHandler: true, // OPTIONS * is the app's to answer
-		ErrorLog:                     r.errorLog,
-		ConnState: func(_ net.Conn, s http.ConnState) {
-			if s == http.StateClosed || s == http.StateHijacked {
-				r.gate.release()
-			}
-		},
-	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(r.gate) }()
+	go func() { served <- r.accept() }()
 	select {
 	case err := <-served:
+		r.gate.Close()
+		r.sessions.closeAll()
 		return fmt.Errorf("router: %w", err)
 	case <-ctx.Done():
 	}
 
 	close(r.stopping)
-	r.cutStreams(nil)
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.StopTimeout)
-	defer cancel()
-	if err := srv.Shutdown(stop); err != nil {
-		if errors.Is(err, context.DeadlineExceeded) {
-			r.Log.Warn("stopping; requests in flight are cut", "in", r.StopTimeout)
-		}
-		srv.Close()
-	}
+	r.gate.Close()
 	<-served
+	r.cutStreams(nil)
+	r.sessions.hurry(0)
+	patience := time.NewTimer(r.StopTimeout)
+	defer patience.Stop()
+	ended := r.sessions.ended()
+	select {
+	case <-ended:
+	case <-patience.C:
+		r.Log.Warn("stopping; requests in flight are cut", "in", r.StopTimeout)
+		r.sessions.closeAll()
+		<-ended
+	}
 	return nil
 }

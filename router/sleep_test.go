@@ -223,7 +223,7 @@ func TestWakeTimeout(t *testing.T) {
 // one that is removed unknown.
 func TestWakeEnds(t *testing.T) {
 	woken := make(chan string, 1)
-	r := &Router{Wake: func(app string) { woken <- app }, WakeTimeout: time.Minute}
+	r := &Router{Wake: func(app string) { woken <- app }, WakeTimeout: time.Minute, HalfCloseTimeout: time.Millisecond}
 	addr := start(t, r)
 	r.Set("blog", Route{State: Asleep})
 	upgraded := make(chan string)

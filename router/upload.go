@@ -2,7 +2,6 @@ package router
 
 import (
 	"io"
-	"net/http"
 	"net/http/httputil"
 	"sync"
 	"time"
@@ -12,10 +11,8 @@ import (
 // before it has all of it, or as it comes. The methods work on nil, the upload of requests without
 // one.
 type upload struct {
-	c    *conn
-	out  *http.Request
-	x    *exchange
-	wait bool // the client wants to hear 100 first
+	c *conn
+	x *exchange
 
 	once  sync.Once
 	ahead chan struct{} // closed: send the body
@@ -27,28 +24,25 @@ type upload struct {
 	failure error // of the client's body
 }
 
-func newUpload(c *conn, out *http.Request, x *exchange) *upload {
-	return &upload{
-		c: c, out: out, x: x,
-		wait:  x.in.Header["Expect"] != nil,
-		ahead: make(chan struct{}),
-		ended: make(chan struct{}),
-	}
+func newUpload(c *conn, x *exchange) *upload {
+	return &upload{c: c, x: x, ahead: make(chan struct{}), ended: make(chan struct{})}
 }
 
 func (u *upload) run() {
 	defer close(u.ended)
 	patience := u.x.router.ResponseTimeout
-	if writeHeader(u.c.bw, u.out, u.x.in) != nil || u.c.bw.Flush() != nil {
+	u.c.timed = true
+	u.extend(patience)
+	if writeHeader(u.c.bw, u.x); u.c.bw.Flush() != nil {
 		return
 	}
-	if u.wait {
+	if u.x.in.expect {
 		t := time.NewTimer(continueAfter)
 		defer t.Stop()
 		select {
 		case <-u.ahead:
 		case <-t.C:
-		case <-u.out.Context().Done():
+		case <-u.x.s.gone.Done():
 			return
 		case <-u.x.body.gone:
 			return
@@ -58,7 +52,7 @@ func (u *upload) run() {
 	defer u.x.router.buffers.Put(buf)
 	var w io.Writer = u.c.bw
 	var chunks io.WriteCloser
-	if u.x.in.ContentLength < 0 {
+	if u.x.in.length < 0 {
 		chunks = httputil.NewChunkedWriter(u.c.bw)
 		w = chunks
 	}
@@ -86,15 +80,15 @@ func (u *upload) run() {
 	}
 	if chunks != nil {
 		chunks.Close()
-		u.x.in.Trailer.Write(u.c.bw)
-		u.c.bw.WriteString("\r\n")
+		writeTrailer(u.c.bw, u.x.body.trailer)
 	}
 	if u.c.bw.Flush() != nil {
 		return
 	}
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	u.sent = true
+	u.mu.Unlock()
+	u.x.beginWatch() // till now a client that left would have been noticed by reading
 }
 
 // extend gives the app that long to take what comes next and, where it has not, to answer.
@@ -138,9 +132,6 @@ func (u *upload) complete() bool {
 func (u *upload) cause() error {
 	if u == nil {
 		return nil
-	}
-	if u.out.Context().Err() != nil {
-		<-u.ended // net/http ends ctx when a Read fails, run's as well: wait for what it says
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -2,11 +2,9 @@ package router
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"math"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -50,28 +48,71 @@ type upstream struct {
 // conn is a connection to a process. One goroutine uses it at a time, except for close.
 type conn struct {
 	net.Conn
-	up     *upstream
-	br     *bufio.Reader
-	bw     *bufio.Writer
-	limit  int64 // bytes that may still be read
-	reused bool
-	since  time.Time // idle since
+	up       *upstream
+	br       *bufio.Reader
+	bw       *bufio.Writer
+	raw      []byte // the header read last; memory for the next
+	reused   bool
+	doubtful bool      // the answer before may have had a body that it must not have
+	timed    bool      // a deadline for writing was set
+	since    time.Time // idle since
+
+	x        *exchange // what it serves; nil: nothing
+	soft     bool      // the deadline for reading is there to begin a watch
+	answerBy time.Time // zero: the answer has begun
 }
 
-// errTooLong: the header of an answer goes past maxAnswerBytes.
-var errTooLong = errors.New("the header of the answer is too long")
+// serveFor lends c to x, which has ResponseTimeout to be answered.
+func (c *conn) serveFor(x *exchange) {
+	c.x = x
+	now := time.Now()
+	c.answerBy = now.Add(x.router.ResponseTimeout)
+	until := c.answerBy
+	if c.soft = !x.unread(); c.soft {
+		until = now.Add(min(patient, x.router.ResponseTimeout))
+	}
+	c.SetReadDeadline(until)
+	if x.conn.Store(c); x.s.gone.Err() != nil {
+		c.Close()
+	}
+}
 
+// begun: the rest of the answer may take its time.
+func (c *conn) begun() {
+	if c.answerBy = (time.Time{}); !c.soft {
+		c.SetReadDeadline(time.Time{})
+	}
+}
+
+// Read reads what the app says. Before it waits for that, the client gets what is there already.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.limit <= 0 {
-		return 0, errTooLong
+	x := c.x
+	if x == nil {
+		return c.Conn.Read(p)
+	}
+	if err := x.s.flush(); err != nil {
+		return 0, fmt.Errorf("the client does not take the answer: %w", err)
+	}
+	if x.watch.half.Load() {
+		c.SetReadDeadline(time.Now().Add(x.router.HalfCloseTimeout))
+		c.soft = false
 	}
 	n, err := c.Conn.Read(p)
-	c.limit -= int64(n)
+	if c.soft && isTimeout(err) {
+		c.soft = false
+		c.SetReadDeadline(c.answerBy)
+		x.beginWatch()
+		n, err = c.Conn.Read(p)
+	}
 	return n, err
 }
 
-// unlimited is for bodies.
-const unlimited = math.MaxInt64
+func (c *conn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
 
 // get takes the connection used last, or opens one. check has it look whether the app closed the
 // connection meanwhile: one system call, for requests that cannot be sent twice.
@@ -81,7 +122,7 @@ func (u *upstream) get(ctx context.Context, x *exchange, check bool) (*conn, err
 		if c == nil {
 			break
 		}
-		if !check || c.quiet() {
+		if !check && !c.doubtful || c.quiet() {
 			c.reused = true
 			return c, nil
 		}
@@ -191,6 +232,7 @@ func (c *conn) quiet() bool {
 	if !ok {
 		return true
 	}
+	c.SetReadDeadline(time.Time{}) // the last answer's may be over
 	raw, err := sc.SyscallConn()
 	if err != nil {
 		return false
@@ -203,32 +245,4 @@ func (c *conn) quiet() bool {
 		return true
 	})
 	return err == nil && open
-}
-
-// tunnel is a connection after 101: bytes both ways, what came with the header first.
-type tunnel struct {
-	c *conn
-	r io.Reader
-}
-
-func newTunnel(c *conn) *tunnel {
-	c.limit = unlimited
-	c.SetDeadline(time.Time{})
-	t := &tunnel{c: c, r: c.Conn}
-	if n := c.br.Buffered(); n > 0 {
-		first, _ := c.br.Peek(n)
-		t.r = io.MultiReader(bytes.NewReader(first), c.Conn)
-	}
-	return t
-}
-
-func (t *tunnel) Read(p []byte) (int, error)  { return t.r.Read(p) }
-func (t *tunnel) Write(p []byte) (int, error) { return t.c.Conn.Write(p) }
-func (t *tunnel) Close() error                { return t.c.Close() }
-
-func (t *tunnel) CloseWrite() error {
-	if w, ok := t.c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return nil
 }

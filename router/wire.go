@@ -7,42 +7,84 @@ import (
 	"strings"
 )
 
-// writeHeader writes out's request line and header (RFC 9112 sections 3 and 5), framed for in's
-// body. What it writes came through net/http's parser or is ours, so no name or value has a line
-// break in it. http.Request.Write does the same for any request at all, slower; and the
-// request target would reach the app normalised, where this is the client's to the byte.
-func writeHeader(w *bufio.Writer, out, in *http.Request) error {
-	target := in.RequestURI
-	if !strings.HasPrefix(target, "/") && target != "*" {
-		target = in.URL.RequestURI() // absolute-form: the Host header has the rest
-	}
-	put(w, out.Method, " ", target, " HTTP/1.1\r\nHost: ", out.Host, "\r\n")
-	for name, values := range out.Header {
-		switch name {
-		case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
-			continue // ours to say
-		case "User-Agent":
-			if len(values) > 0 && values[0] == "" {
-				continue // how ReverseProxy says that there is none
+// writeHeader writes x's request line and header as the app gets them: the client's, with its Host
+// and its target to the byte, and with what we know about the client in place of what it says. No
+// name or value has a line break in it.
+func writeHeader(w *bufio.Writer, x *exchange) {
+	in := x.in
+	put(w, in.method, " ", in.target, " HTTP/1.1\r\nHost: ", in.authority, "\r\n")
+	trailers := false
+	for _, f := range in.head {
+		var buf [20]byte
+		switch name := lowered(f.name, &buf); string(name) {
+		case "connection", "content-length", "forwarded", "host", "keep-alive", "proxy-authenticate",
+			"proxy-authorization", "proxy-connection", "transfer-encoding", "upgrade":
+			continue
+		case "te":
+			trailers = trailers || in.head.lists(f.name, "trailers")
+			continue
+		case "trailer":
+			if in.length >= 0 {
+				continue
+			}
+		default:
+			if isOurs(f.name) || in.listed && in.head.lists("Connection", f.name) {
+				continue
 			}
 		}
-		for _, v := range values {
-			put(w, name, ": ", v, "\r\n")
-		}
+		put(w, f.name, ": ", f.value, "\r\n")
+	}
+	proto := "http"
+	if x.s.tls {
+		proto = "https"
+	}
+	put(w, "X-Forwarded-For: ", x.s.remote, "\r\nX-Forwarded-Host: ", in.authority, "\r\nX-Forwarded-Proto: ", proto,
+		"\r\nX-Forwarded-Port: ", portOf(in.authority, x.s.tls), "\r\nX-Request-Id: ", x.id, "\r\n")
+	if trailers {
+		w.WriteString("TE: trailers\r\n")
+	}
+	if in.upgrade != "" {
+		put(w, "Connection: Upgrade\r\nUpgrade: ", in.upgrade, "\r\n")
 	}
 	switch {
-	case in.ContentLength > 0:
-		put(w, "Content-Length: ", strconv.FormatInt(in.ContentLength, 10), "\r\n")
-	case in.ContentLength < 0:
+	case in.length > 0:
+		put(w, "Content-Length: ", strconv.FormatInt(in.length, 10), "\r\n")
+	case in.length < 0:
 		w.WriteString("Transfer-Encoding: chunked\r\n")
-		for name := range in.Trailer {
-			put(w, "Trailer: ", name, "\r\n")
-		}
-	case in.Header["Content-Length"] != nil || in.Method == http.MethodPost || in.Method == http.MethodPut || in.Method == http.MethodPatch:
+	case in.sized || in.method == http.MethodPost || in.method == http.MethodPut || in.method == http.MethodPatch:
 		w.WriteString("Content-Length: 0\r\n") // RFC 9110 section 8.6
 	}
-	_, err := w.WriteString("\r\n")
-	return err
+	w.WriteString("\r\n")
+}
+
+// writeTrailer writes what follows a chunked body. An app may merge it with the header, so the same
+// names are left out.
+func writeTrailer(w *bufio.Writer, trailer head) {
+	for _, f := range trailer {
+		if !isFraming(f.name) && !isOurs(f.name) && !same(f.name, "Forwarded") {
+			put(w, f.name, ": ", f.value, "\r\n")
+		}
+	}
+	w.WriteString("\r\n")
+}
+
+// isOurs reports whether only we may say this to an app: X-Forwarded-* and X-Real-Ip, also with
+// underscores, which CGI, WSGI and PHP take for hyphens; so too the names that frame a body;
+// X-Request-Id, which is made where there is none; and Proxy, which those turn into HTTP_PROXY
+// (CVE-2016-5385).
+func isOurs(name string) bool {
+	if len(name) < 5 || strings.IndexByte("cptxCPTX", name[0]) < 0 {
+		return false
+	}
+	if c := name[0] | 0x20; (c == 'c' || c == 't') && strings.IndexByte(name, '_') < 0 {
+		return false
+	}
+	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	switch name {
+	case "x-real-ip", "x-request-id", "proxy", "content-length", "transfer-encoding":
+		return true
+	}
+	return strings.HasPrefix(name, "x-forwarded-")
 }
 
 func put(w *bufio.Writer, parts ...string) {

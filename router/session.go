@@ -1,0 +1,175 @@
+package router
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// session is one client's connection: requests and answers, one after the other.
+//
+// This is a server of our own, and not net/http's, because that one shows a handler neither how a
+// header was written nor whether two framings contradicted each other, writes its own reason
+// phrases, and takes a client that has said all it wanted to say for one that has left.
+type session struct {
+	router *Router
+	conn   net.Conn
+	tls    bool
+	remote string // the client's IP address
+	br     *bufio.Reader
+	bw     *bufio.Writer
+	raw    []byte // the header read last; memory for the next
+
+	gone  context.Context // ends when the client is known to have gone
+	leave context.CancelFunc
+
+	since   atomic.Int64 // when it began to wait for a request, on the clock of [clock]; 0: it serves one
+	readFor time.Duration
+	readAt  time.Time // when the deadline for reading was set to readFor later
+	writeAt time.Time // when the deadline for writing was set
+}
+
+var (
+	readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
+	writers = sync.Pool{New: func() any { return bufio.NewWriter(nil) }}
+)
+
+// longAgo is a deadline that ends a Read or Write at once.
+var longAgo = time.Unix(1, 0)
+
+// run serves the client until it leaves, breaks a rule, or the router stops, and closes the
+// connection.
+func (s *session) run() {
+	defer s.conn.Close()
+	defer func() {
+		if v := recover(); v != nil {
+			s.router.quiet.warn("panic in the front door", "err", v, "stack", string(debug.Stack()))
+		}
+	}()
+	s.gone, s.leave = context.WithCancel(context.Background())
+	defer s.leave()
+	s.remote = s.conn.RemoteAddr().String()
+	if host, _, err := net.SplitHostPort(s.remote); err == nil {
+		s.remote = host
+	}
+	if c, ok := s.conn.(*tls.Conn); ok {
+		s.tls = true
+		c.SetDeadline(time.Now().Add(s.router.ReadHeaderTimeout))
+		if c.Handshake() != nil {
+			return
+		}
+		c.SetDeadline(time.Time{})
+	}
+	s.br, s.bw = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
+	s.br.Reset(s.conn)
+	s.bw.Reset(s.conn)
+	defer func() {
+		s.br.Reset(nil) // else the pools keep the connection
+		s.bw.Reset(nil)
+		readers.Put(s.br)
+		writers.Put(s.bw)
+	}()
+	wait := s.router.ReadHeaderTimeout
+	for s.await(wait) {
+		x := &exchange{router: s.router, s: s}
+		var err error
+		x.in, s.raw, err = readRequest(s.br, s.raw)
+		if err != nil {
+			var f *faulty
+			if errors.As(err, &f) {
+				x.in = &clientRequest{minor: 1, length: -1, last: true}
+				x.page(page{Status: f.status, Title: http.StatusText(f.status), Text: f.why})
+				s.linger()
+			}
+			return
+		}
+		if !s.router.serve(x) {
+			if x.linger {
+				s.linger()
+			}
+			return
+		}
+		if cap(s.raw) > 8<<10 {
+			s.raw = nil // one large header does not mean that others follow
+		}
+		wait = s.router.IdleTimeout
+	}
+}
+
+// await waits for the beginning of a request, and reports whether one came.
+func (s *session) await(wait time.Duration) bool {
+	s.since.Store(clock())
+	if s.br.Buffered() == 0 {
+		s.readBy(wait)
+		select {
+		case <-s.router.stopping:
+			s.hurry()
+		default:
+		}
+	}
+	if _, err := s.br.Peek(1); err != nil {
+		return false
+	}
+	s.since.Store(0)
+	if there, _ := s.br.Peek(s.br.Buffered()); !bytes.Contains(there, []byte("\r\n\r\n")) {
+		s.readBy(s.router.ReadHeaderTimeout)
+	}
+	return true
+}
+
+// lastCall is how long a connection that waits for a request may go on once it is not wanted any
+// more: long enough for a request that has already arrived.
+const lastCall = 50 * time.Millisecond
+
+// hurry ends a wait for a request that has not arrived. Others may call it.
+func (s *session) hurry() { s.conn.SetReadDeadline(time.Now().Add(lastCall)) }
+
+// readBy sets the deadline for reading, unless almost the same one is set already.
+func (s *session) readBy(d time.Duration) {
+	now := time.Now()
+	if d == s.readFor && now.Sub(s.readAt) < d/16 {
+		return
+	}
+	s.readFor, s.readAt = d, now
+	s.conn.SetReadDeadline(now.Add(d))
+}
+
+// readUnset is for those who set that deadline by themselves.
+func (s *session) readUnset() { s.readFor = 0 }
+
+// writeSoon gives the client StallTimeout to take what is written next.
+func (s *session) writeSoon() {
+	if now := time.Now(); now.Sub(s.writeAt) > s.router.StallTimeout/16 {
+		s.writeAt = now
+		s.conn.SetWriteDeadline(now.Add(s.router.StallTimeout))
+	}
+}
+
+// flush sends what was written.
+func (s *session) flush() error {
+	if s.bw.Buffered() == 0 {
+		return nil
+	}
+	s.writeSoon()
+	return s.bw.Flush()
+}
+
+// linger lets the client see its answer before the connection closes: bytes that nobody reads would
+// make the kernel send a reset, which may overtake it (RFC 9112 section 9.6).
+func (s *session) linger() {
+	if s.flush() != nil {
+		return
+	}
+	closeWrite(s.conn)
+	s.conn.SetReadDeadline(time.Now().Add(swallow))
+	io.Copy(io.Discard, s.conn)
+}

@@ -1,0 +1,242 @@
+package router
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// script is a process that notes the header of each request and answers with text, on one
+// connection after the other.
+func script(t *testing.T, answer string) (addr string, heads chan string) {
+	heads = make(chan string, 10)
+	return rawBackend(t, func(c net.Conn) {
+		br := bufio.NewReader(c)
+		for {
+			head, err := readHead(br)
+			if err != nil {
+				return
+			}
+			heads <- head
+			io.WriteString(c, answer)
+			if !strings.Contains(strings.ToLower(answer), "content-length") && !strings.Contains(answer, "chunked") {
+				return
+			}
+		}
+	}), heads
+}
+
+// exchangeRaw sends text and reads all that comes back.
+func exchangeRaw(t *testing.T, addr, text string) string {
+	t.Helper()
+	c, br := dial(t, addr)
+	io.WriteString(c, text)
+	got, err := io.ReadAll(br)
+	if err != nil {
+		t.Errorf("%q: %v after %q", text, err, got)
+	}
+	return regexp.MustCompile(`Date: [^\r]*\r\n`).ReplaceAllString(string(got), "")
+}
+
+// Names of headers reach the app as the client wrote them, in their order.
+func TestRequestHeaderVerbatim(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	app, heads := script(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	r.Set("blog", at(app))
+	exchangeRaw(t, addr, "GET /%7e?a=b HTTP/1.1\r\nhOST: blog.localhost\r\nSec-WebSocket-Key: k\r\nDNT: 1\r\nsec-ch-ua: x\r\nX-REQUEST-START: t=1\r\n"+
+		"If-None-Match: \"a\"\r\nCookie: a=1\r\ncookie: b=2\r\nX-empty:\r\nX-obs: \xfc\t.\r\nX-Request-Id: abc\r\nConnection: close\r\n\r\n")
+	want := "GET /%7e?a=b HTTP/1.1\r\nHost: blog.localhost\r\nSec-WebSocket-Key: k\r\nDNT: 1\r\nsec-ch-ua: x\r\nX-REQUEST-START: t=1\r\n" +
+		"If-None-Match: \"a\"\r\nCookie: a=1\r\ncookie: b=2\r\nX-empty: \r\nX-obs: \xfc\t.\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: blog.localhost\r\n" +
+		"X-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nX-Request-Id: abc\r\n\r\n"
+	if got := <-heads; got != want {
+		t.Errorf("got\n%q, want\n%q", got, want)
+	}
+}
+
+// Answers reach the client as the app wrote them: names, order, reason, and nothing that it did not
+// say, but for a Date.
+func TestAnswerVerbatim(t *testing.T) {
+	for answer, want := range map[string]string{
+		"HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\n\r\nhi": "HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\nConnection: close\r\n\r\nhi",
+		// No Content-Type is made up, and an empty one stays.
+		"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n<!DOCTYPE html>":       "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<!DOCTYPE html>",
+		"HTTP/1.1 200 OK\r\nContent-Type:\r\nContent-Length: 0\r\n\r\n":      "HTTP/1.1 200 OK\r\nContent-Type: \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx": "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
+		// The reason is the app's own.
+		"HTTP/1.1 200 Alles gut, \xfcberall\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 Alles gut, \xfcberall\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 299\r\nContent-Length: 0\r\n\r\n":                       "HTTP/1.1 299 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n":                      "HTTP/1.1 404 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 999 Enough\r\nContent-Length: 0\r\n\r\n":                "HTTP/1.1 999 Enough\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		// What RFC 9112 section 5 asks a proxy to mend.
+		"HTTP/1.1 200 OK\nX : a\nContent-Length: 0\n\n":                      "HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX: a\r\n  b\r\n\tc\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 OK\r\nX: a b c\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		// What is between the app and us stays there; what must have no body has none.
+		"HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello":                                                                          "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\n\r\nhello":                                                         "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n2;x\r\nhi\r\n0\r\n\r\n":                                   "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n":                            "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+		"HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n":                            "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n",
+	} {
+		r := &Router{}
+		addr := start(t, r)
+		app, _ := script(t, answer)
+		r.Set("blog", at(app))
+		if got := exchangeRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"); got != want {
+			t.Errorf("%q: got\n%q, want\n%q", answer, got, want)
+		}
+	}
+}
+
+// An app's Date is the client's; where there is none the client gets one.
+func TestDate(t *testing.T) {
+	for given, want := range map[string]string{"date: Mon, 02 Jan 2006 15:04:05 GMT\r\n": "2006", "": time.Now().UTC().Format("2006")} {
+		r := &Router{}
+		addr := start(t, r)
+		app, _ := script(t, "HTTP/1.1 200 OK\r\n"+given+"Content-Length: 0\r\n\r\n")
+		r.Set("blog", at(app))
+		resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+		if all := resp.Header.Values("Date"); len(all) != 1 || !strings.Contains(all[0], want) {
+			t.Errorf("%q: %q", given, all)
+		}
+	}
+}
+
+// HTTP/1.0 knows no answers before the answer, no chunks and no Upgrade.
+func TestOldClient(t *testing.T) {
+	const hints = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+	for answer, want := range map[string]string{
+		hints + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":                                    "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+		hints + "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: 1\r\n\r\n": "HTTP/1.0 200 OK\r\n\r\nhi",
+	} {
+		r := &Router{}
+		addr := start(t, r)
+		app, heads := script(t, answer)
+		r.Set("blog", at(app))
+		ask := "POST / HTTP/1.0\r\nHost: blog.localhost\r\nExpect: 100-continue\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n"
+		if got := exchangeRaw(t, addr, ask); got != want {
+			t.Errorf("%q: got %q, want %q", answer, got, want)
+		}
+		if head := <-heads; strings.Contains(head, "Upgrade") {
+			t.Errorf("the app saw %q", head)
+		}
+	}
+	// The body of such a client is not waited for with 100 either.
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog", at(backend(t, echoes)))
+	c, br := dial(t, addr)
+	io.WriteString(c, "POST / HTTP/1.0\r\nHost: blog.localhost\r\nConnection: Keep-Alive\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi")
+	if head, err := readHead(br); err != nil || !strings.HasPrefix(head, "HTTP/1.0 200 OK\r\n") || !strings.Contains(head, "Connection: keep-alive\r\n") {
+		t.Errorf("%q %v", head, err)
+	}
+}
+
+// An app's 103 passes, with its own names, and its 100 only once.
+func TestHints(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	app, _ := script(t, "HTTP/1.1 103 Soon\r\nlink: </x>\r\nConnection: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	r.Set("blog", at(app))
+	want := "HTTP/1.1 103 Soon\r\nlink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+	if got := exchangeRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"); got != want {
+		t.Errorf("got %q", got)
+	}
+	endless, _ := script(t, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 1000)+"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	r.Set("blog", at(endless))
+	if got := exchangeRaw(t, addr, "GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 502 ") {
+		t.Errorf("without end: %.40q", got)
+	}
+}
+
+// An answer that cannot be passed on truthfully is a 502 page, and one line in the log.
+func TestNonsense(t *testing.T) {
+	for _, answer := range []string{
+		"HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 0 Low\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 20 Low\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 1000 High\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 -200 Sign\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 +20 Sign\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 a\x00b\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 a\rSet-Cookie: x\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX: a\rSet-Cookie: x\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX y: a\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\n folded: x\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\na",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n",
+	} {
+		var out bytes.Buffer
+		r := &Router{Log: slog.New(slog.NewTextHandler(&out, nil))}
+		addr := start(t, r)
+		app, _ := script(t, answer)
+		r.Set("blog", at(app))
+		for _, upgrade := range []string{"", "Connection: Upgrade\r\nUpgrade: websocket\r\n"} {
+			out.Reset()
+			resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n"+upgrade+"\r\n")
+			body, err := io.ReadAll(resp.Body)
+			if resp.StatusCode != 502 || !strings.Contains(string(body), "its answer made no sense") || err != nil {
+				t.Errorf("%q: %s %.60q %v", answer, resp.Status, body, err)
+			}
+			if lines := strings.Count(out.String(), "\n"); lines != 1 || !strings.Contains(out.String(), "app=blog") {
+				t.Errorf("%q: %d lines: %s", answer, lines, out.String())
+			}
+		}
+	}
+}
+
+// The header of an answer reaches the client at once, and each part of a body as it comes, also
+// where the app has said how long it will be.
+func TestTrickle(t *testing.T) {
+	for _, framing := range []string{"Content-Length: 6\r\n", "Transfer-Encoding: chunked\r\n", ""} {
+		r := &Router{}
+		addr := start(t, r)
+		step := make(chan bool)
+		defer close(step)
+		r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+			readHead(bufio.NewReader(c))
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nX-First: 1\r\n"+framing+"\r\n")
+			for _, part := range []string{"ab", "cd", "ef"} {
+				if !<-step {
+					return
+				}
+				if strings.Contains(framing, "chunked") {
+					part = fmt.Sprintf("%x\r\n%s\r\n", len(part), part)
+				}
+				io.WriteString(c, part)
+			}
+			if strings.Contains(framing, "chunked") {
+				io.WriteString(c, "0\r\n\r\n")
+			}
+		})))
+		c, br := dial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n")
+		if head, err := readHead(br); err != nil || !strings.Contains(head, "X-First: 1") {
+			t.Fatalf("%q: %q %v", framing, head, err)
+		}
+		for _, part := range []string{"ab", "cd", "ef"} {
+			step <- true
+			expect(t, br, part)
+		}
+		if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil {
+			t.Errorf("%q: %q %v", framing, rest, err)
+		}
+	}
+}
