@@ -240,6 +240,12 @@ var noArgs = args(0, 0)
 // withFormat adds --format to a command that lists.
 func withFormat(cmd *cobra.Command) { cmd.Flags().String("format", "text", "text or json") }
 
+// text reports whether the output is for people.
+func (c *call) text() bool {
+	format, _ := c.cmd.Flags().GetString("format")
+	return format == "text"
+}
+
 // print prints value as JSON, or has text print it for people.
 func (c *call) print(value any, text func() error) error {
 	switch format, _ := c.cmd.Flags().GetString("format"); format {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -36,7 +37,7 @@ func (c *call) app() (volume.App, error) { return c.vol.App(c.args[0]) }
 type appInfo struct {
 	Name    string      `json:"name"`
 	URL     string      `json:"url"`
-	State   string      `json:"state"` // running, starting, crashed, stopped, scaled to 0, asleep, empty; watch, changing
+	State   string      `json:"state"` // running, starting, crashed, stopped, scaled to 0, asleep, empty; watch, changing; damaged
 	Release int         `json:"release,omitempty"`
 	Commit  string      `json:"commit,omitempty"`
 	Branch  string      `json:"branch,omitempty"`
@@ -50,20 +51,36 @@ type appInfo struct {
 	Sleep   string      `json:"sleep,omitempty"`  // it sleeps when nobody has asked for it for so long; empty: never
 	Asleep  time.Time   `json:"asleep_since,omitzero"`
 
+	Problem string `json:"problem,omitempty"` // one line: which file is damaged, and what to do about it
+
 	Isolation string `json:"isolation,omitempty"` // what keeps it apart from others
 }
 
+// info is what is known of the app. A damaged file is no error: it is the Problem, and what it would
+// have told is left out.
 func (c *call) info(app volume.App) (appInfo, error) {
-	i := appInfo{Name: app.Name, URL: c.url(app.Name), State: "empty", Git: "ssh://paas@" + c.gitHost() + "/" + app.Name}
-	if source, ok, err := app.Source(); err != nil {
+	i, err := c.liveInfo(app)
+	if volume.IsDamage(err) {
+		i.State, i.Problem, err = "damaged", err.Error(), nil
+	}
+	if err != nil {
 		return i, err
-	} else if ok {
-		s, err := c.sourceInfo(app, source)
-		if err != nil {
-			return i, err
-		}
+	}
+	source, ok, err := app.Source()
+	if err == nil && ok {
+		var s sourceInfo
+		s, err = c.sourceInfo(app, source)
 		i.Source = &s
 	}
+	if volume.IsDamage(err) {
+		i.Problem, err = cmp.Or(i.Problem, err.Error()), nil
+	}
+	return i, err
+}
+
+// liveInfo is what is known of the app's live release, and of what runs of it.
+func (c *call) liveInfo(app volume.App) (appInfo, error) {
+	i := appInfo{Name: app.Name, URL: c.url(app.Name), State: "empty", Git: "ssh://paas@" + c.gitHost() + "/" + app.Name}
 	n := app.Live()
 	if n == 0 {
 		return i, nil
@@ -162,6 +179,9 @@ func listApps(c *call) error {
 		if err != nil {
 			return err
 		}
+		if i.Problem != "" {
+			say.Fault(c.err, "%s", plain(i.Problem))
+		}
 		apps = append(apps, i)
 	}
 	none := fmt.Sprintf("no apps yet; git push ssh://paas@%s/NAME main makes one", c.gitHost())
@@ -196,7 +216,7 @@ func destroyApp(c *call) error {
 	if force, _ := c.cmd.Flags().GetBool("force"); !force {
 		return usageError{fmt.Errorf("this removes %s with its releases, config vars and data for ever; to do it: apps:destroy %s --force", app.Name, app.Name)}
 	}
-	app, done, err := c.turn()
+	done, err := app.Turn(c, c.name+"'s "+c.cmd.Name(), c.waiting) // and no more: a damaged app can go
 	if err != nil {
 		return err
 	}
@@ -232,14 +252,21 @@ func infoApp(c *call) error {
 		}
 		fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, state)
 		if i.Release > 0 {
-			fmt.Fprintf(t, "live\tv%d since %s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
-				i.Since.Local().Format(time.DateTime), i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
+			since := ""
+			if !i.Since.IsZero() {
+				since = " since " + i.Since.Local().Format(time.DateTime)
+			}
+			fmt.Fprintf(t, "live\tv%d%s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
+				since, i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
 		}
 		if i.Sleep != "" {
 			fmt.Fprintf(t, "sleeps\twhen nobody has asked for it for %s\n", i.Sleep)
 		}
 		if s := i.Source; s != nil {
 			fmt.Fprintf(t, "follows\t%s\nsource\t%s %s\n", plain(s.URL), s.State, plain(s.Reason))
+		}
+		if i.Problem != "" {
+			fmt.Fprintf(t, "problem\t%s\n", plain(i.Problem))
 		}
 		if i.Isolation != "" {
 			fmt.Fprintf(t, "isolation\t%s\n", i.Isolation)

@@ -49,6 +49,10 @@ func showProcesses(c *call) error {
 		return err
 	}
 	s, err := app.Settings()
+	if volume.IsDamage(err) {
+		say.Fault(c.err, "%s", plain(err.Error()))
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
@@ -70,7 +74,7 @@ func showProcesses(c *call) error {
 			pid = strconv.Itoa(p.PID)
 		}
 		return fmt.Sprintf("%s\t%s\tv%d\t%s\t%s\t%d\t%s", processName(p), p.State, p.Release, pid,
-			p.Since.Local().Format(time.DateTime), p.Restarts, orNone(plain(reason(p))))
+			when(p.Since), p.Restarts, orNone(plain(reason(p))))
 	})
 	if format, _ := c.cmd.Flags().GetString("format"); err != nil || format != "text" {
 		return err
@@ -82,6 +86,14 @@ func showProcesses(c *call) error {
 		fmt.Fprintf(c.out, "\n%s\n", none)
 	}
 	return nil
+}
+
+// when is a time for people; "-" where it is not known.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format(time.DateTime)
 }
 
 func processName(p volume.Process) string { return p.Type + "." + strconv.Itoa(p.Index) }

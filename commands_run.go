@@ -5,20 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"paas/deploy"
+	"paas/git"
 	"paas/receiver"
 	"paas/say"
 	"paas/volume"
+
+	"github.com/spf13/cobra"
 )
 
 var runVerbs = []verb{
 	{use: "run [--detach] APP -- COMMAND...", short: "run a command once, with the app's build, config vars and data", args: args(2, -1), raw: true, run: runOnce, flags: runFlags},
-	{use: "releases APP", short: "the history of an app", args: args(1, 1), flags: withFormat, run: showReleases},
+	{use: "releases APP [-n N | --all]", short: "the last 20 releases of an app, or as many as asked", args: args(1, 1), run: showReleases, flags: func(cmd *cobra.Command) {
+		withFormat(cmd)
+		cmd.Flags().IntP("number", "n", 20, "how many releases to show, the newest first")
+		cmd.Flags().Bool("all", false, "show all releases")
+	}},
 	{use: "rollback APP [vN]", short: "make an earlier release live again, config vars included", args: args(1, 2), run: rollback},
 }
 
@@ -61,12 +68,15 @@ func rollbackTo(app volume.App, args []string) (int, error) {
 		return n, nil
 	}
 	now, err := app.Release(live)
-	if err != nil {
+	if err != nil && !volume.IsDamage(err) { // of a damaged one every other differs
 		return 0, err
 	}
 	gone := 0 // the youngest that would do, had it its build
-	for _, n := range slices.Backward(app.Numbers()) {
-		if s, err := app.Status(n); n >= live || err != nil || s.State != volume.Retired {
+	for n, err := range app.Back(live - 1) {
+		if err != nil {
+			return 0, err
+		}
+		if s, err := app.Status(n); err != nil || s.State != volume.Retired {
 			continue
 		}
 		r, err := app.Release(n)
@@ -86,8 +96,12 @@ func rollbackTo(app volume.App, args []string) (int, error) {
 
 // buildGone says what can be gone back to in place of v<n>.
 func buildGone(app volume.App, n int) error {
+	const shown = 10
 	var left []string
-	for _, m := range slices.Backward(app.Numbers()) {
+	for m, err := range app.Back(app.Live()) {
+		if err != nil || len(left) > shown {
+			break
+		}
 		s, err := app.Status(m)
 		if err != nil || s.State != volume.Retired {
 			continue
@@ -96,7 +110,6 @@ func buildGone(app volume.App, n int) error {
 			left = append(left, "v"+strconv.Itoa(m))
 		}
 	}
-	const shown = 10
 	to := "none is left to go back to"
 	switch {
 	case len(left) > shown:
@@ -117,7 +130,7 @@ func (c *call) again(cause string, old func(volume.App) (volume.Release, string,
 	if app.Live() == 0 {
 		return fmt.Errorf("nothing of %s is live yet; git push deploys it", app.Name)
 	}
-	if err := notInPlace(app); err != nil {
+	if err := notInPlace(app); err != nil && !(cause == volume.CauseRollback && volume.IsDamage(err)) {
 		return err
 	}
 	base, note, err := old(app)
@@ -234,29 +247,44 @@ func showReleases(c *call) error {
 	if err != nil {
 		return err
 	}
+	limit, _ := c.cmd.Flags().GetInt("number")
+	if all, _ := c.cmd.Flags().GetBool("all"); all {
+		limit = math.MaxInt
+	}
+	if limit < 1 {
+		return usageError{fmt.Errorf("-n is a number of releases from 1, not %d", limit)}
+	}
 	type row struct {
 		volume.Release
 		Settings  *struct{}     `json:"settings,omitempty"` // hides the config vars' values
 		Status    volume.Status `json:"status"`
-		BuildKept bool          `json:"build_kept"` // it can be rolled back to, where it was ever live
+		BuildKept bool          `json:"build_kept"`        // it can be rolled back to, where it was ever live
+		Problem   string        `json:"problem,omitempty"` // one line: which file is damaged, and what to do about it
 	}
 	var rows []row
-	numbers := app.Numbers()
-	for i := len(numbers) - 1; i >= 0; i-- {
-		r, err := app.Release(numbers[i])
+	more := false
+	for n, err := range app.History() {
+		if more = len(rows) == limit; more || err != nil {
+			break
+		}
+		r, err := app.Release(n)
+		problem := ""
+		if volume.IsDamage(err) {
+			r, problem, err = volume.Release{N: n}, err.Error(), nil
+		}
 		if err != nil {
 			return err
 		}
-		s, err := app.Status(numbers[i])
+		s, err := app.Status(n)
 		if err != nil {
 			return err
 		}
-		if why, cancelled := app.Cancelled(r.N); cancelled && !s.State.Over() { // no runtime is there to say so
+		if why, cancelled := app.Cancelled(n); cancelled && !s.State.Over() { // no runtime is there to say so
 			s.State, s.Reason = volume.Cancelled, why
 		}
-		rows = append(rows, row{Release: r, Status: s, BuildKept: app.BuildKept(r.Build)})
+		rows = append(rows, row{Release: r, Status: s, BuildKept: app.BuildKept(r.Build), Problem: problem})
 	}
-	return list(c, rows, app.Name+" has no releases yet; git push deploys it", "RELEASE\tSTATE\tBUILD\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r row) string {
+	err = list(c, rows, app.Name+" has no releases yet; git push deploys it", "RELEASE\tSTATE\tBUILD\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r row) string {
 		what := r.Subject
 		if r.Note != "" {
 			what = r.Note
@@ -264,11 +292,18 @@ func showReleases(c *call) error {
 		if r.Status.Reason != "" {
 			what += " (" + r.Status.Reason + ")"
 		}
+		if r.Problem != "" {
+			what = r.Problem
+		}
 		build := "-"
 		if r.BuildKept {
 			build = "kept"
 		}
-		return fmt.Sprintf("%v\t%s\t%s\t%s\t%s\t%s\t%s\t%s", r.Release, r.Status.State, build, r.At.Local().Format(time.DateTime),
-			r.By, r.Cause, r.Commit[:min(7, len(r.Commit))], plain(what))
+		return fmt.Sprintf("%v\t%s\t%s\t%s\t%s\t%s\t%s\t%s", r.Release, r.Status.State, build, when(r.At),
+			orNone(r.By), orNone(r.Cause), orNone(git.Short(r.Commit)), plain(what))
 	})
+	if more && err == nil && c.text() {
+		fmt.Fprintf(c.out, "\nolder ones: releases %s --all, or -n N for the last N\n", app.Name)
+	}
+	return err
 }

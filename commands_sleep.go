@@ -112,10 +112,16 @@ func setSleep(c *call) error {
 // asleep says whether the app sleeps, and since when. Without a server none does: it is stopped.
 func (c *call) asleep(app volume.App, s volume.Settings) (since time.Time, asleep bool, err error) {
 	z, err := app.Asleep()
+	if volume.IsDamage(err) { // as the runtime takes it
+		err = nil
+	}
 	return z.Since, err == nil && z.Holds(s, app.Live()) && c.serving(), err
 }
 
 // sayAsleep is how a sleeping app is shown.
 func sayAsleep(since time.Time) string {
+	if since.IsZero() {
+		return "asleep; the next request wakes it"
+	}
 	return fmt.Sprintf("asleep since %s; the next request wakes it", since.Local().Format(time.DateTime))
 }

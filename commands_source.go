@@ -93,13 +93,16 @@ func showSources(c *call) error {
 			continue // destroyed since
 		}
 		s, ok, err := app.Source()
-		if err != nil {
-			return err
-		}
-		if !ok {
+		if err == nil && !ok {
 			continue
 		}
-		i, err := c.sourceInfo(app, s)
+		i := sourceInfo{App: name}
+		if err == nil {
+			i, err = c.sourceInfo(app, s)
+		}
+		if volume.IsDamage(err) {
+			i.State, i.Reason, err = "damaged", err.Error(), nil
+		}
 		if err != nil {
 			return err
 		}
@@ -107,7 +110,7 @@ func showSources(c *call) error {
 	}
 	const none = "no app follows a repository elsewhere; source:set APP URL has one do so"
 	return list(c, rows, none, "APP\tSTATE\tCOMMIT\tEVERY\tURL\tREASON", func(i sourceInfo) string {
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", i.App, i.State, orNone(git.Short(i.Commit)), i.Every, plain(i.URL), orNone(plain(i.Reason)))
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", i.App, i.State, orNone(git.Short(i.Commit)), orNone(i.Every), orNone(plain(i.URL)), orNone(plain(i.Reason)))
 	})
 }
 

@@ -64,15 +64,20 @@ func Repair(app volume.App) error {
 		return nil
 	}
 	r, err := app.Release(n)
+	if volume.IsDamage(err) { // for a person to mend, or to roll back
+		return nil
+	}
 	if err != nil || r.Settings.Mode != volume.InPlace {
 		return err
 	}
-	if s, err := app.Status(n); err != nil || s.State != volume.Live {
-		if err := errors.Join(err, app.SetStatus(n, volume.Status{State: volume.Live})); err != nil {
-			return err
-		}
+	s, err := app.Status(n)
+	if err != nil || s.State == volume.Live && !s.At.IsZero() {
+		return err
 	}
-	return errors.Join(retire(app, n)...)
+	if err := errors.Join(retire(app, n)...); err != nil {
+		return err
+	}
+	return app.SetStatus(n, volume.Status{State: volume.Live}) // last: then nothing is left to repair
 }
 
 func update(ctx context.Context, app volume.App, commit string, objects *git.Objects) (git.Changes, error) {
@@ -87,16 +92,14 @@ func update(ctx context.Context, app volume.App, commit string, objects *git.Obj
 
 // retire says of the releases before n that they are over. Those before one that is retired are.
 func retire(app volume.App, n int) (errs []error) {
-	numbers := app.Numbers()
-	for i := len(numbers) - 1; i >= 0; i-- {
-		m := numbers[i]
-		if m >= n {
-			continue
+	for m, err := range app.Back(n - 1) {
+		var s volume.Status
+		if err == nil {
+			s, err = app.Status(m)
 		}
-		s, err := app.Status(m)
 		switch {
 		case err != nil:
-			errs = append(errs, err)
+			return append(errs, err)
 		case s.State == volume.Retired:
 			return errs
 		case s.State == volume.Live:

@@ -8,18 +8,32 @@ import (
 )
 
 // Turn waits for the app's turn to deploy, as [volume.App.Turn] does. A process that died may have
-// left a committed release behind: Turn waits for that too, because the next one starts from it.
+// left the app damaged, or a committed release behind: Turn repairs the one and waits for the other,
+// because the next release starts from there.
 func Turn(ctx context.Context, app volume.App, who string, waiting func(holder string)) (done func(), err error) {
 	done, err = app.Turn(ctx, who, waiting)
 	if err != nil {
 		return nil, err
 	}
-	if err := Repair(app); err != nil {
+	err = errors.Join(app.Mend(), Repair(app))
+	if err == nil {
+		err = settle(ctx, app)
+	}
+	if err != nil {
 		done()
 		return nil, err
 	}
-	for _, n := range app.Numbers() {
-		if n <= app.Live() || !app.Committed(n) || !app.Volume().Claimed(volume.RoleApp) {
+	return done, nil
+}
+
+// settle waits for releases that somebody who died has committed.
+func settle(ctx context.Context, app volume.App) error {
+	open, err := app.Open()
+	if err != nil {
+		return err
+	}
+	for _, n := range open {
+		if !app.Committed(n) || !app.Volume().Claimed(volume.RoleApp) {
 			continue
 		}
 		if r, err := app.Release(n); err == nil && r.Settings.Mode == volume.InPlace {
@@ -29,9 +43,8 @@ func Turn(ctx context.Context, app volume.App, who string, waiting func(holder s
 		_, err := app.AwaitOver(patience, n)
 		stop()
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			done()
-			return nil, err
+			return err
 		}
 	}
-	return done, nil
+	return nil
 }

@@ -21,6 +21,9 @@ type Repo struct {
 // (gitattributes(5)). "!" because git refuses false as a working-tree-encoding.
 const attributes = "* -text -ident -filter !eol !working-tree-encoding\n"
 
+// config is the config file of a repository.
+const config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+
 // Init fills dir, an existing and empty folder, with an empty bare repository whose HEAD is branch.
 // It runs no git and copies no template. The files are on disk when it returns; for the repository
 // to appear whole under its name, make it elsewhere and rename dir.
@@ -32,7 +35,7 @@ func Init(dir, branch string) error {
 	}
 	files := map[string]string{
 		"HEAD":            "ref: refs/heads/" + branch + "\n",
-		"config":          "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n",
+		"config":          config,
 		"info/attributes": attributes,
 	}
 	for name, content := range files {

@@ -70,6 +70,9 @@ func (r *Receiver) admit(ctx context.Context, s *session, c call, say voice) err
 	if err := followed(s.app); err != nil { // it may have been set while this push waited
 		return err
 	}
+	if err := s.app.Mend(); err != nil { // what is deployed next starts from what is live
+		return err
+	}
 	if err := r.reconcile(ctx, s.app, goLive); err != nil { // else the branch may still be behind a rollback
 		r.Log.Warn("not reconciled", "app", s.app.Name, "err", err)
 	}

@@ -371,16 +371,45 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// What a power cut can tear in a repository is put right before git runs, and the branch goes back to
+// what is live.
 func TestDamagedRepository(t *testing.T) {
 	s := newServer(t)
 	c := s.newClone("blog")
 	c.git("push", "paas", "main")
 	left(t, s, "blog")
-	if err := os.Remove(filepath.Join(s.app("blog").Repo(), "HEAD")); err != nil {
+	repo := s.app("blog").Repo()
+	for i, damage := range []func() error{
+		func() error { return os.Remove(filepath.Join(repo, "HEAD")) },
+		func() error { return os.WriteFile(filepath.Join(repo, "HEAD"), nil, 0o644) },
+		func() error { return os.WriteFile(filepath.Join(repo, "config"), nil, 0o644) },
+		func() error { return os.WriteFile(filepath.Join(repo, "packed-refs"), []byte("torn"), 0o644) },
+		func() error { return os.WriteFile(filepath.Join(repo, "refs", "heads", "main"), nil, 0o644) },
+		func() error {
+			return os.WriteFile(filepath.Join(repo, "refs", "heads", "main"), []byte("torn\n"), 0o644)
+		},
+		func() error { return os.RemoveAll(filepath.Join(repo, "refs")) },
+	} {
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		c.commit("more", "a", fmt.Sprint(i))
+		if out, err := c.try("push", "paas", "main"); err != nil {
+			t.Fatalf("damage %d: %v\n%s", i, err, out)
+		}
+		if head := c.git("rev-parse", "HEAD"); s.ref("blog", "refs/heads/main") != head || s.app("blog").Live() != i+2 {
+			t.Errorf("damage %d: main is at %s, not %s; v%d is live", i, s.ref("blog", "refs/heads/main"), head, s.app("blog").Live())
+		}
+	}
+
+	// Without its objects the repository begins again: the client sends all it has.
+	if err := os.RemoveAll(filepath.Join(repo, "objects")); err != nil {
 		t.Fatal(err)
 	}
-	c.commit("two", "a", "b")
-	c.refused("paas main", "is damaged: it has no HEAD")
+	c.commit("last", "a", "last")
+	if out, err := c.try("push", "paas", "main"); err != nil {
+		t.Fatalf("without objects: %v\n%s", err, out)
+	}
 }
 
 func TestTenApps(t *testing.T) {

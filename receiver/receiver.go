@@ -51,6 +51,7 @@ type Receiver struct {
 	tidying tidying
 
 	wakes wakes
+	said  sync.Map // by app: why it could not be reconciled, as the log has it
 
 	stall      time.Duration      // how long a client may leave what it is sent unread
 	breakpoint func(where string) // tests end the server here
@@ -99,7 +100,7 @@ func (r *Receiver) prepare() error {
 		return err
 	}
 	for _, name := range apps {
-		if err := r.recover(name); err != nil {
+		if err := r.recover(name); r.news(name, err) {
 			r.Log.Error("not recovered", "app", name, "err", err)
 		}
 	}
@@ -120,17 +121,17 @@ func (r *Receiver) recover(name string) error {
 		return err
 	}
 	repo := r.repo(app)
-	if err := repo.Check(); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil // never pushed to
-		}
-		return err
+	if err := repo.Check(); errors.Is(err, os.ErrNotExist) {
+		return nil // never pushed to
 	}
 	done, ok := app.TryTurn("the server's start")
 	if !ok {
 		return errors.New("somebody else is deploying it")
 	}
 	defer done()
+	if _, err := r.mend(app, repo); err != nil {
+		return err
+	}
 	if err := errors.Join(repo.Clean(), deploy.Repair(app)); err != nil {
 		return err
 	}

@@ -70,12 +70,13 @@ func look(app volume.App, repo git.Repo, updates []update) (v view, err error) {
 			v.strays = append(v.strays, b)
 		}
 	}
-	for _, n := range app.Numbers() {
-		if n <= v.live {
-			continue
-		}
+	open, err := app.Open()
+	if err != nil {
+		return v, err
+	}
+	for _, n := range open {
 		release, err := app.Release(n)
-		if err != nil {
+		if err != nil && !volume.IsDamage(err) { // the runtime takes out a damaged one
 			return v, err
 		}
 		status, err := app.Status(n)
@@ -154,6 +155,9 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.
 		return nil
 	}
 	repo := r.repo(app)
+	if _, err := r.mend(app, repo); err != nil {
+		return err
+	}
 	for {
 		v, err := look(app, repo, nil)
 		if err != nil {

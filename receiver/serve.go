@@ -69,6 +69,9 @@ func (r *Receiver) fetch(ctx context.Context, name string, p process) (int, erro
 		return 1, err
 	}
 	repo, err := r.open(app)
+	if err == nil {
+		err = r.mendFirst(ctx, app, repo)
+	}
 	if err != nil {
 		return 1, err
 	}
@@ -92,6 +95,9 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 		return 1, err
 	}
 	repo, err := r.open(app)
+	if err == nil {
+		err = r.mendFirst(ctx, app, repo)
+	}
 	if err != nil {
 		return 1, err
 	}

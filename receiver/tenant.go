@@ -73,7 +73,8 @@ func (r *Receiver) exit(app volume.App) {
 	}
 	defer done()
 	settings, err := app.Settings()
-	if err != nil || settings.Branch != "" || settings.Mode != "" || len(settings.Config) > 0 || len(app.Numbers()) > 0 || followed(app) != nil {
+	last, unread := app.Last()
+	if err != nil || unread != nil || settings.Branch != "" || settings.Mode != "" || len(settings.Config) > 0 || last > 0 || followed(app) != nil {
 		return
 	}
 	if err := r.Volume.Destroy(app); err != nil {
@@ -94,7 +95,7 @@ func (r *Receiver) open(app volume.App) (git.Repo, error) {
 	repo := r.repo(app)
 	err := repo.Check()
 	if !errors.Is(err, fs.ErrNotExist) {
-		return repo, err
+		return repo, nil // one that is damaged is repaired before git runs
 	}
 	settings, err := app.Settings()
 	if err != nil {

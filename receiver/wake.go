@@ -49,7 +49,7 @@ func (r *Receiver) lookAfter(ctx context.Context, app string, rung <-chan struct
 	w := &r.wakes
 	for {
 		settled, err := r.check(ctx, app)
-		if err != nil && ctx.Err() == nil {
+		if ctx.Err() == nil && r.news(app, err) {
 			r.Log.Error("not reconciled", "app", app, "err", err)
 		}
 		if !settled {
@@ -80,17 +80,15 @@ func (r *Receiver) check(ctx context.Context, name string) (settled bool, err er
 		return true, nil // destroyed
 	}
 	repo := r.repo(app)
-	if err := repo.Check(); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil // nothing was pushed yet
-		}
-		return true, err
+	err = repo.Check()
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil // nothing was pushed yet
 	}
-	v, err := look(app, repo, nil)
-	if err != nil {
-		return true, err
+	v, unread := look(app, repo, nil)
+	if volume.IsDamage(unread) { // for a person to mend
+		return true, unread
 	}
-	if do := v.next().do; do == rest || do == await { // the bell rings when it has arrived
+	if do := v.next().do; err == nil && unread == nil && (do == rest || do == await) { // the bell rings when it has arrived
 		return true, nil
 	}
 	done, ok := app.TryTurn("the server's check")

@@ -12,17 +12,18 @@ import (
 func (h *home) adjust(ctx context.Context) {
 	i := h.live
 	first := i.release.N == 0 // since the server's start: the front holds requests, though it may be for nothing
-	settings, err := h.app.Settings()
+	settings, err := h.readSettings()
 	if err == nil {
 		err = i.load()
 	}
 	if err != nil {
 		if h.there() {
-			h.log.Error("cannot tell what is to run; trying again", "release", i.n, "err", err)
+			h.complain("tell what is to run", err)
 			time.AfterFunc(backoffMax, h.poke)
 		}
 		return
 	}
+	h.works("tell what is to run")
 	h.settings = settings
 	h.crontab.follow(ctx, i, settings)
 	changed := h.nap.ended(settings) || first

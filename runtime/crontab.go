@@ -44,6 +44,7 @@ func (c *crontab) load() {
 	state, err := h.app.Cron()
 	if err != nil {
 		h.log.Error("cannot tell what ran by the clock", "err", err)
+		c.unsaved = volume.IsDamage(err)
 	}
 	for _, status := range state.Entries {
 		cutOffRun(status.Last)
@@ -53,9 +54,9 @@ func (c *crontab) load() {
 		cutOffRun(&run)
 		c.asked = append(c.asked, &run)
 	}
-	settings, err := h.app.Settings()
+	settings, err := h.readSettings()
 	if err != nil {
-		h.log.Error("cannot tell what cron:run asked for last", "err", err)
+		h.complain("read the settings", err)
 	}
 	c.token = settings.Cron.Token
 	if r := settings.Cron; r.Token != "" && !slices.ContainsFunc(c.asked, func(run *volume.CronRun) bool { return run.Token == r.Token }) {

@@ -182,6 +182,9 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 		return err
 	}
 	settings, err := h.app.Settings()
+	if volume.IsDamage(err) { // a damaged file keeps no rollback from starting
+		settings, err = i.release.Settings, nil
+	}
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%s runs", s.running())
 		}
 		for _, what := range []string{"write processes.json", "record the state of a release", "write cron.json"} {
-			if n := strings.Count(logged.String(), "cannot "+what+"; trying again"); n != 1 {
+			if n := strings.Count(logged.String(), "cannot "+what+"\""); n != 1 {
 				t.Errorf("the log has %d lines about %s", n, what)
 			}
 		}

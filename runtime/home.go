@@ -2,10 +2,10 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"paas/volume"
 )
@@ -21,6 +21,10 @@ type home struct {
 	ended chan struct{}
 
 	settings  volume.Settings       // as last read
+	checked   time.Time             // when the files that the runtime writes were last looked at
+	read      bool                  // they were read from the volume
+	guessed   bool                  // they were not: see readSettings
+	said      map[string]string     // what was last logged of each thing that cannot be done
 	live      *instance             // gets the traffic
 	deploying *deploy               // the release being built, booted, or waiting for its commit
 	processes retry                 // of processes.json
@@ -38,7 +42,7 @@ func newHome(rt *Runtime, app volume.App) *home {
 	h := &home{
 		rt: rt, app: app, log: rt.Log.With("app", app.Name),
 		poked: make(chan struct{}, 1), posts: make(chan func()), ended: make(chan struct{}),
-		unsaid: map[int]volume.Status{}, leaving: map[*member]struct{}{},
+		unsaid: map[int]volume.Status{}, leaving: map[*member]struct{}{}, said: map[string]string{},
 	}
 	h.crontab.home, h.nap.home = h, h
 	h.processes = retry{home: h, doing: "write processes.json"}
@@ -67,7 +71,7 @@ func (h *home) post(f func()) bool {
 }
 
 func (h *home) run(ctx context.Context) {
-	h.resume(ctx)
+	h.resume()
 	for h.there() {
 		h.look(ctx)
 		select {
@@ -85,12 +89,32 @@ func (h *home) run(ctx context.Context) {
 }
 
 // there says whether the app is still the one this home is for. Where that cannot be told now, it is.
+// An id that is lost is written again.
 func (h *home) there() bool {
 	id, err := h.app.Identity()
+	if volume.IsDamage(err) {
+		h.underTurn(func() error { return h.app.SetIdentity(h.born) })
+		id, err = h.app.Identity()
+	}
 	if err == nil && h.born == "" {
 		h.born = id
 	}
 	return err != nil || id != "" && id == h.born
+}
+
+// underTurn repairs something of the app if nobody is deploying it; whoever is has seen to that.
+func (h *home) underTurn(repair func() error) {
+	const doing = "repair the app"
+	done, ok := h.app.TryTurn("the server's repair")
+	if !ok {
+		return
+	}
+	defer done()
+	if err := repair(); err != nil {
+		h.complain(doing, err)
+		return
+	}
+	h.works(doing)
 }
 
 // shutDown stops everything of the app and waits for it.
@@ -111,38 +135,58 @@ func (h *home) shutDown() {
 }
 
 // resume brings back what was live when the server last ran.
-func (h *home) resume(ctx context.Context) {
+func (h *home) resume() {
+	h.underTurn(h.app.Mend)
 	h.announce()
 	h.repair()
 	h.crontab.load()
 	h.nap.load()
-	if n := h.app.Live(); n > 0 && !h.inPlace(n) {
-		h.live = newInstance(h, n)
-	}
+	h.takeUp()
 	h.saveProcesses()
 }
 
-// repair makes the states agree with what is live, where a server died between saying the one and
-// the other.
+// takeUp makes what is live on the volume what runs, if nothing does yet.
+func (h *home) takeUp() {
+	if h.live != nil || h.deploying != nil {
+		return
+	}
+	if n := h.app.Live(); n > 0 && !h.inPlace(n) {
+		h.live = newInstance(h, n)
+	}
+}
+
+// repair makes the states agree with what is live, where a server died between writing the one and
+// the other. A release is called live only after the one before it was called retired: so where the
+// live one is, nothing is left to do, and otherwise the walk ends at the one before.
 func (h *home) repair() {
 	live := h.app.Live()
-	for _, n := range h.app.Numbers() {
-		s, err := h.app.Status(n)
-		switch {
-		case err != nil || n > live:
-		case n == live && s.State != volume.Live:
-			h.conclude(n, volume.Status{State: volume.Live})
-		case n < live && (s.State == volume.Live || !s.State.Over()):
+	if s, err := h.app.Status(live); live == 0 || err == nil && s.State == volume.Live && !s.At.IsZero() {
+		return
+	}
+	for n, err := range h.app.Back(live - 1) {
+		var s volume.Status
+		if err == nil {
+			s, err = h.app.Status(n)
+		}
+		if err != nil {
+			h.complain("read the history", err)
+			break
+		}
+		if s.State == volume.Live || !s.State.Over() {
 			h.conclude(n, volume.Status{State: volume.Retired})
 		}
+		if s.State == volume.Live || s.State == volume.Retired {
+			break
+		}
 	}
+	h.conclude(live, volume.Status{State: volume.Live})
 }
 
 // announce tells the front about the app before anything of it runs.
 func (h *home) announce() {
 	condition := Starting
 	n := h.app.Live()
-	settings, err := h.app.Settings()
+	settings, err := h.readSettings()
 	if n == 0 || h.inPlace(n) || err == nil && settings.Stopped == n {
 		condition = Down
 	} else if z, unread := h.app.Asleep(); err == nil && unread == nil && z.Holds(settings, n) {
@@ -154,16 +198,19 @@ func (h *home) announce() {
 // look compares the volume with what runs, and starts what is missing.
 func (h *home) look(ctx context.Context) {
 	if h.verdicts.due() {
-		for n, s := range h.unsaid {
-			h.conclude(n, s)
-		}
+		h.writeVerdicts()
 	}
 	if h.nap.saving.due() {
-		h.nap.forget()
+		h.nap.record()
 	}
 	if h.processes.due() || !slices.Equal(onces(h.onces), onces(h.rt.onces(h.app.Name))) {
 		h.saveProcesses()
 	}
+	if h.app.Live() == 0 && h.live != nil {
+		h.underTurn(h.app.Mend)
+	}
+	h.takeUp()
+	h.rewrite()
 	if h.live != nil {
 		h.adjust(ctx)
 	}
@@ -172,18 +219,24 @@ func (h *home) look(ctx context.Context) {
 		return
 	}
 	h.yield()
-	for _, n := range h.app.Numbers() {
+	open, err := h.app.Open()
+	if err != nil {
+		h.complain("read the history", err)
+		return
+	}
+	h.works("read the history")
+	for _, n := range open {
 		if _, unsaid := h.unsaid[n]; unsaid || h.live != nil && n <= h.live.n {
 			continue
 		}
-		status, err := h.app.Status(n)
-		if err == nil && status.State.Over() {
+		release, err := h.app.Release(n)
+		if volume.IsDamage(err) {
+			h.conclude(n, volume.Status{State: volume.Failed, Reason: err.Error()})
 			continue
 		}
-		release, readErr := h.app.Release(n)
-		if err := errors.Join(err, readErr); err != nil {
-			h.log.Error("cannot read a release", "release", n, "err", err)
-			continue
+		if err != nil {
+			h.complain("read a release", err)
+			return
 		}
 		why, cancelled := h.app.Cancelled(n)
 		switch {
@@ -231,8 +284,8 @@ func (h *home) abandoned(n int) bool {
 	if h.app.Committed(n) {
 		return false
 	}
-	numbers := h.app.Numbers()
-	return len(numbers) > 0 && n < numbers[len(numbers)-1] || !h.app.TurnHeld()
+	last, err := h.app.Last()
+	return err == nil && n < last || !h.app.TurnHeld()
 }
 
 // promote gives the traffic to d's instance: the commit of the two-phase push.

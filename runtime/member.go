@@ -42,6 +42,7 @@ func newMember(i *instance, p place, name string, s volume.Settings) *member {
 	m.status = volume.Process{
 		Type: p.Type, Index: p.Index, Release: i.n, State: string(Starting), Since: time.Now().UTC(), Restart: m.wanted,
 	}
+	m.born = m.wanted
 	m.out.file = &logs.File{Path: filepath.Join(i.home.app.Logs(), p.String()+".log")}
 	return m
 }
@@ -103,11 +104,13 @@ func (m *member) startOnPort(ctx context.Context) (again bool, err error) {
 	}
 	m.out.file.Note("v%d starts", m.in.n)
 	settings, err := m.in.home.app.Settings()
-	if err != nil {
+	if err != nil && !volume.IsDamage(err) {
 		return false, err
 	}
 	m.mu.Lock()
-	m.born = settings.Restart(m.Type, m.Index)
+	if err == nil { // a damaged file keeps nothing from starting
+		m.born = settings.Restart(m.Type, m.Index)
+	}
 	m.mu.Unlock()
 	p, err := m.in.home.rt.start(m.spec())
 	if err != nil {

@@ -23,7 +23,9 @@ import (
 // take away what a push has just checked out. The turn is never waited for: a pruner in the queue
 // would hold up the push behind it for as long as the one before it builds.
 type pruner struct {
-	rt *Runtime
+	rt       *Runtime
+	memories map[string]memory // by app
+	said     map[string]string // by app: why its builds could not be removed, as the log has it
 
 	mu      sync.Mutex
 	waiting map[string]bool // apps to look at
@@ -36,7 +38,10 @@ const (
 )
 
 func newPruner(rt *Runtime) *pruner {
-	return &pruner{rt: rt, waiting: map[string]bool{}, asked: make(chan struct{}, 1)}
+	return &pruner{
+		rt: rt, memories: map[string]memory{}, said: map[string]string{},
+		waiting: map[string]bool{}, asked: make(chan struct{}, 1),
+	}
 }
 
 // ask has the app looked at soon. It does not block.
@@ -80,12 +85,12 @@ func (p *pruner) round(ctx context.Context) bool {
 	for name := range apps {
 		app, err := p.rt.Volume.App(name)
 		if err != nil { // destroyed since
+			delete(p.memories, name)
+			delete(p.said, name)
 			continue
 		}
 		busy, err := p.prune(ctx, app)
-		if err != nil && app.Exists() {
-			p.rt.Log.Error("cannot remove old builds", "app", name, "err", err)
-		}
+		p.say(app, err)
 		if busy {
 			p.mu.Lock()
 			p.waiting[name] = true
@@ -95,6 +100,18 @@ func (p *pruner) round(ctx context.Context) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.waiting) > 0
+}
+
+// say logs why an app's builds cannot be removed, once for each reason.
+func (p *pruner) say(app volume.App, err error) {
+	if err == nil {
+		delete(p.said, app.Name)
+		return
+	}
+	if reason := reasonOf(err); app.Exists() && p.said[app.Name] != reason {
+		p.said[app.Name] = reason
+		p.rt.Log.Error("cannot remove old builds", "app", app.Name, "err", err)
+	}
 }
 
 // prune removes what is spare of the app. It says busy, having done nothing, while somebody deploys.
@@ -140,35 +157,90 @@ func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
 // away those whose builds are all gone.
 type sweeper interface{ Sweep(app, cache string) error }
 
-// spare are the builds of the app that may go. The error is that its history cannot be read, and then
-// none may.
+// spare are the builds of the app that may go: all but those of the live release, of one under way,
+// and the last ones that were live. The error is that its history cannot be read, and then none may.
 func (p *pruner) spare(app volume.App) ([]string, error) {
 	builds, err := app.Builds()
 	if err != nil || len(builds) == 0 {
 		return nil, err
 	}
-	var unread error
-	found := spare(builds, cmp.Or(p.rt.KeepBuilds, defaultKeep), history(app, &unread))
-	if unread != nil {
-		return nil, unread
+	needed, err := p.lived(app)
+	if err != nil {
+		return nil, err
 	}
-	return slices.DeleteFunc(found, func(id string) bool { return p.rt.trees.used(app.BuildTree(id)) || p.rt.held(app.Name, id) }), nil
+	open, err := app.Open()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range open {
+		r, err := app.Release(n)
+		if err != nil {
+			return nil, err
+		}
+		needed = append(needed, r.Build)
+	}
+	return slices.DeleteFunc(builds, func(id string) bool {
+		return slices.Contains(needed, id) || p.rt.trees.used(app.BuildTree(id)) || p.rt.held(app.Name, id)
+	}), nil
+}
+
+// memory is what the pruner remembers of an app, for its history only grows.
+type memory struct {
+	id     string   // of the app: another may have taken its name
+	upTo   int      // the release that was live
+	builds []string // of the releases that were live until then: the last ones, most recent first, each once
+}
+
+// lived are the builds that were live most recently, the live one's first. It reads the releases since
+// its last call; the first one reads as far back as it takes to find as many as are kept.
+func (p *pruner) lived(app volume.App) ([]string, error) {
+	id, err := app.Identity()
+	if err != nil {
+		return nil, err
+	}
+	known := p.memories[app.Name]
+	if known.id != id {
+		known = memory{id: id}
+	}
+	live := app.Live()
+	if known.upTo > live { // the link is lost, say
+		return known.builds, nil
+	}
+	if live > 0 { // the one release of which nothing can be passed over
+		if _, err := app.Release(live); err != nil {
+			return nil, err
+		}
+	}
+	var read error
+	builds := recent(cmp.Or(p.rt.KeepBuilds, defaultKeep), pasts(app, live, known, &read))
+	if read != nil {
+		return nil, read
+	}
+	p.memories[app.Name] = memory{id, live, builds}
+	return builds, nil
 }
 
 // past is what matters here of a release.
 type past struct {
 	build string
-	live  bool
-	state volume.State
+	live  bool // now, or before
 }
 
-// history is the app's releases, the youngest first, read as they are asked for; a release that
-// cannot be read ends it.
-func history(app volume.App, unread *error) iter.Seq[past] {
+// pasts goes back from the live release, as far as what is known, which comes last. A damaged release
+// that is not live is passed over.
+func pasts(app volume.App, live int, known memory, unread *error) iter.Seq[past] {
 	return func(yield func(past) bool) {
-		live := app.Live()
-		for _, n := range slices.Backward(app.Numbers()) {
-			r, err := app.Release(n)
+		for n, err := range app.Back(live) {
+			if n <= known.upTo && err == nil {
+				break
+			}
+			var r volume.Release
+			if err == nil {
+				r, err = app.Release(n)
+			}
+			if volume.IsDamage(err) {
+				continue
+			}
 			var s volume.Status
 			if err == nil {
 				s, err = app.Status(n)
@@ -177,30 +249,27 @@ func history(app volume.App, unread *error) iter.Seq[past] {
 				*unread = fmt.Errorf("v%d: %w", n, err)
 				return
 			}
-			if !yield(past{r.Build, n == live, s.State}) {
+			if !yield(past{r.Build, n == live || s.State == volume.Live || s.State == volume.Retired}) {
+				return
+			}
+		}
+		for _, build := range known.builds {
+			if !yield(past{build, true}) {
 				return
 			}
 		}
 	}
 }
 
-// spare says which of builds may go, given the releases from the youngest on: all but those of the
-// live release, of one under way, and the keep that were live most recently. It reads no further back than to
-// where each build has a release that needs it, for history only grows.
-func spare(builds []string, keep int, releases iter.Seq[past]) []string {
-	left := slices.Clone(builds)
-	kept := map[string]bool{}
+// recent are the builds of the first so many releases that were live, each once.
+func recent(keep int, releases iter.Seq[past]) (builds []string) {
 	for r := range releases {
-		wasLive := r.live || r.state == volume.Live || r.state == volume.Retired
-		if wasLive && len(kept) < keep {
-			kept[r.build] = true
+		if r.live && r.build != "" && !slices.Contains(builds, r.build) {
+			builds = append(builds, r.build)
 		}
-		if r.live || !r.state.Over() || wasLive && kept[r.build] {
-			left = slices.DeleteFunc(left, func(id string) bool { return id == r.build })
-		}
-		if len(left) == 0 {
+		if len(builds) == keep {
 			break
 		}
 	}
-	return left
+	return builds
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -17,57 +16,96 @@ import (
 
 func TestSpare(t *testing.T) {
 	for name, c := range map[string]struct {
-		builds   string
 		keep     int
-		releases string // the youngest first: build and the first letter of its state, ! where it is live
-		want     string
+		releases string // oldest first: build, and the first letter of its state
+		left     string // of the builds of them all, and of x, of which no release is
 	}{
-		"nothing was ever deployed": {"", 2, "", ""},
-		"fewer than are kept":       {"a b", 5, "bl! ar", ""},
-		"the oldest goes":           {"a b c", 2, "cl! br ar", "a"},
-		"one alone is kept":         {"a b c", 1, "cl! br ar", "a b"},
-		"a build of several releases counts once, and as its youngest": {"a b c", 2, "al! cr br ar", "b"},
-		"config changes push nothing out":                              {"a b c", 3, "cl! cr cr cr br ar", ""},
-		"one under way stays, and none goes for it":                    {"a b c d", 2, "dq cl! br ar", "a"},
-		"one that waits for its commit":                                {"a b c", 1, "cR bl! ar", "a"},
-		"a rollback under way to an old build":                         {"a b c", 1, "ab cl! br ar", "b"},
-		"failed and cancelled ones were not live":                      {"a b c d", 2, "df cc bl! ar", "c d"},
-		"a failed config change of the live build":                     {"a b", 1, "bf bl! ar", "a"},
-		"of no release":       {"a x", 5, "al!", "x"},
-		"watch mode has none": {"a b", 1, "l! br ar", "a b"},
-		"its status was not written when it was overtaken": {"a b c", 2, "cl! bl ar", "a"},
-		"gone builds are nobody's":                         {"b c", 2, "cl! br ar", ""},
+		"nothing was ever deployed":                        {2, "", ""},
+		"fewer than are kept":                              {5, "ar bl", "a b"},
+		"the oldest goes":                                  {2, "ar br cl", "b c"},
+		"one alone is kept":                                {1, "ar br cl", "c"},
+		"a build counts as its youngest release":           {2, "ar br cr al", "a c"},
+		"config changes push nothing out":                  {3, "ar br cr cr cr cl", "a b c"},
+		"one under way stays, and none goes for it":        {2, "ar br cl dq", "b c d"},
+		"one that proves itself":                           {1, "ar bl cp", "b c"},
+		"one that waits for its commit":                    {1, "ar bl cR", "b c"},
+		"a rollback under way to an old build":             {1, "ar br cl ab", "a c"},
+		"failed and cancelled ones were not live":          {2, "ar bl cc df", "a b"},
+		"a failed config change of the live build":         {1, "ar bl bf", "b"},
+		"watch mode has none":                              {1, "ar br -l", "b"},
+		"its status was not written when it was overtaken": {2, "ar bl cl", "b c"},
 	} {
-		releases := func(yield func(past) bool) {
-			for _, word := range strings.Fields(c.releases) {
-				word, live := strings.CutSuffix(word, "!")
-				at := len(word) - 1
-				state := map[byte]volume.State{'q': volume.Queued, 'b': volume.Booting, 'R': volume.Ready, 'l': volume.Live,
-					'r': volume.Retired, 'f': volume.Failed, 'c': volume.Cancelled}[word[at]]
-				if !yield(past{word[:at], live, state}) {
-					return
+		s := newStage(t)
+		rt := &Runtime{Volume: s.app.Volume(), Engine: s, Log: slog.New(slog.DiscardHandler), KeepBuilds: c.keep}
+		ids := map[string]string{"-": ""}
+		for _, word := range strings.Fields(c.releases + " x") {
+			if _, made := ids[word[:1]]; !made {
+				dir, err := s.app.Volume().TempDir()
+				if err != nil {
+					t.Fatal(err)
 				}
+				b, err := s.app.PublishBuild(volume.Build{Commit: "0123456789abcdef"}, dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids[word[:1]] = b.ID
+			}
+			if word == "x" {
+				continue
+			}
+			state := map[byte]volume.State{'q': volume.Queued, 'b': volume.Booting, 'p': volume.Proving, 'R': volume.Ready,
+				'l': volume.Live, 'r': volume.Retired, 'f': volume.Failed, 'c': volume.Cancelled}[word[1]]
+			r, err := s.app.Publish(volume.Release{Build: ids[word[:1]]})
+			if err == nil {
+				err = s.app.SetStatus(r.N, volume.Status{State: state})
+			}
+			if err == nil && state == volume.Live {
+				err = s.app.SetLive(r.N)
+			}
+			if err != nil {
+				t.Fatal(err)
 			}
 		}
-		if got := spare(strings.Fields(c.builds), c.keep, releases); !slices.Equal(got, strings.Fields(c.want)) {
-			t.Errorf("%s: %v", name, got)
+		s.pruned(rt)
+		builds, err := s.app.Builds()
+		var left []string
+		for name, id := range ids {
+			if slices.Contains(builds, id) {
+				left = append(left, name)
+			}
+		}
+		slices.Sort(left)
+		if err != nil || !slices.Equal(left, strings.Fields(c.left)) {
+			t.Errorf("%s: %v is left, %v", name, left, err)
 		}
 	}
 }
 
-// History only grows: a look that finds all builds needed reads none of what is older.
-func TestSpareReadsNoFurtherThanNeedBe(t *testing.T) {
-	read := 0
-	spare([]string{"999", "1000"}, 5, func(yield func(past) bool) {
-		for n := 1000; n > 0; n-- {
-			read++
-			if !yield(past{strconv.Itoa(n), n == 1000, volume.Retired}) {
-				return
-			}
+// History only grows: a second look reads nothing of what the first has read.
+func TestPrunerRemembers(t *testing.T) {
+	s := newStage(t)
+	p := newPruner(&Runtime{Volume: s.app.Volume(), Engine: s, Log: slog.New(slog.DiscardHandler), KeepBuilds: 2})
+	live := func() {
+		t.Helper()
+		n := s.publish()
+		if err := errors.Join(s.app.SetStatus(n, volume.Status{State: volume.Live}), s.app.SetLive(n)); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if read != 2 {
-		t.Errorf("%d releases were read", read)
+		if _, err := p.prune(t.Context(), s.app); err != nil {
+			t.Error(err)
+		}
+	}
+	live()
+	live()
+	if err := os.Rename(filepath.Join(s.app.Dir(), "releases", "1"), filepath.Join(s.app.Dir(), "releases", "1-away")); err != nil {
+		t.Fatal(err)
+	}
+	if builds, err := p.lived(s.app); err != nil || len(builds) != 2 {
+		t.Errorf("%v, %v", builds, err)
+	}
+	live()
+	if left, err := s.app.Builds(); err != nil || len(left) != 2 || !slices.Equal(s.left(), []int{2, 3}) {
+		t.Errorf("%v of %v are left, %v", s.left(), left, err)
 	}
 }
 
@@ -153,24 +191,40 @@ func TestTheTurnGuardsABuildOfNoRelease(t *testing.T) {
 	}
 }
 
-// What cannot be read may be what needs a build.
-func TestUnreadableHistoryKeepsAll(t *testing.T) {
-	s := newStage(t)
-	n := s.publish()
-	r, err := s.app.Release(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	status := filepath.Join(filepath.Dir(s.app.ReleaseLog(n)), "status.json")
-	if err := os.WriteFile(status, []byte("{"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Log: slog.New(slog.DiscardHandler), KeepBuilds: 1}
-	if _, err := newPruner(rt).prune(t.Context(), s.app); err == nil {
-		t.Error("no error")
-	}
-	if _, err := s.app.Build(r.Build); err != nil {
-		t.Error(err)
+// A damaged release keeps no builds from being removed, unless it is the live one, of which the build
+// is not known then.
+func TestDamagedHistory(t *testing.T) {
+	for damaged, want := range map[int][]int{1: {3}, 2: {3}, 3: {1, 2, 3}} {
+		for file, content := range map[string]string{"release.json": "{", "status.json": ""} {
+			s := newStage(t)
+			builds := map[string]int{}
+			for n := 1; n <= 3; n++ {
+				if err := errors.Join(s.app.SetStatus(s.publish(), volume.Status{State: volume.Retired}), s.app.Commit(n), s.app.SetLive(n)); err != nil {
+					t.Fatal(err)
+				}
+				r, _ := s.app.Release(n)
+				builds[r.Build] = n
+			}
+			path := filepath.Join(filepath.Dir(s.app.ReleaseLog(damaged)), file)
+			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			rt := &Runtime{Volume: s.app.Volume(), Engine: s, Log: slog.New(slog.DiscardHandler), KeepBuilds: 1}
+			newPruner(rt).prune(t.Context(), s.app)
+			left, err := s.app.Builds()
+			var numbers []int
+			for _, id := range left {
+				numbers = append(numbers, builds[id])
+			}
+			slices.Sort(numbers)
+			want := want
+			if file == "status.json" {
+				want = []int{3}
+			}
+			if err != nil || !slices.Equal(numbers, want) {
+				t.Errorf("%s of v%d: %v are left, %v", file, damaged, numbers, err)
+			}
+		}
 	}
 }
 

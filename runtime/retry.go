@@ -1,10 +1,11 @@
 package runtime
 
 import (
-	"cmp"
 	"errors"
 	"syscall"
 	"time"
+
+	"paas/volume"
 )
 
 // retryEvery is the time between two attempts to write a file that could not be written.
@@ -16,9 +17,8 @@ type retry struct {
 	home  *home
 	doing string // for the log: "write processes.json"
 
-	next   time.Time // of the next attempt; zero: the last one succeeded
-	logged string    // the reason that the log has
-	timer  *time.Timer
+	next  time.Time // of the next attempt; zero: the last one succeeded
+	timer *time.Timer
 }
 
 // pending reports whether the last attempt failed.
@@ -34,13 +34,11 @@ func (r *retry) due() bool { return r.pending() && !r.early() }
 func (r *retry) ended(err error) {
 	h := r.home
 	if err == nil || !h.there() {
-		r.next, r.logged = time.Time{}, ""
+		r.next = time.Time{}
+		h.works(r.doing)
 		return
 	}
-	if reason := reasonOf(err); reason != r.logged {
-		r.logged = reason
-		h.log.Error("cannot "+r.doing+"; trying again", "err", err)
-	}
+	h.complain(r.doing, err)
 	r.next = time.Now().Add(retryEvery)
 	if r.timer == nil {
 		r.timer = time.AfterFunc(retryEvery, h.poke)
@@ -49,11 +47,11 @@ func (r *retry) ended(err error) {
 	}
 }
 
-// reasonOf is err without the paths in it: those of temporary files differ each time.
+// reasonOf is err without the paths of temporary files, which differ each time.
 func reasonOf(err error) string {
 	var number syscall.Errno
-	if errors.As(err, &number) {
+	if errors.As(err, &number) && !volume.IsDamage(err) {
 		return number.Error()
 	}
-	return cmp.Or(err.Error(), "unknown")
+	return err.Error()
 }

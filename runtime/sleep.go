@@ -27,6 +27,7 @@ func (n *nap) load() {
 	z, err := h.app.Asleep()
 	if err != nil {
 		h.log.Error("cannot tell whether the app is asleep; it is started", "err", err)
+		n.record()
 	}
 	if z.Release == h.app.Live() {
 		n.now = z
@@ -51,11 +52,17 @@ func (n *nap) end() {
 		return
 	}
 	n.now = volume.Asleep{}
-	n.forget()
+	n.record()
 }
 
-// forget takes back on the volume that the app is asleep.
-func (n *nap) forget() { n.saving.ended(n.home.app.SetAwake()) }
+// record writes down whether the app is asleep.
+func (n *nap) record() {
+	if n.asleep() {
+		n.saving.ended(n.home.app.SetAsleep(n.now))
+	} else {
+		n.saving.ended(n.home.app.SetAwake())
+	}
+}
 
 // doze puts the app to sleep where nobody has asked for it for long enough, or sees to it that it is looked at
 // again when that may be so.

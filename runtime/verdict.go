@@ -1,6 +1,11 @@
 package runtime
 
-import "paas/volume"
+import (
+	"maps"
+	"slices"
+
+	"paas/volume"
+)
 
 // conclude records the final state of release n, retrying every second until the write succeeds:
 // somebody waits for it, and a release without one would be built again.
@@ -8,27 +13,32 @@ func (h *home) conclude(n int, s volume.Status) {
 	if s.State == volume.Failed || s.State == volume.Cancelled {
 		h.discard(n) // first: it may be what filled the disk
 	}
-	err := h.app.SetStatus(n, s)
-	if err == nil || !h.there() {
-		delete(h.unsaid, n)
-	} else {
-		h.unsaid[n] = s
-	}
-	if err != nil || len(h.unsaid) == 0 {
+	h.unsaid[n] = s
+	h.writeVerdicts()
+}
+
+// writeVerdicts records the final states that are not on the volume yet, in the order of the releases:
+// so what is before one that is over is over as well. See [volume.App.Open].
+func (h *home) writeVerdicts() {
+	for _, n := range slices.Sorted(maps.Keys(h.unsaid)) {
+		err := h.app.SetStatus(n, h.unsaid[n])
 		h.verdicts.ended(err)
+		if err != nil && h.there() {
+			return
+		}
+		delete(h.unsaid, n)
 	}
 }
 
-// discard removes the build of a release that came to nothing, unless another release is made of it.
+// discard removes the build of a release that came to nothing, unless it was made for another.
 func (h *home) discard(n int) {
 	r, err := h.app.Release(n)
 	if err != nil {
 		return
 	}
-	for _, other := range h.app.Numbers() {
-		if o, err := h.app.Release(other); other != n && (err != nil || o.Build == r.Build) {
-			return
-		}
+	switch r.Cause {
+	case volume.CauseConfig, volume.CauseRollback, volume.CauseRestart:
+		return
 	}
 	if err := h.app.RemoveBuild(r.Build); err != nil {
 		h.log.Error("cannot remove a build", "build", r.Build, "err", err)

@@ -1,7 +1,9 @@
 package volume
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -94,7 +96,7 @@ func (s Settings) InPlace(fallback Mode) bool { return cmp.Or(s.Mode, fallback) 
 // nothing, and a rollback brings its own vars back.
 func (a App) Settings() (Settings, error) {
 	var s Settings
-	err := readJSON(a.path("settings.json"), &s)
+	err := a.read("settings.json", &s, "restore it from a backup, or delete it: then the app has default settings, and keeps the config vars of what is live")
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -112,12 +114,21 @@ func (a App) SetSettings(s Settings) error {
 	return a.vol.writeJSON(a.path("settings.json"), s, 0o600)
 }
 
-// Identity tells this app from another that had its name before; empty where there is none. An
-// error says nothing about the app: too many open files are not its end.
+// Identity tells this app from another that had its name before; empty where there is no app. An
+// error says nothing about the app: too many open files are not its end. It is [Damage] where the
+// app has lost its id.
 func (a App) Identity() (string, error) {
 	id, err := os.ReadFile(a.path("id"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if !a.Exists() {
+			return "", nil
+		}
+		err = errNoFile
+	case err == nil && len(bytes.TrimSpace(id)) == 0:
+		err = errEmpty
 	}
-	return string(id), err
+	return string(id), a.vol.damage(a.path("id"), err, "the server writes it again")
 }
+
+func newIdentity() string { return rand.Text() }

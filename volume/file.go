@@ -3,7 +3,6 @@ package volume
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,11 +18,28 @@ func (v *Volume) WriteFile(path string, content []byte, mode fs.FileMode) error 
 	if err := writeSynced(tmp, content, mode); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	return v.put(tmp, path)
+}
+
+// put gives the file or link tmp its name, replacing a file or link of that name. A folder of that
+// name, which somebody made by mistake, is moved aside: else the file could never be written again.
+func (v *Volume) put(tmp, path string) error {
+	err := os.Rename(tmp, path)
+	if err != nil && isFolder(path) {
+		if err = v.aside(path); err == nil {
+			err = os.Rename(tmp, path)
+		}
+	}
+	if err != nil {
 		os.Remove(tmp)
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+func isFolder(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
 }
 
 // writeJSON writes value as indented JSON: people read these files when something is wrong.
@@ -33,17 +49,6 @@ func (v *Volume) writeJSON(path string, value any, mode fs.FileMode) error {
 		return err
 	}
 	return v.WriteFile(path, append(content, '\n'), mode)
-}
-
-func readJSON(path string, value any) error {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(content, value); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
 }
 
 func writeSynced(path string, content []byte, mode fs.FileMode) error {
@@ -84,9 +89,5 @@ func (v *Volume) ReplaceLink(target, path string) error {
 	if err := os.Symlink(target, tmp); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		os.Remove(tmp)
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return v.put(tmp, path)
 }

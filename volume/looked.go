@@ -25,7 +25,7 @@ func (a App) Looked() (Looked, error) {
 		return Looked{}, err
 	}
 	var l Looked
-	err = readJSON(a.path("looked.json"), &l)
+	err = a.read("looked.json", &l, "delete it: then the source is looked at as for the first time")
 	if errors.Is(err, fs.ErrNotExist) || err == nil && l.Source != s.ID {
 		return Looked{}, nil
 	}

@@ -26,7 +26,7 @@ type Process struct {
 // Processes reads what runs of the app now.
 func (a App) Processes() ([]Process, error) {
 	var p []Process
-	err := readJSON(a.path("processes.json"), &p)
+	err := a.read("processes.json", &p, "the server writes it again within a minute")
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

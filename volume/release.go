@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -52,7 +51,11 @@ func (a App) Publish(r Release) (Release, error) {
 		return Release{}, err
 	}
 	r.At = time.Now().UTC()
-	for r.N = a.last() + 1; ; r.N++ {
+	last, err := a.Last()
+	if err != nil {
+		return Release{}, err
+	}
+	for r.N = last + 1; ; r.N++ {
 		if err := a.vol.writeJSON(filepath.Join(tmp, "release.json"), r, 0o600); err != nil {
 			return Release{}, err
 		}
@@ -70,46 +73,55 @@ func (a App) Publish(r Release) (Release, error) {
 
 func (a App) releaseDir(n int) string { return a.path("releases", strconv.Itoa(n)) }
 
-// last is the highest release number, 0 where there is none.
-func (a App) last() int {
-	numbers := a.Numbers()
-	if len(numbers) == 0 {
-		return 0
-	}
-	return numbers[len(numbers)-1]
-}
-
-// Numbers lists the app's release numbers, lowest first.
-func (a App) Numbers() []int {
-	entries, _ := os.ReadDir(a.path("releases"))
-	numbers := make([]int, 0, len(entries))
-	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil && n > 0 {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	return numbers
-}
-
-// Release reads release n.
+// Release reads release n. The error is [Damage] where its folder or its file is lost or unreadable.
 func (a App) Release(n int) (Release, error) {
+	const remedy = "restore it from a backup, or roll back to another release"
+	file := filepath.Join("releases", strconv.Itoa(n), "release.json")
 	var r Release
-	err := readJSON(filepath.Join(a.releaseDir(n), "release.json"), &r)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s has no release v%d", a.Name, n)
+	err := a.read(file, &r, remedy)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if there, err := a.has(n); err == nil && !there && n != a.Live() {
+			return r, fmt.Errorf("%s has no release v%d", a.Name, n)
+		}
+		err = a.vol.damage(a.path(file), errNoFile, remedy)
+	case err == nil && r.N != n:
+		err = a.vol.damage(a.path(file), odd("it is of v%d", r.N), remedy)
 	}
 	return r, err
 }
 
-// Status reads how far release n has come; queued where the runtime has not said anything yet.
+// Status reads how far release n has come; queued where the runtime has not said anything yet. Where
+// the file is damaged it is what the rest of the volume says, and the reason names the file.
 func (a App) Status(n int) (Status, error) {
 	var s Status
-	err := readJSON(filepath.Join(a.releaseDir(n), "status.json"), &s)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Status{State: Queued}, nil
+	file := filepath.Join("releases", strconv.Itoa(n), "status.json")
+	err := a.read(file, &s, "worked out from the rest")
+	live := a.Live()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if n > live {
+			return Status{State: Queued}, nil
+		}
+		err = a.vol.damage(a.path(file), errNoFile, "worked out from the rest")
+	case err == nil && s.State == "":
+		err = a.vol.damage(a.path(file), odd("it has no state"), "worked out from the rest")
 	}
-	return s, err
+	if !IsDamage(err) {
+		return s, err
+	}
+	s = Status{Reason: err.Error()}
+	switch {
+	case n == live:
+		s.State = Live
+	case n > live:
+		s.State = Queued
+	case a.Committed(n):
+		s.State = Retired
+	default:
+		s.State = Failed
+	}
+	return s, nil
 }
 
 // SetStatus says how far release n has come. For the runtime, and in watch mode for who made the
@@ -158,7 +170,7 @@ func (a App) Live() int {
 		return 0
 	}
 	n, _ := strconv.Atoi(filepath.Base(target))
-	return n
+	return max(n, 0)
 }
 
 // SetLive makes release n the one that gets the traffic. For the runtime, and in watch mode for who made

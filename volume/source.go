@@ -69,7 +69,7 @@ func (s Source) check() error {
 
 // Source is the repository that feeds the app; ok is false where none does.
 func (a App) Source() (s Source, ok bool, err error) {
-	err = readJSON(a.path("source.json"), &s)
+	err = a.read("source.json", &s, "set the source again, or delete the file to follow nothing")
 	if errors.Is(err, fs.ErrNotExist) {
 		return Source{}, false, nil
 	}

@@ -51,14 +51,15 @@ func (a App) TryTurn(who string) (done func(), ok bool) {
 	return done, err == nil
 }
 
-// TurnHeld says whether anybody, in any process, is deploying the app now.
+// TurnHeld says whether anybody, in any process, is deploying the app now; it says so too where that
+// cannot be told.
 func (a App) TurnHeld() bool {
 	if a.vol.lines.held(a.Name) {
 		return true
 	}
 	f, err := os.OpenFile(a.path("turn"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return false
+	if err != nil { // too many open files, say: somebody may hold it, and has not abandoned anything
+		return !errors.Is(err, os.ErrNotExist)
 	}
 	defer f.Close()
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil

@@ -2,7 +2,6 @@ package volume
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,12 +27,13 @@ type Volume struct {
 	// systems, desktop VMs).
 	Poll time.Duration
 
-	Log *slog.Logger // default slog.Default()
+	Log *slog.Logger // where repairs and the like are logged; default slog.Default()
 
-	hub   hub
-	lines lines
-	desk  desk
-	uids  uids
+	hub    hub
+	lines  lines
+	desk   desk
+	uids   uids
+	newest newest
 }
 
 // Open makes the folders that every volume has, and closes those to other users that hold secrets. It is
@@ -100,7 +100,7 @@ var ErrNoApp = errors.New("no such app")
 func (v *Volume) App(name string) (App, error) {
 	a := App{vol: v, Name: name}
 	if CheckName(name) == nil {
-		if _, err := os.Stat(a.Dir()); err == nil {
+		if info, err := os.Stat(a.Dir()); err == nil && info.IsDir() {
 			return a, nil
 		}
 	}
@@ -141,7 +141,7 @@ func (v *Volume) Create(name string) (App, error) {
 			return App{}, err
 		}
 	}
-	if err := writeSynced(filepath.Join(tmp, "id"), []byte(rand.Text()), 0o644); err != nil {
+	if err := writeSynced(filepath.Join(tmp, "id"), []byte(newIdentity()), 0o644); err != nil {
 		return App{}, err
 	}
 	if err := os.Chmod(tmp, 0o755); err != nil {

@@ -1,0 +1,105 @@
+package git
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+var (
+	refContent = regexp.MustCompile(`^[0-9a-f]{40}\n?$`)
+	headLine   = regexp.MustCompile(`^ref: refs/heads/[^\s\x00]+\n?$`)
+	packedLine = regexp.MustCompile(`^(#.*|\^[0-9a-f]{40}|[0-9a-f]{40} refs/[^\s\x00]+)?$`)
+)
+
+// Damaged lists the files of the repository, below Dir, that git cannot read and [Repo.Mend] can put
+// right: HEAD, config, packed-refs, the folders and the branches. It reads a few small files and runs no git.
+func (r Repo) Damaged() (files []string, err error) {
+	check := func(name string, missing bool, good func(content string) bool) {
+		content, readErr := os.ReadFile(filepath.Join(r.Dir, name))
+		switch {
+		case errors.Is(readErr, fs.ErrNotExist):
+			if missing {
+				files = append(files, name)
+			}
+		case readErr != nil:
+			err = errors.Join(err, readErr)
+		case !good(string(content)):
+			files = append(files, name)
+		}
+	}
+	check("HEAD", true, headLine.MatchString)
+	_, lost := os.Stat(filepath.Join(r.Dir, "objects"))
+	if errors.Is(lost, fs.ErrNotExist) {
+		files = append(files, "objects")
+	}
+	check("config", true, func(content string) bool { return strings.HasPrefix(strings.TrimSpace(content), "[") })
+	check("packed-refs", false, func(content string) bool {
+		if lost != nil { // no reference leads anywhere
+			return false
+		}
+		for _, line := range strings.Split(content, "\n") {
+			if !packedLine.MatchString(line) {
+				return false
+			}
+		}
+		return true
+	})
+	heads := filepath.Join(r.Dir, "refs", "heads")
+	walkErr := filepath.WalkDir(heads, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			if path == heads {
+				files = append(files, "refs/heads")
+			}
+		case err != nil:
+			return err
+		case !e.IsDir() && !strings.HasSuffix(path, ".lock"):
+			name, _ := filepath.Rel(r.Dir, path)
+			check(name, false, func(content string) bool { return lost == nil && refContent.MatchString(content) })
+		}
+		return nil
+	})
+	return files, errors.Join(err, walkErr)
+}
+
+// Mend puts those files right, with branch for HEAD. A damaged branch is removed: whoever knows where
+// it was sets it again with [Repo.SetRef]. A packed-refs file is kept beside its place, as
+// packed-refs.damaged. Nobody else may work on the repository.
+func (r Repo) Mend(files []string, branch string) error {
+	for _, name := range files {
+		path := filepath.Join(r.Dir, name)
+		var err error
+		switch name {
+		case "HEAD":
+			err = r.replace(path, "ref: "+Branch(branch)+"\n")
+		case "config":
+			err = r.replace(path, config)
+		case "packed-refs":
+			err = os.Rename(path, path+".damaged")
+		case "refs/heads":
+			err = os.MkdirAll(path, 0o755)
+		case "objects":
+			err = errors.Join(os.MkdirAll(filepath.Join(path, "info"), 0o755), os.MkdirAll(filepath.Join(path, "pack"), 0o755))
+		default:
+			err = os.Remove(path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replace writes a file of the repository whole.
+func (r Repo) replace(path, content string) error {
+	tmp := path + ".mend"
+	os.Remove(tmp) // of a server that was killed here
+	if err := writeSynced(tmp, content); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}

@@ -1,0 +1,55 @@
+package receiver
+
+import (
+	"context"
+
+	"paas/git"
+	"paas/volume"
+)
+
+// mend puts right of the app and its repository what a torn file would keep from every push: the
+// reconciler then sets the branch to what is live. It reports whether the repository was damaged. The
+// caller holds the app's turn.
+func (r *Receiver) mend(app volume.App, repo git.Repo) (mended bool, err error) {
+	if err := app.Mend(); err != nil {
+		return false, err
+	}
+	files, err := repo.Damaged()
+	if err != nil || len(files) == 0 {
+		return false, err
+	}
+	branch := "main"
+	if live, err := app.Release(app.Live()); err == nil {
+		branch = live.Branch
+	}
+	if err := repo.Mend(files, branch); err != nil {
+		return false, err
+	}
+	r.Log.Warn("repaired", "app", app.Name, "repository", files)
+	return true, nil
+}
+
+// mendFirst is mend before git runs, which would refuse. It waits for the app's turn where something
+// is damaged.
+func (r *Receiver) mendFirst(ctx context.Context, app volume.App, repo git.Repo) error {
+	files, err := repo.Damaged()
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	done, err := app.Turn(ctx, "the repair of its repository", nil)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return r.reconcile(ctx, app, goLive)
+}
+
+// news reports whether err is another reason than the one that the log has for the app; nil is none.
+func (r *Receiver) news(app string, err error) bool {
+	if err == nil {
+		r.said.Delete(app)
+		return false
+	}
+	was, _ := r.said.Swap(app, err.Error())
+	return was != err.Error()
+}

@@ -1,0 +1,90 @@
+package volume
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Damage is the error for a file of the volume that is there and cannot be used: it is empty, torn,
+// of another type or not to be read. It concerns one file of one app. What fails for a moment (too
+// many open files, a failing disk) is no damage.
+type Damage struct {
+	File   string // below the root: apps/blog/settings.json
+	Err    error  // what is wrong with it
+	Remedy string // what the owner of the server can do about it
+}
+
+// Error is one line: the file, what is wrong, and the remedy.
+func (d *Damage) Error() string { return fmt.Sprintf("%s: %v; %s", d.File, d.Err, d.Remedy) }
+
+func (d *Damage) Unwrap() error { return d.Err }
+
+// IsDamage reports whether err is about a damaged file.
+func IsDamage(err error) bool {
+	var d *Damage
+	return errors.As(err, &d)
+}
+
+var (
+	errEmpty  = errors.New("the file is empty")
+	errFolder = errors.New("it is a folder")
+	errNoFile = errors.New("the file is missing")
+)
+
+// damage is why the file at path cannot be used, as [Damage] where it is one; err otherwise.
+func (v *Volume) damage(path string, err error, remedy string) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, errEmpty), errors.Is(err, errNoFile), errors.Is(err, errOdd):
+	case errors.As(err, &syntax), errors.As(err, &kind):
+		err = fmt.Errorf("the file is torn: %w", err)
+	case errors.Is(err, syscall.EISDIR):
+		err = errFolder
+	case errors.Is(err, syscall.ENOTDIR):
+		err = errors.New("a folder above it is none")
+	case errors.Is(err, fs.ErrPermission):
+		err, remedy = fs.ErrPermission, "give it back to the server's user (chown, chmod)"
+	case errors.Is(err, syscall.ELOOP):
+		err = syscall.ELOOP
+	default:
+		return err
+	}
+	file, relErr := filepath.Rel(v.Root, path)
+	if relErr != nil {
+		file = path
+	}
+	return &Damage{File: file, Err: err, Remedy: remedy}
+}
+
+// errOdd wraps what is wrong with a file that is good JSON.
+var errOdd = errors.New("the file has odd content")
+
+// odd is an error for content that is good JSON and means nothing.
+func odd(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errOdd, fmt.Sprintf(format, args...))
+}
+
+// read reads a JSON file of the app. The error is [fs.ErrNotExist] where there is none, or a
+// [Damage] with that remedy.
+func (a App) read(file string, value any, remedy string) error {
+	path := a.path(file)
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		if content = bytes.TrimSpace(content); len(content) == 0 {
+			err = errEmpty
+		} else {
+			err = json.Unmarshal(content, value)
+		}
+	}
+	return a.vol.damage(path, err, remedy)
+}
