@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -73,6 +74,8 @@ type server struct {
 	desk    *attach.Server   //
 
 	sidecar *sidecar.Sidecar // role sidecar
+
+	held []*heldPort // of the doors, until the apps have ended
 }
 
 // serve runs the roles until ctx ends or a part of them fails.
@@ -103,6 +106,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	}
 	// What visitors and pushes need listens before anything works: a port that is taken is found out
 	// before an app is started.
+	defer s.freePorts()
 	for _, role := range roles {
 		if err := s.listen(role); err != nil {
 			return err
@@ -152,8 +156,11 @@ func (s *server) listenGit() error {
 	if err := s.addKeys(); err != nil {
 		return err
 	}
+	if s.door.Listener, err = s.listenDoor("PAAS_SSH_ADDR", c.SSHAddr); err != nil {
+		return err
+	}
 	if err := s.door.Listen(); err != nil {
-		return portError("PAAS_SSH_ADDR", c.SSHAddr, err)
+		return err
 	}
 	s.publish(volume.RoleGit, s.door.Address().String())
 	return nil
@@ -178,8 +185,11 @@ func (s *server) listenApp() error {
 		KeepBuilds: c.KeepBuilds,
 	}
 	s.front.Wake, s.front.Dial = s.runtime.Wake, s.engine.Dial
+	if s.front.Listener, err = s.listenDoor("PAAS_HTTP_ADDR", c.HTTPAddr); err != nil {
+		return err
+	}
 	if err := s.front.Listen(); err != nil {
-		return portError("PAAS_HTTP_ADDR", c.HTTPAddr, err)
+		return err
 	}
 	socket, err := s.vol.ListenKeyed("app")
 	if err != nil {
@@ -188,6 +198,23 @@ func (s *server) listenApp() error {
 	s.desk = &attach.Server{Listener: socket, Handle: runDoor{s.runtime}.run, Log: s.log.With("role", "runtime")}
 	s.publish(volume.RoleApp, s.front.Address().String())
 	return nil
+}
+
+// listenDoor listens on addr, which the setting says.
+func (s *server) listenDoor(setting, addr string) (net.Listener, error) {
+	l, err := listenHeld(addr)
+	if err != nil {
+		return nil, portError(setting, addr, err)
+	}
+	s.held = append(s.held, l)
+	return l, nil
+}
+
+// freePorts lets the ports of the doors go.
+func (s *server) freePorts() {
+	for _, h := range s.held {
+		h.free()
+	}
 }
 
 // prepare mends what a killed server left, and makes the apps known.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -99,12 +100,13 @@ func listenOn(network, addr string, share bool) (net.Listener, error) {
 // thief is an app that goes for every port that is noted as wanted. For one that is noted as "spin.PORT" it tries until
 // it has it.
 func thief() {
+	signal.Ignore(syscall.SIGTERM) // it does not give up before it is killed
 	go http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "thief\n")
 	}))
 	done := map[string]bool{}
 	for ; ; time.Sleep(time.Millisecond) {
-		files, _ := filepath.Glob(seen("*.[23]*"))
+		files, _ := filepath.Glob(seen("*.[1-9]*"))
 		for _, file := range files {
 			kind, port, _ := strings.Cut(filepath.Base(file), ".")
 			if done[file] || kind != "wanted" && kind != "spin" {
