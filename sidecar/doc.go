@@ -12,9 +12,10 @@
 // A commit that is new is fetched, inspected and deployed, and then has its verdict: it is live, or
 // it failed and the version before it still is. Either way it is not tried again until the branch
 // moves or a person asks ([Sidecar.Sync]), so what a person rolled back to stays. What is not the
-// commit's fault (the network, a full disk, a repository that is gone) is tried again, ever more
-// slowly up to every five minutes. Sources in trouble have turns of their own, so that they cannot
-// hold up the others.
+// commit's fault (the network, a full disk, a repository that is gone) is tried again: once in the
+// period at first, then after a quarter of the time that it has lasted, up to five minutes. A host that
+// takes no connections is probed meanwhile, and its sources are looked at once it does. Sources in trouble
+// have turns of their own, so that they cannot hold up the others.
 //
 // # What is kept
 //

@@ -28,7 +28,9 @@ type follower struct {
 
 	// Of its goroutine alone.
 	looked   volume.Looked // as on the volume, for all we know
-	failures int           // in a row
+	since    time.Time     // when the first of the failures in a row began; zero: the last look went well
+	away     *outage       // of its host; nil: that was reached
+	answered bool          // the next look is due because the host answers again
 	last     time.Time     // when the last look began
 	said     string        // the trouble the log speaks of; empty: none
 
@@ -59,6 +61,7 @@ func (f *follower) run(ctx context.Context, before *follower, first phase) {
 			return
 		}
 	}
+	defer func() { f.away.leave() }()
 	f.recall()
 	wait := first.wait(f.source.Every, roll())
 	timer := time.NewTimer(wait)
@@ -73,7 +76,12 @@ func (f *follower) run(ctx context.Context, before *follower, first phase) {
 			if !f.reread() {
 				continue
 			}
-			f.failures = 0
+			f.since = time.Time{}
+		case <-f.away.isOver():
+			wait, f.answered = f.away.turn(), true
+			f.waitFor(nil)
+			timer.Reset(wait)
+			continue
 		case <-f.asked:
 			if early := f.calm - time.Since(f.last); early > 0 {
 				wait = early
@@ -116,16 +124,19 @@ func (f *follower) reread() bool {
 func (f *follower) look(ctx context.Context) time.Duration {
 	f.last = time.Now()
 	done, err := f.follow(ctx)
+	f.awaitHost(ctx, err)
 	switch {
 	case ctx.Err() != nil || errors.Is(err, errChanged) || errors.Is(err, volume.ErrNoApp):
 		// Run has ended this follower, or is about to.
 	case errors.Is(err, errBusy):
 		return min(f.source.Every, busyAgain)
 	case err != nil:
-		f.failures++
+		if f.since.IsZero() {
+			f.since = f.last
+		}
 		f.trouble(oneLine(err))
 	default:
-		f.failures = 0
+		f.since = time.Time{}
 		f.meter.succeeded(time.Now())
 		f.well()
 	}
@@ -133,7 +144,38 @@ func (f *follower) look(ctx context.Context) time.Duration {
 		defer f.duty.busy()()
 		f.announce(ctx, f.app, done.release)
 	}
-	return pause(f.source.Every, f.failures, roll())
+	return pause(f.source.Every, f.down(), roll())
+}
+
+// down is for how long the source has been in trouble.
+func (f *follower) down() time.Duration {
+	if f.since.IsZero() {
+		return 0
+	}
+	return time.Since(f.since)
+}
+
+// awaitHost has the follower told when its host answers again, if the look ended with err because it
+// does not. If the host had answered a probe just before, a probe proves nothing, and the follower is
+// not told.
+func (f *follower) awaitHost(ctx context.Context, err error) {
+	answered := f.answered
+	f.answered = false
+	if err == nil || answered || !upstream.Unreachable(err) || ctx.Err() != nil {
+		f.waitFor(nil)
+		return
+	}
+	since := f.since
+	if since.IsZero() {
+		since = f.last
+	}
+	f.waitFor(f.outages.join(ctx, upstream.Host(f.source.URL), since))
+}
+
+// waitFor has the follower wait for the end of next, or of none, and of no other outage.
+func (f *follower) waitFor(next *outage) {
+	f.away, next = next, f.away
+	next.leave()
 }
 
 // follow looks once, and syncs where there is something to do.
@@ -147,7 +189,7 @@ func (f *follower) follow(ctx context.Context) (outcome, error) {
 		return outcome{}, nil
 	}
 	defer f.duty.busy()()
-	unproven := f.failures > 0 || f.looked.Commit == "" // what was never fetched may hang, too
+	unproven := !f.since.IsZero() || f.looked.Commit == "" // what was never fetched may hang, too
 	leave, err := f.syncs.take(ctx, unproven)
 	if err != nil {
 		return outcome{}, err
@@ -166,7 +208,7 @@ func (f *follower) follow(ctx context.Context) (outcome, error) {
 
 // head asks where the source's branch is.
 func (f *follower) head(ctx context.Context) (upstream.Head, error) {
-	leave, err := f.looks.take(ctx, f.failures > 0)
+	leave, err := f.looks.take(ctx, !f.since.IsZero())
 	if err != nil {
 		return upstream.Head{}, err
 	}

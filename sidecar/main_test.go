@@ -49,6 +49,8 @@ func (r *remote) Fetch(ctx context.Context, at upstream.Remote, branch, dir stri
 	return r.fetch(ctx, at, branch, dir)
 }
 
+func (r *remote) Reach(context.Context, string) error { return errors.New("nothing listens there") }
+
 // record is what the sidecar has logged.
 type record struct {
 	mu   sync.Mutex
@@ -215,6 +217,8 @@ type hosting struct {
 	dir  string
 	URL  string
 	down func(bool) // whether it answers with an error
+
+	server *httptest.Server
 }
 
 func newHosting(t testing.TB) *hosting {
@@ -244,7 +248,7 @@ func newHosting(t testing.TB) *hosting {
 		backend.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	h.URL = server.URL
+	h.URL, h.server = server.URL, server
 	return h
 }
 

@@ -16,36 +16,45 @@ import (
 
 func TestPause(t *testing.T) {
 	for _, c := range []struct {
-		every    time.Duration
-		failures int
-		dice     float64
-		want     time.Duration
+		every, down time.Duration
+		dice        float64
+		want        time.Duration
 	}{
 		{10 * time.Second, 0, 0, 9 * time.Second},
 		{10 * time.Second, 0, 0.5, 10 * time.Second},
-		{10 * time.Second, 1, 0.5, 20 * time.Second},
-		{10 * time.Second, 4, 0.5, 160 * time.Second},
-		{10 * time.Second, 5, 0.5, 5 * time.Minute},
-		{10 * time.Second, 1000, 0.5, 5 * time.Minute},
-		{time.Second, 1 << 40, 0, 270 * time.Second},
+		{10 * time.Second, 30 * time.Second, 0.5, 10 * time.Second},
+		{10 * time.Second, time.Minute, 0.5, 15 * time.Second},
+		{10 * time.Second, 20 * time.Minute, 0.5, 5 * time.Minute},
+		{10 * time.Second, 1 << 62, 0.5, 5 * time.Minute},
+		{time.Second, 20 * time.Second, 0.5, 5 * time.Second},
+		{time.Second, 1 << 62, 0, 270 * time.Second},
 		{time.Hour, 0, 0.5, time.Hour},
-		{time.Hour, 3, 0.5, time.Hour},
-		{24 * time.Hour, 9, 0.5, 24 * time.Hour},
+		{time.Hour, 24 * time.Hour, 0.5, time.Hour},
+		{24 * time.Hour, 1 << 62, 0.5, 24 * time.Hour},
 	} {
-		if got := pause(c.every, c.failures, c.dice); got.Round(time.Millisecond) != c.want {
-			t.Errorf("pause(%s, %d, %g) = %s, want %s", c.every, c.failures, c.dice, got, c.want)
+		if got := pause(c.every, c.down, c.dice); got.Round(time.Millisecond) != c.want {
+			t.Errorf("pause(%s, %s, %g) = %s, want %s", c.every, c.down, c.dice, got, c.want)
 		}
 	}
 	if got := pause(10*time.Second, 0, 0.999999); got <= 10900*time.Millisecond || got > 11*time.Second {
 		t.Errorf("the longest pause is %s", got)
+	}
+	for down, want := range map[time.Duration]time.Duration{
+		0: time.Second, 20 * time.Second: time.Second, time.Minute: 3 * time.Second,
+		10 * time.Minute: 30 * time.Second, 1 << 62: 30 * time.Second,
+	} {
+		if got := probePause(down, 0.5); got.Round(time.Millisecond) != want {
+			t.Errorf("probePause(%s) = %s, want %s", down, got, want)
+		}
 	}
 }
 
 // diary is a Remote that notes when it was asked for what, and answers as it is told.
 type diary struct {
 	mu     sync.Mutex
-	asked  map[string][]time.Time
+	asked  map[string][]time.Time // by URL, or by host for probes
 	answer func(ctx context.Context, url string) (commit string, err error)
+	reach  func() error // nil: nothing listens anywhere
 }
 
 func (d *diary) Look(ctx context.Context, r upstream.Remote, _ string) (upstream.Head, error) {
@@ -60,6 +69,16 @@ func (d *diary) Fetch(context.Context, upstream.Remote, string, string) (string,
 	return "", errors.New("nothing is to be fetched here")
 }
 
+func (d *diary) Reach(_ context.Context, host string) error {
+	d.mu.Lock()
+	d.asked[host] = append(d.asked[host], time.Now())
+	d.mu.Unlock()
+	if d.reach == nil {
+		return errors.New("nothing listens there")
+	}
+	return d.reach()
+}
+
 func (d *diary) times(url string) []time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -70,9 +89,10 @@ func newDiary(answer func(ctx context.Context, url string) (string, error)) *dia
 	return &diary{asked: map[string][]time.Time{}, answer: answer}
 }
 
-// settled makes an app whose source is at the commit that had its verdict.
-func (s *stage) settled(name string, every time.Duration) volume.App {
-	app := s.app(name, volume.Source{URL: name, Every: every})
+// settled makes an app whose source is at the commit that had its verdict. Its URL is its name unless
+// one is given.
+func (s *stage) settled(name string, every time.Duration, url ...string) volume.App {
+	app := s.app(name, volume.Source{URL: append(url, name)[0], Every: every})
 	source, _, err := app.Source()
 	if err == nil {
 		err = app.SetLooked(volume.Looked{Source: source.ID, Commit: name})
@@ -170,7 +190,7 @@ func TestSetAtOnce(t *testing.T) {
 	})
 }
 
-// Failures are looked into ever more slowly, said once, and forgotten with the first success.
+// Failures are looked into less and less often, logged once, and forgotten with the first success.
 func TestBackoff(t *testing.T) {
 	var mu sync.Mutex
 	trouble, n := true, 0
@@ -185,12 +205,14 @@ func TestBackoff(t *testing.T) {
 	bubble(t, d, func(s *stage) { s.settled("blog", 10*time.Second) }, func(s *stage) {
 		time.Sleep(time.Hour)
 		at := d.times("blog")
-		want := 20 * time.Second
 		for i, next := range at[1:] {
+			want := min(max(10*time.Second, at[i].Sub(at[0])/4), 5*time.Minute)
 			if gap := next.Sub(at[i]); gap < want*9/10 || gap > want*11/10 {
 				t.Errorf("gap %d is %s, want about %s", i, gap, want)
 			}
-			want = min(2*want, 5*time.Minute)
+		}
+		if len(at) > 40 {
+			t.Errorf("%d looks in an hour", len(at))
 		}
 		app, _ := s.Volume.App("blog")
 		l := looked(t, app)

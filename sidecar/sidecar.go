@@ -14,13 +14,15 @@ import (
 	"paas/volume"
 )
 
-// Remote is what the sidecar asks of repositories elsewhere. Both calls return soon after ctx ends.
+// Remote is what the sidecar asks of repositories elsewhere. Its calls return soon after ctx ends.
 type Remote interface {
 	// Look says where branch is; empty: the branch that the repository's HEAD points at.
 	Look(ctx context.Context, r upstream.Remote, branch string) (upstream.Head, error)
 	// Fetch brings that branch's commit into the bare repository dir, made if need be; the folder
 	// above it is not made, for that is the app, which may be gone.
 	Fetch(ctx context.Context, r upstream.Remote, branch, dir string) (commit string, err error)
+	// Reach connects to host, host:port, and hangs up; the error is nil if something listens there.
+	Reach(ctx context.Context, host string) error
 }
 
 // Sidecar follows the sources of all apps of a volume. Set the fields; then [Sidecar.Run] follows
@@ -46,6 +48,7 @@ type Sidecar struct {
 	inspector git.Inspector
 	looks     places // looking at once
 	syncs     places // fetching and deploying at once
+	outages   outages
 	listener  net.Listener
 
 	mu        sync.Mutex
@@ -78,6 +81,7 @@ func (s *Sidecar) prepare() {
 		}
 		s.calm = cmp.Or(s.calm, defaultCalm)
 		s.looks, s.syncs = newPlaces(maxLooks), newPlaces(maxSyncs)
+		s.outages.reach = s.Remote.Reach
 	})
 }
 
