@@ -22,7 +22,7 @@ var configVerbs = []verb{
 	{use: "config:set APP KEY=VALUE...", short: "set config vars: a new release of the same build", args: args(2, -1), run: setConfig},
 	{use: "config:unset APP KEY...", short: "remove config vars: a new release of the same build", args: args(2, -1), run: unsetConfig},
 	{use: "settings APP", short: "the settings of an app", args: args(1, 1), run: showSettings},
-	{use: "settings:set APP KEY=VALUE...", short: "branch, mode=release|watch, grace=10s, sleep=10m, build-dir=FOLDER, buildpack=URL", args: args(2, -1), run: setSettings},
+	{use: "settings:set APP KEY=VALUE...", short: "branch, mode=release|watch, prove=5s, grace=10s, sleep=10m, build-dir=FOLDER, buildpack=URL", args: args(2, -1), run: setSettings},
 }
 
 // configKey is a config var's name: what a POSIX environment carries through every program
@@ -164,7 +164,7 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 		return err
 	}
 	s.Mode, s.BuildDir = base.Settings.Mode, base.Settings.BuildDir // those of the build, not of the next push
-	base.Settings = s
+	base.Settings, base.Of = s, 0
 	return c.release(app, base, volume.CauseConfig, note)
 }
 
@@ -177,8 +177,12 @@ func showSettings(c *call) error {
 }
 
 func (c *call) printSettings(s volume.Settings) {
-	fmt.Fprintf(c.out, "branch=%s\nmode=%s\ngrace=%s\nsleep=%s\nbuild-dir=%s\nbuildpack=%s\n",
-		s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), cmp.Or(s.Grace, c.config.Grace), sleepSetting(s.Sleep), s.BuildDir, s.Buildpack)
+	prove := c.config.Prove
+	if s.Prove != nil {
+		prove = *s.Prove
+	}
+	fmt.Fprintf(c.out, "branch=%s\nmode=%s\nprove=%s\ngrace=%s\nsleep=%s\nbuild-dir=%s\nbuildpack=%s\n",
+		s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), prove, cmp.Or(s.Grace, c.config.Grace), sleepSetting(s.Sleep), s.BuildDir, s.Buildpack)
 }
 
 // branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
@@ -277,6 +281,9 @@ func checkBuildpacks(words string) error {
 // maxGrace is as long as anybody waits for a process to stop.
 const maxGrace = time.Hour
 
+// maxProve is as long as anybody watches a new release.
+const maxProve = time.Hour
+
 // change sets what pair says, such as branch=main; an empty value is the default again.
 func change(s *volume.Settings, pair string) error {
 	key, value, ok := strings.Cut(pair, "=")
@@ -301,6 +308,16 @@ func change(s *volume.Settings, pair string) error {
 			return fmt.Errorf("a grace is a time such as 30s or 2m, at most 1h, not %q", plain(value))
 		}
 		s.Grace = grace
+	case ok && key == "prove":
+		s.Prove = nil
+		if value == "" {
+			return nil
+		}
+		prove, err := time.ParseDuration(value)
+		if err != nil || prove < 0 || prove > maxProve {
+			return fmt.Errorf("prove is a time such as 10s, at most 1h, or 0, not %q", plain(value))
+		}
+		s.Prove = &prove
 	case ok && key == "sleep":
 		var err error
 		s.Sleep, err = parseSleep(cmp.Or(value, "off"))
@@ -313,7 +330,7 @@ func change(s *volume.Settings, pair string) error {
 		s.BuildDir, err = volume.CheckBuildDir(value)
 		return err
 	default:
-		return fmt.Errorf("no setting %q; there are branch, mode, grace, sleep, build-dir and buildpack", plain(pair))
+		return fmt.Errorf("no setting %q; there are branch, mode, prove, grace, sleep, build-dir and buildpack", plain(pair))
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func showLimits(c *call) error {
 	maps.Copy(info.Wanted, s.Limits)
 	for _, p := range processes {
 		if p.PID > 0 {
-			info.InForce[processName(p)] = p.Limits
+			info.InForce[p.Name()] = p.Limits
 		}
 	}
 	return c.print(info, func() error {
@@ -63,7 +63,7 @@ func showLimits(c *call) error {
 		}
 		for _, p := range processes {
 			if p.PID > 0 {
-				fmt.Fprintf(t, "%s\t%s\n", processName(p), limitColumns(p.Limits))
+				fmt.Fprintf(t, "%s\t%s\n", p.Name(), limitColumns(p.Limits))
 			}
 		}
 		if err := t.Flush(); err != nil {

@@ -73,7 +73,7 @@ func showProcesses(c *call) error {
 		if p.PID > 0 {
 			pid = strconv.Itoa(p.PID)
 		}
-		return fmt.Sprintf("%s\t%s\tv%d\t%s\t%s\t%d\t%s", processName(p), p.State, p.Release, pid,
+		return fmt.Sprintf("%s\t%s\tv%d\t%s\t%s\t%d\t%s", p.Name(), p.State, p.Release, pid,
 			when(p.Since), p.Restarts, orNone(plain(reason(p))))
 	})
 	if format, _ := c.cmd.Flags().GetString("format"); err != nil || format != "text" {
@@ -96,8 +96,6 @@ func when(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
-func processName(p volume.Process) string { return p.Type + "." + strconv.Itoa(p.Index) }
-
 // reason is why a process is in its state, and what comes next.
 func reason(p volume.Process) string {
 	switch {
@@ -114,7 +112,7 @@ func sayLast(c *call, p volume.Process) {
 	if len(p.Last) == 0 {
 		return
 	}
-	fmt.Fprintf(c.out, "\nthe last lines of %s:\n", processName(p))
+	fmt.Fprintf(c.out, "\nthe last lines of %s:\n", p.Name())
 	for _, line := range p.Last {
 		say.Detail(c.out, "%s", plain(line))
 	}
@@ -304,7 +302,7 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 		for t, count := range counts {
 			for i := range count {
 				if p := (volume.Process{Type: t, Index: i + 1}); s.Stopped != app.Live() && which(p) {
-					wanted[processName(p)] = true
+					wanted[p.Name()] = true
 				}
 			}
 		}
@@ -315,13 +313,13 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 		fell, run = nil, nil
 		found, settled := 0, true
 		for _, p := range processes {
-			if types[p.Type] == "" || !which(p) || p.State == "stopping" && len(wanted) > 0 {
+			if types[p.Type] == "" || !which(p) || (p.State == "stopping" || p.State == "standby") && len(wanted) > 0 {
 				continue
 			}
 			found++
-			run = append(run, processName(p))
-			settled = settled && wanted[processName(p)] && p.Restart == s.Restart(p.Type, p.Index) && steady(p)
-			if p.State == "crashed" || p.Failure != "" {
+			run = append(run, p.Name())
+			settled = settled && wanted[p.Name()] && p.Restart == s.Restart(p.Type, p.Index) && steady(p)
+			if p.State == volume.Crashed || p.Failure != "" {
 				fell = append(fell, p)
 			}
 		}
@@ -338,7 +336,7 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 		return nil
 	}
 	for _, p := range fell {
-		say.Fault(c.err, "%s: %s", processName(p), plain(reason(p)))
+		say.Fault(c.err, "%s: %s", p.Name(), plain(reason(p)))
 		for _, line := range p.Last {
 			say.Fault(c.err, "  %s", plain(line))
 		}
@@ -379,11 +377,11 @@ func restart(c *call) error {
 	if err != nil {
 		return err
 	}
-	meant := func(p volume.Process) bool { return p.Type == name || processName(p) == name }
+	meant := func(p volume.Process) bool { return p.Type == name || p.Name() == name }
 	if !slices.ContainsFunc(processes, meant) {
 		var names []string
 		for _, p := range processes {
-			names = append(names, processName(p))
+			names = append(names, p.Name())
 		}
 		return fmt.Errorf("no process %q of %s runs; those that do: %s", plain(name), app.Name, orNone(strings.Join(names, ", ")))
 	}

@@ -137,6 +137,10 @@ func (c *call) again(cause string, old func(volume.App) (volume.Release, string,
 	if err != nil {
 		return err
 	}
+	base.Of = 0
+	if cause == volume.CauseRollback || cause == volume.CauseRestart {
+		base.Of = base.N
+	}
 	if err := c.release(app, base, cause, note); err != nil {
 		return err
 	}
@@ -281,6 +285,15 @@ func showReleases(c *call) error {
 		}
 		if why, cancelled := app.Cancelled(n); cancelled && !s.State.Over() { // no runtime is there to say so
 			s.State, s.Reason = volume.Cancelled, why
+		}
+		if n == app.Live() && c.serving() {
+			crashed, err := app.CrashedOf(n)
+			if err != nil {
+				return err
+			}
+			for _, p := range crashed {
+				s.Reason = fmt.Sprintf("%s has crashed: %s", p.Name(), p.Reason)
+			}
 		}
 		rows = append(rows, row{Release: r, Status: s, BuildKept: app.BuildKept(r.Build), Problem: problem})
 	}

@@ -94,6 +94,7 @@ func sessions() testscript.Params {
 			"commit":    cmdCommit,
 			"elsewhere": cmdElsewhere,
 			"terminal":  cmdTerminal,
+			"deaths":    cmdDeaths,
 		},
 	}
 }
@@ -187,6 +188,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("PAAS_SSH_ADDR", "127.0.0.1:"+sshPort)
 	env.Setenv("PAAS_HTTP_ADDR", "127.0.0.1:"+httpPort)
 	env.Setenv("PAAS_GRACE", "2s")
+	env.Setenv("PAAS_PROVE", "0")              // proving.txtar is about it; elsewhere it would be 5 s a push
 	seen := filepath.Join(env.WorkDir, "seen") // where apps leave what scripts look at: they write nowhere else
 	if err := os.Mkdir(seen, 0o777); err != nil {
 		return err
@@ -381,6 +383,7 @@ func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
 func webapp() {
 	health := flag.Int("health", 200, "status of /health")
 	die := flag.Duration("die", 0, "exit with status 3 after so long")
+	fall := flag.Duration("fall", -1, "exit with status 3 so long after it has begun to listen; below 0: never")
 	mute := flag.Bool("mute", false, "never listen")
 	port := flag.String("port", os.Getenv("PORT"), "listen here instead of $PORT")
 	orphan := flag.String("orphan", "", "start a process of its own session and write its number to this file")
@@ -447,6 +450,15 @@ func webapp() {
 	ln, err := net.Listen("tcp", "127.0.0.1:"+*port)
 	if err != nil {
 		log.Fatal(err)
+	}
+	if *fall == 0 {
+		os.Exit(3)
+	}
+	if *fall > 0 {
+		time.AfterFunc(*fall, func() {
+			fmt.Print("falling") // the last line has no end
+			os.Exit(3)
+		})
 	}
 	log.Fatal(http.Serve(ln, nil))
 }

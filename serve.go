@@ -181,7 +181,7 @@ func (s *server) listenApp() error {
 		return err
 	}
 	s.runtime = &runtime.Runtime{
-		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Log: s.log.With("role", "runtime"),
+		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Prove: c.Prove, Log: s.log.With("role", "runtime"),
 		KeepBuilds: c.KeepBuilds,
 	}
 	s.front.Wake, s.front.Dial = s.runtime.Wake, s.engine.Dial

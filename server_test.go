@@ -33,7 +33,7 @@ type stateKey struct{}
 func stateOf(ts *testscript.TestScript) *state { return ts.Value(stateKey{}).(*state) }
 
 // settingsOfServers are the variables that a script may set for the servers that it starts.
-var settingsOfServers = []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_GRACE", "SECRET_OF_THE_SERVER",
+var settingsOfServers = []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_GRACE", "PAAS_PROVE", "SECRET_OF_THE_SERVER",
 	"PAAS_MAX_PUSH", "PAAS_MAX_FILES", "PAAS_MAX_TREE", "PAAS_PASS_ENV", "PAAS_APP_WRITE", "PAAS_ISOLATION", "PAAS_HOLD", "PAAS_BUILD_TIMEOUT", "PAAS_BOOT_TIMEOUT",
 	"PAAS_DEFAULT_APP", "PAAS_MODE", "PAAS_KEYS", "PAAS_KEYS_FILE", "PAAS_NOTIFY", "PAAS_SIDECAR_ADDR", "PAAS_SIDECAR_EXEC",
 	"PAAS_SOURCE_URL", "PAAS_SOURCE_APP", "PAAS_SOURCE_EVERY", "PAAS_SOURCE_TOKEN_FILE", "PAAS_PUBLIC_HTTP_PORT",

@@ -33,7 +33,8 @@ func startRoles(ctx context.Context, binary string, c *client, settings []string
 		return nil, err
 	}
 	r := &roles{root: root, env: append(os.Environ(), "PAAS_ROOT="+root, "PAAS_SSH_ADDR=127.0.0.1:0",
-		"PAAS_HTTP_ADDR=127.0.0.1:0", "PAAS_SIDECAR_ADDR=127.0.0.1:0", "PAAS_DOMAIN=localhost")}
+		"PAAS_HTTP_ADDR=127.0.0.1:0", "PAAS_SIDECAR_ADDR=127.0.0.1:0", "PAAS_DOMAIN=localhost",
+		"PAAS_PROVE=0")}
 	r.env = append(r.env, settings...)
 	r.binary = binary
 	if _, err := r.run(ctx, "keys:add", "bench", c.key+".pub"); err != nil {

@@ -40,6 +40,7 @@ type Config struct {
 	KeepBuilds                    int
 	MinFree                       int64
 	BootTimeout                   time.Duration
+	Prove                         time.Duration
 	MaxPush                       int64
 	MaxFiles                      int
 	MaxTree                       int64

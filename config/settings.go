@@ -93,6 +93,11 @@ var settings = []setting{
 			c.BootTimeout, err = duration(s, time.Second/10, time.Hour)
 			return err
 		}},
+	{"prove", "5s", "duration, up to 1h; 0: not at all", "how long a new release with the traffic is watched before the branch moves",
+		func(c *Config, s string) (err error) {
+			c.Prove, err = duration(s, 0, time.Hour)
+			return err
+		}},
 	{"max-push", "512MiB", "bytes, 1KiB to 1TiB", "largest pack that one push may send",
 		func(c *Config, s string) (err error) { c.MaxPush, err = size(s); return err }},
 	{"max-files", "200000", "files, at least 1", "most files one commit may hold",

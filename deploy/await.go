@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -35,10 +36,13 @@ func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, erro
 	}
 	log.stop() // what it printed until now comes first
 	say.Step(out, "%s %s gets the traffic%s", m.App.Name, r, m.at(r.N))
-	say.Detail(out, "watching it for %s; Ctrl-C takes it back", s.Prove)
+	say.Detail(out, "watching it for %s; Ctrl-C takes it back", seconds(s.Prove))
 	log.follow(ctx)
 	return m.decided(ctx, r.N, volume.State.Decided)
 }
+
+// seconds is d as people write it: 5 s, 1.5 s.
+func seconds(d time.Duration) string { return fmt.Sprintf("%g s", d.Seconds()) }
 
 // decided blocks until the state of release n is one that the caller waits for. A runtime that is
 // restarted takes a moment; without this limit a caller would wait for ever where none is started.

@@ -1,9 +1,10 @@
-// Package deploy takes a release through its two phases for who has a commit or a build already:
-// commands, the sidecar, and in watch mode the receiver. It meets the runtime on the volume alone,
-// and knows neither who asks nor how the commit came here.
+// Package deploy takes a release through its two phases, for the receiver, the sidecar and the
+// commands. It meets the runtime on the volume alone, and does not know who asks or where a commit
+// came from.
 //
-// In release mode the runtime does the work, and this package publishes, waits and commits. In watch
-// mode ([volume.InPlace]) nothing is built or booted: the commit is written into the app's worktree/,
-// which whoever runs the app watches, and so the release is live. It is then this package that says
-// how the release stands, in the runtime's place.
+// In release mode the runtime does the work: a [Maker] publishes the release, waits while the runtime
+// builds, boots and watches it, and then commits it or takes it back. In watch mode
+// ([volume.InPlace]) nothing is built or booted: the Maker writes the commit into the app's
+// worktree/, where the app's own watcher sees it, and sets the release's state in place of the
+// runtime.
 package deploy

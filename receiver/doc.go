@@ -10,10 +10,10 @@
 // has not run both is taken back.
 //
 // pre-receive is the first phase of the commit: the push is judged, waits for the app's turn, is
-// inspected, checked out and published as a release; the runtime's verdict on the release is the
-// hook's. Then git moves the branch. post-receive is the second phase: the release is told that it
-// may take traffic. A pusher who leaves before the verdict has changed nothing; one who leaves
-// after it gets their release.
+// inspected, checked out and published as a release. The runtime builds and boots it, gives it the
+// traffic and watches it; the runtime's verdict is the hook's. Then git moves the branch.
+// post-receive is the second phase: the release is accepted. A pusher who leaves before the verdict
+// takes the release back; one who leaves after it gets their release.
 //
 // # The reconciler
 //

@@ -83,6 +83,7 @@ func (r *Receiver) admit(ctx context.Context, s *session, c call, say voice) err
 	if err := moved(s.repo, branch, u, waited); err != nil {
 		return err
 	}
+	sayCrashed(s.app, say)
 	release, err := r.publish(ctx, s, branch, u, say)
 	if err != nil {
 		return s.why(ctx, err)
@@ -127,6 +128,18 @@ func moved(repo git.Repo, branch string, u update, waited bool) error {
 		return fmt.Errorf("%s is gone%s; push again", branch, while)
 	}
 	return fmt.Errorf("%s has moved to %s%s; git pull, then push again", branch, git.Short(now), while)
+}
+
+// sayCrashed tells the pusher which processes of the live release have crashed since their push.
+func sayCrashed(app volume.App, say voice) {
+	live := app.Live()
+	crashed, err := app.CrashedOf(live)
+	if err != nil {
+		return // ps says so
+	}
+	for _, p := range crashed {
+		say.fault("%s v%d, which is live, has crashed: %s: %s", app.Name, live, p.Name(), plain(p.Reason, 200))
+	}
 }
 
 // publish inspects the pushed commit, checks it out and makes it a release, which waits for its

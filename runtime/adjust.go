@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"paas/volume"
 )
 
 // adjust makes what runs of the live release what is wanted of it now: it starts what is missing,
@@ -116,7 +118,7 @@ const stopping = "stopping" // the state of a process that answers what it was a
 func (m *member) restart(ctx context.Context, token string) {
 	h := m.in.home
 	m.wanted = token
-	if m.status.State == crashed || m.status.State == string(Starting) { // it is being started anew
+	if m.status.State == volume.Crashed || m.status.State == string(Starting) { // it is being started anew
 		m.deaths = 0
 		select {
 		case m.hurry <- struct{}{}:

@@ -105,6 +105,15 @@ func (c *crontab) promote(i *instance) {
 	}
 }
 
+// giveBack makes the entries of i, which had the traffic before, those that run; nil: none do.
+func (c *crontab) giveBack(i *instance) {
+	if i == nil || i.load() != nil { // follow takes them once they can be read
+		c.halt(errTakenBack)
+		return
+	}
+	c.promote(i)
+}
+
 // keepRunning keeps of rows that the live release does not have those of which a run goes on.
 func (c *crontab) keepRunning(former []*row) {
 	for _, r := range former {
@@ -257,6 +266,7 @@ func (c *crontab) stop() {
 var (
 	errAppStopped    = errors.New("the app is stopped")
 	errInPlace       = errors.New("the app is in watch mode")
+	errTakenBack     = errors.New("its release was taken back")
 	errServerStopped = errors.New("the server stopped")
 	errReplaced      = errors.New("its next run took its place")
 )

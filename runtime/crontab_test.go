@@ -45,9 +45,10 @@ type shift struct {
 	slow atomic.Int64 // nanoseconds that it takes to stop
 }
 
-func (s *shift) PID() int              { return 1 }
-func (s *shift) Addr() string          { return "" }
-func (s *shift) Done() <-chan struct{} { return s.done }
+func (s *shift) PID() int                { return 1 }
+func (s *shift) Addr() string            { return "" }
+func (s *shift) Done() <-chan struct{}   { return s.done }
+func (s *shift) Exited() <-chan struct{} { return s.done }
 func (s *shift) Dial(context.Context, string) (net.Conn, error) {
 	return nil, errors.ErrUnsupported
 }

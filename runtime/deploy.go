@@ -19,19 +19,34 @@ import (
 type deploy struct {
 	home     *home
 	n        int
+	ctx      context.Context    // the app's
 	cancel   context.CancelFunc // stops building and booting
 	finished chan struct{}      // closed when nothing is being built or booted any more
-	ready    bool               // healthy; on the app's goroutine, as all below
+
+	// Set before finished closes.
 	instance *instance
+	settings volume.Settings // as it was booted
+	phases   bool            // a command was run before or after the boot
+
+	// On the app's goroutine.
+	switched bool            // it has the traffic
+	since    time.Time       // when it got that
+	slept    volume.Asleep   // how the release before slept then
+	drained  <-chan struct{} // closes when nobody waits for an answer from the release that lost it last
+	proof    time.Duration   // how long it is watched
+	timer    *time.Timer     // ends that
+	due      bool            // that time is over
+	fallen   *member         // a web process that has exited meanwhile: the traffic went back
+	ready    bool            // it has proved itself, and waits for its commit
 }
 
 // startDeploy builds and boots release n on a goroutine of its own.
 func (h *home) startDeploy(ctx context.Context, n int) {
-	ctx, cancel := context.WithCancel(ctx)
-	d := &deploy{home: h, n: n, cancel: cancel, finished: make(chan struct{})}
+	d := &deploy{home: h, n: n, ctx: ctx, finished: make(chan struct{})}
+	ctx, d.cancel = context.WithCancel(ctx)
 	h.deploying = d
 	go func() {
-		defer cancel()
+		defer d.cancel()
 		instance, err := d.prepare(ctx)
 		d.instance = instance
 		close(d.finished)
@@ -40,65 +55,43 @@ func (h *home) startDeploy(ctx context.Context, n int) {
 }
 
 // look reacts to what the volume says of the release under way.
-func (d *deploy) look(ctx context.Context) {
+func (d *deploy) look() {
 	h := d.home
 	why, cancelled := h.app.Cancelled(d.n)
 	switch {
-	case d.ready && d.instance.dead() != nil:
-		d.died(d.instance.dead())
-	case d.ready && h.app.Committed(d.n):
-		h.promote(ctx, d)
-		h.poke() // the next release may be waiting
+	case !d.switched && cancelled:
+		d.cancel() // prepare ends now, and verdict is next
+	case !d.switched || d.fallen != nil: // what comes next comes by itself
 	case cancelled:
-		d.drop(why)
-	case d.ready && h.abandoned(d.n):
-		d.drop(cutOff)
+		d.takeBack(volume.Status{State: volume.Cancelled, Reason: why})
+	case h.abandoned(d.n):
+		d.takeBack(volume.Status{State: volume.Cancelled, Reason: cutOff})
+	case d.instance.breaks(): // how it ended is known soon
+	case d.ready && h.app.Committed(d.n):
+		d.accept()
+	case d.due && !d.ready:
+		d.proved()
 	}
-}
-
-// drop takes the release back: nothing of it stays.
-func (d *deploy) drop(why string) {
-	h := d.home
-	d.cancel()
-	if !d.ready {
-		return // prepare ends now, and its verdict comes back here
-	}
-	h.deploying = nil
-	h.retire(d.instance)
-	h.conclude(d.n, volume.Status{State: volume.Cancelled, Reason: why})
-	h.poke()
-}
-
-// died takes out a release whose process has ended while it waited for its commit.
-func (d *deploy) died(m *member) {
-	h := d.home
-	h.deploying = nil
-	h.retire(d.instance)
-	reason := fmt.Sprintf("boot: %s: %v, while it waited for the commit", m.name, cmp.Or(m.current().Err(), errExited))
-	h.conclude(d.n, volume.Status{State: volume.Failed, Reason: reason, Hint: "its last words are in the app's log"})
-	h.poke()
 }
 
 // verdict takes what prepare came to.
 func (d *deploy) verdict(err error) {
 	h := d.home
 	why, cancelled := h.app.Cancelled(d.n)
+	if err == nil && !cancelled && h.abandoned(d.n) {
+		why, cancelled = cutOff, true
+	}
 	switch {
-	case err == nil:
-		d.ready = true
-		h.conclude(d.n, volume.Status{State: volume.Ready})
-		d.instance.whenEnded(h.poke)
 	case cancelled:
-		h.deploying = nil
-		h.conclude(d.n, volume.Status{State: volume.Cancelled, Reason: why})
+		d.takeBack(volume.Status{State: volume.Cancelled, Reason: why})
 	case errors.Is(err, context.Canceled):
 		h.deploying = nil // the server is stopping: the next one decides
-	default:
-		h.deploying = nil
+	case err != nil:
 		var f fault
 		errors.As(err, &f)
-		h.conclude(d.n, volume.Status{State: volume.Failed, Reason: err.Error(), Hint: f.hint})
-		h.log.Info("not deployed", "release", d.n, "err", err)
+		d.takeBack(volume.Status{State: volume.Failed, Reason: err.Error(), Hint: f.hint})
+	default:
+		d.takeTraffic()
 	}
 	h.poke()
 }
@@ -130,7 +123,9 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 	}
 	i := newInstance(d.home, d.n)
 	i.release, i.built = r, built
-	err = d.bringUp(ctx, i, file)
+	if err = d.bringUp(ctx, i, file); err == nil {
+		err = i.exited()
+	}
 	if kept := keep(); err == nil && kept != nil {
 		err = fmt.Errorf("build: %w", kept)
 	}
@@ -188,6 +183,7 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 	if err != nil {
 		return err
 	}
+	d.settings = settings
 	if len(i.wanted(settings)) == 0 {
 		if err := i.nothingRuns(settings); err != nil {
 			return err

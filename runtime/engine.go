@@ -60,10 +60,12 @@ type Spec struct {
 
 // Process is one started process with everything it started in turn.
 type Process interface {
-	PID() int              // 0 where it runs inside this process
-	Addr() string          // "127.0.0.1:31234", where a web process is to listen; empty for others
-	Done() <-chan struct{} // closed when it has ended, its output read to the end
-	Err() error            // after Done: how it ended ("exit status 1", "signal: killed"), an [exec.ExitError] where there is a status; nil for 0
+	PID() int     // 0 where it runs inside this process
+	Addr() string // "127.0.0.1:31234", where a web process is to listen; empty for others
+
+	Exited() <-chan struct{} // closed as soon as the process itself has ended
+	Done() <-chan struct{}   // closed after Exited, when nothing it started is left and its output was read to the end
+	Err() error              // after Done: how it ended ("exit status 1", "signal: killed"), an [exec.ExitError] where there is a status; nil for 0
 
 	// Dial connects to addr, "127.0.0.1:31234", where the process itself listens there. The error is [ports.ErrForeign]
 	// where another program does.

@@ -26,7 +26,8 @@ type home struct {
 	guessed   bool                  // they were not: see readSettings
 	said      map[string]string     // what was last logged of each thing that cannot be done
 	live      *instance             // gets the traffic
-	deploying *deploy               // the release being built, booted, or waiting for its commit
+	standby   *instance             // had it before a release that is not accepted yet; nil: none is
+	deploying *deploy               // the release being built, booted, watched, or waiting for its commit
 	processes retry                 // of processes.json
 	unsaid    map[int]volume.Status // verdicts that a full disk has not taken yet
 	verdicts  retry                 // of those
@@ -122,12 +123,15 @@ func (h *home) shutDown() {
 	close(h.ended)
 	h.crontab.stop()
 	h.nap.stop()
-	if h.deploying != nil {
-		h.deploying.cancel()
-		<-h.deploying.finished
-		h.retire(h.deploying.instance)
+	if d := h.deploying; d != nil {
+		d.cancel()
+		<-d.finished
+		if !d.switched {
+			h.retire(d.instance)
+		}
 	}
 	h.retire(h.live)
+	h.retire(h.standby)
 	h.stopping.Wait()
 	if h.there() {
 		h.app.SetProcesses(nil)
@@ -160,7 +164,8 @@ func (h *home) takeUp() {
 // live one is, nothing is left to do, and otherwise the walk ends at the one before.
 func (h *home) repair() {
 	live := h.app.Live()
-	if s, err := h.app.Status(live); live == 0 || err == nil && s.State == volume.Live && !s.At.IsZero() {
+	now, err := h.app.Status(live)
+	if live == 0 || err == nil && now.State == volume.Live && !now.At.IsZero() {
 		return
 	}
 	for n, err := range h.app.Back(live - 1) {
@@ -173,13 +178,13 @@ func (h *home) repair() {
 			break
 		}
 		if s.State == volume.Live || !s.State.Over() {
-			h.conclude(n, volume.Status{State: volume.Retired})
+			h.conclude(n, volume.Status{State: volume.Retired, Proved: s.Proved})
 		}
 		if s.State == volume.Live || s.State == volume.Retired {
 			break
 		}
 	}
-	h.conclude(live, volume.Status{State: volume.Live})
+	h.conclude(live, volume.Status{State: volume.Live, Proved: now.Proved})
 }
 
 // announce tells the front about the app before anything of it runs.
@@ -215,7 +220,7 @@ func (h *home) look(ctx context.Context) {
 		h.adjust(ctx)
 	}
 	if d := h.deploying; d != nil {
-		d.look(ctx)
+		d.look()
 		return
 	}
 	h.yield()
@@ -288,35 +293,6 @@ func (h *home) abandoned(n int) bool {
 	return err == nil && n < last || !h.app.TurnHeld()
 }
 
-// promote gives the traffic to d's instance: the commit of the two-phase push.
-func (h *home) promote(ctx context.Context, d *deploy) {
-	was, before := h.live, h.app.Live()
-	if err := h.app.SetLive(d.n); err != nil {
-		h.conclude(d.n, volume.Status{State: volume.Failed, Reason: "switch: " + err.Error()})
-		h.deploying = nil
-		h.retire(d.instance)
-		return
-	}
-	h.live, h.deploying = d.instance, nil
-	h.nap.end()
-	for _, m := range h.live.sorted() {
-		m.serving(ctx)
-	}
-	// Who hears that it is live, or sees it answer, looks at what runs: that is said first.
-	h.saveProcesses()
-	h.crontab.promote(h.live)
-	drained := h.route()
-	if before > 0 { // first: who hears that the new one is live finds no other that says so
-		h.conclude(before, volume.Status{State: volume.Retired})
-	}
-	h.conclude(d.n, volume.Status{State: volume.Live})
-	if was != nil {
-		h.retireMembers(was.sorted(), drained)
-		h.saveProcesses()
-	}
-	h.log.Info("live", "release", d.n)
-}
-
 // retire stops an instance in the background; it may be nil.
 func (h *home) retire(i *instance) {
 	if i != nil {
@@ -324,11 +300,22 @@ func (h *home) retire(i *instance) {
 	}
 }
 
+const standby = "standby" // the state of a process that runs, and whose release has no traffic for now
+
 func (h *home) saveProcesses() {
 	var list []volume.Process
 	if h.live != nil {
 		for _, m := range h.live.sorted() {
 			list = append(list, m.status)
+		}
+	}
+	if h.standby != nil {
+		for _, m := range h.standby.sorted() {
+			status := m.status
+			if status.State == string(Running) {
+				status.State = standby
+			}
+			list = append(list, status)
 		}
 	}
 	for m := range h.leaving {

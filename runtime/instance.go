@@ -130,23 +130,6 @@ func (i *instance) stop(grace time.Duration) {
 	all.Wait()
 }
 
-// whenEnded calls f, on a goroutine of its own, when one of its processes has come to its end.
-func (i *instance) whenEnded(f func()) {
-	for _, m := range i.members {
-		m.whenEnded(f)
-	}
-}
-
-// dead is a process that has come to its end; nil: all run.
-func (i *instance) dead() *member {
-	for _, m := range i.members {
-		if m.ended() {
-			return m
-		}
-	}
-	return nil
-}
-
 // sorted are the members, web first.
 func (i *instance) sorted() []*member {
 	var all []*member

@@ -63,7 +63,8 @@ func TestDeathsFarBetween(t *testing.T) {
 			p := m.current()
 			m.fits(p, errors.New("not ready"))
 			m.fell(p, errors.New("not alive"))
-			(<-h.posts)() // it has ended
+			(<-h.posts)() // it has exited
+			(<-h.posts)() // nothing is left of it
 			if m.deaths != 1 {
 				t.Errorf("%d deaths in a row", m.deaths)
 			}

@@ -44,6 +44,8 @@ type stage struct {
 	slept     int       // how often the app was put to sleep
 	early     bool      // a request comes before the runtime looks
 	log       slog.Handler
+	prove     time.Duration
+	slowly    bool // processes have exited for a while before it is known how
 }
 
 // actor is a process that ends when it is told to.
@@ -53,11 +55,18 @@ type actor struct {
 	linger  <-chan struct{}
 	err     error
 	once    sync.Once
+	exited  chan struct{} // nil: done
 	done    chan struct{}
 }
 
-func (a *actor) PID() int              { return a.release }
-func (a *actor) Addr() string          { return "" } // healthy at once
+func (a *actor) PID() int     { return a.release }
+func (a *actor) Addr() string { return "" } // healthy at once
+func (a *actor) Exited() <-chan struct{} {
+	if a.exited != nil {
+		return a.exited
+	}
+	return a.done
+}
 func (a *actor) Done() <-chan struct{} { return a.done }
 func (a *actor) Dial(context.Context, string) (net.Conn, error) {
 	return nil, errors.ErrUnsupported
@@ -94,6 +103,9 @@ func (s *stage) Start(spec Spec) (Process, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.slowly {
+		a.exited = make(chan struct{})
+	}
 	if s.fail != nil {
 		return nil, s.fail
 	}
@@ -164,7 +176,7 @@ func newStageIn(t *testing.T, root string) *stage {
 // run runs the runtime until the returned function is called, at the latest at the test's end.
 func (s *stage) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Log: slog.New(s.log)}
+	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Prove: s.prove, Log: slog.New(s.log)}
 	s.rt = rt
 	if s.early {
 		rt.Wake(s.app.Name)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type member struct {
 	deaths int            // in a row
 	began  time.Time      // when it was last found healthy; zero: not since it died
 	unfit  bool           // fails its readiness check
+	gone   bool           // has exited; how is known soon
 	wanted string         // token of the last ps:restart that it was started under or that was tried
 	next   *member        // takes its place once healthy: a restart of a web process
 	reason error          // why it was ended by us, and is to be started anew
@@ -53,27 +55,19 @@ func (m *member) current() Process {
 	return m.proc
 }
 
-// ended says whether the current process has come to its end.
-func (m *member) ended() bool {
+// hasExited reports whether the current process has exited; settled, whether it is known how.
+func (m *member) hasExited() (exited, settled bool) {
 	p := m.current()
-	if p == nil {
-		return false
-	}
+	return p != nil && isClosed(p.Exited()), p != nil && isClosed(p.Done())
+}
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-p.Done():
+	case <-c:
 		return true
 	default:
 		return false
 	}
-}
-
-// whenEnded calls f, on a goroutine of its own, when the current process has come to its end.
-func (m *member) whenEnded(f func()) {
-	p := m.current()
-	go func() {
-		<-p.Done()
-		f()
-	}()
 }
 
 // spec is what the engine is to start.
@@ -146,8 +140,12 @@ func (m *member) isStopped() bool {
 	return m.stopped
 }
 
-// mine says, on the app's goroutine, whether the member still has its place in what is live.
-func (m *member) mine() bool { return m.in.home.live == m.in && m.in.members[m.place] == m }
+// mine reports, on the app's goroutine, whether the member still has its place in the release that
+// has the traffic, or in the one that stands by.
+func (m *member) mine() bool {
+	h := m.in.home
+	return (h.live == m.in || h.standby == m.in) && m.in.members[m.place] == m
+}
 
 // serving notes that the process runs, and watches it from now on.
 func (m *member) serving(ctx context.Context) {
@@ -157,16 +155,41 @@ func (m *member) serving(ctx context.Context) {
 		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.PID(),
 		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted, Limits: held(p),
 	}
-	m.unfit, m.began = false, time.Now()
-	m.whenEnded(func() {
-		m.in.home.post(func() {
-			if m.mine() && m.current() == p && ctx.Err() == nil {
-				m.died(ctx, m.cause(p))
-			}
-		})
-	})
+	m.unfit, m.gone, m.began = false, false, time.Now()
+	go func() {
+		<-p.Exited()
+		m.in.home.post(func() { m.exited(ctx, p) })
+		<-p.Done()
+		m.in.home.post(func() { m.ended(ctx, p) })
+	}()
 	m.keepChecking(ctx, p)
 	m.keepPort(p)
+}
+
+// exited takes a web process out of the traffic that has just exited. What it leaves behind is still
+// being ended, and its output read; on a busy machine that takes a second.
+func (m *member) exited(ctx context.Context, p Process) {
+	if !m.isWeb() || !m.mine() || m.current() != p || ctx.Err() != nil {
+		return
+	}
+	if d := m.in.home.proving(m.in); d != nil {
+		d.fall(m)
+		return
+	}
+	m.gone = true
+	m.in.home.route()
+}
+
+// ended deals with a process of which nothing is left.
+func (m *member) ended(ctx context.Context, p Process) {
+	if m.current() != p || ctx.Err() != nil {
+		return
+	}
+	if d := m.in.home.proving(m.in); d != nil && d.fallen == m {
+		d.fail(m, m.cause(p))
+	} else if m.mine() {
+		m.died(ctx, m.cause(p))
+	}
 }
 
 // count has a ps:restart that came while the process was being started count as still to be done: it may have
@@ -192,6 +215,10 @@ var errExited = errors.New("exited with status 0")
 // died deals with the end, or the failed start, of a process of the live release.
 func (m *member) died(ctx context.Context, err error) {
 	h := m.in.home
+	if d := h.proving(m.in); d != nil && (m.isWeb() || err != errExited) { // a worker may have done its work
+		d.fail(m, err)
+		return
+	}
 	if !m.began.IsZero() && time.Since(m.began) > stableAfter {
 		m.deaths = 0
 	}
@@ -206,16 +233,18 @@ func (m *member) died(ctx context.Context, err error) {
 	m.out.file.Note("%v; next start in %s", err, delay.Round(time.Second/100))
 	now := time.Now().UTC()
 	m.status = volume.Process{
-		Type: m.Type, Index: m.Index, Release: m.in.n, State: crashed, Reason: err.Error(), Since: now,
+		Type: m.Type, Index: m.Index, Release: m.in.n, State: volume.Crashed, Reason: err.Error(), Since: now,
 		Restarts: m.status.Restarts + 1, Next: now.Add(delay), Last: last, Restart: m.wanted,
 	}
 	h.route()
 	h.saveProcesses()
-	h.log.Warn("died; starting it anew", "process", m.place.String(), "release", m.in.n, "err", err, "in", delay)
+	h.log.Warn("crashed; restarting", "process", m.place.String(), "release", m.in.n, "err", err, "in", delay)
+	if m.deaths == 1 { // not each start of a crash loop. Where the disk takes no event, the log has it
+		note := fmt.Sprintf("v%d %s: %v", m.in.n, m.place, err)
+		h.rt.Volume.Record(volume.Event{By: "server", Did: "crash", App: h.app.Name, Note: note})
+	}
 	m.revive(ctx, delay)
 }
-
-const crashed = "crashed" // the state of a process that waits for its next start
 
 // revive starts the process of the live release after delay, on a goroutine of its own.
 func (m *member) revive(ctx context.Context, delay time.Duration) {

@@ -16,6 +16,7 @@ type Runtime struct {
 	Front  Front
 	Grace  time.Duration // between SIGTERM and SIGKILL; 0: 10 s
 	Boot   time.Duration // how long a web process may take to listen; 0: 1 min
+	Prove  time.Duration // how long a new release is watched before it is accepted; 0: not at all
 	Log    *slog.Logger
 
 	KeepBuilds int // builds of an app that stay, those that were live most recently; 0: 5

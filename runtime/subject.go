@@ -92,6 +92,10 @@ func (m *member) fell(p Process, err error) {
 		return
 	}
 	h := m.in.home
+	if d := h.proving(m.in); d != nil {
+		d.fail(m, err)
+		return
+	}
 	h.log.Warn("not alive; starting it anew", "process", m.place.String(), "release", m.in.n, "err", err)
 	m.reason = err
 	m.status.State, m.status.Reason, m.status.Since = stopping, err.Error(), time.Now().UTC()
@@ -104,6 +108,10 @@ func (m *member) fell(p Process, err error) {
 // fits takes a process out of the traffic, or puts it back.
 func (m *member) fits(p Process, err error) {
 	if !m.serves(p) || m.unfit == (err != nil) {
+		return
+	}
+	if d := m.in.home.proving(m.in); d != nil && err != nil {
+		d.fail(m, err)
 		return
 	}
 	m.unfit = err != nil

@@ -20,7 +20,7 @@ func (i *instance) traffic() (addrs []string, condition Condition) {
 	for _, m := range i.sorted() {
 		switch {
 		case !m.isWeb():
-		case m.status.State == string(Running):
+		case m.status.State == string(Running) && !m.gone:
 			addrs, condition = append(addrs, m.current().Addr()), Running
 		case condition == Down && m.deaths < downAfter:
 			condition = Starting

@@ -3,6 +3,8 @@ package volume
 import (
 	"errors"
 	"io/fs"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -11,7 +13,7 @@ type Process struct {
 	Type     string    `json:"type"`
 	Index    int       `json:"index"`
 	Release  int       `json:"release"`
-	State    string    `json:"state"` // starting, running, unready, crashed, stopping
+	State    string    `json:"state"` // starting, running, standby, unready, crashed, stopping
 	PID      int       `json:"pid,omitempty"`
 	Since    time.Time `json:"since"`
 	Restarts int       `json:"restarts"`
@@ -22,6 +24,18 @@ type Process struct {
 	Failure  string    `json:"failure,omitempty"` // why that failed; the process from before goes on
 	Limits   Limits    `json:"limits,omitzero"`   // those that it is held to
 }
+
+// Crashed is the state of a process that has ended and waits for its next start.
+const Crashed = "crashed"
+
+// CrashedOf lists the processes of release n that have crashed.
+func (a App) CrashedOf(n int) ([]Process, error) {
+	all, err := a.Processes()
+	return slices.DeleteFunc(all, func(p Process) bool { return p.State != Crashed || p.Release != n }), err
+}
+
+// Name is the process as people write it: web.1.
+func (p Process) Name() string { return p.Type + "." + strconv.Itoa(p.Index) }
 
 // Processes reads what runs of the app now.
 func (a App) Processes() ([]Process, error) {

@@ -47,7 +47,8 @@ type Child struct {
 	name    string
 	cmd     *exec.Cmd
 	streams streams
-	goodbye unix.Signal // what asks it to end
+	goodbye unix.Signal   // what asks it to end
+	exited  chan struct{} // closed when the command itself has ended
 	done    chan struct{}
 	err     error // how it ended; after done
 
@@ -74,6 +75,7 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 		name:    c.Name,
 		kin:     kin{mark: mark},
 		goodbye: unix.SIGTERM,
+		exited:  make(chan struct{}),
 		done:    make(chan struct{}),
 	}
 	if c.Terminal != nil {
@@ -115,6 +117,7 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 func (c *Child) supervise(handle *int, command Command, k *Keeper) {
 	copied := c.streams.copy(command)
 	wait := awaitEnd(c.cmd, handle)
+	close(c.exited)
 	c.awaitRest()
 	if err := c.family().kill(); err != nil {
 		k.Log.Error("left behind", "command", c.name, "err", err)
@@ -244,6 +247,10 @@ func (c *Child) signal(sig unix.Signal) {
 
 // PID is the command's own process id, its group's and its session's.
 func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Exited is closed as soon as the command itself has ended. Done follows, a moment later or, on a
+// busy machine, a second.
+func (c *Child) Exited() <-chan struct{} { return c.exited }
 
 // Done is closed when nothing of the command is left and its output was read to the end.
 func (c *Child) Done() <-chan struct{} { return c.done }

@@ -51,6 +51,9 @@ func (s *Server) Start(l net.Listener) {
 	}()
 }
 
+// Exited is Done: nothing is left to do after it.
+func (s *Server) Exited() <-chan struct{} { return s.done }
+
 // Done is closed when nothing is served any more.
 func (s *Server) Done() <-chan struct{} { return s.done }
 

@@ -1,0 +1,238 @@
+package runtime
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"paas/runtime/health"
+	"paas/say"
+	"paas/volume"
+)
+
+// takeTraffic gives the app's traffic to the release, which is healthy, and begins to watch it. The
+// release before stands by: its web processes go on, and everything else of it stops.
+func (d *deploy) takeTraffic() {
+	h := d.home
+	h.standby, h.live = h.live, d.instance
+	d.switched, d.since = true, time.Now()
+	d.slept, h.nap.now = h.nap.now, volume.Asleep{}
+	for _, m := range h.live.sorted() {
+		m.serving(d.ctx)
+	}
+	// A visitor who sees the release answer may ask what runs, so ps shows it first.
+	h.saveProcesses()
+	h.crontab.promote(h.live)
+	d.drained = h.route()
+	if h.standby != nil {
+		h.retireMembers(h.standby.standBy(), nil)
+	}
+	d.proof = h.proof(d.instance, d.settings)
+	if d.proof == 0 {
+		d.due = true // look goes on
+		return
+	}
+	h.setStatus(d.n, volume.Status{State: volume.Proving, Prove: d.proof})
+	d.timer = time.AfterFunc(d.proof, func() { h.post(func() { d.due = true }) })
+}
+
+// proved ends the watch over a release that has not failed in that time.
+func (d *deploy) proved() {
+	d.ready = true
+	d.home.conclude(d.n, volume.Status{State: volume.Ready, Proved: d.hasProved()})
+	d.home.poke()
+}
+
+// hasProved reports whether the release ran for as long as its owner wants, or repeats one that did.
+func (d *deploy) hasProved() bool { return d.proof > 0 || d.home.repeats(d.instance.release) }
+
+// standBy takes from the release what must not run beside the one that has the traffic.
+func (i *instance) standBy() (surplus []*member) {
+	for p, m := range i.members {
+		if !p.isWeb() {
+			surplus = append(surplus, m)
+			delete(i.members, p)
+		}
+	}
+	return surplus
+}
+
+// proof is how long the release is watched before it may be accepted; 0: not at all. A release of
+// static files cannot die, one that repeats a proved release has proved itself, and the time that
+// app.json wants its processes to run before they get traffic counts.
+func (h *home) proof(i *instance, s volume.Settings) time.Duration {
+	prove := h.rt.Prove
+	if s.Prove != nil {
+		prove = *s.Prove
+	}
+	programs, ran := false, prove
+	for _, p := range i.wanted(s) {
+		if p.isWeb() && i.built.Processes[webType] == "" { // static files
+			continue
+		}
+		programs = true
+		ran = min(ran, i.uptime(p.Type))
+	}
+	if !programs || h.repeats(i.release) {
+		return 0
+	}
+	return prove - ran
+}
+
+// uptime is how long app.json wants a process of the type to run before it gets traffic.
+func (i *instance) uptime(processType string) (longest time.Duration) {
+	for _, c := range i.file.Checks[processType] {
+		if c.Type == "" || c.Type == health.Startup {
+			longest = max(longest, c.Uptime)
+		}
+	}
+	return longest
+}
+
+// repeats reports whether the release repeats one that has proved itself.
+func (h *home) repeats(r volume.Release) bool {
+	if r.Of == 0 {
+		return false
+	}
+	s, err := h.app.Status(r.Of)
+	return err == nil && s.Proved
+}
+
+// proving is the deploy of the release i while it has the traffic and is not accepted yet; nil: i is
+// not in that state.
+func (h *home) proving(i *instance) *deploy {
+	if d := h.deploying; d != nil && d.switched && d.instance == i {
+		return d
+	}
+	return nil
+}
+
+// breaks reports whether a process of the release has exited without which it is none, or of which
+// is not known yet how.
+func (i *instance) breaks() bool {
+	for _, m := range i.members {
+		if exited, settled := m.hasExited(); exited && (m.isWeb() || !settled) {
+			return true
+		}
+	}
+	return false
+}
+
+// exited waits for the end of each web process that has exited, and returns how the first of them did.
+func (i *instance) exited() error {
+	for _, m := range i.sorted() {
+		if exited, _ := m.hasExited(); exited && m.isWeb() {
+			p := m.current()
+			<-p.Done()
+			return fmt.Errorf("%s: %w, after it was found healthy", m.name, m.cause(p))
+		}
+	}
+	return nil
+}
+
+// fall gives the traffic back as soon as a web process has exited; fail follows once it is known how.
+func (d *deploy) fall(m *member) {
+	d.fallen = m
+	d.giveBack()
+}
+
+// fail takes back a release of which a process has ended, or fails a check.
+func (d *deploy) fail(m *member, err error) {
+	after := ""
+	if d.switched {
+		after = fmt.Sprintf(", %d ms after it got the traffic", time.Since(d.since).Milliseconds())
+	}
+	d.show(func(log *os.File) {
+		last := m.lastWords()
+		if len(last) > 0 {
+			say.Step(log, "The last lines of %s", m.name)
+		}
+		for _, line := range last {
+			say.Detail(log, "%s", say.Plain(line, 500))
+		}
+	})
+	d.takeBack(volume.Status{
+		State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after),
+		Hint: "look at its last lines, above and in the app's log",
+	})
+}
+
+// takeBack ends a deploy that is not accepted: the release before has the traffic again, and
+// everything else of it starts again.
+func (d *deploy) takeBack(s volume.Status) {
+	h := d.home
+	if d.switched && d.fallen == nil {
+		d.giveBack()
+	}
+	h.deploying = nil
+	if d.switched {
+		h.crontab.giveBack(h.live)
+		d.show(func(log *os.File) {
+			if h.live != nil {
+				say.Step(log, "v%d has the traffic again", h.live.n)
+			}
+			if d.phases {
+				say.Detail(log, "what the release phase of v%d did, to a database for example, is not undone", d.n)
+			}
+		})
+	}
+	if d.instance != nil {
+		h.retireMembers(d.instance.sorted(), d.drained)
+	}
+	if d.switched {
+		h.saveProcesses()
+	}
+	h.conclude(d.n, s)
+	h.log.Info("not deployed", "release", d.n, "state", s.State, "reason", s.Reason)
+	h.poke()
+}
+
+// giveBack gives the traffic to the release that had it before, in one step and without a boot.
+func (d *deploy) giveBack() {
+	h := d.home
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	h.live, h.standby = h.standby, nil
+	h.nap.now = d.slept
+	d.drained = h.route()
+}
+
+// show adds to the release's log, which its maker reads.
+func (d *deploy) show(write func(log *os.File)) {
+	log, err := os.OpenFile(d.home.app.ReleaseLog(d.n), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return // the disk is full: the verdict says the most important part
+	}
+	defer log.Close()
+	write(log)
+}
+
+// accept makes the release live: the commit of the two-phase push.
+func (d *deploy) accept() {
+	h := d.home
+	before := h.app.Live()
+	if err := h.app.SetLive(d.n); err != nil {
+		d.takeBack(volume.Status{State: volume.Failed, Reason: "switch: " + err.Error()})
+		return
+	}
+	was := h.standby
+	h.deploying, h.standby = nil, nil
+	h.nap.now = d.slept
+	h.nap.end()
+	if before > 0 { // first, so that nobody sees two live releases
+		h.conclude(before, volume.Status{State: volume.Retired, Proved: h.wasProved(before)})
+	}
+	h.conclude(d.n, volume.Status{State: volume.Live, Proved: d.hasProved()})
+	if was != nil {
+		h.retireMembers(was.sorted(), d.drained)
+	}
+	h.saveProcesses()
+	h.log.Info("live", "release", d.n)
+	h.poke() // the next release may be waiting
+}
+
+func (h *home) wasProved(n int) bool {
+	s, err := h.app.Status(n)
+	return err == nil && s.Proved
+}

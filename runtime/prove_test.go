@@ -1,0 +1,344 @@
+package runtime
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"paas/runtime/rig"
+	"paas/volume"
+)
+
+// kill ends the newest process of that name, with err.
+func (s *stage) kill(name string, err error) {
+	s.t.Helper()
+	rig.Eventually(s.t, name+" runs", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, a := range slices.Backward(s.all) {
+			if a.name == name && !closed(a.done) {
+				a.err, a.linger = err, nil
+				go a.Stop(0)
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// pair is a stage with v1 live and v2 proving itself for an hour: both of web and a worker.
+func pair(t *testing.T) *stage {
+	t.Helper()
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y"}
+	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+	s.turn()
+	s.run()
+	s.deploy()
+	s.runs("web.1 of v1, worker.1 of v1")
+	s.proves(time.Hour)
+	s.publish()
+	s.reaches(2, volume.Proving)
+	s.runs("web.1 of v2, web.1 is standby, worker.1 of v2")
+	return s
+}
+
+// proves sets how long new releases of the app are watched.
+func (s *stage) proves(d time.Duration) {
+	s.set(func(now *volume.Settings) { now.Prove = &d })
+}
+
+// isBack checks that v1 has everything again, and v2 is over in that state.
+func (s *stage) isBack(state volume.State, reason string) {
+	s.t.Helper()
+	if now := s.reaches(2, state); !strings.Contains(now.Reason, reason) {
+		s.t.Errorf("v2 is %s: %q, not %q", state, now.Reason, reason)
+	}
+	s.runs("web.1 of v1, worker.1 of v1")
+	if now, _ := s.app.Status(1); now.State != volume.Live || s.app.Live() != 1 {
+		s.t.Errorf("v1 is %s, v%d is live", now.State, s.app.Live())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.actors[1] == nil || closed(s.actors[1].done) {
+		s.t.Error("v1 was booted again")
+	}
+	if starts := slices.DeleteFunc(slices.Clone(s.started), func(n int) bool { return n != 1 }); len(starts) != 1 {
+		s.t.Errorf("web of v1 was started %d times", len(starts))
+	}
+}
+
+// While a release proves itself it has the traffic, the one before stands by, and ps tells them apart.
+func TestProving(t *testing.T) {
+	s := pair(t)
+	if s.app.Live() != 1 {
+		t.Errorf("v%d is live before v2 has proved itself", s.app.Live())
+	}
+	if now, _ := s.app.Status(2); now.Prove != time.Hour {
+		t.Errorf("watched for %s", now.Prove)
+	}
+	processes, err := s.app.Processes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var states []string
+	for _, p := range processes {
+		states = append(states, p.Type+" of "+volume.Release{N: p.Release}.String()+" "+p.State)
+	}
+	if want := []string{"web of v2 running", "web of v1 standby", "worker of v2 running"}; !slices.Equal(states, want) {
+		t.Errorf("ps shows %q", states)
+	}
+	s.proves(0)
+	s.app.Cancel(2, "enough")
+	s.isBack(volume.Cancelled, "enough")
+}
+
+func TestProved(t *testing.T) {
+	s := newStage(t)
+	s.prove = 50 * time.Millisecond
+	s.turn()
+	s.run()
+	one := s.publish()
+	s.reaches(one, volume.Proving)
+	if now := s.reaches(one, volume.Ready); !now.Proved {
+		t.Error("it has not proved itself")
+	}
+	s.app.Commit(one)
+	s.reaches(one, volume.Live)
+	s.proves(0)
+	s.deploy()
+	if now := s.reaches(one, volume.Retired); !now.Proved {
+		t.Error("that it has proved itself is forgotten")
+	}
+	if now, _ := s.app.Status(2); now.Proved {
+		t.Error("v2, which was not watched, has proved itself")
+	}
+}
+
+func TestDiesWhileProving(t *testing.T) {
+	for name, c := range map[string]struct {
+		process string
+		err     error
+		reason  string
+	}{
+		"web":                {"v2 web.1 x", errors.New("exit status 7"), "web: exit status 7, "},
+		"web, without error": {"v2 web.1 x", nil, "web: exited with status 0, "},
+		"worker":             {"v2 worker.1 y", errors.New("signal: killed"), "worker: signal: killed, "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := pair(t)
+			s.kill(c.process, c.err)
+			s.isBack(volume.Failed, c.reason)
+			log, err := os.ReadFile(s.app.ReleaseLog(2))
+			if err != nil || !strings.Contains(string(log), "-----> v1 has the traffic again\n") {
+				t.Errorf("its log: %q, %v", log, err)
+			}
+		})
+	}
+}
+
+// A worker that has done its work is no failure: it is started again, as ever.
+func TestWorkerEndsWhileProving(t *testing.T) {
+	s := pair(t)
+	s.kill("v2 worker.1 y", nil)
+	s.runs("web.1 of v2, web.1 is standby, worker.1 of v2")
+	if now, _ := s.app.Status(2); now.State != volume.Proving {
+		t.Errorf("v2 is %s: %s", now.State, now.Reason)
+	}
+}
+
+// The release that stands by can die, too; it is there again when it is needed.
+func TestStandbyDies(t *testing.T) {
+	s := pair(t)
+	s.kill("v1 web.1 x", errors.New("exit status 2"))
+	rig.Eventually(t, "v1 is started again", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return slices.Equal(s.started, []int{1, 2, 1})
+	})
+	s.runs("web.1 of v2, web.1 is standby, worker.1 of v2")
+	s.kill("v2 web.1 x", errors.New("exit status 7"))
+	s.reaches(2, volume.Failed)
+	s.runs("web.1 of v1, worker.1 of v1")
+}
+
+// A maker who dies leaves the turn free, and the next look takes the release back.
+func TestMakerGoneWhileProving(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y"}
+	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+	done := s.turn()
+	s.run()
+	s.deploy()
+	s.proves(time.Hour)
+	s.publish()
+	s.reaches(2, volume.Proving)
+	done()
+	s.app.Ring()
+	s.isBack(volume.Cancelled, cutOff)
+}
+
+// A server that stops meanwhile starts with what is live, and takes back what nobody makes any more.
+func TestServerGoneWhileProving(t *testing.T) {
+	s := newStage(t)
+	s.prove = time.Hour
+	s.proves(0)
+	done := s.turn()
+	stop := s.run()
+	s.deploy()
+	s.set(func(now *volume.Settings) { now.Prove = nil })
+	s.publish()
+	s.reaches(2, volume.Proving)
+	stop()
+	done()
+	s.run()
+	s.reaches(2, volume.Cancelled)
+	s.runs("web.1 of v1")
+	if s.app.Live() != 1 {
+		t.Errorf("v%d is live", s.app.Live())
+	}
+}
+
+// An app that slept sleeps again when the release that woke its name is taken back.
+func TestAsleepBehindProving(t *testing.T) {
+	s := newStage(t)
+	s.turn()
+	s.run()
+	s.deploy()
+	s.set(func(now *volume.Settings) { now.Sleep = time.Millisecond })
+	s.runs("")
+	s.proves(time.Hour)
+	s.publish()
+	s.reaches(2, volume.Proving)
+	s.kill("v2 web.1 x", errors.New("exit status 7"))
+	s.reaches(2, volume.Failed)
+	s.runs("")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.condition != Asleep || slices.Contains(s.started[1:], 1) {
+		t.Errorf("visitors meet %s, started %v", s.condition, s.started)
+	}
+}
+
+// A release without one before it: nothing is live again.
+func TestFirstDiesWhileProving(t *testing.T) {
+	s := newStage(t)
+	s.prove = time.Hour
+	s.turn()
+	s.run()
+	s.publish()
+	s.reaches(1, volume.Proving)
+	s.kill("v1 web.1 x", errors.New("exit status 7"))
+	s.reaches(1, volume.Failed)
+	s.runs("")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.condition != Down {
+		t.Errorf("visitors meet %s", s.condition)
+	}
+}
+
+// What has exited by the time its check has passed is not healthy, and never gets the traffic.
+func TestExitedBeforeTheSwitch(t *testing.T) {
+	s := newStage(t)
+	s.turn()
+	s.run()
+	s.deploy()
+	s.ends = func(spec Spec) (error, bool) {
+		return errors.New("exit status 9"), spec.Release == 2 && spec.Type == "web"
+	}
+	s.publish()
+	if now := s.reaches(2, volume.Failed); !strings.Contains(now.Reason, "exit status 9") {
+		t.Errorf("%+v", now)
+	}
+	s.runs("web.1 of v1")
+}
+
+// The end of a process takes a while to be known on a busy machine. Its exit is enough to give the
+// traffic back, and the release is not accepted in between though its time is over and it is wanted.
+func TestExitedWhileProving(t *testing.T) {
+	s := newStage(t)
+	s.slowly = true
+	s.turn()
+	h := newHome(&Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Prove: time.Hour, Log: slog.New(slog.DiscardHandler)}, s.app)
+	go func() { // what its other goroutines say, the test says itself
+		for range h.posts {
+		}
+	}()
+	d := &deploy{home: h, n: s.publish(), ctx: t.Context(), cancel: func() {}}
+	h.deploying = d
+	var err error
+	if d.instance, err = d.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.takeTraffic()
+	if s.condition != Running {
+		t.Fatalf("visitors meet %s", s.condition)
+	}
+	close(s.actor(1).exited)
+	d.due = true
+	s.app.Commit(1)
+	d.look()
+	if now, _ := s.app.Status(1); now.State != volume.Proving || s.app.Live() != 0 {
+		t.Errorf("v1 is %s, v%d is live", now.State, s.app.Live())
+	}
+	m := d.instance.members[place{webType, 1}]
+	m.exited(t.Context(), m.current())
+	if s.condition != Down {
+		t.Errorf("visitors meet %s", s.condition)
+	}
+	s.actor(1).Stop(0)
+	m.ended(t.Context(), m.current())
+	if now, _ := s.app.Status(1); now.State != volume.Failed || !strings.Contains(now.Reason, "web: exit status 1, ") {
+		t.Errorf("%+v", now)
+	}
+}
+
+func TestProof(t *testing.T) {
+	web := map[string]string{"web": "x"}
+	uptime := `{"healthchecks": {"web": [{"type": "startup", "uptime": 3}]}}`
+	for name, c := range map[string]struct {
+		built   volume.Built
+		file    string
+		of      int  // the release that is repeated
+		proved  bool // that one has proved itself
+		setting time.Duration
+		want    time.Duration
+	}{
+		"as set":                    {built: volume.Built{Processes: web}, setting: 5 * time.Second, want: 5 * time.Second},
+		"off":                       {built: volume.Built{Processes: web}},
+		"static":                    {built: volume.Built{Static: "."}, setting: 5 * time.Second},
+		"static, with a worker":     {built: volume.Built{Static: ".", Processes: map[string]string{"worker": "y"}}, setting: 5 * time.Second, want: 5 * time.Second},
+		"what repeats a proved one": {built: volume.Built{Processes: web}, of: 1, proved: true, setting: 5 * time.Second},
+		"what repeats another":      {built: volume.Built{Processes: web}, of: 1, setting: 5 * time.Second, want: 5 * time.Second},
+		"uptime counts":             {built: volume.Built{Processes: web}, file: uptime, setting: 5 * time.Second, want: 2 * time.Second},
+		"uptime is enough":          {built: volume.Built{Processes: web}, file: uptime, setting: 2 * time.Second},
+	} {
+		s := newStage(t)
+		s.file = c.file
+		n := s.publish()
+		if err := s.app.SetStatus(n, volume.Status{State: volume.Retired, Proved: c.proved}); err != nil {
+			t.Fatal(err)
+		}
+		h := newHome(&Runtime{Volume: s.app.Volume(), Log: slog.New(slog.DiscardHandler)}, s.app)
+		i := newInstance(h, n+1)
+		i.built = c.built
+		i.release = volume.Release{N: n + 1, Of: c.of}
+		first, err := s.app.Release(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i.release.Build = first.Build
+		if err := i.find(); err != nil {
+			t.Fatal(err)
+		}
+		settings := volume.Settings{Prove: &c.setting, Formation: map[string]int{"worker": 1}}
+		if got := h.proof(i, settings); got != c.want {
+			t.Errorf("%s: %s, not %s", name, got, c.want)
+		}
+	}
+}
