@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"paas/runtime/confine"
 	"paas/runtime/local"
@@ -29,8 +30,8 @@ func (s *server) confined() (local.Confined, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return local.Confined{}, err
 	}
-	if c.Isolation == "required" && (!force.Users || force.Landlock == 0) {
-		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; run it as root on a kernel with Landlock (5.13), or take PAAS_ISOLATION=auto", force)
+	if open := force.Open(); c.Isolation == "required" && len(open) > 0 {
+		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; open to apps: %s; run it as root on Linux 6.12 or later, or take PAAS_ISOLATION=auto", force, strings.Join(open, ", "))
 	}
 	uids := volume.UIDs{First: c.FirstUID, Last: c.LastUID}
 	user := func(name string) (int, error) {
@@ -51,6 +52,9 @@ func (s *server) announceIsolation() {
 	text := s.engine.InForce()
 	if force := s.engine.Confined.Force; force.Any() {
 		s.log.Info("apps are kept apart", "by", text)
+		if open := force.Open(); len(open) > 0 {
+			s.log.Warn("not everything is kept from apps", "open", strings.Join(open, ", "))
+		}
 	} else {
 		s.log.Warn("apps are not kept apart from each other and from the server", "why", force.Missing)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"paas/receiver"
 	"paas/runtime/child"
+	"paas/runtime/confine"
 	"paas/say"
 	"paas/sshd"
 )
@@ -37,6 +38,9 @@ func run(args []string) int {
 	unblockSignals()
 	if len(args) == 3 && args[1] == "guard" {
 		child.GuardMain(os.Stdin, os.Stdout, args[2])
+		return 0
+	}
+	if confine.Helper(args) {
 		return 0
 	}
 	if os.Getpid() == 1 {

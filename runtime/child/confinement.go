@@ -47,6 +47,41 @@ func confined(under []Confinement, cmd *exec.Cmd, bear func(*exec.Cmd) error, re
 	}
 }
 
+// starter is a Confinement that starts what is under it itself: no thread of the server can enter it.
+type starter interface {
+	Starts() bool // whether it does so
+
+	// Start starts cmd, as a child of the server. Of SysProcAttr, Setctty and PidFD count. Before the command's first instruction it
+	// calls take with its number.
+	Start(cmd *exec.Cmd, take func(pid int) error) error
+}
+
+// starterOf is the starter among under; nil: the server starts the command.
+func starterOf(under []Confinement) starter {
+	for _, u := range under {
+		if s, ok := u.(starter); ok && s.Starts() {
+			return s
+		}
+	}
+	return nil
+}
+
+// taker is a Confinement that a process can be put under that has not begun. Where a starter starts it, it is not born under
+// what the server's thread has entered.
+type taker interface{ Take(pid int) error }
+
+// take puts the process under all that take it.
+func take(under []Confinement, pid int) error {
+	for _, u := range under {
+		if u, ok := u.(taker); ok {
+			if err := u.Take(pid); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // birth has the command born on the calling thread. The thread must end soon where ready is not nil: that is called last
 // of all, and lets the command go on when the thread is no more.
 func birth(under []Confinement, cmd *exec.Cmd, bear func(*exec.Cmd) error) (ready func(), err error) {

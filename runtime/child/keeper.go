@@ -69,6 +69,11 @@ var errClosed = errors.New("the server is stopping")
 // ownSession says why. What is born under something has a thread of its own until done is closed.
 func (k *Keeper) exec(cmd *exec.Cmd, under []Confinement, done <-chan struct{}) error {
 	result := make(chan error, 1)
+	if s := starterOf(under); s != nil {
+		return k.begin(func() error {
+			return s.Start(cmd, func(pid int) error { return take(under, pid) })
+		})
+	}
 	if len(under) > 0 {
 		go confined(under, cmd, k.bear, result, done)
 		return <-result
@@ -83,14 +88,17 @@ func (k *Keeper) exec(cmd *exec.Cmd, under []Confinement, done <-chan struct{}) 
 }
 
 // bear starts cmd on the calling thread, unless the keeper is closed.
-func (k *Keeper) bear(cmd *exec.Cmd) error {
+func (k *Keeper) bear(cmd *exec.Cmd) error { return k.begin(cmd.Start) }
+
+// begin runs start, which starts a command, unless the keeper is closed.
+func (k *Keeper) begin(start func() error) error {
 	k.births.RLock()
 	defer k.births.RUnlock()
 	select {
 	case <-k.closed:
 		return errClosed
 	default:
-		return cmd.Start()
+		return start()
 	}
 }
 

@@ -19,6 +19,8 @@ type Box struct {
 	Tmp   string   // a folder of its own, its /tmp, or where that cannot be had its TMPDIR
 
 	Instead map[string]string // files of the machine, and what is seen in place of each; where Force.Users
+
+	in *Sandbox // nil: none
 }
 
 // below says whether path is dir or in it. Both are clean and absolute.

@@ -1,17 +1,35 @@
 package confine
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"paas/runtime/rig"
 )
+
+func TestMain(m *testing.M) {
+	if Helper(os.Args) {
+		return
+	}
+	if len(os.Args) == 7 && os.Args[1] == "attack" {
+		victim, _ := strconv.Atoi(os.Args[2])
+		attack(victim, os.Args[3], os.Args[4], os.Args[5], os.Args[6] == "true")
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// The same walls for a server that is an ordinary user.
+func TestNotRoot(t *testing.T) {
+	rig.AsNobody(t, "^(TestBox|TestPrivateTmp|TestOtherProcess|TestSameUser|TestSandbox.*)$")
+}
 
 // Users of the tests' own: nobody's on any machine.
 const blogUser, shopUser = 71001, 71002
@@ -21,30 +39,71 @@ func inside(t *testing.T, b *Box, script string) string {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", script)
 	tmp := b.Tmp
-	if b.Force.Users {
+	if b.Force.mounts() {
 		tmp = "/tmp"
 	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SECRET=mine", "TMPDIR=" + tmp}
 	cmd.Dir = b.Write[0]
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	cmd.Stdout, cmd.Stderr = write, write
+	begin(t, b, cmd)
+	write.Close()
+	out, err := io.ReadAll(read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		return string(out) + err.Error()
+	}
+	return string(out)
+}
+
+// begin starts cmd in the box.
+func begin(t *testing.T, b *Box, cmd *exec.Cmd) {
+	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	var out rig.Screen
-	cmd.Stdout, cmd.Stderr = &out, &out
-	var err error
-	started := onThread(func() error {
+	if b.Force.Sandboxes {
+		b.In(sandboxes(t))
+		if err := b.Start(cmd, func(int) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if err := onThread(func() error {
 		if err := b.Enter(cmd.SysProcAttr); err != nil {
 			return err
 		}
-		err = cmd.Run()
-		return nil
-	})
-	if started != nil {
-		t.Fatal(started)
+		return cmd.Start()
+	}); err != nil {
+		t.Fatal(err)
 	}
-	if err != nil {
-		return out.String() + err.Error()
-	}
-	return out.String()
 }
+
+// sandboxes is a sandbox for the test.
+func sandboxes(t *testing.T) *Sandbox {
+	t.Helper()
+	launchersOnce.Do(func() {
+		launcher = &Launcher{Self: rig.Self()}
+		if err := launcher.Open(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s, err := launcher.Sandbox(t.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Leave)
+	return s
+}
+
+var (
+	launchersOnce sync.Once
+	launcher      *Launcher
+)
 
 // place is a root with two apps, and the box of the first.
 func place(t *testing.T, force Force) (root string, b *Box) {
@@ -75,11 +134,11 @@ func place(t *testing.T, force Force) (root string, b *Box) {
 // ways are the kinds of force that this machine has.
 func ways(t *testing.T) map[string]Force {
 	t.Helper()
-	has := Probe(t.TempDir())
+	has := Probe(t.TempDir(), rig.Self()...)
 	t.Logf("in force: %s", has)
 	list := map[string]Force{}
 	if has.Landlock > 0 {
-		list["Landlock"] = Force{Landlock: has.Landlock}
+		list["Landlock"] = Force{Landlock: has.Landlock, Seccomp: canFilter()}
 	} else {
 		t.Log("SKIP: no Landlock in this kernel")
 	}
@@ -88,6 +147,10 @@ func ways(t *testing.T) map[string]Force {
 		list["users and Landlock"] = has
 	} else {
 		t.Logf("SKIP: users of their own: %s", has.Missing)
+	}
+	if has.Sandboxes {
+		list["sandboxes"] = Force{Sandboxes: true, Seccomp: has.Seccomp}
+		list["sandboxes and Landlock"] = has
 	}
 	if len(list) == 0 {
 		t.Skip("SKIP: nothing can be put in force here")
@@ -133,7 +196,7 @@ func TestPrivateTmp(t *testing.T) {
 	for name, force := range ways(t) {
 		_, b := place(t, force)
 		mark := filepath.Base(t.TempDir()) + strconv.Itoa(os.Getpid())
-		theirs := filepath.Join(os.TempDir(), "paas-test-"+mark)
+		theirs := "/tmp/paas-test-" + mark
 		if err := os.WriteFile(theirs, []byte("secret"), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +204,7 @@ func TestPrivateTmp(t *testing.T) {
 		folders := []string{"/tmp", "/var/tmp", "/dev/shm"}
 		for _, dir := range folders {
 			out := inside(t, b, "cat "+theirs+"; touch "+dir+"/x"+mark+" && echo wrote")
-			if strings.Contains(out, "secret") || strings.Contains(out, "wrote") != force.Users {
+			if strings.Contains(out, "secret") || strings.Contains(out, "wrote") != force.mounts() {
 				t.Errorf("%s: %s: %s", name, dir, out)
 			}
 			if _, err := os.Stat(dir + "/x" + mark); err == nil {
@@ -160,27 +223,14 @@ func TestOtherProcess(t *testing.T) {
 		other.Env = []string{"SECRET=theirs"}
 		_, theirs := place(t, force)
 		theirs.UID = shopUser
-		other.SysProcAttr = &syscall.SysProcAttr{}
-		started, end := make(chan error, 1), make(chan struct{})
-		go func() {
-			runtime.LockOSThread()
-			if err := theirs.Enter(other.SysProcAttr); err != nil {
-				started <- err
-				return
-			}
-			started <- other.Start()
-			<-end
-		}()
-		if err := <-started; err != nil {
-			t.Fatal(err)
-		}
+		begin(t, theirs, other)
 		pid := strconv.Itoa(other.Process.Pid)
 		for _, not := range []string{"cat /proc/" + pid + "/environ", "kill -9 " + pid, "ls -l /proc/" + pid + "/cwd/", "cat /proc/" + pid + "/maps", "kill -STOP " + pid} {
 			if out := inside(t, b, not+" && echo it could"); strings.Contains(out, "it could") || strings.Contains(out, "theirs") {
 				t.Errorf("%s: %s: %s", name, not, out)
 			}
 		}
-		if out := inside(t, b, "ls -d /proc/"+pid); force.Users && !strings.Contains(out, "No such file") {
+		if out := inside(t, b, "ls -d /proc/"+pid); force.mounts() && !strings.Contains(out, "No such file") {
 			t.Errorf("%s: /proc shows it: %s", name, out)
 		}
 		if err := syscall.Kill(other.Process.Pid, 0); err != nil {
@@ -188,7 +238,6 @@ func TestOtherProcess(t *testing.T) {
 		}
 		other.Process.Kill()
 		other.Wait()
-		close(end)
 	}
 }
 

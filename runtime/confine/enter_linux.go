@@ -8,12 +8,17 @@ import (
 )
 
 // Enter puts the calling thread in the box, for good: the goroutine is locked to it. What it starts
-// with attr is born there.
+// with attr is born there. For a box in a sandbox it does nothing: see [Box.Start].
 func (b *Box) Enter(attr *syscall.SysProcAttr) error {
-	if b.Force.Users {
+	if b.in != nil {
+		return nil
+	}
+	if b.Force.mounts() {
 		if err := b.see(); err != nil {
 			return fmt.Errorf("confine: %w", err)
 		}
+	}
+	if b.Force.Users {
 		attr.Credential = &syscall.Credential{Uid: uint32(b.UID), Gid: uint32(b.UID), Groups: []uint32{}}
 	}
 	if !b.Force.Any() {
@@ -30,6 +35,11 @@ func (b *Box) Enter(attr *syscall.SysProcAttr) error {
 	if b.Force.Landlock > 0 {
 		if err := b.restrict(); err != nil {
 			return fmt.Errorf("confine: Landlock: %w", err)
+		}
+	}
+	if b.Force.Seccomp {
+		if err := filterCalls(!b.Force.Sandboxes); err != nil {
+			return fmt.Errorf("confine: seccomp: %w", err)
 		}
 	}
 	return nil

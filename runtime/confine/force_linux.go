@@ -2,35 +2,88 @@ package confine
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
+	"strings"
+	"syscall"
 
-	"github.com/landlock-lsm/go-landlock/landlock/syscall"
+	llsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 )
 
 // Probe finds out what the server can put in force, by trying. dir is a new folder where apps' files are to
-// be.
-func Probe(dir string) Force {
+// be; self is as [Launcher] has it.
+func Probe(dir string, self ...string) Force {
 	f := Force{Landlock: max(0, landlockVersion())}
-	if os.Geteuid() != 0 {
-		f.Missing = "not root: no users of their own"
+	f.Missing = tryUsers(dir)
+	if f.Missing == "" {
+		f.Users = true
 		return f
+	}
+	f.Seccomp = canFilter()
+	f.Sandboxes = true
+	if err := f.trySandbox(dir, self); err != nil {
+		f.Sandboxes = false
+		f.Missing += "; no user namespaces: " + refusal(err)
+	}
+	return f
+}
+
+// tryUsers says what keeps the server from giving each app a user.
+func tryUsers(dir string) (missing string) {
+	if os.Geteuid() != 0 {
+		return "not root: no users of their own"
 	}
 	if lack := lacking(); lack != "" {
-		f.Missing = "without " + lack + ": no users of their own"
-		return f
+		return "without " + lack + ": no users of their own"
 	}
-	if err := onThread(tryMounts); err != nil {
-		f.Missing = "no users of their own: " + err.Error()
-		return f
+	err := onThread(tryMounts)
+	if err == nil {
+		err = tryOwning(dir)
 	}
-	if err := tryOwning(dir); err != nil {
-		f.Missing = "no users of their own: " + err.Error()
-		return f
+	if err != nil {
+		return "no users of their own: " + err.Error()
 	}
-	f.Users = true
-	return f
+	return ""
+}
+
+// trySandbox has a command write to the /tmp of a sandbox.
+func (f Force) trySandbox(dir string, self []string) error {
+	l := &Launcher{Self: self}
+	if err := l.Open(); err != nil {
+		return err
+	}
+	defer l.Close()
+	s, err := l.Sandbox("probe")
+	if err != nil {
+		return err
+	}
+	defer s.Leave()
+	b := &Box{Force: f, Hide: []string{dir}, Write: []string{dir}, Tmp: dir}
+	b.In(s)
+	cmd := exec.Command("/bin/sh", "-c", `echo $$ >/tmp/probe && read number rest </proc/self/stat && test "$number" = $$`)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	if err := b.Start(cmd, func(int) error { return nil }); err != nil {
+		return err
+	}
+	return cmd.Wait()
+}
+
+// refusal is err with what to do about it, where that is known.
+func refusal(err error) string {
+	for _, sysctl := range []struct{ path, refuses, remedy string }{
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl kernel.apparmor_restrict_unprivileged_userns=0 allows them"},
+		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1 allows them"},
+		{"/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000 allows them"},
+	} {
+		if value, readErr := os.ReadFile(sysctl.path); readErr == nil && strings.TrimSpace(string(value)) == sysctl.refuses {
+			return fmt.Sprintf("%v (%s)", err, sysctl.remedy)
+		}
+	}
+	return err.Error()
 }
 
 // tryOwning gives the folder to somebody, which some file systems refuse, and others only seem to do: those of a
@@ -51,7 +104,7 @@ func tryOwning(dir string) error {
 }
 
 func landlockVersion() int {
-	version, err := syscall.LandlockGetABIVersion()
+	version, err := llsys.LandlockGetABIVersion()
 	if err != nil {
 		return 0
 	}

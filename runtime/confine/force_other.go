@@ -3,4 +3,4 @@
 package confine
 
 // Probe finds out what the server can put in force: on this system nothing.
-func Probe(string) Force { return Force{Missing: "only Linux has what it takes"} }
+func Probe(string, ...string) Force { return Force{Missing: "only Linux has what it takes"} }

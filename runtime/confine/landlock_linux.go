@@ -14,7 +14,7 @@ import (
 func (b *Box) restrict() error {
 	config := landlock.V7
 	config.HandledAccessNet = 0
-	if b.Force.Users { // it is the user that keeps signals from other apps, and those of one app may send them
+	if b.Force.mounts() { // the user, or the sandbox, keeps signals from other apps, and those of one app may send them
 		config.Scoped = llsys.ScopeAbstractUnixSocket
 	}
 	ruleset, flags, err := config.BestEffort().NewRulesetFD(b.rules()...)
@@ -30,9 +30,13 @@ var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/d
 
 func (b *Box) rules() []landlock.Rule {
 	read, write := []string{"/"}, slices.Concat(b.Write, devices)
-	if b.Force.Users {
+	switch {
+	case b.Force.Users:
 		write = append(append(write, privateFolders...), "/dev/pts") // without users those in there are everybody's
-	} else {
+	case b.Force.Sandboxes:
+		read = append(around([]string{"/dev"}), "/dev/shm")
+		write = append(write, privateFolders...)
+	default:
 		read = append(around(slices.Concat(b.Hide, apart)), b.Read...)
 		write = append(write, b.Tmp)
 	}

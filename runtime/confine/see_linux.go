@@ -35,7 +35,7 @@ func (b *Box) see() error {
 	covers := b.covers()
 	for _, w := range b.windows(slices.Concat(covers, privateFolders)) {
 		err := w.open()
-		if !w.writable && errors.Is(err, fs.ErrNotExist) {
+		if !w.writable && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) { // the server does not see it either
 			continue
 		}
 		if err != nil {
@@ -44,13 +44,32 @@ func (b *Box) see() error {
 		shown, opened = append(shown, w), append(opened, w)
 	}
 	var instead []*window
-	for path, other := range b.Instead {
+	replace := func(path, other string) error {
 		w := &window{path: other}
 		if err := w.open(); err != nil {
 			return err
 		}
 		w.path = path
 		instead, opened = append(instead, w), append(opened, w)
+		return nil
+	}
+	for path, other := range b.Instead {
+		if err := replace(path, other); err != nil {
+			return err
+		}
+	}
+	var proc *window
+	if b.Force.Sandboxes {
+		proc = &window{path: spareProc, writable: true}
+		if err := proc.open(); err != nil {
+			return err
+		}
+		proc.path, opened = "/proc", append(opened, proc)
+		for _, socket := range b.sockets(covers) {
+			if err := replace(socket, os.DevNull); err != nil {
+				return err
+			}
+		}
 	}
 	tmp := &window{path: b.Tmp, writable: true}
 	if err := tmp.open(); err != nil {
@@ -78,9 +97,12 @@ func (b *Box) see() error {
 		}
 	}
 	for _, w := range instead {
-		if err := w.bind(); err != nil {
+		if err := w.bind(); err != nil && !(b.Force.Sandboxes && errors.Is(err, fs.ErrNotExist)) { // a socket may go meanwhile
 			return err
 		}
+	}
+	if b.Force.Sandboxes {
+		return b.closeRest(shown, proc)
 	}
 	for _, c := range covers {
 		if err := remount(c, unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV); err != nil {
@@ -99,6 +121,9 @@ func (b *Box) covers() []string {
 	for _, h := range b.Hide {
 		for _, dir := range parents(h) {
 			info, err := os.Stat(dir)
+			if errors.Is(err, fs.ErrNotExist) { // the home of a user who has none
+				break
+			}
 			if dir == h || err != nil || info.Mode().Perm()&0o001 == 0 {
 				list = append(list, dir)
 				break
@@ -122,7 +147,7 @@ func (b *Box) windows(covered []string) (list []*window) {
 		}
 	}
 	for _, path := range outermost(b.Write) {
-		if isIn(covered, path) {
+		if isIn(covered, path) || b.Force.Sandboxes { // there everything else is only to be read
 			list = append(list, &window{path: path, writable: true})
 		}
 	}
@@ -195,8 +220,22 @@ func cover(dir string) error {
 	return mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=1m")
 }
 
+// remount adds flags to those of a mount. Before Linux 5.12 it takes others away, which a user namespace may not.
 func remount(path string, flags uintptr) error {
-	return mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|flags, "")
+	add := unix.MountAttr{}
+	for flag, attr := range map[uintptr]uint64{unix.MS_RDONLY: unix.MOUNT_ATTR_RDONLY, unix.MS_NOSUID: unix.MOUNT_ATTR_NOSUID, unix.MS_NODEV: unix.MOUNT_ATTR_NODEV} {
+		if flags&flag != 0 {
+			add.Attr_set |= attr
+		}
+	}
+	err := unix.MountSetattr(unix.AT_FDCWD, path, 0, &add)
+	if errors.Is(err, unix.ENOSYS) {
+		return mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|flags, "")
+	}
+	if err != nil {
+		return fmt.Errorf("mount %s: %w", path, err)
+	}
+	return nil
 }
 
 func mount(source, target, kind string, flags uintptr, data string) error {

@@ -67,3 +67,18 @@ var (
 			".local/share/pnpm"},
 	}
 )
+
+// Run is where services of the machine listen, whatever user they know their clients by. To a sandbox it is hidden:
+// there its apps have the server's user.
+const Run = "/run"
+
+// Resolver is the folder with what names are resolved by (resolv.conf(5)), where that is below Run: it is replaced when the
+// network changes. For [Box].Read.
+func Resolver() []string {
+	if path, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && below(path, Run) && filepath.Dir(path) != Run {
+		return []string{filepath.Dir(path)}
+	} else if err == nil && below(path, Run) {
+		return []string{path}
+	}
+	return nil
+}

@@ -39,6 +39,9 @@ type Group interface {
 	// Leave takes the calling thread out again.
 	Leave()
 
+	// Take moves a process into the group that has not begun to run.
+	Take(pid int) error
+
 	// Overused says whether a process of the group was killed since there was no more memory for it, how much
 	// the group used at most, and how much it may, in bytes.
 	Overused() (used, max int64, over bool)

@@ -168,6 +168,15 @@ func (g *groupOne) Leave() {
 	}
 }
 
+func (g *groupOne) Take(pid int) error {
+	for _, f := range g.folders {
+		if err := f.write("cgroup.procs", strconv.Itoa(pid)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (g *groupOne) memory() folder {
 	at := slices.IndexFunc(g.of.trees, func(t tree) bool { return t.has("memory") })
 	if at < 0 {

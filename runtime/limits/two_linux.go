@@ -170,6 +170,8 @@ func (g *groupTwo) Enter(attr *syscall.SysProcAttr) error {
 
 func (g *groupTwo) Leave() {}
 
+func (g *groupTwo) Take(pid int) error { return g.folder.write("cgroup.procs", strconv.Itoa(pid)) }
+
 func (g *groupTwo) Overused() (used, max int64, over bool) {
 	if g.max == 0 || g.folder.count("memory.events", "oom_kill") == 0 {
 		return 0, 0, false

@@ -67,11 +67,21 @@ func (l *Local) confine(app, home string, read []string, write ...string) (room,
 	if err == nil && c.Force.Users {
 		box.Instead, err = confine.Users(own, app, r.uid, home)
 	}
+	if err == nil && c.Force.Sandboxes {
+		var sandbox *confine.Sandbox
+		if sandbox, err = l.launcher.Sandbox(app); err == nil {
+			box.In(sandbox)
+			r.leave = func() {
+				sandbox.Leave()
+				os.RemoveAll(own)
+			}
+		}
+	}
 	if err != nil {
 		r.leave()
 		return r, err
 	}
-	if !c.Force.Users {
+	if !c.Force.Users && !c.Force.Sandboxes {
 		r.env = map[string]string{"TMPDIR": box.Tmp}
 	}
 	box.Write = append(box.Write, c.Write...)

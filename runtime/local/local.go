@@ -37,9 +37,10 @@ type Local struct {
 
 	Confined Confined // what keeps apps apart; zero: nothing does
 
-	keeper  child.Keeper
-	builder build.Builder
-	limiter limits.Limiter
+	keeper   child.Keeper
+	launcher confine.Launcher
+	builder  build.Builder
+	limiter  limits.Limiter
 
 	owning sync.Mutex
 	hidden []string // folders of which apps see nothing but what is theirs
@@ -59,6 +60,10 @@ func (l *Local) Open() error {
 	homes := real(homes()...)
 	l.hidden = append(homes, real(l.Root)...)
 	l.tools = confine.Tools(command.Base(nil)["PATH"], homes, real(l.Root))
+	if l.Confined.Force.Sandboxes {
+		l.hidden = append(l.hidden, confine.Run)
+		l.tools = append(l.tools, confine.Resolver()...)
+	}
 	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
 	l.builder = build.Builder{
 		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, Fetcher: l.Buildpacks,
@@ -73,7 +78,13 @@ func (l *Local) Open() error {
 	if err := l.keeper.Open(); err != nil {
 		return errors.Join(err, l.limiter.Close())
 	}
-	if force := l.Confined.Force; force.Any() && !force.Users {
+	switch force := l.Confined.Force; {
+	case force.Sandboxes:
+		l.launcher = confine.Launcher{Self: l.Self, Log: l.Log}
+		if err := l.launcher.Open(); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	case force.Any() && !force.Users:
 		if err := confine.Untraceable(); err != nil {
 			l.Log.Warn("other processes of the server's user may look into it", "err", err)
 		}
@@ -86,7 +97,9 @@ func (l *Local) Open() error {
 
 // Close ends whatever still runs. Nothing is started after it.
 func (l *Local) Close() error {
-	return errors.Join(l.keeper.Close(), l.limiter.Close())
+	err := l.keeper.Close()
+	l.launcher.Close()
+	return errors.Join(err, l.limiter.Close())
 }
 
 // Build makes a checked-out commit runnable, in place.

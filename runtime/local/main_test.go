@@ -7,6 +7,7 @@ import (
 
 	"paas/runtime"
 	"paas/runtime/child"
+	"paas/runtime/confine"
 	"paas/runtime/rig"
 )
 
@@ -16,13 +17,22 @@ func TestMain(m *testing.M) {
 		child.GuardMain(os.Stdin, os.Stdout, os.Args[2])
 		return
 	}
+	if confine.Helper(os.Args) {
+		return
+	}
 	os.Exit(m.Run())
 }
+
+// All of it for a server that is an ordinary user, whose apps are in sandboxes, where there can be such.
+func TestNotRoot(t *testing.T) { rig.AsNobody(t, "^Test[^N]") }
 
 // newLocal is an engine on a root of its own, closed at the end.
 func newLocal(t *testing.T) *Local {
 	t.Helper()
 	l := &Local{Root: t.TempDir(), Self: rig.Self()}
+	if os.Getuid() != 0 { // see TestNotRoot
+		l.Confined.Force = confine.Probe(t.TempDir(), l.Self...)
+	}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}
