@@ -1,11 +1,14 @@
 package git
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Quarantine is where git keeps the objects of a push until its hooks have accepted it
@@ -69,8 +72,33 @@ func (r Repo) RemoveQuarantines() error {
 	entries, err := os.ReadDir(objects)
 	for _, e := range entries {
 		if e.IsDir() && quarantineName(e.Name()) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(objects, e.Name())))
+			err = errors.Join(err, removeQuarantine(filepath.Join(objects, e.Name())))
 		}
+	}
+	return err
+}
+
+// RemoveQuarantine removes the repository's own quarantine, if it is still there.
+func (r Repo) RemoveQuarantine() error {
+	if r.Quarantine.Objects == "" {
+		return nil
+	}
+	return removeQuarantine(r.Quarantine.Objects)
+}
+
+// removeQuarantine renames the quarantine before it removes it. A git process may have outlived the one
+// that was killed, such as git index-pack, and goes on writing; it finds nothing by the old name, so it
+// adds nothing, and ends.
+func removeQuarantine(dir string) error {
+	gone := filepath.Join(filepath.Dir(dir), quarantinePrefixes[0]+"removed-"+rand.Text())
+	if err := os.Rename(dir, gone); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	err := os.RemoveAll(gone)
+	if errors.Is(err, syscall.ENOTEMPTY) { // it had just found the place for one file more
+		err = os.RemoveAll(gone)
 	}
 	return err
 }

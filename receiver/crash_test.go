@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -245,6 +246,34 @@ func TestStaleLocks(t *testing.T) {
 	c.socket = s.socket
 	c.commit("two", "a", "b")
 	contains(t, c.git("push", "paas", "main"), "v2 is live")
+}
+
+// A leftover that cannot be removed at the start keeps no branch from agreeing with what is live.
+func TestStartWithStubbornLeftover(t *testing.T) {
+	root := t.TempDir()
+	s := startServer(t, root)
+	c := s.newClone("blog")
+	one := c.git("rev-parse", "HEAD")
+	c.git("push", "paas", "main")
+	two := c.commit("two", "a", "b")
+	left(t, s, "blog")
+	s.stop()
+	repo := s.app("blog").Repo()
+	c.git("push", "-q", repo, "main") // as if the server had been killed after git moved the branch
+	if ref := s.ref("blog", "refs/heads/main"); ref != two {
+		t.Fatalf("main is %s", ref)
+	}
+	if err := os.MkdirAll(filepath.Join(repo, "objects/pack/tmp_x/y"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	next := newReceiver(root)
+	if err := errors.Join(next.Volume.Open(), next.Prepare()); err != nil {
+		t.Fatal(err)
+	}
+	defer next.hangUp()
+	if ref := s.ref("blog", "refs/heads/main"); ref != one {
+		t.Errorf("main is %s, want %s", ref, one)
+	}
 }
 
 // Rolling back is making an old release live: the branch follows by itself.

@@ -132,10 +132,8 @@ func (r *Receiver) recover(name string) error {
 	if _, err := r.mend(app, repo); err != nil {
 		return err
 	}
-	if err := errors.Join(repo.Clean(), deploy.Repair(app)); err != nil {
-		return err
-	}
-	return r.reconcile(context.Background(), app, 0)
+	// Where leftovers cannot be removed, the branch has to agree with what is live all the same.
+	return errors.Join(repo.Clean(), deploy.Repair(app), r.reconcile(context.Background(), app, 0))
 }
 
 // Run keeps branches and releases in agreement and answers hooks until ctx ends; it then lets the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"paas/git"
@@ -174,7 +173,7 @@ func (r *Receiver) takeBack(s *session, say voice) {
 func (r *Receiver) finish(s *session, status int) {
 	var errs []error
 	if s.repo.Quarantine.Objects != "" {
-		errs = append(errs, os.RemoveAll(s.repo.Quarantine.Objects)) // gone unless git was killed
+		errs = append(errs, s.repo.RemoveQuarantine()) // gone unless git was killed
 	} else if status > 128 && r.alone(s.app) {
 		errs = append(errs, s.repo.RemoveQuarantines())
 	}
