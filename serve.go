@@ -139,13 +139,9 @@ func (s *server) listen(role string) error {
 }
 
 func (s *server) listenGit() error {
-	self, err := child.Program()
-	if err != nil {
-		return err
-	}
 	c := s.config
 	s.receiver = &receiver.Receiver{
-		Volume: s.vol, Self: self, URL: s.url, Hint: s.hint, Mode: volume.Mode(c.Mode),
+		Volume: s.vol, Self: child.Program, URL: s.url, Hint: s.hint, Mode: volume.Mode(c.Mode),
 		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: s.room(), Log: s.log.With("role", "receiver"),
 	}
 	s.door = &sshd.Server{
@@ -153,7 +149,8 @@ func (s *server) listenGit() error {
 		AddKeyHint: addKeyHint, AppName: volume.CheckName, Log: s.log.With("role", "sshd"), DrainTimeout: c.Drain,
 		MaxConns: maxSSHConns(),
 	}
-	if err := s.addKeys(); err != nil {
+	err := s.addKeys()
+	if err != nil {
 		return err
 	}
 	if s.door.Listener, err = s.listenDoor("PAAS_SSH_ADDR", c.SSHAddr); err != nil {

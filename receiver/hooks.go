@@ -81,10 +81,17 @@ func (h *hooks) lay(r *Receiver) error {
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		return err
 	}
+	self, err := r.Self()
+	if err != nil {
+		return err
+	}
 	target := program
-	if err := h.copyProgram(r); err != nil {
+	if err := h.copyProgram(r, self); err != nil {
+		if filepath.Dir(self) == "/proc/self" { // which is git, to git
+			return fmt.Errorf("%w, and the program is not any more where it was; start the server again", err)
+		}
 		r.Log.Warn("the hooks are links to the program itself", "why", err)
-		target = r.Self
+		target = self
 	}
 	for _, name := range names {
 		if err := r.Volume.ReplaceLink(target, name); err != nil {
@@ -92,19 +99,19 @@ func (h *hooks) lay(r *Receiver) error {
 		}
 	}
 	if !runnable(names...) {
-		return fmt.Errorf("%s cannot be run; start the server again", r.Self)
+		return fmt.Errorf("%s cannot be run; start the server again", self)
 	}
 	return nil
 }
 
 // copyProgram copies this program next to the hooks; where the file system can, the two share their
 // blocks. No hard link: a chown or chmod of all that is under PAAS_ROOT would reach the program itself.
-func (h *hooks) copyProgram(r *Receiver) error {
+func (h *hooks) copyProgram(r *Receiver, self string) error {
 	path := filepath.Join(h.dir, program)
 	if runnable(path) {
 		return nil
 	}
-	from, err := os.Open(r.Self)
+	from, err := os.Open(self)
 	if err != nil {
 		return err
 	}
@@ -116,7 +123,7 @@ func (h *hooks) copyProgram(r *Receiver) error {
 	if disk, err := r.Volume.Disk(); err != nil {
 		return err
 	} else if disk.Free/timesOwn < info.Size() {
-		return errors.New("the disk has little room for a copy")
+		return errors.New("the disk has little room for a copy of it")
 	}
 	dir, err := r.Volume.TempDir()
 	if err != nil {

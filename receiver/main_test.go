@@ -183,17 +183,13 @@ type server struct {
 }
 
 func newReceiver(root string) *Receiver {
-	self, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	return &Receiver{
 		Volume: &volume.Volume{Root: root, Poll: 10 * time.Millisecond},
-		Self:   self,
+		Self:   os.Executable,
 		URL:    func(app string) string { return "http://" + app + ".test" },
 		Hint:   func(verb, app string) string { return "ssh paas@host " + verb + " " + app },
 		Log:    log,

@@ -20,7 +20,7 @@ import (
 // it, and keep [Receiver.Run] running while sessions are served.
 type Receiver struct {
 	Volume *volume.Volume
-	Self   string                        // path of this program, which git runs a copy of as its hooks
+	Self   func() (string, error)        // path of this program as it runs, a copy of which git runs as its hooks
 	URL    func(app string) string       // an app's address as people type it
 	Hint   func(verb, app string) string // how a person runs a verb: "ssh -p 2222 paas@host logs blog"
 	Mode   volume.Mode                   // of apps that are not set to one; default ByRelease

@@ -52,7 +52,7 @@ func (g *guard) start() error {
 	defer g.mu.Unlock()
 	self := g.self
 	if len(self) == 0 {
-		path, err := again()
+		path, err := Program()
 		if err != nil {
 			return err
 		}

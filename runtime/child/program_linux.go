@@ -2,7 +2,6 @@ package child
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -10,13 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Program is a path of this program's file for others to open while this process lives. It holds
-// whatever becomes of the name that the program was started by: an upgrade moves or replaces it.
-func Program() (string, error) { return fmt.Sprintf("/proc/%d/exe", os.Getpid()), nil }
-
-// again is what a process started from here runs to be this very program: its path, by which people
-// know it in a list of processes, for as long as that names it.
-func again() (string, error) {
+// Program is a path of this very program as it runs, for this process to open and for its children to
+// run: the one it was started by, by which people know it in a list of processes, for as long as that
+// names it, then /proc/self/exe. An upgrade moves or replaces it.
+func Program() (string, error) {
 	const running = "/proc/self/exe"
 	path, err := os.Executable()
 	if err != nil {
