@@ -217,6 +217,9 @@ func (s *server) freePorts() {
 // prepare mends what a killed server left, and makes the apps known.
 func (s *server) prepare() error {
 	if s.receiver != nil {
+		if s.engine != nil { // git's own children outlive it when the server is killed
+			s.receiver.GitEnv = []string{s.engine.Adopt("git")}
+		}
 		if err := s.receiver.Prepare(); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,7 +21,7 @@ import (
 func (r Repo) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append(r.options(), args...)...)
 	cmd.Dir = r.Dir
-	cmd.Env = append([]string{
+	cmd.Env = slices.Concat([]string{
 		"PATH=" + cmp.Or(os.Getenv("PATH"), "/usr/local/bin:/usr/bin:/bin"),
 		"HOME=/dev/null", // else ~/.config/git/attributes is read, whatever the variables below say
 		"LC_ALL=C",       // messages are looked into
@@ -29,7 +30,7 @@ func (r Repo) Command(ctx context.Context, args ...string) *exec.Cmd {
 		"GIT_ATTR_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0",
 		"GIT_NO_LAZY_FETCH=1",
-	}, r.Quarantine.env()...)
+	}, r.Quarantine.env(), r.Env)
 	cmd.SysProcAttr = ownSession()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second

@@ -14,6 +14,7 @@ type Repo struct {
 	Hooks      string     // folder of the hooks git runs; empty: none, whatever the repository holds
 	MaxPush    int64      // bytes of one pushed pack; 0: no limit
 	Quarantine Quarantine // objects that are pushed but not accepted; zero: none
+	Env        []string   // of git's processes, besides what they always get
 }
 
 // attributes make a checkout the bytes of the commit: no line endings, keywords or encodings of a

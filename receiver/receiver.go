@@ -24,6 +24,7 @@ type Receiver struct {
 	URL    func(app string) string       // an app's address as people type it
 	Hint   func(verb, app string) string // how a person runs a verb: "ssh -p 2222 paas@host logs blog"
 	Mode   volume.Mode                   // of apps that are not set to one; default ByRelease
+	GitEnv []string                      // of git's processes, besides what they always get
 
 	MaxPush  int64 // bytes of one pushed pack; default 512 MiB
 	MaxFiles int   // files and folders in one commit; default 200,000
@@ -181,7 +182,7 @@ func (r *Receiver) wakeAll(wake func(app string)) {
 }
 
 func (r *Receiver) repo(app volume.App) git.Repo {
-	return git.Repo{Dir: app.Repo(), Hooks: r.hooks.dir, MaxPush: r.MaxPush}
+	return git.Repo{Dir: app.Repo(), Hooks: r.hooks.dir, MaxPush: r.MaxPush, Env: r.GitEnv}
 }
 
 // maker makes releases of the app for a push.

@@ -144,6 +144,8 @@ func TestGuardReplacedAfterUpgrade(t *testing.T) {
 		t.Fatal(err, string(out))
 	}
 	server, life, guard := startServer(t, program, root)
+	old := kin{mark: rootMark(root) + life + "/"}
+	t.Cleanup(func() { old.kill() })
 	if err := os.Remove(program); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +159,7 @@ func TestGuardReplacedAfterUpgrade(t *testing.T) {
 	})
 	server.Process.Kill()
 	server.Wait()
-	rig.Eventually(t, "all of its life is gone", func() bool { return len(kin{mark: rootMark(root) + life + "/"}.find()) == 0 })
+	rig.Eventually(t, "all of its life is gone", func() bool { return len(old.find()) == 0 })
 }
 
 // The guard itself, by its lines: it ends the leaders it was told of, but not those taken back.

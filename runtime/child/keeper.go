@@ -115,6 +115,11 @@ func (k *Keeper) startAll() {
 	}
 }
 
+// Adopt is a variable of the environment, KEY=VALUE, for commands of this server that the keeper does
+// not start: they and what they start end with this life of the server too, at the latest. Valid once
+// Open has returned.
+func (k *Keeper) Adopt(name string) string { return Marker + "=" + k.newMark(name) }
+
 func (k *Keeper) lifeMark() string { return rootMark(k.Root) + k.life + "/" }
 
 func randomID() string { return strings.ToLower(rand.Text()[:13]) }

@@ -102,6 +102,9 @@ func (l *Local) Close() error {
 	return errors.Join(err, l.limiter.Close())
 }
 
+// Adopt is as [child.Keeper.Adopt]. Valid once Open has returned.
+func (l *Local) Adopt(name string) string { return l.keeper.Adopt(name) }
+
 // Build makes a checked-out commit runnable, in place.
 func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.Built, err error) {
 	tree := cmp.Or(job.Top, job.Tree)
