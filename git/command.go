@@ -96,7 +96,7 @@ func Run(cmd *exec.Cmd, started func()) error {
 // Error is a git command that went wrong.
 type Error struct {
 	Command string // "read-tree"
-	Said    string // the last line it printed to standard error
+	Said    string // the line of its standard error that says why
 	Err     error  // how it ended
 	full    bool
 }
@@ -129,13 +129,20 @@ func (r Repo) run(ctx context.Context, env []string, args ...string) (string, er
 	said := stderr.String()
 	return "", &Error{
 		Command: args[0],
-		Said:    lastLine(said),
+		Said:    reason(said),
 		Err:     err,
 		full:    strings.Contains(said, syscall.ENOSPC.Error()) || strings.Contains(said, "No space left on device"),
 	}
 }
 
-func lastLine(said string) string {
-	said = strings.TrimSpace(said)
-	return said[strings.LastIndexByte(said, '\n')+1:]
+// reason is the line of what git printed that says why it failed: the last that says so itself, since
+// advice may follow it, or else the last.
+func reason(said string) string {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	for _, line := range slices.Backward(lines) {
+		if strings.HasPrefix(line, "fatal: ") || strings.HasPrefix(line, "error: ") {
+			return line
+		}
+	}
+	return lines[len(lines)-1]
 }

@@ -57,7 +57,7 @@ func (r Repo) Tidy(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return &Error{Command: "gc", Said: lastLine(said.String()), Err: err}
+	return &Error{Command: "gc", Said: reason(said.String()), Err: err}
 }
 
 // kept is where references are that only keep commits from being dropped. They are nobody else's to see

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -276,6 +277,30 @@ func TestStartWithStubbornLeftover(t *testing.T) {
 	}
 }
 
+// rollBack makes the app's v1 live again, as another release.
+func (s *server) rollBack(name string) {
+	s.t.Helper()
+	app := s.app(name)
+	done, err := app.Turn(s.t.Context(), "a rollback", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer done()
+	old, err := app.Release(1)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	old.Cause = volume.CauseRollback
+	next, err := app.Publish(old)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := app.Commit(next.N); err != nil {
+		s.t.Fatal(err)
+	}
+	until(s.t, "what was rolled back to is live", func() bool { return app.Live() == next.N })
+}
+
 // Rolling back is making an old release live: the branch follows by itself.
 func TestBranchFollowsRollback(t *testing.T) {
 	s := newServer(t)
@@ -284,28 +309,41 @@ func TestBranchFollowsRollback(t *testing.T) {
 	c.git("push", "paas", "main")
 	c.commit("two", "a", "b")
 	c.git("push", "paas", "main")
-	app := s.app("blog")
-	done, err := app.Turn(t.Context(), "a rollback", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old, err := app.Release(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old.Cause = volume.CauseRollback
-	next, err := app.Publish(old)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := app.Commit(next.N); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "v3 is live", func() bool { return app.Live() == 3 })
-	done()
+	s.rollBack("blog")
 	until(t, "the branch is where v1 was", func() bool { return s.ref("blog", "refs/heads/main") == one })
 	c.commit("three", "a", "c")
 	contains(t, c.git("push", "paas", "main"), "v4 is live")
+}
+
+// A branch that cannot be moved, as on a full disk, is tried again soon, and not only at the next tick of
+// a minute; the reason is logged once.
+func TestBranchIsTriedAgain(t *testing.T) {
+	var log output
+	s := newServer(t, func(r *Receiver) { r.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	c := s.newClone("blog")
+	one := c.git("rev-parse", "HEAD")
+	c.git("push", "paas", "main")
+	two := c.commit("two", "a", "b")
+	c.git("push", "paas", "main")
+	left(t, s, "blog")
+	app := s.app("blog")
+	lock := filepath.Join(app.Repo(), "refs/heads/main.lock")
+	if err := os.MkdirAll(filepath.Join(lock, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.rollBack("blog")
+	until(t, "the branch could not be moved", func() bool { return strings.Contains(log.String(), "main.lock': File exists") })
+	if ref := s.ref("blog", "refs/heads/main"); ref != two {
+		t.Errorf("main is %s", ref)
+	}
+	until(t, "it is tried again", func() bool { return strings.Count(log.String(), "do=turn") > 2 })
+	if err := os.RemoveAll(lock); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the branch is moved", func() bool { return s.ref("blog", "refs/heads/main") == one })
+	if n := strings.Count(log.String(), "not reconciled"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, &log)
+	}
 }
 
 // A full disk refuses the push, says so, and keeps nothing of it.

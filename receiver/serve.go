@@ -178,9 +178,13 @@ func (r *Receiver) finish(s *session, status int) {
 		errs = append(errs, s.repo.RemoveQuarantines())
 	}
 	if s.done != nil {
-		errs = append(errs, r.reconcile(context.Background(), s.app, goLive))
+		err := r.reconcile(context.Background(), s.app, goLive)
 		r.record(s)
 		s.done()
+		if err != nil {
+			errs = append(errs, err)
+			s.app.Ring() // and it is tried again
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		r.Log.Error("push not tidied up", "app", s.app.Name, "err", err)

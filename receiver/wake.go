@@ -21,6 +21,9 @@ type wakes struct {
 // at its end.
 const busy = 250 * time.Millisecond
 
+// maxPause is the longest interval between looks that fail; the first is busy.
+const maxPause = 10 * time.Second
+
 // wake has the app looked at soon. It does not block.
 func (r *Receiver) wake(ctx context.Context, app string) {
 	w := &r.wakes
@@ -44,23 +47,34 @@ func (r *Receiver) wake(ctx context.Context, app string) {
 	w.running.Go(func() { r.lookAfter(ctx, app, rung) })
 }
 
-// lookAfter looks at the app until there is nothing more to do.
+// lookAfter looks at the app until there is nothing more to do. What fails, such as moving the branch on
+// a full disk, is tried again at growing intervals, and logged once for each reason. A damaged file is
+// for a person to mend.
 func (r *Receiver) lookAfter(ctx context.Context, app string, rung <-chan struct{}) {
 	w := &r.wakes
-	for {
+	for pause := busy; ; {
 		settled, err := r.check(ctx, app)
 		if ctx.Err() == nil && r.news(app, err) {
 			r.Log.Error("not reconciled", "app", app, "err", err)
 		}
-		if !settled {
+		switch {
+		case ctx.Err() != nil:
+		case err != nil && !volume.IsDamage(err):
+			select { // a bell says nothing about what failed
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+			pause = min(2*pause, maxPause)
+			continue
+		case !settled:
 			select {
 			case <-ctx.Done():
 			case <-rung:
-				continue
 			case <-time.After(busy):
-				continue
 			}
+			continue
 		}
+		pause = busy
 		w.mu.Lock()
 		if ctx.Err() != nil || len(rung) == 0 {
 			delete(w.rung, app)
