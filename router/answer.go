@@ -108,7 +108,6 @@ func (a *answer) finish() {
 		a.c.Close()
 		return
 	}
-	a.c.doubtful = a.length == 0 // an app that sends a body where none may be is not unheard of
 	a.c.up.put(a.c)
 }
 

@@ -538,10 +538,10 @@ func TestCancelledDialIsNoRefusal(t *testing.T) {
 	x := &exchange{router: &Router{ConnectTimeout: time.Second}, app: newApp("blog")}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := u.get(ctx, x, false); !errors.Is(err, context.Canceled) || u.awaySince() != 0 {
+	if _, err := u.get(ctx, x); !errors.Is(err, context.Canceled) || u.awaySince() != 0 {
 		t.Error(err, u.awaySince())
 	}
-	if _, err := u.get(context.Background(), x, false); err == nil || u.awaySince() == 0 {
+	if _, err := u.get(context.Background(), x); err == nil || u.awaySince() == 0 {
 		t.Error(err, "port 1 answers, or a refusal is not noted")
 	}
 }

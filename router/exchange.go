@@ -195,11 +195,15 @@ func (x *exchange) beginWatch() <-chan struct{} {
 	x.s.conn.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(w.ended)
-		_, err := x.s.br.Peek(1)
+		br := x.s.br
+		var err error
+		for err == nil && br.Buffered() < br.Size() { // past requests that the client has sent already
+			_, err = br.Peek(br.Buffered() + 1)
+		}
 		switch {
-		case err == nil: // the next request already
 		case isTimeout(err): // unwatch
-		case err == io.EOF && !x.streams.Load():
+		case err == nil, err == io.EOF && !x.streams.Load():
+			// It has closed its side, or sent so much more that nobody would see it do so.
 			w.half.Store(true)
 			close(w.told)
 			if c := x.conn.Load(); c != nil {

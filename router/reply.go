@@ -36,7 +36,7 @@ func (x *exchange) pass(a *answer) {
 				break
 			}
 			if err != nil {
-				x.breakOff()
+				x.breakOff(err)
 				return
 			}
 		}
@@ -46,8 +46,10 @@ func (x *exchange) pass(a *answer) {
 
 // breakOff ends an answer that is not whole, so that the client does not take it for all: where
 // the end of the connection would be the end of the answer, by a reset.
-func (x *exchange) breakOff() {
-	x.s.flush()
+func (x *exchange) breakOff(err error) {
+	if x.s.flush() == nil && x.s.gone.Err() == nil && !x.watch.half.Load() {
+		x.router.quiet.warn("the app broke its answer off", "app", x.app.name, "id", x.id, "err", err)
+	}
 	x.reply.last = true
 	if tcp, ok := x.s.conn.(*net.TCPConn); ok && x.reply.unsized && !x.reply.chunked {
 		tcp.SetLinger(0)

@@ -22,8 +22,7 @@ const maxHints = 100
 // roundTrip sends x's request and reads the header of its answer, the body being read as the
 // caller reads it.
 func (u *upstream) roundTrip(x *exchange) (*answer, error) {
-	once := x.in.length != 0 || !idempotent(x.in.method) || x.retried
-	c, err := u.get(x.s.gone, x, once)
+	c, err := u.get(x.s.gone, x)
 	if err != nil {
 		return nil, err
 	}

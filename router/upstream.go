@@ -48,14 +48,14 @@ type upstream struct {
 // conn is a connection to a process. One goroutine uses it at a time, except for close.
 type conn struct {
 	net.Conn
-	up       *upstream
-	br       *bufio.Reader
-	bw       *bufio.Writer
-	raw      []byte // the header read last; memory for the next
-	reused   bool
-	doubtful bool      // the answer before may have had a body that it must not have
-	timed    bool      // a deadline for writing was set
-	since    time.Time // idle since
+	up     *upstream
+	br     *bufio.Reader
+	bw     *bufio.Writer
+	raw    []byte // the header read last; memory for the next
+	reused bool
+	timed  bool      // a deadline for writing was set
+	since  time.Time // idle since
+	probe  probe
 
 	x        *exchange // what it serves; nil: nothing
 	soft     bool      // the deadline for reading is there to begin a watch
@@ -114,15 +114,10 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// get takes the connection used last, or opens one. check has it look whether the app closed the
-// connection meanwhile: one system call, for requests that cannot be sent twice.
-func (u *upstream) get(ctx context.Context, x *exchange, check bool) (*conn, error) {
-	for {
-		c := u.pop()
-		if c == nil {
-			break
-		}
-		if !check && !c.doubtful || c.quiet() {
+// get takes the connection used last that is open and has nothing to say, or opens one.
+func (u *upstream) get(ctx context.Context, x *exchange) (*conn, error) {
+	for c := u.pop(); c != nil; c = u.pop() {
+		if c.quiet() {
 			c.reused = true
 			return c, nil
 		}
@@ -223,26 +218,36 @@ func (u *upstream) close() {
 	}
 }
 
-// quiet reports whether c is open and has nothing to say, as an idle connection should.
+// quiet reports whether c is open and has nothing to say, as an idle connection should. An app may
+// have closed it; or sent more than it announced, or a body where none may be, which would be taken
+// for the next visitor's answer.
 func (c *conn) quiet() bool {
-	if c.br.Buffered() > 0 {
-		return false
+	return c.br.Buffered() == 0 && c.probe.quiet(c.Conn)
+}
+
+// probe looks at a connection with one system call and no memory.
+type probe struct {
+	raw  syscall.RawConn
+	read func(fd uintptr)
+	open bool
+}
+
+func (p *probe) quiet(c net.Conn) bool {
+	if p.raw == nil {
+		sc, ok := c.(syscall.Conn)
+		if !ok {
+			return true
+		}
+		raw, err := sc.SyscallConn()
+		if err != nil {
+			return false
+		}
+		p.raw = raw
+		p.read = func(fd uintptr) {
+			var b [1]byte
+			n, err := syscall.Read(int(fd), b[:]) // does not block: Go's sockets never do
+			p.open = n < 0 && (err == syscall.EAGAIN || err == syscall.EWOULDBLOCK)
+		}
 	}
-	sc, ok := c.Conn.(syscall.Conn)
-	if !ok {
-		return true
-	}
-	c.SetReadDeadline(time.Time{}) // the last answer's may be over
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	open := false
-	err = raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		n, err := syscall.Read(int(fd), b[:]) // does not block: Go's sockets never do
-		open = n < 0 && (err == syscall.EAGAIN || err == syscall.EWOULDBLOCK)
-		return true
-	})
-	return err == nil && open
+	return p.raw.Control(p.read) == nil && p.open
 }
