@@ -33,7 +33,7 @@ func (s *server) confined() (local.Confined, error) {
 	if open := force.Open(); c.Isolation == "required" && len(open) > 0 {
 		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; open to apps: %s; run it as root on Linux 6.12 or later, or take PAAS_ISOLATION=auto", force, strings.Join(open, ", "))
 	}
-	uids := volume.UIDs{First: c.FirstUID, Last: c.LastUID}
+	uids := volume.UIDs{First: c.FirstUID, Last: c.LastUID, Foreign: uidInUse}
 	user := func(name string) (int, error) {
 		app, err := s.vol.App(name)
 		if err != nil {

@@ -12,9 +12,13 @@ import (
 	"sync"
 )
 
-// UIDs is a range of user ids that the volume's apps are given, both ends among them. They are on no
-// list of the machine's: they need no names.
-type UIDs struct{ First, Last int }
+// UIDs is a range of user ids that the volume's apps are given, both ends among them. They need no names.
+type UIDs struct {
+	First, Last int
+	// Foreign reports whether a user id belongs to somebody else on the machine, so that no app is given it. nil: none
+	// does. An app that has its user id already is not asked about.
+	Foreign func(uid int) bool
+}
 
 // uids is who allocates, one app at a time.
 type uids struct{ mu sync.Mutex }
@@ -23,9 +27,9 @@ type uids struct{ mu sync.Mutex }
 // runtime alone.
 //
 // The next is taken after the last that was given to anybody, so that the files of an app that was
-// destroyed, which may still be on their way out, are never another's. A range that is used up begins anew, without
-// those that apps have. Where it begins chance decides: another volume of this machine has most likely
-// another part of it.
+// destroyed, which may still be on their way out, are never another's. After the last of the range comes the
+// first again, without those that are taken. The very first is chosen by chance: another volume of this machine
+// has most likely another part of the range.
 func (a App) UID(within UIDs) (int, error) {
 	a.vol.uids.mu.Lock()
 	defer a.vol.uids.mu.Unlock()
@@ -52,7 +56,7 @@ func (a App) UID(within UIDs) (int, error) {
 		if last++; last > within.Last {
 			last = within.First
 		}
-		if taken[last] {
+		if taken[last] || within.Foreign != nil && within.Foreign(last) {
 			continue
 		}
 		text := []byte(strconv.Itoa(last) + "\n")
@@ -61,7 +65,7 @@ func (a App) UID(within UIDs) (int, error) {
 		}
 		return last, a.vol.WriteFile(a.path("uid"), text, 0o644)
 	}
-	return 0, fmt.Errorf("all user ids from %d to %d are taken by apps; PAAS_UIDS can be more", within.First, within.Last)
+	return 0, fmt.Errorf("all user ids from %d to %d are taken; give PAAS_UIDS a larger range", within.First, within.Last)
 }
 
 func (v *Volume) takenUIDs() (map[int]bool, error) {

@@ -22,7 +22,7 @@ func TestUID(t *testing.T) {
 	if err := v.Open(); err != nil {
 		t.Fatal(err)
 	}
-	within := UIDs{70000, 70004}
+	within := UIDs{First: 70000, Last: 70004}
 	ask := func(a App) int {
 		t.Helper()
 		uid, err := a.UID(within)
@@ -62,5 +62,25 @@ func TestUID(t *testing.T) {
 	}
 	if uid, err := blog.UID(within); err == nil {
 		t.Errorf("took %d from a file that says root", uid)
+	}
+}
+
+// A user id that somebody else on the machine has is given to no app.
+func TestForeignUID(t *testing.T) {
+	v := &Volume{Root: t.TempDir()}
+	if err := v.Open(); err != nil {
+		t.Fatal(err)
+	}
+	within := UIDs{First: 70000, Last: 70004, Foreign: func(uid int) bool { return uid != 70003 }}
+	blog := newApp(t, v, "blog")
+	if uid, err := blog.UID(within); uid != 70003 || err != nil {
+		t.Errorf("%d, %v", uid, err)
+	}
+	if _, err := newApp(t, v, "shop").UID(within); err == nil {
+		t.Error("given although it is taken")
+	}
+	within.Foreign = func(int) bool { return true }
+	if uid, err := blog.UID(within); uid != 70003 || err != nil {
+		t.Errorf("it has been given: %d, %v", uid, err)
 	}
 }
