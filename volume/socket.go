@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // maxSocket is how long a socket's path may be everywhere: sun_path holds 104 bytes on darwin and
@@ -84,11 +86,15 @@ func (l farListener) Close() error {
 	return errors.Join(l.Listener.Close(), os.RemoveAll(l.dir))
 }
 
-// Dial connects to the socket run/<name>.sock of [Volume.ListenKeyed].
+// Dial connects to the socket run/<name>.sock of [Volume.ListenKeyed]. It returns an error where somebody else may
+// have put a socket in its place.
 func (v *Volume) Dial(ctx context.Context, name string) (net.Conn, error) {
 	path := v.socket(name)
 	if len(path) > maxSocket {
 		link, err := os.Readlink(path)
+		if err == nil {
+			err = v.checkPrivate(filepath.Dir(link))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -107,6 +113,25 @@ func (v *Volume) Dial(ctx context.Context, name string) (net.Conn, error) {
 		return nil, err
 	}
 	return conn, nil
+}
+
+// checkPrivate returns an error unless dir belongs to the volume's owner or root, and nobody else may write into it. A server that
+// was killed leaves its folder in /tmp behind. Once something has tidied that up, anybody may make one of the
+// same name, and would be told the key.
+func (v *Volume) checkPrivate(dir string) error {
+	own, err := os.Stat(filepath.Join(v.Root, "run"))
+	if err != nil {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t).Uid
+	if !info.IsDir() || info.Mode().Perm() != 0o700 || owner != 0 && owner != own.Sys().(*syscall.Stat_t).Uid {
+		return fmt.Errorf("%s is not the server's folder; start the server again", dir)
+	}
+	return nil
 }
 
 func (v *Volume) socket(name string) string { return filepath.Join(v.Root, "run", name+".sock") }

@@ -66,3 +66,59 @@ func TestSocket(t *testing.T) {
 		t.Error("somebody answers where nobody listens")
 	}
 }
+
+// What a server leaves in /tmp may be somebody else's by the time it is used: no key is told there.
+func TestSocketOfSomebodyElse(t *testing.T) {
+	v := &Volume{Root: filepath.Join(t.TempDir(), strings.Repeat("deep/", 30))}
+	if err := v.Open(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := v.ListenKeyed("app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := filepath.Dir(l.Addr().String())
+	refused := func(what string) {
+		t.Helper()
+		conn, err := v.Dial(t.Context(), "app")
+		if err == nil {
+			conn.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "is not the server's folder") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	refused("anybody may write there")
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() == 0 {
+		if err := os.Chown(dir, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		refused("it is another user's")
+		if err := os.Chown(dir, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(dir, dir+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(dir+".moved", dir); err != nil {
+		t.Fatal(err)
+	}
+	refused("it is a link")
+	os.Remove(dir)
+	if err := os.Rename(dir+".moved", dir); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := v.Dial(t.Context(), "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
