@@ -6,9 +6,8 @@ import (
 	"paas/runtime/logs"
 )
 
-// lastWords are the last lines that the process printed since its last start. It has ended.
-func (m *member) lastWords() []string {
-	const count = 5
+// lastWords are the last lines, at most count, that the process printed since its last start.
+func (m *member) lastWords(count int) []string {
 	m.out.file.EndLine()
 	var words words
 	name := m.place.String()

@@ -229,7 +229,7 @@ func (m *member) died(ctx context.Context, err error) {
 	}
 	m.deaths++
 	delay := backoff(m.deaths)
-	last := m.lastWords()
+	last := m.lastWords(5)
 	m.out.file.Note("%v; next start in %s", err, delay.Round(time.Second/100))
 	now := time.Now().UTC()
 	m.status = volume.Process{

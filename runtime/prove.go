@@ -143,7 +143,7 @@ func (d *deploy) fail(m *member, err error) {
 		after = fmt.Sprintf(", %d ms after it got the traffic", time.Since(d.since).Milliseconds())
 	}
 	d.show(func(log *os.File) {
-		last := m.lastWords()
+		last := m.lastWords(20) // a stack trace begins with what happened
 		if len(last) > 0 {
 			say.Step(log, "The last lines of %s", m.name)
 		}
@@ -151,6 +151,7 @@ func (d *deploy) fail(m *member, err error) {
 			say.Detail(log, "%s", say.Plain(line, 500))
 		}
 	})
+	m.out.file.Note("%v; v%d is taken back", err, d.n)
 	d.takeBack(volume.Status{
 		State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after),
 		Hint: "look at its last lines, above and in the app's log",
