@@ -27,6 +27,27 @@ func TestSlowHeader(t *testing.T) {
 	}
 }
 
+// Neither is a header that follows an answer, or empty lines, and dribbles in.
+func TestSlowHeaderBehind(t *testing.T) {
+	r := &Router{ReadHeaderTimeout: 100 * time.Millisecond}
+	addr := start(t, r)
+	r.Set("blog", at(backend(t, func(http.ResponseWriter, *http.Request) { time.Sleep(2 * patient) })))
+	for _, before := range []string{"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n", ""} {
+		c, br := dial(t, addr)
+		io.WriteString(c, before+"\r\n\r\nGET / HTTP/1.1\r\nHost: blog.loc")
+		if before != "" {
+			resp, err := http.ReadResponse(br, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+		}
+		if _, err := io.ReadAll(br); err != nil {
+			t.Errorf("%q: not closed: %v", before, err)
+		}
+	}
+}
+
 func TestHeaderTooLarge(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)

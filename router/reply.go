@@ -63,10 +63,13 @@ func (x *exchange) bodiless(status int) bool {
 
 // goOn sends 100 (Continue) to a client that waits for it, once.
 func (x *exchange) goOn() {
+	if !x.in.expect {
+		return
+	}
 	r := &x.reply
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if x.in.expect && !r.continued && !r.begun {
+	if !r.continued && !r.begun {
 		r.continued = true
 		x.s.conn.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
 	}

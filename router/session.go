@@ -120,7 +120,8 @@ func (s *session) await(wait time.Duration) bool {
 		return false
 	}
 	s.since.Store(0)
-	if there, _ := s.br.Peek(s.br.Buffered()); !bytes.Contains(there, []byte("\r\n\r\n")) {
+	there, _ := s.br.Peek(s.br.Buffered())
+	if !bytes.Contains(bytes.TrimLeft(there, "\r\n"), []byte("\r\n\r\n")) { // its header is yet to come
 		s.readBy(s.router.ReadHeaderTimeout)
 	}
 	return true
