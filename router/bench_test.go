@@ -25,6 +25,9 @@ import (
 //	ReverseProxy, tuned http.Transport    23,600    43 us
 //	Router on net/http's server           27,000    37 us
 //
+// Sessions of our own took the place of net/http's server since: measured side by side on another
+// machine, 9 us where that took 20.
+//
 // What helps is keeping as many idle connections as there are requests at a time (http.Transport's
 // default is 2 a host), then doing without its two goroutines a connection: with http.Transport in
 // place of upstream, Router took 1.2 to 1.45 times the processor time, and gained nothing over the
