@@ -176,7 +176,7 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 	if err := i.sayCron(file); err != nil {
 		return err
 	}
-	settings, err := h.app.Settings()
+	settings, err := h.app.Wanted()
 	if volume.IsDamage(err) { // a damaged file keeps no rollback from starting
 		settings, err = i.release.Settings, nil
 	}

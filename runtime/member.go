@@ -97,7 +97,7 @@ func (m *member) startOnPort(ctx context.Context) (again bool, err error) {
 		return false, context.Canceled
 	}
 	m.out.file.Note("v%d starts", m.in.n)
-	settings, err := m.in.home.app.Settings()
+	settings, err := m.in.home.app.Wanted()
 	if err != nil && !volume.IsDamage(err) {
 		return false, err
 	}

@@ -74,7 +74,9 @@ func (rt *Runtime) Announce() error {
 	names, err := rt.Volume.Apps()
 	for _, name := range names {
 		if app, err := rt.Volume.App(name); err == nil {
-			newHome(rt, app).announce()
+			h := newHome(rt, app)
+			h.log = slog.New(slog.DiscardHandler) // Run logs what cannot be read
+			h.announce()
 		}
 	}
 	return err

@@ -7,7 +7,7 @@ import "paas/volume"
 // stops no app.
 func (h *home) readSettings() (volume.Settings, error) {
 	const doing = "read the settings"
-	s, err := h.app.Settings()
+	s, err := h.app.Wanted()
 	if err == nil {
 		if h.guessed { // else a cron:run of long ago would look like a new one
 			h.crontab.token = s.Cron.Token

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"paas/volume"
 )
 
 // trees are the builds that processes run in: a version that is being retired still reads its files.
@@ -58,7 +60,12 @@ func (rt *Runtime) start(spec Spec) (Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, err := app.Settings()
+	settings, err := app.Wanted()
+	if volume.IsDamage(err) { // those that it was made with
+		var r volume.Release
+		r, err = app.Release(spec.Release)
+		settings = r.Settings
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,7 @@ type Sidecar struct {
 	syncs     places // fetching and deploying at once
 	outages   outages
 	listener  net.Listener
+	unread    sync.Map // by app: why its source cannot be read, as the log has it
 
 	mu        sync.Mutex
 	followers map[string]*follower // by app; those that have ended until another takes their name
@@ -160,9 +161,12 @@ func (s *Sidecar) adjust(ctx context.Context, running *sync.WaitGroup, name stri
 	}
 	want, err := s.subjectOf(name)
 	if err != nil {
-		s.Log.Error("source not read", "app", name, "err", err)
+		if was, _ := s.unread.Swap(name, err.Error()); was != err.Error() { // once for each reason
+			s.Log.Error("source not read", "app", name, "err", err)
+		}
 		return
 	}
+	s.unread.Delete(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.followers[name]

@@ -95,15 +95,27 @@ func (s Settings) InPlace(fallback Mode) bool { return cmp.Or(s.Mode, fallback) 
 // those of the live release where there is one: so a change that did not come to life has changed
 // nothing, and a rollback brings its own vars back.
 func (a App) Settings() (Settings, error) {
-	var s Settings
-	err := a.read("settings.json", &s, "restore it from a backup, or delete it: then the app has default settings, and keeps the config vars of what is live")
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
+	s, err := a.wanted()
 	if n := a.Live(); n > 0 && err == nil {
 		var live Release
 		live, err = a.Release(n)
 		s.Config = live.Settings.Config
+	}
+	return s, err
+}
+
+// Wanted is [App.Settings] but for the config vars, which are of no use to what runs already: its
+// release has them.
+func (a App) Wanted() (Settings, error) {
+	s, err := a.wanted()
+	s.Config = nil
+	return s, err
+}
+
+func (a App) wanted() (s Settings, err error) {
+	s, err = read[Settings](a, "settings.json", "restore it from a backup, or delete it: then the app has default settings, and keeps the config vars of what is live")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
 	return s, err
 }

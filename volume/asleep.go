@@ -23,8 +23,7 @@ func (z Asleep) Holds(s Settings, live int) bool {
 
 // Asleep reads what is said of the app's sleep, which may not hold any more; zero where it is awake.
 func (a App) Asleep() (Asleep, error) {
-	var z Asleep
-	err := a.read("asleep.json", &z, "delete it: then the app is awake")
+	z, err := read[Asleep](a, "asleep.json", "delete it: then the app is awake")
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

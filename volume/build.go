@@ -86,14 +86,12 @@ func (a App) PublishBuild(b Build, dir string) (Build, error) {
 
 // Build reads what build id was made from.
 func (a App) Build(id string) (Build, error) {
-	var b Build
-	return b, a.read(filepath.Join("builds", id, "build.json"), &b, "restore it from a backup, or push again")
+	return read[Build](a, filepath.Join("builds", id, "build.json"), "restore it from a backup, or push again")
 }
 
 // Built reads what building made of id; fs.ErrNotExist where it is not complete.
 func (a App) Built(id string) (Built, error) {
-	var b Built
-	return b, a.read(filepath.Join("builds", id, "built.json"), &b, "rebuild the app, or push again")
+	return read[Built](a, filepath.Join("builds", id, "built.json"), "rebuild the app, or push again")
 }
 
 // SetBuilt says that build id is complete. For the runtime alone.

@@ -46,8 +46,7 @@ type CronRequest struct {
 
 // Cron reads what runs of the app by the clock.
 func (a App) Cron() (Cron, error) {
-	var c Cron
-	err := a.read("cron.json", &c, "the server writes it again within a minute")
+	c, err := read[Cron](a, "cron.json", "the server writes it again within a minute")
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"syscall"
 )
 
@@ -43,8 +44,10 @@ func (v *Volume) damage(path string, err error, remedy string) error {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.Is(err, errEmpty), errors.Is(err, errNoFile), errors.Is(err, errOdd):
-	case errors.As(err, &syntax), errors.As(err, &kind):
-		err = fmt.Errorf("the file is torn: %w", err)
+	case errors.As(err, &syntax):
+		err = fmt.Errorf("the file is torn (%w)", err)
+	case errors.As(err, &kind):
+		err = fmt.Errorf("the file has odd content: %s where %s should be", kind.Value, plainKind(kind.Type.Kind()))
 	case errors.Is(err, syscall.EISDIR):
 		err = errFolder
 	case errors.Is(err, syscall.ENOTDIR):
@@ -66,25 +69,44 @@ func (v *Volume) damage(path string, err error, remedy string) error {
 // errOdd wraps what is wrong with a file that is good JSON.
 var errOdd = errors.New("the file has odd content")
 
+// plainKind is what a file should have, as people who read JSON call it.
+func plainKind(k reflect.Kind) string {
+	switch k {
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice:
+		return "a list"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	}
+	return "a number"
+}
+
 // odd is an error for content that is good JSON and means nothing.
 func odd(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errOdd, fmt.Sprintf(format, args...))
 }
 
-// read reads a JSON file of the app. The error is [fs.ErrNotExist] where there is none, or a
-// [Damage] with that remedy.
-func (a App) read(file string, value any, remedy string) error {
+// read reads a JSON file of the app. With an error the value is zero. The error is [fs.ErrNotExist]
+// where there is no file, or a [Damage] with that remedy.
+func read[T any](a App, file, remedy string) (T, error) {
+	var value, none T
 	path := a.path(file)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return err
+		return none, err
 	}
 	if err == nil {
 		if content = bytes.TrimSpace(content); len(content) == 0 {
 			err = errEmpty
 		} else {
-			err = json.Unmarshal(content, value)
+			err = json.Unmarshal(content, &value)
 		}
 	}
-	return a.vol.damage(path, err, remedy)
+	if err != nil {
+		return none, a.vol.damage(path, err, remedy)
+	}
+	return value, nil
 }

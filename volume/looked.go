@@ -24,8 +24,7 @@ func (a App) Looked() (Looked, error) {
 	if err != nil || !ok {
 		return Looked{}, err
 	}
-	var l Looked
-	err = a.read("looked.json", &l, "delete it: then the source is looked at as for the first time")
+	l, err := read[Looked](a, "looked.json", "delete it: then the source is looked at as for the first time")
 	if errors.Is(err, fs.ErrNotExist) || err == nil && l.Source != s.ID {
 		return Looked{}, nil
 	}

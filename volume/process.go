@@ -39,8 +39,7 @@ func (p Process) Name() string { return p.Type + "." + strconv.Itoa(p.Index) }
 
 // Processes reads what runs of the app now.
 func (a App) Processes() ([]Process, error) {
-	var p []Process
-	err := a.read("processes.json", &p, "the server writes it again within a minute")
+	p, err := read[[]Process](a, "processes.json", "the server writes it again within a minute")
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

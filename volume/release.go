@@ -77,8 +77,7 @@ func (a App) releaseDir(n int) string { return a.path("releases", strconv.Itoa(n
 func (a App) Release(n int) (Release, error) {
 	const remedy = "restore it from a backup, or roll back to another release"
 	file := filepath.Join("releases", strconv.Itoa(n), "release.json")
-	var r Release
-	err := a.read(file, &r, remedy)
+	r, err := read[Release](a, file, remedy)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if there, err := a.has(n); err == nil && !there && n != a.Live() {
@@ -94,9 +93,8 @@ func (a App) Release(n int) (Release, error) {
 // Status reads how far release n has come; queued where the runtime has not said anything yet. Where
 // the file is damaged it is what the rest of the volume says, and the reason names the file.
 func (a App) Status(n int) (Status, error) {
-	var s Status
 	file := filepath.Join("releases", strconv.Itoa(n), "status.json")
-	err := a.read(file, &s, "worked out from the rest")
+	s, err := read[Status](a, file, "worked out from the rest")
 	live := a.Live()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

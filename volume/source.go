@@ -50,11 +50,14 @@ func (s *Source) UnmarshalJSON(content []byte) error {
 	}
 	every, err := time.ParseDuration(f.Every)
 	if err != nil {
-		return fmt.Errorf("every: %w", err)
+		return odd("every: %v", err)
 	}
 	*s = Source(f.plainSource)
 	s.Every = every
-	return s.check()
+	if err := s.check(); err != nil {
+		return odd("%v", err)
+	}
+	return nil
 }
 
 func (s Source) check() error {
@@ -69,7 +72,7 @@ func (s Source) check() error {
 
 // Source is the repository that feeds the app; ok is false where none does.
 func (a App) Source() (s Source, ok bool, err error) {
-	err = a.read("source.json", &s, "set the source again, or delete the file to follow nothing")
+	s, err = read[Source](a, "source.json", "set the source again, or delete the file to follow nothing")
 	if errors.Is(err, fs.ErrNotExist) {
 		return Source{}, false, nil
 	}
