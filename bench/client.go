@@ -21,9 +21,11 @@ import (
 type client struct {
 	dir     string // for everything temporary
 	clone   string
-	key     string   // the private key; the public one ends in .pub
-	known   string   // known_hosts
-	env     []string // for git and what it starts
+	key     string              // the private key; the public one ends in .pub
+	known   string              // known_hosts
+	env     []string            // for git and what it starts
+	page    string              // the file that a change is made in: its first line
+	line    func(string) string // that line, which has the front page show what it is given
 	changes int
 }
 
@@ -47,6 +49,8 @@ func newClient(ctx context.Context, dir, example string) (*client, error) {
 		clone: filepath.Join(dir, "clone"),
 		key:   filepath.Join(dir, "id_ed25519"),
 		known: filepath.Join(dir, "known_hosts"),
+		page:  "posts/01-hello.md",
+		line:  func(mark string) string { return "# " + mark },
 	}
 	c.env = append(os.Environ(), "GIT_SSH_COMMAND="+strings.Join(c.ssh(), " "), "SSH_AUTH_SOCK=",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
@@ -112,13 +116,13 @@ func (c *client) commitAll(ctx context.Context, dir string) error {
 func (c *client) change(ctx context.Context) (mark string, err error) {
 	c.changes++
 	mark = fmt.Sprintf("Hello, change %d.", c.changes)
-	path := filepath.Join(c.clone, "posts", "01-hello.md")
+	path := filepath.Join(c.clone, c.page)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
 	_, rest, _ := bytes.Cut(text, []byte("\n"))
-	if err := os.WriteFile(path, append([]byte("# "+mark+"\n"), rest...), 0o644); err != nil {
+	if err := os.WriteFile(path, append([]byte(c.line(mark)+"\n"), rest...), 0o644); err != nil {
 		return "", err
 	}
 	return mark, c.git(ctx, c.clone, "commit", "-qam", mark)

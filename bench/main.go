@@ -32,7 +32,7 @@ type options struct {
 	JSON    bool
 }
 
-var phases = []string{"push", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation", "sleep",
+var phases = []string{"push", "onefile", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation", "sleep",
 	"sleepers", "isolation"}
 
 func parse(args []string) (options, error) {
@@ -144,6 +144,11 @@ func run(ctx context.Context, o options) (res results, err error) {
 			return res, err
 		}
 	}
+	if o.Only["onefile"] {
+		if res.OneFile, err = measureOneFile(ctx, o, dir); err != nil {
+			return res, fmt.Errorf("onefile: %w", err)
+		}
+	}
 	if o.Only["memory"] {
 		if res.Memory, err = measureMemory(ctx, o, client); err != nil {
 			return res, fmt.Errorf("memory: %w", err)
@@ -202,8 +207,25 @@ func run(ctx context.Context, o options) (res results, err error) {
 	return res, nil
 }
 
-// measureDeploys has both systems up side by side and gives them the same pushes.
+// measureDeploys gives both systems the same pushes.
 func measureDeploys(ctx context.Context, o options, client *client, res *results) error {
+	return besides(ctx, o, client, func(ours, floor target, naive *naive) (err error) {
+		if o.Only["push"] {
+			if res.Push, err = measurePush(ctx, o.Pushes, client, ours, floor, naive); err != nil {
+				return fmt.Errorf("push: %w", err)
+			}
+		}
+		if o.Only["load"] {
+			if res.Load, err = measureLoad(ctx, o.Deploys, client, ours, floor); err != nil {
+				return fmt.Errorf("load: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// besides has both systems up side by side, with the app pushed to each, while measure runs.
+func besides(ctx context.Context, o options, client *client, measure func(ours, floor target, naive *naive) error) error {
 	server, err := startServer(ctx, o.Paas, client)
 	if err != nil {
 		return err
@@ -221,17 +243,7 @@ func measureDeploys(ctx context.Context, o options, client *client, res *results
 			return err
 		}
 	}
-	if o.Only["push"] {
-		if res.Push, err = measurePush(ctx, o.Pushes, client, ours, floor, naive); err != nil {
-			return fmt.Errorf("push: %w", err)
-		}
-	}
-	if o.Only["load"] {
-		if res.Load, err = measureLoad(ctx, o.Deploys, client, ours, floor); err != nil {
-			return fmt.Errorf("load: %w", err)
-		}
-	}
-	return nil
+	return measure(ours, floor, naive)
 }
 
 // progress goes to standard error; standard output is the table alone.

@@ -41,10 +41,12 @@ func startNaive(ctx context.Context, c *client, example string) (*naive, error) 
 	if err := copyTree(work, example); err != nil {
 		return nil, err
 	}
-	npm := command(ctx, os.Environ(), "npm", "ci", "--no-audit", "--no-fund")
-	npm.Dir = work
-	if _, err := output(npm); err != nil {
-		return nil, err
+	if _, err := os.Stat(filepath.Join(work, "package-lock.json")); err == nil {
+		npm := command(ctx, os.Environ(), "npm", "ci", "--no-audit", "--no-fund")
+		npm.Dir = work
+		if _, err := output(npm); err != nil {
+			return nil, err
+		}
 	}
 	if n.web, err = freeAddr(); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 // results are all figures of one run; what was not measured is nil.
 type results struct {
 	Push    *pushResult    `json:",omitempty"` // durations are nanoseconds
+	OneFile *pushResult    `json:",omitempty"` // the same, of an app of one file
 	Load    *loadResult    `json:",omitempty"`
 	Memory  *memoryResult  `json:",omitempty"`
 	Router  *routerResult  `json:",omitempty"`
@@ -42,6 +43,21 @@ func median[T any, V int64 | float64 | time.Duration](list []T, value func(T) V)
 	return percentile(list, value, 50)
 }
 
+// rows prints what pushes of an app came to.
+func (p *pushResult) rows(row func(what, ours, other, ratio, target string), app string) {
+	live := func(p push) time.Duration { return p.Live }
+	returned := func(p push) time.Duration { return p.Returned }
+	self := func(d time.Duration) time.Duration { return d }
+	compare := func(what string, ours, floor time.Duration, target string) {
+		row(app+what, ms(ours), ms(floor)+" (floor)", fmt.Sprintf("%.2f", float64(ours)/float64(floor)), target)
+	}
+	compare(fmt.Sprintf("push to live, median of %d", len(p.Ours)), median(p.Ours, live), median(p.Floor, live), "at most 0.45")
+	compare("push to live, 90th percentile", percentile(p.Ours, live, 90), percentile(p.Floor, live, 90), "")
+	compare("`git push` returns, median", median(p.Ours, returned), median(p.Floor, returned), "")
+	row(app+"a push over OpenSSH without a hook, median", "", ms(median(p.Plain, self)), "", "")
+	row(app+"node, from start to first answer, median", "", ms(median(p.Boot, self)), "", "")
+}
+
 // table prints the results as one Markdown table.
 func (r results) table(w io.Writer) {
 	row := func(what, ours, other, ratio, target string) {
@@ -50,17 +66,10 @@ func (r results) table(w io.Writer) {
 	row("what", "paas", "for comparison", "ratio", "target")
 	row("---", "---", "---", "---", "---")
 	if p := r.Push; p != nil {
-		live := func(p push) time.Duration { return p.Live }
-		returned := func(p push) time.Duration { return p.Returned }
-		self := func(d time.Duration) time.Duration { return d }
-		compare := func(what string, ours, floor time.Duration, target string) {
-			row(what, ms(ours), ms(floor)+" (floor)", fmt.Sprintf("%.2f", float64(ours)/float64(floor)), target)
-		}
-		compare(fmt.Sprintf("push to live, median of %d", len(p.Ours)), median(p.Ours, live), median(p.Floor, live), "at most 0.70")
-		compare("push to live, 90th percentile", percentile(p.Ours, live, 90), percentile(p.Floor, live, 90), "")
-		compare("`git push` returns, median", median(p.Ours, returned), median(p.Floor, returned), "")
-		row("a push over OpenSSH without a hook, median", "", ms(median(p.Plain, self)), "", "")
-		row("node, from start to first answer, median", "", ms(median(p.Boot, self)), "", "")
+		p.rows(row, "")
+	}
+	if p := r.OneFile; p != nil {
+		p.rows(row, "one file: ")
 	}
 	if l := r.Load; l != nil {
 		failed := func(v visits) string { return fmt.Sprintf("%d of %d", v.Failed, v.Requests) }
