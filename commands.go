@@ -61,7 +61,7 @@ var groups = []*cobra.Group{
 
 // table is every verb, by group.
 func table() map[string][]verb {
-	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": slices.Concat(psVerbs, limitVerbs, sleepVerbs, logVerbs, runVerbs, cronVerbs), "source": sourceVerbs, "keys": keyVerbs}
+	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": slices.Concat(psVerbs, limitVerbs, sleepVerbs, logVerbs, runVerbs, cronVerbs), "source": sourceVerbs, "keys": keyVerbs, "server": eventVerbs}
 }
 
 // isRaw says whether the verb of that name deals with keys and signals itself.

@@ -282,7 +282,11 @@ func (c *call) waiting(holder string) {
 
 // record puts what was done into the audit log.
 func (c *call) record(did, app, note string) {
-	c.vol.Record(volume.Event{By: c.name, Did: did, App: app, Note: note})
+	role := volume.RoleCommand
+	if c.remote {
+		role = volume.RoleGit
+	}
+	c.vol.Record(role, volume.Event{By: c.name, Did: did, App: app, Note: note})
 }
 
 // plain is text that a stranger wrote, for a terminal.

@@ -50,7 +50,7 @@ func TestPush(t *testing.T) {
 		t.Errorf("main is %s, want %s", ref, two)
 	}
 	until(t, "both pushes are in the audit", func() bool {
-		events, _ := os.ReadFile(filepath.Join(s.Volume.Root, "events.jsonl"))
+		events, _ := os.ReadFile(filepath.Join(s.Volume.Root, "events", "git.jsonl"))
 		return strings.Contains(string(events), "v1 "+git.Short(one)+" live") && strings.Contains(string(events), "v2 "+git.Short(two)+" live")
 	})
 	left(t, s, "blog")
@@ -85,7 +85,7 @@ func TestFailedBuild(t *testing.T) {
 		t.Errorf("main is %s, want %s", ref, live)
 	}
 	left(t, s, "blog")
-	events, _ := os.ReadFile(filepath.Join(s.Volume.Root, "events.jsonl"))
+	events, _ := os.ReadFile(filepath.Join(s.Volume.Root, "events", "git.jsonl"))
 	contains(t, string(events), "failed: boot: nothing listens on $PORT")
 }
 

@@ -205,7 +205,7 @@ func (r *Receiver) record(s *session) {
 	release, err := s.app.Release(s.release)
 	if err == nil {
 		note = fmt.Sprintf("%s %s %s", release, git.Short(release.Commit), note)
-		err = r.Volume.Record(volume.Event{By: s.who, Did: "push", App: s.app.Name, Note: note})
+		err = r.Volume.Record(volume.RoleGit, volume.Event{By: s.who, Did: "push", App: s.app.Name, Note: note})
 	}
 	if err != nil {
 		r.Log.Error("push not recorded", "app", s.app.Name, "err", err)

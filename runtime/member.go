@@ -241,7 +241,7 @@ func (m *member) died(ctx context.Context, err error) {
 	h.log.Warn("crashed; restarting", "process", m.place.String(), "release", m.in.n, "err", err, "in", delay)
 	if m.deaths == 1 { // not each start of a crash loop. Where the disk takes no event, the log has it
 		note := fmt.Sprintf("v%d %s: %v", m.in.n, m.place, err)
-		h.rt.Volume.Record(volume.Event{By: "server", Did: "crash", App: h.app.Name, Note: note})
+		h.rt.Volume.Record(volume.RoleApp, volume.Event{By: "server", Did: "crash", App: h.app.Name, Note: note})
 	}
 	m.revive(ctx, delay)
 }

@@ -99,7 +99,7 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 	rt.oneoffs.started(r, p)
 	app.Ring() // ps has one more to show
 	program := say.Plain(o.Argv[0], 100)
-	if err := rt.Volume.Record(volume.Event{By: o.By, Did: "run", App: app.Name, Note: r.name() + " " + program}); err != nil {
+	if err := rt.Volume.Record(volume.RoleApp, volume.Event{By: o.By, Did: "run", App: app.Name, Note: r.name() + " " + program}); err != nil {
 		r.log.Error("run not recorded", "err", err)
 	}
 	r.log.Info("run", "by", o.By, "program", program, "release", release.N, "pid", p.PID())

@@ -122,7 +122,7 @@ func TestRunOnce(t *testing.T) {
 	if d.rt.held("blog", release.Build) || len(d.rt.onces("blog")) != 0 {
 		t.Error("held or listed after its end")
 	}
-	events, _ := os.ReadFile(filepath.Join(d.app.Volume().Root, "events.jsonl"))
+	events, _ := os.ReadFile(filepath.Join(d.app.Volume().Root, "events", "app.jsonl"))
 	rig.WantIn(t, "events", string(events), `"by":"alice","did":"run","app":"blog","note":"run.1 node"`)
 	if strings.Contains(string(events), "hunter2") {
 		t.Errorf("an argument in %s", events)

@@ -43,7 +43,9 @@
 //	                                       locked (flock) by the process       everybody
 //	  uids                                 the last user id given to an app    runtime
 //	  scratch/                    (0700)   the /tmp of each process that runs  runtime
-//	  events.jsonl                         audit: who did what when            everybody, one line a write
+//	  events/<role>.jsonl         (0700)   audit: who did what when; full at
+//	                                       4 MiB, then renamed to end in .1    that role; all commands, in turn
+//	  events.jsonl                         the same, of earlier versions       nobody any more
 //	  ssh/                        (0700)   host key, keys                      sshd
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar at its start
 //	  hooks/<life>/               (0700)   what git runs as its hooks: a copy of

@@ -2,7 +2,6 @@ package volume
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,6 +33,8 @@ type Volume struct {
 	desk   desk
 	uids   uids
 	newest newest
+
+	maxEvents int64 // in place of the constant, in tests
 }
 
 // Open makes the folders that every volume has, and closes those to other users that hold secrets. It is
@@ -174,30 +175,4 @@ func (v *Volume) Destroy(a App) error {
 	os.Remove(filepath.Join(v.Root, "bell", a.Name))
 	os.RemoveAll(grave)
 	return err
-}
-
-// Event is one line of the audit log.
-type Event struct {
-	At   time.Time `json:"at"`
-	By   string    `json:"by"`            // key name, or "server"
-	Did  string    `json:"did"`           // verb: push, config:set, keys:add, ...
-	App  string    `json:"app,omitempty"` //
-	Note string    `json:"note,omitempty"`
-}
-
-// Record appends to events.jsonl. Never pass it a secret.
-func (v *Volume) Record(e Event) error {
-	if e.At.IsZero() {
-		e.At = time.Now().UTC()
-	}
-	line, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(filepath.Join(v.Root, "events.jsonl"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(line, '\n')) // one write: lines of several processes do not mix
-	return errors.Join(err, f.Close())
 }

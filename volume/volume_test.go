@@ -3,7 +3,6 @@ package volume
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -486,26 +485,6 @@ func TestFollowEndsBehindRotation(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
-
-func TestRecordIsOneLineEach(t *testing.T) {
-	v := testVolume(t)
-	var wg sync.WaitGroup
-	for i := range 50 {
-		wg.Go(func() { v.Record(Event{By: "alice", Did: "push", App: fmt.Sprint(i), Note: "a\nb"}) })
-	}
-	wg.Wait()
-	content, _ := os.ReadFile(filepath.Join(v.Root, "events.jsonl"))
-	lines := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
-	if len(lines) != 50 {
-		t.Fatalf("%d lines", len(lines))
-	}
-	for _, line := range lines {
-		var e Event
-		if err := json.Unmarshal(line, &e); err != nil || e.By != "alice" || e.At.IsZero() {
-			t.Errorf("%s: %v", line, err)
-		}
-	}
-}
 
 func TestClaimIsForOne(t *testing.T) {
 	v := testVolume(t)
