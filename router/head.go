@@ -13,6 +13,12 @@ type field struct{ name, value string }
 // head is the lines of a header, in their order.
 type head []field
 
+// What a header may hold, so that nothing done for each field costs more than it should.
+const (
+	maxFields = 1000 // Apache takes 100, node 2000
+	maxHops   = 50   // names in Connection
+)
+
 var (
 	errMalformed = errors.New("malformed header")
 	errTooLong   = errors.New("the header is too long")
@@ -38,16 +44,57 @@ func (h head) values(name string) (all []string) {
 	return all
 }
 
-// lists reports whether token is an element of the comma-separated field name (RFC 9110 section
-// 5.6.1), in any of its lines.
+// lists reports whether token is an element of the comma-separated field name, in any of its lines.
 func (h head) lists(name, token string) bool {
 	for i := range h {
-		if same(h[i].name, name) {
-			for element := range strings.SplitSeq(h[i].value, ",") {
-				if same(strings.Trim(element, " \t"), token) {
-					return true
-				}
-			}
+		if same(h[i].name, name) && listed(h[i].value, token) {
+			return true
+		}
+	}
+	return false
+}
+
+// listed reports whether token is an element of list (RFC 9110 section 5.6.1).
+func listed(list, token string) bool {
+	for element := range strings.SplitSeq(list, ",") {
+		if same(strings.Trim(element, " \t"), token) {
+			return true
+		}
+	}
+	return false
+}
+
+// connection is what the Connection field says (RFC 9112 section 9.6, RFC 9110 section 7.6.1).
+type connection struct {
+	close, keep, upgrade bool
+	hops                 []string // names of fields for the next neighbour alone
+}
+
+// add takes in one line.
+func (c *connection) add(list string) error {
+	for element := range strings.SplitSeq(list, ",") {
+		switch element = strings.Trim(element, " \t"); {
+		case same(element, "close"):
+			c.close = true
+		case same(element, "keep-alive"):
+			c.keep = true
+		case same(element, "upgrade"):
+			c.upgrade = true
+		case element == "":
+		case len(c.hops) == maxHops:
+			return errTooLong
+		default:
+			c.hops = append(c.hops, element)
+		}
+	}
+	return nil
+}
+
+// drops reports whether name is for the next neighbour alone.
+func (c *connection) drops(name string) bool {
+	for _, hop := range c.hops {
+		if same(hop, name) {
+			return true
 		}
 	}
 	return false
@@ -134,6 +181,9 @@ func parseHead(h head, lines string, lenient bool) (head, error) {
 		value = strings.Trim(value, " \t")
 		if !ok || !isToken(name) || !isValue(value, lenient) {
 			return h, errMalformed
+		}
+		if len(h) == maxFields {
+			return h, errTooLong
 		}
 		h = append(h, field{name, value})
 	}

@@ -59,6 +59,36 @@ func TestHeaderTooLarge(t *testing.T) {
 	}
 }
 
+// Neither many fields nor many names in one make the front door work for long: the cost of a request
+// is in proportion to its bytes.
+func TestHeaderOfManyFields(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog", at(says(t, "hi")))
+	for head, want := range map[string]int{
+		strings.Repeat("X: y\r\n", maxFields-10):                                              200,
+		strings.Repeat("X: y\r\n", maxFields):                                                 431,
+		strings.Repeat("TE: y\r\n", 8000):                                                     431,
+		"Connection: " + strings.Repeat("a,", maxHops) + "close\r\n":                          200,
+		"Connection: " + strings.Repeat("a,", maxHops+1) + "close\r\n":                        431,
+		strings.Repeat("Connection: "+strings.Repeat("a,", 10)+"\r\n", 1+maxHops/10) + "\r\n": 431,
+	} {
+		if resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n"+head+"\r\n"); resp.StatusCode != want {
+			t.Errorf("%.30q and so on, %d bytes: %s, want %d", head, len(head), resp.Status, want)
+		}
+	}
+	for answer, want := range map[string]int{
+		strings.Repeat("X: y\r\n", maxFields):                          502,
+		"Connection: " + strings.Repeat("a,", maxHops+1) + "close\r\n": 502,
+	} {
+		app, _ := script(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"+answer+"\r\n")
+		r.Set("blog", at(app))
+		if resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"); resp.StatusCode != want {
+			t.Errorf("answer of %d bytes: %s, want %d", len(answer), resp.Status, want)
+		}
+	}
+}
+
 func TestIdleClient(t *testing.T) {
 	r := &Router{IdleTimeout: 30 * time.Millisecond}
 	addr := start(t, r)

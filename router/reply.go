@@ -162,7 +162,7 @@ func (x *exchange) fields(in *appResponse, unsized bool) (dated bool) {
 		case "date":
 			dated = true
 		default:
-			if in.listed && in.head.lists("Connection", f.name) {
+			if in.hop.drops(f.name) {
 				continue
 			}
 		}

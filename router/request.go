@@ -16,11 +16,11 @@ type clientRequest struct {
 	minor          int    // of HTTP/1.minor
 	head           head
 
-	length  int64  // of the body; 0: there is none; -1: it is chunked
-	sized   bool   // there is a Content-Length, of 0 too
-	last    bool   // the client wants, or can, no further request on this connection
-	expect  bool   // the client waits for 100 before it sends the body
-	listed  bool   // Connection names fields that were for us alone
+	length  int64 // of the body; 0: there is none; -1: it is chunked
+	sized   bool  // there is a Content-Length, of 0 too
+	last    bool  // the client wants, or can, no further request on this connection
+	expect  bool  // the client waits for 100 before it sends the body
+	hop     connection
 	upgrade string // the protocol to switch to; empty: none
 }
 
@@ -35,13 +35,15 @@ func (f *faulty) Error() string { return f.why }
 
 func malformed(why string) error { return &faulty{http.StatusBadRequest, why} }
 
+var tooLong = &faulty{http.StatusRequestHeaderFieldsTooLarge, "The header is too long."}
+
 // readRequest reads one request up to its body. raw is memory to use, and is returned for the next
 // call. The error is a *faulty or what reading failed with.
 func readRequest(br *bufio.Reader, raw []byte) (*clientRequest, []byte, error) {
 	raw, err := readLines(br, raw[:0], maxHeaderBytes, true)
 	switch {
 	case errors.Is(err, errTooLong):
-		return nil, raw, &faulty{http.StatusRequestHeaderFieldsTooLarge, "The header is too long."}
+		return nil, raw, tooLong
 	case err == io.EOF && len(raw) > 0:
 		return nil, raw, io.ErrUnexpectedEOF
 	case err != nil:
@@ -69,7 +71,9 @@ func parseRequest(text string) (*clientRequest, error) {
 	}
 	r.method, r.target, r.minor = method, target, int(version[7]-'0')
 	var err error
-	if r.head, err = parseHead(make(head, 0, 16), lines, false); err != nil {
+	if r.head, err = parseHead(make(head, 0, 16), lines, false); errors.Is(err, errTooLong) {
+		return nil, tooLong
+	} else if err != nil {
 		return nil, malformed("The header is malformed.")
 	}
 	if err := r.frame(); err != nil {
@@ -107,7 +111,6 @@ func (r *clientRequest) frame() error {
 	var codings, lengths, hosts int
 	var coding, length, expect string
 	var upgrade string
-	keep := false
 	for _, f := range r.head {
 		var buf [20]byte
 		switch string(lowered(f.name, &buf)) {
@@ -125,15 +128,8 @@ func (r *clientRequest) frame() error {
 		case "upgrade":
 			upgrade = f.value
 		case "connection":
-			for element := range strings.SplitSeq(f.value, ",") {
-				switch element = strings.Trim(element, " \t"); {
-				case same(element, "close"):
-					r.last = true
-				case same(element, "keep-alive"):
-					keep = true
-				default:
-					r.listed = true
-				}
+			if err := r.hop.add(f.value); err != nil {
+				return tooLong
 			}
 		}
 	}
@@ -157,8 +153,8 @@ func (r *clientRequest) frame() error {
 		}
 		r.length, r.sized = n, true
 	}
+	r.last = r.hop.close || r.minor == 0 && !r.hop.keep
 	if r.minor == 0 {
-		r.last = r.last || !keep
 		return nil // 1.0 knows neither 100 nor Upgrade
 	}
 	if expect != "" {
@@ -170,7 +166,7 @@ func (r *clientRequest) frame() error {
 	// Switching while a body is still under way cannot be done in order, and a server may ignore
 	// Upgrade (RFC 9110 section 7.8). HTTP/2 would let the client say anything to the app, also in
 	// our name.
-	if r.length == 0 && upgrade != "" && r.head.lists("Connection", "upgrade") && !r.head.lists("Upgrade", "h2c") {
+	if r.length == 0 && upgrade != "" && r.hop.upgrade && !r.head.lists("Upgrade", "h2c") {
 		r.upgrade = upgrade
 	}
 	return nil

@@ -15,7 +15,7 @@ type appResponse struct {
 
 	length  int64 // of the body; -1: it is chunked; -2: it ends with the connection
 	last    bool  // the app takes no further request on this connection
-	listed  bool  // Connection names fields that were for us alone
+	hop     connection
 	upgrade string
 }
 
@@ -63,7 +63,7 @@ var errLengths = errors.New("more than one Content-Length")
 // frame finds out how long the body is (RFC 9112 section 6.3), and what follows it.
 func (r *appResponse) frame(method string, old bool) error {
 	coding := ""
-	keep, chunked, sized := false, false, false
+	chunked, sized := false, false
 	for _, f := range r.head {
 		var buf [20]byte
 		switch string(lowered(f.name, &buf)) {
@@ -83,19 +83,12 @@ func (r *appResponse) frame(method string, old bool) error {
 		case "upgrade":
 			r.upgrade = f.value
 		case "connection":
-			for element := range strings.SplitSeq(f.value, ",") {
-				switch element = strings.Trim(element, " \t"); {
-				case same(element, "close"):
-					r.last = true
-				case same(element, "keep-alive"):
-					keep = true
-				default:
-					r.listed = true
-				}
+			if err := r.hop.add(f.value); err != nil {
+				return err
 			}
 		}
 	}
-	r.last = r.last || old && !keep
+	r.last = r.hop.close || old && !r.hop.keep
 	switch {
 	case method == "HEAD", r.status < 200, r.status == 204, r.status == 304:
 		r.length = 0

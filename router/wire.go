@@ -21,14 +21,14 @@ func writeHeader(w *bufio.Writer, x *exchange) {
 			"proxy-authorization", "proxy-connection", "transfer-encoding", "upgrade":
 			continue
 		case "te":
-			trailers = trailers || in.head.lists(f.name, "trailers")
+			trailers = trailers || listed(f.value, "trailers")
 			continue
 		case "trailer":
 			if in.length >= 0 {
 				continue
 			}
 		default:
-			if isOurs(f.name) || in.listed && in.head.lists("Connection", f.name) {
+			if isOurs(f.name) || in.hop.drops(f.name) {
 				continue
 			}
 		}
