@@ -170,7 +170,7 @@ func (s *server) listenApp() error {
 		MaxConns: maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
 	s.engine = &local.Local{
-		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, Log: s.log.With("role", "engine"),
+		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, MaxBuilds: c.MaxBuilds, Log: s.log.With("role", "engine"),
 		Buildpacks: buildpacks{s.elsewhere, s.vol},
 	}
 	var err error

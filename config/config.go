@@ -37,6 +37,7 @@ type Config struct {
 	Hold                          time.Duration
 	BuildTimeout                  time.Duration
 	BuildMemory                   int64
+	MaxBuilds                     int // 0: one for two processors
 	KeepBuilds                    int
 	MinFree                       int64
 	BootTimeout                   time.Duration

@@ -84,6 +84,8 @@ var settings = []setting{
 		}},
 	{"build-memory", "0", "bytes, 1KiB to 1TiB, or 0: no cap", "how much memory one build may use",
 		func(c *Config, s string) (err error) { c.BuildMemory, err = sizeOrNone(s); return err }},
+	{"max-builds", "0", "builds, or 0: one for two processors, at least 1", "how many builds run at once; the others wait in order",
+		func(c *Config, s string) (err error) { c.MaxBuilds, err = numberOrNone(s); return err }},
 	{"keep-builds", "5", "builds, at least 1", "how many builds of an app are kept to go back to, the live one among them",
 		func(c *Config, s string) (err error) { c.KeepBuilds, err = number(s); return err }},
 	{"min-free", "256MiB", "bytes, 1KiB to 1TiB, or 0: never", "a deploy is refused while the disk has less free than this, or than three times its files",
@@ -229,6 +231,14 @@ func number(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {
 		return 0, errors.New("want a whole number, at least 1")
+	}
+	return n, nil
+}
+
+func numberOrNone(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, errors.New("want a whole number, at least 0")
 	}
 	return n, nil
 }

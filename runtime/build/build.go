@@ -26,13 +26,16 @@ type Builder struct {
 	PassEnv []string      // variables of the server's own environment that builds may see; see [command.Base]
 	Timeout time.Duration // for the whole of a build; default 15 min
 	Fetcher Fetcher       // brings buildpacks from elsewhere; nil: none come
-	Memory  int64         // bytes that each step of a build may use, softly where there is no Group; 0: no cap
+	Memory  int64         // bytes that each step of a build may use, softly where no Group holds it to them; 0: no cap
+	AtOnce  int           // builds that may run commands at once, at least 1; 0: one for two processors
 
-	// Group makes what one step is started in, which holds it to Memory, and is freed after it; nil: there
-	// is none, and the memory is looked at.
-	Group func() (group child.Confinement, free func(), err error)
+	// Group makes what one step is started in, and is freed after it; nil: there is none. HoldsMemory says
+	// that it holds the step to Memory; else the memory is looked at.
+	Group       func() (group child.Confinement, free func(), err error)
+	HoldsMemory bool
 
 	versions versions
+	turns    turns
 }
 
 // Job is one build to make.
@@ -58,6 +61,9 @@ type build struct {
 	env   map[string]string
 	notes []string // to be said with the first step
 
+	clock   clock // of the time that it may take
+	hasTurn bool
+
 	hasOutput bool // .paas is this build's own
 	built     volume.Built
 }
@@ -70,10 +76,18 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 		return volume.Built{}, err
 	}
 	defer root.Close()
-	timeout := cmp.Or(b.Timeout, 15*time.Minute)
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no end after %s; stopped", timeout))
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	one := &build{Builder: b, job: job, tree: root, env: b.environment(job)}
+	timeout := cmp.Or(b.Timeout, 15*time.Minute)
+	one.clock = clock{left: timeout, end: func() { cancel(fmt.Errorf("no end after %s; stopped", timeout)) }}
+	one.clock.start()
+	defer one.clock.stop()
+	defer func() {
+		if one.hasTurn {
+			b.turns.leave(job.App)
+		}
+	}()
 	if packs, err := one.buildpacks(); len(packs) > 0 || err != nil {
 		if err == nil {
 			err = one.buildWith(ctx, packs)
@@ -168,6 +182,9 @@ func (b *build) setEnv(name, value string) {
 // run runs one command of the build in the tree and shows what it prints: the first megabyte and
 // the last lines.
 func (b *build) run(ctx context.Context, name string, env map[string]string, argv ...string) error {
+	if err := b.takeTurn(ctx); err != nil { // before it is named: it does not run yet
+		return fmt.Errorf("%s: %w", name, err)
+	}
 	say.Detail(b.job.Out, "%s", name)
 	bounded := say.NewBounded(b.job.Out, 1<<20, 16<<10)
 	indent := say.NewIndent(bounded)
@@ -179,15 +196,23 @@ func (b *build) run(ctx context.Context, name string, env map[string]string, arg
 
 // runTo is run with the output as it is.
 func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[string]string, argv ...string) error {
+	if err := b.takeTurn(ctx); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
 	killed := child.OOMKills()
-	c := child.Command{Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory, Under: b.job.Under}
+	c := child.Command{
+		Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory, Under: b.job.Under, Background: true,
+	}
 	if b.Group != nil {
 		group, free, err := b.Group()
 		if err != nil {
 			return err
 		}
 		defer free()
-		c.MaxMemory, c.Under = 0, append([]child.Confinement{group}, c.Under...) // first: others may keep it from its files
+		c.Under = append([]child.Confinement{group}, c.Under...) // first: others may keep it from its files
+	}
+	if b.HoldsMemory {
+		c.MaxMemory = 0
 	}
 	err := b.Keeper.Run(ctx, c)
 	var over child.Overuse
@@ -210,7 +235,7 @@ func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[s
 func (b *build) ask(ctx context.Context, env map[string]string, argv ...string) (string, error) {
 	var out bytes.Buffer
 	bounded := say.NewBounded(&out, 64<<10, 1)
-	err := b.Keeper.Run(ctx, child.Command{Name: argv[0], Argv: argv, Dir: b.cache("home"), Env: env, Out: bounded, Under: b.job.Under})
+	err := b.Keeper.Run(ctx, child.Command{Name: argv[0], Argv: argv, Dir: b.cache("home"), Env: env, Out: bounded, Under: b.job.Under, Background: true})
 	if err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
 		return "", fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, say.Plain(first, 200))

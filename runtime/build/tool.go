@@ -123,7 +123,10 @@ func (b *build) version(ctx context.Context, env map[string]string, dir, path st
 	}
 	var out bytes.Buffer
 	bounded := say.NewBounded(&out, 1<<10, 1)
-	if err := b.Keeper.Run(ctx, child.Command{Argv: append([]string{path}, ask...), Dir: dir, Env: env, Out: bounded, Under: b.job.Under}); err != nil {
+	c := child.Command{
+		Argv: append([]string{path}, ask...), Dir: dir, Env: env, Out: bounded, Under: b.job.Under, Background: true,
+	}
+	if err := b.Keeper.Run(ctx, c); err != nil {
 		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
 		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(path), strings.Join(ask, " "), err, say.Plain(first, 200))
 	}

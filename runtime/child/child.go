@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,6 +39,8 @@ type Command struct {
 	// Signals are sent to the command's process group; nil: none.
 	Signals   <-chan syscall.Signal
 	MaxMemory int64 // bytes that it and all it starts may use, where [CapsMemory]; 0: no cap
+	// Background has it, and all it starts, leave processors and disks to whatever else wants them (Linux).
+	Background bool
 }
 
 // Child is one running command with everything it starts: a process of an app, or a step of a
@@ -87,7 +90,11 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	if err := ch.streams.open(c, ch.cmd); err != nil {
 		return nil, err
 	}
-	err = k.exec(ch.cmd, c.Under, ch.done)
+	under := c.Under
+	if c.Background {
+		under = append(slices.Clone(under), background{}) // last: to enter the others is work of the server's
+	}
+	err = k.exec(ch.cmd, under, ch.done)
 	ch.streams.started()
 	if err != nil {
 		close(ch.done)
@@ -96,6 +103,9 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	}
 	ch.kin.leaders = []int{ch.cmd.Process.Pid}
 	k.guard.add(ch.cmd.Process.Pid)
+	if c.Background {
+		go lowerAutogroup(ch.cmd.Process.Pid, ch.done)
+	}
 	if c.Terminal != nil || c.Signals != nil {
 		go ch.heed(c)
 	}

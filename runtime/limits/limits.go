@@ -25,6 +25,10 @@ type Limiter interface {
 	// Holds are those of the limits that are held; the others are 0.
 	Holds(Limits) Limits
 
+	// Lowers says whether a group is worth having for [Group.Lower] alone. In version 1 it is not: there
+	// nice(2) does as well, and to enter a group takes the kernel milliseconds.
+	Lowers() bool
+
 	// Close takes away whatever groups are left, having killed what is in them.
 	Close() error
 
@@ -41,6 +45,10 @@ type Group interface {
 
 	// Take moves a process into the group that has not begun to run.
 	Take(pid int) error
+
+	// Lower gives the group a tenth of the usual weight at processors and disks, as far as the kernel has
+	// weights: it has all that nobody else wants.
+	Lower() error
 
 	// Overused says whether a process of the group was killed since there was no more memory for it, how much
 	// the group used at most, and how much it may, in bytes.
@@ -95,5 +103,6 @@ type none struct{}
 
 func (none) Group(string, Limits) (Group, error) { return nil, syscall.ENOSYS }
 func (none) Holds(Limits) Limits                 { return Limits{} }
+func (none) Lowers() bool                        { return false }
 func (none) Close() error                        { return nil }
 func (none) String() string                      { return "" }

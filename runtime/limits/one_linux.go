@@ -76,6 +76,8 @@ func openTree(h hierarchy, name string) (t tree, ok bool) {
 
 func (l *one) String() string { return "cgroup v1" }
 
+func (l *one) Lowers() bool { return false }
+
 func (l *one) holds(controller string) bool {
 	return slices.ContainsFunc(l.trees, func(t tree) bool { return t.has(controller) })
 }
@@ -175,6 +177,16 @@ func (g *groupOne) Take(pid int) error {
 		}
 	}
 	return nil
+}
+
+// Lower writes a tenth of the default, which is 1024. Disks are left to ioprio_set(2).
+func (g *groupOne) Lower() (err error) {
+	for i, t := range g.of.trees {
+		if t.has("cpu") {
+			err = errors.Join(err, g.folders[i].writeIfThere("cpu.shares", "102"))
+		}
+	}
+	return err
 }
 
 func (g *groupOne) memory() folder {

@@ -59,6 +59,9 @@ func openTwoAt(k kernel, base folder, ours bool, name string) (_ *two, err error
 	if len(l.controllers) == 0 {
 		return nil, errors.New("no controllers")
 	}
+	if slices.Contains(words(base, "cgroup.controllers"), "io") { // for its weight alone
+		l.controllers = append(l.controllers, "io")
+	}
 	if err := l.folder.empty(k.rmdir); err != nil {
 		return nil, err
 	}
@@ -111,6 +114,8 @@ func (l *two) String() string { return "cgroup v2" }
 func (l *two) Holds(want Limits) Limits {
 	return masked(want, func(c string) bool { return slices.Contains(l.controllers, c) })
 }
+
+func (l *two) Lowers() bool { return slices.Contains(l.controllers, "cpu") }
 
 // Close moves this process back to where it was, too.
 func (l *two) Close() error {
@@ -171,6 +176,13 @@ func (g *groupTwo) Enter(attr *syscall.SysProcAttr) error {
 func (g *groupTwo) Leave() {}
 
 func (g *groupTwo) Take(pid int) error { return g.folder.write("cgroup.procs", strconv.Itoa(pid)) }
+
+// Lower writes a tenth of the default, which is 100. Disks have one of the two files or none, as their
+// scheduler is.
+func (g *groupTwo) Lower() error {
+	return errors.Join(g.folder.writeIfThere("cpu.weight", "10"), g.folder.writeIfThere("io.weight", "10"),
+		g.folder.writeIfThere("io.bfq.weight", "10"))
+}
 
 func (g *groupTwo) Overused() (used, max int64, over bool) {
 	if g.max == 0 || g.folder.count("memory.events", "oom_kill") == 0 {

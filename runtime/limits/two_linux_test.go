@@ -24,7 +24,8 @@ var pretended = kernel{
 		files := []string{"cgroup.procs", "cgroup.subtree_control", "cgroup.kill"}
 		for c := range strings.FieldsSeq(content(filepath.Dir(dir), "cgroup.subtree_control")) {
 			files = append(files, map[string][]string{
-				"memory": {"memory.max", "memory.swap.max", "memory.high", "memory.events", "memory.peak"}, "cpu": {"cpu.max"}, "pids": {"pids.max"},
+				"memory": {"memory.max", "memory.swap.max", "memory.high", "memory.events", "memory.peak"}, "cpu": {"cpu.max", "cpu.weight"}, "pids": {"pids.max"},
+				"io": {"io.max", "io.bfq.weight"},
 			}[strings.TrimPrefix(c, "+")]...)
 		}
 		return write(dir, files...)
@@ -84,7 +85,7 @@ func TestTwo(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, leaf, "cgroup.procs="+self)
-	want(t, dir, "cgroup.subtree_control=+cpu +memory +pids")
+	want(t, dir, "cgroup.subtree_control=+cpu +memory +pids +io")
 	all := Limits{256 << 20, 0.5, 100}
 	if l.Holds(all) != all || Describe(l, true) != "limits by cgroup v2" {
 		t.Errorf("holds %v; %s", l.Holds(all), Describe(l, true))
@@ -93,7 +94,7 @@ func TestTwo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, groups, "cgroup.subtree_control=+cpu +memory +pids", "cgroup.procs=")
+	want(t, groups, "cgroup.subtree_control=+cpu +memory +pids +io", "cgroup.procs=")
 	group := filepath.Join(groups, "1-blog.v7.web.1")
 	want(t, group, "memory.max=268435456", "memory.swap.max=0", "memory.high=", "cpu.max=50000 100000", "pids.max=100")
 	var attr syscall.SysProcAttr
@@ -124,6 +125,11 @@ func TestTwo(t *testing.T) {
 	if _, _, over := other.Overused(); over {
 		t.Error("over a limit that it has not")
 	}
+	want(t, filepath.Join(groups, "2-blog.v7.web.1"), "cpu.weight=", "io.bfq.weight=")
+	if err := other.Lower(); err != nil || !l.Lowers() {
+		t.Errorf("%v, %v", err, l.Lowers())
+	}
+	want(t, filepath.Join(groups, "2-blog.v7.web.1"), "cpu.weight=10", "io.bfq.weight=10")
 	if err := g.Close(); err != nil {
 		t.Error(err)
 	}
@@ -133,7 +139,7 @@ func TestTwo(t *testing.T) {
 	if err := l.Close(); err != nil { // with the other
 		t.Error(err)
 	}
-	want(t, dir, "cgroup.procs="+self, "cgroup.subtree_control=-cpu -memory -pids")
+	want(t, dir, "cgroup.procs="+self, "cgroup.subtree_control=-cpu -memory -pids -io")
 	for _, dir := range []string{groups, leaf} {
 		if _, err := os.Stat(dir); err == nil {
 			t.Errorf("%s stays", dir)

@@ -42,12 +42,19 @@ func (l *Local) freeing(name string, g limits.Group) func() {
 	}
 }
 
-// buildGroup is what one command of a build is held in. The caller's thread may have no more than the app's
-// rights to files.
+// buildGroup is what one command of a build is held in, which leaves processors and disks to others. The
+// caller's thread may have no more than the app's rights to files.
 func (l *Local) buildGroup() (child.Confinement, func(), error) {
 	var g limits.Group
 	var err error
-	elsewhere(func() { g, err = l.limiter.Group("build", limits.Limits{Memory: l.BuildMemory}) })
+	elsewhere(func() {
+		if g, err = l.limiter.Group("build", limits.Limits{Memory: l.BuildMemory}); err != nil {
+			return
+		}
+		if err = g.Lower(); err != nil {
+			err = errors.Join(err, g.Close())
+		}
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("limits: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"paas/runtime"
+	"paas/runtime/child"
 	"paas/runtime/limits"
 	"paas/runtime/rig"
 	"paas/volume"
@@ -153,6 +154,33 @@ func TestGroups(t *testing.T) {
 		if _, err := os.Stat(dir); err == nil {
 			t.Errorf("%s outlives the server", dir)
 		}
+	}
+}
+
+// A build's group leaves the processors to others: with its own weight, nice would count within it alone.
+func TestBuildGroupIsLow(t *testing.T) {
+	l := newLimiting(t)
+	l.BuildMemory = 64 << 20
+	g, free, err := l.buildGroup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free()
+	var out rig.Screen
+	c := child.Command{Name: "step", Argv: []string{"sleep", "1000"}, Dir: "/", Env: map[string]string{"PATH": os.Getenv("PATH")}, Out: &out}
+	c.Under = []child.Confinement{g}
+	p, err := l.keeper.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop(0)
+	dir := group(t, p.PID(), "cpu")
+	shares, err := os.ReadFile(filepath.Join(dir, "cpu.shares"))
+	if weight, errTwo := os.ReadFile(filepath.Join(dir, "cpu.weight")); errTwo == nil { // version 2
+		shares, err = append([]byte{'0'}, weight...), nil
+	}
+	if text := strings.TrimSpace(string(shares)); err != nil || text != "102" && text != "010" {
+		t.Errorf("%q, %v", text, err)
 	}
 }
 

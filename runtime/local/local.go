@@ -33,6 +33,7 @@ type Local struct {
 	BuildTimeout time.Duration // for the whole of a build; default 15 min
 	Buildpacks   build.Fetcher // brings buildpacks from elsewhere; nil: none come
 	BuildMemory  int64         // bytes that a build may use, where [child.CapsMemory]; 0: no cap
+	MaxBuilds    int           // builds at once; 0: one for two processors, at least 1
 	Log          *slog.Logger  // default: silence
 
 	Confined Confined // what keeps apps apart; zero: nothing does
@@ -66,13 +67,15 @@ func (l *Local) Open() error {
 	}
 	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
 	l.builder = build.Builder{
-		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, Fetcher: l.Buildpacks,
+		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, AtOnce: l.MaxBuilds,
+		Fetcher: l.Buildpacks,
 	}
 	if l.BuildMemory > 0 && !child.CapsMemory {
 		l.Log.Warn("the memory of builds is not capped on this system: only Linux tells it")
 	}
 	l.limiter = limits.Open(l.Root)
-	if l.limiter.Holds(limits.Limits{Memory: l.BuildMemory}).Memory > 0 {
+	l.builder.HoldsMemory = l.limiter.Holds(limits.Limits{Memory: l.BuildMemory}).Memory > 0
+	if l.limiter.Lowers() || l.builder.HoldsMemory {
 		l.builder.Group = l.buildGroup
 	}
 	if err := l.keeper.Open(); err != nil {

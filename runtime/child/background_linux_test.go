@@ -1,0 +1,50 @@
+package child
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"paas/runtime/rig"
+)
+
+// A command in the background is nice, to processors and disks, and so is what it starts; what is started
+// after it is not.
+func TestBackground(t *testing.T) {
+	k := newKeeper(t)
+	const show = `sh -c 'cut -d" " -f19 /proc/$$/stat; ionice -p $$'; `
+	rig.Need(t, "ionice")
+	own, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // 20 less the nice value
+	if err != nil || own != 20 {
+		t.Skipf("SKIP: the test itself has another priority: %d, %v", own, err)
+	}
+	var out, plain rig.Screen
+	p := started(t, k, show+show, func(c *Command) { c.Background, c.Out = true, &out })
+	<-p.Done()
+	const low = "10\nbest-effort: prio 7\n"
+	if out.String() != low+low || p.Err() != nil {
+		t.Errorf("%q, %v", out.String(), p.Err())
+	}
+	<-started(t, k, show, func(c *Command) { c.Out = &plain }).Done()
+	if got := plain.String(); !strings.HasPrefix(got, "0\nnone") {
+		t.Errorf("started after it: %q", got)
+	}
+	if nice, _ := unix.Getpriority(unix.PRIO_PROCESS, 0); nice != own {
+		t.Errorf("the server's own thread: %d", nice)
+	}
+}
+
+// Where sessions are groups to the scheduler, the session is lowered: nice alone counts within it.
+func TestBackgroundAutogroup(t *testing.T) {
+	if on, err := os.ReadFile("/proc/sys/kernel/sched_autogroup_enabled"); err != nil || string(on) != "1\n" {
+		t.Skip("SKIP: this kernel does not group by sessions")
+	}
+	k := newKeeper(t)
+	p := started(t, k, "sleep 1000", func(c *Command) { c.Background = true })
+	rig.Eventually(t, "the session is lowered", func() bool {
+		group, _ := os.ReadFile(procPath(p.PID(), "autogroup"))
+		return strings.HasSuffix(string(group), " nice 10\n")
+	})
+}
