@@ -3,21 +3,21 @@ package main
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"paas/runtime/rig"
 )
 
 // inOwnNet is set where this process has a network of its own, of which it may take every port.
 const inOwnNet = "PAAS_TEST_OWN_NET"
 
-// TestPorts runs the session testdata/ports as the user who runs the tests; where that is root, in a network of
-// its own, and once more as somebody who is not root.
+// TestPorts runs the session testdata/ports as whoever runs the tests. Where that is root, it does so in a network of its
+// own, and twice more as an ordinary user: with user namespaces, where there are any, and without.
 func TestPorts(t *testing.T) {
 	if os.Getenv(inOwnNet) != "" || os.Getuid() != 0 {
 		params := sessions()
@@ -25,48 +25,38 @@ func TestPorts(t *testing.T) {
 		testscript.Run(t, params)
 		return
 	}
-	const nobody = 65534 // whom ssh-keygen finds in the list of users
-	for name, uid := range map[string]uint32{"root": 0, "nobody": nobody} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir, err := os.MkdirTemp("", "paas-ports") // a test's own folder lies where others may not go
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { os.RemoveAll(dir) })
-			copyFile(t, os.Args[0], filepath.Join(dir, "paas.test"))
-			copyFile(t, "testdata/ports/theft.txtar", filepath.Join(dir, "testdata/ports/theft.txtar"))
-			err = filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error { return os.Chown(path, int(uid), int(uid)) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			again := exec.Command(filepath.Join(dir, "paas.test"), "-test.run=^TestPorts$", "-test.v")
-			again.Dir = dir
-			again.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir, inOwnNet+"=1")
-			again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-			out, err := outputInOwnNet(again)
-			if err != nil || !strings.Contains(string(out), "--- PASS: TestPorts/theft") {
-				t.Errorf("%v:\n%s", err, out)
-			}
-		})
-	}
+	t.Setenv(inOwnNet, "1")
+	const session, file = "^TestPorts$", "testdata/ports/theft.txtar"
+	t.Run("root", func(t *testing.T) {
+		ownNet(t)
+		out, err := exec.Command(os.Args[0], "-test.run="+session, "-test.v").CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "--- PASS: TestPorts/theft") {
+			t.Errorf("%v:\n%s", err, out)
+		}
+	})
+	t.Run("user", func(t *testing.T) {
+		ownNet(t)
+		rig.AsNobody(t, session, file)
+	})
+	dir := t.TempDir() // of this test, which has not changed its root
+	t.Run("user without namespaces", func(t *testing.T) {
+		ownNet(t)
+		noUserNamespaces(t, dir)
+		rig.AsNobody(t, session, file)
+	})
 }
 
-// outputInOwnNet runs cmd in a network that nobody else is in, with a loopback interface alone.
-func outputInOwnNet(cmd *exec.Cmd) (out []byte, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return
-		}
-		if err = raiseLoopback(); err == nil {
-			out, err = cmd.CombinedOutput()
-		}
-	}()
-	<-done
-	return out, err
+// ownNet has what the test starts see a network that nobody else is in, with a loopback interface alone.
+func ownNet(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	err := unix.Unshare(unix.CLONE_NEWNET)
+	if err == nil {
+		err = raiseLoopback()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // raiseLoopback does what "ip link set lo up" does.
@@ -84,14 +74,23 @@ func raiseLoopback() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
 }
 
-func copyFile(t *testing.T, from, to string) {
+// noUserNamespaces has the kernel refuse user namespaces to what the test starts, as it does to a process whose
+// root is not that of its mounts (clone(2), EPERM). dir is a folder to put that root at. The test has called ownNet.
+func noUserNamespaces(t *testing.T, dir string) {
 	t.Helper()
-	content, err := os.ReadFile(from)
+	err := unix.Unshare(unix.CLONE_NEWNS)
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(to), 0o755)
+		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 	}
 	if err == nil {
-		err = os.WriteFile(to, content, 0o755)
+		err = unix.Mount("/", dir, "", unix.MS_BIND|unix.MS_REC, "")
+	}
+	here, _ := os.Getwd()
+	if err == nil {
+		err = unix.Chroot(dir)
+	}
+	if err == nil {
+		err = os.Chdir(here)
 	}
 	if err != nil {
 		t.Fatal(err)

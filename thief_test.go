@@ -181,6 +181,7 @@ func visitor() {
 	last := ""
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for there := false; !there; _, there = noted("enough") {
+		time.Sleep(time.Millisecond)
 		request, err := http.NewRequest("GET", "http://127.0.0.1:"+os.Getenv("HTTPPORT")+"/", nil)
 		if err != nil {
 			log.Fatal(err)
