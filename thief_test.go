@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -54,8 +55,18 @@ func noted(name string) (text string, there bool) {
 func victim() {
 	host := flag.String("host", "127.0.0.1", "listen there; 6 is all addresses of IPv6 alone")
 	share := flag.Bool("share", false, "set SO_REUSEPORT")
+	hide := flag.Bool("hide", false, "serve in a process with another session, another parent and another environment")
 	flag.Parse()
 	port := os.Getenv("PORT")
+	if *hide {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = []string{"PORT=" + port, "TESTAPP_DIR=" + os.Getenv("TESTAPP_DIR")}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if _, attack := noted("attack"); attack {
 		note("wanted."+port, "")
 		for there := false; !there; time.Sleep(time.Millisecond) {

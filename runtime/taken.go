@@ -46,7 +46,7 @@ func allTaken(err error) error {
 	}
 	return fault{
 		fmt.Errorf("%w, and on the %d before", err, portTries-1),
-		"try again; on the server, ss -ltnp shows which programs listen",
+		"try again; on the server, ss -ltnp shows who listens; if it is the app itself, keep it in the foreground",
 	}
 }
 

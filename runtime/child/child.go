@@ -272,8 +272,8 @@ func (c *Child) Err() error { return c.err }
 // address, "[::1]:3000" for others. Empty where that is not to be found out.
 func (c *Child) Listening() []string { return listening(c.PID()) }
 
-// Holds reports whether the command, or what it started, has the socket open that has this inode. It is
-// false on systems other than Linux, and once the command has ended. It may take some milliseconds.
+// Holds reports whether the command, what it started, or what shares a PID namespace of its own with it, has the socket
+// open that has this inode. It is false on systems other than Linux, and once the command has ended. It may take some milliseconds.
 func (c *Child) Holds(inode uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -284,6 +284,9 @@ func (c *Child) Holds(inode uint32) bool {
 		return true
 	}
 	p, ok := holder(c.kin.find(), inode)
+	if !ok {
+		p, ok = holder(besides(c.cmd.Process.Pid), inode)
+	}
 	if ok {
 		if len(c.holders) >= maxHolders {
 			c.holders = nil

@@ -70,6 +70,20 @@ func allProcesses() []relative {
 	return all
 }
 
+// besides are the processes in the PID namespace of process pid, where that is not this one's. What is started there
+// cannot leave it, however it hides.
+func besides(pid int) []relative {
+	own, _ := os.Readlink("/proc/self/ns/pid")
+	theirs, err := os.Readlink(procPath(pid, "ns/pid"))
+	if err != nil || theirs == own {
+		return nil
+	}
+	return slices.DeleteFunc(allProcesses(), func(p relative) bool {
+		namespace, _ := os.Readlink(procPath(p.pid, "ns/pid"))
+		return namespace != theirs
+	})
+}
+
 func readStat(pid int) (relative, bool) {
 	content, err := os.ReadFile(procPath(pid, "stat"))
 	if err != nil {

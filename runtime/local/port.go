@@ -122,7 +122,7 @@ func (l *Local) Checking() string {
 	case l.Confined.Force.Users:
 		return "ports checked by user"
 	}
-	return "ports checked by process"
+	return "ports checked by process (an app that sets SO_REUSEPORT can be made to restart by a neighbour)"
 }
 
 // tryPort reports why nothing can listen on the port. It tries all addresses at once: an app may want to listen
