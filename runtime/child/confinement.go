@@ -24,20 +24,20 @@ type Confinement interface {
 // (see ownSession), unless it must not stay: see [stayer]. It is never unlocked, so it ends with this function, and neither
 // is any other made in its image: for a locked thread Go starts new ones from one that it knows to be clean.
 // Go 1.28 is to have Landlock in SysProcAttr; what is left here then is namespaces and old control groups.
-func confined(under []Confinement, cmd *exec.Cmd, bear func(*exec.Cmd) error, result chan<- error, done <-chan struct{}) {
+func (k *Keeper) confined(under []Confinement, cmd *exec.Cmd, result chan<- error, done <-chan struct{}) {
 	runtime.LockOSThread()
 	if firstThread() { // it does not end, and to old control groups it is the process
 		taken := make(chan struct{})
 		go func() {
 			runtime.LockOSThread()
 			close(taken)
-			confined(under, cmd, bear, result, done)
+			k.confined(under, cmd, result, done)
 		}()
 		<-taken
 		runtime.UnlockOSThread()
 		return
 	}
-	ready, err := birth(under, cmd, bear)
+	ready, err := k.birth(under, cmd)
 	result <- err
 	if err == nil && ready == nil {
 		<-done
@@ -84,7 +84,7 @@ func take(under []Confinement, pid int) error {
 
 // birth has the command born on the calling thread. The thread must end soon where ready is not nil: that is called last
 // of all, and lets the command go on when the thread is no more.
-func birth(under []Confinement, cmd *exec.Cmd, bear func(*exec.Cmd) error) (ready func(), err error) {
+func (k *Keeper) birth(under []Confinement, cmd *exec.Cmd) (ready func(), err error) {
 	stays := true
 	for _, u := range under {
 		if err := u.Enter(cmd.SysProcAttr); err != nil {
@@ -100,9 +100,9 @@ func birth(under []Confinement, cmd *exec.Cmd, bear func(*exec.Cmd) error) (read
 		}
 	}
 	if stays {
-		err = bear(cmd)
+		err = k.bear(cmd)
 	} else {
-		ready, err = bearStopped(cmd, bear)
+		ready, err = k.bearStopped(cmd)
 	}
 	for _, u := range under {
 		if u, ok := u.(leaver); ok {

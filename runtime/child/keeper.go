@@ -18,11 +18,13 @@ type Keeper struct {
 	Self []string     // the command that runs this binary, for the guard: an absolute path and arguments; default the running binary
 	Log  *slog.Logger // default: silence
 
-	life   string      // this life of the server, among others on the same root
-	guard  *guard      //
-	starts chan func() // what the starting thread is to do
-	closed chan struct{}
-	births sync.RWMutex // held by who starts a command; after closed is closed none does
+	life          string      // this life of the server, among others on the same root
+	guard         *guard      //
+	starts        chan func() // what the starting thread is to do
+	closed        chan struct{}
+	maxProcesses  uint64       // that all commands may have together, where they have the server's user; 0: no cap
+	threadsAtOpen uint64       // of the server's user
+	births        sync.RWMutex // held by who starts a command; after closed is closed none does
 
 	mu       sync.Mutex
 	oomKills int // as last looked
@@ -35,6 +37,9 @@ func (k *Keeper) Open() error {
 		k.Log = slog.New(slog.DiscardHandler)
 	}
 	keepInherited()
+	if k.maxProcesses = processesOfApps(); k.maxProcesses > 0 {
+		k.threadsAtOpen = userThreads()
+	}
 	k.life, k.oomKills = randomID(), OOMKills()
 	k.starts, k.closed = make(chan func()), make(chan struct{})
 
@@ -71,11 +76,11 @@ func (k *Keeper) exec(cmd *exec.Cmd, under []Confinement, done <-chan struct{}) 
 	result := make(chan error, 1)
 	if s := starterOf(under); s != nil {
 		return k.begin(func() error {
-			return s.Start(cmd, func(pid int) error { return take(under, pid) })
+			return s.Start(cmd, func(pid int) error { return errors.Join(take(under, pid), k.capProcesses(pid, true)) })
 		})
 	}
 	if len(under) > 0 {
-		go confined(under, cmd, k.bear, result, done)
+		go k.confined(under, cmd, result, done)
 		return <-result
 	}
 	start := func() { result <- k.bear(cmd) }
@@ -88,7 +93,9 @@ func (k *Keeper) exec(cmd *exec.Cmd, under []Confinement, done <-chan struct{}) 
 }
 
 // bear starts cmd on the calling thread, unless the keeper is closed.
-func (k *Keeper) bear(cmd *exec.Cmd) error { return k.begin(cmd.Start) }
+func (k *Keeper) bear(cmd *exec.Cmd) error {
+	return k.begin(func() error { return k.start(cmd) })
+}
 
 // begin runs start, which starts a command, unless the keeper is closed.
 func (k *Keeper) begin(start func() error) error {

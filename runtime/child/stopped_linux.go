@@ -12,16 +12,41 @@ import (
 
 // bearStopped starts cmd and leaves it stopped at its first instruction. ready returns at once, and has it go on
 // when the calling thread has ended, which is to be soon.
-//
-// The command asks to be traced, which stops it as it is executed (ptrace(2)); the trace ends then, and leaves
-// a stop behind as of SIGSTOP.
-func bearStopped(cmd *exec.Cmd, bear func(*exec.Cmd) error) (ready func(), err error) {
-	cmd.SysProcAttr.Ptrace, cmd.SysProcAttr.Pdeathsig = true, 0
-	if err := bear(cmd); err != nil {
+func (k *Keeper) bearStopped(cmd *exec.Cmd) (ready func(), err error) {
+	cmd.SysProcAttr.Pdeathsig = 0
+	thread, handle := unix.Gettid(), -1
+	err = k.begin(func() error {
+		return k.startTraced(cmd, unix.SIGSTOP, func(pid int) (err error) {
+			handle, err = unix.PidfdOpen(pid, 0)
+			return err
+		})
+	})
+	if err != nil {
 		return nil, err
 	}
-	pid, thread := cmd.Process.Pid, unix.Gettid()
+	return func() { go goOn(handle, thread) }, nil
+}
+
+// start starts cmd, and caps its processes where they are to be.
+func (k *Keeper) start(cmd *exec.Cmd) error {
+	if k.maxProcesses == 0 {
+		return cmd.Start()
+	}
+	return k.startTraced(cmd, 0, func(int) error { return nil })
+}
+
+// startTraced starts cmd, and calls ready with its number before its first instruction. It then goes on as if it had been sent
+// the signal; 0: none.
+//
+// The command asks to be traced, which stops it as it is executed (ptrace(2)); the trace ends then.
+func (k *Keeper) startTraced(cmd *exec.Cmd, signal unix.Signal, ready func(pid int) error) error {
+	cmd.SysProcAttr.Ptrace = true
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	pid := cmd.Process.Pid
 	var status unix.WaitStatus
+	var err error
 	for {
 		_, err = unix.Wait4(pid, &status, 0, nil)
 		if !errors.Is(err, unix.EINTR) {
@@ -32,21 +57,23 @@ func bearStopped(cmd *exec.Cmd, bear func(*exec.Cmd) error) (ready func(), err e
 		err = fmt.Errorf("it did not begin: %v", status)
 	}
 	if err == nil {
-		_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(pid), 0, uintptr(unix.SIGSTOP), 0, 0)
+		capped := make(chan error, 1)
+		go func() { capped <- k.capProcesses(pid, false) }() // this thread may be under what refuses it
+		if err = <-capped; err == nil {
+			err = ready(pid)
+		}
+	}
+	if err == nil {
+		_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(pid), 0, uintptr(signal), 0, 0)
 		if errno != 0 {
 			err = fmt.Errorf("let it go: %w", errno)
 		}
 	}
-	handle := -1
-	if err == nil {
-		handle, err = unix.PidfdOpen(pid, 0)
-	}
 	if err != nil {
 		cmd.Process.Kill()
 		cmd.Wait()
-		return nil, err
 	}
-	return func() { go goOn(handle, thread) }, nil
+	return err
 }
 
 // goOn lets a stopped process, of which it is given a handle, go on when the thread is no more. Where that does not come

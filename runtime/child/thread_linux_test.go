@@ -48,7 +48,8 @@ func fromFirstThread() error {
 	under := &threads{left: make(chan int, 1)}
 	cmd := exec.Command("true")
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	confined([]Confinement{under}, cmd, (*exec.Cmd).Start, result, done)
+	k := &Keeper{closed: make(chan struct{})}
+	k.confined([]Confinement{under}, cmd, result, done)
 	err := errors.Join(<-result, cmd.Wait())
 	close(done)
 	if left := <-under.left; left == os.Getpid() || left != under.entered {

@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -25,8 +24,8 @@ var helperCapabilities = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix
 // returns when the helper is to end.
 func Helper(args []string) bool {
 	switch {
-	case len(args) == 3 && args[1] == helperArgument:
-		serveLauncher(args[2])
+	case len(args) == 2 && args[1] == helperArgument:
+		serveLauncher()
 	case len(args) == 2 && args[1] == holdArgument:
 		holdSandbox()
 	default:
@@ -37,12 +36,12 @@ func Helper(args []string) bool {
 
 // serveLauncher is the helper's own process: it takes requests from its descriptor 3 until that ends. It writes
 // to its output, before it closes that, what keeps it from working.
-func serveLauncher(maxProcesses string) {
+func serveLauncher() {
 	const door = 3
 	unix.CloseOnExec(door)
 	debug.SetGCPercent(20)
 	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE) // commands have the defaults
-	if err := prepareHelper(maxProcesses); err != nil {
+	if err := prepareHelper(); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -73,18 +72,11 @@ func serveLauncher(maxProcesses string) {
 
 // prepareHelper keeps mounts from spreading to the machine, and what the helper starts from making user namespaces
 // in turn: they open more of the kernel than apps need.
-func prepareHelper(maxProcesses string) error {
+func prepareHelper() error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return err
 	}
-	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
-		return err
-	}
-	n, err := strconv.ParseUint(maxProcesses, 10, 64)
-	if err != nil || n == 0 {
-		return err
-	}
-	return syscall.Setrlimit(unix.RLIMIT_NPROC, &syscall.Rlimit{Cur: n, Max: n})
+	return os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
 }
 
 type serving struct {

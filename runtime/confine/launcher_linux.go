@@ -28,9 +28,6 @@ type Launcher struct {
 	Self []string     // the command that runs this binary; default: this binary
 	Log  *slog.Logger // default: silence
 
-	// MaxProcesses is how many processes and threads all sandboxes may have together; 0: as many as the server.
-	MaxProcesses int
-
 	thread    chan func() // what is to run on the one thread that is the helper's parent
 	mu        sync.Mutex
 	helper    *helper // nil: closed
@@ -123,7 +120,7 @@ func (l *Launcher) open() error {
 	if len(self) == 0 {
 		self = []string{thisBinary}
 	}
-	cmd := exec.Command(self[0], append(self[1:len(self):len(self)], helperArgument, strconv.Itoa(l.MaxProcesses))...)
+	cmd := exec.Command(self[0], append(self[1:len(self):len(self)], helperArgument)...)
 	if len(l.Self) == 0 {
 		cmd.Args[0] = os.Args[0]
 	}

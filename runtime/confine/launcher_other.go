@@ -10,9 +10,8 @@ import (
 
 // Launcher starts nothing on this system.
 type Launcher struct {
-	Self         []string
-	Log          *slog.Logger
-	MaxProcesses int
+	Self []string
+	Log  *slog.Logger
 }
 
 // Sandbox is there on Linux alone.

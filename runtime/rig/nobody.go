@@ -16,6 +16,12 @@ const Nobody = 65534
 // where one of them fails, and skips the calling test where the caller is not root, as they are run anyway then.
 func AsNobody(t *testing.T, pattern string, files ...string) {
 	t.Helper()
+	AsUser(t, Nobody, nil, pattern, files...)
+}
+
+// AsUser is AsNobody for another user, whose tests are started by a command: nil, or what executes the rest of its arguments.
+func AsUser(t *testing.T, uid int, by []string, pattern string, files ...string) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: the tests are run as an ordinary user already")
 	}
@@ -48,13 +54,14 @@ func AsNobody(t *testing.T, pattern string, files ...string) {
 			t.Fatal(err)
 		}
 	}
-	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error { return os.Chown(path, Nobody, Nobody) }); err != nil {
+	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error { return os.Chown(path, uid, uid) }); err != nil {
 		t.Fatal(err)
 	}
-	again := exec.Command(filepath.Join(dir, "tests"), "-test.run="+pattern, "-test.v")
+	argv := append(by[:len(by):len(by)], filepath.Join(dir, "tests"), "-test.run="+pattern, "-test.v")
+	again := exec.Command(argv[0], argv[1:]...)
 	again.Dir = dir
 	again.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
-	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: Nobody, Gid: Nobody}}
+	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
 	out, err := again.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("--- PASS")) {
 		t.Errorf("as an ordinary user: %v:\n%s", err, out)

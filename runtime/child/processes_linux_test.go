@@ -1,0 +1,40 @@
+package child
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestShareOfApps(t *testing.T) {
+	for all, want := range map[uint64]uint64{
+		math.MaxUint64: 0, math.MaxInt64: 0, 0: 0, 1: 1, 40: 20, 100: 50, 200: 136, 1024: 896, 8000: 7000,
+	} {
+		if got := shareOfApps(all); got != want {
+			t.Errorf("of %d: %d, want %d", all, got, want)
+		}
+	}
+}
+
+func TestGroupProcesses(t *testing.T) {
+	dir := t.TempDir()
+	write := func(path, text string) {
+		path = filepath.Join(dir, path)
+		os.MkdirAll(filepath.Dir(path), 0o755)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a/pids.max", "500\n")
+	write("a/b/pids.max", "max\n")
+	write("a/b/c/pids.max", "4915\n")
+	for membership, want := range map[string]uint64{
+		"0::/a/b/c\n": 500, "0::/\n": math.MaxUint64, "": math.MaxUint64, "4:pids:/a\n": math.MaxUint64, "1:name=systemd:/\n0::/a/b\n": 500,
+	} {
+		write("cgroup", membership)
+		if got := groupProcesses(filepath.Join(dir, "cgroup"), dir); got != want {
+			t.Errorf("%q: %d, want %d", membership, got, want)
+		}
+	}
+}
