@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"paas/say"
@@ -14,7 +13,7 @@ import (
 
 // await blocks until release r is decided, and shows meanwhile what becomes of it.
 func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, error) {
-	out := &shared{w: m.Out}
+	out := say.NewShared(m.Out)
 	log := &releaseLog{path: m.App.ReleaseLog(r.N), out: out}
 	log.follow(ctx)
 	defer log.stop()
@@ -99,16 +98,4 @@ func (l *releaseLog) Write(p []byte) (int, error) {
 	n, err := l.out.Write(p)
 	l.read += int64(n)
 	return n, err
-}
-
-// shared is a writer that goroutines share.
-type shared struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (s *shared) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(p)
 }

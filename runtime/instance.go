@@ -89,7 +89,7 @@ func (i *instance) boot(ctx context.Context, s volume.Settings, out io.Writer) e
 	for _, p := range places {
 		i.members[p] = newMember(i, p, nameIn(places, p), s)
 	}
-	shared := &serial{w: out}
+	shared := say.NewShared(out)
 	ended := make(chan error, len(places))
 	for _, m := range i.members {
 		go func() {
@@ -138,16 +138,4 @@ func (i *instance) sorted() []*member {
 	}
 	slices.SortFunc(all, func(a, b *member) int { return comparePlaces(a.place, b.place) })
 	return all
-}
-
-// serial lets several processes write to one writer.
-type serial struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (s *serial) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(p)
 }

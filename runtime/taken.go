@@ -20,7 +20,7 @@ func (m *member) awaitOwnPort(ctx context.Context, p Process) (again bool, err e
 	if err == nil {
 		return false, nil
 	}
-	ended := hasEnded(p)
+	ended := isClosed(p.Done())
 	p.Stop(time.Second)
 	if errors.Is(err, health.ErrTaken) {
 		return true, err
@@ -28,15 +28,6 @@ func (m *member) awaitOwnPort(ctx context.Context, p Process) (again bool, err e
 	// It may have failed to bind where the other program is not met: on another address, or not listening.
 	engine, ok := p.(interface{ Taken() bool })
 	return ended && ok && engine.Taken(), err
-}
-
-func hasEnded(p Process) bool {
-	select {
-	case <-p.Done():
-		return true
-	default:
-		return false
-	}
 }
 
 // allTaken is the error of a process that was given portTries ports, the last of which made it fail with err.
