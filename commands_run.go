@@ -163,7 +163,7 @@ func (c *call) awaitBranch(app volume.App) {
 	defer stop()
 	err := app.Await(ctx, func() (bool, error) { return receiver.Agree(app) })
 	if err != nil && c.Err() == nil {
-		say.Fault(c.err, "the branch of %s does not point at what is live yet (%v); the server tries again every minute", app.Name, err)
+		say.Fault(c.err, "the branch of %s does not point at what is live yet (%v); the server tries again", app.Name, err)
 	}
 }
 
