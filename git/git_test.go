@@ -345,14 +345,6 @@ func TestInspect(t *testing.T) {
 			}
 		}
 	}
-	for range 3 {
-		for n := range uint64(2 * remembered) {
-			i.remember(plumbing.ComputeHash(plumbing.BlobObject, fmt.Append(nil, n)), facts{})
-		}
-	}
-	if n := len(i.young) + len(i.old); n > 2*remembered {
-		t.Errorf("%d trees are remembered", n)
-	}
 }
 
 func TestSaturated(t *testing.T) {
