@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,8 +65,8 @@ func TestTurns(t *testing.T) {
 // A build's clock stands while it waits for its turn.
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ended := false
-		c := clock{left: time.Minute, end: func() { ended = true }}
+		var ended atomic.Bool
+		c := clock{left: time.Minute, end: func() { ended.Store(true) }}
 		for range 3 {
 			c.start()
 			c.start()
@@ -75,11 +76,11 @@ func TestClock(t *testing.T) {
 			time.Sleep(time.Hour)
 		}
 		c.start()
-		if time.Sleep(2 * time.Second); ended {
+		if time.Sleep(2 * time.Second); ended.Load() {
 			t.Error("too early")
 		}
 		time.Sleep(2 * time.Second)
-		if synctest.Wait(); !ended {
+		if synctest.Wait(); !ended.Load() {
 			t.Error("not at all")
 		}
 	})
