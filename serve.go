@@ -80,6 +80,13 @@ type server struct {
 
 // serve runs the roles until ctx ends or a part of them fails.
 func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr io.Writer) error {
+	if c.LogFile != "" {
+		file, err := openServerLog(c.LogFile)
+		if err != nil {
+			return fmt.Errorf("log-file: %w", err)
+		}
+		stderr = file
+	}
 	var level slog.LevelVar
 	level.UnmarshalText([]byte(c.LogLevel))
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &level}))

@@ -32,6 +32,7 @@ type Config struct {
 	Keys                          string
 	KeysFile                      string
 	LogLevel                      string
+	LogFile                       string
 	Grace                         time.Duration
 	Drain                         time.Duration
 	Hold                          time.Duration

@@ -62,6 +62,8 @@ var settings = []setting{
 		func(c *Config, s string) (err error) { c.KeysFile, err = optionalPath(s); return err }},
 	{"log-level", "info", "debug, info, warn or error", "what the server's own log says",
 		func(c *Config, s string) error { c.LogLevel = s; return new(slog.LevelVar).UnmarshalText([]byte(s)) }},
+	{"log-file", "", "path", "a file for the server's own log, in place of standard error; at 10 MiB it is renamed to end in .1",
+		func(c *Config, s string) (err error) { c.LogFile, err = optionalPath(s); return err }},
 	{"grace", "10s", "duration, 1ms to 10m", "how long a process may take to end after SIGTERM, before SIGKILL",
 		func(c *Config, s string) (err error) {
 			c.Grace, err = duration(s, time.Millisecond, 10*time.Minute)

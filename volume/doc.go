@@ -51,7 +51,7 @@
 //	  hooks/<life>/               (0700)   what git runs as its hooks: a copy of
 //	                                       the paas binary since the start     receiver
 //	  paas.yaml                            the server's settings, if any       its owner
-//	  up/, server.log                      what scripts/up keeps               scripts/up
+//	  up/, server.log, server.log.1        what scripts/up keeps               scripts/up, server
 //	  run/                        (0700)   sockets and locks of the server;
 //	                                       what keeps apps apart               main, receiver
 //	  run/<role>.json                      where the role is reached; counts

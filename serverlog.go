@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+)
+
+// maxServerLog is the size of the server's log in bytes, and of the one before it.
+const maxServerLog = 10 << 20
+
+// serverLog is the file that the setting log-file names. Once it is full, it is renamed to end in .1 and
+// a new one is begun. The file is also the standard error of the process, so that it gets what Go
+// prints when it crashes. Several processes may have one file.
+type serverLog struct {
+	path string
+	mu   sync.Mutex
+	file *os.File
+}
+
+// openServerLog opens the file at path, or makes it.
+func openServerLog(path string) (*serverLog, error) {
+	l := &serverLog{path: path}
+	return l, l.open()
+}
+
+func (l *serverLog) open() error {
+	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := becomeStderr(file); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	l.file.Close() // if there was one
+	l.file = file
+	return nil
+}
+
+// Write appends whole lines. If the file cannot be renamed, it grows on.
+func (l *serverLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if info, err := l.file.Stat(); err == nil && info.Size() > 0 && info.Size()+int64(len(p)) > maxServerLog {
+		l.rotate(info)
+	}
+	return l.file.Write(p)
+}
+
+func (l *serverLog) rotate(ours fs.FileInfo) {
+	there, err := os.Stat(l.path)
+	if err == nil && os.SameFile(there, ours) { // else another process has renamed it
+		err = os.Rename(l.path, l.path+".1")
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		l.open() // or goes on in the old one
+	}
+}
