@@ -295,3 +295,25 @@ func TestRushOfOneAddress(t *testing.T) {
 	}
 	rush.Wait()
 }
+
+// A stop sends home those who wait, for a place as a stranger or for one of their key's.
+func TestStopWithWaiting(t *testing.T) {
+	w := serve(t, func(s *Server) {
+		s.MaxConns = 1
+		s.HandshakeTimeout, s.QueueTimeout = time.Minute, time.Minute
+	})
+	w.dial(w.bob)
+	conn := w.dialRaw()
+	go func() { _, _, _, _ = gossh.NewClientConn(conn, "", config(gossh.PublicKeys(w.bob))) }()
+	eventually(t, "one waits with its key", func() bool { _, n := w.guests.plain.count(); return n == 1 })
+	first, second := w.dialRaw(), w.dialRaw()
+	eventually(t, "one waits as a stranger", func() bool { _, n := w.guests.strangers.count(); return n == 1 })
+	if err := w.stopped(); err != nil {
+		t.Error(err)
+	}
+	closed(t, first, patience)
+	closed(t, second, patience)
+	if !w.guests.empty() {
+		t.Error("somebody is left")
+	}
+}
