@@ -58,7 +58,7 @@ func (f Force) Open() (list []string) {
 		}
 	}
 	add(!f.mounts(), "Unix sockets of the server's user")
-	add(!f.mounts(), "mode and times of the server's files")
+	add(!f.mounts(), "mode and times of files of the server's user")
 	add(!f.mounts() && f.Landlock < scopes, "signals to other processes of the server's user")
 	add(!f.mounts() && !f.Seccomp, "limits and priorities of other processes of the server's user")
 	add(f.Landlock < scopes, "abstract Unix sockets")

@@ -197,3 +197,44 @@ func TestSandboxHelperKilled(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where user namespaces are refused, Force says so, and what allows them.
+func TestRefused(t *testing.T) {
+	rig.Need(t, "unshare")
+	refusing := []string{"unshare", "-U", "-r", "sh", "-c", `echo 0 >/proc/sys/user/max_user_namespaces; TEST_REFUSED=1 exec "$0" "$@"`}
+	rig.AsUser(t, rig.Nobody, refusing, "^TestProbeRefused$")
+}
+
+func TestProbeRefused(t *testing.T) {
+	if os.Getenv("TEST_REFUSED") == "" {
+		t.Skip("SKIP: TestRefused runs it")
+	}
+	force := Probe(t.TempDir(), rig.Self()...)
+	if force.Sandboxes || force.Users {
+		t.Error(force)
+	}
+	rig.WantIn(t, "force", force.String(), "no user namespaces: ", "(sysctl user.max_user_namespaces=10000 allows them)")
+	rig.WantIn(t, "open", strings.Join(force.Open(), ", "), "Unix sockets of the server's user, mode and times of files of the server's user")
+	_, b := place(t, force)
+	if out := inside(t, b, "echo x >new && cat new"); out != "x\n" {
+		t.Errorf("what is left does not work: %s", out)
+	}
+}
+
+// A folder that all apps may write to is one of the machine, a device among them works.
+func TestSandboxWrites(t *testing.T) {
+	l, b := boxed(t)
+	s := sandbox(t, l, "blog")
+	defer s.Leave()
+	shared := t.TempDir()
+	b.Write = append(b.Write, shared, "/dev/zero")
+	cmd, err := run(t, b, s, "/bin/sh", "-c", "echo x >"+shared+"/x && head -c 3 /dev/zero | wc -c && echo >/dev/zero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	out, _ := os.ReadFile(b.Write[1] + "/out")
+	if written, _ := os.ReadFile(shared + "/x"); err != nil || string(written) != "x\n" || strings.TrimSpace(string(out)) != "3" {
+		t.Errorf("%v: %s, wrote %q", err, out, written)
+	}
+}

@@ -199,7 +199,10 @@ func (w *window) bind() error {
 	if err := mount("/proc/self/fd/"+strconv.Itoa(w.fd), w.path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return err
 	}
-	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
+	flags := uintptr(unix.MS_NOSUID)
+	if !below(w.path, "/dev") { // else a device would be none
+		flags |= unix.MS_NODEV
+	}
 	if !w.writable {
 		flags |= unix.MS_RDONLY
 	}

@@ -37,8 +37,8 @@ type room struct {
 }
 
 // confine makes a room for something of the app's that is at home in the folder home, from where it may read and
-// write these folders.
-func (l *Local) confine(app, home string, read []string, write ...string) (room, error) {
+// write these folders. tree is the app's sources; empty: none.
+func (l *Local) confine(app, tree, home string, read []string, write ...string) (room, error) {
 	c := l.Confined
 	r := room{leave: func() {}}
 	if !c.Force.Any() {
@@ -83,8 +83,15 @@ func (l *Local) confine(app, home string, read []string, write ...string) (room,
 	}
 	if !c.Force.Users && !c.Force.Sandboxes {
 		r.env = map[string]string{"TMPDIR": box.Tmp}
+		if tree != "" {
+			box.Write = append(box.Write, insisted(tree)...)
+		}
 	}
-	box.Write = append(box.Write, c.Write...)
+	for _, path := range c.Write {
+		if _, err := os.Stat(path); err == nil {
+			box.Write = append(box.Write, path)
+		}
+	}
 	r.box, r.under = *box, []child.Confinement{box}
 	return r, nil
 }

@@ -27,7 +27,7 @@ func TestBuildSharesWithCache(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(app, "settings.json"), []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	room, err := l.confine("blog", cache, nil, tree, cache)
+	room, err := l.confine("blog", tree, cache, nil, tree, cache)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,11 +111,16 @@ func (l *Local) Adopt(name string) string { return l.keeper.Adopt(name) }
 // Build makes a checked-out commit runnable, in place.
 func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.Built, err error) {
 	tree := cmp.Or(job.Top, job.Tree)
-	room, err := l.confine(job.App, job.Cache, nil, tree, job.Cache)
+	room, err := l.confine(job.App, job.Tree, job.Cache, nil, tree, job.Cache)
 	if err != nil {
 		return built, err
 	}
 	defer room.leave()
+	if room.env["TMPDIR"] != "" { // no /tmp of its own
+		watched := &deniedTmp{Writer: job.Out}
+		job.Out = watched
+		defer func() { err = watched.explain(err) }()
+	}
 	err = room.as(func() error {
 		built, err = l.builder.Build(ctx, build.Job{
 			App: job.App, Tree: job.Tree, Top: job.Top, Cache: job.Cache, Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
@@ -131,7 +136,7 @@ func (l *Local) Sweep(app, cache string) error {
 	if _, err := os.Stat(cache); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	room, err := l.confine(app, cache, nil, cache)
+	room, err := l.confine(app, "", cache, nil, cache)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 		}
 		port = own.port
 	}
-	room, err := l.confine(spec.App, cmp.Or(spec.Data, spec.Tree), []string{spec.Cache}, cmp.Or(spec.Top, spec.Tree), spec.Data)
+	room, err := l.confine(spec.App, spec.Tree, cmp.Or(spec.Data, spec.Tree), []string{spec.Cache}, cmp.Or(spec.Top, spec.Tree), spec.Data)
 	if err != nil {
 		l.freePort(own)
 		return nil, fmt.Errorf("%s: %w", spec.Type, err)
