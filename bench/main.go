@@ -33,7 +33,7 @@ type options struct {
 }
 
 var phases = []string{"push", "onefile", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation", "sleep",
-	"sleepers", "isolation"}
+	"sleepers", "isolation", "builds"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -202,6 +202,11 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["isolation"] {
 		if res.Isolation, err = measureIsolation(ctx, o, client); err != nil {
 			return res, fmt.Errorf("isolation: %w", err)
+		}
+	}
+	if o.Only["builds"] {
+		if res.Builds, err = measureBuilds(ctx, o, client); err != nil {
+			return res, fmt.Errorf("builds: %w", err)
 		}
 	}
 	return res, nil

@@ -27,6 +27,7 @@ type results struct {
 	Sleep     *sleepResult     `json:",omitempty"`
 	Sleepers  *sleepersResult  `json:",omitempty"`
 	Isolation *isolationResult `json:",omitempty"`
+	Builds    *buildsResult    `json:",omitempty"`
 }
 
 // percentile is the nearest-rank percentile, p from 1 to 100; it needs at least one value.
@@ -126,6 +127,9 @@ func (r results) table(w io.Writer) {
 	}
 	if i := r.Isolation; i != nil {
 		i.rows(row)
+	}
+	if b := r.Builds; b != nil {
+		b.rows(row)
 	}
 }
 
