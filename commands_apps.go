@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -37,7 +39,7 @@ func (c *call) app() (volume.App, error) { return c.vol.App(c.args[0]) }
 type appInfo struct {
 	Name    string      `json:"name"`
 	URL     string      `json:"url"`
-	State   string      `json:"state"` // running, starting, crashed, stopped, scaled to 0, asleep, empty; watch, changing; damaged
+	State   string      `json:"state"` // running, starting, crashed, stopped, scaled to 0, cron, asleep, empty; watch, changing; damaged
 	Release int         `json:"release,omitempty"`
 	Commit  string      `json:"commit,omitempty"`
 	Branch  string      `json:"branch,omitempty"`
@@ -123,26 +125,34 @@ func (c *call) liveInfo(app volume.App) (appInfo, error) {
 		return i, nil
 	}
 	processes, err := c.processes(app)
-	if i.State = overall(processes); i.State == "starting" && c.scaledToNone(app, settings) {
-		i.State = scaledToNone
+	if i.State = overall(processes); i.State == "starting" {
+		if state, _ := c.resting(app, settings); state != "" {
+			i.State = state
+		}
 	}
 	return i, err
 }
 
-const scaledToNone = "scaled to 0"
+// States of an app that has nothing to start.
+const (
+	scaledToNone = "scaled to 0"
+	onlyCron     = "cron" // what it has runs by the clock
+)
 
-// scaledToNone reports whether no process of the app is wanted: ps:scale says so, or its app.json.
-func (c *call) scaledToNone(app volume.App, s volume.Settings) bool {
-	_, counts, err := c.formation(app, s)
-	if err != nil {
-		return false // whoever starts the processes reports that
+// resting is the state of the app where none of its processes is wanted, and what ps:scale takes to
+// start one. The state is empty where some are wanted, and where that cannot be told: whoever starts
+// the processes reports why.
+func (c *call) resting(app volume.App, s volume.Settings) (state, start string) {
+	types, counts, err := c.formation(app, s)
+	switch {
+	case err != nil || len(counts) > 0:
+		return "", ""
+	case len(types) == 0:
+		return onlyCron, ""
+	case types["web"] != "":
+		return scaledToNone, "web=1"
 	}
-	for _, n := range counts {
-		if n > 0 {
-			return false
-		}
-	}
-	return true
+	return scaledToNone, slices.Min(slices.Collect(maps.Keys(types))) + "=1"
 }
 
 // overall is the state of an app that is to run: that of its web processes, the best one's, or else of

@@ -65,9 +65,13 @@ func showProcesses(c *call) error {
 		none = app.Name + " is " + sayAsleep(since)
 	} else if s.Stopped > 0 && s.Stopped == app.Live() {
 		none = app.Name + " is stopped; ps:start " + app.Name + " starts it"
-	} else if types, _, err := c.formation(app, s); err == nil && len(types) > 0 && c.serving() && c.scaledToNone(app, s) {
-		idle = true
-		none = fmt.Sprintf("%s is %s; ps:scale %s web=1 starts it", app.Name, scaledToNone, app.Name)
+	} else if c.serving() {
+		switch state, start := c.resting(app, s); state {
+		case scaledToNone:
+			idle, none = true, fmt.Sprintf("%s is %s; ps:scale %s %s starts it", app.Name, state, app.Name, start)
+		case onlyCron:
+			idle, none = true, fmt.Sprintf("%s has only what runs by the clock; cron %s shows it", app.Name, app.Name)
+		}
 	}
 	err = list(c, processes, none, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
 		pid := "-"
