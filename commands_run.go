@@ -156,12 +156,14 @@ const agreeing = 30 * time.Second
 // after the command finds it where it will be. The server's git role moves it, once nobody has the turn.
 func (c *call) awaitBranch(app volume.App) {
 	app.Ring()
-	if !c.vol.Claimed(volume.RoleGit) {
-		return // it does so when it starts
-	}
 	ctx, stop := context.WithTimeout(c, agreeing)
 	defer stop()
-	err := app.Await(ctx, func() (bool, error) { return receiver.Agree(app) })
+	err := app.Await(ctx, func() (bool, error) {
+		if !c.vol.Claimed(volume.RoleGit) {
+			return true, nil // it does so when it starts
+		}
+		return receiver.Agree(app)
+	})
 	if err != nil && c.Err() == nil {
 		say.Fault(c.err, "the branch of %s does not point at what is live yet (%v); the server tries again", app.Name, err)
 	}
