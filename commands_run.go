@@ -270,7 +270,10 @@ func showReleases(c *call) error {
 	var rows []row
 	more := false
 	for n, err := range app.History() {
-		if more = len(rows) == limit; more || err != nil {
+		if err != nil {
+			return err
+		}
+		if more = len(rows) == limit; more {
 			break
 		}
 		r, err := app.Release(n)
@@ -290,7 +293,7 @@ func showReleases(c *call) error {
 		}
 		if n == app.Live() && c.serving() {
 			crashed, err := app.CrashedOf(n)
-			if err != nil {
+			if err != nil && !volume.IsDamage(err) { // ps reports that
 				return err
 			}
 			for _, p := range crashed {

@@ -192,6 +192,9 @@ func (h *home) announce() {
 	condition := Starting
 	n := h.app.Live()
 	settings, err := h.readSettings()
+	if _, unread := h.app.Release(n); volume.IsDamage(unread) { // nothing can be started
+		n = 0
+	}
 	if n == 0 || h.inPlace(n) || err == nil && settings.Stopped == n {
 		condition = Down
 	} else if z, unread := h.app.Asleep(); err == nil && unread == nil && z.Holds(settings, n) {

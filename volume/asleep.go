@@ -38,7 +38,11 @@ func (a App) SetAsleep(z Asleep) error {
 // SetAwake takes that back. It waits for no disk: after a power cut the app may be found asleep, and
 // wakes again. For the runtime alone.
 func (a App) SetAwake() error {
-	err := os.Remove(a.path("asleep.json"))
+	path := a.path("asleep.json")
+	if isFolder(path) {
+		return a.vol.aside(path)
+	}
+	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

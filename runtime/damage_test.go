@@ -1,0 +1,103 @@
+package runtime
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"paas/runtime/rig"
+	"paas/volume"
+)
+
+// Whatever file of an app is damaged, while it runs or before the server starts: what is live runs,
+// unless nobody can tell what that is, and the next release has its verdict.
+func TestDamaged(t *testing.T) {
+	damages := map[string]func(t *testing.T, path string){
+		"missing": func(t *testing.T, path string) {
+			if err := os.RemoveAll(path); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"empty": func(t *testing.T, path string) { replace(t, path, "") },
+		"torn":  func(t *testing.T, path string) { replace(t, path, `{"n`) },
+		"odd":   func(t *testing.T, path string) { replace(t, path, `[7]`) },
+		"a folder": func(t *testing.T, path string) {
+			for os.MkdirAll(filepath.Join(path, "sub"), 0o755) != nil { // the runtime may be faster
+				os.RemoveAll(path)
+			}
+		},
+	}
+	for _, file := range []string{
+		"settings.json", "source.json", "looked.json", "processes.json", "cron.json", "asleep.json", "id", "live",
+		"releases/1/release.json", "releases/1/status.json", "releases/2/status.json", "releases/2/log", "releases/2/commit",
+		"builds/BUILD/build.json", "cache", "data", "logs", "repo.git",
+		"releases/2/release.json", "builds/BUILD/built.json", // without these nobody can tell what is live
+	} {
+		for how, damage := range damages {
+			for _, running := range []bool{true, false} {
+				name := file + " " + how
+				if how != "missing" && (file == "cache" || file == "data" || file == "logs") || file == "id" && (how == "torn" || how == "odd") {
+					continue // the app's own, and any text is an id
+				}
+				if running {
+					name += ", running"
+				}
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					s := newStage(t)
+					done := s.turn()
+					stop := s.run()
+					for range 2 {
+						n := s.publish()
+						s.reaches(n, volume.Ready)
+						s.app.Commit(n)
+						s.reaches(n, volume.Live)
+					}
+					done()
+					r, err := s.app.Release(2)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !running {
+						stop()
+					}
+					before := s.actor(2)
+					damage(t, filepath.Join(s.app.Dir(), strings.Replace(file, "BUILD", r.Build, 1)))
+					told := !strings.HasSuffix(file, "2/release.json") && !strings.HasSuffix(file, "built.json")
+					if !running {
+						s.run()
+						if told {
+							rig.Eventually(t, name+": v2 runs", func() bool { a := s.actor(2); return a != before && !closed(a.done) })
+						}
+					}
+					s.app.Ring()
+					s.turn()
+					if err := s.app.Mend(); err != nil { // as who deploys does
+						t.Errorf("%s: %v", name, err)
+					}
+					n := s.publish()
+					s.reaches(n, volume.Ready)
+					if a := s.actor(2); told && closed(a.done) {
+						t.Errorf("%s: v2 was stopped", name)
+					}
+					s.app.Commit(n)
+					s.reaches(n, volume.Live)
+				})
+			}
+		}
+	}
+}
+
+// replace puts a file of that content in the place of whatever is there, in one step.
+func replace(t *testing.T, path, content string) {
+	t.Helper()
+	tmp := filepath.Join(t.TempDir(), "damaged")
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		os.RemoveAll(path)
+	}
+	if err := errors.Join(os.WriteFile(tmp, []byte(content), 0o644), os.Rename(tmp, path)); err != nil {
+		t.Fatal(err)
+	}
+}

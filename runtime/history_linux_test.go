@@ -1,0 +1,73 @@
+package runtime
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"paas/runtime/rig"
+	"paas/volume"
+)
+
+// A deploy, with the removal of the oldest build, costs the same after ten releases and after 20,000:
+// it reads none of what is long over, and does not list it.
+func TestHistoryCostsNothing(t *testing.T) {
+	reads := map[int]int{}
+	for _, releases := range []int{10, 20_000} {
+		s := newStage(t)
+		n := s.publish() // live before all others, and by a build of its own
+		s.app.Commit(n)
+		dir := filepath.Dir(s.app.ReleaseLog(n))
+		if err := errors.Join(s.app.SetStatus(n, volume.Status{State: volume.Failed})); err != nil {
+			t.Fatal(err)
+		}
+		for n := 2; n <= releases; n++ { // failed ones: nothing is found before all of them were read
+			to := filepath.Join(filepath.Dir(dir), strconv.Itoa(n))
+			if err := os.Mkdir(to, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Link(filepath.Join(dir, "status.json"), filepath.Join(to, "status.json")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.run()
+		for range 5 { // as many builds as are kept
+			s.deploys()
+		}
+		reads[releases] = deployed(t, s, releases)
+	}
+	if more := reads[20_000] - reads[10]; more > 1000 {
+		t.Errorf("a deploy reads %d times after 10 releases, %d times after 20,000", reads[10], reads[20_000])
+	}
+}
+
+func deployed(t *testing.T, s *stage, releases int) int {
+	reads, listings := rig.Work(t, func() {
+		s.deploys()
+		rig.Eventually(t, "the oldest build is gone", func() bool { builds, _ := s.app.Builds(); return len(builds) == 5 })
+	}, filepath.Join(s.app.Dir(), "releases"))
+	if listings > 0 {
+		t.Errorf("after %d releases a deploy lists them %d times", releases, listings)
+	}
+	if want := []int{releases + 2, releases + 3, releases + 4, releases + 5, releases + 6}; !slices.Equal(s.newestBuilds(5), want) {
+		t.Errorf("kept are the builds of %v, not of %v", s.newestBuilds(5), want)
+	}
+	return reads
+}
+
+// newestBuilds are the numbers of those of the last releases of which the build is there.
+func (s *stage) newestBuilds(last int) (numbers []int) {
+	for n := range s.app.History() {
+		if r, err := s.app.Release(n); err == nil && s.app.BuildKept(r.Build) {
+			numbers = append(numbers, n)
+		}
+		if len(numbers) == last {
+			break
+		}
+	}
+	slices.Reverse(numbers)
+	return numbers
+}

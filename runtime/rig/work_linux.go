@@ -1,0 +1,57 @@
+package rig
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Work counts what this process does to files while f runs: calls of read(2), and how often one of
+// the folders is listed. Other goroutines count too.
+func Work(t testing.TB, f func(), folders ...string) (reads, listings int) {
+	t.Helper()
+	watch, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(watch)
+	for _, dir := range folders {
+		if _, err := unix.InotifyAddWatch(watch, dir, unix.IN_ACCESS|unix.IN_ONLYDIR); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := readCalls(t)
+	f()
+	reads = readCalls(t) - before
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(watch, buf)
+		if err != nil || n <= 0 {
+			return reads, listings
+		}
+		for at := 0; at < n; {
+			e := (*unix.InotifyEvent)(unsafe.Pointer(&buf[at]))
+			if e.Len == 0 { // of the folder itself, not of what is in it
+				listings++
+			}
+			at += unix.SizeofInotifyEvent + int(e.Len)
+		}
+	}
+}
+
+// readCalls is how often this process has called read(2) and its kin (proc(5)).
+func readCalls(t testing.TB) (n int) {
+	t.Helper()
+	content, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bytes, written int
+	if _, err := fmt.Sscanf(string(content), "rchar: %d\nwchar: %d\nsyscr: %d", &bytes, &written, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
