@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"text/tabwriter"
@@ -210,6 +211,9 @@ func releaseName(n int) string {
 
 func createApp(c *call) error {
 	app, err := c.vol.Create(c.args[0])
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("the name %s is taken by an app that exists; choose another, or look at it: %s", c.args[0], c.hint("apps:info", c.args[0]))
+	}
 	if err != nil {
 		return err
 	}

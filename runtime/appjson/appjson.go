@@ -1,15 +1,18 @@
 package appjson
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"time"
+	"strings"
 
 	"github.com/tailscale/hujson"
 
 	"paas/runtime/health"
 	"paas/runtime/tree"
+	"paas/say"
 )
 
 // File is what an app.json says.
@@ -58,112 +61,75 @@ func Parse(content []byte) (File, error) {
 	return f, nil
 }
 
-// schema is the part of the format that is read.
-type schema struct {
-	Formation map[string]struct {
-		Quantity *int `json:"quantity"`
-	} `json:"formation"`
-	Healthchecks map[string][]check `json:"healthchecks"`
-	Scripts      struct {
-		Postdeploy string `json:"postdeploy"`
-		Dokku      struct {
-			Predeploy  string `json:"predeploy"`
-			Postdeploy string `json:"postdeploy"`
-		} `json:"dokku"`
-	} `json:"scripts"`
-	Cron []struct {
-		Command     string `json:"command"`
-		Schedule    string `json:"schedule"`
-		Concurrency string `json:"concurrency_policy"`
-	} `json:"cron"`
-}
-
-type check struct {
-	Type      health.Type `json:"type"`
-	Name      string      `json:"name"`
-	Path      string      `json:"path"`
-	Content   string      `json:"content"`
-	Command   []string    `json:"command"`
-	Port      int         `json:"port"`
-	Scheme    string      `json:"scheme"`
-	Headers   []header    `json:"httpHeaders"`
-	Delay     seconds     `json:"initialDelay"`
-	Timeout   seconds     `json:"timeout"`
-	Wait      seconds     `json:"wait"`
-	Uptime    seconds     `json:"uptime"`
-	Attempts  int         `json:"attempts"`
-	Listening bool        `json:"listening"` // of a web process that is asked of each anyway
-}
-
-type header struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-// seconds are a JSON number of them.
-type seconds time.Duration
-
-func (s *seconds) UnmarshalJSON(text []byte) error {
-	var n float64
-	if err := json.Unmarshal(text, &n); err != nil {
-		return err
-	}
-	if n < 0 || n > 24*3600 { // a larger one does not fit a duration
-		return fmt.Errorf("%s seconds: not between 0 and a day", text)
-	}
-	*s = seconds(n * float64(time.Second))
-	return nil
-}
-
 // maxProcesses is how many processes of one type may be asked for.
 const maxProcesses = 100
 
+var quantities = fmt.Sprintf("a whole number from 0 to %d", maxProcesses)
+
 func parse(content []byte) (File, error) {
 	strict, err := hujson.Standardize(tree.Text(content))
-	if err != nil {
+	if err != nil { // it repeats what stands there, whatever that is
+		return File{}, errors.New(say.Plain(strings.TrimPrefix(err.Error(), "hujson: "), 200))
+	}
+	decoder := json.NewDecoder(bytes.NewReader(strict))
+	decoder.UseNumber()
+	var top any
+	if err := decoder.Decode(&top); err != nil {
 		return File{}, err
 	}
-	var s schema
-	if err := json.Unmarshal(strict, &s); err != nil {
-		return File{}, err
+	r := &reader{}
+	o := r.object(value{json: top}, "an object, {...}")
+	scripts := r.object(o.field("scripts"), `an object such as {"postdeploy": "node seed.js"}`)
+	dokku := r.object(scripts.field("dokku"), `an object such as {"predeploy": "node check.js"}`)
+	f := File{
+		Predeploy: r.text(dokku.field("predeploy")), Postdeploy: r.text(dokku.field("postdeploy")),
+		FirstTime: r.text(scripts.field("postdeploy")),
+		Formation: r.formation(o.field("formation")),
+		Checks:    r.checks(o.field("healthchecks")),
+		Cron:      r.cron(o.field("cron")),
 	}
-	f := File{Predeploy: s.Scripts.Dokku.Predeploy, Postdeploy: s.Scripts.Dokku.Postdeploy, FirstTime: s.Scripts.Postdeploy}
-	for name, process := range s.Formation {
-		if process.Quantity == nil {
+	if r.err != nil {
+		return File{}, r.err
+	}
+	return f, nil
+}
+
+func (r *reader) formation(v value) (formation map[string]int) {
+	for name, v := range r.object(v, `an object such as {"web": {"quantity": 2}}`).all() {
+		process := r.object(v, `an object such as {"quantity": 2}`)
+		n := r.whole(process.field("quantity"), quantities)
+		if n == nil {
 			continue
 		}
-		if err := CheckQuantity(*process.Quantity); err != nil {
-			return File{}, fmt.Errorf("formation.%s: %w", name, err)
+		if CheckQuantity(*n) != nil {
+			r.wrong(process.field("quantity"), quantities)
 		}
-		if f.Formation == nil {
-			f.Formation = map[string]int{}
+		if formation == nil {
+			formation = map[string]int{}
 		}
-		f.Formation[name] = *process.Quantity
+		formation[name] = *n
 	}
-	for name, checks := range s.Healthchecks {
-		for _, c := range checks {
-			converted, err := c.convert()
-			if err != nil {
-				return File{}, fmt.Errorf("healthchecks.%s: %w", name, err)
-			}
-			if f.Checks == nil {
-				f.Checks = map[string][]health.Check{}
-			}
-			f.Checks[name] = append(f.Checks[name], converted)
+	return formation
+}
+
+func (r *reader) cron(v value) (crons []Cron) {
+	for _, v := range r.list(v, `a list such as [{"schedule": "@daily", "command": "node tidy.js"}]`) {
+		o := r.object(v, `an object such as {"schedule": "@daily", "command": "node tidy.js"}`)
+		c := Cron{
+			Schedule: r.text(o.field("schedule")), Command: r.text(o.field("command")),
+			Concurrency: r.text(o.field("concurrency_policy")),
 		}
-	}
-	for i, c := range s.Cron {
 		if c.Command == "" || c.Schedule == "" {
-			return File{}, fmt.Errorf("cron, entry %d: needs a schedule and a command", i+1)
+			r.fail(v, "needs a schedule and a command")
 		}
 		switch c.Concurrency {
 		case "", "forbid", "allow", "replace":
 		default:
-			return File{}, fmt.Errorf("cron, entry %d: concurrency_policy %q: must be forbid, allow or replace", i+1, c.Concurrency)
+			r.wrong(o.field("concurrency_policy"), "forbid, allow or replace")
 		}
-		f.Cron = append(f.Cron, Cron{Schedule: c.Schedule, Command: c.Command, Concurrency: c.Concurrency})
+		crons = append(crons, c)
 	}
-	return f, nil
+	return crons
 }
 
 // CheckQuantity says why there cannot be n processes of a type, or nil.
@@ -172,22 +138,4 @@ func CheckQuantity(n int) error {
 		return fmt.Errorf("%d processes: not between 0 and %d", n, maxProcesses)
 	}
 	return nil
-}
-
-func (c check) convert() (health.Check, error) {
-	h := health.Check{
-		Type: c.Type, Name: c.Name, Path: c.Path, Content: c.Content, Command: c.Command, Port: c.Port,
-		Delay: time.Duration(c.Delay), Timeout: time.Duration(c.Timeout), Wait: time.Duration(c.Wait),
-		Uptime: time.Duration(c.Uptime), Attempts: c.Attempts,
-	}
-	if c.Scheme != "" && c.Scheme != "http" {
-		return h, fmt.Errorf("scheme %q: processes here speak http; TLS ends at the front door", c.Scheme)
-	}
-	for _, header := range c.Headers {
-		if h.Headers == nil {
-			h.Headers = map[string]string{}
-		}
-		h.Headers[header.Name] = header.Value
-	}
-	return h, h.Validate()
 }

@@ -37,7 +37,7 @@ func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) 
 	for i, c := range file {
 		e, err := newEntry(strings.TrimSpace(c.Schedule), c.Command)
 		if err != nil {
-			return nil, fmt.Errorf("app.json: cron, entry %d: %w", i+1, err)
+			return nil, fmt.Errorf("app.json: cron[%d]: %w", i, err)
 		}
 		e.From, e.Policy = "app.json", cmp.Or(Policy(c.Concurrency), Forbid)
 		entries = append(entries, e)

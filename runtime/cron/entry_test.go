@@ -62,7 +62,7 @@ func TestEntriesRefuse(t *testing.T) {
 		}
 	}
 	_, err := Entries(nil, []appjson.Cron{{Schedule: "@daily", Command: "a"}, {Schedule: "* * * 0 *", Command: "b"}})
-	if err == nil || err.Error() != `app.json: cron, entry 2: month "0": 0 is not between 1 and 12` {
+	if err == nil || err.Error() != `app.json: cron[1]: month "0": 0 is not between 1 and 12` {
 		t.Error(err)
 	}
 	many := make([]appjson.Cron, 101)
