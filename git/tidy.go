@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"paas/nice"
 )
 
 // When a repository is worth tidying. git's own measure, gc.auto, is 6700 loose objects, guessed as here
@@ -47,7 +49,13 @@ func (r Repo) Tidy(ctx context.Context) error {
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) } // it takes its temporary files along
-	err := Run(cmd, func() { syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, 19) })
+	const nicest = 19
+	ended := make(chan struct{})
+	err := Run(cmd, func() {
+		nice.Group(cmd.Process.Pid, nicest)
+		go nice.Session(cmd.Process.Pid, nicest, ended)
+	})
+	close(ended)
 	if cmd.Process != nil {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what git has started and not ended
 	}

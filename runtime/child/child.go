@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paas/nice"
 	"paas/runtime/command"
 	"paas/terminal"
 )
@@ -104,7 +105,7 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	ch.kin.leaders = []int{ch.cmd.Process.Pid}
 	k.guard.add(ch.cmd.Process.Pid)
 	if c.Background {
-		go lowerAutogroup(ch.cmd.Process.Pid, ch.done)
+		go nice.Session(ch.cmd.Process.Pid, backgroundNice, ch.done)
 	}
 	if c.Terminal != nil || c.Signals != nil {
 		go ch.heed(c)

@@ -1,0 +1,51 @@
+package nice
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// leastUrgent is the lowest level of the class "best effort" (ioprio_set(2)).
+const leastUrgent = 2<<13 | 7
+
+// Process makes process pid nicer, or with 0 the calling thread: value is from 1 to 19, as of nice(1), and
+// disks get the lowest level that still has a share. A process that is nicer already stays so.
+func Process(pid, value int) { set(unix.PRIO_PROCESS, pid, value) }
+
+// Group does so for a process group.
+func Group(pid, value int) { set(unix.PRIO_PGRP, pid, value) }
+
+// set has no error to tell of: the process may be gone, or a filter of system calls in the way.
+func set(which, pid, value int) {
+	if left, err := unix.Getpriority(which, pid); err == nil && 20-left < value { // root could undo what was nicer
+		unix.Setpriority(which, pid, value)
+	}
+	unix.Syscall(unix.SYS_IOPRIO_SET, uintptr(which+1), uintptr(pid), leastUrgent) // IOPRIO_WHO_PROCESS is 1, of a group 2
+}
+
+// Session makes the session of process pid nicer among all others: where the kernel groups processes by
+// sessions (sched(7), "The autogroup feature"), their own value counts within one alone. It blocks until
+// that is done, or done closes: without root the kernel takes one such change each 100 ms.
+func Session(pid, value int, done <-chan struct{}) {
+	path := "/proc/" + strconv.Itoa(pid) + "/autogroup"
+	for range 50 {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return // it has ended, or this kernel has no such thing
+		}
+		_, err = f.WriteString(strconv.Itoa(value))
+		f.Close()
+		if !errors.Is(err, unix.EAGAIN) {
+			return
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
