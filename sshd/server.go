@@ -61,7 +61,7 @@ type Server struct {
 	AppName func(name string) error
 	Log     *slog.Logger // default slog.Default()
 
-	HandshakeTimeout time.Duration // from connecting to a proven key; default 15s
+	HandshakeTimeout time.Duration // from its turn to a proven key; default 15s
 	IdleTimeout      time.Duration // a connection that sends nothing for so long is closed; default 2m
 	QueueTimeout     time.Duration // how long a connection waits for a place; default 30s
 	// MaxConns is how many connections there may be at once with keys of admins, and how many with
