@@ -25,6 +25,6 @@ var ending = sync.OnceValue(func() []os.Signal {
 // the channel. Call it after [ending].
 func resetForChildren() {
 	if ignored := ignoredSignals(); len(ignored) > 0 {
-		signal.Notify(make(chan os.Signal), ignored...)
+		signal.Notify(make(chan os.Signal, 1), ignored...)
 	}
 }
