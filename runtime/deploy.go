@@ -117,13 +117,14 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 		return nil, err
 	}
 	defer file.Close()
-	built, keep, err := d.build(ctx, r, file)
+	log := &bounded{to: file, left: maxReleaseLog}
+	built, keep, err := d.build(ctx, r, log)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}
 	i := newInstance(d.home, d.n)
 	i.release, i.built = r, built
-	if err = d.bringUp(ctx, i, file); err == nil {
+	if err = d.bringUp(ctx, i, log); err == nil {
 		err = i.exited()
 	}
 	if kept := keep(); err == nil && kept != nil {

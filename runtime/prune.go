@@ -35,6 +35,7 @@ type pruner struct {
 const (
 	pruneAfter  = time.Second // of a release going live: its push has ended then, mostly
 	defaultKeep = 5
+	keptLogs    = 20 // of the newest releases
 )
 
 func newPruner(rt *Runtime) *pruner {
@@ -114,9 +115,17 @@ func (p *pruner) say(app volume.App, err error) {
 	}
 }
 
-// prune removes what is spare of the app. It says busy, having done nothing, while somebody deploys.
-// It looks before it asks for the turn, so that nobody waits for a look that finds nothing.
+// prune removes old logs of releases, and the builds of the app that are spare. It says busy, and leaves
+// the builds, while somebody deploys. It looks before it asks for the turn, so that nobody waits for a
+// look that finds nothing.
 func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err error) {
+	last, err := app.Last()
+	if err == nil {
+		err = app.DropLogs(last - keptLogs)
+	}
+	if err != nil {
+		return false, err
+	}
 	builds, err := p.spare(app)
 	if err != nil || len(builds) == 0 {
 		return false, err

@@ -20,7 +20,8 @@
 //	                                       moment, who and why; immutable      receiver, sidecar, commands
 //	  apps/<app>/releases/<n>/status.json  state, reason, time                 runtime; in watch mode
 //	                                                                           whoever made the release
-//	  apps/<app>/releases/<n>/log          what building and booting printed   runtime
+//	  apps/<app>/releases/<n>/log          what building and booting printed;
+//	                                       of the last 20 releases             runtime
 //	  apps/<app>/releases/<n>/commit       "you may take traffic"              whoever made the release
 //	  apps/<app>/releases/<n>/cancel       "nobody wants this any more"        whoever made the release
 //	  apps/<app>/live -> releases/<n>      relative link                       as status.json

@@ -177,5 +177,22 @@ func (a App) SetLive(n int) error {
 	return a.vol.ReplaceLink(filepath.Join("releases", strconv.Itoa(n)), a.path("live"))
 }
 
+// DropLogs removes the logs of releases n and before, as far back as there are any. What earlier
+// versions left may take several calls, of 1000 logs each.
+func (a App) DropLogs(n int) error {
+	const most, gap = 1000, 20 // in a row without a log: cancelled early, or in watch mode
+	for missing, left := 0, most; n > 0 && missing < gap && left > 0; n-- {
+		switch err := os.Remove(a.ReleaseLog(n)); {
+		case err == nil:
+			missing, left = 0, left-1
+		case errors.Is(err, fs.ErrNotExist):
+			missing++
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
 // ReleaseLog is the path of what building and booting release n printed.
 func (a App) ReleaseLog(n int) string { return filepath.Join(a.releaseDir(n), "log") }
