@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"paas/runtime/confine"
+	"paas/runtime/firewall"
 	"paas/runtime/local"
 	"paas/volume"
 )
@@ -30,8 +33,10 @@ func (s *server) confined() (local.Confined, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return local.Confined{}, err
 	}
-	if open := force.Open(); c.Isolation == "required" && len(open) > 0 {
-		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; open to apps: %s; run it as root on Linux 6.12 or later, or take PAAS_ISOLATION=auto", force, strings.Join(open, ", "))
+	wall, open := s.firewall(force)
+	open = append(force.Open(), open...)
+	if c.Isolation == "required" && len(open) > 0 {
+		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; open to apps: %s; run it as root on Linux 6.12 or later, with nftables, or take PAAS_ISOLATION=auto", force, strings.Join(open, ", "))
 	}
 	uids := volume.UIDs{First: c.FirstUID, Last: c.LastUID, Foreign: uidInUse}
 	user := func(name string) (int, error) {
@@ -41,7 +46,32 @@ func (s *server) confined() (local.Confined, error) {
 		}
 		return app.UID(uids)
 	}
-	return local.Confined{Force: force, User: user, Read: c.AppRead, Write: c.AppWrite}, nil
+	return local.Confined{Force: force, User: user, Read: c.AppRead, Write: c.AppWrite, Firewall: wall, Open: open}, nil
+}
+
+// firewall is what keeps apps from each other's ports and from the cloud's metadata, or where that is not to be had, says so.
+func (s *server) firewall(force confine.Force) (_ *firewall.Firewall, open []string) {
+	c := s.config
+	if c.AppNet == "open" {
+		return nil, nil // as was asked for
+	}
+	why := "apps have the server's user"
+	if force.Users {
+		f := &firewall.Firewall{Name: c.Root, First: local.FirstPort, Last: local.LastPort, Log: s.log.With("role", "engine")}
+		for _, addr := range []string{c.HTTPAddr, c.SSHAddr, c.SidecarAddr} {
+			if _, text, err := net.SplitHostPort(addr); err == nil {
+				if port, _ := strconv.Atoi(text); port >= f.First && port <= f.Last {
+					f.Spare = append(f.Spare, port)
+				}
+			}
+		}
+		err := f.Try()
+		if err == nil {
+			return f, nil
+		}
+		why = err.Error()
+	}
+	return nil, []string{"ports of other apps and the cloud's metadata (" + why + ")"}
 }
 
 // isolationFile is where the app role says what is in force, for those who are asked in other roles.
@@ -52,7 +82,7 @@ func (s *server) announceIsolation() {
 	text := s.engine.InForce()
 	if force := s.engine.Confined.Force; force.Any() {
 		s.log.Info("apps are kept apart", "by", text)
-		if open := force.Open(); len(open) > 0 {
+		if open := s.engine.Confined.Open; len(open) > 0 {
 			s.log.Warn("not everything is kept from apps", "open", strings.Join(open, ", "))
 		}
 	} else {

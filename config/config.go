@@ -48,6 +48,7 @@ type Config struct {
 	MaxTree                       int64
 	PassEnv                       []string
 	Isolation                     string
+	AppNet                        string
 	FirstUID, LastUID             int
 	AppRead, AppWrite             []string
 	Source                        Source

@@ -112,6 +112,8 @@ var settings = []setting{
 		func(c *Config, s string) (err error) { c.PassEnv, err = names(s); return err }},
 	{"isolation", "auto", "auto, required or off", "whether apps are kept apart: as far as can be; else the server does not start; not at all",
 		func(c *Config, s string) error { c.Isolation = s; return oneOf(s, "auto", "required", "off") }},
+	{"app-net", "closed", "closed or open", "whether apps are kept from each other's ports and the cloud's metadata, where the server is root and has nftables",
+		func(c *Config, s string) error { c.AppNet = s; return oneOf(s, "closed", "open") }},
 	{"uids", "70000-89999", "range of user ids", "what apps are given to run as, one each, where the server is root",
 		func(c *Config, s string) (err error) { c.FirstUID, c.LastUID, err = uids(s); return err }},
 	{"app-read", "", "paths, comma between", "folders that apps may read, besides what any user of the machine may",

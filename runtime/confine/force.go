@@ -62,7 +62,6 @@ func (f Force) Open() (list []string) {
 	add(!f.mounts() && f.Landlock < scopes, "signals to other processes of the server's user")
 	add(!f.mounts() && !f.Seccomp, "limits and priorities of other processes of the server's user")
 	add(f.Landlock < scopes, "abstract Unix sockets")
-	add(!f.Users, "ports of other apps")
 	add(f.Users && f.Landlock == 0, "writing where the machine lets every user write")
 	return list
 }

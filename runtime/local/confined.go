@@ -12,6 +12,7 @@ import (
 	"paas/runtime/build"
 	"paas/runtime/child"
 	"paas/runtime/confine"
+	"paas/runtime/firewall"
 )
 
 // Confined is what keeps apps apart from each other and from the server.
@@ -20,11 +21,24 @@ type Confined struct {
 	User  func(app string) (uid int, err error) // the app's user, where Force.Users
 	Read  []string                              // folders that all apps may read besides what any user may
 	Write []string                              // and write
+
+	Firewall *firewall.Firewall // of apps that have users of their own; nil: none
+	Open     []string           // what apps can do all the same that they must not, for people
 }
+
+// FirstPort and LastPort are the range of ports that web processes are given.
+const FirstPort, LastPort = firstPort, lastPort
 
 // InForce says in a few words what keeps apps apart and within their limits. It counts once the engine is open.
 func (l *Local) InForce() string {
-	return strings.Join([]string{l.Confined.Force.String(), l.Limiting(), l.Checking()}, "; ")
+	list := []string{l.Confined.Force.String(), l.Limiting(), l.Checking()}
+	if l.Confined.Firewall != nil {
+		list = append(list, "own ports only, by nftables")
+	}
+	if open := l.Confined.Open; len(open) > 0 {
+		list = append(list, "open to apps: "+strings.Join(open, ", "))
+	}
+	return strings.Join(list, "; ")
 }
 
 // room is what one process, or one build, is confined to. It is left when that has ended.
@@ -47,6 +61,11 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	var err error
 	if r.uid, err = c.uid(app); err != nil {
 		return r, err
+	}
+	if c.Firewall != nil {
+		if err := c.Firewall.Guard(r.uid); err != nil {
+			return r, err
+		}
 	}
 	own, err := os.MkdirTemp(l.scratch(), "")
 	if err != nil {

@@ -95,6 +95,11 @@ func (l *Local) Open() error {
 	if err := l.openScratch(); err != nil {
 		return errors.Join(err, l.Close())
 	}
+	if l.Confined.Firewall != nil {
+		if err := l.Confined.Firewall.Open(); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
 	return nil
 }
 
@@ -102,6 +107,9 @@ func (l *Local) Open() error {
 func (l *Local) Close() error {
 	err := l.keeper.Close()
 	l.launcher.Close()
+	if l.Confined.Firewall != nil {
+		err = errors.Join(err, l.Confined.Firewall.Close())
+	}
 	return errors.Join(err, l.limiter.Close())
 }
 

@@ -54,6 +54,14 @@ func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
 		l.freePort(own)
 		return nil, fmt.Errorf("%s: %w", spec.Type, err)
 	}
+	if l.Confined.Firewall != nil && own != nil {
+		l.Confined.Firewall.Allow(room.uid, own.port)
+		leave := room.leave
+		room.leave = func() {
+			l.Confined.Firewall.Forbid(room.uid, own.port)
+			leave()
+		}
+	}
 	c := child.Command{
 		Name: fmt.Sprintf("%s.v%d.%s.%d", spec.App, spec.Release, spec.Type, spec.Index),
 		Argv: argv,

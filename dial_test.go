@@ -1,0 +1,19 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"time"
+)
+
+// dial is a program for the scripts: it connects to its argument, and prints how that went.
+func dial() {
+	conn, err := net.DialTimeout("tcp", os.Args[1], 5*time.Second)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	conn.Close()
+	fmt.Println("connected")
+}
