@@ -78,6 +78,8 @@ func (l *listing) tree(h plumbing.Hash, at string, depth int) error {
 			if err := l.tree(e.Hash, name, depth+1); err != nil {
 				return err
 			}
+		case filemode.Deprecated: // group-writable, as git wrote files in 2005
+			l.entries = append(l.entries, entry{name, e.Hash, filemode.Regular})
 		case filemode.Regular, filemode.Executable, filemode.Symlink:
 			l.entries = append(l.entries, entry{name, e.Hash, e.Mode})
 		default:

@@ -73,7 +73,7 @@ func (a attempt) run(ctx context.Context, head upstream.Head) (outcome, error) {
 		return outcome{}, err
 	}
 	commit, err := a.Remote.Fetch(ctx, a.remote, head.Branch, a.app.SourceRepo())
-	if errors.Is(err, upstream.ErrTooLarge) { // else it is fetched again and again, up to the limit
+	if errors.Is(err, upstream.ErrTooLarge) || errors.Is(err, upstream.ErrBroken) { // else it is fetched again and again, up to the limit
 		return a.verdict(known, outcome{deed: refused, looked: volume.Looked{Commit: head.Commit, Failed: oneLine(err)}})
 	}
 	if err != nil {

@@ -391,6 +391,27 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// A commit that git would refuse in a push has its verdict, and the next one goes live.
+func TestBrokenCommit(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	s.start()
+	r := newHosting(t).repo("blog")
+	one := r.git("rev-parse", "HEAD")
+	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
+	until(t, "the first commit is live", func() bool { return isLive(app, one) && looked(t, app).Commit == one })
+	broken := r.commit("broken", ".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\turl = --upload-pack=id\n")
+	s.now("blog")
+	until(t, "it has its verdict", func() bool { return looked(t, app).Commit == broken })
+	if l := looked(t, app); !strings.Contains(l.Failed, "gitmodulesUrl") || l.Error != "" || !isLive(app, one) || states(app) != "live" {
+		t.Errorf("%+v; %s", l, states(app))
+	}
+	r.git("rm", "-q", ".gitmodules")
+	mended := r.commit("mended")
+	s.now("blog")
+	until(t, "the next is live", func() bool { return isLive(app, mended) })
+}
+
 // A disk without room for a deploy is no verdict on the commit: nothing is fetched, and it is live once
 // there is room.
 func TestLowDisk(t *testing.T) {

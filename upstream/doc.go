@@ -12,7 +12,8 @@
 // comes and never held.
 //
 // To fetch is to ask for that one commit without its history. The pack is checked as it arrives,
-// indexed by go-git, and the commit is there only once all that its tree names is.
+// indexed by go-git, and the commit is there only once all that its tree names is, and git would take
+// it from a push (transfer.fsckObjects).
 //
 // Why not go-git's Remote: it speaks version 0 alone, holds every reference in memory, finds its
 // transports in a table that is global to the process, and writes a pack without a limit.

@@ -15,6 +15,7 @@ var (
 	ErrNoBranch = errors.New("no such branch")         // of a repository that is there; maybe an empty one
 	ErrHostKey  = errors.New("host key not trusted")   // an ssh host that is unknown, or not who it was
 	ErrTooLarge = errors.New("larger than is allowed") // more than a limit of [Client]
+	ErrBroken   = errors.New("not as git has it")      // an object that git would not take from a push
 	ErrTimeout  = errors.New("took too long")          // the other end was silent, or slow
 	ErrURL      = errors.New("not a URL to follow")    // see [Check]
 )

@@ -114,10 +114,7 @@ func (f *fetch) into(into *store, have string) (commit string, err error) {
 			return into.add(f.ctx, s, commit, have)
 		}
 		f.silent.Stop()
-		if err := into.whole(f.ctx, commit); err != nil {
-			return &damage{err}
-		}
-		return nil
+		return into.whole(f.ctx, commit)
 	})
 	return commit, err
 }

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
 )
 
 func contentOf(t testing.TB, name string) []byte {
@@ -252,5 +254,48 @@ func TestManyReferences(t *testing.T) {
 			t.Error(err)
 		}
 		small.Close()
+	}
+}
+
+// What git would not take from a push is not fetched either, whatever sends it; and once the branch is
+// well again, so is what is fetched.
+func TestBrokenCommits(t *testing.T) {
+	root := t.TempDir()
+	r := newRepository(t, root, "repo.git")
+	files := map[string]string{"a": "1"}
+	r.commit("main", files)
+	file := r.git("evil", "hash-object", "-w", "--stdin")
+	tree := func(entries ...string) string { // "mode name hash"
+		var content strings.Builder
+		for _, e := range entries {
+			fields := strings.Fields(e)
+			hash := plumbing.NewHash(fields[2])
+			content.WriteString(fields[0] + " " + fields[1] + "\x00" + string(hash[:]))
+		}
+		return r.git(content.String(), "hash-object", "-t", "tree", "-w", "--literally", "--stdin")
+	}
+	inner := tree("100644 config " + file)
+	c := newClient(t)
+	remote := Remote{URL: webServer(t, root, "", false).URL + "/repo.git"}
+	dir := filepath.Join(t.TempDir(), "source.git")
+	for word, tree := range map[string]string{
+		"hasDotdot":         tree("40000 .. " + inner),
+		"hasDot":            tree("40000 . " + inner),
+		"hasDotgit":         tree("40000 .git " + inner),
+		"fullPathname":      tree("100644 a/b " + file),
+		"duplicateEntries":  tree("120000 a "+file, "40000 a "+inner),
+		"treeNotSorted":     tree("100644 b "+file, "100644 a "+file),
+		"gitmodulesSymlink": tree("120000 .gitmodules " + file),
+		"gitmodulesUrl":     tree("100644 .gitmodules " + r.git("[submodule \"a\"]\n\turl = --upload-pack=x\n", "hash-object", "-w", "--stdin")),
+	} {
+		r.git("", "update-ref", "refs/heads/main", r.git("", "commit-tree", "-m", "x", tree))
+		for range 2 {
+			commit, err := c.Fetch(t.Context(), remote, "main", dir)
+			if !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), word) {
+				t.Errorf("%s: %s, %v", word, commit, err)
+			}
+		}
+		good := r.put("main", files)
+		fetched(t, c, remote, "main", dir, good, files)
 	}
 }

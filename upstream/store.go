@@ -13,9 +13,7 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
-	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"paas/git"
 )
@@ -162,14 +160,13 @@ func (s *store) add(ctx context.Context, from *session, commit, have string) err
 		}
 	}
 	shallow = slices.DeleteFunc(shallow, func(c string) bool { return slices.Contains(p.unshallow, c) })
-	err = s.write("shallow", strings.Join(append(shallow, ""), "\n"))
-	if err == nil {
-		err = s.whole(ctx, commit)
+	if err := s.write("shallow", strings.Join(append(shallow, ""), "\n")); err != nil {
+		return &damage{err}
 	}
-	if err == nil {
-		err = s.write(git.Branch(branch), commit+"\n")
+	if err := s.whole(ctx, commit); err != nil {
+		return err
 	}
-	if err != nil {
+	if err := s.write(git.Branch(branch), commit+"\n"); err != nil {
 		return &damage{err}
 	}
 	return nil
@@ -197,38 +194,22 @@ func (s *store) write(name, content string) error {
 	return os.Rename(path+".new", path)
 }
 
-// whole says whether all that the commit's tree names is in the store.
+// whole says whether all that the commit's tree names is in the store, and as git would take it from a
+// push. The error is a [*damage], or ErrBroken, which no other fetch mends.
 func (s *store) whole(ctx context.Context, commit string) error {
 	objects := git.Repo{Dir: s.dir}.Objects()
 	defer objects.Close()
-	c, err := objects.Commit(commit)
-	if err != nil {
-		return err
+	err := objects.Fsck(ctx, commit, s.has)
+	var broken *git.Broken
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &broken):
+		return faultf(ErrBroken, "git would not take the commit from a push: %s; make it again, git fsck finds what is broken", clean(broken.Error()))
+	case errors.Is(err, plumbing.ErrObjectNotFound):
+		err = fmt.Errorf("the server did not send all: %w", err)
 	}
-	root := plumbing.NewHash(c.Tree)
-	seen := map[plumbing.Hash]bool{root: true}
-	for trees := []plumbing.Hash{root}; len(trees) > 0; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		last := len(trees) - 1
-		tree, err := object.GetTree(objects, trees[last])
-		if err != nil {
-			return fmt.Errorf("tree %s: %w", trees[last], err)
-		}
-		trees = trees[:last]
-		for _, e := range tree.Entries {
-			switch {
-			case seen[e.Hash] || e.Mode == filemode.Submodule: // whose commits are elsewhere
-			case e.Mode == filemode.Dir:
-				seen[e.Hash] = true
-				trees = append(trees, e.Hash)
-			case !s.has(e.Hash):
-				return fmt.Errorf("the server did not send all: %s is missing", e.Hash)
-			}
-		}
-	}
-	return nil
+	return &damage{err}
 }
 
 func (s *store) has(h plumbing.Hash) bool {

@@ -1,0 +1,267 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"strconv"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+)
+
+// Broken is an object that git refuses where it checks what it takes in (transfer.fsckObjects).
+type Broken struct {
+	Object string // "commit 1a2b3c4", or the path of a file or folder
+	Why    string // by the name that git has for it: "hasDotgit"; git-fsck(1) explains those
+}
+
+func (b *Broken) Error() string { return fmt.Sprintf("%s is broken: %s", b.Object, b.Why) }
+
+// Fsck checks a commit and all that its tree names, without its history, as git does with what is
+// pushed, for where there is no git. has reports whether a file is there. The error is a [*Broken]
+// where git would refuse an object (fsck.c; see [Repo.Command] for what is let pass), and wraps
+// [plumbing.ErrObjectNotFound] where one is missing.
+func (o *Objects) Fsck(ctx context.Context, commit string, has func(plumbing.Hash) bool) error {
+	content, err := o.raw(plumbing.CommitObject, plumbing.NewHash(commit), maxCommit)
+	if err != nil {
+		return fmt.Errorf("commit %s: %w", Short(commit), err)
+	}
+	if why := fsckCommit(content); why != "" {
+		return &Broken{"commit " + Short(commit), why}
+	}
+	c, err := o.Commit(commit)
+	if err != nil {
+		return err
+	}
+	type folder struct {
+		hash plumbing.Hash
+		path string
+	}
+	root := plumbing.NewHash(c.Tree)
+	seen := map[plumbing.Hash]bool{root: true}
+	for folders := []folder{{root, ""}}; len(folders) > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		last := len(folders) - 1
+		at := folders[last]
+		folders = folders[:last]
+		content, err := o.raw(plumbing.TreeObject, at.hash, maxFolder)
+		if err != nil {
+			return fmt.Errorf("tree %s: %w", at.hash, err)
+		}
+		entries, why := fsckTree(content)
+		if why != "" {
+			return &Broken{"the folder " + at.path + "/", why}
+		}
+		for _, e := range entries {
+			name := path.Join(at.path, e.name)
+			if err := o.fsckSpecial(e, name); err != nil {
+				return err
+			}
+			switch {
+			case seen[e.hash] || e.mode == filemode.Submodule: // whose commits are elsewhere
+			case e.mode == filemode.Dir:
+				seen[e.hash] = true
+				folders = append(folders, folder{e.hash, name})
+			case !has(e.hash):
+				return fmt.Errorf("%s is missing: %w", name, plumbing.ErrObjectNotFound)
+			}
+		}
+	}
+	return nil
+}
+
+// raw is the content of an object of type t and at most so many bytes.
+func (o *Objects) raw(t plumbing.ObjectType, h plumbing.Hash, most int64) (content []byte, err error) {
+	err = o.retry(func() error {
+		obj, err := o.EncodedObject(plumbing.AnyObject, h)
+		switch {
+		case err != nil:
+			return err
+		case obj.Type() != t:
+			return &Broken{h.String(), fmt.Sprintf("a %s where a %s is named", obj.Type(), t)}
+		case obj.Size() > most:
+			return &Broken{h.String(), fmt.Sprintf("a %s larger than %s", t, Size(most))}
+		}
+		r, err := obj.Reader()
+		if err != nil {
+			return err
+		}
+		content, err = io.ReadAll(io.LimitReader(r, most))
+		return errors.Join(err, r.Close())
+	})
+	return content, err
+}
+
+// treeEntry is an entry of a tree object as it is written there.
+type treeEntry struct {
+	name string
+	mode filemode.FileMode
+	hash plumbing.Hash
+}
+
+// fsckTree reads a tree object and says what git has against it; empty: nothing (fsck.c, fsck_tree).
+func fsckTree(content []byte) (entries []treeEntry, why string) {
+	names := map[string]bool{}
+	for len(content) > 0 {
+		head, rest, ok := bytes.Cut(content, []byte{0})
+		mode, name, named := bytes.Cut(head, []byte{' '})
+		if !ok || !named || len(name) == 0 || len(rest) < len(plumbing.ZeroHash) {
+			return nil, "badTree"
+		}
+		number, err := strconv.ParseUint(string(mode), 8, 32)
+		if err != nil || mode[0] < '0' || mode[0] > '7' {
+			return nil, "badTree"
+		}
+		e := treeEntry{name: string(name), mode: filemode.FileMode(number)}
+		copy(e.hash[:], rest)
+		content = rest[len(e.hash):]
+		switch {
+		case e.hash.IsZero():
+			return nil, "nullSha1: " + e.name
+		case !safeName(e.name):
+			return nil, unsafe(e.name)
+		case names[e.name]:
+			return nil, "duplicateEntries: " + e.name
+		case len(entries) > 0 && entries[len(entries)-1].sortKey() > e.sortKey():
+			return nil, "treeNotSorted: " + e.name
+		case e.mode == filemode.Symlink && anyPart(e.name, isDotGitmodules):
+			return nil, "gitmodulesSymlink: " + e.name
+		}
+		names[e.name] = true
+		entries = append(entries, e)
+	}
+	return entries, ""
+}
+
+// sortKey is what entries are ordered by: a folder as if its name ended in a slash.
+func (e treeEntry) sortKey() string {
+	if e.mode == filemode.Dir {
+		return e.name + "/"
+	}
+	return e.name
+}
+
+// unsafe is git's word for a name that [safeName] refuses.
+func unsafe(name string) string {
+	switch {
+	case name == ".":
+		return "hasDot"
+	case name == "..":
+		return "hasDotdot"
+	case bytes.ContainsRune([]byte(name), '/'):
+		return "fullPathname: " + name
+	}
+	return "hasDotgit: " + name
+}
+
+// fsckCommit says what git has against a commit object; empty: nothing (fsck.c, fsck_commit).
+func fsckCommit(content []byte) (why string) {
+	header, _, ended := bytes.Cut(content, []byte("\n\n"))
+	switch {
+	case bytes.IndexByte(header, 0) >= 0:
+		return "nulInHeader"
+	case !ended && !bytes.HasSuffix(content, []byte("\n")):
+		return "unterminatedHeader"
+	}
+	lines := bytes.Split(bytes.TrimSuffix(header, []byte("\n")), []byte("\n"))
+	next := func(key string) (value string, ok bool) {
+		if len(lines) == 0 {
+			return "", false
+		}
+		v, ok := bytes.CutPrefix(lines[0], []byte(key+" "))
+		if ok {
+			lines = lines[1:]
+		}
+		return string(v), ok
+	}
+	if tree, ok := next("tree"); !ok {
+		return "missingTree"
+	} else if !plumbing.IsHash(tree) {
+		return "badTreeSha1"
+	}
+	for parent, ok := next("parent"); ok; parent, ok = next("parent") {
+		if !plumbing.IsHash(parent) {
+			return "badParentSha1"
+		}
+	}
+	author, ok := next("author")
+	if !ok {
+		return "missingAuthor"
+	}
+	if why := fsckIdent(author); why != "" {
+		return why
+	}
+	if _, more := next("author"); more {
+		return "multipleAuthors"
+	}
+	committer, ok := next("committer")
+	if !ok {
+		return "missingCommitter"
+	}
+	if why := fsckIdent(committer); why != "" {
+		return why
+	}
+	if bytes.IndexByte(content, 0) >= 0 {
+		return "nulInCommit"
+	}
+	return ""
+}
+
+// fsckIdent says what git has against who made a commit, and when (fsck.c, fsck_ident): "A <a@b> 1 +0000".
+func fsckIdent(ident string) (why string) {
+	if ident != "" && ident[0] == '<' {
+		return "missingNameBeforeEmail"
+	}
+	at := indexAny(ident, "<>")
+	switch {
+	case at < len(ident) && ident[at] == '>':
+		return "badName"
+	case at == len(ident):
+		return "missingEmail"
+	case ident[at-1] != ' ':
+		return "missingSpaceBeforeEmail"
+	}
+	rest := ident[at+1:]
+	at = indexAny(rest, "<>")
+	if at == len(rest) || rest[at] != '>' {
+		return "badEmail"
+	}
+	rest = rest[at+1:]
+	if rest == "" || rest[0] != ' ' {
+		return "" // missingSpaceBeforeDate, which is let pass
+	}
+	rest = rest[1:]
+	if len(rest) > 1 && rest[0] == '0' && rest[1] != ' ' {
+		return "zeroPaddedDate"
+	}
+	digits := 0
+	for digits < len(rest) && '0' <= rest[digits] && rest[digits] <= '9' {
+		digits++
+	}
+	if seconds, err := strconv.ParseUint(rest[:digits], 10, 64); digits > 0 && (err != nil || seconds > math.MaxInt64) {
+		return "badDateOverflow"
+	}
+	if digits == 0 || digits == len(rest) || rest[digits] != ' ' {
+		return "badDate"
+	}
+	return "" // badTimezone, which is let pass
+}
+
+// indexAny is where the first of chars is in s; the length of s where there is none.
+func indexAny(s, chars string) int {
+	for i := range len(s) {
+		for j := range len(chars) {
+			if s[i] == chars[j] {
+				return i
+			}
+		}
+	}
+	return len(s)
+}
