@@ -115,7 +115,6 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	}
 	go func() {
 		ch.supervise(handle, c, k)
-		k.guard.forget(ch.cmd.Process.Pid)
 		if c.Gone != nil {
 			c.Gone()
 		}
@@ -133,6 +132,7 @@ func (c *Child) supervise(handle *int, command Command, k *Keeper) {
 	if err := c.family().kill(); err != nil {
 		k.Log.Error("left behind", "command", c.name, "err", err)
 	}
+	k.guard.forget(c.cmd.Process.Pid) // or it would end who is given the number next
 	c.mu.Lock()
 	c.err = c.why(wait(), command, k) // only now is the number free, by which the rest was found
 	c.waited = true

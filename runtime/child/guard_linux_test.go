@@ -200,3 +200,28 @@ func residentKB(pid int) (kb int) {
 	fmt.Sscan(after, &kb)
 	return kb
 }
+
+// Once the number of a command may be another's, the guard does not have it any more.
+func TestGuardForgetsInTime(t *testing.T) {
+	k := newKeeper(t)
+	out := stuck{make(chan struct{})}
+	c := begin(t, k, "echo x", nil, out)
+	rig.Eventually(t, "its number is free", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.waited
+	})
+	if slices.Contains(k.guard.leaders(), c.PID()) {
+		t.Error("the guard would end whoever has it")
+	}
+	close(out.release)
+	<-c.Done()
+}
+
+// stuck is an output that takes nothing for a while.
+type stuck struct{ release chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s.release
+	return len(p), nil
+}
