@@ -106,7 +106,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 			return err
 		}
 		defer release()
-		os.Remove(s.placeFile(role)) // of an earlier server
+		s.forget(role)
 	}
 	if err := vol.Wipe(); err != nil {
 		return err
@@ -131,6 +131,14 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	log.Info("serving", "root", c.Root, "version", buildVersion(), "roles", strings.Join(roles, " "))
 	s.greet(stdout)
 	return s.run(ctx)
+}
+
+// forget removes what an earlier server told commands about role.
+func (s *server) forget(role string) {
+	os.Remove(s.placeFile(role))
+	if role == volume.RoleApp {
+		os.Remove(s.isolationFile())
+	}
 }
 
 // listen makes the parts of role and opens their ports.
