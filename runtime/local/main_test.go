@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if confine.Helper(os.Args) {
 		return
 	}
+	if os.Getenv("TEST_SERVE") != "" {
+		serveHere()
+	}
 	os.Exit(m.Run())
 }
 
