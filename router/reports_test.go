@@ -313,3 +313,26 @@ func TestBrokenAnswerIsLogged(t *testing.T) {
 		t.Errorf("logged %q", got)
 	}
 }
+
+// An app may go on making the body of an answer to HEAD, which never ends where it is a stream. The
+// next visitor does not wait behind it.
+func TestHeadOfEndlessAnswer(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+		for req.Method == "HEAD" && req.Context().Err() == nil {
+			io.WriteString(w, "data: x\n\n")
+			w.(http.Flusher).Flush()
+			time.Sleep(time.Millisecond)
+		}
+		io.WriteString(w, "hi")
+	})))
+	for range 3 {
+		if resp, _ := do(t, client(t), request(t, "HEAD", addr, "blog.localhost", "/", nil)); resp.StatusCode != 200 {
+			t.Error(resp.Status)
+		}
+		if _, body := do(t, client(t), request(t, "GET", addr, "blog.localhost", "/", nil)); body != "hi" {
+			t.Errorf("%q", body)
+		}
+	}
+}

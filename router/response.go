@@ -90,7 +90,11 @@ func (r *appResponse) frame(method string, old bool) error {
 	}
 	r.last = r.hop.close || old && !r.hop.keep
 	switch {
-	case method == "HEAD", r.status < 200, r.status == 204, r.status == 304:
+	case method == "HEAD":
+		// An app that does not know how long the body would be may be making it, and would let the
+		// next request on the connection wait until it has.
+		r.length, r.last = 0, r.last || !sized
+	case r.status < 200, r.status == 204, r.status == 304:
 		r.length = 0
 	case coding != "":
 		return fmt.Errorf("Transfer-Encoding: %.40q", coding)

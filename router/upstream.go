@@ -71,16 +71,25 @@ func (c *conn) serveFor(x *exchange) {
 	if c.soft = !x.unread(); c.soft {
 		until = now.Add(min(patient, x.router.ResponseTimeout))
 	}
-	c.SetReadDeadline(until)
 	if x.conn.Store(c); x.s.gone.Err() != nil {
 		c.Close()
+	}
+	c.readUntil(until)
+}
+
+// readUntil sets the deadline for reading; a nearer one where the client has closed its side, which
+// it may do at any moment.
+func (c *conn) readUntil(t time.Time) {
+	c.SetReadDeadline(t)
+	if c.x.watch.half.Load() {
+		c.SetReadDeadline(time.Now().Add(c.x.router.HalfCloseTimeout))
 	}
 }
 
 // begun: the rest of the answer may take its time.
 func (c *conn) begun() {
 	if c.answerBy = (time.Time{}); !c.soft {
-		c.SetReadDeadline(time.Time{})
+		c.readUntil(time.Time{})
 	}
 }
 
@@ -100,7 +109,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.soft && isTimeout(err) {
 		c.soft = false
-		c.SetReadDeadline(c.answerBy)
+		c.readUntil(c.answerBy)
 		x.beginWatch()
 		n, err = c.Conn.Read(p)
 	}
