@@ -108,8 +108,8 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 		defer release()
 		s.forget(role)
 	}
-	if err := vol.Wipe(); err != nil {
-		return err
+	if err := vol.Wipe(); err != nil { // what cannot be removed is in nobody's way
+		log.Error("leftovers of an earlier start", "err", err)
 	}
 	// What visitors and pushes need listens before anything works: a port that is taken is found out
 	// before an app is started.

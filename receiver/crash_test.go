@@ -249,6 +249,34 @@ func TestStaleLocks(t *testing.T) {
 	contains(t, c.git("push", "paas", "main"), "v2 is live")
 }
 
+// Leftovers go at the start also of an app that another process, such as a command, is deploying then.
+func TestStaleLocksOfBusyApp(t *testing.T) {
+	root := t.TempDir()
+	s := startServer(t, root)
+	c := s.newClone("blog")
+	c.git("push", "paas", "main")
+	left(t, s, "blog")
+	s.stop()
+	lock := filepath.Join(s.app("blog").Repo(), "refs/heads/main.lock")
+	if err := os.WriteFile(lock, nil, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	other := volume.Volume{Root: root}
+	app, err := other.App("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := app.Turn(t.Context(), "a command", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = startServer(t, root)
+	done()
+	c.socket = s.socket
+	c.commit("two", "a", "b")
+	contains(t, c.git("push", "paas", "main"), "v2 is live")
+}
+
 // A leftover that cannot be removed at the start keeps no branch from agreeing with what is live.
 func TestStartWithStubbornLeftover(t *testing.T) {
 	root := t.TempDir()

@@ -114,8 +114,8 @@ func (r *Receiver) prepare() error {
 	return nil
 }
 
-// recover makes one app whole again after a server that was killed. It waits for nobody: whoever
-// has the app's turn now is alive, and works on the repository.
+// recover makes one app whole again after a server that was killed. It waits for nobody: a process
+// that has the app's turn now is alive, and reconciles at its end. git runs in nobody else's process.
 func (r *Receiver) recover(name string) error {
 	app, err := r.Volume.App(name)
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *Receiver) recover(name string) error {
 	}
 	done, ok := app.TryTurn("the server's start")
 	if !ok {
-		return errors.New("somebody else is deploying it")
+		return errors.Join(errors.New("somebody else is deploying it"), repo.Clean())
 	}
 	defer done()
 	if _, err := r.mend(app, repo); err != nil {
