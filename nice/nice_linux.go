@@ -27,6 +27,15 @@ func set(which, pid, value int) {
 	unix.Syscall(unix.SYS_IOPRIO_SET, uintptr(which+1), uintptr(pid), leastUrgent) // IOPRIO_WHO_PROCESS is 1, of a group 2
 }
 
+// Own is how nice the calling thread is; a server that was started by nice(1) is so, and all it starts.
+func Own() int {
+	left, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return 20 - left // as the system call has it
+}
+
 // Session makes the session of process pid nicer among all others: where the kernel groups processes by
 // sessions (sched(7), "The autogroup feature"), their own value counts within one alone. It blocks until
 // that is done, or done closes: without root the kernel takes one such change each 100 ms.

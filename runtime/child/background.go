@@ -10,14 +10,17 @@ import (
 // the thread starts inherits that; the thread ends with the command, so nothing else is started by it.
 type background struct{}
 
-// The kernel gives a process of nice 10 about a tenth of the processor time of one of nice 0. With less a
+// backgroundNice is how much nicer it is than the server. The kernel gives a process of nice 10 about a tenth of the processor time of one of nice 0. With less a
 // build would never end where a worker computes all day.
-const backgroundNice = 10
+const (
+	backgroundNice = 10
+	nicest         = 19
+)
 
 func (b background) Enter(*syscall.SysProcAttr) error { return b.Take(0) } // the calling thread
 
 // Take lowers a process that has not begun, where a [starter] has started it.
 func (background) Take(pid int) error {
-	nice.Process(pid, backgroundNice)
+	nice.Process(pid, min(nicest, nice.Own()+backgroundNice))
 	return nil
 }

@@ -2,6 +2,7 @@ package child
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paas/nice"
 	"paas/runtime/rig"
 )
 
@@ -21,7 +23,7 @@ func (n niced) Enter(*syscall.SysProcAttr) error {
 	if n.err != nil {
 		return n.err
 	}
-	return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 7)
+	return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), nicest)
 }
 
 // What is born under something has a thread in the server, which ends with it and is used for nothing else.
@@ -44,10 +46,10 @@ func TestConfined(t *testing.T) {
 		defer p.Stop(0)
 		all = append(all, p)
 	}
-	rig.Eventually(t, "all are nice", func() bool { return len(out.String()) == 2*len(all) })
+	rig.Eventually(t, "all are nice", func() bool { return strings.Count(out.String(), "\n") == len(all) })
 	plain := &rig.Screen{}
 	<-begin(t, k, "nice", nil, plain).Done()
-	if plain.String() != "0\n" {
+	if plain.String() != fmt.Sprintln(nice.Own()) {
 		t.Errorf("one that is born under nothing is nice too: %s", plain.String())
 	}
 	for _, p := range all {
