@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"paas/say"
@@ -207,7 +208,11 @@ func (i *instance) nothingRuns(s volume.Settings) error {
 		return err
 	}
 	hint := "add a line like `web: node server.js` to the Procfile"
-	if len(types) > 0 {
+	isWeb := func(t string) bool { return strings.EqualFold(t, webType) }
+	switch at := slices.IndexFunc(types, isWeb); {
+	case at >= 0:
+		hint = fmt.Sprintf("the Procfile's line %s: is another type; write web: in small letters", types[at])
+	case len(types) > 0:
 		slices.Sort(types)
 		hint += fmt.Sprintf("; or, if it is to have none, say what runs: ps:scale %s %s=1", i.home.app.Name, types[0])
 	}

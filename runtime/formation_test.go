@@ -269,6 +269,18 @@ func TestPhases(t *testing.T) {
 	}
 }
 
+// To call a process Web is a mistake that is named.
+func TestWebInCapitals(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"Web": "x", "Another": "y"}
+	s.turn()
+	s.run()
+	status := s.reaches(s.publish(), volume.Failed)
+	if status.Hint != "the Procfile's line Web: is another type; write web: in small letters" {
+		t.Errorf("%+v", status)
+	}
+}
+
 // A release of which nothing would start is refused, unless that is what was asked for.
 func TestNothingRuns(t *testing.T) {
 	s := newStage(t)

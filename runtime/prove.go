@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -152,10 +153,11 @@ func (d *deploy) fail(m *member, err error) {
 		}
 	})
 	m.out.file.Note("%v; v%d is taken back", err, d.n)
-	d.takeBack(volume.Status{
-		State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after),
-		Hint: "look at its last lines, above and in the app's log",
-	})
+	hint := "look at its last lines, above and in the app's log"
+	if errors.Is(err, errExited) {
+		hint = "a process must stay in the foreground: what it leaves in the background ends with it"
+	}
+	d.takeBack(volume.Status{State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after), Hint: hint})
 }
 
 // takeBack ends a deploy that is not accepted: the release before has the traffic again, and

@@ -34,7 +34,7 @@ func Await(ctx context.Context, s Subject, checks []Check, boot time.Duration) e
 	err := awaitAll(ctx, s, checks, boot)
 	switch {
 	case errors.Is(err, errEnded) && s.Err() == nil && s.Addr() != "":
-		return fmt.Errorf("%s: ended, with status 0, before it listened on $PORT", s.Name())
+		return fmt.Errorf("%s: ended, with status 0, before it listened on $PORT: it must stay in the foreground", s.Name())
 	case errors.Is(err, errEnded) && s.Err() == nil:
 		return fmt.Errorf("%s: ended, with status 0", s.Name())
 	case errors.Is(err, errEnded):

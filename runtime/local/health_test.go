@@ -63,7 +63,7 @@ func TestAwaitEnds(t *testing.T) {
 	l := newLocal(t)
 	for line, want := range map[string]string{
 		"exit 1": "web: exit status 1",
-		"true":   "web: ended, with status 0, before it listened on $PORT",
+		"true":   "web: ended, with status 0, before it listened on $PORT: it must stay in the foreground",
 	} {
 		began := time.Now()
 		err := await(t, begin(t, l, runtime.Spec{Type: "web"}, line), 0)
