@@ -71,6 +71,7 @@ func (x *exchange) goOn() {
 	defer r.mu.Unlock()
 	if !r.continued && !r.begun {
 		r.continued = true
+		x.s.writeSoon()
 		x.s.conn.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
 	}
 }

@@ -55,8 +55,12 @@ func (a *answer) tunnel() bool {
 	}()
 	t.ended(t.copy(t.toClient, t.app.br, t.app), x.s.conn)
 	<-up
-	if t.going {
+	t.mu.Lock()
+	going := t.going
+	t.mu.Unlock()
+	if going {
 		// Closing on bytes not yet read would send a reset, which may overtake the close frame.
+		x.s.conn.SetReadDeadline(time.Now().Add(farewell))
 		io.Copy(io.Discard, x.s.conn)
 	}
 	return true

@@ -212,3 +212,32 @@ func TestBrokenBody(t *testing.T) {
 		closes(t, "drained", r.Set("blog", Route{}))
 	}
 }
+
+// A client hears 100 on a connection that has been idle for longer than it may take for an answer.
+func TestContinueOnIdleConnection(t *testing.T) {
+	r := &Router{StallTimeout: 50 * time.Millisecond}
+	addr := start(t, r)
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) { // does not know 100
+		br := bufio.NewReader(c)
+		for head, err := readHead(br); err == nil; head, err = readHead(br) {
+			if strings.HasPrefix(head, "POST") {
+				br.Discard(2)
+			}
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})))
+	c, br := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp, err)
+	}
+	time.Sleep(2 * r.StallTimeout)
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 100 {
+		t.Fatal(resp, err)
+	}
+	io.WriteString(c, "hi")
+	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {
+		t.Error(resp, err)
+	}
+}
