@@ -144,5 +144,5 @@ func (a App) DropBuild(id string) (remove func() error, err error) {
 	if err != nil {
 		return nothing, err
 	}
-	return func() error { return os.RemoveAll(grave) }, nil
+	return func() error { return removeAll(grave) }, nil
 }

@@ -129,7 +129,7 @@ func (v *Volume) discard(dir string) error {
 		}
 		return err
 	}
-	return os.RemoveAll(grave)
+	return removeAll(grave)
 }
 
 // SourceRepo is the folder that what is fetched from the source is kept in: a bare repository, made

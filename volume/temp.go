@@ -71,8 +71,9 @@ func (v *Volume) TempDir() (string, error) {
 	return dir, err
 }
 
-// Wipe removes from tmp/ what processes that are dead left there; what a living one writes stays.
-// Blocks while the files are removed.
+// Wipe removes from tmp/ what processes that are dead left there; what a living one writes stays. What
+// cannot be removed, such as files of another user, is logged and stays too: it does no harm. Blocks
+// while the files are removed.
 func (v *Volume) Wipe() error {
 	tmp := filepath.Join(v.Root, "tmp")
 	entries, err := os.ReadDir(tmp)
@@ -83,7 +84,9 @@ func (v *Volume) Wipe() error {
 			continue // gone, or never anybody's desk
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			err = errors.Join(err, os.RemoveAll(path))
+			if err := removeAll(path); err != nil {
+				v.log().Warn("cannot remove what a process left; remove it by hand", "path", path, "err", err)
+			}
 		}
 		f.Close()
 	}
@@ -98,7 +101,7 @@ func (v *Volume) Close() error {
 	if d.lock == nil {
 		return nil
 	}
-	err := os.RemoveAll(d.dir)
+	err := removeAll(d.dir)
 	d.lock.Close()
 	d.lock = nil
 	return err

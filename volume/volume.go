@@ -173,6 +173,6 @@ func (v *Volume) Destroy(a App) error {
 	err = syncDir(filepath.Dir(a.Dir()))
 	a.Ring()
 	os.Remove(filepath.Join(v.Root, "bell", a.Name))
-	os.RemoveAll(grave)
+	removeAll(grave)
 	return err
 }

@@ -1,0 +1,31 @@
+package volume
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// removeAll is [os.RemoveAll] that also empties folders whose modes forbid that even to their owner,
+// such as those of Go's module cache. A link in the tree is not followed out of it.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	root, rootErr := os.OpenRoot(dir)
+	if rootErr != nil {
+		os.Chmod(dir, 0o700) // it is ours by name, whatever is in it
+		if root, rootErr = os.OpenRoot(dir); rootErr != nil {
+			return err
+		}
+	}
+	defer root.Close()
+	fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() { // before it is read
+			root.Chmod(path, 0o700)
+		}
+		return nil // what cannot be read cannot be removed either, as the error then says
+	})
+	return os.RemoveAll(dir)
+}
