@@ -115,7 +115,10 @@ func (s socket) takes(addr netip.Addr) bool {
 
 // canJoin reports whether a program of this user could listen at addr beside those that do.
 func canJoin(addr netip.AddrPort) bool {
-	var at unix.Sockaddr = &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
+	if !addr.Addr().Is4() {
+		return true // each connection is then looked at
+	}
+	at := &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return true

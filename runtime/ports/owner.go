@@ -26,8 +26,9 @@ type Owner struct {
 	// called for sockets that are new, so it may take some milliseconds. nil: none has.
 	Holds func(inode uint32) bool
 
-	mu    sync.Mutex // held by those who change known
-	known atomic.Pointer[sockets]
+	mu      sync.Mutex // held by those who change known
+	known   atomic.Pointer[sockets]
+	foreign map[uint64]time.Time // listening sockets of other programs, and when they were found to be
 }
 
 // sockets are the owner's listening sockets, by their cookie. A set is never changed, only replaced.
@@ -117,17 +118,9 @@ func (o *Owner) check(before sockets, conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	fresh := false
-	for _, s := range rivals {
-		if _, known := before[s.cookie]; !known {
-			fresh = true
-			if !o.owns(s) {
-				return ErrForeign
-			}
-		}
-	}
-	if fresh {
-		o.learn(theirs, rivals)
+	fresh, err := o.meet(before, theirs, rivals)
+	if err != nil {
+		return err
 	}
 	if fresh || len(rivals) == 0 {
 		return errAgain // a program may have listened there until just now
@@ -135,36 +128,53 @@ func (o *Owner) check(before sockets, conn net.Conn) error {
 	return o.checkPeer(theirs, ours)
 }
 
-// owns reports whether the owner has the socket open.
-func (o *Owner) owns(s socket) bool {
-	if _, known := o.sockets()[s.cookie]; known {
-		return true
-	}
-	if o.UID != 0 {
-		return s.uid == uint32(o.UID)
-	}
-	return o.Holds != nil && s.inode != 0 && o.Holds(s.inode)
-}
-
-// learn notes that the listening sockets are the owner's, and forgets those that are closed.
-func (o *Owner) learn(addr netip.AddrPort, listening []socket) {
-	o.mu.Lock()
+// meet reports whether there are any among the sockets, which listen at addr, that were not known before. They
+// are from now on, where they are the owner's; the error is ErrForeign where one is not.
+func (o *Owner) meet(before sockets, addr netip.AddrPort, listening []socket) (fresh bool, err error) {
+	o.mu.Lock() // so that of many who meet a new socket one looks for it
 	defer o.mu.Unlock()
-	was, next := o.sockets(), sockets{}
-	if len(was) < maxKnown { // of other ports, too
-		next = maps.Clone(was)
-	}
-	if next == nil {
+	known := o.sockets()
+	next := maps.Clone(known)
+	if next == nil || len(next) >= maxKnown {
 		next = sockets{}
 	}
 	for _, s := range listening {
+		if _, ok := before[s.cookie]; ok {
+			continue
+		}
+		fresh = true
+		if _, ok := known[s.cookie]; ok {
+			continue
+		}
+		if time.Since(o.foreign[s.cookie]) < foreignFor {
+			return false, ErrForeign
+		}
+		if !o.owns(s) {
+			if o.foreign == nil || len(o.foreign) >= maxKnown {
+				o.foreign = map[uint64]time.Time{}
+			}
+			o.foreign[s.cookie] = time.Now()
+			return false, ErrForeign
+		}
 		next[s.cookie] = alone
 		if o.UID == 0 { // else the kernel lets only the same user join
 			next[s.cookie] = joining(canJoin(addr))
 		}
 	}
 	o.known.Store(&next)
+	return fresh, nil
 }
+
+// owns reports whether the owner has the socket open.
+func (o *Owner) owns(s socket) bool {
+	if o.UID != 0 {
+		return s.uid == uint32(o.UID)
+	}
+	return o.Holds != nil && s.inode != 0 && o.Holds(s.inode)
+}
+
+// foreignFor is how long a socket that was another program's is taken for that without another look.
+const foreignFor = time.Second / 10
 
 // maxKnown is how many sockets are remembered before those that may be closed are forgotten.
 const maxKnown = 256

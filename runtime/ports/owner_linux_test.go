@@ -13,8 +13,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -481,5 +484,37 @@ func BenchmarkDial(b *testing.B) {
 				conn.Close()
 			}
 		})
+	}
+}
+
+// Many who meet another program look for its socket once, not each, and meet the owner as soon as it is there.
+func TestThiefCostsLittle(t *testing.T) {
+	var looks atomic.Int32
+	victim, thief := newActor(t, 0), newActor(t, 0)
+	s := scene{owner: &Owner{Holds: func(inode uint32) bool {
+		looks.Add(1)
+		return victim.holds(inode)
+	}}}
+	port := freePort(t)
+	thief.must("listen %s", at("127.0.0.1", port))
+	began := time.Now()
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 10 {
+				if got := s.dial(port); got != "foreign" {
+					t.Error(got)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if most := 1 + int32(time.Since(began)/foreignFor); looks.Load() > most {
+		t.Errorf("%d looks, in %s", looks.Load(), time.Since(began))
+	}
+	thief.must("close")
+	victim.must("listen %s", at("127.0.0.1", port))
+	if got := s.dial(port); got != "connected" {
+		t.Error(got)
 	}
 }
