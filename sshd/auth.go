@@ -78,7 +78,7 @@ func (s *Server) admit(g *guest, proven gossh.PublicKey) error {
 	if err == nil {
 		return nil
 	}
-	s.log().Warn("connection refused", "key", key.Name, "addr", g.RemoteAddr(), "err", err)
+	s.refused(err, "key", key.Name, "addr", g.RemoteAddr())
 	var text strings.Builder
 	complain(&text, "your key has "+err.Error()+"; try again in a moment")
 	return &gossh.BannerError{Err: err, Message: text.String()}

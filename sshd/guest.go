@@ -159,18 +159,16 @@ func (gs *guests) known(g *guest, key Key, queue time.Duration) error {
 	return nil
 }
 
-// enter gets g a place in r, as one of party's.
+// enter gets g a place in r, as one of party's. It is [net.ErrClosed] where g leaves, or is sent away,
+// before that.
 func enter[P comparable](r *room[P], g *guest, party P, queue time.Duration) error {
 	ctx, cancel := context.WithTimeout(g.here, queue)
 	defer cancel()
 	leave, err := r.enter(ctx, party)
-	if err != nil {
-		return err
-	}
-	if !g.take(leave) {
+	if err == nil && !g.take(leave) || g.here.Err() != nil {
 		return net.ErrClosed
 	}
-	return nil
+	return err
 }
 
 func (gs *guests) add(g *guest) bool {

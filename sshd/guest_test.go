@@ -316,4 +316,7 @@ func TestStopWithWaiting(t *testing.T) {
 	if !w.guests.empty() {
 		t.Error("somebody is left")
 	}
+	if strings.Contains(w.log.String(), "refused") {
+		t.Errorf("it takes a stop for too many connections:\n%s", w.log)
+	}
 }

@@ -208,12 +208,19 @@ func (s *Server) connection(conn net.Conn) {
 	}()
 	g, err := s.guests.admit(conn, s.queue(), cmp.Or(s.HandshakeTimeout, defaultHandshake), s.idle())
 	if err != nil {
-		s.log().Warn("connection refused", "addr", conn.RemoteAddr(), "err", err)
+		s.refused(err, "addr", conn.RemoteAddr())
 		conn.Close()
 		return
 	}
 	defer g.Close()
 	s.ssh.HandleConn(g)
+}
+
+// refused logs why a connection found no place. One that left by itself, or at a stop, was not refused.
+func (s *Server) refused(err error, whose ...any) {
+	if !errors.Is(err, net.ErrClosed) {
+		s.log().Warn("connection refused", append(whose, "err", err)...)
+	}
 }
 
 func (s *Server) idle() time.Duration  { return cmp.Or(s.IdleTimeout, defaultIdle) }
