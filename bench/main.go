@@ -29,11 +29,12 @@ type options struct {
 	Apps    int
 	Rounds  int
 	Seconds int
+	Short   bool
 	JSON    bool
 }
 
 var phases = []string{"push", "onefile", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation", "sleep",
-	"sleepers", "isolation", "builds"}
+	"sleepers", "isolation", "builds", "growth"}
 
 func parse(args []string) (options, error) {
 	var o options
@@ -47,6 +48,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.Apps, "apps", 10, "idle apps for the second reading of the memory, 2 or more")
 	f.IntVar(&o.Rounds, "rounds", 5, "rounds of load on the router")
 	f.IntVar(&o.Seconds, "seconds", 4, "seconds of load on each target in a round")
+	f.BoolVar(&o.Short, "short", false, "growth: stop at smaller numbers")
 	f.BoolVar(&o.JSON, "json", false, "print JSON in place of a table")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -207,6 +209,11 @@ func run(ctx context.Context, o options) (res results, err error) {
 	if o.Only["builds"] {
 		if res.Builds, err = measureBuilds(ctx, o, client); err != nil {
 			return res, fmt.Errorf("builds: %w", err)
+		}
+	}
+	if o.Only["growth"] {
+		if res.Growth, err = measureGrowth(ctx, o, dir); err != nil {
+			return res, fmt.Errorf("growth: %w", err)
 		}
 	}
 	return res, nil

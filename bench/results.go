@@ -28,6 +28,7 @@ type results struct {
 	Sleepers  *sleepersResult  `json:",omitempty"`
 	Isolation *isolationResult `json:",omitempty"`
 	Builds    *buildsResult    `json:",omitempty"`
+	Growth    *growthResult    `json:",omitempty"`
 }
 
 // percentile is the nearest-rank percentile, p from 1 to 100; it needs at least one value.
@@ -130,6 +131,9 @@ func (r results) table(w io.Writer) {
 	}
 	if b := r.Builds; b != nil {
 		b.rows(row)
+	}
+	if g := r.Growth; g != nil {
+		g.rows(row)
 	}
 }
 
