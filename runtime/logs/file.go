@@ -83,7 +83,7 @@ func (f *File) Write(p []byte) (int, error) {
 	}
 	switch {
 	case len(f.partial) == 0:
-		f.partial = nil // one long line once is no reason to keep its memory
+		f.partial, f.begun = nil, time.Time{} // one long line once is no reason to keep its memory
 	case count > 0 || f.begun.IsZero():
 		f.begin(now)
 	}

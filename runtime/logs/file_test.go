@@ -120,10 +120,12 @@ func TestFileLateEnd(t *testing.T) {
 		after(longestWait, "yes\nin pie", "ready? ", "yes")
 		after(longestWait*3/4, "ces\none ", "ready? ", "yes", "in pieces")
 		after(longestWait*3/4, "line\n", "ready? ", "yes", "in pieces", "one line")
+		after(longestWait, "unended", "ready? ", "yes", "in pieces", "one line")
+		after(longestWait, "", "ready? ", "yes", "in pieces", "one line", "unended")
 		f.Write([]byte("the end"))
 		f.Close()
 		f.Write([]byte("another"))
-		after(longestWait, "", "ready? ", "yes", "in pieces", "one line", "the end", "another")
+		after(longestWait, "", "ready? ", "yes", "in pieces", "one line", "unended", "the end", "another")
 		f.Close()
 	})
 }
