@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,8 +35,49 @@ func TestGroupAndSession(t *testing.T) {
 	if err == nil && !strings.HasSuffix(string(group), " nice 19\n") {
 		t.Errorf("%s", group)
 	}
-	Process(pid, 5)
+	Group(pid, 5)
+	Threads(pid, 5)
 	if got, err := unix.Getpriority(unix.PRIO_PROCESS, pid); err != nil || got != 20-19 {
 		t.Errorf("it was nicer already: %d, %v", got, err)
+	}
+}
+
+// TestMain is also a program of several threads, which reads until it is ended.
+func TestMain(m *testing.M) {
+	if os.Getenv("TEST_THREADS") != "" {
+		fmt.Println("begun")
+		os.Stdin.Read(make([]byte, 1))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestThreads(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "TEST_THREADS=yes")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer stdin.Close()
+	stdout.Read(make([]byte, 1))
+	Threads(cmd.Process.Pid, 19)
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", cmd.Process.Pid))
+	if err != nil || len(tasks) < 2 {
+		t.Fatalf("%d threads, %v", len(tasks), err)
+	}
+	for _, task := range tasks {
+		tid, _ := strconv.Atoi(task.Name())
+		if left, err := unix.Getpriority(unix.PRIO_PROCESS, tid); err != nil || left != 20-19 {
+			t.Errorf("thread %d: 20 less its nice value is %d, %v", tid, left, err)
+		}
 	}
 }

@@ -1,26 +1,21 @@
 package child
 
-import (
-	"syscall"
+import "paas/nice"
 
-	"paas/nice"
-)
-
-// background is the Confinement of a [Command] that is to leave processors and disks to others. Everything
-// the thread starts inherits that; the thread ends with the command, so nothing else is started by it.
-type background struct{}
-
-// backgroundNice is how much nicer it is than the server. The kernel gives a process of nice 10 about a tenth of the processor time of one of nice 0. With less a
-// build would never end where a worker computes all day.
+// backgroundNice is how much nicer than the server a [Command] in the background is. The kernel gives a
+// process of nice 10 about a tenth of the processor time of one of nice 0. With less a build would never
+// end where a worker computes all day.
 const (
 	backgroundNice = 10
 	nicest         = 19
 )
 
-func (b background) Enter(*syscall.SysProcAttr) error { return b.Take(0) } // the calling thread
-
-// Take lowers a process that has not begun, where a [starter] has started it.
-func (background) Take(pid int) error {
-	nice.Process(pid, min(nicest, nice.Own()+backgroundNice))
-	return nil
+// lower has the command, which has just begun, leave processors and disks to others. A thread that was nice
+// before it starts the command would do so without a gap, but Go starts one process at a time
+// ([syscall.ForkLock]): while that one waited for a processor, no web process could start.
+func (c *Child) lower() {
+	pid, value := c.PID(), min(nicest, nice.Own()+backgroundNice)
+	nice.Group(pid, value)
+	nice.Threads(pid, value)
+	go nice.Session(pid, value, c.done)
 }

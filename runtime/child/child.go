@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,7 +15,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"paas/nice"
 	"paas/runtime/command"
 	"paas/terminal"
 )
@@ -91,11 +89,7 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	if err := ch.streams.open(c, ch.cmd); err != nil {
 		return nil, err
 	}
-	under := c.Under
-	if c.Background {
-		under = append(slices.Clone(under), background{}) // last: to enter the others is work of the server's
-	}
-	err = k.exec(ch.cmd, under, ch.done)
+	err = k.exec(ch.cmd, c.Under, ch.done)
 	ch.streams.started()
 	if err != nil {
 		close(ch.done)
@@ -105,7 +99,7 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	ch.kin.leaders = []int{ch.cmd.Process.Pid}
 	k.guard.add(ch.cmd.Process.Pid)
 	if c.Background {
-		go nice.Session(ch.cmd.Process.Pid, backgroundNice, ch.done)
+		ch.lower()
 	}
 	if c.Terminal != nil || c.Signals != nil {
 		go ch.heed(c)

@@ -23,7 +23,7 @@ func (n niced) Enter(*syscall.SysProcAttr) error {
 	if n.err != nil {
 		return n.err
 	}
-	return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), nicest)
+	return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 7)
 }
 
 // What is born under something has a thread in the server, which ends with it and is used for nothing else.
