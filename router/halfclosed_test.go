@@ -208,12 +208,12 @@ func alive(c net.Conn, buf []byte) bool {
 // A tunnel whose one side has closed stays open for the other as long as that has something to say,
 // so that a protocol other than websocket can end in its own way.
 func TestTunnelHalfClosed(t *testing.T) {
-	r := &Router{HalfCloseTimeout: 500 * time.Millisecond}
+	r := &Router{HalfCloseTimeout: 2 * time.Second}
 	addr := start(t, r)
 	r.Set("blog", at(switches(t, "tcp", func(c net.Conn, br *bufio.Reader) {
 		n, _ := io.Copy(io.Discard, br)
 		for range 4 {
-			time.Sleep(r.HalfCloseTimeout / 2)
+			time.Sleep(r.HalfCloseTimeout * 3 / 10)
 			fmt.Fprintf(c, "%d ", n)
 		}
 	})))

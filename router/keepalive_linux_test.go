@@ -1,7 +1,10 @@
 package router
 
 import (
+	"bufio"
+	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,4 +39,45 @@ func TestDeadClientsAreFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A visitor whose machine has lost its power, and remembers no connection when it is back: both
+// sides of its websocket are closed, and its event stream as well, though nobody says a word.
+func TestDeadClientsAreLetGo(t *testing.T) {
+	usual := keepAlive
+	keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}
+	defer func() { keepAlive = usual }()
+	r := &Router{}
+	addr := start(t, r)
+	told := make(chan struct{}, 2)
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+		br := bufio.NewReader(c)
+		if head, _ := readHead(br); strings.Contains(head, "Upgrade") {
+			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		} else {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+		}
+		br.ReadByte()
+		told <- struct{}{}
+	})))
+	for _, upgrade := range []string{"Connection: Upgrade\r\nUpgrade: websocket\r\n", ""} {
+		c, br := dial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n"+upgrade+"\r\n")
+		if _, err := readHead(br); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := c.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Control(func(fd uintptr) { // close says nothing then
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_REPAIR, 1)
+		})
+		if err != nil {
+			t.Skipf("only root can have a connection vanish: %v", err)
+		}
+		c.Close()
+		closes(t, "the app told", told)
+	}
+	until(t, "all given back", func() bool { return len(r.gate.slots) <= 1 && r.crowd.busy.Load() == 0 })
 }

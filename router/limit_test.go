@@ -29,7 +29,7 @@ func TestSlowHeader(t *testing.T) {
 
 // Neither is a header that follows an answer, or empty lines, and dribbles in.
 func TestSlowHeaderBehind(t *testing.T) {
-	r := &Router{ReadHeaderTimeout: 100 * time.Millisecond}
+	r := &Router{ReadHeaderTimeout: time.Second}
 	addr := start(t, r)
 	r.Set("blog", at(backend(t, func(http.ResponseWriter, *http.Request) { time.Sleep(2 * patient) })))
 	for _, before := range []string{"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n", ""} {

@@ -215,7 +215,7 @@ func TestBrokenBody(t *testing.T) {
 
 // A client hears 100 on a connection that has been idle for longer than it may take for an answer.
 func TestContinueOnIdleConnection(t *testing.T) {
-	r := &Router{StallTimeout: 50 * time.Millisecond}
+	r := &Router{StallTimeout: 500 * time.Millisecond}
 	addr := start(t, r)
 	r.Set("blog", at(rawBackend(t, func(c net.Conn) { // does not know 100
 		br := bufio.NewReader(c)
