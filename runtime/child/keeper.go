@@ -22,7 +22,7 @@ type Keeper struct {
 	guard         *guard      //
 	starts        chan func() // what the starting thread is to do
 	closed        chan struct{}
-	maxProcesses  uint64       // that all commands may have together, where they have the server's user; 0: no cap
+	maxProcesses  uint64       // that a user of commands may have; 0: no cap
 	threadsAtOpen uint64       // of the server's user
 	births        sync.RWMutex // held by who starts a command; after closed is closed none does
 

@@ -26,11 +26,14 @@ func TestGroupProcesses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	write("pids.max", "9000\n") // of a container
+	write("pids/docker/x/pids.max", "33\n")
 	write("a/pids.max", "500\n")
 	write("a/b/pids.max", "max\n")
 	write("a/b/c/pids.max", "4915\n")
 	for membership, want := range map[string]uint64{
-		"0::/a/b/c\n": 500, "0::/\n": math.MaxUint64, "": math.MaxUint64, "4:pids:/a\n": math.MaxUint64, "1:name=systemd:/\n0::/a/b\n": 500,
+		"0::/a/b/c\n": 500, "0::/\n": 9000, "": math.MaxUint64, "4:memory:/a\n": math.MaxUint64, "4:cpu,pids:/docker/x\n": 33,
+		"nonsense\n": math.MaxUint64, "1:name=systemd:/\n0::/a/b\n": 500,
 	} {
 		write("cgroup", membership)
 		if got := groupProcesses(filepath.Join(dir, "cgroup"), dir); got != want {

@@ -76,7 +76,11 @@ func prepareHelper() error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return err
 	}
-	return os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0)
+	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+		return err
+	}
+	// A command shares the helper's memory until it is executed, and has the rights of the app's other processes by then.
+	return Untraceable()
 }
 
 type serving struct {

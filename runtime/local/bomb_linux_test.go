@@ -1,10 +1,13 @@
 package local
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	paas "paas/runtime"
 	"paas/runtime/confine"
@@ -23,6 +26,33 @@ func TestForkBomb(t *testing.T) {
 	}
 }
 
+// Root may have any number, but the server's control group may not: systemd gives a unit some thousands.
+func TestForkBombAsRoot(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIP: it takes root")
+	}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &sets[0]); err != nil || sets[0].Effective&(1<<unix.CAP_SYS_RESOURCE) == 0 {
+		t.Skip("SKIP: it takes CAP_SYS_RESOURCE")
+	}
+	dir := fmt.Sprintf("/sys/fs/cgroup/pids/paas-test-%d", os.Getpid())
+	if _, err := os.Stat("/sys/fs/cgroup/pids"); err != nil {
+		dir = fmt.Sprintf("/sys/fs/cgroup/paas-test-%d", os.Getpid())
+	}
+	err := os.Mkdir(dir, 0o755)
+	if err == nil {
+		t.Cleanup(func() {
+			rig.Eventually(t, "the group is empty", func() bool { return os.Remove(dir) == nil })
+		})
+		err = os.WriteFile(dir+"/pids.max", []byte("300"), 0)
+	}
+	if err != nil {
+		t.Skipf("SKIP: no control group: %v", err)
+	}
+	enter := []string{"sh", "-c", `echo $$ >` + dir + `/cgroup.procs && TEST_BOMB=all exec "$0" "$@"`}
+	rig.AsUser(t, 0, enter, "^TestBombed$")
+}
+
 func TestBombed(t *testing.T) {
 	way := os.Getenv("TEST_BOMB")
 	if way == "" {
@@ -30,7 +60,8 @@ func TestBombed(t *testing.T) {
 	}
 	all := confine.Probe(t.TempDir(), rig.Self()...)
 	force := map[string]confine.Force{"all": all, "Landlock": {Landlock: all.Landlock, Seccomp: all.Seccomp}}[way]
-	l := &Local{Root: t.TempDir(), Self: rig.Self(), Confined: Confined{Force: force}}
+	user := func(string) (int, error) { return 71780, nil }
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Confined: Confined{Force: force, User: user}}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}
