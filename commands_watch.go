@@ -55,7 +55,7 @@ func watchCommand() *cobra.Command {
 			w.Keyboard = os.Stdin
 		}
 		signals := make(chan os.Signal, 2)
-		signal.Notify(signals, ending()...)
+		signal.Notify(signals, append([]os.Signal{syscall.SIGQUIT}, ending()...)...)
 		defer signal.Stop(signals)
 		// The command's own context ends with the same signals, and does not say which it was.
 		status, err := w.Run(context.WithoutCancel(cmd.Context()), signals)
@@ -86,6 +86,7 @@ changed in PAAS_WATCH_CHANGED, the first 100, a line each. In a terminal, rs and
 
 SIGINT, SIGTERM and SIGHUP are passed on to COMMAND and end both; the exit status is COMMAND's, or 128 and
 the number of the signal that ended it; 127 or 126 at once if there is no such COMMAND or it cannot be run.
+SIGQUIT (Ctrl-\) is passed on too, and ends nothing here.
 
 Left out is what .gitignore files say, and:
 %s`, columns(watch.DefaultIgnores))

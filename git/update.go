@@ -139,8 +139,8 @@ func (u *update) replaceFolder(at *place, file, staged string, gone []entry) err
 		if !strings.HasPrefix(e.path, file+"/") {
 			break
 		}
-		if err := u.remove(at, e.path); err != nil {
-			return err
+		if err := u.remove(at, e.path); err != nil && u.ctx.Err() != nil {
+			return err // any other is for removeTree to deal with
 		}
 	}
 	at.close()
@@ -178,6 +178,9 @@ func (u *update) removeTree(in folder, name string) (foreign bool) {
 		return false
 	}
 	defer dir.Close()
+	if info, err := dir.Stat(); err == nil && info.Mode().Perm()&0o300 != 0o300 {
+		dir.Chmod(0o755) // else only root could empty it
+	}
 	names, _ := dir.Readdirnames(-1) // what it does not list stays, and so the folder
 	var folders []string
 	for _, n := range names {

@@ -38,7 +38,7 @@ func watchMain(text string) int {
 		w.Keyboard = os.Stdin
 	}
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	status, err := w.Run(context.Background(), signals)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -57,6 +57,10 @@ func (s *session) loop(ctx context.Context, signals, children <-chan os.Signal, 
 			ended = nil
 			s.leave(syscall.SIGTERM)
 		case sig := <-signals:
+			if sig == syscall.SIGQUIT {
+				s.passOn(syscall.SIGQUIT)
+				continue
+			}
 			s.leave(sig.(syscall.Signal))
 		case e := <-s.events.happened:
 			s.event(e, time.Now())
@@ -123,6 +127,13 @@ func (s *session) stop(sig syscall.Signal) {
 	s.phase = stopping
 	s.gone = make(chan error, 1)
 	go func(g *group, gone chan<- error) { gone <- g.stop(sig, s.Grace) }(s.group, s.gone)
+}
+
+// passOn sends sig to the command, if it runs. Many runtimes print what they are doing upon SIGQUIT.
+func (s *session) passOn(sig syscall.Signal) {
+	if s.group != nil {
+		s.group.signal(sig)
+	}
 }
 
 // leave ends the session: the first time in good order, the second at once.

@@ -33,7 +33,8 @@ type Watch struct {
 }
 
 // Run starts the command and blocks until one of signals says that all is to end: it is passed on
-// to the command's group, and a second one kills that at once. ctx that ends is SIGTERM. status is
+// to the command's group, and a second one kills that at once. SIGQUIT is passed on and ends nothing
+// here. ctx that ends is SIGTERM. status is
 // the exit status for this process: that of the command as it ended last, or 128 and the signal's
 // number where a signal ended it. An error is a command that could not be started the first time;
 // status is then 127 or 126, as of a shell. Later that waits for the next change, as does a

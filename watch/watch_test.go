@@ -147,6 +147,26 @@ func TestWatchStatus(t *testing.T) {
 	}
 }
 
+// SIGQUIT is for the command, which may print what it does: the watcher passes it on and goes on, also
+// where the command ends by it or has ended.
+func TestWatchQuit(t *testing.T) {
+	const command = `trap 'echo quit 1' QUIT; echo up $$ 1; while :; do sleep 0.01; done`
+	r := startWatch(t, Watch{Command: []string{"sh", "-c", command}, Grace: time.Minute}).run()
+	r.awaitUps(1)
+	r.cmd.Process.Signal(syscall.SIGQUIT)
+	eventually(t, "the command got it", func() bool { return strings.Contains(read(r.out), "quit 1") })
+	if status := r.end(syscall.SIGTERM); status != 143 {
+		t.Errorf("status %d: %s", status, read(r.messages))
+	}
+	r = startWatch(t, Watch{Command: []string{"sh", "-c", "echo up $$ 1; exec sleep 1000"}, Grace: time.Minute}).run()
+	r.awaitUps(1)
+	r.cmd.Process.Signal(syscall.SIGQUIT)
+	r.awaitSaid("was ended by signal quit")
+	r.cmd.Process.Signal(syscall.SIGQUIT)
+	r.put("a.js", "1")
+	r.awaitUps(2)
+}
+
 // The next command starts when the whole group is gone: a child that ignores the signal, one whose
 // parent is gone, one that holds the port.
 func TestWatchStopsTheGroup(t *testing.T) {
