@@ -111,6 +111,11 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	if err := vol.Wipe(); err != nil { // what cannot be removed is in nobody's way
 		log.Error("leftovers of an earlier start", "err", err)
 	}
+	if slices.Contains(roles, volume.RoleApp) { // or one of them might have the port of a door
+		if err := child.EndEarlier(c.Root, log); err != nil {
+			return err
+		}
+	}
 	// What visitors and pushes need listens before anything works: a port that is taken is found out
 	// before an app is started.
 	defer s.freePorts()

@@ -43,18 +43,27 @@ func (k *Keeper) Open() error {
 	k.life, k.oomKills = randomID(), OOMKills()
 	k.starts, k.closed = make(chan func()), make(chan struct{})
 
-	earlier := kin{mark: rootMark(k.Root), except: k.lifeMark()}
-	if n := len(earlier.find()); n > 0 {
-		k.Log.Warn("killing processes of an earlier life", "count", n)
-	}
-	if err := earlier.kill(); err != nil {
-		return fmt.Errorf("left by an earlier life: %w", err)
+	if err := EndEarlier(k.Root, k.Log); err != nil {
+		return err
 	}
 	go k.startAll()
 	k.guard = &guard{self: k.Self, root: k.Root, life: k.life, log: k.Log}
 	if err := k.guard.open(); err != nil {
 		close(k.closed)
 		return fmt.Errorf("guard: %w", err)
+	}
+	return nil
+}
+
+// EndEarlier ends what earlier servers on the volume at root left running. It blocks until nothing is left. It must not
+// be called while a Keeper of that volume is open.
+func EndEarlier(root string, log *slog.Logger) error {
+	earlier := kin{mark: rootMark(root)}
+	if n := len(earlier.find()); n > 0 {
+		log.Warn("killing processes of an earlier server", "count", n)
+	}
+	if err := earlier.kill(); err != nil {
+		return fmt.Errorf("left by an earlier server: %w", err)
 	}
 	return nil
 }

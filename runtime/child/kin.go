@@ -26,7 +26,6 @@ func rootMark(root string) string {
 // second; it takes both, and a parent that is gone before anybody looks, to get away.
 type kin struct {
 	mark    string     // what the Marker's value begins with
-	except  string     // unless it begins with this; empty: no exception
 	leaders []int      // process ids that were made sessions of their own
 	known   []relative // found earlier; off Linux not looked at
 }

@@ -120,7 +120,7 @@ func (k kin) marks(pid int) bool {
 	content, _ := io.ReadAll(io.LimitReader(f, 4<<20))
 	for entry := range bytes.SplitSeq(content, []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(Marker+"=")); ok {
-			return bytes.HasPrefix(value, []byte(k.mark)) && (k.except == "" || !bytes.HasPrefix(value, []byte(k.except)))
+			return bytes.HasPrefix(value, []byte(k.mark))
 		}
 	}
 	return false
