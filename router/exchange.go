@@ -173,7 +173,7 @@ func idempotent(method string) bool {
 // learn of it, and takes a goroutine, so that fast answers go without.
 type watch struct {
 	mu    sync.Mutex
-	over  bool          // nobody may begin
+	over  atomic.Bool   // nobody may go on
 	ended chan struct{} // closed when nobody reads any more; nil: nobody has begun
 	half  atomic.Bool   // the client has closed its side; it may be waiting for the answer
 	told  chan struct{} // closed when half becomes true; nil: nobody has begun
@@ -188,7 +188,7 @@ func (x *exchange) beginWatch() <-chan struct{} {
 	w := &x.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over || w.ended != nil || x.unread() {
+	if w.over.Load() || w.ended != nil || x.unread() {
 		return w.told
 	}
 	w.ended, w.told = make(chan struct{}), make(chan struct{})
@@ -199,6 +199,12 @@ func (x *exchange) beginWatch() <-chan struct{} {
 		var err error
 		for err == nil && br.Buffered() < br.Size() { // past requests that the client has sent already
 			_, err = br.Peek(br.Buffered() + 1)
+			if isTimeout(err) && !w.over.Load() {
+				// It was told to hurry as this request came. To look again afterwards is to miss no unwatch.
+				if x.s.conn.SetReadDeadline(time.Time{}); !w.over.Load() {
+					err = nil
+				}
+			}
 		}
 		switch {
 		case isTimeout(err): // unwatch
@@ -224,7 +230,7 @@ func (x *exchange) unwatch() {
 	w := &x.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.over = true
+	w.over.Store(true)
 	if w.ended != nil {
 		x.s.conn.SetReadDeadline(longAgo)
 		<-w.ended

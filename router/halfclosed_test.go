@@ -253,3 +253,27 @@ func TestTunnelBulk(t *testing.T) {
 	closes(t, "the app's side closed", ended)
 	until(t, "closed", func() bool { return len(r.gate.slots) <= 1 })
 }
+
+// A client that was told to hurry, just as its request came, is watched all the same.
+func TestHurriedClientIsWatched(t *testing.T) {
+	r := &Router{HalfCloseTimeout: time.Millisecond}
+	addr := start(t, r)
+	arrived, left := make(chan struct{}), make(chan struct{})
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+		close(arrived)
+		<-req.Context().Done()
+		close(left)
+	})))
+	c, _ := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	closes(t, "request at the app", arrived)
+	time.Sleep(2 * patient) // somebody watches
+	r.sessions.mu.Lock()
+	for s := range r.sessions.all {
+		s.hurry()
+	}
+	r.sessions.mu.Unlock()
+	time.Sleep(2 * lastCall)
+	c.Close()
+	closes(t, "app told", left)
+}
