@@ -44,7 +44,7 @@ func showLimits(c *call) error {
 	info := limitsInfo{map[string]volume.Limits{}, map[string]volume.Limits{}}
 	maps.Copy(info.Wanted, s.Limits)
 	for _, p := range processes {
-		if p.PID > 0 {
+		if _, replaced := info.InForce[p.Name()]; p.PID > 0 && !replaced { // what is on its way out comes behind
 			info.InForce[p.Name()] = p.Limits
 		}
 	}
