@@ -179,8 +179,8 @@ type watch struct {
 	told  chan struct{} // closed when half becomes true; nil: nobody has begun
 }
 
-// patient is how long an answer may take before somebody watches whether the client still waits.
-const patient = 50 * time.Millisecond
+// watchAfter is how long an answer may take before somebody watches whether the client still waits.
+const watchAfter = 50 * time.Millisecond
 
 // beginWatch reads ahead from the client, unless somebody does already, or reads the body. The
 // channel closes when the client has closed its side; it may be nil.
@@ -215,7 +215,7 @@ func (x *exchange) beginWatch() <-chan struct{} {
 			if c := x.conn.Load(); c != nil {
 				c.SetReadDeadline(time.Now().Add(x.router.HalfCloseTimeout))
 			}
-		default: // who listens to an event stream and closes has left, and the app may want to know
+		default: // a client that closes while it listens to an event stream has left; the app may want to know
 			x.s.leave()
 			if c := x.conn.Load(); c != nil {
 				c.Close()

@@ -26,10 +26,10 @@ func TestHalfClosedClient(t *testing.T) {
 	addr := start(t, r)
 	app := backend(t, func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
-		time.Sleep(3 * patient) // long enough for the front door to notice
+		time.Sleep(3 * watchAfter) // long enough for the front door to notice
 		fmt.Fprintf(w, "slow %d", len(body))
 		w.(http.Flusher).Flush()
-		time.Sleep(3 * patient)
+		time.Sleep(3 * watchAfter)
 		io.WriteString(w, " end")
 	})
 	r.Set("app", at(app))
@@ -37,7 +37,7 @@ func TestHalfClosedClient(t *testing.T) {
 	r.Set("asleep", Route{State: Asleep})
 	go func() {
 		<-woken
-		time.Sleep(3 * patient)
+		time.Sleep(3 * watchAfter)
 		r.Set("asleep", at(app))
 	}()
 	for text, want := range map[string]string{
@@ -267,7 +267,7 @@ func TestHurriedClientIsWatched(t *testing.T) {
 	c, _ := dial(t, addr)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 	closes(t, "request at the app", arrived)
-	time.Sleep(2 * patient) // somebody watches
+	time.Sleep(2 * watchAfter) // somebody watches
 	r.sessions.mu.Lock()
 	for s := range r.sessions.all {
 		s.hurry()

@@ -31,7 +31,7 @@ func TestSlowHeader(t *testing.T) {
 func TestSlowHeaderBehind(t *testing.T) {
 	r := &Router{ReadHeaderTimeout: time.Second}
 	addr := start(t, r)
-	r.Set("blog", at(backend(t, func(http.ResponseWriter, *http.Request) { time.Sleep(2 * patient) })))
+	r.Set("blog", at(backend(t, func(http.ResponseWriter, *http.Request) { time.Sleep(2 * watchAfter) })))
 	for _, before := range []string{"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n", ""} {
 		c, br := dial(t, addr)
 		io.WriteString(c, before+"\r\n\r\nGET / HTTP/1.1\r\nHost: blog.loc")

@@ -84,6 +84,43 @@ func TestForwardedProtoTLS(t *testing.T) {
 	}
 }
 
+// Over TLS too, a client whose slow answer was waited for asks again on the same connection, and gets
+// its answer after it has closed its side.
+func TestSlowAnswersOverTLS(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS() // for its certificate
+	defer s.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Router{Listener: tls.NewListener(l, &tls.Config{Certificates: s.TLS.Certificates})}
+	addr := start(t, r)
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+		time.Sleep(2 * watchAfter)
+		io.WriteString(w, "slow")
+	})))
+	nc, _ := dial(t, addr)
+	c := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+	br := bufio.NewReader(c)
+	for i := range 3 {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+		if i == 2 {
+			c.CloseWrite()
+		}
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		if body, err := io.ReadAll(resp.Body); string(body) != "slow" || err != nil {
+			t.Errorf("%d: %q %v", i, body, err)
+		}
+	}
+	if _, err := br.ReadByte(); err != io.EOF {
+		t.Error(err)
+	}
+}
+
 // Every way to end an answer is passed on as it was, and the connections are kept or closed as
 // the app wants.
 func TestAnswers(t *testing.T) {

@@ -17,9 +17,9 @@ import (
 
 // session is one client's connection: requests and answers, one after the other.
 //
-// This is a server of our own, and not net/http's, because that one shows a handler neither how a
-// header was written nor whether two framings contradicted each other, writes its own reason
-// phrases, and takes a client that has said all it wanted to say for one that has left.
+// It takes the place of net/http's server, which shows a handler neither how a header was written
+// nor whether two framings contradict each other, writes its own reason phrases, and mistakes a
+// client that has closed its side for one that has left.
 type session struct {
 	router *Router
 	conn   net.Conn

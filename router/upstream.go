@@ -69,7 +69,7 @@ func (c *conn) serveFor(x *exchange) {
 	c.answerBy = now.Add(x.router.ResponseTimeout)
 	until := c.answerBy
 	if c.soft = !x.unread(); c.soft {
-		until = now.Add(min(patient, x.router.ResponseTimeout))
+		until = now.Add(min(watchAfter, x.router.ResponseTimeout))
 	}
 	if x.conn.Store(c); x.s.gone.Err() != nil {
 		c.Close()
@@ -86,7 +86,7 @@ func (c *conn) readUntil(t time.Time) {
 	}
 }
 
-// begun: the rest of the answer may take its time.
+// begun lets the rest of the answer take its time.
 func (c *conn) begun() {
 	if c.answerBy = (time.Time{}); !c.soft {
 		c.readUntil(time.Time{})
