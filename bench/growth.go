@@ -50,7 +50,7 @@ type sizes struct {
 
 var (
 	wholeGrowth = sizes{[]int{1, 500, 5000}, []int{10, 1000, 20_000}, []int{100, 10_000, 150_000}, 50, 200, 5}
-	shortGrowth = sizes{[]int{1, 100, 1000}, []int{10, 1000, 20_000}, []int{100, 3000, 12_000}, 10, 50, 3}
+	shortGrowth = sizes{[]int{1, 100, 500}, []int{10, 10_000}, []int{100, 1000, 5000}, 10, 50, 3}
 )
 
 // measureGrowth deploys a folder of static files, which costs no boot, to servers of several sizes.
