@@ -93,9 +93,6 @@ func (c *call) liveInfo(app volume.App) (appInfo, error) {
 		return i, err
 	}
 	i.Release, i.Commit, i.Branch, i.Subject, i.By, i.Cause = n, r.Commit, r.Branch, r.Subject, r.By, r.Cause
-	if built, err := app.Built(r.Build); err == nil {
-		i.Kind = built.Kind
-	}
 	if s, err := app.Status(n); err == nil {
 		i.Since = s.At
 	}
@@ -103,11 +100,16 @@ func (c *call) liveInfo(app volume.App) (appInfo, error) {
 		i.State, i.Kind = "watch", "in place"
 		worktree := git.Worktree{Dir: app.Worktree(), State: app.WorktreeState()}
 		_, settled, err := worktree.Commit()
-		if err == nil && !settled {
-			i.State = "changing" // or left half changed: the next push mends it
+		if err != nil || !settled {
+			i.State = "changing" // or left half changed, or its state is damaged: the next push mends it
 		}
+		return i, nil
+	}
+	built, err := app.BuiltOf(r)
+	if err != nil {
 		return i, err
 	}
+	i.Kind = built.Kind
 	settings, err := app.Settings()
 	if err != nil {
 		return i, err

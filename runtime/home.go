@@ -192,7 +192,11 @@ func (h *home) announce() {
 	condition := Starting
 	n := h.app.Live()
 	settings, err := h.readSettings()
-	if _, unread := h.app.Release(n); volume.IsDamage(unread) { // nothing can be started
+	r, unread := h.app.Release(n)
+	if unread == nil && r.Settings.Mode != volume.InPlace {
+		_, unread = h.app.BuiltOf(r)
+	}
+	if volume.IsDamage(unread) { // nothing can be started
 		n = 0
 	}
 	if n == 0 || h.inPlace(n) || err == nil && settings.Stopped == n {

@@ -39,7 +39,7 @@ func (i *instance) load() error {
 	if err != nil {
 		return err
 	}
-	if i.built, err = i.home.app.Built(r.Build); err != nil {
+	if i.built, err = i.home.app.BuiltOf(r); err != nil {
 		return err
 	}
 	i.release = r

@@ -91,8 +91,19 @@ func (a App) Build(id string) (Build, error) {
 
 // Built reads what building made of id; fs.ErrNotExist where it is not complete.
 func (a App) Built(id string) (Built, error) {
-	return read[Built](a, filepath.Join("builds", id, "built.json"), "rebuild the app, or push again")
+	return read[Built](a, filepath.Join("builds", id, "built.json"), builtRemedy)
 }
+
+// BuiltOf is [App.Built] for a release that was built before: then it is [Damage] where that is lost.
+func (a App) BuiltOf(r Release) (Built, error) {
+	b, err := a.Built(r.Build)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = a.vol.damage(a.path("builds", r.Build, "built.json"), errNoFile, builtRemedy)
+	}
+	return b, err
+}
+
+const builtRemedy = "rebuild the app, or push again"
 
 // SetBuilt says that build id is complete. For the runtime alone.
 func (a App) SetBuilt(id string, b Built) error {

@@ -137,6 +137,12 @@ func (a App) lockTurn(ctx context.Context, who string, waiting func(string)) (*o
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, ErrNoApp
 		}
+		if errors.Is(err, syscall.EISDIR) {
+			if err := a.vol.aside(a.path("turn")); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

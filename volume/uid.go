@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // UIDs is a range of user ids that the volume's apps are given, both ends among them. They need no names.
@@ -21,7 +22,10 @@ type UIDs struct {
 }
 
 // uids is who allocates, one app at a time.
-type uids struct{ mu sync.Mutex }
+type uids struct {
+	mu    sync.Mutex
+	taken map[int]bool // nil: not known yet
+}
 
 // UID is the user id of the app's processes, which it is given with the first call and keeps. For the
 // runtime alone.
@@ -34,6 +38,13 @@ func (a App) UID(within UIDs) (int, error) {
 	a.vol.uids.mu.Lock()
 	defer a.vol.uids.mu.Unlock()
 	uid, err := readUID(a.path("uid"))
+	if IsDamage(a.vol.damage(a.path("uid"), err, "")) { // its files tell
+		if owner := ownerOf(a.Data()); owner >= within.First && owner <= within.Last {
+			a.repaired("uid", fmt.Sprintf("it was damaged (%v); the app's files are of %d", err, owner))
+			return owner, a.vol.WriteFile(a.path("uid"), []byte(strconv.Itoa(owner)+"\n"), 0o644)
+		}
+		return 0, a.vol.damage(a.path("uid"), err, "restore it from a backup, or write the number of the user that owns the app's files into it")
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return uid, err
 	}
@@ -43,43 +54,70 @@ func (a App) UID(within UIDs) (int, error) {
 	}
 	last, err := readUID(filepath.Join(a.vol.Root, "uids"))
 	switch {
-	case errors.Is(err, fs.ErrNotExist) || err == nil && (last < within.First || last > within.Last):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errOdd), err == nil && (last < within.First || last > within.Last):
 		last = within.First + rand.IntN(count)
 	case err != nil:
 		return 0, err
 	}
-	taken, err := a.vol.takenUIDs()
-	if err != nil {
-		return 0, err
-	}
-	for range count {
-		if last++; last > within.Last {
-			last = within.First
-		}
-		if taken[last] || within.Foreign != nil && within.Foreign(last) {
-			continue
-		}
-		text := []byte(strconv.Itoa(last) + "\n")
-		if err := a.vol.WriteFile(filepath.Join(a.vol.Root, "uids"), text, 0o644); err != nil {
+	if a.vol.uids.taken == nil { // once: after that they are counted as they are given
+		if a.vol.uids.taken, err = a.vol.takenUIDs(); err != nil {
 			return 0, err
 		}
-		return last, a.vol.WriteFile(a.path("uid"), text, 0o644)
 	}
-	return 0, fmt.Errorf("all user ids from %d to %d are taken; give PAAS_UIDS a larger range", within.First, within.Last)
+	for again := range 2 {
+		for range count {
+			if last++; last > within.Last {
+				last = within.First
+			}
+			if a.vol.uids.taken[last] || within.Foreign != nil && within.Foreign(last) {
+				continue
+			}
+			text := []byte(strconv.Itoa(last) + "\n")
+			if err := a.vol.WriteFile(filepath.Join(a.vol.Root, "uids"), text, 0o644); err != nil {
+				return 0, err
+			}
+			a.vol.uids.taken[last] = true
+			return last, a.vol.WriteFile(a.path("uid"), text, 0o644)
+		}
+		if again == 0 { // apps that had one may be gone
+			if a.vol.uids.taken, err = a.vol.takenUIDs(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return 0, fmt.Errorf("all user ids from %d to %d are taken by apps; PAAS_UIDS can be more", within.First, within.Last)
 }
 
+// takenUIDs are those that apps have. Of an app whose file is damaged it is the owner of its files.
 func (v *Volume) takenUIDs() (map[int]bool, error) {
 	names, err := v.Apps()
 	taken := map[int]bool{}
 	for _, name := range names {
-		uid, readErr := readUID(App{vol: v, Name: name}.path("uid"))
-		if readErr == nil {
+		app := App{vol: v, Name: name}
+		uid, readErr := readUID(app.path("uid"))
+		switch {
+		case readErr == nil:
 			taken[uid] = true
-		} else if !errors.Is(readErr, fs.ErrNotExist) {
+		case IsDamage(v.damage(app.path("uid"), readErr, "")):
+			taken[ownerOf(app.Data())] = true
+		case !errors.Is(readErr, fs.ErrNotExist):
 			err = errors.Join(err, readErr)
 		}
 	}
 	return taken, err
+}
+
+// ownerOf is the user that owns the folder, 0 where that cannot be told.
+func ownerOf(dir string) int {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return 0
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return int(owner.Uid)
 }
 
 func readUID(path string) (int, error) {
@@ -89,7 +127,7 @@ func readUID(path string) (int, error) {
 	}
 	uid, err := strconv.Atoi(strings.TrimSpace(string(content)))
 	if err != nil || uid <= 0 { // 0 would be root
-		return 0, fmt.Errorf("%s: %.20q is no user id", path, content)
+		return 0, odd("%.20q is no user id", content)
 	}
 	return uid, nil
 }

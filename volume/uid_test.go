@@ -84,3 +84,41 @@ func TestForeignUID(t *testing.T) {
 		t.Errorf("it has been given: %d, %v", uid, err)
 	}
 }
+
+// A uid that is damaged is that of the app's files. It keeps no other app from being given one, and none
+// is given its own.
+func TestDamagedUID(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIP: needs root, who gives files away")
+	}
+	v := &Volume{Root: t.TempDir()}
+	if err := v.Open(); err != nil {
+		t.Fatal(err)
+	}
+	within := UIDs{First: 70000, Last: 70001}
+	blog := newApp(t, v, "blog")
+	uid, err := blog.UID(within)
+	if err == nil {
+		err = os.Chown(blog.Data(), uid, uid)
+	}
+	if err == nil {
+		err = os.WriteFile(blog.path("uid"), nil, 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(v.Root, "uids"), []byte("torn"), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := &Volume{Root: v.Root} // after a restart
+	other, err := newApp(t, again, "shop").UID(within)
+	if err != nil || other == uid {
+		t.Errorf("%d beside %d, %v", other, uid, err)
+	}
+	blog.vol = again
+	for range 2 {
+		if now, err := blog.UID(within); now != uid || err != nil {
+			t.Errorf("%d, %v; want %d", now, err, uid)
+		}
+	}
+}
