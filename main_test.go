@@ -487,7 +487,7 @@ func webapp() {
 
 // Sessions of which the outcome depends on who runs the server, as somebody who is not root.
 func TestScriptsNotRoot(t *testing.T) {
-	for _, session := range []string{"build_turns", "isolation", "last_line", "open_root", "signals", "umask"} {
+	for _, session := range []string{"build_turns", "isolation", "last_line", "open_root", "signals", "umask", "upgraded"} {
 		t.Run(session, func(t *testing.T) {
 			rig.AsNobody(t, "^TestScripts$/^"+session+"$", "testdata/script/"+session+".txtar")
 		})
