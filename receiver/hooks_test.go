@@ -16,7 +16,12 @@ func TestHooksAreReady(t *testing.T) {
 	if out, err := exec.Command("cp", os.Args[0], self).CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
-	s := newServer(t, func(r *Receiver) { r.Self = func() (string, error) { return self, nil } })
+	root, err := os.MkdirTemp("/tmp", "paas") // /dev/shm may have little room
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	s := startServer(t, root, func(r *Receiver) { r.Self = func() (string, error) { return self, nil } })
 	c := s.newClone("blog")
 	c.git("push", "paas", "main")
 	hook := func(name string) string { return filepath.Join(s.hooks.dir, name) }
