@@ -205,8 +205,9 @@ func TestInPlace(t *testing.T) {
 		t.Error(s.out.String())
 	}
 	s.out.Reset()
-	if err := Warn(t.Context(), objects, all[1], &s.out); err != nil || !strings.Contains(s.out.String(), "page has Windows line endings") {
-		t.Error(err, s.out.String())
+	Warn([]string{"page"}, &s.out)
+	if !strings.Contains(s.out.String(), "page has Windows line endings") {
+		t.Error(s.out.String())
 	}
 }
 

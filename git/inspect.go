@@ -19,8 +19,8 @@ import (
 //
 // It remembers what it has found to be in order, of all repositories: an object's name stands for its
 // content. So it reads of a push little more than what changed, and a tree that holds itself many times
-// over (a "git bomb") costs no more than one. That takes up to 20 MB: 8 for 200,000 files, 10 for 65,000
-// folders, 2 for 10,000 links. Beyond, it forgets some at random, so that a larger commit costs more
+// over (a "git bomb") costs no more than one. That takes up to 24 MB: 8 for 200,000 files, 12 for 65,000
+// folders, the rest for links and scripts. Beyond, it forgets some at random, so that a larger commit costs more
 // bit by bit.
 type Inspector struct {
 	MaxFiles int   // files and folders in one commit; 0: no limit
@@ -30,12 +30,17 @@ type Inspector struct {
 	folders memory[facts]
 	files   memory[uint32] // their sizes in bytes; of those that are no LFS pointers
 	links   memory[facts]
+	scripts memory[bool] // executable files: whether their first line ends in a carriage return
 }
 
 // Summary is what a tree holds.
 type Summary struct {
 	Files int
 	Bytes int64
+
+	// Scripts are executable files that the kernel will not run: their first line is "#!", and ends in a
+	// carriage return, as files written on Windows do. The first five, in the commit's order.
+	Scripts []string
 }
 
 // Refused is a tree that cannot be deployed.
@@ -54,12 +59,15 @@ type facts struct {
 	height  int16  // folders inside each other
 	climb   int16  // how many folders above the tree its highest symbolic link leads
 	climber string // that link
+	scripts []string
 }
 
 const (
 	maxFiles   = 200_000  // that are remembered, about 40 bytes each
 	maxFolders = 65_000   // that are remembered, about 150 bytes each
 	maxLinks   = 10_000   // that are remembered
+	maxScripts = 20_000   // that are remembered
+	tellScript = 5        // scripts that are told of
 	maxHeight  = 200      // folders inside each other
 	maxFolder  = 32 << 20 // bytes of a tree object, about 500,000 names; it is held in memory
 	maxLink    = 4095     // PATH_MAX, less its end (limits.h)
@@ -80,7 +88,7 @@ func (i *Inspector) Inspect(ctx context.Context, o *Objects, root string) (Summa
 	case f.climb > 0:
 		return Summary{}, leaves(f.climber)
 	}
-	return Summary{Files: int(f.files), Bytes: f.bytes}, nil
+	return Summary{Files: int(f.files), Bytes: f.bytes, Scripts: f.scripts}, nil
 }
 
 func leaves(link string) *Refused {
@@ -142,6 +150,9 @@ func (f *facts) add(e facts, name string) {
 	if e.climb > f.climb {
 		f.climb, f.climber = e.climb, path.Join(name, e.climber)
 	}
+	for _, s := range e.scripts[:min(len(e.scripts), tellScript-len(f.scripts))] {
+		f.scripts = append(f.scripts, path.Join(name, s))
+	}
 }
 
 func saturated(a, b int64) int64 {
@@ -178,7 +189,13 @@ func (w *walk) entry(e object.TreeEntry, at string, depth int) (facts, error) {
 			"commit the files themselves (git subtree does so), or install them as a dependency in the build"}
 	case filemode.Symlink:
 		return w.link(e.Hash, at)
-	case filemode.Regular, filemode.Executable, filemode.Deprecated:
+	case filemode.Executable:
+		f, err := w.file(e.Hash, at)
+		if err == nil && w.script(e.Hash) {
+			f.scripts = []string{""}
+		}
+		return f, err
+	case filemode.Regular, filemode.Deprecated:
 		return w.file(e.Hash, at)
 	}
 	return facts{}, &Refused{fmt.Sprintf("%s is neither a file, a folder nor a link (mode %s)", at, e.Mode), "commit it anew"}

@@ -87,13 +87,14 @@ func TestInspectorMemory(t *testing.T) {
 		remember(i, &i.files, maxFiles, name(), uint32(n))
 		remember(i, &i.folders, maxFolders, name(), facts{files: n})
 		remember(i, &i.links, maxLinks, name(), facts{files: n})
+		remember(i, &i.scripts, maxScripts, name(), true)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if len(i.files) > maxFiles || len(i.folders) > maxFolders || len(i.links) > maxLinks {
-		t.Errorf("%d files, %d folders and %d links are remembered", len(i.files), len(i.folders), len(i.links))
+	if len(i.files) > maxFiles || len(i.folders) > maxFolders || len(i.links) > maxLinks || len(i.scripts) > maxScripts {
+		t.Errorf("%d files, %d folders, %d links and %d scripts are remembered", len(i.files), len(i.folders), len(i.links), len(i.scripts))
 	}
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 20<<20 {
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 24<<20 {
 		t.Errorf("that takes %d kB", grown>>10)
 	}
 	runtime.KeepAlive(i)

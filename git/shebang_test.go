@@ -1,7 +1,6 @@
 package git
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -32,19 +31,22 @@ func TestCarriageReturns(t *testing.T) {
 		}
 		entries = append(entries, e.mode+" blob "+blob(t, r, e.content)+"\t"+name)
 	}
-	h := commit(t, r, "x", tree(t, r, entries...))
-	o := r.Objects()
-	defer o.Close()
-	want := []string{"bin/deploy", "copy", "crlf", "env"}
-	for limit := range 6 {
-		got, err := o.CarriageReturns(t.Context(), h, limit)
-		if err != nil || !slices.Equal(got, want[:min(limit, len(want))]) {
-			t.Errorf("%d: %q %v", limit, got, err)
+	one := tree(t, r, entries...)
+	i := new(Inspector)
+	for _, test := range []struct {
+		tree string
+		want []string
+	}{
+		{one, []string{"bin/deploy", "copy", "crlf", "env"}},
+		{one, []string{"bin/deploy", "copy", "crlf", "env"}}, // remembered
+		{tree(t, r, "040000 tree "+one+"\ta", "100644 blob "+blob(t, r, "x")+"\tb", "040000 tree "+one+"\tc"),
+			[]string{"a/bin/deploy", "a/copy", "a/crlf", "a/env", "c/bin/deploy"}},
+	} {
+		o := r.Objects()
+		s, err := i.Inspect(t.Context(), o, test.tree)
+		o.Close()
+		if err != nil || !slices.Equal(s.Scripts, test.want) {
+			t.Errorf("%q %v", s.Scripts, err)
 		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := o.CarriageReturns(ctx, h, 1); err == nil {
-		t.Error("not ended")
 	}
 }

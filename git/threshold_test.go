@@ -106,11 +106,8 @@ func TestThresholds(t *testing.T) {
 			t.Error(what, err)
 			return
 		}
-		if s, err := new(Inspector).Inspect(t.Context(), o, c.Tree); err != nil || s.Files != files {
+		if s, err := new(Inspector).Inspect(t.Context(), o, c.Tree); err != nil || s.Files != files || len(s.Scripts) != 5 {
 			t.Errorf("%s: inspect: %+v, %v", what, s, err)
-		}
-		if scripts, err := o.CarriageReturns(t.Context(), commit, 100); err != nil || len(scripts) != 11 {
-			t.Errorf("%s: scripts: %q, %v", what, scripts, err)
 		}
 		entries, err := o.list(t.Context(), commit)
 		if err != nil || len(entries) != files {

@@ -84,11 +84,16 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-func BenchmarkCarriageReturns(b *testing.B) {
-	r, one, _ := benchRepo(b, 1)
-	for b.Loop() {
+func BenchmarkInspect(b *testing.B) {
+	r, one, two := benchRepo(b, manyFiles/10)
+	i := new(Inspector)
+	for n := 0; b.Loop(); n++ {
 		o := r.Objects()
-		if _, err := o.CarriageReturns(b.Context(), one, 5); err != nil {
+		c, err := o.Commit([]string{one, two}[n%2])
+		if err == nil {
+			_, err = i.Inspect(b.Context(), o, c.Tree)
+		}
+		if err != nil {
 			b.Fatal(err)
 		}
 		o.Close()

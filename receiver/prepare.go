@@ -178,9 +178,7 @@ func (r *Receiver) publish(ctx context.Context, s *session, branch string, u upd
 	if err := r.Room.For(r.Volume, build.Bytes, build.Files); err != nil {
 		return volume.Release{}, err
 	}
-	if err := deploy.Warn(ctx, objects, commit.Hash, say); err != nil {
-		r.Log.Warn("scripts not checked", "app", s.app.Name, "commit", git.Short(u.new), "err", err)
-	}
+	deploy.Warn(summary.Scripts, say)
 	release, err := r.maker(s.app, say).Publish(build, volume.Release{By: s.who, Cause: volume.CausePush},
 		func(tree string) error { return s.repo.Checkout(ctx, commit.Hash, tree) })
 	s.release = release.N

@@ -1,7 +1,6 @@
 package sidecar
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -36,14 +35,9 @@ func (a *attempt) inspect(ctx context.Context, objects *git.Objects, head upstre
 	if err := a.Room.For(a.Volume, b.Bytes, b.Files); err != nil {
 		return volume.Build{}, err
 	}
-	var warning bytes.Buffer
-	if err := deploy.Warn(ctx, objects, b.Commit, &warning); err != nil {
-		a.Log.Warn("scripts not checked", "app", a.app.Name, "commit", git.Short(b.Commit), "err", err)
-	}
-	if a.warned = warning.Len() > 0; a.warned {
-		a.out.Write(warning.Bytes())
-		first, _, _ := strings.Cut(warning.String(), "\n")
-		a.Log.Warn("scripts cannot run", "app", a.app.Name, "commit", git.Short(b.Commit), "why", strings.TrimLeft(first, " !"))
+	if a.warned = len(summary.Scripts) > 0; a.warned {
+		deploy.Warn(summary.Scripts, a.out)
+		a.Log.Warn("scripts cannot run: Windows line endings", "app", a.app.Name, "commit", git.Short(b.Commit), "scripts", summary.Scripts)
 	}
 	return b, nil
 }
