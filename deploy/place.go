@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -39,6 +40,9 @@ func Place(ctx context.Context, app volume.App, r volume.Release, objects *git.O
 		hint := "worktree/ may be partly the old and partly the new; the next push mends it"
 		if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
 			hint = "remove what stands in the place of " + app.Worktree() + ", then push again"
+		}
+		if errors.Is(err, fs.ErrPermission) { // of another user's, such as that of the app's container
+			hint = "the server's user may not change that; remove it or give it to that user, then push again"
 		}
 		return errors.Join(fmt.Errorf("%w. %s", err, hint), app.SetStatus(r.N, volume.Status{State: volume.Failed, Reason: err.Error(), Hint: hint}))
 	}
