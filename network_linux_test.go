@@ -4,7 +4,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -35,33 +34,34 @@ func TestNetwork(t *testing.T) {
 	again := exec.Command(os.Args[0], "-test.run=^TestNetwork$", "-test.v")
 	again.Dir = dir
 	again.Env = append(os.Environ(), inOwnNet+"=1")
-	var out []byte
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			err = raiseLoopback()
+	ownNet(t)
+	if err := addAddress("169.254.169.254"); err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range []string{"169.254.169.254:80", "169.254.169.254:53", "127.0.0.1:5432"} {
+		listener, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err == nil {
-			err = addAddress("169.254.169.254")
-		}
-		for _, addr := range []string{"169.254.169.254:80", "169.254.169.254:53", "127.0.0.1:5432"} {
-			if err == nil {
-				var listener net.Listener
-				if listener, err = net.Listen("tcp", addr); err == nil {
-					defer listener.Close()
-				}
-			}
-		}
-		if err == nil {
-			out, err = again.CombinedOutput()
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil || !strings.Contains(string(out), "--- PASS: TestNetwork/network") {
+		defer listener.Close()
+	}
+	out, err := again.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestNetwork/network") {
 		t.Errorf("%v:\n%s", err, out)
 	}
+}
+
+// The session isolation for a server that is an ordinary user and may make no user namespaces, as in most containers.
+func TestIsolationWithoutNamespaces(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIP: it takes root to keep user namespaces from a test")
+	}
+	dir := t.TempDir() // of this test, which has not changed its root
+	t.Run("refused", func(t *testing.T) {
+		ownNet(t)
+		noUserNamespaces(t, dir)
+		rig.AsNobody(t, "^TestScripts$/^isolation$", "testdata/script/isolation.txtar")
+	})
 }
 
 // addAddress gives the loopback interface one more address.

@@ -124,7 +124,7 @@ func (l *Launcher) open() error {
 	if len(l.Self) == 0 {
 		cmd.Args[0] = os.Args[0]
 	}
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=2", "GORACE=" + os.Getenv("GORACE")}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=2"}
 	cmd.Dir = "/" // it keeps no file system busy
 	cmd.ExtraFiles = []*os.File{theirs}
 	output, err := cmd.StdoutPipe()
@@ -141,14 +141,20 @@ func (l *Launcher) open() error {
 	}
 	if err := l.on(cmd.Start); err != nil {
 		ours.Close()
-		return fmt.Errorf("user namespace: %w", err)
+		if pathErr, ok := errors.AsType[*os.PathError](err); ok {
+			err = pathErr.Err // clone(2) refused it, not the path
+		}
+		return err
 	}
 	h := &helper{cmd: cmd, door: ours, ended: make(chan struct{})}
 	said, err := io.ReadAll(output)
-	if err != nil || len(said) > 0 {
+	if err != nil {
+		said = []byte(err.Error())
+	}
+	if len(said) > 0 {
 		ours.Close()
 		cmd.Wait()
-		return fmt.Errorf("user namespace: %s", strings.TrimSpace(string(said)))
+		return errors.New(strings.TrimSpace(string(said)))
 	}
 	go func() {
 		cmd.Wait()

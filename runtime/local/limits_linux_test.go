@@ -184,6 +184,24 @@ func TestBuildGroupIsLow(t *testing.T) {
 	}
 }
 
+// A process that has not begun can be moved into a group: where another program starts it, as in sandboxes.
+func TestTake(t *testing.T) {
+	l := newLimiting(t)
+	g, err := l.limiter.Group("taken", limits.Limits{Memory: 64 << 20, CPU: 1, Processes: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	p := begin(t, l, runtime.Spec{}, "sleep 1000")
+	if inside(t, p.PID()) {
+		t.Fatal("it is in a group already")
+	}
+	if err := g.Take(p.PID()); err != nil || !inside(t, p.PID()) {
+		t.Errorf("%v: in %s", err, group(t, p.PID(), "pids"))
+	}
+	p.Stop(0)
+}
+
 // nothing is a machine without control groups.
 type nothing struct{ limits.Limiter }
 
