@@ -145,7 +145,7 @@ func (x *exchange) ask() (*answer, error) {
 			x.leave()
 			if held := x.app.enter(x.s.gone, x, true); held != nil {
 				if errors.Is(held, errHoldOver) {
-					x.router.quiet.warn("nobody listens", "app", x.app.name, "addr", i.addr, "err", refused.err)
+					x.router.quiet.warn("cannot connect to the app", "app", x.app.name, "addr", i.addr, "err", refused.err)
 				}
 				return nil, held
 			}
