@@ -490,6 +490,40 @@ func TestStaleGoesElsewhere(t *testing.T) {
 	<-waits
 }
 
+// A process that closes its kept connections may be ending, though it still takes new ones: a request
+// of any method goes to another process.
+func TestEndingProcessIsLeft(t *testing.T) {
+	for _, method := range []string{"GET", "POST"} {
+		r := &Router{}
+		addr := start(t, r)
+		busy := newWorker(t, "busy")
+		r.Set("blog", at(busy.addr))
+		waits := ask(t, addr, "/wait")
+		closes(t, "request at the busy process", busy.waiting)
+		end, ended := make(chan struct{}), make(chan struct{}, 10)
+		r.Set("blog", at(busy.addr, rawBackend(t, func(c net.Conn) {
+			br := bufio.NewReader(c)
+			readHead(br)
+			if !isClosed(end) {
+				io.WriteString(c, ok2)
+				<-end
+			}
+			c.Close()
+			ended <- struct{}{}
+		})))
+		if _, got := get(t, addr, "blog.localhost"); got != "hi" { // leaves a connection behind
+			t.Fatal(got)
+		}
+		close(end)
+		<-ended
+		if resp, got := do(t, client(t), request(t, method, addr, "blog.localhost", "/", strings.NewReader(""))); resp.StatusCode != 200 || got != "busy" {
+			t.Errorf("%s: %s %q", method, resp.Status, got)
+		}
+		busy.release()
+		<-waits
+	}
+}
+
 // What listens at an app's address and is not the app is sent nothing: the request waits for another process.
 func TestDialRefusesStranger(t *testing.T) {
 	stranger, own := newWorker(t, "stranger"), newWorker(t, "own")

@@ -149,6 +149,12 @@ func (x *exchange) ask() (*answer, error) {
 				}
 				return nil, held
 			}
+		case errors.Is(err, errLeft):
+			x.stale = i
+			x.leave()
+			if err := x.app.enter(x.s.gone, x, false); err != nil {
+				return nil, err
+			}
 		case errors.Is(err, errStale) && !x.retried && x.in.length == 0 && idempotent(x.in.method):
 			x.retried, x.stale = true, i
 			x.leave() // the process may just have been switched

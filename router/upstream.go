@@ -28,6 +28,10 @@ const (
 // died with the request in hand; one cannot know.
 var errStale = errors.New("connection closed by the app before it answered")
 
+// errLeft: the app has closed the connections that were kept. It may be ending, and then a new one
+// is as likely to break as to be refused: another process is worth a try first. Nothing was sent.
+var errLeft = errors.New("the app closed its connections")
+
 // dialError: there was no connection, so nothing was sent.
 type dialError struct{ err error }
 
@@ -123,14 +127,20 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// get takes the connection used last that is open and has nothing to say, or opens one.
+// get takes the connection used last that is open and has nothing to say, or opens one. Where it
+// found only closed ones it returns errLeft, once for x.
 func (u *upstream) get(ctx context.Context, x *exchange) (*conn, error) {
+	left := false
 	for c := u.pop(); c != nil; c = u.pop() {
 		if c.quiet() {
 			c.reused = true
 			return c, nil
 		}
 		c.Close()
+		left = true
+	}
+	if left && x.stale == nil {
+		return nil, errLeft
 	}
 	nc, err := x.router.dial(ctx, x.app.name, u.addr)
 	if err != nil {
