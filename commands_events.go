@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,10 +17,13 @@ var eventVerbs = []verb{
 		}},
 }
 
+// maxEvents is how many events are shown at most; they are held in memory.
+const maxEvents = 1_000_000
+
 func listEvents(c *call) error {
 	n, _ := c.cmd.Flags().GetInt("number")
-	if n < 1 {
-		return usageError{errors.New("-n is a number from 1")}
+	if n < 1 || n > maxEvents {
+		return usageError{fmt.Errorf("-n is a number from 1 to %d", maxEvents)}
 	}
 	app := ""
 	if len(c.args) == 1 {

@@ -14,7 +14,7 @@ import (
 	"paas/volume"
 )
 
-var noConnection = fmt.Errorf("https://host/blog: %w", &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED})
+var errNoConnection = fmt.Errorf("https://host/blog: %w", &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED})
 
 // dark is a Remote whose hosts cannot be reached until it is lit.
 func dark() (d *diary, light func()) {
@@ -23,13 +23,13 @@ func dark() (d *diary, light func()) {
 		if lit.Load() {
 			return url, nil
 		}
-		return "", noConnection
+		return "", errNoConnection
 	})
 	d.reach = func() error {
 		if lit.Load() {
 			return nil
 		}
-		return noConnection
+		return errNoConnection
 	}
 	return d, func() { lit.Store(true) }
 }
@@ -116,7 +116,7 @@ func TestManySourcesOfOneHost(t *testing.T) {
 // A host that takes connections and yet cannot be reached, as behind a redirect, is looked at as other
 // sources in trouble are.
 func TestProbeThatProvesNothing(t *testing.T) {
-	d := newDiary(func(context.Context, string) (string, error) { return "", noConnection })
+	d := newDiary(func(context.Context, string) (string, error) { return "", errNoConnection })
 	d.reach = func() error { return nil }
 	bubble(t, d, func(s *stage) {}, func(s *stage) {
 		s.settled("blog", time.Minute, blog)

@@ -101,7 +101,8 @@ func flock(f *os.File, how int) error {
 }
 
 // Events returns the last n events of app, or of everything if app is empty: those of all roles, and
-// of the one file that earlier versions wrote, by time. It skips lines that make no sense.
+// of the one file that earlier versions wrote, by time. It skips lines that make no sense. n is at
+// least 1; up to three times as many are held in memory for each file.
 func (v *Volume) Events(app string, n int) ([]Event, error) {
 	entries, err := os.ReadDir(v.events())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
