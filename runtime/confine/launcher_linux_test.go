@@ -2,6 +2,7 @@ package confine
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -236,5 +237,35 @@ func TestSandboxWrites(t *testing.T) {
 	out, _ := os.ReadFile(b.Write[1] + "/out")
 	if written, _ := os.ReadFile(shared + "/x"); err != nil || string(written) != "x\n" || strings.TrimSpace(string(out)) != "3" {
 		t.Errorf("%v: %s, wrote %q", err, out, written)
+	}
+}
+
+// A socket in a folder that the server names for apps is open to them.
+func TestSandboxReadsSocket(t *testing.T) {
+	l, b := boxed(t)
+	s := sandbox(t, l, "blog")
+	defer s.Leave()
+	dir := t.TempDir()
+	listener, err := net.Listen("unix", dir+"/database.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	self, _ := os.Executable()
+	attack := []string{self, "attack", strconv.Itoa(os.Getpid()), dir + "/database.sock", "none", dir, "true"}
+	for _, named := range []bool{false, true} {
+		b.Hide = append(b.Hide, dir)
+		if named {
+			b.Read = append(b.Read, dir)
+		}
+		cmd, err := run(t, b, s, attack...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait()
+		out, _ := os.ReadFile(b.Write[1] + "/out")
+		if strings.Contains(string(out), "connect\n") != named || !strings.HasSuffix(string(out), "tried\n") {
+			t.Errorf("named %v: %s", named, out)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -196,11 +197,20 @@ func (f *Firewall) script() string {
 
 // nft has nft(8) run a script, all of it or nothing.
 func nft(script string, options ...string) error {
-	cmd := exec.Command("nft", append(options, "-f", "-")...)
+	program, err := exec.LookPath("nft")
+	if err != nil {
+		if _, statErr := os.Stat("/usr/sbin/nft"); statErr == nil { // in the PATH of root, which the server's need not be
+			program, err = "/usr/sbin/nft", nil
+		}
+	}
+	if err != nil {
+		return errors.New("nftables is not installed")
+	}
+	cmd := exec.Command(program, append(options, "-f", "-")...)
 	cmd.Stdin = strings.NewReader(script)
 	var said bytes.Buffer
 	cmd.Stderr = &said
-	err := cmd.Run()
+	err = cmd.Run()
 	if _, ran := errors.AsType[*exec.ExitError](err); ran {
 		first, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
 		return fmt.Errorf("nft: %s", first)
