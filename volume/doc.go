@@ -71,6 +71,16 @@
 // file, held by a process and freed by the kernel when that process dies, so it can never be stuck.
 // A release that is neither committed nor guarded by a held turn has been abandoned.
 //
+// A file that a power cut or a person has damaged harms its app alone. Reading it fails with [Damage],
+// which names the file and the remedy in one line. What can be told from the rest of the volume is
+// repaired instead, and logged: see [App.Mend], [App.SetIdentity] and [App.Status]. The runtime goes on
+// with the settings that it has read before, or those of the live release.
+//
+// An app's history only grows, so nothing that is done at each deploy lists it or reads all of it.
+// Releases are over in the order of their numbers ([App.Open]), and the live one is called so after
+// the one before was called retired: so a walk from the newest backwards soon ends. Each release has
+// its config vars in full: it is whole without any other, and its folder is all that a rollback needs.
+//
 // The bell is what is watched in place of trees: one folder, whatever the number of apps and
 // releases. A ring says only "compare and act"; losing one costs a poll interval.
 package volume
