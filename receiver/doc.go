@@ -19,5 +19,6 @@
 //
 // The hooks are only the fast way. What holds is compared again whenever something may have been
 // cut off: at the end of each push, at start, when an app's bell rings and each minute. The branch
-// points at the commit that is live, or is moved to it.
+// points at the commit that is live, or is moved to it. What fails, as on a full disk, is tried again
+// within 10 s.
 package receiver

@@ -159,7 +159,9 @@ func (r *Receiver) takeBack(s *session, say voice) {
 	say.fault("Push again; if that does not help, the server's owner must start it again.")
 	var err error
 	if s.done == nil {
-		s.done, err = s.app.Turn(context.Background(), s.who+"'s push", nil)
+		s.done, err = s.app.Turn(context.Background(), s.who+"'s push", func(holder string) {
+			say.step("Waiting for %s to end", plain(holder, 100))
+		})
 	} else if s.release > 0 {
 		s.note = "git did not run both hooks"
 		err = r.maker(s.app, io.Discard).TakeBack(s.release, s.note)
