@@ -9,6 +9,7 @@ import (
 	"math"
 	"path"
 	"strconv"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -237,7 +238,7 @@ func fsckIdent(ident string) (why string) {
 	if rest == "" || rest[0] != ' ' {
 		return "" // missingSpaceBeforeDate, which is let pass
 	}
-	rest = rest[1:]
+	rest = strings.TrimLeft(rest, " \t") // git before 2.41 goes past the end of the line, too
 	if len(rest) > 1 && rest[0] == '0' && rest[1] != ' ' {
 		return "zeroPaddedDate"
 	}

@@ -116,7 +116,7 @@ func TestFsckAsGit(t *testing.T) {
 		"fine": who, "no name": "<a@b.c> 1 +0000", "only a space": " <a@b.c> 1 +0000", "no space": "A<a@b.c> 1 +0000", "no mail": "A 1 +0000",
 		"nothing": "", "bad name": "A> <a@b.c> 1 +0000", "bad mail": "A <a@b.c 1 +0000", "mail in mail": "A <a@<b.c> 1 +0000",
 		"no date": "A <a@b.c> +0000", "no space before the date": "A <a@b.c>1 +0000", "padded": "A <a@b.c> 01 +0000", "zero": "A <a@b.c> 0 +0000",
-		"far": "A <a@b.c> 99999999999999999999999 +0000", "odd zone": "A <a@b.c> 1 +051800", "no zone": "A <a@b.c> 1", "text zone": "A <a@b.c> 1 UTC",
+		"far": "A <a@b.c> 99999999999999999999999 +0000", "two spaces": "A <a@b.c>  \t1 +0000", "odd zone": "A <a@b.c> 1 +051800", "no zone": "A <a@b.c> 1", "text zone": "A <a@b.c> 1 UTC",
 	} {
 		commits["author "+name] = good(ident)
 	}
