@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -52,23 +53,22 @@ func (r *Receiver) readyHooks() (socket string, err error) {
 	return r.socket, nil
 }
 
-// nameHooks gives this life of the server a folder of hooks, and removes those of earlier lives: nobody
-// uses them, since there is one receiver on a volume. A folder that cannot be written to, as in a
-// container, has its hooks already.
+// nameHooks names this life's folder of hooks, and removes those of earlier lives: nobody uses them,
+// since there is one receiver on a volume. A folder that cannot be written to, as in a container, has
+// its hooks already.
 func (r *Receiver) nameHooks() error {
 	all := filepath.Join(r.Volume.Root, "hooks")
 	r.hooks.dir = filepath.Join(all, rand.Text())
-	if err := os.MkdirAll(r.hooks.dir, 0o700); errors.Is(err, unix.EROFS) {
+	entries, err := os.ReadDir(all)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(all, e.Name())))
+	}
+	if errors.Is(err, unix.EROFS) {
 		r.hooks.dir = all
 		return nil
-	} else if err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(all)
-	for _, e := range entries {
-		if e.Name() != filepath.Base(r.hooks.dir) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(all, e.Name())))
-		}
 	}
 	return err
 }

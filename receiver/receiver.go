@@ -93,8 +93,8 @@ func (r *Receiver) prepare() error {
 	r.inspector = git.Inspector{MaxFiles: r.MaxFiles, MaxBytes: r.MaxTree}
 	r.sessions = map[string]*session{}
 	r.tenants = map[string]*tenant{}
-	if err := r.nameHooks(); err != nil { // a full disk, say: each push tries again to have hooks
-		r.Log.Error("folder of hooks", "err", err)
+	if err := r.nameHooks(); err != nil {
+		r.Log.Error("hooks of an earlier start are left", "err", err)
 	}
 	apps, err := r.Volume.Apps()
 	if err != nil {
@@ -108,7 +108,7 @@ func (r *Receiver) prepare() error {
 	if err := r.listen(); err != nil {
 		return fmt.Errorf("hook socket: %w", err)
 	}
-	if _, err := r.readyHooks(); err != nil {
+	if _, err := r.readyHooks(); err != nil { // a full disk, say: each push tries again
 		r.Log.Error("no push is taken yet", "err", err)
 	}
 	return nil
