@@ -1,10 +1,15 @@
 package child
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"paas/runtime/rig"
 )
 
 func TestShareOfApps(t *testing.T) {
@@ -39,5 +44,26 @@ func TestGroupProcesses(t *testing.T) {
 		if got := groupProcesses(filepath.Join(dir, "cgroup"), dir); got != want {
 			t.Errorf("%q: %d, want %d", membership, got, want)
 		}
+	}
+}
+
+// Where the kernel lets nobody trace, as on hardened machines, commands start all the same, and are capped soon after.
+func TestStartUntraced(t *testing.T) {
+	ptraceScope = filepath.Join(t.TempDir(), "scope")
+	defer func() { ptraceScope = "/proc/sys/kernel/yama/ptrace_scope" }()
+	if err := os.WriteFile(ptraceScope, []byte("3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k := newKeeper(t)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &limit); err != nil {
+		t.Fatal(err)
+	}
+	k.maxProcesses = min(limit.Max, 100_000) - 1
+	out := &rig.Screen{}
+	p := begin(t, k, fmt.Sprintf("echo up; until grep -q '^Max processes  *%[1]d  *%[1]d ' /proc/self/limits; do :; done; exit 3", k.maxProcesses), nil, out)
+	<-p.Done()
+	if out.String() != "up\n" || rig.Message(p.Err()) != "exit status 3" {
+		t.Errorf("%q, %v", out.String(), p.Err())
 	}
 }

@@ -239,7 +239,7 @@ func (h *serving) start(r request, files []int) (reply, error) {
 		return reply{}, err
 	}
 	attr := &syscall.ProcAttr{Dir: r.Dir, Env: r.Env, Sys: &syscall.SysProcAttr{
-		Setsid: true, Setctty: r.Setctty, Cloneflags: unix.CLONE_PARENT, Ptrace: true,
+		Setsid: true, Setctty: r.Setctty, Cloneflags: unix.CLONE_PARENT, Ptrace: r.Trace,
 	}}
 	for _, fd := range files {
 		attr.Files = append(attr.Files, uintptr(fd))

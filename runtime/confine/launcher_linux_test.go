@@ -101,6 +101,28 @@ func TestSandboxChild(t *testing.T) {
 	}
 }
 
+// Where nobody may trace, commands start all the same, and are put under the rest as they have begun.
+func TestSandboxUntraced(t *testing.T) {
+	l, b := boxed(t)
+	ptraceScope = filepath.Join(t.TempDir(), "scope")
+	defer func() { ptraceScope = "/proc/sys/kernel/yama/ptrace_scope" }()
+	if err := os.WriteFile(ptraceScope, []byte("3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := sandbox(t, l, "blog")
+	defer s.Leave()
+	b.In(s)
+	cmd := exec.Command("/bin/sh", "-c", "read line; exit 3")
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	taken := 0
+	if err := b.Start(cmd, func(pid int) error { taken = pid; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); rig.Message(err) != "exit status 3" || taken != cmd.Process.Pid {
+		t.Errorf("%v, %d", err, taken)
+	}
+}
+
 // What cannot be executed leaves no zombie.
 func TestSandboxExecFails(t *testing.T) {
 	l, b := boxed(t)
