@@ -182,10 +182,22 @@ func (a *attempt) deploy(ctx context.Context, known volume.Looked, head upstream
 	return a.verdict(known, now)
 }
 
+// record writes a release, as it ended, into the audit log.
+func (a *attempt) record(done outcome) {
+	if done.release.N == 0 {
+		return
+	}
+	note := fmt.Sprintf("%s %s %s", done.release, git.Short(done.looked.Commit), cmp.Or(done.looked.Failed, string(done.deed)))
+	if err := a.Volume.Record(volume.RoleSidecar, volume.Event{By: a.by, Did: "sync", App: a.app.Name, Note: note}); err != nil {
+		a.Log.Error("sync not recorded", "app", a.app.Name, "err", err)
+	}
+}
+
 // verdict notes what became of a commit.
 func (a *attempt) verdict(known volume.Looked, done outcome) (outcome, error) {
 	done.looked.Source = a.source.ID
 	a.Log.Info("synced", "app", a.app.Name, "commit", git.Short(done.looked.Commit), "release", done.looked.Release,
 		"is", string(done.deed), "why", done.looked.Failed)
+	a.record(done)
 	return a.settle(known, done)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,18 @@ func TestFollow(t *testing.T) {
 	s.now("blog")
 	until(t, "the third is live", func() bool { return isLive(app, three) && looked(t, app).Commit == three })
 	left(t, s, app)
+
+	events, err := s.Volume.Events("blog", 10)
+	var told []string
+	for _, e := range events {
+		told = append(told, e.By+" "+e.Did+" "+e.Note)
+	}
+	short := func(commit string) string { return commit[:7] }
+	want := []string{"sidecar sync v1 " + short(one) + " live", "sidecar sync v2 " + short(two) + " build: npm ci: exit status 1",
+		"sidecar sync v3 " + short(three) + " live"}
+	if err != nil || !slices.Equal(told, want) {
+		t.Errorf("the audit log has %q, %v", told, err)
+	}
 }
 
 func (f *follower) looksDone() int {
