@@ -126,7 +126,7 @@ func (h *home) shutDown() {
 	if d := h.deploying; d != nil {
 		d.cancel()
 		<-d.finished
-		if !d.switched {
+		if !d.switched || d.fallen != nil {
 			h.retire(d.instance)
 		}
 	}

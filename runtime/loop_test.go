@@ -25,6 +25,8 @@ type stage struct {
 	app volume.App
 	rt  *Runtime
 
+	stop func() // ends the runtime
+
 	mu        sync.Mutex
 	build     func(ctx context.Context) error // nil: it succeeds
 	builds    int
@@ -55,6 +57,7 @@ type actor struct {
 	linger  <-chan struct{}
 	err     error
 	once    sync.Once
+	leaving sync.Once
 	exited  chan struct{} // nil: done
 	done    chan struct{}
 }
@@ -76,7 +79,17 @@ func (a *actor) Stop(time.Duration) {
 	if a.linger != nil {
 		<-a.linger
 	}
-	a.once.Do(func() { close(a.done) })
+	a.once.Do(func() {
+		a.exit()
+		close(a.done)
+	})
+}
+
+// exit ends the process itself. With slowly it is not known yet how.
+func (a *actor) exit() {
+	if a.exited != nil {
+		a.leaving.Do(func() { close(a.exited) })
+	}
 }
 
 func (s *stage) Build(ctx context.Context, _ BuildJob) (volume.Built, error) {

@@ -49,13 +49,18 @@ func (d *deploy) hasProved() bool { return d.proof > 0 || d.home.repeats(d.insta
 
 // standBy takes from the release what must not run beside the one that has the traffic.
 func (i *instance) standBy() (surplus []*member) {
-	for p, m := range i.members {
-		if !p.isWeb() {
-			surplus = append(surplus, m)
-			delete(i.members, p)
+	return i.drop(func(m *member) bool { return !m.isWeb() })
+}
+
+// drop takes the processes from the release that are meant.
+func (i *instance) drop(meant func(*member) bool) (dropped []*member) {
+	for _, m := range i.sorted() {
+		if meant(m) {
+			dropped = append(dropped, m)
+			delete(i.members, m.place)
 		}
 	}
-	return surplus
+	return dropped
 }
 
 // proof is how long the release is watched before it may be accepted; 0: not at all. A release of
@@ -131,10 +136,14 @@ func (i *instance) exited() error {
 	return nil
 }
 
-// fall gives the traffic back as soon as a web process has exited; fail follows once it is known how.
+// fall gives the traffic back as soon as a web process has exited, and stops the others of the
+// release; fail follows once it is known how that one ended.
 func (d *deploy) fall(m *member) {
 	d.fallen = m
 	d.giveBack()
+	others := d.instance.drop(func(other *member) bool { return other != m })
+	d.home.retireMembers(others, d.drained)
+	d.home.saveProcesses()
 }
 
 // fail takes back a release of which a process has ended, or fails a check.

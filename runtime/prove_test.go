@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,14 +34,33 @@ func (s *stage) kill(name string, err error) {
 // pair is a stage with v1 live and v2 proving itself for an hour: both of web and a worker.
 func pair(t *testing.T) *stage {
 	t.Helper()
+	return pairOf(t, nil)
+}
+
+// slowPair is pair, and the processes of v2 have exited for a while before it is known how. Its worker
+// stops when letGo is called.
+func slowPair(t *testing.T) (s *stage, letGo func()) {
+	t.Helper()
+	linger := make(chan struct{})
+	s = pairOf(t, linger)
+	letGo = sync.OnceFunc(func() { close(linger) })
+	t.Cleanup(letGo)
+	return s, letGo
+}
+
+func pairOf(t *testing.T, linger chan struct{}) *stage {
+	t.Helper()
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
 	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
 	s.turn()
-	s.run()
+	s.stop = s.run()
 	s.deploy()
 	s.runs("web.1 of v1, worker.1 of v1")
 	s.proves(time.Hour)
+	s.mu.Lock()
+	s.slowly, s.linger = linger != nil, linger
+	s.mu.Unlock()
 	s.publish()
 	s.reaches(2, volume.Proving)
 	s.runs("web.1 of v2, web.1 is standby, worker.1 of v2")
@@ -279,7 +299,7 @@ func TestExitedWhileProving(t *testing.T) {
 	if s.condition != Running {
 		t.Fatalf("visitors meet %s", s.condition)
 	}
-	close(s.actor(1).exited)
+	s.actor(1).exit()
 	d.due = true
 	s.app.Commit(1)
 	d.look()
@@ -295,6 +315,57 @@ func TestExitedWhileProving(t *testing.T) {
 	m.ended(t.Context(), m.current())
 	if now, _ := s.app.Status(1); now.State != volume.Failed || !strings.Contains(now.Reason, "web: exit status 1, ") {
 		t.Errorf("%+v", now)
+	}
+}
+
+// exits lets the web process of v2 exit, and waits until the traffic is back. How it ended is not
+// known yet.
+func (s *stage) exits() {
+	s.t.Helper()
+	s.mu.Lock()
+	told := len(s.routes)
+	web := s.actors[2]
+	s.mu.Unlock()
+	web.exit()
+	rig.Eventually(s.t, "the traffic is back", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.routes) > told
+	})
+}
+
+// The worker of the release before starts when that of the one that has fallen has ended, and not
+// before.
+func TestWorkerStartsAfterTheOther(t *testing.T) {
+	s, letGo := slowPair(t)
+	s.exits()
+	s.set(func(now *volume.Settings) { now.Formation["web"] = 2 })
+	var list []volume.Process
+	rig.Eventually(t, "v1 is scaled", func() bool {
+		list, _ = s.app.Processes()
+		return slices.ContainsFunc(list, func(p volume.Process) bool { return p.Release == 1 && p.Index == 2 })
+	})
+	if slices.ContainsFunc(list, func(p volume.Process) bool { return p.Release == 1 && p.Type == "worker" }) {
+		t.Errorf("two workers at once: %+v", list)
+	}
+	letGo()
+	s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
+	s.actor(2).Stop(0)
+	s.reaches(2, volume.Failed)
+}
+
+// A server that stops then leaves none of its processes behind.
+func TestServerStopsAfterAnExit(t *testing.T) {
+	s, letGo := slowPair(t)
+	s.exits()
+	letGo()
+	s.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.all {
+		if !closed(a.done) {
+			t.Errorf("%s runs on", a.name)
+		}
 	}
 }
 
