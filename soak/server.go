@@ -38,6 +38,7 @@ func newServer(binary, root, log string) *server {
 	s := &server{binary: binary, root: root, log: log, sshPort: freePort(), httpPort: freePort()}
 	s.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(root), "PAAS_ROOT=" + root, "PAAS_DOMAIN=localhost",
+		"PAAS_APP_NET=open", // the firewall of this machine stays as it is
 		"PAAS_SSH_ADDR=127.0.0.1:" + s.sshPort, "PAAS_HTTP_ADDR=127.0.0.1:" + s.httpPort,
 		"PAAS_GRACE=3s", "PAAS_PROVE=500ms", "PAAS_DRAIN=5s", "PAAS_BOOT_TIMEOUT=5s", "PAAS_BUILD_TIMEOUT=1m", "PAAS_MIN_FREE=4MiB", "PAAS_HOLD=30s",
 	}

@@ -28,8 +28,7 @@ type Firewall struct {
 
 	applying sync.Mutex // held while the rules are made
 	mu       sync.Mutex
-	users    map[int]bool // whom the rules are to be for
-	guarded  map[int]bool // whom they are for
+	users    map[int]bool // whom the rules are for; false: not yet
 	own      map[port]int // who may connect where: how many processes listen
 	changed  chan struct{}
 	done     chan struct{}
@@ -49,7 +48,7 @@ func (f *Firewall) Open() error {
 	}
 	f.users, f.own = map[int]bool{}, map[port]int{}
 	f.changed = make(chan struct{}, 1)
-	if err := f.apply(never); err != nil {
+	if err := f.apply(); err != nil {
 		return err
 	}
 	f.done = make(chan struct{})
@@ -72,14 +71,35 @@ func (f *Firewall) Try() error { return nft(f.script(), "--check") }
 
 // Guard puts a user under the rules, before it runs anything. It blocks for some milliseconds with a new user.
 func (f *Firewall) Guard(user int) error {
-	f.mu.Lock()
-	f.users[user] = true
-	guarded := f.guarded[user]
-	f.mu.Unlock()
-	if guarded {
+	if f.isGuarded(user) {
 		return nil
 	}
-	return f.apply(func() bool { return f.guarded[user] }) // another may have taken this user along
+	f.applying.Lock()
+	defer f.applying.Unlock()
+	if f.isGuarded(user) {
+		return nil
+	}
+	f.mu.Lock()
+	f.users[user] = false
+	f.mu.Unlock()
+	err := nft(fmt.Sprintf("add element inet %s users { %d }\n", f.table(), user)) // cheaper than all rules where there are many
+	if err != nil {
+		err = f.replace() // the table may be gone
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil {
+		delete(f.users, user)
+		return err
+	}
+	f.users[user] = true
+	return nil
+}
+
+func (f *Firewall) isGuarded(user int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.users[user]
 }
 
 // Allow lets a user connect to a port, soon: its own. It counts until Forbid was called as often.
@@ -111,33 +131,26 @@ func (f *Firewall) keep() {
 		case <-f.changed:
 		case <-again.C:
 		}
-		if err := f.apply(never); err != nil {
+		if err := f.apply(); err != nil {
 			f.Log.Error("the firewall of apps is not what it is to be", "err", err)
 		}
 	}
 }
 
-// apply replaces the table in one transaction, unless done says that this is not needed any more.
-func (f *Firewall) apply(done func() bool) error {
+// apply replaces the table in one transaction.
+func (f *Firewall) apply() error {
 	f.applying.Lock()
 	defer f.applying.Unlock()
-	f.mu.Lock()
-	if done() {
-		f.mu.Unlock()
-		return nil
-	}
-	script, users := f.script(), maps.Clone(f.users)
-	f.mu.Unlock()
-	if err := nft(script); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	f.guarded = users
-	f.mu.Unlock()
-	return nil
+	return f.replace()
 }
 
-func never() bool { return false }
+// replace is apply for those who hold applying.
+func (f *Firewall) replace() error {
+	f.mu.Lock()
+	script := f.script()
+	f.mu.Unlock()
+	return nft(script)
+}
 
 func (f *Firewall) table() string {
 	sum := sha256.Sum256([]byte(f.Name))

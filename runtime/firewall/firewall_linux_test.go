@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"runtime"
@@ -55,19 +56,23 @@ func TestTable(t *testing.T) {
 		}
 		// An earlier life of the server, that was killed, has left one.
 		f := &Firewall{Name: "/srv/paas", First: 20000, Last: 31999, Spare: []int{20080}, users: map[int]bool{71001: true}}
-		if err := f.apply(never); err != nil {
+		if err := f.apply(); err != nil {
 			t.Error(err)
 			return
 		}
 		f.users, f.own = map[int]bool{}, map[port]int{}
 		f.changed = make(chan struct{}, 1)
-		if err := f.apply(never); err != nil || strings.Contains(tables(t), "71001") {
+		if err := f.apply(); err != nil || strings.Contains(tables(t), "71001") {
 			t.Errorf("%v: what was left is still there: %s", err, tables(t))
 		}
 		f.Allow(71002, 20100)
 		f.Allow(71002, 20100)
 		f.Forbid(71002, 20100)
-		if err := f.Guard(71002); err != nil {
+		if err := errors.Join(f.Guard(71002), f.Guard(71004)); err != nil {
+			t.Error(err)
+		}
+		rig.WantIn(t, "users", tables(t), "elements = { 71002, 71004 }")
+		if err := f.apply(); err != nil { // as keep does, soon
 			t.Error(err)
 		}
 		rig.WantIn(t, "rules", tables(t), "71002 . 20100", "169.254.169.254", "fd00:ec2::254", "20080", "20000-31999", "table inet other")
