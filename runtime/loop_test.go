@@ -26,6 +26,7 @@ type stage struct {
 	rt  *Runtime
 
 	stop func() // ends the runtime
+	done func() // gives up the turn
 
 	mu        sync.Mutex
 	build     func(ctx context.Context) error // nil: it succeeds

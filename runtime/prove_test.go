@@ -53,7 +53,7 @@ func pairOf(t *testing.T, linger chan struct{}) *stage {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
 	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
-	s.turn()
+	s.done = s.turn()
 	s.stop = s.run()
 	s.deploy()
 	s.runs("web.1 of v1, worker.1 of v1")
@@ -367,6 +367,20 @@ func TestServerStopsAfterAnExit(t *testing.T) {
 			t.Errorf("%s runs on", a.name)
 		}
 	}
+}
+
+// A release that is taken back keeps its files until the last of its processes has ended: one may
+// still answer a visitor, or read what it needs to stop well.
+func TestBuildOfOneTakenBack(t *testing.T) {
+	s, letGo := slowPair(t)
+	s.app.Cancel(2, "enough")
+	s.reaches(2, volume.Cancelled)
+	if left := s.left(); !slices.Equal(left, []int{1, 2}) {
+		t.Errorf("left are the builds of %v", left)
+	}
+	letGo()
+	s.done()
+	rig.Eventually(t, "its build is removed", func() bool { return slices.Equal(s.left(), []int{1}) })
 }
 
 func TestProof(t *testing.T) {

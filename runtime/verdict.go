@@ -30,7 +30,8 @@ func (h *home) writeVerdicts() {
 	}
 }
 
-// discard removes the build of a release that came to nothing, unless it was made for another.
+// discard removes the build of a release that came to nothing, unless it was made for another. What
+// still runs in it keeps it: the pruner then removes it later.
 func (h *home) discard(n int) {
 	r, err := h.app.Release(n)
 	if err != nil {
@@ -38,6 +39,9 @@ func (h *home) discard(n int) {
 	}
 	switch r.Cause {
 	case volume.CauseConfig, volume.CauseRollback, volume.CauseRestart:
+		return
+	}
+	if h.rt.trees.used(h.app.BuildTree(r.Build)) || h.rt.held(h.app.Name, r.Build) {
 		return
 	}
 	if err := h.app.RemoveBuild(r.Build); err != nil {
