@@ -232,6 +232,9 @@ func (d *deploy) boot(ctx context.Context, i *instance, s volume.Settings, file 
 	if err := i.boot(ctx, s, bounded); err != nil {
 		return err
 	}
+	if err := i.exited(); err != nil { // one may have while another booted
+		return err
+	}
 	if len(i.members) > 0 {
 		say.Detail(file, "healthy after %d ms", time.Since(began).Milliseconds())
 	}

@@ -130,10 +130,19 @@ func (i *instance) exited() error {
 		if exited, _ := m.hasExited(); exited && m.isWeb() {
 			p := m.current()
 			<-p.Done()
-			return fmt.Errorf("%s: %w, after it was found healthy", m.name, m.cause(p))
+			err := m.cause(p)
+			return fault{fmt.Errorf("%s: %w, after its port answered", m.name, err), hintOf(err)}
 		}
 	}
 	return nil
+}
+
+// hintOf is what to do about a process that has ended with err.
+func hintOf(err error) string {
+	if errors.Is(err, errExited) {
+		return "a process must stay in the foreground: what it leaves in the background ends with it"
+	}
+	return "look at its last lines, above and in the app's log"
 }
 
 // fall gives the traffic back as soon as a web process has exited, and stops the others of the
@@ -148,10 +157,7 @@ func (d *deploy) fall(m *member) {
 
 // fail takes back a release of which a process has ended, or fails a check.
 func (d *deploy) fail(m *member, err error) {
-	after := ""
-	if d.switched {
-		after = fmt.Sprintf(", %d ms after it got the traffic", time.Since(d.since).Milliseconds())
-	}
+	after := fmt.Sprintf(", %d ms after it got the traffic", time.Since(d.since).Milliseconds())
 	d.show(func(log *os.File) {
 		last := m.lastWords(20) // a stack trace begins with what happened
 		if len(last) > 0 {
@@ -162,11 +168,7 @@ func (d *deploy) fail(m *member, err error) {
 		}
 	})
 	m.out.file.Note("%v; v%d is taken back", err, d.n)
-	hint := "look at its last lines, above and in the app's log"
-	if errors.Is(err, errExited) {
-		hint = "a process must stay in the foreground: what it leaves in the background ends with it"
-	}
-	d.takeBack(volume.Status{State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after), Hint: hint})
+	d.takeBack(volume.Status{State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after), Hint: hintOf(err)})
 }
 
 // takeBack ends a deploy that is not accepted: the release before has the traffic again, and

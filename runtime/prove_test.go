@@ -262,20 +262,29 @@ func TestFirstDiesWhileProving(t *testing.T) {
 	}
 }
 
-// What has exited by the time its check has passed is not healthy, and never gets the traffic.
+// What has exited by the time its check has passed is not healthy: nothing is done on its behalf, and it
+// never gets the traffic.
 func TestExitedBeforeTheSwitch(t *testing.T) {
 	s := newStage(t)
+	s.file = `{"scripts": {"dokku": {"postdeploy": "true"}}}`
 	s.turn()
 	s.run()
-	s.deploy()
 	s.ends = func(spec Spec) (error, bool) {
+		if spec.Type == "postdeploy" {
+			return nil, true
+		}
 		return errors.New("exit status 9"), spec.Release == 2 && spec.Type == "web"
 	}
+	s.deploy()
 	s.publish()
-	if now := s.reaches(2, volume.Failed); !strings.Contains(now.Reason, "exit status 9") {
+	if now := s.reaches(2, volume.Failed); now.Reason != "boot: web: exit status 9, after its port answered" {
 		t.Errorf("%+v", now)
 	}
 	s.runs("web.1 of v1")
+	log, err := os.ReadFile(s.app.ReleaseLog(2))
+	if err != nil || strings.Contains(string(log), "healthy after") || strings.Contains(string(log), "postdeploy") {
+		t.Errorf("its log: %q, %v", log, err)
+	}
 }
 
 // The end of a process takes a while to be known on a busy machine. Its exit is enough to give the
