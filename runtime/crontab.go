@@ -105,8 +105,16 @@ func (c *crontab) promote(i *instance) {
 	}
 }
 
-// giveBack makes the entries of i, which had the traffic before, those that run; nil: none do.
-func (c *crontab) giveBack(i *instance) {
+// giveBack ends what release n runs by the clock, and makes the entries of i, which had the traffic
+// before, those that run; nil: none do.
+func (c *crontab) giveBack(i *instance, n int) {
+	for _, r := range c.rows {
+		for _, run := range r.runs {
+			if run.status.Release == n {
+				run.cancel(killed{errTakenBack})
+			}
+		}
+	}
 	if i == nil || i.load() != nil { // follow takes them once they can be read
 		c.halt(errTakenBack)
 		return

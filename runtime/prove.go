@@ -180,7 +180,7 @@ func (d *deploy) takeBack(s volume.Status) {
 	}
 	h.deploying = nil
 	if d.switched {
-		h.crontab.giveBack(h.live)
+		h.crontab.giveBack(h.live, d.n)
 		d.show(func(log *os.File) {
 			if h.live != nil {
 				say.Step(log, "v%d has the traffic again", h.live.n)

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -390,6 +391,68 @@ func TestBuildOfOneTakenBack(t *testing.T) {
 	letGo()
 	s.done()
 	rig.Eventually(t, "its build is removed", func() bool { return slices.Equal(s.left(), []int{1}) })
+}
+
+// What a release runs by the clock ends with it when it is taken back; a run of the one before goes on.
+func TestCronOfOneTakenBack(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		s := newStage(t)
+		s.file = `{"cron": [{"schedule": "@yearly", "command": "tidy"}]}`
+		s.prove = time.Hour
+		s.turn()
+		s.run()
+		n := 1
+		if !first {
+			s.proves(0)
+			s.deploy()
+			s.asks("one")
+			s.set(func(now *volume.Settings) { now.Prove = nil })
+			n = 2
+		}
+		s.file = `{"cron": [{"schedule": "@yearly", "command": "other"}]}`
+		s.publish()
+		s.reaches(n, volume.Proving)
+		s.asks("two")
+		s.app.Cancel(n, "enough")
+		s.reaches(n, volume.Cancelled)
+		rig.Eventually(t, "its run has ended", func() bool { return s.asked("two") == "killed: its release was taken back" })
+		if !first && s.asked("one") != "" {
+			t.Errorf("the run of v1 ended: %s", s.asked("one"))
+		}
+	}
+}
+
+// asks has the first entry run by the clock now, and waits until it does.
+func (s *stage) asks(token string) {
+	s.t.Helper()
+	s.set(func(now *volume.Settings) { now.Cron = volume.CronRequest{Entry: 1, Token: token} })
+	rig.Eventually(s.t, "cron:run "+token, func() bool { return s.asked(token) == "" })
+}
+
+// asked is how the run ended that was asked for with token; empty: it goes on.
+func (s *stage) asked(token string) string {
+	now, err := s.app.Cron()
+	for _, run := range now.Asked {
+		if run.Token == token {
+			return run.Result
+		}
+	}
+	return fmt.Sprint("not begun: ", err)
+}
+
+// The server is killed after a release was accepted and before it was live. It has proved itself, and
+// whoever accepted it waits for no second proof.
+func TestAcceptedBeforeAKill(t *testing.T) {
+	s := newStage(t)
+	s.prove = time.Hour
+	s.turn()
+	n := s.publish()
+	s.app.SetStatus(n, volume.Status{State: volume.Ready, Proved: true})
+	s.app.Commit(n)
+	s.run()
+	if now := s.reaches(n, volume.Live); !now.Proved {
+		t.Error("that it has proved itself is forgotten")
+	}
 }
 
 func TestProof(t *testing.T) {
