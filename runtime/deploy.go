@@ -35,6 +35,7 @@ type deploy struct {
 	slept    volume.Asleep   // how the release before slept then
 	drained  <-chan struct{} // closes when nobody waits for an answer from the release that lost it last
 	proof    time.Duration   // how long it is watched
+	proves   bool            // it has proved itself once that is over
 	timer    *time.Timer     // ends that
 	due      bool            // that time is over
 	fallen   *member         // a web process that has exited meanwhile: the traffic went back

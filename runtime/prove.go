@@ -28,7 +28,10 @@ func (d *deploy) takeTraffic() {
 	if h.standby != nil {
 		h.retireMembers(h.standby.standBy(), nil)
 	}
-	d.proof = h.proof(d.instance, d.settings)
+	d.proof, d.proves = h.proof(d.instance, d.settings)
+	if h.app.Committed(d.n) { // it has proved itself, and then the server was killed
+		d.proof = 0
+	}
 	if d.proof == 0 {
 		d.due = true // look goes on
 		return
@@ -40,12 +43,9 @@ func (d *deploy) takeTraffic() {
 // proved ends the watch over a release that has not failed in that time.
 func (d *deploy) proved() {
 	d.ready = true
-	d.home.conclude(d.n, volume.Status{State: volume.Ready, Proved: d.hasProved()})
+	d.home.conclude(d.n, volume.Status{State: volume.Ready, Proved: d.proves})
 	d.home.poke()
 }
-
-// hasProved reports whether the release ran for as long as its owner wants, or repeats one that did.
-func (d *deploy) hasProved() bool { return d.proof > 0 || d.home.repeats(d.instance.release) }
 
 // standBy takes from the release what must not run beside the one that has the traffic.
 func (i *instance) standBy() (surplus []*member) {
@@ -63,10 +63,10 @@ func (i *instance) drop(meant func(*member) bool) (dropped []*member) {
 	return dropped
 }
 
-// proof is how long the release is watched before it may be accepted; 0: not at all. A release of
-// static files cannot die, one that repeats a proved release has proved itself, and the time that
-// app.json wants its processes to run before they get traffic counts.
-func (h *home) proof(i *instance, s volume.Settings) time.Duration {
+// proof is how long the release is watched before it may be accepted, 0 for not at all, and whether it
+// has proved itself then. A release of static files cannot die, one that repeats a proved release has
+// proved itself, and the time that app.json wants its processes to run before they get traffic counts.
+func (h *home) proof(i *instance, s volume.Settings) (watch time.Duration, proves bool) {
 	prove := h.rt.Prove
 	if s.Prove != nil {
 		prove = *s.Prove
@@ -79,10 +79,13 @@ func (h *home) proof(i *instance, s volume.Settings) time.Duration {
 		programs = true
 		ran = min(ran, i.uptime(p.Type))
 	}
-	if !programs || h.repeats(i.release) {
-		return 0
+	switch {
+	case h.repeats(i.release):
+		return 0, true
+	case !programs:
+		return 0, false
 	}
-	return prove - ran
+	return prove - ran, prove > 0
 }
 
 // uptime is how long app.json wants a process of the type to run before it gets traffic.
@@ -237,7 +240,7 @@ func (d *deploy) accept() {
 	if before > 0 { // first, so that nobody sees two live releases
 		h.conclude(before, volume.Status{State: volume.Retired, Proved: h.wasProved(before)})
 	}
-	h.conclude(d.n, volume.Status{State: volume.Live, Proved: d.hasProved()})
+	h.conclude(d.n, volume.Status{State: volume.Live, Proved: d.proves})
 	if was != nil {
 		h.retireMembers(was.sorted(), d.drained)
 	}

@@ -465,15 +465,16 @@ func TestProof(t *testing.T) {
 		proved  bool // that one has proved itself
 		setting time.Duration
 		want    time.Duration
+		proves  bool
 	}{
-		"as set":                    {built: volume.Built{Processes: web}, setting: 5 * time.Second, want: 5 * time.Second},
+		"as set":                    {built: volume.Built{Processes: web}, setting: 5 * time.Second, want: 5 * time.Second, proves: true},
 		"off":                       {built: volume.Built{Processes: web}},
 		"static":                    {built: volume.Built{Static: "."}, setting: 5 * time.Second},
-		"static, with a worker":     {built: volume.Built{Static: ".", Processes: map[string]string{"worker": "y"}}, setting: 5 * time.Second, want: 5 * time.Second},
-		"what repeats a proved one": {built: volume.Built{Processes: web}, of: 1, proved: true, setting: 5 * time.Second},
-		"what repeats another":      {built: volume.Built{Processes: web}, of: 1, setting: 5 * time.Second, want: 5 * time.Second},
-		"uptime counts":             {built: volume.Built{Processes: web}, file: uptime, setting: 5 * time.Second, want: 2 * time.Second},
-		"uptime is enough":          {built: volume.Built{Processes: web}, file: uptime, setting: 2 * time.Second},
+		"static, with a worker":     {built: volume.Built{Static: ".", Processes: map[string]string{"worker": "y"}}, setting: 5 * time.Second, want: 5 * time.Second, proves: true},
+		"what repeats a proved one": {built: volume.Built{Processes: web}, of: 1, proved: true, setting: 5 * time.Second, proves: true},
+		"what repeats another":      {built: volume.Built{Processes: web}, of: 1, setting: 5 * time.Second, want: 5 * time.Second, proves: true},
+		"uptime counts":             {built: volume.Built{Processes: web}, file: uptime, setting: 5 * time.Second, want: 2 * time.Second, proves: true},
+		"uptime is enough":          {built: volume.Built{Processes: web}, file: uptime, setting: 2 * time.Second, proves: true},
 	} {
 		s := newStage(t)
 		s.file = c.file
@@ -494,8 +495,8 @@ func TestProof(t *testing.T) {
 			t.Fatal(err)
 		}
 		settings := volume.Settings{Prove: &c.setting, Formation: map[string]int{"worker": 1}}
-		if got := h.proof(i, settings); got != c.want {
-			t.Errorf("%s: %s, not %s", name, got, c.want)
+		if got, proves := h.proof(i, settings); got != c.want || proves != c.proves {
+			t.Errorf("%s: %s, %v, not %s, %v", name, got, proves, c.want, c.proves)
 		}
 	}
 }
