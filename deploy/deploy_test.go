@@ -228,6 +228,22 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+// That a release has proved itself is known after the app was in watch mode, too.
+func TestRepairKeepsTheProof(t *testing.T) {
+	s := newStage(t)
+	one, err := s.app.Publish(volume.Release{})
+	if err == nil {
+		err = s.app.SetStatus(one.N, volume.Status{State: volume.Live, Proved: true})
+	}
+	two, announced := announce(s.app, volume.Release{})
+	if err := errors.Join(err, announced, s.app.SetLive(two.N), Repair(s.app)); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := s.app.Status(one.N); err != nil || now.State != volume.Retired || !now.Proved {
+		t.Errorf("%+v, %v", now, err)
+	}
+}
+
 // Place that is interrupted leaves the release committed: it has no verdict, and can be placed again.
 func TestPlaceInterrupted(t *testing.T) {
 	s := newStage(t)

@@ -107,7 +107,7 @@ func retire(app volume.App, n int) (errs []error) {
 		case s.State == volume.Retired:
 			return errs
 		case s.State == volume.Live:
-			errs = append(errs, app.SetStatus(m, volume.Status{State: volume.Retired}))
+			errs = append(errs, app.SetStatus(m, volume.Status{State: volume.Retired, Proved: s.Proved}))
 		case !s.State.Over():
 			errs = append(errs, app.SetStatus(m, volume.Status{State: volume.Cancelled, Reason: "overtaken by " + volume.Release{N: n}.String()}))
 		}
