@@ -30,7 +30,7 @@ func notify(ctx context.Context, dir string) (<-chan string, error) {
 					return
 				}
 			case e, ok := <-w.Events:
-				if !ok {
+				if !ok || e.Name == dir && e.Has(fsnotify.Remove|fsnotify.Rename) { // nothing more comes of a folder that is gone
 					return
 				}
 				select {

@@ -373,15 +373,17 @@ func TestRepair(t *testing.T) {
 	})
 }
 
-// breakDisk has nothing be written from now on, or all again.
+// breakDisk has nothing be written from now on, or all again: it puts a file in the place of tmp/.
 func (s *stage) breakDisk(broken bool) {
 	s.t.Helper()
-	from := filepath.Join(s.app.Volume().Root, "tmp")
-	to := from + "-full"
-	if !broken {
-		from, to = to, from
+	tmp := filepath.Join(s.app.Volume().Root, "tmp")
+	var err error
+	if broken {
+		err = errors.Join(os.Rename(tmp, tmp+"-full"), os.WriteFile(tmp, nil, 0o600))
+	} else {
+		err = errors.Join(os.Remove(tmp), os.Rename(tmp+"-full", tmp))
 	}
-	if err := os.Rename(from, to); err != nil {
+	if err != nil {
 		s.t.Error(err)
 	}
 }
@@ -400,8 +402,8 @@ func TestVerdictOnAFullDisk(t *testing.T) {
 	rig.Eventually(t, "the build has failed", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		_, err := os.Stat(filepath.Join(s.app.Volume().Root, "tmp"))
-		return s.builds > 0 && err != nil
+		_, err := os.Stat(filepath.Join(s.app.Volume().Root, "tmp-full"))
+		return s.builds > 0 && err == nil
 	})
 	for range 20 { // each is a reason to look again
 		s.app.Ring()

@@ -28,9 +28,7 @@ func TestFailedWriteDoesNotRing(t *testing.T) {
 	} {
 		for _, full := range []bool{true, false} {
 			if full {
-				if err := os.Rename(filepath.Join(v.Root, "tmp"), filepath.Join(v.Root, "away")); err != nil {
-					t.Fatal(err)
-				}
+				breakTmp(t, v)
 			}
 			if err := os.RemoveAll(bell); err != nil {
 				t.Fatal(err)
@@ -43,7 +41,7 @@ func TestFailedWriteDoesNotRing(t *testing.T) {
 				t.Errorf("%s, failed %v: the bell: %v", name, full, err)
 			}
 			if full {
-				if err := os.Rename(filepath.Join(v.Root, "away"), filepath.Join(v.Root, "tmp")); err != nil {
+				if err := errors.Join(os.Remove(filepath.Join(v.Root, "tmp")), os.Rename(filepath.Join(v.Root, "away"), filepath.Join(v.Root, "tmp"))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -67,12 +65,10 @@ func TestUnchangedSourceIsNotWritten(t *testing.T) {
 	was, _, _ := a.Source()
 	kept := filepath.Join(v.Root, "sources", "blog", "token")
 	before, err := os.Stat(kept)
-	if err == nil {
-		err = os.Rename(filepath.Join(v.Root, "tmp"), filepath.Join(v.Root, "away"))
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	breakTmp(t, v)
 	bell := filepath.Join(v.Root, "bell", "blog")
 	os.Remove(bell)
 	if err := set(); err != nil {
@@ -90,5 +86,52 @@ func TestUnchangedSourceIsNotWritten(t *testing.T) {
 	s.Every = time.Hour
 	if err := a.SetSource(s); err == nil {
 		t.Error("another period was written to a full disk")
+	}
+}
+
+// breakTmp puts a file in the place of tmp/, so that nothing can be written any more.
+func breakTmp(t *testing.T, v *Volume) {
+	t.Helper()
+	tmp := filepath.Join(v.Root, "tmp")
+	if err := errors.Join(os.Rename(tmp, filepath.Join(v.Root, "away")), os.WriteFile(tmp, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Folders of the volume that somebody removes while it is used are made again: files are written and
+// bells heard.
+func TestRemovedFolders(t *testing.T) {
+	a := testApp(t)
+	v := a.Volume()
+	heard := make(chan string, 100)
+	defer v.Watch(func(app string) { heard <- app })()
+	if _, err := a.Publish(Release{}); err != nil {
+		t.Fatal(err)
+	}
+	<-heard
+	bell := filepath.Join(v.Root, "bell", "blog")
+	for name, remove := range map[string]func() error{
+		"tmp":      func() error { return os.RemoveAll(filepath.Join(v.Root, "tmp")) },
+		"bell":     func() error { return os.RemoveAll(filepath.Join(v.Root, "bell")) },
+		"a folder": func() error { return errors.Join(os.RemoveAll(bell), os.MkdirAll(filepath.Join(bell, "sub"), 0o755)) },
+	} {
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.SetStatus(1, Status{State: Ready}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if info, err := os.Stat(bell); err != nil || info.IsDir() {
+			t.Errorf("%s: the bell: %v", name, err)
+		}
+	}
+	for len(heard) > 0 {
+		<-heard
+	}
+	a.Ring()
+	select {
+	case <-heard:
+	case <-time.After(time.Minute):
+		t.Error("nobody hears the bell")
 	}
 }

@@ -37,7 +37,12 @@ func (v *Volume) ownDesk() (string, error) {
 	}
 	for d.lock == nil {
 		dir := filepath.Join(v.Root, "tmp", strconv.FormatUint(rand.Uint64(), 36))
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		err := os.Mkdir(dir, 0o700)
+		if errors.Is(err, fs.ErrNotExist) { // somebody has removed tmp/
+			os.Mkdir(filepath.Dir(dir), 0o700)
+			err = os.Mkdir(dir, 0o700)
+		}
+		if err != nil {
 			return "", err
 		}
 		f, err := os.Open(dir)

@@ -3,16 +3,28 @@ package volume
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // Ring says that something about the app changed. Cheap and not durable, so it reports no error: a
 // lost ring costs one poll interval.
 func (a App) Ring() {
-	os.WriteFile(filepath.Join(a.vol.Root, "bell", a.Name), []byte{'\n'}, 0o644)
+	bell := filepath.Join(a.vol.Root, "bell", a.Name)
+	ring := func() error { return os.WriteFile(bell, []byte{'\n'}, 0o644) }
+	switch err := ring(); {
+	case errors.Is(err, fs.ErrNotExist): // somebody has removed the folder
+		os.Mkdir(filepath.Dir(bell), 0o755)
+		ring()
+	case errors.Is(err, syscall.EISDIR):
+		os.RemoveAll(bell)
+		ring()
+	}
 }
 
 // hub is the one watch of a process on the bell folder: inotify instances are few (128 a user).
@@ -61,6 +73,7 @@ const spared = 5
 
 // listen tells the subscribers what events say, and what the poll finds that they did not.
 func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[string]time.Time) {
+	ended := false // the notifications: somebody has removed the folder, say
 	tick := time.NewTicker(v.poll())
 	defer tick.Stop()
 	if events != nil {
@@ -72,12 +85,18 @@ func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[stri
 			return
 		case name, ok := <-events:
 			if !ok {
-				events = nil // a nil channel blocks: the poll goes on
+				events, ended = nil, true // a nil channel blocks: the poll goes on
 				tick.Reset(v.poll())
 				continue
 			}
 			v.tell(name)
 		case <-tick.C:
+			if ended {
+				if again, err := v.Notify(ctx, filepath.Join(v.Root, "bell")); err == nil {
+					events, ended = again, false
+					tick.Reset(spared * v.poll())
+				}
+			}
 			now, err := v.bells()
 			if err != nil { // too many open files, say: the next look will tell
 				continue
