@@ -134,7 +134,8 @@ func (a App) Identity() (string, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if !a.Exists() {
-			return "", nil
+			_, away := os.Stat(filepath.Dir(a.Dir())) // all of the volume: it is moved, or not mounted
+			return "", away
 		}
 		err = errNoFile
 	case err == nil && len(bytes.TrimSpace(id)) == 0:

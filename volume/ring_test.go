@@ -135,3 +135,32 @@ func TestRemovedFolders(t *testing.T) {
 		t.Error("nobody hears the bell")
 	}
 }
+
+// An app is not gone because its volume is away for a while, moved or not mounted: else all of them
+// would be stopped.
+func TestVolumeAway(t *testing.T) {
+	a := testApp(t)
+	was, err := a.Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := a.Volume().Root
+	if err := os.Rename(root, root+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := a.Identity(); err == nil {
+		t.Errorf("the app is %q, and not away", id)
+	}
+	if err := os.Rename(root+"-moved", root); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := a.Identity(); id != was || err != nil {
+		t.Errorf("%q, %v", id, err)
+	}
+	if err := a.Volume().Destroy(a); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := a.Identity(); id != "" || err != nil {
+		t.Errorf("destroyed: %q, %v", id, err)
+	}
+}
