@@ -76,8 +76,8 @@ func (u *update) run(d difference) error {
 			return err
 		}
 	}
+	u.removeFolders(d.folders) // first, or they keep what is around them from being removed
 	u.prune(&at, gone)
-	u.removeFolders(d.folders)
 	for _, i := range late {
 		if err := u.replaceFolder(&at, d.changed[i].path, strconv.Itoa(i), d.gone); err != nil {
 			return err

@@ -429,7 +429,7 @@ func TestKilled(t *testing.T) {
 // them, also where that is to the commit that was there before.
 func TestKilledBeforeTheFirstFile(t *testing.T) {
 	r := newRepo(t)
-	c := commits(t, r, files{"a": "-1"}, files{"a": "-1", "new/deep/b": "-1", "used/c": "-1"}, files{"a": "-3"})
+	c := commits(t, r, files{"a": "-1", "old/d": "-1"}, files{"a": "-1", "old/d": "-1", "new/deep/b": "-1", "used/c": "-1"}, files{"a": "-3"})
 	for i, next := range c {
 		w := newWorktree(t, t.TempDir())
 		w.mustTo(t, r, c[0])
@@ -442,8 +442,8 @@ func TestKilledBeforeTheFirstFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dirs := []string{"new", "new/deep", "used"}
-		if err := errors.Join(w.announce(s, before, dirs), os.MkdirAll(w.path("new/deep"), 0o755)); err != nil {
+		dirs := []string{"new", "new/deep", "old/deep", "used"}
+		if err := errors.Join(w.announce(s, before, dirs), os.MkdirAll(w.path("new/deep"), 0o755), os.Mkdir(w.path("old/deep"), 0o755)); err != nil {
 			t.Fatal(err)
 		}
 		s.remove()
