@@ -51,7 +51,8 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// The session isolation for a server that is an ordinary user and may make no user namespaces, as in most containers.
+// The session isolation for a server that is an ordinary user and may make no user namespaces, as
+// in most containers.
 func TestIsolationWithoutNamespaces(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: it takes root to keep user namespaces from a test")

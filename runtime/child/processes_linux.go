@@ -14,9 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processesOfApps takes for the server all the processes and threads that its user may have (RLIMIT_NPROC of getrlimit(2)), and
-// returns how many of them a user of the commands that it starts may have. A server that gets no thread more ends (newosproc,
-// errno 11), so some are left to it: an eighth, 64 at least. It returns 0, no cap, where there is no limit.
+// processesOfApps takes for the server all the processes and threads that its user may have
+// (RLIMIT_NPROC of getrlimit(2)), and returns how many of them a user of the commands that it
+// starts may have. A server that gets no thread more ends (newosproc, errno 11), so some are left
+// to it: an eighth, 64 at least. It returns 0, no cap, where there is no limit.
 func processesOfApps() uint64 {
 	all := min(groupProcesses("/proc/self/cgroup", "/sys/fs/cgroup"), number("/proc/sys/kernel/pid_max"), number("/proc/sys/kernel/threads-max"))
 	var limit syscall.Rlimit
@@ -36,8 +37,9 @@ func shareOfApps(all uint64) uint64 {
 	return all - min(max(64, all/8), all/2)
 }
 
-// groupProcesses is how many processes the control groups around this process may have (pids.max, which is systemd's
-// TasksMax), of which the server is one: those of version 2, and of version 1 where it is mounted as usual.
+// groupProcesses is how many processes the control groups around this process may have (pids.max,
+// which is systemd's TasksMax), of which the server is one: those of version 2, and of version 1
+// where it is mounted as usual.
 func groupProcesses(membership, top string) uint64 {
 	least := uint64(math.MaxUint64)
 	content, _ := os.ReadFile(membership)
@@ -85,8 +87,9 @@ func userThreads() (n uint64) {
 	return n
 }
 
-// capProcesses caps the processes of a command that has not begun. The kernel counts those of the command's user. Of what is in a
-// user namespace it counts those in there, so the others, as of when the server began, are taken off.
+// capProcesses caps the processes of a command that has not begun. The kernel counts those of the
+// command's user. Of what is in a user namespace it counts those in there, so the others, as of
+// when the server began, are taken off.
 func (k *Keeper) capProcesses(pid int, isApart bool) error {
 	if k.maxProcesses == 0 {
 		return nil

@@ -47,7 +47,8 @@ func TestGroupProcesses(t *testing.T) {
 	}
 }
 
-// Where the kernel lets nobody trace, as on hardened machines, commands start all the same, and are capped soon after.
+// Where the kernel lets nobody trace, as on hardened machines, commands start all the same, and are
+// capped soon after.
 func TestStartUntraced(t *testing.T) {
 	ptraceScope = filepath.Join(t.TempDir(), "scope")
 	defer func() { ptraceScope = "/proc/sys/kernel/yama/ptrace_scope" }()

@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// closeRest makes everything read-only but what is the box's to write, and shows the sandbox's own /proc. An app that
-// has the server's user could otherwise change the mode and the times of all files that are the user's.
+// closeRest makes everything read-only but what is the box's to write, and shows the sandbox's own
+// /proc. An app that has the server's user could otherwise change the mode and the times of all
+// files that are the user's.
 func (b *Box) closeRest(shown []*window, proc *window) error {
 	closed := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
 	if err := unix.MountSetattr(unix.AT_FDCWD, "/", unix.AT_RECURSIVE, &closed); err != nil {
@@ -31,8 +32,9 @@ func (b *Box) closeRest(shown []*window, proc *window) error {
 	return proc.bind()
 }
 
-// sockets are those that this user could connect to, beside what is covered and what the box is shown: a database's,
-// say, that asks who connects. To connect takes the right to write, which a read-only mount leaves (unix(7)).
+// sockets are those that this user could connect to, beside what is covered and what the box is
+// shown: a database's, say, that asks who connects. To connect takes the right to write, which a
+// read-only mount leaves (unix(7)).
 func (b *Box) sockets(covered []string) (list []string) {
 	table, err := os.ReadFile("/proc/net/unix")
 	if err != nil {

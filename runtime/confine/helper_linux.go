@@ -16,12 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// helperCapabilities are those that the helper keeps in its user namespace. The first process of a sandbox has them
-// too, and so no app can look into it, be it of the same user (PTRACE_MODE_FSCREDS of ptrace(2)).
+// helperCapabilities are those that the helper keeps in its user namespace. The first process of a
+// sandbox has them too, and so no app can look into it, be it of the same user (PTRACE_MODE_FSCREDS
+// of ptrace(2)).
 var helperCapabilities = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SYS_RESOURCE, unix.CAP_SYS_PTRACE, unix.CAP_SETPCAP}
 
-// Helper runs what [Launcher] starts this binary for, and says whether that is what the arguments ask for. It
-// returns when the helper is to end.
+// Helper runs what [Launcher] starts this binary for, and says whether that is what the arguments
+// ask for. It returns when the helper is to end.
 func Helper(args []string) bool {
 	switch {
 	case len(args) == 2 && args[1] == helperArgument:
@@ -34,8 +35,8 @@ func Helper(args []string) bool {
 	return true
 }
 
-// serveLauncher is the helper's own process: it takes requests from its descriptor 3 until that ends. It writes
-// to its output, before it closes that, what keeps it from working.
+// serveLauncher is the helper's own process: it takes requests from its descriptor 3 until that
+// ends. It writes to its output, before it closes that, what keeps it from working.
 func serveLauncher() {
 	const door = 3
 	unix.CloseOnExec(door)
@@ -70,8 +71,8 @@ func serveLauncher() {
 	}
 }
 
-// prepareHelper keeps mounts from spreading to the machine, and what the helper starts from making user namespaces
-// in turn: they open more of the kernel than apps need.
+// prepareHelper keeps mounts from spreading to the machine, and what the helper starts from making
+// user namespaces in turn: they open more of the kernel than apps need.
 func prepareHelper() error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return err
@@ -79,7 +80,8 @@ func prepareHelper() error {
 	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
 		return err
 	}
-	// A command shares the helper's memory until it is executed, and has the rights of the app's other processes by then.
+	// A command shares the helper's memory until it is executed, and has the rights of the app's
+	// other processes by then.
 	return Untraceable()
 }
 
@@ -169,8 +171,8 @@ func (h *serving) hold(number, life int) (wait func(), err error) {
 	}, nil
 }
 
-// awaitEnd takes the end of a child, of which it is given a handle. It waits in the poller, where wait4(2) would keep a
-// thread.
+// awaitEnd takes the end of a child, of which it is given a handle. It waits in the poller, where
+// wait4(2) would keep a thread.
 func awaitEnd(process *os.File) {
 	raw, err := process.SyscallConn()
 	if err != nil {
@@ -187,13 +189,13 @@ func awaitEnd(process *os.File) {
 	})
 }
 
-// spareProc is where the sandbox's own /proc is until a box has its mounts: to mount one takes a process of the
-// sandbox's, and to bind files the one from outside.
+// spareProc is where the sandbox's own /proc is until a box has its mounts: to mount one takes a
+// process of the sandbox's, and to bind files the one from outside.
 const spareProc = "/proc/tty"
 
-// holdSandbox is the first process of a sandbox, until its input ends; then the kernel kills all others. The kernel
-// also reaps orphans, as their end is ignored (SIG_IGN in sigaction(2)). To wait is left to cat(1), which takes a
-// tenth of the memory.
+// holdSandbox is the first process of a sandbox, until its input ends; then the kernel kills all
+// others. The kernel also reaps orphans, as their end is ignored (SIG_IGN in sigaction(2)). To wait
+// is left to cat(1), which takes a tenth of the memory.
 func holdSandbox() {
 	err := mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
 	if err == nil {
@@ -213,7 +215,8 @@ func holdSandbox() {
 	io.Copy(io.Discard, os.Stdin)
 }
 
-// closeOutput ends the process's output, for those who read it; what it prints from then on goes nowhere.
+// closeOutput ends the process's output, for those who read it; what it prints from then on goes
+// nowhere.
 func closeOutput() error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {

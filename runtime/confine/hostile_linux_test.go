@@ -18,8 +18,9 @@ import (
 	"paas/runtime/rig"
 )
 
-// attack is what a hostile app tries on another process of its user, on that user's sockets and on files that are not the
-// app's. It prints what succeeds. Without walls it leaves out what would touch the whole machine.
+// attack is what a hostile app tries on another process of its user, on that user's sockets and on
+// files that are not the app's. It prints what succeeds. Without walls it leaves out what would
+// touch the whole machine.
 func attack(victim int, socket, abstract, file string, walls bool) {
 	try := func(what string, err error) {
 		if err == nil {

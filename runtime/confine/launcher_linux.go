@@ -16,10 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Launcher starts commands in sandboxes, for a server that is an ordinary user. A user namespace gives such a server
-// the rights to make mounts (user_namespaces(7)), but a process of several threads, as any Go program is, cannot enter
-// one. So a helper, this binary in a namespace of its own, does for the server what the server's own threads do where
-// it is root. What it starts is a child of the server all the same (CLONE_PARENT of clone(2)).
+// Launcher starts commands in sandboxes, for a server that is an ordinary user. A user namespace
+// gives such a server the rights to make mounts (user_namespaces(7)), but a process of several
+// threads, as any Go program is, cannot enter one. So a helper, this binary in a namespace of its
+// own, does for the server what the server's own threads do where it is root. What it starts is a
+// child of the server all the same (CLONE_PARENT of clone(2)).
 type Launcher struct {
 	Self []string     // the command that runs this binary; default: this binary
 	Log  *slog.Logger // default: silence
@@ -38,8 +39,8 @@ type helper struct {
 	ended chan struct{}
 }
 
-// Sandbox is the namespaces that the processes of one app share: the numbers of processes, System V's memory and
-// message queues. Each process has mounts of its own in it.
+// Sandbox is the namespaces that the processes of one app share: the numbers of processes, System
+// V's memory and message queues. Each process has mounts of its own in it.
 type Sandbox struct {
 	of     *Launcher
 	helper *helper
@@ -50,7 +51,8 @@ type Sandbox struct {
 	users  int // guarded by of.mu
 }
 
-// request is what the helper is asked to do. Its files come with it: the connection for the reply first.
+// request is what the helper is asked to do. Its files come with it: the connection for the reply
+// first.
 type request struct {
 	Sandbox int
 	Hold    bool // make the sandbox; the file is its life
@@ -71,7 +73,8 @@ type reply struct {
 	Err   string
 }
 
-// helperArgument is how the binary is told to be the helper, and holdArgument to be the first process of a sandbox.
+// helperArgument is how the binary is told to be the helper, and holdArgument to be the first
+// process of a sandbox.
 const helperArgument, holdArgument = "launcher", "sandbox"
 
 // thisBinary is what this process executes, wherever that file has gone.
@@ -177,7 +180,8 @@ func (l *Launcher) Close() {
 	close(l.thread)
 }
 
-// Sandbox is the sandbox of that name, made where there is none. It lasts until Leave was called as often.
+// Sandbox is the sandbox of that name, made where there is none. It lasts until Leave was called as
+// often.
 func (l *Launcher) Sandbox(name string) (*Sandbox, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -219,7 +223,8 @@ func (l *Launcher) Sandbox(name string) (*Sandbox, error) {
 	return s, nil
 }
 
-// Leave says that the caller needs the sandbox no more. With the last, what is left in it is killed.
+// Leave says that the caller needs the sandbox no more. With the last, what is left in it is
+// killed.
 func (s *Sandbox) Leave() {
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()

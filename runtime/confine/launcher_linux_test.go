@@ -70,7 +70,8 @@ func marked(mark string) (pids []int) {
 	return pids
 }
 
-// What a command is to its server is the same as without a sandbox: a child with a status, which gets signals.
+// What a command is to its server is the same as without a sandbox: a child with a status, which
+// gets signals.
 func TestSandboxChild(t *testing.T) {
 	l, b := boxed(t)
 	s := sandbox(t, l, "blog")
@@ -101,7 +102,8 @@ func TestSandboxChild(t *testing.T) {
 	}
 }
 
-// Where nobody may trace, commands start all the same, and are put under the rest as they have begun.
+// Where nobody may trace, commands start all the same, and are put under the rest as they have
+// begun.
 func TestSandboxUntraced(t *testing.T) {
 	l, b := boxed(t)
 	ptraceScope = filepath.Join(t.TempDir(), "scope")
@@ -150,8 +152,8 @@ func TestSandboxExecFails(t *testing.T) {
 	}
 }
 
-// Processes of one app see each other, those of another not. With the last user of a sandbox goes what is left in it, be it of
-// another session.
+// Processes of one app see each other, those of another not. With the last user of a sandbox goes
+// what is left in it, be it of another session.
 func TestSandboxEnds(t *testing.T) {
 	l, b := boxed(t)
 	s, again, other := sandbox(t, l, "blog"), sandbox(t, l, "blog"), sandbox(t, l, "shop")

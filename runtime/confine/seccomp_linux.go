@@ -7,30 +7,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machines are what the kernel calls the processors that there is a filter for (audit.h), all with the lower half
-// of a number first.
+// machines are what the kernel calls the processors that there is a filter for (audit.h), all with
+// the lower half of a number first.
 var machines = map[string]uint32{
 	"386": unix.AUDIT_ARCH_I386, "amd64": unix.AUDIT_ARCH_X86_64, "arm": unix.AUDIT_ARCH_ARM, "arm64": unix.AUDIT_ARCH_AARCH64,
 	"riscv64": unix.AUDIT_ARCH_RISCV64,
 }
 
-// refused are calls that fail with "operation not permitted": the kernel keeps the keys of a user for all its
-// processes (keyrings(7)).
+// refused are calls that fail with "operation not permitted": the kernel keeps the keys of a user
+// for all its processes (keyrings(7)).
 var refused = []uint32{unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL}
 
-// onSelf are calls whose first argument names a process: 0 is the caller, and everything else is refused where the
-// app sees the numbers of others.
+// onSelf are calls whose first argument names a process: 0 is the caller, and everything else is
+// refused where the app sees the numbers of others.
 var onSelf = []uint32{
 	unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_SETATTR, unix.SYS_SCHED_SETPARAM, unix.SYS_SCHED_SETSCHEDULER,
 }
 
-// onSelfSecond are those whose second argument does; the first, which says what it names, must be 0 (setpriority) or 1
-// (ioprio_set): a process.
+// onSelfSecond are those whose second argument does; the first, which says what it names, must be 0
+// (setpriority) or 1 (ioprio_set): a process.
 var onSelfSecond = map[uint32]uint32{unix.SYS_SETPRIORITY: 0, unix.SYS_IOPRIO_SET: 1}
 
-// filterCalls has the calling thread, and what it starts, do without the calls by which a process gets at others of
-// its user that neither Landlock nor no_new_privs keeps from it (seccomp(2)). Where others says so, these are also the calls that
-// change how another process runs.
+// filterCalls has the calling thread, and what it starts, do without the calls by which a process
+// gets at others of its user that neither Landlock nor no_new_privs keeps from it (seccomp(2)).
+// Where others says so, these are also the calls that change how another process runs.
 func filterCalls(others bool) error {
 	program := filter(machines[runtime.GOARCH], others)
 	list := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
@@ -48,9 +48,10 @@ func canFilter() bool {
 	return errno == 0 && machines[runtime.GOARCH] != 0
 }
 
-// filter is the program, in the kernel's classic BPF, on struct seccomp_data. Of an argument the lower half is looked at: the
-// kernel takes no more for a process's number. Programs for another processor, which this one may run too, have
-// other numbers for calls; where others counts, all of theirs are refused.
+// filter is the program, in the kernel's classic BPF, on struct seccomp_data. Of an argument the
+// lower half is looked at: the kernel takes no more for a process's number. Programs for another
+// processor, which this one may run too, have other numbers for calls; where others counts, all of
+// theirs are refused.
 func filter(machine uint32, others bool) []unix.SockFilter {
 	const (
 		number, arch        = 0, 4

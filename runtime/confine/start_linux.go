@@ -14,11 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Starts says whether the box's commands are started by Start: no thread of the server can enter it.
+// Starts says whether the box's commands are started by Start: no thread of the server can enter
+// it.
 func (b *Box) Starts() bool { return b.in != nil }
 
-// Start starts cmd in the box, as a child of the server. Of its SysProcAttr, Setctty and PidFD count. Before the command's first
-// instruction take is called with its number, to put it under what else confines it; where the kernel lets nobody trace, soon after.
+// Start starts cmd in the box, as a child of the server. Of its SysProcAttr, Setctty and PidFD
+// count. Before the command's first instruction take is called with its number, to put it under
+// what else confines it; where the kernel lets nobody trace, soon after.
 func (b *Box) Start(cmd *exec.Cmd, take func(pid int) error) error {
 	pid, err := b.launch(cmd)
 	if err != nil {
@@ -29,8 +31,10 @@ func (b *Box) Start(cmd *exec.Cmd, take func(pid int) error) error {
 		begin = func() error { return take(pid) }
 	}
 	if err := b.in.of.on(begin); err != nil {
-		unix.Kill(pid, unix.SIGKILL)
-		wait(pid, nil)
+		if !errors.Is(err, errEnded) { // else its number may be another's
+			unix.Kill(pid, unix.SIGKILL)
+			wait(pid, nil)
+		}
 		return err
 	}
 	if handle := cmd.SysProcAttr.PidFD; handle != nil {
@@ -42,15 +46,15 @@ func (b *Box) Start(cmd *exec.Cmd, take func(pid int) error) error {
 	return err
 }
 
-// letGo lets a command go on that is stopped as it was executed, since it asked to be traced (ptrace(2)). Only its
-// parent's thread can.
+// letGo lets a command go on that is stopped as it was executed, since it asked to be traced
+// (ptrace(2)). Only its parent's thread can.
 func letGo(pid int, take func(pid int) error) error {
 	var status unix.WaitStatus
 	if err := wait(pid, &status); err != nil {
 		return err
 	}
 	if !status.Stopped() {
-		return fmt.Errorf("it did not begin: %v", status)
+		return errEnded
 	}
 	err := take(pid)
 	if detached := unix.PtraceDetach(pid); err == nil {
@@ -58,6 +62,8 @@ func letGo(pid int, take func(pid int) error) error {
 	}
 	return err
 }
+
+var errEnded = errors.New("it was ended before it began")
 
 func wait(pid int, status *unix.WaitStatus) error {
 	for {
@@ -82,7 +88,8 @@ func (b *Box) launch(cmd *exec.Cmd) (pid int, err error) {
 	}
 	name := rand.Text()[:15] // as long as one may be
 	connection, err := b.in.helper.ask(request{
-		Sandbox: b.in.number, Name: name, Box: *b, Path: cmd.Path, Args: cmd.Args, Dir: cmd.Dir, Env: cmd.Env, Setctty: cmd.SysProcAttr.Setctty, Trace: mayTrace(),
+		Sandbox: b.in.number, Name: name, Box: *b, Path: cmd.Path, Args: cmd.Args, Dir: cmd.Dir,
+		Env: cmd.Env, Setctty: cmd.SysProcAttr.Setctty, Trace: mayTrace(),
 	}, files...)
 	if err != nil {
 		return 0, fmt.Errorf("confine: %w", err)
@@ -101,15 +108,15 @@ func (b *Box) launch(cmd *exec.Cmd) (pid int, err error) {
 
 var ptraceScope = "/proc/sys/kernel/yama/ptrace_scope"
 
-// mayTrace says whether the kernel lets a process be traced by its parent: hardened machines let nobody
-// (ptrace_scope of Yama in the kernel's documentation).
+// mayTrace says whether the kernel lets a process be traced by its parent: hardened machines let
+// nobody (ptrace_scope of Yama in the kernel's documentation).
 func mayTrace() bool {
 	scope, _ := os.ReadFile(ptraceScope)
 	return strings.TrimSpace(string(scope)) != "3"
 }
 
-// reap takes the exit status of the child of that name, which could not execute its command: the helper does not learn
-// its number.
+// reap takes the exit status of the child of that name, which could not execute its command: the
+// helper does not learn its number.
 func reap(name string) {
 	self := strconv.Itoa(os.Getpid())
 	for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(time.Millisecond) {

@@ -1,6 +1,6 @@
-// Package firewall keeps apps that have users of their own from each other's ports on this machine, and from the
-// cloud's metadata service, where a machine finds its own credentials. It knows users and ports; not apps. It has
-// nft(8) do it, with a table of its own.
+// Package firewall keeps apps that have users of their own from each other's ports on this machine,
+// and from the cloud's metadata service, where a machine finds its own credentials. It knows users
+// and ports; not apps. It has nft(8) do it, with a table of its own.
 package firewall
 
 import (
@@ -38,7 +38,8 @@ type Firewall struct {
 // port is one that a user's processes listen on.
 type port struct{ user, number int }
 
-// check is how often the rules are made again: a restart of the machine's own firewall takes all tables away.
+// check is how often the rules are made again: a restart of the machine's own firewall takes all
+// tables away.
 const check = time.Minute
 
 // Open makes the rules. The error says why there are none.
@@ -69,7 +70,8 @@ func (f *Firewall) Close() error {
 // Try returns an error where Open would, and changes nothing.
 func (f *Firewall) Try() error { return nft(f.script(), "--check") }
 
-// Guard puts a user under the rules, before it runs anything. It blocks for some milliseconds with a new user.
+// Guard puts a user under the rules, before it runs anything. It blocks for some milliseconds with
+// a new user.
 func (f *Firewall) Guard(user int) error {
 	if f.isGuarded(user) {
 		return nil
@@ -166,8 +168,8 @@ var metadata4, metadata6 = []string{
 	"100.100.100.200", // Alibaba
 }, []string{"fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"} // Amazon, Google
 
-// script is what nft is to do (nft(8)). A table that is there already is replaced. What an app answers is no
-// concern of the rules: of connections only the first packet is looked at.
+// script is what nft is to do (nft(8)). A table that is there already is replaced. What an app
+// answers is no concern of the rules: of connections only the first packet is looked at.
 func (f *Firewall) script() string {
 	set := func(name, kind string, elements []string) string {
 		text := fmt.Sprintf("\tset %s {\n\t\ttypeof %s\n", name, kind)

@@ -43,8 +43,8 @@ func tables(t *testing.T) string {
 	return string(out)
 }
 
-// The table is made, replaced whole, made again after the machine's own firewall has taken all away, and gone at the end. Tables of
-// others stay.
+// The table is made, replaced whole, made again after the machine's own firewall has taken all
+// away, and gone at the end. Tables of others stay.
 func TestTable(t *testing.T) {
 	inOwnNet(t, func() {
 		if out, err := exec.Command("nft", "add", "table", "inet", "other").CombinedOutput(); err != nil {

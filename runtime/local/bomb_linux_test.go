@@ -14,7 +14,8 @@ import (
 	"paas/runtime/rig"
 )
 
-// An app that starts as many processes as its user may have leaves the server some: one that gets no thread more ends.
+// An app that starts as many processes as its user may have leaves the server some: one that gets
+// no thread more ends.
 func TestForkBomb(t *testing.T) {
 	rig.Need(t, "prlimit")
 	user := 71777 // of whom nothing else runs: the kernel counts all of a user's processes
@@ -26,7 +27,8 @@ func TestForkBomb(t *testing.T) {
 	}
 }
 
-// Root may have any number, but the server's control group may not: systemd gives a unit some thousands.
+// Root may have any number, but the server's control group may not: systemd gives a unit some
+// thousands.
 func TestForkBombAsRoot(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: it takes root")

@@ -9,11 +9,11 @@ import (
 	"slices"
 )
 
-// insisted are the folders of the machine's /tmp without which the app in tree does not start, made where they are not
-// there. For apps that have no /tmp of their own.
+// insisted are the folders of the machine's /tmp without which the app in tree does not start, made
+// where they are not there. For apps that have no /tmp of their own.
 //
-// They are those of .NET, which keeps named mutexes in them whatever TMPDIR says, and builds nothing without. All
-// .NET programs of the server's user share them.
+// They are those of .NET, which keeps named mutexes in them whatever TMPDIR says, and builds
+// nothing without. All .NET programs of the server's user share them.
 func insisted(tree string) (folders []string) {
 	isProject := func(pattern string) bool {
 		found, _ := filepath.Glob(filepath.Join(tree, pattern))

@@ -27,7 +27,8 @@ func landlocked(t *testing.T) *Local {
 	return l
 }
 
-// A build that names /tmp itself works where each process has its own /tmp. Elsewhere one line says what the owner can do.
+// A build that names /tmp itself works where each process has its own /tmp. Elsewhere one line says
+// what the owner can do.
 func TestBuildNamesTmp(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	build := func(l *Local) error {

@@ -12,14 +12,16 @@ import (
 // Nobody is a user without rights whom programs find in the machine's list of users.
 const Nobody = 65534
 
-// AsNobody runs these tests of the calling package as [Nobody], where the caller is root: pattern is as -test.run takes it. It fails
-// where one of them fails, and skips the calling test where the caller is not root, as they are run anyway then.
+// AsNobody runs these tests of the calling package as [Nobody], where the caller is root: pattern
+// is as -test.run takes it. It fails where one of them fails, and skips the calling test where the
+// caller is not root, as they are run anyway then.
 func AsNobody(t *testing.T, pattern string, files ...string) {
 	t.Helper()
 	AsUser(t, Nobody, nil, pattern, files...)
 }
 
-// AsUser is AsNobody for another user, whose tests are started by a command: nil, or what executes the rest of its arguments.
+// AsUser is AsNobody for another user, whose tests are started by a command: nil, or what executes
+// the rest of its arguments.
 func AsUser(t *testing.T, uid int, by []string, pattern string, files ...string) {
 	t.Helper()
 	if os.Getuid() != 0 {
