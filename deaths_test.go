@@ -1,11 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,24 +24,28 @@ func cmdDeaths(ts *testscript.TestScript, _ bool, delays []string) {
 		rounds = 1
 	}
 	var apps sync.WaitGroup
-	reports := make([]string, len(delays))
+	all := make([]*deaths, len(delays))
+	faults := make([]error, len(delays))
 	for i, delay := range delays {
-		apps.Go(func() {
-			d := &deaths{ts: ts, app: "dies-" + delay, dir: ts.MkAbs("dies-" + delay)}
-			if err := d.run(delay, rounds); err != nil {
-				reports[i] = fmt.Sprintf("%s: %v", delay, err)
-			}
-		})
+		d := &deaths{ts: ts, app: "dies-" + delay, dir: ts.MkAbs("dies-" + delay)}
+		all[i] = d
+		apps.Go(func() { faults[i] = d.run(delay, rounds) })
 	}
 	apps.Wait()
-	if bad := slices.DeleteFunc(reports, func(r string) bool { return r == "" }); len(bad) > 0 {
-		ts.Fatalf("%s", strings.Join(bad, "\n"))
+	for i, d := range all { // one after the other: scripts log from one goroutine
+		ts.Logf("%s: %d pushes, %d requests, %d not answered with 200: %q", d.app, rounds, d.asked, len(d.failed), d.failed)
+		if faults[i] != nil {
+			faults[i] = fmt.Errorf("%s: %w", d.app, faults[i])
+		}
 	}
+	ts.Check(errors.Join(faults...))
 }
 
 type deaths struct {
 	ts       *testscript.TestScript
 	app, dir string
+	asked    int      // requests of visitors
+	failed   []string // those that were not answered with 200
 }
 
 func (d *deaths) run(delay string, rounds int) error {
@@ -69,10 +73,9 @@ func (d *deaths) run(delay string, rounds int) error {
 			return err
 		}
 	}
-	asked, failed := visitors()
-	d.ts.Logf("%s: %d pushes, %d requests, %d not answered with 200: %q", d.app, rounds, asked, len(failed), failed)
-	if len(failed) > rounds { // those that the process had when it died
-		return fmt.Errorf("%d of %d requests failed: %q", len(failed), asked, failed)
+	d.asked, d.failed = visitors()
+	if len(d.failed) > rounds { // those that the process had when it died
+		return fmt.Errorf("%d of %d requests failed: %q", len(d.failed), d.asked, d.failed)
 	}
 	return nil
 }
