@@ -36,7 +36,8 @@ type deploy struct {
 	drained  <-chan struct{} // closes when nobody waits for an answer from the release that lost it last
 	proof    time.Duration   // how long it is watched
 	proves   bool            // it has proved itself once that is over
-	timer    *time.Timer     // ends that
+	watched  bool            // that has begun
+	timer    *time.Timer     // begins that at the latest, then ends it
 	due      bool            // that time is over
 	fallen   *member         // a web process that has exited meanwhile: the traffic went back
 	ready    bool            // it has proved itself, and waits for its commit
@@ -73,6 +74,8 @@ func (d *deploy) look() {
 		d.accept()
 	case d.due && !d.ready:
 		d.proved()
+	case !d.due && d.instance.started(h.settings):
+		d.watch()
 	}
 }
 

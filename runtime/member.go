@@ -55,10 +55,10 @@ func (m *member) current() Process {
 	return m.proc
 }
 
-// hasExited reports whether the current process has exited; settled, whether it is known how.
-func (m *member) hasExited() (exited, settled bool) {
+// hasExited reports whether the current process has exited. It may not be known yet how.
+func (m *member) hasExited() bool {
 	p := m.current()
-	return p != nil && isClosed(p.Exited()), p != nil && isClosed(p.Done())
+	return p != nil && isClosed(p.Exited())
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"paas/runtime/health"
@@ -21,13 +22,13 @@ func (d *deploy) takeTraffic() {
 	for _, m := range h.live.sorted() {
 		m.serving(d.ctx)
 	}
+	if h.standby != nil {
+		h.retireMembers(h.standby.standBy(), nil)
+	}
 	// A visitor who sees the release answer may ask what runs, so ps shows it first.
 	h.saveProcesses()
 	h.crontab.promote(h.live)
 	d.drained = h.route()
-	if h.standby != nil {
-		h.retireMembers(h.standby.standBy(), nil)
-	}
 	d.proof, d.proves = h.proof(d.instance, d.settings)
 	if h.app.Committed(d.n) { // it has proved itself, and then the server was killed
 		d.proof = 0
@@ -37,7 +38,26 @@ func (d *deploy) takeTraffic() {
 		return
 	}
 	h.setStatus(d.n, volume.Status{State: volume.Proving, Prove: d.proof})
-	d.timer = time.AfterFunc(d.proof, func() { h.post(func() { d.due = true }) })
+	d.timer = time.AfterFunc(d.proof, func() { h.post(d.watch) }) // look mostly does so before
+}
+
+// watch begins the time in which the release proves itself: when all of it has started, or at the
+// latest after as long as that time, for workers wait until those of the release before have ended.
+func (d *deploy) watch() {
+	if d.watched || d.fallen != nil {
+		return
+	}
+	d.watched = true
+	d.timer.Stop()
+	d.timer = time.AfterFunc(d.proof, func() { d.home.post(func() { d.due = true }) })
+}
+
+// started reports whether each process that is wanted has been started.
+func (i *instance) started(s volume.Settings) bool {
+	return !slices.ContainsFunc(i.wanted(s), func(p place) bool {
+		m := i.members[p]
+		return m == nil || m.current() == nil
+	})
 }
 
 // proved ends the watch over a release that has not failed in that time.
@@ -120,7 +140,7 @@ func (h *home) proving(i *instance) *deploy {
 // is not known yet how.
 func (i *instance) breaks() bool {
 	for _, m := range i.members {
-		if exited, settled := m.hasExited(); exited && (m.isWeb() || !settled) {
+		if p := m.current(); m.hasExited() && (m.isWeb() || !isClosed(p.Done()) || p.Err() != nil) {
 			return true
 		}
 	}
@@ -130,7 +150,7 @@ func (i *instance) breaks() bool {
 // exited waits for the end of each web process that has exited, and returns how the first of them did.
 func (i *instance) exited() error {
 	for _, m := range i.sorted() {
-		if exited, _ := m.hasExited(); exited && m.isWeb() {
+		if m.isWeb() && m.hasExited() {
 			p := m.current()
 			<-p.Done()
 			err := m.cause(p)

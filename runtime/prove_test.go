@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"paas/runtime/rig"
@@ -288,14 +289,13 @@ func TestExitedBeforeTheSwitch(t *testing.T) {
 	}
 }
 
-// The end of a process takes a while to be known on a busy machine. Its exit is enough to give the
-// traffic back, and the release is not accepted in between though its time is over and it is wanted.
-func TestExitedWhileProving(t *testing.T) {
-	s := newStage(t)
-	s.slowly = true
+// byHand is the deploy of v1, which has the traffic, on a home whose goroutine is the test: what the
+// others say, the test says itself.
+func byHand(t *testing.T, s *stage) *deploy {
+	t.Helper()
 	s.turn()
 	h := newHome(&Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Prove: time.Hour, Log: slog.New(slog.DiscardHandler)}, s.app)
-	go func() { // what its other goroutines say, the test says itself
+	go func() {
 		for range h.posts {
 		}
 	}()
@@ -309,13 +309,28 @@ func TestExitedWhileProving(t *testing.T) {
 	if s.condition != Running {
 		t.Fatalf("visitors meet %s", s.condition)
 	}
-	s.actor(1).exit()
+	return d
+}
+
+// isNotAccepted checks that a look does not accept d, though its time is over and it is wanted.
+func (s *stage) isNotAccepted(d *deploy) {
+	s.t.Helper()
 	d.due = true
 	s.app.Commit(1)
 	d.look()
 	if now, _ := s.app.Status(1); now.State != volume.Proving || s.app.Live() != 0 {
-		t.Errorf("v1 is %s, v%d is live", now.State, s.app.Live())
+		s.t.Errorf("v1 is %s, v%d is live", now.State, s.app.Live())
 	}
+}
+
+// The end of a process takes a while to be known on a busy machine. Its exit is enough to give the
+// traffic back, and the release is not accepted in between.
+func TestExitedWhileProving(t *testing.T) {
+	s := newStage(t)
+	s.slowly = true
+	d := byHand(t, s)
+	s.actor(1).exit()
+	s.isNotAccepted(d)
 	m := d.instance.members[place{webType, 1}]
 	m.exited(t.Context(), m.current())
 	if s.condition != Down {
@@ -324,6 +339,22 @@ func TestExitedWhileProving(t *testing.T) {
 	s.actor(1).Stop(0)
 	m.ended(t.Context(), m.current())
 	if now, _ := s.app.Status(1); now.State != volume.Failed || !strings.Contains(now.Reason, "web: exit status 1, ") {
+		t.Errorf("%+v", now)
+	}
+}
+
+// Nor is it accepted when a worker has crashed and the app's goroutine has not heard of it.
+func TestWorkerCrashesAsItsTimeIsOver(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y"}
+	s.file = `{"formation": {"worker": {"quantity": 1}}, "healthchecks": {"worker": [{"type": "startup", "command": ["true"]}]}}`
+	s.ends = func(spec Spec) (error, bool) { return nil, spec.Type == "check" }
+	d := byHand(t, s)
+	m := d.instance.members[place{"worker", 1}]
+	m.current().Stop(0)
+	s.isNotAccepted(d)
+	m.ended(t.Context(), m.current())
+	if now, _ := s.app.Status(1); now.State != volume.Failed || !strings.Contains(now.Reason, "worker: exit status 1, ") {
 		t.Errorf("%+v", now)
 	}
 }
@@ -452,6 +483,44 @@ func TestAcceptedBeforeAKill(t *testing.T) {
 	s.run()
 	if now := s.reaches(n, volume.Live); !now.Proved {
 		t.Error("that it has proved itself is forgotten")
+	}
+}
+
+// A worker starts when that of the release before has ended. It is watched from then on for as long as
+// any other process, unless that one takes too long to stop.
+func TestWorkerThatWaitsIsWatched(t *testing.T) {
+	for _, c := range []struct {
+		stops, crashes time.Duration // the old worker after the switch, the new one after its start
+		want           volume.State
+	}{
+		{2 * time.Second, 9 * time.Second, volume.Failed},
+		{2 * time.Second, 11 * time.Second, volume.Live},
+		{15 * time.Second, 4 * time.Second, volume.Failed},
+		{15 * time.Second, 6 * time.Second, volume.Live},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStage(t)
+			s.processes = map[string]string{"web": "x", "worker": "y"}
+			s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+			linger := make(chan struct{})
+			s.linger = linger
+			s.turn()
+			s.run()
+			s.deploy()
+			s.runs("web.1 of v1, worker.1 of v1")
+			s.proves(10 * time.Second)
+			s.publish()
+			s.reaches(2, volume.Proving)
+			s.app.Commit(2)
+			s.runs("web.1 of v2, web.1 is standby, worker.1 is stopping")
+			time.Sleep(c.stops)
+			close(linger)
+			time.Sleep(c.crashes)
+			s.kill("v2 worker.1 y", errors.New("exit status 4"))
+			if now := s.reaches(2, c.want); c.want == volume.Failed && !strings.HasPrefix(now.Reason, "worker: exit status 4, ") {
+				t.Errorf("%+v", now)
+			}
+		})
 	}
 }
 
