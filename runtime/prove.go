@@ -249,7 +249,7 @@ func (d *deploy) show(write func(log *os.File)) {
 func (d *deploy) accept() {
 	h := d.home
 	before := h.app.Live()
-	if err := h.app.SetLive(d.n); err != nil {
+	if err := h.app.SetLive(d.n); err != nil && h.app.Live() != d.n { // else only a power cut may undo it
 		d.takeBack(volume.Status{State: volume.Failed, Reason: "switch: " + err.Error()})
 		return
 	}

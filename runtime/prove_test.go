@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -356,6 +357,26 @@ func TestWorkerCrashesAsItsTimeIsOver(t *testing.T) {
 	m.ended(t.Context(), m.current())
 	if now, _ := s.app.Status(1); now.State != volume.Failed || !strings.Contains(now.Reason, "worker: exit status 1, ") {
 		t.Errorf("%+v", now)
+	}
+}
+
+// The link to the live release has moved, and the server has no file descriptor left to make that last
+// through a power cut. The release is live then: to take it back would leave two that are.
+func TestAcceptedWithoutDescriptors(t *testing.T) {
+	s := newStage(t)
+	d := byHand(t, s)
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	none := before
+	none.Cur = 0
+	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none)
+	d.accept()
+	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)
+	d.home.writeVerdicts()
+	if now, _ := s.app.Status(1); now.State != volume.Live || s.app.Live() != 1 || s.condition != Running {
+		t.Errorf("v1 is %s: %s; v%d is live, visitors meet %s", now.State, now.Reason, s.app.Live(), s.condition)
 	}
 }
 
