@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http/httputil"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -21,6 +22,9 @@ type answer struct {
 
 	finished bool
 	cutOff   atomic.Bool // ended by us, not by the app
+
+	mu       sync.Mutex // guards returned
+	returned bool       // the connection may serve another request by now
 }
 
 // frame prepares for the body.
@@ -71,6 +75,9 @@ func (a *answer) Read(p []byte) (n int, err error) {
 		a.fail()
 		if a.cutOff.Load() {
 			err = io.EOF // the client gets a proper end; its EventSource comes back
+			if a.left > 0 {
+				a.x.reply.last = true // else it would take the next answer for the rest of this one
+			}
 		}
 	}
 	return n, err
@@ -104,6 +111,9 @@ func (a *answer) finish() {
 	a.finished = true
 	a.x.unwatch() // or it could close what is the next one's by then
 	a.release()
+	a.mu.Lock()
+	a.returned = true
+	a.mu.Unlock()
 	if a.last || !a.upload.complete() || a.c.br.Buffered() > 0 || a.x.s.gone.Err() != nil {
 		a.c.Close()
 		return
@@ -124,8 +134,12 @@ func (a *answer) release() {
 	a.c.x = nil
 }
 
-// cut ends an event stream from outside.
+// cut ends an event stream from another goroutine.
 func (a *answer) cut() {
 	a.cutOff.Store(true)
-	a.c.Close()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.returned {
+		a.c.Close()
+	}
 }

@@ -1,0 +1,69 @@
+package router
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// An event stream that is ended before its announced length also ends the connection: else the
+// client would take the next answer for the rest of this one.
+func TestCutStreamWithLength(t *testing.T) {
+	r := &Router{DrainTimeout: time.Millisecond}
+	addr := start(t, r)
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+		br := bufio.NewReader(c)
+		readHead(br)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 1000\r\n\r\ndata: 1\n\n")
+		br.ReadByte()
+	})))
+	c, br := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\nGET /next HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	if _, err := readHead(br); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, br, "data: 1\n\n")
+	r.Set("blog", at(says(t, "new")))
+	if rest, _ := io.ReadAll(br); len(rest) > 0 {
+		t.Errorf("after the end of the stream: %q", rest)
+	}
+}
+
+// A stream that is ended from outside, just as it is complete, does not take its connection along:
+// that may serve another request by then.
+func TestCutAfterTheEnd(t *testing.T) {
+	r := &Router{}
+	r.init()
+	app, _ := script(t, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 2\r\n\r\nhi")
+	i := newInstance(app)
+	defer i.up.close()
+	next := func() *answer {
+		gone, leave := context.WithCancel(t.Context())
+		s := &session{router: r, bw: bufio.NewWriter(io.Discard), gone: gone, leave: leave}
+		x := &exchange{router: r, s: s, app: newApp("blog"), in: &clientRequest{method: "GET", target: "/", authority: "blog.localhost"}}
+		x.inst.Store(i)
+		a, err := i.up.roundTrip(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	first := next()
+	if got, err := io.ReadAll(first); string(got) != "hi" || err != nil {
+		t.Fatalf("%q %v", got, err)
+	}
+	second := next()
+	if second.c != first.c {
+		t.Fatal("the connection was not kept")
+	}
+	first.cut()
+	if got, err := io.ReadAll(second); string(got) != "hi" || err != nil {
+		t.Errorf("the next answer on the connection: %q %v", got, err)
+	}
+	if third := next(); third.c != first.c {
+		t.Error("the connection was closed")
+	}
+}
