@@ -312,3 +312,18 @@ func TestSlowApp(t *testing.T) {
 		}
 	}
 }
+
+// Servers in front of CGI take more than the underscore for a hyphen: lighttpd takes every
+// character that is neither a letter nor a digit.
+func TestOursInDisguise(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	app, heads := script(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	r.Set("blog", at(app))
+	for _, name := range []string{"X.Forwarded.For", "x~real|IP", "X-Forwarded.Proto", "Content.Length", "Transfer'Encoding", "x!request+id"} {
+		raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nX.Y: 1\r\n"+name+": 7\r\n\r\n")
+		if got := <-heads; strings.Contains(got, name) || !strings.Contains(got, "X.Y: 1\r\n") {
+			t.Errorf("%s: the app saw %q", name, got)
+		}
+	}
+}

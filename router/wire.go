@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // writeHeader writes x's request line and header as the app gets them: the client's, with its Host
@@ -68,23 +69,33 @@ func writeTrailer(w *bufio.Writer, trailer head) {
 	w.WriteString("\r\n")
 }
 
-// isOurs reports whether only we may say this to an app: X-Forwarded-* and X-Real-Ip, also with
-// underscores, which CGI, WSGI and PHP take for hyphens; so too the names that frame a body;
-// X-Request-Id, which is made where there is none; and Proxy, which those turn into HTTP_PROXY
-// (CVE-2016-5385).
+// isOurs reports whether only we may say this to an app: X-Forwarded-* and X-Real-Ip; X-Request-Id,
+// which is made where there is none; Proxy, which CGI turns into HTTP_PROXY (CVE-2016-5385); and in
+// disguise the names that frame a body. CGI, WSGI and PHP do not tell an underscore from a hyphen;
+// some servers in front of them do not tell any character from one that is neither a letter nor a
+// digit.
 func isOurs(name string) bool {
 	if len(name) < 5 || strings.IndexByte("cptxCPTX", name[0]) < 0 {
 		return false
 	}
-	if c := name[0] | 0x20; (c == 'c' || c == 't') && strings.IndexByte(name, '_') < 0 {
-		return false
+	if c := name[0] | 0x20; (c == 'c' || c == 't') && !strings.ContainsFunc(name, isDisguise) {
+		return false // such as Content-Type and Cookie, at no cost
 	}
-	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	name = strings.Map(func(c rune) rune {
+		if isDisguise(c) {
+			return '-'
+		}
+		return unicode.ToLower(c)
+	}, name)
 	switch name {
 	case "x-real-ip", "x-request-id", "proxy", "content-length", "transfer-encoding":
 		return true
 	}
 	return strings.HasPrefix(name, "x-forwarded-")
+}
+
+func isDisguise(c rune) bool {
+	return c != '-' && (c < '0' || '9' < c) && (c < 'a' || 'z' < c) && (c < 'A' || 'Z' < c)
 }
 
 func put(w *bufio.Writer, parts ...string) {
