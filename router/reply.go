@@ -113,7 +113,7 @@ func (x *exchange) begin(in *appResponse) {
 	r.unsized = in.length < 0 && !x.bodiless(in.status)
 	r.chunked = r.unsized && x.in.minor > 0
 	r.last = r.last || r.unsized && !r.chunked
-	dated := x.fields(in, in.status == 204 || r.unsized)
+	dated := x.fields(in, in.status < 200 || in.status == 204 || r.unsized)
 	w := x.s.bw
 	if !dated {
 		put(w, "Date: ", date(), "\r\n")

@@ -95,12 +95,14 @@ func (r *appResponse) frame(method string, old bool) error {
 		// next request on the connection wait until it has.
 		r.length, r.last = 0, r.last || !sized
 	case r.status < 200, r.status == 204, r.status == 304:
-		r.length = 0
+		// An app that announces a body where there is none may send it later: it would be taken for
+		// the next visitor's answer.
+		r.length, r.last = 0, r.last || chunked || r.length > 0
 	case coding != "":
 		return fmt.Errorf("Transfer-Encoding: %.40q", coding)
 	case chunked:
 		r.length = -1
-		r.last = r.last || sized // one of the two is a lie
+		r.last = r.last || sized || old // one of the two is a lie; HTTP/1.0 knows no chunks
 	case !sized:
 		r.length, r.last = untilClose, true
 	}

@@ -43,7 +43,7 @@ func (u *upstream) roundTrip(x *exchange) (*answer, error) {
 		return nil, err
 	}
 	if a.status == http.StatusSwitchingProtocols {
-		if x.in.upgrade == "" || !x.in.head.lists("Upgrade", a.upgrade) {
+		if x.in.upgrade == "" || a.upgrade == "" || !x.in.head.lists("Upgrade", a.upgrade) {
 			a.fail()
 			return nil, errors.New("the app switched protocols unasked")
 		}
