@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,12 +61,15 @@ func victim() {
 	port := os.Getenv("PORT")
 	if *hide {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = []string{"PORT=" + port, "TESTAPP_DIR=" + os.Getenv("TESTAPP_DIR")}
+		cmd.Env = []string{"PORT=" + port, "TESTAPP_DIR=" + os.Getenv("TESTAPP_DIR"), "PARENT=" + strconv.Itoa(os.Getpid())}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := cmd.Start(); err != nil {
 			log.Fatal(err)
 		}
 		return
+	}
+	for os.Getenv("PARENT") == strconv.Itoa(os.Getppid()) { // it is not hidden yet
+		time.Sleep(time.Millisecond)
 	}
 	if _, attack := noted("attack"); attack {
 		note("wanted."+port, "")

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"testing"
+	"time"
 
 	"paas/runtime/command"
 	"paas/runtime/rig"
@@ -91,6 +92,16 @@ func serveUntilKilled(root string) {
 			return
 		}
 	}
-	fmt.Println("life", k.life, k.guard.cmd.Process.Pid)
-	select {}
+	first := k.guard.cmd.Process.Pid
+	fmt.Println("life", k.life, first)
+	for { // a guard that is seen here has been told everything
+		k.guard.mu.Lock()
+		now := k.guard.cmd.Process.Pid
+		k.guard.mu.Unlock()
+		if now != first {
+			fmt.Println("guard", now)
+			select {}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
