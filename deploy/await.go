@@ -37,6 +37,9 @@ func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, erro
 	say.Step(out, "%s %s gets the traffic%s", m.App.Name, r, m.at(r.N))
 	say.Detail(out, "watching it for %s; Ctrl-C takes it back", seconds(s.Prove))
 	log.follow(ctx)
+	if m.Watching != nil {
+		m.Watching()
+	}
 	return m.decided(ctx, r.N, volume.State.Decided)
 }
 

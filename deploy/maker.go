@@ -20,6 +20,8 @@ type Maker struct {
 	Mode volume.Mode             // of an app whose settings name none; for Publish
 	URL  func(app string) string // an app's address, for people; nil: none is shown
 	Out  io.Writer               // what the person who deploys reads
+
+	Watching func() // called when a release has the traffic and only has to prove itself; may be nil
 }
 
 const (

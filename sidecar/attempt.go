@@ -23,6 +23,7 @@ type attempt struct {
 	forced  bool   // also a commit that had its verdict
 	patient bool   // somebody else's sync is waited for
 	once    bool   // a runtime is not waited for
+	leave   func() // gives up its place among the syncs, of which it needs none to wait; nil: it has none
 	out     io.Writer
 
 	warned bool // of what would keep the commit from running

@@ -133,7 +133,7 @@ func (s *Sidecar) single(ctx context.Context, u subject) (line string, err error
 		return "", err
 	}
 	defer leave()
-	done, err := attempt{Sidecar: s, subject: u, by: "sidecar", who: "the sidecar", patient: true, once: true, out: io.Discard}.run(ctx, head)
+	done, err := attempt{Sidecar: s, subject: u, by: "sidecar", who: "the sidecar", patient: true, once: true, leave: leave, out: io.Discard}.run(ctx, head)
 	if err != nil {
 		return "", err
 	}

@@ -446,3 +446,22 @@ func TestLowDisk(t *testing.T) {
 		t.Errorf("with room: %v; releases %s", err, states(app))
 	}
 }
+
+// A release that is being watched leaves its place to other apps.
+func TestWatchingTakesNoPlace(t *testing.T) {
+	s := newStage(t, newClient(t))
+	s.runtime()
+	r := newHosting(t).repo("blog")
+	r.commit("one that is watched", "fate", "prove")
+	var apps []volume.App
+	for i := range maxSyncs + 1 {
+		apps = append(apps, s.app(fmt.Sprint("blog", i), volume.Source{URL: r.url, Every: rarely}))
+	}
+	s.start()
+	for _, app := range apps {
+		until(t, app.Name+" is watched", func() bool {
+			now, _ := app.Status(1)
+			return now.State == volume.Proving
+		})
+	}
+}

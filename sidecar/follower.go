@@ -196,7 +196,7 @@ func (f *follower) follow(ctx context.Context) (outcome, error) {
 	}
 	defer leave()
 	began := time.Now()
-	done, err := attempt{Sidecar: f.Sidecar, subject: f.subject, by: "sidecar", who: "the sidecar", out: io.Discard}.run(ctx, head)
+	done, err := attempt{Sidecar: f.Sidecar, subject: f.subject, by: "sidecar", who: "the sidecar", leave: leave, out: io.Discard}.run(ctx, head)
 	if err == nil {
 		f.looked = done.looked
 	}

@@ -164,7 +164,7 @@ func (s *stage) follower(app string) (f *follower) {
 }
 
 // fakeRuntime gives each release the fate its tree asks for in a file of that name: "fail REASON",
-// "hang" before the verdict, anything else: ready, and live once committed.
+// "hang" before the verdict, "prove" for an hour, anything else: ready, and live once committed.
 func fakeRuntime(ctx context.Context, vol *volume.Volume) {
 	for ctx.Err() == nil {
 		apps, _ := vol.Apps()
@@ -198,7 +198,9 @@ func step(app volume.App, n int) {
 		app.SetStatus(n, volume.Status{State: volume.Building})
 	case status.State == volume.Building && verb == "fail":
 		app.SetStatus(n, volume.Status{State: volume.Failed, Reason: reason, Hint: "look at line 3"})
-	case status.State == volume.Building && verb == "hang":
+	case status.State == volume.Building && verb == "hang", status.State == volume.Proving:
+	case status.State == volume.Building && verb == "prove":
+		app.SetStatus(n, volume.Status{State: volume.Proving, Prove: time.Hour})
 	case status.State == volume.Building:
 		app.SetBuilt(release.Build, volume.Built{Processes: map[string]string{"web": "serve"}})
 		app.SetStatus(n, volume.Status{State: volume.Ready})

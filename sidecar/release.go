@@ -58,6 +58,7 @@ func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Obje
 		return r, s, errors.New("nothing runs the apps of this volume, so no release can go live; start it: paas serve app")
 	}
 	m := a.maker(a.app, a.out)
+	m.Watching = a.leave
 	r, err = m.Publish(b, volume.Release{By: a.by, Cause: volume.CauseSync}, func(tree string) error {
 		if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
 			return err
