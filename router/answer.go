@@ -130,7 +130,7 @@ func (a *answer) fail() {
 
 // release takes the connection from the exchange, which has no more use for it.
 func (a *answer) release() {
-	a.x.conn.Store(nil)
+	a.x.s.app.Store(nil)
 	a.c.x = nil
 }
 

@@ -3,8 +3,10 @@ package router
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
+	"net/http/httptest"
 	"testing"
 	"time"
 )
@@ -66,4 +68,57 @@ func TestCutAfterTheEnd(t *testing.T) {
 	if third := next(); third.c != first.c {
 		t.Error("the connection was closed")
 	}
+}
+
+// tlsRouter starts r behind TLS.
+func tlsRouter(t *testing.T, r *Router) (addr string) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS() // for its certificate
+	t.Cleanup(s.Close)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Listener = tls.NewListener(l, &tls.Config{Certificates: s.TLS.Certificates})
+	return start(t, r)
+}
+
+// An answer without a length that breaks off does not look whole to an old client over TLS either.
+func TestBrokenAnswerOverTLS(t *testing.T) {
+	r := &Router{}
+	addr := tlsRouter(t, r)
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+		readHead(bufio.NewReader(c))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+	})))
+	nc, _ := dial(t, addr)
+	c := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+	io.WriteString(c, "GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n")
+	if got, err := io.ReadAll(c); err == nil {
+		t.Errorf("%q looks whole", got)
+	}
+}
+
+// Run returns after StopTimeout, also where an app is silent for a client that has closed its side.
+func TestStopCutsAll(t *testing.T) {
+	left := make(chan struct{})
+	t.Run("until it stops", func(t *testing.T) {
+		r := &Router{HalfCloseTimeout: time.Hour}
+		addr := start(t, r) // ends it, and fails where that takes long
+		arrived := make(chan struct{})
+		r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+			br := bufio.NewReader(c)
+			readHead(br)
+			close(arrived)
+			br.ReadByte()
+			close(left)
+		})))
+		c, _ := dial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+		c.(*net.TCPConn).CloseWrite()
+		closes(t, "request at the app", arrived)
+		time.Sleep(2 * watchAfter) // somebody has seen the client close its side
+	})
+	closes(t, "the app told", left)
 }

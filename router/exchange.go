@@ -27,7 +27,6 @@ type exchange struct {
 	retried   bool
 	stale     *instance // closed a kept connection on it; nil: none did
 
-	conn  atomic.Pointer[conn] // to the app; nil: none now
 	watch watch
 	reply reply
 
@@ -218,14 +217,11 @@ func (x *exchange) beginWatch() <-chan struct{} {
 			// It has closed its side, or sent so much more that nobody would see it do so.
 			w.half.Store(true)
 			close(w.told)
-			if c := x.conn.Load(); c != nil {
+			if c := x.s.app.Load(); c != nil {
 				c.SetReadDeadline(time.Now().Add(x.router.HalfCloseTimeout))
 			}
 		default: // a client that closes while it listens to an event stream has left; the app may want to know
-			x.s.leave()
-			if c := x.conn.Load(); c != nil {
-				c.Close()
-			}
+			x.s.giveUp()
 		}
 	}()
 	return w.told

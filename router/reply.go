@@ -2,7 +2,6 @@ package router
 
 import (
 	"io"
-	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -51,8 +50,8 @@ func (x *exchange) breakOff(err error) {
 		x.router.quiet.warn("the app broke its answer off", "app", x.app.name, "id", x.id, "err", err)
 	}
 	x.reply.last = true
-	if tcp, ok := x.s.conn.(*net.TCPConn); ok && x.reply.unsized && !x.reply.chunked {
-		tcp.SetLinger(0)
+	if x.reply.unsized && !x.reply.chunked {
+		x.s.abort()
 	}
 }
 

@@ -143,7 +143,7 @@ func (r *Router) Run(ctx context.Context) error {
 	select {
 	case err := <-served:
 		r.gate.Close()
-		r.sessions.closeAll()
+		r.sessions.abortAll()
 		return fmt.Errorf("router: %w", err)
 	case <-ctx.Done():
 	}
@@ -160,7 +160,7 @@ func (r *Router) Run(ctx context.Context) error {
 	case <-ended:
 	case <-patience.C:
 		r.Log.Warn("stopping; requests in flight are cut", "in", r.StopTimeout)
-		r.sessions.closeAll()
+		r.sessions.abortAll()
 		<-ended
 	}
 	return nil

@@ -31,6 +31,7 @@ type session struct {
 
 	gone  context.Context // ends when the client is known to have gone
 	leave context.CancelFunc
+	app   atomic.Pointer[conn] // serves its request; nil: none does now
 
 	since   atomic.Int64 // when it began to wait for a request, on the clock of [clock]; 0: it serves one
 	readFor time.Duration
@@ -55,7 +56,6 @@ func (s *session) run() {
 			s.router.quiet.warn("panic in the front door", "err", v, "stack", string(debug.Stack()))
 		}
 	}()
-	s.gone, s.leave = context.WithCancel(context.Background())
 	defer s.leave()
 	s.remote = s.conn.RemoteAddr().String()
 	if host, _, err := net.SplitHostPort(s.remote); err == nil {
@@ -162,6 +162,27 @@ func (s *session) flush() error {
 	}
 	s.writeSoon()
 	return s.bw.Flush()
+}
+
+// abort closes the connection in a way that no client takes for the end of an answer: by a reset
+// and, over TLS, without the alert that says goodbye. Others may call it.
+func (s *session) abort() {
+	c := s.conn
+	if secret, ok := c.(*tls.Conn); ok {
+		c = secret.NetConn()
+	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+	c.Close()
+}
+
+// giveUp ends whatever is done for the client. Others may call it.
+func (s *session) giveUp() {
+	s.leave()
+	if c := s.app.Load(); c != nil {
+		c.Close()
+	}
 }
 
 // linger lets the client see its answer before the connection closes: bytes that nobody reads would

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"net"
 	"sync"
@@ -35,6 +36,7 @@ func (r *Router) accept() error {
 		}
 		wait = 0
 		s := &session{router: r, conn: c}
+		s.gone, s.leave = context.WithCancel(context.Background())
 		r.sessions.add(s)
 		go func() {
 			defer r.gate.release()
@@ -93,11 +95,12 @@ func (s *sessions) hurry(idle time.Duration) {
 	}
 }
 
-// closeAll breaks all connections.
-func (s *sessions) closeAll() {
+// abortAll breaks all connections, and those to the apps that serve them.
+func (s *sessions) abortAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for one := range s.all {
-		one.conn.Close()
+		one.abort()
+		one.giveUp()
 	}
 }

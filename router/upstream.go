@@ -75,7 +75,7 @@ func (c *conn) serveFor(x *exchange) {
 	if c.soft = !x.unread(); c.soft {
 		until = now.Add(min(watchAfter, x.router.ResponseTimeout))
 	}
-	if x.conn.Store(c); x.s.gone.Err() != nil {
+	if x.s.app.Store(c); x.s.gone.Err() != nil {
 		c.Close()
 	}
 	c.readUntil(until)
