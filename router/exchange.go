@@ -218,7 +218,7 @@ func (x *exchange) beginWatch() <-chan struct{} {
 			w.half.Store(true)
 			close(w.told)
 			if c := x.s.app.Load(); c != nil {
-				c.SetReadDeadline(time.Now().Add(x.router.HalfCloseTimeout))
+				c.readOn(x)
 			}
 		default: // a client that closes while it listens to an event stream has left; the app may want to know
 			x.s.giveUp()

@@ -277,3 +277,22 @@ func TestHurriedClientIsWatched(t *testing.T) {
 	c.Close()
 	closes(t, "app told", left)
 }
+
+// A client that has closed its side gives an app no more time to begin its answer than others do.
+func TestDribbledHeaderForHalfClosedClient(t *testing.T) {
+	r := &Router{ResponseTimeout: 200 * time.Millisecond, HalfCloseTimeout: time.Minute}
+	addr := start(t, r)
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+		readHead(bufio.NewReader(c))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nX: ")
+		for err := error(nil); err == nil; _, err = io.WriteString(c, "x") {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})))
+	c, br := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	c.(*net.TCPConn).CloseWrite()
+	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 504 {
+		t.Errorf("%v %v", resp, err)
+	}
+}

@@ -98,7 +98,8 @@ func (u *upload) extend(d time.Duration) {
 	until := time.Now().Add(d)
 	u.c.SetWriteDeadline(until)
 	if !u.replied {
-		u.c.SetReadDeadline(until)
+		u.c.answerUntil(until)
+		u.c.readOn(u.x)
 	}
 }
 

@@ -61,40 +61,54 @@ type conn struct {
 	since  time.Time // idle since
 	probe  probe
 
-	x        *exchange // what it serves; nil: nothing
-	soft     bool      // the deadline for reading is there to begin a watch
-	answerBy time.Time // zero: the answer has begun
+	x    *exchange // what it serves; nil: nothing
+	soft bool      // the deadline for reading is there to begin a watch
+
+	dl       sync.Mutex // held while the deadline for reading is set
+	answerBy time.Time  // zero: the answer has begun
 }
 
 // serveFor lends c to x, which has ResponseTimeout to be answered.
 func (c *conn) serveFor(x *exchange) {
 	c.x = x
 	now := time.Now()
-	c.answerBy = now.Add(x.router.ResponseTimeout)
-	until := c.answerBy
+	c.answerUntil(now.Add(x.router.ResponseTimeout))
 	if c.soft = !x.unread(); c.soft {
-		until = now.Add(min(watchAfter, x.router.ResponseTimeout))
+		c.SetReadDeadline(now.Add(min(watchAfter, x.router.ResponseTimeout)))
+	} else {
+		c.readOn(x)
 	}
 	if x.s.app.Store(c); x.s.gone.Err() != nil {
 		c.Close()
 	}
-	c.readUntil(until)
 }
 
-// readUntil sets the deadline for reading; a nearer one where the client has closed its side, which
-// it may do at any moment.
-func (c *conn) readUntil(t time.Time) {
-	c.SetReadDeadline(t)
-	if c.x.watch.half.Load() {
-		c.SetReadDeadline(time.Now().Add(c.x.router.HalfCloseTimeout))
-	}
+// answerUntil gives the app until then to begin its answer, from the next readOn on.
+func (c *conn) answerUntil(then time.Time) {
+	c.dl.Lock()
+	defer c.dl.Unlock()
+	c.answerBy = then
 }
 
 // begun lets the rest of the answer take its time.
 func (c *conn) begun() {
-	if c.answerBy = (time.Time{}); !c.soft {
-		c.readUntil(time.Time{})
+	if c.answerUntil(time.Time{}); !c.soft {
+		c.readOn(c.x)
 	}
+}
+
+// readOn sets the deadline for reading: answerBy, or HalfCloseTimeout where the client has closed
+// its side and that is sooner.
+func (c *conn) readOn(x *exchange) {
+	c.dl.Lock()
+	defer c.dl.Unlock()
+	until := c.answerBy
+	if x.watch.half.Load() {
+		if t := time.Now().Add(x.router.HalfCloseTimeout); until.IsZero() || t.Before(until) {
+			until = t
+		}
+	}
+	c.SetReadDeadline(until)
 }
 
 // Read reads what the app says. Before it waits for that, the client gets what is there already.
@@ -107,13 +121,13 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("the client does not take the answer: %w", err)
 	}
 	if x.watch.half.Load() {
-		c.SetReadDeadline(time.Now().Add(x.router.HalfCloseTimeout))
 		c.soft = false
+		c.readOn(x)
 	}
 	n, err := c.Conn.Read(p)
 	if c.soft && isTimeout(err) {
 		c.soft = false
-		c.readUntil(c.answerBy)
+		c.readOn(x)
 		x.beginWatch()
 		n, err = c.Conn.Read(p)
 	}
