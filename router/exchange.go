@@ -178,7 +178,7 @@ func idempotent(method string) bool {
 // learn of it, and takes a goroutine, so that fast answers go without.
 type watch struct {
 	mu    sync.Mutex
-	over  atomic.Bool   // nobody may go on
+	over  bool          // nobody may begin any more
 	ended chan struct{} // closed when nobody reads any more; nil: nobody has begun
 	half  atomic.Bool   // the client has closed its side; it may be waiting for the answer
 	told  chan struct{} // closed when half becomes true; nil: nobody has begun
@@ -193,7 +193,7 @@ func (x *exchange) beginWatch() <-chan struct{} {
 	w := &x.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over.Load() || w.ended != nil || x.unread() {
+	if w.over || w.ended != nil || x.unread() {
 		return w.told
 	}
 	w.ended, w.told = make(chan struct{}), make(chan struct{})
@@ -204,12 +204,6 @@ func (x *exchange) beginWatch() <-chan struct{} {
 		var err error
 		for err == nil && br.Buffered() < br.Size() { // past requests that the client has sent already
 			_, err = br.Peek(br.Buffered() + 1)
-			if isTimeout(err) && !w.over.Load() {
-				// It was told to hurry as this request came. To look again afterwards is to miss no unwatch.
-				if x.s.conn.SetReadDeadline(time.Time{}); !w.over.Load() {
-					err = nil
-				}
-			}
 		}
 		switch {
 		case isTimeout(err): // unwatch
@@ -232,7 +226,7 @@ func (x *exchange) unwatch() {
 	w := &x.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.over.Store(true)
+	w.over = true
 	if w.ended != nil {
 		x.s.conn.SetReadDeadline(longAgo)
 		<-w.ended

@@ -296,3 +296,31 @@ func TestDribbledHeaderForHalfClosedClient(t *testing.T) {
 		t.Errorf("%v %v", resp, err)
 	}
 }
+
+// A client that was told to hurry, and does, has as long as others for the rest of its header and
+// for its body.
+func TestHurriedClientIsServed(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog", at(backend(t, echoes)))
+	c, br := dial(t, addr)
+	var s *session
+	until(t, "accepted", func() bool {
+		r.sessions.mu.Lock()
+		defer r.sessions.mu.Unlock()
+		for s = range r.sessions.all {
+		}
+		return s != nil && s.waitsSince() > 0
+	})
+	s.hurry()
+	for _, part := range []string{"POST / HTTP/1.1\r\n", "Host: blog.localhost\r\nContent-Length: 2\r\n\r\nh"} {
+		io.WriteString(c, part)
+		until(t, "begun", func() bool { return s.waitsSince() == 0 })
+		s.hurry() // too late
+		time.Sleep(2 * lastCall)
+	}
+	io.WriteString(c, "i")
+	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {
+		t.Errorf("%v %v", resp, err)
+	}
+}

@@ -214,7 +214,9 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	until(t, "all taken", func() bool { return len(r.gate.slots) == 3 })
 	r.sessions.mu.Lock()
 	for s := range r.sessions.all {
-		s.since.Add(-int64(spare)) // as if they had waited that long
+		s.waits.Lock()
+		s.since -= int64(spare) // as if they had waited that long
+		s.waits.Unlock()
 	}
 	r.sessions.mu.Unlock()
 	if status, _ := get(t, addr, "localhost"); status != 200 {

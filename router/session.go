@@ -33,7 +33,9 @@ type session struct {
 	leave context.CancelFunc
 	app   atomic.Pointer[conn] // serves its request; nil: none does now
 
-	since   atomic.Int64 // when it began to wait for a request, on the clock of [clock]; 0: it serves one
+	waits   sync.Mutex
+	since   int64 // when it began to wait for a request, on the clock of [clock]; 0: it serves one
+	hurried bool  // another goroutine has set the deadline for reading
 	readFor time.Duration
 	readAt  time.Time // when the deadline for reading was set to readFor later
 	writeAt time.Time // when the deadline for writing was set
@@ -107,7 +109,9 @@ func (s *session) run() {
 
 // await waits for the beginning of a request, and reports whether one came.
 func (s *session) await(wait time.Duration) bool {
-	s.since.Store(clock())
+	s.waits.Lock()
+	s.since = clock()
+	s.waits.Unlock()
 	if s.br.Buffered() == 0 {
 		s.readBy(wait)
 		select {
@@ -116,10 +120,17 @@ func (s *session) await(wait time.Duration) bool {
 		default:
 		}
 	}
-	if _, err := s.br.Peek(1); err != nil {
+	_, err := s.br.Peek(1)
+	s.waits.Lock()
+	s.since = 0
+	if s.hurried {
+		s.hurried = false
+		s.readUnset()
+	}
+	s.waits.Unlock()
+	if err != nil {
 		return false
 	}
-	s.since.Store(0)
 	there, _ := s.br.Peek(s.br.Buffered())
 	if !bytes.Contains(bytes.TrimLeft(there, "\r\n"), []byte("\r\n\r\n")) { // its header is yet to come
 		s.readBy(s.router.ReadHeaderTimeout)
@@ -132,7 +143,21 @@ func (s *session) await(wait time.Duration) bool {
 const lastCall = 50 * time.Millisecond
 
 // hurry ends a wait for a request that has not arrived. Others may call it.
-func (s *session) hurry() { s.conn.SetReadDeadline(time.Now().Add(lastCall)) }
+func (s *session) hurry() {
+	s.waits.Lock()
+	defer s.waits.Unlock()
+	if s.since > 0 {
+		s.hurried = true
+		s.conn.SetReadDeadline(time.Now().Add(lastCall))
+	}
+}
+
+// waitsSince is when it began to wait for a request; 0: it serves one. Others may call it.
+func (s *session) waitsSince() int64 {
+	s.waits.Lock()
+	defer s.waits.Unlock()
+	return s.since
+}
 
 // readBy sets the deadline for reading, unless almost the same one is set already.
 func (s *session) readBy(d time.Duration) {

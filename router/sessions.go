@@ -48,7 +48,7 @@ func (r *Router) accept() error {
 
 func (s *sessions) add(one *session) {
 	s.running.Add(1)
-	one.since.Store(clock())
+	one.since = clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all[one] = struct{}{}
@@ -83,7 +83,7 @@ func (s *sessions) hurry(idle time.Duration) {
 	var oldest *session
 	first := clock() - int64(idle)
 	for one := range s.all {
-		since := one.since.Load()
+		since := one.waitsSince()
 		if since > 0 && idle == 0 {
 			one.hurry()
 		} else if since > 0 && since <= first {
