@@ -122,3 +122,40 @@ func TestStopCutsAll(t *testing.T) {
 	})
 	closes(t, "the app told", left)
 }
+
+// meddled is a connection on which something happens each time that a deadline for writing is set.
+type meddled struct {
+	net.Conn
+	meddle func(time.Time)
+}
+
+func (m *meddled) SetWriteDeadline(t time.Time) error {
+	m.meddle(t)
+	return nil
+}
+
+// A websocket that is ended does not wait for a slow client, though the app goes on writing to it.
+func TestCutWhileWriting(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	app, _ := net.Pipe()
+	go io.Copy(io.Discard, far)
+	r := &Router{}
+	r.init()
+	var tun *tunnel
+	var last time.Time
+	client := &meddled{Conn: near}
+	first := true
+	client.meddle = func(when time.Time) {
+		last = when
+		if first {
+			first = false
+			tun.toClient([]byte("one more")) // gets in between
+		}
+	}
+	tun = &tunnel{x: &exchange{router: r, s: &session{conn: client}}, app: &conn{Conn: app}}
+	tun.cut()
+	if left := time.Until(last); left > farewell {
+		t.Errorf("a Write may take %v", left)
+	}
+}

@@ -20,7 +20,8 @@ type tunnel struct {
 	frames frames     // where in the app's stream of frames we are
 	going  bool       // nothing of the app's follows
 
-	ending atomic.Bool // one side has closed; the other has HalfCloseTimeout for each Read and Write
+	ending  atomic.Bool // one side has closed; the other has HalfCloseTimeout for each Read and Write
+	cutting atomic.Bool // a Write to the client may take no longer than farewell
 }
 
 // farewell is how long a close frame may take to be sent, and then to be answered.
@@ -112,6 +113,9 @@ func (t *tunnel) toClient(p []byte) error {
 		return net.ErrClosed
 	}
 	t.x.s.conn.SetWriteDeadline(time.Now().Add(t.x.router.StallTimeout))
+	if t.cutting.Load() { // looked at last, or cut might wait for this Write
+		t.x.s.conn.SetWriteDeadline(time.Now().Add(farewell))
+	}
 	n, err := t.x.s.conn.Write(p)
 	if t.websocket {
 		t.frames.advance(p[:n])
@@ -142,6 +146,7 @@ var goingAway = []byte{0x88, 2, 1001 >> 8, 1001 & 0xff}
 // app's, and ends the tunnel in any case.
 func (t *tunnel) cut() {
 	client := t.x.s.conn
+	t.cutting.Store(true)
 	client.SetWriteDeadline(time.Now().Add(farewell)) // also for the Write that may be stuck
 	t.mu.Lock()
 	if !t.going {
