@@ -27,7 +27,7 @@ type deploy struct {
 	// Set before finished closes.
 	instance *instance
 	settings volume.Settings // as it was booted
-	phases   bool            // a command was run before or after the boot
+	phases   bool            // a command of the release phase has done its work
 
 	// On the app's goroutine.
 	switched bool            // it has the traffic

@@ -47,7 +47,6 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 	if line == "" {
 		return nil
 	}
-	d.phases = true
 	say.Step(file, "Running %s: %s", name, line)
 	ctx, cancel := context.WithTimeoutCause(ctx, phaseLimit, fmt.Errorf("no end after %s; stopped", phaseLimit))
 	defer cancel()
@@ -61,5 +60,6 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	d.phases = true
 	return nil
 }

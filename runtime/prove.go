@@ -204,13 +204,13 @@ func (d *deploy) takeBack(s volume.Status) {
 	h.deploying = nil
 	if d.switched {
 		h.crontab.giveBack(h.live, d.n)
+	}
+	if d.switched && h.live != nil {
+		d.show(func(log *os.File) { say.Step(log, "v%d has the traffic again", h.live.n) })
+	}
+	if d.phases {
 		d.show(func(log *os.File) {
-			if h.live != nil {
-				say.Step(log, "v%d has the traffic again", h.live.n)
-			}
-			if d.phases {
-				say.Detail(log, "what the release phase of v%d did, to a database for example, is not undone", d.n)
-			}
+			say.Detail(log, "what the release phase of v%d did, to a database for example, is not undone", d.n)
 		})
 	}
 	if d.instance != nil {

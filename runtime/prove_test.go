@@ -290,6 +290,34 @@ func TestExitedBeforeTheSwitch(t *testing.T) {
 	}
 }
 
+// What the release phase did stays done wherever the release fails later, and the push says so.
+func TestWhatThePhaseDidIsNotUndone(t *testing.T) {
+	for name, c := range map[string]struct {
+		fails string // the process type that does
+		said  bool
+	}{
+		"the boot":  {"web", true},
+		"the phase": {"release", false},
+	} {
+		s := newStage(t)
+		s.processes = map[string]string{"web": "x", "release": "migrate"}
+		s.ends = func(spec Spec) (error, bool) {
+			if spec.Type == c.fails {
+				return errors.New("exit status 1"), true
+			}
+			return nil, spec.Type == "release"
+		}
+		s.turn()
+		s.run()
+		s.publish()
+		s.reaches(1, volume.Failed)
+		log, err := os.ReadFile(s.app.ReleaseLog(1))
+		if said := strings.Contains(string(log), "what the release phase of v1 did, to a database for example, is not undone"); err != nil || said != c.said {
+			t.Errorf("%s fails: %q, %v", name, log, err)
+		}
+	}
+}
+
 // byHand is the deploy of v1, which has the traffic, on a home whose goroutine is the test: what the
 // others say, the test says itself.
 func byHand(t *testing.T, s *stage) *deploy {
