@@ -1,0 +1,171 @@
+package router
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// through runs a router in front of an app that serves each connection with serve, has a client say
+// send and close its side, and returns what the client hears.
+func through(t *testing.T, send []byte, serve func(net.Conn)) string {
+	var log lines
+	r := &Router{
+		Addr: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil)), StopTimeout: time.Second, ResponseTimeout: 20 * time.Millisecond,
+	}
+	r.Dial = func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			defer far.Close()
+			serve(far)
+		}()
+		return near, nil
+	}
+	if err := r.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.Run(ctx)
+	}()
+	r.Set("blog", at("127.0.0.1:1"))
+	c, err := net.Dial("tcp", r.Address().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		c.Write(send)
+		c.(*net.TCPConn).CloseWrite()
+	}()
+	c.SetReadDeadline(time.Now().Add(patience))
+	heard, err := io.ReadAll(c)
+	if isTimeout(err) {
+		t.Errorf("%q: the session does not end, after %q", send, heard)
+	}
+	c.Close()
+	stop()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("Run does not end")
+	}
+	for _, line := range log.take() {
+		if strings.Contains(line, "panic") {
+			t.Error(line)
+		}
+	}
+	return string(heard)
+}
+
+// Whatever a client says, the app reads nothing but whole requests, each with what we say about the
+// client, and the client reads nothing but whole answers.
+func FuzzSession(f *testing.F) {
+	for _, text := range []string{
+		"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n0\r\nX: y\r\n\r\nHEAD / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n",
+		"PUT /a HTTP/1.1\r\nHost: blog.localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabcDELETE / HTTP/1.1\r\nHost: blog.localhost\r\nX_Forwarded_For: 7\r\n\r\n",
+		"GET http://blog.localhost:80/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, X-Forwarded-For\r\nUpgrade: websocket\r\n\r\nmore",
+		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"CONNECT blog.localhost:80 HTTP/1.1\r\nHost: blog.localhost\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		heard := through(t, text, func(c net.Conn) {
+			br := bufio.NewReader(c)
+			for {
+				if _, err := br.Peek(1); err != nil {
+					return
+				}
+				req, err := http.ReadRequest(br)
+				if err != nil {
+					if br.Buffered() == 0 || strings.Contains(err.Error(), "parse ") {
+						return // cut off by us; or net/url is choosier about targets
+					}
+					t.Errorf("%q: the app reads %v", text, err)
+					return
+				}
+				if h := req.Header; len(h.Values("X-Forwarded-For")) != 1 || len(h.Values("X-Request-Id")) != 1 || h.Get("X_Forwarded_For") != "" {
+					t.Errorf("%q: the app reads %v", text, h)
+				}
+				if _, err := io.Copy(io.Discard, req.Body); err != nil {
+					return
+				}
+				io.WriteString(c, ok2[:len(ok2)-2])
+				if req.Method != "HEAD" {
+					io.WriteString(c, "hi")
+				}
+			}
+		})
+		wholeAnswers(t, text, heard, strings.Contains(strings.ToUpper(string(text)), "HEAD"))
+	})
+}
+
+// wholeAnswers fails the test unless heard is answers to GET, one after the other.
+func wholeAnswers(t *testing.T, text []byte, heard string, anyMethod bool) (n int) {
+	br := bufio.NewReader(strings.NewReader(heard))
+	for ; ; n++ {
+		if _, err := br.Peek(1); err != nil {
+			return n
+		}
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil {
+			if !anyMethod {
+				t.Errorf("%q: the client reads %q: %v", text, heard, err)
+			}
+			return n
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			return n // broken off
+		}
+		if resp.Close && !anyMethod {
+			if rest, _ := io.ReadAll(br); len(rest) > 0 {
+				t.Errorf("%q: after the last answer the client reads %q", text, rest)
+			}
+		}
+	}
+}
+
+// Whatever an app answers, the client reads no more answers than it asked for, and nothing between
+// or after them.
+func FuzzApp(f *testing.F) {
+	for _, text := range []string{
+		ok2, ok2 + ok2, "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 103 Early\r\nX: y\r\n\r\n" + ok2, "HTTP/1.1 304 No\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: y\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nhi", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nhi",
+		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\ndata", "HTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\n" + ok2,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		const ask = "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"
+		heard := through(t, []byte(ask+ask), func(c net.Conn) {
+			br := bufio.NewReader(c)
+			for {
+				c.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // ends an answer without an end
+				if _, err := readHead(br); err != nil {
+					return
+				}
+				if _, err := c.Write(text); err != nil || !strings.Contains(string(text), "\n\r\n") {
+					return
+				}
+			}
+		})
+		for i := range len(text) {
+			if c := text[i]; c < ' ' && c != '\r' && c != '\n' && c != '\t' || c == 0x7f {
+				return // a client may mind control characters
+			}
+		}
+		hints := strings.Count(heard, "HTTP/1.1 1")
+		if n := wholeAnswers(t, text, heard, false); n > 2+hints {
+			t.Errorf("%q: %d answers to two requests: %q", text, n, heard)
+		}
+	})
+}
