@@ -336,3 +336,21 @@ func TestHeadOfEndlessAnswer(t *testing.T) {
 		}
 	}
 }
+
+// A client that has sent more requests than are answered gets its last answer whole.
+func TestLastAnswerBeforeMoreRequests(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog", at(backend(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, repeat(1<<20)) })))
+	const ask = "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"
+	for range 5 {
+		c, br := dial(t, addr)
+		io.WriteString(c, strings.Repeat(ask, 1000)) // more than is read ahead
+		if _, err := readHead(br); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, br); n < 1<<20 || err != nil {
+			t.Error(n, err)
+		}
+	}
+}

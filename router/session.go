@@ -95,7 +95,7 @@ func (s *session) run() {
 			return
 		}
 		if !s.router.serve(x) {
-			if x.linger {
+			if x.linger || s.br.Buffered() > 0 {
 				s.linger()
 			}
 			return
