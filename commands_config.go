@@ -231,11 +231,11 @@ func setSettings(c *call) error {
 	c.awaitBranch(app)
 	c.record("settings:set", app.Name, strings.Join(c.args[1:], " "))
 	if live, err := app.Release(app.Live()); err == nil && live.Settings.InPlace("") != s.InPlace(volume.Mode(c.config.Mode)) {
-		say.Detail(c.err, "the mode counts from the next push on")
+		say.Detail(c.err, "the mode takes effect at the next push")
 	} else if err == nil && live.Settings.BuildDir != s.BuildDir {
-		say.Detail(c.err, "the build-dir counts from the next push on")
+		say.Detail(c.err, "the build-dir takes effect at the next push")
 	} else if err == nil && live.Settings.Buildpack != s.Buildpack {
-		say.Detail(c.err, "the buildpack counts from the next push on")
+		say.Detail(c.err, "the buildpack takes effect at the next push")
 	}
 	c.printSettings(s)
 	return nil

@@ -183,7 +183,7 @@ func setLimits(c *call) error {
 		fmt.Fprintf(c.out, "%s; for the first release of %s\n", note, app.Name)
 		return nil
 	case !c.serving():
-		fmt.Fprintln(c.out, "the server is not running; it counts when it does: paas serve")
+		fmt.Fprintln(c.out, "the server is not running; this takes effect when it starts (paas serve)")
 		return nil
 	case len(affected) == 0:
 		fmt.Fprintln(c.out, "it counts for what starts from now on")

@@ -22,8 +22,8 @@ import (
 var psVerbs = []verb{
 	{use: "ps APP", short: "the processes of an app", args: args(1, 1), flags: withFormat, run: showProcesses},
 	{use: "ps:scale APP [TYPE=N...]", short: "how many processes of each type run; without TYPE=N, how many are wanted", args: args(1, -1), run: scale},
-	{use: "ps:restart APP [TYPE[.N]]", short: "start everything anew without a gap, or the processes named", args: args(1, 2), run: restart},
-	{use: "ps:rebuild APP [--clear-cache]", short: "build the live commit anew, for a push that says Everything up-to-date", args: args(1, 1), run: rebuild, flags: func(cmd *cobra.Command) {
+	{use: "ps:restart APP [TYPE[.N]]", short: "restart all processes without a gap, or those named", args: args(1, 2), run: restart},
+	{use: "ps:rebuild APP [--clear-cache]", short: "build the live commit again; use it when git push says Everything up-to-date", args: args(1, 1), run: rebuild, flags: func(cmd *cobra.Command) {
 		cmd.Flags().Bool("clear-cache", false, "empty the app's build cache before")
 	}},
 	{use: "ps:stop APP", short: "stop all processes, until ps:start or the next release", args: args(1, 1), run: stopApp},
@@ -229,7 +229,7 @@ func scale(c *call) error {
 		fmt.Fprintf(c.out, "%s; for the first release of %s\n", strings.Join(c.args[1:], " "), app.Name)
 		return nil
 	case !c.serving():
-		fmt.Fprintln(c.out, "the server is not running; it counts when it does: paas serve")
+		fmt.Fprintln(c.out, "the server is not running; this takes effect when it starts (paas serve)")
 		return nil
 	}
 	say.Step(c.out, "Scaling %s: %s", app.Name, strings.Join(c.args[1:], " "))
@@ -279,9 +279,9 @@ func showFormation(c *call, app volume.App) error {
 	return nil
 }
 
-// settle waits until of the processes that which picks those run that are wanted by now, or have died:
-// then it says so and why. Where none is to run, the last one's end is waited for; an app that sleeps is not.
-// What people run once is none of them.
+// settle waits until the processes that which selects match the formation, or have crashed, and shows
+// the result. Where none is to run, it waits until the last one has ended. It does not wait for an app
+// that sleeps, nor for what people run once.
 func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 	ctx, stop := c.whileServing()
 	defer stop()
@@ -356,8 +356,8 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 	return nil
 }
 
-// steady says whether the process is what it is going to be for now: a web process has passed its check,
-// and another has not died at once.
+// steady reports whether the process has settled: a web process has passed its check, and any other has
+// run for a second, or has crashed.
 func steady(p volume.Process) bool {
 	const proof = time.Second
 	return p.State != string(runtime.Starting) && (p.Type == "web" || p.State != string(runtime.Running) || time.Since(p.Since) >= proof)
@@ -465,7 +465,7 @@ func startApp(c *call) error {
 		return err
 	}
 	if s.Stopped != app.Live() && !asleep {
-		return fmt.Errorf("%s is not stopped; ps:restart %s starts it anew", app.Name, app.Name)
+		return fmt.Errorf("%s is not stopped; ps:restart %s restarts it", app.Name, app.Name)
 	}
 	err = c.changeRunning("", func(s *volume.Settings) error {
 		s.Stopped, s.Wake = 0, rand.Text()
@@ -475,7 +475,7 @@ func startApp(c *call) error {
 		return err
 	}
 	if !c.serving() {
-		fmt.Fprintln(c.out, "the server is not running; it counts when it does: paas serve")
+		fmt.Fprintln(c.out, "the server is not running; this takes effect when it starts (paas serve)")
 		return nil
 	}
 	all := func(volume.Process) bool { return true }

@@ -11,7 +11,7 @@ import (
 	"paas/volume"
 )
 
-// await blocks until release r is decided, and shows meanwhile what becomes of it.
+// await blocks until release r is decided, and shows what happens to it until then.
 func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, error) {
 	out := say.NewShared(m.Out)
 	log := &releaseLog{path: m.App.ReleaseLog(r.N), out: out}

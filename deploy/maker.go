@@ -69,7 +69,8 @@ func (m Maker) Await(ctx context.Context, r volume.Release) (volume.Status, erro
 	return s, errors.Join(err, m.TakeBack(r.N, why))
 }
 
-// TakeBack says that release n, which is not committed, is not wanted any more, and why.
+// TakeBack records that release n, which is not committed, is not wanted any more, and why. The runtime
+// then takes it back; TakeBack does not wait for that.
 func (m Maker) TakeBack(n int, why string) error {
 	if err := m.App.Cancel(n, why); err != nil {
 		return err

@@ -26,16 +26,15 @@ func announce(app volume.App, r volume.Release) (volume.Release, error) {
 }
 
 // Place is the second phase of a release in watch mode: its commit is written into the app's
-// worktree/, touching only files that differ, and it is live. What was done is said on out. Where
-// it fails the release has failed, and what is in worktree/ may be partly the old and partly the
-// new until the next release. A ctx that ends is no failure: the release stays committed, and Place can be
-// called again.
+// worktree/, touching only files that differ, and it is live. Place shows on out what it did. Where it
+// fails, the release has failed, and worktree/ may be partly the old and partly the new until the next
+// release. A ctx that ends is no failure: the release stays committed, and Place can be called again.
 func Place(ctx context.Context, app volume.App, r volume.Release, objects *git.Objects, out io.Writer) error {
 	changes, err := update(ctx, app, r.Commit, objects)
 	if err != nil {
 		err = fmt.Errorf("worktree: %w", err)
 		if ctx.Err() != nil {
-			return err // no verdict: it stays committed, and whoever looks next goes on
+			return err // no verdict: it stays committed, and the next look goes on
 		}
 		hint := "worktree/ may be partly the old and partly the new; the next push mends it"
 		if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
@@ -60,7 +59,7 @@ func Place(ctx context.Context, app volume.App, r volume.Release, objects *git.O
 	return Repair(app)
 }
 
-// Repair makes the states agree with what is live in watch mode, where a process died between saying
+// Repair makes the states agree with what is live in watch mode, where a process died between writing
 // the one and the other. In release mode the runtime does so.
 func Repair(app volume.App) error {
 	n := app.Live()
@@ -94,7 +93,8 @@ func update(ctx context.Context, app volume.App, commit string, objects *git.Obj
 	return w.Update(ctx, objects, commit)
 }
 
-// retire says of the releases before n that they are over. Those before one that is retired are.
+// retire records that the releases before n are over. It ends at one that is retired: those before it
+// are over already.
 func retire(app volume.App, n int) (errs []error) {
 	for m, err := range app.Back(n - 1) {
 		var s volume.Status

@@ -6,8 +6,8 @@ import (
 	"paas/volume"
 )
 
-// postReceive is the second phase of a push: git has moved the branch, the release gets the
-// traffic. Its status is of no consequence to git.
+// postReceive is the second phase of a push: git has moved the branch, and the release goes live. git
+// takes no notice of its status.
 func (r *Receiver) postReceive(s *session, say voice) int {
 	s.told = true
 	status := r.bringLive(s, say)

@@ -17,8 +17,7 @@ type refused []string
 
 func (r refused) Error() string { return strings.Join(r, "\n") }
 
-// preReceive is the first phase of a push: it returns 0 once the release it made is ready to take
-// traffic.
+// preReceive is the first phase of a push: it returns 0 once the release that it made has proved itself.
 func (r *Receiver) preReceive(ctx context.Context, s *session, c call, say voice) int {
 	s.asked = true
 	r.reached("asked")
@@ -220,8 +219,8 @@ func full(err error) error {
 	return err
 }
 
-// verdict shows the pusher what becomes of the release until that is decided; nil: it is ready, and
-// the push goes through whatever happens to the pusher.
+// verdict shows the pusher what happens to the release until it is decided. nil: it is ready, and the
+// push goes through whatever happens to the pusher.
 func (r *Receiver) verdict(ctx context.Context, s *session, release volume.Release, say voice) error {
 	log := &logLines{to: say}
 	m := r.maker(s.app, log)

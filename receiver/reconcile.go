@@ -15,7 +15,7 @@ import (
 type view struct {
 	branch     string // that deploys
 	ref        string // what it points at; empty: it is not there
-	live       int    // release that gets the traffic; 0: none
+	live       int    // the live release; 0: none
 	liveCommit string
 	strays     []string    // branches that do not deploy: of an earlier setting
 	after      []candidate // releases younger than live, oldest first
@@ -107,13 +107,13 @@ const (
 	await  = "await"  // n has been committed and is on its way
 	place  = "place"  // n has been committed, in watch mode: what its push would have done next
 	commit = "commit" // git took n's commit, then something was cut off
-	cancel = "cancel" // n has been abandoned by who made it
+	cancel = "cancel" // the maker of n has died
 	prune  = "prune"  // branches that do not deploy any more go; one may be in the way of the one that does
-	turn   = "turn"   // the branch goes to what is live
+	turn   = "turn"   // the branch goes back, or on, to what is live
 )
 
-// next is the step to take, for whoever has the app's turn: nobody else is deploying then, so what
-// is not committed has been abandoned.
+// next is the step to take while the caller has the app's turn: nobody else is deploying then, so the
+// maker of a release that is not committed has died.
 func (v view) next() move {
 	for _, c := range v.after {
 		switch {

@@ -112,8 +112,8 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	r.sessions[s.token] = s
 	r.mu.Unlock()
 
-	// git outlives the client's connection: for ever so little where that stops the push, until
-	// the release is live where it does not.
+	// git outlives the client's connection: for a moment where that stops the push, and until the
+	// release is live where it does not.
 	running, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	ended := make(chan struct{})
@@ -225,6 +225,6 @@ func (r *Receiver) explain(heard *tail, say voice) {
 		say.fault("the server's disk is full. Nothing changed. Make room on it, then push again.")
 	case heard.unpackFailed():
 		say.fault("git did not accept the objects of the push, for the reason it gives above. Nothing changed.")
-		say.fault("A commit that git calls broken has to be made anew; git fsck finds it.")
+		say.fault("A commit that git calls broken has to be made again; git fsck finds it.")
 	}
 }

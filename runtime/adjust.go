@@ -9,11 +9,11 @@ import (
 	"paas/volume"
 )
 
-// adjust makes what runs of the live release what is wanted of it now: it starts what is missing,
-// stops what is too many, and starts anew what ps:restart was said of.
+// adjust makes the processes of the release with the traffic match the settings: it starts what is
+// missing, stops what is too many, and restarts what ps:restart names.
 func (h *home) adjust(ctx context.Context) {
 	i := h.live
-	first := i.release.N == 0 // since the server's start: the front holds requests, though it may be for nothing
+	first := i.release.N == 0 // since the server's start; the front holds requests, perhaps for nothing
 	settings, err := h.readSettings()
 	if err == nil {
 		err = i.load()
@@ -61,8 +61,8 @@ func (h *home) adjust(ctx context.Context) {
 	h.nap.doze()
 }
 
-// mayStart says whether nothing that does the same work is on its way out: processes of another release,
-// or the one that had the place before. Two web processes may well answer side by side.
+// mayStart reports whether no process that does the same work is still stopping: one of another release,
+// or the one that had the place before. Two web processes may answer side by side.
 func (i *instance) mayStart(p place) bool {
 	if p.isWeb() {
 		return true
@@ -75,8 +75,8 @@ func (i *instance) mayStart(p place) bool {
 	return true
 }
 
-// retireMembers stops processes that are not wanted any more, in the background; web ones when they have
-// answered what they were asked, where drained is not nil.
+// retireMembers stops processes that are not wanted any more, in the background. Web processes answer
+// what they were asked before, where drained is not nil.
 func (h *home) retireMembers(members []*member, drained <-chan struct{}) {
 	for _, m := range members {
 		if m.next != nil { // it never had any traffic
@@ -113,12 +113,12 @@ func (h *home) leave(m *member, drained <-chan struct{}) (gone <-chan struct{}) 
 
 const stopping = "stopping" // the state of a process that answers what it was asked, or has been sent SIGTERM
 
-// restart starts a process anew: a web process beside the old one, which goes when the new one is healthy;
-// another when the old one has ended, so that no two of them do the same work.
+// restart starts a process again: a web process beside the old one, which stops when the new one is
+// healthy; any other once the old one has ended, so that no two of them do the same work.
 func (m *member) restart(ctx context.Context, token string) {
 	h := m.in.home
 	m.wanted = token
-	if m.status.State == volume.Crashed || m.status.State == string(Starting) { // it is being started anew
+	if m.status.State == volume.Crashed || m.status.State == string(Starting) { // it is being started
 		m.deaths = 0
 		select {
 		case m.hurry <- struct{}{}:

@@ -64,7 +64,7 @@ func (c *crontab) load() {
 	}
 }
 
-// take makes the entries of i those that run.
+// take makes the entries of i those that run by the clock.
 func (c *crontab) take(i *instance) {
 	if c.of == i {
 		return
@@ -97,7 +97,7 @@ func (c *crontab) take(i *instance) {
 	c.plan(h.rt.clock().Round(0))
 }
 
-// promote is take, said on the volume.
+// promote is take, and records that on the volume.
 func (c *crontab) promote(i *instance) {
 	c.take(i)
 	if c.unsaved {
@@ -133,7 +133,7 @@ func (c *crontab) keepRunning(former []*row) {
 	}
 }
 
-// plan says when each entry is due next, of those of which that is not said.
+// plan finds out when each entry is due next, where that is not known.
 func (c *crontab) plan(now time.Time) {
 	for _, r := range c.rows {
 		if r.ID == 0 || !r.status.Next.IsZero() {
@@ -155,8 +155,8 @@ func (c *crontab) plan(now time.Time) {
 // hours).
 const setBack = 3 * time.Hour
 
-// follow runs what is due of the live release i, and what cron:run asked for, and sees to it that the
-// app is woken for what is due next. It is no matter to call it again.
+// follow runs what is due of release i, which has the traffic, and what cron:run asked for, and wakes the
+// app for what is due next. Calling it again is harmless.
 func (c *crontab) follow(ctx context.Context, i *instance, s volume.Settings) {
 	c.take(i)
 	if len(c.rows) == 0 && !c.unsaved {
@@ -217,7 +217,7 @@ func (c *crontab) wake(in time.Duration) {
 	c.timer.Reset(in)
 }
 
-// running says whether a run goes on, or waits for one that does.
+// running reports whether a run goes on.
 func (c *crontab) running() bool {
 	return slices.ContainsFunc(c.rows, func(r *row) bool { return len(r.runs) > 0 })
 }
@@ -237,7 +237,7 @@ func (c *crontab) rest(why error) {
 	}
 }
 
-// halt is rest where no release is live any more.
+// halt is rest where no release has the traffic any more.
 func (c *crontab) halt(why error) {
 	c.rest(why)
 	former := c.rows
@@ -248,8 +248,8 @@ func (c *crontab) halt(why error) {
 	}
 }
 
-// stop ends all of it as the app's goroutine ends. What became of the runs is said when they have
-// ended, before h.stopping is through.
+// stop ends all of it as the app's goroutine ends. What became of the runs is recorded when they have
+// ended; h.stopping waits for that.
 func (c *crontab) stop() {
 	c.rest(errServerStopped)
 	h := c.home
@@ -279,7 +279,7 @@ var (
 	errReplaced      = errors.New("its next run took its place")
 )
 
-// save says on the volume how things stand.
+// save records on the volume how things stand.
 func (c *crontab) save() {
 	h := c.home
 	state := volume.Cron{Entries: []volume.CronEntry{}}
@@ -321,7 +321,7 @@ func (i *instance) zone() (*time.Location, error) {
 	return zone, nil
 }
 
-// sayCron says what will run by the clock, and by which; or which line does not say so rightly.
+// sayCron shows what will run by the clock, and by which clock. The error names the line that is wrong.
 func (i *instance) sayCron(file io.Writer) error {
 	entries, err := i.cron()
 	if err != nil || len(entries) == 0 {

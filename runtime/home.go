@@ -89,8 +89,8 @@ func (h *home) run(ctx context.Context) {
 	h.shutDown()
 }
 
-// there says whether the app is still the one this home is for. Where that cannot be told now, it is.
-// An id that is lost is written again.
+// there reports whether the app is still the one that this home is for. Where that cannot be read now,
+// it is. An id that is lost is written again.
 func (h *home) there() bool {
 	id, err := h.app.Identity()
 	if volume.IsDamage(err) {
@@ -103,7 +103,7 @@ func (h *home) there() bool {
 	return err != nil || id != "" && id == h.born
 }
 
-// underTurn repairs something of the app if nobody is deploying it; whoever is has seen to that.
+// underTurn repairs something of the app, unless somebody is deploying it: they do so themselves.
 func (h *home) underTurn(repair func() error) {
 	const doing = "repair the app"
 	done, ok := h.app.TryTurn("the server's repair")
@@ -252,7 +252,7 @@ func (h *home) look(ctx context.Context) {
 		}
 		why, cancelled := h.app.Cancelled(n)
 		switch {
-		case release.Settings.Mode == volume.InPlace: // it is for who made it to go on with
+		case release.Settings.Mode == volume.InPlace: // its maker goes on with it
 			continue
 		case cancelled:
 			h.conclude(n, volume.Status{State: volume.Cancelled, Reason: why})
@@ -266,7 +266,7 @@ func (h *home) look(ctx context.Context) {
 	}
 }
 
-// inPlace says whether release n is one of watch mode, which is not for us to run.
+// inPlace reports whether release n is one of watch mode, which the runtime does not run.
 func (h *home) inPlace(n int) bool {
 	r, err := h.app.Release(n)
 	return err == nil && r.Settings.Mode == volume.InPlace
@@ -287,11 +287,11 @@ func (h *home) yield() {
 	h.saveProcesses()
 }
 
-// cutOff is why a release is cancelled that nobody has: who made it died.
+// cutOff is why a release is cancelled whose maker has died.
 const cutOff = "cut off before its commit"
 
-// abandoned says whether nobody is going to commit or cancel release n: nobody has the turn, or
-// somebody else has, for there is a younger release.
+// abandoned reports whether the maker of release n has died, so that nobody will commit or cancel it:
+// nobody has the turn, or somebody else has, for there is a younger release.
 func (h *home) abandoned(n int) bool {
 	if h.app.Committed(n) {
 		return false

@@ -13,7 +13,8 @@ import (
 	"paas/volume"
 )
 
-// member is one process of a release that runs, and what becomes of it when that dies.
+// member is one place in the formation of a release that runs: its process, and those that follow
+// when that dies.
 type member struct {
 	in *instance
 	place
@@ -33,7 +34,7 @@ type member struct {
 	gone   bool           // has exited; how is known soon
 	wanted string         // token of the last ps:restart that it was started under or that was tried
 	next   *member        // takes its place once healthy: a restart of a web process
-	reason error          // why it was ended by us, and is to be started anew
+	reason error          // why we ended it, to start it again
 
 	hurry chan struct{} // ends the wait for its next start; one place
 }
@@ -192,8 +193,8 @@ func (m *member) ended(ctx context.Context, p Process) {
 	}
 }
 
-// count has a ps:restart that came while the process was being started count as still to be done: it may have
-// been started under settings from before.
+// count makes sure that a ps:restart is still done that came while the process was being started, which
+// may have been under the settings from before.
 func (m *member) count() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -224,7 +225,7 @@ func (m *member) died(ctx context.Context, err error) {
 	}
 	m.began = time.Time{}
 	select {
-	case <-m.hurry: // said of the start that has just failed
+	case <-m.hurry: // it was meant for the start that has just failed
 	default:
 	}
 	m.deaths++

@@ -7,8 +7,8 @@ import (
 	"paas/volume"
 )
 
-// nap is whether an app sleeps, and when it will. All of it is the app's goroutine's. While the app is awake
-// there is one timer, where it is to sleep at all; while it sleeps there is nothing.
+// nap is whether an app sleeps, and when it will. All of it is the app's goroutine's. There is one timer
+// while the app is awake, if it is to sleep at all, and none while it sleeps.
 type nap struct {
 	home  *home
 	now   volume.Asleep // it sleeps; zero: it is awake
@@ -34,7 +34,7 @@ func (n *nap) load() {
 	}
 }
 
-// ended wakes the app where a request, a command or the clock asks for that, and says whether it did.
+// ended wakes the app where a request, a command or the clock asks for that, and reports whether it did.
 func (n *nap) ended(s volume.Settings) bool {
 	h := n.home
 	asked := h.rt.wakes.take(h.app.Name)
@@ -46,7 +46,7 @@ func (n *nap) ended(s volume.Settings) bool {
 	return true
 }
 
-// end says that the app is awake.
+// end records that the app is awake.
 func (n *nap) end() {
 	if !n.asleep() {
 		return
@@ -64,8 +64,8 @@ func (n *nap) record() {
 	}
 }
 
-// doze puts the app to sleep where nobody has asked for it for long enough, or sees to it that it is looked at
-// again when that may be so.
+// doze puts the app to sleep where nobody has asked for it for long enough, or looks again when that may be
+// so.
 func (n *nap) doze() {
 	h := n.home
 	after := h.settings.Sleep
@@ -92,16 +92,16 @@ func (n *nap) doze() {
 	}
 }
 
-// inUse says whether something beside requests keeps the app awake: a deploy, a run by the clock, a command that
-// a person runs; or that it does not answer, which is not hidden by putting it to sleep.
+// inUse reports whether something besides requests keeps the app awake: a deploy, a run by the clock, or a
+// command that a person runs. An app that does not answer stays awake too: sleep must not hide that.
 func (n *nap) inUse() bool {
 	h := n.home
 	addrs, _ := h.live.traffic()
 	return len(addrs) == 0 || h.deploying != nil || h.crontab.running() || len(h.onces) > 0
 }
 
-// begin says that an app sleeps to which the front sends nothing any more. Its processes end with the next look, unless
-// somebody asks for it before.
+// begin records that an app sleeps to which the front sends nothing any more. Its processes end with the
+// next look, unless somebody asks for it before.
 func (n *nap) begin() {
 	h := n.home
 	n.stop()
@@ -155,7 +155,7 @@ func (w *wakes) begin(poke func(string)) {
 	w.poke = poke
 }
 
-// take says whether a request waits for the app, once.
+// take reports once that a request waits for the app.
 func (w *wakes) take(app string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

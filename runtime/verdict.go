@@ -7,8 +7,8 @@ import (
 	"paas/volume"
 )
 
-// conclude records the final state of release n, retrying every second until the write succeeds:
-// somebody waits for it, and a release without one would be built again.
+// conclude records a state of release n that somebody waits for, retrying every second until the write
+// succeeds. A release without a final state would be built again.
 func (h *home) conclude(n int, s volume.Status) {
 	if s.State == volume.Failed || s.State == volume.Cancelled {
 		h.discard(n) // first: it may be what filled the disk
@@ -49,7 +49,7 @@ func (h *home) discard(n int) {
 	}
 }
 
-// setStatus says how far a release has come on its way.
+// setStatus records how far a release has come.
 func (h *home) setStatus(n int, s volume.Status) {
 	if err := h.app.SetStatus(n, s); err != nil && h.app.Exists() {
 		h.log.Error("cannot say how a release stands", "release", n, "state", s.State, "err", err)

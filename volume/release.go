@@ -20,7 +20,7 @@ const (
 	CauseRebuild  = "rebuild"
 )
 
-// Release is a build with the settings of a moment, and who made it and why. Immutable.
+// Release is a build with the settings of a moment, its maker and its cause. Immutable.
 type Release struct {
 	N        int       `json:"n"`
 	Build    string    `json:"build"`
@@ -122,17 +122,17 @@ func (a App) Status(n int) (Status, error) {
 	return s, nil
 }
 
-// SetStatus says how far release n has come. For the runtime, and in watch mode for who made the
+// SetStatus records how far release n has come. For the runtime, and in watch mode for the maker of the
 // release.
 func (a App) SetStatus(n int, s Status) error {
 	s.At = time.Now().UTC()
 	return a.tell(filepath.Join("releases", strconv.Itoa(n), "status.json"), s)
 }
 
-// Commit says that release n may take traffic: the second phase of a push.
+// Commit records that release n, which is ready, is accepted: the second phase of a push.
 func (a App) Commit(n int) error { return a.mark(n, "commit", "") }
 
-// Cancel says that nobody wants release n any more, and why, in one line; it has no effect once n is
+// Cancel records that nobody wants release n any more, and why, in one line. It has no effect once n is
 // committed.
 func (a App) Cancel(n int, why string) error { return a.mark(n, "cancel", why) }
 
@@ -144,10 +144,10 @@ func (a App) mark(n int, name, text string) error {
 	return err
 }
 
-// Committed says whether release n may take traffic.
+// Committed reports whether release n is accepted.
 func (a App) Committed(n int) bool { return a.marked(n, "commit") }
 
-// Cancelled says whether release n was taken back before it was committed, and why.
+// Cancelled reports whether release n was taken back before it was committed, and why.
 func (a App) Cancelled(n int) (why string, cancelled bool) {
 	text, err := os.ReadFile(filepath.Join(a.releaseDir(n), "cancel"))
 	if err != nil || a.Committed(n) {
@@ -161,7 +161,8 @@ func (a App) marked(n int, name string) bool {
 	return err == nil
 }
 
-// Live is the number of the release that gets the traffic, 0 where none does.
+// Live is the number of the live release, 0 where there is none: the one that is accepted and comes back
+// after a restart. One that proves itself gets the traffic before it is live.
 func (a App) Live() int {
 	target, err := os.Readlink(a.path("live"))
 	if err != nil {
@@ -171,8 +172,8 @@ func (a App) Live() int {
 	return max(n, 0)
 }
 
-// SetLive makes release n the one that gets the traffic. For the runtime, and in watch mode for who made
-// the release.
+// SetLive makes release n the live one. For the runtime, and in watch mode for the maker of the release.
+// With an error it may be live all the same, until a power cut: see [App.Live].
 func (a App) SetLive(n int) error {
 	return a.vol.ReplaceLink(filepath.Join("releases", strconv.Itoa(n)), a.path("live"))
 }

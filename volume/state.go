@@ -22,15 +22,15 @@ const (
 	Cancelled State = "cancelled" // its pusher left, or died, before the commit
 )
 
-// Decided says whether a release in this state has its verdict: ready to be committed, or out.
+// Decided reports whether a release in this state has its verdict: it may be committed, or it is over.
 func (s State) Decided() bool { return s == Ready || s.Over() }
 
-// Over says whether nothing more happens in this state before the release is made live again.
+// Over reports whether nothing more happens to a release in this state, but that a live one retires.
 func (s State) Over() bool {
 	return s == Live || s == Retired || s == Failed || s == Cancelled
 }
 
-// Status is what the runtime says of a release, or in watch mode who made it.
+// Status is what the runtime records of a release, or in watch mode its maker.
 type Status struct {
 	State  State     `json:"state"`
 	Reason string    `json:"reason,omitempty"` // one line: "build: npm ci: exit status 1"
