@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -254,5 +255,46 @@ func TestListenError(t *testing.T) {
 	}
 	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Error(err)
+	}
+}
+
+// The time that a client has to take an answer begins with the answer, also for a header and for a
+// trailer that are too large to wait for the rest.
+func TestLargeHeaderAfterAPause(t *testing.T) {
+	r := &Router{StallTimeout: 50 * time.Millisecond}
+	addr := start(t, r)
+	large := "X: " + repeat(20_000) + "\r\n"
+	next := make(chan bool)
+	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+		br := bufio.NewReader(c)
+		for n := 0; ; n++ {
+			if _, err := readHead(br); err != nil {
+				return
+			}
+			if n == 1 {
+				io.WriteString(c, "HTTP/1.1 103 Early Hints\r\n"+large+"\r\n")
+			}
+			io.WriteString(c, "HTTP/1.1 200 OK\r\n"+large+"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+			<-next
+			io.WriteString(c, "0\r\n"+large+"\r\n")
+		}
+	})))
+	c, br := dial(t, addr)
+	for n := range 3 {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+		statuses := []string{"200"}
+		if n == 1 {
+			statuses = []string{"103", "200"}
+		}
+		for _, status := range statuses {
+			if head, err := readHead(br); err != nil || !strings.HasPrefix(head, "HTTP/1.1 "+status) || !strings.Contains(head, large) {
+				t.Fatalf("%.20q %v, want %s", head, err, status)
+			}
+		}
+		expect(t, br, "2\r\nhi\r\n")
+		time.Sleep(3 * r.StallTimeout)
+		next <- true
+		expect(t, br, "0\r\n"+large+"\r\n")
+		time.Sleep(3 * r.StallTimeout)
 	}
 }

@@ -89,6 +89,7 @@ func (x *exchange) hint(in *appResponse) {
 		}
 		r.continued = true
 	}
+	x.s.writeSoon() // a large header is sent before flush
 	x.statusLine(in.status, in.reason)
 	x.fields(in, true)
 	x.s.bw.WriteString("\r\n")
@@ -108,6 +109,7 @@ func (x *exchange) begin(in *appResponse) {
 		r.last = true
 	default:
 	}
+	x.s.writeSoon() // a large header does not wait for the body
 	x.statusLine(in.status, in.reason)
 	r.unsized = in.length < 0 && !x.bodiless(in.status)
 	r.chunked = r.unsized && x.in.minor > 0
@@ -190,6 +192,7 @@ func (x *exchange) end(trailer head) {
 	if !x.reply.chunked {
 		return
 	}
+	x.s.writeSoon()
 	w := x.s.bw
 	w.WriteString("0\r\n")
 	for _, f := range trailer {
