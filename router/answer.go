@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// answer is an app's answer, whose body is read as the client takes it, and what becomes of its
-// connection: kept where both the answer and the request are complete, else closed.
+// answer is an app's answer. Its body is read as the client takes it. Then the connection is kept if
+// both the answer and the request are complete, else it is closed.
 type answer struct {
 	*appResponse
 	c      *conn
@@ -38,7 +38,7 @@ func (a *answer) frame() {
 		a.chunks = httputil.NewChunkedReader(a.c.br)
 	}
 	a.c.begun()
-	if strings.HasPrefix(a.head.get("Content-Type"), "text/event-stream") {
+	if kind, _, _ := strings.Cut(a.head.get("Content-Type"), ";"); same(strings.TrimSpace(kind), "text/event-stream") {
 		a.x.streams.Store(true)
 		a.x.router.addStream(a.x, a.cut)
 	}

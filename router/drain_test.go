@@ -177,7 +177,7 @@ func TestStreamAndRequestDrain(t *testing.T) {
 	arrived := make(chan struct{}, 2)
 	old := backend(t, func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/events" {
-			w.Header().Set("Content-Type", "text/event-stream")
+			w.Header().Set("Content-Type", "Text/Event-Stream ;charset=utf-8")
 			io.WriteString(w, "data: 1\n\n")
 			w.(http.Flusher).Flush()
 		}
