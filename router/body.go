@@ -21,9 +21,9 @@ var (
 // the connection closes (RFC 9112 section 9.6).
 const swallow = time.Second
 
-// clientBody is a request's body, read no slower than StallTimeout allows, by one goroutine that
-// may outlive the wish for it: after end, the session wants the connection back, and a Read still
-// under way would take bytes that are no longer its own.
+// clientBody is a request's body. Each Read may take StallTimeout. The goroutine that reads it may
+// still do so when the answer is complete: end stops it, so that it takes nothing of the next
+// request.
 type clientBody struct {
 	x        *exchange
 	left     int64     // bytes to come, where that is known
@@ -132,7 +132,7 @@ func (b *clientBody) isOver() bool {
 // ended reports whether the client has sent all of it.
 func (b *clientBody) ended() bool { return b.eof.Load() }
 
-// end returns when nobody reads any more and nobody will.
+// end stops the goroutine that reads, and returns when it has stopped.
 func (b *clientBody) end() {
 	if b.eof.Load() {
 		return

@@ -4,10 +4,11 @@ import "sync"
 
 const bufferSize = 32 << 10
 
-// buffers are what bodies are copied through, in either direction: an httputil.BufferPool. An
-// array's pointer goes into the pool, since a slice would be allocated anew with every Put.
+// buffers is a pool of memory to copy bodies through, in either direction. It holds pointers to
+// arrays, since each Put of a slice allocates.
 type buffers struct{ pool sync.Pool }
 
+// Get returns bufferSize bytes, for Put.
 func (b *buffers) Get() []byte {
 	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
 		return p[:]
@@ -15,8 +16,5 @@ func (b *buffers) Get() []byte {
 	return make([]byte, bufferSize)
 }
 
-func (b *buffers) Put(p []byte) {
-	if cap(p) >= bufferSize {
-		b.pool.Put((*[bufferSize]byte)(p[:bufferSize]))
-	}
-}
+// Put takes back what Get returned.
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

@@ -202,7 +202,7 @@ func TestBalanceUnderLoad(t *testing.T) {
 	}
 }
 
-// Event streams and websockets are work as well: whoever has one is busier than who has none.
+// Event streams and websockets are work as well: an instance that has one is busier than one that has none.
 func TestStreamsCountAsBusy(t *testing.T) {
 	for path, header := range map[string]string{"/events": "", "/socket": "Upgrade: websocket\r\nConnection: Upgrade\r\n"} {
 		r := &Router{}

@@ -13,7 +13,7 @@ type instance struct {
 	addr string
 	up   *upstream
 
-	users atomic.Int64 // requests and streams; changed with mu held, read by whoever chooses
+	users atomic.Int64 // requests and streams; changed with mu held, read without it by choose
 
 	mu      sync.Mutex
 	retired bool          // takes no new ones

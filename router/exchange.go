@@ -187,8 +187,8 @@ type watch struct {
 // watchAfter is how long an answer may take before somebody watches whether the client still waits.
 const watchAfter = 50 * time.Millisecond
 
-// beginWatch reads ahead from the client, unless somebody does already, or reads the body. The
-// channel closes when the client has closed its side; it may be nil.
+// beginWatch reads ahead from the client, unless a watch has begun already or the body is still to
+// come. The channel closes when the client has closed its side; it may be nil.
 func (x *exchange) beginWatch() <-chan struct{} {
 	w := &x.watch
 	w.mu.Lock()
@@ -221,7 +221,7 @@ func (x *exchange) beginWatch() <-chan struct{} {
 	return w.told
 }
 
-// unwatch returns when nobody watches any more and nobody will.
+// unwatch ends the watch for good, and returns when nobody reads from the client any more.
 func (x *exchange) unwatch() {
 	w := &x.watch
 	w.mu.Lock()

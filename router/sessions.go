@@ -71,12 +71,11 @@ func (s *sessions) ended() <-chan struct{} {
 	return all
 }
 
-// spare is how long a client's connection is left alone that waits for a request, while others wait
-// to be accepted.
+// spare is how long a connection may wait for a request while others wait to be accepted.
 const spare = time.Second
 
-// hurry closes the connection that has waited longest for a request, if that is idle or longer;
-// where idle is 0, all that wait.
+// hurry has the connection closed that has waited longest for a request, if it has waited for idle
+// or longer. An idle of 0 has all closed that wait.
 func (s *sessions) hurry(idle time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

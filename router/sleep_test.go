@@ -70,7 +70,7 @@ func TestWake(t *testing.T) {
 	}
 	sleeps(t, r)
 	go get(t, addr, "blog.localhost")
-	until(t, "it is woken anew", func() bool { return woken.Load() == 2 })
+	until(t, "it is woken again", func() bool { return woken.Load() == 2 })
 	r.Set("blog", at(echo))
 }
 

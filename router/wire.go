@@ -8,9 +8,9 @@ import (
 	"unicode"
 )
 
-// writeHeader writes x's request line and header as the app gets them: the client's, with its Host
-// and its target to the byte, and with what we know about the client in place of what it says. No
-// name or value has a line break in it.
+// writeHeader writes the request line and the header that the app gets: the client's, with
+// its Host and its target to the byte, but with what we know about the client in place of what it
+// says about itself. No name or value has a line break in it.
 func writeHeader(w *bufio.Writer, x *exchange) {
 	in := x.in
 	put(w, in.method, " ", in.target, " HTTP/1.1\r\nHost: ", in.authority, "\r\n")
