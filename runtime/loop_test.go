@@ -86,6 +86,15 @@ func (a *actor) Stop(time.Duration) {
 	})
 }
 
+// dies ends it at once, with err.
+func (a *actor) dies(err error) {
+	a.once.Do(func() {
+		a.err = err
+		a.exit()
+		close(a.done)
+	})
+}
+
 // exit ends the process itself. With slowly it is not known yet how.
 func (a *actor) exit() {
 	if a.exited != nil {

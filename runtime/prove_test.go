@@ -25,8 +25,7 @@ func (s *stage) kill(name string, err error) {
 		defer s.mu.Unlock()
 		for _, a := range slices.Backward(s.all) {
 			if a.name == name && !closed(a.done) {
-				a.err, a.linger = err, nil
-				go a.Stop(0)
+				go a.dies(err)
 				return true
 			}
 		}
