@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -80,6 +81,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	r := &Router{}
 	r.init()
+	client, _ := net.Pipe()
 	f.Fuzz(func(t *testing.T, text []byte, head bool) {
 		method := "GET"
 		if head {
@@ -95,7 +97,7 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 		var out bytes.Buffer
-		s := &session{router: r, bw: bufio.NewWriter(&out)}
+		s := &session{router: r, conn: client, bw: bufio.NewWriter(&out)}
 		x := &exchange{router: r, s: s, in: &clientRequest{method: method, minor: 1}}
 		x.begin(resp)
 		s.bw.Flush()
