@@ -72,6 +72,9 @@ func (v *Volume) private(dir string) error {
 		return nil
 	}
 	err = os.Chmod(dir, before.Mode()&^0o077)
+	if errors.Is(err, fs.ErrPermission) && dir != v.Root {
+		return nil // another user's: where a container engine mounts a volume for another role, and nothing of ours
+	}
 	after, statErr := os.Stat(dir)
 	if err == nil {
 		err = statErr
