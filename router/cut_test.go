@@ -4,9 +4,14 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http/httptest"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -157,5 +162,40 @@ func TestCutWhileWriting(t *testing.T) {
 	tun.cut()
 	if left := time.Until(last); left > farewell {
 		t.Errorf("a Write may take %v", left)
+	}
+}
+
+// explosive is a connection to an app that cannot be read from.
+type explosive struct{ net.Conn }
+
+func (explosive) Read([]byte) (int, error) { panic("boom") }
+
+// A fault of our own ends one exchange on both sides, with a line in the log, and nothing else.
+func TestPanicEndsBothSides(t *testing.T) {
+	var out lines
+	r := &Router{Log: slog.New(slog.NewTextHandler(&out, nil))}
+	told := make(chan struct{})
+	var one sync.Once
+	r.Dial = func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			io.Copy(io.Discard, far)
+			one.Do(func() { close(told) })
+		}()
+		return explosive{near}, nil
+	}
+	addr := start(t, r)
+	r.Set("blog", at("127.0.0.1:1"))
+	c, br := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n")
+	if _, err := br.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client hears %v", err)
+	}
+	closes(t, "the app told", told)
+	if got := strings.Join(out.take(), ""); !strings.Contains(got, "boom") {
+		t.Errorf("logged %q", got)
+	}
+	if status, _ := get(t, addr, "localhost"); status != 200 {
+		t.Error(status)
 	}
 }

@@ -56,6 +56,8 @@ func (s *session) run() {
 	defer func() {
 		if v := recover(); v != nil {
 			s.router.quiet.warn("panic in the front door", "err", v, "stack", string(debug.Stack()))
+			s.abort() // what the client has of its answer must not look whole
+			s.giveUp()
 		}
 	}()
 	defer s.leave()
