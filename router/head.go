@@ -17,6 +17,7 @@ type head []field
 const (
 	maxFields = 1000 // Apache takes 100, node 2000
 	maxHops   = 50   // names in Connection
+	maxFolds  = 50   // folded lines in all: each copies its field
 )
 
 var (
@@ -152,6 +153,7 @@ func readLines(br *bufio.Reader, buf []byte, limit int, start bool) ([]byte, err
 // read two different requests. In an answer, lenient mends what section 5 asks a proxy to mend: line
 // feeds alone, folded lines, space before the colon.
 func parseHead(h head, lines string, lenient bool) (head, error) {
+	folds := 0
 	for len(lines) > 0 {
 		line, rest, _ := strings.Cut(lines, "\n")
 		lines = rest
@@ -166,6 +168,9 @@ func parseHead(h head, lines string, lenient bool) (head, error) {
 		if line[0] == ' ' || line[0] == '\t' {
 			if !lenient || len(h) == 0 {
 				return h, errMalformed
+			}
+			if folds++; folds > maxFolds {
+				return h, errTooLong
 			}
 			last := &h[len(h)-1]
 			last.value = strings.Trim(last.value+" "+strings.Trim(line, " \t"), " ")

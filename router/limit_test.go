@@ -81,6 +81,8 @@ func TestHeaderOfManyFields(t *testing.T) {
 	for answer, want := range map[string]int{
 		strings.Repeat("X: y\r\n", maxFields):                          502,
 		"Connection: " + strings.Repeat("a,", maxHops+1) + "close\r\n": 502,
+		"X: y\r\n" + strings.Repeat(" z\n", maxFolds):                  200,
+		"X: y\r\n" + strings.Repeat(" z\n", maxFolds+1):                502,
 	} {
 		app, _ := script(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"+answer+"\r\n")
 		r.Set("blog", at(app))
