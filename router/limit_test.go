@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -298,5 +299,21 @@ func TestLargeHeaderAfterAPause(t *testing.T) {
 		next <- true
 		expect(t, br, "0\r\n"+large+"\r\n")
 		time.Sleep(3 * r.StallTimeout)
+	}
+}
+
+// An app that does not even read holds up a small request for no longer than a large one.
+func TestAppThatDoesNotRead(t *testing.T) {
+	r := &Router{ResponseTimeout: 50 * time.Millisecond}
+	r.Dial = func(context.Context, string, string) (net.Conn, error) {
+		near, _ := net.Pipe() // holds nothing, as a socket whose buffer is full
+		return near, nil
+	}
+	addr := start(t, r)
+	r.Set("blog", at("127.0.0.1:1"))
+	for _, body := range []string{"", "Content-Length: 20000\r\n\r\n" + repeat(20_000)} {
+		if resp := raw(t, addr, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n"+body+"\r\n"); resp.StatusCode != 504 {
+			t.Error(resp.Status)
+		}
 	}
 }

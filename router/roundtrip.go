@@ -60,10 +60,8 @@ func (x *exchange) send(c *conn) {
 	if x.body != nil {
 		body = x.body.buffered
 	}
-	if c.timed = c.timed || len(x.s.raw)+len(body) > 4<<10; c.timed {
-		// Less than that fits into the socket's buffer, and needs no deadline.
-		c.SetWriteDeadline(time.Now().Add(x.router.ResponseTimeout))
-	}
+	// Small requests need it as well: an app that answers without reading fills the socket's buffer.
+	c.SetWriteDeadline(time.Now().Add(x.router.ResponseTimeout))
 	writeHeader(c.bw, x)
 	c.bw.Write(body)
 	c.bw.Flush()

@@ -31,7 +31,6 @@ func newUpload(c *conn, x *exchange) *upload {
 func (u *upload) run() {
 	defer close(u.ended)
 	patience := u.x.router.ResponseTimeout
-	u.c.timed = true
 	u.extend(patience)
 	if writeHeader(u.c.bw, u.x); u.c.bw.Flush() != nil {
 		return

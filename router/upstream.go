@@ -57,7 +57,6 @@ type conn struct {
 	bw     *bufio.Writer
 	raw    []byte // the header read last; memory for the next
 	reused bool
-	timed  bool      // a deadline for writing was set
 	since  time.Time // idle since
 	probe  probe
 
