@@ -7,17 +7,27 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// through runs a router in front of an app that serves each connection with serve, has a client say
-// send and close its side, and returns what the client hears.
-func through(t *testing.T, send []byte, serve func(net.Conn)) string {
+var sockets atomic.Int64 // so far
+
+// through runs a router at a socket in folder, and has a client say send and close its side. serve is
+// the app: it gets each connection. The result is what the client hears.
+func through(t *testing.T, folder string, send []byte, serve func(net.Conn)) string {
 	var log lines
+	// A port of its own for each would have the kernel lose connections to ports used before.
+	l, err := net.Listen("unix", filepath.Join(folder, strconv.FormatInt(sockets.Add(1), 10)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := &Router{
-		Addr: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil)), StopTimeout: time.Second, ResponseTimeout: 20 * time.Millisecond,
+		Listener: l, Log: slog.New(slog.NewTextHandler(&log, nil)), StopTimeout: time.Second, ResponseTimeout: 20 * time.Millisecond,
 	}
 	r.Dial = func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
@@ -37,13 +47,13 @@ func through(t *testing.T, send []byte, serve func(net.Conn)) string {
 		r.Run(ctx)
 	}()
 	r.Set("blog", at("127.0.0.1:1"))
-	c, err := net.Dial("tcp", r.Address().String())
+	c, err := net.Dial("unix", r.Address().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		c.Write(send)
-		c.(*net.TCPConn).CloseWrite()
+		closeWrite(c)
 	}()
 	c.SetReadDeadline(time.Now().Add(patience))
 	heard, err := io.ReadAll(c)
@@ -68,6 +78,7 @@ func through(t *testing.T, send []byte, serve func(net.Conn)) string {
 // Whatever a client says, the app reads nothing but whole requests, each with what we say about the
 // client, and the client reads nothing but whole answers.
 func FuzzSession(f *testing.F) {
+	folder := f.TempDir()
 	for _, text := range []string{
 		"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n0\r\nX: y\r\n\r\nHEAD / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n",
@@ -79,7 +90,7 @@ func FuzzSession(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		heard := through(t, text, func(c net.Conn) {
+		heard := through(t, folder, text, func(c net.Conn) {
 			br := bufio.NewReader(c)
 			for {
 				if _, err := br.Peek(1); err != nil {
@@ -137,6 +148,7 @@ func wholeAnswers(t *testing.T, text []byte, heard string, anyMethod bool) (n in
 // Whatever an app answers, the client reads no more answers than it asked for, and nothing between
 // or after them.
 func FuzzApp(f *testing.F) {
+	folder := f.TempDir()
 	for _, text := range []string{
 		ok2, ok2 + ok2, "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 103 Early\r\nX: y\r\n\r\n" + ok2, "HTTP/1.1 304 No\r\n\r\n0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: y\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nhi", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nhi",
@@ -146,7 +158,7 @@ func FuzzApp(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		const ask = "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"
-		heard := through(t, []byte(ask+ask), func(c net.Conn) {
+		heard := through(t, folder, []byte(ask+ask), func(c net.Conn) {
 			br := bufio.NewReader(c)
 			for {
 				c.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // ends an answer without an end
