@@ -26,7 +26,10 @@ type naive struct {
 // hook is all there is to it: check out, end the old app, start the new one.
 const hook = `#!/bin/sh
 git --work-tree='%[1]s' checkout -q -f main
-[ ! -f '%[2]s' ] || kill "$(cat '%[2]s')"
+if [ -f '%[2]s' ]; then # what is still ending has the port
+  kill "$(cat '%[2]s')"
+  while kill -0 "$(cat '%[2]s')" 2>/dev/null; do sleep 0.01; done
+fi
 cd '%[1]s' && PORT=%[3]s exec setsid node server.js </dev/null >/dev/null 2>&1 &
 echo $! >'%[2]s'
 `
