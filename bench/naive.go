@@ -28,7 +28,7 @@ const hook = `#!/bin/sh
 git --work-tree='%[1]s' checkout -q -f main
 if [ -f '%[2]s' ]; then # what is still ending has the port
   kill "$(cat '%[2]s')"
-  while kill -0 "$(cat '%[2]s')" 2>/dev/null; do sleep 0.01; done
+  while grep -q . "/proc/$(cat '%[2]s')/cmdline" 2>/dev/null; do sleep 0.01; done
 fi
 cd '%[1]s' && PORT=%[3]s exec setsid node server.js </dev/null >/dev/null 2>&1 &
 echo $! >'%[2]s'
