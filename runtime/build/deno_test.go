@@ -48,7 +48,7 @@ func TestBuildDeno(t *testing.T) {
 		return out.String(), printed(t, b, dir, built, built.Processes["web"]), err
 	}
 	out, page, err := build()
-	if err != nil || !strings.HasSuffix(page, "hellobuilt\n\n") { // before it deno may say that it asks the registry again
+	if err != nil || !strings.Contains(page, "hellobuilt\n\n") { // before or after it deno may say that it asks the registry again
 		t.Fatalf("%v, %q\n%s", err, page, out)
 	}
 	before := r.asked.Load()
