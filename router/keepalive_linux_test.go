@@ -46,7 +46,7 @@ func TestDeadClientsAreFound(t *testing.T) {
 func TestDeadClientsAreLetGo(t *testing.T) {
 	usual := keepAlive
 	keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}
-	defer func() { keepAlive = usual }()
+	t.Cleanup(func() { keepAlive = usual }) // after the router has ended, which reads it
 	r := &Router{}
 	addr := start(t, r)
 	told := make(chan struct{}, 2)

@@ -199,7 +199,8 @@ func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[s
 	if err := b.takeTurn(ctx); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	killed := child.OOMKills()
+	watch := child.WatchOOM()
+	defer watch.Close()
 	c := child.Command{
 		Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory, Under: b.job.Under, Background: true,
 	}
@@ -223,7 +224,7 @@ func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[s
 		return fmt.Errorf("%s: used %d MiB of memory, and a build may have %d MiB (PAAS_BUILD_MEMORY)", name, over.Used>>20, over.Max>>20)
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", name, context.Cause(ctx))
-	case child.OOMKills() > killed:
+	case watch.RanOut():
 		return fmt.Errorf("%s: %w: the server ran out of memory", name, err)
 	case isFull(b.job.Tree) || isFull(b.job.Cache):
 		return fmt.Errorf("%s: %w: %w", name, err, errNoSpace)

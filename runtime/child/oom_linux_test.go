@@ -52,3 +52,31 @@ func TestOutOfMemory(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A process that reaches the limit of its group is no sign that the machine has no memory left: builds of
+// other apps that failed meanwhile were told so.
+func TestWatchOOM(t *testing.T) {
+	procs := memoryGroup(t)
+	w := WatchOOM()
+	defer w.Close()
+	if w.log < 0 {
+		t.Skip("SKIP: the kernel's log may not be read here")
+	}
+	before := OOMKills()
+	hungry := begin(t, newKeeper(t), "echo $$ > "+procs+"; exec tail /dev/zero", nil, io.Discard)
+	<-hungry.Done()
+	if OOMKills() == before {
+		t.Fatal("nothing was killed for want of memory")
+	}
+	if w.RanOut() {
+		t.Error("the machine has run out of memory")
+	}
+	for record, want := range map[string]bool{
+		"3,1234,98765432,-;Out of memory: Killed process 71 (node) total-vm:1kB, anon-rss:1kB":               true,
+		"3,1234,98765432,-;Memory cgroup out of memory: Killed process 71 (node) total-vm:1kB, anon-rss:1kB": false,
+	} {
+		if machineOOM([]byte(record)) != want {
+			t.Errorf("%s: %v", record, !want)
+		}
+	}
+}
