@@ -109,7 +109,7 @@ func (d *day) scale(ctx context.Context, a *app, o op) {
 // rollback goes back to a release of which it is known what it was.
 func (d *day) rollback(ctx context.Context, a *app, o op) {
 	var rows []release
-	if err := d.person.ask(ctx, o.Far, &rows, "releases", a.name); err != nil {
+	if err := d.person.ask(ctx, o.Far, &rows, "releases", a.name, "--all"); err != nil {
 		d.write("%s: %v", a.name, err)
 		return
 	}

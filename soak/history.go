@@ -11,7 +11,7 @@ import (
 
 // history is releases, oldest first; none where the app may not be there and is not.
 func (d *day) history(ctx context.Context, a *app) (rows []release, err error) {
-	err = d.person.ask(ctx, false, &rows, "releases", a.name)
+	err = d.person.ask(ctx, false, &rows, "releases", a.name, "--all")
 	if err != nil && strings.Contains(err.Error(), "no such app") && slices.ContainsFunc(a.model.may(), func(s state) bool { return s.Gone }) {
 		return nil, nil
 	}
