@@ -1,11 +1,13 @@
 package receiver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"paas/git"
 	"paas/volume"
@@ -67,8 +69,10 @@ func (r *Receiver) exit(app volume.App) {
 	if !t.created {
 		return
 	}
-	done, ok := app.TryTurn("the end of a push")
-	if !ok {
+	ctx, stop := context.WithTimeout(context.Background(), time.Second) // who looks at a new app has its turn for a moment
+	defer stop()
+	done, err := app.Turn(ctx, "the end of a push", nil)
+	if err != nil {
 		return
 	}
 	defer done()
