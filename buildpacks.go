@@ -7,22 +7,22 @@ import (
 	"path/filepath"
 
 	"paas/git"
-	"paas/upstream"
+	"paas/remote"
 	"paas/volume"
 )
 
-// buildpacks brings buildpacks from repositories elsewhere for [paas/runtime/build].
+// buildpacks brings buildpacks from repositories elsewhere for [paas/builder].
 type buildpacks struct {
-	elsewhere *upstream.Client
+	elsewhere *remote.Client
 	vol       *volume.Volume
 }
 
 // checkBuildpack says what is wrong with the URL of a buildpack.
 func checkBuildpack(url string) error {
-	if err := upstream.Check(url); err != nil {
+	if err := remote.Check(url); err != nil {
 		return err
 	}
-	if upstream.IsSSH(url) {
+	if remote.IsSSH(url) {
 		return errors.New("it is fetched without a key, which ssh needs; name its https URL, or put it into a folder of the repository, such as ./buildpack")
 	}
 	return nil
@@ -32,7 +32,7 @@ func (p buildpacks) Look(ctx context.Context, url, branch string) (commit string
 	if err := checkBuildpack(url); err != nil {
 		return "", err
 	}
-	head, err := p.elsewhere.Look(ctx, upstream.Remote{URL: url}, branch)
+	head, err := p.elsewhere.Look(ctx, remote.Remote{URL: url}, branch)
 	return head.Commit, err
 }
 
@@ -45,7 +45,7 @@ func (p buildpacks) Fetch(ctx context.Context, url, branch, dir string) (commit 
 	}
 	defer os.RemoveAll(temp)
 	repo := git.Repo{Dir: filepath.Join(temp, "repo.git")}
-	if commit, err = p.elsewhere.Fetch(ctx, upstream.Remote{URL: url}, branch, repo.Dir); err != nil {
+	if commit, err = p.elsewhere.Fetch(ctx, remote.Remote{URL: url}, branch, repo.Dir); err != nil {
 		return "", err
 	}
 	objects := repo.Objects()

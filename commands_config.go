@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"paas/runtime/build"
+	"paas/builder"
 	"paas/say"
 	"paas/volume"
 )
@@ -247,8 +247,8 @@ func (c *call) mayName(pair string) error {
 	if !ok || !c.remote || c.admin {
 		return nil
 	}
-	packs, _ := build.ParseBuildpacks(value)
-	if slices.ContainsFunc(packs, build.Buildpack.OnServer) {
+	packs, _ := builder.ParseBuildpacks(value)
+	if slices.ContainsFunc(packs, builder.Buildpack.OnServer) {
 		return fmt.Errorf("a buildpack that is a folder of the server is for admins to set; %s is not one; "+
 			"name its URL, or a folder of the repository such as ./buildpack", c.name)
 	}
@@ -257,7 +257,7 @@ func (c *call) mayName(pair string) error {
 
 // checkBuildpacks says what is wrong with the names of buildpacks.
 func checkBuildpacks(words string) error {
-	packs, err := build.ParseBuildpacks(words)
+	packs, err := builder.ParseBuildpacks(words)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"paas/engine/local/limits"
 	"paas/runtime"
-	"paas/runtime/limits"
 	"paas/say"
 	"paas/volume"
 )

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"paas/logs"
 	"paas/nearest"
-	"paas/runtime/logs"
 	"paas/sshd"
 	"paas/volume"
 )

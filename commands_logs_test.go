@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"paas/runtime/logs"
+	"paas/logs"
 )
 
 func TestSince(t *testing.T) {

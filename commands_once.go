@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"paas/runtime/attach"
+	"paas/attach"
 	"paas/say"
 	"paas/sshd"
 )

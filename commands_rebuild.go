@@ -5,8 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"paas/builder"
 	"paas/deploy"
-	"paas/runtime/build"
 	"paas/say"
 	"paas/volume"
 )
@@ -62,5 +62,5 @@ func clearCache(app volume.App) error {
 			inUse = append(inUse, filepath.SplitList(value)...)
 		}
 	}
-	return errors.Join(err, build.Clear(app.Cache(), grave, inUse), os.RemoveAll(grave))
+	return errors.Join(err, builder.Clear(app.Cache(), grave, inUse), os.RemoveAll(grave))
 }

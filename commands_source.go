@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"paas/git"
+	"paas/remote"
 	"paas/say"
-	"paas/upstream"
 	"paas/volume"
 )
 
@@ -74,7 +74,7 @@ func (c *call) sourceInfo(app volume.App, s volume.Source) (sourceInfo, error) {
 
 // deployKey is the public half of key as git hosts are given it, with a name that says whose it is.
 func (c *call) deployKey(app volume.App, key []byte) (string, error) {
-	public, err := upstream.PublicKey(key)
+	public, err := remote.PublicKey(key)
 	return public + " " + app.Name + "@" + c.place(volume.RoleGit).Host, err
 }
 
@@ -162,7 +162,7 @@ func setSource(c *call) error {
 	s := volume.Source{URL: c.args[1]}
 	s.Branch, _ = c.cmd.Flags().GetString("branch")
 	s.Every, _ = c.cmd.Flags().GetDuration("every")
-	if err := upstream.Check(s.URL); err != nil {
+	if err := remote.Check(s.URL); err != nil {
 		return usageError{err}
 	}
 	if s.Branch != "" {
@@ -173,7 +173,7 @@ func setSource(c *call) error {
 	if s.Every < volume.MinEvery || s.Every > volume.MaxEvery {
 		return usageError{fmt.Errorf("--every is a duration from %s to %s, not %s", volume.MinEvery, volume.MaxEvery, s.Every)}
 	}
-	token, key, err := c.readSecret(upstream.IsSSH(s.URL))
+	token, key, err := c.readSecret(remote.IsSSH(s.URL))
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (c *call) readSecret(ssh bool) (token, key []byte, err error) {
 		return nil, nil, err
 	}
 	if wantKey {
-		if _, err := upstream.PublicKey(content); err != nil {
+		if _, err := remote.PublicKey(content); err != nil {
 			return nil, nil, err
 		}
 		return nil, content, nil
@@ -253,14 +253,14 @@ func (c *call) keepCredentials(app volume.App, url string, token, key, host []by
 			return err
 		}
 	}
-	if !upstream.IsSSH(url) {
+	if !remote.IsSSH(url) {
 		return nil
 	}
 	if key == nil {
 		if old, err := credentials.Get(volume.SourceKey); err != nil {
 			return err
 		} else if old == nil {
-			if key, _, err = upstream.NewKey(app.Name + "@" + c.place(volume.RoleGit).Host); err != nil {
+			if key, _, err = remote.NewKey(app.Name + "@" + c.place(volume.RoleGit).Host); err != nil {
 				return err
 			}
 		}
@@ -279,7 +279,7 @@ func (c *call) keepCredentials(app volume.App, url string, token, key, host []by
 // hostToTrust is the known_hosts line of the key that url's host shows, where that is to be trusted: the
 // first time, and when the caller asks; else nil.
 func (c *call) hostToTrust(url string) ([]byte, error) {
-	if !upstream.IsSSH(url) {
+	if !remote.IsSSH(url) {
 		return nil, nil
 	}
 	known, err := c.vol.Credentials(c.args[0]).Get(volume.SourceKnownHosts)
@@ -287,10 +287,10 @@ func (c *call) hostToTrust(url string) ([]byte, error) {
 		return nil, err
 	}
 	anew, _ := c.cmd.Flags().GetBool("new-host-key")
-	if !anew && upstream.Knows(known, url) {
+	if !anew && remote.Knows(known, url) {
 		return nil, nil
 	}
-	line, fingerprint, err := upstream.HostKey(c, url)
+	line, fingerprint, err := remote.HostKey(c, url)
 	if err != nil {
 		return nil, err
 	}
@@ -305,7 +305,7 @@ func (c *call) tryLook(app volume.App, s volume.Source) error {
 	credentials := c.vol.Credentials(app.Name)
 	if key, err := credentials.Get(volume.SourceKey); err != nil {
 		return err
-	} else if key != nil && upstream.IsSSH(s.URL) {
+	} else if key != nil && remote.IsSSH(s.URL) {
 		public, err := c.deployKey(app, key)
 		if err != nil {
 			return err
@@ -316,7 +316,7 @@ func (c *call) tryLook(app volume.App, s volume.Source) error {
 	head, err := c.newSidecar(slog.New(slog.DiscardHandler)).Peek(c, app)
 	if err != nil {
 		say.Fault(c.err, "%v", err)
-		if errors.Is(err, upstream.ErrHostKey) {
+		if errors.Is(err, remote.ErrHostKey) {
 			say.Fault(c.err, "To trust the key that it shows now: source:set %s %s --new-host-key", app.Name, s.URL)
 		}
 		say.Fault(c.err, "It is tried again every %s; to try at once: %s", s.Every, c.hint("source:sync", app.Name))

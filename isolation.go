@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"paas/runtime/confine"
-	"paas/runtime/firewall"
-	"paas/runtime/local"
+	"paas/engine/local"
+	"paas/engine/local/confine"
+	"paas/engine/local/firewall"
 	"paas/volume"
 )
 

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"paas/runtime/logs"
+	"paas/logs"
 	"paas/say"
 )
 

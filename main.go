@@ -14,9 +14,9 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"paas/engine/local/child"
+	"paas/engine/local/confine"
 	"paas/receiver"
-	"paas/runtime/child"
-	"paas/runtime/confine"
 	"paas/say"
 	"paas/sshd"
 )

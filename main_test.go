@@ -23,8 +23,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"paas/runtime/limits"
-	"paas/runtime/rig"
+	"paas/engine/local/limits"
+	"paas/rig"
 )
 
 // TestMain makes the test binary stand for every program that the scripts run: paas itself, its

@@ -10,7 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
-	"paas/runtime/rig"
+	"paas/rig"
 )
 
 // TestNetwork runs the session testdata/net by root, in a network with addresses of its own.

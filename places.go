@@ -8,8 +8,8 @@ import (
 
 	"paas/config"
 	"paas/deploy"
+	"paas/remote"
 	"paas/sshd"
-	"paas/upstream"
 	"paas/volume"
 )
 
@@ -18,14 +18,14 @@ type paas struct {
 	config    *config.Config
 	vol       *volume.Volume
 	keys      *sshd.Keys
-	elsewhere *upstream.Client // reaches repositories elsewhere
+	elsewhere *remote.Client   // reaches repositories elsewhere
 	own       map[string]place // of the roles of this process
 }
 
 func newPaas(c *config.Config) *paas {
 	return &paas{
 		config: c, vol: newVolume(c), keys: &sshd.Keys{Dir: filepath.Join(c.Root, "ssh")},
-		elsewhere: &upstream.Client{MaxPack: c.MaxPush},
+		elsewhere: &remote.Client{MaxPack: c.MaxPush},
 	}
 }
 

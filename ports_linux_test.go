@@ -10,7 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
-	"paas/runtime/rig"
+	"paas/rig"
 )
 
 // inOwnNet is set where this process has a network of its own, of which it may take every port.

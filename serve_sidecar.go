@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"paas/config"
+	"paas/remote"
 	"paas/sidecar"
-	"paas/upstream"
 	"paas/volume"
 )
 
@@ -77,7 +77,7 @@ func (p *paas) sourceOfSettings() error {
 	if want.URL == "" {
 		return nil
 	}
-	if err := errors.Join(upstream.Check(want.URL), checkOptionalBranch(want.Branch)); err != nil {
+	if err := errors.Join(remote.Check(want.URL), checkOptionalBranch(want.Branch)); err != nil {
 		return fmt.Errorf("PAAS_SOURCE_URL: %w", err)
 	}
 	app, err := p.vol.App(want.App)
@@ -123,7 +123,7 @@ func (p *paas) credentialsOfSettings(app string) error {
 		case which == volume.SourceToken:
 			content = bytes.TrimSpace(content)
 		case which == volume.SourceKey:
-			_, err = upstream.PublicKey(content)
+			_, err = remote.PublicKey(content)
 		}
 		if err == nil {
 			err = kept.Set(which, content)

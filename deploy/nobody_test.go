@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"paas/runtime/rig"
+	"paas/rig"
 )
 
 func TestAsNobody(t *testing.T) { rig.AsNobody(t, "^TestPlaceForbidden$") }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"paas/runtime/rig"
+	"paas/rig"
 )
 
 func TestAsNobody(t *testing.T) { rig.AsNobody(t, "^TestReadOnlyFolderGoes$") }

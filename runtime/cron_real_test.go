@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"paas/engine/local"
+	"paas/rig"
 	"paas/runtime"
-	"paas/runtime/local"
-	"paas/runtime/rig"
 	"paas/volume"
 )
 

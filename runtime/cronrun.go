@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"paas/logs"
 	"paas/runtime/cron"
-	"paas/runtime/logs"
 	"paas/volume"
 )
 

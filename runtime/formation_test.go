@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"testing"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

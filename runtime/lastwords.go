@@ -3,7 +3,7 @@ package runtime
 import (
 	"context"
 
-	"paas/runtime/logs"
+	"paas/logs"
 )
 
 // lastWords are the last lines, at most count, that the process printed since its last start.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"paas/runtime/child"
+	"paas/engine/local/child"
 )
 
 // The test binary plays the paas binary too: the guard.

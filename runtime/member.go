@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"paas/runtime/logs"
+	"paas/logs"
 	"paas/volume"
 )
 

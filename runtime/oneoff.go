@@ -9,7 +9,7 @@ import (
 	"os/exec"
 	"syscall"
 
-	"paas/runtime/logs"
+	"paas/logs"
 	"paas/say"
 	"paas/terminal"
 	"paas/volume"

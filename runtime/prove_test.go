@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

@@ -4,7 +4,7 @@ import (
 	"io"
 	"sync"
 
-	"paas/runtime/logs"
+	"paas/logs"
 )
 
 // tee is where a process's output goes: always to its log, and while it boots to the pusher too.

@@ -3,7 +3,7 @@ package runtime
 import (
 	"testing"
 
-	"paas/runtime/rig"
+	"paas/rig"
 	"paas/volume"
 )
 

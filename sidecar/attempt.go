@@ -9,8 +9,8 @@ import (
 
 	"paas/deploy"
 	"paas/git"
+	"paas/remote"
 	"paas/say"
-	"paas/upstream"
 	"paas/volume"
 )
 
@@ -52,7 +52,7 @@ var errBusy = errors.New("somebody else is syncing it")
 
 // run brings the app to head, or to where the branch has come since. An error says that there is no
 // verdict: it is to be tried again.
-func (a attempt) run(ctx context.Context, head upstream.Head) (outcome, error) {
+func (a attempt) run(ctx context.Context, head remote.Head) (outcome, error) {
 	unlock, err := a.lock(ctx)
 	if err != nil {
 		return outcome{}, err
@@ -74,7 +74,7 @@ func (a attempt) run(ctx context.Context, head upstream.Head) (outcome, error) {
 		return outcome{}, err
 	}
 	commit, err := a.Remote.Fetch(ctx, a.remote, head.Branch, a.app.SourceRepo())
-	if errors.Is(err, upstream.ErrTooLarge) || errors.Is(err, upstream.ErrBroken) { // else it is fetched again and again, up to the limit
+	if errors.Is(err, remote.ErrTooLarge) || errors.Is(err, remote.ErrBroken) { // else it is fetched again and again, up to the limit
 		return a.verdict(known, outcome{deed: refused, looked: volume.Looked{Commit: head.Commit, Failed: oneLine(err)}})
 	}
 	if err != nil {
@@ -140,7 +140,7 @@ func (a *attempt) settle(known volume.Looked, done outcome) (outcome, error) {
 }
 
 // deploy takes the fetched commit through its two steps.
-func (a *attempt) deploy(ctx context.Context, known volume.Looked, head upstream.Head, objects *git.Objects) (outcome, error) {
+func (a *attempt) deploy(ctx context.Context, known volume.Looked, head remote.Head, objects *git.Objects) (outcome, error) {
 	b, err := a.inspect(ctx, objects, head)
 	var bad *git.Refused
 	if errors.As(err, &bad) {

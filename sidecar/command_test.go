@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"paas/upstream"
+	"paas/remote"
 	"paas/volume"
 )
 
@@ -148,7 +148,7 @@ func newGatedRemote(r Remote) *gatedRemote {
 	return &gatedRemote{Remote: r, fetching: make(chan struct{}, 100), open: make(chan struct{})}
 }
 
-func (g *gatedRemote) Fetch(ctx context.Context, r upstream.Remote, branch, dir string) (string, error) {
+func (g *gatedRemote) Fetch(ctx context.Context, r remote.Remote, branch, dir string) (string, error) {
 	g.fetching <- struct{}{}
 	<-g.open // ctx is not heeded: the worst there is
 	return g.Remote.Fetch(context.WithoutCancel(ctx), r, branch, dir)

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"paas/upstream"
+	"paas/remote"
 	"paas/volume"
 )
 
@@ -357,14 +357,14 @@ func TestUnreadCredential(t *testing.T) {
 
 // A credential that was missing is found at once, whatever the backoff has come to.
 func TestNewCredential(t *testing.T) {
-	s := newStage(t, &remote{
-		look: func(_ context.Context, r upstream.Remote, _ string) (upstream.Head, error) {
+	s := newStage(t, &fakeRemote{
+		look: func(_ context.Context, r remote.Remote, _ string) (remote.Head, error) {
 			if r.Token != "open sesame" {
-				return upstream.Head{}, errors.New("not let in")
+				return remote.Head{}, errors.New("not let in")
 			}
-			return upstream.Head{Branch: "main", Commit: strings.Repeat("a", 40)}, nil
+			return remote.Head{Branch: "main", Commit: strings.Repeat("a", 40)}, nil
 		},
-		fetch: func(context.Context, upstream.Remote, string, string) (string, error) {
+		fetch: func(context.Context, remote.Remote, string, string) (string, error) {
 			return "", errors.New("no pack")
 		},
 	})
@@ -384,13 +384,13 @@ func TestNewCredential(t *testing.T) {
 // What is larger than is taken has its verdict: else it would be fetched again and again, up to the limit.
 func TestTooLarge(t *testing.T) {
 	fetches := 0
-	s := newStage(t, &remote{
-		look: func(context.Context, upstream.Remote, string) (upstream.Head, error) {
-			return upstream.Head{Branch: "main", Commit: strings.Repeat("a", 40)}, nil
+	s := newStage(t, &fakeRemote{
+		look: func(context.Context, remote.Remote, string) (remote.Head, error) {
+			return remote.Head{Branch: "main", Commit: strings.Repeat("a", 40)}, nil
 		},
-		fetch: func(context.Context, upstream.Remote, string, string) (string, error) {
+		fetch: func(context.Context, remote.Remote, string, string) (string, error) {
 			fetches++
-			return "", fmt.Errorf("the pack is %w", upstream.ErrTooLarge)
+			return "", fmt.Errorf("the pack is %w", remote.ErrTooLarge)
 		},
 	})
 	app := s.app("blog", volume.Source{URL: "https://host.test/blog.git"})

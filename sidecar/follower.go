@@ -6,7 +6,7 @@ import (
 	"io"
 	"time"
 
-	"paas/upstream"
+	"paas/remote"
 	"paas/volume"
 )
 
@@ -161,7 +161,7 @@ func (f *follower) down() time.Duration {
 func (f *follower) awaitHost(ctx context.Context, err error) {
 	answered := f.answered
 	f.answered = false
-	if err == nil || answered || !upstream.Unreachable(err) || ctx.Err() != nil {
+	if err == nil || answered || !remote.Unreachable(err) || ctx.Err() != nil {
 		f.waitFor(nil)
 		return
 	}
@@ -169,7 +169,7 @@ func (f *follower) awaitHost(ctx context.Context, err error) {
 	if since.IsZero() {
 		since = f.last
 	}
-	f.waitFor(f.outages.join(ctx, upstream.Host(f.source.URL), since))
+	f.waitFor(f.outages.join(ctx, remote.Host(f.source.URL), since))
 }
 
 // waitFor has the follower wait for the end of next, or of none, and of no other outage.
@@ -207,10 +207,10 @@ func (f *follower) follow(ctx context.Context) (outcome, error) {
 }
 
 // head asks where the source's branch is.
-func (f *follower) head(ctx context.Context) (upstream.Head, error) {
+func (f *follower) head(ctx context.Context) (remote.Head, error) {
 	leave, err := f.looks.take(ctx, !f.since.IsZero())
 	if err != nil {
-		return upstream.Head{}, err
+		return remote.Head{}, err
 	}
 	defer leave()
 	began := time.Now()
@@ -220,9 +220,9 @@ func (f *follower) head(ctx context.Context) (upstream.Head, error) {
 }
 
 // ask asks where the subject's branch is, within the time a look may take.
-func (s *Sidecar) ask(ctx context.Context, u subject) (upstream.Head, error) {
+func (s *Sidecar) ask(ctx context.Context, u subject) (remote.Head, error) {
 	if u.unread != nil {
-		return upstream.Head{}, u.unread
+		return remote.Head{}, u.unread
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"paas/upstream"
+	"paas/remote"
 	"paas/volume"
 )
 
@@ -35,21 +35,21 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// remote is a Remote of two functions.
-type remote struct {
-	look  func(ctx context.Context, r upstream.Remote, branch string) (upstream.Head, error)
-	fetch func(ctx context.Context, r upstream.Remote, branch, dir string) (string, error)
+// fakeRemote is a Remote of two functions.
+type fakeRemote struct {
+	look  func(ctx context.Context, r remote.Remote, branch string) (remote.Head, error)
+	fetch func(ctx context.Context, r remote.Remote, branch, dir string) (string, error)
 }
 
-func (r *remote) Look(ctx context.Context, at upstream.Remote, branch string) (upstream.Head, error) {
+func (r *fakeRemote) Look(ctx context.Context, at remote.Remote, branch string) (remote.Head, error) {
 	return r.look(ctx, at, branch)
 }
 
-func (r *remote) Fetch(ctx context.Context, at upstream.Remote, branch, dir string) (string, error) {
+func (r *fakeRemote) Fetch(ctx context.Context, at remote.Remote, branch, dir string) (string, error) {
 	return r.fetch(ctx, at, branch, dir)
 }
 
-func (r *remote) Reach(context.Context, string) error { return errors.New("nothing listens there") }
+func (r *fakeRemote) Reach(context.Context, string) error { return errors.New("nothing listens there") }
 
 // record is what the sidecar has logged.
 type record struct {
@@ -300,8 +300,8 @@ func (r *repo) commit(message string, files ...string) string {
 }
 
 // newClient is the real thing.
-func newClient(t testing.TB) *upstream.Client {
-	c := new(upstream.Client)
+func newClient(t testing.TB) *remote.Client {
+	c := new(remote.Client)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -352,7 +352,7 @@ func states(app volume.App) string {
 
 // followUntilKilled is the body of the sidecar process that tests kill; at is where it kills itself.
 func followUntilKilled(root, at string) {
-	s := newSidecar(root, new(upstream.Client))
+	s := newSidecar(root, new(remote.Client))
 	s.breakpoint = func(where string) {
 		if where == at {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)

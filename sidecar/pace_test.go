@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"paas/upstream"
+	"paas/remote"
 	"paas/volume"
 )
 
@@ -57,15 +57,15 @@ type diary struct {
 	reach  func() error // nil: nothing listens anywhere
 }
 
-func (d *diary) Look(ctx context.Context, r upstream.Remote, _ string) (upstream.Head, error) {
+func (d *diary) Look(ctx context.Context, r remote.Remote, _ string) (remote.Head, error) {
 	d.mu.Lock()
 	d.asked[r.URL] = append(d.asked[r.URL], time.Now())
 	d.mu.Unlock()
 	commit, err := d.answer(ctx, r.URL)
-	return upstream.Head{Branch: "main", Commit: commit}, err
+	return remote.Head{Branch: "main", Commit: commit}, err
 }
 
-func (d *diary) Fetch(context.Context, upstream.Remote, string, string) (string, error) {
+func (d *diary) Fetch(context.Context, remote.Remote, string, string) (string, error) {
 	return "", errors.New("nothing is to be fetched here")
 }
 

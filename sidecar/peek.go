@@ -4,18 +4,18 @@ import (
 	"context"
 	"fmt"
 
-	"paas/upstream"
+	"paas/remote"
 	"paas/volume"
 )
 
 // Peek says where the source of the app is now, and changes nothing: for whoever has just set it.
-func (s *Sidecar) Peek(ctx context.Context, app volume.App) (upstream.Head, error) {
+func (s *Sidecar) Peek(ctx context.Context, app volume.App) (remote.Head, error) {
 	u, err := s.subjectOf(app.Name)
 	if err == nil && u == nil {
 		err = fmt.Errorf("%s follows no repository", app.Name)
 	}
 	if err != nil {
-		return upstream.Head{}, err
+		return remote.Head{}, err
 	}
 	return s.ask(ctx, *u)
 }

@@ -8,14 +8,14 @@ import (
 
 	"paas/deploy"
 	"paas/git"
+	"paas/remote"
 	"paas/say"
-	"paas/upstream"
 	"paas/volume"
 )
 
 // inspect says what the fetched commit is, and what about it will not work. The error is a
 // [*git.Refused] where it cannot be deployed.
-func (a *attempt) inspect(ctx context.Context, objects *git.Objects, head upstream.Head) (volume.Build, error) {
+func (a *attempt) inspect(ctx context.Context, objects *git.Objects, head remote.Head) (volume.Build, error) {
 	commit, err := objects.Commit(head.Commit)
 	if errors.Is(err, git.ErrNotCommit) {
 		return volume.Build{}, &git.Refused{Reason: err.Error(), Advice: "point the branch at a commit"}

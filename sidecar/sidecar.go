@@ -10,17 +10,17 @@ import (
 
 	"paas/deploy"
 	"paas/git"
-	"paas/upstream"
+	"paas/remote"
 	"paas/volume"
 )
 
 // Remote is what the sidecar asks of repositories elsewhere. Its calls return soon after ctx ends.
 type Remote interface {
 	// Look says where branch is; empty: the branch that the repository's HEAD points at.
-	Look(ctx context.Context, r upstream.Remote, branch string) (upstream.Head, error)
+	Look(ctx context.Context, r remote.Remote, branch string) (remote.Head, error)
 	// Fetch brings that branch's commit into the bare repository dir, made if need be; the folder
 	// above it is not made, for that is the app, which may be gone.
-	Fetch(ctx context.Context, r upstream.Remote, branch, dir string) (commit string, err error)
+	Fetch(ctx context.Context, r remote.Remote, branch, dir string) (commit string, err error)
 	// Reach connects to host, host:port, and hangs up; the error is nil if something listens there.
 	Reach(ctx context.Context, host string) error
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"paas/upstream"
+	"paas/remote"
 	"paas/volume"
 )
 
@@ -14,7 +14,7 @@ type subject struct {
 	app      volume.App
 	identity string // of the app: another may take its name
 	source   volume.Source
-	remote   upstream.Remote
+	remote   remote.Remote
 	unread   error // why its credentials are not known; nil: they are
 }
 

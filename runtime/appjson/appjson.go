@@ -10,8 +10,8 @@ import (
 
 	"github.com/tailscale/hujson"
 
+	"paas/builder/tree"
 	"paas/runtime/health"
-	"paas/runtime/tree"
 	"paas/say"
 )
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"paas/rig"
 	"paas/runtime/health"
-	"paas/runtime/rig"
 )
 
 func TestParse(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"paas/runtime/ports"
+	"paas/engine/local/ports"
 )
 
 // Subject is the process that is asked.

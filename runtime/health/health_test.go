@@ -15,8 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"paas/runtime/ports"
-	"paas/runtime/rig"
+	"paas/engine/local/ports"
+	"paas/rig"
 )
 
 // subject is a process that listens at addr, and whose commands end as run says.

@@ -1,0 +1,104 @@
+package builder
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"paas/builder/tree"
+)
+
+// Buildpack is a classic buildpack (https://devcenter.heroku.com/articles/buildpack-api): a folder with
+// bin/detect, bin/compile and bin/release. It builds what no language here does.
+type Buildpack struct {
+	URL    string // of its repository; empty: it is a folder
+	Branch string // of that; empty: its default branch
+	Folder string // an absolute path on the server, or one in the repository of the app
+}
+
+// OnServer says whether the buildpack is a folder of the server.
+func (p Buildpack) OnServer() bool { return filepath.IsAbs(p.Folder) }
+
+// String is the buildpack as its owner named it.
+func (p Buildpack) String() string {
+	if p.URL == "" {
+		return p.Folder
+	}
+	if p.Branch == "" {
+		return p.URL
+	}
+	return p.URL + "#" + p.Branch
+}
+
+// ParseBuildpacks reads the names of buildpacks, separated by white space: a URL, with #BRANCH behind it
+// for another than the default one, a folder of the server, which begins with a slash, or a folder of the
+// app's own repository, which begins with a dot. They run in that order.
+func ParseBuildpacks(words string) ([]Buildpack, error) {
+	var packs []Buildpack
+	for _, word := range strings.Fields(words) {
+		switch {
+		case filepath.IsAbs(word):
+			packs = append(packs, Buildpack{Folder: filepath.Clean(word)})
+		case word[0] == '.':
+			folder := path.Clean(word)
+			if folder == ".." || strings.HasPrefix(folder, "../") {
+				return nil, fmt.Errorf("buildpack %.100q is not in the repository", word)
+			}
+			packs = append(packs, Buildpack{Folder: folder})
+		default:
+			url, branch, _ := strings.Cut(word, "#")
+			if url == "" {
+				return nil, fmt.Errorf("buildpack %.100q has no URL before the branch", word)
+			}
+			packs = append(packs, Buildpack{URL: url, Branch: branch})
+		}
+	}
+	return packs, nil
+}
+
+// buildpacks are those to build with instead of what would be recognised: those that the owner set, that
+// the repository lists in a file called .buildpacks, one a line, or the repository itself, where it has
+// the scripts of one. Mostly none.
+func (b *build) buildpacks() ([]Buildpack, error) {
+	if b.job.Buildpack != "" {
+		return ParseBuildpacks(b.job.Buildpack)
+	}
+	if !tree.IsFile(b.tree, ".buildpacks") {
+		if isProgram(b.tree, "bin/detect") && isProgram(b.tree, "bin/compile") {
+			return []Buildpack{{Folder: "."}}, nil
+		}
+		return nil, nil
+	}
+	content, err := tree.Read(b.tree, ".buildpacks", 16<<10)
+	if err != nil {
+		return nil, err
+	}
+	var words []string
+	for line := range strings.Lines(string(tree.Text(content))) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
+			words = append(words, line)
+		}
+	}
+	packs, err := ParseBuildpacks(strings.Join(words, " "))
+	if err == nil && len(packs) == 0 {
+		err = errors.New("it names none")
+	}
+	for _, p := range packs {
+		if p.OnServer() { // who pushes has no business with the server's folders
+			err = fmt.Errorf("%s is a folder of the server; name a URL, or a folder of the repository such as ./buildpack", p)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf(".buildpacks: %w", err)
+	}
+	return packs, nil
+}
+
+// isProgram says whether name is an executable file of the tree.
+func isProgram(root *os.Root, name string) bool {
+	info, err := root.Stat(name)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}

@@ -1,0 +1,197 @@
+package builder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"paas/builder/cmdline"
+	"paas/builder/tree"
+	"paas/say"
+)
+
+// buildWith has buildpacks make the tree runnable, one after the other.
+func (b *build) buildWith(ctx context.Context, packs []Buildpack) error {
+	if err := errors.Join(os.MkdirAll(b.cache("home"), 0o700), os.MkdirAll(b.cache("buildpack", "cache"), 0o755), b.pruneBuildpacks(packs)); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.workshop())
+	vars, err := b.writeConfig()
+	defer os.RemoveAll(vars)
+	if err != nil {
+		return err
+	}
+	own := b.job
+	own.Config = nil // which scripts read as files
+	env := cmdline.With(b.environment(own), map[string]string{"STACK": stack(b.job.Config)})
+	var offered map[string]string
+	for i, p := range packs {
+		dir, err := b.place(ctx, p, i)
+		if err == nil {
+			offered, env, err = b.runBuildpack(ctx, p, dir, vars, env)
+		}
+		if err != nil {
+			return fmt.Errorf("buildpack %s: %w", p, err)
+		}
+	}
+	b.built.Kind = "buildpack"
+	if b.built.Processes, err = b.processes(offered); err != nil {
+		return err
+	}
+	return b.profile(ctx)
+}
+
+// runBuildpack runs the scripts of the buildpack in dir. It returns the processes that the buildpack
+// offers, and the environment for the next one.
+func (b *build) runBuildpack(ctx context.Context, p Buildpack, dir, vars string, env map[string]string) (offered, next map[string]string, err error) {
+	name := p.String()
+	if detect := filepath.Join(dir, "bin/detect"); isFile(detect) {
+		var said bytes.Buffer
+		err := b.runTo(ctx, say.NewBounded(&said, 4<<10, 1), "bin/detect", env, detect, b.job.Tree)
+		first, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
+		if err != nil {
+			if first != "" {
+				say.Detail(b.job.Out, "%s", say.Plain(first, 200))
+			}
+			return nil, nil, fmt.Errorf("%w: it is not for apps like this one", err)
+		}
+		if first != "" {
+			name = say.Plain(first, 80) + ", " + name
+		}
+	}
+	say.Step(b.job.Out, "Building (buildpack: %s)", name)
+	bounded := say.NewBounded(b.job.Out, 1<<20, 16<<10)
+	flat := say.NewFlat(bounded) // buildpacks print steps and details themselves
+	err = b.runTo(ctx, flat, "bin/compile", env, filepath.Join(dir, "bin/compile"), b.job.Tree, b.cache("buildpack", "cache"), vars)
+	flat.Close()
+	bounded.Close()
+	if err != nil {
+		return nil, nil, err
+	}
+	if offered, err = b.offered(ctx, dir, env); err != nil {
+		return nil, nil, err
+	}
+	if export := filepath.Join(dir, "export"); isFile(export) {
+		changed, err := b.sourced(ctx, env, export)
+		return offered, cmdline.With(env, changed), err
+	}
+	return offered, env, nil
+}
+
+// offered are the default_process_types that the buildpack's bin/release prints. What it says of add-ons
+// and config vars is not used, as on Heroku today.
+func (b *build) offered(ctx context.Context, dir string, env map[string]string) (map[string]string, error) {
+	release := filepath.Join(dir, "bin/release")
+	if !isFile(release) {
+		return nil, nil
+	}
+	var printed bytes.Buffer
+	const quietly = `exec "$1" "$2" 2>/dev/null` // what it prints there is not YAML
+	err := b.runTo(ctx, say.NewBounded(&printed, 64<<10, 1), "bin/release", env, "/bin/sh", "-c", quietly, "sh", release, b.job.Tree)
+	if err != nil {
+		return nil, err
+	}
+	var said struct {
+		Processes map[string]string `yaml:"default_process_types"`
+	}
+	if err := yaml.Unmarshal(printed.Bytes(), &said); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("bin/release: %w", err)
+	}
+	return said.Processes, nil
+}
+
+// processes are those of the Procfile, which a buildpack may have written, and beside them those that
+// the last buildpack offers.
+func (b *build) processes(offered map[string]string) (map[string]string, error) {
+	processes := map[string]string{}
+	for name, line := range offered {
+		name, line, err := parseProcess(name + ": " + strings.TrimSpace(line))
+		if err == nil && strings.Contains(line, "\n") {
+			err = fmt.Errorf("%s has more than one line", name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("default_process_types of the buildpack: %w", err)
+		}
+		processes[name] = line
+	}
+	if !tree.IsFile(b.tree, "Procfile") {
+		return processes, nil
+	}
+	content, err := tree.Read(b.tree, "Procfile", maxProcfile)
+	if err != nil {
+		return nil, err
+	}
+	own, err := ParseProcfile(content)
+	maps.Copy(processes, own)
+	return processes, err
+}
+
+// profile has the shell read the scripts of .profile.d, as Heroku does before each process, once and
+// for all: so no shell stays between the app and its signals. Config vars are not known to them, for what
+// they make of those would end up in the build.
+func (b *build) profile(ctx context.Context) error {
+	scripts, err := matches(b.tree, ".profile.d/*.sh")
+	if len(scripts) == 0 || err != nil {
+		return err
+	}
+	for i, name := range scripts {
+		scripts[i] = filepath.Join(b.job.Tree, name)
+	}
+	own := b.job
+	own.Config = nil
+	env := cmdline.With(b.environment(own), map[string]string{"HOME": b.job.Tree}) // as it is there
+	changed, err := b.sourced(ctx, env, scripts...)
+	if err != nil {
+		return fmt.Errorf(".profile.d: %w", err)
+	}
+	if path, ok := changed["PATH"]; ok {
+		changed["PATH"] = inFront(path, env["PATH"])
+	}
+	for name, value := range changed {
+		b.setEnv(name, value)
+	}
+	return nil
+}
+
+// writeConfig makes a folder with a file for each config var.
+func (b *build) writeConfig() (dir string, err error) {
+	dir = b.cache("buildpack", "env")
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
+		return dir, err
+	}
+	for name, value := range b.job.Config {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600))
+	}
+	return dir, err
+}
+
+// stack names the system that things are built for and run on: "debian-12". Buildpacks that know Heroku's
+// names alone can be told one by a config var.
+func stack(config map[string]string) string {
+	if said := config["STACK"]; said != "" {
+		return said
+	}
+	content, err := os.ReadFile("/etc/os-release") // os-release(5)
+	if err != nil {
+		return "unknown"
+	}
+	about := map[string]string{}
+	for line := range strings.Lines(string(content)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		about[name] = strings.Trim(value, `"'`)
+	}
+	return strings.Trim(about["ID"]+"-"+about["VERSION_ID"], "-")
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}

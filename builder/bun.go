@@ -1,0 +1,26 @@
+package builder
+
+import (
+	"os"
+	"regexp"
+)
+
+// bun is a package.json that Bun installs, and whose programs it runs (https://bun.com/docs).
+var bun = language{kind: "bun", detect: func(root *os.Root) (project, error) { return detectNode(root, true) }}
+
+var bunTool = tool{name: "bun", install: "install Bun (https://bun.com, or npm install -g bun)"}
+
+var bunInstaller = &installer{
+	kind:   "bun",
+	tool:   bunTool,
+	locks:  []string{"bun.lock", "bun.lockb"},
+	files:  []string{"bunfig.toml", ".npmrc"},
+	frozen: []string{"bun", "install", "--frozen-lockfile"},
+	loose:  []string{"bun", "install", "--no-save"},
+	script: []string{"bun", "run"},
+	copies: []string{"--backend=copyfile"},
+	env: func(b *build) map[string]string {
+		return map[string]string{"BUN_INSTALL_CACHE_DIR": b.cache("bun"), "DO_NOT_TRACK": "1"}
+	},
+	local: regexp.MustCompile(`(link|file|workspace):\S`),
+}

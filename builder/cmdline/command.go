@@ -1,0 +1,89 @@
+package cmdline
+
+import "strings"
+
+// Arguments is what to execute for a command line of a Procfile. A line of plain words is run
+// as it stands, so that what runs is what the line names and signals reach it; a line in the
+// shell's language is run by one.
+func Arguments(line string) []string {
+	if words := strings.Fields(line); plain(line) && isCommand(words[0]) {
+		return words
+	}
+	if replacesShell(line) {
+		line = "exec " + line
+	}
+	return []string{"/bin/sh", "-c", line}
+}
+
+// plain says whether the shell would take line for nothing but words.
+func plain(line string) bool {
+	for i := range len(line) {
+		if !PlainByte(line[i]) && line[i] != ' ' && line[i] != '\t' {
+			return false
+		}
+	}
+	return strings.TrimSpace(line) != ""
+}
+
+func PlainByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80 ||
+		strings.IndexByte("_./:=@%+,-", c) >= 0
+}
+
+// isCommand says whether word, the first of a line, names a program: not an assignment, nor what
+// only the shell knows (POSIX.1-2024, Shell Command Language, 2.4, 2.9.1.4, 2.15).
+func isCommand(word string) bool {
+	if !plain(word) || strings.Contains(word, "=") {
+		return false
+	}
+	switch word {
+	case "if", "for", "while", "until", "case", "function", "select", "time",
+		".", ":", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set",
+		"shift", "times", "trap", "unset",
+		"alias", "bg", "cd", "command", "fc", "fg", "getopts", "hash", "jobs", "local", "read",
+		"source", "type", "ulimit", "umask", "unalias", "wait":
+		return false
+	}
+	return true
+}
+
+// replacesShell says whether line is one command with nothing but quotes, expansions and globs,
+// so that "exec" in front means the same without a shell that stays behind. In doubt it is not:
+// a command substitution, a redirection, an assignment in front.
+func replacesShell(line string) bool {
+	word, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
+	if !isCommand(word) {
+		return false
+	}
+	var quote byte
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case quote == '\'':
+			if c == '\'' {
+				quote = 0
+			}
+		case c == '\\':
+			i++
+		case c == '`' || c == '$' && i+1 < len(line) && line[i+1] == '(':
+			return false
+		case quote == '"':
+			if c == '"' {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case strings.IndexByte(";&|<>()\n\r", c) >= 0:
+			return false
+		}
+	}
+	return quote == 0
+}
+
+// Quote is word as the shell, and Arguments, takes it for one.
+func Quote(word string) string {
+	if plain(word) && !strings.ContainsAny(word, " \t") {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,46 @@
+package cmdline
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// LookPath finds the program called name as the kernel will: in the folders of path, or, where
+// name has a slash, below dir. os/exec looks in the server's own PATH, which is not the app's. The
+// error is [fs.ErrNotExist], or [fs.ErrPermission] where what is there cannot be run.
+func LookPath(name, path, dir string) (string, error) {
+	if strings.Contains(name, "/") {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		info, err := os.Stat(name)
+		switch {
+		case err != nil:
+			return "", err
+		case info.IsDir() || info.Mode()&0o111 == 0:
+			return "", &fs.PathError{Op: "run", Path: name, Err: notRunnable{"not an executable file", fs.ErrPermission}}
+		}
+		return name, nil
+	}
+	for _, folder := range filepath.SplitList(path) {
+		if !filepath.IsAbs(folder) {
+			folder = filepath.Join(dir, folder)
+		}
+		file := filepath.Join(folder, name)
+		if info, err := os.Stat(file); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+			return file, nil
+		}
+	}
+	return "", notRunnable{name + ": not found in PATH", fs.ErrNotExist}
+}
+
+// notRunnable says in better words what kind of error it is.
+type notRunnable struct {
+	text string
+	kind error
+}
+
+func (e notRunnable) Error() string { return e.text }
+func (e notRunnable) Unwrap() error { return e.kind }

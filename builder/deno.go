@@ -1,0 +1,134 @@
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/tailscale/hujson"
+
+	"paas/builder/cmdline"
+	"paas/builder/tree"
+)
+
+var deno = language{kind: "deno", detect: detectDeno}
+
+var denoTool = tool{name: "deno", install: "install Deno (https://deno.com, or npm install -g deno)"}
+
+// denoApp is a tree with a deno.json (https://docs.deno.com/runtime/fundamentals/configuration) or a
+// deno.lock.
+type denoApp struct {
+	tasks map[string]json.RawMessage
+	entry string // the file that runs
+}
+
+// isDeno says whether a tree is Deno's: a package.json with a lock file of Node's is Node's, whatever else there is.
+func isDeno(root *os.Root) bool {
+	for _, by := range installers {
+		if by.lockIn(root) != "" && tree.IsFile(root, "package.json") {
+			return false
+		}
+	}
+	return tree.IsFile(root, "deno.json") || tree.IsFile(root, "deno.jsonc") || tree.IsFile(root, "deno.lock")
+}
+
+func detectDeno(root *os.Root) (project, error) {
+	if !isDeno(root) {
+		return nil, nil
+	}
+	var about struct {
+		Tasks map[string]json.RawMessage `json:"tasks"`
+	}
+	for _, name := range []string{"deno.json", "deno.jsonc"} {
+		if !tree.IsFile(root, name) {
+			continue
+		}
+		content, err := tree.Read(root, name, 4<<20)
+		if err != nil {
+			return nil, err
+		}
+		if content, err = hujson.Standardize(tree.Text(content)); err == nil { // both may have comments
+			err = json.Unmarshal(content, &about)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		break
+	}
+	d := denoApp{tasks: about.Tasks}
+	files := append(strings.Fields(d.start()), "main.ts", "main.tsx", "main.js")
+	for _, file := range files {
+		switch path.Ext(file) {
+		case ".ts", ".tsx", ".js", ".mjs":
+			if d.entry == "" && tree.IsFile(root, path.Clean(file)) {
+				d.entry = path.Clean(file)
+			}
+		}
+	}
+	return d, nil
+}
+
+// start is the task of that name where it is but a command line; empty: it is not, or there is none.
+func (d denoApp) start() (line string) {
+	json.Unmarshal(d.tasks["start"], &line)
+	return line
+}
+
+func (d denoApp) tools(*plan) []tool { return []tool{denoTool} }
+
+// web is the start task's command itself, where it is one: deno task would stay in between. A main
+// file may do what the app may: it is the app's place on the server that keeps it from others.
+func (d denoApp) web(*os.Root) (string, error) {
+	switch {
+	case d.start() != "":
+		return d.start(), nil
+	case d.tasks["start"] != nil:
+		return "deno task start", nil
+	case d.entry != "":
+		return "deno run -A " + cmdline.Quote(d.entry), nil
+	case d.makesSite():
+		return "", nil
+	}
+	return "", errors.New("a Deno app without main.ts: add a start task to deno.json, or a Procfile with a line like `web: deno run -A server.ts`")
+}
+
+func (d denoApp) makesSite() bool { return d.tasks["build"] != nil }
+
+func (d denoApp) site(root *os.Root) (string, error) {
+	folder := staticFolder(root, "_site", "dist", "build", "out", "public", ".")
+	if folder == "" {
+		return "", errors.New("deno task build left no index.html in _site, dist, build, out or public; add a start task to deno.json")
+	}
+	return folder, nil
+}
+
+// build fetches what the app imports into a folder of Deno's in the cache, which knows each module by
+// its content: what is there is not asked for again. The app finds it there too.
+func (d denoApp) build(ctx context.Context, b *build) error {
+	b.step("deno")
+	for name, value := range map[string]string{"DENO_DIR": b.cache("deno"), "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PROMPT": "1"} {
+		b.setEnv(name, value)
+	}
+	env := cmdline.With(b.env, b.built.Env)
+	env["PATH"] = b.env["PATH"]
+	argv := []string{"deno", "install", "--quiet"}
+	if tree.IsFile(b.tree, "deno.lock") {
+		argv = append(argv, "--frozen")
+	}
+	if err := b.run(ctx, "deno install", env, argv...); err != nil {
+		return err
+	}
+	if d.entry != "" { // what it imports by address is in no file but itself
+		if err := b.run(ctx, "deno install --entrypoint "+d.entry, env, append(argv, "--entrypoint", d.entry)...); err != nil {
+			return err
+		}
+	}
+	if !d.makesSite() {
+		return nil
+	}
+	return b.run(ctx, "deno task build", env, "deno", "task", "--quiet", "build")
+}

@@ -1,0 +1,63 @@
+package builder
+
+import (
+	"strings"
+	"testing"
+
+	"paas/rig"
+)
+
+func TestDetectDeno(t *testing.T) {
+	for want, files := range map[string]map[string]string{
+		"deno run -A server.ts": {"deno.jsonc": "{// a comment\n\"tasks\": {\"start\": \"deno run -A server.ts\",}}", "server.ts": ""},
+		"deno task start":       {"deno.json": `{"tasks": {"start": {"command": "deno run x.ts", "dependencies": ["build"]}}}`},
+		"deno run -A main.ts":   {"deno.json": "{}", "main.ts": "", "package.json": "{}"},
+		"deno run -A main.js":   {"deno.lock": "", "main.js": ""},
+	} {
+		if p, err := detectIn(t, rig.Tree(t, files)); err != nil || p.kind != "deno" || p.processes["web"] != want || len(p.projects) != 1 {
+			t.Errorf("%s: %+v, %v", want, p, err)
+		}
+	}
+	p, err := detectIn(t, rig.Tree(t, map[string]string{"deno.json": "{}", "main.ts": "", "package.json": `{"main": "main.js"}`, "main.js": "", "package-lock.json": ""}))
+	if err != nil || p.kind != "node" {
+		t.Errorf("Node's lock file: %+v, %v", p, err)
+	}
+	for want, files := range map[string]map[string]string{
+		"deno.json: ":                  {"deno.json": "{", "main.ts": ""},
+		"a Deno app without main.ts: ": {"deno.json": "{}"},
+	} {
+		_, err := detectIn(t, rig.Tree(t, files))
+		rig.WantIn(t, want, rig.Message(err), want)
+	}
+}
+
+// A second build asks no registry, and a lock file that does not fit fails.
+func TestBuildDeno(t *testing.T) {
+	rig.Need(t, "deno")
+	b, r, cache := newBuilder(t), newRegistry(t), t.TempDir()
+	files := map[string]string{
+		".npmrc":    "registry=" + r.URL + "\n",
+		"deno.json": `{"tasks": {"start": "deno run --allow-read main.ts", "build": "echo built > made.txt"}, "imports": {"greet": "npm:greet@^1.0.0"}}`,
+		"main.ts":   `import hello from "greet"; console.log(hello() + Deno.readTextFileSync("made.txt"))`,
+	}
+	files["deno.lock"] = lockFile(t, files, nil, "deno.lock", []string{"deno", "install"})
+	build := func() (string, string, error) {
+		t.Helper()
+		dir, out := rig.Tree(t, files), &rig.Screen{}
+		built, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Cache: cache, Out: out})
+		return out.String(), printed(t, b, dir, built, built.Processes["web"]), err
+	}
+	out, page, err := build()
+	if err != nil || !strings.Contains(page, "hellobuilt\n\n") { // before or after it deno may say that it asks the registry again
+		t.Fatalf("%v, %q\n%s", err, page, out)
+	}
+	before := r.asked.Load()
+	files["main.ts"] = strings.Replace(files["main.ts"], "hello()", "hello().toUpperCase()", 1)
+	if out, page, err = build(); err != nil || page != "HELLObuilt\n\n" || r.asked.Load() != before {
+		t.Fatalf("%v, %q, %d questions to the registry\n%s", err, page, r.asked.Load()-before, out)
+	}
+	files["deno.json"] = strings.Replace(files["deno.json"], "^1.0.0", "<=1.0.0", 1)
+	if out, _, err = build(); rig.Message(err) != "deno install: exit status 1" {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

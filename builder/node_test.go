@@ -1,0 +1,180 @@
+package builder
+
+import (
+	"maps"
+	"os"
+	"paas/builder/cmdline"
+	"paas/rig"
+	"paas/volume"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// nodeFiles is an app with a dependency that needs no network: a folder of its own tree.
+func nodeFiles(extra map[string]string) map[string]string {
+	files := map[string]string{
+		"server.js":             `console.log(require("greet")())`,
+		"greet/package.json":    `{"name": "greet", "version": "1.0.0"}`,
+		"greet/index.js":        `module.exports = () => "hello"`,
+		"package.json":          `{"name": "app", "version": "1.0.0", "dependencies": {"greet": "file:greet"}}`,
+		"package-lock.json":     greetLock,
+		"node_modules/old/x.js": "committed by mistake",
+	}
+	maps.Copy(files, extra)
+	return files
+}
+
+const greetLock = `{"name": "app", "version": "1.0.0", "lockfileVersion": 3, "requires": true, "packages": {
+"": {"name": "app", "version": "1.0.0", "dependencies": {"greet": "file:greet"}},
+"greet": {"version": "1.0.0"},
+"node_modules/greet": {"resolved": "greet", "link": true}}}`
+
+func TestNodeCache(t *testing.T) {
+	t.Parallel()
+	rig.Need(t, "node", "npm")
+	b := newBuilder(t)
+	cache := t.TempDir()
+	built, out, dir := mustBuild(t, b, cache, nodeFiles(nil))
+	rig.WantIn(t, "first build", out, "-----> Building (node)\n       npm ci\n")
+	if built.Kind != "node" || built.Processes["web"] != "node server.js" {
+		t.Errorf("%+v", built)
+	}
+	run := func(dir string) string {
+		return printed(t, b, dir, volume.Built{}, "node server.js")
+	}
+	if got := run(dir); got != "hello\n" {
+		t.Errorf("%q", got)
+	}
+
+	began := time.Now()
+	_, out, dir = mustBuild(t, b, cache, nodeFiles(map[string]string{"server.js": `console.log(require("greet")() + "!")`}))
+	t.Logf("Build with an unchanged lock file: %s", time.Since(began))
+	rig.WantIn(t, "second build", out, "node_modules of an earlier build")
+	if strings.Contains(out, "npm ci") {
+		t.Errorf("installed again:\n%s", out)
+	}
+	if got := run(dir); got != "hello!\n" {
+		t.Errorf("%q", got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "node_modules/old")); err == nil {
+		t.Error("what was committed stayed")
+	}
+
+	// Whatever decides about node_modules makes it new.
+	for name, extra := range map[string]map[string]string{
+		"lock":          {"package-lock.json": greetLock + "\n"},
+		"dependencies":  {"package.json": `{"name": "app", "version": "1.0.0", "dependencies": {"greet": "file:./greet"}}`},
+		"npmrc":         {".npmrc": "ignore-scripts=true\n"},
+		"linked folder": {"greet/package.json": `{"name": "greet", "version": "1.0.0", "engines": {"node": ">1"}}`},
+	} {
+		if _, out, _, _ := buildFiles(t, b, cache, nodeFiles(extra)); !strings.Contains(out, "npm ci") {
+			t.Errorf("%s: not installed anew:\n%s", name, out)
+		}
+	}
+	if entries, _ := os.ReadDir(filepath.Join(cache, "node_modules")); len(entries) > keptCopies {
+		t.Errorf("%d kept", len(entries))
+	}
+}
+
+// Without a build script files are shared with the cache; with one they are not, for it may write
+// into them.
+func TestNodeCacheIsNotWrittenTo(t *testing.T) {
+	t.Parallel()
+	rig.Need(t, "node", "npm")
+	b := newBuilder(t)
+	cache := t.TempDir()
+	app := nodeFiles(map[string]string{"package.json": `{"name": "app", "version": "1.0.0", "dependencies": {"greet": "file:greet"},
+		"scripts": {"build": "cat node_modules/.package-lock.json && printf sp%s oilt > node_modules/.package-lock.json"}}`})
+	for range 3 { // made, kept; restored; restored
+		_, out, _ := mustBuild(t, b, cache, app)
+		rig.WantIn(t, "build", out, `"lockfileVersion": 3`, "npm run build")
+		if strings.Contains(out, "spoilt") {
+			t.Fatal("a build wrote into the cache")
+		}
+	}
+}
+
+func TestNodeInstallScriptsAreNotSkipped(t *testing.T) {
+	t.Parallel()
+	rig.Need(t, "node", "npm")
+	b := newBuilder(t)
+	cache := t.TempDir()
+	app := nodeFiles(map[string]string{"package.json": `{"name": "app", "version": "1.0.0", "dependencies": {"greet": "file:greet"},
+		"scripts": {"postinstall": "touch made"}}`})
+	for range 2 {
+		_, out, dir := mustBuild(t, b, cache, app)
+		rig.WantIn(t, "build", out, "npm ci", "not kept for the next build: install scripts")
+		if _, err := os.Stat(filepath.Join(dir, "made")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// npm makes the programs of a folder in the tree executable, in the tree.
+func TestNodeLinkedProgram(t *testing.T) {
+	t.Parallel()
+	rig.Need(t, "node", "npm")
+	b := newBuilder(t)
+	cache := t.TempDir()
+	app := nodeFiles(map[string]string{
+		"greet/package.json": `{"name": "greet", "version": "1.0.0", "bin": {"greet": "cli.js"}}`,
+		"greet/cli.js":       "#!/usr/bin/env node\nconsole.log('from the program')",
+		"package-lock.json":  strings.Replace(greetLock, `"greet": {"version": "1.0.0"}`, `"greet": {"version": "1.0.0", "bin": {"greet": "cli.js"}}`, 1),
+	})
+	for range 2 {
+		_, _, dir := mustBuild(t, b, cache, app)
+		if got := printed(t, b, dir, volume.Built{}, "greet"); got != "from the program\n" {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func TestNodeWithoutLock(t *testing.T) {
+	rig.Need(t, "node", "npm")
+	b := newBuilder(t)
+	app := nodeFiles(nil)
+	delete(app, "package-lock.json")
+	_, out, dir := mustBuild(t, b, t.TempDir(), app)
+	rig.WantIn(t, "build", out, "no package-lock.json: commit one", "\n       npm install\n")
+	if got := printed(t, b, dir, volume.Built{}, "node server.js"); got != "hello\n" {
+		t.Errorf("%q", got)
+	}
+
+	began := time.Now()
+	built, out, _ := mustBuild(t, b, t.TempDir(), map[string]string{"package.json": `{"name": "app"}`, "server.js": ""})
+	if out != "" || built.Processes["web"] != "node server.js" || time.Since(began) > time.Second {
+		t.Errorf("%+v after %s:\n%s", built, time.Since(began), out)
+	}
+}
+
+func TestNodeInstallFails(t *testing.T) {
+	rig.Need(t, "node", "npm")
+	b := newBuilder(t)
+	_, out, _, err := buildFiles(t, b, t.TempDir(), nodeFiles(map[string]string{"package-lock.json": "{}"}))
+	if rig.Message(err) != "npm ci: exit status 1" || !strings.Contains(out, "       npm error") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The one who asks a tool for its version is the cache's key; asking twice is once too often.
+func TestVersionIsRemembered(t *testing.T) {
+	rig.Need(t, "node", "npm")
+	b := &build{Builder: newBuilder(t)}
+	env := cmdline.Base(nil)
+	path, err := cmdline.LookPath("node", env["PATH"], "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := b.version(t.Context(), env, "/", path)
+	if err != nil || !strings.HasPrefix(first, "v") {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if isScript(path) {
+		t.Skip("NOT TESTED: node is a script here")
+	}
+	if len(b.versions.known) != 1 {
+		t.Errorf("%v", b.versions.known)
+	}
+}

@@ -1,0 +1,72 @@
+package builder
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+
+	"paas/builder/tree"
+)
+
+// nodePackage is what matters here of a package.json
+// (https://docs.npmjs.com/cli/configuring-npm/package-json).
+type nodePackage struct {
+	Main           string            `json:"main"`
+	Module         string            `json:"module"`
+	Scripts        map[string]string `json:"scripts"`
+	PackageManager string            `json:"packageManager"`
+
+	fields map[string]json.RawMessage // all of it
+}
+
+func readNodePackage(root *os.Root) (*nodePackage, error) {
+	if !tree.IsFile(root, "package.json") {
+		return nil, nil
+	}
+	content, err := tree.Read(root, "package.json", 4<<20)
+	if err != nil {
+		return nil, err
+	}
+	content = tree.Text(content)
+	p := &nodePackage{}
+	if err := json.Unmarshal(content, p); err != nil {
+		return nil, fmt.Errorf("package.json: %w", err)
+	}
+	return p, json.Unmarshal(content, &p.fields)
+}
+
+// dependencyFields are what installers read of package.json to decide what to install, and how.
+var dependencyFields = []string{
+	"dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta",
+	"bundleDependencies", "bundledDependencies", "overrides", "resolutions", "pnpm", "dependenciesMeta", "trustedDependencies",
+	"patchedDependencies", "workspaces", "engines", "os", "cpu", "bin",
+}
+
+// hasDependencies says whether there is anything to install.
+func (p *nodePackage) hasDependencies() bool {
+	for _, field := range []string{"dependencies", "devDependencies", "optionalDependencies", "workspaces"} {
+		if !isEmpty(p.fields[field]) {
+			return true
+		}
+	}
+	return false
+}
+
+func isEmpty(value json.RawMessage) bool {
+	return slices.Contains([]string{"", "{}", "[]", "null"}, string(value))
+}
+
+// installScripts are those that npm ci runs of the package itself
+// (https://docs.npmjs.com/cli/using-npm/scripts#npm-ci).
+var installScripts = []string{"preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"}
+
+// hasInstallScripts says whether installing does more than fill node_modules.
+func (p *nodePackage) hasInstallScripts() bool {
+	for _, name := range installScripts {
+		if p.Scripts[name] != "" {
+			return true
+		}
+	}
+	return false
+}

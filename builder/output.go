@@ -1,0 +1,18 @@
+package builder
+
+import "path/filepath"
+
+// output makes a folder of .paas, where what is compiled goes, and returns its path. What a commit has
+// there is taken away first: it may be a link that leads out of the tree.
+func (b *build) output(name string) (string, error) {
+	if !b.hasOutput {
+		if err := b.tree.RemoveAll(".paas"); err != nil {
+			return "", err
+		}
+		b.hasOutput = true
+	}
+	if err := b.tree.MkdirAll(".paas/"+name, 0o755); err != nil {
+		return "", err
+	}
+	return filepath.Join(b.job.Tree, ".paas", name), nil
+}

@@ -1,0 +1,68 @@
+package builder
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// processType is what a process may be called; it names log files too.
+var processType = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
+
+const maxProcfile = 64 << 10 // bytes; real ones have a few hundred
+
+// ParseProcfile reads lines of the form "type: command" (https://devcenter.heroku.com/articles/procfile)
+// into process type -> command line. Empty lines and lines that begin with # are left out. A type
+// named twice, a merge marker and whatever else is not such a line is an error with its number.
+func ParseProcfile(content []byte) (map[string]string, error) {
+	if len(content) > maxProcfile {
+		return nil, fmt.Errorf("the Procfile is larger than %d kB", maxProcfile>>10)
+	}
+	processes := map[string]string{}
+	lineOf := map[string]int{}
+	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")) // a byte order mark, from an editor
+	for i, line := range strings.Split(string(content), "\n") {
+		line = strings.TrimSpace(line) // a carriage return too
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, command, err := parseProcess(line)
+		if earlier, twice := lineOf[name]; err == nil && twice {
+			err = fmt.Errorf("%s is defined in line %d already", name, earlier)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d of the Procfile: %w", i+1, err)
+		}
+		processes[name], lineOf[name] = command, i+1
+	}
+	if len(processes) == 0 {
+		return nil, errors.New("the Procfile names no process; add a line like `web: node server.js`")
+	}
+	return processes, nil
+}
+
+func parseProcess(line string) (name, command string, err error) {
+	for _, marker := range []string{"<<<<<<<", "|||||||", "=======", ">>>>>>>"} {
+		if strings.HasPrefix(line, marker) {
+			return "", "", fmt.Errorf("merge marker %s: resolve the conflict and commit", marker)
+		}
+	}
+	if strings.ContainsRune(line, 0) {
+		return "", "", errors.New("NUL in it: not a text file?")
+	}
+	name, command, found := strings.Cut(line, ":")
+	name, command = strings.TrimSpace(name), strings.TrimSpace(command)
+	switch {
+	case !found:
+		return "", "", errors.New("not of the form `type: command`")
+	case !processType.MatchString(name):
+		return "", "", fmt.Errorf("%.40q is not a process type: use letters, digits, - and _", name)
+	case name == "run": // else its logs are taken for those of commands run once, and pruned with them
+		return "", "", errors.New("run is the name of what `run APP -- COMMAND` starts: call the process type something else")
+	case command == "":
+		return "", "", fmt.Errorf("%s has no command", name)
+	}
+	return name, command, nil
+}

@@ -1,0 +1,198 @@
+package builder
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"paas/builder/tree"
+	"paas/say"
+)
+
+// rustProgram is where the one program of an app without a Procfile is put.
+const rustProgram = ".paas/bin/app"
+
+var rust = language{kind: "rust", detect: func(root *os.Root) (project, error) {
+	if !tree.IsFile(root, "Cargo.toml") {
+		return nil, nil
+	}
+	t, err := readToolchain(root)
+	if err != nil {
+		return nil, err
+	}
+	return &crate{hasLock: tree.IsFile(root, "Cargo.lock"), toolchain: t}, nil
+}}
+
+// crate is a tree with a Cargo.toml at its top: a package or a workspace of several.
+type crate struct {
+	hasLock   bool
+	toolchain toolchain
+}
+
+const installRust = "install Rust (https://rustup.rs, or the packages cargo and rustc)"
+
+func (c *crate) tools(*plan) []tool {
+	return []tool{{name: "cargo", install: installRust}, {name: "rustc", install: installRust}}
+}
+
+func (*crate) web(*os.Root) (string, error) { return rustProgram, nil }
+
+// build compiles the package's programs and copies them to .paas/bin, which is in front of PATH: for a
+// Procfile all of them, each under its own name; without one, the one that is the app.
+func (c *crate) build(ctx context.Context, b *build) error {
+	b.step("rust")
+	env, compiler, err := c.toolchain.environment(ctx, b)
+	if err != nil {
+		return err
+	}
+	if !c.hasLock {
+		say.Detail(b.job.Out, "no Cargo.lock: commit one, and builds are the same each time")
+	}
+	about, err := c.metadata(ctx, b, env)
+	if err != nil {
+		return err
+	}
+	programs, err := about.programs(b.job.Tree, b.plan.runs("rust"))
+	if err != nil {
+		return err
+	}
+	if len(programs) == 0 {
+		say.Detail(b.job.Out, "no program: nothing to compile")
+		return nil
+	}
+	target, err := c.target(b, compiler)
+	if err != nil {
+		return err
+	}
+	env["CARGO_TARGET_DIR"] = target
+	argv := []string{"cargo", "build", "--release", "--workspace"}
+	for _, name := range programs {
+		argv = append(argv, "--bin", name)
+	}
+	if err := b.run(ctx, "cargo build", env, append(argv, c.locked()...)...); err != nil {
+		return err
+	}
+	bin, err := b.output("bin")
+	if err != nil {
+		return err
+	}
+	for _, name := range programs {
+		to := name
+		if b.plan.runs("rust") {
+			to = path.Base(rustProgram)
+		}
+		made := filepath.Join(target, "release", name)
+		if err := cloneFile(made, filepath.Join(bin, to), false); err != nil {
+			return err
+		}
+	}
+	return about.forget(ctx, b, env)
+}
+
+// metadata is what matters here of what cargo says of a tree
+// (https://doc.rust-lang.org/cargo/commands/cargo-metadata.html).
+type metadata struct {
+	Packages []struct {
+		Name       string `json:"name"`
+		Manifest   string `json:"manifest_path"`
+		DefaultRun string `json:"default_run"`
+		Targets    []struct {
+			Kind []string `json:"kind"`
+			Name string   `json:"name"`
+		} `json:"targets"`
+	} `json:"packages"`
+}
+
+func (c *crate) metadata(ctx context.Context, b *build, env map[string]string) (m metadata, err error) {
+	var out bytes.Buffer
+	bounded := say.NewBounded(&out, 16<<20, 1<<10)
+	argv := append([]string{"cargo", "metadata", "--quiet", "--no-deps", "--format-version=1"}, c.locked()...)
+	if err := b.runTo(ctx, bounded, "cargo metadata", env, argv...); err != nil {
+		bounded.Close()
+		say.Detail(b.job.Out, "%s", strings.TrimSpace(out.String()))
+		return m, err
+	}
+	line := out.Bytes()
+	if start := bytes.IndexByte(line, '{'); start > 0 { // a warning comes before it
+		line = line[start:]
+	}
+	if err := json.Unmarshal(line, &m); err != nil {
+		return m, fmt.Errorf("cargo metadata: %w", err)
+	}
+	return m, nil
+}
+
+// programs are the names of the binaries to build: all of them for a Procfile, the one that is the app
+// without.
+func (m metadata) programs(top string, one bool) ([]string, error) {
+	var all []string
+	for _, p := range m.Packages {
+		atTop := p.Manifest == filepath.Join(top, "Cargo.toml")
+		for _, t := range p.Targets {
+			if !slices.Contains(t.Kind, "bin") {
+				continue
+			}
+			if one && atTop && t.Name == cmp.Or(p.DefaultRun, p.Name) {
+				return []string{t.Name}, nil
+			}
+			all = append(all, t.Name)
+		}
+	}
+	switch {
+	case one && len(all) == 0:
+		return nil, errors.New("a Cargo.toml, but no program to run; add src/main.rs, or a Procfile with a line like `web: node server.js`")
+	case one && len(all) > 1:
+		return nil, fmt.Errorf("%d programs, none of them called as the package is; say which to run in a Procfile, with a line like `web: %s`",
+			len(all), all[0])
+	}
+	return all, nil
+}
+
+func (c *crate) locked() []string {
+	if c.hasLock {
+		return []string{"--locked"}
+	}
+	return nil
+}
+
+// target is where cargo compiles to: in the cache, for one compiler and one set of dependencies, as cargo
+// takes away nothing that it once made.
+func (c *crate) target(b *build, compiler string) (string, error) {
+	sum := sha256.New()
+	part(sum, "compiler", []byte(compiler))
+	lock, err := tree.Read(b.tree, "Cargo.lock", 16<<20)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	part(sum, "lock", lock)
+	key := hex.EncodeToString(sum.Sum(nil)[:8])
+	others, _ := os.ReadDir(b.cache("cargo-target"))
+	for _, other := range others {
+		if other.Name() != key {
+			err = os.RemoveAll(b.cache("cargo-target", other.Name()))
+		}
+	}
+	return b.cache("cargo-target", key), err
+}
+
+// forget takes away what was compiled of the tree itself, and leaves its dependencies: cargo knows a
+// package by its folder, and so would never use it again.
+func (m metadata) forget(ctx context.Context, b *build, env map[string]string) error {
+	argv := []string{"cargo", "clean", "--release", "--quiet", "--offline"}
+	for _, p := range m.Packages {
+		argv = append(argv, "--package", p.Name)
+	}
+	return b.runTo(ctx, io.Discard, "cargo clean", env, argv...)
+}

@@ -1,0 +1,118 @@
+package builder
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"paas/builder/cmdline"
+	"paas/builder/tree"
+)
+
+// toolchain is the one of Rust's that a repository asks for
+// (https://rust-lang.github.io/rustup/overrides.html#the-toolchain-file).
+type toolchain struct {
+	file    string // rust-toolchain.toml, or its older form
+	channel string // "1.75", "stable", "nightly-2026-01-01"; empty: none is asked for
+}
+
+var channelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+func readToolchain(root *os.Root) (toolchain, error) {
+	t := toolchain{file: "rust-toolchain"} // rustup's order
+	if !tree.IsFile(root, t.file) {
+		t.file += ".toml"
+	}
+	if !tree.IsFile(root, t.file) {
+		return toolchain{}, nil
+	}
+	content, err := tree.Read(root, t.file, 64<<10)
+	if err != nil {
+		return toolchain{}, err
+	}
+	t.channel = strings.TrimSpace(string(tree.Text(content)))
+	if strings.Contains(t.channel, "[") || strings.HasSuffix(t.file, ".toml") {
+		var file struct{ Toolchain struct{ Channel string } }
+		if err := toml.Unmarshal(tree.Text(content), &file); err != nil {
+			return toolchain{}, fmt.Errorf("%s: %w", t.file, err)
+		}
+		t.channel = file.Toolchain.Channel
+	}
+	if t.channel != "" && !channelName.MatchString(t.channel) {
+		return toolchain{}, fmt.Errorf("%s: %.40q is not a toolchain; write one like 1.85 or stable", t.file, t.channel)
+	}
+	return t, nil
+}
+
+// environment is that of cargo with this toolchain, and what its compiler says of itself. Where cargo is
+// rustup's, which looks for toolchains at home and downloads what a repository names, the toolchain's own
+// programs are put in front of it.
+func (t toolchain) environment(ctx context.Context, b *build) (env map[string]string, compiler string, err error) {
+	env = cmdline.With(b.env, map[string]string{"CARGO_HOME": b.cache("cargo")})
+	found := false
+	if home := rustupHome(b, env); home != "" {
+		env["RUSTUP_HOME"] = home
+		installed, _ := filepath.Glob(filepath.Join(home, "toolchains", t.channel+"-*"))
+		if found = t.channel != "" && len(installed) > 0; found {
+			env["RUSTUP_TOOLCHAIN"] = filepath.Base(installed[0])
+		}
+	}
+	sysroot, err := b.ask(ctx, env, "rustc", "--print", "sysroot")
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := os.Stat(filepath.Join(sysroot, "bin", "cargo")); err == nil {
+		env["PATH"] = filepath.Join(sysroot, "bin") + ":" + env["PATH"]
+	}
+	if compiler, err = b.ask(ctx, env, "rustc", "--version"); err != nil || found {
+		return env, compiler, err
+	}
+	return env, compiler, t.check(b, compiler)
+}
+
+// rustupHome is where rustup has its toolchains: as it was told, in the server's home, or beside the folder
+// .cargo/bin that its rustc lies in. Empty where there is none.
+func rustupHome(b *build, env map[string]string) string {
+	rustc, _ := cmdline.LookPath("rustc", env["PATH"], b.job.Tree)
+	beside := filepath.Join(filepath.Dir(rustc), "../../.rustup")
+	for _, home := range []string{env["RUSTUP_HOME"], os.Getenv("RUSTUP_HOME"), filepath.Join(os.Getenv("HOME"), ".rustup"), beside} {
+		if home != "" && isFolder(home) {
+			return home
+		}
+	}
+	return ""
+}
+
+// check says what is wrong where the compiler is not the one that is asked for.
+func (t toolchain) check(b *build, compiler string) error {
+	channel, dated, _ := strings.Cut(t.channel, "-")
+	switch channel {
+	case "stable", "beta", "nightly":
+		if dated == "" && channel == channelOf(compiler) {
+			return nil
+		}
+		return fmt.Errorf("rust %s is asked for by %s, and this server has %s: rustup toolchain install %s, or change %s",
+			t.channel, t.file, compiler, t.channel, t.file)
+	case "":
+		return nil
+	}
+	w, err := atLeast(t.file, t.channel, 1) // Rust's releases compile what earlier ones did
+	if err != nil {
+		return err
+	}
+	return b.compare(tool{name: "rustc", install: installRust}, w, compiler)
+}
+
+// channelOf is where a compiler comes from: "rustc 1.97.0-nightly (abc 2026-01-01)".
+func channelOf(compiler string) string {
+	words := append(strings.Fields(compiler), "", "")
+	_, after, _ := strings.Cut(words[1], "-")
+	channel, _, _ := strings.Cut(after, ".") // beta.2
+	return cmp.Or(channel, "stable")
+}

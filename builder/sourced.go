@@ -1,0 +1,97 @@
+package builder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"paas/builder/cmdline"
+	"paas/say"
+)
+
+// sourcing writes its environment down, has the shell read files, each noted before, and writes it down again. It
+// is fixed text.
+const sourcing = `env -0 >"$1/before" || exit
+paas_into=$1
+shift
+for paas_file do
+	printf %s "${paas_file##*/}" >"$paas_into/at"
+	. "$paas_file"
+done >&2
+env -0 >"$paas_into/after"
+`
+
+// sourced is what of env is another once a shell has read files: bash where there is one, as buildpacks
+// are written for it.
+func (b *build) sourced(ctx context.Context, env map[string]string, files ...string) (map[string]string, error) {
+	into, err := os.MkdirTemp(b.cache("home"), "environment-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(into)
+	shell := "bash"
+	if _, err := cmdline.LookPath(shell, env["PATH"], b.job.Tree); err != nil {
+		shell = "/bin/sh"
+	}
+	var said bytes.Buffer
+	argv := append([]string{shell, "-c", sourcing, "sh", into}, files...)
+	err = b.runTo(ctx, say.NewBounded(&said, 4<<10, 1), "environment", env, argv...)
+	before, readErr := readEnvironment(filepath.Join(into, "before"))
+	after, endErr := readEnvironment(filepath.Join(into, "after"))
+	if err == nil && endErr != nil {
+		err = errors.New("a script ends the shell that reads it")
+	}
+	if err = errors.Join(err, readErr); err != nil {
+		at, _ := readFile(filepath.Join(into, "at"), 4<<10)
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
+		return nil, fmt.Errorf("%s: %w: %s", say.Plain(string(at), 100), err, say.Plain(lines[len(lines)-1], 200))
+	}
+	for name, value := range before {
+		if after[name] == value {
+			delete(after, name)
+		}
+	}
+	return after, nil
+}
+
+const maxEnvironment = 256 << 10 // bytes
+
+var (
+	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// notKept are variables that are the shell's own business, or the runtime's.
+	notKept = regexp.MustCompile(`^(_|PWD|OLDPWD|SHLVL|HOME|PORT|DATA_DIR|PAAS_.*)$`)
+)
+
+// readEnvironment reads what env -0 wrote, without what is not to be kept.
+func readEnvironment(file string) (map[string]string, error) {
+	content, err := readFile(file, maxEnvironment)
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{}
+	for _, pair := range strings.Split(string(content), "\x00") {
+		name, value, _ := strings.Cut(pair, "=")
+		if variable.MatchString(name) && !notKept.MatchString(name) { // bash exports functions under odd names
+			env[name] = value
+		}
+	}
+	return env, nil
+}
+
+// inFront are the folders of path that are not in base, each once.
+func inFront(path, base string) string {
+	known := filepath.SplitList(base)
+	var front []string
+	for _, dir := range filepath.SplitList(path) {
+		if dir != "" && !slices.Contains(known, dir) {
+			known, front = append(known, dir), append(front, dir)
+		}
+	}
+	return strings.Join(front, ":")
+}

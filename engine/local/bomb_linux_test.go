@@ -1,0 +1,90 @@
+package local
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"paas/engine/local/confine"
+	"paas/rig"
+	paas "paas/runtime"
+)
+
+// An app that starts as many processes as its user may have leaves the server some: one that gets
+// no thread more ends.
+func TestForkBomb(t *testing.T) {
+	rig.Need(t, "prlimit")
+	user := 71777 // of whom nothing else runs: the kernel counts all of a user's processes
+	for _, way := range []string{"all", "Landlock", "nothing"} {
+		t.Run(way, func(t *testing.T) {
+			rig.AsUser(t, user, []string{"prlimit", "--nproc=200:300", "env", "TEST_BOMB=" + way}, "^TestBombed$")
+		})
+		user++
+	}
+}
+
+// Root may have any number, but the server's control group may not: systemd gives a unit some
+// thousands.
+func TestForkBombAsRoot(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIP: it takes root")
+	}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &sets[0]); err != nil || sets[0].Effective&(1<<unix.CAP_SYS_RESOURCE) == 0 {
+		t.Skip("SKIP: it takes CAP_SYS_RESOURCE")
+	}
+	dir := fmt.Sprintf("/sys/fs/cgroup/pids/paas-test-%d", os.Getpid())
+	if _, err := os.Stat("/sys/fs/cgroup/pids"); err != nil {
+		dir = fmt.Sprintf("/sys/fs/cgroup/paas-test-%d", os.Getpid())
+	}
+	err := os.Mkdir(dir, 0o755)
+	if err == nil {
+		t.Cleanup(func() {
+			rig.Eventually(t, "the group is empty", func() bool { return os.Remove(dir) == nil })
+		})
+		err = os.WriteFile(dir+"/pids.max", []byte("300"), 0)
+	}
+	if err != nil {
+		t.Skipf("SKIP: no control group: %v", err)
+	}
+	enter := []string{"sh", "-c", `echo $$ >` + dir + `/cgroup.procs && TEST_BOMB=all exec "$0" "$@"`}
+	rig.AsUser(t, 0, enter, "^TestBombed$")
+}
+
+func TestBombed(t *testing.T) {
+	way := os.Getenv("TEST_BOMB")
+	if way == "" {
+		t.Skip("SKIP: TestForkBomb runs it")
+	}
+	all := confine.Probe(t.TempDir(), rig.Self()...)
+	force := map[string]confine.Force{"all": all, "Landlock": {Landlock: all.Landlock, Seccomp: all.Seccomp}}[way]
+	user := func(string) (int, error) { return 71780, nil }
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Confined: Confined{Force: force, User: user}}
+	if err := l.Open(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	out := &rig.Screen{}
+	bomb := begin(t, l, paas.Spec{Out: out}, `sh -c "(while sleep 1000 & do :; done) & exec sleep 1000"`)
+	rig.Eventually(t, "no more processes", func() bool { return strings.Contains(strings.ToLower(out.String()), "fork") })
+	began, end := make(chan struct{}), make(chan struct{})
+	defer close(end)
+	for range 20 { // a server busy on so many threads
+		go func() {
+			runtime.LockOSThread()
+			began <- struct{}{}
+			<-end
+		}()
+	}
+	for range 20 {
+		<-began
+	}
+	if got := printed(t, l, paas.Spec{}, "echo alive"); got != "alive\n" {
+		t.Errorf("another app: %q", got)
+	}
+	bomb.Stop(0)
+}

@@ -1,0 +1,137 @@
+package child
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"paas/rig"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestProcessOutput(t *testing.T) {
+	k := newKeeper(t)
+	if got := printed(t, k, "cat; echo one; echo two >&2; echo three", nil); got != "one\ntwo\nthree\n" {
+		t.Errorf("%q", got)
+	}
+	big := printed(t, k, "head -c 3000000 /dev/zero", nil)
+	if len(big) != 3000000 {
+		t.Errorf("%d bytes", len(big))
+	}
+}
+
+func TestStopGraceful(t *testing.T) {
+	k := newKeeper(t)
+	out := &rig.Screen{}
+	p := begin(t, k, `trap 'echo got TERM; exit 0' TERM; echo up; while :; do sleep 0.01; done`, nil, out)
+	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
+	p.Stop(time.Minute)
+	if p.Err() != nil || !strings.HasSuffix(out.String(), "got TERM\n") {
+		t.Errorf("%v, %q", p.Err(), out.String())
+	}
+}
+
+func TestStopForced(t *testing.T) {
+	k := newKeeper(t)
+	out := &rig.Screen{}
+	p := begin(t, k, `trap '' TERM; echo up; while :; do sleep 0.01; done`, nil, out)
+	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
+	began := time.Now()
+	var all sync.WaitGroup
+	for _, grace := range []time.Duration{time.Hour, 50 * time.Millisecond, time.Minute} { // the shortest counts
+		all.Go(func() { p.Stop(grace) })
+	}
+	all.Wait()
+	if took := time.Since(began); rig.Message(p.Err()) != "signal: killed" || took < 50*time.Millisecond || took > 10*time.Second {
+		t.Errorf("%v after %s", p.Err(), took)
+	}
+}
+
+func TestStopGivesTheRestItsGrace(t *testing.T) {
+	k := newKeeper(t)
+	out := &rig.Screen{}
+	p := begin(t, k, `sh -c 'trap "sleep 0.2; echo finished; exit" TERM; echo up; while :; do sleep 0.01; done' & trap 'exit 0' TERM; wait`, nil, out)
+	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
+	p.Stop(time.Minute)
+	if !strings.HasSuffix(out.String(), "finished\n") {
+		t.Errorf("%q", out.String())
+	}
+}
+
+func TestStopFindsOrphans(t *testing.T) {
+	k := newKeeper(t)
+	for _, end := range []struct{ line, want string }{
+		{escapes + "trap '' TERM; while :; do sleep 0.01; done", "signal: killed"},
+		{escapes + "while [ $(wc -k < $DATA_DIR/out) -lt 3 ]; do sleep 0.01; done; exit 4", "exit status 4"},
+	} {
+		data := t.TempDir()
+		file, err := os.Create(filepath.Join(data, "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		p := begin(t, k, end.line, map[string]string{"DATA_DIR": data}, file)
+		if end.want == "signal: killed" {
+			rig.Eventually(t, "three escaped", func() bool {
+				text, _ := os.ReadFile(file.Name())
+				return strings.Count(string(text), "gone") == 3
+			})
+			p.Stop(20 * time.Millisecond)
+		}
+		<-p.Done()
+		if left := p.kin.find(); len(left) > 0 || rig.Message(p.Err()) != end.want {
+			t.Errorf("%s: %v, left %v", end.line, p.Err(), left)
+		}
+	}
+}
+
+func TestKinWithoutMarker(t *testing.T) {
+	k := newKeeper(t)
+	out := &rig.Screen{}
+	p := begin(t, k, `env -i sh -c 'echo up; sleep 1000' & env -i setsid sh -c 'echo up; sleep 1000' & wait`, nil, out)
+	rig.Eventually(t, "both are up", func() bool { return out.String() == "up\nup\n" })
+	var family []relative
+	rig.Eventually(t, "the shell, two more and two sleeps are found", func() bool {
+		family = p.kin.find()
+		return len(family) == 5
+	})
+	p.Stop(time.Minute)
+	for _, one := range family {
+		if !gone(one.pid) {
+			t.Errorf("left %v", one)
+		}
+	}
+}
+
+func TestThreads(t *testing.T) {
+	k := newKeeper(t)
+	threads := func() int {
+		entries, _ := os.ReadDir("/proc/self/task")
+		return len(entries)
+	}
+	begin(t, k, "sleep 1000", nil, io.Discard)
+	before := threads()
+	for range 50 {
+		begin(t, k, "sleep 1000", nil, io.Discard)
+	}
+	if after := threads(); after > before+10 {
+		t.Errorf("%d threads, with 50 processes more %d", before, after)
+	}
+}
+
+func TestStartAfterClose(t *testing.T) {
+	k := &Keeper{Root: t.TempDir(), Self: rig.Self()}
+	if err := k.Open(); err != nil {
+		t.Fatal(err)
+	}
+	p := begin(t, k, "sleep 1000", nil, io.Discard)
+	if err := k.Close(); err != nil {
+		t.Error(err)
+	}
+	<-p.Done()
+	_, err := k.Start(toRun("true", nil, io.Discard))
+	rig.WantIn(t, "start", fmt.Sprint(err), errClosed.Error())
+}

@@ -1,0 +1,127 @@
+package child
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paas/nice"
+	"paas/rig"
+)
+
+// niced is a confinement that a thread can be put under by anybody: less of the processor.
+type niced struct{ err error }
+
+func (n niced) Enter(*syscall.SysProcAttr) error {
+	if n.err != nil {
+		return n.err
+	}
+	return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 7)
+}
+
+// What is born under something has a thread in the server, which ends with it and is used for nothing else.
+func TestConfined(t *testing.T) {
+	k := newKeeper(t)
+	threads := func() int {
+		entries, _ := os.ReadDir("/proc/self/task")
+		return len(entries)
+	}
+	before := threads()
+	out := &rig.Screen{}
+	var all []*Child
+	for range 20 {
+		c := toRun("nice; exec sleep 1000", nil, out)
+		c.Under = []Confinement{niced{}}
+		p, err := k.Start(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Stop(0)
+		all = append(all, p)
+	}
+	rig.Eventually(t, "all are nice", func() bool { return strings.Count(out.String(), "\n") == len(all) })
+	plain := &rig.Screen{}
+	<-begin(t, k, "nice", nil, plain).Done()
+	if plain.String() != fmt.Sprintln(nice.Own()) {
+		t.Errorf("one that is born under nothing is nice too: %s", plain.String())
+	}
+	for _, p := range all {
+		p.Stop(0)
+	}
+	rig.Eventually(t, "their threads are gone", func() bool { return threads() <= before+5 })
+}
+
+func TestConfinementFails(t *testing.T) {
+	k := newKeeper(t)
+	c := toRun("true", nil, io.Discard)
+	c.Under = []Confinement{niced{errors.New("no walls left")}}
+	if _, err := k.Start(c); rig.Message(err) != "true: no walls left" && rig.Message(err) != "/bin/sh: no walls left" {
+		t.Errorf("%v", err)
+	}
+}
+
+// Nothing confined is started after the end either.
+func TestConfinedStartAfterClose(t *testing.T) {
+	k := &Keeper{Root: t.TempDir(), Self: rig.Self()}
+	if err := k.Open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := toRun("true", nil, io.Discard)
+	c.Under = []Confinement{niced{}}
+	if _, err := k.Start(c); !errors.Is(err, errClosed) {
+		t.Errorf("%v", err)
+	}
+}
+
+// fleeting is a confinement whose thread must be gone before the command begins.
+type fleeting struct{ niced }
+
+func (fleeting) MayStay() bool { return false }
+
+// What could reach its thread finds it gone; its end and its signals are as ever.
+func TestThreadIsGoneFirst(t *testing.T) {
+	k := newKeeper(t)
+	const niceThreads = `for s in /proc/$PPID/task/*/stat; do cut -d' ' -f19 $s 2>/dev/null; done | grep -c '^7$'; nice; exit 3`
+	for under, gone := range map[Confinement]bool{fleeting{}: true, niced{}: false} {
+		for range 20 {
+			out := &rig.Screen{}
+			c := toRun(niceThreads, nil, out)
+			c.Under = []Confinement{under}
+			p, err := k.Start(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-p.Done()
+			threads, nice, _ := strings.Cut(out.String(), "\n")
+			if (threads == "0") != gone || nice != "7\n" || rig.Message(p.Err()) != "exit status 3" {
+				t.Errorf("%T: %q, %v", under, out.String(), p.Err())
+			}
+		}
+	}
+	c := toRun("trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done", nil, &rig.Screen{})
+	out := c.Out.(*rig.Screen)
+	c.Under = []Confinement{fleeting{}}
+	p, err := k.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
+	p.Stop(15 * time.Second)
+	if !strings.HasSuffix(out.String(), "bye\n") { // a shell may say that its sleep was ended too
+		t.Errorf("%q", out.String())
+	}
+	c.Argv = []string{"/nonexistent/program"}
+	if _, err := k.Start(c); err == nil {
+		t.Error("started what is not there")
+	}
+}

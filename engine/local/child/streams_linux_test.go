@@ -1,0 +1,209 @@
+package child
+
+import (
+	"bytes"
+	"io"
+	"math/rand"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"paas/rig"
+	"paas/terminal"
+)
+
+// started starts c as line says, stopped at the end.
+func started(t *testing.T, k *Keeper, line string, set func(*Command)) *Child {
+	t.Helper()
+	c := toRun(line, nil, io.Discard)
+	set(&c)
+	ch, err := k.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ch.Stop(0) })
+	return ch
+}
+
+func TestInput(t *testing.T) {
+	k := newKeeper(t)
+	sent := make([]byte, 1<<20)
+	rand.New(rand.NewSource(1)).Read(sent)
+	out, errs := &rig.Screen{}, &rig.Screen{}
+	p := started(t, k, "cat; echo done >&2; exit 3", func(c *Command) { c.In, c.Out, c.Err = bytes.NewReader(sent), out, errs })
+	<-p.Done()
+	if out.String() != string(sent) || errs.String() != "done\n" || rig.Message(p.Err()) != "exit status 3" {
+		t.Errorf("%d bytes, %q, %v", len(out.String()), errs.String(), p.Err())
+	}
+}
+
+// A command does not wait for a person who says nothing, nor for one who says more than it reads.
+func TestInputOfWhoStays(t *testing.T) {
+	k := newKeeper(t)
+	silent, _ := io.Pipe()
+	for _, in := range []io.Reader{silent, neverEnding{}} {
+		p := started(t, k, "exit 4", func(c *Command) { c.In = in })
+		<-p.Done()
+		if rig.Message(p.Err()) != "exit status 4" {
+			t.Error(p.Err())
+		}
+	}
+}
+
+// Whoever reads slowly gets the end of an output, too, while what got away still holds the other end.
+func TestDrainAfterDeadline(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	defer read.Close()
+	const size = 40_000 // more than one buffer, less than a pipe
+	if _, err := write.Write(bytes.Repeat([]byte("x"), size)); err != nil {
+		t.Fatal(err)
+	}
+	read.SetReadDeadline(time.Unix(1, 0)) // it passed while the reader took what came before
+	var out bytes.Buffer
+	drain(&out, read)
+	if out.Len() != size {
+		t.Errorf("%d bytes of %d", out.Len(), size)
+	}
+}
+
+// Of an input that broke off the command never sees an end.
+func TestInputBreaksOff(t *testing.T) {
+	k := newKeeper(t)
+	out := &rig.Screen{}
+	p := started(t, k, "cat; echo the end", func(c *Command) {
+		c.Out, c.In = out, io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	})
+	rig.Eventually(t, "it came", func() bool { return out.String() == "half" })
+	p.Stop(time.Minute)
+	if out.String() != "half" || rig.Message(p.Err()) != "signal: terminated" {
+		t.Errorf("%q, %v", out, p.Err())
+	}
+}
+
+type neverEnding struct{}
+
+func (neverEnding) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestSignals(t *testing.T) {
+	k := newKeeper(t)
+	out, signals := &rig.Screen{}, make(chan syscall.Signal, 1)
+	p := started(t, k, `trap 'echo usr1' USR1; echo up; while :; do sleep 0.01; done`, func(c *Command) { c.Out, c.Signals = out, signals })
+	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
+	signals <- syscall.SIGUSR1
+	rig.Eventually(t, "it was told", func() bool { return strings.Contains(out.String(), "usr1\n") })
+	signals <- syscall.SIGTERM
+	<-p.Done()
+	if rig.Message(p.Err()) != "signal: terminated" {
+		t.Error(p.Err())
+	}
+}
+
+// person is somebody at a terminal.
+type person struct {
+	*rig.Screen
+	keys  *io.PipeWriter
+	sizes terminal.Sizes
+}
+
+func atTerminal(t *testing.T, k *Keeper, line string) (person, *Child) {
+	t.Helper()
+	read, write := io.Pipe()
+	t.Cleanup(func() { write.Close() })
+	p := person{&rig.Screen{}, write, terminal.NewSizes()}
+	ch := started(t, k, line, func(c *Command) {
+		c.In, c.Out = read, p
+		c.Terminal = &terminal.Terminal{Type: "xterm", Size: terminal.Size{Columns: 100, Rows: 30}, Resized: p.sizes}
+	})
+	return p, ch
+}
+
+func (p person) sees(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !strings.Contains(p.String(), text); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never seen: %q; but\n%s", text, p)
+		}
+	}
+}
+
+func TestTerminal(t *testing.T) {
+	k := newKeeper(t)
+	p, ch := atTerminal(t, k, `tty; stty size; echo $TERM; echo oops >&2; while read line; do echo "<$line>"; stty size; done; exit 5`)
+	p.sees(t, "/dev/pts/")
+	p.sees(t, "30 100\r\nxterm\r\noops\r\n")
+	p.sizes.Put(terminal.Size{Columns: 132, Rows: 43})
+	io.WriteString(p.keys, "typed\r")
+	p.sees(t, "typed\r\n<typed>\r\n") // echoed
+	rig.Eventually(t, "the new size is seen", func() bool {
+		io.WriteString(p.keys, "again\r")
+		return strings.Contains(p.String(), "43 132\r\n")
+	})
+	p.keys.Close() // the end of the input is Ctrl-D
+	<-ch.Done()
+	if rig.Message(ch.Err()) != "exit status 5" {
+		t.Errorf("%v\n%s", ch.Err(), p)
+	}
+}
+
+func TestTerminalInputEndsInALine(t *testing.T) {
+	k := newKeeper(t)
+	p, ch := atTerminal(t, k, "cat; exit 6")
+	io.WriteString(p.keys, "half")
+	p.keys.Close()
+	<-ch.Done()
+	if rig.Message(ch.Err()) != "exit status 6" || p.String() != "halfhalf" {
+		t.Errorf("%v, %q", ch.Err(), p)
+	}
+}
+
+func TestCtrlC(t *testing.T) {
+	k := newKeeper(t)
+	p, ch := atTerminal(t, k, `trap 'echo interrupted; exit 7' INT; echo up; while :; do sleep 0.01; done`)
+	p.sees(t, "up\r\n")
+	io.WriteString(p.keys, "\x03")
+	<-ch.Done()
+	if rig.Message(ch.Err()) != "exit status 7" || !strings.Contains(p.String(), "interrupted") {
+		t.Errorf("%v\n%s", ch.Err(), p)
+	}
+}
+
+// A shell at a terminal ignores SIGTERM; the end of the terminal ends it, its jobs and what escaped.
+func TestTerminalGoesAway(t *testing.T) {
+	rig.Need(t, "bash")
+	k := newKeeper(t)
+	p, ch := atTerminal(t, k, "bash --norc --noprofile -i")
+	io.WriteString(p.keys, "set -m; sleep 1000 & (setsid sleep 1000 &) ; echo $((6*7)) up\r")
+	p.sees(t, "42 up")
+	began := time.Now()
+	ch.Stop(time.Minute)
+	if took := time.Since(began); took > 20*time.Second || rig.Message(ch.Err()) != "signal: hangup" {
+		t.Errorf("%v after %s\n%s", ch.Err(), took, p)
+	}
+	if left := ch.kin.find(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// Who looks at a terminal costs the server no thread either.
+func TestTerminalThreads(t *testing.T) {
+	k := newKeeper(t)
+	threads := func() int {
+		entries, _ := os.ReadDir("/proc/self/task")
+		return len(entries)
+	}
+	atTerminal(t, k, "sleep 1000")
+	before := threads()
+	for range 30 {
+		atTerminal(t, k, "sleep 1000")
+	}
+	if after := threads(); after > before+8 {
+		t.Errorf("%d threads, with 30 terminals more %d", before, after)
+	}
+}

@@ -1,0 +1,69 @@
+package confine
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"paas/rig"
+)
+
+// BenchmarkEnter is what a command pays for its box, beside its own start.
+func BenchmarkEnter(b *testing.B) {
+	dir := b.TempDir()
+	os.Mkdir(dir+"/data", 0o755)
+	os.Mkdir(dir+"/tmp", 0o755)
+	force := Probe(b.TempDir(), rig.Self()...)
+	if force.Sandboxes {
+		b.Run("sandbox", func(b *testing.B) { benchmarkSandbox(b, force, dir) })
+		return
+	}
+	for name, box := range map[string]*Box{
+		"nothing":  {},
+		"Landlock": {Force: Force{Landlock: force.Landlock}, Hide: []string{dir}, Write: []string{dir + "/data"}, Tmp: dir + "/tmp"},
+		"users":    {Force: Force{Users: force.Users}, UID: blogUser, Hide: []string{dir}, Write: []string{dir + "/data"}, Tmp: dir + "/tmp"},
+		"all":      {Force: force, UID: blogUser, Hide: []string{dir}, Write: []string{dir + "/data"}, Tmp: dir + "/tmp"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				cmd := exec.Command("/bin/true")
+				cmd.SysProcAttr = &syscall.SysProcAttr{}
+				if err := onThread(func() error {
+					if err := box.Enter(cmd.SysProcAttr); err != nil {
+						return err
+					}
+					return cmd.Run()
+				}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func benchmarkSandbox(b *testing.B, force Force, dir string) {
+	l := &Launcher{Self: rig.Self()}
+	if err := l.Open(); err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	s, err := l.Sandbox("blog")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Leave()
+	box := &Box{Force: force, Hide: []string{dir, Run}, Write: []string{dir + "/data"}, Tmp: dir + "/tmp"}
+	box.In(s)
+	for b.Loop() {
+		cmd := exec.Command("/bin/true")
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+		err := box.Start(cmd, func(int) error { return nil })
+		if err == nil {
+			err = cmd.Wait()
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

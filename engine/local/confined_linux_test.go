@@ -1,0 +1,50 @@
+package local
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"paas/engine/local/confine"
+)
+
+// What a build takes from the cache it shares with it: a hard link, where a copy of thousands of files would be. What
+// is the server's in the app's folder stays closed to it.
+func TestBuildSharesWithCache(t *testing.T) {
+	force := confine.Probe(t.TempDir())
+	if !force.Users {
+		t.Skipf("SKIP: users of their own: %s", force.Missing)
+	}
+	l := newLocal(t)
+	l.Confined = Confined{Force: force, User: func(string) (int, error) { return 71005, nil }}
+	app := filepath.Join(l.Root, "apps", "blog")
+	cache, tree := filepath.Join(app, "cache"), filepath.Join(app, "builds", "1", "tree")
+	for _, dir := range []string{cache, tree} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(app, "settings.json"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	room, err := l.confine("blog", tree, cache, nil, tree, cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer room.leave()
+	err = room.as(func() error {
+		if _, err := os.ReadFile(filepath.Join(app, "settings.json")); err == nil {
+			t.Error("it reads the server's file")
+		}
+		if err := os.WriteFile(filepath.Join(app, "new"), nil, 0o644); err == nil {
+			t.Error("it writes beside its own folders")
+		}
+		if err := os.WriteFile(filepath.Join(cache, "x"), nil, 0o644); err != nil {
+			return err
+		}
+		return os.Link(filepath.Join(cache, "x"), filepath.Join(tree, "x"))
+	}, app)
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,226 @@
+package local
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"paas/engine/local/child"
+	"paas/engine/local/limits"
+	"paas/rig"
+	"paas/runtime"
+	"paas/volume"
+)
+
+// newLimiting is an engine that the kernel holds processes to limits for.
+func newLimiting(t *testing.T) *Local {
+	t.Helper()
+	l := newLocal(t)
+	if all := (limits.Limits{Memory: 1, CPU: 1, Processes: 1}); l.limiter.Holds(all) != all {
+		t.Skipf("SKIP: as root on a machine with control groups there would be more than: %s", l.Limiting())
+	}
+	return l
+}
+
+// group is the folder of the control group that a process is in, of version 1 that of one controller.
+func group(t *testing.T, pid int, controller string) string {
+	t.Helper()
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := ""
+	for line := range strings.Lines(string(content)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if at := "/sys/fs/cgroup/" + controller + parts[2]; strings.Contains(","+parts[1]+",", ","+controller+",") {
+			return at
+		}
+		if parts[0] == "0" {
+			path = "/sys/fs/cgroup" + parts[2]
+		}
+	}
+	return path
+}
+
+func inside(t *testing.T, pid int) bool {
+	return strings.Contains(group(t, pid, "memory"), "/paas-") && strings.Contains(group(t, pid, "pids"), "/paas-")
+}
+
+func TestLimitOfMemory(t *testing.T) {
+	l := newLimiting(t)
+	spec := runtime.Spec{Limits: volume.Limits{Memory: 32 << 20}}
+	const want = "used 32 MiB of memory, and may have 32 MiB; limits:set blog memory=... gives it more"
+	for line, why := range map[string]string{
+		"tail /dev/zero":                        "signal: killed: " + want,
+		`sh -c "tail /dev/zero; exit 3"`:        "exit status 3: " + want,
+		`sh -c "setsid -w tail /dev/zero; :"`:   "<nil>",
+		`sh -c "kill -KILL $$"`:                 "signal: killed",
+		`sh -c "head -c 20000000 /dev/zero; :"`: "<nil>",
+	} {
+		p := begin(t, l, spec, line)
+		<-p.Done()
+		got := rig.Message(p.Err())
+		// Of a kill that is nobody's the kernel's log tells, which in a container it does not, and others run out of memory too.
+		got = strings.TrimSuffix(got, ": the server ran out of memory, or a limit from outside it")
+		if got != why {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+}
+
+// A loop that does nothing else than count gets its share of a core, and not the rest.
+func TestLimitOfCPU(t *testing.T) {
+	l := newLimiting(t)
+	began := time.Now()
+	p := begin(t, l, runtime.Spec{Limits: volume.Limits{CPU: 0.2}}, "sh -c 'while :; do :; done'")
+	dir := group(t, p.PID(), "cpu")
+	rig.Eventually(t, "it has waited for its share ten times", func() bool {
+		counts, _ := os.ReadFile(filepath.Join(dir, "cpu.stat"))
+		n := 0
+		_, after, _ := strings.Cut(string(counts), "nr_throttled ")
+		fmt.Sscan(after, &n)
+		return n >= 10
+	})
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndex(string(stat), ")"):]))
+	ticks, _ := strconv.Atoi(fields[12]) // utime; 100 a second
+	if used, took := time.Duration(ticks)*10*time.Millisecond, time.Since(began); used > took/2 {
+		t.Errorf("used %s of %s, where a fifth would be its share", used, took)
+	}
+}
+
+// What starts ever more processes is stopped at its limit, and nothing else notices.
+func TestLimitOfProcesses(t *testing.T) {
+	l := newLimiting(t)
+	out := &rig.Screen{}
+	p := begin(t, l, runtime.Spec{Limits: volume.Limits{Processes: 10}, Out: out},
+		`sh -c "(while sleep 1000 & do :; done) & exec sleep 1000"`)
+	rig.Eventually(t, "no more processes", func() bool { return strings.Contains(out.String(), "fork") })
+	content, _ := os.ReadFile(filepath.Join(group(t, p.PID(), "pids"), "pids.current"))
+	if n, _ := strconv.Atoi(strings.TrimSpace(string(content))); n < 5 || n > 10 {
+		t.Errorf("%d processes", n)
+	}
+	if got := printed(t, l, runtime.Spec{}, "echo alive"); got != "alive\n" {
+		t.Errorf("another: %q", got)
+	}
+}
+
+// The group has all that a process starts, and is gone with it, as are all with the server. The server itself
+// is in none, whatever thread of it has started something.
+func TestGroups(t *testing.T) {
+	l := newLimiting(t)
+	out := &rig.Screen{}
+	spec := runtime.Spec{Limits: volume.Limits{Memory: 64 << 20, CPU: 1, Processes: 50}, Out: out}
+	p := begin(t, l, spec, `sh -c "setsid sh -c 'echo $$; exec sleep 1000' & wait"`)
+	rig.Eventually(t, "a grandchild", func() bool { return strings.HasSuffix(out.String(), "\n") })
+	grandchild, _ := strconv.Atoi(strings.TrimSpace(out.String()))
+	if !inside(t, p.PID()) || !inside(t, grandchild) || group(t, p.PID(), "pids") != group(t, grandchild, "pids") {
+		t.Errorf("in %s and %s", group(t, p.PID(), "pids"), group(t, grandchild, "pids"))
+	}
+	if got := p.(process).Limits(); got != spec.Limits {
+		t.Errorf("held to %v", got)
+	}
+	rig.Eventually(t, "no thread of the server is in it", func() bool {
+		tasks, _ := filepath.Glob("/proc/self/task/*")
+		return !slices.ContainsFunc(tasks, func(task string) bool {
+			groups, _ := os.ReadFile(filepath.Join(task, "cgroup"))
+			return strings.Contains(string(groups), "/paas-")
+		})
+	})
+	free := begin(t, l, runtime.Spec{}, "sleep 1000")
+	if inside(t, free.PID()) {
+		t.Error("what has no limits is in a group")
+	}
+	dirs := []string{group(t, p.PID(), "memory"), group(t, p.PID(), "cpu"), group(t, p.PID(), "pids")}
+	p.Stop(0)
+	another := begin(t, l, spec, "sleep 1000")
+	dirs = append(dirs, filepath.Dir(dirs[0]))
+	for _, dir := range dirs[:3] {
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s outlives its process", dir)
+		}
+	}
+	l.limiter.Close() // with what is in it
+	<-another.Done()
+	for _, dir := range dirs {
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s outlives the server", dir)
+		}
+	}
+}
+
+// A build's group leaves the processors to others: with its own weight, nice would count within it alone.
+func TestBuildGroupIsLow(t *testing.T) {
+	l := newLimiting(t)
+	l.BuildMemory = 64 << 20
+	g, free, err := l.buildGroup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free()
+	var out rig.Screen
+	c := child.Command{Name: "step", Argv: []string{"sleep", "1000"}, Dir: "/", Env: map[string]string{"PATH": os.Getenv("PATH")}, Out: &out}
+	c.Under = []child.Confinement{g}
+	p, err := l.keeper.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop(0)
+	dir := group(t, p.PID(), "cpu")
+	shares, err := os.ReadFile(filepath.Join(dir, "cpu.shares"))
+	if weight, errTwo := os.ReadFile(filepath.Join(dir, "cpu.weight")); errTwo == nil { // version 2
+		shares, err = append([]byte{'0'}, weight...), nil
+	}
+	if text := strings.TrimSpace(string(shares)); err != nil || text != "102" && text != "010" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// A process that has not begun can be moved into a group: where another program starts it, as in sandboxes.
+func TestTake(t *testing.T) {
+	l := newLimiting(t)
+	g, err := l.limiter.Group("taken", limits.Limits{Memory: 64 << 20, CPU: 1, Processes: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	p := begin(t, l, runtime.Spec{}, "sleep 1000")
+	if inside(t, p.PID()) {
+		t.Fatal("it is in a group already")
+	}
+	if err := g.Take(p.PID()); err != nil || !inside(t, p.PID()) {
+		t.Errorf("%v: in %s", err, group(t, p.PID(), "pids"))
+	}
+	p.Stop(0)
+}
+
+// nothing is a machine without control groups.
+type nothing struct{ limits.Limiter }
+
+func (nothing) Holds(limits.Limits) limits.Limits { return limits.Limits{} }
+func (nothing) Close() error                      { return nil }
+
+// Where the kernel holds nothing, memory is looked at, and the rest is said not to be held.
+func TestLimitsWithoutGroups(t *testing.T) {
+	l := newLocal(t)
+	l.limiter.Close()
+	l.limiter = nothing{}
+	if got := l.Limiting(); got != "memory limits by looking at it; none for cpu and processes" {
+		t.Error(got)
+	}
+	p := begin(t, l, runtime.Spec{Limits: volume.Limits{Memory: 32 << 20, CPU: 0.1, Processes: 5}},
+		`sh -c "(head -c 60000000 /dev/zero; sleep 1000) | tail -c 60000000"`)
+	if got := p.(process).Limits(); got != (volume.Limits{Memory: 32 << 20}) {
+		t.Errorf("held to %v", got)
+	}
+	<-p.Done()
+	rig.WantIn(t, "end", rig.Message(p.Err()), "MiB of memory, and may have 32 MiB; limits:set blog memory=... gives it more")
+}

@@ -1,0 +1,153 @@
+package local
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"paas/builder"
+	"paas/builder/cmdline"
+	"paas/engine/local/child"
+	"paas/engine/local/confine"
+	"paas/engine/local/limits"
+	"paas/runtime"
+	"paas/volume"
+)
+
+// Local is the engine that runs builds and processes as children of this process. They see an
+// environment built from nothing, and do not outlive the server: neither its stop nor its kill -9.
+type Local struct {
+	Root string   // the volume's root: by it this server's processes are known
+	Self []string // the command that runs this binary, for the guard: an absolute path and arguments; default the running binary
+
+	// PassEnv names the server's own environment variables that builds and processes may see,
+	// besides PATH, LANG, TZ and those for proxies and certificate authorities.
+	PassEnv []string
+
+	BuildTimeout time.Duration   // for the whole of a build; default 15 min
+	Buildpacks   builder.Fetcher // brings buildpacks from elsewhere; nil: none come
+	BuildMemory  int64           // bytes that a build may use, where [child.CapsMemory]; 0: no cap
+	MaxBuilds    int             // builds at once; 0: one for two processors, at least 1
+	Log          *slog.Logger    // default: silence
+
+	Confined Confined // what keeps apps apart; zero: nothing does
+
+	keeper   child.Keeper
+	launcher confine.Launcher
+	builder  builder.Builder
+	limiter  limits.Limiter
+
+	owning sync.Mutex
+	hidden []string // folders of which apps see nothing but what is theirs
+	tools  []string // what of those the programs in PATH need
+
+	mu    sync.Mutex
+	ports map[int]*claim // reserved
+}
+
+// Open ends what an earlier life of the server left running. It comes before the first Build and
+// Start, and blocks until nothing is left.
+func (l *Local) Open() error {
+	if l.Log == nil {
+		l.Log = slog.New(slog.DiscardHandler)
+	}
+	l.ports = map[int]*claim{}
+	homes := real(homes()...)
+	l.hidden = append(homes, real(l.Root)...)
+	l.tools = confine.Tools(cmdline.Base(nil)["PATH"], homes, real(l.Root))
+	if l.Confined.Force.Sandboxes {
+		l.hidden = append(l.hidden, confine.Run)
+		l.tools = append(l.tools, confine.Resolver()...)
+	}
+	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
+	l.builder = builder.Builder{
+		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, AtOnce: l.MaxBuilds,
+		Fetcher: l.Buildpacks,
+	}
+	if l.BuildMemory > 0 && !child.CapsMemory {
+		l.Log.Warn("the memory of builds is not capped on this system: only Linux tells it")
+	}
+	l.limiter = limits.Open(l.Root)
+	l.builder.HoldsMemory = l.limiter.Holds(limits.Limits{Memory: l.BuildMemory}).Memory > 0
+	if l.limiter.Lowers() || l.builder.HoldsMemory {
+		l.builder.Group = l.buildGroup
+	}
+	if err := l.keeper.Open(); err != nil {
+		return errors.Join(err, l.limiter.Close())
+	}
+	switch force := l.Confined.Force; {
+	case force.Sandboxes:
+		l.launcher = confine.Launcher{Self: l.Self, Log: l.Log}
+		if err := l.launcher.Open(); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	case force.Any() && !force.Users:
+		if err := confine.Untraceable(); err != nil {
+			l.Log.Warn("other processes of the server's user may look into it", "err", err)
+		}
+	}
+	if err := l.openScratch(); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if l.Confined.Firewall != nil {
+		if err := l.Confined.Firewall.Open(); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
+	return nil
+}
+
+// Close ends whatever still runs. Nothing is started after it.
+func (l *Local) Close() error {
+	err := l.keeper.Close()
+	l.launcher.Close()
+	if l.Confined.Firewall != nil {
+		err = errors.Join(err, l.Confined.Firewall.Close())
+	}
+	return errors.Join(err, l.limiter.Close())
+}
+
+// Adopt is as [child.Keeper.Adopt]. Valid once Open has returned.
+func (l *Local) Adopt(name string) string { return l.keeper.Adopt(name) }
+
+// Build makes a checked-out commit runnable, in place.
+func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.Built, err error) {
+	tree := cmp.Or(job.Top, job.Tree)
+	room, err := l.confine(job.App, job.Tree, job.Cache, nil, tree, job.Cache)
+	if err != nil {
+		return built, err
+	}
+	defer room.leave()
+	if room.env["TMPDIR"] != "" { // no /tmp of its own
+		watched := &deniedTmp{Writer: job.Out}
+		job.Out = watched
+		defer func() { err = watched.explain(err) }()
+	}
+	err = room.as(func() error {
+		built, err = l.builder.Build(ctx, builder.Job{
+			App: job.App, Tree: job.Tree, Top: job.Top, Cache: job.Cache, Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
+			Under: room.under, Env: room.env, Fetcher: room.fetcher(l.Buildpacks),
+		})
+		return err
+	}, filepath.Dir(job.Cache), folders(job.Buildpack)...)
+	return built, err
+}
+
+// Sweep takes away what an app's cache holds for builds that are all gone.
+func (l *Local) Sweep(app, cache string) error {
+	if _, err := os.Stat(cache); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	room, err := l.confine(app, "", cache, nil, cache)
+	if err != nil {
+		return err
+	}
+	defer room.leave()
+	return room.as(func() error { return builder.Sweep(cache) }, filepath.Dir(cache))
+}

@@ -1,0 +1,301 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+func contentOf(t testing.TB, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// rogue serves the same bytes to everybody, as HTTP and as git://: to each connection what serve
+// writes, once something was asked.
+func rogue(t testing.TB, serve func(io.Writer)) map[string]Remote {
+	plain := listen(t, func(conn net.Conn) {
+		conn.Read(make([]byte, 1000))
+		serve(conn)
+	})
+	web := listen(t, func(conn net.Conn) {
+		conn.Read(make([]byte, 1000))
+		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nConnection: close\r\n\r\n")
+		serve(conn)
+	})
+	return map[string]Remote{"git": {URL: "git://" + plain + "/x"}, "http": {URL: "http://" + web + "/x"}}
+}
+
+func lines(all ...string) string {
+	var q request
+	for _, text := range all {
+		q.line("%s", text)
+	}
+	return string(q)
+}
+
+func TestHostileAnswers(t *testing.T) {
+	zeros := strings.Repeat("0", 40)
+	forever := func(w io.Writer, lines string) {
+		for {
+			if _, err := io.WriteString(w, lines); err != nil {
+				return
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		serve func(io.Writer)
+		err   error
+		words string
+	}{
+		"nothing":       {func(io.Writer) {}, errCut, ""},
+		"a page":        {func(w io.Writer) { io.WriteString(w, "<html><body>hello") }, errGarbled, ""},
+		"ssh":           {func(w io.Writer) { io.WriteString(w, "SSH-2.0-OpenSSH_9.2\r\n") }, errGarbled, ""},
+		"half a line":   {func(w io.Writer) { io.WriteString(w, "000eversi") }, errCut, ""},
+		"short length":  {func(w io.Writer) { io.WriteString(w, "0003") }, errGarbled, ""},
+		"long length":   {func(w io.Writer) { io.WriteString(w, "ffff"+long('a', 65531)) }, errGarbled, ""},
+		"no commands":   {func(w io.Writer) { io.WriteString(w, "000eversion 2\n0000") }, errGarbled, ""},
+		"sha256":        {func(w io.Writer) { io.WriteString(w, lines("version 2", "object-format=sha256", "ls-refs")+"0000") }, ErrNotFound, "sha256"},
+		"its own words": {func(w io.Writer) { io.WriteString(w, lines("ERR \x1b[2Jquota\nx!")) }, nil, "the server says: [2Jquota x!"},
+		"not found":     {func(w io.Writer) { io.WriteString(w, lines("ERR access denied or not found")) }, ErrNotFound, ""},
+		"endless text":  {func(w io.Writer) { forever(w, "0010agent=xxxxxx") }, errGarbled, ""},
+		"endless v2":    {func(w io.Writer) { io.WriteString(w, "000eversion 2\n"); forever(w, "0010agent=xxxxxx") }, ErrTooLarge, ""},
+		"endless refs": {func(w io.Writer) {
+			io.WriteString(w, "0034"+zeros+" HEAD\x00x\n")
+			forever(w, "003d"+zeros+" refs/heads/x/yz\n")
+		}, ErrTooLarge, ""},
+		"refs cut":       {func(w io.Writer) { io.WriteString(w, "0034"+zeros+" HEAD\x00x\n"+"003d"+zeros+" refs/heads/x/yz\n") }, errCut, ""},
+		"delimiter":      {func(w io.Writer) { io.WriteString(w, "0034"+zeros+" HEAD\x00x\n0001") }, errGarbled, ""},
+		"no commit name": {func(w io.Writer) { io.WriteString(w, "0034"+zeros[1:]+"z HEAD\x00x\n0000") }, errGarbled, ""},
+	} {
+		for way, remote := range rogue(t, test.serve) {
+			c := &Client{MaxRefs: 1 << 20}
+			_, err := c.Look(t.Context(), remote, "main")
+			if err == nil || test.err != nil && !errors.Is(err, test.err) || !strings.Contains(err.Error(), test.words) {
+				t.Errorf("%s, %s: %v", name, way, err)
+			} else if strings.ContainsAny(err.Error(), "\n\x1b") {
+				t.Errorf("%s, %s: %q", name, way, err)
+			}
+			c.Close()
+		}
+	}
+}
+
+// valve stands before a server, and lets so many bytes of its answers pass.
+type valve struct {
+	left atomic.Int64
+	cut  bool // then hangs up, else is silent
+}
+
+func (v *valve) before(t testing.TB, server string) (addr string) {
+	return listen(t, func(conn net.Conn) {
+		behind, err := net.Dial("tcp", server)
+		if err != nil {
+			return
+		}
+		defer behind.Close()
+		go func() {
+			io.Copy(behind, conn)
+			behind.Close()
+		}()
+		for buf := make([]byte, 1000); ; {
+			n, err := behind.Read(buf)
+			if v.left.Add(-int64(n)) < 0 {
+				if !v.cut {
+					io.Copy(io.Discard, behind) // until the client hangs up
+				}
+				return
+			}
+			conn.Write(buf[:n])
+			if err != nil {
+				return
+			}
+		}
+	})
+}
+
+// A connection that is cut or falls silent, at several points, is an error in time; and once it is
+// well again, so is the client.
+func TestBrokenConnections(t *testing.T) {
+	root := t.TempDir()
+	r := newRepository(t, root, "repo.git")
+	files := map[string]string{"noise": string(noise(300 << 10))}
+	commit := r.commit("main", files)
+	web := webServer(t, root, "", false)
+	tunnel := sshServer(t, root, false)
+	plain := daemon(t, root)
+	for _, cut := range []bool{true, false} {
+		for way, server := range map[string]string{"http": web.Listener.Addr().String(), "ssh": tunnel.addr, "git": plain} {
+			t.Run(fmt.Sprintf("%s, cut %v", way, cut), func(t *testing.T) {
+				v := valve{cut: cut}
+				addr := v.before(t, server)
+				remote := Remote{URL: way + "://" + addr + "/repo.git"}
+				if way == "ssh" {
+					_, key, _ := strings.Cut(string(tunnel.hosts), " ")
+					host, port, _ := net.SplitHostPort(addr)
+					remote = Remote{URL: "ssh://git@" + addr + "/repo.git", Key: tunnel.key, KnownHosts: []byte("[" + host + "]:" + port + " " + key)}
+				}
+				dir := filepath.Join(t.TempDir(), "source.git")
+				v.left.Store(1 << 30)
+				for _, pass := range []int64{30, 150_000} {
+					c := &Client{LookTimeout: 200 * time.Millisecond, StallTimeout: 200 * time.Millisecond}
+					for _, kept := range []bool{false, true} {
+						if kept {
+							v.left.Store(1 << 30)
+							c.LookTimeout = lookTimeout
+							if _, err := c.Look(t.Context(), remote, "main"); err != nil {
+								t.Fatal(err)
+							}
+							c.LookTimeout = 200 * time.Millisecond
+						}
+						v.left.Store(pass)
+						if _, err := c.Fetch(t.Context(), remote, "main", dir); err == nil || !cut && !errors.Is(err, ErrTimeout) {
+							t.Errorf("fetch, %d bytes, kept %v: %v", pass, kept, err)
+						}
+						if pass < 1000 {
+							v.left.Store(pass)
+							if _, err := c.Look(t.Context(), remote, "main"); err == nil || !cut && !errors.Is(err, ErrTimeout) {
+								t.Errorf("look, %d bytes, kept %v: %v", pass, kept, err)
+							}
+						}
+						if _, err := os.Stat(dir); err == nil {
+							t.Error("a store without a commit")
+						}
+					}
+					c.Close()
+				}
+				v.left.Store(1 << 30)
+				fetched(t, newClient(t), remote, "main", dir, commit, files)
+			})
+		}
+	}
+}
+
+// A peer that sends a byte now and then is not silent, but it is late.
+func TestDrip(t *testing.T) {
+	for way, remote := range rogue(t, func(w io.Writer) {
+		for _, b := range "fff0" + long('a', 65516) {
+			if _, err := fmt.Fprintf(w, "%c", b); err != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}) {
+		c := &Client{LookTimeout: 300 * time.Millisecond, FetchTimeout: 300 * time.Millisecond}
+		if _, err := c.Look(t.Context(), remote, "main"); !errors.Is(err, ErrTimeout) {
+			t.Error(way, err)
+		}
+		if _, err := c.Fetch(t.Context(), remote, "main", t.TempDir()+"/x"); !errors.Is(err, ErrTimeout) {
+			t.Error(way, err)
+		}
+		c.Close()
+	}
+}
+
+// The caller's own end of it is told from the other end's silence.
+func TestCancelled(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	server := listen(t, func(conn net.Conn) {
+		conn.Read(make([]byte, 1000))
+		asked <- struct{}{}
+		io.Copy(io.Discard, conn)
+	})
+	for _, scheme := range []string{"http", "git", "ssh"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error)
+		go func() {
+			_, err := newClient(t).Fetch(ctx, Remote{URL: scheme + "://" + server + "/x"}, "main", t.TempDir()+"/x")
+			result <- err
+		}()
+		<-asked
+		cancel()
+		if err := <-result; !errors.Is(err, ctx.Err()) {
+			t.Errorf("%s: %v", scheme, err)
+		}
+	}
+}
+
+// With version 2, a look asks for the one reference; before, all are sent, and only so many are read.
+func TestManyReferences(t *testing.T) {
+	root := t.TempDir()
+	r := newRepository(t, root, "repo.git")
+	commit := r.commit("main", map[string]string{"a": "1"})
+	var packed strings.Builder
+	packed.WriteString("# pack-refs with: peeled fully-peeled sorted \n")
+	for i := range 20_000 {
+		fmt.Fprintf(&packed, "%s refs/heads/b%06d\n", commit, i)
+	}
+	fmt.Fprintf(&packed, "%s refs/heads/main\n", commit)
+	if err := errors.Join(os.Remove(r.dir+"/refs/heads/main"), os.WriteFile(r.dir+"/packed-refs", []byte(packed.String()), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for _, old := range []bool{false, true} {
+		c := newClient(t)
+		remote := Remote{URL: webServer(t, root, "", old).URL + "/repo.git"}
+		if head, err := c.Look(t.Context(), remote, ""); head.Commit != commit {
+			t.Error(err)
+		}
+		small := &Client{MaxRefs: 1 << 20}
+		if _, err := small.Look(t.Context(), remote, ""); old != errors.Is(err, ErrTooLarge) {
+			t.Error(err)
+		}
+		small.Close()
+	}
+}
+
+// What git would not take from a push is not fetched either, whatever sends it; and once the branch is
+// well again, so is what is fetched.
+func TestBrokenCommits(t *testing.T) {
+	root := t.TempDir()
+	r := newRepository(t, root, "repo.git")
+	files := map[string]string{"a": "1"}
+	r.commit("main", files)
+	file := r.git("evil", "hash-object", "-w", "--stdin")
+	tree := func(entries ...string) string { // "mode name hash"
+		var content strings.Builder
+		for _, e := range entries {
+			fields := strings.Fields(e)
+			hash := plumbing.NewHash(fields[2])
+			content.WriteString(fields[0] + " " + fields[1] + "\x00" + string(hash[:]))
+		}
+		return r.git(content.String(), "hash-object", "-t", "tree", "-w", "--literally", "--stdin")
+	}
+	inner := tree("100644 config " + file)
+	c := newClient(t)
+	remote := Remote{URL: webServer(t, root, "", false).URL + "/repo.git"}
+	dir := filepath.Join(t.TempDir(), "source.git")
+	for word, tree := range map[string]string{
+		"hasDotdot":         tree("40000 .. " + inner),
+		"hasDot":            tree("40000 . " + inner),
+		"hasDotgit":         tree("40000 .git " + inner),
+		"fullPathname":      tree("100644 a/b " + file),
+		"duplicateEntries":  tree("120000 a "+file, "40000 a "+inner),
+		"treeNotSorted":     tree("100644 b "+file, "100644 a "+file),
+		"gitmodulesSymlink": tree("120000 .gitmodules " + file),
+		"gitmodulesUrl":     tree("100644 .gitmodules " + r.git("[submodule \"a\"]\n\turl = --upload-pack=x\n", "hash-object", "-w", "--stdin")),
+	} {
+		r.git("", "update-ref", "refs/heads/main", r.git("", "commit-tree", "-m", "x", tree))
+		for range 2 {
+			commit, err := c.Fetch(t.Context(), remote, "main", dir)
+			if !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), word) {
+				t.Errorf("%s: %s, %v", word, commit, err)
+			}
+		}
+		good := r.put("main", files)
+		fetched(t, c, remote, "main", dir, good, files)
+	}
+}

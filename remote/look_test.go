@@ -1,0 +1,85 @@
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestLook(t *testing.T) {
+	root := t.TempDir()
+	r := newRepository(t, root, "repo.git")
+	first := r.commit("main", map[string]string{"a": "1"})
+	other := r.commit("feature/x", map[string]string{"a": "2"})
+	r.commit("feature/xy", map[string]string{"a": "3"})
+	r.git("", "tag", "-a", "-m", "x", "v1", "main")
+	newRepository(t, root, "empty.git")
+	loose := newRepository(t, root, "detached.git")
+	loose.git("", "update-ref", "--no-deref", "HEAD", loose.commit("main", map[string]string{"a": "1"}))
+
+	for way, remote := range ways(t, root) {
+		t.Run(way, func(t *testing.T) {
+			c := newClient(t)
+			for range 2 { // on a new connection and on a kept one
+				for _, test := range []struct {
+					repo, branch string
+					want         Head
+					err          error
+					words        string
+				}{
+					{"repo.git", "main", Head{"main", first}, nil, ""},
+					{"repo.git", "", Head{"main", first}, nil, ""},
+					{"repo.git", "feature/x", Head{"feature/x", other}, nil, ""},
+					{"repo.git", "feature", Head{}, ErrNoBranch, "no branch feature; there is feature/x, feature/xy, main"},
+					{"repo.git", "v1", Head{}, ErrNoBranch, "no branch v1"},
+					{"repo.git", "a\nb", Head{}, ErrNoBranch, "cannot be the name of a branch"},
+					{"empty.git", "", Head{}, ErrNoBranch, "no branches yet"},
+					{"empty.git", "main", Head{}, ErrNoBranch, "no branches yet"},
+					{"detached.git", "", Head{}, ErrNoBranch, "not on a branch"},
+					{"none.git", "main", Head{}, ErrNotFound, "no such repository"},
+				} {
+					got, err := c.Look(t.Context(), remote(test.repo), test.branch)
+					if got != test.want || !errors.Is(err, test.err) || err != nil && !strings.Contains(err.Error(), test.words) {
+						t.Errorf("%s %q: %v, %v", test.repo, test.branch, got, err)
+					}
+					if err != nil && (strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), test.repo)) {
+						t.Errorf("%s: not one line that names the repository: %q", test.repo, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// What a branch is at changes under a kept connection.
+func TestLookSeesMoves(t *testing.T) {
+	root := t.TempDir()
+	r := newRepository(t, root, "repo.git")
+	all := ways(t, root)
+	c := newClient(t)
+	for i := range 4 {
+		want := r.commit("main", map[string]string{"a": fmt.Sprint(i)})
+		if i == 2 { // the default branch is renamed
+			r.git("", "branch", "-m", "main", "trunk")
+			r.git("", "symbolic-ref", "HEAD", "refs/heads/trunk")
+		}
+		if i == 3 {
+			r.remove()
+			r = newRepository(t, root, "repo.git")
+			want = r.commit("main", map[string]string{"b": "unrelated"})
+		}
+		branch := []string{"main", "main", "trunk", "main"}[i]
+		for way, remote := range all {
+			if head, err := c.Look(t.Context(), remote("repo.git"), ""); head != (Head{branch, want}) {
+				t.Errorf("%d: %s: %v, %v", i, way, head, err)
+			}
+		}
+	}
+	r.remove()
+	for way, remote := range all {
+		if _, err := c.Look(t.Context(), remote("repo.git"), ""); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v", way, err)
+		}
+	}
+}
