@@ -6,23 +6,24 @@ import (
 	"io"
 )
 
-// Bounded lets the beginning of an output pass and keeps the end of the rest until Close: a build
-// that prints 100 MB costs neither memory nor a log of that size, and its last lines, which say
-// why it failed, are still read. Not for concurrent use.
+// Bounded shortens a long output: it passes on the beginning and, at Close, the end. A build that
+// prints 100 MB then takes neither that much memory nor that much log, and its last lines, which
+// say why it failed, are kept. Not safe for concurrent use.
 type Bounded struct {
 	w          io.Writer
-	head, tail int64
-	last       []byte // a ring of tail bytes, once head is passed
-	at         int64  // bytes written to the ring, ever
+	head, tail int64  // bytes
+	last       []byte // ring buffer of tail bytes, allocated once head is used up
+	written    int64  // bytes written to the ring so far
 	err        error
 }
 
-// NewBounded lets head bytes pass to w, and of what follows keeps the last tail bytes.
+// NewBounded returns a Bounded that passes the first head bytes on to w and keeps the last tail
+// bytes of what follows.
 func NewBounded(w io.Writer, head, tail int64) *Bounded {
 	return &Bounded{w: w, head: head, tail: tail}
 }
 
-// Write returns w's error, once there was one.
+// Write returns the first error of w, now and from then on.
 func (b *Bounded) Write(p []byte) (int, error) {
 	n := len(p)
 	if pass := min(b.head, int64(n)); pass > 0 {
@@ -35,40 +36,41 @@ func (b *Bounded) Write(p []byte) (int, error) {
 		b.last = make([]byte, b.tail)
 	}
 	if over := int64(len(p)) - b.tail; over > 0 {
-		b.at += over
+		b.written += over
 		p = p[over:]
 	}
 	for len(p) > 0 {
-		copied := copy(b.last[b.at%b.tail:], p)
-		b.at += int64(copied)
+		copied := copy(b.last[b.written%b.tail:], p)
+		b.written += int64(copied)
 		p = p[copied:]
 	}
 	return n, b.err
 }
 
-// Close says how much was left out, if anything, and writes the end of it. It does not close w.
+// Close writes how much was left out, if anything, and then the end. It does not close w.
 func (b *Bounded) Close() error {
-	if b.at == 0 || b.err != nil {
+	if b.written == 0 || b.err != nil {
 		return b.err
 	}
-	end := b.last[:min(b.at, b.tail)]
-	if out := b.at - b.tail; out > 0 {
-		turn := b.at % b.tail
-		end = append(bytes.Clone(b.last[turn:]), b.last[:turn]...)
+	end := b.last[:min(b.written, b.tail)]
+	if omitted := b.written - b.tail; omitted > 0 {
+		start := b.written % b.tail
+		end = append(bytes.Clone(b.last[start:]), b.last[:start]...)
 		if cut := bytes.IndexByte(end, '\n') + 1; cut > 0 { // begin with a whole line
-			out += int64(cut)
+			omitted += int64(cut)
 			end = end[cut:]
 		}
-		if _, b.err = fmt.Fprintf(b.w, "\n%s... %s left out ...\n", indentation, size(out)); b.err != nil {
+		_, b.err = fmt.Fprintf(b.w, "\n%s... %s left out ...\n", indentation, size(omitted))
+		if b.err != nil {
 			return b.err
 		}
 	}
 	_, b.err = b.w.Write(end)
-	b.at = 0
+	b.written = 0
 	return b.err
 }
 
-// size is n bytes for people: "812 bytes", "97.3 MB".
+// size formats n bytes for people: "812 bytes", "97.3 MB".
 func size(n int64) string {
 	switch {
 	case n < 10_000:

@@ -8,33 +8,33 @@ import (
 	"unicode/utf8"
 )
 
-// Indent writes what tools print as details of a step: every line indented by seven spaces, of a
-// progress line drawn over with \r only its last form, and nothing that moves a cursor, rings or
-// recolours the terminal it ends up on. Lines longer than 4 KiB are broken. It keeps at most one
-// line in memory. Not for concurrent use.
+// Indent writes the output of tools as the details of a step: it indents every line by seven
+// spaces. Of a progress line that is redrawn with \r it keeps the last form only. It removes
+// whatever would move the cursor, ring the bell or change colours in the reader's terminal. It
+// breaks lines longer than 4 KiB. It keeps at most one line in memory. Not safe for concurrent use.
 type Indent struct {
-	w    io.Writer
-	with string // in front of each line
-	line []byte
-	over bool // a \r was seen: what comes next, unless \n, draws over the line
-	long bool // this line began in an earlier one
-	err  error
+	w      io.Writer
+	prefix string // of each line
+	line   []byte
+	redraw bool // a \r was seen: unless \n follows, the next text replaces the line
+	broken bool // the line was longer than longestLine, and its beginning is written
+	err    error
 }
 
-// NewIndent writes to w.
-func NewIndent(w io.Writer) *Indent { return &Indent{w: w, with: indentation} }
+// NewIndent returns an Indent that writes to w.
+func NewIndent(w io.Writer) *Indent { return &Indent{w: w, prefix: indentation} }
 
-// NewFlat is NewIndent without the indentation: for tools that print steps and details themselves.
+// NewFlat is NewIndent without the indentation, for tools that print steps and details themselves.
 func NewFlat(w io.Writer) *Indent { return &Indent{w: w} }
 
-// NewIndentNamed writes to w, with name in front of each line: where several tools print at once.
+// NewIndentNamed also puts name in front of each line, for several tools that print at once.
 func NewIndentNamed(w io.Writer, name string) *Indent {
-	return &Indent{w: w, with: indentation + name + ": "}
+	return &Indent{w: w, prefix: indentation + name + ": "}
 }
 
 const longestLine = 4 << 10
 
-// Write returns w's error, once there was one.
+// Write returns the first error of w, now and from then on.
 func (in *Indent) Write(p []byte) (int, error) {
 	var lines []byte
 	for rest := p; len(rest) > 0; {
@@ -44,14 +44,14 @@ func (in *Indent) Write(p []byte) (int, error) {
 			text = rest[:at]
 		}
 		if len(text) > 0 {
-			if in.over {
-				in.line, in.over = in.line[:0], false
+			if in.redraw {
+				in.line, in.redraw = in.line[:0], false
 			}
 			fits := min(len(text), longestLine-len(in.line))
 			in.line = append(in.line, text[:fits]...)
 			if rest = rest[fits:]; fits < len(text) || len(in.line) == longestLine {
 				lines = in.flush(lines)
-				in.long = true
+				in.broken = true
 			}
 			if fits < len(text) {
 				continue
@@ -61,12 +61,12 @@ func (in *Indent) Write(p []byte) (int, error) {
 			break
 		}
 		if rest[0] == '\r' {
-			in.over = true
+			in.redraw = true
 		} else {
-			if len(in.line) > 0 || !in.long {
+			if len(in.line) > 0 || !in.broken {
 				lines = in.flush(lines)
 			}
-			in.over, in.long = false, false
+			in.redraw, in.broken = false, false
 		}
 		rest = rest[1:]
 	}
@@ -74,7 +74,7 @@ func (in *Indent) Write(p []byte) (int, error) {
 	return len(p), in.err
 }
 
-// Close writes a last line that was not ended. It does not close w.
+// Close writes the last line if it has no line ending. It does not close w.
 func (in *Indent) Close() error {
 	if len(in.line) > 0 {
 		in.send(in.flush(nil))
@@ -83,8 +83,8 @@ func (in *Indent) Close() error {
 }
 
 func (in *Indent) flush(lines []byte) []byte {
-	lines = append(lines, in.with...)
-	lines = append(harmless(lines, in.line), '\n')
+	lines = append(lines, in.prefix...)
+	lines = append(stripControls(lines, in.line), '\n')
 	in.line = in.line[:0]
 	return lines
 }
@@ -95,15 +95,15 @@ func (in *Indent) send(lines []byte) {
 	}
 }
 
-// harmless appends text without control characters and terminal sequences (ECMA-48, sections 5.4
-// and 8.3); tabs stay, bytes that are not UTF-8 become U+FFFD.
-func harmless(to, text []byte) []byte {
+// stripControls appends text to to without control characters and terminal sequences (ECMA-48,
+// sections 5.4 and 8.3). Tabs stay; bytes that are not UTF-8 become U+FFFD.
+func stripControls(to, text []byte) []byte {
 	if !slices.ContainsFunc(text, func(c byte) bool { return c < 0x20 && c != '\t' || c >= 0x7f }) {
-		return append(to, text...) // nearly always
+		return append(to, text...) // the usual case
 	}
 	for len(text) > 0 {
 		if text[0] == 0x1b {
-			text = text[sequence(text):]
+			text = text[sequenceLen(text):]
 			continue
 		}
 		r, size := utf8.DecodeRune(text)
@@ -115,8 +115,8 @@ func harmless(to, text []byte) []byte {
 	return to
 }
 
-// sequence is the length of the terminal sequence that text begins with.
-func sequence(text []byte) int {
+// sequenceLen returns the length of the terminal sequence that text begins with.
+func sequenceLen(text []byte) int {
 	if len(text) < 2 || text[1] != '[' && text[1] != ']' {
 		return min(2, len(text))
 	}
@@ -124,9 +124,9 @@ func sequence(text []byte) int {
 		switch c := text[i]; {
 		case text[1] == '[' && c >= 0x40 && c <= 0x7e: // the final byte of a CSI
 			return i + 1
-		case text[1] == ']' && c == 0x07: // BEL ends an OSC, as xterm has it
+		case text[1] == ']' && c == 0x07: // xterm lets BEL end an OSC
 			return i + 1
-		case text[1] == ']' && c == 0x1b: // or ESC \
+		case text[1] == ']' && c == 0x1b: // as does ESC \
 			return min(i+2, len(text))
 		}
 	}

@@ -1,6 +1,6 @@
-// Package say is the form of what people read in a terminal: steps, details below them and faults,
-// as they know them from elsewhere, and text of strangers made fit to be shown. It does not know
-// what is said, nor to whom.
+// Package say formats what people read in a terminal: steps, details and faults, in the form that
+// Heroku made familiar. It also makes untrusted text safe to print. It knows nothing about the
+// content.
 package say
 
 import (
@@ -10,15 +10,15 @@ import (
 	"unicode"
 )
 
-// Each of these is one Write; text of several lines keeps its form.
+// Step, Detail and Fault each call Write once. In text of several lines, each line gets its prefix.
 
-// Step says what begins now.
+// Step announces what begins now.
 func Step(w io.Writer, format string, args ...any) { say(w, "-----> ", format, args) }
 
-// Detail says more about the step.
+// Detail adds to the current step.
 func Detail(w io.Writer, format string, args ...any) { say(w, indentation, format, args) }
 
-// Fault says what went wrong, or what to do about it.
+// Fault reports what went wrong, or what to do about it.
 func Fault(w io.Writer, format string, args ...any) { say(w, " !     ", format, args) }
 
 const indentation = "       "
@@ -27,17 +27,17 @@ func say(w io.Writer, prefix, format string, args []any) {
 	var text strings.Builder
 	for line := range strings.Lines(strings.TrimRight(fmt.Sprintf(format, args...), "\n") + "\n") {
 		text.WriteString(prefix)
-		text.WriteString(string(harmless(nil, []byte(strings.TrimRight(line, "\r\n")))))
+		text.WriteString(string(stripControls(nil, []byte(strings.TrimRight(line, "\r\n")))))
 		text.WriteByte('\n')
 		if prefix == "-----> " {
 			prefix = indentation
 		}
 	}
-	io.WriteString(w, text.String()) // who does not listen any more is no reason to stop
+	io.WriteString(w, text.String()) // a reader that has gone away must not stop the work
 }
 
-// Plain makes text of a stranger's fit for another's terminal or a log: on one line, at most limit
-// characters, without control characters or those that turn the direction of writing.
+// Plain makes untrusted text safe for a terminal or a log: one line of at most limit characters,
+// without control characters and without those that change the direction of writing.
 func Plain(text string, limit int) string {
 	var b strings.Builder
 	for _, c := range text {

@@ -13,22 +13,25 @@ func TestSay(t *testing.T) {
 	Step(&out, "Building (%s)", "node")
 	Detail(&out, "two\nlines\x1b[31m\n")
 	Fault(&out, "npm ci: exit status 1\nread the log")
-	want := "-----> Building (node)\n       two\n       lines\n !     npm ci: exit status 1\n !     read the log\n"
+	want := "-----> Building (node)\n" +
+		"       two\n       lines\n" +
+		" !     npm ci: exit status 1\n !     read the log\n"
 	if out.String() != want {
-		t.Errorf("%q", out.String())
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }
 
 func TestIndent(t *testing.T) {
+	longest := strings.Repeat("x", longestLine)
 	for text, want := range map[string]string{
 		"a\nb\n":              "       a\n       b\n",
 		"a":                   "       a\n",
 		"a\r\n\r\nb\r\n":      "       a\n       \n       b\n",
 		"10%\r50%\r100%\nx\n": "       100%\n       x\n",
 		"\x1b[31mred\x1b[0m \x1b]0;title\x07bell\a\x00 \tq\x1bMz\n": "       red bell \tqz\n",
-		"\xff\xc2\x9b31m\n":                        "       \ufffd31m\n",
-		strings.Repeat("x", longestLine) + "\ny\n": "       " + strings.Repeat("x", longestLine) + "\n       y\n",
-		strings.Repeat("x", longestLine+1) + "\n":  "       " + strings.Repeat("x", longestLine) + "\n       x\n",
+		"\xff\xc2\x9b31m\n": "       \ufffd31m\n",
+		longest + "\ny\n":   "       " + longest + "\n       y\n",
+		longest + "x\n":     "       " + longest + "\n       x\n",
 	} {
 		for _, step := range []int{1, 3, 1 << 20} {
 			var out bytes.Buffer
@@ -40,7 +43,7 @@ func TestIndent(t *testing.T) {
 			}
 			in.Close()
 			if out.String() != want {
-				t.Errorf("%.60q in steps of %d: %.60q", text, step, out.String())
+				t.Errorf("%.60q, step %d: got %.60q, want %.60q", text, step, out.String(), want)
 			}
 		}
 	}
@@ -61,11 +64,11 @@ func FuzzIndent(f *testing.F) {
 		}
 		in.Close()
 		if whole.String() != steps.String() {
-			t.Fatalf("%q in steps of %d: %q, not %q", text, step, steps.String(), whole.String())
+			t.Fatalf("%q, step %d: got %q, want %q", text, step, steps.String(), whole.String())
 		}
 		for _, r := range whole.String() {
 			if unicode.IsControl(r) && r != '\n' && r != '\t' {
-				t.Fatalf("%q let %q pass", text, r)
+				t.Fatalf("%q: control character %q is still in the output", text, r)
 			}
 		}
 	})
@@ -81,7 +84,7 @@ func TestBounded(t *testing.T) {
 	b.Write([]byte("the end\n"))
 	b.Close()
 	if out.Len() > 300 {
-		t.Errorf("%d bytes", out.Len())
+		t.Errorf("wrote %d bytes, want at most 300", out.Len())
 	}
 	for _, part := range []string{"... 15 kB left out ...\n", "\n0123456789abcde\nthe end\n"} {
 		if !strings.Contains(out.String(), part) {
@@ -94,18 +97,21 @@ func TestBounded(t *testing.T) {
 	b.Write([]byte("0123456789ABCDEFGHIJ"))
 	b.Close()
 	if out.String() != "0123456789ABCDEFGHIJ" {
-		t.Errorf("nothing was to be left out of %q", out.String())
+		t.Errorf("got %q, want the whole text", out.String())
 	}
 
 	b = NewBounded(iotest.TruncateWriter(&out, 0), 1, 1)
 	if n, err := b.Write(line); n != len(line) || err != nil {
-		t.Errorf("%d, %v", n, err)
+		t.Errorf("Write = %d, %v; want %d and no error", n, err, len(line))
 	}
 }
 
 func TestPlain(t *testing.T) {
 	for text, want := range map[string]string{
-		"Grüße": "Grüße", "a\nb\x1b[2J": "a?b?[2J", "\u202egpj.exe": "?gpj.exe", "0123456789": "01234567...",
+		"Grüße":         "Grüße",
+		"a\nb\x1b[2J":   "a?b?[2J",
+		"\u202egpj.exe": "?gpj.exe",
+		"0123456789":    "01234567...",
 	} {
 		if got := Plain(text, 8); got != want {
 			t.Errorf("Plain(%q) = %q, want %q", text, got, want)

@@ -6,18 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// Screen appends a line of a stranger's, made fit for a terminal: its colours stay, and end with it;
-// what else moves a cursor, rings or asks the terminal something goes. Of a progress line drawn over
-// with \r, only its last form is left; bytes that are not UTF-8 become U+FFFD.
+// Screen appends an untrusted line to to, made safe for a terminal. Colours stay, and end with the
+// line. Whatever else moves the cursor, rings the bell or queries the terminal is removed. Of a
+// progress line that is redrawn with \r, the last form stays. Bytes that are not UTF-8 become
+// U+FFFD.
 func Screen(to, line []byte) []byte {
 	line = bytes.TrimRight(line, "\r\n")
-	if over := bytes.LastIndexByte(line, '\r'); over >= 0 {
-		line = line[over+1:]
+	if i := bytes.LastIndexByte(line, '\r'); i >= 0 {
+		line = line[i+1:]
 	}
 	coloured := false
 	for len(line) > 0 {
 		if line[0] == 0x1b {
-			n := sequence(line)
+			n := sequenceLen(line)
 			if isColour(line[:n]) {
 				to = append(to, line[:n]...)
 				coloured = true
@@ -37,8 +38,9 @@ func Screen(to, line []byte) []byte {
 	return to
 }
 
-// isColour says whether a terminal sequence is one that selects how text looks (SGR: ECMA-48, 8.3.117).
-// xterm's own, with a byte such as > before the numbers, are others that end in m too.
+// isColour reports whether a terminal sequence selects how text looks (SGR: ECMA-48, section
+// 8.3.117). xterm's own sequences, with a byte such as > before the numbers, end in m too but do
+// something else.
 func isColour(sequence []byte) bool {
 	numbers, csi := bytes.CutPrefix(sequence, []byte("\x1b["))
 	numbers, sgr := bytes.CutSuffix(numbers, []byte("m"))

@@ -23,7 +23,7 @@ func TestScreen(t *testing.T) {
 		strings.Repeat("\xff", 3) + "\x1b[31": "\ufffd\ufffd\ufffd",
 	} {
 		if got := string(Screen(nil, []byte(text))); got != want {
-			t.Errorf("%q became %q, not %q", text, got, want)
+			t.Errorf("Screen(%q) = %q, want %q", text, got, want)
 		}
 	}
 }
@@ -33,12 +33,13 @@ func FuzzScreen(f *testing.F) {
 	colour := regexp.MustCompile(`\x1b\[[0-9;:]*m`)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got := string(Screen(nil, text))
-		if !utf8.ValidString(got) || strings.Contains(got, "\x1b") && !strings.HasSuffix(got, "\x1b[0m") {
-			t.Fatalf("%q became %q", text, got)
+		coloured := strings.Contains(got, "\x1b")
+		if !utf8.ValidString(got) || coloured && !strings.HasSuffix(got, "\x1b[0m") {
+			t.Fatalf("Screen(%q) = %q, want valid UTF-8 that ends its colours", text, got)
 		}
 		for _, r := range colour.ReplaceAllString(got, "") {
 			if unicode.IsControl(r) && r != '\t' {
-				t.Fatalf("%q let %q pass", text, r)
+				t.Fatalf("Screen(%q) left control character %q", text, r)
 			}
 		}
 	})

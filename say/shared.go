@@ -11,10 +11,9 @@ type Shared struct {
 	w  io.Writer
 }
 
-// NewShared writes to w.
+// NewShared returns a Shared that writes to w.
 func NewShared(w io.Writer) *Shared { return &Shared{w: w} }
 
-// Write returns w's error.
 func (s *Shared) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
