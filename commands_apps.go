@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"paas/formation"
 	"paas/git"
-	"paas/runtime"
 	"paas/say"
 	"paas/volume"
 )
@@ -164,7 +164,7 @@ func overall(processes []volume.Process) string {
 	state := "starting"
 	for _, p := range processes {
 		switch {
-		case !runtime.Scalable(p.Type): // a command that is run once, or by the clock
+		case !formation.Scalable(p.Type): // a command that is run once, or by the clock
 		case p.Type == "web" && p.State == "running":
 			return p.State
 		case state == "starting":

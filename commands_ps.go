@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"paas/formation"
+	"paas/formation/appjson"
 	"paas/runtime"
-	"paas/runtime/appjson"
 	"paas/say"
 	"paas/volume"
 
@@ -179,7 +180,12 @@ func (c *call) formation(app volume.App, s volume.Settings) (types map[string]st
 	if err != nil {
 		return nil, nil, err
 	}
-	types, counts = runtime.Formation(built, s.Formation, file.Formation)
+	types, counts = formation.Lines(built), map[string]int{}
+	for t := range types {
+		if n := formation.Count(t, s.Formation, file.Formation); n > 0 {
+			counts[t] = n
+		}
+	}
 	return types, counts, nil
 }
 
@@ -247,7 +253,7 @@ func parseScale(pairs []string) (map[string]int, error) {
 		if err := appjson.CheckQuantity(n); err != nil {
 			return nil, err
 		}
-		if !runtime.Scalable(t) {
+		if !formation.Scalable(t) {
 			return nil, fmt.Errorf("%s does not run as long as the app does, and has no number", plain(t))
 		}
 		asked[t] = n

@@ -200,7 +200,7 @@ func (c *chaos) check() {
 	}
 	settings, _ := c.app.Settings()
 	want := []string{}
-	for _, p := range formation([]string{"web", "worker"}, settings.Formation, nil) {
+	for _, p := range places([]string{"web", "worker"}, settings.Formation, nil) {
 		if live > 0 {
 			want = append(want, fmt.Sprintf("%s of v%d", p, live))
 		}

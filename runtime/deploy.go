@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"paas/formation"
 	"paas/say"
 	"paas/volume"
 )
@@ -208,11 +209,11 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 func (i *instance) nothingRuns(s volume.Settings) error {
 	types := processTypes(i.built)
 	entries, err := i.cron()
-	if err != nil || slices.Contains(types, webType) || len(entries) > 0 || len(s.Formation) > 0 {
+	if err != nil || slices.Contains(types, formation.Web) || len(entries) > 0 || len(s.Formation) > 0 {
 		return err
 	}
 	hint := "add a line like `web: node server.js` to the Procfile"
-	isWeb := func(t string) bool { return strings.EqualFold(t, webType) }
+	isWeb := func(t string) bool { return strings.EqualFold(t, formation.Web) }
 	switch at := slices.IndexFunc(types, isWeb); {
 	case at >= 0:
 		hint = fmt.Sprintf("the Procfile's line %s: is another type; write web: in small letters", types[at])

@@ -12,7 +12,7 @@ import (
 	"paas/volume"
 )
 
-func TestFormation(t *testing.T) {
+func TestPlaces(t *testing.T) {
 	for _, test := range []struct {
 		types          []string
 		scaled, inFile map[string]int
@@ -26,7 +26,7 @@ func TestFormation(t *testing.T) {
 			"[worker.1 worker.2 worker.3 worker.4 worker.5 worker.6 worker.7 worker.8 worker.9 worker.10]"},
 		{[]string{"worker", "web", "clock"}, map[string]int{"clock": 1, "worker": 1}, nil, "[web.1 clock.1 worker.1]"},
 	} {
-		if got := fmt.Sprint(formation(test.types, test.scaled, test.inFile)); got != test.want {
+		if got := fmt.Sprint(places(test.types, test.scaled, test.inFile)); got != test.want {
 			t.Errorf("%v %v %v: %s, want %s", test.types, test.scaled, test.inFile, got, test.want)
 		}
 	}

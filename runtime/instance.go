@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"paas/runtime/appjson"
+	"paas/formation/appjson"
 	"paas/say"
 	"paas/volume"
 )
@@ -77,7 +77,7 @@ func (i *instance) wanted(s volume.Settings) []place {
 	if s.Stopped == i.n {
 		return nil
 	}
-	return formation(processTypes(i.built), s.Formation, i.file.Formation)
+	return places(processTypes(i.built), s.Formation, i.file.Formation)
 }
 
 // boot starts what has to be healthy before the release gets traffic, and waits until it is. What

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"syscall"
 
+	"paas/formation"
 	"paas/logs"
 	"paas/say"
 	"paas/terminal"
@@ -89,7 +90,7 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 		output.Path = outputFile(app, r.n)
 		r.prune()
 	}
-	spec := specOf(app, release, built, tree, onceType, r.n)
+	spec := specOf(app, release, built, tree, formation.Run, r.n)
 	spec.Argv, spec.Out, spec.Err, spec.In, spec.Terminal, spec.Signals = o.Argv, o.Out, o.Err, o.In, o.Terminal, o.Signals
 	p, err := rt.start(spec)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"paas/formation"
 	"paas/say"
 	"paas/volume"
 )
@@ -24,7 +25,7 @@ func (d *deploy) releasePhase(ctx context.Context, i *instance, file io.Writer) 
 	if err := d.phase(ctx, i, file, "predeploy", i.file.Predeploy); err != nil {
 		return err
 	}
-	return d.phase(ctx, i, file, releaseType, i.built.Processes[releaseType])
+	return d.phase(ctx, i, file, formation.Release, i.built.Processes[formation.Release])
 }
 
 // postdeploy runs what the owner wants done when the new processes are healthy, before they get

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"paas/formation"
 	"paas/runtime/health"
 	"paas/say"
 	"paas/volume"
@@ -93,7 +94,7 @@ func (h *home) proof(i *instance, s volume.Settings) (watch time.Duration, prove
 	}
 	programs, ran := false, prove
 	for _, p := range i.wanted(s) {
-		if p.isWeb() && i.built.Processes[webType] == "" { // static files
+		if p.isWeb() && i.built.Processes[formation.Web] == "" { // static files
 			continue
 		}
 		programs = true

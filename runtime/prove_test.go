@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"paas/formation"
 	"paas/rig"
 	"paas/volume"
 )
@@ -359,7 +360,7 @@ func TestExitedWhileProving(t *testing.T) {
 	d := byHand(t, s)
 	s.actor(1).exit()
 	s.isNotAccepted(d)
-	m := d.instance.members[place{webType, 1}]
+	m := d.instance.members[place{formation.Web, 1}]
 	m.exited(t.Context(), m.current())
 	if s.condition != Down {
 		t.Errorf("visitors meet %s", s.condition)

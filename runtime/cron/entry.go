@@ -9,7 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"paas/runtime/appjson"
+	"paas/formation"
+	"paas/formation/appjson"
 )
 
 // Entry is one command that runs by the clock.
@@ -23,12 +24,6 @@ type Entry struct {
 }
 
 const maxEntries = 100
-
-// procfileType is the process type of a Procfile line that runs by the clock: cron, cron2, cron-tidy.
-var procfileType = regexp.MustCompile(`^cron([0-9]*|[-_].*)$`)
-
-// IsType says whether a line of the Procfile of that process type is an entry. All others are processes.
-func IsType(processType string) bool { return procfileType.MatchString(processType) }
 
 // Entries are what runs by the clock of an app with these Procfile lines and entries of app.json. The
 // error names the line.
@@ -44,7 +39,7 @@ func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) 
 	}
 	var types []string
 	for t := range processes {
-		if IsType(t) {
+		if formation.IsCron(t) {
 			types = append(types, t)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"paas/runtime/appjson"
+	"paas/formation/appjson"
 )
 
 func TestEntries(t *testing.T) {
@@ -71,17 +71,6 @@ func TestEntriesRefuse(t *testing.T) {
 	}
 	if _, err := Entries(nil, many); err == nil || err.Error() != "101 cron entries; at most 100 are run" {
 		t.Error(err)
-	}
-}
-
-func TestIsType(t *testing.T) {
-	for name, want := range map[string]bool{
-		"cron": true, "cron2": true, "cron-tidy": true, "cron_tidy": true, "cron-2": true,
-		"web": false, "cronjob": false, "cron2x": false, "Cron": false, "acron": false, "release": false,
-	} {
-		if IsType(name) != want {
-			t.Errorf("%s: %v", name, !want)
-		}
 	}
 }
 

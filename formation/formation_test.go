@@ -1,0 +1,68 @@
+package formation
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"paas/volume"
+)
+
+func TestCount(t *testing.T) {
+	for _, test := range []struct {
+		processType    string
+		scaled, inFile map[string]int
+		want           int
+	}{
+		{"web", nil, nil, 1},
+		{"worker", nil, nil, 0},
+		{"web", nil, map[string]int{"web": 2, "gone": 3}, 2},
+		{"worker", nil, map[string]int{"worker": 1}, 1},
+		{"web", map[string]int{"web": 0}, map[string]int{"web": 2}, 0},
+		{"worker", map[string]int{"web": 1}, map[string]int{"worker": 1}, 1},
+	} {
+		if got := Count(test.processType, test.scaled, test.inFile); got != test.want {
+			t.Errorf("%s of %v and %v: %d, want %d", test.processType, test.scaled, test.inFile, got, test.want)
+		}
+	}
+}
+
+func TestLines(t *testing.T) {
+	for _, test := range []struct {
+		built volume.Built
+		want  string
+	}{
+		{volume.Built{Processes: map[string]string{"web": "a", "worker": "b", "release": "c", "cron": "d", "run": "e"}}, "web=a worker=b"},
+		{volume.Built{Static: "public"}, "web=static files"},
+		{volume.Built{Static: "public", Processes: map[string]string{"web": "a"}}, "web=a"},
+	} {
+		var got []string
+		lines := Lines(test.built)
+		for _, name := range slices.SortedFunc(maps.Keys(lines), Compare) {
+			got = append(got, name+"="+lines[name])
+		}
+		if got := strings.Join(got, " "); got != test.want {
+			t.Errorf("%+v: %s, want %s", test.built, got, test.want)
+		}
+	}
+}
+
+func TestIsCron(t *testing.T) {
+	for name, want := range map[string]bool{
+		"cron": true, "cron2": true, "cron-tidy": true, "cron_tidy": true, "cron-2": true,
+		"web": false, "cronjob": false, "cron2x": false, "Cron": false, "acron": false, "release": false,
+	} {
+		if IsCron(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	types := []string{"worker", "a", "web", "b"}
+	slices.SortFunc(types, Compare)
+	if got := strings.Join(types, " "); got != "web a b worker" {
+		t.Error(got)
+	}
+}
