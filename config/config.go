@@ -1,6 +1,6 @@
 // Package config reads the server's settings for main: one plain struct, filled from flags, the
-// environment, a file and the defaults, in that order of strength. It knows what a setting looks
-// like and not what it is for.
+// environment, a file and the defaults; the first of them wins. It knows what a setting looks like
+// and not what it is for.
 package config
 
 import (
@@ -19,8 +19,8 @@ import (
 	"paas/nearest"
 )
 
-// Config is every setting of the server. The table in settings.go says what each is for, its unit
-// and its default.
+// Config holds every setting of the server. The table in settings.go gives the purpose, unit and
+// default of each.
 type Config struct {
 	Root                          string
 	SSHAddr                       string
@@ -38,7 +38,7 @@ type Config struct {
 	Hold                          time.Duration
 	BuildTimeout                  time.Duration
 	BuildMemory                   int64
-	MaxBuilds                     int // 0: one for two processors
+	MaxBuilds                     int // 0: one per two processors
 	KeepBuilds                    int
 	MinFree                       int64
 	BootTimeout                   time.Duration
@@ -59,100 +59,96 @@ type Config struct {
 	Poll                          time.Duration
 }
 
-// Source is the one repository elsewhere that a server may be told to follow by its settings.
+// Source is a remote repository that a server with one app follows.
 type Source struct {
 	URL, App, Branch                   string
 	Every                              time.Duration
 	TokenFile, KeyFile, KnownHostsFile string
 }
 
-// prefix stands before a setting's name in the environment: PAAS_SSH_ADDR.
+// prefix starts a setting's name in the environment: PAAS_SSH_ADDR.
 const prefix = "PAAS_"
 
-// ours are variables of that prefix that are not settings: what processes of apps and hooks are
-// told about themselves, and where the file is.
-var ours = []string{"PAAS_CONFIG", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN", "PAAS_HOOK_SOCKET", "PAAS_HOOK_TOKEN",
-	"PAAS_COMMIT", "PAAS_WATCH_CHANGED"}
+// notSettings have the prefix and are not settings: the settings file's path, and what hooks and
+// the processes of apps are told about themselves.
+var notSettings = []string{
+	"PAAS_CONFIG", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN", "PAAS_HOOK_SOCKET", "PAAS_HOOK_TOKEN",
+	"PAAS_COMMIT", "PAAS_WATCH_CHANGED",
+}
 
-// Flags adds a flag for each setting, and --config.
+// Flags adds --config and a flag for each setting. Settings that are secret get none: everybody on
+// the machine can read a process's argument list.
 func Flags(flags *pflag.FlagSet) {
-	flags.String("config", "", "settings file (default: paas.yaml in --root, if there)")
-	for _, s := range settings {
-		if slices.Contains(secrets, s.key) { // an argument list is for everybody on the machine to read
-			continue
+	flags.String("config", "", "settings file (default: paas.yaml in --root, if it exists)")
+	for _, s := range table(&Config{}) {
+		if !slices.Contains(secrets, s.key) {
+			flags.String(s.key, "", s.help+" "+s.shown("", FromDefault).Values())
 		}
-		flags.String(s.key, "", s.help+" "+s.shown("", FromDefault).Values())
-		flags.Lookup(s.key).DefValue = "" // the help text says it, with its unit
 	}
 }
 
-// Source of a setting's value.
+// Where a setting's value comes from; otherwise from the file with that path.
 const (
 	FromFlag    = "flag"
 	FromEnv     = "environment"
 	FromDefault = "default"
 )
 
-// Load reads the settings: flags (as [Flags] made them, parsed), then environ (KEY=VALUE, as of
-// [os.Environ]), then the file, then the defaults. The error joins everything that is wrong, each
-// on one line: misspelt names and bad values alike.
+// Load reads the settings from the flags (added by [Flags], and parsed), then environ (KEY=VALUE,
+// as in [os.Environ]), then the file, then the defaults: the first that has a setting wins. The
+// error joins all misspelt names and bad values, one on each line.
 func Load(flags *pflag.FlagSet, environ []string) (*Config, []Setting, error) {
-	v := viper.New()
 	env := map[string]string{}
 	var errs []error
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, prefix) || slices.Contains(ours, name) {
+		if !strings.HasPrefix(name, prefix) || slices.Contains(notSettings, name) {
 			continue
 		}
 		key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, prefix)), "_", "-")
-		if !known(key) {
-			errs = append(errs, unknown("environment", name, environmentName(nearest.Word(key, keys()))))
+		if !slices.Contains(keys(), key) {
+			near := environmentName(nearest.Word(key, keys()))
+			errs = append(errs, unknown("environment", name, near))
 			continue
 		}
 		env[key] = value
 	}
-	for _, s := range settings {
-		v.SetDefault(s.key, s.def)
-	}
-	path, must := filePath(flags, env, environ)
-	errs = append(errs, readFile(v, path, must)...)
-	source := map[string]string{}
-	for _, s := range settings {
-		source[s.key] = FromDefault
-		if v.InConfig(s.key) {
-			source[s.key] = path
-		}
-		if value, ok := env[s.key]; ok {
-			v.Set(s.key, value)
-			source[s.key] = FromEnv
-		}
-		if f := flags.Lookup(s.key); f != nil && f.Changed {
-			v.Set(s.key, f.Value.String())
-			source[s.key] = FromFlag
-		}
-	}
+	path, required := filePath(flags, env, environ)
+	file, fileErrs := readFile(path, required)
+	errs = append(errs, fileErrs...)
+
 	c := &Config{}
 	var shown []Setting
-	for _, s := range settings {
-		value := v.GetString(s.key)
-		if _, list := v.Get(s.key).([]any); list {
-			value = strings.Join(v.GetStringSlice(s.key), ",")
+	for _, s := range table(c) {
+		value, source := s.def, FromDefault
+		if file.InConfig(s.key) {
+			value, source = file.GetString(s.key), path
+			if _, list := file.Get(s.key).([]any); list {
+				value = strings.Join(file.GetStringSlice(s.key), ",")
+			}
 		}
-		err := s.set(c, value)
+		if fromEnv, ok := env[s.key]; ok {
+			value, source = fromEnv, FromEnv
+		}
+		if f := flags.Lookup(s.key); f != nil && f.Changed {
+			value, source = f.Value.String(), FromFlag
+		}
+		err := s.set(value)
 		if value != "" && slices.Contains(secrets, s.key) {
 			value = "(not shown)"
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s (%s): %q: %w", s.name(source[s.key]), source[s.key], value, err))
+			errs = append(errs, fmt.Errorf("%s (%s): %q: %w", s.name(source), source, value, err))
 		}
-		shown = append(shown, s.shown(value, source[s.key]))
+		shown = append(shown, s.shown(value, source))
 	}
 	return c, shown, errors.Join(errs...)
 }
 
-// filePath is the settings file, and whether it must be there.
-func filePath(flags *pflag.FlagSet, env map[string]string, environ []string) (path string, must bool) {
+// filePath returns the settings file's path, and whether the file must exist.
+func filePath(
+	flags *pflag.FlagSet, env map[string]string, environ []string,
+) (path string, required bool) {
 	if f := flags.Lookup("config"); f != nil && f.Changed {
 		return f.Value.String(), true
 	}
@@ -172,30 +168,25 @@ func filePath(flags *pflag.FlagSet, env map[string]string, environ []string) (pa
 	return filepath.Join(root, "paas.yaml"), false
 }
 
-// readFile merges the file at path into v and names the keys that no setting has.
-func readFile(v *viper.Viper, path string, must bool) (errs []error) {
-	v.SetConfigFile(path)
-	v.SetConfigType("yaml")
-	switch err := v.ReadInConfig(); {
-	case errors.Is(err, fs.ErrNotExist) && !must:
-		return nil
-	case err != nil:
-		return []error{fmt.Errorf("%s: %s", path, oneLine(err))}
-	}
-	file := viper.New()
+// readFile reads the file at path. There is an error for each key that is not a setting.
+func readFile(path string, required bool) (file *viper.Viper, errs []error) {
+	file = viper.New()
 	file.SetConfigFile(path)
 	file.SetConfigType("yaml")
-	if err := file.ReadInConfig(); err != nil {
-		return []error{fmt.Errorf("%s: %s", path, oneLine(err))}
+	switch err := file.ReadInConfig(); {
+	case errors.Is(err, fs.ErrNotExist) && !required:
+		return file, nil
+	case err != nil:
+		return file, []error{fmt.Errorf("%s: %s", path, oneLine(err))}
 	}
 	found := file.AllKeys()
 	slices.Sort(found)
 	for _, key := range found {
-		if !known(key) {
+		if !slices.Contains(keys(), key) {
 			errs = append(errs, unknown(path, key, nearest.Word(key, keys())))
 		}
 	}
-	return errs
+	return file, errs
 }
 
 func unknown(where, name, near string) error {

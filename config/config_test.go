@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// load runs Load with a file (none if empty), flags and environment.
+// load runs Load with a settings file (none if empty), an environment and flags.
 func load(t *testing.T, file string, environ []string, args ...string) (*Config, []Setting, error) {
 	t.Helper()
 	root := t.TempDir()
@@ -39,8 +39,9 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.SSHAddr != ":2222" || c.HTTPAddr != ":8080" || c.Domain != "localhost" || c.MaxPush != 512<<20 || c.Grace != 10*time.Second {
-		t.Errorf("%+v", c)
+	if c.SSHAddr != ":2222" || c.HTTPAddr != ":8080" || c.Domain != "localhost" ||
+		c.MaxPush != 512<<20 || c.Grace != 10*time.Second {
+		t.Errorf("wrong defaults: %+v", c)
 	}
 	for _, s := range shown {
 		if s.Help == "" || s.Unit == "" {
@@ -50,13 +51,16 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestFlagsBeatEnvironmentBeatsFileBeatsDefault(t *testing.T) {
-	file := "domain: file.example\nssh-addr: ':1'\nhttp-addr: ':1'\nmax-files: 7\npass-env: [A, B]\n"
-	c, shown, err := load(t, file, []string{"PAAS_SSH_ADDR=:2", "PAAS_HTTP_ADDR=:2"}, "--http-addr=:3")
+	file := "domain: file.example\nssh-addr: ':1'\nhttp-addr: ':1'\n" +
+		"max-files: 7\npass-env: [A, B]\n"
+	c, shown, err := load(t, file, []string{"PAAS_SSH_ADDR=:2", "PAAS_HTTP_ADDR=:2"},
+		"--http-addr=:3")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Domain != "file.example" || c.SSHAddr != ":2" || c.HTTPAddr != ":3" || c.MaxFiles != 7 || c.Grace != 10*time.Second || len(c.PassEnv) != 2 {
-		t.Errorf("%+v", c)
+	if c.Domain != "file.example" || c.SSHAddr != ":2" || c.HTTPAddr != ":3" || c.MaxFiles != 7 ||
+		c.Grace != 10*time.Second || len(c.PassEnv) != 2 {
+		t.Errorf("wrong source won: %+v", c)
 	}
 	want := map[string]string{"http-addr": FromFlag, "ssh-addr": FromEnv, "grace": FromDefault}
 	for _, s := range shown {
@@ -64,17 +68,19 @@ func TestFlagsBeatEnvironmentBeatsFileBeatsDefault(t *testing.T) {
 			t.Errorf("%s comes from %s, want %s", s.Key, s.Source, w)
 		}
 		if s.Key == "domain" && !strings.HasSuffix(s.Source, "paas.yaml") {
-			t.Errorf("domain comes from %s", s.Source)
+			t.Errorf("domain comes from %s, want paas.yaml", s.Source)
 		}
 	}
 }
 
-// Everything wrong is said at once, each by name with what would be right.
+// One error reports all mistakes, each with the setting's name and what would be right.
 func TestAllMistakesAtOnce(t *testing.T) {
 	_, _, err := load(t, "domian: x\ngrace: soon\nnested: {deep: 1}\n",
-		[]string{"PAAS_SHS_ADDR=:1", "PAAS_MAX_PUSH=-3", "PAAS_DOMAIN=Not A Host"}, "--http-addr=99999999")
+		[]string{
+			"PAAS_SHS_ADDR=:1", "PAAS_MAX_PUSH=-3", "PAAS_DOMAIN=Not A Host",
+		}, "--http-addr=99999999")
 	if err == nil {
-		t.Fatal("no error")
+		t.Fatal("Load accepted bad settings")
 	}
 	for _, want := range []string{
 		"domian", "did you mean domain?",
@@ -86,19 +92,20 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		"--http-addr (flag)", "want host:port",
 	} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("missing %q in:\n%v", want, err)
+			t.Errorf("want %q in:\n%v", want, err)
 		}
 	}
 }
 
-func TestFileThatMustBeThere(t *testing.T) {
+func TestMissingFile(t *testing.T) {
 	for _, args := range [][]string{{"--config=/nowhere/paas.yaml"}, nil} {
 		environ := []string{}
 		if args == nil {
 			environ = append(environ, "PAAS_CONFIG=/nowhere/paas.yaml")
 		}
-		if _, _, err := load(t, "", environ, args...); err == nil || !strings.Contains(err.Error(), "/nowhere/paas.yaml") {
-			t.Errorf("got %v", err)
+		_, _, err := load(t, "", environ, args...)
+		if err == nil || !strings.Contains(err.Error(), "/nowhere/paas.yaml") {
+			t.Errorf("err = %v, want one that names the missing file", err)
 		}
 	}
 }
@@ -106,37 +113,50 @@ func TestFileThatMustBeThere(t *testing.T) {
 func TestBrokenFile(t *testing.T) {
 	_, _, err := load(t, "domain: [\n", nil)
 	if err == nil || strings.Count(err.Error(), "\n") > 0 {
-		t.Errorf("want one line, got %v", err)
+		t.Errorf("err = %v, want one line", err)
 	}
 }
 
 func TestSizes(t *testing.T) {
-	for text, want := range map[string]int64{"1KiB": 1024, "512MiB": 512 << 20, "1.5GiB": 3 << 29, "2MB": 2_000_000, "4096": 4096, "4096B": 4096} {
+	for text, want := range map[string]int64{
+		"1KiB":   1024,
+		"512MiB": 512 << 20,
+		"1.5GiB": 3 << 29,
+		"2MB":    2_000_000,
+		"4096":   4096,
+		"4096B":  4096,
+	} {
 		if n, err := size(text); n != want || err != nil {
-			t.Errorf("size(%q) = %d, %v", text, n, err)
+			t.Errorf("size(%q) = %d, %v; want %d", text, n, err, want)
 		}
 	}
-	for _, text := range []string{"", "0", "-1GiB", "1XiB", "NaN", "1e99GiB", "Inf", "2 KiB KiB", "0x10000"} {
+	for _, text := range []string{
+		"", "0", "-1GiB", "1XiB", "NaN", "1e99GiB", "Inf", "2 KiB KiB", "0x10000",
+	} {
 		if n, err := size(text); err == nil && text != "0x10000" {
-			t.Errorf("size(%q) = %d", text, n)
+			t.Errorf("size(%q) = %d, want an error", text, n)
 		}
 	}
 }
 
-// What is kept and capped: 0 is no cap, but at least one build stays.
+// For limits, 0 means none; but at least one build is kept.
 func TestLimits(t *testing.T) {
 	c, _, err := load(t, "", nil)
 	if err != nil || c.KeepBuilds != 5 || c.BuildMemory != 0 || c.MinFree != 256<<20 {
-		t.Errorf("defaults: %+v, %v", c, err)
+		t.Errorf("wrong defaults: %+v, %v", c, err)
 	}
 	c, _, err = load(t, "keep-builds: 2\nmin-free: 0\n", []string{"PAAS_BUILD_MEMORY=1.5GiB"})
 	if err != nil || c.KeepBuilds != 2 || c.BuildMemory != 3<<29 || c.MinFree != 0 {
-		t.Errorf("%+v, %v", c, err)
+		t.Errorf("wrong settings: %+v, %v", c, err)
 	}
-	_, _, err = load(t, "", []string{"PAAS_BUILD_MEMORY=much", "PAAS_KEEP_BUILDS=0", "PAAS_MIN_FREE=-1"})
-	for _, want := range []string{"PAAS_BUILD_MEMORY", "PAAS_KEEP_BUILDS", "PAAS_MIN_FREE", "or 0", "at least 1"} {
+	_, _, err = load(t, "", []string{
+		"PAAS_BUILD_MEMORY=much", "PAAS_KEEP_BUILDS=0", "PAAS_MIN_FREE=-1",
+	})
+	for _, want := range []string{
+		"PAAS_BUILD_MEMORY", "PAAS_KEEP_BUILDS", "PAAS_MIN_FREE", "or 0", "at least 1",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("no %s in %v", want, err)
+			t.Errorf("want %s in %v", want, err)
 		}
 	}
 }
@@ -147,8 +167,9 @@ func FuzzFile(f *testing.F) {
 	f.Add("? \n: 3\n")
 	f.Fuzz(func(t *testing.T, file string) {
 		c, _, err := load(t, file, nil)
-		if err == nil && (domain(c.Domain) != nil || address(c.SSHAddr) != nil || c.MaxPush < 1<<10 || c.MaxFiles < 1) {
-			t.Errorf("a bad value passed: %+v", c)
+		if err == nil && (domain(c.Domain) != nil || address(c.SSHAddr) != nil ||
+			c.MaxPush < 1<<10 || c.MaxFiles < 1) {
+			t.Errorf("Load accepted a bad value: %+v", c)
 		}
 	})
 }

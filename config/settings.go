@@ -10,9 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"paas/volume"
 )
 
-// Setting is one setting as people are shown it.
+// Setting is a setting with its value, as people see it.
 type Setting struct {
 	Key     string `json:"key"`
 	Value   string `json:"value"`
@@ -22,146 +24,150 @@ type Setting struct {
 	Help    string `json:"help"`
 }
 
-// setting is one row of the table: how it is called, what it means, how text becomes its value.
+// setting is one row of the table.
 type setting struct {
 	key, def, unit, help string
-	set                  func(*Config, string) error
+	set                  func(value string) error // checks value and stores it in the Config
 }
 
 const defaultRoot = "~/.paas"
 
-var settings = []setting{
-	{"root", defaultRoot, "path", "the volume: repositories, builds, releases, keys",
-		func(c *Config, s string) (err error) { c.Root, err = path(s); return err }},
-	{"ssh-addr", ":2222", "host:port", "where git and ssh connect",
-		func(c *Config, s string) error { c.SSHAddr = s; return address(s) }},
-	{"http-addr", ":8080", "host:port", "where visitors of the apps connect",
-		func(c *Config, s string) error { c.HTTPAddr = s; return address(s) }},
-	{"domain", "localhost", "host name", "an app answers at <app>.<domain>",
-		func(c *Config, s string) error { c.Domain = s; return domain(s) }},
-	{"default-app", "", "app", "the app that answers at the domain itself",
-		func(c *Config, s string) error {
-			c.DefaultApp = s
-			return optional(s, appName, "an app's name, such as blog")
-		}},
-	{"public-http-port", "", "port", "the port visitors type, where it is not that of http-addr: a container's published one",
-		func(c *Config, s string) error {
-			c.PublicHTTPPort = s
-			return optional(s, portNumber, "a port, 1 to 65535")
-		}},
-	{"public-ssh-port", "", "port", "the port git and ssh are given, where it is not that of ssh-addr",
-		func(c *Config, s string) error {
-			c.PublicSSHPort = s
-			return optional(s, portNumber, "a port, 1 to 65535")
-		}},
-	{"mode", "release", "release or watch", "how a commit goes live: built and switched to, or written in place for a watcher to see",
-		func(c *Config, s string) error { c.Mode = s; return oneOf(s, "release", "watch") }},
-	{"keys", "", "authorized_keys lines", "public keys that may enter, added at start; the first key of all is an admin",
-		func(c *Config, s string) error { c.Keys = s; return nil }},
-	{"keys-file", "", "path", "a file of such keys",
-		func(c *Config, s string) (err error) { c.KeysFile, err = optionalPath(s); return err }},
-	{"log-level", "info", "debug, info, warn or error", "what the server's own log says",
-		func(c *Config, s string) error { c.LogLevel = s; return new(slog.LevelVar).UnmarshalText([]byte(s)) }},
-	{"log-file", "", "path", "a file for the server's own log, in place of standard error; at 10 MiB it is renamed to end in .1",
-		func(c *Config, s string) (err error) { c.LogFile, err = optionalPath(s); return err }},
-	{"grace", "10s", "duration, 1ms to 10m", "how long a process may take to end after SIGTERM, before SIGKILL",
-		func(c *Config, s string) (err error) {
-			c.Grace, err = duration(s, time.Millisecond, 10*time.Minute)
-			return err
-		}},
-	{"drain", "30s", "duration, 1ms to 1h", "how long requests in flight on the old version may take to end",
-		func(c *Config, s string) (err error) {
-			c.Drain, err = duration(s, time.Millisecond, time.Hour)
-			return err
-		}},
-	{"hold", "15s", "duration, 1ms to 5m", "how long a request waits for an app that is starting",
-		func(c *Config, s string) (err error) {
-			c.Hold, err = duration(s, time.Millisecond, 5*time.Minute)
-			return err
-		}},
-	{"build-timeout", "15m", "duration, 1s to 24h", "how long one build may take",
-		func(c *Config, s string) (err error) {
-			c.BuildTimeout, err = duration(s, time.Second, 24*time.Hour)
-			return err
-		}},
-	{"build-memory", "0", "bytes, 1KiB to 1TiB, or 0: no cap", "how much memory one build may use",
-		func(c *Config, s string) (err error) { c.BuildMemory, err = sizeOrNone(s); return err }},
-	{"max-builds", "0", "builds, or 0: one for two processors, at least 1", "how many builds run at once; the others wait in order",
-		func(c *Config, s string) (err error) { c.MaxBuilds, err = numberOrNone(s); return err }},
-	{"keep-builds", "5", "builds, at least 1", "how many builds of an app are kept to go back to, the live one among them",
-		func(c *Config, s string) (err error) { c.KeepBuilds, err = number(s); return err }},
-	{"min-free", "256MiB", "bytes, 1KiB to 1TiB, or 0: never", "a deploy is refused while the disk has less free than this, or than three times its files",
-		func(c *Config, s string) (err error) { c.MinFree, err = sizeOrNone(s); return err }},
-	{"boot-timeout", "1m", "duration, 100ms to 1h", "how long an app may take to listen on its port",
-		func(c *Config, s string) (err error) {
-			c.BootTimeout, err = duration(s, time.Second/10, time.Hour)
-			return err
-		}},
-	{"prove", "5s", "duration, up to 1h; 0: not at all", "how long a new release with the traffic is watched before the branch moves",
-		func(c *Config, s string) (err error) {
-			c.Prove, err = duration(s, 0, time.Hour)
-			return err
-		}},
-	{"max-push", "512MiB", "bytes, 1KiB to 1TiB", "largest pack that one push may send",
-		func(c *Config, s string) (err error) { c.MaxPush, err = size(s); return err }},
-	{"max-files", "200000", "files, at least 1", "most files one commit may hold",
-		func(c *Config, s string) (err error) { c.MaxFiles, err = number(s); return err }},
-	{"max-tree", "2GiB", "bytes, 1KiB to 1TiB", "largest sum of all files of one commit",
-		func(c *Config, s string) (err error) { c.MaxTree, err = size(s); return err }},
-	{"pass-env", "", "names, comma between", "variables of the server's own environment that builds and apps may see",
-		func(c *Config, s string) (err error) { c.PassEnv, err = names(s); return err }},
-	{"isolation", "auto", "auto, required or off", "whether apps are kept apart: as far as can be; else the server does not start; not at all",
-		func(c *Config, s string) error { c.Isolation = s; return oneOf(s, "auto", "required", "off") }},
-	{"app-net", "closed", "closed or open", "whether apps are kept from each other's ports and the cloud's metadata, where the server is root and has nftables",
-		func(c *Config, s string) error { c.AppNet = s; return oneOf(s, "closed", "open") }},
-	{"uids", "70000-89999", "range of user ids", "what apps are given to run as, one each, where the server is root",
-		func(c *Config, s string) (err error) { c.FirstUID, c.LastUID, err = uids(s); return err }},
-	{"app-read", "", "paths, comma between", "folders that apps may read, besides what any user of the machine may",
-		func(c *Config, s string) (err error) { c.AppRead, err = paths(s); return err }},
-	{"app-write", "", "paths, comma between", "folders that apps may write to, besides their own",
-		func(c *Config, s string) (err error) { c.AppWrite, err = paths(s); return err }},
-	{"source-url", "", "URL", "a repository elsewhere to follow, for a server of one app",
-		func(c *Config, s string) error { c.Source.URL = s; return nil }},
-	{"source-app", "app", "app", "the app that source-url feeds",
-		func(c *Config, s string) error {
-			c.Source.App = s
-			return optional(s, appName, "an app's name, such as blog")
-		}},
-	{"source-branch", "", "branch", "the branch of source-url to follow; empty: its default branch",
-		func(c *Config, s string) error { c.Source.Branch = s; return nil }},
-	{"source-every", "10s", "duration, 1s to 24h", "how often source-url is looked at",
-		func(c *Config, s string) (err error) {
-			c.Source.Every, err = duration(s, time.Second, 24*time.Hour)
-			return err
-		}},
-	{"source-token-file", "", "path", "a file with the password or access token for source-url",
-		func(c *Config, s string) (err error) { c.Source.TokenFile, err = optionalPath(s); return err }},
-	{"source-key-file", "", "path", "a file with the private SSH key for source-url",
-		func(c *Config, s string) (err error) { c.Source.KeyFile, err = optionalPath(s); return err }},
-	{"source-known-hosts-file", "", "path", "a known_hosts file with the key of source-url's host",
-		func(c *Config, s string) (err error) { c.Source.KnownHostsFile, err = optionalPath(s); return err }},
-	{"sidecar-addr", "", "host:port", "where the sidecar answers webhooks, /healthz and /metrics; empty: nowhere",
-		func(c *Config, s string) error { c.SidecarAddr = s; return optionalAddress(s) }},
-	{"sidecar-exec", "", "path", "a program that the sidecar runs after each new version",
-		func(c *Config, s string) (err error) { c.SidecarExec, err = optionalPath(s); return err }},
-	{"sidecar-call", "", "URL", "what the sidecar POSTs to after each new version",
-		func(c *Config, s string) error {
-			c.SidecarCall = s
-			return optional(s, webURL, "an http:// or https:// URL")
-		}},
-	{"notify", "true", "true or false", "whether the system is asked to report changes of the volume; the poll goes on either way",
-		func(c *Config, s string) error { c.Notify = s == "true"; return oneOf(s, "true", "false") }},
-	{"poll", "1s", "duration, 10ms to 1m", "how often the volume is looked at without notifications; a fifth as often with them",
-		func(c *Config, s string) (err error) {
-			c.Poll, err = duration(s, 10*time.Millisecond, time.Minute)
-			return err
-		}},
+// table lists every setting. Setting one changes c.
+func table(c *Config) []setting {
+	const second, minute, hour = time.Second, time.Minute, time.Hour
+	return []setting{
+		{"root", defaultRoot, "path",
+			"folder for everything the server keeps: repositories, builds, releases, keys",
+			parsed(&c.Root, path)},
+		{"ssh-addr", ":2222", "host:port", "address for git and ssh", checked(&c.SSHAddr, address)},
+		{"http-addr", ":8080", "host:port", "address for visitors of the apps",
+			checked(&c.HTTPAddr, address)},
+		{"domain", "localhost", "host name", "an app answers at <app>.<domain>",
+			checked(&c.Domain, domain)},
+		{"default-app", "", "app", "the app that answers at the domain itself",
+			checked(&c.DefaultApp, optional(volume.CheckName))},
+		{"public-http-port", "", "port",
+			"the port in the apps' URLs, if not http-addr's, such as a container's published port",
+			checked(&c.PublicHTTPPort, optional(portNumber))},
+		{"public-ssh-port", "", "port",
+			"the port in git URLs, if not ssh-addr's",
+			checked(&c.PublicSSHPort, optional(portNumber))},
+		{"mode", "release", "release or watch",
+			"release: build each commit and switch to it; watch: write it in place for a watcher",
+			checked(&c.Mode, oneOf("release", "watch"))},
+		{"keys", "", "authorized_keys lines",
+			"public keys to add at start; the very first key becomes an admin",
+			checked(&c.Keys, anything)},
+		{"keys-file", "", "path", "a file of such keys", parsed(&c.KeysFile, optionalPath)},
+		{"log-level", "info", "debug, info, warn or error", "least level in the server's own log",
+			checked(&c.LogLevel, func(s string) error {
+				return new(slog.LevelVar).UnmarshalText([]byte(s))
+			})},
+		{"log-file", "", "path",
+			"file for the server's own log; empty: standard error; at 10 MiB it is renamed to *.1",
+			parsed(&c.LogFile, optionalPath)},
+		{"grace", "10s", "duration, 1ms to 10m",
+			"how long a process may take to end after SIGTERM, before SIGKILL",
+			parsed(&c.Grace, duration(time.Millisecond, 10*minute))},
+		{"drain", "30s", "duration, 1ms to 1h",
+			"how long requests in flight on the old version may take to finish",
+			parsed(&c.Drain, duration(time.Millisecond, hour))},
+		{"hold", "15s", "duration, 1ms to 5m",
+			"how long a request waits for an app that is starting",
+			parsed(&c.Hold, duration(time.Millisecond, 5*minute))},
+		{"build-timeout", "15m", "duration, 1s to 24h", "how long one build may take",
+			parsed(&c.BuildTimeout, duration(second, 24*hour))},
+		{"build-memory", "0", "bytes, 1KiB to 1TiB, or 0: no limit",
+			"how much memory one build may use",
+			parsed(&c.BuildMemory, sizeOrNone)},
+		{"max-builds", "0", "builds, or 0: one per two processors, at least 1",
+			"how many builds run at once; the others wait in order",
+			parsed(&c.MaxBuilds, number(0))},
+		{"keep-builds", "5", "builds, at least 1",
+			"how many builds of an app are kept for rollback, including the live one",
+			parsed(&c.KeepBuilds, number(1))},
+		{"min-free", "256MiB", "bytes, 1KiB to 1TiB, or 0: never",
+			"refuse deploys if the disk has less free than this or three times the commit's size",
+			parsed(&c.MinFree, sizeOrNone)},
+		{"boot-timeout", "1m", "duration, 100ms to 1h",
+			"how long an app may take to listen on its port",
+			parsed(&c.BootTimeout, duration(second/10, hour))},
+		{"prove", "5s", "duration, up to 1h; 0: not at all",
+			"how long a new release must run with the traffic before the branch moves",
+			parsed(&c.Prove, duration(0, hour))},
+		{"max-push", "512MiB", "bytes, 1KiB to 1TiB", "largest pack that one push may send",
+			parsed(&c.MaxPush, size)},
+		{"max-files", "200000", "files, at least 1", "most files in one commit",
+			parsed(&c.MaxFiles, number(1))},
+		{"max-tree", "2GiB", "bytes, 1KiB to 1TiB", "largest total size of one commit's files",
+			parsed(&c.MaxTree, size)},
+		{"pass-env", "", "names, separated by commas",
+			"variables of the server's own environment that builds and apps may see",
+			parsed(&c.PassEnv, names)},
+		{"isolation", "auto", "auto, required or off",
+			"separate the apps: as far as possible; fully, or do not start; not at all",
+			checked(&c.Isolation, oneOf("auto", "required", "off"))},
+		{"app-net", "closed", "closed or open",
+			"closed: no app reaches others' ports or the cloud's metadata (needs root, nftables)",
+			checked(&c.AppNet, oneOf("closed", "open"))},
+		{"uids", "70000-89999", "range of user ids",
+			"user ids for apps, one each, if the server is root",
+			func(s string) (err error) { c.FirstUID, c.LastUID, err = uids(s); return err }},
+		{"app-read", "", "paths, separated by commas",
+			"more folders that apps may read, beyond what every user of the machine may",
+			parsed(&c.AppRead, paths)},
+		{"app-write", "", "paths, separated by commas",
+			"more folders that apps may write to, beyond their own",
+			parsed(&c.AppWrite, paths)},
+		{"source-url", "", "URL", "a remote repository to follow, for a server with one app",
+			checked(&c.Source.URL, anything)},
+		{"source-app", "app", "app", "the app that source-url feeds",
+			checked(&c.Source.App, optional(volume.CheckName))},
+		{"source-branch", "", "branch",
+			"the branch of source-url to follow; empty: its default branch",
+			checked(&c.Source.Branch, anything)},
+		{"source-every", "10s", "duration, 1s to 24h", "how often to check source-url",
+			parsed(&c.Source.Every, duration(second, 24*hour))},
+		{"source-token-file", "", "path",
+			"a file with the password or access token for source-url",
+			parsed(&c.Source.TokenFile, optionalPath)},
+		{"source-key-file", "", "path", "a file with the private SSH key for source-url",
+			parsed(&c.Source.KeyFile, optionalPath)},
+		{"source-known-hosts-file", "", "path",
+			"a known_hosts file with the key of source-url's host",
+			parsed(&c.Source.KnownHostsFile, optionalPath)},
+		{"sidecar-addr", "", "host:port",
+			"where the sidecar answers webhooks, /healthz and /metrics; empty: nowhere",
+			checked(&c.SidecarAddr, optional(address))},
+		{"sidecar-exec", "", "path", "a program that the sidecar runs after each new version",
+			parsed(&c.SidecarExec, optionalPath)},
+		{"sidecar-call", "", "URL", "a URL that the sidecar POSTs to after each new version",
+			checked(&c.SidecarCall, optional(webURL))},
+		{"notify", "true", "true or false",
+			"have the operating system report changes of the volume, in addition to polling",
+			parsed(&c.Notify, func(s string) (bool, error) {
+				return s == "true", oneOf("true", "false")(s)
+			})},
+		{"poll", "1s", "duration, 10ms to 1m",
+			"how often to check the volume without notifications; a fifth as often with them",
+			parsed(&c.Poll, duration(10*time.Millisecond, minute))},
+	}
 }
 
-// secrets are settings whose values are not for others to see: such a URL may be as good as a password.
+// parsed stores what parse makes of the text.
+func parsed[T any](to *T, parse func(string) (T, error)) func(string) error {
+	return func(s string) (err error) { *to, err = parse(s); return err }
+}
+
+// checked stores the text itself if check accepts it.
+func checked(to *string, check func(string) error) func(string) error {
+	return func(s string) error { *to = s; return check(s) }
+}
+
+// secrets are settings whose values are never shown: such a URL can be as good as a password.
 var secrets = []string{"sidecar-call"}
 
-// Values is the setting's unit and default, for help texts.
+// Values describes the setting's unit and default, for help texts.
 func (s Setting) Values() string {
 	if s.Default == "" {
 		return fmt.Sprintf("(%s)", s.Unit)
@@ -169,12 +175,18 @@ func (s Setting) Values() string {
 	return fmt.Sprintf("(%s; default %s)", s.Unit, s.Default)
 }
 
-// shown is the setting with its value, for people.
 func (s setting) shown(value, source string) Setting {
-	return Setting{Key: s.key, Value: value, Source: source, Default: s.def, Unit: s.unit, Help: s.help}
+	return Setting{
+		Key:     s.key,
+		Value:   value,
+		Source:  source,
+		Default: s.def,
+		Unit:    s.unit,
+		Help:    s.help,
+	}
 }
 
-// name is what the setting is called where its value comes from.
+// name is what the setting is called at the place that its value comes from.
 func (s setting) name(source string) string {
 	switch source {
 	case FromFlag:
@@ -185,69 +197,95 @@ func (s setting) name(source string) string {
 	return s.key
 }
 
-func known(key string) bool { return slices.Contains(keys(), key) }
-
-// keys are the names of all settings.
+// keys lists the names of all settings.
 func keys() (list []string) {
-	for _, s := range settings {
+	for _, s := range table(&Config{}) {
 		list = append(list, s.key)
 	}
 	return list
 }
 
-func path(s string) (string, error) {
-	if s == "" {
-		return "", errors.New("a path is needed")
+func anything(string) error { return nil }
+
+// optional also accepts the empty text.
+func optional(check func(string) error) func(string) error {
+	return func(s string) error {
+		if s == "" {
+			return nil
+		}
+		return check(s)
 	}
-	return expand(s)
+}
+
+func oneOf(words ...string) func(string) error {
+	return func(s string) error {
+		if !slices.Contains(words, s) {
+			return errors.New("want " + strings.Join(words, " or "))
+		}
+		return nil
+	}
 }
 
 func address(s string) error {
-	_, port, err := net.SplitHostPort(s)
-	if err == nil {
-		var n int
-		if n, err = strconv.Atoi(port); err == nil && n >= 0 && n <= 65535 {
+	if _, port, err := net.SplitHostPort(s); err == nil {
+		if n, err := strconv.Atoi(port); err == nil && n >= 0 && n <= 65535 {
 			return nil
 		}
 	}
 	return errors.New("want host:port or :port, port 0 to 65535, such as :8080")
 }
 
-// hostName is a host name of letters, digits and hyphens (RFC 1123, section 2.1), lower case.
-var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+func portNumber(s string) error {
+	if n, err := strconv.ParseUint(s, 10, 16); err != nil || n == 0 {
+		return errors.New("want a port, 1 to 65535")
+	}
+	return nil
+}
+
+func webURL(s string) error {
+	if !webURLPattern.MatchString(s) {
+		return errors.New("want an http:// or https:// URL")
+	}
+	return nil
+}
+
+var webURLPattern = regexp.MustCompile(`^https?://[^\s/]+(/\S*)?$`)
 
 func domain(s string) error {
-	if len(s) > 220 || !hostName.MatchString(s) { // an app's name still goes in front
+	if len(s) > 220 || !hostName.MatchString(s) { // leave space for an app's name in front
 		return errors.New("want a host name in lower case, such as apps.example.com")
 	}
 	return nil
 }
 
-func duration(s string, low, high time.Duration) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
-	if err != nil || d < low || d > high {
-		return 0, fmt.Errorf("want a duration from %v to %v, such as 500ms, 10s or 2m", low, high)
+// hostName matches a host name of letters, digits and hyphens (RFC 1123, section 2.1) in lower
+// case.
+var hostName = regexp.MustCompile(
+	`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func duration(low, high time.Duration) func(string) (time.Duration, error) {
+	return func(s string) (time.Duration, error) {
+		d, err := time.ParseDuration(s)
+		if err != nil || d < low || d > high {
+			const format = "want a duration from %v to %v, such as 500ms, 10s or 2m"
+			return 0, fmt.Errorf(format, low, high)
+		}
+		return d, nil
 	}
-	return d, nil
 }
 
-func number(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		return 0, errors.New("want a whole number, at least 1")
+func number(low int) func(string) (int, error) {
+	return func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < low {
+			return 0, fmt.Errorf("want a whole number, at least %d", low)
+		}
+		return n, nil
 	}
-	return n, nil
 }
 
-func numberOrNone(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 {
-		return 0, errors.New("want a whole number, at least 0")
-	}
-	return n, nil
-}
-
-// size reads a number of bytes: 1048576, 1024KiB, 1MiB, 1.5GiB; decimal units too: 1MB.
+// size reads a number of bytes such as 1048576, 1024KiB, 1MiB or 1.5GiB. Decimal units such as 1MB
+// work too.
 func size(s string) (int64, error) {
 	units := []struct {
 		name string
@@ -270,69 +308,54 @@ func size(s string) (int64, error) {
 	return 0, errors.New("want a size from 1KiB to 1TiB, such as 512MiB or 2GiB")
 }
 
-// sizeOrNone is size, and 0 for no such limit.
+// sizeOrNone is like size, and also accepts 0.
 func sizeOrNone(s string) (int64, error) {
 	if s == "0" {
 		return 0, nil
 	}
 	n, err := size(s)
 	if err != nil {
-		err = errors.New("want a size from 1KiB to 1TiB, such as 512MiB or 2GiB, or 0")
+		err = fmt.Errorf("%w, or 0", err)
 	}
 	return n, err
 }
 
-// appName is what package volume takes as an app's name.
-var appName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$`)
-
-var portNumber = regexp.MustCompile(`^[1-9][0-9]{0,4}$`)
-
-var webURL = regexp.MustCompile(`^https?://[^\s/]+(/\S*)?$`)
-
-func optional(s string, pattern *regexp.Regexp, want string) error {
-	if s != "" && !pattern.MatchString(s) {
-		return errors.New("want " + want)
+func path(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("want a path")
 	}
-	return nil
-}
-
-func oneOf(s string, words ...string) error {
-	if !slices.Contains(words, s) {
-		return errors.New("want " + strings.Join(words, " or "))
-	}
-	return nil
+	return expand(s)
 }
 
 func optionalPath(s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
-	return path(s)
+	return expand(s)
 }
 
-func optionalAddress(s string) error {
-	if s == "" {
-		return nil
+// items splits a list at its commas.
+func items(s string) (list []string) {
+	for item := range strings.SplitSeq(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
 	}
-	return address(s)
+	return list
 }
-
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func paths(s string) (list []string, err error) {
-	for one := range strings.SplitSeq(s, ",") {
-		if one = strings.TrimSpace(one); one == "" {
-			continue
-		}
-		if one, err = expand(one); err != nil {
+	for _, item := range items(s) {
+		if item, err = expand(item); err != nil {
 			return nil, err
 		}
-		list = append(list, one)
+		list = append(list, item)
 	}
 	return list, nil
 }
 
-// uids is a range of user ids such as 70000-89999. Those below 1000 are the system's, and 65534 nobody's.
+// uids reads a range of user ids such as 70000-89999. Ids below 1000 belong to the system, and
+// 65534 to nobody.
 func uids(s string) (first, last int, err error) {
 	from, to, _ := strings.Cut(s, "-")
 	if first, err = strconv.Atoi(from); err == nil {
@@ -344,23 +367,22 @@ func uids(s string) (first, last int, err error) {
 	case first < 1000 || last < first || last > 1<<31-1:
 		return 0, 0, errors.New("want a range from 1000 up, the smaller number first")
 	case first <= 65534 && 65534 <= last:
-		return 0, 0, errors.New("65534 is nobody's: choose a range without it")
+		return 0, 0, errors.New("65534 is the user nobody: choose a range without it")
 	}
 	return first, last, nil
 }
 
-func names(s string) (list []string, err error) {
-	for name := range strings.SplitSeq(s, ",") {
-		name = strings.TrimSpace(name)
-		switch {
-		case name == "":
-		case !variable.MatchString(name):
-			return nil, fmt.Errorf("%q is not a variable's name", name)
-		case strings.HasPrefix(name, prefix):
-			return nil, fmt.Errorf("%s is the server's own", name)
-		default:
-			list = append(list, name)
+func names(s string) ([]string, error) {
+	list := items(s)
+	for _, name := range list {
+		if !variable.MatchString(name) {
+			return nil, fmt.Errorf("%q is not the name of a variable", name)
+		}
+		if strings.HasPrefix(name, prefix) {
+			return nil, fmt.Errorf("%s belongs to the server itself", name)
 		}
 	}
 	return list, nil
 }
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
