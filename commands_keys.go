@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"paas/sshd"
+	"paas/access"
 )
 
 var keyVerbs = []verb{
@@ -25,7 +25,7 @@ func listKeys(c *call) error {
 		return err
 	}
 	const none = "no keys yet; paas keys:add NAME ~/.ssh/id_ed25519.pub adds one, and the first is an admin"
-	return list(c, keys, none, "NAME\tADMIN\tTYPE\tFINGERPRINT\tCOMMENT", func(k sshd.Key) string {
+	return list(c, keys, none, "NAME\tADMIN\tTYPE\tFINGERPRINT\tCOMMENT", func(k access.Key) string {
 		admin := "-"
 		if k.Admin {
 			admin = "admin"

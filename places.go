@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"paas/access"
 	"paas/config"
 	"paas/deploy"
 	"paas/remote"
-	"paas/sshd"
 	"paas/volume"
 )
 
@@ -17,14 +17,14 @@ import (
 type paas struct {
 	config    *config.Config
 	vol       *volume.Volume
-	keys      *sshd.Keys
+	keys      *access.Keys
 	elsewhere *remote.Client   // reaches repositories elsewhere
 	own       map[string]place // of the roles of this process
 }
 
 func newPaas(c *config.Config) *paas {
 	return &paas{
-		config: c, vol: newVolume(c), keys: &sshd.Keys{Dir: filepath.Join(c.Root, "ssh")},
+		config: c, vol: newVolume(c), keys: &access.Keys{Dir: filepath.Join(c.Root, "ssh")},
 		elsewhere: &remote.Client{MaxPack: c.MaxPush},
 	}
 }

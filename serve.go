@@ -13,8 +13,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
 	"golang.org/x/sync/errgroup"
 
+	"paas/access"
 	"paas/attach"
 	"paas/config"
 	"paas/engine/local"
@@ -164,13 +166,16 @@ func (s *server) listenGit() error {
 		Volume: s.vol, Self: child.Program, URL: s.url, Hint: s.hint, Mode: volume.Mode(c.Mode),
 		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: s.room(), Log: s.log.With("role", "receiver"),
 	}
+	hostKey, err := access.HostKey(s.keys.Dir, s.log.With("role", "sshd"))
+	if err != nil {
+		return err
+	}
 	s.door = &sshd.Server{
-		Addr: c.SSHAddr, Dir: s.keys.Dir, Keys: s.keys, Git: gitDoor{s.receiver}, Verbs: verbsDoor{s.paas},
+		Addr: c.SSHAddr, HostKey: hostKey, Keys: keysDoor{s.keys}, Git: gitDoor{s.receiver}, Verbs: verbsDoor{s.paas},
 		AddKeyHint: addKeyHint, AppName: volume.CheckName, Log: s.log.With("role", "sshd"), DrainTimeout: c.Drain,
 		MaxConns: maxSSHConns(),
 	}
-	err := s.addKeys()
-	if err != nil {
+	if err := s.addKeys(); err != nil {
 		return err
 	}
 	if s.door.Listener, err = s.listenDoor("PAAS_SSH_ADDR", c.SSHAddr); err != nil {
@@ -387,6 +392,14 @@ func (f *frontDoor) Route(app string, addrs []string, c runtime.Condition) <-cha
 }
 
 func (f *frontDoor) Remove(app string) { f.Router.Remove(app) }
+
+// keysDoor lets sshd look keys up.
+type keysDoor struct{ *access.Keys }
+
+func (k keysDoor) Lookup(public ssh.PublicKey) (sshd.Identity, bool) {
+	key, ok := k.Keys.Lookup(public)
+	return sshd.Identity{Name: key.Name, Admin: key.Admin, Fingerprint: key.Fingerprint}, ok
+}
 
 // gitDoor lets sshd hand git sessions to the receiver.
 type gitDoor struct{ *receiver.Receiver }

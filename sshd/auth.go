@@ -70,15 +70,15 @@ func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
 
 // admit makes a guest of the stranger who proved key. The client is told why it has to leave.
 func (s *Server) admit(g *guest, proven gossh.PublicKey) error {
-	key, ok := s.Keys.Lookup(proven)
+	who, ok := s.Keys.Lookup(proven)
 	if !ok {
 		return errors.New("the key was removed")
 	}
-	err := s.guests.known(g, key, s.queue())
+	err := s.guests.known(g, who, s.queue())
 	if err == nil {
 		return nil
 	}
-	s.refused(err, "key", key.Name, "addr", g.RemoteAddr())
+	s.refused(err, "key", who.Name, "addr", g.RemoteAddr())
 	var text strings.Builder
 	complain(&text, "your key has "+err.Error()+"; try again in a moment")
 	return &gossh.BannerError{Err: err, Message: text.String()}
@@ -121,7 +121,7 @@ func (s *Server) notice(key gossh.PublicKey, fingerprint string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, " !     key %s is not known here\n", fingerprint)
 	if s.AddKeyHint != nil {
-		fmt.Fprintf(&b, "       add it on the server:\n         %s\n", s.AddKeyHint(fingerprint, keyLine(key)))
+		fmt.Fprintf(&b, "       add it on the server:\n         %s\n", s.AddKeyHint(fingerprint, strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key)))))
 	}
 	return b.String()
 }
@@ -136,8 +136,7 @@ func (s *Server) identity(conn *gossh.ServerConn) (Identity, bool) {
 	if !ok {
 		return Identity{}, false
 	}
-	key, ok := s.Keys.Lookup(proven)
-	return Identity{Name: key.Name, Admin: key.Admin, Fingerprint: key.Fingerprint}, ok
+	return s.Keys.Lookup(proven)
 }
 
 // spares remembers unknown keys of people who then came in with another one. Clients offer their

@@ -82,7 +82,7 @@ func (s twoFacedSigner) PublicKey() gossh.PublicKey { return s.public }
 func TestOfferedKeyIsNotIdentity(t *testing.T) {
 	w := serve(t, nil)
 	eve, stranger := newSigner(t), newSigner(t)
-	mustAdd(t, w.Keys, "eve", eve)
+	w.keys.add("eve", eve.PublicKey())
 	face := &twoFaced{PublicKey: eve.PublicKey(), offer: w.alice.PublicKey()}
 	client := w.dial(twoFacedSigner{eve, face})
 	if face.asked < 3 {
@@ -129,14 +129,12 @@ func TestRemovedKeyStartsNothing(t *testing.T) {
 	if got := w.run(client, "whoami"); got.status != 0 {
 		t.Fatalf("before: %+v", got)
 	}
-	if err := w.Keys.Remove("bob"); err != nil {
-		t.Fatal(err)
-	}
+	w.keys.remove("bob")
 	if got := w.run(client, "git-receive-pack 'blog'"); got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, "was removed") {
 		t.Errorf("after: %+v", got)
 	}
 	carol := newSigner(t)
-	mustAdd(t, w.Keys, "carol", carol)
+	w.keys.add("carol", carol.PublicKey())
 	if got := w.run(w.dial(carol), "whoami"); got.stdout != "carol false [\"whoami\"]\n" {
 		t.Errorf("carol: %+v", got)
 	}
@@ -177,7 +175,7 @@ func TestUnknownKeyNotice(t *testing.T) {
 	for i, key := range []gossh.Signer{keys[0], keys[1], keys[3]} {
 		want := " !     key " + gossh.FingerprintSHA256(key.PublicKey()) + " is not known here\n" +
 			"       add it on the server:\n" +
-			"         echo '" + keyLine(key.PublicKey()) + "' | paas keys:add NAME\n"
+			"         echo '" + strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key.PublicKey()))) + "' | paas keys:add NAME\n"
 		if banners[i] != want {
 			t.Errorf("notice %d: %q, want %q", i, banners[i], want)
 		}

@@ -1,19 +1,13 @@
 // Package sshd is the SSH door of a server that people push to. It answers two questions about
 // each session: who are you, and what do you want.
 //
-// Who you are is the public key that you proved to hold, looked up under its name in [Keys]; the
-// SSH user name decides nothing. What you want is either a git service on an app, handed to
+// Who you are is the public key that you proved to hold, looked up in [Keys]; the SSH user name
+// decides nothing. What you want is either a git service on an app, handed to
 // [Git], or a line of the command table, handed to [Verbs]. There is no shell, no subsystem and no
 // forwarding of any kind, and no text from a client reaches a shell.
 //
 // The package does not know what an app is, how a push becomes a release, or which verbs exist;
-// the caller brings those. On disk it owns one private directory (0700), which is both [Server].Dir
-// and [Keys].Dir:
-//
-//	host_ed25519     the host key, OpenSSH PEM, 0600; made once, never replaced     Server
-//	keys/<name>      one key that may enter: an authorized_keys line, 0600,
-//	                 "admin" in front for admins; immutable, added and removed      Keys
-//	tmp/             files being written; leftovers mean nothing and are not read   both
+// the caller brings those. It keeps nothing on disk.
 //
 // The protocol is RFC 4252 (authentication) and RFC 4254 (sessions), by golang.org/x/crypto/ssh
 // and github.com/gliderlabs/ssh; the guards around them are in this package: auth.go for the

@@ -141,16 +141,16 @@ func (gs *guests) admit(conn net.Conn, queue, handshake, idle time.Duration) (*g
 	return g, nil
 }
 
-// known is told that g proved key. It gives g a place for that key in exchange for the one among the
+// known is told that g is who. It gives g a place for that key in exchange for the one among the
 // strangers, and waits in line for that, at most queue.
-func (gs *guests) known(g *guest, key Key, queue time.Duration) error {
+func (gs *guests) known(g *guest, who Identity, queue time.Duration) error {
 	g.alarm.Stop() // the client has done its part
 	g.take(nil)
 	known := &gs.plain
-	if key.Admin {
+	if who.Admin {
 		known = &gs.admins
 	}
-	if err := enter(known, g, key.Fingerprint, queue); err != nil {
+	if err := enter(known, g, who.Fingerprint, queue); err != nil {
 		g.alarm.Reset(hangUp) // the client is told, and leaves by itself
 		return err
 	}

@@ -89,7 +89,7 @@ func TestStrangersWait(t *testing.T) {
 			if g.leave == nil || !strings.HasPrefix(hostOf(g.RemoteAddr()).String(), "192.0.2.") {
 				continue
 			}
-			go gs.known(g, Key{Fingerprint: "SHA256:bob"}, queue)
+			go gs.known(g, Identity{Fingerprint: "SHA256:bob"}, queue)
 			if known++; known == 2 {
 				break
 			}
@@ -122,7 +122,7 @@ func TestNobodyKeepsAnotherOut(t *testing.T) {
 		s.HandshakeTimeout, s.QueueTimeout = time.Minute, time.Minute // the machine may be busy
 	})
 	carol := newSigner(t)
-	mustAdd(t, w.Keys, "carol", carol)
+	w.keys.add("carol", carol.PublicKey())
 	before := w.dial(w.alice)
 
 	// Bob has his share, and a line of his own behind it, which is full.
@@ -253,9 +253,7 @@ func TestRushOfOneAddress(t *testing.T) {
 		})
 	})
 	file, public := identityFile(t)
-	if _, err := w.Keys.Add("ci", []byte(keyLine(public)), false); err != nil {
-		t.Fatal(err)
-	}
+	w.keys.add("ci", public)
 	ssh := w.sshOptions([]string{file})
 	tree := filepath.Join(dir, "tree")
 	if err := os.Mkdir(tree, 0o755); err != nil {

@@ -3,10 +3,13 @@ package sshd
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -58,10 +61,40 @@ func sayVerb(_ context.Context, who Identity, args []string, _ io.Reader, stdout
 type world struct {
 	*Server
 	t          *testing.T
+	keys       *keyring
 	alice, bob gossh.Signer
 	log        *logBuffer
 	stop       context.CancelFunc
 	done       chan error // what Run returned
+}
+
+// keyring are the keys that may enter; the first one is an admin's.
+type keyring struct {
+	mu  sync.Mutex
+	all map[string]Identity // by the key's wire form
+}
+
+func (k *keyring) Lookup(key gossh.PublicKey) (Identity, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	who, ok := k.all[string(key.Marshal())]
+	return who, ok
+}
+
+func (k *keyring) add(name string, key gossh.PublicKey) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.all == nil {
+		k.all = map[string]Identity{}
+	}
+	who := Identity{Name: name, Admin: len(k.all) == 0, Fingerprint: gossh.FingerprintSHA256(key)}
+	k.all[string(key.Marshal())] = who
+}
+
+func (k *keyring) remove(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	maps.DeleteFunc(k.all, func(_ string, who Identity) bool { return who.Name == name })
 }
 
 type logBuffer struct {
@@ -84,19 +117,18 @@ func (l *logBuffer) String() string {
 // serve starts a server on a free port and stops it at the test's end. set may change it first.
 func serve(t *testing.T, set func(*Server)) *world {
 	t.Helper()
-	w := &world{t: t, alice: newSigner(t), bob: newSigner(t), log: &logBuffer{}, done: make(chan error, 1)}
+	w := &world{t: t, keys: &keyring{}, alice: newSigner(t), bob: newSigner(t), log: &logBuffer{}, done: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
-	dir := t.TempDir()
 	w.Server = &Server{
-		Addr: "127.0.0.1:0", Dir: dir, Keys: &Keys{Dir: dir, Log: log}, Git: gitFunc(sayGit), Verbs: verbFunc(sayVerb),
+		Addr: "127.0.0.1:0", HostKey: newSigner(t), Keys: w.keys, Git: gitFunc(sayGit), Verbs: verbFunc(sayVerb),
 		Log: log, DrainTimeout: 100 * time.Millisecond,
 		AddKeyHint: func(_, line string) string { return "echo '" + line + "' | paas keys:add NAME" },
 	}
 	if set != nil {
 		set(w.Server)
 	}
-	mustAdd(t, w.Keys, "alice", w.alice)
-	mustAdd(t, w.Keys, "bob", w.bob)
+	w.keys.add("alice", w.alice.PublicKey())
+	w.keys.add("bob", w.bob.PublicKey())
 	if err := w.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -276,17 +308,13 @@ func withoutWarning(text string) string {
 // identityFile writes a new private key and returns its file and its public half.
 func identityFile(t *testing.T) (string, gossh.PublicKey) {
 	t.Helper()
-	key, err := newHostKey(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := gossh.ParsePrivateKey(key)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "id")
-	if err := os.WriteFile(file, key, 0o600); err != nil {
+	if err := os.WriteFile(file, privateText(t, private), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return file, signer.PublicKey()
+	return file, signerOf(t, private).PublicKey()
 }

@@ -8,19 +8,26 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/gliderlabs/ssh"
+	gossh "golang.org/x/crypto/ssh"
 )
 
 // Identity is the key that a session proved to hold.
 type Identity struct {
-	Name        string // of the key, in Keys
+	Name        string // of the key
 	Admin       bool
 	Fingerprint string // "SHA256:..."
+}
+
+// Keys tells whose a public key is.
+type Keys interface {
+	// Lookup is asked again for each attempt and each session: a key that was removed since the
+	// last one is nobody's. A certificate is not the key inside it.
+	Lookup(key gossh.PublicKey) (who Identity, ok bool)
 }
 
 // Git serves one git session.
@@ -45,13 +52,13 @@ type Verbs interface {
 	Raw(args []string) bool
 }
 
-// Server is the SSH door. Addr or Listener, Dir, Keys, Git and Verbs are needed.
+// Server is the SSH door. Addr or Listener, HostKey, Keys, Git and Verbs are needed.
 type Server struct {
-	Addr  string // TCP address, such as ":2222"
-	Dir   string // private directory (0700) with the host key
-	Keys  *Keys
-	Git   Git
-	Verbs Verbs
+	Addr    string       // TCP address, such as ":2222"
+	HostKey gossh.Signer // the key that the server proves itself with
+	Keys    Keys
+	Git     Git
+	Verbs   Verbs
 
 	// AddKeyHint is the exact command that lets an unknown key in, for the one who was refused.
 	// publicKeyLine is in authorized_keys format, without a comment. Nil: no command is named.
@@ -93,32 +100,22 @@ const (
 	lastWords          = 2 * time.Second        // for a cancelled session to return
 )
 
-// Listen gets everything ready that can fail: the host key, then the port. Clients that connect
-// wait until Run. The error is one line for the owner.
+// Listen opens the port. Clients that connect wait until Run. The error is one line for the owner.
 func (s *Server) Listen() error {
 	if s.ssh != nil {
 		return nil
 	}
-	if s.Keys == nil || s.Git == nil || s.Verbs == nil || s.Dir == "" {
-		return errors.New("sshd: Dir, Keys, Git and Verbs must be set")
-	}
-	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
-		return err
-	}
-	if err := os.Chmod(s.Dir, 0o700); err != nil {
-		s.log().Warn("cannot make the directory private", "dir", s.Dir, "err", err)
-	}
-	signer, err := hostKey(s.Dir, s.log())
-	if err != nil {
-		return err
+	if s.HostKey == nil || s.Keys == nil || s.Git == nil || s.Verbs == nil {
+		return errors.New("sshd: HostKey, Keys, Git and Verbs must be set")
 	}
 	if s.Listener == nil {
+		var err error
 		if s.Listener, err = net.Listen("tcp", s.Addr); err != nil {
 			return err
 		}
 	}
 	s.guests.limits(cmp.Or(s.MaxConns, defaultMaxConns))
-	s.ssh = s.library(signer)
+	s.ssh = s.library(s.HostKey)
 	return nil
 }
 

@@ -250,9 +250,7 @@ func TestStopCancelsAtLast(t *testing.T) {
 func TestOpenSSH(t *testing.T) {
 	w := serve(t, nil)
 	file, public := identityFile(t)
-	if _, err := w.Keys.Add("carol", []byte(keyLine(public)), false); err != nil {
-		t.Fatal(err)
-	}
+	w.keys.add("carol", public)
 	me := []string{file}
 	const files = " !     no file transfer and no subsystem is served here: send files with git push\n"
 	for name, tt := range map[string]struct{ got, want result }{
@@ -305,9 +303,7 @@ func TestGitPushAndFetch(t *testing.T) {
 		})
 	})
 	file, public := identityFile(t)
-	if _, err := w.Keys.Add("carol", []byte(keyLine(public)), false); err != nil {
-		t.Fatal(err)
-	}
+	w.keys.add("carol", public)
 	tree := t.TempDir()
 	if err := os.WriteFile(filepath.Join(tree, "big"), bytes.Repeat([]byte("0123456789abcdef"), 1<<18), 0o644); err != nil {
 		t.Fatal(err)
@@ -385,9 +381,7 @@ func TestControlMaster(t *testing.T) {
 		})
 	})
 	file, public := identityFile(t)
-	if _, err := w.Keys.Add("carol", []byte(keyLine(public)), false); err != nil {
-		t.Fatal(err)
-	}
+	w.keys.add("carol", public)
 	dir, err := os.MkdirTemp("", "ssh") // a test's own folder has too long a name for a socket
 	if err != nil {
 		t.Fatal(err)

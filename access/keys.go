@@ -1,4 +1,4 @@
-package sshd
+package access
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package sshd
+package access
 
 import (
 	"bytes"
@@ -345,7 +345,7 @@ func TestHostKey(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ssh")
 	log := slog.New(slog.DiscardHandler)
 	path := filepath.Join(dir, hostKeyFile)
-	first, err := hostKey(dir, log)
+	first, err := HostKey(dir, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +355,7 @@ func TestHostKey(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	again, err := hostKey(dir, log)
+	again, err := HostKey(dir, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +369,7 @@ func TestHostKey(t *testing.T) {
 		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := hostKey(dir, log)
+		_, err := HostKey(dir, log)
 		if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "TOPSECRET") {
 			t.Errorf("damaged host key: %v", err)
 		}
@@ -386,7 +386,7 @@ func TestHostKeyRace(t *testing.T) {
 	var prints [8]string
 	for i := range prints {
 		wg.Go(func() {
-			signer, err := hostKey(dir, slog.New(slog.DiscardHandler))
+			signer, err := HostKey(dir, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Error(err)
 				return

@@ -1,4 +1,4 @@
-package sshd
+package access
 
 import (
 	"crypto/ed25519"
@@ -16,10 +16,16 @@ import (
 
 const hostKeyFile = "host_ed25519"
 
-// hostKey is the key that this server proves itself with: dir/host_ed25519, made where there is
+// HostKey is the key that the server proves itself with: dir/host_ed25519, made where there is
 // none. A key that is there but cannot be used is an error and stays as it is: a new one would
 // have every client warn of an attack, and the owner may still have the old one in a backup.
-func hostKey(dir string, log *slog.Logger) (gossh.Signer, error) {
+func HostKey(dir string, log *slog.Logger) (gossh.Signer, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		log.Warn("cannot make the directory private", "dir", dir, "err", err)
+	}
 	path := filepath.Join(dir, hostKeyFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
