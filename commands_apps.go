@@ -110,26 +110,29 @@ func (c *call) liveInfo(app volume.App) (appInfo, error) {
 		return i, err
 	}
 	i.Kind = built.Kind
-	settings, err := app.Settings()
+	if _, err := app.Settings(); err != nil { // the next push will need them
+		return i, err
+	}
+	wanted, err := app.Wanted()
 	if err != nil {
 		return i, err
 	}
-	if settings.Sleep > 0 {
-		i.Sleep = sleepSetting(settings.Sleep)
+	if wanted.Sleep > 0 {
+		i.Sleep = sleepSetting(wanted.Sleep)
 	}
-	since, asleep, err := c.asleep(app, settings)
+	since, asleep, err := c.asleep(app, wanted)
 	if asleep {
 		i.State, i.Asleep = "asleep", since
 	}
 	if err != nil || asleep {
 		return i, err
 	}
-	if i.State = "stopped"; !c.serving() || settings.Stopped == n {
+	if i.State = "stopped"; !c.serving() || wanted.Stopped == n {
 		return i, nil
 	}
 	processes, err := c.processes(app)
 	if i.State = overall(processes); i.State == "starting" {
-		if state, _ := c.resting(app, settings); state != "" {
+		if state, _ := c.resting(app, wanted); state != "" {
 			i.State = state
 		}
 	}
@@ -145,8 +148,8 @@ const (
 // resting is the state of the app where none of its processes is wanted, and what ps:scale takes to
 // start one. The state is empty where some are wanted, and where that cannot be told: whoever starts
 // the processes reports why.
-func (c *call) resting(app volume.App, s volume.Settings) (state, start string) {
-	types, counts, err := c.formation(app, s)
+func (c *call) resting(app volume.App, w volume.Wanted) (state, start string) {
+	types, counts, err := c.formation(app, w)
 	switch {
 	case err != nil || len(counts) > 0:
 		return "", ""

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -144,8 +145,8 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 		fmt.Fprintln(c.out, "nothing changes")
 		return nil
 	}
-	s.Config = changed
 	if app.Live() == 0 {
+		s.Config = changed
 		if err := app.SetSettings(s); err != nil {
 			return err
 		}
@@ -163,26 +164,29 @@ func (c *call) changeConfig(what string, keys []string, change func(map[string]s
 	if err != nil {
 		return err
 	}
-	s.Mode, s.BuildDir = base.Settings.Mode, base.Settings.BuildDir // those of the build, not of the next push
-	base.Settings, base.Of = s, 0
+	base.Settings.Config, base.Of = changed, 0 // the other settings are those of the build, not of the next push
 	return c.release(app, base, volume.CauseConfig, note)
 }
 
 func showSettings(c *call) error {
-	_, s, err := c.settings()
+	app, s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	w, err := app.Wanted()
 	if err == nil {
-		c.printSettings(s)
+		c.printSettings(s, w)
 	}
 	return err
 }
 
-func (c *call) printSettings(s volume.Settings) {
+func (c *call) printSettings(s volume.Settings, w volume.Wanted) {
 	prove := c.config.Prove
-	if s.Prove != nil {
-		prove = *s.Prove
+	if w.Prove != nil {
+		prove = *w.Prove
 	}
 	fmt.Fprintf(c.out, "branch=%s\nmode=%s\nprove=%s\ngrace=%s\nsleep=%s\nbuild-dir=%s\nbuildpack=%s\n",
-		s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), prove, cmp.Or(s.Grace, c.config.Grace), sleepSetting(s.Sleep), s.BuildDir, s.Buildpack)
+		s.Branch, cmp.Or(s.Mode, volume.Mode(c.config.Mode)), prove, cmp.Or(w.Grace, c.config.Grace), sleepSetting(w.Sleep), s.BuildDir, s.Buildpack)
 }
 
 // branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
@@ -210,21 +214,31 @@ func setSettings(c *call) error {
 	if err != nil {
 		return err
 	}
-	before := s.Sleep
+	w, err := app.Wanted()
+	if err != nil {
+		return err
+	}
+	before, was := s, w
 	for _, pair := range c.args[1:] {
 		if err := c.mayName(pair); err != nil {
 			return err
 		}
-		if err := change(&s, pair); err != nil {
+		if err := change(&s, &w, pair); err != nil {
 			return usageError{fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine())}
 		}
 	}
-	if s.Sleep != before && s.Sleep > 0 {
-		if err := c.maySleep(app, s); err != nil {
+	if w.Sleep != was.Sleep && w.Sleep > 0 {
+		if err := c.maySleep(app, s, w); err != nil {
 			return err
 		}
 	}
-	if err := app.SetSettings(s); err != nil {
+	if !reflect.DeepEqual(s, before) {
+		err = app.SetSettings(s)
+	}
+	if err == nil && !reflect.DeepEqual(w, was) {
+		err = app.SetWanted(w)
+	}
+	if err != nil {
 		return err
 	}
 	done()
@@ -237,7 +251,7 @@ func setSettings(c *call) error {
 	} else if err == nil && live.Settings.Buildpack != s.Buildpack {
 		say.Detail(c.err, "the buildpack takes effect at the next push")
 	}
-	c.printSettings(s)
+	c.printSettings(s, w)
 	return nil
 }
 
@@ -285,7 +299,7 @@ const maxGrace = time.Hour
 const maxProve = time.Hour
 
 // change sets what pair says, such as branch=main; an empty value is the default again.
-func change(s *volume.Settings, pair string) error {
+func change(s *volume.Settings, w *volume.Wanted, pair string) error {
 	key, value, ok := strings.Cut(pair, "=")
 	switch {
 	case ok && key == "branch":
@@ -299,7 +313,7 @@ func change(s *volume.Settings, pair string) error {
 			return fmt.Errorf("a mode is %s or %s, not %q", volume.ByRelease, volume.InPlace, plain(value))
 		}
 	case ok && key == "grace":
-		s.Grace = 0
+		w.Grace = 0
 		if value == "" {
 			return nil
 		}
@@ -307,9 +321,9 @@ func change(s *volume.Settings, pair string) error {
 		if err != nil || grace <= 0 || grace > maxGrace {
 			return fmt.Errorf("a grace is a time such as 30s or 2m, at most 1h, not %q", plain(value))
 		}
-		s.Grace = grace
+		w.Grace = grace
 	case ok && key == "prove":
-		s.Prove = nil
+		w.Prove = nil
 		if value == "" {
 			return nil
 		}
@@ -317,10 +331,10 @@ func change(s *volume.Settings, pair string) error {
 		if err != nil || prove < 0 || prove > maxProve {
 			return fmt.Errorf("prove is a time such as 10s, at most 1h, or 0, not %q", plain(value))
 		}
-		s.Prove = &prove
+		w.Prove = &prove
 	case ok && key == "sleep":
 		var err error
-		s.Sleep, err = parseSleep(cmp.Or(value, "off"))
+		w.Sleep, err = parseSleep(cmp.Or(value, "off"))
 		return err
 	case ok && key == "buildpack":
 		s.Buildpack = value

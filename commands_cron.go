@@ -100,11 +100,11 @@ func runCron(c *call) error {
 	if err != nil {
 		return err
 	}
-	s, err := app.Settings()
+	w, err := app.Wanted()
 	if err != nil {
 		return err
 	}
-	s.Cron = volume.CronRequest{Entry: id, Token: rand.Text()}
+	w.Cron = volume.CronRequest{Entry: id, Token: rand.Text()}
 	path := filepath.Join(app.Logs(), fmt.Sprintf("cron.%d.log", id))
 	var end int64
 	if info, err := os.Stat(path); err == nil {
@@ -113,13 +113,12 @@ func runCron(c *call) error {
 		return err
 	}
 	say.Step(c.out, "Running %s", plain(entry.Command))
-	if err := app.SetSettings(s); err != nil {
+	if err := app.SetWanted(w); err != nil {
 		return err
 	}
 	c.record("cron:run", app.Name, strconv.Itoa(id))
-	app.Ring()
 	stop := c.showFile(path, end)
-	run, err := c.awaitCron(app, s.Cron.Token, done)
+	run, err := c.awaitCron(app, w.Cron.Token, done)
 	stop()
 	switch {
 	case err != nil:
@@ -143,8 +142,8 @@ func (c *call) cronEntry(app volume.App, id int) (e volume.CronEntry, err error)
 	if !c.serving() {
 		return e, errors.New("the server is not running; start it: paas serve")
 	}
-	s, err := app.Settings()
-	if err == nil && s.Stopped == app.Live() {
+	w, err := app.Wanted()
+	if err == nil && w.Stopped == app.Live() {
 		err = fmt.Errorf("%s is stopped; ps:start %s starts it", app.Name, app.Name)
 	}
 	if err != nil {

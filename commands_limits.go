@@ -33,7 +33,11 @@ type limitsInfo struct {
 }
 
 func showLimits(c *call) error {
-	app, s, err := c.settings()
+	app, err := c.app()
+	if err != nil {
+		return err
+	}
+	w, err := app.Wanted()
 	if err != nil {
 		return err
 	}
@@ -42,7 +46,7 @@ func showLimits(c *call) error {
 		return err
 	}
 	info := limitsInfo{map[string]volume.Limits{}, map[string]volume.Limits{}}
-	maps.Copy(info.Wanted, s.Limits)
+	maps.Copy(info.Wanted, w.Limits)
 	for _, p := range processes {
 		if _, replaced := info.InForce[p.Name()]; p.PID > 0 && !replaced { // what is on its way out comes behind
 			info.InForce[p.Name()] = p.Limits
@@ -69,7 +73,7 @@ func showLimits(c *call) error {
 		if err := t.Flush(); err != nil {
 			return err
 		}
-		sayNotHeld(c, s, processes)
+		sayNotHeld(c, w, processes)
 		return nil
 	})
 }
@@ -89,10 +93,10 @@ func limitColumns(l volume.Limits) string {
 }
 
 // sayNotHeld says which limits that are wanted of processes that run cannot be held on this server.
-func sayNotHeld(c *call, s volume.Settings, processes []volume.Process) {
+func sayNotHeld(c *call, w volume.Wanted, processes []volume.Process) {
 	missing := map[string]bool{}
 	for _, p := range processes {
-		want := s.LimitsOf(p.Type)
+		want := w.LimitsOf(p.Type)
 		if p.PID == 0 || p.State != string(runtime.Running) || p.Failure != "" || p.Type == "run" { // these keep what they were started with
 			continue
 		}
@@ -131,8 +135,8 @@ func setLimits(c *call) error {
 	}
 	var affected map[string]string
 	note := strings.Join(c.args[1:], " ")
-	err = c.changeRunning(note, func(s *volume.Settings) error {
-		all := maps.Clone(s.Limits)
+	err = c.changeRunning(note, func(w *volume.Wanted) error {
+		all := maps.Clone(w.Limits)
 		if all == nil {
 			all = map[string]volume.Limits{}
 		}
@@ -148,12 +152,12 @@ func setLimits(c *call) error {
 		if all[name] = l; l == (volume.Limits{}) {
 			delete(all, name)
 		}
-		before := *s
-		s.Limits = all
+		before := *w
+		w.Limits = all
 		if app.Live() == 0 {
 			return nil
 		}
-		types, _, err := c.formation(app, *s)
+		types, _, err := c.formation(app, *w)
 		if err != nil {
 			return err
 		}
@@ -161,16 +165,16 @@ func setLimits(c *call) error {
 			return fmt.Errorf("%s has no process type %q; it has %s; and there are %s", app.Name, plain(name),
 				strings.Join(slices.Sorted(maps.Keys(types)), ", "), strings.Join(others, ", "))
 		}
-		maps.DeleteFunc(types, func(t, _ string) bool { return s.LimitsOf(t) == before.LimitsOf(t) })
+		maps.DeleteFunc(types, func(t, _ string) bool { return w.LimitsOf(t) == before.LimitsOf(t) })
 		affected = types
-		restarts := maps.Clone(s.Restarts)
+		restarts := maps.Clone(w.Restarts)
 		if restarts == nil {
 			restarts = map[string]string{}
 		}
 		for t := range affected {
 			restarts[t] = rand.Text()
 		}
-		s.Restarts = restarts
+		w.Restarts = restarts
 		return nil
 	})
 	switch {
@@ -193,13 +197,13 @@ func setLimits(c *call) error {
 	if err := c.settle(app, func(p volume.Process) bool { return affected[p.Type] != "" }); err != nil {
 		return err
 	}
-	s, err := app.Settings()
+	w, err := app.Wanted()
 	if err != nil {
 		return err
 	}
 	processes, err := app.Processes()
 	if err == nil {
-		sayNotHeld(c, s, processes)
+		sayNotHeld(c, w, processes)
 	}
 	return err
 }

@@ -49,7 +49,7 @@ func showProcesses(c *call) error {
 	if err != nil {
 		return err
 	}
-	s, err := app.Settings()
+	w, err := app.Wanted()
 	if volume.IsDamage(err) {
 		say.Fault(c.err, "%s", plain(err.Error()))
 		err = nil
@@ -57,17 +57,17 @@ func showProcesses(c *call) error {
 	if err != nil {
 		return err
 	}
-	since, asleep, err := c.asleep(app, s)
+	since, asleep, err := c.asleep(app, w)
 	if err != nil {
 		return err
 	}
 	none, idle := "nothing runs of "+app.Name, asleep
 	if asleep {
 		none = app.Name + " is " + sayAsleep(since)
-	} else if s.Stopped > 0 && s.Stopped == app.Live() {
+	} else if w.Stopped > 0 && w.Stopped == app.Live() {
 		none = app.Name + " is stopped; ps:start " + app.Name + " starts it"
 	} else if c.serving() {
-		switch state, start := c.resting(app, s); state {
+		switch state, start := c.resting(app, w); state {
 		case scaledToNone:
 			idle, none = true, fmt.Sprintf("%s is %s; ps:scale %s %s starts it", app.Name, state, app.Name, start)
 		case onlyCron:
@@ -141,29 +141,28 @@ func (c *call) running() (app volume.App, r volume.Release, err error) {
 
 // changeRunning changes what is wanted of the processes that run, under the app's turn, and tells
 // the runtime.
-func (c *call) changeRunning(note string, change func(*volume.Settings) error) error {
+func (c *call) changeRunning(note string, change func(*volume.Wanted) error) error {
 	app, done, err := c.turn()
 	if err != nil {
 		return err
 	}
 	defer done()
-	s, err := app.Settings()
+	w, err := app.Wanted()
 	if err == nil {
-		err = change(&s)
+		err = change(&w)
 	}
 	if err == nil {
-		err = app.SetSettings(s)
+		err = app.SetWanted(w)
 	}
 	if err != nil {
 		return err
 	}
 	c.record(c.cmd.Name(), app.Name, note)
-	app.Ring()
 	return nil
 }
 
 // wanted are the processes of each type that are to run, and whether that was said by ps:scale.
-func (c *call) formation(app volume.App, s volume.Settings) (types map[string]string, counts map[string]int, err error) {
+func (c *call) formation(app volume.App, w volume.Wanted) (types map[string]string, counts map[string]int, err error) {
 	r, err := app.Release(app.Live())
 	if err != nil {
 		return nil, nil, err
@@ -182,7 +181,7 @@ func (c *call) formation(app volume.App, s volume.Settings) (types map[string]st
 	}
 	types, counts = formation.Lines(built), map[string]int{}
 	for t := range types {
-		if n := formation.Count(t, s.Formation, file.Formation); n > 0 {
+		if n := formation.Count(t, w.Formation, file.Formation); n > 0 {
 			counts[t] = n
 		}
 	}
@@ -207,9 +206,9 @@ func scale(c *call) error {
 			return err
 		}
 	}
-	err = c.changeRunning(strings.Join(c.args[1:], " "), func(s *volume.Settings) error {
+	err = c.changeRunning(strings.Join(c.args[1:], " "), func(w *volume.Wanted) error {
 		if live > 0 {
-			types, _, err := c.formation(app, *s)
+			types, _, err := c.formation(app, *w)
 			if err != nil {
 				return err
 			}
@@ -219,12 +218,12 @@ func scale(c *call) error {
 				}
 			}
 		}
-		formation := maps.Clone(s.Formation)
+		formation := maps.Clone(w.Formation)
 		if formation == nil {
 			formation = map[string]int{}
 		}
 		maps.Copy(formation, asked)
-		s.Formation, s.Wake = formation, rand.Text()
+		w.Formation, w.Wake = formation, rand.Text()
 		return nil
 	})
 	if err != nil {
@@ -262,20 +261,20 @@ func parseScale(pairs []string) (map[string]int, error) {
 }
 
 func showFormation(c *call, app volume.App) error {
-	s, err := app.Settings()
+	w, err := app.Wanted()
 	if err != nil {
 		return err
 	}
 	if app.Live() == 0 {
-		for _, t := range slices.Sorted(maps.Keys(s.Formation)) {
-			fmt.Fprintf(c.out, "%s=%d\n", t, s.Formation[t])
+		for _, t := range slices.Sorted(maps.Keys(w.Formation)) {
+			fmt.Fprintf(c.out, "%s=%d\n", t, w.Formation[t])
 		}
 		return nil
 	}
 	if err := notInPlace(app); err != nil {
 		return err
 	}
-	types, counts, err := c.formation(app, s)
+	types, counts, err := c.formation(app, w)
 	if err != nil {
 		return err
 	}
@@ -298,21 +297,21 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 		if !app.Exists() {
 			return false, volume.ErrNoApp
 		}
-		s, err := app.Settings()
+		w, err := app.Wanted()
 		if err != nil {
 			return false, err
 		}
-		if _, asleep, err = c.asleep(app, s); asleep || err != nil { // again: it was woken, and nobody asked for it
+		if _, asleep, err = c.asleep(app, w); asleep || err != nil { // again: it was woken, and nobody asked for it
 			return asleep, err
 		}
-		types, counts, err := c.formation(app, s)
+		types, counts, err := c.formation(app, w)
 		if err != nil {
 			return false, err
 		}
 		wanted := map[string]bool{}
 		for t, count := range counts {
 			for i := range count {
-				if p := (volume.Process{Type: t, Index: i + 1}); s.Stopped != app.Live() && which(p) {
+				if p := (volume.Process{Type: t, Index: i + 1}); w.Stopped != app.Live() && which(p) {
 					wanted[p.Name()] = true
 				}
 			}
@@ -329,7 +328,7 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 			}
 			found++
 			run = append(run, p.Name())
-			settled = settled && wanted[p.Name()] && p.Restart == s.Restart(p.Type, p.Index) && steady(p)
+			settled = settled && wanted[p.Name()] && p.Restart == w.Restart(p.Type, p.Index) && steady(p)
 			if p.State == volume.Crashed || p.Failure != "" {
 				fell = append(fell, p)
 			}
@@ -397,13 +396,13 @@ func restart(c *call) error {
 		return fmt.Errorf("no process %q of %s runs; those that do: %s", plain(name), app.Name, orNone(strings.Join(names, ", ")))
 	}
 	say.Step(c.out, "Restarting %s of %s %v", name, app.Name, r)
-	err = c.changeRunning(name, func(s *volume.Settings) error {
-		restarts := maps.Clone(s.Restarts)
+	err = c.changeRunning(name, func(w *volume.Wanted) error {
+		restarts := maps.Clone(w.Restarts)
 		if restarts == nil {
 			restarts = map[string]string{}
 		}
 		restarts[name] = rand.Text()
-		s.Restarts, s.Wake = restarts, rand.Text()
+		w.Restarts, w.Wake = restarts, rand.Text()
 		return nil
 	})
 	if err != nil {
@@ -414,15 +413,15 @@ func restart(c *call) error {
 
 // restartable are the processes of the release that run, and where it sleeps those that will.
 func (c *call) restartable(app volume.App) ([]volume.Process, error) {
-	s, err := app.Settings()
+	w, err := app.Wanted()
 	if err != nil {
 		return nil, err
 	}
-	types, counts, err := c.formation(app, s)
+	types, counts, err := c.formation(app, w)
 	if err != nil {
 		return nil, err
 	}
-	if _, asleep, err := c.asleep(app, s); asleep || err != nil {
+	if _, asleep, err := c.asleep(app, w); asleep || err != nil {
 		var all []volume.Process
 		for t, n := range counts {
 			for i := range n {
@@ -440,8 +439,8 @@ func stopApp(c *call) error {
 	if err != nil {
 		return err
 	}
-	err = c.changeRunning("", func(s *volume.Settings) error {
-		s.Stopped = app.Live()
+	err = c.changeRunning("", func(w *volume.Wanted) error {
+		w.Stopped = app.Live()
 		return nil
 	})
 	if err != nil {
@@ -462,19 +461,19 @@ func startApp(c *call) error {
 	if err != nil {
 		return err
 	}
-	s, err := app.Settings()
+	w, err := app.Wanted()
 	if err != nil {
 		return err
 	}
-	_, asleep, err := c.asleep(app, s)
+	_, asleep, err := c.asleep(app, w)
 	if err != nil {
 		return err
 	}
-	if s.Stopped != app.Live() && !asleep {
+	if w.Stopped != app.Live() && !asleep {
 		return fmt.Errorf("%s is not stopped; ps:restart %s restarts it", app.Name, app.Name)
 	}
-	err = c.changeRunning("", func(s *volume.Settings) error {
-		s.Stopped, s.Wake = 0, rand.Text()
+	err = c.changeRunning("", func(w *volume.Wanted) error {
+		w.Stopped, w.Wake = 0, rand.Text()
 		return nil
 	})
 	if err != nil {

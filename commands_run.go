@@ -263,6 +263,7 @@ func showReleases(c *call) error {
 	type row struct {
 		volume.Release
 		Settings  *struct{}     `json:"settings,omitempty"` // hides the config vars' values
+		Wanted    *struct{}     `json:"wanted,omitempty"`   // hides what is no part of the release
 		Status    volume.Status `json:"status"`
 		BuildKept bool          `json:"build_kept"`        // it can be rolled back to, where it was ever live
 		Problem   string        `json:"problem,omitempty"` // one line: which file is damaged, and what to do about it

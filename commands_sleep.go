@@ -57,7 +57,7 @@ func sleepSetting(after time.Duration) string {
 
 // maySleep says why an app cannot be put to sleep: what is not started from here cannot, nor what no request
 // would wake.
-func (c *call) maySleep(app volume.App, s volume.Settings) error {
+func (c *call) maySleep(app volume.App, s volume.Settings, w volume.Wanted) error {
 	if app.Live() == 0 {
 		if s.InPlace(volume.Mode(c.config.Mode)) {
 			return fmt.Errorf("%s is in watch mode: what runs it is not started from here, and cannot be put to sleep", app.Name)
@@ -67,7 +67,7 @@ func (c *call) maySleep(app volume.App, s volume.Settings) error {
 	if err := notInPlace(app); err != nil {
 		return err
 	}
-	_, counts, err := c.formation(app, s)
+	_, counts, err := c.formation(app, w)
 	if err == nil && counts["web"] == 0 {
 		err = fmt.Errorf("%s has no web process, so no request could wake it, and it is not put to sleep; ps:stop %s stops it", app.Name, app.Name)
 	}
@@ -84,14 +84,18 @@ func setSleep(c *call) error {
 		return err
 	}
 	slept := false
-	err = c.changeRunning(c.args[1], func(s *volume.Settings) error {
+	err = c.changeRunning(c.args[1], func(w *volume.Wanted) error {
 		if after > 0 {
-			if err := c.maySleep(app, *s); err != nil {
+			s, err := app.Settings()
+			if err == nil {
+				err = c.maySleep(app, s, *w)
+			}
+			if err != nil {
 				return err
 			}
 		}
-		_, slept, err = c.asleep(app, *s)
-		s.Sleep = after
+		_, slept, err = c.asleep(app, *w)
+		w.Sleep = after
 		return err
 	})
 	switch {
@@ -110,12 +114,12 @@ func setSleep(c *call) error {
 }
 
 // asleep says whether the app sleeps, and since when. Without a server none does: it is stopped.
-func (c *call) asleep(app volume.App, s volume.Settings) (since time.Time, asleep bool, err error) {
+func (c *call) asleep(app volume.App, w volume.Wanted) (since time.Time, asleep bool, err error) {
 	z, err := app.Asleep()
 	if volume.IsDamage(err) { // as the runtime takes it
 		err = nil
 	}
-	return z.Since, err == nil && z.Holds(s, app.Live()) && c.serving(), err
+	return z.Since, err == nil && z.Holds(w, app.Live()) && c.serving(), err
 }
 
 // sayAsleep is how a sleeping app is shown.

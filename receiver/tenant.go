@@ -56,8 +56,8 @@ func followed(app volume.App) error {
 	return err
 }
 
-// exit ends what enter began. An app that its pushes made, and that none of them gave anything, is
-// taken away again: a mistyped name leaves nothing.
+// exit ends what enter began. An app that its pushes made, and that nobody has given anything since, is
+// destroyed again: a mistyped name leaves nothing.
 func (r *Receiver) exit(app volume.App) {
 	r.opening.Lock()
 	defer r.opening.Unlock()
@@ -76,9 +76,7 @@ func (r *Receiver) exit(app volume.App) {
 		return
 	}
 	defer done()
-	settings, err := app.Settings()
-	last, unread := app.Last()
-	if err != nil || unread != nil || settings.Branch != "" || settings.Mode != "" || len(settings.Config) > 0 || last > 0 || followed(app) != nil {
+	if empty, err := app.Empty(); err != nil || !empty {
 		return
 	}
 	if err := r.Volume.Destroy(app); err != nil {

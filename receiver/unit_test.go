@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"paas/frame"
 	"paas/volume"
@@ -143,4 +144,32 @@ func FuzzCall(f *testing.F) {
 			t.Errorf("%d lines and %d variables kept, %v", len(c.lines), len(c.env), err)
 		}
 	})
+}
+
+// An app that a push made stays if somebody gave it anything meanwhile, even if the push fails.
+func TestAppWithAnythingStays(t *testing.T) {
+	for name, give := range map[string]func(volume.App) error{
+		"nothing":   nil,
+		"formation": func(a volume.App) error { return a.SetWanted(volume.Wanted{Formation: map[string]int{"web": 2}}) },
+		"limits": func(a volume.App) error {
+			return a.SetWanted(volume.Wanted{Limits: map[string]volume.Limits{"": {Memory: 1 << 20}}})
+		},
+		"sleep":  func(a volume.App) error { return a.SetWanted(volume.Wanted{Sleep: time.Minute}) },
+		"grace":  func(a volume.App) error { return a.SetWanted(volume.Wanted{Grace: time.Minute}) },
+		"folder": func(a volume.App) error { return a.SetSettings(volume.Settings{BuildDir: "api"}) },
+		"source": func(a volume.App) error { return a.SetSource(volume.Source{URL: "https://example.com/a.git"}) },
+	} {
+		s := newServer(t)
+		app, err := s.enter("blog")
+		if err == nil && give != nil {
+			err = give(app)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.exit(app)
+		if app.Exists() != (give != nil) {
+			t.Errorf("given %s: the app is there: %v", name, app.Exists())
+		}
+	}
 }

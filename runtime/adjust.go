@@ -14,7 +14,7 @@ import (
 func (h *home) adjust(ctx context.Context) {
 	i := h.live
 	first := i.release.N == 0 // since the server's start; the front holds requests, perhaps for nothing
-	settings, err := h.readSettings()
+	settings, err := h.readWanted()
 	if err == nil {
 		err = i.load()
 	}

@@ -55,7 +55,7 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 		}
 		return nil, false
 	}
-	c.set(func(now *volume.Settings) {
+	c.set(func(now *volume.Wanted) {
 		now.Formation = map[string]int{"web": 1 + c.IntN(2), "worker": c.IntN(3)}
 		now.Sleep = time.Duration(c.IntN(2)) * 2 * time.Second
 	})
@@ -172,7 +172,7 @@ func (c *chaos) dies() {
 // settle waits until nothing happens any more.
 func (c *chaos) settle() {
 	c.fill(false)
-	c.set(func(now *volume.Settings) { now.Sleep = 0 })
+	c.set(func(now *volume.Wanted) { now.Sleep = 0 })
 	c.leaves()
 	time.Sleep(2 * lookAgain)
 	synctest.Wait()
@@ -198,7 +198,7 @@ func (c *chaos) check() {
 			c.t.Errorf("the build of v%d, which is %s: %v", n, now.State, err)
 		}
 	}
-	settings, _ := c.app.Settings()
+	settings, _ := c.app.Wanted()
 	want := []string{}
 	for _, p := range places([]string{"web", "worker"}, settings.Formation, nil) {
 		if live > 0 {

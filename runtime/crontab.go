@@ -54,9 +54,9 @@ func (c *crontab) load() {
 		cutOffRun(&run)
 		c.asked = append(c.asked, &run)
 	}
-	settings, err := h.readSettings()
+	settings, err := h.readWanted()
 	if err != nil {
-		h.complain("read the settings", err)
+		h.complain("read what should run", err)
 	}
 	c.token = settings.Cron.Token
 	if r := settings.Cron; r.Token != "" && !slices.ContainsFunc(c.asked, func(run *volume.CronRun) bool { return run.Token == r.Token }) {
@@ -157,7 +157,7 @@ const setBack = 3 * time.Hour
 
 // follow runs what is due of release i, which has the traffic, and what cron:run asked for, and wakes the
 // app for what is due next. Calling it again is harmless.
-func (c *crontab) follow(ctx context.Context, i *instance, s volume.Settings) {
+func (c *crontab) follow(ctx context.Context, i *instance, s volume.Wanted) {
 	c.take(i)
 	if len(c.rows) == 0 && !c.unsaved {
 		return

@@ -216,12 +216,12 @@ func (w *clockwork) result() string {
 	return "none"
 }
 
-func (w *clockwork) change(f func(*volume.Settings)) {
+func (w *clockwork) change(f func(*volume.Wanted)) {
 	w.t.Helper()
-	s, err := w.app.Settings()
+	s, err := w.app.Wanted()
 	if err == nil {
 		f(&s)
-		err = w.app.SetSettings(s)
+		err = w.app.SetWanted(s)
 	}
 	if err != nil {
 		w.t.Fatal(err)
@@ -341,16 +341,16 @@ func TestCronAcrossReleases(t *testing.T) {
 func TestCronOfAStoppedApp(t *testing.T) {
 	tried(t, map[string]string{"cron": "*/10 * * * * a"}, func(t *testing.T, w *clockwork) {
 		w.until("00:10:00")
-		w.change(func(s *volume.Settings) { s.Stopped = 1 })
+		w.change(func(s *volume.Wanted) { s.Stopped = 1 })
 		if w.result() != "killed: the app is stopped" || !w.entry(1).Next.IsZero() {
 			t.Error(w.result())
 		}
-		w.change(func(s *volume.Settings) { s.Cron = volume.CronRequest{Entry: 1, Token: "t"} })
+		w.change(func(s *volume.Wanted) { s.Cron = volume.CronRequest{Entry: 1, Token: "t"} })
 		w.until("00:30:00")
 		if state, _ := w.app.Cron(); len(state.Asked) != 1 || state.Asked[0].Result != "skipped: the app is stopped" {
 			t.Errorf("%+v", state.Asked)
 		}
-		w.change(func(s *volume.Settings) { s.Stopped = 0 })
+		w.change(func(s *volume.Wanted) { s.Stopped = 0 })
 		if w.entry(1).Next.Format("15:04") != "00:40" {
 			t.Error(w.entry(1))
 		}
@@ -371,7 +371,7 @@ func TestCronAsked(t *testing.T) {
 			return state.Asked[at].Result
 		}
 		request := func(entry int, token string) {
-			w.change(func(s *volume.Settings) { s.Cron = volume.CronRequest{Entry: entry, Token: token} })
+			w.change(func(s *volume.Wanted) { s.Cron = volume.CronRequest{Entry: entry, Token: token} })
 		}
 		request(1, "one")
 		if len(w.shifts()) != 1 || answer("one") != "" {
@@ -431,9 +431,9 @@ func TestCronRestart(t *testing.T) {
 		if !closed(w.shifts()[0].done) || w.result() != "killed: the server stopped" || !w.entry(1).Next.IsZero() {
 			t.Error(w.result(), w.entry(1).Next)
 		}
-		s, _ := w.app.Settings()
+		s, _ := w.app.Wanted()
 		s.Cron = volume.CronRequest{Entry: 2, Token: "early"}
-		w.app.SetSettings(s)
+		w.app.SetWanted(s)
 		w.until("00:25:00")
 		w.start()
 		state, _ := w.app.Cron()

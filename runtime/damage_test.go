@@ -30,7 +30,7 @@ func TestDamaged(t *testing.T) {
 		},
 	}
 	for _, file := range []string{
-		"settings.json", "source.json", "looked.json", "processes.json", "cron.json", "asleep.json", "id", "live",
+		"settings.json", "wanted.json", "source.json", "looked.json", "processes.json", "cron.json", "asleep.json", "id", "live",
 		"releases/1/release.json", "releases/1/status.json", "releases/2/status.json", "releases/2/log", "releases/2/commit",
 		"builds/BUILD/build.json", "cache", "data", "logs", "repo.git",
 		"releases/2/release.json", "builds/BUILD/built.json", // without these nobody can tell what is live

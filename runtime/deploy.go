@@ -27,8 +27,8 @@ type deploy struct {
 
 	// Set before finished closes.
 	instance *instance
-	settings volume.Settings // as it was booted
-	phases   bool            // a command of the release phase has done its work
+	settings volume.Wanted // as it was booted
+	phases   bool          // a command of the release phase has done its work
 
 	// On the app's goroutine.
 	switched bool            // it has the traffic
@@ -185,7 +185,7 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 	}
 	settings, err := h.app.Wanted()
 	if volume.IsDamage(err) { // a damaged file keeps no rollback from starting
-		settings, err = i.release.Settings, nil
+		settings, err = i.release.Wanted, nil
 	}
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 }
 
 // nothingRuns says what to do about a release of which no process would start, unless that is wanted.
-func (i *instance) nothingRuns(s volume.Settings) error {
+func (i *instance) nothingRuns(s volume.Wanted) error {
 	types := processTypes(i.built)
 	entries, err := i.cron()
 	if err != nil || slices.Contains(types, formation.Web) || len(entries) > 0 || len(s.Formation) > 0 {
@@ -226,7 +226,7 @@ func (i *instance) nothingRuns(s volume.Settings) error {
 
 // boot starts the release beside the live one and waits until it is healthy. What it prints until
 // then is shown to the pusher.
-func (d *deploy) boot(ctx context.Context, i *instance, s volume.Settings, file io.Writer) error {
+func (d *deploy) boot(ctx context.Context, i *instance, s volume.Wanted, file io.Writer) error {
 	d.home.setStatus(d.n, volume.Status{State: volume.Booting})
 	for _, line := range i.lines(s) {
 		say.Step(file, "Booting v%d: %s", d.n, line)
@@ -247,7 +247,7 @@ func (d *deploy) boot(ctx context.Context, i *instance, s volume.Settings, file 
 }
 
 // lines are what is booted, for people: a command line, and of how many processes where there are several.
-func (i *instance) lines(s volume.Settings) (lines []string) {
+func (i *instance) lines(s volume.Wanted) (lines []string) {
 	counts := map[string]int{}
 	for _, p := range i.early(s) {
 		counts[p.Type]++

@@ -65,12 +65,12 @@ func (s *stage) names() (all []string) {
 }
 
 // set changes the app's settings as a command does.
-func (s *stage) set(change func(*volume.Settings)) {
+func (s *stage) set(change func(*volume.Wanted)) {
 	s.t.Helper()
-	now, err := s.app.Settings()
+	now, err := s.app.Wanted()
 	if err == nil {
 		change(&now)
-		err = s.app.SetSettings(now)
+		err = s.app.SetWanted(now)
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -92,7 +92,7 @@ func TestWorkersFollow(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y", "release": "true"}
 	s.ends = func(spec Spec) (error, bool) { return nil, spec.Type == "release" }
-	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"web": 2, "worker": 1} })
+	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"web": 2, "worker": 1} })
 	s.turn()
 	s.run()
 	one := s.publish()
@@ -163,10 +163,10 @@ func TestScale(t *testing.T) {
 		{map[string]int{"web": 0}, 0, ""},
 		{nil, 0, "web.1 of v1"},
 	} {
-		s.set(func(now *volume.Settings) { now.Formation, now.Stopped = step.formation, step.stopped })
+		s.set(func(now *volume.Wanted) { now.Formation, now.Stopped = step.formation, step.stopped })
 		s.runs(step.want)
 	}
-	s.set(func(now *volume.Settings) { now.Stopped = 1 })
+	s.set(func(now *volume.Wanted) { now.Stopped = 1 })
 	s.runs("")
 	s.deploy()
 	s.runs("web.1 of v2")
@@ -177,7 +177,7 @@ func TestScale(t *testing.T) {
 func TestRestartOne(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
-	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"web": 2, "worker": 1} })
+	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"web": 2, "worker": 1} })
 	s.turn()
 	stop := s.run()
 	s.deploy()
@@ -185,7 +185,7 @@ func TestRestartOne(t *testing.T) {
 	restarted := func(name, token string) {
 		t.Helper()
 		before := len(s.names())
-		s.set(func(now *volume.Settings) { now.Restarts = map[string]string{name: token} })
+		s.set(func(now *volume.Wanted) { now.Restarts = map[string]string{name: token} })
 		rig.Eventually(t, name+" is started anew", func() bool { return len(s.names()) == before+1 })
 		s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
 		if last := s.names()[before]; !strings.HasPrefix(last, "v1 "+name+" ") {
@@ -194,7 +194,7 @@ func TestRestartOne(t *testing.T) {
 	}
 	restarted("web.2", "a")
 	// What is said of one is over when something is said of another: each token counts once.
-	s.set(func(now *volume.Settings) { now.Restarts["worker.1"] = "b" })
+	s.set(func(now *volume.Wanted) { now.Restarts["worker.1"] = "b" })
 	rig.Eventually(t, "the worker is started anew", func() bool { return len(s.names()) == 5 })
 	s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
 	stop()
@@ -216,7 +216,7 @@ func TestRestartFails(t *testing.T) {
 	s.mu.Lock()
 	s.fail = errors.New("no such program")
 	s.mu.Unlock()
-	s.set(func(now *volume.Settings) { now.Restarts = map[string]string{"web": "a"} })
+	s.set(func(now *volume.Wanted) { now.Restarts = map[string]string{"web": "a"} })
 	rig.Eventually(t, "the failure is said", func() bool {
 		p, _ := s.app.Processes()
 		return len(p) == 1 && p[0].Restart == "a" && p[0].Failure == "no such program" && p[0].State == "running"
@@ -291,7 +291,7 @@ func TestNothingRuns(t *testing.T) {
 	if status.Reason != "boot: no web process" || !strings.Contains(status.Hint, "ps:scale blog worker=1") {
 		t.Errorf("%+v", status)
 	}
-	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })
 	s.deploy()
 	s.runs("worker.1 of v2")
 }

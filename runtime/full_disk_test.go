@@ -45,7 +45,7 @@ func TestFullDisk(t *testing.T) {
 		s.log = slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelError})
 		s.processes = map[string]string{"web": "x", "worker": "y", "cron": "* * * * * z"}
 		s.ends = func(spec Spec) (error, bool) { return nil, strings.HasPrefix(spec.Type, "cron") }
-		s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+		s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })
 		s.run()
 		s.turn()
 		s.deploy()

@@ -20,10 +20,10 @@ type home struct {
 	posts chan func()
 	ended chan struct{}
 
-	settings  volume.Settings       // as last read
+	settings  volume.Wanted         // as last read
 	checked   time.Time             // when the files that the runtime writes were last looked at
 	read      bool                  // they were read from the volume
-	guessed   bool                  // they were not: see readSettings
+	guessed   bool                  // they were not: see readWanted
 	said      map[string]string     // what was last logged of each thing that cannot be done
 	live      *instance             // gets the traffic
 	standby   *instance             // had it before a release that is not accepted yet; nil: none is
@@ -191,7 +191,7 @@ func (h *home) repair() {
 func (h *home) announce() {
 	condition := Starting
 	n := h.app.Live()
-	settings, err := h.readSettings()
+	settings, err := h.readWanted()
 	r, unread := h.app.Release(n)
 	if unread == nil && r.Settings.Mode != volume.InPlace {
 		_, unread = h.app.BuiltOf(r)

@@ -73,7 +73,7 @@ func specOf(app volume.App, r volume.Release, built volume.Built, tree, processT
 }
 
 // wanted are the processes that are to run, as the settings are now.
-func (i *instance) wanted(s volume.Settings) []place {
+func (i *instance) wanted(s volume.Wanted) []place {
 	if s.Stopped == i.n {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (i *instance) wanted(s volume.Settings) []place {
 
 // boot starts what has to be healthy before the release gets traffic, and waits until it is. What
 // it prints meanwhile is shown on out.
-func (i *instance) boot(ctx context.Context, s volume.Settings, out io.Writer) error {
+func (i *instance) boot(ctx context.Context, s volume.Wanted, out io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	places := i.early(s)
@@ -115,7 +115,7 @@ func (i *instance) boot(ctx context.Context, s volume.Settings, out io.Writer) e
 }
 
 // early are the processes that [instance.boot] starts.
-func (i *instance) early(s volume.Settings) []place {
+func (i *instance) early(s volume.Wanted) []place {
 	return slices.DeleteFunc(i.wanted(s), func(p place) bool { return !bootsEarly(p, i.file) })
 }
 

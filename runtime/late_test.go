@@ -16,7 +16,7 @@ import (
 func (s *stage) serving(ctx context.Context) (*home, *member) {
 	h := newHome(&Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Log: slog.New(slog.DiscardHandler)}, s.app)
 	h.live = newInstance(h, 1)
-	m := newMember(h.live, place{formation.Web, 1}, formation.Web, volume.Settings{})
+	m := newMember(h.live, place{formation.Web, 1}, formation.Web, volume.Wanted{})
 	h.live.members[m.place] = m
 	if err := m.start(ctx); err != nil {
 		s.t.Fatal(err)

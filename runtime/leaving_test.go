@@ -17,17 +17,17 @@ func TestNoTwoWorkersDoTheSame(t *testing.T) {
 	one, none := map[string]int{"worker": 1}, map[string]int{"worker": 0}
 	for name, ask := range map[string]func(*stage){
 		"scaled to none and back": func(s *stage) {
-			s.set(func(now *volume.Settings) { now.Formation = none })
+			s.set(func(now *volume.Wanted) { now.Formation = none })
 			s.runs("web.1 of v1, worker.1 is stopping")
-			s.set(func(now *volume.Settings) { now.Formation = one })
+			s.set(func(now *volume.Wanted) { now.Formation = one })
 		},
 		"restarted, then deployed": func(s *stage) {
-			s.set(func(now *volume.Settings) { now.Restarts = map[string]string{"worker": "a"} })
+			s.set(func(now *volume.Wanted) { now.Restarts = map[string]string{"worker": "a"} })
 			rig.Eventually(s.t, "it is restarted", func() bool { return strings.Contains(s.running(), "worker.1 is stopping") })
 			s.deploy()
 		},
 		"stopped, then deployed": func(s *stage) {
-			s.set(func(now *volume.Settings) { now.Stopped = 1 })
+			s.set(func(now *volume.Wanted) { now.Stopped = 1 })
 			rig.Eventually(s.t, "it is stopped", func() bool { return s.running() == "worker.1 is stopping" })
 			s.deploy()
 		},
@@ -35,7 +35,7 @@ func TestNoTwoWorkersDoTheSame(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
 			s.processes = map[string]string{"web": "x", "worker": "y"}
-			s.set(func(now *volume.Settings) { now.Formation = one })
+			s.set(func(now *volume.Wanted) { now.Formation = one })
 			linger := make(chan struct{})
 			end := sync.OnceFunc(func() { close(linger) })
 			s.linger = linger

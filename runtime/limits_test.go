@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -18,7 +19,7 @@ func TestLimitsSetDuringAStart(t *testing.T) {
 		if spec.Type == "worker" {
 			last.Store(spec.Limits.Memory)
 			if starts.Add(1) == 1 {
-				s.set(func(now *volume.Settings) {
+				s.set(func(now *volume.Wanted) {
 					now.Limits = map[string]volume.Limits{"": {Memory: 5}, "worker": {Memory: 7}}
 					now.Restarts = map[string]string{"worker": "a"}
 				})
@@ -29,12 +30,35 @@ func TestLimitsSetDuringAStart(t *testing.T) {
 	s.turn()
 	s.run()
 	s.deploy()
-	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })
 	rig.Eventually(t, "it is started anew", func() bool {
 		processes, _ := s.app.Processes()
 		return len(processes) == 2 && processes[1].Restart == "a" && processes[1].State == string(Running)
 	})
 	if starts.Load() != 2 || last.Load() != 7 {
 		t.Errorf("%d starts, the last with %d", starts.Load(), last.Load())
+	}
+}
+
+// A server that starts and finds wanted.json damaged runs what was wanted when the live release was made.
+func TestDamagedWanted(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y"}
+	var memory atomic.Int64 // of the last start
+	s.ends = func(spec Spec) (error, bool) { memory.Store(spec.Limits.Memory); return nil, false }
+	s.set(func(now *volume.Wanted) {
+		now.Formation, now.Limits = map[string]int{"worker": 1}, map[string]volume.Limits{"": {Memory: 1 << 20}}
+	})
+	done := s.turn()
+	stop := s.run()
+	s.deploy()
+	done()
+	stop()
+	memory.Store(0)
+	replace(t, filepath.Join(s.app.Dir(), "wanted.json"), "")
+	s.run()
+	s.runs("web.1 of v1, worker.1 of v1")
+	if memory.Load() != 1<<20 {
+		t.Errorf("%d bytes of memory", memory.Load())
 	}
 }

@@ -40,7 +40,7 @@ type member struct {
 }
 
 // newMember is a process that has not been started, under the settings as they are now.
-func newMember(i *instance, p place, name string, s volume.Settings) *member {
+func newMember(i *instance, p place, name string, s volume.Wanted) *member {
 	m := &member{in: i, place: p, name: name, wanted: s.Restart(p.Type, p.Index), hurry: make(chan struct{}, 1)}
 	m.status = volume.Process{
 		Type: p.Type, Index: p.Index, Release: i.n, State: string(Starting), Since: time.Now().UTC(), Restart: m.wanted,

@@ -55,7 +55,7 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 	shown := say.NewIndent(bounded)
 	spec := i.spec(name, 1)
 	spec.Line, spec.Out = line, shown
-	err := d.home.rt.runToEnd(ctx, spec, cmp.Or(i.release.Settings.Grace, d.home.rt.grace()))
+	err := d.home.rt.runToEnd(ctx, spec, cmp.Or(d.settings.Grace, d.home.rt.grace()))
 	shown.Close()
 	bounded.Close()
 	if err != nil {

@@ -54,7 +54,7 @@ func (d *deploy) watch() {
 }
 
 // started reports whether each process that is wanted has been started.
-func (i *instance) started(s volume.Settings) bool {
+func (i *instance) started(s volume.Wanted) bool {
 	return !slices.ContainsFunc(i.wanted(s), func(p place) bool {
 		m := i.members[p]
 		return m == nil || m.current() == nil
@@ -87,7 +87,7 @@ func (i *instance) drop(meant func(*member) bool) (dropped []*member) {
 // proof is how long the release is watched before it may be accepted, 0 for not at all, and whether it
 // has proved itself then. A release of static files cannot die, one that repeats a proved release has
 // proved itself, and the time that app.json wants its processes to run before they get traffic counts.
-func (h *home) proof(i *instance, s volume.Settings) (watch time.Duration, proves bool) {
+func (h *home) proof(i *instance, s volume.Wanted) (watch time.Duration, proves bool) {
 	prove := h.rt.Prove
 	if s.Prove != nil {
 		prove = *s.Prove

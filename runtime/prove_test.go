@@ -55,7 +55,7 @@ func pairOf(t *testing.T, linger chan struct{}) *stage {
 	t.Helper()
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
-	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })
 	s.done = s.turn()
 	s.stop = s.run()
 	s.deploy()
@@ -72,7 +72,7 @@ func pairOf(t *testing.T, linger chan struct{}) *stage {
 
 // proves sets how long new releases of the app are watched.
 func (s *stage) proves(d time.Duration) {
-	s.set(func(now *volume.Settings) { now.Prove = &d })
+	s.set(func(now *volume.Wanted) { now.Prove = &d })
 }
 
 // isBack checks that v1 has everything again, and v2 is over in that state.
@@ -193,7 +193,7 @@ func TestStandbyDies(t *testing.T) {
 func TestMakerGoneWhileProving(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
-	s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })
 	done := s.turn()
 	s.run()
 	s.deploy()
@@ -213,7 +213,7 @@ func TestServerGoneWhileProving(t *testing.T) {
 	done := s.turn()
 	stop := s.run()
 	s.deploy()
-	s.set(func(now *volume.Settings) { now.Prove = nil })
+	s.set(func(now *volume.Wanted) { now.Prove = nil })
 	s.publish()
 	s.reaches(2, volume.Proving)
 	stop()
@@ -232,7 +232,7 @@ func TestAsleepBehindProving(t *testing.T) {
 	s.turn()
 	s.run()
 	s.deploy()
-	s.set(func(now *volume.Settings) { now.Sleep = time.Millisecond })
+	s.set(func(now *volume.Wanted) { now.Sleep = time.Millisecond })
 	s.runs("")
 	s.proves(time.Hour)
 	s.publish()
@@ -429,7 +429,7 @@ func (s *stage) exits() {
 func TestWorkerStartsAfterTheOther(t *testing.T) {
 	s, letGo := slowPair(t)
 	s.exits()
-	s.set(func(now *volume.Settings) { now.Formation["web"] = 2 })
+	s.set(func(now *volume.Wanted) { now.Formation["web"] = 2 })
 	var list []volume.Process
 	rig.Eventually(t, "v1 is scaled", func() bool {
 		list, _ = s.app.Processes()
@@ -486,7 +486,7 @@ func TestCronOfOneTakenBack(t *testing.T) {
 			s.proves(0)
 			s.deploy()
 			s.asks("one")
-			s.set(func(now *volume.Settings) { now.Prove = nil })
+			s.set(func(now *volume.Wanted) { now.Prove = nil })
 			n = 2
 		}
 		s.file = `{"cron": [{"schedule": "@yearly", "command": "other"}]}`
@@ -505,7 +505,7 @@ func TestCronOfOneTakenBack(t *testing.T) {
 // asks has the first entry run by the clock now, and waits until it does.
 func (s *stage) asks(token string) {
 	s.t.Helper()
-	s.set(func(now *volume.Settings) { now.Cron = volume.CronRequest{Entry: 1, Token: token} })
+	s.set(func(now *volume.Wanted) { now.Cron = volume.CronRequest{Entry: 1, Token: token} })
 	rig.Eventually(s.t, "cron:run "+token, func() bool { return s.asked(token) == "" })
 }
 
@@ -550,7 +550,7 @@ func TestWorkerThatWaitsIsWatched(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStage(t)
 			s.processes = map[string]string{"web": "x", "worker": "y"}
-			s.set(func(now *volume.Settings) { now.Formation = map[string]int{"worker": 1} })
+			s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })
 			linger := make(chan struct{})
 			s.linger = linger
 			s.turn()
@@ -612,7 +612,7 @@ func TestProof(t *testing.T) {
 		if err := i.find(); err != nil {
 			t.Fatal(err)
 		}
-		settings := volume.Settings{Prove: &c.setting, Formation: map[string]int{"worker": 1}}
+		settings := volume.Wanted{Prove: &c.setting, Formation: map[string]int{"worker": 1}}
 		if got, proves := h.proof(i, settings); got != c.want || proves != c.proves {
 			t.Errorf("%s: %s, %v, not %s, %v", name, got, proves, c.want, c.proves)
 		}

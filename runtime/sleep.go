@@ -35,7 +35,7 @@ func (n *nap) load() {
 }
 
 // ended wakes the app where a request, a command or the clock asks for that, and reports whether it did.
-func (n *nap) ended(s volume.Settings) bool {
+func (n *nap) ended(s volume.Wanted) bool {
 	h := n.home
 	asked := h.rt.wakes.take(h.app.Name)
 	if !n.asleep() || !asked && n.now.Holds(s, h.live.n) && !h.crontab.running() {

@@ -27,7 +27,7 @@ func drowsy(t *testing.T, f func(*testing.T, *stage), prepare ...func(*stage)) {
 		s := newStage(t)
 		s.app.Volume().Poll = time.Second
 		s.processes = map[string]string{"web": "x", "worker": "y", "cron": "0 1 * * * z"}
-		s.set(func(now *volume.Settings) {
+		s.set(func(now *volume.Wanted) {
 			now.Formation = map[string]int{"worker": 1}
 			now.Sleep = 10 * time.Minute
 		})
@@ -55,7 +55,7 @@ func after(d time.Duration) {
 func (s *stage) isAsleep(since time.Time) {
 	s.t.Helper()
 	z, err := s.app.Asleep()
-	settings, settingsErr := s.app.Settings()
+	settings, settingsErr := s.app.Wanted()
 	if err != nil || settingsErr != nil || !z.Holds(settings, s.app.Live()) || z.Since.Sub(since).Abs() > 2*time.Second { // a bell takes a second to be looked at
 		s.t.Errorf("%+v, %v; want asleep since %v, %v", z, err, since, settingsErr)
 	}
@@ -148,7 +148,7 @@ func TestKeptAwake(t *testing.T) {
 		},
 		"cron": {
 			func(s *stage) {
-				s.set(func(now *volume.Settings) { now.Cron = volume.CronRequest{Entry: 1, Token: "a"} })
+				s.set(func(now *volume.Wanted) { now.Cron = volume.CronRequest{Entry: 1, Token: "a"} })
 			},
 			func(s *stage) { s.newest("cron").Stop(0) },
 		},
@@ -233,15 +233,15 @@ func TestWakes(t *testing.T) {
 		"many requests": {func(s *stage) { s.rt.Wake("blog"); s.rt.Wake("blog"); s.rt.Wake("blog") }, up},
 		"cron":          {func(*stage) { time.Sleep(50 * time.Minute) }, up},
 		"cron:run": {func(s *stage) {
-			s.set(func(now *volume.Settings) { now.Cron = volume.CronRequest{Entry: 1, Token: "a"} })
+			s.set(func(now *volume.Wanted) { now.Cron = volume.CronRequest{Entry: 1, Token: "a"} })
 		}, up},
-		"off":             {func(s *stage) { s.set(func(now *volume.Settings) { now.Sleep = 0 }) }, up},
-		"ps:start":        {func(s *stage) { s.set(func(now *volume.Settings) { now.Wake = "a" }) }, up},
-		"ps:scale":        {func(s *stage) { s.set(func(now *volume.Settings) { now.Formation, now.Wake = nil, "a" }) }, "web.1 of v1"},
+		"off":             {func(s *stage) { s.set(func(now *volume.Wanted) { now.Sleep = 0 }) }, up},
+		"ps:start":        {func(s *stage) { s.set(func(now *volume.Wanted) { now.Wake = "a" }) }, up},
+		"ps:scale":        {func(s *stage) { s.set(func(now *volume.Wanted) { now.Formation, now.Wake = nil, "a" }) }, "web.1 of v1"},
 		"deploy":          {func(s *stage) { s.turn(); s.deploy() }, "web.1 of v2, worker.1 of v2"},
 		"watch mode":      {func(s *stage) { s.inPlace() }, ""},
-		"ps:stop":         {func(s *stage) { s.set(func(now *volume.Settings) { now.Stopped = 1 }) }, ""},
-		"another time":    {func(s *stage) { s.set(func(now *volume.Settings) { now.Sleep = time.Hour }) }, "asleep"},
+		"ps:stop":         {func(s *stage) { s.set(func(now *volume.Wanted) { now.Stopped = 1 }) }, ""},
+		"another time":    {func(s *stage) { s.set(func(now *volume.Wanted) { now.Sleep = time.Hour }) }, "asleep"},
 		"failed deploy":   {func(s *stage) { s.build = fails; s.turn(); s.reaches(s.publish(), volume.Failed) }, "asleep"},
 		"run":             {func(s *stage) { s.ends = atOnce; s.rt.Detach(Once{App: "blog", Argv: []string{"true"}}) }, "asleep"},
 		"nothing of this": {func(*stage) {}, "asleep"},
@@ -336,15 +336,15 @@ func TestAsleepAcrossRestart(t *testing.T) {
 		asleep    bool
 	}{
 		"nothing":         {func(*stage) {}, true},
-		"off":             {func(s *stage) { s.set(func(now *volume.Settings) { now.Sleep = 0 }) }, false},
-		"ps:start":        {func(s *stage) { s.set(func(now *volume.Settings) { now.Wake = "a" }) }, false},
-		"another is live": {func(s *stage) { s.set(func(now *volume.Settings) { now.Config = nil }); s.app.SetLive(s.again()) }, false},
+		"off":             {func(s *stage) { s.set(func(now *volume.Wanted) { now.Sleep = 0 }) }, false},
+		"ps:start":        {func(s *stage) { s.set(func(now *volume.Wanted) { now.Wake = "a" }) }, false},
+		"another is live": {func(s *stage) { s.app.SetLive(s.again()) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStage(t)
 				s.app.Volume().Poll = time.Second
-				s.set(func(now *volume.Settings) { now.Sleep = time.Minute })
+				s.set(func(now *volume.Wanted) { now.Sleep = time.Minute })
 				stop := s.run()
 				done := s.turn()
 				s.deploy()
@@ -416,7 +416,7 @@ func TestSleepNotSaid(t *testing.T) {
 // Visitors who come as the app falls asleep are all answered, and no two workers run at once.
 func TestSleepingAndWaking(t *testing.T) {
 	drowsy(t, func(t *testing.T, s *stage) {
-		s.set(func(now *volume.Settings) { now.Sleep = time.Second })
+		s.set(func(now *volume.Wanted) { now.Sleep = time.Second })
 		after(2 * time.Second)
 		var visitors sync.WaitGroup
 		for range 5 {
@@ -472,7 +472,7 @@ func (s *stage) visit() {
 func TestAsleepIsCheap(t *testing.T) {
 	const apps = 100
 	s := newStage(t)
-	s.set(func(now *volume.Settings) { now.Sleep = time.Millisecond })
+	s.set(func(now *volume.Wanted) { now.Sleep = time.Millisecond })
 	stop := s.run()
 	done := s.turn()
 	s.deploy()

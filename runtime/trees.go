@@ -64,7 +64,7 @@ func (rt *Runtime) start(spec Spec) (Process, error) {
 	if volume.IsDamage(err) { // those that it was made with
 		var r volume.Release
 		r, err = app.Release(spec.Release)
-		settings = r.Settings
+		settings = r.Wanted
 	}
 	if err != nil {
 		return nil, err

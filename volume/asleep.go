@@ -12,13 +12,13 @@ import (
 type Asleep struct {
 	Release int       `json:"release"`        // the live one then
 	Since   time.Time `json:"since"`          //
-	Wake    string    `json:"wake,omitempty"` // the settings' token then
+	Wake    string    `json:"wake,omitempty"` // the token of [Wanted] then
 }
 
-// Holds says whether that is still so under the settings s: nothing else has become live, and no command
-// since wants the app to be up, or stopped.
-func (z Asleep) Holds(s Settings, live int) bool {
-	return z.Release > 0 && z.Release == live && z.Wake == s.Wake && s.Sleep > 0 && s.Stopped != live
+// Holds reports whether the app still sleeps: nothing else has gone live, and no command since wants the
+// app to run, or to be stopped.
+func (z Asleep) Holds(w Wanted, live int) bool {
+	return z.Release > 0 && z.Release == live && z.Wake == w.Wake && w.Sleep > 0 && w.Stopped != live
 }
 
 // Asleep reads what is said of the app's sleep, which may not hold any more; zero where it is awake.

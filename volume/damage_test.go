@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // damages are the ways in which a file is damaged.
@@ -43,7 +44,7 @@ func wholeApp(t *testing.T) (a App, files map[string]func() error) {
 	errs := []error{
 		err, a.SetBuilt(b.ID, Built{Kind: "static"}), a.SetSettings(Settings{Branch: "trunk"}),
 		a.SetSource(Source{URL: "https://example.com"}), a.SetProcesses([]Process{{Type: "web"}}), a.SetCron(Cron{Release: 2}),
-		a.SetAsleep(Asleep{Release: 2}),
+		a.SetAsleep(Asleep{Release: 2}), a.SetWanted(Wanted{Sleep: time.Minute}),
 	}
 	s, _, err := a.Source()
 	errs = append(errs, err, a.SetLooked(Looked{Source: s.ID}))
@@ -56,6 +57,7 @@ func wholeApp(t *testing.T) (a App, files map[string]func() error) {
 	}
 	return a, map[string]func() error{
 		"settings.json":                  func() error { _, err := a.Settings(); return err },
+		"wanted.json":                    func() error { _, err := a.Wanted(); return err },
 		"source.json":                    func() error { _, _, err := a.Source(); return err },
 		"looked.json":                    func() error { _, err := a.Looked(); return err },
 		"processes.json":                 func() error { _, err := a.Processes(); return err },

@@ -7,8 +7,11 @@
 //	<root>/                                                                    written by
 //	  apps/<app>/repo.git/                 bare repository: the remote itself  receiver
 //	  apps/<app>/id                        random, of its creation             receiver, commands
-//	  apps/<app>/settings.json    (0600)   what is wanted: branch, mode, and the
-//	                                       config vars until a release is live commands
+//	  apps/<app>/settings.json    (0600)   what the next release freezes: branch,
+//	                                       mode, build settings, and the config
+//	                                       vars until a release is live        commands
+//	  apps/<app>/wanted.json               what should run now: formation, limits,
+//	                                       sleep, grace, prove, restarts       commands
 //	  apps/<app>/source.json               the repository elsewhere it follows commands, sidecar at its start
 //	  apps/<app>/looked.json               what became of following it         who syncs
 //	  apps/<app>/source.lock               held (flock) by who syncs now       who syncs
@@ -73,8 +76,9 @@
 //
 // A file that a power cut or a person has damaged harms its app alone. Reading it fails with [Damage],
 // which names the file and the remedy in one line. What can be told from the rest of the volume is
-// repaired instead, and logged: see [App.Mend], [App.SetIdentity] and [App.Status]. The runtime goes on
-// with the settings that it has read before, or those of the live release.
+// repaired instead, and logged: see [App.Mend], [App.SetIdentity] and [App.Status]. A runtime that finds
+// wanted.json damaged goes on with what it has read before, or what was wanted when the live release was
+// made.
 //
 // An app's history only grows, so nothing that is done at each deploy lists it or reads all of it.
 // Releases are over in the order of their numbers ([App.Open]), and the live one is called so after

@@ -20,8 +20,3 @@ func (l Limits) Over(general Limits) Limits {
 	}
 	return l
 }
-
-// LimitsOf are the limits of each process of a type.
-func (s Settings) LimitsOf(processType string) Limits {
-	return s.Limits[processType].Over(s.Limits[""])
-}

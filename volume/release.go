@@ -33,6 +33,7 @@ type Release struct {
 	Of       int       `json:"of,omitempty"`   // the release of which this repeats the build and the config vars
 	At       time.Time `json:"at"`
 	Settings Settings  `json:"settings"`
+	Wanted   Wanted    `json:"wanted,omitzero"` // as it was then: only for a runtime that finds wanted.json damaged
 }
 
 // String is the release as people write it: v7.
@@ -54,6 +55,9 @@ func (a App) Publish(r Release) (Release, error) {
 	last, err := a.Last()
 	if err != nil {
 		return Release{}, err
+	}
+	if w, err := a.Wanted(); err == nil {
+		r.Wanted = w
 	}
 	for r.N = last + 1; ; r.N++ {
 		if err := a.vol.writeJSON(filepath.Join(tmp, "release.json"), r, 0o600); err != nil {

@@ -2,11 +2,10 @@ package runtime
 
 import "paas/volume"
 
-// readSettings reads the settings that count for what runs. While a file is damaged, those that were
-// read last still count, or after a start those that the live release was made with: a torn file
-// stops no app.
-func (h *home) readSettings() (volume.Settings, error) {
-	const doing = "read the settings"
+// readWanted reads what should run. While the file is damaged, what was read last still counts, or after a
+// start what was wanted when the live release was made: a torn file stops no app.
+func (h *home) readWanted() (volume.Wanted, error) {
+	const doing = "read what should run"
 	s, err := h.app.Wanted()
 	if err == nil {
 		if h.guessed { // else a cron:run of long ago would look like a new one
@@ -29,7 +28,7 @@ func (h *home) readSettings() (volume.Settings, error) {
 	}
 	h.complain(doing, err)
 	h.guessed = true
-	return r.Settings, nil
+	return r.Wanted, nil
 }
 
 // complain logs that the app's goroutine cannot do something, once for each reason.
