@@ -1,0 +1,242 @@
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"paas/engine"
+	"paas/engine/keep"
+	"paas/volume"
+)
+
+// Memory is an engine whose processes are values in memory, which end when a test says so. The zero
+// value is ready.
+type Memory struct {
+	keep.Fleet
+
+	// Begin is called with each process before anybody else knows of it. It may change or end the process; an
+	// error keeps it from starting. nil: the process runs its script, see run.
+	Begin func(*Process) error
+
+	// Make makes builds; nil: each succeeds and has one process type, web.
+	Make func(ctx context.Context, job engine.BuildJob) (volume.Built, error)
+
+	mu    sync.Mutex
+	all   []*Process
+	ports int
+	once  sync.Once
+}
+
+// Process is a process of [Memory].
+type Process struct {
+	Name   string // "v1 web.1 node server.js"
+	Beside bool   // it was started by Exec
+	engine.Job
+	Linger <-chan struct{} // it heeds no SIGTERM before this closes; nil: it does at once
+
+	addr   string
+	number int
+	leave  sync.Once
+	finish sync.Once
+	exited chan struct{}
+	done   chan struct{}
+	exit   engine.Exit
+}
+
+func (m *Memory) fleet() *keep.Fleet {
+	m.once.Do(func() { m.Fleet.Start = m.startUnit })
+	return &m.Fleet
+}
+
+// Want is as [engine.Fleet.Want].
+func (m *Memory) Want(ctx context.Context, unit engine.Unit) error { return m.fleet().Want(ctx, unit) }
+
+func (m *Memory) startUnit(unit engine.Unit, index, _ int, out io.Writer) (keep.Process, error) {
+	return m.begin(unit.Listens, &Process{Job: engine.Job{
+		App: unit.Name.App, Release: unit.Name.Release, Type: unit.Name.Type, Index: index,
+		Image: unit.Image, Argv: unit.Argv, Env: unit.Env, Limits: unit.Limits, Out: out,
+	}})
+}
+
+// Start is as [engine.Engine.Start].
+func (m *Memory) Start(_ context.Context, job engine.Job) (engine.Process, error) {
+	p, err := m.begin(false, &Process{Job: job})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (m *Memory) begin(listens bool, p *Process) (*Process, error) {
+	p.Name = fmt.Sprintf("v%d %s.%d %s", p.Release, p.Type, p.Index, strings.Join(p.Argv, " "))
+	p.exited, p.done = make(chan struct{}), make(chan struct{})
+	m.mu.Lock()
+	m.ports++
+	p.number = m.ports
+	m.mu.Unlock()
+	if listens {
+		p.addr = fmt.Sprintf("127.0.0.1:%d", p.number)
+	}
+	begin := m.Begin
+	if begin == nil {
+		begin = (*Process).run
+	}
+	if err := begin(p); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all = append(m.all, p)
+	return p, nil
+}
+
+// Processes are those that were started so far, in order.
+func (m *Memory) Processes() []*Process {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.all)
+}
+
+// Build is as [engine.Engine.Build].
+func (m *Memory) Build(ctx context.Context, job engine.BuildJob) (volume.Built, error) {
+	if m.Make == nil {
+		return volume.Built{Processes: map[string]string{"web": "x"}}, nil
+	}
+	return m.Make(ctx, job)
+}
+
+// Sweep is as [engine.Engine.Sweep].
+func (m *Memory) Sweep(context.Context, string) error { return nil }
+
+// Exec is as [engine.Fleet.Exec].
+func (m *Memory) Exec(ctx context.Context, at engine.Place, c engine.Command) (string, engine.Exit, error) {
+	beside, unit, err := m.Process(at)
+	if err != nil {
+		return "", engine.Exit{}, err
+	}
+	var out strings.Builder
+	p, err := m.begin(false, &Process{Beside: true, Job: engine.Job{
+		App: unit.Name.App, Release: unit.Name.Release, Type: unit.Name.Type, Index: at.Index, Image: unit.Image,
+		Argv: c.Argv, Env: beside.(*Process).Env, Out: &out,
+	}})
+	if err != nil {
+		return "", engine.Exit{}, err
+	}
+	select {
+	case <-p.done:
+		text := out.String()
+		return text[max(0, len(text)-c.Max):], p.exit, nil
+	case <-ctx.Done():
+		p.Stop(0)
+		return "", engine.Exit{}, context.Cause(ctx)
+	}
+}
+
+// Dial is as [engine.Fleet.Dial]. What answers closes the connection at once.
+func (m *Memory) Dial(_ context.Context, at engine.Place, port int) (net.Conn, error) {
+	p, _, err := m.Process(at)
+	switch {
+	case err != nil:
+		return nil, err
+	case port != 0 && p.Addr() != fmt.Sprint("127.0.0.1:", port):
+		return nil, engine.ErrForeign
+	case p.Addr() == "" || closed(p.Exited()):
+		return nil, syscall.ECONNREFUSED
+	}
+	here, there := net.Pipe()
+	there.Close()
+	return here, nil
+}
+
+// Listening is as [engine.Fleet.Listening].
+func (m *Memory) Listening(context.Context, engine.Place) []string { return nil }
+
+func (p *Process) PID() int                { return p.number }
+func (p *Process) Addr() string            { return p.addr }
+func (p *Process) Limits() volume.Limits   { return p.Job.Limits }
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+func (p *Process) Done() <-chan struct{}   { return p.done }
+func (p *Process) Exit() engine.Exit       { return p.exit }
+func (p *Process) Again() (string, bool)   { return "", false }
+func (p *Process) Resize(_, _ uint16)      {}
+
+// Signal ends the process.
+func (p *Process) Signal(number int) { p.End(engine.Exit{Signal: number}) }
+
+// Stop is as [engine.Process.Stop].
+func (p *Process) Stop(time.Duration) {
+	if p.Linger != nil {
+		select {
+		case <-p.Linger:
+		case <-p.done:
+		}
+	}
+	p.End(engine.Exit{Signal: int(syscall.SIGTERM)})
+}
+
+// Leave ends the process itself, and it is not known yet how: End follows.
+func (p *Process) Leave() { p.leave.Do(func() { close(p.exited) }) }
+
+// End ends the process with exit, unless it has ended.
+func (p *Process) End(exit engine.Exit) {
+	p.finish.Do(func() {
+		p.exit = exit
+		p.Leave()
+		close(p.done)
+	})
+}
+
+// Ended reports whether nothing of the process is left.
+func (p *Process) Ended() bool { return closed(p.done) }
+
+// Left reports whether the process itself has ended.
+func (p *Process) Left() bool { return closed(p.exited) }
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// run runs a script, as far as the suite needs the shell: echo, sleep, exit and kill -KILL $$.
+func (p *Process) run() error {
+	if p.Argv[0] != "/bin/sh" {
+		return engine.StartError{Status: 127, Reason: p.Type + ": " + p.Argv[0] + ": not found in PATH"}
+	}
+	env := engine.Expand(p.Env, "/tree", "/data", "/cache", strings.TrimPrefix(p.addr, "127.0.0.1:"))
+	go func() {
+		for _, statement := range strings.Split(p.Argv[2], ";") {
+			word, rest, _ := strings.Cut(strings.TrimSpace(statement), " ")
+			switch word {
+			case "echo":
+				fmt.Fprintln(p.Out, os.Expand(rest, func(name string) string { return env[name] }))
+			case "sleep":
+				d, _ := time.ParseDuration(rest + "s")
+				select {
+				case <-time.After(d):
+				case <-p.exited:
+					return
+				}
+			case "exit":
+				exit := engine.Exit{}
+				fmt.Sscan(rest, &exit.Code)
+				p.End(exit)
+			case "kill":
+				p.End(engine.Exit{Signal: int(syscall.SIGKILL)})
+			}
+		}
+		p.End(engine.Exit{})
+	}()
+	return nil
+}

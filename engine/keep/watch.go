@@ -1,0 +1,51 @@
+package keep
+
+import "context"
+
+// watcher is one call of [Fleet.Watch].
+type watcher struct {
+	apps map[string]struct{} // that have changed since it was last told
+	wake chan struct{}       // one place
+}
+
+// Watch is as [engine.Fleet.Watch].
+func (f *Fleet) Watch(ctx context.Context, changed func(app string)) error {
+	w := &watcher{apps: map[string]struct{}{}, wake: make(chan struct{}, 1)}
+	f.mu.Lock()
+	if f.watchers == nil {
+		f.watchers = map[*watcher]struct{}{}
+	}
+	f.watchers[w] = struct{}{}
+	for _, pl := range f.places { // what changed before
+		w.tell(pl.Unit.App)
+	}
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.watchers, w)
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-w.wake:
+		}
+		f.mu.Lock()
+		apps := w.apps
+		w.apps = map[string]struct{}{}
+		f.mu.Unlock()
+		for app := range apps {
+			changed(app)
+		}
+	}
+}
+
+// tell notes that a place of the app has changed. The fleet is locked.
+func (w *watcher) tell(app string) {
+	w.apps[app] = struct{}{}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
