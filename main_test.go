@@ -205,6 +205,11 @@ func setUp(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("EXAMPLES", examples)
+	volumes, err := filepath.Abs("testdata/volume")
+	if err != nil {
+		return err
+	}
+	env.Setenv("VOLUMES", volumes)
 	env.Setenv("SSHPORT", sshPort)
 	env.Setenv("HTTPPORT", httpPort)
 	env.Setenv("APPPORT", freePort())
@@ -495,9 +500,9 @@ func webapp() {
 
 // Sessions of which the outcome depends on who runs the server, as somebody who is not root.
 func TestScriptsNotRoot(t *testing.T) {
-	for _, session := range []string{"build_turns", "isolation", "last_line", "open_root", "signals", "umask", "upgraded"} {
+	for _, session := range []string{"build_turns", "format", "isolation", "last_line", "open_root", "signals", "umask", "upgraded"} {
 		t.Run(session, func(t *testing.T) {
-			rig.AsNobody(t, "^TestScripts$/^"+session+"$", "testdata/script/"+session+".txtar")
+			rig.AsNobody(t, "^TestScripts$/^"+session+"$", "testdata/script/"+session+".txtar", "testdata/volume/format1.tar.gz")
 		})
 	}
 }

@@ -45,6 +45,7 @@
 //	  bell/<app>                           rung after each change of an app    everybody
 //	  tmp/<process>/                       files and trees not yet published;
 //	                                       locked (flock) by the process       everybody
+//	  format                               the volume's format: see [Format]   who opens it first
 //	  uids                                 the last user id given to an app    runtime
 //	  scratch/                    (0700)   the /tmp of each process that runs  runtime
 //	  events/<role>.jsonl         (0700)   audit: who did what when; full at

@@ -37,13 +37,17 @@ type Volume struct {
 	maxEvents int64 // in place of the constant, in tests
 }
 
-// Open makes the folders that every volume has, and closes those to other users that hold secrets. It is
-// an error where one stays open. It wipes nothing: see [Volume.Wipe]. [Volume.Close] it at the end.
+// Open makes the folders that every volume has, and closes those that hold secrets to other users. It
+// returns an error if one stays open, or if the volume has a newer format than [Format]. It wipes
+// nothing: see [Volume.Wipe]. Call [Volume.Close] at the end.
 func (v *Volume) Open() error {
 	if !filepath.IsAbs(v.Root) {
 		return fmt.Errorf("volume %q: not an absolute path", v.Root)
 	}
 	if err := v.private(v.Root); err != nil { // sources and apps' data are nobody else's business
+		return err
+	}
+	if err := v.checkFormat(); err != nil {
 		return err
 	}
 	for _, dir := range []string{"tmp", "run", "ssh", "sources"} {
