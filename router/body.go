@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http/httputil"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -12,42 +11,36 @@ import (
 )
 
 var (
-	errSlowClient = errors.New("the request's body stalled")
-	errBadBody    = errors.New("the request's body broke off")
-	errBodyEnded  = errors.New("nobody wants the rest of the body")
+	errBodyTimeout  = errors.New("the request's body did not arrive in time")
+	errBadBody      = errors.New("the request's body is incomplete or malformed")
+	errBodyUnwanted = errors.New("the rest of the body is not needed")
 )
 
-// swallow is how long an answered client may go on sending, so that it sees the answer before
-// the connection closes (RFC 9112 section 9.6).
-const swallow = time.Second
+// lingerTimeout is how long a client may go on sending after its response, so that it can read it
+// before the connection closes (RFC 9112 section 9.6).
+const lingerTimeout = time.Second
 
-// clientBody is a request's body. Each Read may take StallTimeout. The goroutine that reads it may
-// still do so when the answer is complete: end stops it, so that it takes nothing of the next
-// request.
+// clientBody is a request's body. Each Read may take StallTimeout. A goroutine may still be reading
+// when the response is complete; stop ends it before it consumes bytes of the next request.
 type clientBody struct {
+	*bodyReader
 	x        *exchange
-	left     int64     // bytes to come, where that is known
-	chunks   io.Reader // the body, where it is chunked
-	trailer  head      // after its end
-	buffered []byte    // the whole of a small one, not nil where it was prefetched
+	buffered []byte // the whole body if it was prefetched, else nil
 
-	eof  atomic.Bool
-	gone chan struct{} // closed by end
+	eof   atomic.Bool
+	stopC chan struct{} // closed by stop
 
-	dl     sync.Mutex // guards over and the deadline that goes with it
-	over   bool
-	inRead sync.Mutex
+	deadlineMu sync.Mutex // guards stopped and the read deadline that goes with it
+	stopped    bool
+	readMu     sync.Mutex
 }
 
 func newClientBody(x *exchange) *clientBody {
-	b := &clientBody{x: x, left: x.in.length, gone: make(chan struct{})}
-	if x.in.length < 0 {
-		b.chunks = httputil.NewChunkedReader(x.s.br)
-	}
-	return b
+	return &clientBody{x: x, stopC: make(chan struct{}),
+		bodyReader: newBodyReader(x.client.br, x.req.length, maxHeaderBytes, false)}
 }
 
-// prefetch reads the whole body into buf, which is as long as it.
+// prefetch reads the whole body into buf, whose length is the body's.
 func (b *clientBody) prefetch(buf []byte) error {
 	for n := 0; n < len(buf); {
 		m, err := b.Read(buf[n:])
@@ -59,97 +52,64 @@ func (b *clientBody) prefetch(buf []byte) error {
 	return nil
 }
 
-// Read returns io.EOF, errSlowClient, errBadBody or errBodyEnded.
+// Read returns io.EOF, errBodyTimeout, errBadBody or errBodyUnwanted.
 func (b *clientBody) Read(p []byte) (int, error) {
-	b.inRead.Lock()
-	defer b.inRead.Unlock()
-	s := b.x.s
-	b.dl.Lock()
-	if b.over {
-		b.dl.Unlock()
-		return 0, errBodyEnded
+	b.readMu.Lock()
+	defer b.readMu.Unlock()
+	s := b.x.client
+	b.deadlineMu.Lock()
+	if b.stopped {
+		b.deadlineMu.Unlock()
+		return 0, errBodyUnwanted
 	}
 	if b.chunks != nil || s.br.Buffered() == 0 {
 		s.conn.SetReadDeadline(time.Now().Add(b.x.router.StallTimeout))
-		s.readUnset()
+		s.forgetReadTimeout()
 	}
-	b.dl.Unlock()
-	b.x.goOn()
-	n, err := b.read(p)
+	b.deadlineMu.Unlock()
+	b.x.sendContinue()
+	n, err := b.bodyReader.Read(p)
 	switch {
 	case err == io.EOF:
 		b.eof.Store(true)
 	case err == nil:
-	case b.isOver():
-		err = errBodyEnded
+	case b.isStopped():
+		err = errBodyUnwanted
 	case isTimeout(err):
-		err = errSlowClient
+		err = errBodyTimeout
 	default:
 		err = fmt.Errorf("%w: %w", errBadBody, err)
 	}
 	return n, err
 }
 
-func (b *clientBody) read(p []byte) (n int, err error) {
-	br := b.x.s.br
-	if b.chunks != nil {
-		if n, err = b.chunks.Read(p); err == io.EOF {
-			if err = b.readTrailer(); err == nil {
-				err = io.EOF
-			}
-		}
-		return n, err
-	}
-	n, err = br.Read(p[:min(int64(len(p)), b.left)])
-	if b.left -= int64(n); b.left == 0 {
-		return n, io.EOF
-	}
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
+func (b *clientBody) isStopped() bool {
+	b.deadlineMu.Lock()
+	defer b.deadlineMu.Unlock()
+	return b.stopped
 }
 
-// readTrailer reads what comes after the last chunk.
-func (b *clientBody) readTrailer() error {
-	raw, err := readLines(b.x.s.br, nil, maxHeaderBytes, false)
-	switch {
-	case err == io.EOF:
-		return io.ErrUnexpectedEOF
-	case err != nil:
-		return err
-	}
-	b.trailer, err = parseHead(nil, string(raw), false)
-	return err
-}
+// complete reports whether the client has sent the whole body.
+func (b *clientBody) complete() bool { return b.eof.Load() }
 
-func (b *clientBody) isOver() bool {
-	b.dl.Lock()
-	defer b.dl.Unlock()
-	return b.over
-}
-
-// ended reports whether the client has sent all of it.
-func (b *clientBody) ended() bool { return b.eof.Load() }
-
-// end stops the goroutine that reads, and returns when it has stopped.
-func (b *clientBody) end() {
+// stop ends the goroutine that reads the body and waits for it.
+func (b *clientBody) stop() {
 	if b.eof.Load() {
 		return
 	}
-	close(b.gone)
-	b.dl.Lock()
-	b.over = true
-	b.x.s.conn.SetReadDeadline(longAgo)
-	b.dl.Unlock()
-	b.inRead.Lock()
-	defer b.inRead.Unlock()
-	b.x.s.readUnset()
+	close(b.stopC)
+	b.deadlineMu.Lock()
+	b.stopped = true
+	b.x.client.conn.SetReadDeadline(aLongTimeAgo)
+	b.deadlineMu.Unlock()
+	b.readMu.Lock()
+	defer b.readMu.Unlock()
+	b.x.client.forgetReadTimeout()
 }
 
-// unread reports whether the client has yet to send some of its body.
-func (x *exchange) unread() bool {
-	return x.in.length != 0 && (x.body == nil || !x.body.ended())
+// bodyPending reports whether part of the client's body has not been read.
+func (x *exchange) bodyPending() bool {
+	return x.req.length != 0 && (x.body == nil || !x.body.complete())
 }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

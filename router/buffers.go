@@ -4,11 +4,11 @@ import "sync"
 
 const bufferSize = 32 << 10
 
-// buffers is a pool of memory to copy bodies through, in either direction. It holds pointers to
-// arrays, since each Put of a slice allocates.
+// buffers is a pool of buffers for copying bodies. It stores pointers to arrays, because putting a
+// slice into a sync.Pool allocates.
 type buffers struct{ pool sync.Pool }
 
-// Get returns bufferSize bytes, for Put.
+// Get returns a buffer of bufferSize bytes. Return it with Put.
 func (b *buffers) Get() []byte {
 	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
 		return p[:]
@@ -16,5 +16,5 @@ func (b *buffers) Get() []byte {
 	return make([]byte, bufferSize)
 }
 
-// Put takes back what Get returned.
+// Put takes back a buffer from Get.
 func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

@@ -16,43 +16,47 @@ import (
 	"time"
 )
 
-// An event stream that is ended before its announced length also ends the connection: else the
-// client would take the next answer for the rest of this one.
+// If an event stream is ended before its announced length, the connection ends too; otherwise the
+// client would take the next response for the rest of this one.
 func TestCutStreamWithLength(t *testing.T) {
 	r := &Router{DrainTimeout: time.Millisecond}
 	addr := start(t, r)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		readHead(br)
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 1000\r\n\r\ndata: 1\n\n")
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"+
+			"Content-Length: 1000\r\n\r\ndata: 1\n\n")
 		br.ReadByte()
 	})))
 	c, br := dial(t, addr)
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\nGET /next HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\nGET /next HTTP/1.1\r\n"+
+		"Host: blog.localhost\r\n\r\n")
 	if _, err := readHead(br); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, br, "data: 1\n\n")
-	r.Set("blog", at(says(t, "new")))
+	r.Set("blog", routeTo(startReplying(t, "new")))
 	if rest, _ := io.ReadAll(br); len(rest) > 0 {
 		t.Errorf("after the end of the stream: %q", rest)
 	}
 }
 
-// A stream that is ended from outside, just as it is complete, does not take its connection along:
-// that may serve another request by then.
+// Cutting a stream that has just ended does not close its connection, which may already serve
+// another request.
 func TestCutAfterTheEnd(t *testing.T) {
 	r := &Router{}
 	r.init()
-	app, _ := script(t, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 2\r\n\r\nhi")
-	i := newInstance(app)
-	defer i.up.close()
-	next := func() *answer {
+	app, _ := script(t, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"+
+		"Content-Length: 2\r\n\r\nhi")
+	i := newBackend(app)
+	defer i.pool.close()
+	next := func() *appResponse {
 		gone, leave := context.WithCancel(t.Context())
-		s := &session{router: r, bw: bufio.NewWriter(io.Discard), gone: gone, leave: leave}
-		x := &exchange{router: r, s: s, app: newApp("blog"), in: &clientRequest{method: "GET", target: "/", authority: "blog.localhost"}}
-		x.inst.Store(i)
-		a, err := i.up.roundTrip(x)
+		s := &clientConn{router: r, bw: bufio.NewWriter(io.Discard), gone: gone, leave: leave}
+		x := &exchange{router: r, client: s, app: newApp("blog"),
+			req: &clientRequest{method: "GET", target: "/", authority: "blog.localhost"}}
+		x.backend.Store(i)
+		a, err := i.pool.roundTrip(x)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +70,7 @@ func TestCutAfterTheEnd(t *testing.T) {
 	if second.c != first.c {
 		t.Fatal("the connection was not kept")
 	}
-	first.cut()
+	first.cutStream()
 	if got, err := io.ReadAll(second); string(got) != "hi" || err != nil {
 		t.Errorf("the next answer on the connection: %q %v", got, err)
 	}
@@ -89,11 +93,11 @@ func tlsRouter(t *testing.T, r *Router) (addr string) {
 	return start(t, r)
 }
 
-// An answer without a length that breaks off does not look whole to an old client over TLS either.
-func TestBrokenAnswerOverTLS(t *testing.T) {
+// Over TLS too, an incomplete response without a length does not look complete to a client.
+func TestIncompleteResponseOverTLS(t *testing.T) {
 	r := &Router{}
 	addr := tlsRouter(t, r)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		readHead(bufio.NewReader(c))
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
 	})))
@@ -105,14 +109,14 @@ func TestBrokenAnswerOverTLS(t *testing.T) {
 	}
 }
 
-// Run returns after StopTimeout, also where an app is silent for a client that has closed its side.
-func TestStopCutsAll(t *testing.T) {
+// Run returns after StopTimeout even if an app sends nothing to a client that has closed its side.
+func TestStopBreaksConnections(t *testing.T) {
 	left := make(chan struct{})
 	t.Run("until it stops", func(t *testing.T) {
 		r := &Router{HalfCloseTimeout: time.Hour}
 		addr := start(t, r) // ends it, and fails where that takes long
 		arrived := make(chan struct{})
-		r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+		r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 			br := bufio.NewReader(c)
 			readHead(br)
 			close(arrived)
@@ -122,13 +126,13 @@ func TestStopCutsAll(t *testing.T) {
 		c, _ := dial(t, addr)
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 		c.(*net.TCPConn).CloseWrite()
-		closes(t, "request at the app", arrived)
-		time.Sleep(2 * watchAfter) // somebody has seen the client close its side
+		waitClosed(t, "request at the app", arrived)
+		time.Sleep(2 * hangupWatchDelay) // somebody has seen the client close its side
 	})
-	closes(t, "the app told", left)
+	waitClosed(t, "the app told", left)
 }
 
-// meddled is a connection on which something happens each time that a deadline for writing is set.
+// meddled is a connection that calls a function whenever a write deadline is set.
 type meddled struct {
 	net.Conn
 	meddle func(time.Time)
@@ -139,7 +143,7 @@ func (m *meddled) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// A websocket that is ended does not wait for a slow client, though the app goes on writing to it.
+// Cutting a websocket does not wait for a slow client, even if the app goes on writing to it.
 func TestCutWhileWriting(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
@@ -155,24 +159,25 @@ func TestCutWhileWriting(t *testing.T) {
 		last = when
 		if first {
 			first = false
-			tun.toClient([]byte("one more")) // gets in between
+			tun.writeToClient([]byte("one more")) // gets in between
 		}
 	}
-	tun = &tunnel{x: &exchange{router: r, s: &session{conn: client}}, app: &conn{Conn: app}}
+	tun = &tunnel{x: &exchange{router: r, client: &clientConn{conn: client}},
+		app: &appConn{Conn: app}}
 	tun.cut()
-	if left := time.Until(last); left > farewell {
+	if left := time.Until(last); left > closeTimeout {
 		t.Errorf("a Write may take %v", left)
 	}
 }
 
-// explosive is a connection to an app that cannot be read from.
+// explosive is a connection to an app whose Read panics.
 type explosive struct{ net.Conn }
 
 func (explosive) Read([]byte) (int, error) { panic("boom") }
 
-// A fault of our own ends one exchange on both sides, with a line in the log, and nothing else.
+// A panic ends only its own exchange, on both sides, and is logged.
 func TestPanicEndsBothSides(t *testing.T) {
-	var out lines
+	var out logRecorder
 	r := &Router{Log: slog.New(slog.NewTextHandler(&out, nil))}
 	told := make(chan struct{})
 	var one sync.Once
@@ -185,13 +190,13 @@ func TestPanicEndsBothSides(t *testing.T) {
 		return explosive{near}, nil
 	}
 	addr := start(t, r)
-	r.Set("blog", at("127.0.0.1:1"))
+	r.Set("blog", routeTo("127.0.0.1:1"))
 	c, br := dial(t, addr)
 	io.WriteString(c, "GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n")
 	if _, err := br.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the client hears %v", err)
 	}
-	closes(t, "the app told", told)
+	waitClosed(t, "the app told", told)
 	if got := strings.Join(out.take(), ""); !strings.Contains(got, "boom") {
 		t.Errorf("logged %q", got)
 	}

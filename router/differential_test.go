@@ -18,8 +18,7 @@ import (
 	"time"
 )
 
-// nodeApp answers every request, and prints what it saw of each: the id, then the method, the
-// target and the body.
+// nodeApp answers every request and prints it: the ID, the method, the target and the body.
 const nodeApp = `
 require('http').createServer((req, res) => {
 	let body = ''
@@ -33,7 +32,7 @@ require('http').createServer((req, res) => {
 }).listen(0, '127.0.0.1', function () { console.log(this.address().port) })
 `
 
-// asSeen is what an app saw, by the id of the request.
+// asSeen records the requests that an app saw, by request ID.
 type asSeen struct {
 	mu  sync.Mutex
 	all map[string][]string
@@ -98,10 +97,10 @@ func node(t *testing.T) (addr string, seen *asSeen) {
 	return net.JoinHostPort("127.0.0.1", strings.TrimSpace(port)), seen
 }
 
-// netHTTP is the same with net/http.
+// netHTTP is the same app with net/http.
 func netHTTP(t *testing.T) (addr string, seen *asSeen) {
 	seen = &asSeen{}
-	return backend(t, func(w http.ResponseWriter, req *http.Request) {
+	return startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			return
@@ -120,7 +119,7 @@ func netHTTP(t *testing.T) (addr string, seen *asSeen) {
 	}), seen
 }
 
-// hostile is two requests, the first with a mistake or two in it and a third one in its body.
+// hostile returns two requests; the first has a few mistakes and a third request in its body.
 func hostile(dice *rand.Rand, host, id string) string {
 	const hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\nX-Request-Id: hidden\r\n\r\n"
 	pick := func(all ...string) string { return all[dice.Intn(len(all))] }
@@ -131,28 +130,43 @@ func hostile(dice *rand.Rand, host, id string) string {
 		return pick(all...)
 	}
 	end := func() string {
-		return rarely("\r\n", "\n", "\r", "\r\r\n", "\r\n ", "\r\n\t", "\x00\r\n", "\x0b\r\n", "\u0085\r\n")
+		return rarely("\r\n", "\n", "\r", "\r\r\n", "\r\n ", "\r\n\t", "\x00\r\n", "\x0b\r\n",
+			"\u0085\r\n")
 	}
 	name := func(s string) string {
-		return rarely(s, strings.ToUpper(s), s+" ", " "+s, s+"\t", s+"\x00", strings.ReplaceAll(s, "-", "_"), strings.ReplaceAll(s, "-", "."), "\u212a"+s, s+"\r")
+		return rarely(s, strings.ToUpper(s), s+" ", " "+s, s+"\t", s+"\x00",
+			strings.ReplaceAll(s, "-", "_"), strings.ReplaceAll(s, "-", "."), "\u212a"+s, s+"\r")
 	}
-	chunked := rarely("chunked", "Chunked", "chunked ", "\tchunked", "\x0bchunked", "xchunked", "chunked, identity", "identity, chunked", "gzip, chunked", ",chunked", "chunked,", "chunked;q=1", "\"chunked\"", "chu\u212aed", "identity", "")
+	chunked := rarely("chunked", "Chunked", "chunked ", "\tchunked", "\x0bchunked", "xchunked",
+		"chunked, identity", "identity, chunked", "gzip, chunked", ",chunked", "chunked,",
+		"chunked;q=1", "\"chunked\"", "chu\u212aed", "identity", "")
 	var body string
 	switch dice.Intn(4) {
 	case 0:
 		body = "0\r\n\r\n" + hidden
 	case 1:
-		body = fmt.Sprintf("%x%s%s%s%s0\r\n%s\r\n", len(hidden), rarely("", ";x", ";x=\n", " ", "\t", "\x00", ";x=\"\r\n\""), rarely("\r\n", "\n", "\r"), hidden, rarely("\r\n", "\n", "", "XX"), rarely("", "", "", "X: y\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 5\r\n", "X-Forwarded-For: 7\r\n", " x\r\n"))
+		body = fmt.Sprintf("%x%s%s%s%s0\r\n%s\r\n", len(hidden),
+			rarely("", ";x", ";x=\n", " ", "\t", "\x00", ";x=\"\r\n\""), rarely("\r\n", "\n", "\r"),
+			hidden, rarely("\r\n", "\n", "", "XX"),
+			rarely("", "", "", "X: y\r\n", "Transfer-Encoding: chunked\r\n",
+				"Content-Length: 5\r\n", "X-Forwarded-For: 7\r\n", " x\r\n"))
 	case 2:
 		body = hidden
 	case 3:
-		body = pick("+", "-", "0x", " ", "00000000", "0000000000000000000") + "5\r\nhello\r\n0\r\n\r\n" + hidden
+		body = pick("+", "-", "0x", " ", "00000000", "0000000000000000000") +
+			"5\r\nhello\r\n0\r\n\r\n" + hidden
 	}
-	length := rarely(strconv.Itoa(len(body)), "+5", "-1", "0x5", "5 ", "5,5", "05", "5;", "", "0", "99999999999999999999", "\u0665", strconv.Itoa(len(body)-len(hidden)))
+	length := rarely(strconv.Itoa(len(body)), "+5", "-1", "0x5", "5 ", "5,5", "05", "5;", "", "0",
+		"99999999999999999999", "\u0665", strconv.Itoa(len(body)-len(hidden)))
 	fields := []string{name("Host") + ": " + host, "X-Request-Id: " + id}
 	for _, f := range []string{
-		name("Transfer-Encoding") + ":" + rarely(" ", "", "\t") + chunked, name("Content-Length") + ": " + length, "Connection: " + pick("keep-alive", "Transfer-Encoding", "Content-Length, X-Request-Id", "Host", "Upgrade"),
-		"Expect: " + rarely("100-continue", "100-Continue", "x"), "Upgrade: " + pick("websocket", "h2c"), rarely("A: b", "Transfer-Encoding: "+chunked), "TE: " + pick("trailers", "chunked"), "Trailer: Content-Length", name("X") + ": " + rarely("a", "a\r\n b", "\u00fc", "\x80"),
+		name("Transfer-Encoding") + ":" + rarely(" ", "", "\t") + chunked, name("Content-Length") +
+			": " + length, "Connection: " + pick("keep-alive", "Transfer-Encoding",
+			"Content-Length, X-Request-Id", "Host", "Upgrade"),
+		"Expect: " + rarely("100-continue", "100-Continue", "x"), "Upgrade: " +
+			pick("websocket", "h2c"), rarely("A: b", "Transfer-Encoding: "+chunked),
+		"TE: " + pick("trailers", "chunked"), "Trailer: Content-Length", name("X") + ": " +
+			rarely("a", "a\r\n b", "\u00fc", "\x80"),
 	} {
 		if dice.Intn(3) == 0 {
 			fields = append(fields, f)
@@ -160,23 +174,28 @@ func hostile(dice *rand.Rand, host, id string) string {
 	}
 	dice.Shuffle(len(fields), func(i, j int) { fields[i], fields[j] = fields[j], fields[i] })
 	var head strings.Builder
-	head.WriteString(rarely(pick("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS"), "get", "M-SEARCH", "P\x00", "CONNECT") + rarely(" ", "\t", "  ") +
-		rarely(pick("/", "/a?b", "//x/../y"), "/%00", "/\u00fc", "http://"+host+"/z", "http://x@"+host+"/", "*", "/a#b", "/\\", "/\x7f", "?q") + rarely(" HTTP/1.1", " HTTP/1.0", " HTTP/1.9", " HTTP/0.9", "", " HTTP/1.1 ", " http/1.1") + end())
+	head.WriteString(rarely(pick("GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS"), "get",
+		"M-SEARCH", "P\x00", "CONNECT") + rarely(" ", "\t", "  ") +
+		rarely(pick("/", "/a?b", "//x/../y"), "/%00", "/\u00fc", "http://"+host+"/z", "http://x@"+
+			host+"/", "*", "/a#b", "/\\", "/\x7f", "?q") + rarely(" HTTP/1.1", " HTTP/1.0",
+		" HTTP/1.9", " HTTP/0.9", "", " HTTP/1.1 ", " http/1.1") + end())
 	for _, f := range fields {
 		head.WriteString(f + end())
 	}
-	return head.String() + "\r\n" + body + "GET /last HTTP/1.1\r\nHost: " + host + "\r\nX-Request-Id: " + id + "-last\r\nConnection: close\r\n\r\n"
+	return head.String() + "\r\n" + body + "GET /last HTTP/1.1\r\nHost: " + host +
+		"\r\nX-Request-Id: " + id + "-last\r\nConnection: close\r\n\r\n"
 }
 
-// However a request is written, node's server and net/http see the same requests behind the front
-// door, and none that it has not passed on.
+// However a request is written, Node and net/http see the same requests behind the router, and none
+// that it did not forward.
 func TestDifferentServersSeeTheSame(t *testing.T) {
-	r := &Router{StallTimeout: 50 * time.Millisecond, ReadHeaderTimeout: 50 * time.Millisecond, HalfCloseTimeout: time.Second}
+	r := &Router{StallTimeout: 50 * time.Millisecond, ReadHeaderTimeout: 50 * time.Millisecond,
+		HalfCloseTimeout: time.Second}
 	addr := start(t, r)
 	nodeAddr, seenByNode := node(t)
 	goAddr, seenByGo := netHTTP(t)
-	r.Set("node", at(nodeAddr))
-	r.Set("http", at(goAddr))
+	r.Set("node", routeTo(nodeAddr))
+	r.Set("http", routeTo(goAddr))
 	const count = 500
 	said := map[string]string{}
 	for seed := range count {
@@ -196,7 +215,8 @@ func TestDifferentServersSeeTheSame(t *testing.T) {
 	for id, text := range said {
 		for _, id := range []string{id, id + "-last"} {
 			byNode, byGo := seenByNode.of(id), seenByGo.of(id)
-			if len(byNode) > 0 && len(byGo) > 0 { // either may be choosier about methods, targets and trailers
+			// either may be choosier about methods, targets and trailers
+			if len(byNode) > 0 && len(byGo) > 0 {
 				passed++
 				if !slices.Equal(byNode, byGo) {
 					t.Errorf("%q: node saw %v, net/http %v", text, byNode, byGo)

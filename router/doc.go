@@ -1,48 +1,52 @@
-// Package router is the HTTP front door: it sends each request to the process that serves its
-// host, to the least busy where there are several, and switches an app from one set of processes to
-// the next without anybody noticing.
+// Package router is the HTTP reverse proxy in front of the apps. It sends each request to a process
+// of the app that its Host header names, and it can replace an app's processes without a failed
+// request.
 //
-// It is for the runtime, which says through main where an app's live processes listen (Set,
-// Remove) and learns in return when nobody uses the previous ones any more. It knows no process,
-// release, volume or configuration, only names, addresses and a state to show where there is no
-// address. It never asks; it is told.
+// The caller says where each app's processes listen (Set, Remove) and learns when the previous ones
+// are no longer in use. The router knows addresses and one State per app. It knows nothing about
+// processes, releases, the volume or configuration.
 //
-//	client --> gate --> session --> host --> app ------> instance --> upstream --> process
-//	           cap on   reads       parsed,  holds       counts the   a stack of
-//	           conns    requests,   looked   while       requests     idle
-//	                    timeouts    up       empty,      in flight    connections
-//	                                         chooses
+//	client -> limitedListener -> clientConn -> hosts -> app -> backend -> connPool -> process
+//	          caps the number    reads         finds    holds  counts     keeps idle
+//	          of connections     requests,     the app  while  requests   connections
+//	                             enforces               there  in flight
+//	                             timeouts               is no
+//	                                                    backend
 //
-// What it promises:
+// Switching:
 //
-//   - A switch is atomic. Requests in flight finish on the old processes, new ones go to the new
-//     ones, clients keep their connections, and none fail. A process that is in both sets notices
-//     nothing.
-//   - A request goes to the process with the fewest in flight, websockets and event streams
-//     included; among equals chance decides. A process that refuses connections is left alone for a
-//     second, as long as there are others.
-//   - A request for an app that is starting waits, within a cap and a deadline. One for an app that
-//     is down is answered at once. One for an app that is asleep waits too, for as long as it may take
-//     to wake up, and has it woken (Wake).
-//   - An app is put to sleep (Sleep) only while nobody uses it, in one step: no request meets a process that
-//     is about to be stopped.
-//   - A request is sent a second time only where the app cannot have acted on it: nobody accepted
-//     the connection (any method), or a kept connection turned out to be closed (idempotent
-//     methods without a body). It goes to another process then, if there is one.
-//   - Nothing is sent on a new connection before Dial has made sure that it leads to the app.
-//   - What a client and an app say to each other arrives as it was written: names of headers, their
-//     order, the reason phrase, the request target. What is between two neighbours (RFC 9110 section
-//     7.6.1) stays there, and an answer without a Date gets one.
-//   - A request that two servers could read in two ways is refused with 400, and its connection
-//     closed.
-//   - An answer is passed on as it comes. A client that closes its side after its request gets its
-//     answer all the same, as long as the app is not silent for HalfCloseTimeout.
-//   - One app leaves at least a quarter of the free connections to the others.
-//   - Websockets and event streams of an old process get DrainTimeout, then a proper close.
-//   - What a client says about its own origin (X-Forwarded-*, X-Real-Ip) is replaced.
-//   - Where one side of a websocket has closed or died, the other is closed in bounded time.
-//   - A slow client holds its own connection and nothing else for longer than the limits say.
+//   - Set is atomic. Requests in flight finish on the old processes, new ones go to the new
+//     processes, clients keep their connections and no request fails. A process in both routes is
+//     not disturbed.
+//   - Websockets and event streams on an old process end after DrainTimeout, with a proper close.
+//   - Sleep puts an app to sleep only if it is unused. Check and switch are one step, so no request
+//     can reach a process that is about to be stopped.
 //
-// HTTP/1.0 and 1.1 only (RFC 9110, RFC 9112). The caller brings TLS with its Listener: requests that
-// arrive on a *tls.Conn are announced to the app as https.
+// Choosing a process:
+//
+//   - A request goes to the process with the fewest requests in flight, including websockets and
+//     event streams; among equals, at random. For a second after a process has refused a
+//     connection, the others are preferred.
+//   - A request for a starting app waits, up to HoldMax requests and HoldTimeout. A request for an
+//     app that is down gets 503 at once. A request for a sleeping app wakes it and waits up to
+//     WakeTimeout.
+//   - A request is retried only if the app cannot have acted on it: the connection was refused (any
+//     method), or an idle connection was closed (idempotent methods without a body). It is retried
+//     on another process if there is one.
+//   - Nothing is sent on a new connection until Dial has confirmed that it leads to the app.
+//   - An app always leaves at least a quarter of the free connections to other apps.
+//
+// Forwarding:
+//
+//   - Header names, their order, reason phrases and request targets are forwarded byte for byte.
+//     Hop-by-hop fields (RFC 9110 section 7.6.1) are removed. A response without a Date gets one.
+//   - X-Forwarded-* and X-Real-Ip from clients are replaced or removed.
+//   - A request that two servers could interpret differently gets 400, and its connection closes.
+//   - Responses are streamed. A client that closes its side after its request still gets its
+//     response, unless the app is silent for HalfCloseTimeout.
+//   - If one side of a websocket closes or dies, the other is closed in bounded time.
+//   - A slow client occupies only its own connection, and only within the timeouts.
+//
+// The router speaks HTTP/1.0 and 1.1 (RFC 9110, RFC 9112). For TLS the caller sets Listener;
+// requests that arrive on a *tls.Conn are forwarded with X-Forwarded-Proto: https.
 package router

@@ -13,23 +13,25 @@ import (
 	"time"
 )
 
-// websocketApp switches protocols, sends first, then echoes bytes.
+// websocketApp switches protocols, sends first, then echoes.
 func websocketApp(t *testing.T, first string) string {
-	return rawBackend(t, func(c net.Conn) {
+	return startRawBackend(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		if _, err := readHead(br); err != nil {
 			return
 		}
-		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"+first)
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"+
+			"Connection: Upgrade\r\n\r\n"+first)
 		io.Copy(c, br)
 	})
 }
 
-// websocket opens one through the router.
+// websocket opens a websocket through the router.
 func websocket(t *testing.T, addr string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, br := dial(t, addr)
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: websocket\r\n"+
+		"Connection: Upgrade\r\n\r\n")
 	resp, err := http.ReadResponse(br, nil)
 	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "websocket" {
 		t.Fatal(resp, err)
@@ -37,7 +39,7 @@ func websocket(t *testing.T, addr string) (net.Conn, *bufio.Reader) {
 	return c, br
 }
 
-// frame is a server's, of that many bytes.
+// frame returns a server's frame with n bytes of payload.
 func frame(n int) string {
 	switch {
 	case n < 126:
@@ -60,14 +62,14 @@ func expect(t *testing.T, r io.Reader, want string) {
 func TestWebsocketDrain(t *testing.T) {
 	r := &Router{DrainTimeout: 200 * time.Millisecond}
 	addr := start(t, r)
-	r.Set("blog", at(websocketApp(t, frame(5))))
+	r.Set("blog", routeTo(websocketApp(t, frame(5))))
 	c, br := websocket(t, addr)
 	expect(t, br, frame(5))
 	inFrame, inFrameBr := websocket(t, addr)
 	expect(t, inFrameBr, frame(5))
 
 	began := time.Now()
-	drained := r.Set("blog", at(says(t, "new")))
+	drained := r.Set("blog", routeTo(startReplying(t, "new")))
 	for _, n := range []int{0, 125, 126, 70000} {
 		io.WriteString(c, frame(n))
 		expect(t, br, frame(n))
@@ -77,7 +79,7 @@ func TestWebsocketDrain(t *testing.T) {
 	if isClosed(drained) {
 		t.Error("drained with a websocket open")
 	}
-	closes(t, "drained", drained)
+	waitClosed(t, "drained", drained)
 	if d := time.Since(began); d < r.DrainTimeout {
 		t.Errorf("websocket had %v", d)
 	}
@@ -90,20 +92,20 @@ func TestWebsocketDrain(t *testing.T) {
 	}
 }
 
-// A websocket whose ends close by themselves is drained then.
+// A websocket that closes by itself is drained.
 func TestWebsocketEnds(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(websocketApp(t, "")))
+	r.Set("blog", routeTo(websocketApp(t, "")))
 	c, br := websocket(t, addr)
-	drained := r.Set("blog", at(says(t, "new")))
+	drained := r.Set("blog", routeTo(startReplying(t, "new")))
 	io.WriteString(c, "last")
 	c.(*net.TCPConn).CloseWrite()
 	if b, err := io.ReadAll(br); string(b) != "last" || err != nil {
 		t.Errorf("%q %v", b, err)
 	}
-	closes(t, "drained", drained)
-	until(t, "slot free", func() bool { return len(r.gate.slots) <= 1 })
+	waitClosed(t, "drained", drained)
+	waitFor(t, "slot free", func() bool { return len(r.limited.slots) <= 1 })
 	r.streamMu.Lock()
 	defer r.streamMu.Unlock()
 	if len(r.streams) != 0 {
@@ -111,18 +113,20 @@ func TestWebsocketEnds(t *testing.T) {
 	}
 }
 
-// Any protocol may be switched to, and bytes sent with the request are not lost.
+// A connection can be upgraded to any protocol, and bytes sent along with the request are not lost.
 func TestUpgrade(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		readHead(br)
-		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\n"+
+			"Connection: Upgrade\r\n\r\n")
 		io.Copy(c, br)
 	})))
 	c, br := dial(t, addr)
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nearly")
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: echo\r\n"+
+		"Connection: Upgrade\r\n\r\nearly")
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 101 {
 		t.Fatal(resp, err)
 	}
@@ -130,18 +134,21 @@ func TestUpgrade(t *testing.T) {
 
 	// With a body still to come, or another protocol than asked for, nothing is switched.
 	c, br = dial(t, addr)
-	io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: echo\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n\r\n")
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: echo\r\n"+
+		"Connection: Upgrade\r\nTransfer-Encoding: chunked\r\n\r\n")
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 502 {
 		t.Error(resp, err)
 	}
 	c, br = dial(t, addr)
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: other\r\nConnection: Upgrade\r\n\r\n")
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: other\r\n"+
+		"Connection: Upgrade\r\n\r\n")
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 502 {
 		t.Error(resp, err)
 	}
 	// An app that does not want to switch answers as ever.
-	r.Set("plain", at(says(t, "no")))
-	resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: plain.localhost\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+	r.Set("plain", routeTo(startReplying(t, "no")))
+	resp := sendRaw(t, addr, "GET / HTTP/1.1\r\nHost: plain.localhost\r\nUpgrade: echo\r\n"+
+		"Connection: Upgrade\r\n\r\n")
 	if resp.StatusCode != 200 {
 		t.Error(resp.Status)
 	}
@@ -157,25 +164,25 @@ func TestFrames(t *testing.T) {
 	stream += "\x82\x83mask123" // a mask of four bytes, a payload of three
 	ends[len(stream)] = true
 	for _, step := range []int{1, 2, 7, 1000, len(stream)} {
-		var f frames
+		var f frameTracker
 		for at := 0; at < len(stream); {
 			n := min(step, len(stream)-at)
 			f.advance([]byte(stream[at : at+n]))
-			if at += n; f.between() != ends[at] {
-				t.Fatalf("steps of %d: between frames at %d: %v", step, at, f.between())
+			if at += n; f.atBoundary() != ends[at] {
+				t.Fatalf("steps of %d: between frames at %d: %v", step, at, f.atBoundary())
 			}
 		}
 	}
 }
 
-// An event stream is ended properly DrainTimeout after the switch; a request is waited for until
-// RequestDrain, and not cut even then.
+// An event stream ends properly DrainTimeout after the switch. A request is waited for until
+// RequestDrain and not interrupted even then.
 func TestStreamAndRequestDrain(t *testing.T) {
 	r := &Router{DrainTimeout: 50 * time.Millisecond, RequestDrain: 300 * time.Millisecond}
 	addr := start(t, r)
 	release := make(chan struct{})
 	arrived := make(chan struct{}, 2)
-	old := backend(t, func(w http.ResponseWriter, req *http.Request) {
+	old := startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/events" {
 			w.Header().Set("Content-Type", "Text/Event-Stream ;charset=utf-8")
 			io.WriteString(w, "data: 1\n\n")
@@ -188,7 +195,7 @@ func TestStreamAndRequestDrain(t *testing.T) {
 		case <-req.Context().Done():
 		}
 	})
-	r.Set("blog", at(old))
+	r.Set("blog", routeTo(old))
 	events := make(chan string)
 	slow := make(chan string)
 	for path, got := range map[string]chan string{"/events": events, "/": slow} {
@@ -205,14 +212,14 @@ func TestStreamAndRequestDrain(t *testing.T) {
 		<-arrived
 	}
 	began := time.Now()
-	drained := r.Set("blog", at(says(t, "new")))
+	drained := r.Set("blog", routeTo(startReplying(t, "new")))
 	if got := <-events; got != "data: 1\n\n <nil>" || time.Since(began) < r.DrainTimeout {
 		t.Errorf("event stream: %q after %v", got, time.Since(began))
 	}
 	if isClosed(drained) {
 		t.Error("drained with a request in flight")
 	}
-	closes(t, "drained", drained)
+	waitClosed(t, "drained", drained)
 	if d := time.Since(began); d < r.RequestDrain {
 		t.Errorf("given up after %v", d)
 	}
@@ -222,10 +229,10 @@ func TestStreamAndRequestDrain(t *testing.T) {
 	}
 }
 
-// When Run's context ends, websockets are closed with 1001, held requests refused, requests in
-// flight finished, and only then Run returns.
+// When Run's ctx ends, websockets are closed with 1001, held requests are refused, requests in
+// flight finish, and only then does Run return.
 func TestStop(t *testing.T) {
-	r := &Router{Addr: "127.0.0.1:0", StopTimeout: patience, Log: slog.New(slog.DiscardHandler)}
+	r := &Router{Addr: "127.0.0.1:0", StopTimeout: testTimeout, Log: slog.New(slog.DiscardHandler)}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	if err := r.Listen(); err != nil {
@@ -240,22 +247,24 @@ func TestStop(t *testing.T) {
 		}
 	}()
 	arrived, release := make(chan struct{}), make(chan struct{})
-	r.Set("ws", Route{Addrs: []string{websocketApp(t, frame(1))}, Hosts: []string{"blog.localhost"}})
+	r.Set("ws", Route{Addrs: []string{websocketApp(t, frame(1))},
+		Hosts: []string{"blog.localhost"}})
 	r.Set("held", Route{})
-	r.Set("slow", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("slow", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		close(arrived)
 		<-release
 		io.WriteString(w, "done")
 	})))
-	answers := map[string]chan string{"slow.localhost": make(chan string, 1), "held.localhost": make(chan string, 1)}
+	answers := map[string]chan string{"slow.localhost": make(chan string, 1),
+		"held.localhost": make(chan string, 1)}
 	for host, got := range answers {
 		go func() {
 			status, body := get(t, addr, host)
 			got <- fmt.Sprintf("%d %.4s", status, body)
 		}()
 	}
-	closes(t, "request at the app", arrived)
-	until(t, "held", func() bool { return r.heldAt("held") == 1 })
+	waitClosed(t, "request at the app", arrived)
+	waitFor(t, "held", func() bool { return r.waitingAt("held") == 1 })
 	_, br := websocket(t, addr)
 	expect(t, br, frame(1))
 
@@ -269,7 +278,7 @@ func TestStop(t *testing.T) {
 	if isClosed(ended) {
 		t.Error("Run returned with a request in flight")
 	}
-	until(t, "accepts no more", func() bool {
+	waitFor(t, "accepts no more", func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			c.Close()
@@ -280,5 +289,5 @@ func TestStop(t *testing.T) {
 	if got := <-answers["slow.localhost"]; got != "200 done" {
 		t.Errorf("in flight: %q", got)
 	}
-	closes(t, "Run", ended)
+	waitClosed(t, "Run", ended)
 }

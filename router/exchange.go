@@ -11,87 +11,87 @@ import (
 	"time"
 )
 
-// exchange is one request on its way through, and its answer on the way back.
+// exchange is one request and its response.
 type exchange struct {
-	router *Router
-	s      *session
-	app    *app // nil: the answer is a page that belongs to none
-	in     *clientRequest
-	id     string
-	body   *clientBody // nil: the request has none
+	router    *Router
+	client    *clientConn
+	app       *app // nil if no app has the request's host
+	req       *clientRequest
+	requestID string
+	body      *clientBody // nil if there is none
 
-	inst      atomic.Pointer[instance] // where it is counted; nil: nowhere
-	heldSince time.Time                // zero: was not held
-	holdUntil time.Time                //
-	redial    time.Duration
-	retried   bool
-	stale     *instance // closed a kept connection on it; nil: none did
+	backend      atomic.Pointer[backend] // where x is counted as in flight; nil if nowhere
+	waitingSince time.Time               // zero if x was never held
+	holdUntil    time.Time               // end of the hold time
+	redialDelay  time.Duration
+	retried      bool
+	avoid        *backend // it closed an idle connection that x tried to use; may be nil
 
-	watch watch
-	reply reply
+	hangup hangupWatch
+	resp   responseState
 
-	streams atomic.Bool // the answer is an event stream
+	isEventStream atomic.Bool
 
 	linger bool // the client is still sending
 }
 
-// enter counts x among the users of i, and reports whether i still takes any.
-func (x *exchange) enter(i *instance) bool {
-	if !i.enter() {
+// acquire counts x as in flight at b. It returns false if b is retired.
+func (x *exchange) acquire(b *backend) bool {
+	if !b.acquire() {
 		return false
 	}
-	x.inst.Store(i)
+	x.backend.Store(b)
 	return true
 }
 
-// leave ends what enter began, once.
-func (x *exchange) leave() {
-	if i := x.inst.Swap(nil); i != nil {
-		x.app.used.Store(clock()) // first: an app without users has been so since then
-		i.leave()
+// release undoes acquire. Calling it again is harmless.
+func (x *exchange) release() {
+	if b := x.backend.Swap(nil); b != nil {
+		x.app.lastUsed.Store(monotonic()) // first: Sleep reads it once nothing is in flight
+		b.release()
 	}
 }
 
-// serve answers one request, by the app of its host or by a page, and reports whether another may
-// follow on the connection.
+// serve responds to one request, through the app of its host or with a page. It reports whether the
+// connection can serve another.
 func (r *Router) serve(x *exchange) bool {
-	host, ok := parseHost(x.in.authority)
+	host, ok := parseHost(x.req.authority)
 	switch {
 	case !ok:
 		x.page(badHost())
-	case x.in.method == http.MethodConnect || x.in.method == http.MethodTrace:
-		// CONNECT would make us an open proxy; TRACE shows scripts the cookies they may not read.
+	case x.req.method == http.MethodConnect || x.req.method == http.MethodTrace:
+		// CONNECT would make us an open proxy. TRACE shows scripts cookies that they may not read.
 		x.page(badMethod())
 	default:
 		if x.app = r.hosts.find(host); x.app != nil {
 			x.forward(host)
-		} else if host == r.domain && x.in.path() == "/" {
+		} else if host == r.domain && x.req.path() == "/" {
 			x.page(rootPage(host))
 		} else {
 			x.page(noApp(host))
 		}
 	}
-	return x.s.flush() == nil && !x.reply.last
+	return x.client.flush() == nil && !x.resp.closeAfter
 }
 
-// forward has the app answer.
+// forward sends the request to the app and copies its response to the client.
 func (x *exchange) forward(host string) {
 	r := x.router
-	if x.id = x.in.id(); x.id == "" {
-		x.id = strconv.FormatUint(rand.Uint64(), 16)
+	if x.requestID = x.req.requestID(); x.requestID == "" {
+		x.requestID = strconv.FormatUint(rand.Uint64(), 16)
 	}
-	if !r.crowd.enter(x.app) {
-		x.refuse(host, errCrowd)
+	if !r.share.acquire(x.app) {
+		x.refuse(host, errOverShare)
 		return
 	}
-	defer r.crowd.leave(x.app)
-	defer x.unwatch()
-	if x.in.length != 0 {
+	defer r.share.release(x.app)
+	defer x.stopWatching()
+	if x.req.length != 0 {
 		x.body = newClientBody(x)
-		defer x.endBody()
-		// A small body is read before a process is asked for: a slow client then holds neither
-		// the process's connection nor a drain.
-		if n := x.in.length; 0 < n && n <= bufferSize && !x.in.expect {
+		defer x.stopBody()
+		// Read a small body before acquiring a backend: a slow client then neither occupies one of
+		// its connections nor delays a drain.
+		if n := x.req.length; 0 < n && n <= bufferSize && !x.req.expectsContinue {
 			buf := r.buffers.Get()
 			defer r.buffers.Put(buf)
 			if err := x.body.prefetch(buf[:n]); err != nil {
@@ -100,64 +100,65 @@ func (x *exchange) forward(host string) {
 			}
 		}
 	}
-	if err := x.app.enter(x.s.gone, x, false); err != nil {
+	if err := x.app.acquire(x.client.gone, x, false); err != nil {
 		x.refuse(host, err)
 		return
 	}
-	defer x.leave()
-	ans, err := x.ask()
+	defer x.release()
+	ans, err := x.roundTrip()
 	if err != nil {
 		x.refuse(host, err)
 		return
 	}
-	if ans.tunnel() {
+	if ans.serveTunnel() {
 		return
 	}
-	x.pass(ans)
+	x.copyResponse(ans)
 }
 
-// endBody sees to it that nobody reads from the client any more. A client that is still sending
-// cannot ask for anything else.
-func (x *exchange) endBody() {
-	if x.body.end(); !x.body.ended() {
-		x.linger, x.reply.last = true, true
+// stopBody stops reading the body. If the client is still sending, the connection cannot be reused.
+func (x *exchange) stopBody() {
+	if x.body.stop(); !x.body.complete() {
+		x.linger, x.resp.closeAfter = true, true
 	}
 }
 
-// ask sends the request to the process it is counted at. Where nobody accepts the connection it
-// tries another one, or waits and tries again, until the hold deadline: nothing was sent, so any
-// method may. Where a kept connection turns out to be closed it tries once more, elsewhere if it
-// can, if the request has no body and its method is idempotent (RFC 9110 section 9.2.2).
-func (x *exchange) ask() (*answer, error) {
+// roundTrip sends the request to the acquired backend. If the backend refuses the connection,
+// nothing was sent, so roundTrip tries others until the hold time is over, for any method. If an
+// idle connection turns out to be closed, it retries once, on another backend if there is one, if
+// the request has no body and its method is idempotent (RFC 9110 section 9.2.2).
+func (x *exchange) roundTrip() (*appResponse, error) {
 	for {
-		i := x.inst.Load()
-		ans, err := i.up.roundTrip(x)
+		b := x.backend.Load()
+		ans, err := b.pool.roundTrip(x)
 		var refused *dialError
 		switch {
 		case err == nil:
 			return ans, nil
-		case errors.Is(err, errSlowClient), errors.Is(err, errBadBody):
+		case errors.Is(err, errBodyTimeout), errors.Is(err, errBadBody):
 			return nil, err
-		case x.s.gone.Err() != nil:
-			return nil, x.s.gone.Err()
+		case x.client.gone.Err() != nil:
+			return nil, x.client.gone.Err()
 		case errors.As(err, &refused):
-			x.leave()
-			if held := x.app.enter(x.s.gone, x, true); held != nil {
-				if errors.Is(held, errHoldOver) {
-					x.router.quiet.warn("cannot connect to the app", "app", x.app.name, "addr", i.addr, "err", refused.err)
+			x.release()
+			if waitErr := x.app.acquire(x.client.gone, x, true); waitErr != nil {
+				if errors.Is(waitErr, errHoldTimeout) {
+					x.router.throttled.warn("cannot connect to the app", "app", x.app.name,
+						"addr", b.addr, "err", refused.err)
 				}
-				return nil, held
+				return nil, waitErr
 			}
-		case errors.Is(err, errLeft):
-			x.stale = i
-			x.leave()
-			if err := x.app.enter(x.s.gone, x, false); err != nil {
+		case errors.Is(err, errIdleClosed):
+			x.avoid = b
+			x.release()
+			if err := x.app.acquire(x.client.gone, x, false); err != nil {
 				return nil, err
 			}
-		case errors.Is(err, errStale) && !x.retried && x.in.length == 0 && idempotent(x.in.method):
-			x.retried, x.stale = true, i
-			x.leave() // the process may just have been switched
-			if err := x.app.enter(x.s.gone, x, false); err != nil {
+		case errors.Is(err, errStale) && !x.retried && x.req.length == 0 &&
+			idempotent(x.req.method):
+			x.retried, x.avoid = true, b
+			x.release() // the backend may just have been retired
+			if err := x.app.acquire(x.client.gone, x, false); err != nil {
 				return nil, err
 			}
 		default:
@@ -174,63 +175,64 @@ func idempotent(method string) bool {
 	return false
 }
 
-// watch looks out for a client that leaves while its answer is awaited. Reading is the only way to
-// learn of it, and takes a goroutine, so that fast answers go without.
-type watch struct {
-	mu    sync.Mutex
-	over  bool          // nobody may begin any more
-	ended chan struct{} // closed when nobody reads any more; nil: nobody has begun
-	half  atomic.Bool   // the client has closed its side; it may be waiting for the answer
-	told  chan struct{} // closed when half becomes true; nil: nobody has begun
+// hangupWatch detects that the client disconnects before its response has started. That takes a
+// goroutine that reads from the client, so it begins only after hangupWatchDelay.
+type hangupWatch struct {
+	mu      sync.Mutex
+	stopped bool // no watch may begin any more
+	// closed when the watching goroutine has ended; nil if none was started
+	done        chan struct{}
+	halfClosed  atomic.Bool   // the client has closed its side; it may still read the response
+	halfClosedC chan struct{} // closed when halfClosed becomes true; nil if no watch was started
 }
 
-// watchAfter is how long an answer may take before somebody watches whether the client still waits.
-const watchAfter = 50 * time.Millisecond
+// hangupWatchDelay is how long a response may take before the client is watched.
+const hangupWatchDelay = 50 * time.Millisecond
 
-// beginWatch reads ahead from the client, unless a watch has begun already or the body is still to
-// come. The channel closes when the client has closed its side; it may be nil.
-func (x *exchange) beginWatch() <-chan struct{} {
-	w := &x.watch
+// watchForHangup starts watching the client, unless it is watched already or its body is not read
+// yet. The channel closes when the client has closed its side; it may be nil.
+func (x *exchange) watchForHangup() <-chan struct{} {
+	w := &x.hangup
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over || w.ended != nil || x.unread() {
-		return w.told
+	if w.stopped || w.done != nil || x.bodyPending() {
+		return w.halfClosedC
 	}
-	w.ended, w.told = make(chan struct{}), make(chan struct{})
-	x.s.conn.SetReadDeadline(time.Time{})
+	w.done, w.halfClosedC = make(chan struct{}), make(chan struct{})
+	x.client.conn.SetReadDeadline(time.Time{})
 	go func() {
-		defer close(w.ended)
-		br := x.s.br
+		defer close(w.done)
+		br := x.client.br
 		var err error
-		for err == nil && br.Buffered() < br.Size() { // past requests that the client has sent already
+		for err == nil && br.Buffered() < br.Size() { // read past pipelined requests
 			_, err = br.Peek(br.Buffered() + 1)
 		}
 		switch {
-		case isTimeout(err): // unwatch
-		case err == nil, err == io.EOF && !x.streams.Load():
-			// It has closed its side, or sent so much more that nobody would see it do so.
-			w.half.Store(true)
-			close(w.told)
-			if c := x.s.app.Load(); c != nil {
-				c.readOn(x)
+		case isTimeout(err): // stopWatching set the deadline
+		case err == nil, err == io.EOF && !x.isEventStream.Load():
+			// It has closed its side, or sent so many requests that a close would go unnoticed.
+			w.halfClosed.Store(true)
+			close(w.halfClosedC)
+			if c := x.client.app.Load(); c != nil {
+				c.updateReadDeadline(x)
 			}
-		default: // a client that closes while it listens to an event stream has left; the app may want to know
-			x.s.giveUp()
+		default: // the connection broke, or the reader of an event stream has left
+			x.client.abandon()
 		}
 	}()
-	return w.told
+	return w.halfClosedC
 }
 
-// unwatch ends the watch for good, and returns when nobody reads from the client any more.
-func (x *exchange) unwatch() {
-	w := &x.watch
+// stopWatching ends the watch for good. It returns when no goroutine reads from the client.
+func (x *exchange) stopWatching() {
+	w := &x.hangup
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.over = true
-	if w.ended != nil {
-		x.s.conn.SetReadDeadline(longAgo)
-		<-w.ended
-		w.ended = nil
-		x.s.readUnset()
+	w.stopped = true
+	if w.done != nil {
+		x.client.conn.SetReadDeadline(aLongTimeAgo)
+		<-w.done
+		w.done = nil
+		x.client.forgetReadTimeout()
 	}
 }

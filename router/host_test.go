@@ -19,8 +19,10 @@ func TestParseHost(t *testing.T) {
 		{strings.Repeat("a", 63) + ".x", strings.Repeat("a", 63) + ".x"},
 		{"", ""}, {".", ""}, {"..", ""}, {"a..b", ""}, {".a", ""}, {"a.b..", ""}, {":80", ""},
 		{"a:b", ""}, {"a:65536", ""}, {"a:80:80", ""}, {"a:-1", ""},
-		{"::1", ""}, {"[::1", ""}, {"[::1]x", ""}, {"[::1]:x", ""}, {"[127.0.0.1]", ""}, {"[fe80::1%eth0]", ""}, {"[]", ""},
-		{"a b", ""}, {"a/b", ""}, {"user@a", ""}, {"<script>", ""}, {"a\x00", ""}, {"bücher.de", ""}, {"a,b", ""},
+		{"::1", ""}, {"[::1", ""}, {"[::1]x", ""}, {"[::1]:x", ""}, {"[127.0.0.1]", ""},
+		{"[fe80::1%eth0]", ""}, {"[]", ""},
+		{"a b", ""}, {"a/b", ""}, {"user@a", ""}, {"<script>", ""}, {"a\x00", ""},
+		{"bücher.de", ""}, {"a,b", ""},
 		{strings.Repeat("a", 64), ""}, {strings.Repeat("a.", 128), ""},
 	} {
 		got, ok := parseHost(c.in)
@@ -31,7 +33,8 @@ func TestParseHost(t *testing.T) {
 }
 
 func FuzzHost(f *testing.F) {
-	for _, s := range []string{"blog.localhost:80", "[::1]:8", "A.b.", "x..y", "[::ffff:1.2.3.4]", "_", "a:"} {
+	for _, s := range []string{"blog.localhost:80", "[::1]:8", "A.b.", "x..y", "[::ffff:1.2.3.4]",
+		"_", "a:"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -58,11 +61,12 @@ func FuzzHost(f *testing.F) {
 	})
 }
 
-// Every spelling of a host reaches its app, nothing else does, and what is no host is a 400.
+// Every spelling of a host reaches its app, nothing else does, and an invalid host gets 400.
 func TestHostsOnTheWire(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", Route{Addrs: []string{says(t, "blog")}, Hosts: []string{"www.blog.example", "2001:db8::1", "bad host", "[2001:db8::1]"}})
+	r.Set("blog", Route{Addrs: []string{startReplying(t, "blog")},
+		Hosts: []string{"www.blog.example", "2001:db8::1", "bad host", "[2001:db8::1]"}})
 	for _, c := range []struct {
 		request string
 		status  int
@@ -72,7 +76,8 @@ func TestHostsOnTheWire(t *testing.T) {
 		{"GET / HTTP/1.1\r\nHost: blog.localhost.\r\n\r\n", 200},
 		{"GET / HTTP/1.1\r\nHost: www.blog.example\r\n\r\n", 200},
 		{"GET / HTTP/1.1\r\nHost: [2001:DB8:0::1]:80\r\n\r\n", 200},
-		{"GET http://blog.localhost/x HTTP/1.1\r\nHost: elsewhere\r\n\r\n", 200}, // RFC 9112 section 3.2.2
+		// RFC 9112 section 3.2.2
+		{"GET http://blog.localhost/x HTTP/1.1\r\nHost: elsewhere\r\n\r\n", 200},
 		{"OPTIONS * HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", 200},
 		{"GET / HTTP/1.1\r\nHost: x.blog.localhost\r\n\r\n", 404},
 		{"GET / HTTP/1.1\r\nHost: other.localhost\r\n\r\n", 404},
@@ -90,18 +95,19 @@ func TestHostsOnTheWire(t *testing.T) {
 		{"CONNECT blog.localhost:80 HTTP/1.1\r\nHost: blog.localhost:80\r\n\r\n", 405},
 		{"TRACE / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", 405},
 	} {
-		if resp := raw(t, addr, c.request); resp.StatusCode != c.status {
+		if resp := sendRaw(t, addr, c.request); resp.StatusCode != c.status {
 			t.Errorf("%q: %s, want %d", c.request, resp.Status, c.status)
 		}
 	}
 }
 
-// An app may answer at the domain itself.
+// An app may be served at the domain itself.
 func TestRoot(t *testing.T) {
 	r := &Router{Domain: "Example.com."}
 	addr := start(t, r)
-	r.Set("blog", Route{Addrs: []string{says(t, "blog")}, Hosts: []string{"example.com"}})
-	for host, want := range map[string]int{"example.com": 200, "example.com:80": 200, "blog.example.com": 200, "x.example.com": 404} {
+	r.Set("blog", Route{Addrs: []string{startReplying(t, "blog")}, Hosts: []string{"example.com"}})
+	for host, want := range map[string]int{"example.com": 200, "example.com:80": 200,
+		"blog.example.com": 200, "x.example.com": 404} {
 		if status, _ := get(t, addr, host); status != want {
 			t.Errorf("%s: %d, want %d", host, status, want)
 		}

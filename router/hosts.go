@@ -5,45 +5,45 @@ import (
 	"sync"
 )
 
-// hosts maps host names to apps. A change costs what it changes, however many apps there are.
+// hosts maps host names to apps. The cost of a change does not depend on the number of apps.
 //
-// An app's own <app>.<Domain> is always its own. A further name that two apps want stays with the
-// one that has it, else anybody who may name hosts could take over another app's visitors. When that
-// app gives the name up, it goes to the app that has waited longest.
+// <app>.<Domain> always belongs to that app. If two apps claim an extra name, the first one has it;
+// otherwise anybody who may add hosts could take over another app's visitors. When the first app
+// gives the name up, it goes to the app that has waited longest.
 type hosts struct {
 	mu      sync.RWMutex
-	own     map[string]*app   // <app>.<Domain>
-	further map[string][]*app // who wants a further name; the first has it
+	primary map[string]*app   // <app>.<Domain>
+	extra   map[string][]*app // claimants of an extra name, in order; the first has it
 }
 
-// find returns the app that answers at host, or nil.
+// find returns the app for host, or nil.
 func (h *hosts) find(host string) *app {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if a := h.own[host]; a != nil {
+	if a := h.primary[host]; a != nil {
 		return a
 	}
-	if want := h.further[host]; len(want) > 0 {
-		return want[0]
+	if claimants := h.extra[host]; len(claimants) > 0 {
+		return claimants[0]
 	}
 	return nil
 }
 
-// setOwn makes host a's alone.
-func (h *hosts) setOwn(host string, a *app) {
+// setPrimary gives host to a alone.
+func (h *hosts) setPrimary(host string, a *app) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.own[host] = a
+	h.primary[host] = a
 }
 
-// dropOwn frees host.
-func (h *hosts) dropOwn(host string) {
+// dropPrimary forgets host.
+func (h *hosts) dropPrimary(host string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.own, host)
+	delete(h.primary, host)
 }
 
-// change replaces a's further names, and returns those of the new ones that another app has.
+// change replaces a's extra names and returns the new ones that belong to another app.
 func (h *hosts) change(a *app, before, after []string) (refused []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -51,16 +51,16 @@ func (h *hosts) change(a *app, before, after []string) (refused []string) {
 		if slices.Contains(after, host) {
 			continue
 		}
-		want := slices.DeleteFunc(h.further[host], func(other *app) bool { return other == a })
-		if h.further[host] = want; len(want) == 0 {
-			delete(h.further, host)
+		claimants := slices.DeleteFunc(h.extra[host], func(other *app) bool { return other == a })
+		if h.extra[host] = claimants; len(claimants) == 0 {
+			delete(h.extra, host)
 		}
 	}
 	for _, host := range after {
-		if !slices.Contains(h.further[host], a) {
-			h.further[host] = append(h.further[host], a)
+		if !slices.Contains(h.extra[host], a) {
+			h.extra[host] = append(h.extra[host], a)
 		}
-		if owner := h.own[host]; owner != nil && owner != a || h.further[host][0] != a {
+		if owner := h.primary[host]; owner != nil && owner != a || h.extra[host][0] != a {
 			refused = append(refused, host)
 		}
 	}

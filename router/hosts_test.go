@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// The cost of adding one app does not depend on how many there are. A table that is copied for each
-// change allocates in proportion to its size.
+// The cost of adding an app does not depend on how many there are. A table that is copied for each
+// change would allocate in proportion to its size.
 func TestAppsAreAddedOneByOne(t *testing.T) {
 	bytesEach := func(apps int) uint64 {
 		r := &Router{}
 		for i := range apps {
-			r.Set(fmt.Sprintf("app%d", i), at("127.0.0.1:1"))
+			r.Set(fmt.Sprintf("app%d", i), routeTo("127.0.0.1:1"))
 		}
 		const times = 100
 		var before, after runtime.MemStats
@@ -29,8 +29,8 @@ func TestAppsAreAddedOneByOne(t *testing.T) {
 	}
 }
 
-// A name that its owner gives up goes to the app that has waited longest.
-func TestHostWaiting(t *testing.T) {
+// When its owner gives a name up, it goes to the app that has waited longest.
+func TestHostSuccession(t *testing.T) {
 	r := &Router{}
 	r.init()
 	for _, name := range []string{"c", "a", "b"} {
@@ -46,7 +46,7 @@ func TestHostWaiting(t *testing.T) {
 		}
 		r.Remove(want)
 	}
-	if len(r.hosts.further) != 0 || len(r.hosts.own) != 0 {
-		t.Errorf("left over: %v %v", r.hosts.own, r.hosts.further)
+	if len(r.hosts.extra) != 0 || len(r.hosts.primary) != 0 {
+		t.Errorf("left over: %v %v", r.hosts.primary, r.hosts.extra)
 	}
 }

@@ -11,17 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A visitor whose machine has gone without a word is found out, whether or not something is being
-// sent to it.
-func TestDeadClientsAreFound(t *testing.T) {
+// A client that disappears silently is detected, whether or not something is being sent to it.
+func TestKeepAliveOptions(t *testing.T) {
 	r := &Router{StallTimeout: 40 * time.Second}
 	addr := start(t, r)
 	dial(t, addr)
-	var s *session
-	until(t, "accepted", func() bool {
-		r.sessions.mu.Lock()
-		defer r.sessions.mu.Unlock()
-		for s = range r.sessions.all {
+	var s *clientConn
+	waitFor(t, "accepted", func() bool {
+		r.clients.mu.Lock()
+		defer r.clients.mu.Unlock()
+		for s = range r.clients.all {
 		}
 		return s != nil
 	})
@@ -30,30 +29,35 @@ func TestDeadClientsAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[[2]int]int{
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE}: 1, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}: 30, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL}: 10,
-		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT}: 3, {unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT}: 40_000,
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE}: 1, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}: 30,
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL}:    10,
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT}:      3,
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT}: 40_000,
 	} {
 		raw.Control(func(fd uintptr) {
-			if got, err := unix.GetsockoptInt(int(fd), name[0], name[1]); err != nil || got != want {
+			if got, err := unix.GetsockoptInt(int(fd), name[0], name[1]); err != nil ||
+				got != want {
 				t.Errorf("option %v: %d %v, want %d", name, got, err, want)
 			}
 		})
 	}
 }
 
-// A visitor whose machine has lost its power, and remembers no connection when it is back: both
-// sides of its websocket are closed, and its event stream as well, though nobody says a word.
-func TestDeadClientsAreLetGo(t *testing.T) {
+// If a client's machine loses power, both sides of its websocket and its event stream are closed,
+// although nobody sends anything.
+func TestDeadClientsAreDisconnected(t *testing.T) {
 	usual := keepAlive
-	keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}
+	keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second,
+		Count: 1}
 	t.Cleanup(func() { keepAlive = usual }) // after the router has ended, which reads it
 	r := &Router{}
 	addr := start(t, r)
 	told := make(chan struct{}, 2)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		if head, _ := readHead(br); strings.Contains(head, "Upgrade") {
-			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"+
+				"Connection: Upgrade\r\n\r\n")
 		} else {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
 		}
@@ -77,7 +81,8 @@ func TestDeadClientsAreLetGo(t *testing.T) {
 			t.Skipf("only root can have a connection vanish: %v", err)
 		}
 		c.Close()
-		closes(t, "the app told", told)
+		waitClosed(t, "the app told", told)
 	}
-	until(t, "all given back", func() bool { return len(r.gate.slots) <= 1 && r.crowd.busy.Load() == 0 })
+	waitFor(t, "all given back",
+		func() bool { return len(r.limited.slots) <= 1 && r.share.inProgress.Load() == 0 })
 }

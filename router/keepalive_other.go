@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// giveUpAfter does nothing: the kernel decides when to give up.
-func giveUpAfter(time.Duration) func(network, address string, c syscall.RawConn) error { return nil }
+// tcpUserTimeout does nothing: the kernel's default applies.
+func tcpUserTimeout(time.Duration) func(string, string, syscall.RawConn) error { return nil }

@@ -15,13 +15,14 @@ import (
 	"time"
 )
 
-// Whatever clients and apps do to each other, in whatever order, while the route changes: once all
-// have gone nothing of it is left, neither connections nor goroutines nor counts.
-func TestNothingIsLeft(t *testing.T) {
+// Whatever clients and apps do to each other while the route changes, afterwards no connection,
+// goroutine or count is left.
+func TestNothingLeaks(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
-	var log lines
+	var log logRecorder
 	r := &Router{
-		HalfCloseTimeout: 20 * time.Millisecond, StallTimeout: 100 * time.Millisecond, DrainTimeout: 20 * time.Millisecond, HoldTimeout: 50 * time.Millisecond,
+		HalfCloseTimeout: 20 * time.Millisecond, StallTimeout: 100 * time.Millisecond,
+		DrainTimeout: 20 * time.Millisecond, HoldTimeout: 50 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	}
 	t.Run("load", func(t *testing.T) {
@@ -63,7 +64,9 @@ func TestNothingIsLeft(t *testing.T) {
 					return
 				}
 				defer c.Close()
-				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"+frame(10))
+				io.WriteString(c,
+					"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"+
+						"Connection: Upgrade\r\n\r\n"+frame(10))
 				io.Copy(c, brw)
 				if rand.Intn(2) == 0 { // does not close when the visitor has
 					io.Copy(io.Discard, c)
@@ -71,19 +74,25 @@ func TestNothingIsLeft(t *testing.T) {
 				}
 			}
 		}
-		one, two := backend(t, serve), backend(t, serve)
-		r.Set("blog", at(one))
+		one, two := startBackend(t, serve), startBackend(t, serve)
+		r.Set("blog", routeTo(one))
 		var asks []string
-		for _, path := range []string{"/echo", "/early", "/big", "/silent", "/mute", "/events", "/breaks", "/nothing"} {
+		for _, path := range []string{"/echo", "/early", "/big", "/silent", "/mute", "/events",
+			"/breaks", "/nothing"} {
 			head := " HTTP/1.1\r\nHost: blog.localhost\r\n"
-			asks = append(asks, "GET "+path+head+"\r\n", "GET "+path+" HTTP/1.0\r\nHost: blog.localhost\r\n\r\n", "HEAD "+path+head+"\r\n",
+			asks = append(asks, "GET "+path+head+"\r\n", "GET "+path+
+				" HTTP/1.0\r\nHost: blog.localhost\r\n\r\n", "HEAD "+path+head+"\r\n",
 				"POST "+path+head+"Content-Length: 10\r\n\r\n0123456789",
 				"POST "+path+head+"Content-Length: 100000\r\n\r\n"+repeat(100_000),
 				"POST "+path+head+"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-				"POST "+path+head+"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-				"POST "+path+head+"Transfer-Encoding: chunked\r\n\r\n5\r\nhel", "POST "+path+head+"Content-Length: 10\r\n\r\n01", "GET "+path+head)
+				"POST "+path+head+
+					"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n5\r\nhello\r\n0\r\n"+
+					"\r\n",
+				"POST "+path+head+"Transfer-Encoding: chunked\r\n\r\n5\r\nhel", "POST "+path+head+
+					"Content-Length: 10\r\n\r\n01", "GET "+path+head)
 		}
-		asks = append(asks, "GET /socket HTTP/1.1\r\nHost: blog.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"+frame(100), "nonsense\r\n\r\n")
+		asks = append(asks, "GET /socket HTTP/1.1\r\nHost: blog.localhost\r\n"+
+			"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"+frame(100), "nonsense\r\n\r\n")
 		var wg sync.WaitGroup
 		for seed := range int64(24) {
 			wg.Go(func() {
@@ -99,7 +108,8 @@ func TestNothingIsLeft(t *testing.T) {
 						c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 						io.WriteString(c, asks[dice.Intn(len(asks))])
 					}
-					c.SetReadDeadline(time.Now().Add(time.Duration(dice.Intn(100)) * time.Millisecond))
+					c.SetReadDeadline(
+						time.Now().Add(time.Duration(dice.Intn(100)) * time.Millisecond))
 					switch dice.Intn(5) {
 					case 0: // leaves at once
 					case 1:
@@ -127,22 +137,24 @@ func TestNothingIsLeft(t *testing.T) {
 					return
 				case <-time.After(20 * time.Millisecond):
 				}
-				r.Set("blog", []Route{at(one), at(two), at(one, two), {}}[n%4])
+				r.Set("blog", []Route{routeTo(one), routeTo(two), routeTo(one, two), {}}[n%4])
 			}
 		}()
 		wg.Wait()
 		close(stop)
 		<-switched
-		closes(t, "drained", r.Set("blog", Route{State: Down}))
-		until(t, "nobody is left", func() bool {
-			r.sessions.mu.Lock()
+		waitClosed(t, "drained", r.Set("blog", Route{State: Down}))
+		waitFor(t, "nobody is left", func() bool {
+			r.clients.mu.Lock()
 			r.streamMu.Lock()
-			defer r.sessions.mu.Unlock()
+			defer r.clients.mu.Unlock()
 			defer r.streamMu.Unlock()
-			return len(r.sessions.all) == 0 && len(r.streams) == 0 && len(r.gate.slots) <= 1 && r.crowd.busy.Load() == 0
+			return len(r.clients.all) == 0 && len(r.streams) == 0 && len(r.limited.slots) <= 1 &&
+				r.share.inProgress.Load() == 0
 		})
 	})
-	until(t, fmt.Sprintf("no more than %d goroutines", goroutines), func() bool { return runtime.NumGoroutine() <= goroutines })
+	waitFor(t, fmt.Sprintf("no more than %d goroutines", goroutines),
+		func() bool { return runtime.NumGoroutine() <= goroutines })
 	for _, line := range log.take() {
 		if strings.Contains(line, "panic") {
 			t.Error(line)

@@ -18,99 +18,114 @@ var pageHTML string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 
-// page is an answer of our own. It says what a visitor may know: neither why an app is down, nor
-// which apps there are.
+// page is one of the router's own responses. It tells visitors neither why an app is down nor which
+// apps exist.
 type page struct {
 	Status     int
 	Title      string
 	Text       string
 	Hint       string // for the owner
-	Host       string // the client's words: escape
-	RetryAfter int    // seconds; 0: retrying is not suggested
-	Refresh    bool   // a browser may load it again by itself
-	ID         string // request id; only where an app was involved
+	Host       string // from the client: must be escaped
+	RetryAfter int    // seconds; 0 to suggest no retry
+	Refresh    bool   // browsers reload the page by themselves
+	ID         string // request ID, if an app was involved
 }
 
 func rootPage(host string) page {
 	return page{Status: http.StatusOK, Title: "It works", Host: host,
-		Text: "Apps answer at their name followed by this one.", Hint: "git push to deploy one."}
+		Text: "Apps answer at <app>." + host + ".", Hint: "Deploy one with git push."}
 }
 
 func noApp(host string) page {
 	return page{Status: http.StatusNotFound, Title: "There is no app at " + host, Host: host,
-		Text: "The address may be mistyped, or the app has moved."}
+		Text: "The address may be wrong, or the app may have moved."}
 }
 
 func badHost() page {
-	return page{Status: http.StatusBadRequest, Title: "Bad request", Text: "The Host header is not a host name."}
+	return page{Status: http.StatusBadRequest, Title: "Bad request",
+		Text: "The Host header is not a host name."}
 }
 
 func badMethod() page {
-	return page{Status: http.StatusMethodNotAllowed, Title: "Method not allowed", Text: "This server does not do that."}
+	return page{Status: http.StatusMethodNotAllowed, Title: "Method not allowed",
+		Text: "This server does not support that method."}
 }
 
-// pageFor is what the client is told about err.
+// pageFor returns the page for err.
 func pageFor(host string, err error) page {
-	switch {
-	case errors.Is(err, errUnknown):
+	if errors.Is(err, errUnknown) {
 		return noApp(host)
-	case errors.Is(err, errDown):
-		return page{Status: http.StatusServiceUnavailable, Host: host, RetryAfter: 30, Title: "This app is down",
-			Text: "It is stopped or scaled to 0, it crashed, its first version is still on its way, or it is not run from here.", Hint: "If it is yours: its log says why."}
-	case errors.Is(err, errHoldOver), errors.Is(err, errStopping):
-		return page{Status: http.StatusServiceUnavailable, Host: host, RetryAfter: 3, Refresh: true, Title: "This app is starting",
-			Text: "It takes longer than usual. Try again in a moment."}
-	case errors.Is(err, errHoldFull):
-		return page{Status: http.StatusServiceUnavailable, Host: host, RetryAfter: 5, Refresh: true, Title: "This app is starting",
-			Text: "Many are waiting for it. Try again in a moment."}
-	case errors.Is(err, errCrowd):
-		return page{Status: http.StatusServiceUnavailable, Host: host, RetryAfter: 5, Refresh: true, Title: "This app is busy",
-			Text: "It serves as many as it can. Try again in a moment."}
-	case errors.Is(err, errSlowApp):
-		return page{Status: http.StatusGatewayTimeout, Host: host, Title: "This app did not answer",
-			Text: "It took the request and said nothing for too long.", Hint: "If it is yours: its log may say why."}
-	case errors.Is(err, errSlowClient):
-		return page{Status: http.StatusRequestTimeout, Host: host, Title: "Request timeout", Text: "The rest of the request did not come."}
-	case errors.Is(err, errBadBody):
-		return page{Status: http.StatusBadRequest, Host: host, Title: "Bad request", Text: "The request's body is incomplete or malformed."}
 	}
-	return page{Status: http.StatusBadGateway, Host: host, Title: "This app did not answer",
-		Text: "It closed the connection, or its answer made no sense.", Hint: "If it is yours: its log may say why."}
+	for _, e := range errorPages {
+		if errors.Is(err, e.err) {
+			e.Host = host
+			return e.page
+		}
+	}
+	return page{Status: http.StatusBadGateway, Host: host, Title: "This app did not respond",
+		Text: "It closed the connection or sent an invalid response.",
+		Hint: "If this is your app, its log may say why."}
 }
 
-// refuse answers a request that no process answered, and logs what its owner should know.
+var errorPages = []struct {
+	err error
+	page
+}{
+	{errDown, page{Status: http.StatusServiceUnavailable, RetryAfter: 30,
+		Title: "This app is down",
+		Text: "It is stopped, scaled to 0 or has crashed, its first release is not live yet, " +
+			"or it does not run on this server.",
+		Hint: "If this is your app, its log says why."}},
+	{errHoldTimeout, slowStart},
+	{errStopping, slowStart},
+	{errHoldFull, page{Status: http.StatusServiceUnavailable, RetryAfter: 5, Refresh: true,
+		Title: "This app is starting",
+		Text:  "Many requests are waiting for it. Try again in a moment."}},
+	{errOverShare, page{Status: http.StatusServiceUnavailable, RetryAfter: 5, Refresh: true,
+		Title: "This app is busy",
+		Text:  "It is serving as many requests as it can. Try again in a moment."}},
+	{errResponseTimeout, page{Status: http.StatusGatewayTimeout,
+		Title: "This app did not respond",
+		Text:  "It accepted the request but sent no response in time.",
+		Hint:  "If this is your app, its log may say why."}},
+	{errBodyTimeout, page{Status: http.StatusRequestTimeout,
+		Title: "Request timeout", Text: "The rest of the request did not arrive in time."}},
+	{errBadBody, page{Status: http.StatusBadRequest,
+		Title: "Bad request", Text: "The request's body is incomplete or malformed."}},
+}
+
+var slowStart = page{Status: http.StatusServiceUnavailable, RetryAfter: 3, Refresh: true,
+	Title: "This app is starting",
+	Text:  "It is taking longer than usual. Try again in a moment."}
+
+// refuse responds to a request that no backend answered, and logs the reason.
 func (x *exchange) refuse(host string, err error) {
 	if errors.Is(err, context.Canceled) {
-		x.reply.last = true // nobody is there to be answered
+		x.resp.closeAfter = true // the client has left
 		return
 	}
 	p := pageFor(host, err)
-	p.ID = x.id
+	p.ID = x.requestID
 	if p.Status >= 500 {
-		x.app.mu.Lock()
-		reason := x.app.route.Reason
-		x.app.mu.Unlock()
-		args := []any{"app", x.app.name, "status", p.Status, "id", x.id, "err", err}
-		if reason != "" {
-			args = append(args, "reason", reason)
-		}
-		x.router.quiet.warn("request refused", args...)
+		x.router.throttled.warn("request refused", "app", x.app.name, "status", p.Status,
+			"id", x.requestID, "err", err)
 	}
 	x.page(p)
 }
 
-// page answers with p. Where a body follows that nobody wants, the client may send it for a moment,
-// and then the connection closes.
+// page sends p. If a body is still to come, the client may send it for a moment before the
+// connection closes.
 func (x *exchange) page(p page) {
-	p.Refresh = p.Refresh && (x.in.method == http.MethodGet || x.in.method == http.MethodHead)
-	kind, body := p.render(preferred(x.in.head.values("Accept")))
-	h := head{
+	p.Refresh = p.Refresh && (x.req.method == http.MethodGet || x.req.method == http.MethodHead)
+	kind, body := p.render(preferred(x.req.header.values("Accept")))
+	h := header{
 		{"Content-Type", kind},
 		{"Cache-Control", "no-store"},
 		{"Vary", "Accept"},
 		{"X-Content-Type-Options", "nosniff"},
 		{"Referrer-Policy", "no-referrer"},
-		{"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"},
+		{"Content-Security-Policy",
+			"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"},
 		{"Content-Length", strconv.Itoa(len(body))},
 	}
 	if p.RetryAfter > 0 {
@@ -119,13 +134,14 @@ func (x *exchange) page(p page) {
 	if p.Status == http.StatusMethodNotAllowed {
 		h = append(h, field{"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"})
 	}
-	x.begin(&appResponse{status: p.Status, reason: http.StatusText(p.Status), head: h, length: int64(len(body))})
-	if x.linger = x.unread(); x.in.method != http.MethodHead {
-		x.write(body)
+	x.startResponse(&responseHead{status: p.Status, reason: http.StatusText(p.Status), header: h,
+		length: int64(len(body))})
+	if x.linger = x.bodyPending(); x.req.method != http.MethodHead {
+		x.writeBody(body)
 	}
 }
 
-// render writes p as html, json or text, and says what kind of content that is.
+// render returns p as html, json or text, with its content type.
 func (p page) render(format string) (kind string, _ []byte) {
 	var body bytes.Buffer
 	switch format {
@@ -154,8 +170,8 @@ func (p page) render(format string) (kind string, _ []byte) {
 	return kind, body.Bytes()
 }
 
-// preferred is html, json or text: what the Accept header ranks first, the earlier of equals (RFC
-// 9110 section 12.5.1). A client that takes anything, such as curl, gets text.
+// preferred returns html, json or text, whichever the Accept header ranks first, or the earlier of
+// equals (RFC 9110 section 12.5.1). Clients that accept anything, such as curl, get text.
 func preferred(accept []string) string {
 	best, bestQ := "text", 0.0
 	for part := range strings.SplitSeq(strings.ToLower(strings.Join(accept, ",")), ",") {

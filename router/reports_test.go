@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// The tests here are what users reported of other front doors. Each names the report.
+// These tests cover bugs that users reported in other proxies. Each names its report.
 
-// apt-get sends many requests at once and reads as it likes; some answers were cut (golang/go#26414),
-// and a client that left was not noticed behind requests it had sent before (golang/go#13165).
+// apt-get sends many requests at once. Some responses were cut short (golang/go#26414), and a
+// client that left was not noticed behind its pipelined requests (golang/go#13165).
 func TestPipelining(t *testing.T) {
 	r := &Router{HalfCloseTimeout: 20 * time.Millisecond}
 	addr := start(t, r)
 	const requests, size = 50, 100_000
 	arrived, left := make(chan struct{}), make(chan struct{}, 2)
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/silent" {
 			w.(http.Flusher).Flush()
 			arrived <- struct{}{}
@@ -42,39 +42,44 @@ func TestPipelining(t *testing.T) {
 		if err != nil {
 			t.Fatal(i, err)
 		}
-		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != strings.Repeat(fmt.Sprint(i%10), size) {
+		if body, err := io.ReadAll(resp.Body); err != nil ||
+			string(body) != strings.Repeat(fmt.Sprint(i%10), size) {
 			t.Fatalf("answer %d: %d bytes, %.5q, %v", i, len(body), body, err)
 		}
 	}
 	for _, behind := range []int{1, 1000} { // fewer and more bytes than anybody wants to keep
 		c, _ := dial(t, addr)
-		io.WriteString(c, "GET /silent HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"+strings.Repeat("GET /1 HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", behind))
+		io.WriteString(c, "GET /silent HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"+
+			strings.Repeat("GET /1 HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", behind))
 		<-arrived
 		c.Close()
-		closes(t, fmt.Sprintf("the app told, %d requests behind", behind), left)
+		waitClosed(t, fmt.Sprintf("the app told, %d requests behind", behind), left)
 	}
 }
 
 // Apps send a body after a HEAD, a 204 or a 304, an empty chunk after a 304, or more than they
-// announced; the next visitor got the rest as its answer (e2guardian#136, swindon-rs/swindon#48,
+// announced. The next client got the rest as its response (e2guardian#136, swindon-rs/swindon#48,
 // eclipse-vertx/vertx-http-proxy#116, hudikhq/hoodik#80).
-func TestAnswerWithTooMuch(t *testing.T) {
+func TestResponseWithExcessBody(t *testing.T) {
 	const own = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nown"
 	const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 	for name, c := range map[string]struct{ method, head, body string }{
-		"HEAD":           {"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 39\r\n\r\n", evil},
-		"204":            {"GET", "HTTP/1.1 204 No Content\r\n\r\n", evil},
-		"304":            {"GET", "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", "0\r\n\r\n"},
-		"longer":         {"GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", evil},
-		"after chunks":   {"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", evil},
-		"after trailers": {"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n", evil},
+		"HEAD": {"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 39\r\n\r\n", evil},
+		"204":  {"GET", "HTTP/1.1 204 No Content\r\n\r\n", evil},
+		"304": {"GET", "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
+			"0\r\n\r\n"},
+		"longer": {"GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", evil},
+		"after chunks": {"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+			evil},
+		"after trailers": {"GET",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n", evil},
 	} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s late %v", name, late), func(t *testing.T) {
 				r := &Router{}
 				addr := start(t, r)
 				answered, sent := make(chan struct{}), make(chan struct{})
-				r.Set("blog", at(rawBackend(t, func(nc net.Conn) {
+				r.Set("blog", routeTo(startRawBackend(t, func(nc net.Conn) {
 					br := bufio.NewReader(nc)
 					for {
 						head, err := readHead(br)
@@ -107,7 +112,8 @@ func TestAnswerWithTooMuch(t *testing.T) {
 				}
 				<-sent
 				for range 2 {
-					resp, body := do(t, client(t), request(t, "GET", addr, "blog.localhost", "/own", nil))
+					resp, body := do(t, client(t), request(t, "GET", addr, "blog.localhost", "/own",
+						nil))
 					if resp.StatusCode != 200 || body != "own" {
 						t.Errorf("the next visitor: %s %q", resp.Status, body)
 					}
@@ -122,16 +128,17 @@ func TestAnswerWithTooMuch(t *testing.T) {
 	}
 }
 
-// A visitor whose websocket was refused by the app kept a connection to it (http-party/node-http-proxy#783,
-// sagemathinc/http-proxy-3#26, traefik/traefik#4864).
-func TestRefusedUpgradeLeavesNothingBehind(t *testing.T) {
+// A client whose websocket the app refused kept a connection to the app
+// (http-party/node-http-proxy#783, sagemathinc/http-proxy-3#26, traefik/traefik#4864).
+func TestRefusedUpgradeKeepsNoConnection(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	app, _ := script(t, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno")
-	r.Set("blog", at(app))
+	r.Set("blog", routeTo(app))
 	c, br := dial(t, addr)
-	for range 3 { // the client may go on
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	for range 3 { // the client may send more requests
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n"+
+			"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n")
 		resp, err := http.ReadResponse(br, nil)
 		if err != nil || resp.StatusCode != 404 || resp.Close {
 			t.Fatal(resp, err)
@@ -139,31 +146,33 @@ func TestRefusedUpgradeLeavesNothingBehind(t *testing.T) {
 		io.Copy(io.Discard, resp.Body)
 	}
 	c.Close()
-	until(t, "nothing left", func() bool {
+	waitFor(t, "nothing left", func() bool {
 		r.streamMu.Lock()
 		defer r.streamMu.Unlock()
-		return len(r.streams) == 0 && len(r.gate.slots) <= 1 && r.crowd.busy.Load() == 0
+		return len(r.streams) == 0 && len(r.limited.slots) <= 1 && r.share.inProgress.Load() == 0
 	})
 	if !isClosed(r.Set("blog", Route{})) {
 		t.Error("not drained")
 	}
 }
 
-// An app that answers an upload before it reads it, and closes, made the front door answer 502, hang or
-// crash (caddyserver/caddy#782, golang/go#34902).
+// An app that responds to an upload before reading it, and closes, made the proxy respond with 502,
+// hang or crash (caddyserver/caddy#782, golang/go#34902).
 func TestRefusedUpload(t *testing.T) {
 	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
-		for _, framing := range []string{"Content-Length: 10000000\r\n", "Transfer-Encoding: chunked\r\n"} {
+		for _, framing := range []string{"Content-Length: 10000000\r\n",
+			"Transfer-Encoding: chunked\r\n"} {
 			r := &Router{}
 			addr := start(t, r)
-			app := rawBackend(t, func(c net.Conn) {
+			app := startRawBackend(t, func(c net.Conn) {
 				br := bufio.NewReader(c)
 				readHead(br)
-				io.WriteString(c, "HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+				io.WriteString(c,
+					"HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
 				c.(*net.TCPConn).CloseWrite()
 				io.CopyN(io.Discard, br, 100_000)
 			})
-			r.Set("blog", at(app))
+			r.Set("blog", routeTo(app))
 			c, br := dial(t, addr)
 			io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n"+expect+framing+"\r\n")
 			if expect == "" {
@@ -190,20 +199,22 @@ func TestRefusedUpload(t *testing.T) {
 	}
 }
 
-// A HEAD or 304 that names a length, from an app that then closes, was taken for cut short, and the
-// client's own connection closed, with the request it had sent after it (freeunitorg/freeunit#295).
-func TestBodilessAnswerOfClosingApp(t *testing.T) {
+// A HEAD or 304 with a length, from an app that then closes, was taken for incomplete, and the
+// client's connection was closed along with its next request (freeunitorg/freeunit#295).
+func TestBodilessResponseOfClosingApp(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	app := rawBackend(t, func(c net.Conn) {
+	app := startRawBackend(t, func(c net.Conn) {
 		head, _ := readHead(bufio.NewReader(c))
 		if strings.HasPrefix(head, "HEAD") {
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n")
+			io.WriteString(c,
+				"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n")
 		} else {
-			io.WriteString(c, "HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n")
+			io.WriteString(c, "HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\n"+
+				"Connection: close\r\n\r\n")
 		}
 	})
-	r.Set("blog", at(app))
+	r.Set("blog", routeTo(app))
 	c, br := dial(t, addr)
 	for range 3 {
 		for _, method := range []string{"HEAD", "GET"} {
@@ -216,32 +227,40 @@ func TestBodilessAnswerOfClosingApp(t *testing.T) {
 	}
 }
 
-// Fields after an empty body were lost unless they had been announced (golang/go#29031).
+// Trailers after an empty body were lost unless they had been announced (golang/go#29031).
 func TestTrailerWithoutBody(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	app, _ := script(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\ngrpc-Status: 0\r\n\r\n")
-	r.Set("blog", at(app))
-	got := exchangeRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n")
+	app, _ := script(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"+
+		"grpc-Status: 0\r\n\r\n")
+	r.Set("blog", routeTo(app))
+	got := exchangeRaw(t, addr,
+		"GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n")
 	if !strings.HasSuffix(got, "\r\n\r\n0\r\ngrpc-Status: 0\r\n\r\n") {
 		t.Errorf("%q", got)
 	}
 }
 
-// Some websocket servers and clients compare the spelling of names, and of the word Upgrade
+// Some websocket servers and clients compare the spelling of names and of the word Upgrade
 // (traefik/traefik#5397, caddyserver/caddy#4197, kerryjiang/WebSocket4Net#33).
 func TestWebsocketSpelling(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	app, heads := script(t, "HTTP/1.1 101 Web Socket Protocol Handshake\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: a\r\nSec-WebSocket-Protocol: p\r\n\r\n")
-	r.Set("blog", at(app))
-	got := exchangeRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: keep-alive, upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n")
-	want := "HTTP/1.1 101 Web Socket Protocol Handshake\r\nSec-WebSocket-Accept: a\r\nSec-WebSocket-Protocol: p\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
+	app, heads := script(t, "HTTP/1.1 101 Web Socket Protocol Handshake\r\nUpgrade: WebSocket\r\n"+
+		"Connection: Upgrade\r\nSec-WebSocket-Accept: a\r\nSec-WebSocket-Protocol: p\r\n\r\n")
+	r.Set("blog", routeTo(app))
+	got := exchangeRaw(t, addr,
+		"GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: keep-alive, upgrade\r\n"+
+			"Upgrade: WebSocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n")
+	want := "HTTP/1.1 101 Web Socket Protocol Handshake\r\nSec-WebSocket-Accept: a\r\n" +
+		"Sec-WebSocket-Protocol: p\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for head, line := range map[string]string{<-heads: "Connection: Upgrade\r\nUpgrade: WebSocket\r\n"} {
-		for _, line := range []string{line, "Sec-WebSocket-Key: k\r\n", "Sec-WebSocket-Version: 13\r\n"} {
+	for head, line := range map[string]string{<-heads: "Connection: Upgrade\r\n" +
+		"Upgrade: WebSocket\r\n"} {
+		for _, line := range []string{line, "Sec-WebSocket-Key: k\r\n",
+			"Sec-WebSocket-Version: 13\r\n"} {
 			if !strings.Contains(head, line) {
 				t.Errorf("the app did not see %q in %q", line, head)
 			}
@@ -249,44 +268,49 @@ func TestWebsocketSpelling(t *testing.T) {
 	}
 }
 
-// curl --http2 asks every server to switch to HTTP/2. An app that did would hear from the client
-// whatever it likes, under names that only the front door may use.
+// curl --http2 offers every server to switch to HTTP/2. If an app accepted, the client could send
+// it any header, including those reserved for the router.
 func TestNoUpgradeToHTTP2(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	app, heads := script(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-	r.Set("blog", at(app))
+	r.Set("blog", routeTo(app))
 	for _, upgrade := range []string{"h2c", "H2C", "websocket, h2c"} {
-		exchangeRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close, Upgrade, HTTP2-Settings\r\nUpgrade: "+upgrade+"\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n")
-		if head := <-heads; strings.Contains(head, "Upgrade") || strings.Contains(head, "HTTP2-Settings") {
+		exchangeRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n"+
+			"Connection: close, Upgrade, HTTP2-Settings\r\nUpgrade: "+upgrade+
+			"\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n")
+		if head := <-heads; strings.Contains(head, "Upgrade") ||
+			strings.Contains(head, "HTTP2-Settings") {
 			t.Errorf("%s: the app saw %q", upgrade, head)
 		}
 	}
 }
 
-// A client cannot have the front door drop what it says to the app (the header of Connection lists
-// what is dropped), nor what the app needs to make sense of a request.
-func TestConnectionDropsNothingOfOurs(t *testing.T) {
+// A client cannot use Connection, which lists fields to drop, to make the router drop its own
+// fields or those that the app needs to understand the request.
+func TestConnectionCannotDropReservedFields(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	app, heads := script(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-	r.Set("blog", at(app))
-	exchangeRaw(t, addr, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 0\r\nConnection: close, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Request-Id, Host, Content-Length\r\n\r\n")
+	r.Set("blog", routeTo(app))
+	exchangeRaw(t, addr, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 0\r\n"+
+		"Connection: close, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Request-Id, Host, Content-Length\r\n\r\n")
 	head := <-heads
-	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id", "Host", "Content-Length"} {
+	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
+		"X-Request-Id", "Host", "Content-Length"} {
 		if !strings.Contains(head, "\r\n"+name+": ") {
 			t.Errorf("no %s in %q", name, head)
 		}
 	}
 }
 
-// An answer that breaks off is the app's fault, and its owner wants to know; a visitor who leaves is
-// nobody's, and nobody wants to know (caddyserver/caddy logs both as errors).
-func TestBrokenAnswerIsLogged(t *testing.T) {
-	var out lines
+// An incomplete response is logged, because its owner wants to know. A client that leaves is not
+// (caddyserver/caddy logs both as errors).
+func TestIncompleteResponseIsLogged(t *testing.T) {
+	var out logRecorder
 	r := &Router{Log: slog.New(slog.NewTextHandler(&out, nil))}
 	addr := start(t, r)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		readHead(bufio.NewReader(c))
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhi")
 	})))
@@ -297,7 +321,7 @@ func TestBrokenAnswerIsLogged(t *testing.T) {
 		t.Errorf("logged %q", got)
 	}
 	gone := make(chan struct{})
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		defer close(gone)
 		for err := error(nil); err == nil; _, err = w.Write(make([]byte, 1<<20)) {
 		}
@@ -307,19 +331,19 @@ func TestBrokenAnswerIsLogged(t *testing.T) {
 	br.ReadByte()
 	c.(*net.TCPConn).SetLinger(0)
 	c.Close()
-	closes(t, "the app told", gone)
-	closes(t, "drained", r.Set("blog", Route{}))
+	waitClosed(t, "the app told", gone)
+	waitClosed(t, "drained", r.Set("blog", Route{}))
 	if got := out.take(); len(got) > 0 {
 		t.Errorf("logged %q", got)
 	}
 }
 
-// An app may go on making the body of an answer to HEAD, which never ends where it is a stream. The
-// next visitor does not wait behind it.
-func TestHeadOfEndlessAnswer(t *testing.T) {
+// An app may never stop producing the body of a response to HEAD. The next client does not wait for
+// it.
+func TestHeadOfEndlessResponse(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		for req.Method == "HEAD" && req.Context().Err() == nil {
 			io.WriteString(w, "data: x\n\n")
 			w.(http.Flusher).Flush()
@@ -328,20 +352,24 @@ func TestHeadOfEndlessAnswer(t *testing.T) {
 		io.WriteString(w, "hi")
 	})))
 	for range 3 {
-		if resp, _ := do(t, client(t), request(t, "HEAD", addr, "blog.localhost", "/", nil)); resp.StatusCode != 200 {
+		if resp, _ := do(t, client(t),
+			request(t, "HEAD", addr, "blog.localhost", "/", nil)); resp.StatusCode != 200 {
 			t.Error(resp.Status)
 		}
-		if _, body := do(t, client(t), request(t, "GET", addr, "blog.localhost", "/", nil)); body != "hi" {
+		if _, body := do(t, client(t),
+			request(t, "GET", addr, "blog.localhost", "/", nil)); body != "hi" {
 			t.Errorf("%q", body)
 		}
 	}
 }
 
-// A client that has sent more requests than are answered gets its last answer whole.
-func TestLastAnswerBeforeMoreRequests(t *testing.T) {
+// A client that has sent more requests than get a response receives its last response completely.
+func TestLastResponseBeforeMoreRequests(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, repeat(1<<20)) })))
+	r.Set("blog",
+		routeTo(startBackend(t,
+			func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, repeat(1<<20)) })))
 	const ask = "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"
 	for range 5 {
 		c, br := dial(t, addr)

@@ -12,10 +12,10 @@ import (
 
 const ok2 = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
-// dropper answers the first request of each connection and, from the second on, closes the
-// connection with the request in hand. It counts the requests it saw.
+// dropper starts a process that answers the first request on each connection and closes the
+// connection when the second arrives. It counts the requests.
 func dropper(t *testing.T, seen *atomic.Int64) string {
-	return rawBackend(t, func(c net.Conn) {
+	return startRawBackend(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		for first := true; ; first = false {
 			if _, err := readHead(br); err != nil {
@@ -30,8 +30,8 @@ func dropper(t *testing.T, seen *atomic.Int64) string {
 	})
 }
 
-// A kept connection that ends without an answer: idempotent requests without a body are sent once
-// more, all others are not, since the app may have acted on them.
+// If an idle connection ends without a response, idempotent requests without a body are sent once
+// more. All others are not, because the app may have acted on them.
 func TestRetryOnStaleConnection(t *testing.T) {
 	for _, c := range []struct {
 		method, body string
@@ -43,25 +43,27 @@ func TestRetryOnStaleConnection(t *testing.T) {
 		r := &Router{}
 		addr := start(t, r)
 		var seen atomic.Int64
-		r.Set("blog", at(dropper(t, &seen)))
+		r.Set("blog", routeTo(dropper(t, &seen)))
 		get(t, addr, "blog.localhost") // leaves a connection behind
-		resp, _ := do(t, client(t), request(t, c.method, addr, "blog.localhost", "/", strings.NewReader(c.body)))
+		resp, _ := do(t, client(t), request(t, c.method, addr, "blog.localhost", "/",
+			strings.NewReader(c.body)))
 		want := int64(2) // the first one's, and this
 		if c.status == 200 {
 			want++
 		}
 		if resp.StatusCode != c.status || seen.Load() != want {
-			t.Errorf("%s %q: %s after %d requests, want %d after %d", c.method, c.body, resp.Status, seen.Load(), c.status, want)
+			t.Errorf("%s %q: %s after %d requests, want %d after %d", c.method, c.body, resp.Status,
+				seen.Load(), c.status, want)
 		}
 	}
 }
 
-// A new connection that ends without an answer is not tried again: the app had the request.
+// If a new connection ends without a response, the request is not retried: the app has read it.
 func TestNoRetryOnNewConnection(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	var seen atomic.Int64
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		if _, err := readHead(bufio.NewReader(c)); err == nil {
 			seen.Add(1)
 		}
@@ -71,14 +73,13 @@ func TestNoRetryOnNewConnection(t *testing.T) {
 	}
 }
 
-// The app closes a connection while it is idle: the next request, of whatever method, finds out
-// before it is sent.
+// If the app closes an idle connection, the next request of any method notices before it is sent.
 func TestIdleConnectionClosedByApp(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	gone := make(chan struct{}, 10)
 	hang := make(chan struct{})
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		if _, err := readHead(bufio.NewReader(c)); err == nil {
 			io.WriteString(c, ok2)
 			<-hang
@@ -89,7 +90,8 @@ func TestIdleConnectionClosedByApp(t *testing.T) {
 	get(t, addr, "blog.localhost")
 	close(hang)
 	<-gone
-	resp, _ := do(t, client(t), request(t, "POST", addr, "blog.localhost", "/", strings.NewReader("x")))
+	resp, _ := do(t, client(t),
+		request(t, "POST", addr, "blog.localhost", "/", strings.NewReader("x")))
 	if resp.StatusCode != 502 && resp.StatusCode != 200 {
 		t.Error(resp.Status)
 	}
@@ -98,22 +100,22 @@ func TestIdleConnectionClosedByApp(t *testing.T) {
 	}
 }
 
-// Connections are reused, last in first out, and expire below node's five seconds.
+// Connections are reused last in, first out, and expire before Node's five seconds.
 func TestIdleConnections(t *testing.T) {
-	if keepIdle >= 5*time.Second {
+	if maxIdleTime >= 5*time.Second {
 		t.Fatal("node closes first")
 	}
 	a, b := net.Pipe()
 	defer b.Close()
-	u := &upstream{}
-	one, two := &conn{Conn: a, up: u}, &conn{Conn: a, up: u}
+	u := &connPool{}
+	one, two := &appConn{Conn: a, pool: u}, &appConn{Conn: a, pool: u}
 	u.put(one)
 	u.put(two)
 	if u.pop() != two || u.pop() != one || u.pop() != nil {
 		t.Error("not a stack")
 	}
 	u.put(one)
-	u.idle[0].since = time.Now().Add(-keepIdle)
+	u.idle[0].idleSince = time.Now().Add(-maxIdleTime)
 	if u.pop() != nil {
 		t.Error("used an expired connection")
 	}
@@ -128,7 +130,7 @@ func TestIdleConnections(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	var conns atomic.Int64
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		conns.Add(1)
 		br := bufio.NewReader(c)
 		for {

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// patience is for what must happen soon; never waited for in full where the code is right.
-const patience = 5 * time.Second
+// testTimeout is for events that must happen soon; correct code never waits that long.
+const testTimeout = 5 * time.Second
 
-// start runs r on a free port of the loopback, and ends it with the test.
+// start runs r on a free loopback port until the test ends.
 func start(t testing.TB, r *Router) (addr string) {
 	t.Helper()
 	r.Addr = "127.0.0.1:0"
@@ -41,31 +41,31 @@ func start(t testing.TB, r *Router) (addr string) {
 			if err != nil {
 				t.Errorf("Run: %v", err)
 			}
-		case <-time.After(patience):
+		case <-time.After(testTimeout):
 			t.Error("Run did not end")
 		}
 	})
 	return r.Address().String()
 }
 
-// backend is a process as an app would run it.
-func backend(t testing.TB, h http.HandlerFunc) (addr string) {
+// startBackend starts a process of an app.
+func startBackend(t testing.TB, h http.HandlerFunc) (addr string) {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	return s.Listener.Addr().String()
 }
 
-// says is a process that answers every request with text.
-func says(t testing.TB, text string) (addr string) {
-	return backend(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
+// startReplying starts a process that responds to every request with text.
+func startReplying(t testing.TB, text string) (addr string) {
+	return startBackend(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })
 }
 
-// at is the route to processes.
-func at(addrs ...string) Route { return Route{Addrs: addrs} }
+// routeTo returns a route to the given addresses.
+func routeTo(addrs ...string) Route { return Route{Addrs: addrs} }
 
-// rawBackend hands over each connection it accepts.
-func rawBackend(t testing.TB, serve func(net.Conn)) (addr string) {
+// startRawBackend starts a process that passes each connection to serve.
+func startRawBackend(t testing.TB, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -84,7 +84,7 @@ func rawBackend(t testing.TB, serve func(net.Conn)) (addr string) {
 	return l.Addr().String()
 }
 
-// readHead reads up to the empty line.
+// readHead reads up to and including an empty line.
 func readHead(br *bufio.Reader) (string, error) {
 	var b strings.Builder
 	for {
@@ -96,7 +96,7 @@ func readHead(br *bufio.Reader) (string, error) {
 	}
 }
 
-// freeAddr is where nobody listens.
+// freeAddr returns an address that nothing listens on.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -107,11 +107,11 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// client keeps connections, follows nothing and gives up before the test does.
+// client returns a client that reuses connections and times out before the test does.
 func client(t testing.TB) *http.Client {
 	tr := &http.Transport{MaxIdleConnsPerHost: 100, DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 2 * patience}
+	return &http.Client{Transport: tr, Timeout: 2 * testTimeout}
 }
 
 func request(t testing.TB, method, addr, host, path string, body io.Reader) *http.Request {
@@ -124,7 +124,7 @@ func request(t testing.TB, method, addr, host, path string, body io.Reader) *htt
 	return req
 }
 
-// do sends req and reads the whole answer.
+// do sends req and reads the whole response.
 func do(t testing.TB, c *http.Client, req *http.Request) (*http.Response, string) {
 	t.Helper()
 	resp, err := c.Do(req)
@@ -145,7 +145,7 @@ func get(t testing.TB, addr, host string) (status int, body string) {
 	return resp.StatusCode, body
 }
 
-// dial opens a connection that is closed with the test and cannot hang it.
+// dial opens a connection with a deadline. It is closed when the test ends.
 func dial(t testing.TB, addr string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -153,12 +153,12 @@ func dial(t testing.TB, addr string) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(2 * patience))
+	c.SetDeadline(time.Now().Add(2 * testTimeout))
 	return c, bufio.NewReader(c)
 }
 
-// raw sends text and returns the first answer.
-func raw(t testing.TB, addr, text string) *http.Response {
+// sendRaw sends text and returns the first response.
+func sendRaw(t testing.TB, addr, text string) *http.Response {
 	t.Helper()
 	c, br := dial(t, addr)
 	fmt.Fprint(c, text)
@@ -169,10 +169,10 @@ func raw(t testing.TB, addr, text string) *http.Response {
 	return resp
 }
 
-// until waits for cond.
-func until(t testing.TB, what string, cond func() bool) {
+// waitFor waits until cond is true.
+func waitFor(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(testTimeout); !cond(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not in time: %s", what)
 		}
@@ -188,24 +188,24 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// closes fails the test unless c closes.
-func closes(t testing.TB, what string, c <-chan struct{}) {
+// waitClosed waits until c is closed.
+func waitClosed(t testing.TB, what string, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatalf("not in time: %s", what)
 	}
 }
 
-// heldAt is how many requests wait for the app.
-func (r *Router) heldAt(name string) int {
+// waitingAt returns the number of requests waiting for the app.
+func (r *Router) waitingAt(name string) int {
 	r.mu.Lock()
 	a := r.apps[name]
 	r.mu.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.held
+	return a.waiting
 }
 
 func repeat(n int) string { return strings.Repeat("x", n) }
@@ -216,21 +216,21 @@ func containsFold(s, part string) bool {
 	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
 }
 
-// lines is a log to look at.
-type lines struct {
+// logRecorder records lines of a log.
+type logRecorder struct {
 	mu  sync.Mutex
 	all []string
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logRecorder) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, string(p))
 	return len(p), nil
 }
 
-// take returns what was logged since the last call.
-func (l *lines) take() []string {
+// take returns the lines logged since the last call.
+func (l *logRecorder) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.all

@@ -6,63 +6,49 @@ import (
 	"sync/atomic"
 )
 
-// Route is what the runtime says about one app.
+// Route says where an app's requests go.
 type Route struct {
-	Hosts  []string // further host names, lower case, without port
-	Addrs  []string // host:port of each live process; none: no process right now
-	State  State    // what to do with requests while there are no Addrs
-	Reason string   // why, one line; logged with refused requests, never shown: it may tell what only the owner should know
+	Hosts []string // extra host names, lower case, without port
+	Addrs []string // host:port of each live process; may be empty
+	State State    // what to do with requests while Addrs is empty
 }
 
-// State is what to do with an app's requests while it has no live process.
+// State says what happens to an app's requests while it has no live process.
 type State int
 
 const (
-	Starting State = iota // hold them: a process is on its way
-	Running               // hold them too: between one process and the next
-	Down                  // refuse them at once: stopped or crashed
-	Asleep                // hold them, and have the app woken by the first
+	Starting State = iota // hold requests: a process is starting
+	Running               // hold requests: one process is about to replace another
+	Down                  // refuse requests: the app is stopped or has crashed
+	Asleep                // hold requests, and wake the app on the first one
 )
 
-func (s State) String() string {
-	switch s {
-	case Starting:
-		return "starting"
-	case Running:
-		return "running"
-	case Asleep:
-		return "asleep"
-	default:
-		return "down"
-	}
-}
-
-// app is one name and where it points. live is read by every request; the rest is for those that
-// find it empty.
+// app is an app's routing state. Every request reads live; the fields below mu matter only to
+// requests that find it empty.
 type app struct {
-	name    string
-	live    atomic.Pointer[instances]
-	used    atomic.Int64 // when a request last ended, on the clock of [clock]; 0: none has
-	busy    atomic.Int64 // requests in progress
-	leaving instances    // were live and may still be in use; guarded by Router.mu
+	name       string
+	live       atomic.Pointer[backends]
+	lastUsed   atomic.Int64 // when the last request ended, in [monotonic] time; 0 if there was none
+	inProgress atomic.Int64 // requests in progress, websockets and event streams included
+	draining   backends     // removed from live but perhaps still in use; guarded by Router.mu
 
 	mu      sync.Mutex
 	route   Route
 	removed bool
-	waking  bool          // was asleep, and has had no process since
-	changed chan struct{} // closed at the next change; nil while nobody waits
-	held    int           // requests waiting
+	waking  bool          // was asleep and has had no backend since
+	changed chan struct{} // closed at the next change; nil if nothing waits for it
+	waiting int           // number of requests waiting
 }
 
-// Set points app at route, atomically: requests that arrive after it returns go to one of
-// route.Addrs, the one with the fewest requests in flight. An address that was there before stays as
-// it is, with its requests and its idle connections.
+// Set replaces an app's route atomically: each request that arrives after Set returns goes to the
+// address in route.Addrs with the fewest requests in flight. An address that was in the previous
+// route keeps its requests and idle connections.
 //
-// drained closes when nobody waits for an answer from an address that the app had, before this Set
-// or an earlier one, and has no more: at once where there is none such or nobody uses it. Event
-// streams and upgraded connections (websockets) are ended DrainTimeout after their address went;
-// requests that take longer than RequestDrain are no longer waited for, but not cut. Set does not
-// block and is safe for concurrent use; calls for one app take effect in their order.
+// drained closes once no request is in progress at any address that left the route in this or an
+// earlier Set. If there is none, it is already closed. Event streams and upgraded connections
+// (websockets) are closed DrainTimeout after their address left. Set stops waiting for a request
+// after RequestDrain, but does not interrupt it. Set does not block and is safe for concurrent use;
+// calls for one app take effect in order.
 func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 	r.init()
 	route.Hosts = r.cleanHosts(name, route.Hosts)
@@ -72,61 +58,63 @@ func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 	if a == nil {
 		a = newApp(name)
 		r.apps[name] = a
-		r.hosts.setOwn(name+"."+r.domain, a)
+		r.hosts.setPrimary(name+"."+r.domain, a)
 	}
 	if before := a.route.Hosts; !slices.Equal(before, route.Hosts) {
 		for _, h := range r.hosts.change(a, before, route.Hosts) {
-			r.Log.Warn("another app has this host; left out", "app", name, "host", h)
+			r.Log.Warn("host belongs to another app; ignored", "app", name, "host", h)
 		}
 	}
-	return r.drain(a, a.point(route, false))
+	return r.drain(a, a.setRoute(route, false))
 }
 
-// Remove forgets app: its hosts answer 404 from now on. drained is Set's. Unknown names are fine.
+// Remove deletes an app: its hosts answer 404. See Set for drained. An unknown name is not an
+// error.
 func (r *Router) Remove(name string) (drained <-chan struct{}) {
 	r.init()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := r.apps[name]
 	if a == nil {
-		return closed
+		return closedChan
 	}
 	delete(r.apps, name)
-	r.hosts.dropOwn(name + "." + r.domain)
+	r.hosts.dropPrimary(name + "." + r.domain)
 	r.hosts.change(a, a.route.Hosts, nil)
-	return r.drain(a, a.point(Route{State: Down}, true))
+	return r.drain(a, a.setRoute(Route{State: Down}, true))
 }
 
 func newApp(name string) *app {
 	a := &app{name: name}
-	a.live.Store(&instances{})
+	a.live.Store(&backends{})
 	return a
 }
 
-// point changes where the app points, wakes who waits for that, and returns the instances that get
-// no more requests. The caller holds Router.mu.
-func (a *app) point(route Route, removed bool) (gone instances) {
+// setRoute replaces the route, wakes the waiting requests and returns the backends that were
+// removed. The caller holds Router.mu.
+func (a *app) setRoute(route Route, removed bool) (dropped backends) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.waking = len(route.Addrs) == 0 && route.State == Starting && (a.waking || a.route.State == Asleep)
+	a.waking = len(route.Addrs) == 0 && route.State == Starting &&
+		(a.waking || a.route.State == Asleep)
 	a.route, a.removed = route, removed
 	if a.changed != nil {
 		close(a.changed)
 		a.changed = nil
 	}
-	next, gone := a.live.Load().at(route.Addrs)
+	next, dropped := a.live.Load().withAddrs(route.Addrs)
 	a.live.Store(&next)
-	return gone
+	return dropped
 }
 
-// cleanHosts leaves out what is not a host name.
+// cleanHosts normalizes hosts and drops those that are not host names.
 func (r *Router) cleanHosts(name string, hosts []string) []string {
 	clean := make([]string, 0, len(hosts))
 	for _, h := range hosts {
 		if host, ok := parseHost(h); ok {
 			clean = append(clean, host)
 		} else {
-			r.Log.Warn("not a host name; left out", "app", name, "host", h)
+			r.Log.Warn("not a host name; ignored", "app", name, "host", h)
 		}
 	}
 	return clean

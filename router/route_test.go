@@ -14,25 +14,28 @@ import (
 	"time"
 )
 
-// A request in flight finishes on the old process, the next one on the same connection goes to
-// the new one.
+// A request in flight finishes on the old process. The next one on the same connection goes to the
+// new process.
 func TestSwitch(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	arrived, release := make(chan struct{}), make(chan struct{})
-	old := backend(t, func(w http.ResponseWriter, req *http.Request) {
+	old := startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/slow" {
 			close(arrived)
 			<-release
 		}
 		io.WriteString(w, "old")
 	})
-	if !isClosed(r.Set("blog", at(old))) {
+	if !isClosed(r.Set("blog", routeTo(old))) {
 		t.Error("nothing came before, and it is not drained")
 	}
 	c := client(t)
 	var reused atomic.Bool
-	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused.Store(i.Reused) }}
+	trace := &httptrace.ClientTrace{GotConn: func(
+		i httptrace.GotConnInfo) {
+		reused.Store(i.Reused)
+	}}
 	next := func() string {
 		req := request(t, "GET", addr, "blog.localhost", "/", nil)
 		_, body := do(t, c, req.WithContext(httptrace.WithClientTrace(context.Background(), trace)))
@@ -52,12 +55,12 @@ func TestSwitch(t *testing.T) {
 		b, _ := io.ReadAll(resp.Body)
 		slow <- string(b)
 	}()
-	closes(t, "slow request at the old process", arrived)
+	waitClosed(t, "slow request at the old process", arrived)
 
 	if !isClosed(r.Set("blog", Route{Addrs: []string{old}, Hosts: []string{"b.example"}})) {
 		t.Error("the same address is not drained at once")
 	}
-	drained := r.Set("blog", at(says(t, "new")))
+	drained := r.Set("blog", routeTo(startReplying(t, "new")))
 	if got := next(); got != "new" || !reused.Load() {
 		t.Errorf("after the switch: %q, connection reused: %v", got, reused.Load())
 	}
@@ -68,10 +71,11 @@ func TestSwitch(t *testing.T) {
 	if got := <-slow; got != "old" {
 		t.Errorf("in flight: %q", got)
 	}
-	closes(t, "drained", drained)
+	waitClosed(t, "drained", drained)
 }
 
-// Thirty switches under load, each old process gone as soon as it is drained: no request fails.
+// Thirty switches under load, with each old process stopped as soon as it is drained: no request
+// fails.
 func TestSwitchUnderLoad(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
@@ -91,7 +95,7 @@ func TestSwitchUnderLoad(t *testing.T) {
 		return l.Addr().String(), func() { s.Close() } // at once, not gracefully
 	}
 	procAddr, kill := process(0)
-	r.Set("blog", at(procAddr))
+	r.Set("blog", routeTo(procAddr))
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -111,7 +115,8 @@ func TestSwitchUnderLoad(t *testing.T) {
 					}
 				}
 				floor := latest.Load()
-				resp, err := c.Do(request(t, method, addr, "blog.localhost", "/", strings.NewReader(strings.Repeat("x", size))))
+				resp, err := c.Do(request(t, method, addr, "blog.localhost", "/",
+					strings.NewReader(strings.Repeat("x", size))))
 				if err != nil {
 					t.Errorf("%s: %v", method, err)
 					return
@@ -119,7 +124,8 @@ func TestSwitchUnderLoad(t *testing.T) {
 				b, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
 				var n, got int64
-				if _, serr := fmt.Sscanf(string(b), "%d:%d", &n, &got); err != nil || serr != nil || resp.StatusCode != 200 || got != int64(size) {
+				if _, serr := fmt.Sscanf(string(b), "%d:%d", &n, &got); err != nil || serr != nil ||
+					resp.StatusCode != 200 || got != int64(size) {
 					t.Errorf("%s of %d: %s %q %v", method, size, resp.Status, b, err)
 					return
 				}
@@ -132,37 +138,40 @@ func TestSwitchUnderLoad(t *testing.T) {
 	}
 	for n := 1; n <= 30; n++ {
 		next, killNext := process(n)
-		drained := r.Set("blog", at(next))
+		drained := r.Set("blog", routeTo(next))
 		latest.Store(int64(n))
-		closes(t, "drained", drained)
+		waitClosed(t, "drained", drained)
 		kill()
 		kill = killNext
 		seen := requests.Load()
-		until(t, "requests after the switch", func() bool { return requests.Load() > seen+10 || t.Failed() })
+		waitFor(t, "requests after the switch", func() bool {
+			return requests.Load() > seen+10 ||
+				t.Failed()
+		})
 	}
 	cancel()
 	wg.Wait()
 	kill()
 }
 
-// Between finding where an app points and being counted there, it may have been switched.
-func TestRetiredTakesNobody(t *testing.T) {
+// A switch can happen between choosing a backend and being counted there.
+func TestRetiredBackendRefusesRequests(t *testing.T) {
 	r := &Router{}
 	r.init()
-	a, i := newApp("blog"), newInstance("127.0.0.1:1")
-	a.live.Store(&instances{i})
+	a, i := newApp("blog"), newBackend("127.0.0.1:1")
+	a.live.Store(&backends{i})
 	live := a.live.Load()
-	gone := a.point(Route{}, false)
-	if !isClosed(r.drain(a, gone)) || live.choose(nil).enter() {
+	gone := a.setRoute(Route{}, false)
+	if !isClosed(r.drain(a, gone)) || live.choose(nil).acquire() {
 		t.Error("a drained instance took a request")
 	}
 }
 
-// A name that two apps want stays with the one that has it; an app's own name cannot be taken.
+// An extra name belongs to the first app that claimed it. An app's own name cannot be taken.
 func TestHostOwnership(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	b, a := says(t, "b"), says(t, "a")
+	b, a := startReplying(t, "b"), startReplying(t, "a")
 	r.Set("b", Route{Addrs: []string{b}, Hosts: []string{"shop.example", "a.localhost"}})
 	if _, got := get(t, addr, "a.localhost"); got != "b" {
 		t.Errorf("a free name of the domain: %q", got)
@@ -173,22 +182,22 @@ func TestHostOwnership(t *testing.T) {
 			t.Errorf("%s is %q's, want %q", host, got, want)
 		}
 	}
-	r.Set("b", at(b))
+	r.Set("b", routeTo(b))
 	r.Set("a", Route{Addrs: []string{a}, Hosts: []string{"shop.example"}})
 	if _, got := get(t, addr, "shop.example"); got != "a" {
 		t.Errorf("after b gave it up: %q", got)
 	}
 }
 
-// A removed app is unknown, for those who waited for it as well.
+// A removed app is unknown, also to requests that were waiting for it.
 func TestRemove(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(says(t, "blog")))
+	r.Set("blog", routeTo(startReplying(t, "blog")))
 	r.Set("blog", Route{State: Starting})
 	status := make(chan int)
 	go func() { s, _ := get(t, addr, "blog.localhost"); status <- s }()
-	until(t, "held", func() bool { return r.heldAt("blog") == 1 })
+	waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
 	if !isClosed(r.Remove("blog")) || !isClosed(r.Remove("never")) {
 		t.Error("not drained")
 	}

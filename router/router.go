@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,119 +10,128 @@ import (
 	"time"
 )
 
-// Router serves the apps it was told about. Fill in the fields, then Run; Set and Remove work
-// before, during and after Run. A zero duration or number means its default. The fields must not
-// change after the first call of a method.
+// Router is an HTTP reverse proxy for the apps that it was given with Set. Fill in the fields, then
+// call Run. Set and Remove may be called before, during and after Run. A zero duration or number
+// means its default. The fields must not change after the first method call.
 type Router struct {
-	Addr     string       // where to listen, host:port, such as ":8080"; port 0 picks a free one
-	Listener net.Listener // listens instead of Addr, e.g. with TLS; Run closes it
+	Addr     string       // host:port to listen on, such as ":8080"; port 0 picks a free port
+	Listener net.Listener // used instead of Addr, e.g. for TLS; Run closes it
 	Domain   string       // apps answer at <app>.<Domain>; default localhost
-	Log      *slog.Logger // errors only, rate-limited; default slog.Default()
+	Log      *slog.Logger // for warnings, rate-limited; default slog.Default()
 
-	HoldTimeout time.Duration // how long a request waits for an app without a live process; default 15s
-	HoldMax     int           // requests waiting per app; further ones get 503 at once; default 256
+	HoldTimeout time.Duration // how long a request waits for an app to get a backend; default 15s
+	HoldMax     int           // requests waiting per app; more get 503 at once; default 256
 
-	// Dial connects to addr, one of the app's. It returns an error, after which the request goes elsewhere or waits, where
-	// what listens there is not the app. It must be safe for concurrent use and heed ctx. nil: connects to
-	// whatever listens.
+	// Dial connects to addr, one of the app's backends. It must return an error if something other
+	// than the app listens there; the request then tries another backend or waits. It must be safe
+	// for concurrent use and stop when ctx ends. Default: connect to whatever listens.
 	Dial func(ctx context.Context, app, addr string) (net.Conn, error)
 
-	Wake        func(app string) // called when a request meets an app that is asleep, once until it is so again; must not block; nil: nobody is told
-	WakeTimeout time.Duration    // how long a request waits for an app that was asleep; at least HoldTimeout; default 1m
+	// Wake is called when a request arrives for a sleeping app, once per sleep. It must not block.
+	// Default: do nothing.
+	Wake func(app string)
 
-	DrainTimeout time.Duration // what websockets and event streams get after a switch; default 10s
-	RequestDrain time.Duration // how long a switch waits for requests in flight; at least DrainTimeout; default 30s
-	StopTimeout  time.Duration // what requests in flight get when Run's context ends; default 10s
+	// how long a request waits for a waking app; at least HoldTimeout; default 1m
+	WakeTimeout time.Duration
 
-	ReadHeaderTimeout time.Duration // from a request's first byte to the end of its header; default 10s
-	IdleTimeout       time.Duration // how long a client's unused connection is kept; default 3m
-	StallTimeout      time.Duration // how long a client may neither send a byte of its body nor take 32 KiB of the answer; default 60s
-	ConnectTimeout    time.Duration // for the app to accept a connection; default 5s
-	ResponseTimeout   time.Duration // for the app to begin its answer; default 5m
-	HalfCloseTimeout  time.Duration // how long either side may be silent once the other has closed its own; default 30s
-	MaxConns          int           // clients' connections; further ones wait in the kernel's queue; default 8192
+	// how long websockets and event streams outlive a switch; default 10s
+	DrainTimeout time.Duration
+	// how long a switch waits for requests; at least DrainTimeout; default 30s
+	RequestDrain time.Duration
+	// how long requests may take to finish once Run's ctx ends; default 10s
+	StopTimeout time.Duration
 
-	once     sync.Once
-	domain   string // Domain, checked
-	quiet    *quiet
-	listener net.Listener
-	gate     *gate
-	stopping chan struct{} // closed when Run's context ends
-	buffers  buffers
-	sessions sessions
-	crowd    crowd
+	// from the first byte of a request to the end of its header; default 10s
+	ReadHeaderTimeout time.Duration
+	IdleTimeout       time.Duration // how long a client's idle connection is kept; default 3m
+	// how long a client may send no byte of its body or accept no response data; default 1m
+	StallTimeout    time.Duration
+	ConnectTimeout  time.Duration // for a backend to accept a connection; default 5s
+	ResponseTimeout time.Duration // for a backend to start its response; default 5m
+	// how long one side may be silent after the other has closed; default 30s
+	HalfCloseTimeout time.Duration
+	// client connections; more wait in the kernel's queue; default 8192
+	MaxConns int
 
-	mu    sync.Mutex      // held by those who change apps or hosts
+	once      sync.Once
+	domain    string // Domain in lower case
+	throttled *throttledLog
+	listener  net.Listener
+	limited   *limitedListener
+	stopping  chan struct{} // closed when Run's ctx ends
+	buffers   buffers
+	clients   clientConns
+	share     fairShare
+
+	mu    sync.Mutex      // held while apps or hosts change
 	apps  map[string]*app // by name
 	hosts hosts
 
 	streamMu sync.Mutex
-	streams  map[*exchange]func() // websockets and event streams, each with what ends it
+	// websockets and event streams, each with the function that ends it
+	streams map[*exchange]func()
+}
+
+// keepAlive detects clients that disappeared silently while nothing is being sent to them.
+var keepAlive = net.KeepAliveConfig{
+	Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
 }
 
 const (
-	maxHeaderBytes = 64 << 10  // of a request; nginx takes 32 KiB, node 16
-	maxAnswerBytes = 256 << 10 // header of an answer, 1xx included
+	maxHeaderBytes         = 64 << 10  // of a request; nginx allows 32 KiB, Node 16
+	maxResponseHeaderBytes = 256 << 10 // of a response and its 1xx responses
 )
 
 func (r *Router) init() {
 	r.once.Do(func() {
-		r.HoldTimeout = or(r.HoldTimeout, 15*time.Second)
-		r.HoldMax = or(r.HoldMax, 256)
-		r.WakeTimeout = max(or(r.WakeTimeout, time.Minute), r.HoldTimeout)
-		r.DrainTimeout = or(r.DrainTimeout, 10*time.Second)
-		r.RequestDrain = max(or(r.RequestDrain, 30*time.Second), r.DrainTimeout)
-		r.StopTimeout = or(r.StopTimeout, 10*time.Second)
-		r.ReadHeaderTimeout = or(r.ReadHeaderTimeout, 10*time.Second)
-		r.IdleTimeout = or(r.IdleTimeout, 3*time.Minute)
-		r.StallTimeout = or(r.StallTimeout, time.Minute)
-		r.ConnectTimeout = or(r.ConnectTimeout, 5*time.Second)
-		r.ResponseTimeout = or(r.ResponseTimeout, 5*time.Minute)
-		r.HalfCloseTimeout = or(r.HalfCloseTimeout, 30*time.Second)
-		r.MaxConns = or(r.MaxConns, 8192)
-		r.domain = or(r.Domain, "localhost")
+		r.HoldTimeout = cmp.Or(r.HoldTimeout, 15*time.Second)
+		r.HoldMax = cmp.Or(r.HoldMax, 256)
+		r.WakeTimeout = max(cmp.Or(r.WakeTimeout, time.Minute), r.HoldTimeout)
+		r.DrainTimeout = cmp.Or(r.DrainTimeout, 10*time.Second)
+		r.RequestDrain = max(cmp.Or(r.RequestDrain, 30*time.Second), r.DrainTimeout)
+		r.StopTimeout = cmp.Or(r.StopTimeout, 10*time.Second)
+		r.ReadHeaderTimeout = cmp.Or(r.ReadHeaderTimeout, 10*time.Second)
+		r.IdleTimeout = cmp.Or(r.IdleTimeout, 3*time.Minute)
+		r.StallTimeout = cmp.Or(r.StallTimeout, time.Minute)
+		r.ConnectTimeout = cmp.Or(r.ConnectTimeout, 5*time.Second)
+		r.ResponseTimeout = cmp.Or(r.ResponseTimeout, 5*time.Minute)
+		r.HalfCloseTimeout = cmp.Or(r.HalfCloseTimeout, 30*time.Second)
+		r.MaxConns = cmp.Or(r.MaxConns, 8192)
+		r.domain = cmp.Or(r.Domain, "localhost")
 		if host, ok := parseHost(r.domain); ok {
 			r.domain = host
 		}
 		if r.Log == nil {
 			r.Log = slog.Default()
 		}
-		r.quiet = &quiet{log: r.Log}
-		r.sessions.all = map[*session]struct{}{}
-		r.crowd.max = int64(r.MaxConns)
+		r.throttled = &throttledLog{log: r.Log}
+		r.clients.all = map[*clientConn]struct{}{}
+		r.share.max = int64(r.MaxConns)
 		r.stopping = make(chan struct{})
 		r.apps = map[string]*app{}
 		r.streams = map[*exchange]func(){}
-		r.hosts.own, r.hosts.further = map[string]*app{}, map[string][]*app{}
+		r.hosts.primary, r.hosts.extra = map[string]*app{}, map[string][]*app{}
 	})
 }
 
-func or[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
-}
-
-// Listen opens the listener, so that Address is known and clients queue before Run. Optional:
-// Run does it otherwise.
+// Listen opens the listener, so that Address is known and clients can queue before Run. Calling it
+// is optional: Run calls it if needed.
 func (r *Router) Listen() error {
 	r.init()
 	l := r.Listener
 	if l == nil {
 		var err error
-		lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: giveUpAfter(r.StallTimeout)}
+		lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: tcpUserTimeout(r.StallTimeout)}
 		if l, err = lc.Listen(context.Background(), "tcp", r.Addr); err != nil {
 			return fmt.Errorf("router: %w", err)
 		}
 	}
 	r.listener = l
-	r.gate = newGate(l, r.MaxConns)
+	r.limited = newLimitedListener(l, r.MaxConns)
 	return nil
 }
 
-// Address is where the router listens; nil before Listen.
+// Address is the address that the router listens on, or nil before Listen.
 func (r *Router) Address() net.Addr {
 	if r.listener == nil {
 		return nil
@@ -129,9 +139,10 @@ func (r *Router) Address() net.Addr {
 	return r.listener.Addr()
 }
 
-// Run serves until ctx ends. Then it stops accepting, answers held requests with 503, closes
-// websockets with 1001 (going away) and event streams, gives requests in flight StopTimeout to
-// finish, cuts what is left and returns nil. Any other error is the listener's. It runs once.
+// Run serves requests until ctx ends. It then stops accepting connections, answers held requests
+// with 503, closes websockets with status 1001 (going away), ends event streams, gives requests in
+// flight StopTimeout to finish, breaks the remaining connections and returns nil. Any other error
+// comes from the listener. Run may be called once.
 func (r *Router) Run(ctx context.Context) error {
 	if r.listener == nil {
 		if err := r.Listen(); err != nil {
@@ -142,25 +153,25 @@ func (r *Router) Run(ctx context.Context) error {
 	go func() { served <- r.accept() }()
 	select {
 	case err := <-served:
-		r.gate.Close()
-		r.sessions.abortAll()
+		r.limited.Close()
+		r.clients.abortAll()
 		return fmt.Errorf("router: %w", err)
 	case <-ctx.Done():
 	}
 
 	close(r.stopping)
-	r.gate.Close()
+	r.limited.Close()
 	<-served
 	r.cutStreams(nil)
-	r.sessions.hurry(0)
+	r.clients.closeIdle(0)
 	patience := time.NewTimer(r.StopTimeout)
 	defer patience.Stop()
-	ended := r.sessions.ended()
+	ended := r.clients.done()
 	select {
 	case <-ended:
 	case <-patience.C:
-		r.Log.Warn("stopping; requests in flight are cut", "in", r.StopTimeout)
-		r.sessions.abortAll()
+		r.Log.Warn("stopping; breaking requests in flight", "in", r.StopTimeout)
+		r.clients.abortAll()
 		<-ended
 	}
 	return nil

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Sleep puts app to sleep if nobody has used it for idle: no request, websocket or event stream is in
-// flight or held, and the last one ended that long ago, or there never was one. To decide and to switch
-// is one step: a request meets the processes, which are then in use, or it meets an app that is asleep,
-// and wakes it. The processes may be stopped at once. Otherwise asleep is false and in says how much
-// later to ask again: before that the app cannot have been idle for long enough. Sleep does not block. An
-// app that is asleep stays so; an unknown one cannot be put to sleep.
-func (r *Router) Sleep(name string, idle time.Duration) (asleep bool, in time.Duration) {
+// Sleep puts an app to sleep if it has been unused for at least idle: nothing is in flight, held or
+// draining, and the last request ended that long ago or there was none. The check and the switch
+// are one step: a request either uses a process, or finds the app asleep and wakes it. After asleep
+// the caller may stop the processes at once. Otherwise retryIn is the earliest time at which
+// another call can succeed. Sleep does not block. A sleeping app stays asleep; an unknown app is
+// never put to sleep.
+func (r *Router) Sleep(name string, idle time.Duration) (asleep bool, retryIn time.Duration) {
 	r.init()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -21,28 +21,29 @@ func (r *Router) Sleep(name string, idle time.Duration) (asleep bool, in time.Du
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.held > 0 || slices.ContainsFunc(a.leaving, func(i *instance) bool { return !isDrained(i) }) {
+	if a.waiting > 0 || slices.ContainsFunc(a.draining,
+		func(b *backend) bool { return !isDrained(b) }) {
 		return false, idle
 	}
 	live := *a.live.Load()
-	for _, i := range live { // nobody else locks two of them
-		i.mu.Lock()
-		defer i.mu.Unlock()
+	for _, b := range live { // no other code locks two backends
+		b.mu.Lock()
+		defer b.mu.Unlock()
 	}
-	if slices.ContainsFunc(live, func(i *instance) bool { return i.users.Load() > 0 }) {
+	if slices.ContainsFunc(live, func(b *backend) bool { return b.inFlight.Load() > 0 }) {
 		return false, idle
 	}
-	if used := a.used.Load(); used > 0 {
-		if left := idle - time.Duration(clock()-used); left > 0 {
+	if used := a.lastUsed.Load(); used > 0 {
+		if left := idle - time.Duration(monotonic()-used); left > 0 {
 			return false, left
 		}
 	}
-	for _, i := range live {
-		i.retired = true
-		i.closeDrained()
-		i.up.close()
+	for _, b := range live {
+		b.retired = true
+		b.closeDrained()
+		b.pool.close()
 	}
 	a.route.State, a.route.Addrs, a.waking = Asleep, nil, false
-	a.live.Store(&instances{})
+	a.live.Store(&backends{})
 	return true, 0
 }

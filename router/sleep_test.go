@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// sleeps puts the app to sleep, or fails the test.
-func sleeps(t *testing.T, r *Router) {
+// putToSleep puts the app to sleep.
+func putToSleep(t *testing.T, r *Router) {
 	t.Helper()
 	if asleep, in := r.Sleep("blog", 0); !asleep || in != 0 {
 		t.Fatalf("awake, ask again in %v", in)
 	}
 }
 
-// echoes answers with the body, when it has all of it.
-func echoes(w http.ResponseWriter, req *http.Request) {
+// echoBody responds with the body once it is complete.
+func echoBody(w http.ResponseWriter, req *http.Request) {
 	body, _ := io.ReadAll(req.Body)
 	w.Write(body)
 }
 
-// A hundred requests that meet an app asleep wake it once, wait, and are each sent once.
+// A hundred requests for a sleeping app wake it once, wait, and are each sent once.
 func TestWake(t *testing.T) {
 	const requests = 100
 	var woken, served atomic.Int64
@@ -37,13 +37,13 @@ func TestWake(t *testing.T) {
 		}
 	}}
 	addr := start(t, r)
-	echo := backend(t, func(w http.ResponseWriter, req *http.Request) {
+	echo := startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		served.Add(1)
-		echoes(w, req)
+		echoBody(w, req)
 	})
-	r.Set("blog", at(echo))
-	sleeps(t, r)
-	sleeps(t, r) // it is already
+	r.Set("blog", routeTo(echo))
+	putToSleep(t, r)
+	putToSleep(t, r) // it is already
 	c := client(t)
 	var wg sync.WaitGroup
 	for i := range requests {
@@ -52,30 +52,32 @@ func TestWake(t *testing.T) {
 			if i%2 == 0 { // a small body is read before, a large one is not
 				method, want = "POST", repeat(1+i*bufferSize/10)
 			}
-			resp, body := do(t, c, request(t, method, addr, "blog.localhost", "/", stringsReader(want)))
+			resp, body := do(t, c,
+				request(t, method, addr, "blog.localhost", "/", stringsReader(want)))
 			if resp.StatusCode != 200 || body != want {
 				t.Errorf("%s of %d: %s, %d bytes", method, len(want), resp.Status, len(body))
 			}
 		})
 	}
-	until(t, "all are held", func() bool { return r.heldAt("blog") == requests })
+	waitFor(t, "all are held", func() bool { return r.waitingAt("blog") == requests })
 	r.Set("blog", Route{State: Starting}) // it boots
 	if served.Load() > 0 || woken.Load() != 1 {
-		t.Errorf("%d were served by an app asleep, which was woken %d times", served.Load(), woken.Load())
+		t.Errorf("%d were served by an app asleep, which was woken %d times", served.Load(),
+			woken.Load())
 	}
-	r.Set("blog", at(echo))
+	r.Set("blog", routeTo(echo))
 	wg.Wait()
 	if served.Load() != requests || woken.Load() != 1 {
 		t.Errorf("%d were served, and it was woken %d times", served.Load(), woken.Load())
 	}
-	sleeps(t, r)
+	putToSleep(t, r)
 	go get(t, addr, "blog.localhost")
-	until(t, "it is woken again", func() bool { return woken.Load() == 2 })
-	r.Set("blog", at(echo))
+	waitFor(t, "it is woken again", func() bool { return woken.Load() == 2 })
+	r.Set("blog", routeTo(echo))
 }
 
-// An app in use is not put to sleep: by requests in flight, streams, those held, and those of the
-// processes before. Nor is one that was in use a moment ago.
+// An app is not put to sleep while it has requests in flight, streams or held requests, or while
+// its earlier processes have any, or shortly after its last request.
 func TestAwakeWhileInUse(t *testing.T) {
 	r := &Router{Wake: func(string) { t.Error("woken") }}
 	addr := start(t, r)
@@ -86,44 +88,47 @@ func TestAwakeWhileInUse(t *testing.T) {
 		}
 	}
 	arrived, release := make(chan struct{}), make(chan struct{})
-	slow := backend(t, func(w http.ResponseWriter, _ *http.Request) {
+	slow := startBackend(t, func(w http.ResponseWriter, _ *http.Request) {
 		close(arrived)
 		<-release
 	})
-	r.Set("blog", at(slow))
+	r.Set("blog", routeTo(slow))
 	answered := make(chan int)
 	go func() { s, _ := get(t, addr, "blog.localhost"); answered <- s }()
-	closes(t, "a request in flight", arrived)
+	waitClosed(t, "a request in flight", arrived)
 	awake(time.Minute, time.Minute-1, time.Minute)
-	r.Set("blog", at(websocketApp(t, "hello")))
+	r.Set("blog", routeTo(websocketApp(t, "hello")))
 	awake(time.Minute, time.Minute-1, time.Minute) // the old process still answers
 	close(release)
 	if s := <-answered; s != 200 {
 		t.Error(s)
 	}
-	until(t, "the old process is drained", func() bool { _, in := r.Sleep("blog", time.Hour); return in < time.Hour })
+	waitFor(t, "the old process is drained",
+		func() bool { _, in := r.Sleep("blog", time.Hour); return in < time.Hour })
 
 	c, br := websocket(t, addr)
 	expect(t, br, "hello")
 	awake(0, -1, 0)
 	c.Close()
-	until(t, "the websocket has ended", func() bool { _, in := r.Sleep("blog", time.Hour); return in < time.Hour })
-	awake(time.Hour, time.Hour-patience, time.Hour)
+	waitFor(t, "the websocket has ended",
+		func() bool { _, in := r.Sleep("blog", time.Hour); return in < time.Hour })
+	awake(time.Hour, time.Hour-testTimeout, time.Hour)
 
-	r.Set("blog", at(freeAddr(t)))
+	r.Set("blog", routeTo(freeAddr(t)))
 	go func() { s, _ := get(t, addr, "blog.localhost"); answered <- s }()
-	until(t, "held", func() bool { return r.heldAt("blog") == 1 })
+	waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
 	awake(0, -1, 0)
-	r.Set("blog", at(says(t, "hi")))
+	r.Set("blog", routeTo(startReplying(t, "hi")))
 	<-answered
-	until(t, "it sleeps", func() bool { asleep, _ := r.Sleep("blog", time.Millisecond); return asleep })
+	waitFor(t, "it sleeps",
+		func() bool { asleep, _ := r.Sleep("blog", time.Millisecond); return asleep })
 	if asleep, _ := r.Sleep("shop", 0); asleep {
 		t.Error("an app that nobody knows sleeps")
 	}
 }
 
-// Apps are put to sleep and woken under load, their processes killed as soon as they sleep: no request
-// fails.
+// Apps are put to sleep and woken under load, and their processes are killed as soon as they sleep:
+// no request fails.
 func TestSleepUnderLoad(t *testing.T) {
 	var mu sync.Mutex
 	var kill func()
@@ -134,12 +139,12 @@ func TestSleepUnderLoad(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		s := &http.Server{Handler: http.HandlerFunc(echoes)}
+		s := &http.Server{Handler: http.HandlerFunc(echoBody)}
 		go s.Serve(l)
 		mu.Lock()
 		defer mu.Unlock()
 		kill = func() { s.Close() }
-		r.Set("blog", at(l.Addr().String()))
+		r.Set("blog", routeTo(l.Addr().String()))
 	}
 	r.Wake = func(app string) { go boot(app) }
 	addr := start(t, r)
@@ -152,7 +157,8 @@ func TestSleepUnderLoad(t *testing.T) {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				want := repeat(1 + i%2*2*bufferSize)
-				resp, err := c.Do(request(t, "POST", addr, "blog.localhost", "/", stringsReader(want)))
+				resp, err := c.Do(request(t, "POST", addr, "blog.localhost", "/",
+					stringsReader(want)))
 				if err != nil {
 					t.Error(err)
 					return
@@ -188,26 +194,27 @@ func TestSleepUnderLoad(t *testing.T) {
 	}
 }
 
-// Who wakes an app waits for its boot, which may take longer than what the others wait for; so does who comes
-// meanwhile.
+// A request that wakes an app may wait longer than others, because booting takes time. So may
+// requests that arrive meanwhile.
 func TestWakeTimeout(t *testing.T) {
 	woken := make(chan struct{})
-	r := &Router{HoldTimeout: 20 * time.Millisecond, WakeTimeout: time.Minute, Wake: func(string) { close(woken) }}
+	r := &Router{HoldTimeout: 20 * time.Millisecond, WakeTimeout: time.Minute,
+		Wake: func(string) { close(woken) }}
 	addr := start(t, r)
 	r.Set("blog", Route{State: Asleep})
 	status := make(chan int, 2)
 	ask := func() { s, _ := get(t, addr, "blog.localhost"); status <- s }
 	go ask()
-	closes(t, "woken", woken)
+	waitClosed(t, "woken", woken)
 	r.Set("blog", Route{State: Starting})
 	go ask()
-	until(t, "both are held", func() bool { return r.heldAt("blog") == 2 })
+	waitFor(t, "both are held", func() bool { return r.waitingAt("blog") == 2 })
 	select {
 	case s := <-status:
 		t.Fatalf("refused with %d while it boots", s)
-	case <-time.After(3 * r.HoldTimeout): // nothing can be waited for
+	case <-time.After(3 * r.HoldTimeout): // a timeout is the only way to see that nothing happens
 	}
-	r.Set("blog", at(says(t, "hi")))
+	r.Set("blog", routeTo(startReplying(t, "hi")))
 	for range 2 {
 		if s := <-status; s != 200 {
 			t.Error(s)
@@ -219,17 +226,19 @@ func TestWakeTimeout(t *testing.T) {
 	}
 }
 
-// A websocket wakes an app; so does a request that nobody waits for any more. One that fails to boot is down, and
-// one that is removed unknown.
-func TestWakeEnds(t *testing.T) {
+// A websocket wakes an app, and so does a request whose client has left. An app that fails to boot
+// is down, and one that is removed is unknown.
+func TestWakeOutcomes(t *testing.T) {
 	woken := make(chan string, 1)
-	r := &Router{Wake: func(app string) { woken <- app }, WakeTimeout: time.Minute, HalfCloseTimeout: time.Millisecond}
+	r := &Router{Wake: func(app string) { woken <- app }, WakeTimeout: time.Minute,
+		HalfCloseTimeout: time.Millisecond}
 	addr := start(t, r)
 	r.Set("blog", Route{State: Asleep})
 	upgraded := make(chan string)
 	go func() {
 		c, br := dial(t, addr)
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: websocket\r\n"+
+			"Connection: Upgrade\r\n\r\n")
 		head, _ := readHead(br)
 		first := make([]byte, 5)
 		io.ReadFull(br, first)
@@ -238,7 +247,7 @@ func TestWakeEnds(t *testing.T) {
 	if app := <-woken; app != "blog" {
 		t.Error(app)
 	}
-	r.Set("blog", at(websocketApp(t, "hello")))
+	r.Set("blog", routeTo(websocketApp(t, "hello")))
 	if got := <-upgraded; got != "HTTP/1.1 101 hello" {
 		t.Errorf("%q", got)
 	}
@@ -252,10 +261,10 @@ func TestWakeEnds(t *testing.T) {
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 		<-woken
 		c.Close()
-		until(t, "the visitor has left", func() bool { return r.heldAt("blog") == 0 })
+		waitFor(t, "the visitor has left", func() bool { return r.waitingAt("blog") == 0 })
 		c, _ = dial(t, addr)
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
-		until(t, "held", func() bool { return r.heldAt("blog") == 1 })
+		waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
 		end()
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || resp.StatusCode != status {
@@ -264,13 +273,13 @@ func TestWakeEnds(t *testing.T) {
 	}
 }
 
-// Between the choice of a process and being counted there, the app may have been put to sleep.
-func TestAsleepTakesNobody(t *testing.T) {
+// An app can be put to sleep between choosing a backend and being counted there.
+func TestSleepingBackendRefusesRequests(t *testing.T) {
 	r := &Router{}
-	drained := r.Set("blog", at("127.0.0.1:1"))
+	drained := r.Set("blog", routeTo("127.0.0.1:1"))
 	live := r.apps["blog"].live.Load()
-	sleeps(t, r)
-	if live.choose(nil).enter() || !isClosed(drained) || !isClosed(live.choose(nil).drained) {
+	putToSleep(t, r)
+	if live.choose(nil).acquire() || !isClosed(drained) || !isClosed(live.choose(nil).drained) {
 		t.Error("an app asleep took a request")
 	}
 }

@@ -10,19 +10,20 @@ import (
 	"testing"
 )
 
-// recorder is a process that answers every request with 200, and notes each as it came.
+// recorder starts a process that responds to every request with 200 and records it as it arrived.
 func recorder(t *testing.T) (addr string, seen chan string) {
 	seen = make(chan string, 100)
-	return backend(t, func(w http.ResponseWriter, req *http.Request) {
+	return startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			body = []byte("broken")
 		}
-		seen <- fmt.Sprintf("%s %s %d %v %s", req.Method, req.RequestURI, req.ContentLength, req.TransferEncoding, body)
+		seen <- fmt.Sprintf("%s %s %d %v %s", req.Method, req.RequestURI, req.ContentLength,
+			req.TransferEncoding, body)
 	}), seen
 }
 
-// A request that two servers could read in two ways is refused, the connection is closed, and the
+// A request that two servers could interpret differently is refused and its connection closed. The
 // app sees neither it nor a request hidden in it.
 func TestSmuggling(t *testing.T) {
 	const hidden = "GET /hidden HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"
@@ -32,24 +33,29 @@ func TestSmuggling(t *testing.T) {
 		body   string
 		status int
 	}{
-		"both framings":                 {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", chunks, 400},
-		"both, the other way around":    {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", chunks, 400},
-		"both, one misspelt in case":    {"content-length: 5\r\ntRANSFER-eNCODING: CHUNKED\r\n", chunks, 400},
-		"both, length 0":                {"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", chunks, 400},
-		"two lengths":                   {"Content-Length: 1\r\nContent-Length: 2\r\n", "xx", 400},
-		"two equal lengths":             {"Content-Length: 2\r\nContent-Length: 2\r\n", "xx", 400},
-		"list of lengths":               {"Content-Length: 2, 2\r\n", "xx", 400},
-		"length with a sign":            {"Content-Length: +2\r\n", "xx", 400},
-		"negative length":               {"Content-Length: -2\r\n", "xx", 400},
-		"hexadecimal length":            {"Content-Length: 0x2\r\n", "xx", 400},
-		"length with underscore":        {"Content-Length: 1_0\r\n", "xx", 400},
-		"no length":                     {"Content-Length:\r\n", "", 400},
-		"length with a space":           {"Content-Length: 1 0\r\n", "xx", 400},
-		"length past 64 bits":           {"Content-Length: 18446744073709551618\r\n", "xx", 400},
-		"length past 63 bits":           {"Content-Length: 9223372036854775808\r\n", "xx", 400},
-		"another digit":                 {"Content-Length: \u0662\r\n", "xx", 400},
-		"chunked twice":                 {"Transfer-Encoding: chunked, chunked\r\n", chunks, 501},
-		"chunked in two lines":          {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", chunks, 501},
+		"both framings": {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+			chunks, 400},
+		"both, the other way around": {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+			chunks, 400},
+		"both, one misspelt in case": {"content-length: 5\r\ntRANSFER-eNCODING: CHUNKED\r\n",
+			chunks, 400},
+		"both, length 0": {"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+			chunks, 400},
+		"two lengths":            {"Content-Length: 1\r\nContent-Length: 2\r\n", "xx", 400},
+		"two equal lengths":      {"Content-Length: 2\r\nContent-Length: 2\r\n", "xx", 400},
+		"list of lengths":        {"Content-Length: 2, 2\r\n", "xx", 400},
+		"length with a sign":     {"Content-Length: +2\r\n", "xx", 400},
+		"negative length":        {"Content-Length: -2\r\n", "xx", 400},
+		"hexadecimal length":     {"Content-Length: 0x2\r\n", "xx", 400},
+		"length with underscore": {"Content-Length: 1_0\r\n", "xx", 400},
+		"no length":              {"Content-Length:\r\n", "", 400},
+		"length with a space":    {"Content-Length: 1 0\r\n", "xx", 400},
+		"length past 64 bits":    {"Content-Length: 18446744073709551618\r\n", "xx", 400},
+		"length past 63 bits":    {"Content-Length: 9223372036854775808\r\n", "xx", 400},
+		"another digit":          {"Content-Length: \u0662\r\n", "xx", 400},
+		"chunked twice":          {"Transfer-Encoding: chunked, chunked\r\n", chunks, 501},
+		"chunked in two lines": {"Transfer-Encoding: chunked\r\n" +
+			"Transfer-Encoding: chunked\r\n", chunks, 501},
 		"chunked and not":               {"Transfer-Encoding: chunked, identity\r\n", chunks, 501},
 		"not and chunked":               {"Transfer-Encoding: identity, chunked\r\n", chunks, 501},
 		"identity":                      {"Transfer-Encoding: identity\r\n", chunks, 501},
@@ -79,9 +85,10 @@ func TestSmuggling(t *testing.T) {
 			r := &Router{}
 			addr := start(t, r)
 			app, seen := recorder(t)
-			r.Set("blog", at(app))
+			r.Set("blog", routeTo(app))
 			nc, br := dial(t, addr)
-			io.WriteString(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n"+c.head+"\r\n"+c.body+hidden)
+			io.WriteString(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n"+c.head+"\r\n"+
+				c.body+hidden)
 			resp, err := http.ReadResponse(br, nil)
 			if err != nil || resp.StatusCode != c.status || !resp.Close {
 				t.Fatalf("%v %v, want %d", resp, err, c.status)
@@ -97,12 +104,12 @@ func TestSmuggling(t *testing.T) {
 	}
 }
 
-// The first line of a request, well and badly written.
+// Request lines, well-formed and malformed.
 func TestRequestLine(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	app, seen := recorder(t)
-	r.Set("blog", at(app))
+	r.Set("blog", routeTo(app))
 	const host = " HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"
 	for text, want := range map[string]any{
 		"GET / HTTP/1.1\nHost: blog.localhost\n\n":        400,
@@ -139,10 +146,12 @@ func TestRequestLine(t *testing.T) {
 		"GET http://BLOG.localhost:80/x HTTP/1.1\r\nHost: other.localhost\r\n\r\n": "GET /x 0 [] ",
 		"GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n":                           "GET / 0 [] ",
 		"GET / HTTP/1.2\r\nHost: blog.localhost\r\n\r\n":                           "GET / 0 [] ",
-		"GET /" + strings.Repeat("x", 10_000) + host:                               "GET /" + strings.Repeat("x", 10_000) + " 0 [] ",
-		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nX_Y: 1\r\nContent_Length: 7\r\nTransfer_Encoding: chunked\r\nContent-Length: 2\r\n\r\nhi": "POST / 2 [] hi",
+		"GET /" + strings.Repeat("x", 10_000) + host: "GET /" +
+			strings.Repeat("x", 10_000) + " 0 [] ",
+		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nX_Y: 1\r\nContent_Length: 7\r\n" +
+			"Transfer_Encoding: chunked\r\nContent-Length: 2\r\n\r\nhi": "POST / 2 [] hi",
 	} {
-		resp := raw(t, addr, text)
+		resp := sendRaw(t, addr, text)
 		if status, refused := want.(int); refused {
 			if resp.StatusCode != status || !resp.Close {
 				t.Errorf("%.60q: %s, want %d and the end", text, resp.Status, status)
@@ -158,8 +167,8 @@ func TestRequestLine(t *testing.T) {
 	}
 }
 
-// Chunks, well and badly written. A body that cannot be followed never looks whole to the app, and
-// what comes after it is no request.
+// Chunks, well-formed and malformed. A malformed body never looks complete to the app, and what
+// follows it is not taken for a request.
 func TestChunks(t *testing.T) {
 	const hidden = "GET /hidden HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"
 	for body, want := range map[string]string{
@@ -189,9 +198,10 @@ func TestChunks(t *testing.T) {
 		r := &Router{}
 		addr := start(t, r)
 		app, seen := recorder(t)
-		r.Set("blog", at(app))
+		r.Set("blog", routeTo(app))
 		nc, br := dial(t, addr)
-		io.WriteString(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\n\r\n"+body+hidden)
+		io.WriteString(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n"+
+			"Transfer-Encoding: chunked\r\n\r\n"+body+hidden)
 		if want != "" {
 			for _, want := range []string{"POST / -1 [chunked] " + want, "GET /hidden 0 [] "} {
 				if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {
@@ -211,7 +221,7 @@ func TestChunks(t *testing.T) {
 		if rest, _ := io.ReadAll(br); len(rest) > 0 {
 			t.Errorf("%.40q: also answered %q", body, rest)
 		}
-		closes(t, "drained", r.Set("blog", Route{}))
+		waitClosed(t, "drained", r.Set("blog", Route{}))
 		for len(seen) > 0 {
 			if got := <-seen; !strings.HasSuffix(got, " broken") {
 				t.Errorf("%.40q: the app saw %q", body, got)
@@ -220,12 +230,12 @@ func TestChunks(t *testing.T) {
 	}
 }
 
-// An app's trailer fields reach nobody as what only a header or we may say.
+// An app's trailer fields are not forwarded if only a header or the router may contain them.
 func TestTrailersAreHarmless(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	bodies := make(chan string, 1)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		readHead(br)
 		var body strings.Builder
@@ -237,11 +247,14 @@ func TestTrailersAreHarmless(t *testing.T) {
 		}
 		end, _ := readHead(br)
 		bodies <- body.String() + end
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\nTransfer-Encoding: x\r\n\r\n")
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\n"+
+			"Content-Length: 9\r\nTransfer-Encoding: x\r\n\r\n")
 	})))
 	c, br := dial(t, addr)
-	io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"+
-		"0\r\nX-Sum: 1\r\nHost: evil\r\nContent-Length: 9\r\nX-Forwarded-For: 1.1.1.1\r\nX_Real_IP: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n\r\n")
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\n"+
+		"Trailer: X-Sum\r\n\r\n"+
+		"0\r\nX-Sum: 1\r\nHost: evil\r\nContent-Length: 9\r\nX-Forwarded-For: 1.1.1.1\r\n"+
+		"X_Real_IP: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n\r\n")
 	if got := <-bodies; got != "0\r\nX-Sum: 1\r\n\r\n" {
 		t.Errorf("to the app: %q", got)
 	}

@@ -10,67 +10,68 @@ import (
 	"time"
 )
 
-// tunnel is a client and an app after they have agreed on another protocol: bytes both ways.
+// tunnel is a connection that was upgraded to another protocol. It copies bytes both ways.
 type tunnel struct {
 	x         *exchange
-	app       *conn
+	app       *appConn
 	websocket bool
 
-	mu     sync.Mutex // one writer to the client at a time
-	frames frames     // where in the app's stream of frames we are
-	going  bool       // nothing of the app's follows
+	mu        sync.Mutex   // guards writes to the client
+	frames    frameTracker // position in the app's stream of frames
+	closeSent bool         // nothing more from the app may be written
 
-	ending  atomic.Bool // one side has closed; the other has HalfCloseTimeout for each Read and Write
-	cutting atomic.Bool // a Write to the client may take no longer than farewell
+	// one side has closed: each Read and Write of the other gets HalfCloseTimeout
+	halfClosed atomic.Bool
+	cutting    atomic.Bool // each Write to the client gets closeTimeout
 }
 
-// farewell is how long a close frame may take to be sent, and then to be answered.
-const farewell = time.Second
+// closeTimeout is how long a close frame may take to be sent, and then to be answered.
+const closeTimeout = time.Second
 
-// tunnel passes bytes both ways until both sides have ended, if the app has agreed to switch
-// protocols; else it reports false. A side that goes on after the other has closed, but has nothing
-// to say, is closed: what closed may not be there any more.
-func (a *answer) tunnel() bool {
-	if a.status != 101 {
+// serveTunnel copies bytes both ways until both sides have closed. It returns false at once unless
+// the app has switched protocols. After one side has closed, the other is closed once it is silent
+// for HalfCloseTimeout.
+func (r *appResponse) serveTunnel() bool {
+	if r.status != 101 {
 		return false
 	}
-	x := a.x
-	defer a.fail()
-	x.unwatch()
-	x.begin(a.appResponse)
-	if x.s.flush() != nil {
+	x := r.x
+	defer r.fail()
+	x.stopWatching()
+	x.startResponse(r.responseHead)
+	if x.client.flush() != nil {
 		return true
 	}
-	t := &tunnel{x: x, app: a.c, websocket: same(a.upgrade, "websocket")}
-	x.reply.last = true
-	a.release() // it reads for the tunnel now
-	a.c.SetDeadline(time.Time{})
-	x.s.conn.SetDeadline(time.Time{})
+	t := &tunnel{x: x, app: r.c, websocket: equalFold(r.upgrade, "websocket")}
+	x.resp.closeAfter = true
+	r.detach() // from now on the connection belongs to the tunnel
+	r.c.SetDeadline(time.Time{})
+	x.client.conn.SetDeadline(time.Time{})
 	x.router.addStream(x, t.cut)
 	defer x.router.dropStream(x)
 
 	up := make(chan struct{})
 	go func() {
 		defer close(up)
-		t.ended(t.copy(t.toApp, x.s.br, x.s.conn), t.app)
+		t.closeDirection(t.copy(t.writeToApp, x.client.br, x.client.conn), t.app)
 	}()
-	t.ended(t.copy(t.toClient, t.app.br, t.app), x.s.conn)
+	t.closeDirection(t.copy(t.writeToClient, t.app.br, t.app), x.client.conn)
 	<-up
 	t.mu.Lock()
-	going := t.going
+	closeSent := t.closeSent
 	t.mu.Unlock()
-	if going {
-		// Closing on bytes not yet read would send a reset, which may overtake the close frame.
-		x.s.conn.SetReadDeadline(time.Now().Add(farewell))
-		io.Copy(io.Discard, x.s.conn)
+	if closeSent {
+		// Closing with unread input would send a reset, which can overtake the close frame.
+		x.client.conn.SetReadDeadline(time.Now().Add(closeTimeout))
+		io.Copy(io.Discard, x.client.conn)
 	}
 	return true
 }
 
-// copy has write send on what comes from src, until it ends.
+// copy passes data from src to write until src ends.
 func (t *tunnel) copy(write func([]byte) error, src *bufio.Reader, conn net.Conn) error {
 	for {
-		if t.ending.Load() {
+		if t.halfClosed.Load() {
 			conn.SetReadDeadline(time.Now().Add(t.x.router.HalfCloseTimeout))
 		}
 		if _, err := src.Peek(1); err == io.EOF {
@@ -84,7 +85,7 @@ func (t *tunnel) copy(write func([]byte) error, src *bufio.Reader, conn net.Conn
 		}
 		src.Discard(len(p))
 		if len(p) < src.Size() {
-			continue // an idle tunnel holds no large buffer
+			continue // no large buffer for an idle tunnel
 		}
 		buf := t.x.router.buffers.Get()
 		n, err := src.Read(buf)
@@ -100,33 +101,33 @@ func (t *tunnel) copy(write func([]byte) error, src *bufio.Reader, conn net.Conn
 	}
 }
 
-func (t *tunnel) toApp(p []byte) error {
+func (t *tunnel) writeToApp(p []byte) error {
 	t.app.SetWriteDeadline(time.Now().Add(t.x.router.StallTimeout))
 	_, err := t.app.Conn.Write(p)
 	return err
 }
 
-func (t *tunnel) toClient(p []byte) error {
+func (t *tunnel) writeToClient(p []byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.going {
+	if t.closeSent {
 		return net.ErrClosed
 	}
-	t.x.s.conn.SetWriteDeadline(time.Now().Add(t.x.router.StallTimeout))
-	if t.cutting.Load() { // looked at last, or cut might wait for this Write
-		t.x.s.conn.SetWriteDeadline(time.Now().Add(farewell))
+	t.x.client.conn.SetWriteDeadline(time.Now().Add(t.x.router.StallTimeout))
+	if t.cutting.Load() { // check last, or cut could wait for this Write
+		t.x.client.conn.SetWriteDeadline(time.Now().Add(closeTimeout))
 	}
-	n, err := t.x.s.conn.Write(p)
+	n, err := t.x.client.conn.Write(p)
 	if t.websocket {
 		t.frames.advance(p[:n])
 	}
 	return err
 }
 
-// ended passes on to dst that the other side has closed, or ends the tunnel where it broke.
-func (t *tunnel) ended(err error, dst net.Conn) {
+// closeDirection passes the close of the other side on to dst, or closes both sides after an error.
+func (t *tunnel) closeDirection(err error, dst net.Conn) {
 	if err == nil {
-		t.ending.Store(true)
+		t.halfClosed.Store(true)
 		closeWrite(dst)
 		dst.SetReadDeadline(time.Now().Add(t.x.router.HalfCloseTimeout))
 		return
@@ -134,82 +135,82 @@ func (t *tunnel) ended(err error, dst net.Conn) {
 	t.app.Close()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.going {
-		t.x.s.conn.Close()
+	if !t.closeSent {
+		t.x.client.conn.Close()
 	}
 }
 
-// goingAway is a server's close frame with status 1001 (RFC 6455 sections 5.5.1 and 7.4.1).
+// goingAway is an unmasked close frame with status 1001 (RFC 6455 sections 5.5.1 and 7.4.1).
 var goingAway = []byte{0x88, 2, 1001 >> 8, 1001 & 0xff}
 
-// cut tells a websocket's client that we are going away, where a frame can be put between the
-// app's, and ends the tunnel in any case.
+// cut ends the tunnel. A websocket client gets a close frame first, if the app's last frame is
+// complete.
 func (t *tunnel) cut() {
-	client := t.x.s.conn
+	client := t.x.client.conn
 	t.cutting.Store(true)
-	client.SetWriteDeadline(time.Now().Add(farewell)) // also for the Write that may be stuck
+	client.SetWriteDeadline(time.Now().Add(closeTimeout)) // applies to a blocked Write as well
 	t.mu.Lock()
-	if !t.going {
-		t.going = true
-		if t.websocket && t.frames.between() {
+	if !t.closeSent {
+		t.closeSent = true
+		if t.websocket && t.frames.atBoundary() {
 			client.Write(goingAway)
 		}
 		closeWrite(client)
-		client.SetReadDeadline(time.Now().Add(farewell))
+		client.SetReadDeadline(time.Now().Add(closeTimeout))
 	}
 	t.mu.Unlock()
 	t.app.Close()
 }
 
-// closeWrite says that nothing follows, in a way that lets the other side go on.
+// closeWrite closes c for writing, so that the other side can still send.
 func closeWrite(c net.Conn) {
 	if w, ok := c.(interface{ CloseWrite() error }); ok {
 		w.CloseWrite()
 	}
 }
 
-// frames follows a server's websocket frames (RFC 6455 section 5.2) as they pass by.
-type frames struct {
-	head []byte // of a frame whose header is not complete
-	left uint64 // bytes of payload to come
+// frameTracker follows the boundaries of a server's websocket frames (RFC 6455 section 5.2).
+type frameTracker struct {
+	header      []byte // the incomplete header of a frame
+	payloadLeft uint64 // bytes of payload left
 }
 
-// between reports whether the last frame is complete.
-func (f *frames) between() bool { return f.left == 0 && len(f.head) == 0 }
+// atBoundary reports whether the last frame is complete.
+func (f *frameTracker) atBoundary() bool { return f.payloadLeft == 0 && len(f.header) == 0 }
 
-func (f *frames) advance(p []byte) {
+func (f *frameTracker) advance(p []byte) {
 	for len(p) > 0 {
-		if f.left > 0 {
-			n := min(f.left, uint64(len(p)))
-			f.left -= n
+		if f.payloadLeft > 0 {
+			n := min(f.payloadLeft, uint64(len(p)))
+			f.payloadLeft -= n
 			p = p[n:]
 			continue
 		}
-		f.head = append(f.head, p[0])
+		f.header = append(f.header, p[0])
 		p = p[1:]
-		if len(f.head) < 2 {
+		if len(f.header) < 2 {
 			continue
 		}
 		size := 2
-		length := uint64(f.head[1] & 0x7f)
+		length := uint64(f.header[1] & 0x7f)
 		switch length {
 		case 126:
 			size += 2
 		case 127:
 			size += 8
 		}
-		if f.head[1]&0x80 != 0 {
-			size += 4 // masked, which a server must not; its client's to complain about
+		if f.header[1]&0x80 != 0 {
+			size += 4 // masked; a server must not, but that is for the client to reject
 		}
-		if len(f.head) < size {
+		if len(f.header) < size {
 			continue
 		}
 		switch length {
 		case 126:
-			length = uint64(binary.BigEndian.Uint16(f.head[2:]))
+			length = uint64(binary.BigEndian.Uint16(f.header[2:]))
 		case 127:
-			length = binary.BigEndian.Uint64(f.head[2:])
+			length = binary.BigEndian.Uint64(f.header[2:])
 		}
-		f.left, f.head = length, f.head[:0]
+		f.payloadLeft, f.header = length, f.header[:0]
 	}
 }

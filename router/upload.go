@@ -7,43 +7,41 @@ import (
 	"time"
 )
 
-// upload sends a request whose body is not at hand, in a goroutine of its own: the app may answer
-// before it has all of it, or as it comes. The methods work on nil, the upload of requests without
-// one.
+// upload sends a request with a body in a goroutine of its own, because the app may respond before
+// it has read the body. Its methods may be called on nil, which stands for a request that was sent
+// in one go.
 type upload struct {
-	c *conn
+	c *appConn
 	x *exchange
 
-	once  sync.Once
-	ahead chan struct{} // closed: send the body
-	ended chan struct{} // closed: run has returned
+	once    sync.Once
+	proceed chan struct{} // closed when the body may be sent
 
-	mu      sync.Mutex
-	sent    bool  // all of it
-	replied bool  // the app has begun its answer
-	failure error // of the client's body
+	mu          sync.Mutex
+	sent        bool  // the whole request was sent
+	gotResponse bool  // the app has started its response
+	bodyErr     error // error of the client's body
 }
 
-func newUpload(c *conn, x *exchange) *upload {
-	return &upload{c: c, x: x, ahead: make(chan struct{}), ended: make(chan struct{})}
+func newUpload(c *appConn, x *exchange) *upload {
+	return &upload{c: c, x: x, proceed: make(chan struct{})}
 }
 
 func (u *upload) run() {
-	defer close(u.ended)
 	patience := u.x.router.ResponseTimeout
-	u.extend(patience)
+	u.extendDeadline(patience)
 	if writeHeader(u.c.bw, u.x); u.c.bw.Flush() != nil {
 		return
 	}
-	if u.x.in.expect {
-		t := time.NewTimer(continueAfter)
+	if u.x.req.expectsContinue {
+		t := time.NewTimer(continueTimeout)
 		defer t.Stop()
 		select {
-		case <-u.ahead:
+		case <-u.proceed:
 		case <-t.C:
-		case <-u.x.s.gone.Done():
+		case <-u.x.client.gone.Done():
 			return
-		case <-u.x.body.gone:
+		case <-u.x.body.stopC:
 			return
 		}
 	}
@@ -51,16 +49,16 @@ func (u *upload) run() {
 	defer u.x.router.buffers.Put(buf)
 	var w io.Writer = u.c.bw
 	var chunks io.WriteCloser
-	if u.x.in.length < 0 {
+	if u.x.req.length < 0 {
 		chunks = httputil.NewChunkedWriter(u.c.bw)
 		w = chunks
 	}
 	for {
 		n, err := u.x.body.Read(buf)
 		if n > 0 {
-			u.extend(patience) // taking one's time over a large body is not silence
+			u.extendDeadline(patience) // a large body that keeps moving is not a timeout
 			if _, werr := w.Write(buf[:n]); werr != nil {
-				return // the app reads no more of it; there may be an answer
+				return // the app has stopped reading; it may still respond
 			}
 			if u.c.bw.Flush() != nil {
 				return
@@ -71,9 +69,9 @@ func (u *upload) run() {
 		}
 		if err != nil {
 			u.mu.Lock()
-			u.failure = err
+			u.bodyErr = err
 			u.mu.Unlock()
-			u.c.Close() // the app must not take what it has for all
+			u.c.Close() // the app must not take a partial body for a complete one
 			return
 		}
 	}
@@ -87,38 +85,38 @@ func (u *upload) run() {
 	u.mu.Lock()
 	u.sent = true
 	u.mu.Unlock()
-	u.x.beginWatch() // till now a client that left would have been noticed by reading
+	u.x.watchForHangup() // until now, reading the body would have shown that the client left
 }
 
-// extend gives the app that long to take what comes next and, where it has not, to answer.
-func (u *upload) extend(d time.Duration) {
+// extendDeadline allows d for the app to read what is sent next and, if it has not, to respond.
+func (u *upload) extendDeadline(d time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	until := time.Now().Add(d)
 	u.c.SetWriteDeadline(until)
-	if !u.replied {
-		u.c.answerUntil(until)
-		u.c.readOn(u.x)
+	if !u.gotResponse {
+		u.c.setResponseDeadline(until)
+		u.c.updateReadDeadline(u.x)
 	}
 }
 
-// answered: the deadline for reading is the answer's from here on.
-func (u *upload) answered() {
+// responseStarted leaves the read deadline to the response.
+func (u *upload) responseStarted() {
 	if u != nil {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		u.replied = true
+		u.gotResponse = true
 	}
 }
 
-// goAhead: the app said 100.
-func (u *upload) goAhead() {
+// gotContinue records that the app sent 100 (Continue).
+func (u *upload) gotContinue() {
 	if u != nil {
-		u.once.Do(func() { close(u.ahead) })
+		u.once.Do(func() { close(u.proceed) })
 	}
 }
 
-// complete reports whether the whole request was sent, so that another may follow it.
+// complete reports whether the whole request was sent, so that the connection can be reused.
 func (u *upload) complete() bool {
 	if u == nil {
 		return true
@@ -128,12 +126,12 @@ func (u *upload) complete() bool {
 	return u.sent
 }
 
-// cause is the client's part in a failure, if it had one. The connection to the app is closed.
-func (u *upload) cause() error {
+// clientError returns the error of the client's body, or nil.
+func (u *upload) clientError() error {
 	if u == nil {
 		return nil
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.failure
+	return u.bodyErr
 }

@@ -13,21 +13,23 @@ import (
 	"time"
 )
 
-// Bodies of any size and framing arrive whole, and are not gathered first.
+// Bodies of any size and framing arrive completely and are not buffered first.
 func TestBodies(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		h := sha256.New()
 		n, _ := io.Copy(h, req.Body)
 		fmt.Fprintf(w, "%d %x %d", n, h.Sum(nil), req.ContentLength)
 	})))
 	c := client(t)
-	for _, size := range []int{1, 100, bufferSize - 1, bufferSize, bufferSize + 1, 1 << 20, 8 << 20} {
+	for _, size := range []int{1, 100, bufferSize - 1, bufferSize, bufferSize + 1, 1 << 20,
+		8 << 20} {
 		data := make([]byte, size)
 		rand.New(rand.NewSource(int64(size))).Read(data)
 		for _, chunked := range []bool{false, true} {
-			req := request(t, "POST", addr, "blog.localhost", "/", io.MultiReader(strings.NewReader(string(data))))
+			req := request(t, "POST", addr, "blog.localhost", "/",
+				io.MultiReader(strings.NewReader(string(data))))
 			req.ContentLength = int64(size)
 			if chunked {
 				req.ContentLength = -1
@@ -42,9 +44,9 @@ func TestBodies(t *testing.T) {
 
 // Both directions at once: each line comes back before the next is sent.
 func TestDuplex(t *testing.T) {
-	r := &Router{ResponseTimeout: 300 * time.Millisecond} // for the beginning of the answer, not for the rest
+	r := &Router{ResponseTimeout: 300 * time.Millisecond} // limits only the start of the response
 	addr := start(t, r)
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		rc := http.NewResponseController(w)
 		rc.EnableFullDuplex()
 		rc.Flush()
@@ -79,12 +81,12 @@ func TestDuplex(t *testing.T) {
 	}
 }
 
-// An app may answer before it has the whole body: the client sees the answer, and what is left
-// of the body is never taken for a request.
-func TestEarlyAnswer(t *testing.T) {
+// An app may respond before it has the whole body. The client gets the response, and the rest of
+// the body is never taken for a request.
+func TestEarlyResponse(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		if head, _ := readHead(bufio.NewReader(c)); strings.HasPrefix(head, "GET") {
 			io.WriteString(c, ok2)
 			return
@@ -105,15 +107,18 @@ func TestEarlyAnswer(t *testing.T) {
 	if rest, _ := io.ReadAll(br); len(rest) > 0 {
 		t.Errorf("also answered: %q", rest)
 	}
-	if s, _ := get(t, addr, "blog.localhost"); s != 200 { // would be part of the body on the same connection
+	// on the same connection it would be part of the body
+	if s, _ := get(t, addr, "blog.localhost"); s != 200 {
 		t.Errorf("next: %d", s)
 	}
-	closes(t, "drained", r.Set("blog", Route{}))
+	waitClosed(t, "drained", r.Set("blog", Route{}))
 }
 
-// Expect: 100-continue is the app's to answer; a client is not kept waiting for one that does not.
+// Expect: 100-continue is forwarded to the app. If the app ignores it, the client does not wait
+// long.
 func TestExpectContinue(t *testing.T) {
-	ask := "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+	ask := "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 2\r\n" +
+		"Expect: 100-continue\r\n\r\n"
 	for name, c := range map[string]struct {
 		serve  func(net.Conn, *bufio.Reader)
 		status []int
@@ -139,7 +144,7 @@ func TestExpectContinue(t *testing.T) {
 			t.Parallel()
 			r := &Router{}
 			addr := start(t, r)
-			r.Set("blog", at(rawBackend(t, func(nc net.Conn) {
+			r.Set("blog", routeTo(startRawBackend(t, func(nc net.Conn) {
 				br := bufio.NewReader(nc)
 				if _, err := readHead(br); err == nil {
 					c.serve(nc, br)
@@ -160,8 +165,8 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// A client that stops in the middle of a body gets 408, whatever the size, and holds no drain
-// where the body is small.
+// A client that stops in the middle of a body gets 408, whatever its size. A small body does not
+// delay a drain.
 func TestStalledBody(t *testing.T) {
 	for name, c := range map[string]struct{ head, part string }{
 		"small":   {"Content-Length: 10", "xx"},
@@ -170,16 +175,19 @@ func TestStalledBody(t *testing.T) {
 	} {
 		r := &Router{StallTimeout: 50 * time.Millisecond}
 		addr := start(t, r)
-		r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) { io.ReadAll(req.Body) })))
+		r.Set("blog",
+			routeTo(startBackend(t,
+				func(w http.ResponseWriter, req *http.Request) { io.ReadAll(req.Body) })))
 		nc, br := dial(t, addr)
 		fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n%s\r\n\r\n%s", c.head, c.part)
-		if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 408 || !resp.Close {
+		if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 408 ||
+			!resp.Close {
 			t.Errorf("%s: %v %v", name, resp, err)
 		}
 	}
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(says(t, "hi")))
+	r.Set("blog", routeTo(startReplying(t, "hi")))
 	nc, _ := dial(t, addr)
 	fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 10\r\n\r\nxx")
 	get(t, addr, "blog.localhost")
@@ -188,13 +196,15 @@ func TestStalledBody(t *testing.T) {
 	}
 }
 
-// A body that breaks off never looks complete to the app.
+// A body that is cut off never looks complete to the app.
 func TestBrokenBody(t *testing.T) {
-	for _, framing := range []string{"Content-Length: 1000000\r\n\r\nxx", "Transfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n", "Transfer-Encoding: chunked\r\n\r\nzz\r\n"} {
+	for _, framing := range []string{"Content-Length: 1000000\r\n\r\nxx",
+		"Transfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n",
+		"Transfer-Encoding: chunked\r\n\r\nzz\r\n"} {
 		r := &Router{}
 		addr := start(t, r)
 		read := make(chan error, 1)
-		r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+		r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 			_, err := io.ReadAll(req.Body)
 			read <- err
 		})))
@@ -206,18 +216,18 @@ func TestBrokenBody(t *testing.T) {
 			if err == nil {
 				t.Errorf("%q: complete", framing)
 			}
-		case <-time.After(patience):
+		case <-time.After(testTimeout):
 			t.Errorf("%q: the app waits", framing)
 		}
-		closes(t, "drained", r.Set("blog", Route{}))
+		waitClosed(t, "drained", r.Set("blog", Route{}))
 	}
 }
 
-// A client hears 100 on a connection that has been idle for longer than it may take for an answer.
+// A client gets 100 (Continue) on a connection that was idle for longer than StallTimeout.
 func TestContinueOnIdleConnection(t *testing.T) {
 	r := &Router{StallTimeout: 500 * time.Millisecond}
 	addr := start(t, r)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) { // does not know 100
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) { // does not know 100
 		br := bufio.NewReader(c)
 		for head, err := readHead(br); err == nil; head, err = readHead(br) {
 			if strings.HasPrefix(head, "POST") {
@@ -232,7 +242,8 @@ func TestContinueOnIdleConnection(t *testing.T) {
 		t.Fatal(resp, err)
 	}
 	time.Sleep(2 * r.StallTimeout)
-	io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 2\r\n"+
+		"Expect: 100-continue\r\n\r\n")
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 100 {
 		t.Fatal(resp, err)
 	}

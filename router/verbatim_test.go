@@ -12,11 +12,10 @@ import (
 	"time"
 )
 
-// script is a process that notes the header of each request and answers with text, on one
-// connection after the other.
+// script starts a process that records the header of each request and responds with text.
 func script(t *testing.T, answer string) (addr string, heads chan string) {
 	heads = make(chan string, 10)
-	return rawBackend(t, func(c net.Conn) {
+	return startRawBackend(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		for {
 			head, err := readHead(br)
@@ -25,14 +24,15 @@ func script(t *testing.T, answer string) (addr string, heads chan string) {
 			}
 			heads <- head
 			io.WriteString(c, answer)
-			if !strings.Contains(strings.ToLower(answer), "content-length") && !strings.Contains(answer, "chunked") {
+			if !strings.Contains(strings.ToLower(answer), "content-length") &&
+				!strings.Contains(answer, "chunked") {
 				return
 			}
 		}
 	}), heads
 }
 
-// exchangeRaw sends text and reads all that comes back.
+// exchangeRaw sends text and returns everything that comes back.
 func exchangeRaw(t *testing.T, addr, text string) string {
 	t.Helper()
 	c, br := dial(t, addr)
@@ -44,27 +44,32 @@ func exchangeRaw(t *testing.T, addr, text string) string {
 	return regexp.MustCompile(`Date: [^\r]*\r\n`).ReplaceAllString(string(got), "")
 }
 
-// Names of headers reach the app as the client wrote them, in their order.
+// Header names reach the app in the client's spelling and order.
 func TestRequestHeaderVerbatim(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	app, heads := script(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-	r.Set("blog", at(app))
-	exchangeRaw(t, addr, "GET /%7e?a=b HTTP/1.1\r\nhOST: blog.localhost\r\nSec-WebSocket-Key: k\r\nDNT: 1\r\nsec-ch-ua: x\r\nX-REQUEST-START: t=1\r\n"+
-		"If-None-Match: \"a\"\r\nCookie: a=1\r\ncookie: b=2\r\nX-empty:\r\nX-obs: \xfc\t.\r\nX-Request-Id: abc\r\nConnection: close\r\n\r\n")
-	want := "GET /%7e?a=b HTTP/1.1\r\nHost: blog.localhost\r\nSec-WebSocket-Key: k\r\nDNT: 1\r\nsec-ch-ua: x\r\nX-REQUEST-START: t=1\r\n" +
-		"If-None-Match: \"a\"\r\nCookie: a=1\r\ncookie: b=2\r\nX-empty: \r\nX-obs: \xfc\t.\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: blog.localhost\r\n" +
+	r.Set("blog", routeTo(app))
+	exchangeRaw(t, addr, "GET /%7e?a=b HTTP/1.1\r\nhOST: blog.localhost\r\n"+
+		"Sec-WebSocket-Key: k\r\nDNT: 1\r\nsec-ch-ua: x\r\nX-REQUEST-START: t=1\r\n"+
+		"If-None-Match: \"a\"\r\nCookie: a=1\r\ncookie: b=2\r\nX-empty:\r\nX-obs: \xfc\t.\r\n"+
+		"X-Request-Id: abc\r\nConnection: close\r\n\r\n")
+	want := "GET /%7e?a=b HTTP/1.1\r\nHost: blog.localhost\r\nSec-WebSocket-Key: k\r\nDNT: 1\r\n" +
+		"sec-ch-ua: x\r\nX-REQUEST-START: t=1\r\n" +
+		"If-None-Match: \"a\"\r\nCookie: a=1\r\ncookie: b=2\r\nX-empty: \r\nX-obs: \xfc\t.\r\n" +
+		"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: blog.localhost\r\n" +
 		"X-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nX-Request-Id: abc\r\n\r\n"
 	if got := <-heads; got != want {
 		t.Errorf("got\n%q, want\n%q", got, want)
 	}
 }
 
-// Answers reach the client as the app wrote them: names, order, reason, and nothing that it did not
-// say, but for a Date.
-func TestAnswerVerbatim(t *testing.T) {
+// Responses reach the client as the app wrote them: names, order, reason, and nothing added but a
+// Date.
+func TestResponseVerbatim(t *testing.T) {
 	for answer, want := range map[string]string{
-		"HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\n\r\nhi": "HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\nConnection: close\r\n\r\nhi",
+		"HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\n" +
+			"Set-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\n\r\nhi": "HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\nConnection: close\r\n\r\nhi",
 		// No Content-Type is made up, and an empty one stays.
 		"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n<!DOCTYPE html>":       "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<!DOCTYPE html>",
 		"HTTP/1.1 200 OK\r\nContent-Type:\r\nContent-Length: 0\r\n\r\n":      "HTTP/1.1 200 OK\r\nContent-Type: \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -78,49 +83,63 @@ func TestAnswerVerbatim(t *testing.T) {
 		"HTTP/1.1 200 OK\nX : a\nContent-Length: 0\n\n":                      "HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nX: a\r\n  b\r\n\tc\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 OK\r\nX: a b c\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		// What is between the app and us stays there; what must have no body has none.
-		"HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello":                                                                          "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\n\r\nhello":                                                         "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n2;x\r\nhi\r\n0\r\n\r\n":                                   "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n":                            "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-		"HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n":                            "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\n" +
+			"Upgrade: h2c\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" +
+			"Connection: close\r\n\r\n",
+		"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello":                  "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\n\r\nhello": "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\nConnection: close\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n2;x\r\nhi\r\n" +
+			"0\r\n\r\n": "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n" +
+			"\r\n2\r\nhi\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n" +
+			"hi\r\n0\r\n\r\n": "HTTP/1.1 200 OK\r\nConnection: close\r\n" +
+			"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+		"HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" +
+			"Content-Length: 0\r\n\r\n": "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n" +
+			"Connection: Upgrade\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n",
 	} {
 		r := &Router{}
 		addr := start(t, r)
 		app, _ := script(t, answer)
-		r.Set("blog", at(app))
-		if got := exchangeRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"); got != want {
+		r.Set("blog", routeTo(app))
+		if got := exchangeRaw(t, addr,
+			"GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"); got != want {
 			t.Errorf("%q: got\n%q, want\n%q", answer, got, want)
 		}
 	}
 }
 
-// An app's Date is the client's; where there is none the client gets one.
+// The app's Date is forwarded. If there is none, the router adds one.
 func TestDate(t *testing.T) {
-	for given, want := range map[string]string{"date: Mon, 02 Jan 2006 15:04:05 GMT\r\n": "2006", "": time.Now().UTC().Format("2006")} {
+	for given, want := range map[string]string{"date: Mon, 02 Jan 2006 15:04:05 GMT\r\n": "2006",
+		"": time.Now().UTC().Format("2006")} {
 		r := &Router{}
 		addr := start(t, r)
 		app, _ := script(t, "HTTP/1.1 200 OK\r\n"+given+"Content-Length: 0\r\n\r\n")
-		r.Set("blog", at(app))
-		resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+		r.Set("blog", routeTo(app))
+		resp := sendRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 		if all := resp.Header.Values("Date"); len(all) != 1 || !strings.Contains(all[0], want) {
 			t.Errorf("%q: %q", given, all)
 		}
 	}
 }
 
-// HTTP/1.0 knows no answers before the answer, no chunks and no Upgrade.
+// HTTP/1.0 has neither 1xx responses nor chunks nor Upgrade.
 func TestOldClient(t *testing.T) {
-	const hints = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+	const hints = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" +
+		"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 	for answer, want := range map[string]string{
-		hints + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":                                    "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-		hints + "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: 1\r\n\r\n": "HTTP/1.0 200 OK\r\n\r\nhi",
+		hints +
+			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi": "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+		hints +
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: 1\r\n\r\n": "HTTP/1.0 200 OK\r\n\r\nhi",
 	} {
 		r := &Router{}
 		addr := start(t, r)
 		app, heads := script(t, answer)
-		r.Set("blog", at(app))
-		ask := "POST / HTTP/1.0\r\nHost: blog.localhost\r\nExpect: 100-continue\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n"
+		r.Set("blog", routeTo(app))
+		ask := "POST / HTTP/1.0\r\nHost: blog.localhost\r\nExpect: 100-continue\r\n" +
+			"Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n"
 		if got := exchangeRaw(t, addr, ask); got != want {
 			t.Errorf("%q: got %q, want %q", answer, got, want)
 		}
@@ -131,33 +150,42 @@ func TestOldClient(t *testing.T) {
 	// The body of such a client is not waited for with 100 either.
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(backend(t, echoes)))
+	r.Set("blog", routeTo(startBackend(t, echoBody)))
 	c, br := dial(t, addr)
-	io.WriteString(c, "POST / HTTP/1.0\r\nHost: blog.localhost\r\nConnection: Keep-Alive\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi")
-	if head, err := readHead(br); err != nil || !strings.HasPrefix(head, "HTTP/1.0 200 OK\r\n") || !strings.Contains(head, "Connection: keep-alive\r\n") {
+	io.WriteString(c, "POST / HTTP/1.0\r\nHost: blog.localhost\r\nConnection: Keep-Alive\r\n"+
+		"Expect: 100-continue\r\nContent-Length: 2\r\n\r\nhi")
+	if head, err := readHead(br); err != nil || !strings.HasPrefix(head, "HTTP/1.0 200 OK\r\n") ||
+		!strings.Contains(head, "Connection: keep-alive\r\n") {
 		t.Errorf("%q %v", head, err)
 	}
 }
 
-// An app's 103 passes, with its own names, and its 100 only once.
-func TestHints(t *testing.T) {
+// An app's 103 is forwarded with its own names, and its 100 only once.
+func TestInformationalResponses(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	app, _ := script(t, "HTTP/1.1 103 Soon\r\nlink: </x>\r\nConnection: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-	r.Set("blog", at(app))
-	want := "HTTP/1.1 103 Soon\r\nlink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-	if got := exchangeRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"); got != want {
+	app, _ := script(t, "HTTP/1.1 103 Soon\r\nlink: </x>\r\nConnection: x\r\n\r\n"+
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"+
+		"Content-Length: 0\r\n\r\n")
+	r.Set("blog", routeTo(app))
+	want := "HTTP/1.1 103 Soon\r\nlink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" +
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+	if got := exchangeRaw(t, addr,
+		"GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"); got != want {
 		t.Errorf("got %q", got)
 	}
-	endless, _ := script(t, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 1000)+"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-	r.Set("blog", at(endless))
-	if got := exchangeRaw(t, addr, "GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 502 ") {
+	endless, _ := script(t, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 1000)+
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	r.Set("blog", routeTo(endless))
+	if got := exchangeRaw(t, addr,
+		"GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n"); !strings.HasPrefix(got,
+		"HTTP/1.0 502 ") {
 		t.Errorf("without end: %.40q", got)
 	}
 }
 
-// An answer that cannot be passed on truthfully is a 502 page, and one line in the log.
-func TestNonsense(t *testing.T) {
+// A response that cannot be forwarded faithfully becomes a 502 page and one line in the log.
+func TestInvalidResponse(t *testing.T) {
 	for _, answer := range []string{
 		"HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 0 Low\r\nContent-Length: 0\r\n\r\n",
@@ -182,15 +210,16 @@ func TestNonsense(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n",
 	} {
-		var out lines
+		var out logRecorder
 		r := &Router{Log: slog.New(slog.NewTextHandler(&out, nil))}
 		addr := start(t, r)
 		app, _ := script(t, answer)
-		r.Set("blog", at(app))
+		r.Set("blog", routeTo(app))
 		for _, upgrade := range []string{"", "Connection: Upgrade\r\nUpgrade: websocket\r\n"} {
-			resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n"+upgrade+"\r\n")
+			resp := sendRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n"+upgrade+"\r\n")
 			body, err := io.ReadAll(resp.Body)
-			if resp.StatusCode != 502 || !strings.Contains(string(body), "its answer made no sense") || err != nil {
+			if resp.StatusCode != 502 ||
+				!strings.Contains(string(body), "sent an invalid response") || err != nil {
 				t.Errorf("%q: %s %.60q %v", answer, resp.Status, body, err)
 			}
 			if got := out.take(); len(got) != 1 || !strings.Contains(got[0], "app=blog") {
@@ -200,15 +229,16 @@ func TestNonsense(t *testing.T) {
 	}
 }
 
-// The header of an answer reaches the client at once, and each part of a body as it comes, also
-// where the app has said how long it will be.
+// The header of a response reaches the client at once, and each part of the body as it arrives,
+// even if the length is known.
 func TestTrickle(t *testing.T) {
-	for _, framing := range []string{"Content-Length: 6\r\n", "Transfer-Encoding: chunked\r\n", ""} {
+	for _, framing := range []string{"Content-Length: 6\r\n", "Transfer-Encoding: chunked\r\n",
+		""} {
 		r := &Router{}
 		addr := start(t, r)
 		step := make(chan bool)
 		defer close(step)
-		r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+		r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 			readHead(bufio.NewReader(c))
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nX-First: 1\r\n"+framing+"\r\n")
 			for _, part := range []string{"ab", "cd", "ef"} {

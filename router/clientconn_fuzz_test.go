@@ -17,17 +17,18 @@ import (
 
 var sockets atomic.Int64 // so far
 
-// through runs a router at a socket in folder, and has a client say send and close its side. serve is
-// the app: it gets each connection. The result is what the client hears.
+// through runs a router on a socket in folder. A client sends send and closes its side; serve is
+// the app and gets each connection. through returns what the client received.
 func through(t *testing.T, folder string, send []byte, serve func(net.Conn)) string {
-	var log lines
+	var log logRecorder
 	// A port of its own for each would have the kernel lose connections to ports used before.
 	l, err := net.Listen("unix", filepath.Join(folder, strconv.FormatInt(sockets.Add(1), 10)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &Router{
-		Listener: l, Log: slog.New(slog.NewTextHandler(&log, nil)), StopTimeout: time.Second, ResponseTimeout: 20 * time.Millisecond,
+		Listener: l, Log: slog.New(slog.NewTextHandler(&log, nil)), StopTimeout: time.Second,
+		ResponseTimeout: 20 * time.Millisecond,
 	}
 	r.Dial = func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
@@ -46,7 +47,7 @@ func through(t *testing.T, folder string, send []byte, serve func(net.Conn)) str
 		defer close(ended)
 		r.Run(ctx)
 	}()
-	r.Set("blog", at("127.0.0.1:1"))
+	r.Set("blog", routeTo("127.0.0.1:1"))
 	c, err := net.Dial("unix", r.Address().String())
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +56,7 @@ func through(t *testing.T, folder string, send []byte, serve func(net.Conn)) str
 		c.Write(send)
 		closeWrite(c)
 	}()
-	c.SetReadDeadline(time.Now().Add(patience))
+	c.SetReadDeadline(time.Now().Add(testTimeout))
 	heard, err := io.ReadAll(c)
 	if isTimeout(err) {
 		t.Errorf("%q: the session does not end, after %q", send, heard)
@@ -64,7 +65,7 @@ func through(t *testing.T, folder string, send []byte, serve func(net.Conn)) str
 	stop()
 	select {
 	case <-ended:
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Error("Run does not end")
 	}
 	for _, line := range log.take() {
@@ -75,17 +76,23 @@ func through(t *testing.T, folder string, send []byte, serve func(net.Conn)) str
 	return string(heard)
 }
 
-// Whatever a client says, the app reads nothing but whole requests, each with what we say about the
-// client, and the client reads nothing but whole answers.
+// Whatever a client sends, the app reads only complete requests, each with the router's own fields,
+// and the client reads only complete responses.
 func FuzzSession(f *testing.F) {
 	folder := f.TempDir()
 	for _, text := range []string{
-		"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n",
-		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n0\r\nX: y\r\n\r\nHEAD / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n",
-		"PUT /a HTTP/1.1\r\nHost: blog.localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabcDELETE / HTTP/1.1\r\nHost: blog.localhost\r\nX_Forwarded_For: 7\r\n\r\n",
-		"GET http://blog.localhost:80/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, X-Forwarded-For\r\nUpgrade: websocket\r\n\r\nmore",
-		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"CONNECT blog.localhost:80 HTTP/1.1\r\nHost: blog.localhost\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: blog.localhost\r\n" +
+			"Connection: close\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\n" +
+			"hi\r\n0\r\nX: y\r\n\r\nHEAD / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n",
+		"PUT /a HTTP/1.1\r\nHost: blog.localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n" +
+			"\r\nabcDELETE / HTTP/1.1\r\nHost: blog.localhost\r\nX_Forwarded_For: 7\r\n\r\n",
+		"GET http://blog.localhost:80/ HTTP/1.1\r\nHost: x\r\n" +
+			"Connection: Upgrade, X-Forwarded-For\r\nUpgrade: websocket\r\n\r\nmore",
+		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 5\r\n" +
+			"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"CONNECT blog.localhost:80 HTTP/1.1\r\nHost: blog.localhost\r\n\r\nOPTIONS * HTTP/1.1\r\n" +
+			"Host: nobody.localhost\r\n\r\n",
 	} {
 		f.Add([]byte(text))
 	}
@@ -104,7 +111,8 @@ func FuzzSession(f *testing.F) {
 					t.Errorf("%q: the app reads %v", text, err)
 					return
 				}
-				if h := req.Header; len(h.Values("X-Forwarded-For")) != 1 || len(h.Values("X-Request-Id")) != 1 || h.Get("X_Forwarded_For") != "" {
+				if h := req.Header; len(h.Values("X-Forwarded-For")) != 1 ||
+					len(h.Values("X-Request-Id")) != 1 || h.Get("X_Forwarded_For") != "" {
 					t.Errorf("%q: the app reads %v", text, h)
 				}
 				if _, err := io.Copy(io.Discard, req.Body); err != nil {
@@ -120,7 +128,7 @@ func FuzzSession(f *testing.F) {
 	})
 }
 
-// wholeAnswers fails the test unless heard is answers to GET, one after the other.
+// wholeAnswers checks that heard is a sequence of responses to GET.
 func wholeAnswers(t *testing.T, text []byte, heard string, anyMethod bool) (n int) {
 	br := bufio.NewReader(strings.NewReader(heard))
 	for ; ; n++ {
@@ -145,14 +153,18 @@ func wholeAnswers(t *testing.T, text []byte, heard string, anyMethod bool) (n in
 	}
 }
 
-// Whatever an app answers, the client reads no more answers than it asked for, and nothing between
-// or after them.
+// Whatever an app sends, the client reads no more responses than it made requests, and nothing
+// between or after them.
 func FuzzApp(f *testing.F) {
 	folder := f.TempDir()
 	for _, text := range []string{
-		ok2, ok2 + ok2, "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 103 Early\r\nX: y\r\n\r\n" + ok2, "HTTP/1.1 304 No\r\n\r\n0\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: y\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nhi", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nhi",
-		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\ndata", "HTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\n" + ok2,
+		ok2, ok2 + ok2, "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nhello",
+		"HTTP/1.1 103 Early\r\nX: y\r\n\r\n" + ok2, "HTTP/1.1 304 No\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: y\r\n\r\n",
+		"HTTP/1.1 200 OK\r\n\r\nhi",
+		"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nhi",
+		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\ndata",
+		"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\n" + ok2,
 	} {
 		f.Add([]byte(text))
 	}
@@ -161,11 +173,13 @@ func FuzzApp(f *testing.F) {
 		heard := through(t, folder, []byte(ask+ask), func(c net.Conn) {
 			br := bufio.NewReader(c)
 			for {
-				c.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // ends an answer without an end
+				// ends an answer without an end
+				c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 				if _, err := readHead(br); err != nil {
 					return
 				}
-				if _, err := c.Write(text); err != nil || !strings.Contains(string(text), "\n\r\n") {
+				if _, err := c.Write(text); err != nil ||
+					!strings.Contains(string(text), "\n\r\n") {
 					return
 				}
 			}

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// A header that dribbles in is cut off, and costs nobody else anything.
+// A header that arrives too slowly is cut off and delays no other client.
 func TestSlowHeader(t *testing.T) {
 	r := &Router{ReadHeaderTimeout: 50 * time.Millisecond}
 	addr := start(t, r)
-	r.Set("blog", at(says(t, "hi")))
+	r.Set("blog", routeTo(startReplying(t, "hi")))
 	c, br := dial(t, addr)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.loc")
 	if s, _ := get(t, addr, "blog.localhost"); s != 200 {
@@ -29,12 +29,15 @@ func TestSlowHeader(t *testing.T) {
 	}
 }
 
-// Neither is a header that follows an answer, or empty lines, and dribbles in.
+// So is one that follows a response or empty lines.
 func TestSlowHeaderBehind(t *testing.T) {
 	r := &Router{ReadHeaderTimeout: time.Second}
 	addr := start(t, r)
-	r.Set("blog", at(backend(t, func(http.ResponseWriter, *http.Request) { time.Sleep(2 * watchAfter) })))
-	for _, before := range []string{"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n", ""} {
+	r.Set("blog",
+		routeTo(startBackend(t,
+			func(http.ResponseWriter, *http.Request) { time.Sleep(2 * hangupWatchDelay) })))
+	for _, before := range []string{"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n", ""} {
 		c, br := dial(t, addr)
 		io.WriteString(c, before+"\r\n\r\nGET / HTTP/1.1\r\nHost: blog.loc")
 		if before != "" {
@@ -53,20 +56,21 @@ func TestSlowHeaderBehind(t *testing.T) {
 func TestHeaderTooLarge(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(says(t, "hi")))
+	r.Set("blog", routeTo(startReplying(t, "hi")))
 	for size, want := range map[int]int{maxHeaderBytes / 2: 200, maxHeaderBytes + 8<<10: 431} {
-		if resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nX: "+repeat(size)+"\r\n\r\n"); resp.StatusCode != want {
+		if resp := sendRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nX: "+repeat(size)+
+			"\r\n\r\n"); resp.StatusCode != want {
 			t.Errorf("%d bytes: %s, want %d", size, resp.Status, want)
 		}
 	}
 }
 
-// Neither many fields nor many names in one make the front door work for long: the cost of a request
-// is in proportion to its bytes.
+// Neither many fields nor many names in one field take long: the cost of a request is proportional
+// to its size.
 func TestHeaderOfManyFields(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	r.Set("blog", at(says(t, "hi")))
+	r.Set("blog", routeTo(startReplying(t, "hi")))
 	for head, want := range map[string]int{
 		strings.Repeat("X: y\r\n", maxFields-10):                                              200,
 		strings.Repeat("X: y\r\n", maxFields):                                                 431,
@@ -75,7 +79,8 @@ func TestHeaderOfManyFields(t *testing.T) {
 		"Connection: " + strings.Repeat("a,", maxHops+1) + "close\r\n":                        431,
 		strings.Repeat("Connection: "+strings.Repeat("a,", 10)+"\r\n", 1+maxHops/10) + "\r\n": 431,
 	} {
-		if resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n"+head+"\r\n"); resp.StatusCode != want {
+		if resp := sendRaw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n"+head+
+			"\r\n"); resp.StatusCode != want {
 			t.Errorf("%.30q and so on, %d bytes: %s, want %d", head, len(head), resp.Status, want)
 		}
 	}
@@ -86,8 +91,9 @@ func TestHeaderOfManyFields(t *testing.T) {
 		"X: y\r\n" + strings.Repeat(" z\n", maxFolds+1):                502,
 	} {
 		app, _ := script(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"+answer+"\r\n")
-		r.Set("blog", at(app))
-		if resp := raw(t, addr, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"); resp.StatusCode != want {
+		r.Set("blog", routeTo(app))
+		if resp := sendRaw(t, addr,
+			"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"); resp.StatusCode != want {
 			t.Errorf("answer of %d bytes: %s, want %d", len(answer), resp.Status, want)
 		}
 	}
@@ -108,13 +114,13 @@ func TestIdleClient(t *testing.T) {
 	}
 }
 
-// A client that does not take its answer is cut off; one that is merely slow is not.
+// A client that does not read its response is cut off; a slow one is not.
 func TestSlowReader(t *testing.T) {
 	r := &Router{StallTimeout: 300 * time.Millisecond}
 	addr := start(t, r)
 	cut := make(chan struct{}, 2)
 	const size = 64 << 20
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		buf := make([]byte, 1<<20)
 		for range size / len(buf) {
 			if _, err := w.Write(buf); err != nil {
@@ -127,14 +133,14 @@ func TestSlowReader(t *testing.T) {
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 	select {
 	case <-cut:
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Error("not cut")
 	}
 	if n, _ := io.Copy(io.Discard, br); n >= size {
 		t.Error("all of it came")
 	}
 	// The deadline of one answer is not the next one's.
-	r.Set("blog", at(backend(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/later" {
 			time.Sleep(2 * r.StallTimeout)
 		}
@@ -142,48 +148,51 @@ func TestSlowReader(t *testing.T) {
 	})))
 	cl := client(t)
 	for _, path := range []string{"/", "/later"} {
-		if _, body := do(t, cl, request(t, "GET", addr, "blog.localhost", path, nil)); len(body) != 1<<20 {
+		if _, body := do(t, cl,
+			request(t, "GET", addr, "blog.localhost", path, nil)); len(body) != 1<<20 {
 			t.Errorf("%s: %d bytes", path, len(body))
 		}
 	}
 }
 
-// No more than MaxConns connections at a time, websockets included; the next is served when one
-// closes.
+// At most MaxConns connections are served at a time, websockets included. The next is served when
+// one closes.
 func TestMaxConns(t *testing.T) {
 	r := &Router{MaxConns: 2}
 	addr := start(t, r)
-	r.Set("blog", at(websocketApp(t, "")))
+	r.Set("blog", routeTo(websocketApp(t, "")))
 	one, _ := websocket(t, addr)
 	two, _ := dial(t, addr)
-	until(t, "both counted", func() bool { return len(r.gate.slots) == 2 })
+	waitFor(t, "both counted", func() bool { return len(r.limited.slots) == 2 })
 	three, br := dial(t, addr)
 	io.WriteString(three, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	three.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if _, err := br.Peek(1); err == nil {
 		t.Error("a third was served")
 	}
-	three.SetReadDeadline(time.Now().Add(patience))
+	three.SetReadDeadline(time.Now().Add(testTimeout))
 	one.Close()
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {
 		t.Error(resp, err)
 	}
 	two.Close()
 	three.Close()
-	until(t, "all slots but the waiting Accept's free", func() bool { return len(r.gate.slots) <= 1 })
+	waitFor(t, "all slots but the waiting Accept's free",
+		func() bool { return len(r.limited.slots) <= 1 })
 }
 
-// One app cannot take all connections: others are served still, and the app itself as well once it
-// has some to spare.
+// One app cannot take all connections: others are still served, and so is the app once it has
+// finished some of its requests.
 func TestAppsShareConnections(t *testing.T) {
 	r := &Router{MaxConns: 16}
 	addr := start(t, r)
-	r.Set("blog", at(websocketApp(t, "")))
-	r.Set("other", at(says(t, "other")))
+	r.Set("blog", routeTo(websocketApp(t, "")))
+	r.Set("other", routeTo(startReplying(t, "other")))
 	var open []net.Conn
 	for {
 		c, br := dial(t, addr)
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: websocket\r\n"+
+			"Connection: Upgrade\r\n\r\n")
 		resp, err := http.ReadResponse(br, nil)
 		if err != nil {
 			t.Fatalf("after %d: %v", len(open), err)
@@ -204,48 +213,48 @@ func TestAppsShareConnections(t *testing.T) {
 		t.Errorf("another app: %q", body)
 	}
 	open[0].Close()
-	until(t, "one left", func() bool { return r.crowd.busy.Load() == 11 })
+	waitFor(t, "one left", func() bool { return r.share.inProgress.Load() == 11 })
 	websocket(t, addr)
 }
 
-// Connections that only wait for a request make room for those that have one.
+// Idle connections are closed to make room for new ones.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	r := &Router{MaxConns: 3}
 	addr := start(t, r)
 	for range 3 {
 		dial(t, addr)
 	}
-	until(t, "all taken", func() bool { return len(r.gate.slots) == 3 })
-	r.sessions.mu.Lock()
-	for s := range r.sessions.all {
-		s.waits.Lock()
-		s.since -= int64(spare) // as if they had waited that long
-		s.waits.Unlock()
+	waitFor(t, "all taken", func() bool { return len(r.limited.slots) == 3 })
+	r.clients.mu.Lock()
+	for s := range r.clients.all {
+		s.idleMu.Lock()
+		s.idleSince -= int64(idleWhenFull) // as if they had waited that long
+		s.idleMu.Unlock()
 	}
-	r.sessions.mu.Unlock()
+	r.clients.mu.Unlock()
 	if status, _ := get(t, addr, "localhost"); status != 200 {
 		t.Error(status)
 	}
 }
 
-// However many errors a client makes, the log stays short and says what it leaves out.
-func TestQuiet(t *testing.T) {
+// However many warnings a client causes, the log stays short and says how many were suppressed.
+func TestWarningsAreThrottled(t *testing.T) {
 	var out bytes.Buffer
-	q := &quiet{log: slog.New(slog.NewTextHandler(&out, nil))}
+	q := &throttledLog{log: slog.New(slog.NewTextHandler(&out, nil))}
 	for i := range 1000 {
 		q.warn("no", "i", i)
 	}
-	if n := strings.Count(out.String(), "\n"); n != quietLines {
+	if n := strings.Count(out.String(), "\n"); n != maxWarnings {
 		t.Errorf("%d lines", n)
 	}
-	q.since = q.since.Add(-2 * quietEvery)
+	q.since = q.since.Add(-2 * warnInterval)
 	q.warn("more")
-	if !strings.Contains(out.String(), fmt.Sprintf("msg=more unlogged=%d", 1000-quietLines)) {
+	if !strings.Contains(out.String(), fmt.Sprintf("msg=more suppressed=%d", 1000-maxWarnings)) {
 		t.Error(out.String()[out.Len()-100:])
 	}
 }
 
-// Listening where somebody else does is an error that says so.
+// Listening on an address that is in use is an error that says so.
 func TestListenError(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -256,19 +265,20 @@ func TestListenError(t *testing.T) {
 	if r.Address() != nil {
 		t.Error("an address before Listen")
 	}
-	if err := r.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if err := r.Run(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "address already in use") {
 		t.Error(err)
 	}
 }
 
-// The time that a client has to take an answer begins with the answer, also for a header and for a
-// trailer that are too large to wait for the rest.
-func TestLargeHeaderAfterAPause(t *testing.T) {
+// A client's time to read a response starts with the response, also if the header or trailer is too
+// large to be buffered.
+func TestLargeHeaderAfterPause(t *testing.T) {
 	r := &Router{StallTimeout: 50 * time.Millisecond}
 	addr := start(t, r)
 	large := "X: " + repeat(20_000) + "\r\n"
 	next := make(chan bool)
-	r.Set("blog", at(rawBackend(t, func(c net.Conn) {
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		for n := 0; ; n++ {
 			if _, err := readHead(br); err != nil {
@@ -277,7 +287,8 @@ func TestLargeHeaderAfterAPause(t *testing.T) {
 			if n == 1 {
 				io.WriteString(c, "HTTP/1.1 103 Early Hints\r\n"+large+"\r\n")
 			}
-			io.WriteString(c, "HTTP/1.1 200 OK\r\n"+large+"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+			io.WriteString(c, "HTTP/1.1 200 OK\r\n"+large+
+				"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
 			<-next
 			io.WriteString(c, "0\r\n"+large+"\r\n")
 		}
@@ -290,7 +301,8 @@ func TestLargeHeaderAfterAPause(t *testing.T) {
 			statuses = []string{"103", "200"}
 		}
 		for _, status := range statuses {
-			if head, err := readHead(br); err != nil || !strings.HasPrefix(head, "HTTP/1.1 "+status) || !strings.Contains(head, large) {
+			if head, err := readHead(br); err != nil ||
+				!strings.HasPrefix(head, "HTTP/1.1 "+status) || !strings.Contains(head, large) {
 				t.Fatalf("%.20q %v, want %s", head, err, status)
 			}
 		}
@@ -302,17 +314,18 @@ func TestLargeHeaderAfterAPause(t *testing.T) {
 	}
 }
 
-// An app that does not even read holds up a small request for no longer than a large one.
-func TestAppThatDoesNotRead(t *testing.T) {
+// An app that does not read delays a small request no longer than a large one.
+func TestAppThatNeverReads(t *testing.T) {
 	r := &Router{ResponseTimeout: 50 * time.Millisecond}
 	r.Dial = func(context.Context, string, string) (net.Conn, error) {
 		near, _ := net.Pipe() // holds nothing, as a socket whose buffer is full
 		return near, nil
 	}
 	addr := start(t, r)
-	r.Set("blog", at("127.0.0.1:1"))
+	r.Set("blog", routeTo("127.0.0.1:1"))
 	for _, body := range []string{"", "Content-Length: 20000\r\n\r\n" + repeat(20_000)} {
-		if resp := raw(t, addr, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n"+body+"\r\n"); resp.StatusCode != 504 {
+		if resp := sendRaw(t, addr, "POST / HTTP/1.1\r\nHost: blog.localhost\r\n"+body+
+			"\r\n"); resp.StatusCode != 504 {
 			t.Error(resp.Status)
 		}
 	}

@@ -17,33 +17,34 @@ import (
 )
 
 func TestChoose(t *testing.T) {
-	now := clock()
-	long := now - int64(2*awayFor)
+	now := monotonic()
+	long := now - int64(2*avoidFor)
 	for name, test := range map[string]struct {
 		users   []int64
 		refused map[int]int64
 		stale   int
 		want    []int // any of these, and each of them at some time
 	}{
-		"none":                      {nil, nil, -1, nil},
-		"one":                       {[]int64{7}, map[int]int64{0: now}, 0, []int{0}},
-		"least":                     {[]int64{2, 1, 3}, nil, -1, []int{1}},
-		"equals":                    {[]int64{1, 0, 0, 0}, nil, -1, []int{1, 2, 3}},
-		"refused just now":          {[]int64{0, 5, 6}, map[int]int64{0: now}, -1, []int{1}},
-		"refused some time ago":     {[]int64{0, 5}, map[int]int64{0: long}, -1, []int{0}},
-		"all refuse, oldest first":  {[]int64{0, 9, 0}, map[int]int64{0: now, 1: now - 2, 2: now - 1}, -1, []int{1}},
+		"none":                  {nil, nil, -1, nil},
+		"one":                   {[]int64{7}, map[int]int64{0: now}, 0, []int{0}},
+		"least":                 {[]int64{2, 1, 3}, nil, -1, []int{1}},
+		"equals":                {[]int64{1, 0, 0, 0}, nil, -1, []int{1, 2, 3}},
+		"refused just now":      {[]int64{0, 5, 6}, map[int]int64{0: now}, -1, []int{1}},
+		"refused some time ago": {[]int64{0, 5}, map[int]int64{0: long}, -1, []int{0}},
+		"all refuse, oldest first": {[]int64{0, 9, 0},
+			map[int]int64{0: now, 1: now - 2, 2: now - 1}, -1, []int{1}},
 		"stale":                     {[]int64{0, 5, 6}, nil, 0, []int{1}},
 		"stale, the others refuse":  {[]int64{3, 0}, map[int]int64{1: now}, 0, []int{0}},
 		"stale itself refuses, too": {[]int64{0, 4}, map[int]int64{0: now}, 0, []int{1}},
 	} {
-		var s instances
+		var s backends
 		for n, users := range test.users {
-			i := newInstance(fmt.Sprint(n))
-			i.users.Store(users)
-			i.up.refused.Store(test.refused[n])
+			i := newBackend(fmt.Sprint(n))
+			i.inFlight.Store(users)
+			i.pool.refusedAt.Store(test.refused[n])
 			s = append(s, i)
 		}
-		var stale *instance
+		var stale *backend
 		if test.stale >= 0 {
 			stale = s[test.stale]
 		}
@@ -63,33 +64,33 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// Choosing and counting allocate nothing: every request does it.
+// Choosing and counting do not allocate, because every request does both.
 func TestChooseAllocatesNothing(t *testing.T) {
-	live, _ := instances{}.at([]string{"a:1", "b:1", "c:1"})
-	live[0].up.refused.Store(clock())
+	live, _ := backends{}.withAddrs([]string{"a:1", "b:1", "c:1"})
+	live[0].pool.refusedAt.Store(monotonic())
 	if n := testing.AllocsPerRun(100, func() {
 		i := live.choose(nil)
-		i.enter()
-		i.leave()
+		i.acquire()
+		i.release()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-// worker is a process that says its name; it keeps requests for /wait until it is let go, and sends
-// an event stream or switches protocols where asked.
-type worker struct {
+// testApp is a process that responds with its name. It holds requests for /wait until release, and
+// sends an event stream or switches protocols if asked.
+type testApp struct {
 	addr    string
 	seen    atomic.Int64
 	waiting chan struct{}
-	let     chan struct{} // those who wait, by release
+	let     chan struct{} // closed by release
 	release func()
 }
 
-func newWorker(t testing.TB, name string) *worker {
-	w := &worker{waiting: make(chan struct{}, 100), let: make(chan struct{})}
+func startTestApp(t testing.TB, name string) *testApp {
+	w := &testApp{waiting: make(chan struct{}, 100), let: make(chan struct{})}
 	w.release = sync.OnceFunc(func() { close(w.let) })
-	w.addr = backend(t, func(out http.ResponseWriter, req *http.Request) {
+	w.addr = startBackend(t, func(out http.ResponseWriter, req *http.Request) {
 		w.seen.Add(1)
 		switch req.URL.Path {
 		case "/events":
@@ -102,7 +103,8 @@ func newWorker(t testing.TB, name string) *worker {
 				return
 			}
 			defer c.Close()
-			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"+
+				"Connection: Upgrade\r\n\r\n")
 			io.Copy(io.Discard, c)
 		case "/wait":
 			w.waiting <- struct{}{}
@@ -116,8 +118,8 @@ func newWorker(t testing.TB, name string) *worker {
 	return w
 }
 
-// ask asks in the background; what was said comes through the channel.
-func ask(t testing.TB, addr, path string) <-chan string {
+// getInBackground sends a request and returns a channel that receives the body.
+func getInBackground(t testing.TB, addr, path string) <-chan string {
 	said := make(chan string, 1)
 	go func() {
 		resp, err := client(t).Do(request(t, "GET", addr, "blog.localhost", path, nil))
@@ -132,15 +134,15 @@ func ask(t testing.TB, addr, path string) <-chan string {
 	return said
 }
 
-// One slow process of three gets one request while the fast ones share all others.
+// Of three processes, a slow one gets one request while the fast ones share the others.
 func TestBalance(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	slow, one, two := newWorker(t, "slow"), newWorker(t, "one"), newWorker(t, "two")
-	r.Set("blog", at(slow.addr))
-	waits := ask(t, addr, "/wait")
-	closes(t, "request at the slow process", slow.waiting)
-	r.Set("blog", at(slow.addr, one.addr, two.addr))
+	slow, one, two := startTestApp(t, "slow"), startTestApp(t, "one"), startTestApp(t, "two")
+	r.Set("blog", routeTo(slow.addr))
+	waits := getInBackground(t, addr, "/wait")
+	waitClosed(t, "request at the slow process", slow.waiting)
+	r.Set("blog", routeTo(slow.addr, one.addr, two.addr))
 	c := client(t)
 	for range 100 {
 		do(t, c, request(t, "GET", addr, "blog.localhost", "/", nil))
@@ -156,21 +158,22 @@ func TestBalance(t *testing.T) {
 		t.Error(got)
 	}
 	before := slow.seen.Load()
-	until(t, "the slow one has its share again", func() bool {
+	waitFor(t, "the slow one has its share again", func() bool {
 		do(t, c, request(t, "GET", addr, "blog.localhost", "/", nil))
 		return slow.seen.Load() > before
 	})
 }
 
-// Under load each process has as many requests in flight as the others, give or take what many
-// clients do at the same instant: one that is ten times as fast serves far more.
+// Under load each process has about as many requests in flight as the others, so one that is ten
+// times as fast serves far more.
 func TestBalanceUnderLoad(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	var served, inFlight, most [3]atomic.Int64
 	var addrs []string
-	for n, takes := range []time.Duration{time.Millisecond, time.Millisecond, 20 * time.Millisecond} {
-		addrs = append(addrs, backend(t, func(http.ResponseWriter, *http.Request) {
+	for n, takes := range []time.Duration{time.Millisecond, time.Millisecond,
+		20 * time.Millisecond} {
+		addrs = append(addrs, startBackend(t, func(http.ResponseWriter, *http.Request) {
 			if now := inFlight[n].Add(1); now > most[n].Load() {
 				most[n].Store(now)
 			}
@@ -179,7 +182,7 @@ func TestBalanceUnderLoad(t *testing.T) {
 			served[n].Add(1)
 		}))
 	}
-	r.Set("blog", at(addrs...))
+	r.Set("blog", routeTo(addrs...))
 	c := client(t)
 	var left atomic.Int64
 	left.Store(900)
@@ -193,7 +196,8 @@ func TestBalanceUnderLoad(t *testing.T) {
 	}
 	wg.Wait()
 	a, b, slow := served[0].Load(), served[1].Load(), served[2].Load()
-	t.Logf("fast %d and %d, slow %d; at most %d, %d and %d at a time", a, b, slow, most[0].Load(), most[1].Load(), most[2].Load())
+	t.Logf("fast %d and %d, slow %d; at most %d, %d and %d at a time", a, b, slow, most[0].Load(),
+		most[1].Load(), most[2].Load())
 	if slow*3 > a || slow*3 > b || slow == 0 { // a third each would be 300
 		t.Errorf("fast %d and %d, slow %d", a, b, slow)
 	}
@@ -202,37 +206,39 @@ func TestBalanceUnderLoad(t *testing.T) {
 	}
 }
 
-// Event streams and websockets are work as well: an instance that has one is busier than one that has none.
+// Event streams and websockets count as requests in flight.
 func TestStreamsCountAsBusy(t *testing.T) {
-	for path, header := range map[string]string{"/events": "", "/socket": "Upgrade: websocket\r\nConnection: Upgrade\r\n"} {
+	for path, header := range map[string]string{"/events": "",
+		"/socket": "Upgrade: websocket\r\nConnection: Upgrade\r\n"} {
 		r := &Router{}
 		addr := start(t, r)
-		busy, free := newWorker(t, "busy"), newWorker(t, "free")
-		r.Set("blog", at(busy.addr))
+		busy, free := startTestApp(t, "busy"), startTestApp(t, "free")
+		r.Set("blog", routeTo(busy.addr))
 		c, br := dial(t, addr)
 		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: blog.localhost\r\n%s\r\n", path, header)
 		if _, err := readHead(br); err != nil {
 			t.Fatal(err)
 		}
-		r.Set("blog", at(busy.addr, free.addr))
+		r.Set("blog", routeTo(busy.addr, free.addr))
 		client := client(t)
 		for range 20 {
-			if _, got := do(t, client, request(t, "GET", addr, "blog.localhost", "/", nil)); got != "free" {
+			if _, got := do(t, client,
+				request(t, "GET", addr, "blog.localhost", "/", nil)); got != "free" {
 				t.Fatalf("%s: %q", path, got)
 			}
 		}
 		c.Close()
 		live := *r.apps["blog"].live.Load()
-		until(t, "nobody is busy", func() bool { return live[0].users.Load() == 0 })
+		waitFor(t, "nobody is busy", func() bool { return live[0].inFlight.Load() == 0 })
 	}
 }
 
-// What stays in the route notices nothing: it keeps its count and its connections.
-func TestSetKeepsWhatStays(t *testing.T) {
+// A process that stays in the route keeps its count and its connections.
+func TestSetKeepsRemainingBackends(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	var conns atomic.Int64
-	stays := rawBackend(t, func(c net.Conn) {
+	stays := startRawBackend(t, func(c net.Conn) {
 		conns.Add(1)
 		for br := bufio.NewReader(c); ; {
 			if _, err := readHead(br); err != nil {
@@ -241,20 +247,22 @@ func TestSetKeepsWhatStays(t *testing.T) {
 			io.WriteString(c, ok2)
 		}
 	})
-	other := newWorker(t, "other")
-	r.Set("blog", at(stays))
+	other := startTestApp(t, "other")
+	r.Set("blog", routeTo(stays))
 	get(t, addr, "blog.localhost")
 	kept := (*r.apps["blog"].live.Load())[0]
 	for _, test := range []struct {
 		addrs []string
 		want  int
-	}{{[]string{other.addr, stays}, 2}, {[]string{stays, "", other.addr, stays, other.addr}, 2}, {[]string{stays}, 1}} {
-		if !isClosed(r.Set("blog", at(test.addrs...))) {
+	}{{[]string{other.addr, stays}, 2}, {[]string{stays, "", other.addr, stays, other.addr}, 2},
+		{[]string{stays}, 1}} {
+		if !isClosed(r.Set("blog", routeTo(test.addrs...))) {
 			t.Errorf("%v: nobody uses anything, and it is not drained", test.addrs)
 		}
 		live := *r.apps["blog"].live.Load()
 		if len(live) != test.want || !slices.Contains(live, kept) {
-			t.Errorf("%v: %d instances, the same one among them: %v", test.addrs, len(live), slices.Contains(live, kept))
+			t.Errorf("%v: %d instances, the same one among them: %v", test.addrs, len(live),
+				slices.Contains(live, kept))
 		}
 	}
 	get(t, addr, "blog.localhost")
@@ -263,28 +271,29 @@ func TestSetKeepsWhatStays(t *testing.T) {
 	}
 }
 
-// One of three goes: it is waited for, the others are not; also by those who ask again meanwhile.
+// If one of three processes leaves the route, only that one is waited for, also by later calls.
 func TestDrainOneOfThree(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	workers := map[string]*worker{}
+	workers := map[string]*testApp{}
 	var addrs []string
 	answers := map[string]<-chan string{}
 	for _, name := range []string{"a", "b", "c"} {
-		w := newWorker(t, name)
+		w := startTestApp(t, name)
 		workers[name], addrs = w, append(addrs, w.addr)
-		r.Set("blog", at(addrs...))
-		answers[name] = ask(t, addr, "/wait") // to the new one, the only one without a request
-		closes(t, "request at "+name, w.waiting)
+		r.Set("blog", routeTo(addrs...))
+		// to the new one, the only one without a request
+		answers[name] = getInBackground(t, addr, "/wait")
+		waitClosed(t, "request at "+name, w.waiting)
 	}
 	a, b, c := addrs[0], addrs[1], addrs[2]
-	drained := r.Set("blog", at(a, c))
-	again := r.Set("blog", at(c, a))
-	back := r.Set("blog", at(a, b, c))
+	drained := r.Set("blog", routeTo(a, c))
+	again := r.Set("blog", routeTo(c, a))
+	back := r.Set("blog", routeTo(a, b, c))
 	if !isClosed(back) {
 		t.Error("waits for an address that is in the route")
 	}
-	next := r.Set("blog", at(a))
+	next := r.Set("blog", routeTo(a))
 	for range 20 {
 		if _, got := get(t, addr, "blog.localhost"); got != "a" {
 			t.Errorf("sent to %q", got)
@@ -294,13 +303,13 @@ func TestDrainOneOfThree(t *testing.T) {
 	if got := <-answers["b"]; got != "b" {
 		t.Errorf("in flight: %q", got)
 	}
-	closes(t, "drained", drained)
-	closes(t, "drained, asked again", again)
+	waitClosed(t, "drained", drained)
+	waitClosed(t, "drained, asked again", again)
 	if isClosed(next) {
 		t.Error("does not wait for c")
 	}
 	workers["c"].release()
-	closes(t, "drained of c", next)
+	waitClosed(t, "drained of c", next)
 	if got := <-answers["c"]; got != "c" {
 		t.Errorf("in flight: %q", got)
 	}
@@ -308,44 +317,44 @@ func TestDrainOneOfThree(t *testing.T) {
 	if got := <-answers["a"]; got != "a" {
 		t.Errorf("the one that stayed: %q", got)
 	}
-	if left := r.apps["blog"].leaving; len(left) > 2 {
+	if left := r.apps["blog"].draining; len(left) > 2 {
 		t.Errorf("%d old instances kept", len(left))
 	}
 }
 
-// Two went one after the other: the later wait is for both.
+// If two processes leave the route one after the other, the later drain waits for both.
 func TestDrainWaitsForEarlierOnes(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	first, second := newWorker(t, "first"), newWorker(t, "second")
-	r.Set("blog", at(first.addr))
-	one := ask(t, addr, "/wait")
-	closes(t, "request at first", first.waiting)
-	r.Set("blog", at(second.addr))
-	two := ask(t, addr, "/wait")
-	closes(t, "request at second", second.waiting)
+	first, second := startTestApp(t, "first"), startTestApp(t, "second")
+	r.Set("blog", routeTo(first.addr))
+	one := getInBackground(t, addr, "/wait")
+	waitClosed(t, "request at first", first.waiting)
+	r.Set("blog", routeTo(second.addr))
+	two := getInBackground(t, addr, "/wait")
+	waitClosed(t, "request at second", second.waiting)
 	last := (*r.apps["blog"].live.Load())[0]
 	drained := r.Set("blog", Route{State: Down})
 	second.release()
 	<-two
-	closes(t, "drained of second", last.drained)
+	waitClosed(t, "drained of second", last.drained)
 	if isClosed(drained) {
 		t.Error("drained with a request at first")
 	}
 	first.release()
 	<-one
-	closes(t, "drained", drained)
+	waitClosed(t, "drained", drained)
 }
 
-// One of three is dead. Nothing fails and nothing is held, whatever the method, before the runtime
-// has noticed and after.
-func TestDeadOneUnderLoad(t *testing.T) {
-	r := &Router{HoldTimeout: time.Nanosecond} // who is held is refused
+// One of three processes is dead. No request fails or is held, whatever the method, before and
+// after the route changes.
+func TestDeadBackendUnderLoad(t *testing.T) {
+	r := &Router{HoldTimeout: time.Nanosecond} // a held request fails at once
 	addr := start(t, r)
 	const clients = 12
-	dies := newMortal(t, clients)
-	one, two := newWorker(t, "one"), newWorker(t, "two")
-	r.Set("blog", at(dies.addr))
+	dies := startDyingApp(t, clients)
+	one, two := startTestApp(t, "one"), startTestApp(t, "two")
+	r.Set("blog", routeTo(dies.addr))
 	ctx, stop := context.WithCancel(t.Context())
 	c := client(t)
 	var done atomic.Int64
@@ -354,10 +363,12 @@ func TestDeadOneUnderLoad(t *testing.T) {
 		wg.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				method, body := "GET", ""
-				if dies.dead.Load() && (g+n)%3 == 0 { // it has no connection any more that could break with a POST in hand
+				// it has no connection any more that could break with a POST in hand
+				if dies.dead.Load() && (g+n)%3 == 0 {
 					method, body = "POST", repeat(1+n%100)
 				}
-				resp, err := c.Do(request(t, method, addr, "blog.localhost", "/", strings.NewReader(body)))
+				resp, err := c.Do(request(t, method, addr, "blog.localhost", "/",
+					strings.NewReader(body)))
 				if err != nil {
 					t.Error(err)
 					return
@@ -374,23 +385,24 @@ func TestDeadOneUnderLoad(t *testing.T) {
 	more := func(what string) {
 		t.Helper()
 		seen := done.Load()
-		until(t, "requests "+what, func() bool { return done.Load() > seen+200 || t.Failed() })
+		waitFor(t, "requests "+what, func() bool { return done.Load() > seen+200 || t.Failed() })
 	}
 	more("at the one that will die") // from here on no connection to it is new
-	r.Set("blog", at(one.addr, dies.addr, two.addr))
+	r.Set("blog", routeTo(one.addr, dies.addr, two.addr))
 	more("at all three")
 	dies.kill()
 	more("while it is dead")
-	closes(t, "drained", r.Set("blog", at(one.addr, two.addr)))
+	waitClosed(t, "drained", r.Set("blog", routeTo(one.addr, two.addr)))
 	more("after it was removed")
 	stop()
 	wg.Wait()
 }
 
-// mortal is a process that, killed, drops the connections it has answered on and accepts no more. It
-// answers nobody before it has as many connections as there are clients: the router does not open
-// further ones, of which it could not tell whether they broke before or after the request was read.
-type mortal struct {
+// dyingApp is a process that, once killed, closes the connections that it has used and accepts no
+// more. It responds to nobody until it has as many connections as there are clients. The router
+// then opens no more connections: it could not tell whether one broke before or after the request
+// was read.
+type dyingApp struct {
 	addr  string
 	l     net.Listener
 	want  atomic.Int64
@@ -400,15 +412,16 @@ type mortal struct {
 	dead  atomic.Bool
 	conns sync.WaitGroup
 	mu    sync.Mutex
-	open  map[net.Conn]bool // and whether it is idle
+	open  map[net.Conn]bool // value: whether it is idle
 }
 
-func newMortal(t *testing.T, clients int64) *mortal {
+func startDyingApp(t *testing.T, clients int64) *dyingApp {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mortal{addr: l.Addr().String(), l: l, full: make(chan struct{}), open: map[net.Conn]bool{}}
+	m := &dyingApp{addr: l.Addr().String(), l: l, full: make(chan struct{}),
+		open: map[net.Conn]bool{}}
 	m.want.Store(clients)
 	m.fill = sync.OnceFunc(func() { close(m.full) })
 	t.Cleanup(m.kill)
@@ -424,7 +437,7 @@ func newMortal(t *testing.T, clients int64) *mortal {
 	return m
 }
 
-func (m *mortal) serve(c net.Conn) {
+func (m *dyingApp) serve(c net.Conn) {
 	defer c.Close()
 	br := bufio.NewReader(c)
 	for first := true; ; first = false {
@@ -449,13 +462,13 @@ func (m *mortal) serve(c net.Conn) {
 	}
 }
 
-func (m *mortal) idle(c net.Conn, idle bool) {
+func (m *dyingApp) idle(c net.Conn, idle bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open[c] = idle
 }
 
-func (m *mortal) kill() {
+func (m *dyingApp) kill() {
 	m.dying.Store(true)
 	m.fill()
 	m.l.Close()
@@ -470,16 +483,16 @@ func (m *mortal) kill() {
 	m.dead.Store(true)
 }
 
-// A kept connection that breaks is another process's chance, even where that has more to do.
-func TestStaleGoesElsewhere(t *testing.T) {
+// If an idle connection breaks, the request goes to another process, even a busier one.
+func TestClosedIdleConnectionTriesAnotherBackend(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
-	busy := newWorker(t, "busy")
-	r.Set("blog", at(busy.addr))
-	waits := ask(t, addr, "/wait")
-	closes(t, "request at the busy process", busy.waiting)
+	busy := startTestApp(t, "busy")
+	r.Set("blog", routeTo(busy.addr))
+	waits := getInBackground(t, addr, "/wait")
+	waitClosed(t, "request at the busy process", busy.waiting)
 	var seen atomic.Int64
-	r.Set("blog", at(busy.addr, dropper(t, &seen)))
+	r.Set("blog", routeTo(busy.addr, dropper(t, &seen)))
 	if _, got := get(t, addr, "blog.localhost"); got != "hi" { // leaves a connection behind
 		t.Fatal(got)
 	}
@@ -490,18 +503,18 @@ func TestStaleGoesElsewhere(t *testing.T) {
 	<-waits
 }
 
-// A process that closes its kept connections may be ending, though it still takes new ones: a request
-// of any method goes to another process.
-func TestEndingProcessIsLeft(t *testing.T) {
+// A process that closes its idle connections may be exiting although it still accepts new ones. A
+// request of any method goes to another process.
+func TestExitingProcessIsAvoided(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		r := &Router{}
 		addr := start(t, r)
-		busy := newWorker(t, "busy")
-		r.Set("blog", at(busy.addr))
-		waits := ask(t, addr, "/wait")
-		closes(t, "request at the busy process", busy.waiting)
+		busy := startTestApp(t, "busy")
+		r.Set("blog", routeTo(busy.addr))
+		waits := getInBackground(t, addr, "/wait")
+		waitClosed(t, "request at the busy process", busy.waiting)
 		end, ended := make(chan struct{}), make(chan struct{}, 10)
-		r.Set("blog", at(busy.addr, rawBackend(t, func(c net.Conn) {
+		r.Set("blog", routeTo(busy.addr, startRawBackend(t, func(c net.Conn) {
 			br := bufio.NewReader(c)
 			readHead(br)
 			if !isClosed(end) {
@@ -516,7 +529,9 @@ func TestEndingProcessIsLeft(t *testing.T) {
 		}
 		close(end)
 		<-ended
-		if resp, got := do(t, client(t), request(t, method, addr, "blog.localhost", "/", strings.NewReader(""))); resp.StatusCode != 200 || got != "busy" {
+		if resp, got := do(t, client(t),
+			request(t, method, addr, "blog.localhost", "/",
+				strings.NewReader(""))); resp.StatusCode != 200 || got != "busy" {
 			t.Errorf("%s: %s %q", method, resp.Status, got)
 		}
 		busy.release()
@@ -524,9 +539,10 @@ func TestEndingProcessIsLeft(t *testing.T) {
 	}
 }
 
-// What listens at an app's address and is not the app is sent nothing: the request waits for another process.
+// If something other than the app listens at its address, it is sent nothing, and the request waits
+// for another process.
 func TestDialRefusesStranger(t *testing.T) {
-	stranger, own := newWorker(t, "stranger"), newWorker(t, "own")
+	stranger, own := startTestApp(t, "stranger"), startTestApp(t, "own")
 	r := &Router{Dial: func(ctx context.Context, app, addr string) (net.Conn, error) {
 		if app != "blog" || addr == stranger.addr {
 			return nil, errors.New("another program listens there")
@@ -534,48 +550,51 @@ func TestDialRefusesStranger(t *testing.T) {
 		return net.Dial("tcp", addr)
 	}}
 	addr := start(t, r)
-	r.Set("blog", at(stranger.addr))
-	said := ask(t, addr, "/")
-	until(t, "held", func() bool { return r.heldAt("blog") == 1 })
-	r.Set("blog", at(own.addr))
+	r.Set("blog", routeTo(stranger.addr))
+	said := getInBackground(t, addr, "/")
+	waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
+	r.Set("blog", routeTo(own.addr))
 	if got := <-said; got != "own" {
 		t.Error(got)
 	}
 }
 
-// Where several refuse, a request waits as for one, and takes the first that comes back.
-func TestAllRefuse(t *testing.T) {
+// If all processes refuse connections, a request waits and goes to the first that accepts one.
+func TestAllBackendsRefuse(t *testing.T) {
 	r := &Router{}
 	addr := start(t, r)
 	dead := freeAddr(t)
-	r.Set("blog", at(dead, freeAddr(t), freeAddr(t)))
-	said := ask(t, addr, "/")
-	until(t, "held", func() bool { return r.heldAt("blog") == 1 })
+	r.Set("blog", routeTo(dead, freeAddr(t), freeAddr(t)))
+	said := getInBackground(t, addr, "/")
+	waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
 	l, err := net.Listen("tcp", dead)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "back") })}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		io.WriteString(w, "back")
+	})}
 	t.Cleanup(func() { s.Close() })
 	go s.Serve(l)
 	if got := <-said; got != "back" {
 		t.Error(got)
 	}
-	if i := (*r.apps["blog"].live.Load())[0]; i.up.awaySince() != 0 {
+	if i := (*r.apps["blog"].live.Load())[0]; i.pool.refusedSince() != 0 {
 		t.Error("still thought to refuse")
 	}
 }
 
-// A client that leaves while we dial says nothing about the process.
+// If a client leaves during the dial, the process does not count as refusing.
 func TestCancelledDialIsNoRefusal(t *testing.T) {
-	u := &upstream{addr: "127.0.0.1:1"}
+	u := &connPool{addr: "127.0.0.1:1"}
 	x := &exchange{router: &Router{ConnectTimeout: time.Second}, app: newApp("blog")}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := u.get(ctx, x); !errors.Is(err, context.Canceled) || u.awaySince() != 0 {
-		t.Error(err, u.awaySince())
+	if _, err := u.get(ctx, x); !errors.Is(err, context.Canceled) || u.refusedSince() != 0 {
+		t.Error(err, u.refusedSince())
 	}
-	if _, err := u.get(context.Background(), x); err == nil || u.awaySince() == 0 {
+	if _, err := u.get(context.Background(), x); err == nil || u.refusedSince() == 0 {
 		t.Error(err, "port 1 answers, or a refusal is not noted")
 	}
 }

@@ -1,0 +1,106 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// clientConns is the set of all client connections.
+type clientConns struct {
+	mu      sync.Mutex
+	all     map[*clientConn]struct{}
+	running sync.WaitGroup
+}
+
+// accept serves connections until the listener closes.
+func (r *Router) accept() error {
+	wait := time.Duration(0)
+	for {
+		c, err := r.limited.Accept(func() { r.clients.closeIdle(idleWhenFull) })
+		if err != nil {
+			var again interface{ Temporary() bool }
+			if errors.Is(err, net.ErrClosed) || !errors.As(err, &again) || !again.Temporary() {
+				return err
+			}
+			// Too many open files, or a client that left early: not a reason to stop.
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			r.throttled.warn("accept", "err", err, "retry", wait)
+			select {
+			case <-time.After(wait):
+			case <-r.stopping:
+			}
+			continue
+		}
+		wait = 0
+		s := &clientConn{router: r, conn: c}
+		s.gone, s.leave = context.WithCancel(context.Background())
+		r.clients.add(s)
+		go func() {
+			defer r.limited.release()
+			defer r.clients.remove(s)
+			s.run()
+		}()
+	}
+}
+
+func (ccs *clientConns) add(one *clientConn) {
+	ccs.running.Add(1)
+	one.idleSince = monotonic()
+	ccs.mu.Lock()
+	defer ccs.mu.Unlock()
+	ccs.all[one] = struct{}{}
+}
+
+func (ccs *clientConns) remove(one *clientConn) {
+	ccs.mu.Lock()
+	delete(ccs.all, one)
+	ccs.mu.Unlock()
+	ccs.running.Done()
+}
+
+// done returns a channel that closes when the last connection has closed. None may be added any
+// more.
+func (ccs *clientConns) done() <-chan struct{} {
+	all := make(chan struct{})
+	go func() {
+		ccs.running.Wait()
+		close(all)
+	}()
+	return all
+}
+
+// idleWhenFull is how long a connection may be idle while others wait to be accepted.
+const idleWhenFull = time.Second
+
+// closeIdle closes the connection that has been idle longest, if for at least minIdle. If minIdle
+// is 0 it closes all idle connections.
+func (ccs *clientConns) closeIdle(idle time.Duration) {
+	ccs.mu.Lock()
+	defer ccs.mu.Unlock()
+	var oldest *clientConn
+	first := monotonic() - int64(idle)
+	for one := range ccs.all {
+		since := one.waitingSince()
+		if since > 0 && idle == 0 {
+			one.closeIfIdle()
+		} else if since > 0 && since <= first {
+			oldest, first = one, since
+		}
+	}
+	if oldest != nil {
+		oldest.closeIfIdle()
+	}
+}
+
+// abortAll breaks all client connections and those to their backends.
+func (ccs *clientConns) abortAll() {
+	ccs.mu.Lock()
+	defer ccs.mu.Unlock()
+	for one := range ccs.all {
+		one.abort()
+		one.abandon()
+	}
+}

@@ -1,0 +1,225 @@
+package router
+
+import (
+	"io"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// responseState tracks what the client was sent: 1xx responses, then at most one final response.
+type responseState struct {
+	mu      sync.Mutex // held while a 1xx response is written
+	sent100 bool       // 100 (Continue)
+	started bool       // the final response has started
+
+	unknownLength bool
+	chunked       bool
+	closeAfter    bool // the connection closes after this response
+}
+
+// copyResponse copies the app's response to the client as it arrives.
+func (x *exchange) copyResponse(a *appResponse) {
+	defer a.close()
+	if x.startResponse(a.responseHead); !x.bodiless(a.status) {
+		buf := x.router.buffers.Get()
+		defer x.router.buffers.Put(buf)
+		for !a.finished {
+			n, err := a.Read(buf)
+			if n > 0 && x.writeBody(buf[:n]) != nil {
+				x.resp.closeAfter = true
+				return
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				x.abortResponse(err)
+				return
+			}
+		}
+	}
+	x.finishResponse(a.body)
+}
+
+// abortResponse ends an incomplete response so that the client cannot take it for complete: with a
+// reset if the end of the connection would mark the end of the body.
+func (x *exchange) abortResponse(err error) {
+	if x.client.flush() == nil && x.client.gone.Err() == nil && !x.hangup.halfClosed.Load() {
+		x.router.throttled.warn("the app's response is incomplete", "app", x.app.name,
+			"id", x.requestID, "err", err)
+	}
+	x.resp.closeAfter = true
+	if x.resp.unknownLength && !x.resp.chunked {
+		x.client.abort()
+	}
+}
+
+// bodiless reports whether a response with that status has no body, whatever its header says.
+func (x *exchange) bodiless(status int) bool {
+	return x.req.method == "HEAD" || status < 200 || status == 204 || status == 304
+}
+
+// sendContinue sends 100 (Continue), once, to a client that waits for it.
+func (x *exchange) sendContinue() {
+	if !x.req.expectsContinue {
+		return
+	}
+	r := &x.resp
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.sent100 && !r.started {
+		r.sent100 = true
+		x.client.extendWriteDeadline()
+		x.client.conn.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	}
+}
+
+// sendInformational forwards a 1xx response such as 103 (Early Hints), unless the client is
+// HTTP/1.0.
+func (x *exchange) sendInformational(in *responseHead) {
+	if x.req.minor == 0 {
+		return
+	}
+	r := &x.resp
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if in.status == 100 {
+		if r.sent100 {
+			return
+		}
+		r.sent100 = true
+	}
+	x.client.extendWriteDeadline() // a large header is written before flush
+	x.writeStatusLine(in.status, in.reason)
+	x.writeFields(in, true)
+	x.client.bw.WriteString("\r\n")
+	x.client.flush()
+}
+
+// startResponse writes the header of the final response. It is sent along with the first bytes of
+// the body, or as soon as the body has to be waited for.
+func (x *exchange) startResponse(in *responseHead) {
+	r := &x.resp
+	r.mu.Lock()
+	r.started = true
+	r.mu.Unlock()
+	r.closeAfter = r.closeAfter || x.req.closeAfter || x.bodyPending()
+	select {
+	case <-x.router.stopping:
+		r.closeAfter = true
+	default:
+	}
+	x.client.extendWriteDeadline() // a large header is written before the body arrives
+	x.writeStatusLine(in.status, in.reason)
+	r.unknownLength = in.length < 0 && !x.bodiless(in.status)
+	r.chunked = r.unknownLength && x.req.minor > 0
+	r.closeAfter = r.closeAfter || r.unknownLength && !r.chunked
+	dated := x.writeFields(in, in.status < 200 || in.status == 204 || r.unknownLength)
+	w := x.client.bw
+	if !dated {
+		writeStrings(w, "Date: ", currentDate(), "\r\n")
+	}
+	if in.status == 101 || in.status == 426 && in.upgrade != "" {
+		writeStrings(w, "Connection: Upgrade\r\nUpgrade: ", in.upgrade, "\r\n")
+	}
+	switch {
+	case r.closeAfter && x.req.minor > 0:
+		w.WriteString("Connection: close\r\n")
+	case !r.closeAfter && x.req.minor == 0:
+		w.WriteString("Connection: keep-alive\r\n")
+	}
+	if r.chunked {
+		w.WriteString("Transfer-Encoding: chunked\r\n")
+	}
+	w.WriteString("\r\n")
+}
+
+func (x *exchange) writeStatusLine(status int, reason string) {
+	version := "HTTP/1.1 "
+	if x.req.minor == 0 {
+		version = "HTTP/1.0 "
+	}
+	writeStrings(x.client.bw, version, strconv.Itoa(status), " ", reason, "\r\n")
+}
+
+// writeFields writes the app's fields except hop-by-hop ones, and except Content-Length if unsized.
+// It reports whether there was a Date: that one field must be added if it is missing (RFC 9110
+// section 6.6.1).
+func (x *exchange) writeFields(in *responseHead, unsized bool) (dated bool) {
+	sized := false
+	for _, f := range in.header {
+		var buf [20]byte
+		switch string(lower(f.name, &buf)) {
+		case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "te",
+			"transfer-encoding", "upgrade":
+			continue
+		case "trailer":
+			if !x.resp.chunked {
+				continue
+			}
+		case "content-length":
+			if unsized || sized {
+				continue
+			}
+			sized = true
+		case "date":
+			dated = true
+		default:
+			if in.connection.isHopByHop(f.name) {
+				continue
+			}
+		}
+		writeStrings(x.client.bw, f.name, ": ", f.value, "\r\n")
+	}
+	return dated
+}
+
+// writeBody writes part of the body.
+func (x *exchange) writeBody(p []byte) error {
+	w := x.client.bw
+	x.client.extendWriteDeadline()
+	if x.resp.chunked {
+		w.Write(append(strconv.AppendInt(w.AvailableBuffer(), int64(len(p)), 16), "\r\n"...))
+		w.Write(p)
+		_, err := w.WriteString("\r\n")
+		return err
+	}
+	_, err := w.Write(p)
+	return err
+}
+
+// finishResponse ends a chunked body.
+func (x *exchange) finishResponse(body *bodyReader) {
+	if !x.resp.chunked {
+		return
+	}
+	x.client.extendWriteDeadline()
+	w := x.client.bw
+	w.WriteString("0\r\n")
+	for _, f := range body.trailer {
+		if !isFraming(f.name) {
+			writeStrings(w, f.name, ": ", f.value, "\r\n")
+		}
+	}
+	w.WriteString("\r\n")
+}
+
+// currentDate returns the value of a Date field (RFC 9110 section 5.6.7), formatted once a second.
+func currentDate() string {
+	now := time.Now()
+	if d := dateCache.Load(); d != nil && d.second == now.Unix() {
+		return d.text
+	}
+	d := &cachedDate{now.Unix(), now.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")}
+	dateCache.Store(d)
+	return d.text
+}
+
+type cachedDate struct {
+	second int64
+	text   string
+}
+
+var dateCache atomic.Pointer[cachedDate]
