@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 
+	"paas/command"
 	"paas/git"
 	"paas/remote"
 	"paas/volume"
@@ -17,19 +17,8 @@ type buildpacks struct {
 	vol       *volume.Volume
 }
 
-// checkBuildpack says what is wrong with the URL of a buildpack.
-func checkBuildpack(url string) error {
-	if err := remote.Check(url); err != nil {
-		return err
-	}
-	if remote.IsSSH(url) {
-		return errors.New("it is fetched without a key, which ssh needs; name its https URL, or put it into a folder of the repository, such as ./buildpack")
-	}
-	return nil
-}
-
 func (p buildpacks) Look(ctx context.Context, url, branch string) (commit string, err error) {
-	if err := checkBuildpack(url); err != nil {
+	if err := command.CheckBuildpack(url); err != nil {
 		return "", err
 	}
 	head, err := p.elsewhere.Look(ctx, remote.Remote{URL: url}, branch)

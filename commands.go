@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"paas/command"
 	"paas/config"
-	"paas/nearest"
 	"paas/terminal"
 )
 
@@ -54,14 +53,9 @@ type call struct {
 	out, err io.Writer
 }
 
-var groups = []*cobra.Group{
-	{ID: "apps", Title: "Apps:"}, {ID: "config", Title: "Config vars and settings of an app:"},
-	{ID: "run", Title: "What runs:"}, {ID: "source", Title: "Repositories elsewhere:"}, {ID: "keys", Title: "Keys:"}, {ID: "server", Title: "Server:"},
-}
-
 // table is every verb, by group.
 func table() map[string][]verb {
-	return map[string][]verb{"apps": appVerbs, "config": configVerbs, "run": slices.Concat(psVerbs, limitVerbs, sleepVerbs, logVerbs, runVerbs, cronVerbs), "source": sourceVerbs, "keys": keyVerbs, "server": eventVerbs}
+	return map[string][]verb{"run": slices.Concat(psVerbs, limitVerbs, sleepVerbs, logVerbs, runVerbs, cronVerbs), "source": sourceVerbs}
 }
 
 // isRaw says whether the verb of that name deals with keys and signals itself.
@@ -76,10 +70,8 @@ func isRaw(name string) bool {
 	return false
 }
 
-// addVerbs gives root a command for each verb. ready is called before one runs, and brings the paas
-// it runs on.
+// addVerbs gives root a command for each verb that is not a row yet.
 func addVerbs(root *cobra.Command, who caller, ready func(*cobra.Command) (*paas, error)) {
-	root.AddGroup(groups...)
 	for group, verbs := range table() {
 		for _, v := range verbs {
 			cmd := &cobra.Command{Use: v.use, Short: v.short, Args: v.args, GroupID: group, Hidden: v.admin && !who.admin, DisableFlagsInUseLine: true}
@@ -105,57 +97,14 @@ func addVerbs(root *cobra.Command, who caller, ready func(*cobra.Command) (*paas
 			root.AddCommand(cmd)
 		}
 	}
-	root.SetHelpFunc(help)
-	root.SetHelpCommand(&cobra.Command{
-		Use: "help [COMMAND]", Short: "what there is, or more about one", GroupID: "server", Args: args(0, 1), DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, names []string) error {
-			if len(names) == 0 {
-				return root.Help()
-			}
-			for _, c := range root.Commands() {
-				if c.Name() == names[0] {
-					return c.Help()
-				}
-			}
-			return noCommand(root, names[0])
-		},
-	})
-	root.SilenceErrors, root.SilenceUsage = true, true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; usage: %s", err, cmd.UseLine())}
-	})
-	root.Args = cobra.ArbitraryArgs
-	root.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		return noCommand(cmd, args[0])
-	}
 }
 
-// noCommand is the error for a name that none of root's commands has.
-func noCommand(root *cobra.Command, name string) error {
-	var names []string
-	for _, c := range root.Commands() {
-		names = append(names, c.Name())
-	}
-	if near := nearest.Word(name, names); near != "" {
-		return usageError{fmt.Errorf("no command %q; did you mean %s?", name, near)}
-	}
-	return usageError{fmt.Errorf("no command %q; help lists them", name)}
-}
-
-// newRoot is the command line of the server.
-func newRoot() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "paas",
-		Short: "paas turns a server into a git remote that runs what you push.",
-	}
-	config.Flags(root.PersistentFlags())
+// localRoot is the command line on the server.
+func localRoot(words []string) *cobra.Command {
 	load := func(cmd *cobra.Command) (*config.Config, error) {
 		c, _, err := config.Load(cmd.Flags(), os.Environ())
 		if err != nil {
-			return nil, usageError{err}
+			return nil, usageError(err)
 		}
 		return c, nil
 	}
@@ -170,13 +119,31 @@ func newRoot() *cobra.Command {
 		}
 		return p, nil
 	}
+	root := newRoot("paas", "paas turns a server into a git remote that runs what you push.", true, words,
+		func(cmd *cobra.Command) (*command.Call, func(), error) {
+			p, err := local(cmd)
+			if err != nil {
+				return nil, nil, err
+			}
+			c := newCall(cmd, p.server())
+			c.Caller = command.Caller{Name: localCaller().name, Admin: true}
+			c.Settings = serverSettings(cmd)
+			c.OnTerminal = isTerminal(c.Stdout)
+			return c, func() { p.vol.Close() }, nil
+		})
+	config.Flags(root.PersistentFlags())
 	addVerbs(root, localCaller(), local)
 	for _, cmd := range []*cobra.Command{serveCommand(load), syncCommand(load), healthCommand(load), watchCommand(), versionCommand()} {
-		cmd.GroupID = "server"
+		cmd.GroupID = string(command.Operate)
 		root.AddCommand(cmd)
 	}
-	root.SetCompletionCommandGroupID("server")
+	root.SetCompletionCommandGroupID(string(command.Operate))
 	return root
+}
+
+// newCall is a call with the streams of cmd.
+func newCall(cmd *cobra.Command, s *command.Server) *command.Call {
+	return &command.Call{Context: cmd.Context(), Server: s, Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr()}
 }
 
 // localCaller is whoever has a shell on the server: they can read and write every file of the
@@ -189,30 +156,33 @@ func localCaller() caller {
 	return caller{name: name, admin: true}
 }
 
+// serverSettings are the server's own, as the command line of cmd has them.
+func serverSettings(cmd *cobra.Command) func() ([]command.Setting, error) {
+	return func() (all []command.Setting, err error) {
+		_, settings, err := config.Load(cmd.Flags(), os.Environ())
+		for _, s := range settings {
+			all = append(all, command.Setting(s))
+		}
+		return all, err
+	}
+}
+
 // runVerb runs one line of the table for a caller who came by SSH, and returns the exit status.
 func (p *paas) runVerb(ctx context.Context, who caller, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := &cobra.Command{
-		Use:   p.hint("", ""),
-		Short: "git push deploys; these commands do the rest.",
-	}
+	root := newRoot(p.hint("", ""), "git push deploys; these commands do the rest.", who.admin, args,
+		func(cmd *cobra.Command) (*command.Call, func(), error) {
+			c := newCall(cmd, p.server())
+			c.Caller = command.Caller{Name: who.name, Admin: who.admin, Remote: true}
+			c.Unread, c.OnTerminal = who.unread, who.terminal != nil
+			return c, func() {}, nil
+		})
 	root.CompletionOptions.DisableDefaultCmd = true
 	addVerbs(root, who, func(*cobra.Command) (*paas, error) { return p, nil })
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return status(root.ExecuteContext(ctx), stderr)
-}
-
-// showServerSettings lists every setting of the server: value, where from, unit and default.
-func showServerSettings(c *call) error {
-	_, settings, err := config.Load(c.cmd.Flags(), os.Environ())
-	if err != nil {
-		return err
-	}
-	return list(c, settings, "", "SETTING\tVALUE\tFROM\tMEANING", func(s config.Setting) string {
-		return fmt.Sprintf("%s\t%s\t%s\t%s %s", s.Key, orNone(s.Value), s.Source, s.Help, s.Values())
-	})
+	return execute(ctx, root, stderr)
 }
 
 func versionCommand() *cobra.Command {
@@ -224,18 +194,6 @@ func versionCommand() *cobra.Command {
 		},
 	}
 }
-
-// args wants between low and high arguments; high < 0 is any number.
-func args(low, high int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < low || high >= 0 && len(args) > high {
-			return usageError{errors.New("usage: " + cmd.UseLine())}
-		}
-		return nil
-	}
-}
-
-var noArgs = args(0, 0)
 
 // withFormat adds --format to a command that lists.
 func withFormat(cmd *cobra.Command) { cmd.Flags().String("format", "text", "text or json") }
@@ -256,7 +214,7 @@ func (c *call) print(value any, text func() error) error {
 	case "text":
 		return text()
 	default:
-		return usageError{fmt.Errorf("--format is text or json, not %q", format)}
+		return usageError(fmt.Errorf("--format is text or json, not %q", format))
 	}
 }
 

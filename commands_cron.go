@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"paas/command"
 	"paas/say"
 	"paas/volume"
 )
@@ -89,7 +90,7 @@ func cronResult(r volume.CronRun) string {
 func runCron(c *call) error {
 	id, err := strconv.Atoi(c.args[1])
 	if err != nil || id < 1 {
-		return usageError{fmt.Errorf("%q is not the number of an entry; cron %s shows them", plain(c.args[1]), plain(c.args[0]))}
+		return usageError(fmt.Errorf("%q is not the number of an entry; cron %s shows them", plain(c.args[1]), plain(c.args[0])))
 	}
 	app, done, err := c.turn()
 	if err != nil {
@@ -128,7 +129,7 @@ func runCron(c *call) error {
 		return nil
 	}
 	say.Fault(c.err, "%s", cronResult(run))
-	return exitStatus(run.Status)
+	return command.Exit(run.Status)
 }
 
 // cronEntry is the entry of that number, or why it cannot be run now.

@@ -126,7 +126,7 @@ func setLimits(c *call) error {
 		name, pairs = pairs[0], pairs[1:]
 	}
 	if len(pairs) == 0 {
-		return usageError{errors.New("usage: " + c.cmd.UseLine())}
+		return usageError(errors.New("usage: " + c.cmd.UseLine()))
 	}
 	if app.Live() > 0 {
 		if err := notInPlace(app); err != nil {
@@ -143,7 +143,7 @@ func setLimits(c *call) error {
 		l := all[name]
 		for _, pair := range pairs {
 			if err := changeLimit(&l, pair); err != nil {
-				return usageError{fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine())}
+				return usageError(fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine()))
 			}
 		}
 		if l == all[name] {

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"paas/logs"
 	"paas/nearest"
@@ -36,11 +34,11 @@ func showLogs(c *call) error {
 	}
 	r := logs.Reading{Dir: app.Logs()}
 	if r.Last, _ = c.cmd.Flags().GetInt("num"); r.Last < 0 {
-		return usageError{fmt.Errorf("-n is how many lines, at least 0, not %d", r.Last)}
+		return usageError(fmt.Errorf("-n is how many lines, at least 0, not %d", r.Last))
 	}
 	if text, _ := c.cmd.Flags().GetString("since"); text != "" {
 		if r.Since, err = since(text, time.Now()); err != nil {
-			return usageError{err}
+			return usageError(err)
 		}
 		if !c.cmd.Flags().Changed("num") {
 			r.Last = -1
@@ -58,7 +56,7 @@ func showLogs(c *call) error {
 	case format == "json":
 		r.To = newJSONLines(c.out)
 	case format != "text":
-		return usageError{fmt.Errorf("--format is text or json, not %q", plain(format))}
+		return usageError(fmt.Errorf("--format is text or json, not %q", plain(format)))
 	case c.onTerminal():
 		r.To = newColourLines(c.out, known)
 	default:
@@ -161,10 +159,5 @@ func (c *call) onTerminal() bool {
 	if c.remote {
 		return c.terminal != nil
 	}
-	out, ok := c.out.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetWinsize(int(out.Fd()), unix.TIOCGWINSZ)
-	return err == nil
+	return isTerminal(c.out)
 }

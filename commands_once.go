@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"paas/attach"
+	"paas/command"
 	"paas/say"
 	"paas/sshd"
 )
@@ -28,9 +29,9 @@ func runOnce(c *call) error {
 	}
 	switch {
 	case len(argv) == 0 || argv[0] == "":
-		return usageError{errors.New("usage: " + c.cmd.UseLine())}
+		return usageError(errors.New("usage: " + c.cmd.UseLine()))
 	case strings.HasPrefix(argv[0], "-"):
-		return usageError{fmt.Errorf("%s comes behind the app's name, where the command is; usage: %s", plain(argv[0]), c.cmd.UseLine())}
+		return usageError(fmt.Errorf("%s comes behind the app's name, where the command is; usage: %s", plain(argv[0]), c.cmd.UseLine()))
 	case !c.serving():
 		return errors.New("the server is not running, and apps run in it; start it: paas serve")
 	}
@@ -66,9 +67,9 @@ func (c *call) attach(r attach.Request, s attach.Streams) error {
 	case errors.Is(err, sshd.ErrUnread):
 		return err
 	case err != nil:
-		return endedWith{err, status}
+		return &command.Fault{Kind: command.Failed, Err: err, Status: status}
 	case status != 0:
-		return exitStatus(status)
+		return command.Exit(status)
 	}
 	return nil
 }
@@ -89,10 +90,4 @@ func (c *call) how(verb, rest string) string {
 		return c.hint(verb, rest)
 	}
 	return "paas " + verb + " " + rest
-}
-
-// endedWith is an error with the exit status that goes with it.
-type endedWith struct {
-	error
-	status int
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"paas/command"
 	"paas/formation"
 	"paas/formation/appjson"
 	"paas/runtime"
@@ -198,7 +199,7 @@ func scale(c *call) error {
 	}
 	asked, err := parseScale(c.args[1:])
 	if err != nil {
-		return usageError{fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine())}
+		return usageError(fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine()))
 	}
 	live := app.Live()
 	if live > 0 {
@@ -353,7 +354,7 @@ func (c *call) settle(app volume.App, which func(volume.Process) bool) error {
 	}
 	if len(fell) > 0 {
 		say.Fault(c.err, "see %s", c.hint("logs", app.Name))
-		return silentError{errors.New("a process does not run")}
+		return command.Exit(1)
 	}
 	if len(run) > 0 {
 		say.Detail(c.out, "running: %s", strings.Join(run, ", "))

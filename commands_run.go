@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"paas/command"
 	"paas/deploy"
 	"paas/git"
 	"paas/receiver"
@@ -54,7 +55,7 @@ func rollbackTo(app volume.App, args []string) (int, error) {
 	if len(args) == 1 {
 		n, err := strconv.Atoi(strings.TrimPrefix(args[0], "v"))
 		if err != nil || n < 1 {
-			return 0, usageError{fmt.Errorf("%q is not a release; they are called v1, v2 and so on", plain(args[0]))}
+			return 0, usageError(fmt.Errorf("%q is not a release; they are called v1, v2 and so on", plain(args[0])))
 		}
 		if _, err := app.Release(n); err != nil {
 			return 0, fmt.Errorf("%w; releases %s lists those it has", err, app.Name)
@@ -245,7 +246,7 @@ func (c *call) release(app volume.App, base volume.Release, cause, note string) 
 		say.Fault(c.err, "%s", s.Hint)
 	}
 	say.Fault(c.err, "nothing changed: v%d keeps serving", app.Live())
-	return silentError{errors.New(s.Reason)}
+	return command.Exit(1)
 }
 
 func showReleases(c *call) error {
@@ -258,7 +259,7 @@ func showReleases(c *call) error {
 		limit = math.MaxInt
 	}
 	if limit < 1 {
-		return usageError{fmt.Errorf("-n is a number of releases from 1, not %d", limit)}
+		return usageError(fmt.Errorf("-n is a number of releases from 1, not %d", limit))
 	}
 	type row struct {
 		volume.Release

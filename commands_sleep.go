@@ -77,7 +77,7 @@ func (c *call) maySleep(app volume.App, s volume.Settings, w volume.Wanted) erro
 func setSleep(c *call) error {
 	after, err := parseSleep(c.args[1])
 	if err != nil {
-		return usageError{fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine())}
+		return usageError(fmt.Errorf("%w; usage: %s", err, c.cmd.UseLine()))
 	}
 	app, err := c.app()
 	if err != nil {

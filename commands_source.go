@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"paas/command"
 	"paas/git"
 	"paas/remote"
 	"paas/say"
@@ -163,15 +165,15 @@ func setSource(c *call) error {
 	s.Branch, _ = c.cmd.Flags().GetString("branch")
 	s.Every, _ = c.cmd.Flags().GetDuration("every")
 	if err := remote.Check(s.URL); err != nil {
-		return usageError{err}
+		return usageError(err)
 	}
 	if s.Branch != "" {
-		if err := checkBranch(s.Branch); err != nil {
+		if err := command.CheckBranch(s.Branch); err != nil {
 			return err
 		}
 	}
 	if s.Every < volume.MinEvery || s.Every > volume.MaxEvery {
-		return usageError{fmt.Errorf("--every is a duration from %s to %s, not %s", volume.MinEvery, volume.MaxEvery, s.Every)}
+		return usageError(fmt.Errorf("--every is a duration from %s to %s, not %s", volume.MinEvery, volume.MaxEvery, s.Every))
 	}
 	token, key, err := c.readSecret(remote.IsSSH(s.URL))
 	if err != nil {
@@ -208,9 +210,9 @@ func (c *call) readSecret(ssh bool) (token, key []byte, err error) {
 	wantKey, _ := c.cmd.Flags().GetBool("key")
 	switch {
 	case wantToken && ssh:
-		return nil, nil, usageError{errors.New("--token is for https; ssh is let in by a key")}
+		return nil, nil, usageError(errors.New("--token is for https; ssh is let in by a key"))
 	case wantKey && !ssh:
-		return nil, nil, usageError{errors.New("--key is for ssh; https is let in by a --token")}
+		return nil, nil, usageError(errors.New("--key is for ssh; https is let in by a --token"))
 	case !wantToken && !wantKey:
 		return nil, nil, nil
 	}
@@ -226,7 +228,7 @@ func (c *call) readSecret(ssh bool) (token, key []byte, err error) {
 	}
 	token = bytes.TrimSpace(content)
 	if len(token) == 0 || bytes.ContainsAny(token, " \t\r\n") {
-		return nil, nil, usageError{errors.New("--token reads one word from standard input: ... --token < FILE")}
+		return nil, nil, usageError(errors.New("--token reads one word from standard input: ... --token < FILE"))
 	}
 	return token, nil, nil
 }
@@ -386,4 +388,23 @@ func unsetSource(c *call) error {
 	c.record("source:unset", app.Name, plain(s.URL))
 	fmt.Fprintf(c.out, "%s follows nothing any more; git push deploys it\n", app.Name)
 	return nil
+}
+
+// readAll reads in to its end, 64 KiB at most, or until ctx ends: a caller may never send an end.
+func readAll(ctx context.Context, in io.Reader) ([]byte, error) {
+	type result struct {
+		content []byte
+		err     error
+	}
+	read := make(chan result, 1)
+	go func() {
+		content, err := io.ReadAll(io.LimitReader(in, 64<<10))
+		read <- result{content, err}
+	}()
+	select {
+	case r := <-read:
+		return r.content, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -14,14 +13,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"paas/command"
 	"paas/say"
 	"paas/watch"
 )
-
-// exitStatus is a program's exit status that becomes ours, with no more words.
-type exitStatus int
-
-func (e exitStatus) Error() string { return "exit status " + strconv.Itoa(int(e)) }
 
 // watchCommand is the one command that has nothing to do with a server: it reads no settings and
 // needs no volume, so that it works in an app's container.
@@ -42,15 +37,15 @@ func watchCommand() *cobra.Command {
 	f.DurationVar(&w.Grace, "grace", 10*time.Second, "from then until it is killed")
 	f.BoolVar(&w.Poll, "poll", false, "look for changes each second, where events do not arrive")
 	cmd.SetHelpFunc(watchHelp)
-	cmd.RunE = func(cmd *cobra.Command, command []string) error {
+	cmd.RunE = func(cmd *cobra.Command, argv []string) error {
 		w.Signal = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(*stop), "SIG"))
 		if w.Signal == 0 {
-			return usageError{fmt.Errorf("--signal is a name such as TERM or INT, not %q", *stop)}
+			return usageError(fmt.Errorf("--signal is a name such as TERM or INT, not %q", *stop))
 		}
 		if w.Delay < 0 || w.Grace < 0 {
-			return usageError{errors.New("--delay and --grace are at least 0")}
+			return usageError(errors.New("--delay and --grace are at least 0"))
 		}
-		w.Command, w.Stdout, w.Stderr, w.Messages = command, os.Stdout, os.Stderr, cmd.ErrOrStderr()
+		w.Command, w.Stdout, w.Stderr, w.Messages = argv, os.Stdout, os.Stderr, cmd.ErrOrStderr()
 		if readable(os.Stdin) {
 			w.Keyboard = os.Stdin
 		}
@@ -63,7 +58,7 @@ func watchCommand() *cobra.Command {
 			say.Fault(w.Messages, "%v", err)
 		}
 		if status != 0 {
-			return exitStatus(status)
+			return command.Exit(status)
 		}
 		return nil
 	}

@@ -50,3 +50,9 @@ func sizeOf(screen *os.File) terminal.Size {
 	}
 	return terminal.Size{Columns: uint16(columns), Rows: uint16(rows)}
 }
+
+// isTerminal reports whether a person reads what is written to out.
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 
+	"github.com/spf13/cobra"
+
+	"paas/command"
 	"paas/engine/local/child"
 	"paas/engine/local/confine"
 	"paas/receiver"
@@ -50,44 +52,25 @@ func run(args []string) int {
 	defer stop()
 	resetForChildren()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
-	root := newRoot()
+	root := localRoot(args[1:])
 	root.SetArgs(args[1:])
-	return status(root.ExecuteContext(ctx), os.Stderr)
+	return execute(ctx, root, os.Stderr)
 }
 
-// usageError is wrong use of a command: exit status 2.
-type usageError struct{ error }
-
-// silentError has said what there is to say: exit status 1 and no more words.
-type silentError struct{ error }
-
-// status prints what went wrong, if anything did, and gives the exit status for it.
-func status(err error, stderr io.Writer) int {
-	var usage usageError
-	var silent silentError
-	var exit exitStatus
-	var ended endedWith
+// execute runs root, prints what went wrong, if anything did, and returns the exit status for it.
+func execute(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
+	cmd, err := root.ExecuteContextC(ctx)
+	var exit command.Exit
 	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit):
-		return int(exit)
-	case errors.As(err, &silent):
-		return 1
-	case errors.Is(err, sshd.ErrUnread): // as SIGPIPE ends a program: without a word
-		return 128 + int(syscall.SIGPIPE)
+	case errors.Is(err, sshd.ErrUnread):
+		err = command.ErrUnread
+	case err == nil, errors.Is(err, command.ErrUnread), errors.As(err, &exit):
 	case errors.Is(err, context.Canceled):
 		say.Fault(stderr, "interrupted")
-		return 130
+	default:
+		say.Fault(stderr, "%v", spell(err, cmd))
 	}
-	say.Fault(stderr, "%v", err)
-	switch {
-	case errors.As(err, &usage):
-		return 2
-	case errors.As(err, &ended):
-		return ended.status
-	}
-	return 1
+	return command.ExitStatus(err)
 }
 
 // buildVersion is the module's version, or the commit the binary was built from.

@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
 
 	"paas/access"
+	"paas/command"
 	"paas/config"
 	"paas/deploy"
+	"paas/receiver"
 	"paas/remote"
 	"paas/volume"
 )
@@ -75,4 +78,16 @@ func (p *paas) hint(verb, app string) string {
 		port = "-p " + door.Port + " "
 	}
 	return strings.TrimSpace(fmt.Sprintf("ssh %spaas@%s %s %s", port, door.Host, verb, app))
+}
+
+// server is what the commands know of the server.
+func (p *paas) server() *command.Server {
+	c := p.config
+	return &command.Server{
+		Volume: p.vol, Keys: p.keys, Remote: p.elsewhere, Room: p.room(),
+		Mode: volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
+		URL: p.url, GitHost: p.gitHost, Hint: p.hint, Webhook: p.hooks, Isolation: p.isolation,
+		SSHHost: func() string { return p.place(volume.RoleGit).Host },
+		Agree:   receiver.Agree, Sidecar: p.newSidecar(slog.New(slog.DiscardHandler)),
+	}
 }

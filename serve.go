@@ -56,7 +56,7 @@ func checkRoles(names []string) ([]string, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(allRoles, name) {
-			return nil, usageError{fmt.Errorf("no role %q; there are %s", name, strings.Join(allRoles, ", "))}
+			return nil, usageError(fmt.Errorf("no role %q; there are %s", name, strings.Join(allRoles, ", ")))
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(names))), nil

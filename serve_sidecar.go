@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"paas/command"
 	"paas/config"
 	"paas/remote"
 	"paas/sidecar"
@@ -100,7 +101,7 @@ func checkOptionalBranch(name string) error {
 	if name == "" {
 		return nil
 	}
-	return checkBranch(name)
+	return command.CheckBranch(name)
 }
 
 // credentialsOfSettings copies the files that the settings name, which a container is given as

@@ -60,7 +60,7 @@ func (b *Bounded) Close() error {
 			omitted += int64(cut)
 			end = end[cut:]
 		}
-		_, b.err = fmt.Fprintf(b.w, "\n%s... %s left out ...\n", indentation, size(omitted))
+		_, b.err = fmt.Fprintf(b.w, "\n%s... %s left out ...\n", DetailPrefix, size(omitted))
 		if b.err != nil {
 			return b.err
 		}

@@ -22,14 +22,14 @@ type Indent struct {
 }
 
 // NewIndent returns an Indent that writes to w.
-func NewIndent(w io.Writer) *Indent { return &Indent{w: w, prefix: indentation} }
+func NewIndent(w io.Writer) *Indent { return &Indent{w: w, prefix: DetailPrefix} }
 
-// NewFlat is NewIndent without the indentation, for tools that print steps and details themselves.
+// NewFlat is NewIndent without the DetailPrefix, for tools that print steps and details themselves.
 func NewFlat(w io.Writer) *Indent { return &Indent{w: w} }
 
 // NewIndentNamed also puts name in front of each line, for several tools that print at once.
 func NewIndentNamed(w io.Writer, name string) *Indent {
-	return &Indent{w: w, prefix: indentation + name + ": "}
+	return &Indent{w: w, prefix: DetailPrefix + name + ": "}
 }
 
 const longestLine = 4 << 10

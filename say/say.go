@@ -13,15 +13,20 @@ import (
 // Step, Detail and Fault each call Write once. In text of several lines, each line gets its prefix.
 
 // Step announces what begins now.
-func Step(w io.Writer, format string, args ...any) { say(w, "-----> ", format, args) }
+func Step(w io.Writer, format string, args ...any) { say(w, StepPrefix, format, args) }
 
 // Detail adds to the current step.
-func Detail(w io.Writer, format string, args ...any) { say(w, indentation, format, args) }
+func Detail(w io.Writer, format string, args ...any) { say(w, DetailPrefix, format, args) }
 
 // Fault reports what went wrong, or what to do about it.
-func Fault(w io.Writer, format string, args ...any) { say(w, " !     ", format, args) }
+func Fault(w io.Writer, format string, args ...any) { say(w, FaultPrefix, format, args) }
 
-const indentation = "       "
+// What a line begins with.
+const (
+	StepPrefix   = "-----> "
+	DetailPrefix = "       "
+	FaultPrefix  = " !     "
+)
 
 func say(w io.Writer, prefix, format string, args []any) {
 	var text strings.Builder
@@ -29,8 +34,8 @@ func say(w io.Writer, prefix, format string, args []any) {
 		text.WriteString(prefix)
 		text.WriteString(string(stripControls(nil, []byte(strings.TrimRight(line, "\r\n")))))
 		text.WriteByte('\n')
-		if prefix == "-----> " {
-			prefix = indentation
+		if prefix == StepPrefix {
+			prefix = DetailPrefix
 		}
 	}
 	io.WriteString(w, text.String()) // a reader that has gone away must not stop the work

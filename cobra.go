@@ -1,0 +1,230 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"paas/command"
+	"paas/nearest"
+)
+
+// groups are what the help lists the commands under, in this order.
+var groups = []struct {
+	is    command.Group
+	title string
+}{
+	{command.Apps, "Apps:"}, {command.Config, "Config vars and settings of an app:"}, {command.Running, "What runs:"},
+	{command.Sources, "Repositories elsewhere:"}, {command.Keys, "Keys:"}, {command.Operate, "Server:"},
+}
+
+// newRoot is a command line with the whole table. begin is called before a row runs: it makes the call, and
+// ends it.
+func newRoot(use, short string, admin bool, words []string, begin func(*cobra.Command) (c *command.Call, end func(), err error)) *cobra.Command {
+	root := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: string(g.is), Title: g.title})
+	}
+	for _, row := range command.Rows() {
+		root.AddCommand(rowCommand(row, admin, words, begin))
+	}
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		return noCommand(cmd, args[0])
+	}
+	root.SetHelpFunc(help)
+	root.SetHelpCommand(helpCommand(root))
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
+	root.SilenceErrors, root.SilenceUsage = true, true
+	return root
+}
+
+// rowCommand is the command of one row. What its help and its flags need is worked out only where the
+// words name it.
+func rowCommand(row command.Row, admin bool, words []string, begin func(*cobra.Command) (*command.Call, func(), error)) *cobra.Command {
+	about := row.About()
+	cmd := &cobra.Command{
+		Use: about.Name, Short: about.Short, GroupID: string(about.Group),
+		Hidden: about.Needs == command.Admin && !admin, DisableFlagsInUseLine: true,
+	}
+	if !slices.Contains(words, about.Name) {
+		cmd.Run = func(*cobra.Command, []string) {} // else the help leaves it out
+		return cmd
+	}
+	in, format := row.Input(), command.Text
+	cmd.Use = command.UsageLine(row)
+	fields := command.Fields(in)
+	command.SetDefaults(in)
+	for _, f := range fields {
+		if f.IsFlag {
+			flag := cmd.Flags().VarPF(&flagValue{in: in, field: f}, f.Name, f.Short, f.Help)
+			if f.Value == "" {
+				flag.NoOptDefVal = "true"
+			}
+		}
+	}
+	if command.IsRaw(row) {
+		cmd.Flags().SetInterspersed(false)
+	} else {
+		cmd.Flags().Var((*formatValue)(&format), "format", "text or json")
+	}
+	cmd.Args = func(_ *cobra.Command, args []string) error { return command.SetArguments(in, args) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, end, err := begin(cmd)
+		if err != nil {
+			return err
+		}
+		defer end()
+		return command.Run(c, row, in, format)
+	}
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(fields) == 0 || fields[0].Name != "APP" || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		c, end, err := begin(cmd)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		defer end()
+		apps, _ := c.Volume.Apps()
+		return apps, cobra.ShellCompDirectiveNoFileComp
+	}
+	return cmd
+}
+
+// flagValue sets a field of an input.
+type flagValue struct {
+	in    any
+	field command.Field
+}
+
+func (v *flagValue) Set(text string) error { return v.field.Set(v.in, text) }
+
+func (v *flagValue) String() string { return v.field.Default }
+
+func (v *flagValue) Type() string { return v.field.Value }
+
+// formatValue takes the formats that there are.
+type formatValue command.Format
+
+func (f *formatValue) Set(text string) error {
+	if text != string(command.Text) && text != string(command.JSON) {
+		return &command.Fault{Kind: command.Usage, Err: fmt.Errorf("--format is text or json, not %q", text)}
+	}
+	*f = formatValue(text)
+	return nil
+}
+
+func (f *formatValue) String() string { return string(*f) }
+
+func (f *formatValue) Type() string { return "FORMAT" }
+
+// usageError is wrong use of a command.
+func usageError(err error) error {
+	var fault *command.Fault
+	if errors.As(err, &fault) {
+		return fault
+	}
+	return &command.Fault{Kind: command.Usage, Err: err}
+}
+
+// spell adds to a fault of wrong use how the command is used, where it says nothing else.
+func spell(err error, cmd *cobra.Command) error {
+	var fault *command.Fault
+	if errors.As(err, &fault) && fault.Kind == command.Usage && fault.Next == "" && cmd.HasParent() {
+		fault.Next = "usage: " + cmd.UseLine()
+	}
+	return err
+}
+
+// noCommand is the error for a name that none of root's commands has.
+func noCommand(root *cobra.Command, name string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	next := "help lists them"
+	if near := nearest.Word(name, names); near != "" {
+		next = "did you mean " + near + "?"
+	}
+	return &command.Fault{Kind: command.Usage, Err: fmt.Errorf("no command %q", name), Next: next}
+}
+
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "list the commands, or explain one", GroupID: string(command.Operate), Args: args(0, 1), DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if len(names) == 0 {
+				return root.Help()
+			}
+			for _, c := range root.Commands() {
+				if c.Name() == names[0] {
+					return c.Help()
+				}
+			}
+			return noCommand(root, names[0])
+		},
+	}
+}
+
+// help prints a command's help: for the root every command by group, with how each is used.
+func help(cmd *cobra.Command, _ []string) {
+	w := cmd.OutOrStdout()
+	if cmd.HasParent() {
+		fmt.Fprintf(w, "%s\n\nusage: %s\n", cmd.Short, cmd.UseLine())
+		if flags := cmd.LocalNonPersistentFlags(); flags.HasAvailableFlags() {
+			fmt.Fprintf(w, "\n%s\n", strings.TrimRight(flags.FlagUsages(), "\n"))
+		}
+		if cmd.Name() == "serve" {
+			fmt.Fprintf(w, "\nSettings, each also as PAAS_<NAME> in the environment or in paas.yaml:\n%s", cmd.InheritedFlags().FlagUsages())
+		}
+		return
+	}
+	fmt.Fprintf(w, "%s\n", cmd.Short)
+	for _, g := range groups {
+		helpGroup(w, g.title, string(g.is), cmd.Commands())
+	}
+	fmt.Fprintf(w, "\nMore about one: %s help COMMAND\n", cmd.Use)
+}
+
+func helpGroup(w io.Writer, title, id string, commands []*cobra.Command) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer t.Flush()
+	first := true
+	for _, c := range commands {
+		if c.GroupID != id || !c.IsAvailableCommand() && c.Name() != "help" {
+			continue
+		}
+		if first {
+			fmt.Fprintf(t, "\n%s\n", title)
+			first = false
+		}
+		use := c.Use
+		if row, ok := command.Find(command.Rows(), c.Name()); ok {
+			use = command.UsageLine(row)
+		}
+		fmt.Fprintf(t, "  %s\t%s\n", use, c.Short)
+	}
+}
+
+// args wants between low and high arguments; high < 0 is any number.
+func args(low, high int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < low || high >= 0 && len(args) > high {
+			return &command.Fault{Kind: command.Usage}
+		}
+		return nil
+	}
+}
+
+var noArgs = args(0, 0)
+
+var _ pflag.Value = (*formatValue)(nil)

@@ -1,0 +1,296 @@
+package command
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"paas/git"
+	"paas/volume"
+)
+
+func appRows() []Row {
+	return []Row{
+		Verb[struct{}, []AppInfo]{
+			Head: Head{Name: "apps:list", Short: "list all apps", Group: Apps},
+			Run:  listApps,
+			Text: func(p *Page, apps []AppInfo) {
+				for _, a := range apps {
+					if a.Problem != "" {
+						p.warn("%s", plain(a.Problem))
+					}
+				}
+				if len(apps) == 0 {
+					p.line("no apps yet; git push ssh://paas@%s/NAME main makes one", p.GitHost())
+					return
+				}
+				list(p, apps, "APP\tSTATE\tRELEASE\tURL", func(a AppInfo) string {
+					return fmt.Sprintf("%s\t%s\t%s\t%s", a.Name, a.State, releaseName(a.Release), a.URL)
+				})
+			},
+		},
+		Verb[appInput, createdApp]{
+			Head: Head{Name: "apps:create", Short: "make an app; the first push does so too", Group: Apps},
+			Run:  createApp,
+			Text: func(p *Page, a createdApp) {
+				p.line("made %s; to deploy:\n  git remote add paas %s\n  git push paas main", a.App, a.Git)
+			},
+		},
+		Verb[destroyInput, removed]{
+			Head: Head{Name: "apps:destroy", Short: "remove an app with all its releases and data", Group: Apps},
+			Run:  destroyApp,
+			Text: printRemoved,
+		},
+		Verb[appInput, AppInfo]{
+			Head: Head{Name: "apps:info", Short: "show what is live, since when, by whom", Group: Apps},
+			Run:  infoApp,
+			Text: printApp,
+		},
+		Verb[appInput, appURL]{
+			Head: Head{Name: "url", Short: "show the app's address", Group: Apps},
+			Run: func(c *Call, in appInput) (appURL, error) {
+				app, err := c.App(in.App)
+				return appURL{in.App, c.URL(app.Name)}, err
+			},
+			Text: func(p *Page, a appURL) { p.line("%s", a.URL) },
+		},
+	}
+}
+
+// appInput is the input of a verb that takes an app and nothing else.
+type appInput struct {
+	App string `json:"app" arg:"APP"`
+}
+
+type appURL struct {
+	App string `json:"app"`
+	URL string `json:"url"`
+}
+
+// AppInfo is what is known of an app.
+type AppInfo struct {
+	Name    string      `json:"name"`
+	URL     string      `json:"url"`
+	State   string      `json:"state"` // running, starting, crashed, stopped, scaled to 0, cron, asleep, empty; watch, changing; damaged
+	Release int         `json:"release,omitempty"`
+	Commit  string      `json:"commit,omitempty"`
+	Branch  string      `json:"branch,omitempty"`
+	Subject string      `json:"subject,omitempty"`
+	Kind    string      `json:"kind,omitempty"`
+	By      string      `json:"by,omitempty"`
+	Cause   string      `json:"cause,omitempty"`
+	Since   time.Time   `json:"since,omitzero"`
+	Git     string      `json:"git"`
+	Source  *SourceInfo `json:"source,omitempty"`      // the repository that it follows, if it does
+	Sleep   string      `json:"sleep,omitempty"`       // it sleeps after so long without a request; empty: never
+	Asleep  time.Time   `json:"asleep_since,omitzero"` //
+
+	Problem string `json:"problem,omitempty"` // one line: which file is damaged, and what to do about it
+
+	Isolation string `json:"isolation,omitempty"` // what keeps it apart from others
+}
+
+func listApps(c *Call, _ struct{}) (apps []AppInfo, err error) {
+	names, err := c.Volume.Apps()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		app, err := c.App(name)
+		if errors.Is(err, volume.ErrNoApp) { // destroyed since
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		i, err := c.appInfo(app)
+		if err != nil {
+			return nil, err
+		}
+		apps = append(apps, i)
+	}
+	return apps, nil
+}
+
+// appInfo is what is known of the app. A damaged file is no error: it is the Problem, and what it would
+// have told is left out.
+func (c *Call) appInfo(app volume.App) (AppInfo, error) {
+	i, err := c.liveInfo(app)
+	if volume.IsDamage(err) {
+		i.State, i.Problem, err = "damaged", err.Error(), nil
+	}
+	if err != nil {
+		return i, err
+	}
+	source, ok, err := app.Source()
+	if err == nil && ok {
+		var s SourceInfo
+		s, err = c.sourceInfo(app, source)
+		i.Source = &s
+	}
+	if volume.IsDamage(err) {
+		i.Problem, err = cmp.Or(i.Problem, err.Error()), nil
+	}
+	return i, err
+}
+
+// liveInfo is what is known of the app's live release, and of its processes.
+func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
+	i := AppInfo{Name: app.Name, URL: c.URL(app.Name), State: "empty", Git: c.gitURL(app.Name)}
+	n := app.Live()
+	if n == 0 {
+		return i, nil
+	}
+	r, err := app.Release(n)
+	if err != nil {
+		return i, err
+	}
+	i.Release, i.Commit, i.Branch, i.Subject, i.By, i.Cause = n, r.Commit, r.Branch, r.Subject, r.By, r.Cause
+	if s, err := app.Status(n); err == nil {
+		i.Since = s.At
+	}
+	if r.Settings.Mode == volume.InPlace {
+		i.State, i.Kind = "watch", "in place"
+		worktree := git.Worktree{Dir: app.Worktree(), State: app.WorktreeState()}
+		_, settled, err := worktree.Commit()
+		if err != nil || !settled {
+			i.State = "changing" // or left half changed, or its state is damaged: the next push repairs it
+		}
+		return i, nil
+	}
+	built, err := app.BuiltOf(r)
+	if err != nil {
+		return i, err
+	}
+	i.Kind = built.Kind
+	if _, err := app.Settings(); err != nil { // the next push will need them
+		return i, err
+	}
+	wanted, err := app.Wanted()
+	if err != nil {
+		return i, err
+	}
+	if wanted.Sleep > 0 {
+		i.Sleep = sleepTime(wanted.Sleep)
+	}
+	since, asleep, err := c.asleep(app, wanted)
+	if asleep {
+		i.State, i.Asleep = "asleep", since
+	}
+	if err != nil || asleep {
+		return i, err
+	}
+	if i.State = "stopped"; !c.serving() || wanted.Stopped == n {
+		return i, nil
+	}
+	processes, err := c.processes(app)
+	if i.State = overall(processes); i.State == "starting" {
+		if state, _ := c.resting(app, wanted); state != "" {
+			i.State = state
+		}
+	}
+	return i, err
+}
+
+// gitURL is where an app is pushed to.
+func (c *Call) gitURL(app string) string { return "ssh://paas@" + c.GitHost() + "/" + app }
+
+type createdApp struct {
+	App string `json:"app"`
+	Git string `json:"git"`
+}
+
+func createApp(c *Call, in appInput) (createdApp, error) {
+	app, err := c.Volume.Create(in.App)
+	if errors.Is(err, fs.ErrExist) {
+		return createdApp{}, conflict("choose another, or look at it: "+c.how("apps:info", in.App), "the name %s is taken by an app that exists", in.App)
+	}
+	if err != nil {
+		return createdApp{}, err
+	}
+	c.did(app.Name, "")
+	return createdApp{app.Name, c.gitURL(app.Name)}, nil
+}
+
+type destroyInput struct {
+	App   string `json:"app" arg:"APP"`
+	Force bool   `json:"force" flag:"force" help:"yes, remove it for ever"`
+}
+
+// removed is the answer of a verb that removes something by name.
+type removed struct {
+	Name string `json:"removed"`
+}
+
+func printRemoved(p *Page, r removed) { p.line("removed %s", r.Name) }
+
+func destroyApp(c *Call, in destroyInput) (removed, error) {
+	app, err := c.App(in.App)
+	if err != nil {
+		return removed{}, err
+	}
+	if !in.Force {
+		return removed{}, &Fault{
+			Kind: Usage, Field: "force", Next: "to do it: apps:destroy " + app.Name + " --force",
+			Err: fmt.Errorf("this removes %s with its releases, config vars and data for ever", app.Name),
+		}
+	}
+	done, err := app.Turn(c, c.Caller.Name+"'s "+c.verb, c.waiting) // and no more: a damaged app can go
+	if err != nil {
+		return removed{}, err
+	}
+	defer done()
+	if err := c.Volume.Credentials(app.Name).RemoveAll(); err != nil { // first: none may wait for the next of that name
+		return removed{}, err
+	}
+	if err := c.Volume.Destroy(app); err != nil {
+		return removed{}, err
+	}
+	c.did(app.Name, "")
+	return removed{app.Name}, nil
+}
+
+func infoApp(c *Call, in appInput) (AppInfo, error) {
+	app, err := c.App(in.App)
+	if err != nil {
+		return AppInfo{}, err
+	}
+	i, err := c.appInfo(app)
+	if err == nil {
+		i.Isolation, err = c.Isolation()
+	}
+	return i, err
+}
+
+func printApp(p *Page, i AppInfo) {
+	p.table(func(t io.Writer) {
+		state := i.State
+		if !i.Asleep.IsZero() {
+			state = asleepSince(i.Asleep)
+		}
+		fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, state)
+		if i.Release > 0 {
+			since := ""
+			if !i.Since.IsZero() {
+				since = " since " + i.Since.Local().Format(time.DateTime)
+			}
+			fmt.Fprintf(t, "live\tv%d%s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
+				since, i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
+		}
+		if i.Sleep != "" {
+			fmt.Fprintf(t, "sleeps\twhen nobody has asked for it for %s\n", i.Sleep)
+		}
+		if s := i.Source; s != nil {
+			fmt.Fprintf(t, "follows\t%s\nsource\t%s %s\n", plain(s.URL), s.State, plain(s.Reason))
+		}
+		if i.Problem != "" {
+			fmt.Fprintf(t, "problem\t%s\n", plain(i.Problem))
+		}
+		if i.Isolation != "" {
+			fmt.Fprintf(t, "isolation\t%s\n", i.Isolation)
+		}
+	})
+}

@@ -1,0 +1,88 @@
+package command
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"paas/formation"
+	"paas/volume"
+)
+
+// minSleep and maxSleep bound how long an app must have had no request before it sleeps.
+const (
+	minSleep = time.Second
+	maxSleep = 7 * 24 * time.Hour
+)
+
+// parseSleep reads a time such as 10m or 7d; off is 0.
+func parseSleep(text string) (time.Duration, error) {
+	if text == "off" {
+		return 0, nil
+	}
+	after, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 8)
+		after = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || after < minSleep || after > maxSleep {
+		return 0, fmt.Errorf("an app sleeps after a time from 1s to 7d, such as 10m, or is off, not %q", plain(text))
+	}
+	return after, nil
+}
+
+// sleepTime is what [parseSleep] reads.
+func sleepTime(after time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case after == 0:
+		return "off"
+	case after%day == 0:
+		return fmt.Sprintf("%dd", after/day)
+	}
+	text := after.String() // "10m0s"
+	for _, nothing := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, nothing) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
+// asleepSince is how a sleeping app is shown.
+func asleepSince(since time.Time) string {
+	if since.IsZero() {
+		return "asleep; the next request wakes it"
+	}
+	return fmt.Sprintf("asleep since %s; the next request wakes it", since.Local().Format(time.DateTime))
+}
+
+// asleep reports whether the app sleeps, and since when. Without a server none does: it is stopped.
+func (c *Call) asleep(app volume.App, w volume.Wanted) (since time.Time, asleep bool, err error) {
+	z, err := app.Asleep()
+	if volume.IsDamage(err) { // as the runtime takes it
+		err = nil
+	}
+	return z.Since, err == nil && z.Holds(w, app.Live()) && c.serving(), err
+}
+
+// maySleep says why an app cannot be put to sleep: what is not started from here cannot, nor what no
+// request would wake.
+func (c *Call) maySleep(app volume.App, s volume.Settings, w volume.Wanted) error {
+	if app.Live() == 0 {
+		if s.InPlace(c.Mode) {
+			return conflict("", "%s is in watch mode: what runs it is not started from here, and cannot be put to sleep", app.Name)
+		}
+		return nil
+	}
+	if err := notInPlace(app); err != nil {
+		return err
+	}
+	_, counts, err := c.formation(app, w)
+	if err == nil && counts[formation.Web] == 0 {
+		err = conflict("ps:stop "+app.Name+" stops it", "%s has no web process, so no request could wake it, and it is not put to sleep", app.Name)
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"paas/access"
+	"paas/deploy"
+	"paas/remote"
+	"paas/say"
+	"paas/terminal"
+	"paas/volume"
+)
+
+// Server is what verbs know of the server that they are asked of.
+type Server struct {
+	Volume *volume.Volume
+	Keys   *access.Keys
+	Remote *remote.Client // reaches repositories that are hosted elsewhere
+	Room   deploy.Room    // what a deploy needs of the disk
+
+	// Of apps that do not set their own.
+	Mode         volume.Mode
+	Prove, Grace time.Duration
+
+	URL       func(app string) string        // an app's address, for people
+	GitHost   func() string                  // where git connects: "my.server:2222"
+	SSHHost   func() string                  // the same without the port
+	Hint      func(verb, args string) string // how a verb is called from afar
+	Webhook   func(app string) string        // the address of an app's webhook; empty: no sidecar takes any
+	Isolation func() (string, error)         // what keeps the apps apart; empty: none are run
+	Settings  func() ([]Setting, error)      // the server's own; nil: not for this caller
+
+	// Agree reports whether the app's branch points at what is live.
+	Agree   func(volume.App) (bool, error)
+	Sidecar Sidecar
+}
+
+// Sidecar looks at the repositories that apps follow.
+type Sidecar interface {
+	// Peek looks at the app's repository, and changes nothing.
+	Peek(ctx context.Context, app volume.App) (remote.Head, error)
+	// Sync deploys what is there, in the name of by.
+	Sync(ctx context.Context, app volume.App, by string, out io.Writer) error
+}
+
+// Setting is one of the server's own.
+type Setting struct {
+	Key     string `json:"key"`
+	Value   string `json:"value"`
+	Source  string `json:"source"` // flag, environment, a file's path, or default
+	Default string `json:"default"`
+	Unit    string `json:"unit"`
+	Help    string `json:"help"`
+}
+
+// Caller is who runs a verb.
+type Caller struct {
+	Name   string // of the key, or of the user on the server's own command line
+	Admin  bool
+	Remote bool // not on the server: files there are not the caller's to name
+}
+
+// Call is one run of a verb.
+type Call struct {
+	context.Context
+	*Server
+	Caller         Caller
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+
+	Unread     <-chan struct{} // closed when nobody reads the output any more; nil: nobody tells
+	OnTerminal bool            // a person reads Stdout
+	Console    Console         // for raw verbs
+
+	verb   string
+	events []volume.Event
+}
+
+// Console is the caller's terminal, for raw verbs.
+type Console interface {
+	// Take gives the terminal to the verb, key by key, until restore is called; nil: there is none.
+	Take() (t *terminal.Terminal, screen io.Writer, restore func(), err error)
+}
+
+// App is the app of that name.
+func (c *Call) App(name string) (volume.App, error) { return c.Volume.App(name) }
+
+// serving reports whether anything runs the volume's apps.
+func (c *Call) serving() bool { return c.Volume.Claimed(volume.RoleApp) }
+
+// how is what the caller types to run a verb.
+func (c *Call) how(verb, args string) string {
+	if c.Caller.Remote {
+		return c.Hint(verb, args)
+	}
+	return fmt.Sprintf("paas %s %s", verb, args)
+}
+
+// waiting tells the caller whom the verb waits for.
+func (c *Call) waiting(holder string) { say.Step(c.Stderr, "Waiting for %s to end", holder) }
+
+// warn shows the caller what to know beside the answer.
+func (c *Call) warn(format string, args ...any) { say.Fault(c.Stderr, format, args...) }
+
+// info shows the caller what to know beside the answer, where nothing is wrong.
+func (c *Call) info(format string, args ...any) { say.Detail(c.Stderr, format, args...) }
+
+// did notes what the verb has done, for the audit log. An app may be empty.
+func (c *Call) did(app, note string) {
+	c.events = append(c.events, volume.Event{At: time.Now().UTC(), By: c.Caller.Name, Did: c.verb, App: app, Note: note})
+}
+
+func (c *Call) audit(e volume.Event) {
+	role := volume.RoleCommand
+	if c.Caller.Remote {
+		role = volume.RoleGit
+	}
+	c.Volume.Record(role, e)
+}
+
+// readAll reads in to its end, 64 KiB at most, or until ctx ends: a caller may never send an end.
+func readAll(ctx context.Context, in io.Reader) ([]byte, error) {
+	type result struct {
+		content []byte
+		err     error
+	}
+	read := make(chan result, 1)
+	go func() {
+		content, err := io.ReadAll(io.LimitReader(in, 64<<10))
+		read <- result{content, err}
+	}()
+	select {
+	case r := <-read:
+		return r.content, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

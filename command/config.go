@@ -1,0 +1,229 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"paas/volume"
+)
+
+func configRows() []Row {
+	return []Row{
+		Verb[configInput, configAnswer]{
+			Head: Head{Name: "config", Short: "show an app's config vars; on the server without APP, the server's own settings", Group: Config},
+			Run:  showConfig,
+			Text: printConfig,
+		},
+		Verb[getConfigInput, configVar]{
+			Head: Head{Name: "config:get", Short: "show one config var's value", Group: Config},
+			Run:  getConfig,
+			Text: func(p *Page, v configVar) { p.line("%s", v.Value) },
+		},
+		Stream[setConfigInput, Progress]{
+			Head: Head{Name: "config:set", Short: "set config vars: a new release of the same build", Group: Config},
+			Run:  setConfig,
+			Text: printProgress,
+		},
+		Stream[unsetConfigInput, Progress]{
+			Head: Head{Name: "config:unset", Short: "remove config vars: a new release of the same build", Group: Config},
+			Run:  unsetConfig,
+			Text: printProgress,
+		},
+	}
+}
+
+type configInput struct {
+	App string `json:"app" arg:"[APP]"`
+}
+
+// configAnswer is an app's config vars, or the settings of the server.
+type configAnswer struct {
+	vars   map[string]string
+	server []Setting
+}
+
+func (a configAnswer) MarshalJSON() ([]byte, error) {
+	if a.server != nil {
+		return json.Marshal(a.server)
+	}
+	return json.Marshal(a.vars)
+}
+
+func showConfig(c *Call, in configInput) (configAnswer, error) {
+	if in.App == "" {
+		if c.Settings == nil {
+			return configAnswer{}, &Fault{Kind: Usage, Field: "app"}
+		}
+		settings, err := c.Settings()
+		return configAnswer{server: settings}, err
+	}
+	app, err := c.App(in.App)
+	if err != nil {
+		return configAnswer{}, err
+	}
+	s, err := app.Settings()
+	return configAnswer{vars: nonNil(s.Config)}, err
+}
+
+func printConfig(p *Page, a configAnswer) {
+	if a.server != nil {
+		list(p, a.server, "SETTING\tVALUE\tFROM\tMEANING", func(s Setting) string {
+			return fmt.Sprintf("%s\t%s\t%s\t%s %s", s.Key, orNone(s.Value), s.Source, s.Help, s.values())
+		})
+		return
+	}
+	for _, k := range slices.Sorted(maps.Keys(a.vars)) {
+		p.line("%s=%s", k, a.vars[k])
+	}
+}
+
+// values is the unit of a setting, and its default.
+func (s Setting) values() string {
+	if s.Default == "" {
+		return fmt.Sprintf("(%s)", s.Unit)
+	}
+	return fmt.Sprintf("(%s; default %s)", s.Unit, s.Default)
+}
+
+func nonNil(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+type getConfigInput struct {
+	App string `json:"app" arg:"APP"`
+	Key string `json:"key" arg:"KEY"`
+}
+
+type configVar struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+func getConfig(c *Call, in getConfigInput) (configVar, error) {
+	app, err := c.App(in.App)
+	if err != nil {
+		return configVar{}, err
+	}
+	s, err := app.Settings()
+	if err != nil {
+		return configVar{}, err
+	}
+	value, ok := s.Config[in.Key]
+	if !ok {
+		return configVar{}, noVar(app, in.Key)
+	}
+	return configVar{in.Key, value}, nil
+}
+
+func noVar(app volume.App, key string) error {
+	return &Fault{Kind: NotFound, Field: "key", Err: fmt.Errorf("%s has no config var %s", app.Name, plain(key))}
+}
+
+// configKey is a config var's name: what a POSIX environment carries through every program
+// (IEEE Std 1003.1, section 8.1), in either case.
+var configKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+
+// maxConfig bounds the sum of an app's config vars in bytes, as execve does with its environment.
+const maxConfig = 64 << 10
+
+// reserved are variables the runtime sets itself.
+var reserved = []string{"PORT", "DATA_DIR", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN"}
+
+type setConfigInput struct {
+	App  string            `json:"app" arg:"APP"`
+	Vars map[string]string `json:"vars" arg:"KEY=VALUE..."`
+}
+
+func setConfig(c *Call, in setConfigInput, events Teller[Progress]) error {
+	for key, value := range in.Vars {
+		if !configKey.MatchString(key) { // it is not repeated: it may be a part of a secret
+			return wrong("vars", "config:set takes KEY=VALUE, KEY of letters, digits and _")
+		}
+		if slices.Contains(reserved, key) {
+			return wrong("vars", "%s is set by the server itself", key)
+		}
+		if strings.ContainsRune(value, 0) {
+			return wrong("vars", "%s: a value cannot hold a NUL byte", key)
+		}
+	}
+	note := "set " + strings.Join(slices.Sorted(maps.Keys(in.Vars)), ", ")
+	return c.changeConfig(in.App, note, progress{events}, func(_ volume.App, config map[string]string) error {
+		maps.Copy(config, in.Vars)
+		sum := 0
+		for k, v := range config {
+			sum += len(k) + len(v) + 2
+		}
+		if sum > maxConfig {
+			return wrong("vars", "the config vars would be %d bytes together; at most %d fit an environment", sum, maxConfig)
+		}
+		return nil
+	})
+}
+
+type unsetConfigInput struct {
+	App  string   `json:"app" arg:"APP"`
+	Keys []string `json:"keys" arg:"KEY..."`
+}
+
+func unsetConfig(c *Call, in unsetConfigInput, events Teller[Progress]) error {
+	note := "unset " + strings.Join(in.Keys, ", ")
+	return c.changeConfig(in.App, note, progress{events}, func(app volume.App, config map[string]string) error {
+		for _, k := range in.Keys {
+			if _, ok := config[k]; !ok {
+				return noVar(app, k)
+			}
+			delete(config, k)
+		}
+		return nil
+	})
+}
+
+// changeConfig makes a release of the live build with changed config vars, or, where nothing is
+// live yet, keeps them for the first one.
+func (c *Call) changeConfig(name, note string, p progress, change func(volume.App, map[string]string) error) error {
+	app, done, err := c.turn(name)
+	if err != nil {
+		return err
+	}
+	defer done()
+	s, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	changed := maps.Clone(nonNil(s.Config))
+	if err := change(app, changed); err != nil {
+		return err
+	}
+	if maps.Equal(changed, s.Config) {
+		p.answer("nothing changes")
+		return nil
+	}
+	if app.Live() == 0 {
+		s.Config = changed
+		if err := app.SetSettings(s); err != nil {
+			return err
+		}
+		c.did(app.Name, note)
+		p.answer("%s; for the first release of %s", note, app.Name)
+		return nil
+	}
+	if err := notInPlace(app); err != nil {
+		return err
+	}
+	if err := c.Room.For(c.Volume, 0, 0); err != nil {
+		return err
+	}
+	base, err := app.Release(app.Live())
+	if err != nil {
+		return err
+	}
+	base.Settings.Config, base.Of = changed, 0 // the other settings are those of the build, not of the next push
+	return c.release(app, base, volume.CauseConfig, note, p)
+}

@@ -1,0 +1,106 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"paas/say"
+	"paas/volume"
+)
+
+// Kind says whose turn it is after a [Fault].
+type Kind string
+
+const (
+	Usage     Kind = "usage"     // the caller's input is wrong
+	Forbidden Kind = "forbidden" // the caller may not
+	NotFound  Kind = "not-found" // the input names what is not there
+	Conflict  Kind = "conflict"  // not in the state that it is in
+	Failed    Kind = "failed"    // it was tried
+)
+
+// Fault is the error of a verb. Its text is one line, or several where it quotes.
+type Fault struct {
+	Kind   Kind
+	Field  string // the field of the input that is wrong, by its JSON name; empty: none
+	Err    error  // what is wrong; nil: the input is not of the verb's form
+	Next   string // what to do about it; empty: that is plain, or not known
+	Status int    // the exit status; 0: that of the kind
+}
+
+// longestLine is how long the problem and its remedy may be on one line.
+const longestLine = 120
+
+func (f *Fault) Error() string {
+	switch {
+	case f.Err == nil:
+		return f.Next
+	case f.Next == "":
+		return f.Err.Error()
+	}
+	text := f.Err.Error()
+	if len(text)+len(f.Next) > longestLine || strings.Contains(text+f.Next, "\n") {
+		return text + "\n" + f.Next
+	}
+	return text + "; " + f.Next
+}
+
+func (f *Fault) Unwrap() error { return f.Err }
+
+// Exit is the exit status of a program that becomes the door's, without a word.
+type Exit int
+
+func (e Exit) Error() string { return "exit status " + strconv.Itoa(int(e)) }
+
+// ErrUnread ends a verb whose output nobody reads any more.
+var ErrUnread = errors.New("nobody reads the output any more")
+
+// ExitStatus is the one that goes with an error of [Run].
+func ExitStatus(err error) int {
+	var exit Exit
+	var fault *Fault
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	case errors.Is(err, ErrUnread):
+		return 128 + 13 // as SIGPIPE ends a program
+	case errors.Is(err, context.Canceled):
+		return 128 + 2 // as SIGINT does
+	case !errors.As(err, &fault):
+		return 1
+	case fault.Status > 0:
+		return fault.Status
+	case fault.Kind == Usage:
+		return 2
+	}
+	return 1
+}
+
+func wrong(field, format string, args ...any) error {
+	return &Fault{Kind: Usage, Field: field, Err: fmt.Errorf(format, args...)}
+}
+
+func conflict(next, format string, args ...any) error {
+	return &Fault{Kind: Conflict, Err: fmt.Errorf(format, args...), Next: next}
+}
+
+// asFault makes every error but an [Exit] a [Fault].
+func asFault(err error) error {
+	var exit Exit
+	var fault *Fault
+	switch {
+	case err == nil, errors.As(err, &exit), errors.As(err, &fault):
+		return err
+	case errors.Is(err, volume.ErrNoApp):
+		return &Fault{Kind: NotFound, Field: "app", Err: err}
+	}
+	return &Fault{Kind: Failed, Err: err}
+}
+
+// plain is text that a stranger wrote, for a terminal.
+func plain(s string) string { return say.Plain(s, 500) }

@@ -1,0 +1,204 @@
+package command
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Field is an argument or a flag of a verb. The tags of the input's field say what it is:
+//
+//	App  string            `json:"app" arg:"APP"`              an argument
+//	To   string            `json:"to" arg:"[vN]"`              one that may be left out
+//	Vars map[string]string `json:"vars" arg:"KEY=VALUE..."`    one or more, to the end
+//	N    int               `json:"number" flag:"number,n" value:"N" default:"20" help:"how many"`
+type Field struct {
+	Name     string // of a flag "number"; of an argument "APP", without brackets and dots
+	JSON     string
+	IsFlag   bool
+	Short    string // of a flag: "n"; empty: none
+	Value    string // of a flag: what stands for its value; empty: it is a switch
+	Default  string
+	Help     string
+	Optional bool
+	Many     bool
+
+	index int
+}
+
+// Fields are those of an input, arguments before flags, in the order in which they are written.
+func Fields(in any) []Field {
+	t := reflect.TypeOf(in).Elem()
+	var args, flags []Field
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		name, _, _ := strings.Cut(tag.Get("json"), ",")
+		f := Field{JSON: name, Default: tag.Get("default"), Help: tag.Get("help"), Value: tag.Get("value"), index: i}
+		if text, ok := tag.Lookup("flag"); ok {
+			f.Name, f.Short, _ = strings.Cut(text, ",")
+			f.IsFlag, f.Optional = true, true
+			f.Many = t.Field(i).Type.Kind() == reflect.Slice
+			flags = append(flags, f)
+			continue
+		}
+		text := tag.Get("arg")
+		f.Name = strings.Trim(text, "[].")
+		f.Optional = strings.HasPrefix(text, "[")
+		f.Many = strings.Contains(text, "...")
+		args = append(args, f)
+	}
+	return append(args, flags...)
+}
+
+// UsageLine is how a verb is called: "config:set APP KEY=VALUE...".
+func UsageLine(row Row) string {
+	line := row.About().Name
+	var flags string
+	for _, f := range Fields(row.Input()) {
+		if f.IsFlag {
+			name := "--" + f.Name
+			if f.Short != "" && f.Value != "" {
+				name = "-" + f.Short
+			}
+			flags += " [" + strings.TrimSpace(name+" "+f.Value) + "]"
+			continue
+		}
+		word := f.Name
+		if f.Many {
+			word += "..."
+		}
+		if f.Optional {
+			word = "[" + word + "]"
+		}
+		line += " " + word
+	}
+	return line + flags
+}
+
+// SetDefaults gives the fields of in their defaults.
+func SetDefaults(in any) {
+	for _, f := range Fields(in) {
+		if f.Default != "" {
+			if err := f.Set(in, f.Default); err != nil {
+				panic(fmt.Sprintf("default of %s: %v", f.Name, err)) // a mistake in the table
+			}
+		}
+	}
+}
+
+// SetArguments gives the arguments of in the words.
+func SetArguments(in any, words []string) error {
+	for _, f := range Fields(in) {
+		if f.IsFlag {
+			break
+		}
+		if len(words) == 0 && f.Optional {
+			continue
+		}
+		if len(words) == 0 {
+			return &Fault{Kind: Usage, Field: f.JSON}
+		}
+		if f.Optional && !f.Many && isPair(words[0]) && !isPair(f.Name) {
+			continue // it was left out, and this is the first pair
+		}
+		take := 1
+		if f.Many {
+			take = len(words)
+		}
+		for _, word := range words[:take] {
+			if err := f.Set(in, word); err != nil {
+				return err
+			}
+		}
+		words = words[take:]
+	}
+	if len(words) > 0 {
+		return &Fault{Kind: Usage}
+	}
+	return nil
+}
+
+func isPair(word string) bool { return strings.Contains(word, "=") }
+
+// Set gives the field of in a value, or one more value where it takes many. The error does not repeat a
+// pair: it may hold a secret.
+func (f Field) Set(in any, text string) error {
+	return f.set(reflect.ValueOf(in).Elem().Field(f.index), text)
+}
+
+func (f Field) set(to reflect.Value, text string) error {
+	if u, ok := to.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		if err := u.UnmarshalText([]byte(text)); err != nil {
+			return wrong(f.JSON, "%w", err)
+		}
+		return nil
+	}
+	switch to.Kind() {
+	case reflect.String:
+		to.SetString(text)
+	case reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return wrong(f.JSON, "%s is true or false, not %q", f.spelled(), plain(text))
+		}
+		to.SetBool(b)
+	case reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return wrong(f.JSON, "%s is a number, not %q", f.spelled(), plain(text))
+		}
+		to.SetInt(int64(n))
+	case reflect.Slice:
+		one := reflect.New(to.Type().Elem()).Elem()
+		if err := f.set(one, text); err != nil {
+			return err
+		}
+		to.Set(reflect.Append(to, one))
+	case reflect.Map:
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return wrong(f.JSON, "what follows is of the form %s", f.Name)
+		}
+		one := reflect.New(to.Type().Elem()).Elem()
+		if err := f.set(one, value); err != nil {
+			return err
+		}
+		if to.IsNil() {
+			to.Set(reflect.MakeMap(to.Type()))
+		}
+		to.SetMapIndex(reflect.ValueOf(key), one)
+	default:
+		panic("no value of " + to.Type().String() + " can be given as text") // a mistake in the table
+	}
+	return nil
+}
+
+// spelled is the field as it is typed.
+func (f Field) spelled() string {
+	switch {
+	case !f.IsFlag:
+		return f.Name
+	case f.Short != "":
+		return "-" + f.Short
+	}
+	return "--" + f.Name
+}
+
+// Duration is a time such as 10s or 2h30m.
+type Duration time.Duration
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a time such as 10s or 2h30m", plain(string(text)))
+	}
+	*d = Duration(parsed)
+	return nil
+}

@@ -1,0 +1,90 @@
+package command
+
+import (
+	"fmt"
+	"os"
+
+	"paas/access"
+)
+
+func keyRows() []Row {
+	return []Row{
+		Verb[struct{}, []access.Key]{
+			Head: Head{Name: "keys", Short: "list the keys that may enter", Group: Keys, Needs: Admin},
+			Run:  func(c *Call, _ struct{}) ([]access.Key, error) { return c.Keys.List() },
+			Text: func(p *Page, keys []access.Key) {
+				if len(keys) == 0 {
+					p.line("no keys yet; paas keys:add NAME ~/.ssh/id_ed25519.pub adds one, and the first is an admin")
+					return
+				}
+				list(p, keys, "NAME\tADMIN\tTYPE\tFINGERPRINT\tCOMMENT", func(k access.Key) string {
+					admin := "-"
+					if k.Admin {
+						admin = "admin"
+					}
+					return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", k.Name, admin, k.Type, k.Fingerprint, orNone(plain(k.Comment)))
+				})
+			},
+		},
+		Verb[addKeyInput, access.Key]{
+			Head: Head{Name: "keys:add", Short: "add a public key, from FILE or standard input", Group: Keys, Needs: Admin},
+			Run:  addKey,
+			Text: func(p *Page, k access.Key) {
+				admin := ""
+				if k.Admin {
+					admin = ", an admin"
+				}
+				p.line("added %s's key %s%s", k.Name, k.Fingerprint, admin)
+			},
+		},
+		Verb[keyInput, removed]{
+			Head: Head{Name: "keys:remove", Short: "remove a key", Group: Keys, Needs: Admin},
+			Run: func(c *Call, in keyInput) (removed, error) {
+				err := c.Keys.Remove(in.Name)
+				if err == nil {
+					c.did("", in.Name)
+				}
+				return removed{in.Name}, err
+			},
+			Text: printRemoved,
+		},
+	}
+}
+
+type keyInput struct {
+	Name string `json:"name" arg:"NAME"`
+}
+
+type addKeyInput struct {
+	Name  string `json:"name" arg:"NAME"`
+	File  string `json:"file" arg:"[FILE]"`
+	Admin bool   `json:"admin" flag:"admin" help:"may add and remove keys too"`
+}
+
+func addKey(c *Call, in addKeyInput) (access.Key, error) {
+	from := c.Stdin
+	if in.File != "" && in.File != "-" {
+		if c.Caller.Remote {
+			return access.Key{}, wrong("file", "over SSH the key comes on standard input: keys:add NAME < FILE")
+		}
+		f, err := os.Open(in.File)
+		if err != nil {
+			return access.Key{}, err
+		}
+		defer f.Close()
+		from = f
+	} else if f, ok := c.Stdin.(*os.File); ok && !c.Caller.Remote {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			fmt.Fprintln(c.Stderr, "paste the public key, then Ctrl-D:")
+		}
+	}
+	public, err := readAll(c, from)
+	if err != nil {
+		return access.Key{}, err
+	}
+	key, err := c.Keys.Add(in.Name, public, in.Admin)
+	if err == nil {
+		c.did("", key.Name+" "+key.Fingerprint)
+	}
+	return key, err
+}

@@ -1,0 +1,132 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"paas/deploy"
+	"paas/volume"
+)
+
+// turn takes the turn to deploy the app of that name.
+func (c *Call) turn(name string) (app volume.App, done func(), err error) {
+	if app, err = c.App(name); err != nil {
+		return app, nil, err
+	}
+	done, err = deploy.Turn(c, app, c.Caller.Name+"'s "+c.verb, c.waiting)
+	return app, done, err
+}
+
+// again makes a new release of an old one of the app.
+func (c *Call) again(name, cause string, p progress, old func(volume.App) (volume.Release, string, error)) error {
+	app, done, err := c.turn(name)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if app.Live() == 0 {
+		return notLive(app)
+	}
+	if err := notInPlace(app); err != nil && !(cause == volume.CauseRollback && volume.IsDamage(err)) {
+		return err
+	}
+	base, note, err := old(app)
+	if err != nil {
+		return err
+	}
+	base.Of = 0
+	if cause == volume.CauseRollback || cause == volume.CauseRestart {
+		base.Of = base.N
+	}
+	if err := c.release(app, base, cause, note, p); err != nil {
+		return err
+	}
+	done()
+	c.awaitBranch(app)
+	return nil
+}
+
+// release makes base the app's next release and waits until it is live. A caller who leaves before
+// its verdict has changed nothing. The caller holds the turn.
+func (c *Call) release(app volume.App, base volume.Release, cause, note string, p progress) error {
+	if !c.serving() {
+		return errNotServing
+	}
+	base.By, base.Cause, base.Note = c.Caller.Name, cause, note
+	ctx, stop := c.whileServing()
+	defer stop()
+	r, err := app.Publish(base)
+	if err != nil {
+		return err
+	}
+	out := &progressLog{progress: p}
+	maker := deploy.Maker{App: app, URL: c.URL, Out: out}
+	s, err := maker.Release(ctx, r, nil)
+	out.Close()
+	if context.Cause(ctx) == errStopped {
+		return errStopped
+	}
+	if err != nil {
+		return err
+	}
+	c.did(app.Name, strings.TrimSpace(fmt.Sprintf("%v %s: %s", r, note, s.State)))
+	if s.State == volume.Live || s.State == volume.Retired {
+		line := maker.LiveLine(r.N)
+		_, url, _ := strings.Cut(line, " is live: ")
+		p.tell(Progress{Event: Live, Text: line, Release: &Released{App: app.Name, Number: r.N, URL: url}})
+		return nil
+	}
+	return &Fault{
+		Kind: Failed, Next: s.Hint,
+		Err: fmt.Errorf("%s %v: %s\nnothing changed: v%d keeps serving", app.Name, r, s.Reason, app.Live()),
+	}
+}
+
+var errNotServing = conflict("start it: paas serve", "the server is not running, and only it can make a release live")
+
+// errStopped ends the wait for a server that does not run any more.
+var errStopped error = &Fault{Kind: Failed, Err: errors.New("the server has stopped"), Next: "paas releases shows what became of it"}
+
+// whileServing is the call's context, which ends too when nothing runs the apps any more.
+func (c *Call) whileServing() (ctx context.Context, stop context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(c)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for c.serving() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+		cancel(errStopped)
+	}()
+	return ctx, func() { cancel(nil); <-stopped }
+}
+
+// agreeing is how long a command waits for the branch.
+const agreeing = 30 * time.Second
+
+// awaitBranch blocks until the branch of the repository agrees with what is live, so that a push right
+// after the command finds it where it will be. The server's git role moves it, once nobody has the
+// turn. That it does not yet is no failure of the command.
+func (c *Call) awaitBranch(app volume.App) {
+	app.Ring()
+	ctx, stop := context.WithTimeout(c, agreeing)
+	defer stop()
+	err := app.Await(ctx, func() (bool, error) {
+		if !c.Volume.Claimed(volume.RoleGit) {
+			return true, nil // it does so when it starts
+		}
+		return c.Agree(app)
+	})
+	if err != nil && c.Err() == nil {
+		c.warn("the branch of %s does not point at what is live yet (%v); the server tries again", app.Name, err)
+	}
+}

@@ -1,0 +1,249 @@
+package command
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"paas/builder"
+	"paas/remote"
+	"paas/volume"
+)
+
+func settingRows() []Row {
+	return []Row{
+		Verb[appInput, settingsAnswer]{
+			Head: Head{Name: "settings", Short: "show the settings of an app", Group: Config},
+			Run: func(c *Call, in appInput) (settingsAnswer, error) {
+				app, err := c.App(in.App)
+				if err != nil {
+					return settingsAnswer{}, err
+				}
+				s, w, err := settingsOf(app)
+				return c.settingsAnswer(s, w), err
+			},
+			Text: printSettings,
+		},
+		Verb[setSettingsInput, settingsAnswer]{
+			Head: Head{Name: "settings:set", Short: "set branch, mode=release|watch, prove=5s, grace=10s, sleep=10m, build-dir=FOLDER, buildpack=URL", Group: Config},
+			Run:  setSettings,
+			Text: printSettings,
+		},
+	}
+}
+
+// settingsAnswer is what is in force for an app, whether set for it or for the server.
+type settingsAnswer struct {
+	Branch    string      `json:"branch"`
+	Mode      volume.Mode `json:"mode"`
+	Prove     Duration    `json:"prove"`
+	Grace     Duration    `json:"grace"`
+	Sleep     string      `json:"sleep"`
+	BuildDir  string      `json:"build_dir"`
+	Buildpack string      `json:"buildpack"`
+
+	Later string `json:"later,omitempty"` // what of a change does not take effect at once
+}
+
+func (c *Call) settingsAnswer(s volume.Settings, w volume.Wanted) settingsAnswer {
+	prove := c.Prove
+	if w.Prove != nil {
+		prove = *w.Prove
+	}
+	return settingsAnswer{
+		Branch: s.Branch, Mode: cmp.Or(s.Mode, c.Mode), Prove: Duration(prove), Grace: Duration(cmp.Or(w.Grace, c.Grace)),
+		Sleep: sleepTime(w.Sleep), BuildDir: s.BuildDir, Buildpack: s.Buildpack,
+	}
+}
+
+func printSettings(p *Page, s settingsAnswer) {
+	if s.Later != "" {
+		p.info("%s", s.Later)
+	}
+	p.line("branch=%s\nmode=%s\nprove=%s\ngrace=%s\nsleep=%s\nbuild-dir=%s\nbuildpack=%s",
+		s.Branch, s.Mode, s.Prove, s.Grace, s.Sleep, s.BuildDir, s.Buildpack)
+}
+
+func settingsOf(app volume.App) (volume.Settings, volume.Wanted, error) {
+	s, err := app.Settings()
+	if err != nil {
+		return s, volume.Wanted{}, err
+	}
+	w, err := app.Wanted()
+	return s, w, err
+}
+
+type setSettingsInput struct {
+	App      string            `json:"app" arg:"APP"`
+	Settings map[string]string `json:"settings" arg:"KEY=VALUE..."`
+}
+
+func setSettings(c *Call, in setSettingsInput) (settingsAnswer, error) {
+	app, done, err := c.turn(in.App)
+	if err != nil {
+		return settingsAnswer{}, err
+	}
+	defer done()
+	s, w, err := settingsOf(app)
+	if err != nil {
+		return settingsAnswer{}, err
+	}
+	before, was := s, w
+	var note []string
+	for _, key := range slices.Sorted(maps.Keys(in.Settings)) {
+		value := in.Settings[key]
+		err := c.mayName(key, value)
+		if err == nil {
+			err = change(&s, &w, key, value)
+		}
+		if err != nil {
+			return settingsAnswer{}, err
+		}
+		note = append(note, key+"="+value)
+	}
+	if w.Sleep != was.Sleep && w.Sleep > 0 {
+		if err := c.maySleep(app, s, w); err != nil {
+			return settingsAnswer{}, err
+		}
+	}
+	if !reflect.DeepEqual(s, before) {
+		err = app.SetSettings(s)
+	}
+	if err == nil && !reflect.DeepEqual(w, was) {
+		err = app.SetWanted(w)
+	}
+	if err != nil {
+		return settingsAnswer{}, err
+	}
+	done()
+	c.awaitBranch(app)
+	c.did(app.Name, strings.Join(note, " "))
+	answer := c.settingsAnswer(s, w)
+	if live, err := app.Release(app.Live()); err == nil {
+		answer.Later = c.later(live.Settings, s)
+	}
+	return answer, nil
+}
+
+// later says which of the settings take effect with the next push, since they are not those of the live
+// release.
+func (c *Call) later(live, s volume.Settings) string {
+	what := ""
+	switch {
+	case live.InPlace("") != s.InPlace(c.Mode):
+		what = "mode"
+	case live.BuildDir != s.BuildDir:
+		what = "build-dir"
+	case live.Buildpack != s.Buildpack:
+		what = "buildpack"
+	default:
+		return ""
+	}
+	return "the " + what + " takes effect at the next push"
+}
+
+// mayName refuses folders of the server where the caller has no business with them.
+func (c *Call) mayName(key, value string) error {
+	if key != "buildpack" || !c.Caller.Remote || c.Caller.Admin {
+		return nil
+	}
+	packs, _ := builder.ParseBuildpacks(value)
+	if slices.ContainsFunc(packs, builder.Buildpack.OnServer) {
+		return &Fault{
+			Kind: Forbidden, Field: "settings", Next: "name its URL, or a folder of the repository such as ./buildpack",
+			Err: fmt.Errorf("a buildpack that is a folder of the server is for admins to set; %s is not one", c.Caller.Name),
+		}
+	}
+	return nil
+}
+
+// maxGrace is the longest wait for a process to stop, maxProve the longest watch of a new release.
+const (
+	maxGrace = time.Hour
+	maxProve = time.Hour
+)
+
+// change sets a setting; an empty value is the default again.
+func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error) {
+	switch key {
+	case "branch":
+		if s.Branch = value; value != "" {
+			err = CheckBranch(value)
+		}
+	case "mode":
+		s.Mode = volume.Mode(value)
+		if !slices.Contains([]volume.Mode{"", volume.ByRelease, volume.InPlace}, s.Mode) {
+			err = fmt.Errorf("a mode is %s or %s, not %q", volume.ByRelease, volume.InPlace, plain(value))
+		}
+	case "grace":
+		w.Grace = 0
+		if value == "" {
+			return nil
+		}
+		if w.Grace, err = time.ParseDuration(value); err != nil || w.Grace <= 0 || w.Grace > maxGrace {
+			err = fmt.Errorf("a grace is a time such as 30s or 2m, at most 1h, not %q", plain(value))
+		}
+	case "prove":
+		w.Prove = nil
+		if value == "" {
+			return nil
+		}
+		prove, parseErr := time.ParseDuration(value)
+		if w.Prove = &prove; parseErr != nil || prove < 0 || prove > maxProve {
+			err = fmt.Errorf("prove is a time such as 10s, at most 1h, or 0, not %q", plain(value))
+		}
+	case "sleep":
+		w.Sleep, err = parseSleep(cmp.Or(value, "off"))
+	case "buildpack":
+		s.Buildpack = value
+		err = checkBuildpacks(value)
+	case "build-dir":
+		s.BuildDir, err = volume.CheckBuildDir(value)
+	default:
+		err = fmt.Errorf("no setting %q; there are branch, mode, prove, grace, sleep, build-dir and buildpack", plain(key))
+	}
+	if err != nil {
+		return wrong("settings", "%w", err)
+	}
+	return nil
+}
+
+// checkBuildpacks says what is wrong with the names of buildpacks.
+func checkBuildpacks(words string) error {
+	packs, err := builder.ParseBuildpacks(words)
+	if err != nil {
+		return err
+	}
+	for _, p := range packs {
+		if p.URL != "" {
+			err = CheckBuildpack(p.URL)
+		}
+		if p.OnServer() {
+			_, err = os.Stat(p.Folder)
+		}
+		if err == nil && p.Branch != "" {
+			err = CheckBranch(p.Branch)
+		}
+		if err != nil {
+			return fmt.Errorf("buildpack %s: %w", plain(p.String()), err)
+		}
+	}
+	return nil
+}
+
+// CheckBuildpack says what is wrong with the URL of a buildpack.
+func CheckBuildpack(url string) error {
+	if err := remote.Check(url); err != nil {
+		return err
+	}
+	if remote.IsSSH(url) {
+		return errors.New("it is fetched without a key, which ssh needs; name its https URL, or put it into a folder of the repository, such as ./buildpack")
+	}
+	return nil
+}

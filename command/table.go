@@ -1,0 +1,146 @@
+package command
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Rows is the table.
+func Rows() []Row {
+	return slices.Concat(appRows(), configRows(), settingRows(), keyRows(), eventRows())
+}
+
+// Right is what a caller must have to run a verb.
+type Right int
+
+const (
+	Everyone Right = iota // whoever has a key
+	Admin
+)
+
+// Head is what a door shows of a row.
+type Head struct {
+	Name  string // "config:set"
+	Short string // one line, which begins with a verb in small letters
+	Group Group
+	Needs Right
+}
+
+// Group is what the help lists a verb under.
+type Group string
+
+const (
+	Apps    Group = "apps"
+	Config  Group = "config"
+	Running Group = "run"
+	Sources Group = "source"
+	Keys    Group = "keys"
+	Operate Group = "server"
+)
+
+// Row is one row of the table.
+type Row interface {
+	About() Head
+	Input() any // a new input, a pointer to a struct whose fields [Fields] describes
+	run(c *Call, in any, format Format) error
+}
+
+// Verb is a row with one answer. An Out that is a slice is a list.
+type Verb[In, Out any] struct {
+	Head
+	Run  func(*Call, In) (Out, error)
+	Text func(*Page, Out) // writes the answer for people
+}
+
+func (v Verb[In, Out]) About() Head { return v.Head }
+
+func (v Verb[In, Out]) Input() any { return new(In) }
+
+func (v Verb[In, Out]) run(c *Call, in any, format Format) error {
+	out, err := v.Run(c, *in.(*In))
+	if err != nil {
+		return err
+	}
+	if format == JSON {
+		return writeJSON(c.Stdout, out)
+	}
+	page := newPage(c)
+	v.Text(page, out)
+	return page.err
+}
+
+// Stream is a row that tells what happens while it runs. As JSON each event is a line.
+type Stream[In, Event any] struct {
+	Head
+	Run  func(*Call, In, Teller[Event]) error
+	Text func(*Page) Teller[Event] // writes events for people
+}
+
+// Teller takes the events of a stream. An event may be shown as late as at the next Flush.
+type Teller[Event any] interface {
+	Tell(Event) error
+	Flush() error
+}
+
+func (s Stream[In, Event]) About() Head { return s.Head }
+
+func (s Stream[In, Event]) Input() any { return new(In) }
+
+func (s Stream[In, Event]) run(c *Call, in any, format Format) error {
+	var teller Teller[Event]
+	if format == JSON {
+		teller = newJSONLines[Event](c.Stdout)
+	} else {
+		teller = s.Text(newPage(c))
+	}
+	err := s.Run(c, *in.(*In), teller)
+	if flushErr := teller.Flush(); err == nil {
+		err = flushErr
+	}
+	return err
+}
+
+// Raw is a row that has the caller's terminal and signals to itself, and no other form than that. What
+// follows its first argument is not searched for flags.
+type Raw[In any] struct {
+	Head
+	Run func(*Call, In) error
+}
+
+func (r Raw[In]) About() Head { return r.Head }
+
+func (r Raw[In]) Input() any { return new(In) }
+
+func (r Raw[In]) run(c *Call, in any, _ Format) error { return r.Run(c, *in.(*In)) }
+
+func (r Raw[In]) raw() {}
+
+// IsRaw reports whether the row is a [Raw] one.
+func IsRaw(row Row) bool {
+	_, ok := row.(interface{ raw() })
+	return ok
+}
+
+// Find is the row of that name.
+func Find(rows []Row, name string) (Row, bool) {
+	for _, r := range rows {
+		if r.About().Name == name {
+			return r, true
+		}
+	}
+	return nil, false
+}
+
+// Run runs row with in, which row.Input made, and writes its answer in the format. Its error is a
+// *[Fault] or an [Exit].
+func Run(c *Call, row Row, in any, format Format) error {
+	c.verb = row.About().Name
+	if row.About().Needs == Admin && !c.Caller.Admin {
+		return &Fault{Kind: Forbidden, Err: fmt.Errorf("%s is for admins; %s is not one", c.verb, c.Caller.Name)}
+	}
+	err := row.run(c, in, format)
+	for _, e := range c.events {
+		c.audit(e)
+	}
+	return asFault(err)
+}
