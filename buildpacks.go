@@ -13,15 +13,15 @@ import (
 
 // buildpacks brings buildpacks from repositories elsewhere for [paas/builder].
 type buildpacks struct {
-	elsewhere *remote.Client
-	vol       *volume.Volume
+	remotes *remote.Client
+	vol     *volume.Volume
 }
 
 func (p buildpacks) Look(ctx context.Context, url, branch string) (commit string, err error) {
 	if err := command.CheckBuildpack(url); err != nil {
 		return "", err
 	}
-	head, err := p.elsewhere.Look(ctx, remote.Remote{URL: url}, branch)
+	head, err := p.remotes.Head(ctx, remote.Remote{URL: url}, branch)
 	return head.Commit, err
 }
 
@@ -34,7 +34,7 @@ func (p buildpacks) Fetch(ctx context.Context, url, branch, dir string) (commit 
 	}
 	defer os.RemoveAll(temp)
 	repo := git.Repo{Dir: filepath.Join(temp, "repo.git")}
-	if commit, err = p.elsewhere.Fetch(ctx, remote.Remote{URL: url}, branch, repo.Dir); err != nil {
+	if commit, err = p.remotes.Fetch(ctx, remote.Remote{URL: url}, branch, repo.Dir); err != nil {
 		return "", err
 	}
 	objects := repo.Objects()

@@ -164,7 +164,7 @@ func setSource(c *call) error {
 	s := volume.Source{URL: c.args[1]}
 	s.Branch, _ = c.cmd.Flags().GetString("branch")
 	s.Every, _ = c.cmd.Flags().GetDuration("every")
-	if err := remote.Check(s.URL); err != nil {
+	if err := remote.CheckURL(s.URL); err != nil {
 		return usageError(err)
 	}
 	if s.Branch != "" {
@@ -289,7 +289,7 @@ func (c *call) hostToTrust(url string) ([]byte, error) {
 		return nil, err
 	}
 	anew, _ := c.cmd.Flags().GetBool("new-host-key")
-	if !anew && remote.Knows(known, url) {
+	if !anew && remote.KnowsHost(known, url) {
 		return nil, nil
 	}
 	line, fingerprint, err := remote.HostKey(c, url)

@@ -18,17 +18,17 @@ import (
 
 // paas is what every command needs to know, in the server and on the command line.
 type paas struct {
-	config    *config.Config
-	vol       *volume.Volume
-	keys      *access.Keys
-	elsewhere *remote.Client   // reaches repositories elsewhere
-	own       map[string]place // of the roles of this process
+	config  *config.Config
+	vol     *volume.Volume
+	keys    *access.Keys
+	remotes *remote.Client   // reaches repositories elsewhere
+	own     map[string]place // of the roles of this process
 }
 
 func newPaas(c *config.Config) *paas {
 	return &paas{
 		config: c, vol: newVolume(c), keys: &access.Keys{Dir: filepath.Join(c.Root, "ssh")},
-		elsewhere: &remote.Client{MaxPack: c.MaxPush},
+		remotes: &remote.Client{MaxPack: c.MaxPush},
 	}
 }
 
@@ -84,7 +84,7 @@ func (p *paas) hint(verb, app string) string {
 func (p *paas) server() *command.Server {
 	c := p.config
 	return &command.Server{
-		Volume: p.vol, Keys: p.keys, Remote: p.elsewhere, Room: p.room(),
+		Volume: p.vol, Keys: p.keys, Remote: p.remotes, Room: p.room(),
 		Mode: volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
 		URL: p.url, GitHost: p.gitHost, Hint: p.hint, Webhook: p.hooks, Isolation: p.isolation,
 		SSHHost: func() string { return p.place(volume.RoleGit).Host },

@@ -95,7 +95,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 
 	s := &server{paas: newPaas(c), log: log}
 	s.keys.Log = log.With("role", "sshd")
-	defer s.elsewhere.Close()
+	defer s.remotes.Close()
 	vol := s.vol
 	vol.Log = log
 	if err := vol.Open(); err != nil {
@@ -196,7 +196,7 @@ func (s *server) listenApp() error {
 	}
 	s.engine = &local.Local{
 		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, MaxBuilds: c.MaxBuilds, Log: s.log.With("role", "engine"),
-		Buildpacks: buildpacks{s.elsewhere, s.vol},
+		Buildpacks: buildpacks{s.remotes, s.vol},
 	}
 	var err error
 	if s.engine.Confined, err = s.confined(); err != nil {

@@ -24,7 +24,7 @@ import (
 func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 	c := p.config
 	return &sidecar.Sidecar{
-		Volume: p.vol, Remote: p.elsewhere, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: p.room(), Mode: volume.Mode(c.Mode),
+		Volume: p.vol, Remote: p.remotes, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: p.room(), Mode: volume.Mode(c.Mode),
 		URL: p.url, Exec: c.SidecarExec, Call: c.SidecarCall, Log: log,
 	}
 }
@@ -78,7 +78,7 @@ func (p *paas) sourceOfSettings() error {
 	if want.URL == "" {
 		return nil
 	}
-	if err := errors.Join(remote.Check(want.URL), checkOptionalBranch(want.Branch)); err != nil {
+	if err := errors.Join(remote.CheckURL(want.URL), checkOptionalBranch(want.Branch)); err != nil {
 		return fmt.Errorf("PAAS_SOURCE_URL: %w", err)
 	}
 	app, err := p.vol.App(want.App)
@@ -150,7 +150,7 @@ func syncCommand(load func(*cobra.Command) (*config.Config, error)) *cobra.Comma
 			return serve(cmd.Context(), c, []string{volume.RoleSidecar}, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		}
 		p := newPaas(c)
-		defer p.elsewhere.Close()
+		defer p.remotes.Close()
 		if err := p.vol.Open(); err != nil {
 			return err
 		}

@@ -239,7 +239,7 @@ func checkBuildpacks(words string) error {
 
 // CheckBuildpack says what is wrong with the URL of a buildpack.
 func CheckBuildpack(url string) error {
-	if err := remote.Check(url); err != nil {
+	if err := remote.CheckURL(url); err != nil {
 		return err
 	}
 	if remote.IsSSH(url) {

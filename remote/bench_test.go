@@ -44,7 +44,7 @@ func BenchmarkLook(b *testing.B) {
 		b.Run(way, func(b *testing.B) {
 			c := newClient(b)
 			look := func() {
-				if _, err := c.Look(b.Context(), remotes[way], "main"); err != nil {
+				if _, err := c.Head(b.Context(), remotes[way], "main"); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -67,7 +67,7 @@ func TestServe(t *testing.T) {
 		return
 	}
 	remotes := map[string]Remote{}
-	for way, remote := range ways(t, root) {
+	for way, remote := range remotesOf(t, root) {
 		remotes[way] = remote("repo.git")
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(remotes); err != nil {

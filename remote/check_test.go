@@ -28,7 +28,7 @@ func TestCheck(t *testing.T) {
 		if err != nil || at.String() != want {
 			t.Errorf("%s: %s, %v; want %s", url, at, err, want)
 		}
-		if err := Check(url); err != nil {
+		if err := CheckURL(url); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -76,7 +76,7 @@ func TestCheck(t *testing.T) {
 		"me:hunter2@://host/repo":           "scheme",
 		"https://host/" + long('a', maxURL): "longer than",
 	} {
-		err := Check(url)
+		err := CheckURL(url)
 		if !errors.Is(err, ErrURL) || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q: %v; want %q", url, err, words)
 		} else if strings.Contains(err.Error(), secret) || strings.ContainsAny(err.Error(), "\n\x1b") {

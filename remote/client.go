@@ -9,30 +9,31 @@ import (
 	"time"
 )
 
-// Client asks and fetches. The zero Client is ready; it is safe for concurrent use, but two
-// fetches must not go into one folder at once. It keeps connections: [Client.Close] ends them.
+// Client finds branches and fetches commits. The zero Client is ready to use. It is safe for
+// concurrent use, except that only one fetch at a time may use a folder. It keeps connections open
+// until [Client.Close].
 //
-// HTTP goes through the proxy that the environment names ([net/http.ProxyFromEnvironment]), ssh
-// and git:// do not.
+// HTTP uses the proxy from the environment ([net/http.ProxyFromEnvironment]); ssh:// and git://
+// connect directly.
 type Client struct {
-	LookTimeout  time.Duration // all of a look; 0: 15 s
-	FetchTimeout time.Duration // all of a fetch; 0: 10 minutes
-	StallTimeout time.Duration // without a byte from the other end, while fetching; 0: 1 minute
-	IdleTimeout  time.Duration // how long an unused connection is kept; 0: 5 minutes
+	HeadTimeout  time.Duration // limit for Head; default 15s
+	FetchTimeout time.Duration // limit for Fetch; default 10m
+	StallTimeout time.Duration // limit without data during a fetch; default 1m
+	IdleTimeout  time.Duration // how long an idle connection is kept; default 5m
 
-	MaxPack int64 // bytes of one fetch, as they are sent; 0: 512 MiB
-	MaxFile int64 // bytes of one file of a commit; it is held in memory a few times; 0: 128 MiB
-	MaxRefs int64 // bytes of one list of references; 0: 64 MiB, about a million
+	MaxPack int64 // bytes transferred by a fetch; default 512 MiB
+	MaxFile int64 // bytes of a file, which needs a few times as much memory; default 128 MiB
+	MaxRefs int64 // bytes of a list of references; default 64 MiB, about a million references
 
-	TLS *tls.Config // for https; nil: Go's defaults with the system's certificates (SSL_CERT_FILE)
+	TLS *tls.Config // for https; default: the system's certificates (SSL_CERT_FILE)
 
 	once    sync.Once
-	web     *web
-	tunnels *tunnels
+	http    *httpTransport
+	sshPool *sshPool
 }
 
 const (
-	lookTimeout  = 15 * time.Second
+	headTimeout  = 15 * time.Second
 	fetchTimeout = 10 * time.Minute
 	stallTimeout = time.Minute
 	idleTimeout  = 5 * time.Minute
@@ -44,63 +45,62 @@ const (
 func (c *Client) init() {
 	c.once.Do(func() {
 		idle := cmp.Or(c.IdleTimeout, idleTimeout)
-		c.web = newWeb(c.TLS, idle)
-		c.tunnels = &tunnels{idle: idle}
+		c.http = newHTTPTransport(c.TLS, idle)
+		c.sshPool = &sshPool{idleTimeout: idle}
 	})
 }
 
-// Close ends the connections that are kept. Call it when no look and no fetch is under way.
+// Close closes the idle connections. Call it once Head and Fetch have returned. The error is nil.
 func (c *Client) Close() error {
 	c.init()
-	c.web.close()
-	c.tunnels.close()
+	c.http.close()
+	c.sshPool.close()
 	return nil
 }
 
-// within runs do with a deadline and says in its error whose repository it was and whether time
-// was what ran out.
-func within(ctx context.Context, at address, limit time.Duration, do func(context.Context) error) error {
+// withTimeout calls do with a deadline. Its error names the repository and says if time ran out.
+func withTimeout(ctx context.Context, at address, limit time.Duration, do func(context.Context) error) error {
 	inner, cancel := context.WithTimeoutCause(ctx, limit,
-		faultf(ErrTimeout, "no answer in %s; try again", limit))
+		errorf(ErrTimeout, "no answer in %s; try again", limit))
 	defer cancel()
 	err := do(inner)
 	if err == nil {
 		return nil
 	}
-	// Whatever a connection says when it is cut, the reason is why it was cut.
+	// When a connection was closed because ctx ended, report why ctx ended.
 	if cause := context.Cause(inner); cause != nil {
 		err = cause
 	}
 	return fmt.Errorf("%s: %w", at, err)
 }
 
-// converse opens a session and does with it what do does. A connection that was kept may be dead,
-// and what was known of a server may no longer be so: what fails on one before it has answered is
-// done once more on a new one.
-func (c *Client) converse(ctx context.Context, at address, r Remote, heard func(), do func(*session) error) error {
+// withSession opens a session and calls do with it. A kept connection may be dead, and what is known
+// about a server may be outdated, so if do fails on a reused session before the server has answered,
+// it is called once more with a new one.
+func (c *Client) withSession(ctx context.Context, at address, r Remote, onData func(), do func(*session) error) error {
 	for {
-		s, err := c.open(ctx, at, r, heard)
+		s, err := c.openSession(ctx, at, r, onData)
 		if err != nil {
 			return err
 		}
 		err = do(s)
-		s.end()
-		if err == nil || !s.kept || s.answered || ctx.Err() != nil {
+		s.close()
+		if err == nil || !s.reused || s.answered || ctx.Err() != nil {
 			return err
 		}
-		s.forget()
+		s.discard()
 	}
 }
 
-// open begins a conversation; heard, unless nil, is called whenever something comes in.
-func (c *Client) open(ctx context.Context, at address, r Remote, heard func()) (*session, error) {
+// openSession opens a session. onData, unless nil, is called whenever data arrives.
+func (c *Client) openSession(ctx context.Context, at address, r Remote, onData func()) (*session, error) {
 	c.init()
 	limit := cmp.Or(c.MaxRefs, maxRefs)
 	switch at.scheme {
 	case "ssh":
-		return c.tunnels.session(ctx, at, r, limit, heard)
+		return c.sshPool.newSession(ctx, at, r, limit, onData)
 	case "git":
-		return openDaemon(ctx, at, limit, heard)
+		return openGitDaemon(ctx, at, limit, onData)
 	}
-	return c.web.open(ctx, at, r, limit, heard)
+	return c.http.open(ctx, at, r, limit, onData)
 }

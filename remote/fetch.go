@@ -8,26 +8,25 @@ import (
 	"time"
 )
 
-// Fetch brings the commit that branch is at ("": the branch that HEAD points at) into the bare
-// repository in the folder dir, and returns its name. All its files can then be read there (see
-// [paas/git.Repo.Objects]); its history cannot.
+// Fetch fetches the commit at the head of branch into the bare repository in dir and returns its
+// hash. An empty branch means the one that HEAD points at. All files of the commit can then be read
+// (see [paas/git.Repo.Objects]), but not its history.
 //
-// dir and dir.new belong to Fetch. dir is a cache: it is made where it is not there, and where it
-// is damaged, or has been added to for long, it is thrown away and all is fetched again. So what is
-// needed of a commit is read before the next Fetch. Nothing is synced to the disk; what a power cut
-// leaves is found to be damaged.
+// dir and dir.new belong to Fetch. dir is a cache: Fetch creates it if it is missing, and replaces
+// it if it is damaged or contains many packs. So read what you need from a commit before the next
+// Fetch. Nothing is synced to disk; damage after a power cut is detected.
 //
-// It blocks for FetchTimeout at most. The error wraps one of this package's where a caller can
-// decide on it, and is otherwise the network's or the file system's.
+// Fetch blocks for FetchTimeout at most. Its error wraps one of this package's errors, or is from
+// the network or the file system.
 func (c *Client) Fetch(ctx context.Context, r Remote, branch, dir string) (commit string, err error) {
-	at, err := r.check(branch)
+	at, err := r.validate(branch)
 	if err != nil {
 		return "", err
 	}
-	err = within(ctx, at, cmp.Or(c.FetchTimeout, fetchTimeout), func(ctx context.Context) error {
+	err = withTimeout(ctx, at, cmp.Or(c.FetchTimeout, fetchTimeout), func(ctx context.Context) error {
 		f := fetch{Client: c, at: at, remote: r, branch: branch, dir: dir}
 		var stop func()
-		f.ctx, stop = f.listen(ctx)
+		f.ctx, stop = f.watchStall(ctx)
 		defer stop()
 		commit, err = f.run()
 		if cause := context.Cause(f.ctx); err != nil && cause != nil {
@@ -41,45 +40,44 @@ func (c *Client) Fetch(ctx context.Context, r Remote, branch, dir string) (commi
 	return commit, nil
 }
 
-// fetch is one fetch.
+// fetch is the state of a [Client.Fetch].
 type fetch struct {
 	*Client
-	ctx    context.Context
-	at     address
-	remote Remote
-	branch string
-	dir    string
-	silent *time.Timer // ends ctx
-	limit  time.Duration
+	ctx          context.Context
+	at           address
+	remote       Remote
+	branch       string
+	dir          string
+	stallTimer   *time.Timer // cancels ctx
+	stallTimeout time.Duration
 }
 
-// listen begins to listen for the other end: a context that ends when nothing is heard for
-// StallTimeout.
-func (f *fetch) listen(ctx context.Context) (_ context.Context, stop func()) {
-	f.limit = cmp.Or(f.StallTimeout, stallTimeout)
+// watchStall returns a context that ends when no data arrives for StallTimeout.
+func (f *fetch) watchStall(ctx context.Context) (_ context.Context, stop func()) {
+	f.stallTimeout = cmp.Or(f.StallTimeout, stallTimeout)
 	ctx, cancel := context.WithCancelCause(ctx)
-	f.silent = time.AfterFunc(f.limit, func() {
-		cancel(faultf(ErrTimeout, "nothing came for %s; try again", f.limit))
+	f.stallTimer = time.AfterFunc(f.stallTimeout, func() {
+		cancel(errorf(ErrTimeout, "nothing came for %s; try again", f.stallTimeout))
 	})
 	return ctx, func() {
-		f.silent.Stop()
+		f.stallTimer.Stop()
 		cancel(nil)
 	}
 }
 
-func (f *fetch) heard() { f.silent.Reset(f.limit) }
+func (f *fetch) onData() { f.stallTimer.Reset(f.stallTimeout) }
 
-// run builds on what is there, and where that turns out to be of no use, begins anew. Once: a
-// second failure is not the old store's.
+// run fetches into the existing store if it is usable, else into a fresh one. It tries a fresh store
+// only once: a second failure is not the store's.
 func (f *fetch) run() (commit string, err error) {
 	fresh, old := f.store(f.dir+".new"), f.store(f.dir)
-	if err := os.RemoveAll(fresh.dir); err != nil { // of a fetch that was killed
+	if err := os.RemoveAll(fresh.dir); err != nil { // left by a fetch that was killed
 		return "", err
 	}
 	have, err := old.load(f.ctx)
 	if err == nil && have != "" {
-		commit, err = f.into(old, have)
-		var worn *damage
+		commit, err = f.fetchInto(old, have)
+		var worn *storeError
 		if !errors.As(err, &worn) {
 			return commit, err
 		}
@@ -87,39 +85,39 @@ func (f *fetch) run() (commit string, err error) {
 	if err := f.ctx.Err(); err != nil {
 		return "", err
 	}
-	if err := fresh.make(); err != nil {
+	if err := fresh.create(); err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(fresh.dir)
-	if commit, err = f.into(fresh, ""); err != nil {
+	if commit, err = f.fetchInto(fresh, ""); err != nil {
 		return "", err
 	}
 	return commit, fresh.replace(f.dir)
 }
 
 func (f *fetch) store(dir string) *store {
-	return &store{dir: dir, arrived: func() { f.silent.Stop() },
+	return &store{dir: dir, onReceived: func() { f.stallTimer.Stop() },
 		limits: limits{pack: cmp.Or(f.MaxPack, maxPack), file: cmp.Or(f.MaxFile, maxFile)}}
 }
 
-// into fetches into a store that has the commit called have; empty: none.
-func (f *fetch) into(into *store, have string) (commit string, err error) {
-	f.heard()
-	err = f.converse(f.ctx, f.at, f.remote, f.heard, func(s *session) error {
-		head, err := s.look(f.branch)
+// fetchInto fetches into a store that contains the commit have; "" means none.
+func (f *fetch) fetchInto(into *store, have string) (commit string, err error) {
+	f.onData()
+	err = f.withSession(f.ctx, f.at, f.remote, f.onData, func(s *session) error {
+		head, err := s.head(f.branch)
 		if err != nil {
 			return err
 		}
 		if commit = head.Commit; commit != have {
 			return into.add(f.ctx, s, commit, have)
 		}
-		f.silent.Stop()
-		return into.whole(f.ctx, commit)
+		f.stallTimer.Stop()
+		return into.verify(f.ctx, commit)
 	})
 	return commit, err
 }
 
-// damage is what is wrong with a store, and not with who sends.
-type damage struct{ error }
+// storeError is a problem with the store. A fresh store may help.
+type storeError struct{ error }
 
-func (d *damage) Unwrap() error { return d.error }
+func (d *storeError) Unwrap() error { return d.error }

@@ -47,8 +47,8 @@ func read(t testing.TB, dir, commit string) map[string]string {
 	return files
 }
 
-// fetched fetches and checks that the result is want with files.
-func fetched(t testing.TB, c *Client, r Remote, branch, dir, want string, files map[string]string) {
+// fetchOK fetches and checks that the result is want with files.
+func fetchOK(t testing.TB, c *Client, r Remote, branch, dir, want string, files map[string]string) {
 	t.Helper()
 	commit, err := c.Fetch(t.Context(), r, branch, dir)
 	if err != nil || commit != want {
@@ -101,7 +101,7 @@ func size(t testing.TB, dir string) (n int64) {
 func TestFetch(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
-	all := ways(t, root)
+	all := remotesOf(t, root)
 	c := newClient(t)
 	stores := t.TempDir()
 	each := func(what, branch, commit string, files map[string]string) {
@@ -110,8 +110,8 @@ func TestFetch(t *testing.T) {
 			t.Run(what+"/"+way, func(t *testing.T) {
 				dir := filepath.Join(stores, way, "source.git")
 				os.MkdirAll(filepath.Dir(dir), 0o755)
-				fetched(t, c, remote("repo.git"), branch, dir, commit, files)
-				fetched(t, c, remote("repo.git"), branch, dir, commit, files) // there is nothing to do
+				fetchOK(t, c, remote("repo.git"), branch, dir, commit, files)
+				fetchOK(t, c, remote("repo.git"), branch, dir, commit, files) // there is nothing to do
 				if strings.HasPrefix(way, "http") {
 					(repository{t, dir}).git("", "fsck", "--strict", commit)
 				}
@@ -153,14 +153,14 @@ func TestFetch(t *testing.T) {
 func TestFetchStoreStaysSmall(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
-	remote := Remote{URL: webServer(t, root, "", false).URL + "/repo.git"}
+	remote := Remote{URL: startWebServer(t, root, "", false).URL + "/repo.git"}
 	c, dir := newClient(t), filepath.Join(t.TempDir(), "source.git")
-	fetched(t, c, remote, "main", dir, r.commit("main", tree(0)), tree(0))
+	fetchOK(t, c, remote, "main", dir, r.commit("main", tree(0)), tree(0))
 	whole := size(t, dir)
 	most := 0
 	for i := range 2*maxPacks + 3 {
 		before := size(t, dir)
-		fetched(t, c, remote, "main", dir, r.commit("main", tree(i)), tree(i))
+		fetchOK(t, c, remote, "main", dir, r.commit("main", tree(i)), tree(i))
 		if now := size(t, dir); now > before && now-before > whole/2 {
 			t.Errorf("fetch %d brought %d bytes; all is %d", i, now-before, whole)
 		}
@@ -171,7 +171,7 @@ func TestFetchStoreStaysSmall(t *testing.T) {
 	}
 	// A branch that goes back to a commit from before what is here, too, is built on it.
 	had := len(packs(t, dir))
-	fetched(t, c, remote, "main", dir, r.put("main", tree(3), r.git("", "rev-parse", "main~5")), tree(3))
+	fetchOK(t, c, remote, "main", dir, r.put("main", tree(3), r.git("", "rev-parse", "main~5")), tree(3))
 	r.git("", "update-ref", "refs/heads/main", r.git("", "rev-parse", "main~3"))
 	want := r.git("", "rev-parse", "main")
 	if _, err := c.Fetch(t.Context(), remote, "main", dir); err != nil {
@@ -187,7 +187,7 @@ func TestFetchStoreStaysSmall(t *testing.T) {
 func TestFetchMends(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
-	remote := Remote{URL: webServer(t, root, "", false).URL + "/repo.git"}
+	remote := Remote{URL: startWebServer(t, root, "", false).URL + "/repo.git"}
 	c := newClient(t)
 	r.put("one", tree(1))
 	r.put("two", tree(2), "refs/heads/one")
@@ -239,7 +239,7 @@ func TestFetchMends(t *testing.T) {
 				if err := errors.Join(os.CopyFS(dir, os.DirFS(model)), break_(dir)); err != nil {
 					t.Fatal(err)
 				}
-				fetched(t, c, remote, branch, dir, r.git("", "rev-parse", branch), tree(2+i))
+				fetchOK(t, c, remote, branch, dir, r.git("", "rev-parse", branch), tree(2+i))
 				if _, err := os.Stat(dir + ".new"); err == nil {
 					t.Error("left its new store behind")
 				}
@@ -275,10 +275,10 @@ func flip(name string) error {
 func TestFetchFails(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
-	remote := Remote{URL: webServer(t, root, "", false).URL + "/repo.git"}
+	remote := Remote{URL: startWebServer(t, root, "", false).URL + "/repo.git"}
 	c, dir := newClient(t), filepath.Join(t.TempDir(), "source.git")
 	commit := r.commit("main", tree(1))
-	fetched(t, c, remote, "main", dir, commit, tree(1))
+	fetchOK(t, c, remote, "main", dir, commit, tree(1))
 	if _, err := c.Fetch(t.Context(), remote, "gone", dir); !errors.Is(err, ErrNoBranch) {
 		t.Error(err)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-func contentOf(t testing.TB, name string) []byte {
+func readTestFile(t testing.TB, name string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(name)
 	if err != nil {
@@ -25,9 +25,9 @@ func contentOf(t testing.TB, name string) []byte {
 	return content
 }
 
-// rogue serves the same bytes to everybody, as HTTP and as git://: to each connection what serve
+// startRogue serves the same bytes to everybody, as HTTP and as git://: to each connection what serve
 // writes, once something was asked.
-func rogue(t testing.TB, serve func(io.Writer)) map[string]Remote {
+func startRogue(t testing.TB, serve func(io.Writer)) map[string]Remote {
 	plain := listen(t, func(conn net.Conn) {
 		conn.Read(make([]byte, 1000))
 		serve(conn)
@@ -40,10 +40,10 @@ func rogue(t testing.TB, serve func(io.Writer)) map[string]Remote {
 	return map[string]Remote{"git": {URL: "git://" + plain + "/x"}, "http": {URL: "http://" + web + "/x"}}
 }
 
-func lines(all ...string) string {
+func packetLines(all ...string) string {
 	var q request
 	for _, text := range all {
-		q.line("%s", text)
+		q.addLine("%s", text)
 	}
 	return string(q)
 }
@@ -62,29 +62,31 @@ func TestHostileAnswers(t *testing.T) {
 		err   error
 		words string
 	}{
-		"nothing":       {func(io.Writer) {}, errCut, ""},
-		"a page":        {func(w io.Writer) { io.WriteString(w, "<html><body>hello") }, errGarbled, ""},
-		"ssh":           {func(w io.Writer) { io.WriteString(w, "SSH-2.0-OpenSSH_9.2\r\n") }, errGarbled, ""},
-		"half a line":   {func(w io.Writer) { io.WriteString(w, "000eversi") }, errCut, ""},
-		"short length":  {func(w io.Writer) { io.WriteString(w, "0003") }, errGarbled, ""},
-		"long length":   {func(w io.Writer) { io.WriteString(w, "ffff"+long('a', 65531)) }, errGarbled, ""},
-		"no commands":   {func(w io.Writer) { io.WriteString(w, "000eversion 2\n0000") }, errGarbled, ""},
-		"sha256":        {func(w io.Writer) { io.WriteString(w, lines("version 2", "object-format=sha256", "ls-refs")+"0000") }, ErrNotFound, "sha256"},
-		"its own words": {func(w io.Writer) { io.WriteString(w, lines("ERR \x1b[2Jquota\nx!")) }, nil, "the server says: [2Jquota x!"},
-		"not found":     {func(w io.Writer) { io.WriteString(w, lines("ERR access denied or not found")) }, ErrNotFound, ""},
-		"endless text":  {func(w io.Writer) { forever(w, "0010agent=xxxxxx") }, errGarbled, ""},
+		"nothing":      {func(io.Writer) {}, errCutOff, ""},
+		"a page":       {func(w io.Writer) { io.WriteString(w, "<html><body>hello") }, errProtocol, ""},
+		"ssh":          {func(w io.Writer) { io.WriteString(w, "SSH-2.0-OpenSSH_9.2\r\n") }, errProtocol, ""},
+		"half a line":  {func(w io.Writer) { io.WriteString(w, "000eversi") }, errCutOff, ""},
+		"short length": {func(w io.Writer) { io.WriteString(w, "0003") }, errProtocol, ""},
+		"long length":  {func(w io.Writer) { io.WriteString(w, "ffff"+long('a', 65531)) }, errProtocol, ""},
+		"no commands":  {func(w io.Writer) { io.WriteString(w, "000eversion 2\n0000") }, errProtocol, ""},
+		"sha256": {func(w io.Writer) {
+			io.WriteString(w, packetLines("version 2", "object-format=sha256", "ls-refs")+"0000")
+		}, ErrNotFound, "sha256"},
+		"its own words": {func(w io.Writer) { io.WriteString(w, packetLines("ERR \x1b[2Jquota\nx!")) }, nil, "the server says: [2Jquota x!"},
+		"not found":     {func(w io.Writer) { io.WriteString(w, packetLines("ERR access denied or not found")) }, ErrNotFound, ""},
+		"endless text":  {func(w io.Writer) { forever(w, "0010agent=xxxxxx") }, errProtocol, ""},
 		"endless v2":    {func(w io.Writer) { io.WriteString(w, "000eversion 2\n"); forever(w, "0010agent=xxxxxx") }, ErrTooLarge, ""},
 		"endless refs": {func(w io.Writer) {
 			io.WriteString(w, "0034"+zeros+" HEAD\x00x\n")
 			forever(w, "003d"+zeros+" refs/heads/x/yz\n")
 		}, ErrTooLarge, ""},
-		"refs cut":       {func(w io.Writer) { io.WriteString(w, "0034"+zeros+" HEAD\x00x\n"+"003d"+zeros+" refs/heads/x/yz\n") }, errCut, ""},
-		"delimiter":      {func(w io.Writer) { io.WriteString(w, "0034"+zeros+" HEAD\x00x\n0001") }, errGarbled, ""},
-		"no commit name": {func(w io.Writer) { io.WriteString(w, "0034"+zeros[1:]+"z HEAD\x00x\n0000") }, errGarbled, ""},
+		"refs cut":       {func(w io.Writer) { io.WriteString(w, "0034"+zeros+" HEAD\x00x\n"+"003d"+zeros+" refs/heads/x/yz\n") }, errCutOff, ""},
+		"delimiter":      {func(w io.Writer) { io.WriteString(w, "0034"+zeros+" HEAD\x00x\n0001") }, errProtocol, ""},
+		"no commit name": {func(w io.Writer) { io.WriteString(w, "0034"+zeros[1:]+"z HEAD\x00x\n0000") }, errProtocol, ""},
 	} {
-		for way, remote := range rogue(t, test.serve) {
+		for way, remote := range startRogue(t, test.serve) {
 			c := &Client{MaxRefs: 1 << 20}
-			_, err := c.Look(t.Context(), remote, "main")
+			_, err := c.Head(t.Context(), remote, "main")
 			if err == nil || test.err != nil && !errors.Is(err, test.err) || !strings.Contains(err.Error(), test.words) {
 				t.Errorf("%s, %s: %v", name, way, err)
 			} else if strings.ContainsAny(err.Error(), "\n\x1b") {
@@ -95,13 +97,13 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// valve stands before a server, and lets so many bytes of its answers pass.
-type valve struct {
+// flakyProxy stands before a server, and lets so many bytes of its answers pass.
+type flakyProxy struct {
 	left atomic.Int64
 	cut  bool // then hangs up, else is silent
 }
 
-func (v *valve) before(t testing.TB, server string) (addr string) {
+func (v *flakyProxy) before(t testing.TB, server string) (addr string) {
 	return listen(t, func(conn net.Conn) {
 		behind, err := net.Dial("tcp", server)
 		if err != nil {
@@ -135,13 +137,13 @@ func TestBrokenConnections(t *testing.T) {
 	r := newRepository(t, root, "repo.git")
 	files := map[string]string{"noise": string(noise(300 << 10))}
 	commit := r.commit("main", files)
-	web := webServer(t, root, "", false)
-	tunnel := sshServer(t, root, false)
-	plain := daemon(t, root)
+	web := startWebServer(t, root, "", false)
+	tunnel := startSSHServer(t, root, false)
+	plain := startDaemon(t, root)
 	for _, cut := range []bool{true, false} {
 		for way, server := range map[string]string{"http": web.Listener.Addr().String(), "ssh": tunnel.addr, "git": plain} {
 			t.Run(fmt.Sprintf("%s, cut %v", way, cut), func(t *testing.T) {
-				v := valve{cut: cut}
+				v := flakyProxy{cut: cut}
 				addr := v.before(t, server)
 				remote := Remote{URL: way + "://" + addr + "/repo.git"}
 				if way == "ssh" {
@@ -152,15 +154,15 @@ func TestBrokenConnections(t *testing.T) {
 				dir := filepath.Join(t.TempDir(), "source.git")
 				v.left.Store(1 << 30)
 				for _, pass := range []int64{30, 150_000} {
-					c := &Client{LookTimeout: 200 * time.Millisecond, StallTimeout: 200 * time.Millisecond}
+					c := &Client{HeadTimeout: 200 * time.Millisecond, StallTimeout: 200 * time.Millisecond}
 					for _, kept := range []bool{false, true} {
 						if kept {
 							v.left.Store(1 << 30)
-							c.LookTimeout = lookTimeout
-							if _, err := c.Look(t.Context(), remote, "main"); err != nil {
+							c.HeadTimeout = headTimeout
+							if _, err := c.Head(t.Context(), remote, "main"); err != nil {
 								t.Fatal(err)
 							}
-							c.LookTimeout = 200 * time.Millisecond
+							c.HeadTimeout = 200 * time.Millisecond
 						}
 						v.left.Store(pass)
 						if _, err := c.Fetch(t.Context(), remote, "main", dir); err == nil || !cut && !errors.Is(err, ErrTimeout) {
@@ -168,7 +170,7 @@ func TestBrokenConnections(t *testing.T) {
 						}
 						if pass < 1000 {
 							v.left.Store(pass)
-							if _, err := c.Look(t.Context(), remote, "main"); err == nil || !cut && !errors.Is(err, ErrTimeout) {
+							if _, err := c.Head(t.Context(), remote, "main"); err == nil || !cut && !errors.Is(err, ErrTimeout) {
 								t.Errorf("look, %d bytes, kept %v: %v", pass, kept, err)
 							}
 						}
@@ -179,7 +181,7 @@ func TestBrokenConnections(t *testing.T) {
 					c.Close()
 				}
 				v.left.Store(1 << 30)
-				fetched(t, newClient(t), remote, "main", dir, commit, files)
+				fetchOK(t, newClient(t), remote, "main", dir, commit, files)
 			})
 		}
 	}
@@ -187,7 +189,7 @@ func TestBrokenConnections(t *testing.T) {
 
 // A peer that sends a byte now and then is not silent, but it is late.
 func TestDrip(t *testing.T) {
-	for way, remote := range rogue(t, func(w io.Writer) {
+	for way, remote := range startRogue(t, func(w io.Writer) {
 		for _, b := range "fff0" + long('a', 65516) {
 			if _, err := fmt.Fprintf(w, "%c", b); err != nil {
 				return
@@ -195,8 +197,8 @@ func TestDrip(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}) {
-		c := &Client{LookTimeout: 300 * time.Millisecond, FetchTimeout: 300 * time.Millisecond}
-		if _, err := c.Look(t.Context(), remote, "main"); !errors.Is(err, ErrTimeout) {
+		c := &Client{HeadTimeout: 300 * time.Millisecond, FetchTimeout: 300 * time.Millisecond}
+		if _, err := c.Head(t.Context(), remote, "main"); !errors.Is(err, ErrTimeout) {
 			t.Error(way, err)
 		}
 		if _, err := c.Fetch(t.Context(), remote, "main", t.TempDir()+"/x"); !errors.Is(err, ErrTimeout) {
@@ -245,12 +247,12 @@ func TestManyReferences(t *testing.T) {
 	}
 	for _, old := range []bool{false, true} {
 		c := newClient(t)
-		remote := Remote{URL: webServer(t, root, "", old).URL + "/repo.git"}
-		if head, err := c.Look(t.Context(), remote, ""); head.Commit != commit {
+		remote := Remote{URL: startWebServer(t, root, "", old).URL + "/repo.git"}
+		if head, err := c.Head(t.Context(), remote, ""); head.Commit != commit {
 			t.Error(err)
 		}
 		small := &Client{MaxRefs: 1 << 20}
-		if _, err := small.Look(t.Context(), remote, ""); old != errors.Is(err, ErrTooLarge) {
+		if _, err := small.Head(t.Context(), remote, ""); old != errors.Is(err, ErrTooLarge) {
 			t.Error(err)
 		}
 		small.Close()
@@ -276,7 +278,7 @@ func TestBrokenCommits(t *testing.T) {
 	}
 	inner := tree("100644 config " + file)
 	c := newClient(t)
-	remote := Remote{URL: webServer(t, root, "", false).URL + "/repo.git"}
+	remote := Remote{URL: startWebServer(t, root, "", false).URL + "/repo.git"}
 	dir := filepath.Join(t.TempDir(), "source.git")
 	for word, tree := range map[string]string{
 		"hasDotdot":         tree("40000 .. " + inner),
@@ -296,6 +298,6 @@ func TestBrokenCommits(t *testing.T) {
 			}
 		}
 		good := r.put("main", files)
-		fetched(t, c, remote, "main", dir, good, files)
+		fetchOK(t, c, remote, "main", dir, good, files)
 	}
 }

@@ -39,10 +39,10 @@ func TestHTTPOneRequestALook(t *testing.T) {
 	root := t.TempDir()
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
 	var s seen
-	remote := Remote{URL: webServer(t, root, "", false, s.wrap).URL + "/repo.git"}
+	remote := Remote{URL: startWebServer(t, root, "", false, s.wrap).URL + "/repo.git"}
 	c := newClient(t)
 	for range 4 {
-		if _, err := c.Look(t.Context(), remote, "main"); err != nil {
+		if _, err := c.Head(t.Context(), remote, "main"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -59,11 +59,11 @@ func TestHTTPToken(t *testing.T) {
 	r := newRepository(t, root, "repo.git")
 	commit := r.commit("main", map[string]string{"a": "1"})
 	var s seen
-	server := webServer(t, root, "right", false, s.wrap)
+	server := startWebServer(t, root, "right", false, s.wrap)
 	c, dir := newClient(t), t.TempDir()+"/x"
 	host := strings.TrimPrefix(server.URL, "http://")
 	for _, user := range []string{"", "me@"} {
-		fetched(t, c, Remote{URL: "http://" + user + host + "/repo.git", Token: "right"}, "main", dir, commit, map[string]string{"a": "1"})
+		fetchOK(t, c, Remote{URL: "http://" + user + host + "/repo.git", Token: "right"}, "main", dir, commit, map[string]string{"a": "1"})
 	}
 	users := map[string]bool{}
 	for header := range s.tokens {
@@ -76,13 +76,13 @@ func TestHTTPToken(t *testing.T) {
 	}
 	for token, words := range map[string]string{"": "asks for a token", "wr0ng": "does not accept the token"} {
 		for range 2 {
-			_, err := c.Look(t.Context(), Remote{URL: server.URL + "/repo.git", Token: token}, "main")
+			_, err := c.Head(t.Context(), Remote{URL: server.URL + "/repo.git", Token: token}, "main")
 			if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "wr0ng") {
 				t.Error(err)
 			}
 		}
 	}
-	_, err := c.Look(t.Context(), Remote{URL: "http://example.invalid/repo.git", Token: "right"}, "main")
+	_, err := c.Head(t.Context(), Remote{URL: "http://example.invalid/repo.git", Token: "right"}, "main")
 	if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "use https://") {
 		t.Error(err)
 	}
@@ -93,9 +93,9 @@ func TestHTTPRedirect(t *testing.T) {
 	r := newRepository(t, root, "new.git")
 	commit := r.commit("main", map[string]string{"a": "1"})
 	var elsewhere seen
-	other := webServer(t, root, "right", false, elsewhere.wrap)
-	open := webServer(t, root, "", false, elsewhere.wrap)
-	plain := webServer(t, root, "", false)
+	other := startWebServer(t, root, "right", false, elsewhere.wrap)
+	open := startWebServer(t, root, "", false, elsewhere.wrap)
+	plain := startWebServer(t, root, "", false)
 	moves := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			from, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -110,13 +110,13 @@ func TestHTTPRedirect(t *testing.T) {
 			http.Redirect(w, r, to+rest+"?"+r.URL.RawQuery, http.StatusMovedPermanently)
 		})
 	}
-	server := webServer(t, root, "right", false, moves)
+	server := startWebServer(t, root, "right", false, moves)
 	c := newClient(t)
 	for name, words := range map[string]string{
 		"old": "", "twice": "", "open": "", "other": "gets no token", "round": "redirects more than", "login": "no repository", "file": "not http or https",
 	} {
 		for range 2 {
-			head, err := c.Look(t.Context(), Remote{URL: server.URL + "/" + name + ".git", Token: "right"}, "main")
+			head, err := c.Head(t.Context(), Remote{URL: server.URL + "/" + name + ".git", Token: "right"}, "main")
 			if words == "" && head.Commit != commit || words != "" && (err == nil || !strings.Contains(err.Error(), words)) {
 				t.Errorf("%s: %v, %v", name, head, err)
 			}
@@ -129,7 +129,7 @@ func TestHTTPRedirect(t *testing.T) {
 	defer secure.Close()
 	c = &Client{TLS: secure.Client().Transport.(*http.Transport).TLSClientConfig}
 	defer c.Close()
-	if _, err := c.Look(t.Context(), Remote{URL: secure.URL + "/down.git"}, "main"); err == nil || !strings.Contains(err.Error(), "from https to http") {
+	if _, err := c.Head(t.Context(), Remote{URL: secure.URL + "/down.git"}, "main"); err == nil || !strings.Contains(err.Error(), "from https to http") {
 		t.Error(err)
 	}
 }
@@ -141,7 +141,7 @@ func TestHTTPServerChanges(t *testing.T) {
 	commit := r.commit("main", map[string]string{"a": "1"})
 	r.git("", "clone", "-q", "--bare", ".", root+"/moved.git")
 	var stage atomic.Int32
-	server := webServer(t, root, "", false, func(h http.Handler) http.Handler {
+	server := startWebServer(t, root, "", false, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch stage.Load() {
 			case 1: // an older server takes over
@@ -167,7 +167,7 @@ func TestHTTPServerChanges(t *testing.T) {
 		words string
 	}{{0, ""}, {1, ""}, {0, ""}, {0, ""}, {2, ""}, {2, ""}, {3, "not a git repository"}, {0, ""}, {4, "502"}, {0, ""}} {
 		stage.Store(step.stage)
-		head, err := c.Look(t.Context(), Remote{URL: server.URL + "/repo.git"}, "main")
+		head, err := c.Head(t.Context(), Remote{URL: server.URL + "/repo.git"}, "main")
 		if step.words == "" && head.Commit != commit || step.words != "" && (err == nil || !strings.Contains(err.Error(), step.words)) {
 			t.Errorf("%d: %v, %v", step.stage, head, err)
 		}

@@ -10,15 +10,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// NewKey makes a deploy key (ed25519): private is for [Remote], PEM as OpenSSH writes it without a
-// passphrase; authorized is the line to give to the host of the repository. comment ends the line
-// and tells people what the key is for.
+// NewKey creates an ed25519 deploy key. private is in OpenSSH's PEM format without a passphrase, for
+// [Remote]. authorized is the public key as a line for the git host, ending in comment.
 func NewKey(comment string) (private []byte, authorized string, err error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, "", err
 	}
-	comment = clean(comment)
+	comment = printable(comment)
 	block, err := ssh.MarshalPrivateKey(key, comment)
 	if err != nil {
 		return nil, "", err
@@ -28,8 +27,7 @@ func NewKey(comment string) (private []byte, authorized string, err error) {
 	return private, strings.TrimSpace(authorized + " " + comment), err
 }
 
-// PublicKey is the line, without a comment, that a private key's owner gives to the host of the
-// repository.
+// PublicKey returns the public half of private as a line for the git host, without a comment.
 func PublicKey(private []byte) (authorized string, err error) {
 	signer, err := signer(private)
 	if err != nil {
@@ -43,9 +41,9 @@ func signer(private []byte) (ssh.Signer, error) {
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return nil, faultf(ErrAuth, "the key has a passphrase, which nobody is there to type; give a key without one")
-	case err != nil: // its text may repeat some of what it was given
-		return nil, faultf(ErrAuth, "this is not a private key as OpenSSH writes it; make one with: ssh-keygen -t ed25519")
+		return nil, errorf(ErrAuth, "the key has a passphrase, which nobody is there to type; give a key without one")
+	case err != nil: // err may repeat part of the key
+		return nil, errorf(ErrAuth, "this is not a private key as OpenSSH writes it; make one with: ssh-keygen -t ed25519")
 	}
 	return s, nil
 }

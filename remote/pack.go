@@ -16,18 +16,17 @@ import (
 )
 
 const (
-	temporary = "tmp_*" // names of files that no fetch has finished
-	// maxObjects is how many objects a pack may hold; each costs about 300 bytes of memory.
-	maxObjects = 1 << 20
+	tempPattern = "tmp_*" // unfinished files
+	maxObjects  = 1 << 20 // per pack; each costs about 300 bytes of memory
 )
 
-// receive writes a pack to a temporary file and returns its name, and the objects that it refers
-// to by theirs. What is unpacked from it is measured as it arrives, since go-git indexes in memory:
-// a few bytes can claim to be a file of a terabyte. gitformat-pack(5) has the format.
+// receive writes a pack to a temporary file. It returns the file's name and the objects that deltas
+// in the pack name as their base. It measures every object, because go-git unpacks in memory and a
+// few bytes can expand to a terabyte. The format is in gitformat-pack(5).
 func (s *store) receive(from io.Reader) (name string, bases map[plumbing.Hash]bool, err error) {
-	f, err := os.CreateTemp(s.folder(), temporary)
+	f, err := os.CreateTemp(s.packDir(), tempPattern)
 	if err != nil {
-		return "", nil, &damage{err}
+		return "", nil, &storeError{err}
 	}
 	out := bufio.NewWriterSize(f, 64<<10)
 	defer func() {
@@ -36,47 +35,47 @@ func (s *store) receive(from io.Reader) (name string, bases map[plumbing.Hash]bo
 			os.Remove(f.Name())
 		}
 	}()
-	in := &capped{r: from, left: s.limits.pack}
+	in := &cappedReader{r: from, left: s.limits.pack}
 	scanner := packfile.NewScanner(io.TeeReader(in, out))
 	_, count, err := scanner.Header()
 	if err != nil {
-		return "", nil, torn(err)
+		return "", nil, packError(err)
 	}
 	if count > maxObjects {
-		return "", nil, faultf(ErrTooLarge, "the commit has more than %d objects; keep data and dependencies out of the repository", maxObjects)
+		return "", nil, errorf(ErrTooLarge, "the commit has more than %d objects; keep data and dependencies out of the repository", maxObjects)
 	}
 	bases = map[plumbing.Hash]bool{}
 	for range count {
-		h, err := s.measure(scanner)
+		h, err := s.checkObject(scanner)
 		if err != nil {
-			return "", nil, torn(err)
+			return "", nil, packError(err)
 		}
 		if h.Type == plumbing.REFDeltaObject {
 			bases[h.Reference] = true
 		}
 	}
 	if _, err := scanner.Checksum(); err != nil {
-		return "", nil, torn(err)
+		return "", nil, packError(err)
 	}
-	// The end of the message, so that the connection can be used again.
+	// Read to the end of the message, so that the connection can be reused.
 	return f.Name(), bases, scanner.Close()
 }
 
-// torn says in our words that a pack was cut off.
-func torn(err error) error {
+// packError reports a truncated pack as errCutOff.
+func packError(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, packfile.ErrEmptyPackfile) {
-		return errCut
+		return errCutOff
 	}
 	return err
 }
 
-// measure reads one object.
-func (s *store) measure(scanner *packfile.Scanner) (*packfile.ObjectHeader, error) {
+// checkObject reads the next object and checks its size.
+func (s *store) checkObject(scanner *packfile.Scanner) (*packfile.ObjectHeader, error) {
 	h, err := scanner.NextObjectHeader()
 	if err != nil {
 		return nil, err
 	}
-	var delta sizes
+	var delta deltaHeader
 	var into io.Writer = io.Discard
 	if h.Type.IsDelta() {
 		into = &delta
@@ -90,59 +89,59 @@ func (s *store) measure(scanner *packfile.Scanner) (*packfile.ObjectHeader, erro
 		return nil, err
 	case n != h.Length:
 		return nil, packfile.ErrMalformedPackFile
-	case h.Type.IsDelta() && delta.result() > uint64(s.limits.file):
+	case h.Type.IsDelta() && delta.resultSize() > uint64(s.limits.file):
 		return nil, s.tooLarge()
 	}
 	return h, nil
 }
 
 func (s *store) tooLarge() error {
-	return faultf(ErrTooLarge, "a file of the commit is larger than %d MiB; keep data out of the repository", s.limits.file>>20)
+	return errorf(ErrTooLarge, "a file of the commit is larger than %d MiB; keep data out of the repository", s.limits.file>>20)
 }
 
-// sizes are the first bytes of a delta: the size of what it is applied to, and of its result.
-type sizes struct{ start []byte }
+// deltaHeader collects the start of a delta, which contains the sizes of its base and its result.
+type deltaHeader struct{ start []byte }
 
-func (z *sizes) Write(p []byte) (int, error) {
-	if room := 2*binary.MaxVarintLen64 - len(z.start); room > 0 {
-		z.start = append(z.start, p[:min(room, len(p))]...)
+func (d *deltaHeader) Write(p []byte) (int, error) {
+	if room := 2*binary.MaxVarintLen64 - len(d.start); room > 0 {
+		d.start = append(d.start, p[:min(room, len(p))]...)
 	}
 	return len(p), nil
 }
 
-func (z *sizes) result() uint64 {
-	_, n := binary.Uvarint(z.start)
+func (d *deltaHeader) resultSize() uint64 {
+	_, n := binary.Uvarint(d.start)
 	if n <= 0 {
-		return 0 // no delta at all; who applies it says so
+		return 0 // not a delta; applying it will fail
 	}
-	size, _ := binary.Uvarint(z.start[n:])
+	size, _ := binary.Uvarint(d.start[n:])
 	return size
 }
 
-// capped reads up to left bytes, and fails where there are more.
-type capped struct {
+// cappedReader returns ErrTooLarge after left bytes.
+type cappedReader struct {
 	r    io.Reader
 	left int64
 }
 
-func (c *capped) Read(p []byte) (int, error) {
+func (c *cappedReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	if c.left -= int64(n); c.left < 0 {
-		return 0, faultf(ErrTooLarge, "the commit is larger than is fetched; keep data and dependencies out of the repository")
+		return 0, errorf(ErrTooLarge, "the commit is larger than is fetched; keep data and dependencies out of the repository")
 	}
 	return n, err
 }
 
-// keep gives a received pack its index and its name. The index, which makes a pack one, comes
-// last.
-func (s *store) keep(ctx context.Context, name string) error {
+// install indexes a received pack and moves both to their final names, the index last, because git
+// finds packs by their index.
+func (s *store) install(ctx context.Context, name string) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	writer := new(idxfile.Writer)
-	parser, err := packfile.NewParser(packfile.NewScanner(&whileRead{f, ctx}), writer)
+	parser, err := packfile.NewParser(packfile.NewScanner(&ctxFile{f, ctx}), writer)
 	if err != nil {
 		return err
 	}
@@ -154,16 +153,16 @@ func (s *store) keep(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	base := filepath.Join(s.folder(), fmt.Sprintf("pack-%s", sum))
-	if err := writeIndex(s.folder(), base+".idx", index, func() error { return os.Rename(name, base+".pack") }); err != nil {
+	base := filepath.Join(s.packDir(), fmt.Sprintf("pack-%s", sum))
+	if err := writeIndex(s.packDir(), base+".idx", index, func() error { return os.Rename(name, base+".pack") }); err != nil {
 		return err
 	}
-	s.packs = append(s.packs, index)
+	s.indexes = append(s.indexes, index)
 	return nil
 }
 
 func writeIndex(folder, name string, index *idxfile.MemoryIndex, before func() error) error {
-	f, err := os.CreateTemp(folder, temporary)
+	f, err := os.CreateTemp(folder, tempPattern)
 	if err != nil {
 		return err
 	}
@@ -179,13 +178,13 @@ func writeIndex(folder, name string, index *idxfile.MemoryIndex, before func() e
 	return os.Rename(f.Name(), name)
 }
 
-// whileRead is a file that can be read while ctx has not ended.
-type whileRead struct {
+// ctxFile is a file whose Read fails once ctx has ended.
+type ctxFile struct {
 	*os.File
 	ctx context.Context
 }
 
-func (w *whileRead) Read(p []byte) (int, error) {
+func (w *ctxFile) Read(p []byte) (int, error) {
 	if err := w.ctx.Err(); err != nil {
 		return 0, err
 	}

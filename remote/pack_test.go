@@ -50,9 +50,9 @@ func TestOddPacks(t *testing.T) {
 		err   error
 		words string
 	}{
-		"nothing":          {"", errCut, ""},
+		"nothing":          {"", errCutOff, ""},
 		"not a pack":       {"hello, this is not a pack", nil, "signature"},
-		"cut":              {packOf(2, blob)[:25], errCut, ""},
+		"cut":              {packOf(2, blob)[:25], errCutOff, ""},
 		"wrong checksum":   {packOf(1, blob)[:30] + long('x', 20), nil, ""},
 		"another object":   {packOf(1, blob), plumbing.ErrObjectNotFound, ""},
 		"a commit alone":   {packOf(1, entry(plumbing.CommitObject, len(alone), "", alone)), plumbing.ErrObjectNotFound, "tree"},
@@ -63,10 +63,10 @@ func TestOddPacks(t *testing.T) {
 		"delta of nothing": {packOf(1, entry(plumbing.REFDeltaObject, 4, long('x', 20), "\x03\x03\x90\x03")), nil, ""},
 	} {
 		s := &store{dir: filepath.Join(t.TempDir(), "source.git"), limits: limits{pack: 1 << 20, file: 1 << 20}}
-		if err := s.make(); err != nil {
+		if err := s.create(); err != nil {
 			t.Fatal(err)
 		}
-		said := lines("packfile")
+		said := packetLines("packfile")
 		for rest := test.pack; rest != ""; {
 			n := min(len(rest), 1000)
 			said += fmt.Sprintf("%04x\x01%s", n+5, rest[:n])
@@ -81,7 +81,7 @@ func TestOddPacks(t *testing.T) {
 		if have, _ := s.load(t.Context()); have != "" {
 			t.Errorf("%s: the store has %s", name, have)
 		}
-		if left, _ := os.ReadDir(s.folder()); len(left) > 0 && strings.HasPrefix(left[len(left)-1].Name(), "tmp") {
+		if left, _ := os.ReadDir(s.packDir()); len(left) > 0 && strings.HasPrefix(left[len(left)-1].Name(), "tmp") {
 			t.Errorf("%s: left %v", name, left)
 		}
 	}
@@ -100,16 +100,16 @@ func TestFetchNoticesWhatIsMissing(t *testing.T) {
 		if err != nil || len(found) != 1 {
 			t.Fatal(found, err)
 		}
-		content := contentOf(t, found[0])
+		content := readTestFile(t, found[0])
 		os.Remove(found[0])
 		s := &store{dir: filepath.Join(t.TempDir(), "source.git"), limits: limits{pack: 1 << 20, file: 1 << 20}}
-		if err := s.make(); err != nil {
+		if err := s.create(); err != nil {
 			t.Fatal(err)
 		}
-		from := reply(fmt.Appendf(nil, "%s%04x\x01%s0000", lines("packfile"), len(content)+5, content))
+		from := reply(fmt.Appendf(nil, "%s%04x\x01%s0000", packetLines("packfile"), len(content)+5, content))
 		from.version = 2
 		err = s.add(t.Context(), from, commit, "")
-		var worn *damage
+		var worn *storeError
 		if (err == nil) != ok || !ok && (!errors.As(err, &worn) || !strings.Contains(err.Error(), "is missing")) {
 			t.Errorf("%v: %v", ok, err)
 		}

@@ -32,7 +32,7 @@ func TestUnreachable(t *testing.T) {
 		"http://" + answers + "/a":       false, "https://" + answers + "/a": false,
 	} {
 		c := newClient(t)
-		_, err := c.Look(t.Context(), Remote{URL: url}, "main")
+		_, err := c.Head(t.Context(), Remote{URL: url}, "main")
 		if err == nil || Unreachable(err) != want {
 			t.Errorf("%s: %v: unreachable %v, want %v", url, err, !want, want)
 		}
@@ -47,7 +47,7 @@ func TestUnreachable(t *testing.T) {
 	for url, want := range map[string]string{
 		"https://host/a": "host:443", "git@host:a/b": "host:22", "http://[::1]:8080/a": "[::1]:8080", "git://host/a": "host:9418", "nonsense": "",
 	} {
-		if got := Host(url); got != want {
+		if got := HostPort(url); got != want {
 			t.Errorf("the host of %s is %q, want %q", url, got, want)
 		}
 	}
@@ -57,8 +57,8 @@ func TestUnreachable(t *testing.T) {
 func TestProxyIsNotTheHost(t *testing.T) {
 	c := newClient(t)
 	c.init()
-	c.web.client.Transport.(*http.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: freePort(t)})
-	if _, err := c.Look(t.Context(), Remote{URL: "https://host.invalid/a"}, "main"); err == nil || Unreachable(err) {
+	c.http.client.Transport.(*http.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: freePort(t)})
+	if _, err := c.Head(t.Context(), Remote{URL: "https://host.invalid/a"}, "main"); err == nil || Unreachable(err) {
 		t.Error(err)
 	}
 }

@@ -93,9 +93,9 @@ func (r repository) remove() {
 	}
 }
 
-// webServer serves the repositories under root over smart HTTP. token, unless empty, is asked for;
+// startWebServer serves the repositories under root over smart HTTP. token, unless empty, is asked for;
 // old: the server knows only version 0.
-func webServer(t testing.TB, root, token string, old bool, wrap ...func(http.Handler) http.Handler) *httptest.Server {
+func startWebServer(t testing.TB, root, token string, old bool, wrap ...func(http.Handler) http.Handler) *httptest.Server {
 	t.Helper()
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
@@ -129,8 +129,8 @@ func webServer(t testing.TB, root, token string, old bool, wrap ...func(http.Han
 	return server
 }
 
-// sshRig is an ssh server that runs git.
-type sshRig struct {
+// sshTestServer is an ssh server that runs git.
+type sshTestServer struct {
 	*gliderssh.Server
 	addr     string
 	hosts    []byte // known_hosts
@@ -140,8 +140,8 @@ type sshRig struct {
 	most     atomic.Int32 // ever at once
 }
 
-// sshServer serves the repositories under root; old: it takes no environment, so speaks version 0.
-func sshServer(t testing.TB, root string, old bool) *sshRig {
+// startSSHServer serves the repositories under root; old: it takes no environment, so speaks version 0.
+func startSSHServer(t testing.TB, root string, old bool) *sshTestServer {
 	t.Helper()
 	private, authorized, err := NewKey("test")
 	if err != nil {
@@ -151,7 +151,7 @@ func sshServer(t testing.TB, root string, old bool) *sshRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rig := &sshRig{key: private, accepted: make(chan net.Conn, 1000)}
+	rig := &sshTestServer{key: private, accepted: make(chan net.Conn, 1000)}
 	rig.Server = &gliderssh.Server{
 		PublicKeyHandler: func(_ gliderssh.Context, key gliderssh.PublicKey) bool { return gliderssh.KeysEqual(key, allowed) },
 		ConnCallback: func(_ gliderssh.Context, conn net.Conn) net.Conn {
@@ -168,7 +168,7 @@ func sshServer(t testing.TB, root string, old bool) *sshRig {
 				most = rig.most.Load()
 			}
 			args := s.Command()
-			if len(args) != 2 || args[0] != service {
+			if len(args) != 2 || args[0] != uploadPack {
 				exit(127)
 				return
 			}
@@ -189,7 +189,7 @@ func sshServer(t testing.TB, root string, old bool) *sshRig {
 			exit(cmd.ProcessState.ExitCode())
 		},
 	}
-	host := freshSigner(t)
+	host := newSigner(t)
 	rig.AddHostKey(host)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -209,7 +209,7 @@ func sshServer(t testing.TB, root string, old bool) *sshRig {
 	return rig
 }
 
-func freshSigner(t testing.TB) ssh.Signer {
+func newSigner(t testing.TB) ssh.Signer {
 	t.Helper()
 	private, _, err := NewKey("")
 	if err != nil {
@@ -227,12 +227,12 @@ func hostLine(addr string, key ssh.PublicKey) []byte {
 	return append([]byte("["+host+"]:"+port+" "), ssh.MarshalAuthorizedKey(key)...)
 }
 
-func (rig *sshRig) remote(name string) Remote {
+func (rig *sshTestServer) remote(name string) Remote {
 	return Remote{URL: "ssh://git@" + rig.addr + "/" + name, Key: rig.key, KnownHosts: rig.hosts}
 }
 
-// daemon serves the repositories under root over git://, one process a connection as inetd does.
-func daemon(t testing.TB, root string) (addr string) {
+// startDaemon serves the repositories under root over git://, one process a connection as inetd does.
+func startDaemon(t testing.TB, root string) (addr string) {
 	return listen(t, func(conn net.Conn) {
 		f, err := conn.(*net.TCPConn).File()
 		if err != nil {
@@ -290,11 +290,11 @@ func newClient(t testing.TB) *Client {
 	return c
 }
 
-// ways are all the ways to reach the repositories under root.
-func ways(t testing.TB, root string) map[string]func(name string) Remote {
-	web, oldWeb := webServer(t, root, "", false), webServer(t, root, "", true)
-	tunnel, oldTunnel := sshServer(t, root, false), sshServer(t, root, true)
-	plain := daemon(t, root)
+// remotesOf are all the ways to reach the repositories under root.
+func remotesOf(t testing.TB, root string) map[string]func(name string) Remote {
+	web, oldWeb := startWebServer(t, root, "", false), startWebServer(t, root, "", true)
+	tunnel, oldTunnel := startSSHServer(t, root, false), startSSHServer(t, root, true)
+	plain := startDaemon(t, root)
 	return map[string]func(string) Remote{
 		"http":     func(name string) Remote { return Remote{URL: web.URL + "/" + name} },
 		"http, v0": func(name string) Remote { return Remote{URL: oldWeb.URL + "/" + name} },

@@ -7,41 +7,41 @@ import (
 	"strings"
 )
 
-// session is a conversation with one git-upload-pack, whatever carries it.
+// session is a conversation with git-upload-pack over any transport.
 type session struct {
 	capabilities
-	in       *packets                     // what the server says
-	send     func(question request) error // asks; the answer is read from in
-	end      func()                       // hangs up; what is kept stays open
-	forget   func()                       // drops what is kept
-	explain  func() error                 // why the server hung up, where it said so elsewhere; may be nil
-	kept     bool                         // on a connection, or with a knowledge of the server, from before
-	answered bool                         // the server has answered on it
+	in           *packetReader                // what the server sends
+	send         func(question request) error // the response is then read from in
+	close        func()                       // kept connections stay open
+	discard      func()                       // drops what is kept for the next session
+	hangupReason func() error                 // why the server hung up, if it said so on another channel; may be nil
+	reused       bool                         // uses a kept connection or earlier knowledge of the server
+	answered     bool                         // the server has answered in this session
 }
 
-// capabilities are what a server says of itself.
+// capabilities are what a server supports.
 type capabilities struct {
-	version int    // 0 or 2
-	unborn  bool   // version 2: names the branch that HEAD points at where it has no commit yet
-	shallow bool   // sends a commit without its history
-	first   string // version 0: the first line of the list of references, which the rest follows
-	side    bool   // version 0: wraps the pack in packets (side-band-64k)
-	ofs     bool   // version 0: may send deltas that name their base by its place
-	acks    bool   // version 0: multi_ack_detailed
-	format  bool   // version 2: wants to be told the object format
+	version      int    // 0 or 2
+	unborn       bool   // version 2: ls-refs can report a HEAD whose branch has no commit yet
+	shallow      bool   // can send a commit without its history
+	firstLine    string // version 0: the first line of the list of references
+	sideBand     bool   // version 0: side-band-64k
+	ofsDelta     bool   // version 0: ofs-delta
+	multiAck     bool   // version 0: multi_ack_detailed
+	objectFormat bool   // version 2: expects object-format in requests
 }
 
-// agent is how we name ourselves. Some servers treat what does not begin with git/ as a browser.
+// agent is our name. Some servers treat a client that does not begin with git/ as a browser.
 const agent = "git/2.40-paas"
 
-// greet reads how the server begins (gitprotocol-v2(5), "Capability Advertisement"; for version 0
-// gitprotocol-pack(5), "Reference Discovery").
-func (s *session) greet() error {
+// handshake reads the server's first message (gitprotocol-v2(5), "Capability Advertisement"; for
+// version 0 gitprotocol-pack(5), "Reference Discovery").
+func (s *session) handshake() error {
 	k, line, err := s.read()
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(line, "# service=") { // over HTTP, before version 0 and some servers' 2
+	if strings.HasPrefix(line, "# service=") { // over HTTP: before version 0, and before 2 on some servers
 		if k, _, err = s.read(); err == nil && k == flush {
 			k, line, err = s.read()
 		}
@@ -49,17 +49,17 @@ func (s *session) greet() error {
 			return err
 		}
 	}
-	if line == "version 1" { // is version 0 with this line before it
+	if line == "version 1" { // the rest is version 0
 		if k, line, err = s.read(); err != nil {
 			return err
 		}
 	}
 	if line != "version 2" {
-		// A flush alone is a repository without references, as old servers say it.
+		// Old servers announce an empty repository with only a flush packet.
 		if k != flush && (k != data || line == "") {
-			return errGarbled
+			return errProtocol
 		}
-		return s.greet0(line)
+		return s.handshakeV0(line)
 	}
 	s.version = 2
 	object := "sha1"
@@ -70,33 +70,33 @@ func (s *session) greet() error {
 		case err != nil:
 			return err
 		case k == flush && object != "sha1":
-			return foreign(object)
+			return unsupportedFormat(object)
 		case k == flush && !listed:
-			return errGarbled
+			return errProtocol
 		case k == flush:
 			s.answered = true
 			return nil
 		case k != data:
-			return errGarbled
+			return errProtocol
 		}
 		name, value, _ := strings.Cut(line, "=")
 		switch name {
 		case "ls-refs":
 			listed = true
-			s.unborn = hasWord(value, "unborn")
+			s.unborn = containsWord(value, "unborn")
 		case "fetch":
-			s.shallow = hasWord(value, "shallow")
+			s.shallow = containsWord(value, "shallow")
 		case "object-format":
-			object, s.format = value, true
+			object, s.objectFormat = value, true
 		}
 	}
 }
 
-func foreign(format string) error {
-	return faultf(ErrNotFound, "the repository keeps its objects as %s, which is not spoken here; follow one that keeps them as sha1", clean(format))
+func unsupportedFormat(format string) error {
+	return errorf(ErrNotFound, "the repository keeps its objects as %s, which is not spoken here; follow one that keeps them as sha1", printable(format))
 }
 
-func hasWord(words, word string) bool {
+func containsWord(words, word string) bool {
 	for w := range strings.FieldsSeq(words) {
 		if w == word {
 			return true
@@ -105,99 +105,99 @@ func hasWord(words, word string) bool {
 	return false
 }
 
-// read reads a packet of text; that the server hung up is an error here.
-func (s *session) read() (kind, string, error) {
+// read reads a packet of text. The end of the connection is an error.
+func (s *session) read() (packetKind, string, error) {
 	k, line, err := s.in.text()
 	if err != nil {
-		err = s.explained(brokenOff(err))
+		err = s.withReason(noEOF(err))
 	}
 	return k, line, err
 }
 
-// explained is err in our words, or in the server's where it hung up and said why.
-func (s *session) explained(err error) error {
+// withReason replaces an unexpected end of the connection by the server's reason, if it gave one.
+func (s *session) withReason(err error) error {
 	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	if s.explain != nil {
-		if why := s.explain(); why != nil {
+	if s.hangupReason != nil {
+		if why := s.hangupReason(); why != nil {
 			return why
 		}
 	}
-	return errCut
+	return errCutOff
 }
 
-// command begins a request of version 2.
+// command begins a version 2 request.
 func (s *session) command(name string) (q request) {
-	q.line("command=%s", name)
-	q.line("agent=%s", agent)
-	if s.format {
-		q.line("object-format=sha1")
+	q.addLine("command=%s", name)
+	q.addLine("agent=%s", agent)
+	if s.objectFormat {
+		q.addLine("object-format=sha1")
 	}
-	q.delimiter()
+	q.addDelimiter()
 	return q
 }
 
-// want is a commit to fetch and what need not be sent with it.
-type want struct {
+// fetchRequest asks for one commit.
+type fetchRequest struct {
 	commit  string
-	have    string   // a commit whose files are here; empty: none
-	shallow []string // commits that are here without their history
+	have    string   // a commit whose files are in the store; may be empty
+	shallow []string // commits that are in the store without their history
 }
 
-// pack is a commit on its way.
-type pack struct {
+// fetchResponse is the pack with the commit.
+type fetchResponse struct {
 	io.Reader
-	shallow, unshallow []string // commits that are now without their history, or with it
+	shallow, unshallow []string // commits that no longer have, or now have, their history
 }
 
-// fetch asks for a commit, without its history where the server can leave it out.
-func (s *session) fetch(w want) (*pack, error) {
+// fetch requests a commit, without its history if the server supports that.
+func (s *session) fetch(w fetchRequest) (*fetchResponse, error) {
 	if s.version == 0 {
-		return s.fetch0(w.commit)
+		return s.fetchV0(w.commit)
 	}
 	q := s.command("fetch")
-	q.line("no-progress")
-	q.line("ofs-delta")
+	q.addLine("no-progress")
+	q.addLine("ofs-delta")
 	if s.shallow {
 		for _, commit := range w.shallow {
-			q.line("shallow %s", commit)
+			q.addLine("shallow %s", commit)
 		}
-		q.line("deepen 1")
+		q.addLine("deepen 1")
 	}
-	q.line("want %s", w.commit)
+	q.addLine("want %s", w.commit)
 	if w.have != "" {
-		// Without thin-pack git leaves out nothing that we have where history is cut off
+		// Without thin-pack, git sends files that we have if their history is cut off
 		// (--objects-edge-aggressive in git's builtin/pack-objects.c).
-		q.line("thin-pack")
-		q.line("have %s", w.have)
+		q.addLine("thin-pack")
+		q.addLine("have %s", w.have)
 	}
-	q.line("done")
-	q.flush()
+	q.addLine("done")
+	q.addFlush()
 	if err := s.send(q); err != nil {
 		return nil, err
 	}
-	p := new(pack)
+	p := new(fetchResponse)
 	for {
 		k, section, err := s.read()
 		switch {
 		case err != nil:
 			return nil, err
 		case k != data:
-			return nil, errGarbled
+			return nil, errProtocol
 		case section == "packfile":
-			s.in.left = math.MaxInt64 // who reads the pack limits it
-			p.Reader = &band{packets: s.in}
+			s.in.left = math.MaxInt64 // the reader of the pack limits it
+			p.Reader = &sideBandReader{packets: s.in}
 			return p, nil
 		}
-		if err := p.section(s, delimiter); err != nil {
+		if err := p.readShallow(s, delimiter); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// section reads the lines before a pack; those that are not about history are of no interest.
-func (p *pack) section(s *session, until kind) error {
+// readShallow reads the lines before a pack and ignores those that are not about shallow commits.
+func (p *fetchResponse) readShallow(s *session, until packetKind) error {
 	for {
 		k, line, err := s.read()
 		if err != nil {
@@ -207,7 +207,7 @@ func (p *pack) section(s *session, until kind) error {
 			return nil
 		}
 		if k != data {
-			return errGarbled
+			return errProtocol
 		}
 		verb, commit, _ := strings.Cut(line, " ")
 		switch {
@@ -219,7 +219,8 @@ func (p *pack) section(s *session, until kind) error {
 	}
 }
 
-// isCommit says whether s is an object's name: it becomes a part of a request and of a file.
+// isCommit reports whether s is a SHA-1 in hexadecimal. It must hold before s is used in a request
+// or a file.
 func isCommit(s string) bool {
 	return len(s) == 40 && strings.Trim(s, "0123456789abcdef") == ""
 }

@@ -15,150 +15,150 @@ import (
 )
 
 const (
-	// grace is how long the other end has, when time is up, to confirm that a session is over
-	// before the connection that others share counts as dead.
-	grace = time.Second
-	// farewell is the same after an answer: its processes may take a while to end.
-	farewell = 10 * time.Second
+	// sessionCloseTimeout is how long a server may take to close a session after its time is up,
+	// before the shared connection is considered dead.
+	sessionCloseTimeout = time.Second
+	// commandExitTimeout is how long a server's command may take to exit after its last answer.
+	commandExitTimeout = 10 * time.Second
 )
 
-// session begins a conversation over the tunnel to at.
-func (ts *tunnels) session(ctx context.Context, at address, r Remote, limit int64, heard func()) (*session, error) {
-	t := ts.take(tunnelName(at, r))
+// newSession opens a session over a kept connection, or a new one.
+func (p *sshPool) newSession(ctx context.Context, at address, r Remote, limit int64, onData func()) (*session, error) {
+	t := p.acquire(sshConnKey(at, r))
 	select {
 	case t.slots <- struct{}{}:
 	case <-ctx.Done():
-		ts.leave(t)
+		p.release(t)
 		return nil, context.Cause(ctx)
 	}
 	done := func() {
 		<-t.slots
-		ts.leave(t)
+		p.release(t)
 	}
 	for {
-		client, kept, err := ts.connect(ctx, t, at, r)
+		client, kept, err := p.connect(ctx, t, at, r)
 		if err != nil {
 			done()
 			return nil, err
 		}
-		s, err := ts.run(ctx, t, client, at, limit, heard, done)
+		s, err := p.startSession(ctx, t, client, at, limit, onData, done)
 		if err == nil {
-			s.kept = kept
+			s.reused = kept
 			return s, nil
 		}
-		// What was kept may have died. A server that says why it does not answer is alive.
-		var said *fault
+		// A kept connection may have died. A server that gives a reason is alive.
+		var said *kindError
 		var closed *ssh.OpenChannelError
 		if !kept || ctx.Err() != nil || errors.As(err, &said) || errors.As(err, &closed) {
 			done()
 			return nil, err
 		}
-		ts.drop(t, client)
+		p.drop(t, client)
 	}
 }
 
-// run begins a session on client. done is called at its end, if it began.
-func (ts *tunnels) run(ctx context.Context, t *tunnel, client *ssh.Client, at address, limit int64, heard func(), done func()) (*session, error) {
+// startSession runs git-upload-pack on client. It calls done when the session has ended.
+func (p *sshPool) startSession(ctx context.Context, t *sshConn, client *ssh.Client, at address, limit int64, onData func(), done func()) (*session, error) {
 	var (
-		mu      sync.Mutex
-		running *ssh.Session
-		last    *time.Timer
+		mu         sync.Mutex
+		running    *ssh.Session
+		closeTimer *time.Timer
 	)
-	// When time is up: end the session; and where the other end does not even answer to that, the
-	// connection. x/crypto/ssh knows no deadlines.
+	// When ctx ends, close the session, and if the server does not confirm that, the connection.
+	// x/crypto/ssh has no deadlines.
 	stop := context.AfterFunc(ctx, func() {
 		mu.Lock()
 		defer mu.Unlock()
-		last = time.AfterFunc(grace, func() { ts.drop(t, client) })
+		closeTimer = time.AfterFunc(sessionCloseTimeout, func() { p.drop(t, client) })
 		if running != nil {
 			go running.Close()
 		}
 	})
-	quit := func() {
+	stopTimers := func() {
 		stop()
 		mu.Lock()
 		defer mu.Unlock()
-		if last != nil {
-			last.Stop()
+		if closeTimer != nil {
+			closeTimer.Stop()
 		}
 	}
-	begun, err := client.NewSession()
+	sess, err := client.NewSession()
 	if err != nil {
-		quit()
+		stopTimers()
 		return nil, err
 	}
 	mu.Lock()
-	running = begun
+	running = sess
 	mu.Unlock()
 
-	var said beginning
-	begun.Stderr = &said
-	in, _ := begun.StdinPipe() // fails only where it was set before
-	out, _ := begun.StdoutPipe()
-	// Not waited for: a server that does not take it speaks version 0, which is seen soon enough.
-	_, err = begun.SendRequest("env", false, ssh.Marshal(struct{ Name, Value string }{"GIT_PROTOCOL", "version=2"}))
+	var stderr prefixBuffer
+	sess.Stderr = &stderr
+	in, _ := sess.StdinPipe() // can fail only if called twice
+	out, _ := sess.StdoutPipe()
+	// Do not wait for the reply: a server that ignores this speaks version 0.
+	_, err = sess.SendRequest("env", false, ssh.Marshal(struct{ Name, Value string }{"GIT_PROTOCOL", "version=2"}))
 	if err == nil {
-		err = begun.Start(service + " " + quote(at.path))
+		err = sess.Start(uploadPack + " " + quote(at.path))
 	}
 	s := &session{
-		in: newPackets(out, limit, heard),
+		in: newPacketReader(out, limit, onData),
 		send: func(q request) error {
 			_, err := in.Write(q)
 			return err
 		},
-		forget: func() { ts.drop(t, client) },
-		explain: func() error {
-			begun.Close()
-			begun.Wait() // for the last of what it said
-			if said.Len() == 0 {
+		discard: func() { p.drop(t, client) },
+		hangupReason: func() error {
+			sess.Close()
+			sess.Wait() // for the end of its stderr
+			if stderr.Len() == 0 {
 				return nil
 			}
-			return refusal(said.String())
+			return serverError(stderr.String())
 		},
 	}
 	if err == nil {
-		err = s.greet()
+		err = s.handshake()
 	}
 	if err != nil {
-		begun.Close()
-		quit()
+		sess.Close()
+		stopTimers()
 		return nil, err
 	}
-	s.end = func() {
-		in.Write([]byte("0000")) // else the server logs that we hung up
+	s.close = func() {
+		in.Write([]byte("0000")) // else the server logs an error
 		in.Close()
-		quit()
-		go func() { // the server counts a session until its command has ended
+		stopTimers()
+		go func() { // the server counts the session until its command has exited
 			defer done()
-			late := time.AfterFunc(farewell, func() { ts.drop(t, client) })
+			late := time.AfterFunc(commandExitTimeout, func() { p.drop(t, client) })
 			defer late.Stop()
-			io.CopyN(io.Discard, out, 64<<10) // ends with the command, or with one that goes on and on
-			begun.Close()
-			begun.Wait()
+			io.CopyN(io.Discard, out, 64<<10) // ends when the command exits, or if it sends too much
+			sess.Close()
+			sess.Wait()
 		}()
 	}
 	return s, nil
 }
 
-// beginning keeps the beginning of what is written to it.
-type beginning struct{ bytes.Buffer }
+// prefixBuffer keeps the first bytes written to it.
+type prefixBuffer struct{ bytes.Buffer }
 
-func (b *beginning) Write(p []byte) (int, error) {
-	if room := 4*longest - b.Len(); room > 0 {
+func (b *prefixBuffer) Write(p []byte) (int, error) {
+	if room := 4*maxQuoted - b.Len(); room > 0 {
 		b.Buffer.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }
 
-// quote makes one word of path for the shell that ssh servers hand it to, as git does (sq_quote_buf
-// in git's quote.c); those without a shell take apart just this form.
+// quote quotes path for the server's shell exactly as git does (sq_quote_buf in git's quote.c).
+// Servers without a shell understand only that form.
 func quote(path string) string {
 	return "'" + strings.NewReplacer("'", `'\''`, "!", `'\!'`).Replace(path) + "'"
 }
 
-// dial connects and proves both who we are and who is there.
-func dial(ctx context.Context, at address, r Remote) (*ssh.Client, error) {
-	hosts, err := knownHosts(at, r.KnownHosts)
+// dialSSH connects, checks the host key and authenticates.
+func dialSSH(ctx context.Context, at address, r Remote) (*ssh.Client, error) {
+	hosts, err := newHostKeys(at, r.KnownHosts)
 	if err != nil {
 		return nil, err
 	}
@@ -174,22 +174,22 @@ func dial(ctx context.Context, at address, r Remote) (*ssh.Client, error) {
 		}
 		config.Auth = []ssh.AuthMethod{ssh.PublicKeys(key)}
 	}
-	client, err := shake(ctx, at, config)
+	client, err := sshHandshake(ctx, at, config)
 	switch {
 	case err == nil:
 		return client, nil
-	case hosts.err != nil: // in the library's error it is only text
+	case hosts.err != nil: // the library's error contains it only as text
 		return nil, hosts.err
 	case strings.Contains(err.Error(), "unable to authenticate") && len(r.Key) == 0:
-		return nil, faultf(ErrAuth, "it asks for a key; give one, and add its public half there as a deploy key")
+		return nil, errorf(ErrAuth, "it asks for a key; give one, and add its public half there as a deploy key")
 	case strings.Contains(err.Error(), "unable to authenticate"):
-		return nil, faultf(ErrAuth, "it does not accept the key; add its public half there as a deploy key that may read, and check the user (%s)", config.User)
+		return nil, errorf(ErrAuth, "it does not accept the key; add its public half there as a deploy key that may read, and check the user (%s)", config.User)
 	}
 	return nil, err
 }
 
-// shake dials and shakes hands within ctx.
-func shake(ctx context.Context, at address, config *ssh.ClientConfig) (*ssh.Client, error) {
+// sshHandshake connects and does the SSH handshake within ctx.
+func sshHandshake(ctx context.Context, at address, config *ssh.ClientConfig) (*ssh.Client, error) {
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", at.hostport())
 	if err != nil {
 		return nil, err

@@ -20,11 +20,11 @@ import (
 func TestSSHKeepsItsConnection(t *testing.T) {
 	root := t.TempDir()
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
-	rig := sshServer(t, root, false)
+	rig := startSSHServer(t, root, false)
 	c := newClient(t)
 	look := func() {
 		t.Helper()
-		if _, err := c.Look(t.Context(), rig.remote("repo.git"), "main"); err != nil {
+		if _, err := c.Head(t.Context(), rig.remote("repo.git"), "main"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -40,7 +40,7 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 	if n := len(rig.accepted); n != 1 {
 		t.Fatalf("%d connections", n)
 	}
-	if _, err := c.Look(t.Context(), rig.remote("none.git"), "main"); !errors.Is(err, ErrNotFound) {
+	if _, err := c.Head(t.Context(), rig.remote("none.git"), "main"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 	if n := len(rig.accepted); n != 1 {
@@ -54,7 +54,7 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 	}
 	other := rig.remote("repo.git")
 	other.KnownHosts = append([]byte("# trusts anew\n"), other.KnownHosts...)
-	if _, err := c.Look(t.Context(), other, "main"); err != nil {
+	if _, err := c.Head(t.Context(), other, "main"); err != nil {
 		t.Error(err)
 	}
 	if n := len(rig.accepted); n != 2 {
@@ -65,18 +65,18 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 func TestSSHClosesIdleConnections(t *testing.T) {
 	root := t.TempDir()
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
-	rig := sshServer(t, root, false)
+	rig := startSSHServer(t, root, false)
 	c := &Client{IdleTimeout: 50 * time.Millisecond}
 	defer c.Close()
 	for range 2 {
-		if _, err := c.Look(t.Context(), rig.remote("repo.git"), "main"); err != nil {
+		if _, err := c.Head(t.Context(), rig.remote("repo.git"), "main"); err != nil {
 			t.Fatal(err)
 		}
 		c.init()
 		for open := 1; open > 0; time.Sleep(time.Millisecond) { // until it is so; else the test times out
-			c.tunnels.mu.Lock()
-			open = len(c.tunnels.open)
-			c.tunnels.mu.Unlock()
+			c.sshPool.mu.Lock()
+			open = len(c.sshPool.conns)
+			c.sshPool.mu.Unlock()
 		}
 	}
 	if n := len(rig.accepted); n != 2 {
@@ -87,12 +87,12 @@ func TestSSHClosesIdleConnections(t *testing.T) {
 func TestSSHRefused(t *testing.T) {
 	root := t.TempDir()
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
-	rig := sshServer(t, root, false)
+	rig := startSSHServer(t, root, false)
 	stranger, _, err := NewKey("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	imposter := hostLine(rig.addr, freshSigner(t).PublicKey())
+	imposter := hostLine(rig.addr, newSigner(t).PublicKey())
 	fields := bytes.Fields(imposter)
 	forged, _, _, _, err := ssh.ParseAuthorizedKey(bytes.Join(fields[1:], []byte(" ")))
 	if err != nil {
@@ -119,7 +119,7 @@ func TestSSHRefused(t *testing.T) {
 	} {
 		r := rig.remote("repo.git")
 		test.change(&r)
-		_, err := c.Look(t.Context(), r, "main")
+		_, err := c.Head(t.Context(), r, "main")
 		if !errors.Is(err, test.err) {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -139,7 +139,7 @@ func TestSSHRefused(t *testing.T) {
 func TestSSHAsksForTheKnownKey(t *testing.T) {
 	root := t.TempDir()
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
-	rig := sshServer(t, root, false)
+	rig := startSSHServer(t, root, false)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func TestSSHAsksForTheKnownKey(t *testing.T) {
 	for _, known := range [][]byte{rig.hosts, hostLine(rig.addr, second.PublicKey())} {
 		r := rig.remote("repo.git")
 		r.KnownHosts = known
-		if _, err := c.Look(t.Context(), r, "main"); err != nil {
+		if _, err := c.Head(t.Context(), r, "main"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -163,14 +163,14 @@ func TestSSHAsksForTheKnownKey(t *testing.T) {
 func TestHostKey(t *testing.T) {
 	root := t.TempDir()
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
-	rig := sshServer(t, root, false)
+	rig := startSSHServer(t, root, false)
 	r := rig.remote("repo.git")
 	line, fingerprint, err := HostKey(t.Context(), r.URL)
 	if err != nil || strings.TrimSpace(string(rig.hosts)) != line || !strings.HasPrefix(fingerprint, "SHA256:") {
 		t.Fatal(line, fingerprint, err)
 	}
 	r.KnownHosts = []byte(line)
-	if _, err := newClient(t).Look(t.Context(), r, "main"); err != nil {
+	if _, err := newClient(t).Head(t.Context(), r, "main"); err != nil {
 		t.Error(err)
 	}
 	if _, _, err := HostKey(t.Context(), "https://host/repo"); !errors.Is(err, ErrURL) {
@@ -196,13 +196,13 @@ func TestKeys(t *testing.T) {
 		if out, err := exec.Command("ssh-keygen", append(args, "-q", "-f", file)...).CombinedOutput(); err != nil {
 			t.Fatalf("%v %s", err, out)
 		}
-		content := contentOf(t, file)
+		content := readTestFile(t, file)
 		public, err := PublicKey(content)
 		if name == "locked" {
 			if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "passphrase") {
 				t.Error(err)
 			}
-		} else if err != nil || !strings.HasPrefix(string(contentOf(t, file+".pub")), public) {
+		} else if err != nil || !strings.HasPrefix(string(readTestFile(t, file+".pub")), public) {
 			t.Error(public, err)
 		}
 	}

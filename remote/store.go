@@ -18,40 +18,37 @@ import (
 	"paas/git"
 )
 
-// store is the bare repository that fetches go into. Its branch called upstream is at the commit
-// fetched last, once that is whole.
-//
-// It takes no locks and mends nothing: a store that is not as it should be is replaced.
+// store is the bare repository that commits are fetched into. Its only branch points at the last
+// complete commit. It takes no locks and repairs nothing: a damaged store is replaced.
 type store struct {
-	dir     string
-	limits  limits
-	arrived func() // called when the other end has sent all; may be nil
+	dir        string
+	limits     limits
+	onReceived func() // called when the whole pack has arrived; may be nil
 
-	packs []*idxfile.MemoryIndex // what is there
+	indexes []*idxfile.MemoryIndex // of the packs in the store
 }
 
 type limits struct {
-	pack int64 // bytes of a pack, and of all packs before the store is begun anew
+	pack int64 // bytes of a pack, and of all packs before the store is replaced
 	file int64 // bytes of an object
 }
 
 const (
 	branch   = "upstream"
-	maxPacks = 10 // beyond, the store is begun anew: each fetch adds one, and nothing takes one away
+	maxPacks = 10 // each fetch adds one; then the store is replaced
 )
 
-func (s *store) folder() string { return filepath.Join(s.dir, "objects", "pack") }
+func (s *store) packDir() string { return filepath.Join(s.dir, "objects", "pack") }
 
-// make makes an empty store where nothing is.
-func (s *store) make() error {
+// create creates an empty store.
+func (s *store) create() error {
 	if err := os.Mkdir(s.dir, 0o755); err != nil {
 		return err
 	}
 	return git.Init(s.dir, branch)
 }
 
-// replace puts the store in the place of dir. Killed in between, it leaves no dir, which the next
-// fetch makes.
+// replace moves the store to dir. If it is interrupted, dir may be missing; the next fetch creates it.
 func (s *store) replace(dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -59,8 +56,8 @@ func (s *store) replace(dir string) error {
 	return os.Rename(s.dir, dir)
 }
 
-// load reads what the store has and returns the commit fetched last, which may lack files; empty
-// where the store is of no use to build on.
+// load reads the indexes and returns the commit fetched last, whose files may be incomplete. It
+// returns "" if a fresh store is better.
 func (s *store) load(ctx context.Context) (commit string, err error) {
 	repo := git.Repo{Dir: s.dir}
 	if err := repo.Check(); err != nil {
@@ -69,7 +66,7 @@ func (s *store) load(ctx context.Context) (commit string, err error) {
 	if commit, err = repo.Ref(git.Branch(branch)); err != nil {
 		return "", err
 	}
-	names, err := filepath.Glob(filepath.Join(s.folder(), "*.idx"))
+	names, err := filepath.Glob(filepath.Join(s.packDir(), "*.idx"))
 	if err != nil {
 		return "", err
 	}
@@ -81,26 +78,25 @@ func (s *store) load(ctx context.Context) (commit string, err error) {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		index, size, err := intact(name)
+		index, size, err := readPack(name)
 		if err != nil {
 			return "", err
 		}
-		s.packs = append(s.packs, index)
+		s.indexes = append(s.indexes, index)
 		if total += size; total > s.limits.pack {
 			return "", nil
 		}
 	}
-	left, _ := filepath.Glob(filepath.Join(s.folder(), temporary))
-	for _, name := range left { // of a fetch that was killed
+	left, _ := filepath.Glob(filepath.Join(s.packDir(), tempPattern))
+	for _, name := range left { // left by a fetch that was killed
 		os.Remove(name)
 	}
 	return commit, nil
 }
 
-// intact reads a pack's index, and the pack against its checksum: a kill or a power cut may have
-// left any part of it. A pack is read at a gigabyte a second, and only when there is something to
-// fetch.
-func intact(name string) (*idxfile.MemoryIndex, int64, error) {
+// readPack reads a pack's index and verifies the pack's checksum, because a kill or a power cut can
+// leave a partial pack. It reads about a gigabyte per second, and only before a fetch.
+func readPack(name string) (*idxfile.MemoryIndex, int64, error) {
 	content, err := os.ReadFile(name)
 	if err != nil {
 		return nil, 0, err
@@ -129,14 +125,14 @@ func intact(name string) (*idxfile.MemoryIndex, int64, error) {
 	return index, info.Size(), nil
 }
 
-// add fetches a commit into the store. have is one that is whole there already; empty: none. The
-// error is a [*damage] where it is the store's.
+// add fetches a commit into the store. have is a commit that is complete in it, or "". The error is a
+// [*storeError] if a fresh store may help.
 func (s *store) add(ctx context.Context, from *session, commit, have string) error {
 	shallow, err := s.shallow()
 	if err != nil {
-		return &damage{err}
+		return &storeError{err}
 	}
-	p, err := from.fetch(want{commit: commit, have: have, shallow: shallow})
+	p, err := from.fetch(fetchRequest{commit: commit, have: have, shallow: shallow})
 	if err != nil {
 		return err
 	}
@@ -145,14 +141,14 @@ func (s *store) add(ctx context.Context, from *session, commit, have string) err
 		return err
 	}
 	defer os.Remove(file)
-	if s.arrived != nil {
-		s.arrived()
+	if s.onReceived != nil {
+		s.onReceived()
 	}
-	if err := s.complete(ctx, file, bases); err != nil {
-		return &damage{err}
+	if err := s.completeThin(ctx, file, bases); err != nil {
+		return &storeError{err}
 	}
-	if err := s.keep(ctx, file); err != nil {
-		return &damage{err}
+	if err := s.install(ctx, file); err != nil {
+		return &storeError{err}
 	}
 	for _, c := range p.shallow {
 		if !slices.Contains(shallow, c) {
@@ -161,18 +157,18 @@ func (s *store) add(ctx context.Context, from *session, commit, have string) err
 	}
 	shallow = slices.DeleteFunc(shallow, func(c string) bool { return slices.Contains(p.unshallow, c) })
 	if err := s.write("shallow", strings.Join(append(shallow, ""), "\n")); err != nil {
-		return &damage{err}
+		return &storeError{err}
 	}
-	if err := s.whole(ctx, commit); err != nil {
+	if err := s.verify(ctx, commit); err != nil {
 		return err
 	}
 	if err := s.write(git.Branch(branch), commit+"\n"); err != nil {
-		return &damage{err}
+		return &storeError{err}
 	}
 	return nil
 }
 
-// shallow are the commits that are here without their history (gitrepository-layout(5)).
+// shallow returns the commits that are stored without their history (gitrepository-layout(5)).
 func (s *store) shallow() ([]string, error) {
 	content, err := os.ReadFile(filepath.Join(s.dir, "shallow"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -185,7 +181,7 @@ func (s *store) shallow() ([]string, error) {
 	return commits, err
 }
 
-// write replaces a small file of the store in one step.
+// write replaces a small file atomically.
 func (s *store) write(name, content string) error {
 	path := filepath.Join(s.dir, name)
 	if err := os.WriteFile(path+".new", []byte(content), 0o644); err != nil {
@@ -194,9 +190,9 @@ func (s *store) write(name, content string) error {
 	return os.Rename(path+".new", path)
 }
 
-// whole says whether all that the commit's tree names is in the store, and as git would take it from a
-// push. The error is a [*damage], or ErrBroken, which no other fetch mends.
-func (s *store) whole(ctx context.Context, commit string) error {
+// verify checks that all files of the commit are in the store and that git would accept them in a
+// push. The error is a [*storeError], or wraps ErrBroken if fetching again cannot help.
+func (s *store) verify(ctx context.Context, commit string) error {
 	objects := git.Repo{Dir: s.dir}.Objects()
 	defer objects.Close()
 	err := objects.Fsck(ctx, commit, s.has)
@@ -205,15 +201,15 @@ func (s *store) whole(ctx context.Context, commit string) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &broken):
-		return faultf(ErrBroken, "git would not take the commit from a push: %s; make it again, git fsck finds what is broken", clean(broken.Error()))
+		return errorf(ErrBroken, "git would not take the commit from a push: %s; make it again, git fsck finds what is broken", printable(broken.Error()))
 	case errors.Is(err, plumbing.ErrObjectNotFound):
 		err = fmt.Errorf("the server did not send all: %w", err)
 	}
-	return &damage{err}
+	return &storeError{err}
 }
 
 func (s *store) has(h plumbing.Hash) bool {
-	return slices.ContainsFunc(s.packs, func(p *idxfile.MemoryIndex) bool {
+	return slices.ContainsFunc(s.indexes, func(p *idxfile.MemoryIndex) bool {
 		ok, err := p.Contains(h)
 		return ok && err == nil
 	})

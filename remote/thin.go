@@ -14,10 +14,10 @@ import (
 	"paas/git"
 )
 
-// complete adds to a received pack those objects of the store that it builds on: a "thin" pack
-// holds differences to what we have, and on the disk each pack stands for itself
-// (gitformat-pack(5); git index-pack --fix-thin does the same).
-func (s *store) complete(ctx context.Context, name string, bases map[plumbing.Hash]bool) error {
+// completeThin appends the missing base objects to a thin pack, which contains deltas against
+// objects that we have. On disk each pack must be self-contained (gitformat-pack(5)). It does what
+// git index-pack --fix-thin does.
+func (s *store) completeThin(ctx context.Context, name string, bases map[plumbing.Hash]bool) error {
 	if len(bases) == 0 {
 		return nil
 	}
@@ -26,7 +26,7 @@ func (s *store) complete(ctx context.Context, name string, bases map[plumbing.Ha
 		return err
 	}
 	defer f.Close()
-	if _, err := f.Seek(-sha1.Size, io.SeekEnd); err != nil { // over its checksum
+	if _, err := f.Seek(-sha1.Size, io.SeekEnd); err != nil { // overwrite the checksum
 		return err
 	}
 	objects := git.Repo{Dir: s.dir}.Objects()
@@ -52,7 +52,7 @@ func (s *store) complete(ctx context.Context, name string, bases map[plumbing.Ha
 }
 
 func appendObject(w io.Writer, object plumbing.EncodedObject) error {
-	// Type and size: 4 bits of the size, then 7 in each byte, the lowest first.
+	// Type and size: 4 bits of the size, then 7 bits per byte, lowest first.
 	size := uint64(object.Size())
 	head := []byte{byte(object.Type())<<4 | byte(size&15)}
 	for size >>= 4; size > 0; size >>= 7 {
@@ -72,7 +72,7 @@ func appendObject(w io.Writer, object plumbing.EncodedObject) error {
 	return errors.Join(err, z.Close())
 }
 
-// seal corrects the number of objects in a pack, and ends it with its checksum.
+// seal updates the object count and the checksum of a pack.
 func seal(f *os.File, added uint32) error {
 	end, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {

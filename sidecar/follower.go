@@ -169,7 +169,7 @@ func (f *follower) awaitHost(ctx context.Context, err error) {
 	if since.IsZero() {
 		since = f.last
 	}
-	f.waitFor(f.outages.join(ctx, remote.Host(f.source.URL), since))
+	f.waitFor(f.outages.join(ctx, remote.HostPort(f.source.URL), since))
 }
 
 // waitFor has the follower wait for the end of next, or of none, and of no other outage.
@@ -226,5 +226,5 @@ func (s *Sidecar) ask(ctx context.Context, u subject) (remote.Head, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	return s.Remote.Look(ctx, u.remote, u.source.Branch)
+	return s.Remote.Head(ctx, u.remote, u.source.Branch)
 }

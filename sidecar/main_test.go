@@ -41,7 +41,7 @@ type fakeRemote struct {
 	fetch func(ctx context.Context, r remote.Remote, branch, dir string) (string, error)
 }
 
-func (r *fakeRemote) Look(ctx context.Context, at remote.Remote, branch string) (remote.Head, error) {
+func (r *fakeRemote) Head(ctx context.Context, at remote.Remote, branch string) (remote.Head, error) {
 	return r.look(ctx, at, branch)
 }
 

@@ -57,7 +57,7 @@ type diary struct {
 	reach  func() error // nil: nothing listens anywhere
 }
 
-func (d *diary) Look(ctx context.Context, r remote.Remote, _ string) (remote.Head, error) {
+func (d *diary) Head(ctx context.Context, r remote.Remote, _ string) (remote.Head, error) {
 	d.mu.Lock()
 	d.asked[r.URL] = append(d.asked[r.URL], time.Now())
 	d.mu.Unlock()

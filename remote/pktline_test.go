@@ -10,9 +10,9 @@ import (
 )
 
 func TestPackets(t *testing.T) {
-	in := newPackets(strings.NewReader("0009a b\n\n00000001000600020006\n\n0"), 100, nil)
+	in := newPacketReader(strings.NewReader("0009a b\n\n00000001000600020006\n\n0"), 100, nil)
 	for i, want := range []struct {
-		kind kind
+		kind packetKind
 		text string
 	}{{data, "a b\n"}, {flush, ""}, {delimiter, ""}} {
 		if k, text, err := in.text(); k != want.kind || text != want.text || err != nil {
@@ -22,15 +22,15 @@ func TestPackets(t *testing.T) {
 	if k, text, err := in.text(); k != data || text != "00" || err != nil {
 		t.Fatal(k, text, err)
 	}
-	in = newPackets(strings.NewReader("0005a0005b"), 9, nil)
+	in = newPacketReader(strings.NewReader("0005a0005b"), 9, nil)
 	in.next()
 	if _, _, err := in.next(); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
 	}
 	var q request
-	q.line("want %s", "x")
-	q.delimiter()
-	q.flush()
+	q.addLine("want %s", "x")
+	q.addDelimiter()
+	q.addFlush()
 	if string(q) != "000bwant x\n00010000" {
 		t.Errorf("%q", q)
 	}
@@ -47,7 +47,7 @@ func TestBand(t *testing.T) {
 		"00040000":                         {"", "git's protocol"},
 		"0001":                             {"", "git's protocol"},
 	} {
-		out, err := io.ReadAll(&band{packets: newPackets(strings.NewReader(in), math.MaxInt64, nil)})
+		out, err := io.ReadAll(&sideBandReader{packets: newPacketReader(strings.NewReader(in), math.MaxInt64, nil)})
 		if string(out) != want.out || (err == nil) != (want.err == "") || err != nil && !strings.Contains(err.Error(), want.err) {
 			t.Errorf("%q: %q, %v", in, out, err)
 		}
@@ -57,25 +57,25 @@ func TestBand(t *testing.T) {
 // reply is a session with a server that says just this.
 func reply(said []byte) *session {
 	return &session{
-		in:   newPackets(bytes.NewReader(said), 1<<20, nil),
-		send: func(request) error { return nil },
-		end:  func() {}, forget: func() {},
+		in:    newPacketReader(bytes.NewReader(said), 1<<20, nil),
+		send:  func(request) error { return nil },
+		close: func() {}, discard: func() {},
 	}
 }
 
 func FuzzLook(f *testing.F) {
 	commit := strings.Repeat("a", 40)
-	f.Add([]byte(lines("version 2", "ls-refs=unborn", "fetch=shallow", "object-format=sha1")+"0000"+lines(commit+" refs/heads/main")+"0000"), "main")
-	f.Add([]byte(lines("version 2", "ls-refs")+"0000"+lines(commit+" HEAD symref-target:refs/heads/main")+"0000"), "")
-	f.Add([]byte(lines("version 2", "ls-refs")+"0000"+lines("unborn HEAD symref-target:refs/heads/main")+"00000000"), "")
-	f.Add([]byte(lines("# service=git-upload-pack")+"0000"+lines(commit+" HEAD\x00symref=HEAD:refs/heads/main shallow side-band-64k", commit+" refs/heads/main", "shallow "+commit)+"0000"), "")
+	f.Add([]byte(packetLines("version 2", "ls-refs=unborn", "fetch=shallow", "object-format=sha1")+"0000"+packetLines(commit+" refs/heads/main")+"0000"), "main")
+	f.Add([]byte(packetLines("version 2", "ls-refs")+"0000"+packetLines(commit+" HEAD symref-target:refs/heads/main")+"0000"), "")
+	f.Add([]byte(packetLines("version 2", "ls-refs")+"0000"+packetLines("unborn HEAD symref-target:refs/heads/main")+"00000000"), "")
+	f.Add([]byte(packetLines("# service=git-upload-pack")+"0000"+packetLines(commit+" HEAD\x00symref=HEAD:refs/heads/main shallow side-band-64k", commit+" refs/heads/main", "shallow "+commit)+"0000"), "")
 	f.Add([]byte("0000"), "main")
 	f.Fuzz(func(t *testing.T, said []byte, branch string) {
 		s := reply(said)
-		if s.greet() != nil {
+		if s.handshake() != nil {
 			return
 		}
-		head, err := s.look(branch)
+		head, err := s.head(branch)
 		if err == nil && (!isCommit(head.Commit) || branch != "" && head.Branch != branch) {
 			t.Fatalf("%+v", head)
 		}
@@ -87,12 +87,12 @@ func FuzzLook(f *testing.F) {
 
 func FuzzFetch(f *testing.F) {
 	commit := strings.Repeat("a", 40)
-	f.Add([]byte(lines("shallow-info", "shallow "+commit, "unshallow "+commit)+"0001"+lines("packfile")+"0009\x01PACK0000"), 2)
-	f.Add([]byte(lines("shallow "+commit)+"0000"+lines("NAK")+"0009\x01PACK0000"), 0)
+	f.Add([]byte(packetLines("shallow-info", "shallow "+commit, "unshallow "+commit)+"0001"+packetLines("packfile")+"0009\x01PACK0000"), 2)
+	f.Add([]byte(packetLines("shallow "+commit)+"0000"+packetLines("NAK")+"0009\x01PACK0000"), 0)
 	f.Fuzz(func(t *testing.T, said []byte, version int) {
 		s := reply(said)
-		s.version, s.shallow, s.side = version, true, true
-		p, err := s.fetch(want{commit: commit})
+		s.version, s.shallow, s.sideBand = version, true, true
+		p, err := s.fetch(fetchRequest{commit: commit})
 		if err != nil {
 			return
 		}

@@ -18,7 +18,7 @@ func TestLook(t *testing.T) {
 	loose := newRepository(t, root, "detached.git")
 	loose.git("", "update-ref", "--no-deref", "HEAD", loose.commit("main", map[string]string{"a": "1"}))
 
-	for way, remote := range ways(t, root) {
+	for way, remote := range remotesOf(t, root) {
 		t.Run(way, func(t *testing.T) {
 			c := newClient(t)
 			for range 2 { // on a new connection and on a kept one
@@ -39,7 +39,7 @@ func TestLook(t *testing.T) {
 					{"detached.git", "", Head{}, ErrNoBranch, "not on a branch"},
 					{"none.git", "main", Head{}, ErrNotFound, "no such repository"},
 				} {
-					got, err := c.Look(t.Context(), remote(test.repo), test.branch)
+					got, err := c.Head(t.Context(), remote(test.repo), test.branch)
 					if got != test.want || !errors.Is(err, test.err) || err != nil && !strings.Contains(err.Error(), test.words) {
 						t.Errorf("%s %q: %v, %v", test.repo, test.branch, got, err)
 					}
@@ -56,7 +56,7 @@ func TestLook(t *testing.T) {
 func TestLookSeesMoves(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
-	all := ways(t, root)
+	all := remotesOf(t, root)
 	c := newClient(t)
 	for i := range 4 {
 		want := r.commit("main", map[string]string{"a": fmt.Sprint(i)})
@@ -71,14 +71,14 @@ func TestLookSeesMoves(t *testing.T) {
 		}
 		branch := []string{"main", "main", "trunk", "main"}[i]
 		for way, remote := range all {
-			if head, err := c.Look(t.Context(), remote("repo.git"), ""); head != (Head{branch, want}) {
+			if head, err := c.Head(t.Context(), remote("repo.git"), ""); head != (Head{branch, want}) {
 				t.Errorf("%d: %s: %v, %v", i, way, head, err)
 			}
 		}
 	}
 	r.remove()
 	for way, remote := range all {
-		if _, err := c.Look(t.Context(), remote("repo.git"), ""); !errors.Is(err, ErrNotFound) {
+		if _, err := c.Head(t.Context(), remote("repo.git"), ""); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v", way, err)
 		}
 	}

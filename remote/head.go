@@ -1,0 +1,49 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// Head is the head of a branch.
+type Head struct {
+	Branch string // short name, such as main
+	Commit string // 40 hexadecimal digits
+}
+
+// Head returns the head of branch; "" means the branch that the remote's HEAD points at. It blocks
+// for HeadTimeout at most. Its error may wrap one of this package's; an empty repository gives
+// [ErrNoBranch].
+func (c *Client) Head(ctx context.Context, r Remote, branch string) (Head, error) {
+	at, err := r.validate(branch)
+	if err != nil {
+		return Head{}, err
+	}
+	var head Head
+	err = withTimeout(ctx, at, cmp.Or(c.HeadTimeout, headTimeout), func(ctx context.Context) error {
+		return c.withSession(ctx, at, r, nil, func(s *session) (err error) {
+			head, err = s.head(branch)
+			return err
+		})
+	})
+	return head, err
+}
+
+// validate checks the URL, the branch name and the token before a connection is made.
+func (r Remote) validate(branch string) (address, error) {
+	at, err := parse(r.URL)
+	if err != nil {
+		return at, err
+	}
+	// A line break in the name would inject a line into the protocol.
+	if name := plumbing.NewBranchReferenceName(branch); branch != "" && (name.Validate() != nil || strings.ContainsAny(branch, " ~^:?*[\\\x7f")) {
+		return at, errorf(ErrNoBranch, "%s: this cannot be the name of a branch; git branch -r lists those there are", at)
+	}
+	if at.scheme == "http" && r.Token != "" && !at.isLoopback() {
+		return at, errorf(ErrAuth, "%s: a token is not sent over http://, where everybody on the way can read it; use https://", at)
+	}
+	return at, nil
+}
