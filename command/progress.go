@@ -21,12 +21,13 @@ type Progress struct {
 type ProgressEvent string
 
 const (
-	Step   ProgressEvent = "step"   // begins now
-	Detail ProgressEvent = "detail" // of the step
-	Output ProgressEvent = "output" // a line that a program printed
-	Note   ProgressEvent = "note"   // to know beside the answer
-	Answer ProgressEvent = "answer" // the end
-	Live   ProgressEvent = "live"   // the end: a release is live
+	Step      ProgressEvent = "step"       // begins now
+	Detail    ProgressEvent = "detail"     // of the step
+	Output    ProgressEvent = "output"     // a line that a program printed
+	Note      ProgressEvent = "note"       // to know beside the answer
+	DeployKey ProgressEvent = "deploy-key" // a public key, for a git host
+	Answer    ProgressEvent = "answer"     // the end
+	Live      ProgressEvent = "live"       // the end: a release is live
 )
 
 // Released is what became of a release.

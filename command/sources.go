@@ -1,0 +1,417 @@
+package command
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"paas/git"
+	"paas/remote"
+	"paas/volume"
+)
+
+func sourceRows() []Row {
+	return []Row{
+		Verb[sourceInput, sourceAnswer]{
+			Head: Head{Name: "source", Short: "show which apps follow a repository hosted elsewhere, and how that goes", Group: Sources},
+			Run:  showSource,
+			Text: printSource,
+		},
+		Stream[setSourceInput, Progress]{
+			Head: Head{Name: "source:set", Short: "make an app follow a repository hosted elsewhere", Group: Sources},
+			Run:  setSource,
+			Text: printProgress,
+		},
+		Stream[appInput, Progress]{
+			Head: Head{Name: "source:sync", Short: "look now, and deploy what is there even if it failed before", Group: Sources},
+			Run:  syncSource,
+			Text: printProgress,
+		},
+		Verb[appInput, webhook]{
+			Head: Head{Name: "source:webhook", Short: "show the address and the secret of the webhook that makes the server look at once", Group: Sources},
+			Run:  showWebhook,
+			Text: printWebhook,
+		},
+		Verb[appInput, unfollowed]{
+			Head: Head{Name: "source:unset", Short: "stop following; what is live stays", Group: Sources},
+			Run:  unsetSource,
+			Text: func(p *Page, u unfollowed) { p.line("%s follows nothing any more; git push deploys it", u.App) },
+		},
+	}
+}
+
+type sourceInput struct {
+	App string `json:"app" arg:"[APP]"`
+}
+
+// sourceAnswer is one app's source, or those of all apps.
+type sourceAnswer struct {
+	one *SourceInfo
+	all []SourceInfo
+}
+
+func (a sourceAnswer) MarshalJSON() ([]byte, error) {
+	if a.one != nil {
+		return json.Marshal(a.one)
+	}
+	return json.Marshal(a.all)
+}
+
+func showSource(c *Call, in sourceInput) (sourceAnswer, error) {
+	if in.App == "" {
+		all, err := c.sources()
+		return sourceAnswer{all: all}, err
+	}
+	app, s, err := c.source(in.App)
+	if err != nil {
+		return sourceAnswer{}, err
+	}
+	i, err := c.sourceInfo(app, s)
+	return sourceAnswer{one: &i}, err
+}
+
+// sources is what is known of every source. A damaged one is no error: its State is "damaged".
+func (c *Call) sources() ([]SourceInfo, error) {
+	names, err := c.Volume.Apps()
+	if err != nil {
+		return nil, err
+	}
+	all := []SourceInfo{}
+	for _, name := range names {
+		app, err := c.App(name)
+		if err != nil {
+			continue // destroyed since
+		}
+		s, ok, err := app.Source()
+		if err == nil && !ok {
+			continue
+		}
+		i := SourceInfo{App: name}
+		if err == nil {
+			i, err = c.sourceInfo(app, s)
+		}
+		if volume.IsDamage(err) {
+			i.State, i.Reason, err = "damaged", err.Error(), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, i)
+	}
+	return all, nil
+}
+
+func printSource(p *Page, a sourceAnswer) {
+	if a.one != nil {
+		printOneSource(p, *a.one)
+		return
+	}
+	if len(a.all) == 0 {
+		p.line("no app follows a repository; source:set APP URL makes one do so")
+		return
+	}
+	list(p, a.all, "APP\tSTATE\tCOMMIT\tEVERY\tURL\tREASON", func(i SourceInfo) string {
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s",
+			i.App, i.State, orNone(git.Short(i.Commit)), orNone(i.Every), orNone(plain(i.URL)), orNone(plain(i.Reason)))
+	})
+}
+
+func printOneSource(p *Page, i SourceInfo) {
+	p.table(func(t io.Writer) {
+		fmt.Fprintf(t, "app\t%s\nurl\t%s\nbranch\t%s\nevery\t%s\nstate\t%s\n",
+			i.App, plain(i.URL), cmp.Or(i.Branch, "(the default one)"), i.Every, i.State)
+		if i.Commit != "" {
+			fmt.Fprintf(t, "commit\t%s (%s)\n", git.Short(i.Commit), releaseName(i.Release))
+		}
+		if i.Reason != "" {
+			fmt.Fprintf(t, "reason\t%s\n", plain(i.Reason))
+		}
+		if !i.Looked.IsZero() {
+			fmt.Fprintf(t, "looked\t%s\n", i.Looked.Local().Format(time.DateTime))
+		}
+		if !i.Since.IsZero() {
+			fmt.Fprintf(t, "since\t%s\n", i.Since.Local().Format(time.DateTime))
+		}
+		if i.Key != "" {
+			fmt.Fprintf(t, "key\t%s\n", i.Key)
+		}
+	})
+}
+
+// source is the source of the app of that name. It is a fault if the app has none.
+func (c *Call) source(name string) (app volume.App, s volume.Source, err error) {
+	if app, err = c.App(name); err != nil {
+		return app, s, err
+	}
+	s, ok, err := app.Source()
+	if err == nil && !ok {
+		err = conflict("source:set "+app.Name+" URL makes it do so", "%s follows no repository", app.Name)
+	}
+	return app, s, err
+}
+
+type setSourceInput struct {
+	App        string   `json:"app" arg:"APP"`
+	URL        string   `json:"url" arg:"URL"`
+	Branch     string   `json:"branch" flag:"branch" value:"B" help:"the branch to follow; none: the repository's default branch"`
+	Every      Duration `json:"every" flag:"every" value:"TIME" default:"10s" help:"how often to look, 1s to 24h"`
+	Token      bool     `json:"token" flag:"token" help:"read a password or access token for https from standard input"`
+	Key        bool     `json:"key" flag:"key" help:"read a private key for ssh from standard input; without it one is made"`
+	NewHostKey bool     `json:"new_host_key" flag:"new-host-key" help:"trust the key that the host shows now, where it has changed"`
+}
+
+func setSource(c *Call, in setSourceInput, events Teller[Progress]) error {
+	p := progress{events}
+	s := volume.Source{URL: in.URL, Branch: in.Branch, Every: time.Duration(in.Every)}
+	if err := checkSource(in.App, s); err != nil {
+		return err
+	}
+	token, key, err := c.readSecret(in)
+	if err != nil {
+		return err
+	}
+	host, err := c.hostToTrust(in, p) // before anything is made, and nobody waits for a stranger's server
+	if err != nil {
+		return err
+	}
+	if _, err := c.appOrNew(in.App); err != nil {
+		return err
+	}
+	app, done, err := c.turn(in.App)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := c.keepCredentials(app, s.URL, token, key, host); err != nil {
+		return err
+	}
+	if err := app.SetSource(s); err != nil {
+		return err
+	}
+	done()
+	c.did(app.Name, plain(s.URL))
+	p.step("%s follows %s, looked at every %s", app.Name, s.URL, s.Every)
+	return c.tryLook(app, s, p)
+}
+
+func checkSource(name string, s volume.Source) error {
+	if err := volume.CheckName(name); err != nil {
+		return wrong("app", "%w", err)
+	}
+	if err := remote.CheckURL(s.URL); err != nil {
+		return wrong("url", "%w", err)
+	}
+	if s.Branch != "" {
+		if err := CheckBranch(s.Branch); err != nil {
+			return wrong("branch", "%w", err)
+		}
+	}
+	if s.Every < volume.MinEvery || s.Every > volume.MaxEvery {
+		return wrong("every", "--every is a time from %s to %s, not %s", volume.MinEvery, volume.MaxEvery, s.Every)
+	}
+	return nil
+}
+
+// readSecret reads what --token or --key asks for from standard input: everybody on the machine could
+// read it on a command line.
+func (c *Call) readSecret(in setSourceInput) (token, key []byte, err error) {
+	ssh := remote.IsSSH(in.URL)
+	switch {
+	case in.Token && ssh:
+		return nil, nil, wrong("token", "--token is for https; ssh takes a --key")
+	case in.Key && !ssh:
+		return nil, nil, wrong("key", "--key is for ssh; https takes a --token")
+	case !in.Token && !in.Key:
+		return nil, nil, nil
+	}
+	content, err := readAll(c, c.Stdin)
+	if err != nil {
+		return nil, nil, err
+	}
+	if in.Key {
+		if _, err := remote.PublicKey(content); err != nil {
+			return nil, nil, err
+		}
+		return nil, content, nil
+	}
+	token = bytes.TrimSpace(content)
+	if len(token) == 0 || bytes.ContainsAny(token, " \t\r\n") {
+		return nil, nil, wrong("token", "--token reads one word from standard input: ... --token < FILE")
+	}
+	return token, nil, nil
+}
+
+// appOrNew is the app of that name. It is made if there is none, as by a push.
+func (c *Call) appOrNew(name string) (volume.App, error) {
+	app, err := c.App(name)
+	if errors.Is(err, volume.ErrNoApp) {
+		return c.Volume.Create(name)
+	}
+	return app, err
+}
+
+// keepCredentials stores what the host at url asks for, before the first look.
+func (c *Call) keepCredentials(app volume.App, url string, token, key, host []byte) error {
+	credentials := c.Volume.Credentials(app.Name)
+	if old, ok, _ := app.Source(); token == nil && !(ok && old.URL == url) {
+		if err := credentials.Remove(volume.SourceToken); err != nil { // it was meant for another host
+			return err
+		}
+	}
+	if token != nil {
+		if err := credentials.Set(volume.SourceToken, token); err != nil {
+			return err
+		}
+	}
+	if !remote.IsSSH(url) {
+		return nil
+	}
+	if key == nil {
+		if old, err := credentials.Get(volume.SourceKey); err != nil {
+			return err
+		} else if old == nil {
+			if key, _, err = remote.NewKey(app.Name + "@" + c.SSHHost()); err != nil {
+				return err
+			}
+		}
+	}
+	if key != nil {
+		if err := credentials.Set(volume.SourceKey, key); err != nil {
+			return err
+		}
+	}
+	if host == nil {
+		return nil
+	}
+	return credentials.Set(volume.SourceKnownHosts, host)
+}
+
+// hostToTrust is the known_hosts line of the key that the URL's host shows, the first time and when the
+// caller asks to trust it; else nil.
+func (c *Call) hostToTrust(in setSourceInput, p progress) ([]byte, error) {
+	if !remote.IsSSH(in.URL) {
+		return nil, nil
+	}
+	known, err := c.Volume.Credentials(in.App).Get(volume.SourceKnownHosts)
+	if err != nil {
+		return nil, err
+	}
+	if !in.NewHostKey && remote.KnowsHost(known, in.URL) {
+		return nil, nil
+	}
+	line, fingerprint, err := remote.HostKey(c, in.URL)
+	if err != nil {
+		return nil, err
+	}
+	p.step("The host's key is %s", fingerprint)
+	p.detail("it is trusted from now on; compare it with what the host publishes")
+	return []byte(line + "\n"), nil
+}
+
+// tryLook tells what a first look finds. A look that fails is no failure of the command: what is missing
+// can be put right at the other end.
+func (c *Call) tryLook(app volume.App, s volume.Source, p progress) error {
+	key, err := c.Volume.Credentials(app.Name).Get(volume.SourceKey)
+	if err != nil {
+		return err
+	}
+	if key != nil && remote.IsSSH(s.URL) {
+		public, err := c.deployKey(app, key)
+		if err != nil {
+			return err
+		}
+		p.step("Its deploy key, which the repository must let read:")
+		p.tell(Progress{Event: DeployKey, Text: public})
+	}
+	head, err := c.Sidecar.Peek(c, app)
+	if err != nil {
+		p.note("%v", err)
+		if errors.Is(err, remote.ErrHostKey) {
+			p.note("To trust the key that it shows now: %s", c.how("source:set", app.Name+" "+s.URL+" --new-host-key"))
+		}
+		p.note("It is tried again every %s; to try at once: %s", s.Every, c.how("source:sync", app.Name))
+		return nil
+	}
+	p.step("%s is at %s", head.Branch, git.Short(head.Commit))
+	if !c.Volume.Claimed(volume.RoleSidecar) {
+		p.note("No sidecar runs, so nothing looks by itself: paas serve sidecar")
+	}
+	return nil
+}
+
+func syncSource(c *Call, in appInput, events Teller[Progress]) error {
+	app, _, err := c.source(in.App)
+	if err != nil {
+		return err
+	}
+	settings, err := app.Settings()
+	if err != nil {
+		return err
+	}
+	ctx := c.Context
+	if !settings.InPlace(c.Mode) {
+		var stop func()
+		ctx, stop = c.whileServing()
+		defer stop()
+	}
+	out := &progressLog{progress: progress{events}}
+	err = c.Sidecar.Sync(ctx, app, c.Caller.Name, out)
+	out.Close()
+	if context.Cause(ctx) == errStopped {
+		return errStopped
+	}
+	return err
+}
+
+// webhook is what a git host needs to know to call the server.
+type webhook struct {
+	App    string `json:"app"`
+	URL    string `json:"url"` // empty: no sidecar takes webhooks now
+	Secret string `json:"secret"`
+}
+
+func showWebhook(c *Call, in appInput) (webhook, error) {
+	app, _, err := c.source(in.App)
+	if err != nil {
+		return webhook{}, err
+	}
+	secret, err := c.Volume.Credentials(app.Name).Webhook()
+	return webhook{app.Name, c.Webhook(app.Name), secret}, err
+}
+
+func printWebhook(p *Page, w webhook) {
+	if w.URL != "" {
+		p.line("url     %s", w.URL)
+	} else {
+		p.warn("no sidecar takes webhooks now: start it with PAAS_SIDECAR_ADDR set, such as :8081")
+	}
+	p.line("secret  %s", w.Secret)
+}
+
+// unfollowed is an app that follows its source no more.
+type unfollowed struct {
+	App string `json:"app"`
+	URL string `json:"url"`
+}
+
+func unsetSource(c *Call, in appInput) (unfollowed, error) {
+	_, s, err := c.source(in.App)
+	if err != nil {
+		return unfollowed{}, err
+	}
+	app, done, err := c.turn(in.App)
+	if err != nil {
+		return unfollowed{}, err
+	}
+	defer done()
+	if err := app.UnsetSource(); err != nil {
+		return unfollowed{}, err
+	}
+	c.did(app.Name, plain(s.URL))
+	return unfollowed{app.Name, s.URL}, nil
+}
