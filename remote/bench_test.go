@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// cpu is the processor time that this process has used.
+// cpu returns the processor time that this process has used.
 func cpu(b *testing.B) time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -19,9 +19,9 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// BenchmarkLook says what an empty poll costs us over a kept connection. The servers are a process
-// of their own, so their part is in the time a look takes but not in cpu-us/look.
-func BenchmarkLook(b *testing.B) {
+// BenchmarkHead measures a poll that finds nothing new, over a kept connection. The servers run in
+// another process: their work counts in the elapsed time but not in cpu-us/head.
+func BenchmarkHead(b *testing.B) {
 	root := b.TempDir()
 	newRepository(b, root, "repo.git").commit("main", map[string]string{"a": "1"})
 	cmd := exec.Command(os.Args[0], "-test.run=^TestServe$")
@@ -43,24 +43,24 @@ func BenchmarkLook(b *testing.B) {
 	for _, way := range []string{"http", "ssh", "git"} {
 		b.Run(way, func(b *testing.B) {
 			c := newClient(b)
-			look := func() {
+			head := func() {
 				if _, err := c.Head(b.Context(), remotes[way], "main"); err != nil {
 					b.Fatal(err)
 				}
 			}
-			look()
+			head()
 			before := cpu(b)
 			for b.Loop() {
-				look()
+				head()
 			}
-			b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-us/look")
+			b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-us/head")
 		})
 	}
 }
 
-const serveRoot = "UPSTREAM_TEST_SERVE"
+const serveRoot = "REMOTE_TEST_SERVE"
 
-// TestServe is the other process of BenchmarkLook: it serves until its input ends.
+// TestServe is the other process of BenchmarkHead. It serves until its input ends.
 func TestServe(t *testing.T) {
 	root := os.Getenv(serveRoot)
 	if root == "" {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCheck(t *testing.T) {
+func TestCheckURL(t *testing.T) {
 	for url, want := range map[string]string{
 		"https://github.com/me/repo.git":        "https://github.com/me/repo.git",
 		"https://github.com/me/repo/":           "https://github.com/me/repo",
@@ -39,12 +39,12 @@ func TestCheck(t *testing.T) {
 		"./repo":                            "a path",
 		"repo.git":                          "a path",
 		`C:\repo`:                           "a path",
-		"github.com/me/repo":                "lacks its scheme",
-		"localhost:3000/me/repo":            "lacks its scheme",
-		"file:///srv/repo.git":              "file:// cannot be followed",
-		"ftp://host/repo":                   "ftp:// cannot be followed",
+		"github.com/me/repo":                "without its scheme",
+		"localhost:3000/me/repo":            "without its scheme",
+		"file:///srv/repo.git":              "file:// is not supported",
+		"ftp://host/repo":                   "ftp:// is not supported",
 		"ext::sh -c id":                     "a space",
-		"ext::id":                           "a program to run",
+		"ext::id":                           "would run a program",
 		"-oProxyCommand=id":                 "dash",
 		"--upload-pack=id":                  "dash",
 		"ssh://-oProxyCommand=id/repo":      "no host",
@@ -63,14 +63,14 @@ func TestCheck(t *testing.T) {
 		"https://host/repo#main":            "? or #",
 		"https://host/repo#":                "? or #",
 		"https://host/repo?":                "? or #",
-		"https://host/repo\n":               "cannot be printed",
-		"https://host/repo%0a":              "cannot be printed",
-		"ssh://host/repo%00":                "cannot be printed",
-		"https://host/\x1b[2J":              "cannot be printed",
+		"https://host/repo\n":               "unprintable",
+		"https://host/repo%0a":              "unprintable",
+		"ssh://host/repo%00":                "unprintable",
+		"https://host/\x1b[2J":              "unprintable",
 		"git://me@host/repo":                "no users",
 		"https://me:hunter2@host/repo":      "as the token",
-		"ssh://me:hunter2@host/repo":        "with a key",
-		"me:hunter2@host:repo":              "with a key",
+		"ssh://me:hunter2@host/repo":        "SSH uses a key",
+		"me:hunter2@host:repo":              "SSH uses a key",
 		"https://ghp_hunter2@host/repo":     "as the token",
 		"https://me:hunter2@host:xx/repo":   "not a URL",
 		"me:hunter2@://host/repo":           "scheme",
@@ -79,19 +79,22 @@ func TestCheck(t *testing.T) {
 		err := CheckURL(url)
 		if !errors.Is(err, ErrURL) || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q: %v; want %q", url, err, words)
-		} else if strings.Contains(err.Error(), secret) || strings.ContainsAny(err.Error(), "\n\x1b") {
+		} else if strings.Contains(err.Error(), secret) ||
+			strings.ContainsAny(err.Error(), "\n\x1b") {
 			t.Errorf("%q: %q", url, err)
 		}
 	}
-	if IsSSH("https://host/repo") || !IsSSH("git@host:repo") || !IsSSH("ssh://host/repo") || IsSSH("repo") {
+	if IsSSH("https://host/repo") || !IsSSH("git@host:repo") || !IsSSH("ssh://host/repo") ||
+		IsSSH("repo") {
 		t.Error("IsSSH")
 	}
 }
 
 func long(c byte, n int) string { return strings.Repeat(string(c), n) }
 
-func FuzzCheck(f *testing.F) {
-	for _, url := range []string{"https://me@host:1/a%20b", "git@[::1]:x", "ssh://host/~x", "ext::id", "a@b:c"} {
+func FuzzCheckURL(f *testing.F) {
+	for _, url := range []string{"https://me@host:1/a%20b", "git@[::1]:x", "ssh://host/~x",
+		"ext::id", "a@b:c"} {
 		f.Add(url)
 	}
 	f.Fuzz(func(t *testing.T, url string) {
@@ -102,7 +105,8 @@ func FuzzCheck(f *testing.F) {
 			}
 			return
 		}
-		if at.host == "" || at.path == "" || ports[at.scheme] == "" || strings.HasPrefix(at.host, "-") || strings.HasPrefix(at.path, "-") {
+		if at.host == "" || at.path == "" || ports[at.scheme] == "" ||
+			strings.HasPrefix(at.host, "-") || strings.HasPrefix(at.path, "-") {
 			t.Fatalf("%q: %+v", url, at)
 		}
 	})

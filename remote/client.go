@@ -59,9 +59,10 @@ func (c *Client) Close() error {
 }
 
 // withTimeout calls do with a deadline. Its error names the repository and says if time ran out.
-func withTimeout(ctx context.Context, at address, limit time.Duration, do func(context.Context) error) error {
+func withTimeout(ctx context.Context, at address, limit time.Duration,
+	do func(context.Context) error) error {
 	inner, cancel := context.WithTimeoutCause(ctx, limit,
-		errorf(ErrTimeout, "no answer in %s; try again", limit))
+		errorf(ErrTimeout, "no answer within %s; try again", limit))
 	defer cancel()
 	err := do(inner)
 	if err == nil {
@@ -74,10 +75,11 @@ func withTimeout(ctx context.Context, at address, limit time.Duration, do func(c
 	return fmt.Errorf("%s: %w", at, err)
 }
 
-// withSession opens a session and calls do with it. A kept connection may be dead, and what is known
-// about a server may be outdated, so if do fails on a reused session before the server has answered,
-// it is called once more with a new one.
-func (c *Client) withSession(ctx context.Context, at address, r Remote, onData func(), do func(*session) error) error {
+// withSession opens a session and calls do with it. A kept connection may be dead, and what is
+// known about a server may be outdated, so if do fails on a reused session before the server has
+// answered, it is called once more with a new one.
+func (c *Client) withSession(ctx context.Context, at address, r Remote, onData func(),
+	do func(*session) error) error {
 	for {
 		s, err := c.openSession(ctx, at, r, onData)
 		if err != nil {
@@ -93,7 +95,8 @@ func (c *Client) withSession(ctx context.Context, at address, r Remote, onData f
 }
 
 // openSession opens a session. onData, unless nil, is called whenever data arrives.
-func (c *Client) openSession(ctx context.Context, at address, r Remote, onData func()) (*session, error) {
+func (c *Client) openSession(ctx context.Context, at address, r Remote, onData func()) (*session,
+	error) {
 	c.init()
 	limit := cmp.Or(c.MaxRefs, maxRefs)
 	switch at.scheme {

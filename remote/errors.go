@@ -10,14 +10,19 @@ import (
 // Errors that callers can test for. An error that wraps one of these is one line that says what
 // happened, why, and what to do next. It never contains a secret.
 var (
-	ErrAuth     = errors.New("access denied")                   // token or key missing, wrong or without access
-	ErrNotFound = errors.New("no such repository")              // or one hidden from this token or key
-	ErrNoBranch = errors.New("no such branch")                  // the repository exists; it may be empty
-	ErrHostKey  = errors.New("host key not trusted")            // unknown SSH host, or its key has changed
-	ErrTooLarge = errors.New("larger than allowed")             // exceeds a limit of [Client]
-	ErrBroken   = errors.New("commit fails git's checks")       // git would refuse an object in a push
-	ErrTimeout  = errors.New("timed out")                       // the server was silent or slow
-	ErrURL      = errors.New("not the URL of a git repository") // see [CheckURL]
+	// token or key missing, wrong or without access
+	ErrAuth = errors.New("access denied")
+	// or one hidden from this token or key
+	ErrNotFound = errors.New("no such repository")
+	// the repository exists; it may be empty
+	ErrNoBranch = errors.New("no such branch")
+	// unknown SSH host, or its key has changed
+	ErrHostKey  = errors.New("host key not trusted")
+	ErrTooLarge = errors.New("larger than allowed") // exceeds a limit of [Client]
+	// git would refuse an object in a push
+	ErrBroken  = errors.New("commit fails git's checks")
+	ErrTimeout = errors.New("timed out")                       // the server was silent or slow
+	ErrURL     = errors.New("not the URL of a git repository") // see [CheckURL]
 )
 
 // errServer is any other error message of a server.
@@ -61,15 +66,21 @@ func printable(said string) string {
 func serverError(said string) error {
 	said = printable(said)
 	low := strings.ToLower(said)
-	for _, words := range []string{"not found", "does not appear to be a git", "does not exist", "could not be found",
+	for _, words := range []string{"not found", "does not appear to be a git", "does not exist",
+		"could not be found",
 		"no such repository", "not exported", "no such file", "not a git repository"} {
 		if strings.Contains(low, words) {
-			return errorf(ErrNotFound, "there is no such repository, or it is hidden from us (the server says: %s); check the URL, and that the key or token may read it", said)
+			return errorf(ErrNotFound,
+				"no such repository, or no access to it (the server says: %s); check the URL, and "+
+					"that the key or token may read it", said)
 		}
 	}
-	for _, words := range []string{"denied", "not authorized", "unauthorized", "no access", "not allowed", "authentication"} {
+	for _, words := range []string{"denied", "not authorized", "unauthorized", "no access",
+		"not allowed", "authentication"} {
 		if strings.Contains(low, words) {
-			return errorf(ErrAuth, "the server does not let us in (it says: %s); check that the key or token may read the repository", said)
+			return errorf(ErrAuth,
+				"access denied (the server says: %s); check that the key or token may read the "+
+					"repository", said)
 		}
 	}
 	return errorf(errServer, "the server says: %s", said)

@@ -18,22 +18,24 @@ import (
 //
 // Fetch blocks for FetchTimeout at most. Its error wraps one of this package's errors, or is from
 // the network or the file system.
-func (c *Client) Fetch(ctx context.Context, r Remote, branch, dir string) (commit string, err error) {
+func (c *Client) Fetch(ctx context.Context, r Remote, branch, dir string) (commit string,
+	err error) {
 	at, err := r.validate(branch)
 	if err != nil {
 		return "", err
 	}
-	err = withTimeout(ctx, at, cmp.Or(c.FetchTimeout, fetchTimeout), func(ctx context.Context) error {
-		f := fetch{Client: c, at: at, remote: r, branch: branch, dir: dir}
-		var stop func()
-		f.ctx, stop = f.watchStall(ctx)
-		defer stop()
-		commit, err = f.run()
-		if cause := context.Cause(f.ctx); err != nil && cause != nil {
-			return cause
-		}
-		return err
-	})
+	err = withTimeout(ctx, at, cmp.Or(c.FetchTimeout, fetchTimeout),
+		func(ctx context.Context) error {
+			f := fetch{Client: c, at: at, remote: r, branch: branch, dir: dir}
+			var stop func()
+			f.ctx, stop = f.watchStall(ctx)
+			defer stop()
+			commit, err = f.run()
+			if cause := context.Cause(f.ctx); err != nil && cause != nil {
+				return cause
+			}
+			return err
+		})
 	if err != nil {
 		return "", err
 	}
@@ -57,7 +59,7 @@ func (f *fetch) watchStall(ctx context.Context) (_ context.Context, stop func())
 	f.stallTimeout = cmp.Or(f.StallTimeout, stallTimeout)
 	ctx, cancel := context.WithCancelCause(ctx)
 	f.stallTimer = time.AfterFunc(f.stallTimeout, func() {
-		cancel(errorf(ErrTimeout, "nothing came for %s; try again", f.stallTimeout))
+		cancel(errorf(ErrTimeout, "no data for %s; try again", f.stallTimeout))
 	})
 	return ctx, func() {
 		f.stallTimer.Stop()
@@ -67,8 +69,8 @@ func (f *fetch) watchStall(ctx context.Context) (_ context.Context, stop func())
 
 func (f *fetch) onData() { f.stallTimer.Reset(f.stallTimeout) }
 
-// run fetches into the existing store if it is usable, else into a fresh one. It tries a fresh store
-// only once: a second failure is not the store's.
+// run fetches into the existing store if it is usable, else into a fresh one. It tries a fresh
+// store only once: a second failure is not the store's.
 func (f *fetch) run() (commit string, err error) {
 	fresh, old := f.store(f.dir+".new"), f.store(f.dir)
 	if err := os.RemoveAll(fresh.dir); err != nil { // left by a fetch that was killed

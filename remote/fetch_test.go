@@ -47,7 +47,7 @@ func read(t testing.TB, dir, commit string) map[string]string {
 	return files
 }
 
-// fetchOK fetches and checks that the result is want with files.
+// fetchOK fetches and checks the commit and its files.
 func fetchOK(t testing.TB, c *Client, r Remote, branch, dir, want string, files map[string]string) {
 	t.Helper()
 	commit, err := c.Fetch(t.Context(), r, branch, dir)
@@ -59,7 +59,7 @@ func fetchOK(t testing.TB, c *Client, r Remote, branch, dir, want string, files 
 	}
 }
 
-// tree is some files, of which a few differ from seed to seed.
+// tree returns some files, of which a few depend on seed.
 func tree(seed int) map[string]string {
 	files := map[string]string{"version": fmt.Sprint(seed)}
 	same := rand.New(rand.NewPCG(1, 2))
@@ -97,7 +97,7 @@ func size(t testing.TB, dir string) (n int64) {
 	return n
 }
 
-// What an upstream goes through, by every way there is.
+// Everything that can happen to a remote, over every transport.
 func TestFetch(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
@@ -111,11 +111,12 @@ func TestFetch(t *testing.T) {
 				dir := filepath.Join(stores, way, "source.git")
 				os.MkdirAll(filepath.Dir(dir), 0o755)
 				fetchOK(t, c, remote("repo.git"), branch, dir, commit, files)
-				fetchOK(t, c, remote("repo.git"), branch, dir, commit, files) // there is nothing to do
+				fetchOK(t, c, remote("repo.git"), branch, dir, commit, files) // nothing to do
 				if strings.HasPrefix(way, "http") {
 					(repository{t, dir}).git("", "fsck", "--strict", commit)
 				}
-				if left, _ := filepath.Glob(filepath.Join(dir, "objects/pack/tmp_*")); len(left) > 0 {
+				if left, _ := filepath.Glob(filepath.Join(dir,
+					"objects/pack/tmp_*")); len(left) > 0 {
 					t.Error(left)
 				}
 			})
@@ -149,7 +150,7 @@ func TestFetch(t *testing.T) {
 	each("shallow itself", "main", source.git("", "rev-parse", "main"), tree(12))
 }
 
-// A store keeps what later fetches build on, and does not grow for ever.
+// A store keeps what later fetches build on, but does not grow without limit.
 func TestFetchStoreStaysSmall(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
@@ -169,9 +170,10 @@ func TestFetchStoreStaysSmall(t *testing.T) {
 	if most != maxPacks {
 		t.Errorf("%d packs at most, want %d", most, maxPacks)
 	}
-	// A branch that goes back to a commit from before what is here, too, is built on it.
+	// A branch that goes back to an older commit is fetched into the store, too.
 	had := len(packs(t, dir))
-	fetchOK(t, c, remote, "main", dir, r.put("main", tree(3), r.git("", "rev-parse", "main~5")), tree(3))
+	fetchOK(t, c, remote, "main", dir, r.put("main", tree(3), r.git("", "rev-parse", "main~5")),
+		tree(3))
 	r.git("", "update-ref", "refs/heads/main", r.git("", "rev-parse", "main~3"))
 	want := r.git("", "rev-parse", "main")
 	if _, err := c.Fetch(t.Context(), remote, "main", dir); err != nil {
@@ -179,12 +181,12 @@ func TestFetchStoreStaysSmall(t *testing.T) {
 	}
 	read(t, dir, want)
 	if now := len(packs(t, dir)); now != had+2 {
-		t.Errorf("%d packs, had %d: began anew", now, had)
+		t.Errorf("%d packs, had %d: started a fresh store", now, had)
 	}
 }
 
-// What a kill, a power cut or a person did to the store is mended.
-func TestFetchMends(t *testing.T) {
+// Damage by a kill, a power cut or a person is repaired.
+func TestFetchRepairs(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
 	remote := Remote{URL: startWebServer(t, root, "", false).URL + "/repo.git"}
@@ -200,41 +202,60 @@ func TestFetchMends(t *testing.T) {
 	}
 	last := func(dir string) string { names := packs(t, dir); return names[len(names)-1] }
 	for name, break_ := range map[string]func(dir string) error{
-		"no folder":      os.RemoveAll,
-		"empty folder":   func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755)) },
-		"a file instead": func(dir string) error { return errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o644)) },
-		"no HEAD":        func(dir string) error { return os.Remove(dir + "/HEAD") },
-		"no objects":     func(dir string) error { return os.RemoveAll(dir + "/objects") },
-		"no packs":       func(dir string) error { return os.RemoveAll(dir + "/objects/pack") },
-		"no pack":        func(dir string) error { return os.Remove(last(dir)) },
-		"no index":       func(dir string) error { return os.Remove(strings.TrimSuffix(last(dir), "pack") + "idx") },
+		"no folder": os.RemoveAll,
+		"empty folder": func(dir string) error {
+			return errors.Join(os.RemoveAll(dir),
+				os.Mkdir(dir, 0o755))
+		},
+		"a file instead": func(dir string) error {
+			return errors.Join(os.RemoveAll(dir),
+				os.WriteFile(dir, nil, 0o644))
+		},
+		"no HEAD":    func(dir string) error { return os.Remove(dir + "/HEAD") },
+		"no objects": func(dir string) error { return os.RemoveAll(dir + "/objects") },
+		"no packs":   func(dir string) error { return os.RemoveAll(dir + "/objects/pack") },
+		"no pack":    func(dir string) error { return os.Remove(last(dir)) },
+		"no index": func(dir string) error {
+			return os.Remove(strings.TrimSuffix(last(dir),
+				"pack") + "idx")
+		},
 		"neither": func(dir string) error {
-			return errors.Join(os.Remove(last(dir)), os.Remove(strings.TrimSuffix(last(dir), "pack")+"idx"))
+			return errors.Join(os.Remove(last(dir)),
+				os.Remove(strings.TrimSuffix(last(dir), "pack")+"idx"))
 		},
 		"pack cut":    func(dir string) error { return truncate(last(dir)) },
 		"pack empty":  func(dir string) error { return rewrite(last(dir), nil) },
 		"pack zeroed": func(dir string) error { return flip(last(dir)) },
-		"index cut":   func(dir string) error { return truncate(strings.TrimSuffix(last(dir), "pack") + "idx") },
+		"index cut": func(dir string) error {
+			return truncate(strings.TrimSuffix(last(dir),
+				"pack") + "idx")
+		},
 		"index zeroed": func(dir string) error {
 			return flip(strings.TrimSuffix(last(dir), "pack") + "idx")
 		},
 		"no ref":    func(dir string) error { return os.Remove(dir + "/refs/heads/upstream") },
 		"ref empty": func(dir string) error { return rewrite(dir+"/refs/heads/upstream", nil) },
-		"ref elsewhere": func(dir string) error {
+		"ref to no commit": func(dir string) error {
 			return rewrite(dir+"/refs/heads/upstream", []byte(strings.Repeat("ab", 20)+"\n"))
 		},
-		"ref is garbage": func(dir string) error { return rewrite(dir+"/refs/heads/upstream", []byte("\x00\x00")) },
+		"ref is garbage": func(dir string) error {
+			return rewrite(dir+"/refs/heads/upstream",
+				[]byte("\x00\x00"))
+		},
 		"shallow is garbage": func(dir string) error {
 			return rewrite(dir+"/shallow", []byte("x\n0000000000000000000000000000000000000000 y"))
 		},
 		"left behind": func(dir string) error {
-			return errors.Join(rewrite(dir+"/objects/pack/tmp_pack_1", []byte("PACK")), rewrite(dir+"/HEAD.lock", nil),
-				rewrite(dir+"/refs/heads/upstream.lock", nil), rewrite(dir+"/refs/heads/upstream.new", []byte("x")), rewrite(dir+"/shallow.lock", nil),
+			return errors.Join(rewrite(dir+"/objects/pack/tmp_pack_1", []byte("PACK")),
+				rewrite(dir+"/HEAD.lock", nil),
+				rewrite(dir+"/refs/heads/upstream.lock", nil),
+				rewrite(dir+"/refs/heads/upstream.new", []byte("x")),
+				rewrite(dir+"/shallow.lock", nil),
 				os.MkdirAll(dir+".new/objects/pack/x", 0o755))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for i, branch := range []string{"two", "three"} { // as it was, and moved since
+			for i, branch := range []string{"two", "three"} { // unchanged, then moved
 				dir := filepath.Join(t.TempDir(), "source.git")
 				if err := errors.Join(os.CopyFS(dir, os.DirFS(model)), break_(dir)); err != nil {
 					t.Fatal(err)
@@ -271,7 +292,7 @@ func flip(name string) error {
 	return rewrite(name, content)
 }
 
-// A fetch that fails leaves the store as it was.
+// A fetch that fails leaves the store unchanged.
 func TestFetchFails(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
@@ -291,7 +312,8 @@ func TestFetchFails(t *testing.T) {
 	r.commit("main", map[string]string{"bomb": strings.Repeat("0", 20<<20)})
 	thin := &Client{MaxFile: 10 << 20}
 	defer thin.Close()
-	if _, err := thin.Fetch(t.Context(), remote, "main", dir); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "10 MiB") {
+	if _, err := thin.Fetch(t.Context(), remote, "main", dir); !errors.Is(err, ErrTooLarge) ||
+		!strings.Contains(err.Error(), "10 MiB") {
 		t.Error(err)
 	}
 	r.remove()

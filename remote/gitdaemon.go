@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// openGitDaemon opens a session with a git daemon (gitprotocol-pack(5), "Git Transport"). The daemon
-// serves one request per connection, so connections are not kept.
+// openGitDaemon opens a session with a git daemon (gitprotocol-pack(5), "Git Transport"). The
+// daemon serves one request per connection, so connections are not kept.
 func openGitDaemon(ctx context.Context, at address, limit int64, onData func()) (*session, error) {
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", at.hostport())
 	if err != nil {
@@ -27,7 +27,8 @@ func openGitDaemon(ctx context.Context, at address, limit int64, onData func()) 
 		},
 		discard: func() {},
 	}
-	hello := fmt.Sprintf("git-upload-pack %s\x00host=%s\x00\x00version=2\x00", at.path, at.hostport())
+	hello := fmt.Sprintf("git-upload-pack %s\x00host=%s\x00\x00version=2\x00", at.path,
+		at.hostport())
 	_, err = fmt.Fprintf(conn, "%04x%s", len(hello)+4, hello)
 	if err == nil {
 		err = s.handshake()

@@ -39,11 +39,14 @@ func (r Remote) validate(branch string) (address, error) {
 		return at, err
 	}
 	// A line break in the name would inject a line into the protocol.
-	if name := plumbing.NewBranchReferenceName(branch); branch != "" && (name.Validate() != nil || strings.ContainsAny(branch, " ~^:?*[\\\x7f")) {
-		return at, errorf(ErrNoBranch, "%s: this cannot be the name of a branch; git branch -r lists those there are", at)
+	if name := plumbing.NewBranchReferenceName(branch); branch != "" &&
+		(name.Validate() != nil || strings.ContainsAny(branch, " ~^:?*[\\\x7f")) {
+		return at, errorf(ErrNoBranch, "%s: not a valid branch name; git branch -r lists the "+
+			"branches", at)
 	}
 	if at.scheme == "http" && r.Token != "" && !at.isLoopback() {
-		return at, errorf(ErrAuth, "%s: a token is not sent over http://, where everybody on the way can read it; use https://", at)
+		return at, errorf(ErrAuth, "%s: a token is not sent over http://, because anybody on the "+
+			"network could read it; use https://", at)
 	}
 	return at, nil
 }

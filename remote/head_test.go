@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestLook(t *testing.T) {
+func TestHead(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
 	first := r.commit("main", map[string]string{"a": "1"})
@@ -16,12 +16,13 @@ func TestLook(t *testing.T) {
 	r.git("", "tag", "-a", "-m", "x", "v1", "main")
 	newRepository(t, root, "empty.git")
 	loose := newRepository(t, root, "detached.git")
-	loose.git("", "update-ref", "--no-deref", "HEAD", loose.commit("main", map[string]string{"a": "1"}))
+	loose.git("", "update-ref", "--no-deref", "HEAD",
+		loose.commit("main", map[string]string{"a": "1"}))
 
 	for way, remote := range remotesOf(t, root) {
 		t.Run(way, func(t *testing.T) {
 			c := newClient(t)
-			for range 2 { // on a new connection and on a kept one
+			for range 2 { // on a new connection, then on a kept one
 				for _, test := range []struct {
 					repo, branch string
 					want         Head
@@ -31,19 +32,23 @@ func TestLook(t *testing.T) {
 					{"repo.git", "main", Head{"main", first}, nil, ""},
 					{"repo.git", "", Head{"main", first}, nil, ""},
 					{"repo.git", "feature/x", Head{"feature/x", other}, nil, ""},
-					{"repo.git", "feature", Head{}, ErrNoBranch, "no branch feature; there is feature/x, feature/xy, main"},
+					{"repo.git", "feature", Head{}, ErrNoBranch,
+						"no branch feature; it has feature/x, feature/xy, main"},
 					{"repo.git", "v1", Head{}, ErrNoBranch, "no branch v1"},
-					{"repo.git", "a\nb", Head{}, ErrNoBranch, "cannot be the name of a branch"},
+					{"repo.git", "a\nb", Head{}, ErrNoBranch, "not a valid branch name"},
 					{"empty.git", "", Head{}, ErrNoBranch, "no branches yet"},
 					{"empty.git", "main", Head{}, ErrNoBranch, "no branches yet"},
 					{"detached.git", "", Head{}, ErrNoBranch, "not on a branch"},
 					{"none.git", "main", Head{}, ErrNotFound, "no such repository"},
 				} {
 					got, err := c.Head(t.Context(), remote(test.repo), test.branch)
-					if got != test.want || !errors.Is(err, test.err) || err != nil && !strings.Contains(err.Error(), test.words) {
+					if got != test.want || !errors.Is(err, test.err) || err != nil &&
+						!strings.Contains(err.Error(), test.words) {
 						t.Errorf("%s %q: %v, %v", test.repo, test.branch, got, err)
 					}
-					if err != nil && (strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), test.repo)) {
+					if err != nil &&
+						(strings.Contains(err.Error(), "\n") ||
+							!strings.Contains(err.Error(), test.repo)) {
 						t.Errorf("%s: not one line that names the repository: %q", test.repo, err)
 					}
 				}
@@ -52,8 +57,8 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// What a branch is at changes under a kept connection.
-func TestLookSeesMoves(t *testing.T) {
+// A branch's head changes between requests on a kept connection.
+func TestHeadMoves(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
 	all := remotesOf(t, root)
@@ -71,7 +76,8 @@ func TestLookSeesMoves(t *testing.T) {
 		}
 		branch := []string{"main", "main", "trunk", "main"}[i]
 		for way, remote := range all {
-			if head, err := c.Head(t.Context(), remote("repo.git"), ""); head != (Head{branch, want}) {
+			if head, err := c.Head(t.Context(), remote("repo.git"),
+				""); head != (Head{branch, want}) {
 				t.Errorf("%d: %s: %v, %v", i, way, head, err)
 			}
 		}

@@ -25,8 +25,7 @@ func readTestFile(t testing.TB, name string) []byte {
 	return content
 }
 
-// startRogue serves the same bytes to everybody, as HTTP and as git://: to each connection what serve
-// writes, once something was asked.
+// startRogue starts servers for HTTP and git:// that answer every request with what serve writes.
 func startRogue(t testing.TB, serve func(io.Writer)) map[string]Remote {
 	plain := listen(t, func(conn net.Conn) {
 		conn.Read(make([]byte, 1000))
@@ -34,10 +33,12 @@ func startRogue(t testing.TB, serve func(io.Writer)) map[string]Remote {
 	})
 	web := listen(t, func(conn net.Conn) {
 		conn.Read(make([]byte, 1000))
-		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nConnection: close\r\n\r\n")
+		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\n"+
+			"Content-Type: application/x-git-upload-pack-advertisement\r\nConnection: close\r\n\r\n")
 		serve(conn)
 	})
-	return map[string]Remote{"git": {URL: "git://" + plain + "/x"}, "http": {URL: "http://" + web + "/x"}}
+	return map[string]Remote{"git": {URL: "git://" + plain + "/x"},
+		"http": {URL: "http://" + web + "/x"}}
 }
 
 func packetLines(all ...string) string {
@@ -62,32 +63,54 @@ func TestHostileAnswers(t *testing.T) {
 		err   error
 		words string
 	}{
-		"nothing":      {func(io.Writer) {}, errCutOff, ""},
-		"a page":       {func(w io.Writer) { io.WriteString(w, "<html><body>hello") }, errProtocol, ""},
-		"ssh":          {func(w io.Writer) { io.WriteString(w, "SSH-2.0-OpenSSH_9.2\r\n") }, errProtocol, ""},
+		"nothing": {func(io.Writer) {}, errCutOff, ""},
+		"a page": {func(w io.Writer) { io.WriteString(w, "<html><body>hello") }, errProtocol,
+			""},
+		"ssh": {func(w io.Writer) { io.WriteString(w, "SSH-2.0-OpenSSH_9.2\r\n") },
+			errProtocol, ""},
 		"half a line":  {func(w io.Writer) { io.WriteString(w, "000eversi") }, errCutOff, ""},
 		"short length": {func(w io.Writer) { io.WriteString(w, "0003") }, errProtocol, ""},
-		"long length":  {func(w io.Writer) { io.WriteString(w, "ffff"+long('a', 65531)) }, errProtocol, ""},
-		"no commands":  {func(w io.Writer) { io.WriteString(w, "000eversion 2\n0000") }, errProtocol, ""},
+		"long length": {func(w io.Writer) { io.WriteString(w, "ffff"+long('a', 65531)) },
+			errProtocol, ""},
+		"no commands": {func(w io.Writer) { io.WriteString(w, "000eversion 2\n0000") },
+			errProtocol, ""},
 		"sha256": {func(w io.Writer) {
 			io.WriteString(w, packetLines("version 2", "object-format=sha256", "ls-refs")+"0000")
 		}, ErrNotFound, "sha256"},
-		"its own words": {func(w io.Writer) { io.WriteString(w, packetLines("ERR \x1b[2Jquota\nx!")) }, nil, "the server says: [2Jquota x!"},
-		"not found":     {func(w io.Writer) { io.WriteString(w, packetLines("ERR access denied or not found")) }, ErrNotFound, ""},
-		"endless text":  {func(w io.Writer) { forever(w, "0010agent=xxxxxx") }, errProtocol, ""},
-		"endless v2":    {func(w io.Writer) { io.WriteString(w, "000eversion 2\n"); forever(w, "0010agent=xxxxxx") }, ErrTooLarge, ""},
+		"its own words": {func(w io.Writer) {
+			io.WriteString(w,
+				packetLines("ERR \x1b[2Jquota\nx!"))
+		}, nil, "the server says: [2Jquota x!"},
+		"not found": {func(w io.Writer) {
+			io.WriteString(w,
+				packetLines("ERR access denied or not found"))
+		}, ErrNotFound, ""},
+		"endless text": {func(w io.Writer) { forever(w, "0010agent=xxxxxx") }, errProtocol, ""},
+		"endless v2": {func(w io.Writer) {
+			io.WriteString(w, "000eversion 2\n")
+			forever(w,
+				"0010agent=xxxxxx")
+		}, ErrTooLarge, ""},
 		"endless refs": {func(w io.Writer) {
 			io.WriteString(w, "0034"+zeros+" HEAD\x00x\n")
 			forever(w, "003d"+zeros+" refs/heads/x/yz\n")
 		}, ErrTooLarge, ""},
-		"refs cut":       {func(w io.Writer) { io.WriteString(w, "0034"+zeros+" HEAD\x00x\n"+"003d"+zeros+" refs/heads/x/yz\n") }, errCutOff, ""},
-		"delimiter":      {func(w io.Writer) { io.WriteString(w, "0034"+zeros+" HEAD\x00x\n0001") }, errProtocol, ""},
-		"no commit name": {func(w io.Writer) { io.WriteString(w, "0034"+zeros[1:]+"z HEAD\x00x\n0000") }, errProtocol, ""},
+		"refs cut": {func(w io.Writer) {
+			io.WriteString(w, "0034"+zeros+" HEAD\x00x\n"+"003d"+
+				zeros+" refs/heads/x/yz\n")
+		}, errCutOff, ""},
+		"delimiter": {func(w io.Writer) { io.WriteString(w, "0034"+zeros+" HEAD\x00x\n0001") },
+			errProtocol, ""},
+		"no commit name": {func(w io.Writer) {
+			io.WriteString(w, "0034"+zeros[1:]+
+				"z HEAD\x00x\n0000")
+		}, errProtocol, ""},
 	} {
 		for way, remote := range startRogue(t, test.serve) {
 			c := &Client{MaxRefs: 1 << 20}
 			_, err := c.Head(t.Context(), remote, "main")
-			if err == nil || test.err != nil && !errors.Is(err, test.err) || !strings.Contains(err.Error(), test.words) {
+			if err == nil || test.err != nil && !errors.Is(err, test.err) ||
+				!strings.Contains(err.Error(), test.words) {
 				t.Errorf("%s, %s: %v", name, way, err)
 			} else if strings.ContainsAny(err.Error(), "\n\x1b") {
 				t.Errorf("%s, %s: %q", name, way, err)
@@ -97,10 +120,10 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// flakyProxy stands before a server, and lets so many bytes of its answers pass.
+// flakyProxy passes a limited number of bytes from a server.
 type flakyProxy struct {
 	left atomic.Int64
-	cut  bool // then hangs up, else is silent
+	cut  bool // then closes the connection; else it falls silent
 }
 
 func (v *flakyProxy) before(t testing.TB, server string) (addr string) {
@@ -130,31 +153,34 @@ func (v *flakyProxy) before(t testing.TB, server string) (addr string) {
 	})
 }
 
-// A connection that is cut or falls silent, at several points, is an error in time; and once it is
-// well again, so is the client.
+// A connection that breaks or falls silent, at several points, is an error in time. Afterwards the
+// client works again.
 func TestBrokenConnections(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
 	files := map[string]string{"noise": string(noise(300 << 10))}
 	commit := r.commit("main", files)
 	web := startWebServer(t, root, "", false)
-	tunnel := startSSHServer(t, root, false)
+	sshServer := startSSHServer(t, root, false)
 	plain := startDaemon(t, root)
 	for _, cut := range []bool{true, false} {
-		for way, server := range map[string]string{"http": web.Listener.Addr().String(), "ssh": tunnel.addr, "git": plain} {
+		for way, server := range map[string]string{"http": web.Listener.Addr().String(),
+			"ssh": sshServer.addr, "git": plain} {
 			t.Run(fmt.Sprintf("%s, cut %v", way, cut), func(t *testing.T) {
 				v := flakyProxy{cut: cut}
 				addr := v.before(t, server)
 				remote := Remote{URL: way + "://" + addr + "/repo.git"}
 				if way == "ssh" {
-					_, key, _ := strings.Cut(string(tunnel.hosts), " ")
+					_, key, _ := strings.Cut(string(sshServer.hosts), " ")
 					host, port, _ := net.SplitHostPort(addr)
-					remote = Remote{URL: "ssh://git@" + addr + "/repo.git", Key: tunnel.key, KnownHosts: []byte("[" + host + "]:" + port + " " + key)}
+					remote = Remote{URL: "ssh://git@" + addr + "/repo.git", Key: sshServer.key,
+						KnownHosts: []byte("[" + host + "]:" + port + " " + key)}
 				}
 				dir := filepath.Join(t.TempDir(), "source.git")
 				v.left.Store(1 << 30)
 				for _, pass := range []int64{30, 150_000} {
-					c := &Client{HeadTimeout: 200 * time.Millisecond, StallTimeout: 200 * time.Millisecond}
+					c := &Client{HeadTimeout: 200 * time.Millisecond,
+						StallTimeout: 200 * time.Millisecond}
 					for _, kept := range []bool{false, true} {
 						if kept {
 							v.left.Store(1 << 30)
@@ -165,13 +191,15 @@ func TestBrokenConnections(t *testing.T) {
 							c.HeadTimeout = 200 * time.Millisecond
 						}
 						v.left.Store(pass)
-						if _, err := c.Fetch(t.Context(), remote, "main", dir); err == nil || !cut && !errors.Is(err, ErrTimeout) {
+						if _, err := c.Fetch(t.Context(), remote, "main", dir); err == nil ||
+							!cut && !errors.Is(err, ErrTimeout) {
 							t.Errorf("fetch, %d bytes, kept %v: %v", pass, kept, err)
 						}
 						if pass < 1000 {
 							v.left.Store(pass)
-							if _, err := c.Head(t.Context(), remote, "main"); err == nil || !cut && !errors.Is(err, ErrTimeout) {
-								t.Errorf("look, %d bytes, kept %v: %v", pass, kept, err)
+							if _, err := c.Head(t.Context(), remote, "main"); err == nil || !cut &&
+								!errors.Is(err, ErrTimeout) {
+								t.Errorf("Head, %d bytes, kept %v: %v", pass, kept, err)
 							}
 						}
 						if _, err := os.Stat(dir); err == nil {
@@ -187,8 +215,8 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
-// A peer that sends a byte now and then is not silent, but it is late.
-func TestDrip(t *testing.T) {
+// A server that sends a byte now and then is not silent, but it times out.
+func TestSlowServer(t *testing.T) {
 	for way, remote := range startRogue(t, func(w io.Writer) {
 		for _, b := range "fff0" + long('a', 65516) {
 			if _, err := fmt.Fprintf(w, "%c", b); err != nil {
@@ -201,14 +229,15 @@ func TestDrip(t *testing.T) {
 		if _, err := c.Head(t.Context(), remote, "main"); !errors.Is(err, ErrTimeout) {
 			t.Error(way, err)
 		}
-		if _, err := c.Fetch(t.Context(), remote, "main", t.TempDir()+"/x"); !errors.Is(err, ErrTimeout) {
+		if _, err := c.Fetch(t.Context(), remote, "main", t.TempDir()+"/x"); !errors.Is(err,
+			ErrTimeout) {
 			t.Error(way, err)
 		}
 		c.Close()
 	}
 }
 
-// The caller's own end of it is told from the other end's silence.
+// The end of the caller's context is told apart from a silent server.
 func TestCancelled(t *testing.T) {
 	asked := make(chan struct{}, 1)
 	server := listen(t, func(conn net.Conn) {
@@ -220,7 +249,8 @@ func TestCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)
 		go func() {
-			_, err := newClient(t).Fetch(ctx, Remote{URL: scheme + "://" + server + "/x"}, "main", t.TempDir()+"/x")
+			_, err := newClient(t).Fetch(ctx, Remote{URL: scheme + "://" + server + "/x"}, "main",
+				t.TempDir()+"/x")
 			result <- err
 		}()
 		<-asked
@@ -231,7 +261,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// With version 2, a look asks for the one reference; before, all are sent, and only so many are read.
+// Version 2 sends only the wanted reference. Version 0 sends all, and reading stops at a limit.
 func TestManyReferences(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
@@ -242,7 +272,8 @@ func TestManyReferences(t *testing.T) {
 		fmt.Fprintf(&packed, "%s refs/heads/b%06d\n", commit, i)
 	}
 	fmt.Fprintf(&packed, "%s refs/heads/main\n", commit)
-	if err := errors.Join(os.Remove(r.dir+"/refs/heads/main"), os.WriteFile(r.dir+"/packed-refs", []byte(packed.String()), 0o644)); err != nil {
+	if err := errors.Join(os.Remove(r.dir+"/refs/heads/main"),
+		os.WriteFile(r.dir+"/packed-refs", []byte(packed.String()), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	for _, old := range []bool{false, true} {
@@ -259,8 +290,8 @@ func TestManyReferences(t *testing.T) {
 	}
 }
 
-// What git would not take from a push is not fetched either, whatever sends it; and once the branch is
-// well again, so is what is fetched.
+// A commit that git would refuse in a push is not fetched, whatever sends it. Once the branch is
+// repaired, it is fetched.
 func TestBrokenCommits(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
@@ -288,7 +319,8 @@ func TestBrokenCommits(t *testing.T) {
 		"duplicateEntries":  tree("120000 a "+file, "40000 a "+inner),
 		"treeNotSorted":     tree("100644 b "+file, "100644 a "+file),
 		"gitmodulesSymlink": tree("120000 .gitmodules " + file),
-		"gitmodulesUrl":     tree("100644 .gitmodules " + r.git("[submodule \"a\"]\n\turl = --upload-pack=x\n", "hash-object", "-w", "--stdin")),
+		"gitmodulesUrl": tree("100644 .gitmodules " +
+			r.git("[submodule \"a\"]\n\turl = --upload-pack=x\n", "hash-object", "-w", "--stdin")),
 	} {
 		r.git("", "update-ref", "refs/heads/main", r.git("", "commit-tree", "-m", "x", tree))
 		for range 2 {

@@ -25,7 +25,8 @@ type hostKeys struct {
 func newHostKeys(at address, lines []byte) (*hostKeys, error) {
 	trusted, err := parseKnownHosts(lines)
 	if err != nil {
-		return nil, errorf(ErrHostKey, "the known hosts cannot be read (%s); they are lines as ssh-keyscan %s prints them", printable(err.Error()), at.host)
+		return nil, errorf(ErrHostKey, "the known hosts are invalid (%s); they must be lines as "+
+			"printed by ssh-keyscan %s", printable(err.Error()), at.host)
 	}
 	h := &hostKeys{callback: trusted, host: at.host}
 	// A server may have keys of several types and shows the first that both sides support. Ask for
@@ -90,19 +91,24 @@ func (h *hostKeys) verify(address string, remote net.Addr, key ssh.PublicKey) er
 	case err == nil:
 		return nil
 	case errors.As(err, &revoked):
-		return errorf(ErrHostKey, "%s shows a key that the known hosts call revoked (%s); do not trust it before its owner explains", h.host, shown)
+		return errorf(ErrHostKey,
+			"%s shows a key that is marked as revoked in the known hosts (%s); do not trust it "+
+				"unless its owner explains why", h.host, shown)
 	case errors.As(err, &mismatch) && len(mismatch.Want) > 0:
 		var known []string
 		for _, k := range mismatch.Want {
 			known = append(known, ssh.FingerprintSHA256(k.Key))
 		}
-		return errorf(ErrHostKey, "%s is not who it was: it shows the host key %s, and known is %s; ask its owner whether the key was changed, and only then trust the new one",
+		return errorf(ErrHostKey,
+			"the host key of %s has changed: it is now %s, but %s is known; ask its owner whether "+
+				"the key was replaced before you trust the new one",
 			h.host, shown, strings.Join(known, ", "))
 	}
-	return errorf(ErrHostKey, "the host key of %s is not among the known hosts: it shows %s; compare that with what its owner publishes, then trust it", h.host, shown)
+	return errorf(ErrHostKey, "the host key of %s is not known: it is %s; compare it with the "+
+		"fingerprint that its owner publishes, then trust it", h.host, shown)
 }
 
-var errGotKey = errors.New("seen enough")
+var errGotKey = errors.New("got the host key")
 
 // HostKey returns the key that url's SSH server shows now: line is a line for known_hosts, and
 // fingerprint begins with SHA256:. It is not proof of identity; a person must compare the
@@ -113,18 +119,21 @@ func HostKey(ctx context.Context, url string) (line, fingerprint string, err err
 		return "", "", err
 	}
 	if at.scheme != "ssh" {
-		return "", "", errorf(ErrURL, "%s: only ssh has host keys", at)
+		return "", "", errorf(ErrURL, "%s: only SSH has host keys", at)
 	}
 	err = withTimeout(ctx, at, headTimeout, func(ctx context.Context) error {
 		var shown bool
 		_, err := sshHandshake(ctx, at, &ssh.ClientConfig{
 			User: "git",
 			HostKeyCallback: func(address string, _ net.Addr, key ssh.PublicKey) error {
-				line, fingerprint, shown = knownhosts.Line([]string{address}, key), ssh.FingerprintSHA256(key), true
+				line, fingerprint, shown = knownhosts.Line([]string{address}, key),
+					ssh.FingerprintSHA256(key), true
 				return errGotKey // end before we identify ourselves
 			},
-			HostKeyAlgorithms: []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-				ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}, // the order in which fingerprints are usually published
+			HostKeyAlgorithms: []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256,
+				ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+				// the order in which fingerprints are usually published
+				ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
 		})
 		if shown {
 			return nil
@@ -134,8 +143,8 @@ func HostKey(ctx context.Context, url string) (line, fingerprint string, err err
 	return line, fingerprint, err
 }
 
-// KnowsHost reports whether lines contain a key of url's host. It also returns true if url is not an
-// SSH URL or lines cannot be parsed, because then adding the host's key would not help.
+// KnowsHost reports whether lines contain a key of url's host. It also returns true if url is not
+// an SSH URL or lines cannot be parsed, because then adding the host's key would not help.
 func KnowsHost(lines []byte, url string) bool {
 	at, err := parse(url)
 	if err != nil || at.scheme != "ssh" {

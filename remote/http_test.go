@@ -35,7 +35,7 @@ func (s *seen) wrap(h http.Handler) http.Handler {
 	})
 }
 
-func TestHTTPOneRequestALook(t *testing.T) {
+func TestHTTPOneRequestPerHead(t *testing.T) {
 	root := t.TempDir()
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
 	var s seen
@@ -63,7 +63,8 @@ func TestHTTPToken(t *testing.T) {
 	c, dir := newClient(t), t.TempDir()+"/x"
 	host := strings.TrimPrefix(server.URL, "http://")
 	for _, user := range []string{"", "me@"} {
-		fetchOK(t, c, Remote{URL: "http://" + user + host + "/repo.git", Token: "right"}, "main", dir, commit, map[string]string{"a": "1"})
+		fetchOK(t, c, Remote{URL: "http://" + user + host + "/repo.git", Token: "right"}, "main",
+			dir, commit, map[string]string{"a": "1"})
 	}
 	users := map[string]bool{}
 	for header := range s.tokens {
@@ -74,15 +75,19 @@ func TestHTTPToken(t *testing.T) {
 	if len(users) != 2 || !users["git"] || !users["me"] {
 		t.Error(users)
 	}
-	for token, words := range map[string]string{"": "asks for a token", "wr0ng": "does not accept the token"} {
+	for token, words := range map[string]string{"": "requires a token",
+		"wr0ng": "does not accept the token"} {
 		for range 2 {
-			_, err := c.Head(t.Context(), Remote{URL: server.URL + "/repo.git", Token: token}, "main")
-			if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "wr0ng") {
+			_, err := c.Head(t.Context(), Remote{URL: server.URL + "/repo.git", Token: token},
+				"main")
+			if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), words) ||
+				strings.Contains(err.Error(), "wr0ng") {
 				t.Error(err)
 			}
 		}
 	}
-	_, err := c.Head(t.Context(), Remote{URL: "http://example.invalid/repo.git", Token: "right"}, "main")
+	_, err := c.Head(t.Context(), Remote{URL: "http://example.invalid/repo.git", Token: "right"},
+		"main")
 	if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "use https://") {
 		t.Error(err)
 	}
@@ -92,16 +97,18 @@ func TestHTTPRedirect(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "new.git")
 	commit := r.commit("main", map[string]string{"a": "1"})
-	var elsewhere seen
-	other := startWebServer(t, root, "right", false, elsewhere.wrap)
-	open := startWebServer(t, root, "", false, elsewhere.wrap)
+	var others seen
+	other := startWebServer(t, root, "right", false, others.wrap)
+	open := startWebServer(t, root, "", false, others.wrap)
 	plain := startWebServer(t, root, "", false)
 	moves := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			from, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 			to, ok := map[string]string{
-				"old.git": "/new.git/", "twice.git": "/old.git/", "other.git": other.URL + "/new.git/", "open.git": open.URL + "/new.git/",
-				"round.git": "/round.git/", "login.git": "/login?from=", "down.git": plain.URL + "/new.git/", "file.git": "file:///etc/",
+				"old.git": "/new.git/", "twice.git": "/old.git/", "other.git": other.URL +
+					"/new.git/", "open.git": open.URL + "/new.git/",
+				"round.git": "/round.git/", "login.git": "/login?from=", "down.git": plain.URL +
+					"/new.git/", "file.git": "file:///etc/",
 			}[from]
 			if !ok {
 				h.ServeHTTP(w, r)
@@ -113,28 +120,32 @@ func TestHTTPRedirect(t *testing.T) {
 	server := startWebServer(t, root, "right", false, moves)
 	c := newClient(t)
 	for name, words := range map[string]string{
-		"old": "", "twice": "", "open": "", "other": "gets no token", "round": "redirects more than", "login": "no repository", "file": "not http or https",
+		"old": "", "twice": "", "open": "", "other": "is not sent the token",
+		"round": "redirects more than", "login": "not a repository", "file": "not http or https",
 	} {
 		for range 2 {
-			head, err := c.Head(t.Context(), Remote{URL: server.URL + "/" + name + ".git", Token: "right"}, "main")
-			if words == "" && head.Commit != commit || words != "" && (err == nil || !strings.Contains(err.Error(), words)) {
+			head, err := c.Head(t.Context(),
+				Remote{URL: server.URL + "/" + name + ".git", Token: "right"}, "main")
+			if words == "" && head.Commit != commit || words != "" &&
+				(err == nil || !strings.Contains(err.Error(), words)) {
 				t.Errorf("%s: %v, %v", name, head, err)
 			}
 		}
 	}
-	if len(elsewhere.tokens) > 0 {
+	if len(others.tokens) > 0 {
 		t.Error("another host got the token")
 	}
 	secure := httptest.NewTLSServer(moves(http.NotFoundHandler()))
 	defer secure.Close()
 	c = &Client{TLS: secure.Client().Transport.(*http.Transport).TLSClientConfig}
 	defer c.Close()
-	if _, err := c.Head(t.Context(), Remote{URL: secure.URL + "/down.git"}, "main"); err == nil || !strings.Contains(err.Error(), "from https to http") {
+	if _, err := c.Head(t.Context(), Remote{URL: secure.URL + "/down.git"}, "main"); err == nil ||
+		!strings.Contains(err.Error(), "from https to http") {
 		t.Error(err)
 	}
 }
 
-// What is known of a server is forgotten when it turns out to be so no more.
+// Knowledge about a server is dropped when it turns out to be outdated.
 func TestHTTPServerChanges(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
@@ -151,7 +162,7 @@ func TestHTTPServerChanges(t *testing.T) {
 					http.Redirect(w, r, "/moved.git"+rest+"?"+r.URL.RawQuery, http.StatusFound)
 					return
 				}
-			case 3: // a page in its place
+			case 3: // now it is a web page
 				fmt.Fprint(w, "<html>hello")
 				return
 			case 4:
@@ -165,10 +176,12 @@ func TestHTTPServerChanges(t *testing.T) {
 	for _, step := range []struct {
 		stage int32
 		words string
-	}{{0, ""}, {1, ""}, {0, ""}, {0, ""}, {2, ""}, {2, ""}, {3, "not a git repository"}, {0, ""}, {4, "502"}, {0, ""}} {
+	}{{0, ""}, {1, ""}, {0, ""}, {0, ""}, {2, ""}, {2, ""}, {3, "not a git repository"}, {0, ""},
+		{4, "502"}, {0, ""}} {
 		stage.Store(step.stage)
 		head, err := c.Head(t.Context(), Remote{URL: server.URL + "/repo.git"}, "main")
-		if step.words == "" && head.Commit != commit || step.words != "" && (err == nil || !strings.Contains(err.Error(), step.words)) {
+		if step.words == "" && head.Commit != commit || step.words != "" &&
+			(err == nil || !strings.Contains(err.Error(), step.words)) {
 			t.Errorf("%d: %v, %v", step.stage, head, err)
 		}
 	}

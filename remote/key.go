@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// NewKey creates an ed25519 deploy key. private is in OpenSSH's PEM format without a passphrase, for
-// [Remote]. authorized is the public key as a line for the git host, ending in comment.
+// NewKey creates an ed25519 deploy key. private is in OpenSSH's PEM format without a passphrase,
+// for [Remote]. authorized is the public key as a line for the git host, ending in comment.
 func NewKey(comment string) (private []byte, authorized string, err error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -41,9 +41,11 @@ func signer(private []byte) (ssh.Signer, error) {
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return nil, errorf(ErrAuth, "the key has a passphrase, which nobody is there to type; give a key without one")
+		return nil, errorf(ErrAuth, "the key has a passphrase, which cannot be entered here; use "+
+			"a key without one")
 	case err != nil: // err may repeat part of the key
-		return nil, errorf(ErrAuth, "this is not a private key as OpenSSH writes it; make one with: ssh-keygen -t ed25519")
+		return nil, errorf(ErrAuth, "not a private key in OpenSSH's format; create one with: "+
+			"ssh-keygen -t ed25519")
 	}
 	return s, nil
 }

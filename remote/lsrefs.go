@@ -55,7 +55,8 @@ func (s *session) defaultHead() (Head, error) {
 	}
 	f.want = target
 	if f.found == "" && target != "" {
-		if _, err := s.lsRefs(headsPrefix, &f); err != nil { // list the branches for the error message
+		// list the branches for the error message
+		if _, err := s.lsRefs(headsPrefix, &f); err != nil {
 			return Head{}, err
 		}
 	}
@@ -67,13 +68,15 @@ func (f *branchFinder) result() (Head, error) {
 	branch, ok := strings.CutPrefix(f.want, headsPrefix)
 	switch {
 	case f.want != "" && !ok, f.want == "" && f.found != "":
-		return Head{}, errorf(ErrNoBranch, "HEAD of the repository is not on a branch; name the branch to follow")
+		return Head{}, errorf(ErrNoBranch, "the repository's HEAD is not on a branch; name the "+
+			"branch to follow")
 	case f.found != "":
 		return Head{Branch: branch, Commit: f.found}, nil
 	case len(f.others) == 0:
 		return Head{}, errorf(ErrNoBranch, "the repository has no branches yet; push one to it")
 	}
-	return Head{}, errorf(ErrNoBranch, "the repository has no branch %s; there is %s", branch, strings.Join(f.others, ", "))
+	return Head{}, errorf(ErrNoBranch, "the repository has no branch %s; it has %s", branch,
+		strings.Join(f.others, ", "))
 }
 
 // lsRefs passes the references that begin with prefix to f. It returns the branch that HEAD points

@@ -42,7 +42,8 @@ func (s *store) receive(from io.Reader) (name string, bases map[plumbing.Hash]bo
 		return "", nil, packError(err)
 	}
 	if count > maxObjects {
-		return "", nil, errorf(ErrTooLarge, "the commit has more than %d objects; keep data and dependencies out of the repository", maxObjects)
+		return "", nil, errorf(ErrTooLarge, "the commit has more than %d objects; keep data and "+
+			"dependencies out of the repository", maxObjects)
 	}
 	bases = map[plumbing.Hash]bool{}
 	for range count {
@@ -63,7 +64,8 @@ func (s *store) receive(from io.Reader) (name string, bases map[plumbing.Hash]bo
 
 // packError reports a truncated pack as errCutOff.
 func packError(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, packfile.ErrEmptyPackfile) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, packfile.ErrEmptyPackfile) {
 		return errCutOff
 	}
 	return err
@@ -96,7 +98,9 @@ func (s *store) checkObject(scanner *packfile.Scanner) (*packfile.ObjectHeader, 
 }
 
 func (s *store) tooLarge() error {
-	return errorf(ErrTooLarge, "a file of the commit is larger than %d MiB; keep data out of the repository", s.limits.file>>20)
+	return errorf(ErrTooLarge,
+		"a file of the commit is larger than %d MiB; keep data out of the repository",
+		s.limits.file>>20)
 }
 
 // deltaHeader collects the start of a delta, which contains the sizes of its base and its result.
@@ -127,7 +131,8 @@ type cappedReader struct {
 func (c *cappedReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	if c.left -= int64(n); c.left < 0 {
-		return 0, errorf(ErrTooLarge, "the commit is larger than is fetched; keep data and dependencies out of the repository")
+		return 0, errorf(ErrTooLarge, "the commit is too large; keep data and dependencies out of "+
+			"the repository")
 	}
 	return n, err
 }
@@ -154,7 +159,8 @@ func (s *store) install(ctx context.Context, name string) error {
 		return err
 	}
 	base := filepath.Join(s.packDir(), fmt.Sprintf("pack-%s", sum))
-	if err := writeIndex(s.packDir(), base+".idx", index, func() error { return os.Rename(name, base+".pack") }); err != nil {
+	if err := writeIndex(s.packDir(), base+".idx", index,
+		func() error { return os.Rename(name, base+".pack") }); err != nil {
 		return err
 	}
 	s.indexes = append(s.indexes, index)

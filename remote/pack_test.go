@@ -16,7 +16,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// entry is an object of a pack as it is written there, with what stands before its content.
+// entry returns an object of a pack; before is what stands between its header and its content.
 func entry(kind plumbing.ObjectType, size int, before, content string) string {
 	head := []byte{byte(kind)<<4 | byte(size&15)}
 	for size >>= 4; size > 0; size >>= 7 {
@@ -31,13 +31,14 @@ func entry(kind plumbing.ObjectType, size int, before, content string) string {
 }
 
 func packOf(count int, entries ...string) string {
-	body := string(binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), uint32(count))) + strings.Join(entries, "")
+	body := string(binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"),
+		uint32(count))) + strings.Join(entries, "")
 	sum := sha1.Sum([]byte(body))
 	return body + string(sum[:])
 }
 
-// A server that sends something else than what it was asked for gets nothing into the store.
-func TestOddPacks(t *testing.T) {
+// If a server sends something that was not requested, nothing gets into the store.
+func TestMalformedPacks(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
 	commit := r.commit("main", map[string]string{"a": "1", "b/c": "2"})
@@ -50,19 +51,24 @@ func TestOddPacks(t *testing.T) {
 		err   error
 		words string
 	}{
-		"nothing":          {"", errCutOff, ""},
-		"not a pack":       {"hello, this is not a pack", nil, "signature"},
-		"cut":              {packOf(2, blob)[:25], errCutOff, ""},
-		"wrong checksum":   {packOf(1, blob)[:30] + long('x', 20), nil, ""},
-		"another object":   {packOf(1, blob), plumbing.ErrObjectNotFound, ""},
-		"a commit alone":   {packOf(1, entry(plumbing.CommitObject, len(alone), "", alone)), plumbing.ErrObjectNotFound, "tree"},
+		"nothing":        {"", errCutOff, ""},
+		"not a pack":     {"hello, this is not a pack", nil, "signature"},
+		"cut":            {packOf(2, blob)[:25], errCutOff, ""},
+		"wrong checksum": {packOf(1, blob)[:30] + long('x', 20), nil, ""},
+		"another object": {packOf(1, blob), plumbing.ErrObjectNotFound, ""},
+		"a commit alone": {packOf(1, entry(plumbing.CommitObject, len(alone), "", alone)),
+			plumbing.ErrObjectNotFound, "tree"},
 		"too many objects": {packOf(maxObjects+1, blob), ErrTooLarge, "objects"},
-		"says it is huge":  {packOf(1, entry(plumbing.BlobObject, 1<<30, "", "abc")), ErrTooLarge, "1 MiB"},
+		"says it is huge": {packOf(1, entry(plumbing.BlobObject, 1<<30, "", "abc")), ErrTooLarge,
+			"1 MiB"},
 		"longer than said": {packOf(1, entry(plumbing.BlobObject, 3, "", "abcdef")), nil, ""},
-		"delta, huge":      {packOf(2, blob, entry(plumbing.REFDeltaObject, len(huge), string(id[:]), huge)), ErrTooLarge, "1 MiB"},
-		"delta of nothing": {packOf(1, entry(plumbing.REFDeltaObject, 4, long('x', 20), "\x03\x03\x90\x03")), nil, ""},
+		"delta, huge": {packOf(2, blob,
+			entry(plumbing.REFDeltaObject, len(huge), string(id[:]), huge)), ErrTooLarge, "1 MiB"},
+		"delta of nothing": {packOf(1, entry(plumbing.REFDeltaObject, 4, long('x', 20),
+			"\x03\x03\x90\x03")), nil, ""},
 	} {
-		s := &store{dir: filepath.Join(t.TempDir(), "source.git"), limits: limits{pack: 1 << 20, file: 1 << 20}}
+		s := &store{dir: filepath.Join(t.TempDir(), "source.git"),
+			limits: limits{pack: 1 << 20, file: 1 << 20}}
 		if err := s.create(); err != nil {
 			t.Fatal(err)
 		}
@@ -75,25 +81,29 @@ func TestOddPacks(t *testing.T) {
 		from := reply([]byte(said + "0000"))
 		from.version, from.shallow = 2, true
 		err := s.add(t.Context(), from, commit, "")
-		if err == nil || test.err != nil && !errors.Is(err, test.err) || !strings.Contains(err.Error(), test.words) {
+		if err == nil || test.err != nil && !errors.Is(err, test.err) ||
+			!strings.Contains(err.Error(), test.words) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if have, _ := s.load(t.Context()); have != "" {
 			t.Errorf("%s: the store has %s", name, have)
 		}
-		if left, _ := os.ReadDir(s.packDir()); len(left) > 0 && strings.HasPrefix(left[len(left)-1].Name(), "tmp") {
+		if left, _ := os.ReadDir(s.packDir()); len(left) > 0 &&
+			strings.HasPrefix(left[len(left)-1].Name(), "tmp") {
 			t.Errorf("%s: left %v", name, left)
 		}
 	}
 }
 
-// A tree whose files were not sent is not a commit that can be deployed.
-func TestFetchNoticesWhatIsMissing(t *testing.T) {
+// A commit whose files were not all sent is not fetched.
+func TestFetchIncompleteCommit(t *testing.T) {
 	root := t.TempDir()
 	r := newRepository(t, root, "repo.git")
 	commit := r.commit("main", map[string]string{"a": "1", "b": "2"})
-	names := commit + "\n" + r.git("", "rev-parse", commit+"^{tree}") + "\n" + r.git("", "rev-parse", commit+":a") + "\n"
-	for extra, ok := range map[string]bool{"": false, r.git("", "rev-parse", commit+":b") + "\n": true} {
+	names := commit + "\n" + r.git("", "rev-parse", commit+"^{tree}") + "\n" +
+		r.git("", "rev-parse", commit+":a") + "\n"
+	for extra, ok := range map[string]bool{"": false, r.git("", "rev-parse", commit+":b") +
+		"\n": true} {
 		cmd := names + extra
 		r.git(cmd, "pack-objects", "-q", r.dir+"/sent")
 		found, err := filepath.Glob(r.dir + "/sent-*.pack")
@@ -102,15 +112,18 @@ func TestFetchNoticesWhatIsMissing(t *testing.T) {
 		}
 		content := readTestFile(t, found[0])
 		os.Remove(found[0])
-		s := &store{dir: filepath.Join(t.TempDir(), "source.git"), limits: limits{pack: 1 << 20, file: 1 << 20}}
+		s := &store{dir: filepath.Join(t.TempDir(), "source.git"),
+			limits: limits{pack: 1 << 20, file: 1 << 20}}
 		if err := s.create(); err != nil {
 			t.Fatal(err)
 		}
-		from := reply(fmt.Appendf(nil, "%s%04x\x01%s0000", packetLines("packfile"), len(content)+5, content))
+		from := reply(fmt.Appendf(nil, "%s%04x\x01%s0000", packetLines("packfile"), len(content)+5,
+			content))
 		from.version = 2
 		err = s.add(t.Context(), from, commit, "")
 		var worn *storeError
-		if (err == nil) != ok || !ok && (!errors.As(err, &worn) || !strings.Contains(err.Error(), "is missing")) {
+		if (err == nil) != ok || !ok &&
+			(!errors.As(err, &worn) || !strings.Contains(err.Error(), "is missing")) {
 			t.Errorf("%v: %v", ok, err)
 		}
 	}

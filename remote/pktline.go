@@ -26,13 +26,13 @@ const (
 	end                  // 0002: end of a stateless response
 )
 
-// maxPacket is the maximum length of a packet, including its four length digits (LARGE_PACKET_MAX in
-// git's pkt-line.h).
+// maxPacket is the maximum length of a packet, including its four length digits (LARGE_PACKET_MAX
+// in git's pkt-line.h).
 const maxPacket = 65520
 
 var (
-	errProtocol = errors.New("what answers does not speak git's protocol; check the URL")
-	errCutOff   = errors.New("the connection was cut in the middle of an answer; try again")
+	errProtocol = errors.New("the server does not speak git's protocol; check the URL")
+	errCutOff   = errors.New("the connection broke in the middle of a response; try again")
 )
 
 func newPacketReader(r io.Reader, limit int64, onData func()) *packetReader {
@@ -42,8 +42,8 @@ func newPacketReader(r io.Reader, limit int64, onData func()) *packetReader {
 	return &packetReader{r: bufio.NewReader(r), left: limit}
 }
 
-// next reads a packet. line is valid until the next call. The error is [io.EOF] only at the start of
-// a packet.
+// next reads a packet. line is valid until the next call. The error is [io.EOF] only at the start
+// of a packet.
 func (p *packetReader) next() (k packetKind, line []byte, err error) {
 	var digits [4]byte
 	if _, err := io.ReadFull(p.r, digits[:]); err != nil {
@@ -57,7 +57,8 @@ func (p *packetReader) next() (k packetKind, line []byte, err error) {
 		return flush + packetKind(length), nil, nil
 	}
 	if p.left -= int64(length); p.left < 0 {
-		return 0, nil, errorf(ErrTooLarge, "the server's answer is larger than is read; a server with protocol version 2 sends only what is asked for")
+		return 0, nil, errorf(ErrTooLarge, "the server's list of references is too large; a "+
+			"server with protocol version 2 sends only what is asked for")
 	}
 	if n := length - 4; n <= cap(p.line) {
 		p.line = p.line[:n]

@@ -36,7 +36,7 @@ func TestPackets(t *testing.T) {
 	}
 }
 
-func TestBand(t *testing.T) {
+func TestSideBandReader(t *testing.T) {
 	for in, want := range map[string]struct {
 		out, err string
 	}{
@@ -47,14 +47,16 @@ func TestBand(t *testing.T) {
 		"00040000":                         {"", "git's protocol"},
 		"0001":                             {"", "git's protocol"},
 	} {
-		out, err := io.ReadAll(&sideBandReader{packets: newPacketReader(strings.NewReader(in), math.MaxInt64, nil)})
-		if string(out) != want.out || (err == nil) != (want.err == "") || err != nil && !strings.Contains(err.Error(), want.err) {
+		out, err := io.ReadAll(&sideBandReader{packets: newPacketReader(strings.NewReader(in),
+			math.MaxInt64, nil)})
+		if string(out) != want.out || (err == nil) != (want.err == "") || err != nil &&
+			!strings.Contains(err.Error(), want.err) {
 			t.Errorf("%q: %q, %v", in, out, err)
 		}
 	}
 }
 
-// reply is a session with a server that says just this.
+// reply returns a session with a server that sends said.
 func reply(said []byte) *session {
 	return &session{
 		in:    newPacketReader(bytes.NewReader(said), 1<<20, nil),
@@ -63,12 +65,17 @@ func reply(said []byte) *session {
 	}
 }
 
-func FuzzLook(f *testing.F) {
+func FuzzHead(f *testing.F) {
 	commit := strings.Repeat("a", 40)
-	f.Add([]byte(packetLines("version 2", "ls-refs=unborn", "fetch=shallow", "object-format=sha1")+"0000"+packetLines(commit+" refs/heads/main")+"0000"), "main")
-	f.Add([]byte(packetLines("version 2", "ls-refs")+"0000"+packetLines(commit+" HEAD symref-target:refs/heads/main")+"0000"), "")
-	f.Add([]byte(packetLines("version 2", "ls-refs")+"0000"+packetLines("unborn HEAD symref-target:refs/heads/main")+"00000000"), "")
-	f.Add([]byte(packetLines("# service=git-upload-pack")+"0000"+packetLines(commit+" HEAD\x00symref=HEAD:refs/heads/main shallow side-band-64k", commit+" refs/heads/main", "shallow "+commit)+"0000"), "")
+	f.Add([]byte(packetLines("version 2", "ls-refs=unborn", "fetch=shallow", "object-format=sha1")+
+		"0000"+packetLines(commit+" refs/heads/main")+"0000"), "main")
+	f.Add([]byte(packetLines("version 2", "ls-refs")+"0000"+
+		packetLines(commit+" HEAD symref-target:refs/heads/main")+"0000"), "")
+	f.Add([]byte(packetLines("version 2", "ls-refs")+"0000"+
+		packetLines("unborn HEAD symref-target:refs/heads/main")+"00000000"), "")
+	f.Add([]byte(packetLines("# service=git-upload-pack")+"0000"+
+		packetLines(commit+" HEAD\x00symref=HEAD:refs/heads/main shallow side-band-64k",
+			commit+" refs/heads/main", "shallow "+commit)+"0000"), "")
 	f.Add([]byte("0000"), "main")
 	f.Fuzz(func(t *testing.T, said []byte, branch string) {
 		s := reply(said)
@@ -87,7 +94,8 @@ func FuzzLook(f *testing.F) {
 
 func FuzzFetch(f *testing.F) {
 	commit := strings.Repeat("a", 40)
-	f.Add([]byte(packetLines("shallow-info", "shallow "+commit, "unshallow "+commit)+"0001"+packetLines("packfile")+"0009\x01PACK0000"), 2)
+	f.Add([]byte(packetLines("shallow-info", "shallow "+commit, "unshallow "+commit)+"0001"+
+		packetLines("packfile")+"0009\x01PACK0000"), 2)
 	f.Add([]byte(packetLines("shallow "+commit)+"0000"+packetLines("NAK")+"0009\x01PACK0000"), 0)
 	f.Fuzz(func(t *testing.T, said []byte, version int) {
 		s := reply(said)

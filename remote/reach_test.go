@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// freePort is an address at which nothing listens.
+// freePort returns an address that nothing listens on.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -19,10 +19,13 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// A host without a connection is told from one that answers with an error.
+// A host that cannot be reached is told apart from one that answers with an error.
 func TestUnreachable(t *testing.T) {
 	nothing := freePort(t)
-	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }))
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(503)
+	}))
 	defer broken.Close()
 	answers := broken.Listener.Addr().String()
 	for url, want := range map[string]bool{
@@ -45,7 +48,8 @@ func TestUnreachable(t *testing.T) {
 		t.Error(err)
 	}
 	for url, want := range map[string]string{
-		"https://host/a": "host:443", "git@host:a/b": "host:22", "http://[::1]:8080/a": "[::1]:8080", "git://host/a": "host:9418", "nonsense": "",
+		"https://host/a": "host:443", "git@host:a/b": "host:22",
+		"http://[::1]:8080/a": "[::1]:8080", "git://host/a": "host:9418", "nonsense": "",
 	} {
 		if got := HostPort(url); got != want {
 			t.Errorf("the host of %s is %q, want %q", url, got, want)
@@ -53,12 +57,14 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// Behind a proxy that is down, nothing is known of the host.
+// If the proxy is down, nothing is known about the host.
 func TestProxyIsNotTheHost(t *testing.T) {
 	c := newClient(t)
 	c.init()
-	c.http.client.Transport.(*http.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: freePort(t)})
-	if _, err := c.Head(t.Context(), Remote{URL: "https://host.invalid/a"}, "main"); err == nil || Unreachable(err) {
+	c.http.client.Transport.(*http.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "http",
+		Host: freePort(t)})
+	if _, err := c.Head(t.Context(), Remote{URL: "https://host.invalid/a"}, "main"); err == nil ||
+		Unreachable(err) {
 		t.Error(err)
 	}
 }

@@ -76,9 +76,12 @@ func parse(raw string) (address, error) {
 	case len(raw) > maxURL:
 		return invalidURL("the URL is longer than %d bytes; %s", maxURL, example)
 	case strings.HasPrefix(raw, "-"):
-		return invalidURL("a URL does not begin with a dash; %s", example)
-	case strings.ContainsFunc(raw, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == unicode.ReplacementChar }):
-		return invalidURL("the URL holds a space or a character that cannot be printed; %s", example)
+		return invalidURL("a URL must not begin with a dash; %s", example)
+	case strings.ContainsFunc(raw, func(r rune) bool {
+		return unicode.IsSpace(r) ||
+			!unicode.IsPrint(r) || r == unicode.ReplacementChar
+	}):
+		return invalidURL("the URL contains a space or an unprintable character; %s", example)
 	}
 	scheme, _, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -86,32 +89,36 @@ func parse(raw string) (address, error) {
 	}
 	scheme = strings.ToLower(scheme)
 	if ports[scheme] == "" {
-		if strings.ContainsAny(scheme, "@/") || len(scheme) > 20 { // anything is possible, even a password
-			return invalidURL("the URL's scheme is none of https, http, ssh and git; %s", example)
+		// anything is possible, even a password
+		if strings.ContainsAny(scheme, "@/") || len(scheme) > 20 {
+			return invalidURL("the URL's scheme must be https, http, ssh or git; %s", example)
 		}
-		return invalidURL("%s:// cannot be followed, only https, http, ssh and git can; %s", scheme, example)
+		return invalidURL("%s:// is not supported, only https, http, ssh and git are; %s", scheme,
+			example)
 	}
 	if strings.ContainsAny(raw, "?#") {
-		return invalidURL("the URL holds a ? or #, which no repository's does; %s", example)
+		return invalidURL("the URL of a repository has no ? or #; %s", example)
 	}
 	u, err := url.Parse(raw)
 	if err != nil { // err repeats the URL with its password
-		return invalidURL("this is not a URL; %s", example)
+		return invalidURL("not a URL; %s", example)
 	}
 	return parseAbsolute(scheme, u)
 }
 
 func parseAbsolute(scheme string, u *url.URL) (address, error) {
-	a := address{scheme: scheme, host: strings.ToLower(u.Hostname()), port: u.Port(), user: u.User.Username()}
+	a := address{scheme: scheme, host: strings.ToLower(u.Hostname()), port: u.Port(),
+		user: u.User.Username()}
 	if _, has := u.User.Password(); has {
 		if scheme == "ssh" {
-			return invalidURL("the URL holds a password; leave it out: ssh gets in with a key")
+			return invalidURL("the URL contains a password; leave it out, SSH uses a key")
 		}
-		return invalidURL("the URL holds a password; leave it out, and give it as the token")
+		return invalidURL("the URL contains a password; leave it out and set it as the token")
 	}
 	for _, start := range tokenPrefixes {
 		if strings.HasPrefix(a.user, start) {
-			return invalidURL("the URL holds what looks like an access token; leave it out, and give it as the token")
+			return invalidURL(
+				"the URL seems to contain an access token; leave it out and set it as the token")
 		}
 	}
 	if a.port == "" {
@@ -120,15 +127,15 @@ func parseAbsolute(scheme string, u *url.URL) (address, error) {
 	port, err := strconv.Atoi(a.port)
 	switch {
 	case a.host == "" || strings.HasPrefix(a.host, "-"):
-		return invalidURL("the URL names no host; %s", example)
+		return invalidURL("the URL has no host; %s", example)
 	case err != nil || port < 1 || port > 65535:
-		return invalidURL("%s is not a port; it is a number from 1 to 65535", a.port)
+		return invalidURL("%s is not a port; ports are numbers from 1 to 65535", a.port)
 	case strings.ContainsFunc(a.user+u.Path, unicode.IsControl): // it was escaped: %00, %0a
-		return invalidURL("the URL holds a character that cannot be printed; %s", example)
+		return invalidURL("the URL contains an unprintable character; %s", example)
 	case scheme == "git" && u.User != nil:
-		return invalidURL("git:// knows no users; leave out what comes before the @")
+		return invalidURL("git:// has no users; leave out the part before the @")
 	case strings.Trim(u.Path, "/") == "":
-		return invalidURL("the URL names a host but no repository; %s", example)
+		return invalidURL("the URL has a host but no repository; %s", example)
 	}
 	switch a.path = u.Path; scheme {
 	case "http", "https":
@@ -141,30 +148,33 @@ func parseAbsolute(scheme string, u *url.URL) (address, error) {
 	return a.check()
 }
 
-// parseSCP parses git's short form user@host:path. It refuses host:path, which git accepts but which
-// is more often a URL without its scheme (localhost:3000/me/repository).
+// parseSCP parses git's short form user@host:path. It refuses host:path, which git accepts but
+// which is more often a URL without its scheme (localhost:3000/me/repository).
 func parseSCP(raw string) (address, error) {
 	if helper, _, ok := strings.Cut(raw, "::"); ok && !strings.ContainsAny(helper, "@/[:") {
-		return invalidURL("%s:: names a program to run, which a URL must not; %s", printable(helper), example)
+		return invalidURL("%s:: would run a program, which is not allowed; %s", printable(helper),
+			example)
 	}
 	user, rest, ok := strings.Cut(raw, "@")
 	if !ok || user == "" || strings.ContainsAny(user, "/\\") {
-		return invalidURL("this is not a URL but a path, or lacks its scheme; %s", example)
+		return invalidURL("this is a path, or a URL without its scheme; %s", example)
 	}
 	if strings.Contains(user, ":") {
-		return invalidURL("the URL holds a password; leave it out: ssh gets in with a key")
+		return invalidURL("the URL contains a password; leave it out, SSH uses a key")
 	}
 	host, path, ok := strings.Cut(rest, ":")
-	if inner, after, bracketed := strings.Cut(strings.TrimPrefix(rest, "["), "]:"); bracketed && rest[0] == '[' {
+	if inner, after, bracketed := strings.Cut(strings.TrimPrefix(rest, "["), "]:"); bracketed &&
+		rest[0] == '[' {
 		host, path, ok = inner, after, true
 	}
 	if !ok || host == "" || strings.ContainsAny(host, "/\\@") || strings.HasPrefix(host, "-") {
-		return invalidURL("the URL names no host; %s", example)
+		return invalidURL("the URL has no host; %s", example)
 	}
 	if strings.Trim(path, "/") == "" {
-		return invalidURL("the URL names a host but no repository; %s", example)
+		return invalidURL("the URL has a host but no repository; %s", example)
 	}
-	return address{scheme: "ssh", user: user, host: strings.ToLower(host), port: ports["ssh"], path: path}.check()
+	return address{scheme: "ssh", user: user, host: strings.ToLower(host), port: ports["ssh"],
+		path: path}.check()
 }
 
 // check refuses what a command on the server could take for an option.

@@ -21,19 +21,21 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// environment is what git runs with here: nobody's settings.
+// environment is git's environment, without anybody's settings.
 func environment(more ...string) []string {
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@b.c", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@b.c"}, more...)
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@b.c", "GIT_COMMITTER_NAME=A",
+		"GIT_COMMITTER_EMAIL=a@b.c"}, more...)
 }
 
-// repository is a bare one that is served.
+// repository is a bare repository on a server.
 type repository struct {
 	t   testing.TB
 	dir string
 }
 
-// newRepository makes root/name.
+// newRepository creates root/name.
 func newRepository(t testing.TB, root, name string) repository {
 	t.Helper()
 	r := repository{t, filepath.Join(root, name)}
@@ -59,20 +61,22 @@ func (r repository) git(input string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// commit makes branch a commit with just these files on top of what it was.
+// commit adds a commit with exactly these files to branch.
 func (r repository) commit(branch string, files map[string]string) string {
 	r.t.Helper()
-	if parent := r.git("", "for-each-ref", "--format=%(objectname)", "refs/heads/"+branch); parent != "" {
+	if parent := r.git("", "for-each-ref", "--format=%(objectname)", "refs/heads/"+
+		branch); parent != "" {
 		return r.put(branch, files, parent)
 	}
 	return r.put(branch, files)
 }
 
-// put makes branch a commit with just these files, wherever it was.
+// put makes branch point at a new commit with exactly these files and parents.
 func (r repository) put(branch string, files map[string]string, parents ...string) string {
 	r.t.Helper()
 	var in strings.Builder // git-fast-import(1)
-	fmt.Fprintf(&in, "feature done\nreset refs/heads/new\ncommit refs/heads/new\ncommitter A <a@b.c> 1700000000 +0000\ndata 7\nmessage\n")
+	fmt.Fprintf(&in, "feature done\nreset refs/heads/new\ncommit refs/heads/new\ncommitter A "+
+		"<a@b.c> 1700000000 +0000\ndata 7\nmessage\n")
 	for _, parent := range parents {
 		fmt.Fprintf(&in, "from %s\n", parent)
 	}
@@ -82,7 +86,8 @@ func (r repository) put(branch string, files map[string]string, parents ...strin
 	}
 	r.git(in.String()+"done\n", "fast-import", "--quiet", "--force")
 	commit := r.git("", "rev-parse", "refs/heads/new")
-	r.git("update refs/heads/"+branch+" "+commit+"\ndelete refs/heads/new\n", "update-ref", "--stdin")
+	r.git("update refs/heads/"+branch+" "+commit+"\ndelete refs/heads/new\n", "update-ref",
+		"--stdin")
 	return commit
 }
 
@@ -93,18 +98,20 @@ func (r repository) remove() {
 	}
 }
 
-// startWebServer serves the repositories under root over smart HTTP. token, unless empty, is asked for;
-// old: the server knows only version 0.
-func startWebServer(t testing.TB, root, token string, old bool, wrap ...func(http.Handler) http.Handler) *httptest.Server {
+// startWebServer serves the repositories under root over smart HTTP. It requires token unless that
+// is empty. With old, it speaks only version 0.
+func startWebServer(t testing.TB, root, token string, old bool,
+	wrap ...func(http.Handler) http.Handler) *httptest.Server {
 	t.Helper()
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	backend := &cgi.Handler{
-		Path:   filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
-		Env:    append(environment(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1"),
-		Stderr: io.Discard, Logger: log.New(io.Discard, "", 0), // clients that hang up are a part of it
+		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
+		Env:  append(environment(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1"),
+		// closed connections are part of the test
+		Stderr: io.Discard, Logger: log.New(io.Discard, "", 0),
 	}
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, given, _ := r.BasicAuth(); token != "" && given != token {
@@ -129,18 +136,19 @@ func startWebServer(t testing.TB, root, token string, old bool, wrap ...func(htt
 	return server
 }
 
-// sshTestServer is an ssh server that runs git.
+// sshTestServer is an SSH server that runs git.
 type sshTestServer struct {
 	*gliderssh.Server
 	addr     string
 	hosts    []byte // known_hosts
-	key      []byte // that gets in
+	key      []byte // the accepted key
 	accepted chan net.Conn
-	sessions atomic.Int32 // now
-	most     atomic.Int32 // ever at once
+	sessions atomic.Int32 // open now
+	most     atomic.Int32 // most at the same time
 }
 
-// startSSHServer serves the repositories under root; old: it takes no environment, so speaks version 0.
+// startSSHServer serves the repositories under root. With old, it ignores the environment and so
+// speaks version 0.
 func startSSHServer(t testing.TB, root string, old bool) *sshTestServer {
 	t.Helper()
 	private, authorized, err := NewKey("test")
@@ -153,7 +161,10 @@ func startSSHServer(t testing.TB, root string, old bool) *sshTestServer {
 	}
 	rig := &sshTestServer{key: private, accepted: make(chan net.Conn, 1000)}
 	rig.Server = &gliderssh.Server{
-		PublicKeyHandler: func(_ gliderssh.Context, key gliderssh.PublicKey) bool { return gliderssh.KeysEqual(key, allowed) },
+		PublicKeyHandler: func(_ gliderssh.Context,
+			key gliderssh.PublicKey) bool {
+			return gliderssh.KeysEqual(key, allowed)
+		},
 		ConnCallback: func(_ gliderssh.Context, conn net.Conn) net.Conn {
 			rig.accepted <- conn
 			return conn
@@ -172,7 +183,8 @@ func startSSHServer(t testing.TB, root string, old bool) *sshTestServer {
 				exit(127)
 				return
 			}
-			cmd := exec.CommandContext(s.Context(), "git", "upload-pack", filepath.Join(root, args[1]))
+			cmd := exec.CommandContext(s.Context(), "git", "upload-pack",
+				filepath.Join(root, args[1]))
 			cmd.Env = environment()
 			if !old {
 				cmd.Env = append(cmd.Env, s.Environ()...)
@@ -231,7 +243,7 @@ func (rig *sshTestServer) remote(name string) Remote {
 	return Remote{URL: "ssh://git@" + rig.addr + "/" + name, Key: rig.key, KnownHosts: rig.hosts}
 }
 
-// startDaemon serves the repositories under root over git://, one process a connection as inetd does.
+// startDaemon serves the repositories under root over git://, with one process per connection.
 func startDaemon(t testing.TB, root string) (addr string) {
 	return listen(t, func(conn net.Conn) {
 		f, err := conn.(*net.TCPConn).File()
@@ -246,7 +258,7 @@ func startDaemon(t testing.TB, root string) (addr string) {
 	})
 }
 
-// listen serves each connection with serve; at the end of the test it closes them all and waits.
+// listen serves each connection. At the end of the test it closes them all and waits.
 func listen(t testing.TB, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -290,16 +302,16 @@ func newClient(t testing.TB) *Client {
 	return c
 }
 
-// remotesOf are all the ways to reach the repositories under root.
+// remotesOf returns the ways to reach the repositories under root, by name.
 func remotesOf(t testing.TB, root string) map[string]func(name string) Remote {
 	web, oldWeb := startWebServer(t, root, "", false), startWebServer(t, root, "", true)
-	tunnel, oldTunnel := startSSHServer(t, root, false), startSSHServer(t, root, true)
+	sshServer, oldSSH := startSSHServer(t, root, false), startSSHServer(t, root, true)
 	plain := startDaemon(t, root)
 	return map[string]func(string) Remote{
 		"http":     func(name string) Remote { return Remote{URL: web.URL + "/" + name} },
 		"http, v0": func(name string) Remote { return Remote{URL: oldWeb.URL + "/" + name} },
-		"ssh":      tunnel.remote,
-		"ssh, v0":  oldTunnel.remote,
+		"ssh":      sshServer.remote,
+		"ssh, v0":  oldSSH.remote,
 		"git":      func(name string) Remote { return Remote{URL: "git://" + plain + "/" + name} },
 	}
 }

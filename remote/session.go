@@ -10,13 +10,15 @@ import (
 // session is a conversation with git-upload-pack over any transport.
 type session struct {
 	capabilities
-	in           *packetReader                // what the server sends
-	send         func(question request) error // the response is then read from in
-	close        func()                       // kept connections stay open
-	discard      func()                       // drops what is kept for the next session
-	hangupReason func() error                 // why the server hung up, if it said so on another channel; may be nil
-	reused       bool                         // uses a kept connection or earlier knowledge of the server
-	answered     bool                         // the server has answered in this session
+	in      *packetReader                // what the server sends
+	send    func(question request) error // the response is then read from in
+	close   func()                       // kept connections stay open
+	discard func()                       // drops what is kept for the next session
+	// why the server hung up, if it said so on another channel; may be nil
+	hangupReason func() error
+	// uses a kept connection or earlier knowledge of the server
+	reused   bool
+	answered bool // the server has answered in this session
 }
 
 // capabilities are what a server supports.
@@ -41,7 +43,8 @@ func (s *session) handshake() error {
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(line, "# service=") { // over HTTP: before version 0, and before 2 on some servers
+	// over HTTP: before version 0, and before 2 on some servers
+	if strings.HasPrefix(line, "# service=") {
 		if k, _, err = s.read(); err == nil && k == flush {
 			k, line, err = s.read()
 		}
@@ -93,7 +96,8 @@ func (s *session) handshake() error {
 }
 
 func unsupportedFormat(format string) error {
-	return errorf(ErrNotFound, "the repository keeps its objects as %s, which is not spoken here; follow one that keeps them as sha1", printable(format))
+	return errorf(ErrNotFound, "the repository uses the object format %s; only sha1 is supported",
+		printable(format))
 }
 
 func containsWord(words, word string) bool {

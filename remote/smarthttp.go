@@ -33,8 +33,9 @@ type siteInfo struct {
 }
 
 const (
-	maxSites     = 4096            // if there are more, all are forgotten
-	siteInfoTTL  = 5 * time.Minute // limited, because the old name of a moved repository may get a new owner
+	maxSites = 4096 // if there are more, all are forgotten
+	// limited, because the old name of a moved repository may get a new owner
+	siteInfoTTL  = 5 * time.Minute
 	maxRedirects = 5
 	dialTimeout  = 10 * time.Second
 )
@@ -43,7 +44,10 @@ func newHTTPTransport(config *tls.Config, idle time.Duration) *httpTransport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	return &httpTransport{known: map[string]siteInfo{}, client: &http.Client{
 		// discover follows redirects itself, to decide whether the token may go along.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: func(*http.Request,
+			[]*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            dialer.DialContext,
@@ -74,7 +78,8 @@ type httpSession struct {
 	body   io.ReadCloser // of the last response; may be nil
 }
 
-func (t *httpTransport) open(ctx context.Context, at address, r Remote, limit int64, onData func()) (*session, error) {
+func (t *httpTransport) open(ctx context.Context, at address, r Remote, limit int64,
+	onData func()) (*session, error) {
 	h := &httpSession{httpTransport: t, ctx: ctx, at: at, remote: r, limit: limit, onData: onData}
 	h.session = session{send: h.post, close: h.closeBody, discard: h.forget}
 	t.mu.Lock()
@@ -112,7 +117,8 @@ const uploadPack = "git-upload-pack"
 func (h *httpSession) discover() error {
 	h.base = h.at.String()
 	for range maxRedirects + 1 {
-		req, err := http.NewRequestWithContext(h.ctx, http.MethodGet, h.base+"/info/refs?service="+uploadPack, nil)
+		req, err := http.NewRequestWithContext(h.ctx, http.MethodGet, h.base+"/info/refs?service="+
+			uploadPack, nil)
 		if err != nil {
 			return err
 		}
@@ -158,16 +164,19 @@ func (h *httpSession) remember() {
 func (h *httpSession) followRedirect(from *url.URL, location string) error {
 	to, err := from.Parse(location)
 	if err != nil {
-		return fmt.Errorf("it redirects to what is not a URL; check the URL")
+		return fmt.Errorf("it redirects to an invalid URL; check the URL")
 	}
 	base, ok := strings.CutSuffix(to.Scheme+"://"+to.Host+to.EscapedPath(), "/info/refs")
 	switch {
 	case to.Scheme != "https" && to.Scheme != "http":
 		return fmt.Errorf("it redirects to a URL that is not http or https; check the URL")
 	case to.Scheme == "http" && from.Scheme == "https":
-		return fmt.Errorf("it redirects from https to http, where everybody on the way can change what is sent; ask its owner to serve https")
+		return fmt.Errorf("it redirects from https to http, where anybody on the network could " +
+			"change the data; ask its owner to serve https")
 	case !ok:
-		return errorf(ErrNotFound, "it redirects to a page that is no repository (%s), maybe to log in; check the URL and the token", printable(to.Host+to.EscapedPath()))
+		return errorf(ErrNotFound,
+			"it redirects to a page that is not a repository (%s), perhaps a login page; check "+
+				"the URL and the token", printable(to.Host+to.EscapedPath()))
 	}
 	h.crossHost = h.crossHost || to.Scheme != from.Scheme || to.Host != from.Host
 	h.base = base
@@ -177,7 +186,8 @@ func (h *httpSession) followRedirect(from *url.URL, location string) error {
 // post sends a request and prepares h.in for the response.
 func (h *httpSession) post(q request) error {
 	h.closeBody()
-	req, err := http.NewRequestWithContext(h.ctx, http.MethodPost, h.base+"/"+uploadPack, bytes.NewReader(q))
+	req, err := http.NewRequestWithContext(h.ctx, http.MethodPost, h.base+"/"+uploadPack,
+		bytes.NewReader(q))
 	if err != nil {
 		return err
 	}
@@ -217,13 +227,17 @@ func (h *httpSession) checkResponse(res *http.Response, what string) error {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return h.authError(res.Status)
 	case code == http.StatusNotFound || code == http.StatusGone:
-		return errorf(ErrNotFound, "there is no such repository, or it is hidden from us (%s); check the URL, and that the token may read it", printable(res.Status))
+		return errorf(ErrNotFound,
+			"no such repository, or no access to it (%s); check the URL, and that the token may "+
+				"read it", printable(res.Status))
 	case code != http.StatusOK:
-		return fmt.Errorf("the server answers %s", printable(res.Status))
+		return fmt.Errorf("the server answered %s", printable(res.Status))
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if kind != "application/x-"+uploadPack+"-"+what {
-		return errorf(ErrNotFound, "what answers is not a git repository (it sends %q); check the URL: it is the one that git clone takes, of a server that speaks smart HTTP", printable(kind))
+		return errorf(ErrNotFound,
+			"not a git repository (the content type is %q); use the URL that git clone takes, of "+
+				"a server with smart HTTP", printable(kind))
 	}
 	h.in = newPacketReader(res.Body, h.limit, h.onData)
 	return nil
@@ -233,9 +247,13 @@ func (h *httpSession) authError(status string) error {
 	switch {
 	case h.crossHost:
 		host, _ := url.Parse(h.base)
-		return errorf(ErrAuth, "it has moved to %s, which gets no token from us (%s); set the source's URL to that host", printable(host.Host), printable(status))
+		return errorf(ErrAuth,
+			"it has moved to %s, which is not sent the token (%s); change the URL to that host",
+			printable(host.Host), printable(status))
 	case h.remote.Token == "":
-		return errorf(ErrAuth, "it asks for a token (%s); give one that may read the repository", printable(status))
+		return errorf(ErrAuth, "it requires a token (%s); set one that may read the repository",
+			printable(status))
 	}
-	return errorf(ErrAuth, "it does not accept the token (%s); give one that may read the repository, and has not expired", printable(status))
+	return errorf(ErrAuth, "it does not accept the token (%s); set one that may read the "+
+		"repository and has not expired", printable(status))
 }

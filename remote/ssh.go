@@ -23,7 +23,8 @@ const (
 )
 
 // newSession opens a session over a kept connection, or a new one.
-func (p *sshPool) newSession(ctx context.Context, at address, r Remote, limit int64, onData func()) (*session, error) {
+func (p *sshPool) newSession(ctx context.Context, at address, r Remote, limit int64,
+	onData func()) (*session, error) {
 	t := p.acquire(sshConnKey(at, r))
 	select {
 	case t.slots <- struct{}{}:
@@ -58,7 +59,8 @@ func (p *sshPool) newSession(ctx context.Context, at address, r Remote, limit in
 }
 
 // startSession runs git-upload-pack on client. It calls done when the session has ended.
-func (p *sshPool) startSession(ctx context.Context, t *sshConn, client *ssh.Client, at address, limit int64, onData func(), done func()) (*session, error) {
+func (p *sshPool) startSession(ctx context.Context, t *sshConn, client *ssh.Client, at address,
+	limit int64, onData func(), done func()) (*session, error) {
 	var (
 		mu         sync.Mutex
 		running    *ssh.Session
@@ -96,7 +98,8 @@ func (p *sshPool) startSession(ctx context.Context, t *sshConn, client *ssh.Clie
 	in, _ := sess.StdinPipe() // can fail only if called twice
 	out, _ := sess.StdoutPipe()
 	// Do not wait for the reply: a server that ignores this speaks version 0.
-	_, err = sess.SendRequest("env", false, ssh.Marshal(struct{ Name, Value string }{"GIT_PROTOCOL", "version=2"}))
+	_, err = sess.SendRequest("env", false,
+		ssh.Marshal(struct{ Name, Value string }{"GIT_PROTOCOL", "version=2"}))
 	if err == nil {
 		err = sess.Start(uploadPack + " " + quote(at.path))
 	}
@@ -132,7 +135,8 @@ func (p *sshPool) startSession(ctx context.Context, t *sshConn, client *ssh.Clie
 			defer done()
 			late := time.AfterFunc(commandExitTimeout, func() { p.drop(t, client) })
 			defer late.Stop()
-			io.CopyN(io.Discard, out, 64<<10) // ends when the command exits, or if it sends too much
+			// ends when the command exits, or if it sends too much
+			io.CopyN(io.Discard, out, 64<<10)
 			sess.Close()
 			sess.Wait()
 		}()
@@ -181,9 +185,11 @@ func dialSSH(ctx context.Context, at address, r Remote) (*ssh.Client, error) {
 	case hosts.err != nil: // the library's error contains it only as text
 		return nil, hosts.err
 	case strings.Contains(err.Error(), "unable to authenticate") && len(r.Key) == 0:
-		return nil, errorf(ErrAuth, "it asks for a key; give one, and add its public half there as a deploy key")
+		return nil, errorf(ErrAuth, "it requires a key; set one, and add its public half there as "+
+			"a deploy key")
 	case strings.Contains(err.Error(), "unable to authenticate"):
-		return nil, errorf(ErrAuth, "it does not accept the key; add its public half there as a deploy key that may read, and check the user (%s)", config.User)
+		return nil, errorf(ErrAuth, "it does not accept the key; add its public half there as a "+
+			"deploy key that may read, and check the user (%s)", config.User)
 	}
 	return nil, err
 }

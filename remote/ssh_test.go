@@ -22,19 +22,19 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
 	rig := startSSHServer(t, root, false)
 	c := newClient(t)
-	look := func() {
+	head := func() {
 		t.Helper()
 		if _, err := c.Head(t.Context(), rig.remote("repo.git"), "main"); err != nil {
 			t.Error(err)
 		}
 	}
-	look()
+	head()
 	var all sync.WaitGroup
 	for range 3 * maxSessions {
-		all.Go(look)
+		all.Go(head)
 	}
 	all.Wait()
-	if most := rig.most.Load(); most > 10 { // what OpenSSH takes
+	if most := rig.most.Load(); most > 10 { // OpenSSH's limit
 		t.Errorf("%d sessions at once", most)
 	}
 	if n := len(rig.accepted); n != 1 {
@@ -46,14 +46,14 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 	if n := len(rig.accepted); n != 1 {
 		t.Errorf("%d connections: a repository that is missing is not a reason for another", n)
 	}
-	(<-rig.accepted).Close() // the server is restarted, the network is gone for a while
-	look()
-	look()
+	(<-rig.accepted).Close() // as if the server or the network had gone down for a while
+	head()
+	head()
 	if n := len(rig.accepted); n != 1 {
 		t.Errorf("%d connections after the first was cut", n)
 	}
 	other := rig.remote("repo.git")
-	other.KnownHosts = append([]byte("# trusts anew\n"), other.KnownHosts...)
+	other.KnownHosts = append([]byte("# trusts again\n"), other.KnownHosts...)
 	if _, err := c.Head(t.Context(), other, "main"); err != nil {
 		t.Error(err)
 	}
@@ -73,7 +73,8 @@ func TestSSHClosesIdleConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.init()
-		for open := 1; open > 0; time.Sleep(time.Millisecond) { // until it is so; else the test times out
+		// until it is so; else the test times out
+		for open := 1; open > 0; time.Sleep(time.Millisecond) {
 			c.sshPool.mu.Lock()
 			open = len(c.sshPool.conns)
 			c.sshPool.mu.Unlock()
@@ -108,14 +109,23 @@ func TestSSHRefused(t *testing.T) {
 		err    error
 		words  []string
 	}{
-		"other key":    {func(r *Remote) { r.Key = stranger }, ErrAuth, []string{"does not accept the key"}},
-		"no key":       {func(r *Remote) { r.Key = nil }, ErrAuth, []string{"asks for a key"}},
-		"not a key":    {func(r *Remote) { r.Key = []byte("secret") }, ErrAuth, []string{"not a private key"}},
-		"unknown host": {func(r *Remote) { r.KnownHosts = nil }, ErrHostKey, []string{"not among the known hosts", shown}},
-		"other host's": {func(r *Remote) { r.KnownHosts = hostLine("127.0.0.1:1", forged) }, ErrHostKey, []string{"not among the known hosts", shown}},
-		"changed key":  {func(r *Remote) { r.KnownHosts = imposter }, ErrHostKey, []string{"not who it was", shown, ssh.FingerprintSHA256(forged)}},
-		"revoked":      {func(r *Remote) { r.KnownHosts = append([]byte("@revoked "), r.KnownHosts...) }, ErrHostKey, []string{"revoked", shown}},
-		"garbage":      {func(r *Remote) { r.KnownHosts = []byte("x") }, ErrHostKey, []string{"ssh-keyscan"}},
+		"other key": {func(r *Remote) { r.Key = stranger }, ErrAuth,
+			[]string{"does not accept the key"}},
+		"no key": {func(r *Remote) { r.Key = nil }, ErrAuth, []string{"requires a key"}},
+		"not a key": {func(r *Remote) { r.Key = []byte("secret") }, ErrAuth,
+			[]string{"not a private key"}},
+		"unknown host": {func(r *Remote) { r.KnownHosts = nil }, ErrHostKey,
+			[]string{"is not known", shown}},
+		"other host's": {func(r *Remote) { r.KnownHosts = hostLine("127.0.0.1:1", forged) },
+			ErrHostKey, []string{"is not known", shown}},
+		"changed key": {func(r *Remote) { r.KnownHosts = imposter }, ErrHostKey,
+			[]string{"has changed", shown, ssh.FingerprintSHA256(forged)}},
+		"revoked": {func(r *Remote) {
+			r.KnownHosts = append([]byte("@revoked "),
+				r.KnownHosts...)
+		}, ErrHostKey, []string{"revoked", shown}},
+		"garbage": {func(r *Remote) { r.KnownHosts = []byte("x") }, ErrHostKey,
+			[]string{"ssh-keyscan"}},
 	} {
 		r := rig.remote("repo.git")
 		test.change(&r)
@@ -135,8 +145,8 @@ func TestSSHRefused(t *testing.T) {
 	}
 }
 
-// A server with keys of several kinds is asked for the one that is known.
-func TestSSHAsksForTheKnownKey(t *testing.T) {
+// A server with keys of several types is asked for the known one.
+func TestSSHRequestsKnownKeyType(t *testing.T) {
 	root := t.TempDir()
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
 	rig := startSSHServer(t, root, false)
@@ -159,14 +169,15 @@ func TestSSHAsksForTheKnownKey(t *testing.T) {
 	}
 }
 
-// Trust on first use: what HostKey shows is what KnownHosts takes.
+// HostKey returns a line that KnownHosts accepts.
 func TestHostKey(t *testing.T) {
 	root := t.TempDir()
 	newRepository(t, root, "repo.git").commit("main", map[string]string{"a": "1"})
 	rig := startSSHServer(t, root, false)
 	r := rig.remote("repo.git")
 	line, fingerprint, err := HostKey(t.Context(), r.URL)
-	if err != nil || strings.TrimSpace(string(rig.hosts)) != line || !strings.HasPrefix(fingerprint, "SHA256:") {
+	if err != nil || strings.TrimSpace(string(rig.hosts)) != line ||
+		!strings.HasPrefix(fingerprint, "SHA256:") {
 		t.Fatal(line, fingerprint, err)
 	}
 	r.KnownHosts = []byte(line)
@@ -184,16 +195,19 @@ func TestHostKey(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	private, authorized, err := NewKey("paas blog\non my.server")
-	if err != nil || !strings.HasPrefix(authorized, "ssh-ed25519 AAAA") || !strings.HasSuffix(authorized, " paas blog on my.server") {
+	if err != nil || !strings.HasPrefix(authorized, "ssh-ed25519 AAAA") ||
+		!strings.HasSuffix(authorized, " paas blog on my.server") {
 		t.Fatal(authorized, err)
 	}
 	public, err := PublicKey(private)
 	if err != nil || !strings.HasPrefix(authorized, public+" ") {
 		t.Error(public, err)
 	}
-	for name, args := range map[string][]string{"locked": {"-t", "ed25519", "-N", "passphrase"}, "rsa": {"-t", "rsa", "-b", "2048", "-N", ""}} {
+	for name, args := range map[string][]string{"locked": {"-t", "ed25519", "-N", "passphrase"},
+		"rsa": {"-t", "rsa", "-b", "2048", "-N", ""}} {
 		file := filepath.Join(t.TempDir(), "key")
-		if out, err := exec.Command("ssh-keygen", append(args, "-q", "-f", file)...).CombinedOutput(); err != nil {
+		if out, err := exec.Command("ssh-keygen",
+			append(args, "-q", "-f", file)...).CombinedOutput(); err != nil {
 			t.Fatalf("%v %s", err, out)
 		}
 		content := readTestFile(t, file)

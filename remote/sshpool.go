@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// sshPool keeps one SSH connection per user, host and key. A handshake takes a hundred times as long
-// as a request on an open connection.
+// sshPool keeps one SSH connection per user, host and key. A handshake takes a hundred times as
+// long as a request on an open connection.
 type sshPool struct {
 	idleTimeout time.Duration
 	mu          sync.Mutex
@@ -104,7 +104,8 @@ func (p *sshPool) close() {
 }
 
 // connect returns t's client, dialling if necessary, and whether it was connected already.
-func (p *sshPool) connect(ctx context.Context, t *sshConn, at address, r Remote) (client *ssh.Client, kept bool, err error) {
+func (p *sshPool) connect(ctx context.Context, t *sshConn, at address,
+	r Remote) (client *ssh.Client, kept bool, err error) {
 	select {
 	case t.dialling <- struct{}{}:
 	case <-ctx.Done():

@@ -48,7 +48,8 @@ func (s *store) create() error {
 	return git.Init(s.dir, branch)
 }
 
-// replace moves the store to dir. If it is interrupted, dir may be missing; the next fetch creates it.
+// replace moves the store to dir. If it is interrupted, dir may be missing; the next fetch creates
+// it.
 func (s *store) replace(dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -125,8 +126,8 @@ func readPack(name string) (*idxfile.MemoryIndex, int64, error) {
 	return index, info.Size(), nil
 }
 
-// add fetches a commit into the store. have is a commit that is complete in it, or "". The error is a
-// [*storeError] if a fresh store may help.
+// add fetches a commit into the store. have is a commit that is complete in it, or "". The error is
+// a [*storeError] if a fresh store may help.
 func (s *store) add(ctx context.Context, from *session, commit, have string) error {
 	shallow, err := s.shallow()
 	if err != nil {
@@ -155,7 +156,8 @@ func (s *store) add(ctx context.Context, from *session, commit, have string) err
 			shallow = append(shallow, c)
 		}
 	}
-	shallow = slices.DeleteFunc(shallow, func(c string) bool { return slices.Contains(p.unshallow, c) })
+	shallow = slices.DeleteFunc(shallow,
+		func(c string) bool { return slices.Contains(p.unshallow, c) })
 	if err := s.write("shallow", strings.Join(append(shallow, ""), "\n")); err != nil {
 		return &storeError{err}
 	}
@@ -201,9 +203,11 @@ func (s *store) verify(ctx context.Context, commit string) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &broken):
-		return errorf(ErrBroken, "git would not take the commit from a push: %s; make it again, git fsck finds what is broken", printable(broken.Error()))
+		return errorf(ErrBroken,
+			"git would refuse the commit in a push: %s; git fsck shows what is broken, make the "+
+				"commit again", printable(broken.Error()))
 	case errors.Is(err, plumbing.ErrObjectNotFound):
-		err = fmt.Errorf("the server did not send all: %w", err)
+		err = fmt.Errorf("the server did not send everything: %w", err)
 	}
 	return &storeError{err}
 }

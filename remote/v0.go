@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Version 0 (gitprotocol-pack(5)) is spoken by servers older than git 2.18, or by configuration. The
-// server first lists every reference and then reads what the client wants.
+// Version 0 (gitprotocol-pack(5)) is spoken by servers older than git 2.18, or by configuration.
+// The server first lists every reference and then reads what the client wants.
 
 // handshakeV0 parses the first line: "commit name NUL capabilities".
 func (s *session) handshakeV0(line string) error {
@@ -68,12 +68,13 @@ func (s *session) headV0(branch string) (Head, error) {
 	return f.result()
 }
 
-// fetchV0 requests a commit completely. It does not negotiate what we have already: servers this old
-// are rare.
+// fetchV0 requests a commit completely. It does not negotiate what we have already: servers this
+// old are rare.
 func (s *session) fetchV0(commit string) (*fetchResponse, error) {
 	var q request
 	words := []string{"want", commit, "no-progress", "agent=" + agent}
-	for word, offered := range map[string]bool{"side-band-64k": s.sideBand, "ofs-delta": s.ofsDelta, "multi_ack_detailed": s.multiAck} {
+	for word, offered := range map[string]bool{"side-band-64k": s.sideBand, "ofs-delta": s.ofsDelta,
+		"multi_ack_detailed": s.multiAck} {
 		if offered {
 			words = append(words, word)
 		}

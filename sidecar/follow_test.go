@@ -360,7 +360,7 @@ func TestNewCredential(t *testing.T) {
 	s := newStage(t, &fakeRemote{
 		look: func(_ context.Context, r remote.Remote, _ string) (remote.Head, error) {
 			if r.Token != "open sesame" {
-				return remote.Head{}, errors.New("not let in")
+				return remote.Head{}, errors.New("access denied")
 			}
 			return remote.Head{Branch: "main", Commit: strings.Repeat("a", 40)}, nil
 		},
@@ -370,7 +370,7 @@ func TestNewCredential(t *testing.T) {
 	})
 	s.start()
 	app := s.app("blog", volume.Source{URL: "https://host/blog", Every: rarely})
-	until(t, "it is refused", func() bool { return looked(t, app).Error == "not let in" })
+	until(t, "it is refused", func() bool { return looked(t, app).Error == "access denied" })
 	if err := s.Volume.Credentials("blog").Set(volume.SourceToken, []byte("open sesame\n")); err != nil {
 		t.Fatal(err)
 	}
