@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// dial is a program for the scripts: it connects to its argument, and prints how that went.
+// dial is a program for the scripts. It connects to its argument and prints the result.
 func dial() {
 	conn, err := net.DialTimeout("tcp", os.Args[1], 5*time.Second)
 	if err != nil {

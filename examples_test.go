@@ -11,21 +11,23 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// Each folder of examples/ is pushed as people push it, and its page is asked for. What this machine has no
-// tool for is skipped aloud.
+// TestExamples pushes each folder of examples/ and requests its page. It skips those whose tools
+// this machine lacks.
 func TestExamples(t *testing.T) {
 	for _, example := range []struct {
 		folder string
-		tools  []string // command lines that succeed where what builds and runs it is there
-		says   string   // what the push says, a regular expression
-		page   string   // what is on its page
+		tools  []string // command lines that succeed if its tools are there
+		says   string   // regular expression for the output of the push
+		page   string   // text on its page
 	}{
 		{"bun", []string{"bun --version", registry}, `bun install`, "says Bun"},
 		{"deno", []string{"deno --version", registry}, `deno install`, "says Deno"},
 		{"go", []string{"go version"}, `Building \(go\)`, "<h1>It is "},
 		{"go-plain", []string{"go version"}, `no go.mod: one is made`, "says Go"},
-		{"node-pnpm", []string{"node --version", "pnpm --version", registry}, `pnpm install`, "installed by pnpm"},
-		{"node-yarn", []string{"node --version", "sh -c 'yarn --version | grep -v ^1'", registry}, `yarn install`, "installed by Yarn"},
+		{"node-pnpm", []string{"node --version", "pnpm --version", registry},
+			`pnpm install`, "installed by pnpm"},
+		{"node-yarn", []string{"node --version", "sh -c 'yarn --version | grep -v ^1'", registry},
+			`yarn install`, "installed by Yarn"},
 		{"python", []string{"python3 -c 'import venv, ensurepip'"}, `Building \(python\)`, "says Python"},
 	} {
 		t.Run(example.folder, func(t *testing.T) {
@@ -48,12 +50,12 @@ func TestExamples(t *testing.T) {
 			if err := os.WriteFile(script, []byte(lines), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			params := sessions()
+			params := scriptParams()
 			params.Files = []string{script}
 			testscript.Run(t, params)
 		})
 	}
 }
 
-// registry succeeds where npm reaches the registry that it is set up for.
+// registry succeeds if npm reaches the registry it is configured for.
 const registry = "npm ping --fetch-retries=0 --fetch-timeout=10000"

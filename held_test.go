@@ -23,7 +23,7 @@ func TestHeldPort(t *testing.T) {
 		h.Close()
 	}
 	if err := <-accepted; err == nil {
-		t.Error("it still accepts")
+		t.Error("Accept succeeded after Close")
 	}
 	if _, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("connect: %v", err)
@@ -32,7 +32,7 @@ func TestHeldPort(t *testing.T) {
 		if l, err := listenOn("tcp", addr, share); err == nil {
 			l.Close()
 			if runtime.GOOS == "linux" {
-				t.Errorf("somebody else listens there, with SO_REUSEPORT %t", share)
+				t.Errorf("another socket could listen on the port, with SO_REUSEPORT %t", share)
 			}
 		}
 	}

@@ -27,13 +27,13 @@ import (
 	"paas/rig"
 )
 
-// TestMain makes the test binary stand for every program that the scripts run: paas itself, its
-// hooks, webapp, an app that can misbehave in every way, and those of thief_test.go.
+// TestMain lets the test binary be every program that the scripts run: paas, its hooks, webapp (an
+// app that can misbehave in many ways), and the programs of thief_test.go.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"paas":         atOnce(main),
-		"pre-receive":  atOnce(main),
-		"post-receive": atOnce(main),
+		"paas":         exitAtOnce(main),
+		"pre-receive":  exitAtOnce(main),
+		"post-receive": exitAtOnce(main),
 		"webapp":       webapp,
 		"victim":       victim,
 		"thief":        thief,
@@ -42,9 +42,10 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// atOnce makes the program end at once under the race detector, too. Scripts have rig.ExitAtOnce in their environment; what
-// servers start, as hooks, has one of its own, and begins anew with it: the detector reads it before anything else runs.
-func atOnce(program func()) func() {
+// exitAtOnce keeps the race detector from delaying the program's exit by a second. Scripts have
+// rig.ExitAtOnce in their environment. The programs that servers start, such as hooks, do not: they
+// set it and execute themselves again, because the detector reads it before any other code runs.
+func exitAtOnce(program func()) func() {
 	return func() {
 		if _, ok := os.LookupEnv("GORACE"); !ok && raceDetector() {
 			self, err := os.Executable()
@@ -57,46 +58,47 @@ func atOnce(program func()) func() {
 	}
 }
 
-// raceDetector says whether this binary is built with it.
+// raceDetector reports whether this binary was built with the race detector.
 func raceDetector() bool {
 	info, _ := debug.ReadBuildInfo()
-	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+	race := debug.BuildSetting{Key: "-race", Value: "true"}
+	return info != nil && slices.Contains(info.Settings, race)
 }
 
 // TestScripts runs testdata/script/*.txtar: sessions of a person with the real binary, git and
-// OpenSSH. Each gets a server of its own (serve), a home, a key named alice that is registered, and
-// the environment a person would have.
+// OpenSSH. Each script has a server of its own (serve), a home folder, a registered key named
+// alice, and the environment of a person.
 func TestScripts(t *testing.T) {
 	for _, tool := range []string{"git", "ssh", "ssh-keygen"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("%s is needed: scripts/test installs it", tool)
 		}
 	}
-	params := sessions()
+	params := scriptParams()
 	params.Dir = "testdata/script"
 	testscript.Run(t, params)
 }
 
-// sessions are what scripts have, wherever they come from.
-func sessions() testscript.Params {
+// scriptParams returns what all scripts share: set-up, conditions and commands.
+func scriptParams() testscript.Params {
 	return testscript.Params{
 		RequireExplicitExec: true,
 		Setup:               setUp,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve":     cmdServe,
-			"kill9":     cmdKill9,
-			"shutdown":  cmdShutdown, // stop is testscript's own: it ends the script there, as passed
-			"get":       cmdGet,
-			"see":       cmdSee,
-			"load":      cmdLoad,
-			"until":     cmdUntil,
-			"gone":      cmdGone,
-			"repo":      cmdRepo,
-			"commit":    cmdCommit,
-			"elsewhere": cmdElsewhere,
-			"terminal":  cmdTerminal,
-			"deaths":    cmdDeaths,
+			"serve":    cmdServe,
+			"kill9":    cmdKill9,
+			"shutdown": cmdShutdown, // not stop: that ends a script
+			"get":      cmdGet,
+			"see":      cmdSee,
+			"load":     cmdLoad,
+			"until":    cmdUntil,
+			"gone":     cmdGone,
+			"repo":     cmdRepo,
+			"commit":   cmdCommit,
+			"githost":  cmdGithost,
+			"terminal": cmdTerminal,
+			"crashing": cmdCrashing,
 		},
 	}
 }
@@ -105,13 +107,13 @@ func condition(name string) (bool, error) {
 	switch name {
 	case "root":
 		return os.Getuid() == 0, nil
-	case "registry": // npm reaches the registry that it is set up for
+	case "registry": // npm reaches the registry it is configured for
 		return exec.Command("npm", "ping", "--fetch-retries=0", "--fetch-timeout=10000").Run() == nil, nil
-	case "maven": // has its plugins where Debian puts them
+	case "maven": // its plugins are where Debian installs them
 		_, jar := os.Stat("/usr/share/maven-repo/org/apache/maven/plugins/maven-jar-plugin")
 		_, surefire := os.Stat("/usr/share/maven-repo/org/apache/maven/plugins/maven-surefire-plugin")
 		return jar == nil && surefire == nil, nil
-	case "limits": // the kernel can be had to hold processes to them
+	case "limits": // the kernel can enforce all limits
 		l := limits.Open("/none/of/the/tests")
 		defer l.Close()
 		all := limits.Limits{Memory: 1, CPU: 1, Processes: 1}
@@ -125,14 +127,14 @@ func condition(name string) (bool, error) {
 	return false, fmt.Errorf("no condition %s", name)
 }
 
-// given are the ports that scripts have been given, which may not listen on them yet.
-var given sync.Map
+// usedPorts are the ports that scripts were given. They may not listen on them yet.
+var usedPorts sync.Map
 
-// freePort is a port of the loopback interface below those that apps and the system take.
+// freePort returns a free port of the loopback interface, below the ranges of apps and the system.
 func freePort() string {
 	for {
 		port := fmt.Sprint(10000 + rand.IntN(9999))
-		if _, taken := given.LoadOrStore(port, true); taken {
+		if _, taken := usedPorts.LoadOrStore(port, true); taken {
 			continue
 		}
 		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
@@ -143,13 +145,13 @@ func freePort() string {
 }
 
 func setUp(env *testscript.Env) error {
-	// testscript's own work folder is deep; sun_path allows 108 bytes
+	// Not in testscript's work folder: its path is long, and a socket's may have 108 bytes.
 	root, err := os.MkdirTemp("", "paas")
 	if err != nil {
 		return err
 	}
 	env.Defer(func() {
-		exec.Command("umount", "-l", root).Run() // where the script has put a small disk there
+		exec.Command("umount", "-l", root).Run() // in case the script mounted a small disk
 		os.RemoveAll(root)
 	})
 	home := filepath.Join(env.WorkDir, "home")
@@ -158,17 +160,25 @@ func setUp(env *testscript.Env) error {
 	}
 	for _, name := range []string{"alice", "bob"} {
 		key := filepath.Join(home, ".ssh", name)
-		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name+"@laptop", "-f", key).CombinedOutput(); err != nil {
+		keygen := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "",
+			"-C", name+"@laptop", "-f", key)
+		if out, err := keygen.CombinedOutput(); err != nil {
 			return fmt.Errorf("ssh-keygen: %v: %s", err, out)
 		}
 	}
 	sshPort, httpPort := freePort(), freePort()
-	// OpenSSH finds ~ in the user database, not in $HOME: everything is named here.
+	// OpenSSH looks up ~ in the user database, not in $HOME, so every file is named here.
 	ssh := func(key string) string {
-		return fmt.Sprintf("ssh -F /dev/null -i %s/.ssh/%s -p %s -o IdentitiesOnly=yes -o IdentityAgent=none -o UserKnownHostsFile=%s/.ssh/known_hosts -o StrictHostKeyChecking=accept-new -o BatchMode=yes",
-			home, key, sshPort, home)
+		return fmt.Sprintf("ssh -F /dev/null -i %s/.ssh/%s -p %s -o IdentitiesOnly=yes "+
+			"-o IdentityAgent=none -o UserKnownHostsFile=%s/.ssh/known_hosts "+
+			"-o StrictHostKeyChecking=accept-new -o BatchMode=yes", home, key, sshPort, home)
 	}
-	gitconfig := "[user]\n\tname = Alice\n\temail = alice@laptop\n[init]\n\tdefaultBranch = main\n[protocol]\n\tversion = 2\n[advice]\n\tdetachedHead = false\n"
+	gitconfig := strings.Join([]string{
+		"[user]", "name = Alice", "email = alice@laptop",
+		"[init]", "defaultBranch = main",
+		"[protocol]", "version = 2",
+		"[advice]", "detachedHead = false", "",
+	}, "\n")
 	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(gitconfig), 0o600); err != nil {
 		return err
 	}
@@ -190,9 +200,10 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("PAAS_SSH_ADDR", "127.0.0.1:"+sshPort)
 	env.Setenv("PAAS_HTTP_ADDR", "127.0.0.1:"+httpPort)
 	env.Setenv("PAAS_GRACE", "2s")
-	env.Setenv("PAAS_APP_NET", "open")         // else the server has a firewall in the network of this machine
-	env.Setenv("PAAS_PROVE", "0")              // proving.txtar is about it; elsewhere it would be 5 s a push
-	seen := filepath.Join(env.WorkDir, "seen") // where apps leave what scripts look at: they write nowhere else
+	env.Setenv("PAAS_APP_NET", "open") // otherwise the server adds a firewall to this machine
+	env.Setenv("PAAS_PROVE", "0")      // proving.txtar tests it; everywhere else it costs 5 s a push
+	// Apps leave files for the script in seen; they can write nowhere else.
+	seen := filepath.Join(env.WorkDir, "seen")
 	if err := os.Mkdir(seen, 0o777); err != nil {
 		return err
 	}
@@ -219,13 +230,17 @@ func setUp(env *testscript.Env) error {
 	return nil
 }
 
+// request asks the front door for a page of the app, and returns status and body.
 func request(ts *testscript.TestScript, app, path string) (int, string, error) {
 	req, err := http.NewRequest("GET", "http://127.0.0.1:"+ts.Getenv("HTTPPORT")+path, nil)
 	if err != nil {
 		return 0, "", err
 	}
 	req.Host = app + ".localhost"
-	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{
+		Timeout:   30 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true},
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
@@ -235,7 +250,8 @@ func request(ts *testscript.TestScript, app, path string) (int, string, error) {
 	return resp.StatusCode, string(body), err
 }
 
-// get APP[/PATH] STATUS [TEXT] asks once; the answer's body must contain TEXT. With ! it must not be so.
+// get APP[/PATH] STATUS [TEXT] sends one request. The answer must have the status, and its body
+// must contain TEXT. With ! it must not.
 func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: get APP[/PATH] STATUS [TEXT]")
@@ -243,29 +259,33 @@ func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	app, path, _ := strings.Cut(args[0], "/")
 	code, body, err := request(ts, app, "/"+path)
 	ts.Check(err)
-	good := fmt.Sprint(code) == args[1] && (len(args) < 3 || strings.Contains(body, args[2]))
-	if good == neg {
+	if answered(code, body, args[1:]) == neg {
 		ts.Fatalf("%s answered %d: %s", args[0], code, body)
 	}
 }
 
-// see APP[/PATH] STATUS [TEXT] asks as get does until the answer is so, for 30 s at most.
+// answered reports whether an answer has the wanted status and, if given, text.
+func answered(code int, body string, want []string) bool {
+	return fmt.Sprint(code) == want[0] && (len(want) < 2 || strings.Contains(body, want[1]))
+}
+
+// see APP[/PATH] STATUS [TEXT] repeats get until it succeeds, for at most 30 s.
 func cmdSee(ts *testscript.TestScript, neg bool, args []string) {
 	app, path, _ := strings.Cut(args[0], "/")
 	var code int
 	var body string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for retry := retryFor(30 * time.Second); retry(); {
 		var err error
 		code, body, err = request(ts, app, "/"+path)
-		if err == nil && fmt.Sprint(code) == args[1] && (len(args) < 3 || strings.Contains(body, args[2])) {
+		if err == nil && answered(code, body, args[1:]) {
 			return
 		}
 	}
 	ts.Fatalf("%s still answers %d: %s", args[0], code, body)
 }
 
-// load start APP | load stop [FAILURES]: a visitor who asks 100 times a second; stop fails where more
-// requests did than that, which is none by default.
+// load start APP starts a visitor who sends 100 requests a second. load stop [FAILURES] stops it
+// and fails if more requests failed than that; the default is 0.
 func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 	s := stateOf(ts)
 	switch {
@@ -274,16 +294,16 @@ func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 		go s.load.run(ts, args[1])
 		ts.Defer(s.load.stop)
 	case 1 <= len(args) && len(args) <= 2 && args[0] == "stop":
-		most := 0
+		allowed := 0
 		if len(args) == 2 {
 			var err error
-			most, err = strconv.Atoi(args[1])
+			allowed, err = strconv.Atoi(args[1])
 			ts.Check(err)
 		}
 		s.load.stop()
-		ts.Logf("%d requests, %d failed", s.load.asked, len(s.load.failed))
-		if s.load.asked == 0 || len(s.load.failed) > most {
-			ts.Fatalf("%d of %d requests failed: %q", len(s.load.failed), s.load.asked, s.load.failed)
+		ts.Logf("%d requests, %d failed", s.load.requests, len(s.load.failures))
+		if s.load.requests == 0 || len(s.load.failures) > allowed {
+			ts.Fatalf("%d of %d requests failed: %q", len(s.load.failures), s.load.requests, s.load.failures)
 		}
 	default:
 		ts.Fatalf("usage: load start APP | load stop [FAILURES]")
@@ -293,8 +313,8 @@ func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 type load struct {
 	quit, done chan struct{}
 	stopped    bool
-	asked      int
-	failed     []string
+	requests   int
+	failures   []string
 }
 
 func (l *load) run(ts *testscript.TestScript, app string) {
@@ -307,9 +327,9 @@ func (l *load) run(ts *testscript.TestScript, app string) {
 			return
 		case <-tick.C:
 		}
-		l.asked++
+		l.requests++
 		if code, body, err := request(ts, app, "/"); err != nil || code != 200 {
-			l.failed = append(l.failed, fmt.Sprint(code, " ", err, " ", body))
+			l.failures = append(l.failures, fmt.Sprint(code, " ", err, " ", body))
 		}
 	}
 }
@@ -322,7 +342,8 @@ func (l *load) stop() {
 	<-l.done
 }
 
-// until REGEXP PROGRAM [ARG...] runs the program again and again until it prints what matches, for 30 s at most.
+// until REGEXP PROGRAM [ARG...] runs the program repeatedly until its output matches, for at most
+// 30 s. With ! the output must not match.
 func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP PROGRAM [ARG...]")
@@ -330,7 +351,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := regexp.Compile(args[0])
 	ts.Check(err)
 	var out []byte
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for retry := retryFor(30 * time.Second); retry(); {
 		path, err := exec.LookPath(args[1])
 		if strings.Contains(args[1], "/") {
 			path, err = args[1], nil
@@ -345,9 +366,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		cmd := exec.Command(path, args[2:]...)
 		cmd.Dir = ts.MkAbs(".")
-		for _, name := range []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "GIT_SSH_COMMAND"} {
-			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-		}
+		cmd.Env = scriptEnv(ts, "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "GIT_SSH_COMMAND")
 		out, _ = cmd.CombinedOutput()
 		if want.Match(out) != neg {
 			return
@@ -356,14 +375,33 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("not within 30s: %q in %s", args[0], out)
 }
 
-// gone FILE waits until the process whose number is in FILE does not run any more: the number that it has itself, which
-// in a sandbox is another than it has outside.
+// retryFor returns a function that reports whether the time is not over yet, after a short pause
+// from its second call on.
+func retryFor(limit time.Duration) (retry func() bool) {
+	deadline, pause := time.Now().Add(limit), time.Duration(0)
+	return func() bool {
+		time.Sleep(pause)
+		pause = 20 * time.Millisecond
+		return time.Now().Before(deadline)
+	}
+}
+
+// scriptEnv returns HOME, PATH and the named variables of the script, for a program it starts.
+func scriptEnv(ts *testscript.TestScript, names ...string) (env []string) {
+	for _, name := range append(names, "HOME", "PATH") {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
+	return env
+}
+
+// gone FILE waits until the process whose id is in FILE has ended, for at most 20 s. The id is the
+// one that the process sees itself; in a sandbox it differs from the one outside.
 func cmdGone(ts *testscript.TestScript, neg bool, args []string) {
 	var pid int
 	if _, err := fmt.Sscan(ts.ReadFile(args[0]), &pid); err != nil {
 		ts.Fatalf("%s: %v", args[0], err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for retry := retryFor(20 * time.Second); retry(); {
 		if !runs(pid, ts.Getenv("PAAS_ROOT")) {
 			return
 		}
@@ -371,10 +409,10 @@ func cmdGone(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("process %d still runs after 20s", pid)
 }
 
-// runs says whether a process runs that has this number, and belongs to root: sandboxes have the same
-// numbers.
+// runs reports whether a process with this id runs for the server of root: the ids of different
+// sandboxes overlap.
 func runs(pid int, root string) bool {
-	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", os.Getpid())); err != nil || len(stat) == 0 { // no Linux
+	if linux, _ := condition("linux"); !linux {
 		return syscall.Kill(pid, 0) == nil
 	}
 	all, _ := filepath.Glob("/proc/[0-9]*")
@@ -383,7 +421,8 @@ func runs(pid int, root string) bool {
 		_, numbers, _ := strings.Cut(string(status), "\nNSpid:") // proc_pid_status(5)
 		numbers, _, _ = strings.Cut(numbers, "\n")
 		list := strings.Fields(numbers)
-		if len(list) == 0 || list[len(list)-1] != fmt.Sprint(pid) || strings.Contains(string(status), "\nState:\tZ") {
+		zombie := strings.Contains(string(status), "\nState:\tZ")
+		if zombie || len(list) == 0 || list[len(list)-1] != fmt.Sprint(pid) {
 			return false
 		}
 		environ, _ := os.ReadFile(dir + "/environ")
@@ -391,7 +430,8 @@ func runs(pid int, root string) bool {
 	})
 }
 
-// repo DIR makes DIR a git repository with everything in it committed, and the remote paas for it.
+// repo DIR makes DIR a git repository, commits everything in it, adds the remote paas and changes
+// to DIR.
 func cmdRepo(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o755))
@@ -404,7 +444,7 @@ func cmdRepo(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Chdir(args[0]))
 }
 
-// commit FILE TEXT replaces a file of the current repository and commits it.
+// commit FILE TEXT replaces a file of the current repository and commits all changes.
 func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: commit FILE TEXT")
@@ -414,22 +454,22 @@ func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("git", "commit", "-q", "-m", "change "+args[0]))
 }
 
-// webapp is an app for the scripts: it answers with the content of page.txt in its folder.
+// webapp is an app for the scripts: it serves page.txt of its working directory.
 func webapp() {
 	health := flag.Int("health", 200, "status of /health")
-	die := flag.Duration("die", 0, "exit with status 3 after so long")
-	fall := flag.Duration("fall", -1, "exit with status 3 so long after it has begun to listen; below 0: never")
-	mute := flag.Bool("mute", false, "never listen")
-	port := flag.String("port", os.Getenv("PORT"), "listen here instead of $PORT")
-	orphan := flag.String("orphan", "", "start a process of its own session and write its number to this file")
-	also := flag.String("also", "", "listen on this port too, before the other")
-	say := flag.String("say", "", "print this at the start")
+	exitAfter := flag.Duration("exit-after", 0, "exit with status 3 this long after the start")
+	crashAfter := flag.Duration("crash-after", -1, "exit with status 3 this long after listening")
+	noListen := flag.Bool("no-listen", false, "never listen")
+	port := flag.String("port", os.Getenv("PORT"), "listen on this port instead of $PORT")
+	orphan := flag.String("orphan", "", "start a process in its own session, with its id in this file")
+	alsoPort := flag.String("also-port", "", "listen on this port first, besides the other")
+	line := flag.String("print", "", "print this line at the start")
 	flag.Parse()
-	if *say != "" {
-		fmt.Println(*say)
+	if *line != "" {
+		fmt.Println(*line)
 	}
-	if *die > 0 {
-		time.AfterFunc(*die, func() { os.Exit(3) })
+	if *exitAfter > 0 {
+		time.AfterFunc(*exitAfter, func() { os.Exit(3) })
 	}
 	if *orphan != "" {
 		cmd := exec.Command("sleep", "1000")
@@ -440,7 +480,7 @@ func webapp() {
 		}
 		os.WriteFile(*orphan, fmt.Append(nil, cmd.Process.Pid), 0o644)
 	}
-	if *mute {
+	if *noListen {
 		select {}
 	}
 	page := func(w http.ResponseWriter, _ *http.Request) {
@@ -460,7 +500,8 @@ func webapp() {
 		time.Sleep(1500 * time.Millisecond)
 		page(w, r)
 	})
-	http.HandleFunc("/post", func(w http.ResponseWriter, r *http.Request) { // notes what it was sent, and says how much that was by now
+	// Stores each body that it gets, and answers with their number.
+	http.HandleFunc("/post", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		path := filepath.Join(os.Getenv("DATA_DIR"), "posts")
 		if f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644); err == nil {
@@ -470,15 +511,17 @@ func webapp() {
 		posts, _ := os.ReadFile(path)
 		fmt.Fprintf(w, "%d posts\n", strings.Count(string(posts), "\n"))
 	})
-	http.HandleFunc("/switch", func(w http.ResponseWriter, _ *http.Request) { // to another protocol, which says hello
+	// Switches to a protocol that sends "hello" and closes.
+	http.HandleFunc("/switch", func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
-			io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello")
+			io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n"+
+				"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello")
 			conn.Close()
 		}
 	})
-	if *also != "" {
-		if _, err := net.Listen("tcp", "127.0.0.1:"+*also); err != nil {
+	if *alsoPort != "" {
+		if _, err := net.Listen("tcp", "127.0.0.1:"+*alsoPort); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -486,23 +529,28 @@ func webapp() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if *fall == 0 {
+	if *crashAfter == 0 {
 		os.Exit(3)
 	}
-	if *fall > 0 {
-		time.AfterFunc(*fall, func() {
-			fmt.Print("falling") // the last line has no end
+	if *crashAfter > 0 {
+		time.AfterFunc(*crashAfter, func() {
+			fmt.Print("crashing") // without a newline
 			os.Exit(3)
 		})
 	}
 	log.Fatal(http.Serve(ln, nil))
 }
 
-// Sessions of which the outcome depends on who runs the server, as somebody who is not root.
+// TestScriptsNotRoot runs, as an ordinary user, the scripts whose outcome depends on the server's
+// user.
 func TestScriptsNotRoot(t *testing.T) {
-	for _, session := range []string{"build_turns", "format", "isolation", "last_line", "open_root", "signals", "umask", "upgraded"} {
-		t.Run(session, func(t *testing.T) {
-			rig.AsNobody(t, "^TestScripts$/^"+session+"$", "testdata/script/"+session+".txtar", "testdata/volume/format1.tar.gz")
+	for _, script := range []string{
+		"binary_replaced", "build_turns", "format", "isolation", "last_line", "open_root", "signals",
+		"umask",
+	} {
+		t.Run(script, func(t *testing.T) {
+			rig.AsNobody(t, "^TestScripts$/^"+script+"$",
+				"testdata/script/"+script+".txtar", "testdata/volume/format1.tar.gz")
 		})
 	}
 }

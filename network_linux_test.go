@@ -13,17 +13,17 @@ import (
 	"paas/rig"
 )
 
-// TestNetwork runs the session testdata/net by root, in a network with addresses of its own.
+// TestNetwork runs testdata/net as root, in a network of its own.
 func TestNetwork(t *testing.T) {
 	if os.Getenv(inOwnNet) != "" {
-		params := sessions()
+		params := scriptParams()
 		params.Dir = "testdata/net"
 		testscript.Run(t, params)
 		return
 	}
 	rig.Need(t, "nft")
 	if os.Getuid() != 0 {
-		t.Skip("SKIP: a firewall takes root")
+		t.Skip("SKIP: a firewall needs root")
 	}
 	dir := t.TempDir()
 	script, err := os.ReadFile("testdata/net/network.txtar")
@@ -51,13 +51,13 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// The session isolation for a server that is an ordinary user and may make no user namespaces, as
-// in most containers.
+// TestIsolationWithoutNamespaces runs the isolation script as an ordinary user without user
+// namespaces, as in most containers.
 func TestIsolationWithoutNamespaces(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("SKIP: it takes root to keep user namespaces from a test")
+		t.Skip("SKIP: taking user namespaces away needs root")
 	}
-	dir := t.TempDir() // of this test, which has not changed its root
+	dir := t.TempDir() // made here: the subtest changes its root folder
 	t.Run("refused", func(t *testing.T) {
 		ownNet(t)
 		noUserNamespaces(t, dir)
@@ -65,7 +65,7 @@ func TestIsolationWithoutNamespaces(t *testing.T) {
 	})
 }
 
-// addAddress gives the loopback interface one more address.
+// addAddress adds an address to the loopback interface.
 func addAddress(addr string) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

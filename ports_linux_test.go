@@ -13,14 +13,16 @@ import (
 	"paas/rig"
 )
 
-// inOwnNet is set where this process has a network of its own, of which it may take every port.
+// inOwnNet is the variable that is set if this process has a network of its own, in which it may
+// use every port.
 const inOwnNet = "PAAS_TEST_OWN_NET"
 
-// TestPorts runs the session testdata/ports as whoever runs the tests. Where that is root, it does so in a network of its
-// own, and twice more as an ordinary user: with user namespaces, where there are any, and without.
+// TestPorts runs the scripts of testdata/ports. As root it runs them three times, each in a network
+// of its own: as root, as an ordinary user with user namespaces (if the kernel has any), and as one
+// without.
 func TestPorts(t *testing.T) {
 	if os.Getenv(inOwnNet) != "" || os.Getuid() != 0 {
-		params := sessions()
+		params := scriptParams()
 		params.Dir = "testdata/ports"
 		testscript.Run(t, params)
 		return
@@ -38,7 +40,7 @@ func TestPorts(t *testing.T) {
 		ownNet(t)
 		rig.AsNobody(t, session, file)
 	})
-	dir := t.TempDir() // of this test, which has not changed its root
+	dir := t.TempDir() // made here: the subtest changes its root folder
 	t.Run("user without namespaces", func(t *testing.T) {
 		ownNet(t)
 		noUserNamespaces(t, dir)
@@ -46,12 +48,13 @@ func TestPorts(t *testing.T) {
 	})
 }
 
-// ownNet has what the test starts see a network that nobody else is in, with a loopback interface alone.
+// ownNet gives the programs that the test starts a network of their own, which has only a loopback
+// interface.
 func ownNet(t *testing.T) {
 	t.Helper()
-	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skipf("SKIP: no network of its own for this test: %v", err)
+		t.Skipf("SKIP: cannot make a network namespace: %v", err)
 	}
 	if err := raiseLoopback(); err != nil {
 		t.Fatal(err)
@@ -73,8 +76,9 @@ func raiseLoopback() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
 }
 
-// noUserNamespaces has the kernel refuse user namespaces to what the test starts, as it does to a process whose
-// root is not that of its mounts (clone(2), EPERM). dir is a folder to put that root at. The test has called ownNet.
+// noUserNamespaces makes the kernel refuse user namespaces to the programs that the test starts.
+// The kernel does so for a process whose root folder is not the root of its mounts (clone(2),
+// EPERM); dir becomes this root folder. The test must have called ownNet before.
 func noUserNamespaces(t *testing.T, dir string) {
 	t.Helper()
 	err := unix.Unshare(unix.CLONE_NEWNS)

@@ -22,59 +22,66 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The programs of testdata/ports: an app, another that is after its visitors, and a visitor. They meet in the folder
-// $TESTAPP_DIR, where the script says in the file "attack" what the thief does with a port that the victim is given:
+// This file has the programs of testdata/ports: an app, a thief that wants its visitors, and a
+// visitor. They share the folder $TESTAPP_DIR. The script's file "attack" there tells the thief
+// what to do with a port that the victim was given:
 //
-//	listen HOST    listen there
-//	share HOST     listen there with SO_REUSEPORT
-//	bind HOST      have the port there, and not listen
+//	listen HOST    listen on it
+//	share HOST     listen on it with SO_REUSEPORT
+//	bind HOST      bind it without listening
 //	all            listen on every free port of the range, on all addresses
 //
-// What the thief does it writes to "taken.PORT"; whatever it reads from others' visitors, to "stolen".
+// The thief writes the outcome to "taken.PORT", and what it reads from the victim's visitors to
+// "stolen".
 
-// seen is a file of the folder.
-func seen(name string) string { return filepath.Join(os.Getenv("TESTAPP_DIR"), name) }
+// sharedFile returns the path of a file in the shared folder.
+func sharedFile(name string) string { return filepath.Join(os.Getenv("TESTAPP_DIR"), name) }
 
-// note writes a file of the folder whole.
+// note writes a file of the shared folder atomically.
 func note(name, text string) {
-	temp := seen(fmt.Sprintf(".%s.%d", name, os.Getpid()))
+	temp := sharedFile(fmt.Sprintf(".%s.%d", name, os.Getpid()))
 	if err := os.WriteFile(temp, []byte(text), 0o666); err != nil {
 		log.Fatal(err)
 	}
-	if err := os.Rename(temp, seen(name)); err != nil {
+	if err := os.Rename(temp, sharedFile(name)); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func noted(name string) (text string, there bool) {
-	content, err := os.ReadFile(seen(name))
+// noted returns the content of a file of the shared folder, and whether it exists.
+func noted(name string) (text string, exists bool) {
+	content, err := os.ReadFile(sharedFile(name))
 	return strings.TrimSpace(string(content)), err == nil
 }
 
-// victim is an app that says so. Before it listens it waits for the thief, if there is to be an attack. It ends at once
-// where there is the file "die". The file "port" has the port of the last one that began to answer.
+// victim is an app that answers "victim". Before it listens, it waits for the thief if there is a
+// file "attack". It exits when there is a file "die". The first request makes it write its port to
+// the file "port".
 func victim() {
-	host := flag.String("host", "127.0.0.1", "listen there; 6 is all addresses of IPv6 alone")
+	host := flag.String("host", "127.0.0.1", "listen on this address; 6 is all addresses, IPv6 only")
 	share := flag.Bool("share", false, "set SO_REUSEPORT")
-	hide := flag.Bool("hide", false, "serve in a process with another session, another parent and another environment")
+	hide := flag.Bool("hide", false, "serve in a process of another session, parent and environment")
 	flag.Parse()
 	port := os.Getenv("PORT")
 	if *hide {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = []string{"PORT=" + port, "TESTAPP_DIR=" + os.Getenv("TESTAPP_DIR"), "PARENT=" + strconv.Itoa(os.Getpid())}
+		cmd.Env = []string{
+			"PORT=" + port, "TESTAPP_DIR=" + os.Getenv("TESTAPP_DIR"),
+			"PARENT=" + strconv.Itoa(os.Getpid()),
+		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := cmd.Start(); err != nil {
 			log.Fatal(err)
 		}
 		return
 	}
-	for os.Getenv("PARENT") == strconv.Itoa(os.Getppid()) { // it is not hidden yet
+	for os.Getenv("PARENT") == strconv.Itoa(os.Getppid()) { // the parent still runs
 		time.Sleep(time.Millisecond)
 	}
 	if _, attack := noted("attack"); attack {
 		note("wanted."+port, "")
-		for there := false; !there; time.Sleep(time.Millisecond) {
-			_, there = noted("taken." + port)
+		for done := false; !done; time.Sleep(time.Millisecond) {
+			_, done = noted("taken." + port)
 		}
 	}
 	network, addr := "tcp", *host
@@ -87,10 +94,10 @@ func victim() {
 	}
 	go func() {
 		for ; ; time.Sleep(time.Millisecond) {
-			if os.Remove(seen("die")) == nil {
+			if os.Remove(sharedFile("die")) == nil {
 				os.Exit(3)
 			}
-			if _, err := os.Stat(seen("")); err != nil { // the script is over, and nobody finds who hides
+			if _, err := os.Stat(sharedFile("")); err != nil { // the script has ended
 				os.Exit(0)
 			}
 		}
@@ -101,30 +108,31 @@ func victim() {
 		io.WriteString(w, "victim\n")
 	})
 	server := http.Server{}
-	server.SetKeepAlivesEnabled(false) // so that the front door opens a connection for each request
+	server.SetKeepAlivesEnabled(false) // the front door then opens a connection for each request
 	log.Fatal(server.Serve(l))
 }
 
 func listenOn(network, addr string, share bool) (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		if share {
-			raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+			raw.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+			})
 		}
 		return err
 	}}
 	return config.Listen(context.Background(), network, addr)
 }
 
-// thief is an app that goes for every port that is noted as wanted. For one that is noted as "spin.PORT" it tries until
-// it has it.
+// thief is an app that attacks each port with a file "wanted.PORT" once. A port with a file
+// "spin.PORT" it attacks until it succeeds.
 func thief() {
-	signal.Ignore(syscall.SIGTERM) // it does not give up before it is killed
-	go http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "thief\n")
-	}))
+	signal.Ignore(syscall.SIGTERM) // only SIGKILL stops it
+	page := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "thief\n") }
+	go http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(page))
 	done := map[string]bool{}
 	for ; ; time.Sleep(time.Millisecond) {
-		files, _ := filepath.Glob(seen("*.[1-9]*"))
+		files, _ := filepath.Glob(sharedFile("*.[1-9]*"))
 		for _, file := range files {
 			kind, port, _ := strings.Cut(filepath.Base(file), ".")
 			if done[file] || kind != "wanted" && kind != "spin" {
@@ -146,7 +154,7 @@ func thief() {
 	}
 }
 
-// take does to the port what attack says.
+// take attacks the port.
 func take(attack, port string) error {
 	verb, host, _ := strings.Cut(attack, " ")
 	host = cmp.Or(host, "::")
@@ -168,7 +176,7 @@ func take(attack, port string) error {
 	return steal(verb, net.JoinHostPort(host, port))
 }
 
-// steal listens, and notes what it is sent.
+// steal listens on addr and writes what it receives to the file "stolen".
 func steal(verb, addr string) error {
 	l, err := listenOn("tcp", addr, verb == "share")
 	if err != nil {
@@ -193,12 +201,12 @@ func steal(verb, addr string) error {
 	return nil
 }
 
-// visitor asks the app that it is given the name of, again and again, until there is the file "enough". It prints each answer
-// that differs from the one before.
+// visitor sends requests to the app named by its argument until there is a file "enough". It prints
+// each answer that differs from the one before.
 func visitor() {
 	last := ""
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for there := false; !there; _, there = noted("enough") {
+	for enough := false; !enough; _, enough = noted("enough") {
 		time.Sleep(time.Millisecond)
 		request, err := http.NewRequest("GET", "http://127.0.0.1:"+os.Getenv("HTTPPORT")+"/", nil)
 		if err != nil {
@@ -208,7 +216,7 @@ func visitor() {
 		request.Header.Set("Cookie", "session=secret")
 		answer, err := client.Do(request)
 		if err != nil {
-			continue // the front door is there all the time
+			continue
 		}
 		body, _ := io.ReadAll(answer.Body)
 		answer.Body.Close()

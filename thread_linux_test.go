@@ -9,9 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The process's first thread stands for all of it in /proc and to Landlock: an app that was born of it, under its
-// confinement, could read the server's environment and memory. Found by the soak.
-func TestFirstThreadIsNobodys(t *testing.T) {
+// No goroutine may be locked to the process's first thread. Landlock and /proc take that thread for
+// the whole process, so an app started from it, under its confinement, could read the server's
+// environment and memory. The soak found this.
+func TestFirstThreadStaysFree(t *testing.T) {
 	var threads sync.WaitGroup
 	for range 2000 {
 		threads.Go(func() {

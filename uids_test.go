@@ -9,21 +9,24 @@ import (
 )
 
 func TestUIDInUse(t *testing.T) {
-	const nobodys = 71234
-	if !uidInUse(0) || uidInUse(nobodys) {
-		t.Errorf("root's: %t, nobody's: %t", uidInUse(0), uidInUse(nobodys))
+	const unused = 71234
+	if !uidInUse(0) {
+		t.Error("root's uid counts as unused")
+	}
+	if uidInUse(unused) {
+		t.Error("an unused uid counts as used")
 	}
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
 		t.Skip("SKIP: only root on Linux starts a process as another user")
 	}
 	cmd := exec.Command("sleep", "1000")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodys, Gid: nobodys}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unused, Gid: unused}}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	if !uidInUse(nobodys) {
-		t.Error("a process runs as it")
+	if !uidInUse(unused) {
+		t.Error("the uid of a running process counts as unused")
 	}
 }

@@ -16,16 +16,16 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal SESSION PROGRAM [ARG...] runs the program at a terminal of 100 by 30, with somebody there who
-// does what the file SESSION says, line by line:
+// terminal SESSION PROGRAM [ARG...] runs the program at a terminal of 100 columns and 30 rows. A
+// person at the terminal does what the file SESSION says, line by line:
 //
-//	see TEXT        wait until TEXT is on the screen, behind what was seen before
-//	type "TEXT"     press these keys, in Go's quotes
-//	size 132 43     drag the window to that many columns and rows
+//	see TEXT        wait until TEXT is on the screen, after the text seen before
+//	type "TEXT"     press these keys, quoted as in Go
+//	size 132 43     resize the window to these columns and rows
 //	signal TERM     send the program this signal
-//	end N           wait for its end with status N
+//	end N           wait until the program exits with status N
 //
-// The terminal must be left as it was.
+// The program must restore the terminal.
 func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: terminal SESSION PROGRAM [ARG...]")
@@ -37,12 +37,9 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(pty.Setsize(master, &pty.Winsize{Cols: 100, Rows: 30}))
 	before, err := term.GetState(int(device.Fd()))
 	ts.Check(err)
-	cmd := exec.Command("/usr/bin/env", args[1:]...) // looks in the script's PATH, and becomes the program
+	cmd := exec.Command("/usr/bin/env", args[1:]...) // finds the program in the script's PATH
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR"} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-	}
-	cmd.Env = append(cmd.Env, "TERM=xterm")
+	cmd.Env = append(scriptEnv(ts, "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR"), "TERM=xterm")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = device, device, device
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	ts.Check(cmd.Start())
@@ -56,7 +53,7 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 		switch do {
 		case "see":
 			if !s.see(what) {
-				ts.Fatalf("never seen: %q; the screen:\n%s", what, s.text())
+				ts.Fatalf("%q did not appear on the screen:\n%s", what, s.text())
 			}
 		case "type":
 			keys, err := strconv.Unquote(what)
@@ -69,32 +66,33 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(err)
 			ts.Check(pty.Setsize(master, &size))
 		case "signal":
-			ts.Check(cmd.Process.Signal(map[string]os.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[what]))
+			signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+			ts.Check(cmd.Process.Signal(signals[what]))
 		case "end":
 			select {
 			case <-ended:
 			case <-time.After(30 * time.Second):
-				ts.Fatalf("it does not end; the screen:\n%s", s.text())
+				ts.Fatalf("the program did not exit; the screen:\n%s", s.text())
 			}
 			if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != what {
-				ts.Fatalf("status %s, not %s; the screen:\n%s", got, what, s.text())
+				ts.Fatalf("exit status %s, want %s; the screen:\n%s", got, what, s.text())
 			}
 		default:
-			ts.Fatalf("no such line in a session: %s", line)
+			ts.Fatalf("not a line of a session: %s", line)
 		}
 	}
 	after, err := term.GetState(int(device.Fd()))
 	ts.Check(err)
 	if fmt.Sprint(*before) != fmt.Sprint(*after) {
-		ts.Fatalf("the terminal was left as %v, not %v", *after, *before)
+		ts.Fatalf("the terminal was not restored: %v, want %v", *after, *before)
 	}
 }
 
-// screen is what a terminal shows, and how far somebody has looked at it.
+// screen is the text that a terminal shows.
 type screen struct {
 	mu    sync.Mutex
 	shown bytes.Buffer
-	seen  int
+	seen  int // bytes up to the end of the last text that the session saw
 }
 
 func (s *screen) watch(master *os.File) {
@@ -117,7 +115,7 @@ func (s *screen) text() string {
 }
 
 func (s *screen) see(text string) bool {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for retry := retryFor(20 * time.Second); retry(); {
 		shown := s.text()
 		if at := strings.Index(shown[s.seen:], text); at >= 0 {
 			s.seen += at + len(text)

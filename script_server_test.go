@@ -16,13 +16,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// state is what a script has started.
+// state is what one script has started.
 type state struct {
-	servers map[string]*running // by their roles; "" is one that has all
+	servers map[string]*running // by roles; "" is a server with all roles
 	load    *load
 }
 
-// running is a server under way.
+// running is a server process.
 type running struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -32,20 +32,31 @@ type stateKey struct{}
 
 func stateOf(ts *testscript.TestScript) *state { return ts.Value(stateKey{}).(*state) }
 
-// settingsOfServers are the variables that a script may set for the servers that it starts.
-var settingsOfServers = []string{"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_GRACE", "PAAS_PROVE", "SECRET_OF_THE_SERVER",
-	"PAAS_MAX_PUSH", "PAAS_MAX_FILES", "PAAS_MAX_TREE", "PAAS_PASS_ENV", "PAAS_APP_WRITE", "PAAS_APP_NET", "PAAS_ISOLATION", "PAAS_HOLD", "PAAS_BUILD_TIMEOUT", "PAAS_BOOT_TIMEOUT",
-	"PAAS_DEFAULT_APP", "PAAS_MODE", "PAAS_KEYS", "PAAS_KEYS_FILE", "PAAS_NOTIFY", "PAAS_SIDECAR_ADDR", "PAAS_SIDECAR_EXEC",
-	"PAAS_SOURCE_URL", "PAAS_SOURCE_APP", "PAAS_SOURCE_EVERY", "PAAS_SOURCE_TOKEN_FILE", "PAAS_PUBLIC_HTTP_PORT",
-	"PAAS_KEEP_BUILDS", "PAAS_LOG_FILE", "PAAS_MIN_FREE", "PAAS_BUILD_MEMORY", "PAAS_MAX_BUILDS",
-	"GORACE", "GOCOVERDIR", "TESTAPP_DIR"}
+// serverEnv are the variables that a script may set for the servers that it starts.
+var serverEnv = []string{
+	"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_GRACE", "PAAS_PROVE",
+	"SECRET_OF_THE_SERVER", "PAAS_MAX_PUSH", "PAAS_MAX_FILES", "PAAS_MAX_TREE", "PAAS_PASS_ENV",
+	"PAAS_APP_WRITE", "PAAS_APP_NET", "PAAS_ISOLATION", "PAAS_HOLD", "PAAS_BUILD_TIMEOUT",
+	"PAAS_BOOT_TIMEOUT", "PAAS_DEFAULT_APP", "PAAS_MODE", "PAAS_KEYS", "PAAS_KEYS_FILE",
+	"PAAS_NOTIFY", "PAAS_SIDECAR_ADDR", "PAAS_SIDECAR_EXEC", "PAAS_SOURCE_URL", "PAAS_SOURCE_APP",
+	"PAAS_SOURCE_EVERY", "PAAS_SOURCE_TOKEN_FILE", "PAAS_PUBLIC_HTTP_PORT", "PAAS_KEEP_BUILDS",
+	"PAAS_LOG_FILE", "PAAS_MIN_FREE", "PAAS_BUILD_MEMORY", "PAAS_MAX_BUILDS",
+	"GORACE", "GOCOVERDIR", "TESTAPP_DIR",
+}
 
-// serve [ROLE...] starts the server and waits until it is ready; the first time it registers the key alice,
-// unless the script has the server do that. Where SERVE_UNDER is set, a shell runs it as a script that has
-// the server's command line as "$@".
+// machineEnv are variables of this machine that servers need to reach registries.
+var machineEnv = []string{
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS",
+}
+
+// serve [ROLE...] starts the server and waits until it is ready. The first time it registers the
+// key alice, unless the script sets PAAS_KEYS. If SERVE_UNDER is set, a shell runs it as a script
+// whose "$@" is the server's command line.
 func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
-	if _, err := os.Stat(filepath.Join(ts.Getenv("PAAS_ROOT"), "ssh", "keys", "alice")); err != nil && ts.Getenv("PAAS_KEYS") == "" {
-		ts.Check(ts.Exec("paas", "keys:add", "alice", filepath.Join(ts.Getenv("HOME"), ".ssh", "alice.pub")))
+	alice := filepath.Join(ts.Getenv("PAAS_ROOT"), "ssh", "keys", "alice")
+	if _, err := os.Stat(alice); err != nil && ts.Getenv("PAAS_KEYS") == "" {
+		public := filepath.Join(ts.Getenv("HOME"), ".ssh", "alice.pub")
+		ts.Check(ts.Exec("paas", "keys:add", "alice", public))
 	}
 	logPath := ts.MkAbs(strings.Join(append(args, "server.log"), "-"))
 	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -60,12 +71,12 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 		argv = append([]string{"sh", "-c", under, "sh"}, argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	for _, name := range settingsOfServers {
+	for _, name := range serverEnv {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"} { // of this machine
+	for _, name := range machineEnv {
 		if value := os.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
@@ -96,8 +107,10 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if content, _ := os.ReadFile(logPath); len(content) > 0 {
 			ts.Logf("[server log]\n%s", content)
-			if strings.Contains(string(content), "WARNING: DATA RACE") || strings.Contains(string(content), "panic:") {
-				ts.Fatalf("the server raced or panicked")
+			for _, fault := range []string{"WARNING: DATA RACE", "panic:"} {
+				if strings.Contains(string(content), fault) {
+					ts.Fatalf("the server's log has %q", fault)
+				}
 			}
 		}
 	})
@@ -126,25 +139,26 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// started is the server of those roles.
+// started returns the server that the script started with these roles.
 func started(ts *testscript.TestScript, roles []string) *running {
 	s := stateOf(ts).servers[strings.Join(roles, " ")]
 	if s == nil {
-		ts.Fatalf("no server of %q was started", roles)
+		ts.Fatalf("no server with the roles %q was started", roles)
 	}
 	return s
 }
 
-// kill9 [ROLE...] ends the server as a power cut would, as far as a process can see.
+// kill9 [ROLE...] kills the server, which cannot clean up.
 func cmdKill9(ts *testscript.TestScript, neg bool, args []string) {
 	s := started(ts, args)
-	if err := s.cmd.Process.Kill(); !errors.Is(err, os.ErrProcessDone) { // the script may have done it
+	// The script may have killed it already.
+	if err := s.cmd.Process.Kill(); !errors.Is(err, os.ErrProcessDone) {
 		ts.Check(err)
 	}
 	<-s.exited
 }
 
-// shutdown [ROLE...] ends the server as Ctrl-C does; its exit status must be 0.
+// shutdown [ROLE...] stops the server with SIGTERM. Its exit status must be 0.
 func cmdShutdown(ts *testscript.TestScript, neg bool, args []string) {
 	s := started(ts, args)
 	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
@@ -154,22 +168,26 @@ func cmdShutdown(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the server did not stop within 60s")
 	}
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-		ts.Fatalf("the server ended with status %d", code)
+		ts.Fatalf("the server exited with status %d", code)
 	}
 }
 
-// elsewhere DIR serves the bare repositories in DIR over smart HTTP, as a git host does, at $ELSEWHERE.
-func cmdElsewhere(ts *testscript.TestScript, neg bool, args []string) {
+// githost DIR serves the bare repositories in DIR over smart HTTP, as a git host does, at $GITHOST.
+func cmdGithost(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
-		ts.Fatalf("usage: elsewhere DIR")
+		ts.Fatalf("usage: githost DIR")
 	}
 	path, err := exec.Command("git", "--exec-path").Output()
 	ts.Check(err)
 	host := httptest.NewServer(http.Handler(&cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + ts.MkAbs(args[0]), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "HOME=" + ts.MkAbs(".")},
-		Root: "/", Stderr: io.Discard, // what git says of a repository that is not there
+		Env: []string{
+			"GIT_PROJECT_ROOT=" + ts.MkAbs(args[0]), "GIT_HTTP_EXPORT_ALL=1",
+			"GIT_CONFIG_NOSYSTEM=1", "HOME=" + ts.MkAbs("."),
+		},
+		Root:   "/",
+		Stderr: io.Discard, // git's complaint about a missing repository
 	}))
 	ts.Defer(host.Close)
-	ts.Setenv("ELSEWHERE", host.URL)
+	ts.Setenv("GITHOST", host.URL)
 }

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// crashing DELAY... makes an app with a good v1 and visitors for each delay, and pushes releases to
+// it that crash this long after they listen. None may stay live: the push fails, the branch and the
+// live release stay at v1, and v1 answers. Each app gets PAAS_TEST_ROUNDS pushes, by default 1.
+func cmdCrashing(ts *testscript.TestScript, _ bool, delays []string) {
+	rounds, err := strconv.Atoi(os.Getenv("PAAS_TEST_ROUNDS"))
+	if err != nil {
+		rounds = 1
+	}
+	var apps sync.WaitGroup
+	all := make([]*crashing, len(delays))
+	errs := make([]error, len(delays))
+	for i, delay := range delays {
+		c := &crashing{ts: ts, app: "crashes-" + delay, dir: ts.MkAbs("crashes-" + delay)}
+		all[i] = c
+		apps.Go(func() { errs[i] = c.run(delay, rounds) })
+	}
+	apps.Wait()
+	for i, c := range all { // here, because a script may only log from one goroutine
+		ts.Logf("%s: %d pushes, %d requests, %d failed: %q",
+			c.app, rounds, c.requests, len(c.failures), c.failures)
+		if errs[i] != nil {
+			errs[i] = fmt.Errorf("%s: %w", c.app, errs[i])
+		}
+	}
+	ts.Check(errors.Join(errs...))
+}
+
+type crashing struct {
+	ts       *testscript.TestScript
+	app, dir string
+	requests int      // of visitors
+	failures []string // the requests that were not answered with 200
+}
+
+func (c *crashing) run(delay string, rounds int) error {
+	if err := os.Mkdir(c.dir, 0o755); err != nil {
+		return err
+	}
+	for _, step := range []func() error{
+		func() error { return c.git("init", "-q", "-b", "main") },
+		func() error { return os.WriteFile(filepath.Join(c.dir, "page.txt"), []byte("good"), 0o644) },
+		func() error { return c.commit("web: webapp") },
+		func() error { return c.git("push", "-q", c.remote(), "main") },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	good, err := c.output("git", "rev-parse", "HEAD")
+	if err != nil {
+		return err
+	}
+	stop := c.visit()
+	for n := range rounds {
+		if err := c.push(delay, n, good); err != nil {
+			stop()
+			return err
+		}
+	}
+	c.requests, c.failures = stop()
+	if len(c.failures) > rounds { // at most the requests that were in flight at a crash
+		return fmt.Errorf("%d of %d requests failed: %q", len(c.failures), c.requests, c.failures)
+	}
+	return nil
+}
+
+// push pushes a release that crashes, and checks that nothing changed.
+func (c *crashing) push(delay string, n int, good string) error {
+	procfile := fmt.Sprintf("web: webapp -crash-after %s -print try-%d", delay, n)
+	if err := c.commit(procfile); err != nil {
+		return err
+	}
+	out, err := c.output("git", "push", c.remote(), "main")
+	if err == nil {
+		return fmt.Errorf("push %d succeeded: %s", n, out)
+	}
+	if !strings.Contains(out, "v1 keeps serving") {
+		return fmt.Errorf("push %d: %s", n, out)
+	}
+	at, err := c.output("git", "ls-remote", c.remote(), "refs/heads/main")
+	if err != nil || !strings.HasPrefix(at, good) {
+		return fmt.Errorf("push %d: the branch is at %s, %v", n, at, err)
+	}
+	live, err := os.Readlink(filepath.Join(c.ts.Getenv("PAAS_ROOT"), "apps", c.app, "live"))
+	if err != nil || live != "releases/1" {
+		return fmt.Errorf("push %d: %s is live, %v", n, live, err)
+	}
+	code, body, err := request(c.ts, c.app, "/")
+	if err != nil || code != 200 || !strings.HasPrefix(body, "good") {
+		return fmt.Errorf("push %d: the app answers %d %q, %v", n, code, body, err)
+	}
+	return nil
+}
+
+// visit sends 50 requests a second to the app until stop is called.
+func (c *crashing) visit() (stop func() (requests int, failures []string)) {
+	quit := make(chan struct{})
+	var mu sync.Mutex
+	var requests int
+	var failures []string
+	var all sync.WaitGroup
+	all.Go(func() {
+		tick := time.NewTicker(time.Second / 50)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			all.Go(func() {
+				began := time.Now()
+				code, body, err := request(c.ts, c.app, "/")
+				mu.Lock()
+				defer mu.Unlock()
+				if requests++; err != nil || code != 200 {
+					failures = append(failures,
+						fmt.Sprint(code, " ", err, " ", body, " after ", time.Since(began)))
+				}
+			})
+		}
+	})
+	return func() (int, []string) {
+		close(quit)
+		all.Wait()
+		return requests, failures
+	}
+}
+
+func (c *crashing) remote() string { return c.ts.Getenv("REMOTE") + "/" + c.app }
+
+func (c *crashing) commit(procfile string) error {
+	err := os.WriteFile(filepath.Join(c.dir, "Procfile"), []byte(procfile+"\n"), 0o644)
+	if err != nil {
+		return err
+	}
+	if err := c.git("add", "-A"); err != nil {
+		return err
+	}
+	return c.git("commit", "-q", "-m", procfile)
+}
+
+func (c *crashing) git(args ...string) error {
+	out, err := c.output("git", args...)
+	if err != nil {
+		return fmt.Errorf("git %s: %w: %s", args[0], err, out)
+	}
+	return nil
+}
+
+// output runs a program in the app's folder with the script's environment, and returns its output.
+func (c *crashing) output(program string, args ...string) (string, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Dir = c.dir
+	cmd.Env = scriptEnv(c.ts, "GIT_SSH_COMMAND", "GIT_CONFIG_NOSYSTEM")
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
