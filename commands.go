@@ -55,7 +55,7 @@ type call struct {
 
 // table is every verb, by group.
 func table() map[string][]verb {
-	return map[string][]verb{"run": slices.Concat(psVerbs, limitVerbs, sleepVerbs, logVerbs, runVerbs, cronVerbs)}
+	return map[string][]verb{"run": slices.Concat(psVerbs, limitVerbs, sleepVerbs, runVerbs, cronVerbs)}
 }
 
 // isRaw says whether the verb of that name deals with keys and signals itself.

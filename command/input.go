@@ -137,6 +137,9 @@ func (f Field) set(to reflect.Value, text string) error {
 		return nil
 	}
 	switch to.Kind() {
+	case reflect.Pointer: // nil is that it was not given
+		to.Set(reflect.New(to.Type().Elem()))
+		return f.set(to.Elem(), text)
 	case reflect.String:
 		to.SetString(text)
 	case reflect.Bool:

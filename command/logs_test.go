@@ -1,12 +1,10 @@
-package main
+package command
 
 import (
 	"bytes"
 	"strings"
 	"testing"
 	"time"
-
-	"paas/logs"
 )
 
 func TestSince(t *testing.T) {
@@ -92,28 +90,36 @@ func TestSelection(t *testing.T) {
 // A pipe gets the app's bytes as they are, a terminal what does no harm there, and a program JSON.
 func TestLogLines(t *testing.T) {
 	at := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
-	lines := []logs.Line{
-		{Process: "web.1", Time: at, Text: []byte("\x1b[31mred \x1b[2J\x00\xff")},
-		{Process: "worker.10", Time: at, Note: true, Text: []byte("--- v7 starts")},
-	}
 	known := []string{"web.1", "worker.10"}
-	for want, to := range map[string]func(*bytes.Buffer) logs.Reader{
+	lines := []LogLine{
+		{Process: "web.1", Time: at, Text: []byte("\x1b[31mred \x1b[2J\x00\xff"), known: known},
+		{Process: "worker.10", Time: at, Note: true, Text: []byte("--- <v7> starts"), known: known},
+	}
+	for want, to := range map[string]func(*Page) Teller[LogLine]{
 		"2026-11-25T10:00:00.000Z web.1     | \x1b[31mred \x1b[2J\x00\xff\n" +
-			"2026-11-25T10:00:00.000Z worker.10 | --- v7 starts\n": func(b *bytes.Buffer) logs.Reader { return newPlainLines(b, known) },
+			"2026-11-25T10:00:00.000Z worker.10 | --- <v7> starts\n": printLogs,
 		"2026-11-25T10:00:00.000Z \x1b[36mweb.1     | \x1b[0m\x1b[31mred \ufffd\x1b[0m\n" +
-			"2026-11-25T10:00:00.000Z \x1b[33mworker.10 | \x1b[0m\x1b[2m--- v7 starts\x1b[0m\n": func(b *bytes.Buffer) logs.Reader { return newColourLines(b, known) },
+			"2026-11-25T10:00:00.000Z \x1b[33mworker.10 | \x1b[0m\x1b[2m--- <v7> starts\x1b[0m\n": func(p *Page) Teller[LogLine] {
+			p.OnTerminal = true
+			return printLogs(p)
+		},
 		`{"time":"2026-11-25T10:00:00Z","process":"web.1","text":"\u001b[31mred \u001b[2J\u0000\ufffd"}` + "\n" +
-			`{"time":"2026-11-25T10:00:00Z","process":"worker.10","note":true,"text":"--- v7 starts"}` + "\n": func(b *bytes.Buffer) logs.Reader { return newJSONLines(b) },
+			`{"time":"2026-11-25T10:00:00Z","process":"worker.10","note":true,"text":"--- <v7> starts"}` + "\n": func(p *Page) Teller[LogLine] {
+			return newJSONLines[LogLine](p)
+		},
 	} {
 		var out bytes.Buffer
-		reader := to(&out)
+		teller := to(newPage(&Call{Stdout: &out}))
 		for _, line := range lines {
-			if err := reader.Line(line); err != nil {
+			if err := teller.Tell(line); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := reader.Pause(); err != nil || out.String() != want {
-			t.Errorf("%v\n%q, not\n%q", err, out.String(), want)
+		if err := teller.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != want {
+			t.Errorf("%q, not\n%q", out.String(), want)
 		}
 	}
 }

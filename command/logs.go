@@ -1,0 +1,182 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"paas/logs"
+	"paas/nearest"
+	"paas/volume"
+)
+
+func logRows() []Row {
+	return []Row{
+		Stream[logsInput, LogLine]{
+			Head: Head{Name: "logs", Short: "show what the app printed", Group: Running},
+			Run:  showLogs,
+			Text: printLogs,
+		},
+	}
+}
+
+type logsInput struct {
+	App       string   `json:"app" arg:"APP"`
+	Tail      bool     `json:"tail" flag:"tail,t" help:"go on until interrupted"`
+	Last      *int     `json:"num" flag:"num,n" value:"N" help:"how many of the last lines (default 100; with --since all of them)"`
+	Processes []string `json:"processes" flag:"process,p" value:"PROCESS" help:"only processes of this type (web), or this one (web.1); any number of times"`
+	Since     string   `json:"since" flag:"since" value:"TIME" help:"only what is not older: 10m, 2d, 2026-11-25T10:00:00Z, or in the server's time \"2026-11-25 10:00:00\""`
+}
+
+// lastLines is how many lines are shown if nobody says what to show.
+const lastLines = 100
+
+// LogLine is a line that a process printed, or the server about it.
+type LogLine struct {
+	Time    time.Time `json:"time"`
+	Process string    `json:"process"`        // "web.1"
+	Note    bool      `json:"note,omitempty"` // the server's own
+	Text    anyText   `json:"text"`           // good until Tell returns
+
+	known []string // the processes that there are logs of, for a table
+}
+
+// anyText is any bytes but a line's end. Those that are not UTF-8 become U+FFFD in JSON.
+type anyText []byte
+
+func (t anyText) MarshalText() ([]byte, error) { return t, nil }
+
+func showLogs(c *Call, in logsInput, events Teller[LogLine]) error {
+	app, err := c.App(in.App)
+	if err != nil {
+		return err
+	}
+	known, err := c.logged(app)
+	if err != nil {
+		return err
+	}
+	r := logs.Reading{Dir: app.Logs(), Last: lastLines, Follow: in.Tail, To: logTeller{events, known}}
+	if in.Since != "" {
+		r.Last = -1
+		if r.Since, err = since(in.Since, time.Now()); err != nil {
+			return err
+		}
+	}
+	if in.Last != nil {
+		if r.Last = *in.Last; r.Last < 0 {
+			return wrong("num", "-n is how many lines, at least 0, not %d", r.Last)
+		}
+	}
+	if r.Of, err = selection(app.Name, in.Processes, known); err != nil {
+		return err
+	}
+	if in.Tail {
+		return c.whileRead(r.Run)
+	}
+	return r.Run(c)
+}
+
+// logTeller tells the lines of a reading.
+type logTeller struct {
+	to    Teller[LogLine]
+	known []string
+}
+
+func (t logTeller) Line(l logs.Line) error {
+	return t.to.Tell(LogLine{l.Time.UTC(), l.Process, l.Note, l.Text, t.known})
+}
+
+func (t logTeller) Pause() error { return t.to.Flush() }
+
+// whileRead runs f until nobody reads the output any more, also if f writes nothing.
+func (c *Call) whileRead(f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(c)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-c.Unread:
+			cancel(ErrUnread)
+		case <-ctx.Done():
+		}
+	}()
+	if err := f(ctx); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err == ErrUnread {
+		return err
+	}
+	return nil
+}
+
+// logged names the processes that the app has logs of, and those that run and may have one soon.
+func (c *Call) logged(app volume.App) ([]string, error) {
+	names, err := logs.Processes(app.Logs())
+	if err != nil {
+		return nil, err
+	}
+	running, err := c.processes(app)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range running {
+		names = append(names, fmt.Sprintf("%s.%d", p.Type, p.Index))
+	}
+	slices.SortFunc(names, logs.Compare)
+	return slices.Compact(names), nil
+}
+
+// selection reports which of the known processes are wanted. wanted names processes and types; if it is
+// empty, selection is nil, and all are.
+func selection(app string, wanted, known []string) (func(string) bool, error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	for _, name := range wanted {
+		is := func(process string) bool { return process == name || logs.Type(process) == name }
+		if slices.ContainsFunc(known, is) {
+			continue
+		}
+		if len(known) == 0 {
+			return nil, noProcess("%s has no process %q: nothing of it has run yet", app, plain(name))
+		}
+		near := ""
+		var names []string
+		for _, process := range known {
+			names = append(names, process, logs.Type(process))
+		}
+		if word := nearest.Word(name, names); word != "" {
+			near = " (did you mean " + word + "?)"
+		}
+		return nil, noProcess("%s has no process %q%s; there are logs of %s", app, plain(name), near, strings.Join(known, ", "))
+	}
+	return func(process string) bool {
+		return slices.Contains(wanted, process) || slices.Contains(wanted, logs.Type(process))
+	}, nil
+}
+
+func noProcess(format string, args ...any) error {
+	return &Fault{Kind: NotFound, Field: "processes", Err: fmt.Errorf(format, args...)}
+}
+
+// since is the time that text means: so long ago, or then. A time without a zone is in the server's, as
+// other verbs show times.
+func since(text string, now time.Time) (time.Time, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(n)), nil
+		}
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", time.DateOnly} {
+		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, wrong("since", "--since is how long ago (90s, 10m, 2h30m, 2d) or when (2026-11-25T10:00:00Z, "+
+		`"2026-11-25 10:00:00"), not %q`, plain(text))
+}
