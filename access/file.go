@@ -1,10 +1,13 @@
 package access
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"paas/durable"
 )
 
 // writeNew publishes data as dir/name, mode 0600, whole or not at all: written and synced in
@@ -19,32 +22,17 @@ func writeNew(dir, name string, data []byte) error {
 			return err
 		}
 	}
-	f, err := os.CreateTemp(tmp, "new-")
-	if err != nil {
+	file := filepath.Join(tmp, "new-"+rand.Text())
+	if err := durable.Create(file, data, 0o600); err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	// The sync comes before the name, else a crash can leave an empty file under it.
-	err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
+	defer os.Remove(file)
 	// A link and not a rename: rename(2) replaces what is there.
-	if err := os.Link(f.Name(), path); err != nil {
+	if err := os.Link(file, path); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return fs.ErrExist
 		}
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in dir survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(filepath.Dir(path))
 }

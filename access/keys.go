@@ -16,6 +16,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"paas/durable"
 	"paas/nearest"
 )
 
@@ -119,7 +120,7 @@ func (k *Keys) Remove(name string) error {
 	if err := root.Remove(name); err != nil {
 		return fmt.Errorf("remove key %s: %w", name, err)
 	}
-	return syncDir(root.Name())
+	return durable.SyncDir(root.Name())
 }
 
 // List is every key, by name; empty where there is none. A file that is not a key is left out and

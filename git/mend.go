@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"paas/durable"
 )
 
 var (
@@ -75,9 +77,9 @@ func (r Repo) Mend(files []string, branch string) error {
 		var err error
 		switch name {
 		case "HEAD":
-			err = r.replace(path, "ref: "+Branch(branch)+"\n")
+			err = durable.Replace(path, path+".mend", []byte("ref: "+Branch(branch)+"\n"), 0o644)
 		case "config":
-			err = r.replace(path, config)
+			err = durable.Replace(path, path+".mend", []byte(config), 0o644)
 		case "packed-refs":
 			err = os.Rename(path, path+".damaged")
 		case "refs/heads":
@@ -92,14 +94,4 @@ func (r Repo) Mend(files []string, branch string) error {
 		}
 	}
 	return nil
-}
-
-// replace writes a file of the repository whole.
-func (r Repo) replace(path, content string) error {
-	tmp := path + ".mend"
-	os.Remove(tmp) // of a server that was killed here
-	if err := writeSynced(tmp, content); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }

@@ -1,12 +1,13 @@
 package git
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"path"
 	"slices"
 	"time"
+
+	"paas/pause"
 )
 
 // watcherDelay is how long a new folder exists before its first file. A watcher hears of the folder
@@ -83,7 +84,7 @@ func (u *update) makeFolders(dirs levels, step func(in folder, name string) (fol
 	defer at.close()
 	for i, level := range dirs {
 		if i > 0 {
-			if err := pause(u.ctx, u.ahead/5); err != nil {
+			if err := pause.For(u.ctx, u.ahead/5, nil); err != nil {
 				return err
 			}
 		}
@@ -106,21 +107,7 @@ func (u *update) awaitWatchers() error {
 	if err := u.ctx.Err(); err != nil || u.made.IsZero() {
 		return err
 	}
-	return pause(u.ctx, u.ahead-time.Since(u.made))
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return pause.For(u.ctx, u.ahead-time.Since(u.made), nil)
 }
 
 // removeFolders removes those of dirs, which are sorted, that are empty.

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"paas/durable"
 )
 
 // Repo is one bare repository. It is a value: cheap to copy, holding nothing open.
@@ -40,20 +42,11 @@ func Init(dir, branch string) error {
 		"info/attributes": attributes,
 	}
 	for name, content := range files {
-		if err := writeSynced(filepath.Join(dir, name), content); err != nil {
+		if err := durable.Create(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func writeSynced(path, content string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // Check says what git needs and the repository does not have: its error is [fs.ErrNotExist] where

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"paas/durable"
 )
 
 // stage is a folder of one update that the app does not see. Files are written there and then renamed
@@ -58,32 +60,9 @@ func (s *stage) take(in folder, name string) error {
 	return in.move(name, s.folder, "taken-"+strconv.Itoa(s.taken))
 }
 
-// replace writes a file whole: whoever reads path, and whatever is left after a power cut, is the
-// old content or the new.
+// replace writes a file whole.
 func (s *stage) replace(path string, content []byte) error {
-	tmp := filepath.Join(s.dir, "replacement")
-	f, err := os.Create(tmp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Chmod(0o644) // whoever watches may be another user
-	}
-	if err == nil {
-		err = f.Sync() // else a crash can leave an empty file behind the new name
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.Replace(path, filepath.Join(s.dir, "replacement"), content, 0o644) // the watcher may be another user
 }
 
 // remove removes the stage with all that is in it. What the app's own modes forbid to remove is

@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 
+	"paas/durable"
 	"paas/git"
 )
 
@@ -186,10 +187,7 @@ func (s *store) shallow() ([]string, error) {
 // write replaces a small file atomically.
 func (s *store) write(name, content string) error {
 	path := filepath.Join(s.dir, name)
-	if err := os.WriteFile(path+".new", []byte(content), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return durable.Replace(path, path+".new", []byte(content), 0o644)
 }
 
 // verify checks that all files of the commit are in the store and that git would accept them in a

@@ -144,7 +144,7 @@ func (f *follower) look(ctx context.Context) time.Duration {
 		defer f.duty.busy()()
 		f.announce(ctx, f.app, done.release)
 	}
-	return pause(f.source.Every, f.down(), roll())
+	return untilNext(f.source.Every, f.down(), roll())
 }
 
 // down is for how long the source has been in trouble.

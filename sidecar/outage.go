@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"paas/pause"
 )
 
 // outages are the hosts that no connection can be made to, by address (host:port). Each is probed by
@@ -60,7 +62,7 @@ func (all *outages) join(ctx context.Context, host string, since time.Time) *out
 func (o *outage) probe(ctx context.Context, since time.Time) {
 	defer close(o.ended)
 	for {
-		if sleep(ctx, probePause(time.Since(since), roll())) != nil {
+		if pause.For(ctx, probePause(time.Since(since), roll()), nil) != nil {
 			return
 		}
 		if o.all.reach(ctx, o.host) == nil {
@@ -107,16 +109,5 @@ func (o *outage) leave() {
 	if last {
 		o.stop()
 		<-o.ended
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

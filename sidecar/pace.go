@@ -25,12 +25,12 @@ const (
 	jitter     = 0.1 // of a pause, to either side
 )
 
-// pause is how long to wait for the next look at a source that has been in trouble for down; zero:
+// untilNext is how long to wait for the next look at a source that has been in trouble for down; zero:
 // it is well. It is the period, or a quarter of down if that is longer, up to five minutes or the period
 // itself, whichever is longer; a tenth more or less, as dice in [0, 1) say. So what is well again is
 // noticed soon, in proportion to the time it was away, and nobody is asked more often than in good
 // times.
-func pause(every, down time.Duration, dice float64) time.Duration {
+func untilNext(every, down time.Duration, dice float64) time.Duration {
 	return jittered(min(max(every, down/4), max(every, maxBackoff)), dice)
 }
 

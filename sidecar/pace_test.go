@@ -32,11 +32,11 @@ func TestPause(t *testing.T) {
 		{time.Hour, 24 * time.Hour, 0.5, time.Hour},
 		{24 * time.Hour, 1 << 62, 0.5, 24 * time.Hour},
 	} {
-		if got := pause(c.every, c.down, c.dice); got.Round(time.Millisecond) != c.want {
-			t.Errorf("pause(%s, %s, %g) = %s, want %s", c.every, c.down, c.dice, got, c.want)
+		if got := untilNext(c.every, c.down, c.dice); got.Round(time.Millisecond) != c.want {
+			t.Errorf("untilNext(%s, %s, %g) = %s, want %s", c.every, c.down, c.dice, got, c.want)
 		}
 	}
-	if got := pause(10*time.Second, 0, 0.999999); got <= 10900*time.Millisecond || got > 11*time.Second {
+	if got := untilNext(10*time.Second, 0, 0.999999); got <= 10900*time.Millisecond || got > 11*time.Second {
 		t.Errorf("the longest pause is %s", got)
 	}
 	for down, want := range map[time.Duration]time.Duration{

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"paas/durable"
 )
 
 // Build is a checked-out commit, before and after it was built.
@@ -81,7 +83,7 @@ func (a App) PublishBuild(b Build, dir string) (Build, error) {
 	if err := os.Rename(dir, a.path("builds", b.ID)); err != nil {
 		return Build{}, err
 	}
-	return b, syncDir(a.path("builds"))
+	return b, durable.SyncDir(a.path("builds"))
 }
 
 // Build reads what build id was made from.

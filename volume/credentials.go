@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"paas/durable"
 )
 
 // Credentials are how an app's source is got into, and how it proves that it is the one who calls:
@@ -53,7 +55,7 @@ func (c Credentials) Remove(which Credential) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return errors.Join(err, syncDir(c.dir))
+	return errors.Join(err, durable.SyncDir(c.dir))
 }
 
 // RemoveAll unsets all credentials: with the source, and with the app.
@@ -87,12 +89,12 @@ func (c Credentials) write(which Credential, content []byte, publish func(from, 
 		return err
 	}
 	tmp := filepath.Join(c.dir, ".new-"+rand.Text())
-	if err := writeSynced(tmp, content, 0o600); err != nil {
+	if err := durable.Create(tmp, content, 0o600); err != nil {
 		return err
 	}
 	err := publish(tmp, c.path(which))
 	if removeErr := os.Remove(tmp); !errors.Is(removeErr, fs.ErrNotExist) { // gone by the rename
 		err = errors.Join(err, removeErr)
 	}
-	return errors.Join(err, syncDir(c.dir))
+	return errors.Join(err, durable.SyncDir(c.dir))
 }

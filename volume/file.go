@@ -2,10 +2,11 @@ package volume
 
 import (
 	"encoding/json"
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"paas/durable"
 )
 
 // WriteFile writes a file whole: whoever reads path, and whatever is left after a crash or a power
@@ -15,7 +16,7 @@ func (v *Volume) WriteFile(path string, content []byte, mode fs.FileMode) error 
 	if err != nil {
 		return err
 	}
-	if err := writeSynced(tmp, content, mode); err != nil {
+	if err := durable.Create(tmp, content, mode); err != nil {
 		return err
 	}
 	return v.put(tmp, path)
@@ -34,7 +35,7 @@ func (v *Volume) put(tmp, path string) error {
 		os.Remove(tmp)
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 func isFolder(path string) bool {
@@ -49,34 +50,6 @@ func (v *Volume) writeJSON(path string, value any, mode fs.FileMode) error {
 		return err
 	}
 	return v.WriteFile(path, append(content, '\n'), mode)
-}
-
-func writeSynced(path string, content []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Chmod(mode) // the umask may have taken bits away
-	}
-	if err == nil {
-		err = f.Sync() // else a crash can leave an empty file behind the new name
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		os.Remove(path)
-		return err
-	}
-	return nil
-}
-
-// syncDir makes a rename in dir survive a power cut.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // ReplaceLink points the symbolic link path at target, replacing what it pointed at before in one

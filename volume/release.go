@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"paas/durable"
 )
 
 // Causes of a release.
@@ -72,7 +74,7 @@ func (a App) Publish(r Release) (Release, error) {
 		}
 	}
 	a.Ring()
-	return r, syncDir(a.path("releases"))
+	return r, durable.SyncDir(a.path("releases"))
 }
 
 func (a App) releaseDir(n int) string { return a.path("releases", strconv.Itoa(n)) }

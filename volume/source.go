@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"paas/durable"
 )
 
 // Source is the repository elsewhere that feeds an app.
@@ -109,7 +111,7 @@ func (a App) UnsetSource() error {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, syncDir(a.Dir()), a.vol.Credentials(a.Name).RemoveAll())
+	errs = append(errs, durable.SyncDir(a.Dir()), a.vol.Credentials(a.Name).RemoveAll())
 	// Whoever fetches now fails, and finds that the source is gone.
 	for _, dir := range []string{a.SourceRepo(), a.SourceRepo() + ".new"} { // the latter is left by a fetch that was killed
 		errs = append(errs, a.vol.discard(dir))

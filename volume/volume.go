@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"paas/durable"
 	"paas/nearest"
 )
 
@@ -149,7 +150,7 @@ func (v *Volume) Create(name string) (App, error) {
 			return App{}, err
 		}
 	}
-	if err := writeSynced(filepath.Join(tmp, "id"), []byte(newIdentity()), 0o644); err != nil {
+	if err := durable.Create(filepath.Join(tmp, "id"), []byte(newIdentity()), 0o644); err != nil {
 		return App{}, err
 	}
 	if err := os.Chmod(tmp, 0o755); err != nil {
@@ -163,7 +164,7 @@ func (v *Volume) Create(name string) (App, error) {
 		return App{}, err
 	}
 	a.Ring()
-	return a, syncDir(filepath.Dir(a.Dir()))
+	return a, durable.SyncDir(filepath.Dir(a.Dir()))
 }
 
 // Destroy takes an app away, files and all. Its name is free at once; the runtime stops what ran.
@@ -177,7 +178,7 @@ func (v *Volume) Destroy(a App) error {
 	if err := os.Rename(a.Dir(), grave); err != nil {
 		return err
 	}
-	err = syncDir(filepath.Dir(a.Dir()))
+	err = durable.SyncDir(filepath.Dir(a.Dir()))
 	a.Ring()
 	os.Remove(filepath.Join(v.Root, "bell", a.Name))
 	removeAll(grave)

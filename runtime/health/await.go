@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"paas/engine/local/ports"
+	"paas/pause"
 )
 
 // Subject is the process that is asked.
@@ -185,16 +186,11 @@ func retry(ctx context.Context, exited <-chan struct{}, patience time.Duration, 
 }
 
 func sleep(ctx context.Context, exited <-chan struct{}, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-exited:
-		return errEnded
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	err := pause.For(ctx, d, exited)
+	if err == pause.ErrDone {
+		err = errEnded
 	}
+	return err
 }
 
 // elsewhere says what s does listen on, where that can be found out.
