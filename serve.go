@@ -364,7 +364,7 @@ func portError(setting, addr string, err error) error {
 func newVolume(c *config.Config) *volume.Volume {
 	v := &volume.Volume{Root: c.Root, Poll: c.Poll}
 	if c.Notify {
-		v.Notify = notify
+		v.Notify = folderEvents
 	}
 	return v
 }

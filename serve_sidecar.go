@@ -15,6 +15,7 @@ import (
 
 	"paas/command"
 	"paas/config"
+	"paas/notify"
 	"paas/remote"
 	"paas/sidecar"
 	"paas/volume"
@@ -25,7 +26,15 @@ func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 	c := p.config
 	return &sidecar.Sidecar{
 		Volume: p.vol, Remote: p.remotes, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: p.room(), Mode: volume.Mode(c.Mode),
-		URL: p.url, Exec: c.SidecarExec, Call: c.SidecarCall, Log: log,
+		URL: p.url, Announce: p.announce(log), Log: log,
+	}
+}
+
+// announce returns what tells about a release of an app that is live.
+func (p *paas) announce(log *slog.Logger) func(context.Context, volume.App, volume.Release) {
+	n := notify.Notifier{Exec: p.config.SidecarExec, Call: p.config.SidecarCall, Log: log}
+	return func(ctx context.Context, app volume.App, r volume.Release) {
+		n.Announce(ctx, notify.Version{App: app.Name, Commit: r.Commit, Release: r.String(), Branch: r.Branch, URL: p.url(app.Name)})
 	}
 }
 

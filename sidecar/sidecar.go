@@ -31,16 +31,17 @@ type Sidecar struct {
 	Volume *volume.Volume
 	Remote Remote
 	Mode   volume.Mode             // of apps that have none set; empty: volume.ByRelease
-	URL    func(app string) string // an app's address as people type it; nil: it is not told to Call
+	URL    func(app string) string // an app's address as people type it; nil: none is shown
 
 	MaxFiles int   // files and folders in one commit; default 200,000
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 
 	Room deploy.Room // of the disk, without which nothing is fetched or deployed
 
+	// Announce tells the outside world that a release is live, and blocks until that is done; nil: nobody.
+	Announce func(ctx context.Context, app volume.App, r volume.Release)
+
 	Addr string // where health, metrics and webhooks are served, host:port; empty: nowhere
-	Exec string // path of a program run after each new version, without arguments; empty: none
-	Call string // http(s) URL that each new version is POSTed to; treated as a secret; empty: none
 
 	Log *slog.Logger
 
@@ -195,6 +196,13 @@ func (s *Sidecar) adjust(ctx context.Context, running *sync.WaitGroup, name stri
 	s.followers[name] = f
 	s.Log.Info("following", "app", name, "url", f.source.URL, "branch", f.source.Branch, "every", f.source.Every)
 	running.Go(func() { f.run(ctx, old, first) })
+}
+
+// announce tells about a release that is live now. A process that dies meanwhile leaves it undone.
+func (s *Sidecar) announce(ctx context.Context, app volume.App, r volume.Release) {
+	if s.Announce != nil {
+		s.Announce(ctx, app, r)
+	}
 }
 
 func (s *Sidecar) reached(where string) {

@@ -7,8 +7,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// notify gives the volume the system's own notifications of what changes in dir.
-func notify(ctx context.Context, dir string) (<-chan string, error) {
+// folderEvents reports the names of what changes in dir, as the system itself notices it.
+func folderEvents(ctx context.Context, dir string) (<-chan string, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err

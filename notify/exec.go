@@ -1,4 +1,4 @@
-package sidecar
+package notify
 
 import (
 	"bytes"
@@ -24,16 +24,16 @@ const (
 
 // exec runs Exec with an environment built from nothing. What it prints goes to the log, and what it
 // leaves running with its output still open is ended with it.
-func (s *Sidecar) exec(ctx context.Context, v version) error {
+func (n Notifier) exec(ctx context.Context, v Version) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, execTimeout, fmt.Errorf("still running after %s", execTimeout))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.Exec)
+	cmd := exec.CommandContext(ctx, n.Exec)
 	cmd.Env = []string{
 		"PATH=" + cmp.Or(os.Getenv("PATH"), "/usr/local/bin:/usr/bin:/bin"),
 		"HOME=" + os.Getenv("HOME"),
 		"PAAS_APP=" + v.App, "PAAS_COMMIT=" + v.Commit, "PAAS_RELEASE=" + v.Release,
 	}
-	said := &lines{log: s.Log.With("app", v.App, "release", v.Release)}
+	said := &lines{log: n.Log.With("app", v.App, "release", v.Release)}
 	cmd.Stdout, cmd.Stderr = said, said
 	cmd.SysProcAttr = ownSession()
 	kill := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -1,4 +1,4 @@
-package sidecar
+package notify
 
 import (
 	"bytes"
@@ -18,14 +18,14 @@ const (
 )
 
 // call POSTs the version to Call, which is in no error: many such URLs are as good as a password.
-func (s *Sidecar) call(ctx context.Context, v version) error {
+func (n Notifier) call(ctx context.Context, v Version) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	body, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Call, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, n.Call, bytes.NewReader(body))
 	if err != nil {
 		return errors.New("the URL to call is not one")
 	}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package sidecar
+package notify
 
 import "syscall"
 

@@ -1,4 +1,4 @@
-package sidecar
+package notify
 
 import "syscall"
 
