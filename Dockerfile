@@ -1,5 +1,5 @@
-# The images of docker-compose.yml, a target each. Their bases are arguments: another language, another
-# Go, a registry of one's own. Nothing here needs a builder's extensions, so every builder will do.
+# The images of docker-compose.yml, one target each. The base images are arguments, for another
+# language, another Go or another registry. This uses no BuildKit extensions, so any builder works.
 ARG GO_IMAGE=golang:1.26
 ARG GIT_IMAGE=debian:bookworm-slim
 ARG APP_IMAGE=node:24-slim
@@ -11,14 +11,15 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN go build -trimpath -buildvcs=false -ldflags='-s -w' -o /out/usr/local/bin/paas .
-# Where volumes are mounted, for each image: a new volume takes owner, mode and content from the folder
-# that it covers. No image has more than it needs: two that fill the shared volume at once must not meet
-# in a file. The git image has its hooks, so that their volume need never be written to.
+# The mount points of each image: a new volume gets its owner, mode and content from the folder it
+# covers. Each image has only the folders it needs, because two containers that fill the shared volume
+# at the same time must not write the same file. The git image includes its hooks, so their volume
+# can be read-only.
 RUN mkdir -p /git/paas/ssh /git/paas/sources /git/paas/hooks /app/paas /sidecar/paas/sources && \
     ln -s /usr/local/bin/paas /git/paas/hooks/pre-receive && ln -s /usr/local/bin/paas /git/paas/hooks/post-receive && \
     chmod -R u=rwX,go= /git/paas /app/paas /sidecar/paas && chown -Rh 1000:1000 /git/paas /app/paas /sidecar/paas
 
-# The git remote: the SSH door and the receiver. Any Debian or Ubuntu will do as a base.
+# The git remote: SSH and receiver. The base can be any Debian or Ubuntu.
 FROM ${GIT_IMAGE} AS git
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates git && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out /git /
@@ -27,7 +28,7 @@ USER 1000:1000
 ENTRYPOINT ["paas"]
 CMD ["serve", "git"]
 
-# What builds and runs the apps, and the front door. The base brings their language.
+# The runtime, which builds and runs the apps, and the front door. The base has their language.
 FROM ${APP_IMAGE} AS app
 COPY --from=build /out /app /
 ENV PAAS_ROOT=/paas HOME=/paas
@@ -35,7 +36,7 @@ USER 1000:1000
 ENTRYPOINT ["paas"]
 CMD ["serve", "app"]
 
-# What follows repositories hosted elsewhere: the binary, certificates, and nothing else.
+# The sidecar, which follows remote repositories. It needs only the binary and certificates.
 FROM scratch AS sidecar
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out /sidecar /

@@ -5,29 +5,31 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 )
 
-// Nobody is a user without rights whom programs find in the machine's list of users.
+// Nobody is the id of a user without rights that is in the machine's user database.
 const Nobody = 65534
 
-// AsNobody runs these tests of the calling package as [Nobody], where the caller is root: pattern
-// is as -test.run takes it. It fails where one of them fails, and skips the calling test where the
-// caller is not root, as they are run anyway then.
+// AsNobody runs the calling package's tests that match pattern, as for -test.run, as the user
+// [Nobody]. It copies files, which the tests read, beside them. It fails the calling test if one of
+// them fails. It needs root, and skips the calling test otherwise.
 func AsNobody(t *testing.T, pattern string, files ...string) {
 	t.Helper()
 	AsUser(t, Nobody, nil, pattern, files...)
 }
 
-// AsUser is AsNobody for another user, whose tests are started by a command: nil, or what executes
-// the rest of its arguments.
-func AsUser(t *testing.T, uid int, by []string, pattern string, files ...string) {
+// AsUser is AsNobody for another user. If prefix is not nil, it is a command that executes the rest
+// of its arguments, and starts the tests.
+func AsUser(t *testing.T, uid int, prefix []string, pattern string, files ...string) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("SKIP: the tests are run as an ordinary user already")
+		t.Skip("SKIP: these tests run as an ordinary user already")
 	}
-	dir, err := os.MkdirTemp("/opt", "paas-nobody") // where others may go, and not in /tmp, which apps have a private one of
+	// The user can read /opt. Apps have a /tmp of their own, so the folder cannot be there.
+	dir, err := os.MkdirTemp("/opt", "paas-nobody")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,15 +58,19 @@ func AsUser(t *testing.T, uid int, by []string, pattern string, files ...string)
 			t.Fatal(err)
 		}
 	}
-	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error { return os.Chown(path, uid, uid) }); err != nil {
+	err = filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error {
+		return os.Chown(path, uid, uid)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	argv := append(by[:len(by):len(by)], filepath.Join(dir, "tests"), "-test.run="+pattern, "-test.v")
-	again := exec.Command(argv[0], argv[1:]...)
-	again.Dir = dir
-	again.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
-	again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
-	out, err := again.CombinedOutput()
+	argv := append(slices.Clone(prefix), filepath.Join(dir, "tests"), "-test.run="+pattern, "-test.v")
+	tests := exec.Command(argv[0], argv[1:]...)
+	tests.Dir = dir
+	tests.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
+	user := &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
+	tests.SysProcAttr = &syscall.SysProcAttr{Credential: user}
+	out, err := tests.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("--- PASS")) {
 		t.Errorf("as an ordinary user: %v:\n%s", err, out)
 	}

@@ -1,5 +1,5 @@
-// Package rig is what the tests of the runtime's packages, and of the whole binary, share: folders of files, an output to
-// look at while it grows, a disk that is soon full. For tests alone.
+// Package rig has helpers for tests: folders of files, an output that can be read while it grows, a
+// small disk, tests as another user. Only tests import it.
 package rig
 
 import (
@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// ExitAtOnce, in the environment of a program that has the race detector built in, keeps it from sleeping a second at the
-// end, for threads that may still find a race.
+// ExitAtOnce is an environment variable for programs built with the race detector. Without it they
+// sleep for a second before they exit, to catch late races.
 const ExitAtOnce = "GORACE=atexit_sleep_ms=0"
 
-// Self is the command that runs this test binary, which ends at once.
+// Self returns the command line that runs this test binary with [ExitAtOnce].
 func Self() []string { return []string{"/usr/bin/env", ExitAtOnce, os.Args[0]} }
 
-// Tree makes a folder of files, by path; those of bin/ are executable.
+// Tree writes files, given by path, into a new folder and returns it. Those in bin/ are executable.
 func Tree(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func Tree(t testing.TB, files map[string]string) string {
 	return dir
 }
 
-// Write writes files, by path, into dir.
+// Write writes files, given by path, into dir. Those in bin/ are executable.
 func Write(t testing.TB, dir string, files map[string]string) {
 	t.Helper()
 	for name, content := range files {
@@ -47,7 +47,7 @@ func Write(t testing.TB, dir string, files map[string]string) {
 	}
 }
 
-// Screen is an output that tests look at while it grows.
+// Screen is an output that tests can read while it grows.
 type Screen struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -65,17 +65,17 @@ func (s *Screen) String() string {
 	return s.text.String()
 }
 
-// Eventually waits for what, at most 15 s, or fails.
+// Eventually waits until is returns true. It fails the test after 15 s.
 func Eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
+			t.Fatalf("not within 15s: %s", what)
 		}
 	}
 }
 
-// WantIn fails where text lacks one of parts.
+// WantIn fails the test for each of parts that text lacks.
 func WantIn(t testing.TB, what, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
@@ -85,10 +85,10 @@ func WantIn(t testing.TB, what, text string, parts ...string) {
 	}
 }
 
-// Message is err's, or "<nil>".
+// Message returns the message of err, or "<nil>".
 func Message(err error) string { return fmt.Sprint(err) }
 
-// Need skips the test aloud where one of tools is not on this machine.
+// Need skips the test if this machine lacks one of tools.
 func Need(t testing.TB, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
@@ -98,12 +98,12 @@ func Need(t testing.TB, tools ...string) {
 	}
 }
 
-// SmallDisk is a folder on a file system of a megabyte; the test is skipped aloud where there can be none.
+// SmallDisk returns a folder on a file system of 1 MB. It skips the test if it cannot mount one.
 func SmallDisk(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := mountSmall(dir); err != nil {
-		t.Skipf("SKIP: no small file system to fill: %v", err)
+		t.Skipf("SKIP: cannot mount a small disk: %v", err)
 	}
 	t.Cleanup(func() { unmount(dir) })
 	return dir

@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Work counts what this process does to files while f runs: calls of read(2), and how often one of
-// the folders is listed. Other goroutines count too.
+// Work runs f and returns how often this process called read(2) meanwhile, and how often it listed
+// one of folders. The calls of other goroutines count too.
 func Work(t testing.TB, f func(), folders ...string) (reads, listings int) {
 	t.Helper()
-	watch, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	inotify, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(watch)
+	defer unix.Close(inotify)
 	for _, dir := range folders {
-		if _, err := unix.InotifyAddWatch(watch, dir, unix.IN_ACCESS|unix.IN_ONLYDIR); err != nil {
+		if _, err := unix.InotifyAddWatch(inotify, dir, unix.IN_ACCESS|unix.IN_ONLYDIR); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -28,13 +28,13 @@ func Work(t testing.TB, f func(), folders ...string) (reads, listings int) {
 	reads = readCalls(t) - before
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := unix.Read(watch, buf)
+		n, err := unix.Read(inotify, buf)
 		if err != nil || n <= 0 {
 			return reads, listings
 		}
 		for at := 0; at < n; {
 			e := (*unix.InotifyEvent)(unsafe.Pointer(&buf[at]))
-			if e.Len == 0 { // of the folder itself, not of what is in it
+			if e.Len == 0 { // the folder itself, not an entry of it
 				listings++
 			}
 			at += unix.SizeofInotifyEvent + int(e.Len)
@@ -42,7 +42,7 @@ func Work(t testing.TB, f func(), folders ...string) (reads, listings int) {
 	}
 }
 
-// readCalls is how often this process has called read(2) and its kin (proc(5)).
+// readCalls returns how often this process has called read(2) and similar (syscr in proc(5)).
 func readCalls(t testing.TB) (n int) {
 	t.Helper()
 	content, err := os.ReadFile("/proc/self/io")
