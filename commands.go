@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/user"
 	"slices"
-	"strings"
 	"syscall"
 	"text/tabwriter"
 
@@ -37,7 +36,6 @@ type verb struct {
 	short string
 	args  cobra.PositionalArgs
 	admin bool // only for admins
-	raw   bool // deals with a terminal's keys and with signals itself
 	flags func(*cobra.Command)
 	run   func(*call) error
 }
@@ -55,19 +53,7 @@ type call struct {
 
 // table is every verb, by group.
 func table() map[string][]verb {
-	return map[string][]verb{"run": slices.Concat(psVerbs, limitVerbs, sleepVerbs, runVerbs, cronVerbs)}
-}
-
-// isRaw says whether the verb of that name deals with keys and signals itself.
-func isRaw(name string) bool {
-	for _, verbs := range table() {
-		for _, v := range verbs {
-			if verb, _, _ := strings.Cut(v.use, " "); verb == name {
-				return v.raw
-			}
-		}
-	}
-	return false
+	return map[string][]verb{"run": slices.Concat(psVerbs, limitVerbs, sleepVerbs, runVerbs)}
 }
 
 // addVerbs gives root a command for each verb that is not a row yet.
@@ -129,6 +115,7 @@ func localRoot(words []string) *cobra.Command {
 			c.Caller = command.Caller{Name: localCaller().name, Admin: true}
 			c.Settings = serverSettings(cmd)
 			c.OnTerminal = isTerminal(c.Stdout)
+			c.Console = localConsole{c.Stdin, c.Stdout}
 			return c, func() { p.vol.Close() }, nil
 		})
 	config.Flags(root.PersistentFlags())
@@ -174,6 +161,7 @@ func (p *paas) runVerb(ctx context.Context, who caller, args []string, stdin io.
 			c := newCall(cmd, p.server())
 			c.Caller = command.Caller{Name: who.name, Admin: who.admin, Remote: true}
 			c.Unread, c.OnTerminal = who.unread, who.terminal != nil
+			c.Console = remoteConsole{who, c.Stdout}
 			return c, func() {}, nil
 		})
 	root.CompletionOptions.DisableDefaultCmd = true

@@ -21,7 +21,6 @@ import (
 )
 
 var runVerbs = []verb{
-	{use: "run [--detach] APP -- COMMAND...", short: "run a command once, with the app's build, config vars and data", args: args(2, -1), raw: true, run: runOnce, flags: runFlags},
 	{use: "releases APP [-n N | --all]", short: "the last 20 releases of an app, or as many as asked", args: args(1, 1), run: showReleases, flags: func(cmd *cobra.Command) {
 		withFormat(cmd)
 		cmd.Flags().IntP("number", "n", 20, "how many releases to show, the newest first")

@@ -11,17 +11,23 @@ import (
 	"paas/terminal"
 )
 
-// takeTerminal puts the terminal that in and out both are into raw mode, so that every key reaches the
-// command, Ctrl-C too. It is nil where they are not both one. restore gives it back as it was.
-func takeTerminal(in io.Reader, out io.Writer) (t *terminal.Terminal, restore func(), err error) {
-	keys, ok1 := in.(*os.File)
-	screen, ok2 := out.(*os.File)
+// localConsole is the terminal of the command line on the server.
+type localConsole struct {
+	in  io.Reader
+	out io.Writer
+}
+
+// Take puts the terminal that in and out both are into raw mode, so that every key reaches the command,
+// Ctrl-C too. It is nil if they are not both one.
+func (c localConsole) Take() (t *terminal.Terminal, _ io.Writer, restore func(), err error) {
+	keys, ok1 := c.in.(*os.File)
+	screen, ok2 := c.out.(*os.File)
 	if !ok1 || !ok2 || !term.IsTerminal(int(keys.Fd())) || !term.IsTerminal(int(screen.Fd())) {
-		return nil, func() {}, nil
+		return nil, c.out, func() {}, nil
 	}
 	before, err := term.MakeRaw(int(keys.Fd()))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	sizes, changed, done := terminal.NewSizes(), make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(changed, syscall.SIGWINCH)
@@ -36,12 +42,29 @@ func takeTerminal(in io.Reader, out io.Writer) (t *terminal.Terminal, restore fu
 		}
 	}()
 	t = &terminal.Terminal{Type: os.Getenv("TERM"), Size: sizeOf(screen), Resized: sizes}
-	return t, func() {
+	return t, c.out, func() {
 		signal.Stop(changed)
 		close(done)
 		term.Restore(int(keys.Fd()), before)
 	}, nil
 }
+
+func (c localConsole) Signals() <-chan syscall.Signal { return nil }
+
+// remoteConsole is the terminal of a client, which the SSH server reads key by key in any case.
+type remoteConsole struct {
+	caller
+	out io.Writer // without a terminal
+}
+
+func (c remoteConsole) Take() (t *terminal.Terminal, screen io.Writer, restore func(), err error) {
+	if c.terminal == nil {
+		return nil, c.out, func() {}, nil
+	}
+	return c.terminal, c.screen, func() {}, nil
+}
+
+func (c remoteConsole) Signals() <-chan syscall.Signal { return c.signals }
 
 func sizeOf(screen *os.File) terminal.Size {
 	columns, rows, err := term.GetSize(int(screen.Fd()))

@@ -18,6 +18,7 @@ import (
 
 	"paas/access"
 	"paas/attach"
+	"paas/command"
 	"paas/config"
 	"paas/engine/local"
 	"paas/engine/local/child"
@@ -416,7 +417,10 @@ func (v verbsDoor) Run(ctx context.Context, who sshd.Identity, args []string, c 
 	return v.runVerb(ctx, caller, args, c.Stdin, c.Stdout, c.Stderr)
 }
 
-func (v verbsDoor) Raw(args []string) bool { return isRaw(args[0]) }
+func (v verbsDoor) Raw(args []string) bool {
+	row, ok := command.Find(command.Rows(), args[0])
+	return ok && command.IsRaw(row)
+}
 
 // runDoor lets attach run commands in the runtime.
 type runDoor struct{ *runtime.Runtime }

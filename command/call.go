@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"paas/access"
@@ -81,8 +82,11 @@ type Call struct {
 
 // Console is the caller's terminal, for raw verbs.
 type Console interface {
-	// Take gives the terminal to the verb, key by key, until restore is called; nil: there is none.
+	// Take gives the terminal to the verb, key by key, until restore is called; t is nil if there is none.
+	// The screen is where the verb then writes to, with or without a terminal.
 	Take() (t *terminal.Terminal, screen io.Writer, restore func(), err error)
+	// Signals are those that the caller sends to what runs; nil: they end the call.
+	Signals() <-chan syscall.Signal
 }
 
 // App is the app of that name.

@@ -55,8 +55,7 @@ func Fields(in any) []Field {
 
 // UsageLine is how a verb is called: "config:set APP KEY=VALUE...".
 func UsageLine(row Row) string {
-	line := row.About().Name
-	var flags string
+	var args, flags string
 	for _, f := range Fields(row.Input()) {
 		if f.IsFlag {
 			name := "--" + f.Name
@@ -73,9 +72,15 @@ func UsageLine(row Row) string {
 		if f.Optional {
 			word = "[" + word + "]"
 		}
-		line += " " + word
+		if f.Many && IsRaw(row) {
+			word = "-- " + word
+		}
+		args += " " + word
 	}
-	return line + flags
+	if IsRaw(row) {
+		return row.About().Name + flags + args
+	}
+	return row.About().Name + args + flags
 }
 
 // SetDefaults gives the fields of in their defaults.

@@ -7,7 +7,7 @@ import (
 
 // Rows is the table.
 func Rows() []Row {
-	return slices.Concat(appRows(), configRows(), settingRows(), sourceRows(), logRows(), keyRows(), eventRows())
+	return slices.Concat(appRows(), configRows(), settingRows(), sourceRows(), logRows(), cronRows(), runRows(), keyRows(), eventRows())
 }
 
 // Right is what a caller must have to run a verb.

@@ -1,0 +1,230 @@
+package command
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"paas/say"
+	"paas/volume"
+)
+
+func cronRows() []Row {
+	return []Row{
+		Verb[appInput, cronAnswer]{
+			Head: Head{Name: "cron", Short: "show what runs by the clock, when next, and how the last run ended", Group: Running},
+			Run:  showCron,
+			Text: printCron,
+		},
+		Stream[runCronInput, Progress]{
+			Head: Head{Name: "cron:run", Short: "run an entry of cron now, and end with its exit status", Group: Running},
+			Run:  runCron,
+			Text: printProgress,
+		},
+	}
+}
+
+// cronAnswer is what runs by the clock; its JSON is the entries.
+type cronAnswer struct {
+	app  string
+	cron volume.Cron
+}
+
+func (a cronAnswer) MarshalJSON() ([]byte, error) {
+	if a.cron.Entries == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(a.cron.Entries)
+}
+
+func showCron(c *Call, in appInput) (cronAnswer, error) {
+	app, err := c.App(in.App)
+	if err != nil {
+		return cronAnswer{}, err
+	}
+	state, err := c.cron(app)
+	return cronAnswer{app.Name, state}, err
+}
+
+// cron is what runs of the app by the clock. Nothing does while the server does not run.
+func (c *Call) cron(app volume.App) (volume.Cron, error) {
+	state, err := app.Cron()
+	if err != nil {
+		return state, err
+	}
+	if state.Release == 0 || state.Release != app.Live() {
+		state.Entries = nil
+	}
+	if c.serving() {
+		return state, nil
+	}
+	for i := range state.Entries {
+		e := &state.Entries[i]
+		e.Next = time.Time{}
+		if e.Last != nil && e.Last.Result == "" {
+			e.Last.Result = "killed: the server ended"
+		}
+	}
+	return state, nil
+}
+
+func printCron(p *Page, a cronAnswer) {
+	if len(a.cron.Entries) == 0 {
+		p.line("nothing of %s runs by the clock; add a line like `cron: */10 * * * * node tidy.js` to the Procfile", a.app)
+		return
+	}
+	zone := time.Local
+	if z, err := time.LoadLocation(a.cron.Zone); err == nil && a.cron.Zone != "" {
+		zone = z
+	}
+	clock := func(t time.Time, layout string) string {
+		if t.IsZero() {
+			return "-"
+		}
+		return t.In(zone).Format(layout)
+	}
+	list(p, a.cron.Entries, "ID\tSCHEDULE\tNEXT\tLAST\tRESULT\tCOMMAND", func(e volume.CronEntry) string {
+		last, result := "-", "-"
+		if e.Last != nil {
+			last, result = clock(e.Last.At, time.DateTime), cronResult(*e.Last)
+		}
+		if !e.Skipped.IsZero() && (e.Last == nil || e.Skipped.After(e.Last.At)) {
+			result += "; skipped at " + clock(e.Skipped, "15:04")
+		}
+		return fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s", e.ID, e.Schedule, clock(e.Next, "2006-01-02 15:04 MST"), last, result, plain(e.Command))
+	})
+}
+
+// cronResult is how a run ended, in words.
+func cronResult(r volume.CronRun) string {
+	switch {
+	case r.Result == "":
+		return "running"
+	case r.Took > 0:
+		return fmt.Sprintf("%s after %s", plain(r.Result), r.Took)
+	}
+	return plain(r.Result)
+}
+
+type runCronInput struct {
+	App string `json:"app" arg:"APP"`
+	ID  int    `json:"id" arg:"ID"`
+}
+
+func runCron(c *Call, in runCronInput, events Teller[Progress]) error {
+	p := progress{events}
+	app, done, err := c.turn(in.App)
+	if err != nil {
+		return err
+	}
+	defer done()
+	entry, err := c.cronEntry(app, in.ID)
+	if err != nil {
+		return err
+	}
+	w, err := app.Wanted()
+	if err != nil {
+		return err
+	}
+	w.Cron = volume.CronRequest{Entry: in.ID, Token: rand.Text()}
+	path := filepath.Join(app.Logs(), fmt.Sprintf("cron.%d.log", in.ID))
+	var end int64
+	if info, err := os.Stat(path); err == nil {
+		end = info.Size()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	p.step("Running %s", plain(entry.Command))
+	if err := app.SetWanted(w); err != nil {
+		return err
+	}
+	c.did(app.Name, strconv.Itoa(in.ID))
+	stop := c.followFile(path, end, p)
+	run, err := c.awaitCron(app, w.Cron.Token, done)
+	stop()
+	if err == nil && run.Status != 0 {
+		err = &Fault{Kind: Failed, Err: errors.New(cronResult(run)), Status: run.Status}
+	}
+	if err != nil {
+		return err
+	}
+	p.step("%s", cronResult(run))
+	return nil
+}
+
+// cronEntry is the entry of that number. It is a fault if it cannot be run now.
+func (c *Call) cronEntry(app volume.App, id int) (e volume.CronEntry, err error) {
+	if app.Live() == 0 {
+		return e, notLive(app)
+	}
+	if err := notInPlace(app); err != nil {
+		return e, err
+	}
+	if !c.serving() {
+		return e, errNothingRuns
+	}
+	w, err := app.Wanted()
+	if err == nil && w.Stopped == app.Live() {
+		err = conflict("ps:start "+app.Name+" starts it", "%s is stopped", app.Name)
+	}
+	if err != nil {
+		return e, err
+	}
+	state, err := c.cron(app)
+	if err != nil {
+		return e, err
+	}
+	at := slices.IndexFunc(state.Entries, func(e volume.CronEntry) bool { return e.ID == id })
+	if at < 0 {
+		return e, &Fault{
+			Kind: NotFound, Field: "id", Next: "cron " + app.Name + " shows those it has",
+			Err: fmt.Errorf("%s has no entry %d", app.Name, id),
+		}
+	}
+	return state.Entries[at], nil
+}
+
+// followFile tells what is written to a log from offset on, until stop.
+func (c *Call) followFile(path string, offset int64, p progress) (stop func()) {
+	ctx, cancel := context.WithCancel(c)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		out := say.NewIndent(&progressLog{progress: p})
+		volume.Follow(ctx, path, offset, out)
+		out.Close()
+	}()
+	return func() { cancel(); <-ended }
+}
+
+// awaitCron waits until the run that was asked for is over. begun is called when the runtime has taken the
+// request: until then nobody else may make one.
+func (c *Call) awaitCron(app volume.App, token string, begun func()) (run volume.CronRun, err error) {
+	ctx, stop := c.whileServing()
+	defer stop()
+	err = app.Await(ctx, func() (bool, error) {
+		if !app.Exists() {
+			return false, volume.ErrNoApp
+		}
+		state, err := app.Cron()
+		at := slices.IndexFunc(state.Asked, func(r volume.CronRun) bool { return r.Token == token })
+		if err != nil || at < 0 {
+			return false, err
+		}
+		begun()
+		run = state.Asked[at]
+		return run.Result != "", nil
+	})
+	if context.Cause(ctx) == errStopped {
+		err = errors.New("the server has stopped, and the run with it")
+	}
+	return run, err
+}

@@ -1,0 +1,84 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"paas/attach"
+	"paas/say"
+)
+
+func runRows() []Row {
+	return []Row{
+		Raw[runInput]{
+			Head: Head{Name: "run", Short: "run a command once, with the app's build, config vars and data", Group: Running},
+			Run:  runOnce,
+		},
+	}
+}
+
+type runInput struct {
+	App    string   `json:"app" arg:"APP"`
+	Argv   []string `json:"argv" arg:"COMMAND..."`
+	Detach bool     `json:"detach" flag:"detach,d" help:"do not wait for its end: its output goes to the app's logs"`
+}
+
+// runOnce runs a command in the app's live build, where the app runs. The command has the caller's
+// streams and terminal, and its exit status is the verb's.
+func runOnce(c *Call, in runInput) error {
+	argv := in.Argv
+	if argv[0] == "--" {
+		argv = argv[1:]
+	}
+	switch {
+	case len(argv) == 0 || argv[0] == "":
+		return &Fault{Kind: Usage, Field: "argv"}
+	case strings.HasPrefix(argv[0], "-"):
+		return wrong("argv", "%s comes after the app's name, where the command is", plain(argv[0]))
+	case !c.serving():
+		return errNothingRuns
+	}
+	request := attach.Request{App: in.App, Argv: argv, By: c.Caller.Name, Detach: in.Detach}
+	if in.Detach {
+		return c.detach(request)
+	}
+	t, screen, restore, err := c.Console.Take()
+	if err != nil {
+		return err
+	}
+	defer restore()
+	request.Terminal = t
+	return c.attach(request, attach.Streams{In: c.Stdin, Out: screen, Err: c.Stderr, Signals: c.Console.Signals()})
+}
+
+// errNothingRuns is the fault of a verb that needs the server to run a command.
+var errNothingRuns = conflict("start it: paas serve", "the server is not running, and apps run in it")
+
+// attach asks the app's runtime to run a command, and waits for its end.
+func (c *Call) attach(r attach.Request, s attach.Streams) error {
+	conn, err := c.Volume.Dial(c, "app")
+	if err != nil {
+		return fmt.Errorf("the server does not answer: %w", err)
+	}
+	status, err := attach.Run(c, conn, r, s)
+	switch {
+	case c.Err() != nil:
+		return c.Err()
+	case err != nil:
+		return &Fault{Kind: Failed, Err: err, Status: status}
+	case status != 0:
+		return Exit(status)
+	}
+	return nil
+}
+
+func (c *Call) detach(r attach.Request) error {
+	var name strings.Builder
+	if err := c.attach(r, attach.Streams{Out: &name, Err: io.Discard}); err != nil {
+		return err
+	}
+	say.Step(c.Stdout, "%s runs as %s; to see what it prints:", plain(r.Argv[0]), name.String())
+	say.Detail(c.Stdout, "%s", c.how("logs", fmt.Sprintf("%s -p %s", r.App, name.String())))
+	return nil
+}
