@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // client is the person who pushes: a clone of the example, a key, and one way to call ssh,
@@ -73,13 +75,13 @@ func (c *client) ssh() []string {
 }
 
 func (c *client) keygen(ctx context.Context, path string) error {
-	_, err := output(command(ctx, c.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path))
+	_, err := proc.Output(proc.Command(ctx, c.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path))
 	return err
 }
 
 // trust adds a server's host key, given its private file, to the known ones.
 func (c *client) trust(ctx context.Context, addr, hostKey string) error {
-	public, err := output(command(ctx, c.env, "ssh-keygen", "-y", "-f", hostKey))
+	public, err := proc.Output(proc.Command(ctx, c.env, "ssh-keygen", "-y", "-f", hostKey))
 	if err != nil {
 		return err
 	}
@@ -96,9 +98,9 @@ func (c *client) trust(ctx context.Context, addr, hostKey string) error {
 }
 
 func (c *client) git(ctx context.Context, dir string, args ...string) error {
-	cmd := command(ctx, c.env, "git", args...)
+	cmd := proc.Command(ctx, c.env, "git", args...)
 	cmd.Dir = dir
-	_, err := output(cmd)
+	_, err := proc.Output(cmd)
 	return err
 }
 

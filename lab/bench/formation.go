@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"paas/lab/proc"
 )
 
 const (
@@ -82,7 +84,7 @@ func measureFormation(ctx context.Context, o options, c *client) (*formationResu
 			appJSON string
 			to      *[]span
 		}{{"{}", &res.PortDeploys}, {checked, &res.PageDeploys}} {
-			if err := pass(ctx, pause); err != nil {
+			if err := proc.Wait(ctx, pause); err != nil {
 				return nil, err
 			}
 			release++
@@ -115,7 +117,7 @@ func (r *roles) deployWhole(ctx context.Context, c *client, app string, n int, a
 	if err := r.whole(ctx, app, n); err != nil {
 		return span{}, err
 	}
-	err := pass(ctx, settle)
+	err := proc.Wait(ctx, settle)
 	return span{from, time.Now()}, err
 }
 

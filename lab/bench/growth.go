@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // curve is how the cost of one thing grows with the number of something.
@@ -180,7 +182,7 @@ func (r *roles) deploys(ctx context.Context, c *client, times, at int) (point, e
 	for range times {
 		p, err := c.deploy(ctx, r.app("blog"))
 		if err == nil {
-			err = pass(ctx, 1500*time.Millisecond) // old builds go a second later
+			err = proc.Wait(ctx, 1500*time.Millisecond) // old builds go a second later
 		}
 		if err != nil {
 			return point{}, err
@@ -309,7 +311,7 @@ func rushes(ctx context.Context, o options, dir string, n sizes) ([]rush, error)
 	progress("growth: %d commands at once", n.commands)
 	commands := atOnce("commands over ssh at once", n.commands, func(int) error {
 		argv := append(c.ssh(), "-p", r.ssh.Port(), "bench@127.0.0.1", "ps", "blog")
-		_, err := output(command(ctx, r.env, argv[0], argv[1:]...))
+		_, err := proc.Output(proc.Command(ctx, r.env, argv[0], argv[1:]...))
 		return err
 	})
 	return []rush{pushes, commands}, nil

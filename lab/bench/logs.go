@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"paas/lab/proc"
 )
 
 const (
@@ -99,7 +101,7 @@ func printLines(ctx context.Context, s *roles, app target, name string, reader [
 	var out *io.PipeWriter
 	pid := 0
 	if reader != nil {
-		cmd := command(ctx, s.env, reader[0], reader[1:]...)
+		cmd := proc.Command(ctx, s.env, reader[0], reader[1:]...)
 		in, w := io.Pipe()
 		out = w
 		cmd.Stdout = w
@@ -118,7 +120,7 @@ func printLines(ctx context.Context, s *roles, app target, name string, reader [
 			ended <- err
 			io.Copy(io.Discard, in)
 		}()
-		if err := pass(ctx, time.Second); err != nil { // it has begun
+		if err := proc.Wait(ctx, time.Second); err != nil { // it has begun
 			return p, err
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"paas/lab/proc"
 )
 
 // options are the flags.
@@ -123,7 +125,7 @@ func exit(err error) {
 // run makes the place to work in, measures what was asked for, and leaves neither files nor
 // processes behind.
 func run(ctx context.Context, o options) (res results, err error) {
-	if err := adopt(); err != nil {
+	if err := proc.Adopt(); err != nil {
 		return res, err
 	}
 	dir, err := os.MkdirTemp("", "paas-bench-")
@@ -131,8 +133,8 @@ func run(ctx context.Context, o options) (res results, err error) {
 		return res, err
 	}
 	defer func() {
-		endAll()
-		err = errors.Join(err, removeAll(dir))
+		proc.EndAll()
+		err = errors.Join(err, proc.RemoveAll(dir))
 	}()
 	if o.Paas, err = filepath.Abs(o.Paas); err != nil {
 		return res, err

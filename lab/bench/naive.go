@@ -11,6 +11,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // naive is the floor: what one sets up in ten minutes with OpenSSH and a hook. It checks nothing,
@@ -45,9 +47,9 @@ func startNaive(ctx context.Context, c *client, example string) (*naive, error) 
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(work, "package-lock.json")); err == nil {
-		npm := command(ctx, os.Environ(), "npm", "ci", "--no-audit", "--no-fund")
+		npm := proc.Command(ctx, os.Environ(), "npm", "ci", "--no-audit", "--no-fund")
 		npm.Dir = work
-		if _, err := output(npm); err != nil {
+		if _, err := proc.Output(npm); err != nil {
 			return nil, err
 		}
 	}
@@ -118,7 +120,7 @@ SetEnv GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
 		return err
 	}
 	defer log.Close()
-	sshd := command(ctx, os.Environ(), binary, "-D", "-e", "-f", file)
+	sshd := proc.Command(ctx, os.Environ(), binary, "-D", "-e", "-f", file)
 	sshd.Stderr = log
 	if err := sshd.Start(); err != nil {
 		return err
@@ -156,7 +158,7 @@ func boot(ctx context.Context, dir string) (time.Duration, error) {
 		return 0, err
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	app := command(ctx, append(os.Environ(), "PORT="+port), "node", "server.js")
+	app := proc.Command(ctx, append(os.Environ(), "PORT="+port), "node", "server.js")
 	app.Dir = dir
 	t := target{addr: addr, host: addr}
 	web := t.client(true)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // packages is what the app of this measurement depends on; with what those depend on, above 50.
@@ -43,10 +45,10 @@ func measureReinstall(ctx context.Context, n int, binary string, c *client) (*re
 	}
 	env := append(os.Environ(), "npm_config_cache="+filepath.Join(c.dir, "npm"), "npm_config_update_notifier=false")
 	npm := func(dir string, args ...string) (time.Duration, error) {
-		cmd := command(ctx, env, "npm", append(args, "--no-audit", "--no-fund", "--loglevel=error")...)
+		cmd := proc.Command(ctx, env, "npm", append(args, "--no-audit", "--no-fund", "--loglevel=error")...)
 		cmd.Dir = dir
 		start := time.Now()
-		_, err := output(cmd)
+		_, err := proc.Output(cmd)
 		return time.Since(start), err
 	}
 	if _, err := npm(shop.clone, "install", "--package-lock-only"); err != nil {
@@ -105,7 +107,7 @@ func measureReinstall(ctx context.Context, n int, binary string, c *client) (*re
 		if round > 0 || n == 1 { // the first fills npm's cache
 			res.Afresh = append(res.Afresh, took)
 		}
-		if err := removeAll(fresh); err != nil {
+		if err := proc.RemoveAll(fresh); err != nil {
 			return nil, err
 		}
 		time.Sleep(settle)

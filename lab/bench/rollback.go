@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // rollbackResult is how long it takes to go back, from the start of the command to the first answer of
@@ -81,11 +83,11 @@ func (r *roles) timed(ctx context.Context, t target, argv []string, mark string)
 	web := t.client(true)
 	defer web.CloseIdleConnections()
 	get(ctx, web, t, "/") // the connection is there
-	cmd := command(ctx, r.env, argv[0], argv[1:]...)
+	cmd := proc.Command(ctx, r.env, argv[0], argv[1:]...)
 	ended := make(chan error, 1)
 	start := time.Now()
 	go func() {
-		_, err := output(cmd)
+		_, err := proc.Output(cmd)
 		ended <- err
 	}()
 	if mark == "" {

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"paas/lab/proc"
 )
 
 const connections = 32
@@ -93,7 +95,7 @@ func measureRouter(ctx context.Context, o options, c *client) (*routerResult, er
 	if err != nil {
 		return nil, err
 	}
-	proxy := command(ctx, os.Environ(), self, "proxy", untuned, "http://"+direct)
+	proxy := proc.Command(ctx, os.Environ(), self, "proxy", untuned, "http://"+direct)
 	if err := proxy.Start(); err != nil {
 		return nil, err
 	}
@@ -174,7 +176,7 @@ func (w way) load(ctx context.Context, script string, seconds int) (rate, error)
 			return rate{}, err
 		}
 	}
-	out, err := output(command(ctx, os.Environ(), "wrk", "-t2", "-c"+strconv.Itoa(connections),
+	out, err := proc.Output(proc.Command(ctx, os.Environ(), "wrk", "-t2", "-c"+strconv.Itoa(connections),
 		"-d"+strconv.Itoa(seconds)+"s", "-s", script, "-H", "Host: "+w.host, "http://"+w.addr+"/"))
 	if err != nil {
 		return rate{}, err

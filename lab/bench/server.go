@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // server is the system under measurement: "paas serve" on a root of its own.
@@ -49,7 +51,7 @@ func (s *server) stop() {
 // processes are the server's own: itself and those below it that run the same binary.
 func (s *server) processes() []int {
 	pids := []int{s.cmd.Process.Pid}
-	for _, pid := range descendants(s.cmd.Process.Pid) {
+	for _, pid := range proc.Descendants(s.cmd.Process.Pid) {
 		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && exe == s.binary {
 			pids = append(pids, pid)
 		}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // everySecond is the shortest period in which a source may be looked at, and what the loops that are
@@ -98,19 +100,9 @@ func await(ctx context.Context, pace time.Duration, what string, is func() bool)
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for !is() {
-		if err := pass(ctx, pace); err != nil {
+		if err := proc.Wait(ctx, pace); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 	return nil
-}
-
-// pass waits, unless ctx ends before.
-func pass(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

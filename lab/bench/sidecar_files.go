@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"paas/lab/proc"
 )
 
 const (
@@ -76,4 +78,4 @@ func measureFiles(ctx context.Context, c *client, remote string, all []*follower
 // passAnyTime waits for things to settle and then up to a period more: a follower that has just
 // found something looks again a period later, so changes that follow at once would all meet it at
 // the same point.
-func passAnyTime(ctx context.Context) error { return pass(ctx, settle+rand.N(everySecond)) }
+func passAnyTime(ctx context.Context) error { return proc.Wait(ctx, settle+rand.N(everySecond)) }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paas/lab/proc"
 )
 
 // follower is something that looks at a repository each second.
@@ -87,7 +89,7 @@ func followByListing(ctx context.Context, _ options, c *client, url string) (*fo
 // loop has a shell run one line in dir each second. A look that fails is not counted.
 func loop(ctx context.Context, c *client, name, dir, line string, args ...string) (*follower, error) {
 	script := fmt.Sprintf("while :; do %s && echo; sleep %.0f; done", line, everySecond.Seconds())
-	cmd := command(ctx, append(c.env, "no_proxy=127.0.0.1"), "sh", append([]string{"-c", script, "sh"}, args...)...)
+	cmd := proc.Command(ctx, append(c.env, "no_proxy=127.0.0.1"), "sh", append([]string{"-c", script, "sh"}, args...)...)
 	cmd.Dir = dir
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -123,7 +125,7 @@ func followByGitSync(ctx context.Context, _ options, c *client, url string) (*fo
 	}
 	// It writes git's global configuration, so it is given a place for that.
 	env := append(os.Environ(), "HOME="+dir, "GIT_CONFIG_NOSYSTEM=1", "no_proxy=127.0.0.1")
-	cmd := command(ctx, env, binary, "--repo="+url, "--ref=main", "--root="+filepath.Join(dir, "root"),
+	cmd := proc.Command(ctx, env, binary, "--repo="+url, "--ref=main", "--root="+filepath.Join(dir, "root"),
 		"--link=tree", "--period="+everySecond.String(), "--http-bind="+addr, "--http-metrics")
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -161,7 +163,7 @@ func used(pid int) (time.Duration, error) {
 		return 0, fmt.Errorf("processor time of process %d: %w", pid, err)
 	}
 	sum := time.Duration(own.Nano())
-	fields := stat(pid)
+	fields := proc.Stat(pid)
 	if len(fields) < 15 {
 		return 0, fmt.Errorf("process %d is gone", pid)
 	}

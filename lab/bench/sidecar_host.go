@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"paas/lab/proc"
 )
 
 // host is where the followed repositories are: git's own HTTP backend behind a server in this
@@ -26,7 +28,7 @@ func startHost(ctx context.Context, c *client) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	programs, err := output(command(ctx, c.env, "git", "--exec-path"))
+	programs, err := proc.Output(proc.Command(ctx, c.env, "git", "--exec-path"))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"paas/lab/proc"
 )
 
 const idleTime = 30 * time.Second
@@ -37,12 +39,12 @@ func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
 	}
 	samples := make([][]memory, len(all))
 	for start := time.Now(); time.Since(start) < idleTime; {
-		if err := pass(ctx, time.Second); err != nil {
+		if err := proc.Wait(ctx, time.Second); err != nil {
 			return nil, err
 		}
 		for i, f := range all {
 			// A child that ends meanwhile spoils a reading; there are others.
-			if m, err := readMemory(append(descendants(f.pid), f.pid)); err == nil {
+			if m, err := readMemory(append(proc.Descendants(f.pid), f.pid)); err == nil {
 				samples[i] = append(samples[i], m)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"paas/lab/proc"
 )
 
 const (
@@ -63,7 +65,7 @@ func measureMany(ctx context.Context, o options, c *client, h *host) (res manyRe
 		return res, err
 	}
 	for time.Since(start) < manyTime {
-		if err := pass(ctx, time.Second); err != nil {
+		if err := proc.Wait(ctx, time.Second); err != nil {
 			return res, err
 		}
 		res.Sockets = max(res.Sockets, sockets(pid))

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // roles is "paas serve" with a sidecar that answers, of all roles or of some.
@@ -50,7 +52,7 @@ func (r *roles) start(ctx context.Context, c *client, names ...string) error {
 		return err
 	}
 	defer log.Close()
-	r.cmd = command(ctx, r.env, r.binary, append([]string{"serve"}, names...)...)
+	r.cmd = proc.Command(ctx, r.env, r.binary, append([]string{"serve"}, names...)...)
 	r.cmd.Cancel = func() error { return r.cmd.Process.Signal(syscall.SIGTERM) }
 	r.cmd.WaitDelay = 20 * time.Second
 	r.cmd.Stderr = log
@@ -86,7 +88,7 @@ func (r *roles) start(ctx context.Context, c *client, names ...string) error {
 
 // run runs a command of paas on the same root.
 func (r *roles) run(ctx context.Context, args ...string) ([]byte, error) {
-	return output(command(ctx, r.env, r.binary, args...))
+	return proc.Output(proc.Command(ctx, r.env, r.binary, args...))
 }
 
 // count is the sum of the sidecar's metrics whose lines begin with prefix.

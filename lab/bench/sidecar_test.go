@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // What a shell's children used is the shell's once they have ended.
@@ -19,7 +21,7 @@ func TestUsed(t *testing.T) {
 	for name, script := range map[string]string{"itself": burn, "child": "sh -c '" + burn + "'; :"} {
 		t.Run(name, func(t *testing.T) {
 			mark := filepath.Join(dir, name)
-			cmd := command(t.Context(), os.Environ(), "sh", "-c", script+"; : >"+mark+"; read -r end")
+			cmd := proc.Command(t.Context(), os.Environ(), "sh", "-c", script+"; : >"+mark+"; read -r end")
 			hold, err := cmd.StdinPipe()
 			if err != nil {
 				t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"paas/lab/proc"
 )
 
 const (
@@ -185,9 +187,9 @@ func (h *host) commitLarge(ctx context.Context, repo string, n int) error {
 		put(fmt.Sprintf("files/%03d/%05d.txt", i/100, i), strings.Repeat(fmt.Sprintf("%d of %d\n", i, n), 20))
 	}
 	put(lastFile, text)
-	cmd := command(ctx, h.client.env, "git", "fast-import", "--quiet")
+	cmd := proc.Command(ctx, h.client.env, "git", "fast-import", "--quiet")
 	cmd.Dir = h.path(repo)
 	cmd.Stdin = &stream
-	_, err := output(cmd)
+	_, err := proc.Output(cmd)
 	return err
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"paas/lab/proc"
 )
 
 const (
@@ -121,7 +123,7 @@ func (r *roles) wake(ctx context.Context, app string) (time.Duration, error) {
 	if err := r.asleep(ctx, app); err != nil {
 		return 0, err
 	}
-	if err := pass(ctx, settle); err != nil {
+	if err := proc.Wait(ctx, settle); err != nil {
 		return 0, err
 	}
 	return firstByte(ctx, r.app(app))

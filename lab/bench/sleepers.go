@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"paas/lab/proc"
 )
 
 const (
@@ -134,7 +136,7 @@ func (r *roles) deploySwitched(ctx context.Context, o options, c *client, app st
 			if round > 0 { // the first push of the one alone is not like the others
 				*side.to = append(*side.to, s)
 			}
-			if err := pass(ctx, settle); err != nil {
+			if err := proc.Wait(ctx, settle); err != nil {
 				return err
 			}
 		}
@@ -159,7 +161,7 @@ func (r *roles) pushSwitched(ctx context.Context, c *client, app, mark string) (
 // user of its own when it is first started.
 func (r *roles) copyApp(ctx context.Context, app, name string) error {
 	to := filepath.Join(r.root, "apps", name)
-	if _, err := output(command(ctx, os.Environ(), "cp", "-a", filepath.Join(r.root, "apps", app), to)); err != nil {
+	if _, err := proc.Output(proc.Command(ctx, os.Environ(), "cp", "-a", filepath.Join(r.root, "apps", app), to)); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(to, "uid")); err != nil {
@@ -175,7 +177,7 @@ func (r *roles) spends(ctx context.Context, meanwhile time.Duration) (time.Durat
 	if err != nil {
 		return 0, err
 	}
-	if err := pass(ctx, meanwhile); err != nil {
+	if err := proc.Wait(ctx, meanwhile); err != nil {
 		return 0, err
 	}
 	after, err := usedBy(pids)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // answer is what became of one request.
@@ -34,7 +36,7 @@ func visit(ctx context.Context, t target, perSecond int) []answer {
 	start := time.Now()
 	for n := 0; ; n++ {
 		due := start.Add(time.Duration(n) * time.Second / time.Duration(perSecond))
-		if pass(ctx, time.Until(due)) != nil || ctx.Err() != nil {
+		if proc.Wait(ctx, time.Until(due)) != nil || ctx.Err() != nil {
 			break
 		}
 		web := kept

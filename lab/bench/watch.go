@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // nodemonVersion is the one that is compared with.
@@ -119,7 +121,7 @@ func installNodemon(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	_, err = output(command(ctx, os.Environ(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "nodemon@"+nodemonVersion))
+	_, err = proc.Output(proc.Command(ctx, os.Environ(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "nodemon@"+nodemonVersion))
 	return program, err
 }
 
@@ -159,7 +161,7 @@ func startWatched(ctx context.Context, c *client, example, name string, files in
 	}
 	defer log.Close()
 	// Neither has a terminal, and nodemon reads commands from its standard input.
-	w.cmd = command(ctx, append(os.Environ(), "PORT="+portOf(addr), "PAAS_ROOT=/nowhere"), argv[0], argv[1:]...)
+	w.cmd = proc.Command(ctx, append(os.Environ(), "PORT="+portOf(addr), "PAAS_ROOT=/nowhere"), argv[0], argv[1:]...)
 	w.cmd.Dir, w.cmd.Stdout, w.cmd.Stderr = w.dir, log, log
 	if err := w.cmd.Start(); err != nil {
 		return nil, err
@@ -168,7 +170,7 @@ func startWatched(ctx context.Context, c *client, example, name string, files in
 		w.stop()
 		return nil, err
 	}
-	return w, pass(ctx, 3*time.Second) // nodemon answers before it has found all files
+	return w, proc.Wait(ctx, 3*time.Second) // nodemon answers before it has found all files
 }
 
 func (w *watchedApp) stop() {
@@ -198,7 +200,7 @@ func (w *watchedApp) await(ctx context.Context, mark string) error {
 		if body, err := get(ctx, w.web, w.target, "/health"); err == nil && bytes.Contains(body, []byte(mark)) {
 			return nil
 		}
-		if err := pass(ctx, time.Millisecond); err != nil {
+		if err := proc.Wait(ctx, time.Millisecond); err != nil {
 			text, _ := os.ReadFile(w.log)
 			return fmt.Errorf("%s: %q is not answered: %w\n%s", w.name, mark, err, text)
 		}
@@ -208,7 +210,7 @@ func (w *watchedApp) await(ctx context.Context, mark string) error {
 // change has the program answer something else, and measures until it does. Quiet before keeps
 // one change apart from the last.
 func (w *watchedApp) change(ctx context.Context) error {
-	if err := pass(ctx, quiet); err != nil {
+	if err := proc.Wait(ctx, quiet); err != nil {
 		return err
 	}
 	w.changes++
@@ -246,7 +248,7 @@ func (w *watchedApp) commit(ctx context.Context, limit time.Duration) error {
 	}
 	last, since := before, time.Now()
 	for end := time.Now().Add(limit); time.Now().Before(end) && time.Since(since) < 3*time.Second; {
-		if err := pass(ctx, 100*time.Millisecond); err != nil {
+		if err := proc.Wait(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 		now, err := w.restarts()
@@ -276,7 +278,7 @@ func watchIdle(ctx context.Context, length time.Duration, watched []*watchedApp)
 			return err
 		}
 	}
-	if err := pass(ctx, length); err != nil {
+	if err := proc.Wait(ctx, length); err != nil {
 		return err
 	}
 	for i, w := range watched {
@@ -296,7 +298,7 @@ func watchIdle(ctx context.Context, length time.Duration, watched []*watchedApp)
 // watchBoot starts the app of w, without a watcher, on a port of its own. As with the others, there
 // is quiet before.
 func watchBoot(ctx context.Context, w *watchedApp) (time.Duration, error) {
-	if err := pass(ctx, quiet); err != nil {
+	if err := proc.Wait(ctx, quiet); err != nil {
 		return 0, err
 	}
 	addr, err := freeAddr()
@@ -306,7 +308,7 @@ func watchBoot(ctx context.Context, w *watchedApp) (time.Duration, error) {
 	alone := *w
 	alone.target.addr = addr
 	alone.web = alone.target.client(false)
-	alone.cmd = command(ctx, append(os.Environ(), "PORT="+portOf(addr)), "node", "server.js")
+	alone.cmd = proc.Command(ctx, append(os.Environ(), "PORT="+portOf(addr)), "node", "server.js")
 	alone.cmd.Dir = w.dir
 	start := time.Now()
 	if err := alone.cmd.Start(); err != nil {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // The clock of a machine is not ours to set. So the server under test is built from the sources as they are with a
@@ -48,13 +50,13 @@ func build(ctx context.Context, dir string, race bool) (binary string, c *clock,
 	} else {
 		progress(" !     skipped: moving the clock: %v", clockErr)
 	}
-	_, err = output(command(ctx, env, "go", append(args, ".")...))
+	_, err = proc.Output(proc.Command(ctx, env, "go", append(args, ".")...))
 	return binary, c, err
 }
 
 // overlay writes what is to be compiled in place of what is there, and returns the file that says so.
 func overlay(ctx context.Context, dir string) (path string, err error) {
-	goroot, err := output(command(ctx, os.Environ(), "go", "env", "GOROOT"))
+	goroot, err := proc.Output(proc.Command(ctx, os.Environ(), "go", "env", "GOROOT"))
 	if err != nil {
 		return "", err
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"paas/lab/proc"
 )
 
 func same(s state) state { return s }
@@ -134,7 +136,7 @@ func (d *day) stopStart(ctx context.Context, a *app, o op) {
 		return s
 	}
 	if d.command(ctx, a, o, stopped, "ps:stop", a.name) == worked {
-		if pass(ctx, o.Cut) == nil {
+		if proc.Wait(ctx, o.Cut) == nil {
 			d.command(ctx, a, o, started, "ps:start", a.name)
 		}
 	}
@@ -195,7 +197,7 @@ func (d *day) destroy(ctx context.Context, a *app, o op) {
 			a.tried[name+"\x00"+text] = text
 		}
 	}
-	if pass(ctx, o.Cut) == nil {
+	if proc.Wait(ctx, o.Cut) == nil {
 		d.goodPush(ctx, a, o)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // day is one run: a server, a person, apps, visitors.
@@ -59,7 +61,7 @@ var (
 )
 
 func newDay(ctx context.Context, o options) (_ *day, err error) {
-	if err := adopt(); err != nil {
+	if err := proc.Adopt(); err != nil {
 		return nil, err
 	}
 	d := &day{options: o, began: time.Now(), upsets: map[string]int{}, done: map[string]int{}, outcomes: map[string]int{}, goroutines: -1}
@@ -69,7 +71,7 @@ func newDay(ctx context.Context, o options) (_ *day, err error) {
 	}
 	defer func() {
 		if err != nil {
-			endAll()
+			proc.EndAll()
 			err = errors.Join(err, d.remove())
 		}
 	}()
@@ -98,7 +100,7 @@ func newDay(ctx context.Context, o options) (_ *day, err error) {
 	if d.person, err = newPerson(ctx, filepath.Join(d.dir, "home"), d.server); err != nil {
 		return nil, err
 	}
-	if _, err := output(d.person.verb(ctx, false, "keys:add", "soak", d.person.key+".pub")); err != nil {
+	if _, err := proc.Output(d.person.verb(ctx, false, "keys:add", "soak", d.person.key+".pub")); err != nil {
 		return nil, err
 	}
 	if err := d.server.start(ctx); err != nil {
@@ -174,7 +176,7 @@ func (d *day) round(ctx context.Context, r round) {
 	for i, a := range d.apps {
 		all.Go(func() {
 			for _, o := range r.Ops[i] {
-				if pass(ctx, o.Pause) != nil {
+				if proc.Wait(ctx, o.Pause) != nil {
 					return
 				}
 				d.do(ctx, a, o)
@@ -232,7 +234,7 @@ func (d *day) end(err error) error {
 	if d.server.running() {
 		d.server.end(syscall.SIGKILL, 10*time.Second)
 	}
-	endAll()
+	proc.EndAll()
 	failed := d.findings.broken != "" || err != nil && !errors.Is(err, errInterrupted)
 	d.report(os.Stdout)
 	if !failed && !d.Keep {
@@ -245,7 +247,7 @@ func (d *day) end(err error) error {
 		}
 	}
 	if d.small { // it goes with this process
-		_, copyErr := output(command(context.Background(), os.Environ(), "cp", "-a", d.root, filepath.Join(d.dir, "root-kept")))
+		_, copyErr := proc.Output(proc.Command(context.Background(), os.Environ(), "cp", "-a", d.root, filepath.Join(d.dir, "root-kept")))
 		err = errors.Join(err, copyErr)
 		unmount(d.root)
 	}
@@ -264,5 +266,5 @@ func (d *day) remove() error {
 	if d.small {
 		unmount(d.root)
 	}
-	return removeAll(d.dir)
+	return proc.RemoveAll(d.dir)
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // everyDoor compares what ssh says with what the command line on the server does.
@@ -29,8 +31,8 @@ func (d *day) everyDoor(ctx context.Context) {
 		var near, far []byte
 		var err1, err2 error
 		for range 3 { // what runs by the clock may begin in between
-			near, err1 = output(d.person.verb(ctx, false, q...))
-			far, err2 = output(d.person.verb(ctx, true, q...))
+			near, err1 = proc.Output(d.person.verb(ctx, false, q...))
+			far, err2 = proc.Output(d.person.verb(ctx, true, q...))
 			if string(near) == string(far) && err1 == nil && err2 == nil {
 				d.held(everyDoor)
 				break

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"paas/lab/proc"
 )
 
 func devNull(t *testing.T) *os.File {
@@ -152,7 +154,7 @@ func TestVerdict(t *testing.T) {
 		"echo 'Connection closed'; exit 128":                                           unknown,
 		"kill -9 $$":                                                                   unknown,
 	} {
-		p := begin(command(context.Background(), os.Environ(), "sh", "-c", script))
+		p := begin(proc.Command(context.Background(), os.Environ(), "sh", "-c", script))
 		if got := verdict(p); got != want {
 			t.Errorf("%s: %v, want %v", script, got, want)
 		}

@@ -198,13 +198,13 @@ func (m *model) saw(now time.Time, a answer) error {
 	return nil
 }
 
-// known narrows what the app may be to the states that pass, and fails where none does.
-func (m *model) known(now time.Time, pass func(state) bool) error {
+// known keeps the possible states for which is returns true. It fails if there are none.
+func (m *model) known(now time.Time, is func(state) bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var left []state
 	for _, s := range m.now() {
-		if pass(s) {
+		if is(s) {
 			left = append(left, s)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"paas/lab/proc"
 )
 
 // person is who pushes and gives commands, with the real git and OpenSSH and a home of their own.
@@ -31,7 +33,7 @@ func newPerson(ctx context.Context, home string, s *server) (*person, error) {
 	p.env = append(os.Environ(), "HOME="+home, "GIT_SSH_COMMAND="+strings.Join(p.ssh(), " "), "SSH_AUTH_SOCK=",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
 		"GIT_AUTHOR_NAME=soak", "GIT_AUTHOR_EMAIL=soak@localhost", "GIT_COMMITTER_NAME=soak", "GIT_COMMITTER_EMAIL=soak@localhost")
-	_, err := output(command(ctx, p.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", p.key))
+	_, err := proc.Output(proc.Command(ctx, p.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", p.key))
 	return p, err
 }
 
@@ -42,7 +44,7 @@ func (p *person) ssh() []string {
 
 // trust makes the server's host key the known one, once: the server has to keep it.
 func (p *person) trust(ctx context.Context) error {
-	public, err := output(command(ctx, p.env, "ssh-keygen", "-y", "-f", filepath.Join(p.server.root, "ssh", "host_ed25519")))
+	public, err := proc.Output(proc.Command(ctx, p.env, "ssh-keygen", "-y", "-f", filepath.Join(p.server.root, "ssh", "host_ed25519")))
 	if err != nil {
 		return err
 	}
@@ -55,29 +57,29 @@ func (p *person) remote(app string) string {
 
 // git runs git to its end in dir.
 func (p *person) git(ctx context.Context, dir string, args ...string) (string, error) {
-	cmd := command(ctx, p.env, "git", args...)
+	cmd := proc.Command(ctx, p.env, "git", args...)
 	cmd.Dir = dir
-	out, err := output(cmd)
+	out, err := proc.Output(cmd)
 	return string(out), err
 }
 
 // verb is a command of paas, by ssh or on the server.
 func (p *person) verb(ctx context.Context, far bool, args ...string) *exec.Cmd {
 	if !far {
-		return command(ctx, p.server.env, p.server.binary, args...)
+		return proc.Command(ctx, p.server.env, p.server.binary, args...)
 	}
 	line := p.ssh()
 	line = append(line, "paas@127.0.0.1")
 	for _, arg := range args { // ssh joins them by spaces, and the server takes them apart
 		line = append(line, "'"+strings.ReplaceAll(arg, "'", `'\''`)+"'")
 	}
-	return command(ctx, p.env, line[0], line[1:]...)
+	return proc.Command(ctx, p.env, line[0], line[1:]...)
 }
 
 // ask runs a command and reads its answer in JSON.
 func (p *person) ask(ctx context.Context, far bool, answer any, args ...string) error {
 	cmd := p.verb(ctx, far, append(args, "--format", "json")...)
-	out, err := output(cmd)
+	out, err := proc.Output(cmd)
 	if err == nil {
 		err = json.Unmarshal(out, answer)
 	}

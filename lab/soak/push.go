@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // goes is what making a version live does.
@@ -41,7 +43,7 @@ func (d *day) push(ctx context.Context, a *app, args ...string) *deed {
 	if a.parted {
 		options = append(options, "-f")
 	}
-	cmd := command(ctx, d.person.env, "git", append(options, args...)...)
+	cmd := proc.Command(ctx, d.person.env, "git", append(options, args...)...)
 	cmd.Dir = a.clone
 	return begin(cmd)
 }
@@ -160,7 +162,7 @@ func (d *day) cutPush(ctx context.Context, a *app, o op) {
 			case 1:
 				syscall.Kill(pid, syscall.SIGKILL)
 			default:
-				for _, child := range descendants(pid) {
+				for _, child := range proc.Descendants(pid) {
 					if program(child) == "ssh" {
 						syscall.Kill(child, syscall.SIGKILL)
 					}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // rest waits until nothing goes on any more, and holds what there is then against the promises.
@@ -58,7 +60,7 @@ func (d *day) eventually(ctx context.Context, patience time.Duration, p promise,
 			d.broken(p, "%s: %v (for %v)", who, err, patience)
 			return err
 		}
-		pass(ctx, 100*time.Millisecond)
+		proc.Wait(ctx, 100*time.Millisecond)
 	}
 }
 
@@ -66,7 +68,7 @@ func (d *day) eventually(ctx context.Context, patience time.Duration, p promise,
 func (d *day) settled(ctx context.Context, a *app) error {
 	repo := filepath.Join("apps", a.name, "repo.git")
 	return d.eventually(ctx, calm, nothingLost, a.name, func() error {
-		for _, pid := range descendants(d.server.pid()) {
+		for _, pid := range proc.Descendants(d.server.pid()) {
 			argv := arguments(pid)
 			dir, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
 			if strings.Contains(argv+dir, repo) {
@@ -101,7 +103,7 @@ func (d *day) sees(ctx context.Context, a *app) error {
 	}
 	d.held(nothingLost)
 	var color string
-	out, err := output(d.person.verb(ctx, true, "config:get", a.name, "COLOR"))
+	out, err := proc.Output(d.person.verb(ctx, true, "config:get", a.name, "COLOR"))
 	if err == nil {
 		color = strings.TrimSuffix(string(out), "\n")
 	}

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // server is "paas serve" on one root and the same ports, start after start.
@@ -63,7 +65,7 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := command(context.WithoutCancel(ctx), s.env, s.binary, "serve")
+	cmd := proc.Command(context.WithoutCancel(ctx), s.env, s.binary, "serve")
 	cmd.Stderr = log
 	r, w, err := os.Pipe()
 	if err != nil {

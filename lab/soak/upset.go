@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"paas/lab/proc"
 )
 
 // killProcess kills one of the app's processes. It has to come back.
@@ -41,7 +43,7 @@ func (d *day) awaitBack(ctx context.Context, a *app, over func()) {
 	var rows []process
 	var err error
 	calm := time.Now()
-	for pass(ctx, 50*time.Millisecond) == nil {
+	for proc.Wait(ctx, 50*time.Millisecond) == nil {
 		got = d.visitor.ask(ctx, false, a)
 		if !d.server.running() || d.troubles.met(got.Asked) {
 			calm = time.Now()
@@ -74,7 +76,7 @@ func (d *day) upset(ctx context.Context, r round) {
 	d.visits.mu.Lock()
 	d.upsets[what]++
 	d.visits.mu.Unlock()
-	if what == upNone || pass(ctx, r.After) != nil {
+	if what == upNone || proc.Wait(ctx, r.After) != nil {
 		return
 	}
 	d.write("UPSET: %s", what)
@@ -82,7 +84,7 @@ func (d *day) upset(ctx context.Context, r round) {
 	switch what {
 	case upKill:
 		over := d.kill(ctx, syscall.SIGKILL, r.N%2 == 0)
-		pass(ctx, r.For/8)
+		proc.Wait(ctx, r.For/8)
 		d.revive(ctx, over)
 	case upStop:
 		over := d.outage("graceful restart of the server")
@@ -90,12 +92,12 @@ func (d *day) upset(ctx context.Context, r round) {
 		d.revive(ctx, over)
 	case upDisk:
 		free, over := d.fillDisk()
-		pass(ctx, r.For)
+		proc.Wait(ctx, r.For)
 		d.freeDisk(free)
 		over()
 	case upDiskKill:
 		free, over := d.fillDisk()
-		pass(ctx, r.For)
+		proc.Wait(ctx, r.For)
 		overToo := d.kill(ctx, syscall.SIGKILL, r.N%2 == 0)
 		d.freeDisk(free)
 		d.revive(ctx, overToo)
@@ -103,7 +105,7 @@ func (d *day) upset(ctx context.Context, r round) {
 	case upSuspend:
 		pid := d.server.pid()
 		syscall.Kill(pid, syscall.SIGSTOP)
-		pass(ctx, r.For)
+		proc.Wait(ctx, r.For)
 		syscall.Kill(pid, syscall.SIGCONT)
 	case upClock:
 		if err := d.clock.forward(r.Jump); err != nil {
@@ -149,7 +151,7 @@ func (d *day) kill(ctx context.Context, signal syscall.Signal, look bool) (over 
 		case time.Since(killed) > back:
 			d.broken(nothingLeft, "%v after the server was killed: %v", back, err)
 			return over
-		case pass(ctx, 50*time.Millisecond) != nil:
+		case proc.Wait(ctx, 50*time.Millisecond) != nil:
 			return over
 		}
 	}
@@ -168,7 +170,7 @@ func (d *day) revive(ctx context.Context, over func()) {
 	d.lives = append(d.lives, lived{})
 	ready := time.Now()
 	d.each(func(a *app) {
-		for pass(ctx, 50*time.Millisecond) == nil {
+		for proc.Wait(ctx, 50*time.Millisecond) == nil {
 			got := d.visitor.ask(ctx, false, a)
 			if err := a.model.allows(got); err == nil {
 				d.held(nothingLost)
