@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/term"
 
+	"paas/sshd"
 	"paas/terminal"
 )
 
@@ -52,19 +53,16 @@ func (c localConsole) Take() (t *terminal.Terminal, _ io.Writer, restore func(),
 func (c localConsole) Signals() <-chan syscall.Signal { return nil }
 
 // remoteConsole is the terminal of a client, which the SSH server reads key by key in any case.
-type remoteConsole struct {
-	caller
-	out io.Writer // without a terminal
-}
+type remoteConsole struct{ sshd.Console }
 
 func (c remoteConsole) Take() (t *terminal.Terminal, screen io.Writer, restore func(), err error) {
-	if c.terminal == nil {
-		return nil, c.out, func() {}, nil
+	if c.Terminal == nil {
+		return nil, c.Stdout, func() {}, nil
 	}
-	return c.terminal, c.screen, func() {}, nil
+	return c.Terminal, c.Screen, func() {}, nil
 }
 
-func (c remoteConsole) Signals() <-chan syscall.Signal { return c.signals }
+func (c remoteConsole) Signals() <-chan syscall.Signal { return c.Console.Signals }
 
 func sizeOf(screen *os.File) terminal.Size {
 	columns, rows, err := term.GetSize(int(screen.Fd()))

@@ -13,12 +13,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/crypto/ssh"
 	"golang.org/x/sync/errgroup"
 
 	"paas/access"
 	"paas/attach"
-	"paas/command"
 	"paas/config"
 	"paas/engine/local"
 	"paas/engine/local/child"
@@ -373,68 +371,4 @@ func newVolume(c *config.Config) *volume.Volume {
 // addKeyHint is what the owner of a refused key asks for on the server.
 func addKeyHint(_, line string) string {
 	return fmt.Sprintf("echo '%s' | paas keys:add NAME", line)
-}
-
-// frontDoor lets the runtime speak to the router.
-type frontDoor struct {
-	*router.Router
-	first string // the app that answers at the domain itself
-}
-
-func (f *frontDoor) Route(app string, addrs []string, c runtime.Condition) <-chan struct{} {
-	states := map[runtime.Condition]router.State{
-		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down, runtime.Asleep: router.Asleep,
-	}
-	route := router.Route{Addrs: addrs, State: states[c]}
-	if app == f.first {
-		route.Hosts = []string{f.Domain}
-	}
-	return f.Set(app, route)
-}
-
-func (f *frontDoor) Remove(app string) { f.Router.Remove(app) }
-
-// keysDoor lets sshd look keys up.
-type keysDoor struct{ *access.Keys }
-
-func (k keysDoor) Lookup(public ssh.PublicKey) (sshd.Identity, bool) {
-	key, ok := k.Keys.Lookup(public)
-	return sshd.Identity{Name: key.Name, Admin: key.Admin, Fingerprint: key.Fingerprint}, ok
-}
-
-// gitDoor lets sshd hand git sessions to the receiver.
-type gitDoor struct{ *receiver.Receiver }
-
-func (g gitDoor) Serve(ctx context.Context, who sshd.Identity, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return g.Receiver.Serve(ctx, who.Name, service, app, protocol, stdin, stdout, stderr)
-}
-
-// verbsDoor lets sshd run the command table.
-type verbsDoor struct{ *paas }
-
-func (v verbsDoor) Run(ctx context.Context, who sshd.Identity, args []string, c sshd.Console) int {
-	caller := caller{name: who.Name, admin: who.Admin, remote: true, unread: c.Unread, terminal: c.Terminal, screen: c.Screen, signals: c.Signals}
-	return v.runVerb(ctx, caller, args, c.Stdin, c.Stdout, c.Stderr)
-}
-
-func (v verbsDoor) Raw(args []string) bool {
-	row, ok := command.Find(command.Rows(), args[0])
-	return ok && command.IsRaw(row)
-}
-
-// runDoor lets attach run commands in the runtime.
-type runDoor struct{ *runtime.Runtime }
-
-func (d runDoor) run(ctx context.Context, s attach.Session) (int, error) {
-	once := runtime.Once{
-		App: s.App, Argv: s.Argv, By: s.By, In: s.In, Out: s.Out, Err: s.Err, Terminal: s.Terminal, Signals: s.Signals,
-	}
-	if !s.Detach {
-		return d.RunOnce(ctx, once)
-	}
-	name, status, err := d.Runtime.Detach(once)
-	if err == nil {
-		_, err = io.WriteString(s.Out, name)
-	}
-	return status, err
 }

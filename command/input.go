@@ -45,9 +45,10 @@ func Fields(in any) []Field {
 			continue
 		}
 		text := tag.Get("arg")
-		f.Name = strings.Trim(text, "[].")
-		f.Optional = strings.HasPrefix(text, "[")
-		f.Many = strings.Contains(text, "...")
+		if f.Optional = strings.HasPrefix(text, "["); f.Optional {
+			text = text[1 : len(text)-1]
+		}
+		f.Name, f.Many = strings.CutSuffix(text, "...")
 		args = append(args, f)
 	}
 	return append(args, flags...)
@@ -155,7 +156,7 @@ func (f Field) set(to reflect.Value, text string) error {
 		to.SetBool(b)
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
-		if err != nil {
+		if err != nil || text[0] == '+' { // that means so many more in other places
 			return wrong(f.JSON, "%s is a number, not %q", f.spelled(), plain(text))
 		}
 		to.SetInt(int64(n))
@@ -167,12 +168,14 @@ func (f Field) set(to reflect.Value, text string) error {
 		to.Set(reflect.Append(to, one))
 	case reflect.Map:
 		key, value, ok := strings.Cut(text, "=")
-		if !ok || key == "" {
-			return wrong(f.JSON, "what follows is of the form %s", f.Name)
-		}
 		one := reflect.New(to.Type().Elem()).Elem()
-		if err := f.set(one, value); err != nil {
-			return err
+		if one.Kind() == reflect.String {
+			one.SetString(value)
+		} else if f.set(one, value) != nil {
+			return wrong(f.JSON, "%q is not of the form %s", plain(text), f.Name)
+		}
+		if !ok || key == "" {
+			return wrong(f.JSON, "what follows has the form %s", f.Name)
 		}
 		if to.IsNil() {
 			to.Set(reflect.MakeMap(to.Type()))

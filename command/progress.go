@@ -15,6 +15,8 @@ type Progress struct {
 	Event   ProgressEvent `json:"event"`
 	Text    string        `json:"text"`
 	Release *Released     `json:"release,omitempty"` // of Live
+
+	Formation map[string]int `json:"formation,omitempty"` // of an Answer that tells it
 }
 
 // ProgressEvent says what a [Progress] is.
@@ -50,7 +52,11 @@ func (p progressPage) Tell(e Progress) error {
 		say.Detail(p.Page, "%s", e.Text)
 	case Note:
 		p.warn("%s", e.Text)
-	default:
+	case Answer:
+		if e.Text != "" {
+			p.line("%s", e.Text)
+		}
+	case Output:
 		p.line("%s", e.Text)
 	}
 	return p.err

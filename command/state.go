@@ -46,6 +46,14 @@ func (c *Call) formation(app volume.App, w volume.Wanted) (lines map[string]stri
 	return lines, counts, nil
 }
 
+// States of a process.
+const (
+	starting = "starting"
+	running  = "running"
+	standby  = "standby"
+	stopping = "stopping"
+)
+
 // States of an app that has nothing to start.
 const (
 	scaledToNone = "scaled to 0"
@@ -69,13 +77,13 @@ func (c *Call) resting(app volume.App, w volume.Wanted) (state, start string) {
 // overall is the state of an app that is to run: that of its web processes, the best one's, or else of
 // its others.
 func overall(processes []volume.Process) string {
-	state := "starting"
+	state := starting
 	for _, p := range processes {
 		switch {
 		case !formation.Scalable(p.Type): // a command that is run once, or by the clock
-		case p.Type == formation.Web && p.State == "running":
+		case p.Type == formation.Web && p.State == running:
 			return p.State
-		case state == "starting":
+		case state == starting:
 			state = p.State
 		}
 	}

@@ -7,7 +7,9 @@ import (
 
 // Rows is the table.
 func Rows() []Row {
-	return slices.Concat(appRows(), configRows(), settingRows(), sourceRows(), logRows(), cronRows(), runRows(), keyRows(), eventRows())
+	return slices.Concat(appRows(), configRows(), settingRows(),
+		psRows(), scaleRows(), limitRows(), sleepRows(), releaseRows(), rebuildRows(), logRows(), cronRows(), runRows(),
+		sourceRows(), keyRows(), eventRows())
 }
 
 // Right is what a caller must have to run a verb.

@@ -1,11 +1,11 @@
-package limits
+package command
 
 import "testing"
 
 func TestSpelling(t *testing.T) {
-	memory := func(s string) any { n, err := ParseMemory(s); return either(n, err) }
-	cpu := func(s string) any { n, err := ParseCPU(s, 4); return either(n, err) }
-	processes := func(s string) any { n, err := ParseProcesses(s); return either(n, err) }
+	memory := func(s string) any { n, err := parseMemory(s); return either(n, err) }
+	cpu := func(s string) any { n, err := parseCPU(s, 4); return either(n, err) }
+	processes := func(s string) any { n, err := parseProcesses(s); return either(n, err) }
 	for _, c := range []struct {
 		parse func(string) any
 		in    string
@@ -30,7 +30,7 @@ func TestSpelling(t *testing.T) {
 		}
 	}
 	for bytes, want := range map[int64]string{256 << 20: "256M", 3 << 29: "1536M", 1 << 30: "1G", 1 << 40: "1T", 20_000 << 10: "20000K"} {
-		if got := MemoryText(bytes); got != want {
+		if got := memoryText(bytes); got != want {
 			t.Errorf("%d: %s", bytes, got)
 		}
 	}
@@ -48,40 +48,13 @@ func FuzzMemory(f *testing.F) {
 	f.Add("256M")
 	f.Add("16.5 mib")
 	f.Fuzz(func(t *testing.T, s string) {
-		n, err := ParseMemory(s)
+		n, err := parseMemory(s)
 		if err != nil {
 			return
 		}
-		again, err := ParseMemory(MemoryText(n))
+		again, err := parseMemory(memoryText(n))
 		if again != n || err != nil || n < minMemory || n > maxMemory {
-			t.Errorf("%q is %d, shown as %s: %d, %v", s, n, MemoryText(n), again, err)
+			t.Errorf("%q is %d, shown as %s: %d, %v", s, n, memoryText(n), again, err)
 		}
 	})
-}
-
-// some holds what it is said to.
-type some struct {
-	none
-	Limits
-}
-
-func (s some) Holds(Limits) Limits { return s.Limits }
-func (s some) String() string      { return "cgroup v9" }
-
-func TestDescribe(t *testing.T) {
-	for _, c := range []struct {
-		held  Limits
-		watch bool
-		want  string
-	}{
-		{Limits{1, 1, 1}, true, "limits by cgroup v9"},
-		{Limits{0, 1, 1}, true, "limits by cgroup v9 for cpu and processes; memory limits by looking at it"},
-		{Limits{1, 0, 1}, true, "limits by cgroup v9 for memory and processes; none for cpu"},
-		{Limits{}, true, "memory limits by looking at it; none for cpu and processes"},
-		{Limits{}, false, "no limits on this system"},
-	} {
-		if got := Describe(some{none{}, c.held}, c.watch); got != c.want {
-			t.Errorf("%v: %s", c.held, got)
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -7,14 +7,29 @@ import (
 
 	"paas/builder"
 	"paas/deploy"
-	"paas/say"
 	"paas/volume"
 )
 
+func rebuildRows() []Row {
+	return []Row{
+		Stream[rebuildInput, Progress]{
+			Head: Head{Name: "ps:rebuild", Short: `rebuild the live commit; use it when git push says "Everything up-to-date"`, Group: Running},
+			Run:  rebuild,
+			Text: printProgress,
+		},
+	}
+}
+
+type rebuildInput struct {
+	App        string `json:"app" arg:"APP"`
+	ClearCache bool   `json:"clear_cache" flag:"clear-cache" help:"empty the app's build cache first"`
+}
+
 // rebuild makes a new build of the live commit: for what has changed outside it, such as the tools on
 // the server or what a version range in it stands for.
-func rebuild(c *call) error {
-	return c.again(volume.CauseRebuild, func(app volume.App) (volume.Release, string, error) {
+func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
+	p := progress{events}
+	return c.again(in.App, volume.CauseRebuild, p, func(app volume.App) (volume.Release, string, error) {
 		live, err := app.Release(app.Live())
 		if err != nil {
 			return live, "", err
@@ -23,22 +38,24 @@ func rebuild(c *call) error {
 			return live, "", errNotServing
 		}
 		old, _ := app.Build(live.Build)
-		if err := c.room().For(c.vol, old.Bytes, old.Files); err != nil {
+		if err := c.Room.For(c.Volume, old.Bytes, old.Files); err != nil {
 			return live, "", err
 		}
 		note := ""
-		if clear, _ := c.cmd.Flags().GetBool("clear-cache"); clear {
+		if in.ClearCache {
 			note = "with an empty cache"
 			if err := clearCache(app); err != nil {
 				return live, "", err
 			}
-			say.Step(c.out, "The build cache of %s is empty", app.Name)
+			p.step("The build cache of %s is empty", app.Name)
 		}
 		b, err := deploy.Rebuild(c, app, live)
 		if err != nil {
 			return live, "", err
 		}
-		deploy.Introduce(c.out, app, b)
+		out := &progressLog{progress: p}
+		deploy.Introduce(out, app, b)
+		out.Close()
 		live.Build = b.ID // should it not be published, it is a build of no release, which the runtime removes
 		return live, note, nil
 	})
@@ -47,7 +64,7 @@ func rebuild(c *call) error {
 // clearCache empties the app's build cache, but for what its builds run with. The caller holds the turn,
 // so nothing is being built.
 func clearCache(app volume.App) error {
-	grave, err := app.Volume().TempDir()
+	trash, err := app.Volume().TempDir()
 	if err != nil {
 		return err
 	}
@@ -62,5 +79,5 @@ func clearCache(app volume.App) error {
 			inUse = append(inUse, filepath.SplitList(value)...)
 		}
 	}
-	return errors.Join(err, builder.Clear(app.Cache(), grave, inUse), os.RemoveAll(grave))
+	return errors.Join(err, builder.Clear(app.Cache(), trash, inUse), os.RemoveAll(trash))
 }

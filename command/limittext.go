@@ -1,4 +1,4 @@
-package limits
+package command
 
 import (
 	"fmt"
@@ -14,12 +14,12 @@ const (
 	minProcesses, maxProcesses = 5, 100_000
 )
 
-var size = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(?:([kmgt])(?:i?b)?)?$`)
+var memorySize = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(?:([kmgt])(?:i?b)?)?$`)
 
-// ParseMemory reads a size in bytes as people write it: 256M, 256m, 256MB and 256MiB are the same here,
+// parseMemory reads a size in bytes as people write it: 256M, 256m, 256MB and 256MiB are the same here,
 // as they are to docker.
-func ParseMemory(s string) (int64, error) {
-	parts := size.FindStringSubmatch(strings.ToLower(s))
+func parseMemory(s string) (int64, error) {
+	parts := memorySize.FindStringSubmatch(strings.ToLower(s))
 	if parts == nil {
 		return 0, fmt.Errorf("memory is a size such as 256M or 1.5G, not %q", s)
 	}
@@ -29,13 +29,13 @@ func ParseMemory(s string) (int64, error) {
 	n, _ := strconv.ParseFloat(parts[1], 64) // too large is +Inf
 	n *= float64(int64(1) << (10 * (1 + strings.Index("kmgt", parts[2]))))
 	if n < minMemory || n > maxMemory {
-		return 0, fmt.Errorf("memory is from %s to %s, not %s", MemoryText(minMemory), MemoryText(maxMemory), s)
+		return 0, fmt.Errorf("memory is from %s to %s, not %s", memoryText(minMemory), memoryText(maxMemory), s)
 	}
 	return int64(n) &^ 4095, nil // whole pages, as the kernel counts
 }
 
-// ParseCPU reads a number of cores, of which there are so many.
-func ParseCPU(s string, cores int) (float64, error) {
+// parseCPU reads a number of cores, of which there are so many.
+func parseCPU(s string, cores int) (float64, error) {
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil {
 		return 0, fmt.Errorf("cpu is a number of cores, such as 0.5 for half of one, not %q", s)
@@ -46,8 +46,8 @@ func ParseCPU(s string, cores int) (float64, error) {
 	return n, nil
 }
 
-// ParseProcesses reads a number of processes.
-func ParseProcesses(s string) (int, error) {
+// parseProcesses reads a number of processes.
+func parseProcesses(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || s[0] == '+' {
 		return 0, fmt.Errorf("processes is a number such as 100, not %q", s)
@@ -58,8 +58,8 @@ func ParseProcesses(s string) (int, error) {
 	return n, nil
 }
 
-// MemoryText is a size as [ParseMemory] reads it.
-func MemoryText(bytes int64) string {
+// memoryText is a size as [parseMemory] reads it.
+func memoryText(bytes int64) string {
 	for at, unit := range "TGM" {
 		if by := int64(1) << (40 - 10*at); bytes%by == 0 {
 			return strconv.FormatInt(bytes/by, 10) + string(unit)

@@ -1,0 +1,258 @@
+package command
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"paas/say"
+	"paas/volume"
+)
+
+func psRows() []Row {
+	return []Row{
+		Verb[appInput, processesAnswer]{
+			Head: Head{Name: "ps", Short: "list the processes of an app", Group: Running},
+			Run:  listProcesses,
+			Text: printProcesses,
+		},
+		Stream[restartInput, Progress]{
+			Head: Head{Name: "ps:restart", Short: "restart all processes without a gap, or those named", Group: Running},
+			Run:  restart,
+			Text: printProgress,
+		},
+		Stream[appInput, Progress]{
+			Head: Head{Name: "ps:stop", Short: "stop all processes, until ps:start or the next release", Group: Running},
+			Run:  stopApp,
+			Text: printProgress,
+		},
+		Stream[appInput, Progress]{
+			Head: Head{Name: "ps:start", Short: "start what ps:stop stopped, or wake an app that sleeps", Group: Running},
+			Run:  startApp,
+			Text: printProgress,
+		},
+	}
+}
+
+// processesAnswer is what runs of an app, and where nothing is to run, why.
+type processesAnswer struct {
+	processes []volume.Process
+	idle      bool   // nothing is to run that is not here yet
+	none      string // in words, why nothing runs
+}
+
+func (a processesAnswer) MarshalJSON() ([]byte, error) {
+	if len(a.processes) == 0 {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(a.processes)
+}
+
+func listProcesses(c *Call, in appInput) (a processesAnswer, err error) {
+	app, err := c.App(in.App)
+	if err != nil {
+		return a, err
+	}
+	if a.processes, err = c.processes(app); err != nil {
+		return a, err
+	}
+	w, err := app.Wanted()
+	if volume.IsDamage(err) {
+		c.warn("%s", plain(err.Error()))
+		err = nil
+	}
+	if err != nil {
+		return a, err
+	}
+	since, asleep, err := c.asleep(app, w)
+	if err != nil {
+		return a, err
+	}
+	a.none, a.idle = "nothing runs of "+app.Name, asleep
+	if asleep {
+		a.none = app.Name + " is " + asleepSince(since)
+	} else if w.Stopped > 0 && w.Stopped == app.Live() {
+		a.none = app.Name + " is stopped; ps:start " + app.Name + " starts it"
+	} else if c.serving() {
+		switch state, start := c.resting(app, w); state {
+		case scaledToNone:
+			a.idle, a.none = true, fmt.Sprintf("%s is %s; ps:scale %s %s starts it", app.Name, state, app.Name, start)
+		case onlyCron:
+			a.idle, a.none = true, fmt.Sprintf("%s has only what runs by the clock; cron %s shows it", app.Name, app.Name)
+		}
+	}
+	return a, nil
+}
+
+func printProcesses(p *Page, a processesAnswer) {
+	if len(a.processes) == 0 {
+		p.line("%s", a.none)
+		return
+	}
+	list(p, a.processes, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
+		pid := "-"
+		if p.PID > 0 {
+			pid = strconv.Itoa(p.PID)
+		}
+		return fmt.Sprintf("%s\t%s\tv%d\t%s\t%s\t%d\t%s", p.Name(), p.State, p.Release, pid,
+			when(p.Since), p.Restarts, orNone(plain(reason(p))))
+	})
+	for _, process := range a.processes {
+		if len(process.Last) == 0 {
+			continue
+		}
+		p.line("\nthe last lines of %s:", process.Name())
+		for _, line := range process.Last {
+			say.Detail(p, "%s", plain(line))
+		}
+	}
+	if a.idle { // these are still ending, or people run them once
+		p.line("\n%s", a.none)
+	}
+}
+
+// when is a time for people; "-" where it is not known.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+// reason is why a process is in its state, and what comes next.
+func reason(p volume.Process) string {
+	switch {
+	case !p.Next.IsZero() && time.Until(p.Next) > 0:
+		return fmt.Sprintf("%s; next start in %s", p.Reason, time.Until(p.Next).Round(time.Second/10))
+	case p.Failure != "":
+		return "restart failed: " + p.Failure
+	}
+	return p.Reason
+}
+
+type restartInput struct {
+	App  string `json:"app" arg:"APP"`
+	Name string `json:"name" arg:"[TYPE[.N]]"`
+}
+
+func restart(c *Call, in restartInput, events Teller[Progress]) error {
+	p := progress{events}
+	if in.Name == "" {
+		return c.again(in.App, volume.CauseRestart, p, func(app volume.App) (volume.Release, string, error) {
+			r, err := app.Release(app.Live())
+			return r, "", err
+		})
+	}
+	app, r, err := c.running(in.App)
+	if err != nil {
+		return err
+	}
+	if !c.serving() {
+		return conflict("start it: paas serve", "the server is not running")
+	}
+	processes, err := c.restartable(app)
+	if err != nil {
+		return err
+	}
+	meant := func(p volume.Process) bool { return p.Type == in.Name || p.Name() == in.Name }
+	if !slices.ContainsFunc(processes, meant) {
+		var names []string
+		for _, p := range processes {
+			names = append(names, p.Name())
+		}
+		return &Fault{
+			Kind: NotFound, Field: "name", Next: "those that do: " + orNone(strings.Join(names, ", ")),
+			Err: fmt.Errorf("no process %q of %s runs", plain(in.Name), app.Name),
+		}
+	}
+	p.step("Restarting %s of %s %v", in.Name, app.Name, r)
+	err = c.changeWanted(app.Name, in.Name, func(_ volume.App, w *volume.Wanted) error {
+		w.Restarts, w.Wake = with(w.Restarts, in.Name, rand.Text()), rand.Text()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.awaitFormation(app, meant, p)
+}
+
+// restartable are the processes of the release that run, and where it sleeps those that will.
+func (c *Call) restartable(app volume.App) ([]volume.Process, error) {
+	w, err := app.Wanted()
+	if err != nil {
+		return nil, err
+	}
+	lines, counts, err := c.formation(app, w)
+	if err != nil {
+		return nil, err
+	}
+	if _, asleep, err := c.asleep(app, w); asleep || err != nil {
+		var all []volume.Process
+		for t, n := range counts {
+			for i := range n {
+				all = append(all, volume.Process{Type: t, Index: i + 1})
+			}
+		}
+		return all, err
+	}
+	processes, err := app.Processes()
+	return slices.DeleteFunc(processes, func(p volume.Process) bool { return lines[p.Type] == "" }), err // what people run once
+}
+
+func stopApp(c *Call, in appInput, events Teller[Progress]) error {
+	p := progress{events}
+	app, _, err := c.running(in.App)
+	if err != nil {
+		return err
+	}
+	err = c.changeWanted(app.Name, "", func(app volume.App, w *volume.Wanted) error {
+		w.Stopped = app.Live()
+		return nil
+	})
+	if err == nil && c.serving() {
+		err = c.awaitFormation(app, everyProcess, p)
+	}
+	if err == nil {
+		p.step("%s is stopped; ps:start %s starts it, and so does its next release", app.Name, app.Name)
+	}
+	return err
+}
+
+func startApp(c *Call, in appInput, events Teller[Progress]) error {
+	p := progress{events}
+	app, _, err := c.running(in.App)
+	if err != nil {
+		return err
+	}
+	w, err := app.Wanted()
+	if err != nil {
+		return err
+	}
+	_, asleep, err := c.asleep(app, w)
+	if err != nil {
+		return err
+	}
+	if w.Stopped != app.Live() && !asleep {
+		return conflict("ps:restart "+app.Name+" restarts it", "%s is not stopped", app.Name)
+	}
+	err = c.changeWanted(app.Name, "", func(_ volume.App, w *volume.Wanted) error {
+		w.Stopped, w.Wake = 0, rand.Text()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !c.serving() {
+		p.answer(laterText)
+		return nil
+	}
+	if err := c.awaitFormation(app, everyProcess, p); err != nil {
+		return err
+	}
+	p.step("%s is started: %s", app.Name, c.URL(app.Name))
+	return nil
+}

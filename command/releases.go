@@ -1,0 +1,242 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"strconv"
+	"strings"
+
+	"paas/git"
+	"paas/volume"
+)
+
+func releaseRows() []Row {
+	return []Row{
+		Verb[releasesInput, releasesAnswer]{
+			Head: Head{Name: "releases", Short: "list the last releases of an app", Group: Running},
+			Run:  listReleases,
+			Text: printReleases,
+		},
+		Stream[rollbackInput, Progress]{
+			Head: Head{Name: "rollback", Short: "make an earlier release live again, config vars included", Group: Running},
+			Run:  rollback,
+			Text: printProgress,
+		},
+	}
+}
+
+type releasesInput struct {
+	App    string `json:"app" arg:"APP"`
+	Number int    `json:"number" flag:"number,n" value:"N" default:"20" help:"how many releases to show, the newest first"`
+	All    bool   `json:"all" flag:"all" help:"show all releases"`
+}
+
+type releaseRow struct {
+	volume.Release
+	Settings  *struct{}     `json:"settings,omitempty"` // hides the config vars' values
+	Wanted    *struct{}     `json:"wanted,omitempty"`   // hides what is no part of the release
+	Status    volume.Status `json:"status"`
+	BuildKept bool          `json:"build_kept"`        // it can be rolled back to, if it was ever live
+	Problem   string        `json:"problem,omitempty"` // one line: which file is damaged, and what to do about it
+}
+
+// releasesAnswer is a part of an app's history.
+type releasesAnswer struct {
+	app  string
+	rows []releaseRow // the newest first
+	more bool         // there are older ones
+}
+
+func (a releasesAnswer) MarshalJSON() ([]byte, error) {
+	if len(a.rows) == 0 {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(a.rows)
+}
+
+func listReleases(c *Call, in releasesInput) (releasesAnswer, error) {
+	a := releasesAnswer{app: in.App}
+	app, err := c.App(in.App)
+	if err != nil {
+		return a, err
+	}
+	limit := in.Number
+	if in.All {
+		limit = math.MaxInt
+	}
+	if limit < 1 {
+		return a, wrong("number", "-n is a number of releases from 1, not %d", limit)
+	}
+	for n, err := range app.History() {
+		if err != nil {
+			return a, err
+		}
+		if a.more = len(a.rows) == limit; a.more {
+			break
+		}
+		row, err := c.releaseRow(app, n)
+		if err != nil {
+			return a, err
+		}
+		a.rows = append(a.rows, row)
+	}
+	return a, nil
+}
+
+func (c *Call) releaseRow(app volume.App, n int) (row releaseRow, err error) {
+	row.Release, err = app.Release(n)
+	if volume.IsDamage(err) {
+		row.Release, row.Problem, err = volume.Release{N: n}, err.Error(), nil
+	}
+	if err != nil {
+		return row, err
+	}
+	row.BuildKept = app.BuildKept(row.Build)
+	if row.Status, err = app.Status(n); err != nil {
+		return row, err
+	}
+	if why, cancelled := app.Cancelled(n); cancelled && !row.Status.State.Over() { // no runtime is there to say so
+		row.Status.State, row.Status.Reason = volume.Cancelled, why
+	}
+	if n == app.Live() && c.serving() {
+		crashed, err := app.CrashedOf(n)
+		if err != nil && !volume.IsDamage(err) { // ps reports that
+			return row, err
+		}
+		for _, p := range crashed {
+			row.Status.Reason = fmt.Sprintf("%s has crashed: %s", p.Name(), p.Reason)
+		}
+	}
+	return row, nil
+}
+
+func printReleases(p *Page, a releasesAnswer) {
+	if len(a.rows) == 0 {
+		p.line("%s has no releases yet; git push deploys it", a.app)
+		return
+	}
+	list(p, a.rows, "RELEASE\tSTATE\tBUILD\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r releaseRow) string {
+		what := r.Subject
+		if r.Note != "" {
+			what = r.Note
+		}
+		if r.Status.Reason != "" {
+			what += " (" + r.Status.Reason + ")"
+		}
+		if r.Problem != "" {
+			what = r.Problem
+		}
+		build := "-"
+		if r.BuildKept {
+			build = "kept"
+		}
+		return fmt.Sprintf("%v\t%s\t%s\t%s\t%s\t%s\t%s\t%s", r.Release, r.Status.State, build, when(r.At),
+			orNone(r.By), orNone(r.Cause), orNone(git.Short(r.Commit)), plain(what))
+	})
+	if a.more {
+		p.line("\nolder ones: releases %s --all, or -n N for the last N", a.app)
+	}
+}
+
+type rollbackInput struct {
+	App string `json:"app" arg:"APP"`
+	To  string `json:"to" arg:"[vN]"`
+}
+
+func rollback(c *Call, in rollbackInput, events Teller[Progress]) error {
+	return c.again(in.App, volume.CauseRollback, progress{events}, func(app volume.App) (volume.Release, string, error) {
+		n, err := rollbackTo(app, in.To)
+		if err != nil {
+			return volume.Release{}, "", err
+		}
+		r, err := app.Release(n)
+		if err == nil {
+			if r.Settings.Mode == volume.InPlace {
+				err = conflict("", "v%d was in watch mode: it has no build to go back to", n)
+			} else if !app.BuildKept(r.Build) {
+				err = buildGone(app, n)
+			}
+		}
+		return r, fmt.Sprintf("rollback to v%d", n), err
+	})
+}
+
+// rollbackTo is the release to go back to: the one asked for, or the last one before the live one
+// that differs from it in code or config vars.
+func rollbackTo(app volume.App, to string) (int, error) {
+	if to != "" {
+		return rollbackToNamed(app, to)
+	}
+	live := app.Live()
+	now, err := app.Release(live)
+	if err != nil && !volume.IsDamage(err) { // every other one differs from a damaged one
+		return 0, err
+	}
+	gone := 0 // the youngest that would do, had it its build
+	for n, err := range app.Back(live - 1) {
+		if err != nil {
+			return 0, err
+		}
+		if s, err := app.Status(n); err != nil || s.State != volume.Retired {
+			continue
+		}
+		r, err := app.Release(n)
+		if err != nil || r.Settings.Mode == volume.InPlace || r.Build == now.Build && maps.Equal(r.Settings.Config, now.Settings.Config) {
+			continue
+		}
+		if app.BuildKept(r.Build) {
+			return n, nil
+		}
+		gone = max(gone, n)
+	}
+	if gone > 0 {
+		return 0, buildGone(app, gone)
+	}
+	return 0, conflict("", "%s has no earlier release to go back to", app.Name)
+}
+
+func rollbackToNamed(app volume.App, name string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimPrefix(name, "v"))
+	if err != nil || n < 1 {
+		return 0, wrong("to", "%q is not a release; they are called v1, v2 and so on", plain(name))
+	}
+	if _, err := app.Release(n); err != nil {
+		return 0, &Fault{Kind: NotFound, Field: "to", Err: err, Next: "releases " + app.Name + " lists those it has"}
+	}
+	if n == app.Live() {
+		return 0, conflict("", "v%d is live already", n)
+	}
+	if s, err := app.Status(n); err != nil || s.State != volume.Retired {
+		return 0, errors.Join(err, conflict("", "v%d was never live: it is %s", n, s.State))
+	}
+	return n, nil
+}
+
+// buildGone says what can be gone back to in place of v<n>.
+func buildGone(app volume.App, n int) error {
+	const shown = 10
+	var left []string
+	for m, err := range app.Back(app.Live()) {
+		if err != nil || len(left) > shown {
+			break
+		}
+		s, err := app.Status(m)
+		if err != nil || s.State != volume.Retired {
+			continue
+		}
+		if r, err := app.Release(m); err == nil && app.BuildKept(r.Build) {
+			left = append(left, "v"+strconv.Itoa(m))
+		}
+	}
+	to := "none is left to go back to"
+	switch {
+	case len(left) > shown:
+		to = "to go back to there are " + strings.Join(left[:shown], ", ") + " and older ones"
+	case len(left) > 0:
+		to = "to go back to there are " + strings.Join(left, ", ")
+	}
+	return conflict(to+". Or push its commit again", "the build of v%d is gone, for only the last builds are kept (PAAS_KEEP_BUILDS)", n)
+}

@@ -1,0 +1,136 @@
+package command
+
+import (
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"paas/formation"
+	"paas/formation/appjson"
+	"paas/volume"
+)
+
+func scaleRows() []Row {
+	return []Row{
+		Stream[scaleInput, Progress]{
+			Head: Head{Name: "ps:scale", Short: "set how many processes of each type run; without TYPE=N, show how many are wanted", Group: Running},
+			Run:  scale,
+			Text: printProgress,
+		},
+	}
+}
+
+type scaleInput struct {
+	App    string         `json:"app" arg:"APP"`
+	Counts map[string]int `json:"counts" arg:"[TYPE=N...]"`
+}
+
+func scale(c *Call, in scaleInput, events Teller[Progress]) error {
+	p := progress{events}
+	app, err := c.App(in.App)
+	if err != nil {
+		return err
+	}
+	if len(in.Counts) == 0 {
+		return c.tellFormation(app, p)
+	}
+	if err := checkCounts(in.Counts); err != nil {
+		return err
+	}
+	live := app.Live()
+	if live > 0 {
+		if err := notInPlace(app); err != nil {
+			return err
+		}
+	}
+	note := spellCounts(in.Counts)
+	err = c.changeWanted(app.Name, strings.Join(note, " "), func(app volume.App, w *volume.Wanted) error {
+		if live > 0 {
+			if err := c.haveTypes(app, *w, in.Counts); err != nil {
+				return err
+			}
+		}
+		counts := maps.Clone(w.Formation)
+		if counts == nil {
+			counts = map[string]int{}
+		}
+		maps.Copy(counts, in.Counts)
+		w.Formation, w.Wake = counts, rand.Text()
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case live == 0:
+		p.answer("%s; for the first release of %s", strings.Join(note, " "), app.Name)
+		return nil
+	case !c.serving():
+		p.answer(laterText)
+		return nil
+	}
+	p.step("Scaling %s: %s", app.Name, strings.Join(note, " "))
+	return c.awaitFormation(app, func(p volume.Process) bool { _, ok := in.Counts[p.Type]; return ok }, p)
+}
+
+// spellCounts is TYPE=N of each type, the web process first.
+func spellCounts(counts map[string]int) (pairs []string) {
+	for _, t := range slices.SortedFunc(maps.Keys(counts), formation.Compare) {
+		pairs = append(pairs, fmt.Sprintf("%s=%d", t, counts[t]))
+	}
+	return pairs
+}
+
+func checkCounts(counts map[string]int) error {
+	for _, t := range slices.Sorted(maps.Keys(counts)) {
+		if err := appjson.CheckQuantity(counts[t]); err != nil {
+			return wrong("counts", "%w", err)
+		}
+		if !formation.Scalable(t) {
+			return wrong("counts", "%s cannot be scaled: it does not run continuously", plain(t))
+		}
+	}
+	return nil
+}
+
+// haveTypes is nil where the app's live release has all the process types.
+func (c *Call) haveTypes(app volume.App, w volume.Wanted, counts map[string]int) error {
+	lines, _, err := c.formation(app, w)
+	if err != nil {
+		return err
+	}
+	for _, t := range slices.Sorted(maps.Keys(counts)) {
+		if _, there := lines[t]; !there {
+			return &Fault{
+				Kind: NotFound, Field: "counts", Next: "it has " + strings.Join(slices.Sorted(maps.Keys(lines)), ", "),
+				Err: fmt.Errorf("%s has no process type %q", app.Name, plain(t)),
+			}
+		}
+	}
+	return nil
+}
+
+// tellFormation answers how many processes of each type are wanted.
+func (c *Call) tellFormation(app volume.App, p progress) error {
+	w, err := app.Wanted()
+	if err != nil {
+		return err
+	}
+	all := maps.Clone(w.Formation)
+	if app.Live() > 0 {
+		if err := notInPlace(app); err != nil {
+			return err
+		}
+		lines, counts, err := c.formation(app, w)
+		if err != nil {
+			return err
+		}
+		all = map[string]int{}
+		for t := range lines {
+			all[t] = counts[t]
+		}
+	}
+	p.tell(Progress{Event: Answer, Text: strings.Join(spellCounts(all), "\n"), Formation: all})
+	return nil
+}

@@ -1,0 +1,151 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"paas/volume"
+)
+
+// laterText answers a change that no server is there to follow.
+const laterText = "the server is not running; this takes effect when it starts (paas serve)"
+
+// running is the app of that name, with its live release, whose processes are started from here.
+func (c *Call) running(name string) (app volume.App, r volume.Release, err error) {
+	if app, err = c.App(name); err != nil {
+		return app, r, err
+	}
+	if app.Live() == 0 {
+		return app, r, notLive(app)
+	}
+	if err := notInPlace(app); err != nil {
+		return app, r, err
+	}
+	r, err = app.Release(app.Live())
+	return app, r, err
+}
+
+// changeWanted changes what is wanted of the app's processes, under its turn, and tells the runtime.
+func (c *Call) changeWanted(name, note string, change func(volume.App, *volume.Wanted) error) error {
+	app, done, err := c.turn(name)
+	if err != nil {
+		return err
+	}
+	defer done()
+	w, err := app.Wanted()
+	if err == nil {
+		err = change(app, &w)
+	}
+	if err == nil {
+		err = app.SetWanted(w)
+	}
+	if err == nil {
+		c.did(app.Name, note)
+	}
+	return err
+}
+
+// with is a copy of m in which key has the value.
+func with[V any](m map[string]V, key string, value V) map[string]V {
+	m = maps.Clone(m)
+	if m == nil {
+		m = map[string]V{}
+	}
+	m[key] = value
+	return m
+}
+
+func everyProcess(volume.Process) bool { return true }
+
+// awaitFormation waits until the processes that which selects match the formation, or have crashed, and
+// tells the result. Where none is to run, it waits until the last one has ended. It does not wait for an
+// app that sleeps, nor for what people run once.
+func (c *Call) awaitFormation(app volume.App, which func(volume.Process) bool, p progress) error {
+	ctx, stop := c.whileServing()
+	defer stop()
+	var now settled
+	err := app.Await(ctx, func() (done bool, err error) {
+		if !app.Exists() {
+			return false, volume.ErrNoApp
+		}
+		now, err = c.settled(app, which)
+		return now.asleep || now.done, err
+	})
+	switch {
+	case context.Cause(ctx) == errStopped:
+		return errStopped
+	case err != nil:
+		return err
+	case now.asleep:
+		p.detail("%s is asleep; the next request wakes it", app.Name)
+	case len(now.crashed) > 0:
+		var problem strings.Builder
+		for _, process := range now.crashed {
+			fmt.Fprintf(&problem, "%s: %s\n", process.Name(), plain(reason(process)))
+			for _, line := range process.Last {
+				fmt.Fprintf(&problem, "  %s\n", plain(line))
+			}
+		}
+		return &Fault{Kind: Failed, Err: fmt.Errorf("%s", strings.TrimSuffix(problem.String(), "\n")), Next: "see " + c.Hint("logs", app.Name)}
+	case len(now.run) > 0:
+		p.detail("running: %s", strings.Join(now.run, ", "))
+	}
+	return nil
+}
+
+// settled is how far the processes of an app are on their way to what is wanted of them.
+type settled struct {
+	asleep  bool // again: it was woken, and nobody asked for it
+	done    bool
+	run     []string
+	crashed []volume.Process
+}
+
+func (c *Call) settled(app volume.App, which func(volume.Process) bool) (now settled, err error) {
+	w, err := app.Wanted()
+	if err != nil {
+		return now, err
+	}
+	if _, now.asleep, err = c.asleep(app, w); now.asleep || err != nil {
+		return now, err
+	}
+	lines, counts, err := c.formation(app, w)
+	if err != nil {
+		return now, err
+	}
+	wanted := map[string]bool{}
+	for t, count := range counts {
+		for i := range count {
+			if p := (volume.Process{Type: t, Index: i + 1}); w.Stopped != app.Live() && which(p) {
+				wanted[p.Name()] = true
+			}
+		}
+	}
+	processes, err := app.Processes()
+	if err != nil {
+		return now, err
+	}
+	now.done = true
+	for _, p := range processes {
+		if lines[p.Type] == "" || !which(p) || (p.State == stopping || p.State == standby) && len(wanted) > 0 {
+			continue
+		}
+		now.run = append(now.run, p.Name())
+		now.done = now.done && wanted[p.Name()] && p.Restart == w.Restart(p.Type, p.Index) && steady(p)
+		if p.State == volume.Crashed || p.Failure != "" {
+			now.crashed = append(now.crashed, p)
+		}
+	}
+	now.done = now.done && len(now.run) == len(wanted)
+	return now, nil
+}
+
+// steady reports whether the process has settled: a web process has passed its check, and any other has
+// run for a second, or has crashed.
+func steady(p volume.Process) bool {
+	const proof = time.Second
+	return p.State != starting && (p.Type == "web" || p.State != running || time.Since(p.Since) >= proof)
+}

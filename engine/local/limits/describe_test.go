@@ -1,0 +1,30 @@
+package limits
+
+import "testing"
+
+// some holds what it is said to.
+type some struct {
+	none
+	Limits
+}
+
+func (s some) Holds(Limits) Limits { return s.Limits }
+func (s some) String() string      { return "cgroup v9" }
+
+func TestDescribe(t *testing.T) {
+	for _, c := range []struct {
+		held  Limits
+		watch bool
+		want  string
+	}{
+		{Limits{1, 1, 1}, true, "limits by cgroup v9"},
+		{Limits{0, 1, 1}, true, "limits by cgroup v9 for cpu and processes; memory limits by looking at it"},
+		{Limits{1, 0, 1}, true, "limits by cgroup v9 for memory and processes; none for cpu"},
+		{Limits{}, true, "memory limits by looking at it; none for cpu and processes"},
+		{Limits{}, false, "no limits on this system"},
+	} {
+		if got := Describe(some{none{}, c.held}, c.watch); got != c.want {
+			t.Errorf("%v: %s", c.held, got)
+		}
+	}
+}
