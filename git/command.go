@@ -15,42 +15,43 @@ import (
 	"time"
 )
 
-// Command is `git args...` in the repository, not started. Its environment is built from nothing:
-// no configuration of the machine or of a user is read. It runs in a session of its own, which is
-// killed as a whole when ctx ends; Wait returns at most 2 s after git itself has ended.
+// Command returns the command `git args...` in the repository. Its environment is built from
+// nothing: it reads no configuration of the machine or a user. It runs in its own session, which is
+// killed as a whole when ctx ends. Wait returns at most 2 s after git has exited.
 func (r Repo) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append(r.options(), args...)...)
 	cmd.Dir = r.Dir
 	cmd.Env = slices.Concat([]string{
 		"PATH=" + cmp.Or(os.Getenv("PATH"), "/usr/local/bin:/usr/bin:/bin"),
-		"HOME=/dev/null", // else ~/.config/git/attributes is read, whatever the variables below say
-		"LC_ALL=C",       // messages are looked into
+		"HOME=/dev/null", // else git reads ~/.config/git/attributes despite the variables below
+		"LC_ALL=C",       // we parse messages
 		"GIT_CONFIG_NOSYSTEM=1",
 		"GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_ATTR_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0",
 		"GIT_NO_LAZY_FETCH=1",
 	}, r.Quarantine.env(), r.Env)
-	cmd.SysProcAttr = ownSession()
+	cmd.SysProcAttr = newSession()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second
 	return cmd
 }
 
-// options are the configuration every git process runs with; see git-config(1).
+// options returns the configuration for every git process; see git-config(1).
 func (r Repo) options() []string {
 	config := []string{
-		"safe.directory=*", // which repository is ours to decide, and it may be reached by a link
+		"safe.directory=*", // we decide which repositories are used, and a path may contain links
 		"core.hooksPath=" + cmp.Or(r.Hooks, "/dev/null"),
 		"core.attributesFile=/dev/null",
 		"core.autocrlf=false",
-		// Every accepted object and reference is on disk before the pusher hears of it; by default
-		// loose objects are not. Batch: one flush a push, measured as fast as none.
+		// Sync every accepted object and reference before the pusher is told; by default git does
+		// not sync loose objects. batch needs one flush per push and costs nothing measurable.
 		"core.fsync=objects,derived-metadata,reference",
 		"core.fsyncMethod=batch",
-		"core.bigFileThreshold=32m", // larger files are streamed, not held in memory
+		"core.bigFileThreshold=32m", // larger files are streamed
 		"transfer.fsckObjects=true",
-		"receive.fsck.zeroPaddedFilemode=ignore", // harmless, and in the history of old projects
+		// harmless, and found in the history of old projects
+		"receive.fsck.zeroPaddedFilemode=ignore",
 		"receive.fsck.missingSpaceBeforeDate=ignore",
 		"receive.fsck.badTimezone=ignore",
 		"transfer.hideRefs=refs/paas",
@@ -58,14 +59,14 @@ func (r Repo) options() []string {
 		"receive.advertisePushOptions=true",
 		"receive.keepAlive=5",
 		"receive.autogc=false",
-		// An app that shares the volume could write these into the repository's own configuration, to
-		// have programs run or files written here. It stops that, not one who is set on it: smudge filters
-		// cannot be switched off from here.
+		// An app that shares the volume could set these in the repository's own configuration to
+		// run programs or write files here. This does not stop a determined attacker: smudge
+		// filters cannot be disabled from here.
 		"core.bare=true",
 		"core.alternateRefsCommand=true",
 		"core.fsmonitor=false",
 		"core.sshCommand=false",
-		"protocol.allow=never", // nor is anything fetched for a repository that calls itself partial
+		"protocol.allow=never", // fetch nothing either for a repository that claims to be partial
 		"receive.denyCurrentBranch=refuse",
 	}
 	if r.MaxPush > 0 {
@@ -78,10 +79,10 @@ func (r Repo) options() []string {
 	return options
 }
 
-// Run starts cmd and waits for it. started, if not nil, is called in between.
+// Run starts cmd and waits for it. Unless nil, started is called in between.
 func Run(cmd *exec.Cmd, started func()) error {
-	// A parent-death signal comes when the thread that started the child ends, not the process
-	// (prctl(2)); a goroutine somewhere else that locks its thread and returns would end it.
+	// The parent-death signal is sent when the thread that started the child ends (prctl(2)), which
+	// happens when another goroutine locks that thread and returns.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
@@ -93,27 +94,27 @@ func Run(cmd *exec.Cmd, started func()) error {
 	return cmd.Wait()
 }
 
-// Error is a git command that went wrong.
+// Error is a failed git command.
 type Error struct {
-	Command string // "read-tree"
-	Said    string // the line of its standard error that says why
-	Err     error  // how it ended
+	Command string // such as read-tree
+	Message string // the line of stderr that gives the reason
+	Err     error  // such as an exit status
 	full    bool
 }
 
 func (e *Error) Error() string {
-	if e.Said == "" {
+	if e.Message == "" {
 		return fmt.Sprintf("git %s: %v", e.Command, e.Err)
 	}
-	return fmt.Sprintf("git %s: %s", e.Command, e.Said)
+	return fmt.Sprintf("git %s: %s", e.Command, e.Message)
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is makes a command that ran out of disk space match [syscall.ENOSPC].
+// Is makes a full disk match [syscall.ENOSPC].
 func (e *Error) Is(target error) bool { return e.full && target == syscall.ENOSPC }
 
-// run runs a short command and returns what it printed, without the final newline.
+// run runs git and returns its output without the final newline.
 func (r Repo) run(ctx context.Context, env []string, args ...string) (string, error) {
 	cmd := r.Command(ctx, append([]string{"--git-dir=" + r.Dir}, args...)...)
 	cmd.Env = append(cmd.Env, env...)
@@ -129,15 +130,16 @@ func (r Repo) run(ctx context.Context, env []string, args ...string) (string, er
 	said := stderr.String()
 	return "", &Error{
 		Command: args[0],
-		Said:    reason(said),
+		Message: errorLine(said),
 		Err:     err,
-		full:    strings.Contains(said, syscall.ENOSPC.Error()) || strings.Contains(said, "No space left on device"),
+		full: strings.Contains(said, syscall.ENOSPC.Error()) ||
+			strings.Contains(said, "No space left on device"),
 	}
 }
 
-// reason is the line of what git printed that says why it failed: the last that says so itself, since
-// advice may follow it, or else the last.
-func reason(said string) string {
+// errorLine returns the line that gives the reason: the last error or fatal line, since advice may
+// follow it, else the last line.
+func errorLine(said string) string {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	for _, line := range slices.Backward(lines) {
 		if strings.HasPrefix(line, "fatal: ") || strings.HasPrefix(line, "error: ") {

@@ -12,24 +12,26 @@ import (
 )
 
 const (
-	writers   = 2           // who write files side by side
-	readAhead = 2 * writers // files read before they are written; one of up to largeObject is held in memory
+	numWriters = 2 // goroutines that write files
+	// files opened ahead of the writers; each up to largeObject is in memory
+	readAhead = 2 * numWriters
 )
 
-// content is what is to be written as an entry. Close it.
+// content is an entry with its open content, which must be closed.
 type content struct {
 	entry
-	number int // its place in the list
+	index int // index in the list
 	io.ReadCloser
 }
 
-// contents opens the content of each entry in order and gives it to one of several write, which
-// run side by side until contents is closed. It blocks until all of them have returned; their first
-// error, or ctx, ends it.
+// contents opens the content of each entry in order and sends it to one of several goroutines that
+// run write until the channel is closed. It blocks until all have returned, and returns the first
+// error, or ctx's.
 //
-// One goroutine looks objects up, for go-git takes one caller at a time; what it returns may be
-// read anywhere.
-func (o *Objects) contents(ctx context.Context, entries []entry, write func(contents <-chan content) error) error {
+// Only one goroutine looks up objects, because go-git does not allow more. Their content may be
+// read by any goroutine.
+func (o *Objects) contents(ctx context.Context, entries []entry,
+	write func(contents <-chan content) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	contents := make(chan content, readAhead)
 	group.Go(func() error {
@@ -48,31 +50,30 @@ func (o *Objects) contents(ctx context.Context, entries []entry, write func(cont
 		}
 		return nil
 	})
-	for range min(writers, len(entries)) {
+	for range min(numWriters, len(entries)) {
 		group.Go(func() error { return write(contents) })
 	}
 	err := group.Wait()
-	for c := range contents { // nobody wanted these any more
+	for c := range contents { // left over after an error
 		c.Close()
 	}
 	return err
 }
 
-// write writes the content as the new file or link called name. The error tells of it by its path
-// in the commit.
+// write writes the content as a new file or link. Errors contain the path in the commit.
 func (c content) write(in folder, name string) error {
 	var err error
 	switch c.mode {
 	case filemode.Symlink:
 		var target []byte
-		target, err = io.ReadAll(io.LimitReader(c, maxLink+1)) // what is longer, the kernel refuses
+		target, err = io.ReadAll(io.LimitReader(c, maxLink+1)) // the kernel refuses longer ones
 		if err == nil {
-			err = in.link(string(target), name)
+			err = in.symlink(string(target), name)
 		}
 	case filemode.Executable:
-		err = in.create(name, 0o755, c)
+		err = in.writeFile(name, 0o755, c)
 	default:
-		err = in.create(name, 0o644, c)
+		err = in.writeFile(name, 0o644, c)
 	}
 	var at *fs.PathError
 	if errors.As(err, &at) {

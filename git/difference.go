@@ -16,18 +16,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// difference is what an update has to do.
+// difference is the work of an update.
 type difference struct {
 	after   []entry // all files of the new commit
 	changed []entry // those of them to write
-	gone    []entry // ours before, and no more; sorted by path
-	added   bool    // some of after were not ours before
+	removed []entry // files of the previous commit that the new one does not have; sorted by path
+	added   bool    // after has files that the previous commit did not have
 
-	folders []string // new ones, and those that an update before may have left empty; sorted
-	blocked levels   // new ones with a file or a link in their way
+	folders []string // new ones, and those that an interrupted update may have left empty; sorted
+	blocked levels   // new ones whose name belongs to a file or a link
 }
 
-// compare says what differs between what was written before and a commit.
+// compare returns the difference between the files written before and those of a commit.
 func compare(before map[string]entry, after []entry) difference {
 	d := difference{after: after}
 	still := make(map[string]struct{}, len(after))
@@ -43,20 +43,21 @@ func compare(before map[string]entry, after []entry) difference {
 	}
 	for p, e := range before {
 		if _, ok := still[p]; !ok {
-			d.gone = append(d.gone, e)
+			d.removed = append(d.removed, e)
 		}
 	}
-	slices.SortFunc(d.gone, func(a, b entry) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(d.removed, func(a, b entry) int { return strings.Compare(a.path, b.path) })
 	return d
 }
 
-// hidden says whether something else has taken the place of a folder of ours that is to be written
-// to. What the app removed stays removed, but what it only put behind a link was not removed.
-func (d difference) hidden(before map[string]entry, root folder) bool {
-	at := place{root: root, step: folder.sub}
+// behindLink reports whether one of our folders that is to be written to has been replaced, by a
+// link for instance. Files that the app removed stay removed, but files behind a link were not
+// removed.
+func (d difference) behindLink(before map[string]entry, root folder) bool {
+	at := dirCursor{root: root, openSub: folder.subfolder}
 	defer at.close()
 	for _, e := range d.changed {
-		_, err := at.of(e.path)
+		_, err := at.folderOf(e.path)
 		var no *fs.PathError
 		if !isNoFolder(err) || !errors.As(err, &no) {
 			continue
@@ -70,24 +71,24 @@ func (d difference) hidden(before map[string]entry, root folder) bool {
 	return false
 }
 
-// differing are those of entries that are not below root as they are in the commit, told by their
-// content.
-func (o *Objects) differing(ctx context.Context, entries []entry, root folder) ([]entry, error) {
-	type look struct {
+// changedOnDisk returns the entries whose files below root differ from the commit, by content.
+func (o *Objects) changedOnDisk(ctx context.Context, entries []entry, root folder) ([]entry,
+	error) {
+	type job struct {
 		number int
 		size   int64
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	looks := make(chan look, readAhead)
-	group.Go(func() error { // go-git takes one caller at a time
-		defer close(looks)
+	jobs := make(chan job, readAhead)
+	group.Go(func() error { // go-git does not allow concurrent lookups
+		defer close(jobs)
 		for i, e := range entries {
 			size, err := o.EncodedObjectSize(e.hash)
 			if err != nil {
 				return fmt.Errorf("%s: %w", e.path, err)
 			}
 			select {
-			case looks <- look{i, size}:
+			case jobs <- job{i, size}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -95,14 +96,14 @@ func (o *Objects) differing(ctx context.Context, entries []entry, root folder) (
 		return nil
 	})
 	same := make([]bool, len(entries))
-	for range writers {
+	for range numWriters {
 		group.Go(func() error {
-			at := place{root: root, step: folder.sub}
+			at := dirCursor{root: root, openSub: folder.subfolder}
 			defer at.close()
-			for l := range looks {
+			for l := range jobs {
 				e := entries[l.number]
-				in, err := at.of(e.path)
-				same[l.number] = err == nil && e.is(in, path.Base(e.path), l.size)
+				in, err := at.folderOf(e.path)
+				same[l.number] = err == nil && e.matches(in, path.Base(e.path), l.size)
 			}
 			return nil
 		})
@@ -117,20 +118,22 @@ func (o *Objects) differing(ctx context.Context, entries []entry, root folder) (
 	return differ, err
 }
 
-// is says whether the entry, of size bytes, is in the folder under name. What cannot be read is not.
-func (e entry) is(in folder, name string, size int64) bool {
+// matches reports whether the file called name has the entry's content, of size bytes, and mode. It
+// returns false if the file cannot be read.
+func (e entry) matches(in folder, name string, size int64) bool {
 	if e.mode == filemode.Symlink {
-		target, err := in.target(name)
+		target, err := in.readlink(name)
 		return err == nil && plumbing.ComputeHash(plumbing.BlobObject, []byte(target)) == e.hash
 	}
-	f, err := in.read(name)
+	f, err := in.openRegular(name)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil || info.Size() != size || info.Mode()&0o100 != 0 != (e.mode == filemode.Executable) {
-		return false // the size first: the app may have put a file of any size here
+	if err != nil || info.Size() != size ||
+		info.Mode()&0o100 != 0 != (e.mode == filemode.Executable) {
+		return false // check the size first: the app may have put a huge file here
 	}
 	sum := sha1.New()
 	fmt.Fprintf(sum, "blob %d\x00", size)

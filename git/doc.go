@@ -1,10 +1,10 @@
-// Package git is what the receiver and the sidecar ask of a bare repository: running git with an
-// environment built from nothing, moving references, looking into commits that are still in
-// quarantine, and checking them out. It knows neither the volume nor apps nor who asks.
+// Package git works on bare repositories for the receiver and the sidecar. It runs git in an
+// environment built from nothing, moves references, reads commits that are still in quarantine, and
+// checks them out. It does not know the volume, apps or users.
 //
-// Who does what: git itself takes packs, moves references and writes whole trees ([Repo.Checkout]),
-// because it does so durably and in bounded memory. go-git reads single objects inside this process,
-// because a process costs 2 to 5 ms and a push should need few of them. Where there is no git, as in
-// the sidecar's image, [Objects.WriteTree] writes trees; where a tree changes in place under an app
-// that reads it, [Worktree] does, which git's own checkout cannot do whole.
+// git itself receives packs, moves references and writes new trees ([Repo.Checkout]), because it
+// does so durably and in bounded memory. go-git reads single objects in this process, because each
+// git process costs 2 to 5 ms and a push should need few. [Objects.WriteTree] writes trees without
+// git, for the sidecar's image, which has none. [Worktree] updates a tree in place under an app
+// that is reading it, file by file and atomically, which git's checkout cannot do.
 package git

@@ -10,51 +10,50 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 )
 
-// entry is one file of a commit.
+// entry is a file of a commit.
 type entry struct {
-	path string // as in the commit: slashes, and no name in it that safeName refuses
+	path string // with slashes; every part satisfies safeName
 	hash plumbing.Hash
 	mode filemode.FileMode // Regular, Executable or Symlink
 }
 
-// maxEntries is how many files and folders of a commit are listed at most. [Inspector] refuses far
-// earlier; this is for a tree that was not shown to it and holds itself many times over.
+// maxEntries is the maximum number of files and folders to list. [Inspector] refuses far fewer;
+// this limit is for trees that were not inspected and contain themselves many times.
 const maxEntries = 2 << 20
 
-// list is the files of commit, folder by folder. It refuses a commit that cannot be written as it
-// is: submodules, names that no file may have or that mean a repository's own folder, and one name
-// twice in a folder, as a link and as a folder, say.
-func (o *Objects) list(ctx context.Context, commit string) ([]entry, error) {
+// files lists the files of commit, folder by folder. It refuses a commit that cannot be written
+// exactly: submodules, unsafe names, and a name that occurs twice in a folder.
+func (o *Objects) files(ctx context.Context, commit string) ([]entry, error) {
 	c, err := o.Commit(commit)
 	if err != nil {
 		return nil, err
 	}
-	l := listing{objects: o, ctx: ctx, left: maxEntries}
+	l := listing{objects: o, ctx: ctx, remaining: maxEntries}
 	err = l.tree(plumbing.NewHash(c.Tree), "", 0)
 	return l.entries, err
 }
 
-// listing is one walk through a tree.
+// listing is the state of [Objects.files].
 type listing struct {
-	objects *Objects
-	ctx     context.Context
-	left    int // files and folders that there may be yet
-	entries []entry
+	objects   *Objects
+	ctx       context.Context
+	remaining int // files and folders that there may be yet
+	entries   []entry
 }
 
 func (l *listing) tree(h plumbing.Hash, at string, depth int) error {
 	if err := l.ctx.Err(); err != nil {
 		return err
 	}
-	if depth > maxHeight {
-		return fmt.Errorf("%s: more than %d folders inside each other", at, maxHeight)
+	if depth > maxDepth {
+		return fmt.Errorf("%s: more than %d folders inside each other", at, maxDepth)
 	}
 	size, err := l.objects.EncodedObjectSize(h)
 	if err != nil {
 		return fmt.Errorf("tree %s: %w", h, err)
 	}
 	if size > maxFolder {
-		return fmt.Errorf("the folder %s/ holds too many files", at)
+		return fmt.Errorf("the folder %s/ contains too many files", at)
 	}
 	t, err := l.objects.tree(h)
 	if err != nil {
@@ -63,15 +62,15 @@ func (l *listing) tree(h plumbing.Hash, at string, depth int) error {
 	names := make(map[string]struct{}, len(t.Entries))
 	for _, e := range t.Entries {
 		if !safeName(e.Name) {
-			return fmt.Errorf("%q in the folder %q: not a name for a file", e.Name, at)
+			return fmt.Errorf("%q in the folder %q: not a valid file name", e.Name, at)
 		}
 		name := path.Join(at, e.Name)
 		if _, twice := names[e.Name]; twice {
-			return fmt.Errorf("%s: twice in its folder", name)
+			return fmt.Errorf("%s: name occurs twice in its folder", name)
 		}
 		names[e.Name] = struct{}{}
-		if l.left--; l.left < 0 {
-			return errors.New("the commit has too many files and folders to be listed")
+		if l.remaining--; l.remaining < 0 {
+			return errors.New("the commit has too many files and folders")
 		}
 		switch e.Mode {
 		case filemode.Dir:

@@ -8,6 +8,5 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flush brings all that was written to any file system to the disk: elsewhere than on Linux, one
-// alone cannot be named.
+// flush syncs all file systems: there is no call for a single one.
 func flush(*os.File) error { return os.NewSyscallError("sync", unix.Sync()) }

@@ -11,18 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// folder is an open folder into which files of a commit are written, while an app may be at work in
-// it and below. Its methods take the name of one entry, never a path, and follow no symbolic link,
-// so that a link put in a folder's place at the worst moment leads nowhere. [os.Root] would follow
-// one to another folder inside, and cannot rename a file into itself from outside.
+// folder is an open folder that files of a commit are written to while an app may work in it and
+// below. Its methods take the name of one entry, not a path, and follow no symbolic links, so a
+// link that replaces a folder at any moment has no effect. [os.Root] would follow a link to another
+// folder inside it, and cannot rename a file into itself from outside.
 //
-// Errors are [*fs.PathError], with the path as in the commit.
+// Errors are [*fs.PathError] with the path in the commit.
 type folder struct {
 	*os.File
-	path string // as in the commit; empty for the outermost
+	path string // in the commit; empty for the root
 }
 
-// openFolder opens the outermost folder.
+// openFolder opens a root folder.
 func openFolder(dir string) (folder, error) {
 	f, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	return folder{File: f}, err
@@ -30,11 +30,12 @@ func openFolder(dir string) (folder, error) {
 
 func (f folder) fd() int { return int(f.Fd()) }
 
-// sub opens the folder called name. The error says isNoFolder where something else is there.
-func (f folder) sub(name string) (folder, error) {
+// subfolder opens a subfolder. isNoFolder holds for the error if name is something else.
+func (f folder) subfolder(name string) (folder, error) {
 	var fd int
-	err := f.try("open", name, func() (err error) {
-		fd, err = unix.Openat(f.fd(), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	err := f.retryEINTR("open", name, func() (err error) {
+		fd, err = unix.Openat(f.fd(), name,
+			unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		return err
 	})
 	if err != nil {
@@ -44,41 +45,43 @@ func (f folder) sub(name string) (folder, error) {
 	return folder{os.NewFile(uintptr(fd), at), at}, nil
 }
 
-// isNoFolder says whether a folder could not be opened because something else has its name.
+// isNoFolder reports whether opening a folder failed because it is something else.
 func isNoFolder(err error) bool {
-	return errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) // ELOOP: a link, not on Linux
+	// ELOOP: a link, on systems other than Linux
+	return errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
 
-// make opens the folder called name, and makes it where there is none.
-func (f folder) make(name string) (folder, error) {
-	sub, err := f.sub(name)
+// makeSubfolder opens a subfolder and makes it if it does not exist.
+func (f folder) makeSubfolder(name string) (folder, error) {
+	sub, err := f.subfolder(name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return sub, err
 	}
-	err = f.try("mkdir", name, func() error { return unix.Mkdirat(f.fd(), name, 0o755) })
-	if err != nil && !errors.Is(err, fs.ErrExist) { // somebody else may make the same one
+	err = f.retryEINTR("mkdir", name, func() error { return unix.Mkdirat(f.fd(), name, 0o755) })
+	if err != nil && !errors.Is(err, fs.ErrExist) { // somebody else may make it, too
 		return folder{}, err
 	}
-	if sub, err = f.sub(name); err != nil {
+	if sub, err = f.subfolder(name); err != nil {
 		return folder{}, err
 	}
-	if err = sub.Chmod(0o755); err != nil { // the umask may have taken bits away
+	if err = sub.Chmod(0o755); err != nil { // undo the umask
 		sub.Close()
 	}
 	return sub, err
 }
 
-// buffers are what files are copied through: one for each of 20,000 would be 640 MB to collect.
+// buffers are reused for copying files: one for each of 20,000 files would be 640 MB of garbage.
 var buffers = sync.Pool{New: func() any { return new(make([]byte, 32<<10)) }}
 
-// create makes the new file called name.
-func (f folder) create(name string, mode fs.FileMode, content io.Reader) error {
+// writeFile creates a file.
+func (f folder) writeFile(name string, mode fs.FileMode, content io.Reader) error {
 	file, err := f.openFile(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	buffer := buffers.Get().(*[]byte)
-	_, err = io.CopyBuffer(struct{ io.Writer }{file}, content, *buffer) // bare: else it finds its own buffer
+	// hide ReadFrom, which would allocate its own buffer
+	_, err = io.CopyBuffer(struct{ io.Writer }{file}, content, *buffer)
 	buffers.Put(buffer)
 	if err == nil {
 		err = file.Chmod(mode)
@@ -86,10 +89,9 @@ func (f folder) create(name string, mode fs.FileMode, content io.Reader) error {
 	return errors.Join(err, file.Close())
 }
 
-// read opens the file called name for reading; the error is [fs.ErrInvalid] where something else is
-// there.
-func (f folder) read(name string) (*os.File, error) {
-	file, err := f.openFile(name, unix.O_RDONLY|unix.O_NONBLOCK, 0) // else a named pipe blocks for ever
+// openRegular opens a file for reading. The error is [fs.ErrInvalid] if it is not a regular file.
+func (f folder) openRegular(name string) (*os.File, error) {
+	file, err := f.openFile(name, unix.O_RDONLY|unix.O_NONBLOCK, 0) // else a named pipe would block
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +108,7 @@ func (f folder) read(name string) (*os.File, error) {
 
 func (f folder) openFile(name string, flags int, mode uint32) (*os.File, error) {
 	var fd int
-	err := f.try("open", name, func() (err error) {
+	err := f.retryEINTR("open", name, func() (err error) {
 		fd, err = unix.Openat(f.fd(), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 		return err
 	})
@@ -116,58 +118,61 @@ func (f folder) openFile(name string, flags int, mode uint32) (*os.File, error) 
 	return os.NewFile(uintptr(fd), path.Join(f.path, name)), nil
 }
 
-// link makes name a symbolic link to target.
-func (f folder) link(target, name string) error {
-	return f.try("symlink", name, func() error { return unix.Symlinkat(target, f.fd(), name) })
+// symlink creates a symbolic link called name.
+func (f folder) symlink(target, name string) error {
+	return f.retryEINTR("symlink", name,
+		func() error { return unix.Symlinkat(target, f.fd(), name) })
 }
 
-// target is where the symbolic link called name leads.
-func (f folder) target(name string) (string, error) {
+// readlink returns the target of a symbolic link.
+func (f folder) readlink(name string) (string, error) {
 	b := make([]byte, maxLink+1)
 	n := 0
-	err := f.try("readlink", name, func() (err error) {
+	err := f.retryEINTR("readlink", name, func() (err error) {
 		n, err = unix.Readlinkat(f.fd(), name, b)
 		return err
 	})
 	return string(b[:max(n, 0)]), err
 }
 
-// has says whether there is something called name, and whether it is a folder.
-func (f folder) has(name string) (there, isFolder bool, err error) {
+// stat reports whether name exists and whether it is a folder.
+func (f folder) stat(name string) (there, isFolder bool, err error) {
 	var s unix.Stat_t
-	err = f.try("stat", name, func() error { return unix.Fstatat(f.fd(), name, &s, unix.AT_SYMLINK_NOFOLLOW) })
+	err = f.retryEINTR("stat", name,
+		func() error { return unix.Fstatat(f.fd(), name, &s, unix.AT_SYMLINK_NOFOLLOW) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, false, nil
 	}
 	return err == nil, s.Mode&unix.S_IFMT == unix.S_IFDIR, err
 }
 
-// remove removes the file or link called name.
+// remove removes a file or link.
 func (f folder) remove(name string) error {
-	return f.try("remove", name, func() error { return unix.Unlinkat(f.fd(), name, 0) })
+	return f.retryEINTR("remove", name, func() error { return unix.Unlinkat(f.fd(), name, 0) })
 }
 
-// removeFolder removes the empty folder called name.
+// removeFolder removes an empty subfolder.
 func (f folder) removeFolder(name string) error {
-	return f.try("remove", name, func() error { return unix.Unlinkat(f.fd(), name, unix.AT_REMOVEDIR) })
+	return f.retryEINTR("remove", name,
+		func() error { return unix.Unlinkat(f.fd(), name, unix.AT_REMOVEDIR) })
 }
 
-// move moves what is called name into another folder, replacing a file or link that is there in one
-// step.
-func (f folder) move(name string, to folder, as string) error {
-	return to.try("rename", as, func() error { return unix.Renameat(f.fd(), name, to.fd(), as) })
+// rename moves an entry to another folder and atomically replaces a file or link there.
+func (f folder) rename(name string, to folder, as string) error {
+	return to.retryEINTR("rename", as,
+		func() error { return unix.Renameat(f.fd(), name, to.fd(), as) })
 }
 
-// touch sets the times of the file or link called name to now.
+// touch sets the times of a file or link to now.
 func (f folder) touch(name string) error {
-	return f.try("chtimes", name, func() error {
+	return f.retryEINTR("chtimes", name, func() error {
 		return unix.UtimesNanoAt(f.fd(), name, nil, unix.AT_SYMLINK_NOFOLLOW)
 	})
 }
 
-// try calls a system call again while signals interrupt it, as package os does, which they do on
-// network file systems and in the Go runtime's own pre-emption.
-func (f folder) try(op, name string, call func() error) error {
+// retryEINTR repeats a system call that was interrupted by a signal, as package os does. That
+// happens on network file systems and because of the runtime's preemption.
+func (f folder) retryEINTR(op, name string, call func() error) error {
 	for {
 		switch err := call(); err {
 		case nil:

@@ -15,25 +15,25 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 )
 
-// Broken is an object that git refuses where it checks what it takes in (transfer.fsckObjects).
-type Broken struct {
+// BrokenObject is an object that fails git's checks of received objects (transfer.fsckObjects).
+type BrokenObject struct {
 	Object string // "commit 1a2b3c4", or the path of a file or folder
-	Why    string // by the name that git has for it: "hasDotgit"; git-fsck(1) explains those
+	Why    string // git's message ID, such as hasDotgit; see git-fsck(1)
 }
 
-func (b *Broken) Error() string { return fmt.Sprintf("%s is broken: %s", b.Object, b.Why) }
+func (b *BrokenObject) Error() string { return fmt.Sprintf("%s is broken: %s", b.Object, b.Why) }
 
-// Fsck checks a commit and all that its tree names, without its history, as git does with what is
-// pushed, for where there is no git. has reports whether a file is there. The error is a [*Broken]
-// where git would refuse an object (fsck.c; see [Repo.Command] for what is let pass), and wraps
-// [plumbing.ErrObjectNotFound] where one is missing.
+// Fsck checks a commit and everything in its tree, without its history, as git checks pushed
+// objects. It is for places without git. has reports whether a file's object exists. The error is a
+// [*BrokenObject] if git would refuse an object (fsck.c; [Repo.Command] has the exceptions), and
+// wraps [plumbing.ErrObjectNotFound] if one is missing.
 func (o *Objects) Fsck(ctx context.Context, commit string, has func(plumbing.Hash) bool) error {
-	content, err := o.raw(plumbing.CommitObject, plumbing.NewHash(commit), maxCommit)
+	content, err := o.readObject(plumbing.CommitObject, plumbing.NewHash(commit), maxCommit)
 	if err != nil {
 		return fmt.Errorf("commit %s: %w", Short(commit), err)
 	}
 	if why := fsckCommit(content); why != "" {
-		return &Broken{"commit " + Short(commit), why}
+		return &BrokenObject{"commit " + Short(commit), why}
 	}
 	c, err := o.Commit(commit)
 	if err != nil {
@@ -52,13 +52,13 @@ func (o *Objects) Fsck(ctx context.Context, commit string, has func(plumbing.Has
 		last := len(folders) - 1
 		at := folders[last]
 		folders = folders[:last]
-		content, err := o.raw(plumbing.TreeObject, at.hash, maxFolder)
+		content, err := o.readObject(plumbing.TreeObject, at.hash, maxFolder)
 		if err != nil {
 			return fmt.Errorf("tree %s: %w", at.hash, err)
 		}
 		entries, why := fsckTree(content)
 		if why != "" {
-			return &Broken{"the folder " + at.path + "/", why}
+			return &BrokenObject{"the folder " + at.path + "/", why}
 		}
 		for _, e := range entries {
 			name := path.Join(at.path, e.name)
@@ -66,7 +66,7 @@ func (o *Objects) Fsck(ctx context.Context, commit string, has func(plumbing.Has
 				return err
 			}
 			switch {
-			case seen[e.hash] || e.mode == filemode.Submodule: // whose commits are elsewhere
+			case seen[e.hash] || e.mode == filemode.Submodule: // its commits are elsewhere
 			case e.mode == filemode.Dir:
 				seen[e.hash] = true
 				folders = append(folders, folder{e.hash, name})
@@ -78,17 +78,18 @@ func (o *Objects) Fsck(ctx context.Context, commit string, has func(plumbing.Has
 	return nil
 }
 
-// raw is the content of an object of type t and at most so many bytes.
-func (o *Objects) raw(t plumbing.ObjectType, h plumbing.Hash, most int64) (content []byte, err error) {
+// readObject returns the content of an object of type t with at most most bytes.
+func (o *Objects) readObject(t plumbing.ObjectType, h plumbing.Hash, most int64) (content []byte,
+	err error) {
 	err = o.retry(func() error {
 		obj, err := o.EncodedObject(plumbing.AnyObject, h)
 		switch {
 		case err != nil:
 			return err
 		case obj.Type() != t:
-			return &Broken{h.String(), fmt.Sprintf("a %s where a %s is named", obj.Type(), t)}
+			return &BrokenObject{h.String(), fmt.Sprintf("a %s where a %s is named", obj.Type(), t)}
 		case obj.Size() > most:
-			return &Broken{h.String(), fmt.Sprintf("a %s larger than %s", t, Size(most))}
+			return &BrokenObject{h.String(), fmt.Sprintf("a %s larger than %s", t, Size(most))}
 		}
 		r, err := obj.Reader()
 		if err != nil {
@@ -100,14 +101,14 @@ func (o *Objects) raw(t plumbing.ObjectType, h plumbing.Hash, most int64) (conte
 	return content, err
 }
 
-// treeEntry is an entry of a tree object as it is written there.
+// treeEntry is an entry of a tree object.
 type treeEntry struct {
 	name string
 	mode filemode.FileMode
 	hash plumbing.Hash
 }
 
-// fsckTree reads a tree object and says what git has against it; empty: nothing (fsck.c, fsck_tree).
+// fsckTree parses a tree object. why is git's objection, or "" (fsck.c, fsck_tree).
 func fsckTree(content []byte) (entries []treeEntry, why string) {
 	names := map[string]bool{}
 	for len(content) > 0 {
@@ -127,12 +128,12 @@ func fsckTree(content []byte) (entries []treeEntry, why string) {
 		case e.hash.IsZero():
 			return nil, "nullSha1: " + e.name
 		case !safeName(e.name):
-			return nil, unsafe(e.name)
+			return nil, nameProblem(e.name)
 		case names[e.name]:
 			return nil, "duplicateEntries: " + e.name
 		case len(entries) > 0 && entries[len(entries)-1].sortKey() > e.sortKey():
 			return nil, "treeNotSorted: " + e.name
-		case e.mode == filemode.Symlink && anyPart(e.name, isDotGitmodules):
+		case e.mode == filemode.Symlink && anyNTFSPart(e.name, isDotGitmodules):
 			return nil, "gitmodulesSymlink: " + e.name
 		}
 		names[e.name] = true
@@ -141,7 +142,7 @@ func fsckTree(content []byte) (entries []treeEntry, why string) {
 	return entries, ""
 }
 
-// sortKey is what entries are ordered by: a folder as if its name ended in a slash.
+// sortKey returns the name by which entries are sorted: folders as if they ended in a slash.
 func (e treeEntry) sortKey() string {
 	if e.mode == filemode.Dir {
 		return e.name + "/"
@@ -149,8 +150,8 @@ func (e treeEntry) sortKey() string {
 	return e.name
 }
 
-// unsafe is git's word for a name that [safeName] refuses.
-func unsafe(name string) string {
+// nameProblem returns git's objection to a name that [safeName] refuses.
+func nameProblem(name string) string {
 	switch {
 	case name == ".":
 		return "hasDot"
@@ -162,7 +163,7 @@ func unsafe(name string) string {
 	return "hasDotgit: " + name
 }
 
-// fsckCommit says what git has against a commit object; empty: nothing (fsck.c, fsck_commit).
+// fsckCommit returns git's objection to a commit object, or "" (fsck.c, fsck_commit).
 func fsckCommit(content []byte) (why string) {
 	header, _, ended := bytes.Cut(content, []byte("\n\n"))
 	switch {
@@ -215,7 +216,8 @@ func fsckCommit(content []byte) (why string) {
 	return ""
 }
 
-// fsckIdent says what git has against who made a commit, and when (fsck.c, fsck_ident): "A <a@b> 1 +0000".
+// fsckIdent returns git's objection to an author or committer such as "A <a@b> 1 +0000", or ""
+// (fsck.c, fsck_ident).
 func fsckIdent(ident string) (why string) {
 	if ident != "" && ident[0] == '<' {
 		return "missingNameBeforeEmail"
@@ -236,9 +238,9 @@ func fsckIdent(ident string) (why string) {
 	}
 	rest = rest[at+1:]
 	if rest == "" || rest[0] != ' ' {
-		return "" // missingSpaceBeforeDate, which is let pass
+		return "" // missingSpaceBeforeDate, which is ignored
 	}
-	rest = strings.TrimLeft(rest, " \t") // git before 2.41 goes past the end of the line, too
+	rest = strings.TrimLeft(rest, " \t") // git before 2.41 also skips the end of the line
 	if len(rest) > 1 && rest[0] == '0' && rest[1] != ' ' {
 		return "zeroPaddedDate"
 	}
@@ -246,16 +248,17 @@ func fsckIdent(ident string) (why string) {
 	for digits < len(rest) && '0' <= rest[digits] && rest[digits] <= '9' {
 		digits++
 	}
-	if seconds, err := strconv.ParseUint(rest[:digits], 10, 64); digits > 0 && (err != nil || seconds > math.MaxInt64) {
+	if seconds, err := strconv.ParseUint(rest[:digits], 10, 64); digits > 0 &&
+		(err != nil || seconds > math.MaxInt64) {
 		return "badDateOverflow"
 	}
 	if digits == 0 || digits == len(rest) || rest[digits] != ' ' {
 		return "badDate"
 	}
-	return "" // badTimezone, which is let pass
+	return "" // badTimezone, which is ignored
 }
 
-// indexAny is where the first of chars is in s; the length of s where there is none.
+// indexAny is like strings.IndexAny but returns len(s) if none of chars is in s.
 func indexAny(s, chars string) int {
 	for i := range len(s) {
 		for j := range len(chars) {

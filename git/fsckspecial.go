@@ -17,22 +17,22 @@ const (
 	maxAttributeLine = 2048      // bytes (attr.h)
 )
 
-// fsckSpecial checks a file that git itself acts on (fsck.c, fsck_blob).
+// fsckSpecial checks files that git itself interprets (fsck.c, fsck_blob).
 func (o *Objects) fsckSpecial(e treeEntry, name string) error {
 	check := func(is func(string) bool, most int64, fsck func([]byte) string) error {
-		if e.mode == filemode.Symlink || !anyPart(e.name, is) {
+		if e.mode == filemode.Symlink || !anyNTFSPart(e.name, is) {
 			return nil
 		}
-		content, err := o.raw(plumbing.BlobObject, e.hash, most)
-		var broken *Broken
+		content, err := o.readObject(plumbing.BlobObject, e.hash, most)
+		var broken *BrokenObject
 		if errors.As(err, &broken) {
-			return &Broken{name, broken.Why}
+			return &BrokenObject{name, broken.Why}
 		}
 		if err != nil {
 			return err
 		}
 		if why := fsck(content); why != "" {
-			return &Broken{name, why}
+			return &BrokenObject{name, why}
 		}
 		return nil
 	}
@@ -42,16 +42,18 @@ func (o *Objects) fsckSpecial(e treeEntry, name string) error {
 	return check(isDotGitattributes, maxAttributes, fsckAttributes)
 }
 
-// fsckModules says what git has against the content of a .gitmodules; empty: nothing. One that cannot
-// be parsed is let pass, as by git.
+// fsckModules returns git's objection to the content of a .gitmodules, or "". Like git, it accepts
+// content that cannot be parsed.
 func fsckModules(content []byte) (why string) {
 	modules := gitconfig.New()
 	if err := gitconfig.NewDecoder(bytes.NewReader(content)).Decode(modules); err != nil {
 		return ""
 	}
 	for _, m := range modules.Section("submodule").Subsections {
-		if m.Name == "" || strings.HasPrefix(m.Name, "../") || strings.HasSuffix(m.Name, "/..") || m.Name == ".." ||
-			strings.Contains(strings.ReplaceAll(m.Name, `\`, "/"), "/../") || strings.HasPrefix(m.Name, `..\`) || strings.HasSuffix(m.Name, `\..`) {
+		if m.Name == "" || strings.HasPrefix(m.Name, "../") || strings.HasSuffix(m.Name, "/..") ||
+			m.Name == ".." ||
+			strings.Contains(strings.ReplaceAll(m.Name, `\`, "/"), "/../") ||
+			strings.HasPrefix(m.Name, `..\`) || strings.HasSuffix(m.Name, `\..`) {
 			return "gitmodulesName: " + m.Name
 		}
 		for _, option := range m.Options {
@@ -68,8 +70,8 @@ func fsckModules(content []byte) (why string) {
 	return ""
 }
 
-// badModuleURL is git's check_submodule_url (submodule-config.c): an option of a program, a newline
-// that a credential helper would read, or a way out of the host's root.
+// badModuleURL is git's check_submodule_url (submodule-config.c). It refuses options of a program,
+// newlines that a credential helper would read, and paths above the host's root.
 func badModuleURL(address string) bool {
 	if strings.HasPrefix(address, "-") {
 		return true
@@ -90,7 +92,8 @@ func badModuleURL(address string) bool {
 				break
 			}
 		}
-		return strings.Contains(decoded, "\n") || relative && strings.Contains(address[:len(address)-len(out)], "..") &&
+		return strings.Contains(decoded, "\n") || relative &&
+			strings.Contains(address[:len(address)-len(out)], "..") &&
 			(strings.HasPrefix(out, ":") || strings.HasPrefix(out, "/"))
 	}
 	for _, scheme := range []string{"http", "https", "ftp", "ftps"} {
@@ -103,7 +106,7 @@ func badModuleURL(address string) bool {
 	return false
 }
 
-// fsckAttributes says what git has against the content of a .gitattributes; empty: nothing.
+// fsckAttributes returns git's objection to the content of a .gitattributes, or "".
 func fsckAttributes(content []byte) (why string) {
 	for line := range bytes.Lines(content) {
 		if len(bytes.TrimSuffix(line, []byte("\n"))) >= maxAttributeLine {
@@ -113,10 +116,12 @@ func fsckAttributes(content []byte) (why string) {
 	return ""
 }
 
-// anyPart says whether a name, or what follows a backslash in it, which ends a folder's name on NTFS, is.
-func anyPart(name string, is func(string) bool) bool {
-	if first := name[0]; first < 0x80 && !strings.ContainsRune(".gG", rune(first)) && !strings.Contains(name, `\`) {
-		return false // most names; beyond ASCII there is what HFS+ overlooks
+// anyNTFSPart reports whether is holds for name or for a part of it that follows a backslash, which
+// separates names on NTFS.
+func anyNTFSPart(name string, is func(string) bool) bool {
+	if first := name[0]; first < 0x80 && !strings.ContainsRune(".gG", rune(first)) &&
+		!strings.Contains(name, `\`) {
+		return false // most names; HFS+ ignores only code points beyond ASCII
 	}
 	for {
 		if is(name) {
@@ -133,10 +138,10 @@ func anyPart(name string, is func(string) bool) bool {
 func isDotGitmodules(name string) bool    { return isDotName(name, "gitmodules", "gi7eba") }
 func isDotGitattributes(name string) bool { return isDotName(name, "gitattributes", "gi7d29") }
 
-// isDotName says whether some file system takes name for .plain: HFS+, or NTFS, which has short names
-// for it (path.c, is_ntfs_dot_generic; utf8.c, is_hfs_dot_generic).
+// isDotName reports whether name means .plain on some file system: on HFS+, or on NTFS, where short
+// names it (path.c, is_ntfs_dot_generic; utf8.c, is_hfs_dot_generic).
 func isDotName(name, plain, short string) bool {
-	if strings.EqualFold(strings.Map(visible, name), "."+plain) {
+	if strings.EqualFold(strings.Map(dropIgnorable, name), "."+plain) {
 		return true
 	}
 	name, _, _ = strings.Cut(name, ":")

@@ -13,8 +13,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// Of a large commit nothing is read again but what changed. A push of 20,000 files used to read them all,
-// since they did not fit into what was remembered.
+// Only changes of a large commit are read again. A push of 20,000 files used to read all of them,
+// because they did not fit into the cache.
 func TestInspectReadsOnlyWhatChanged(t *testing.T) {
 	const files, few = 150_000, 10
 	r := newRepo(t)
@@ -23,12 +23,12 @@ func TestInspectReadsOnlyWhatChanged(t *testing.T) {
 		content := fmt.Sprint(n)
 		fmt.Fprintf(&blobs, "blob\nmark :%d\ndata %d\n%s\n", n+1, len(content), content)
 	}
-	plumb(t, r, blobs.String(), "fast-import", "--quiet", "--export-marks=marks")
+	runGit(t, r, blobs.String(), "fast-import", "--quiet", "--export-marks=marks")
 	marks, err := os.ReadFile(filepath.Join(r.Dir, "marks"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var folders, all []string // half of the files lie in small folders, the others in one
+	var folders, all []string // half of the files are in small folders, the others in one
 	for line := range strings.Lines(string(marks)) {
 		var n int
 		var name string
@@ -40,12 +40,13 @@ func TestInspectReadsOnlyWhatChanged(t *testing.T) {
 	}
 	all = all[files/2:]
 	var root []string
-	for i, name := range strings.Fields(plumb(t, r, strings.Join(folders, "\n"), "mktree", "--batch")) {
+	for i, name := range strings.Fields(runGit(t, r, strings.Join(folders, "\n"), "mktree",
+		"--batch")) {
 		root = append(root, fmt.Sprintf("040000 tree %s\td%07d", name, i))
 	}
 	one := tree(t, r, append(root, "040000 tree "+tree(t, r, all...)+"\tall")...)
 
-	var old []string // all that will not be read again
+	var old []string // files that must not be read again
 	for _, pattern := range []string{"objects/??/*", "objects/pack/*"} {
 		paths, _ := filepath.Glob(filepath.Join(r.Dir, pattern))
 		old = append(old, paths...)
@@ -72,7 +73,7 @@ func TestInspectReadsOnlyWhatChanged(t *testing.T) {
 	inspect(two, files-few+1)
 }
 
-// What is remembered is bounded, whatever is pushed.
+// The cache is bounded, whatever is pushed.
 func TestInspectorMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	i := new(Inspector)
@@ -84,15 +85,17 @@ func TestInspectorMemory(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for n := range int32(500_000) {
-		remember(i, &i.files, maxFiles, name(), uint32(n))
-		remember(i, &i.folders, maxFolders, name(), facts{files: n})
-		remember(i, &i.links, maxLinks, name(), facts{files: n})
-		remember(i, &i.scripts, maxScripts, name(), true)
+		store(i, &i.files, maxKnownFiles, name(), uint32(n))
+		store(i, &i.folders, maxKnownFolders, name(), treeFacts{files: n})
+		store(i, &i.links, maxKnownLinks, name(), treeFacts{files: n})
+		store(i, &i.scripts, maxKnownScripts, name(), true)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if len(i.files) > maxFiles || len(i.folders) > maxFolders || len(i.links) > maxLinks || len(i.scripts) > maxScripts {
-		t.Errorf("%d files, %d folders, %d links and %d scripts are remembered", len(i.files), len(i.folders), len(i.links), len(i.scripts))
+	if len(i.files) > maxKnownFiles || len(i.folders) > maxKnownFolders ||
+		len(i.links) > maxKnownLinks || len(i.scripts) > maxKnownScripts {
+		t.Errorf("%d files, %d folders, %d links and %d scripts are remembered", len(i.files),
+			len(i.folders), len(i.links), len(i.scripts))
 	}
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 24<<20 {
 		t.Errorf("that takes %d kB", grown>>10)

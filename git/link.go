@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// climbs says how many folders above its own a symbolic link to target leads at most; false where
-// that cannot be said without following other links, or where the target is absolute.
+// linkClimb returns how many folders above its own a symbolic link to target can lead. ok is false
+// if target is absolute, or if that depends on other links.
 //
-// Leading ".." are exact: the kernel takes them from the folder the link really lies in. After a
-// name they are not, for the name may itself be a link: d/b -> a/../x leaves the tree where d/a
-// leads to its root. So those are not followed but refused; nobody needs them.
-func climbs(target string) (n int, ok bool) {
+// Leading ".." are safe: the kernel starts at the folder that contains the link. A ".." after a
+// name is not, because the name may be a link itself: d/b -> a/../x leaves the tree if d/a links to
+// its root. So such links are refused; nobody needs them.
+func linkClimb(target string) (n int, ok bool) {
 	if target == "" || target[0] == '/' || strings.IndexByte(target, 0) >= 0 {
 		return 0, false
 	}
@@ -31,7 +31,7 @@ func climbs(target string) (n int, ok bool) {
 	return n, true
 }
 
-// isPointer says whether a file's content stands for a file kept elsewhere (git-lfs docs/spec.md).
-func isPointer(content []byte) bool {
+// isLFSPointer reports whether content is a Git LFS pointer (git-lfs docs/spec.md).
+func isLFSPointer(content []byte) bool {
 	return bytes.HasPrefix(content, []byte("version https://git-lfs.github.com/spec/v1\n"))
 }

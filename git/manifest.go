@@ -19,19 +19,19 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 )
 
-// What is in a worktree is kept in two files. The state file is a line of JSON that others read:
+// Two files record the content of a worktree. The state file is one line of JSON that other
+// programs may read:
 //
 //	{"state":"settled","commit":"1f3b..."}
 //
-// state is "updating" or "settled"; commit is what is, or is becoming, there. Beside it, named
-// after it and ending in .files, is the manifest: the paths that are ours, for the commit may be
-// gone from the repository when the next one comes. It is the commit and a NUL, then entries as
-// `git ls-files --stage -z` prints them.
+// state is "updating" or "settled"; commit is the commit that is, or is being, written. Beside it
+// lies the manifest, with the same name but the extension .files. It lists the files that we wrote,
+// because their commit may no longer be in the repository at the next update. It consists of the
+// commit, a NUL, and entries in the format of `git ls-files --stage -z`.
 //
-// The manifest counts as the folder's content only where both are of one commit and the state is
-// settled. While an update is under way it lists the files of both commits, of no commit. Where new
-// folders are made it names them too, beforehand: a kill may leave them empty, for the next update to
-// remove.
+// The manifest describes the folder only if the state is settled and both name the same commit.
+// During an update it lists the files of both commits, and names none. Before new folders are made
+// it lists them too, so that the next update can remove those that a kill left empty.
 const (
 	updating = "updating"
 	settled  = "settled"
@@ -43,16 +43,16 @@ type state struct {
 	Commit string `json:"commit"`
 }
 
-// holding is what is known to be in a worktree.
-type holding struct {
-	settled bool // else entries are what may be there, in whatever version
+// worktreeContent is what is recorded about a worktree.
+type worktreeContent struct {
+	settled bool // else files may be missing or in any version
 	commit  string
 	entries map[string]entry
-	folders []string // that may be there, and empty
+	folders []string // folders that may exist and be empty
 }
 
-// Commit is what the state file says: the commit that is in Dir, and settled; or the one that is
-// being written, or was when an update was cut short, and not. It is empty where there was none.
+// Commit returns what the state file says: the commit in Dir and true, or the commit of an
+// unfinished update and false, or "" if there was none.
 func (w Worktree) Commit() (commit string, isSettled bool, err error) {
 	s, err := w.state()
 	return s.Commit, s.State == settled, err
@@ -75,39 +75,40 @@ func (w Worktree) manifest() string {
 	return strings.TrimSuffix(w.State, filepath.Ext(w.State)) + ".files"
 }
 
-// recall reads what is in the worktree. Files that make no sense say nothing.
-func (w Worktree) recall() (holding, error) {
+// load reads the manifest and the state. An invalid manifest counts as empty.
+func (w Worktree) load() (worktreeContent, error) {
 	content, err := os.ReadFile(w.manifest())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return holding{}, err
+		return worktreeContent{}, err
 	}
 	h, ok := parseManifest(content)
 	if !ok {
-		return holding{}, nil
+		return worktreeContent{}, nil
 	}
 	s, err := w.state()
 	h.settled = err == nil && s == state{settled, h.commit}
 	return h, nil
 }
 
-// announce says that folders are going to be made, which is no change of what is there.
-func (w Worktree) announce(s *stage, before holding, folders []string) error {
+// announceFolders records folders that will be made.
+func (w Worktree) announceFolders(s *stage, before worktreeContent, folders []string) error {
 	entries := slices.Collect(maps.Values(before.entries))
 	return s.replace(w.manifest(), formatManifest(cmp.Or(before.commit, Zero), entries, folders))
 }
 
-// begin says that an update is under way, before the first file of it appears.
+// begin records the start of an update, before its first file appears.
 func (w Worktree) begin(s *stage, commit string, d difference) error {
-	if d.added { // else the manifest that is there names all that will be ours
-		if err := s.replace(w.manifest(), formatManifest(Zero, slices.Concat(d.after, d.gone), d.folders)); err != nil {
+	if d.added { // else the existing manifest already lists all files
+		if err := s.replace(w.manifest(), formatManifest(Zero, slices.Concat(d.after, d.removed),
+			d.folders)); err != nil {
 			return err
 		}
 	}
 	return s.replace(w.State, state{updating, commit}.format())
 }
 
-// settle says that entries, the files of commit, are what is in the worktree.
-func (w Worktree) settle(s *stage, commit string, entries []entry) error {
+// finish records that the worktree contains entries, the files of commit.
+func (w Worktree) finish(s *stage, commit string, entries []entry) error {
 	if err := s.replace(w.manifest(), formatManifest(commit, entries, nil)); err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (w Worktree) settle(s *stage, commit string, entries []entry) error {
 func (s state) format() []byte {
 	content, err := json.Marshal(s)
 	if err != nil {
-		panic(err) // two strings
+		panic(err) // cannot happen with two strings
 	}
 	return append(content, '\n')
 }
@@ -138,21 +139,21 @@ func formatManifest(commit string, entries []entry, folders []string) []byte {
 	return b
 }
 
-// parseManifest reads a manifest; ok is false where it is none.
-func parseManifest(content []byte) (h holding, ok bool) {
+// parseManifest parses a manifest.
+func parseManifest(content []byte) (h worktreeContent, ok bool) {
 	head, rest, ok := bytes.Cut(content, []byte{0})
 	if !ok || !plumbing.IsHash(string(head)) {
-		return holding{}, false
+		return worktreeContent{}, false
 	}
-	h = holding{commit: string(head), entries: make(map[string]entry, len(rest)/64)}
+	h = worktreeContent{commit: string(head), entries: make(map[string]entry, len(rest)/64)}
 	for len(rest) > 0 {
 		var record []byte
 		if record, rest, ok = bytes.Cut(rest, []byte{0}); !ok {
-			return holding{}, false
+			return worktreeContent{}, false
 		}
 		e, ok := parseEntry(string(record))
 		if !ok {
-			return holding{}, false
+			return worktreeContent{}, false
 		}
 		if e.mode == filemode.Dir {
 			h.folders = append(h.folders, e.path)

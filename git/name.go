@@ -2,9 +2,9 @@ package git
 
 import "strings"
 
-// safeName says whether a file or folder of a commit may be called name. Refused is what git's
-// verify_path (read-cache.c) refuses: names that lead elsewhere, and .git in every spelling that
-// some file system takes for it, for whoever copies the files to one later.
+// safeName reports whether a file or folder in a commit may have this name. It refuses what git's
+// verify_path (read-cache.c) refuses: names that lead out of the folder, and every spelling of .git
+// on any file system, because the files may be copied to one later.
 func safeName(name string) bool {
 	switch name {
 	case "", ".", "..":
@@ -13,12 +13,12 @@ func safeName(name string) bool {
 	return !strings.ContainsAny(name, "/\x00") && !isDotGit(name)
 }
 
-// isDotGit says whether name means .git where case does not count, on HFS+, which overlooks some
-// code points, or on NTFS, which knows git~1 for it, overlooks dots and spaces at the end, and
-// takes what follows a colon for a stream of the file before it (path.c, is_ntfs_dotgit; utf8.c,
-// is_hfs_dotgit). A backslash ends a name there.
+// isDotGit reports whether name means .git on some file system: on one that ignores case; on HFS+,
+// which ignores some code points; on NTFS, where git~1 is its short name, dots and spaces at the
+// end are ignored, a colon begins a stream and a backslash ends a name (path.c, is_ntfs_dotgit;
+// utf8.c, is_hfs_dotgit).
 func isDotGit(name string) bool {
-	if strings.EqualFold(strings.Map(visible, name), ".git") {
+	if strings.EqualFold(strings.Map(dropIgnorable, name), ".git") {
 		return true
 	}
 	for part := range strings.SplitSeq(name, `\`) {
@@ -31,10 +31,11 @@ func isDotGit(name string) bool {
 	return false
 }
 
-// visible drops the code points that HFS+ overlooks (utf8.c, next_hfs_char).
-func visible(r rune) rune {
+// dropIgnorable drops the code points that HFS+ ignores (utf8.c, next_hfs_char).
+func dropIgnorable(r rune) rune {
 	switch {
-	case 0x200c <= r && r <= 0x200f, 0x202a <= r && r <= 0x202e, 0x206a <= r && r <= 0x206f, r == 0xfeff:
+	case 0x200c <= r && r <= 0x200f, 0x202a <= r && r <= 0x202e, 0x206a <= r && r <= 0x206f,
+		r == 0xfeff:
 		return -1
 	}
 	return r

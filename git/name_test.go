@@ -6,14 +6,17 @@ import (
 	"testing"
 )
 
-// names are what file systems and attackers think of.
+// names are dangerous on some file system.
 var names = []string{
-	"a", ".gitignore", ".gitmodules", ".gita", "git", "git~2", "git~10", "a.git", "...", " .git", "con", "a\\b", "\xff", "ü", ".g\xffit",
-	"", ".", "..", "a/b", "/", ".git", ".GIT", ".Git", "git~1", "GIT~1", ".git ", ".git.", ".git . .", ".git::$INDEX_ALLOCATION",
-	"git~1:x", "git~1.", ".g\u200cit", "\ufeff.git", ".git\u206f", ".gİt", ".gıt", "a\\.git", "a\\GIT~1 ", ".git\\a", "a:\\.git", ".git\u200c.", "a\\.g\u200cit",
+	"a", ".gitignore", ".gitmodules", ".gita", "git", "git~2", "git~10", "a.git", "...", " .git",
+	"con", "a\\b", "\xff", "ü", ".g\xffit",
+	"", ".", "..", "a/b", "/", ".git", ".GIT", ".Git", "git~1", "GIT~1", ".git ", ".git.",
+	".git . .", ".git::$INDEX_ALLOCATION",
+	"git~1:x", "git~1.", ".g\u200cit", "\ufeff.git", ".git\u206f", ".gİt", ".gıt", "a\\.git",
+	"a\\GIT~1 ", ".git\\a", "a:\\.git", ".git\u200c.", "a\\.g\u200cit",
 }
 
-// git refuses the same names.
+// safeName refuses the same names as git.
 func TestSafeName(t *testing.T) {
 	r := newRepo(t)
 	hash := blob(t, r, "x")
@@ -22,11 +25,11 @@ func TestSafeName(t *testing.T) {
 			"update-index", "--add", "-z", "--index-info")
 		cmd.Dir = r.Dir
 		cmd.Stdin = strings.NewReader("100644 " + hash + " 0\t" + name + "\x00")
-		said, err := cmd.CombinedOutput() // "Ignoring path ...", and all is well
+		said, err := cmd.CombinedOutput() // it exits with 0 after "Ignoring path ..."
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := len(said) == 0 && !strings.Contains(name, "/") // a path, to git
+		want := len(said) == 0 && !strings.Contains(name, "/") // git takes a slash for a path
 		if got := safeName(name); got != want {
 			t.Errorf("%q: %v, git: %s", name, got, said)
 		}
@@ -41,8 +44,10 @@ func FuzzSafeName(f *testing.F) {
 		if !safeName(name) {
 			return
 		}
-		if name == "" || strings.ContainsAny(name, "/\x00") || strings.Trim(name, ".") == "" && len(name) < 3 ||
-			strings.EqualFold(strings.TrimRight(name, " ."), ".git") || strings.EqualFold(name, "git~1") {
+		if name == "" || strings.ContainsAny(name, "/\x00") || strings.Trim(name, ".") == "" &&
+			len(name) < 3 ||
+			strings.EqualFold(strings.TrimRight(name, " ."), ".git") ||
+			strings.EqualFold(name, "git~1") {
 			t.Errorf("%q", name)
 		}
 	})

@@ -10,18 +10,18 @@ import (
 	"paas/pause"
 )
 
-// watcherDelay is how long a new folder exists before its first file. A watcher hears of the folder
-// and then asks the kernel for news of it; `dotnet watch` and `inotifywait -r` miss a file that appears
-// in between. 50 ms was enough for every watcher that we tried.
+// watcherDelay is how long a new folder exists before its first file appears. A watcher learns of
+// the folder and then adds a watch for it; `dotnet watch` and `inotifywait -r` miss a file that
+// appears in between. 50 ms were enough for every watcher we tried.
 const watcherDelay = 50 * time.Millisecond
 
-// levels are new folders. None of the first level lies in another new one; those of the next level
-// lie in the first, and so on. Levels are made one after the other: `inotifywait -r` lists a new folder
-// before it asks for news, and misses a folder that appears in between. Moving a whole tree into place
-// is no way out, because Python's watchdog does not watch a tree that was moved in.
+// levels are new folders by depth: each folder's parent exists or is in the level before. Levels
+// are made one after the other, because `inotifywait -r` lists a new folder before it adds a watch,
+// and misses folders that appear in between. Moving a complete tree into place is no alternative:
+// Python's watchdog does not watch such a tree.
 type levels [][]string
 
-// levelsOf takes folders that are sorted: each comes before those inside it.
+// levelsOf groups dirs, which must be sorted.
 func levelsOf(dirs []string) (l levels) {
 	level := make(map[string]int, len(dirs))
 	for _, dir := range dirs {
@@ -38,10 +38,10 @@ func levelsOf(dirs []string) (l levels) {
 	return l
 }
 
-// newFolders finds the folders of entries that do not exist below root. A blocked one has a file or a
-// link in its place, or lies in a blocked one; the others are free. Both are sorted.
+// newFolders returns the folders of entries that do not exist below root, sorted. A blocked one is
+// itself, or is below, the name of a file or link; the others are free.
 func newFolders(entries []entry, root folder) (free, blocked []string, err error) {
-	at := place{root: root, step: folder.sub}
+	at := dirCursor{root: root, openSub: folder.subfolder}
 	defer at.close()
 	seen := map[string]bool{".": true}
 	for _, e := range entries {
@@ -49,7 +49,7 @@ func newFolders(entries []entry, root folder) (free, blocked []string, err error
 		if seen[dir] {
 			continue
 		}
-		_, err := at.of(e.path)
+		_, err := at.folderOf(e.path)
 		list := &free
 		switch {
 		case err == nil:
@@ -60,7 +60,7 @@ func newFolders(entries []entry, root folder) (free, blocked []string, err error
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, nil, err
 		}
-		var first *fs.PathError // of the outermost one
+		var first *fs.PathError // path of the outermost one
 		if !errors.As(err, &first) {
 			return nil, nil, err
 		}
@@ -77,14 +77,14 @@ func newFolders(entries []entry, root folder) (free, blocked []string, err error
 	return free, blocked, nil
 }
 
-// makeFolders makes folders by step, with a fifth of the watcherDelay between two levels. If the app
-// puts something in the place of one meanwhile, that one is left for later.
+// makeFolders makes folders with openSub and pauses for a fifth of watcherDelay between levels. It
+// skips a folder whose name the app takes meanwhile.
 func (u *update) makeFolders(dirs levels, step func(in folder, name string) (folder, error)) error {
-	at := place{root: u.root, step: step}
+	at := dirCursor{root: u.root, openSub: step}
 	defer at.close()
 	for i, level := range dirs {
 		if i > 0 {
-			if err := pause.For(u.ctx, u.ahead/5, nil); err != nil {
+			if err := pause.For(u.ctx, u.watcherDelay/5, nil); err != nil {
 				return err
 			}
 		}
@@ -92,31 +92,31 @@ func (u *update) makeFolders(dirs levels, step func(in folder, name string) (fol
 			if err := u.ctx.Err(); err != nil {
 				return err
 			}
-			if _, err := at.of(path.Join(dir, "file")); err != nil && !isNoFolder(err) {
+			if _, err := at.folderOf(path.Join(dir, "file")); err != nil && !isNoFolder(err) {
 				return err
 			}
 		}
-		u.made = time.Now()
+		u.lastFolder = time.Now()
 	}
 	return nil
 }
 
-// awaitWatchers waits until the last new folder has existed for the watcherDelay. If none was made, it
-// does not wait.
+// awaitWatchers waits until the last new folder is watcherDelay old. It returns at once if none was
+// made.
 func (u *update) awaitWatchers() error {
-	if err := u.ctx.Err(); err != nil || u.made.IsZero() {
+	if err := u.ctx.Err(); err != nil || u.lastFolder.IsZero() {
 		return err
 	}
-	return pause.For(u.ctx, u.ahead-time.Since(u.made), nil)
+	return pause.For(u.ctx, u.watcherDelay-time.Since(u.lastFolder), nil)
 }
 
-// removeFolders removes those of dirs, which are sorted, that are empty.
+// removeFolders removes the empty folders among dirs, which must be sorted.
 func (u *update) removeFolders(dirs []string) {
-	at := place{root: u.root, step: folder.sub}
+	at := dirCursor{root: u.root, openSub: folder.subfolder}
 	defer at.close()
 	for _, dir := range slices.Backward(dirs) {
-		if in, err := at.of(dir); err == nil {
-			in.removeFolder(path.Base(dir)) // one that is not empty is in use
+		if in, err := at.folderOf(dir); err == nil {
+			in.removeFolder(path.Base(dir)) // fails for folders in use
 		}
 	}
 }

@@ -9,20 +9,21 @@ import (
 	"paas/rig"
 )
 
-func TestAsNobody(t *testing.T) { rig.AsNobody(t, "^TestReadOnlyFolderGoes$") }
+func TestAsNobody(t *testing.T) { rig.AsNobody(t, "^TestReplaceReadOnlyFolder$") }
 
-// A folder that the app has made read-only, as Go does with its module cache, is not in the way.
-func TestReadOnlyFolderGoes(t *testing.T) {
+// A read-only folder made by the app, such as Go's module cache, can be replaced.
+func TestReplaceReadOnlyFolder(t *testing.T) {
 	r := newRepo(t)
 	c := commits(t, r, files{"a": "-1", "d/b": "-1"}, files{"a": "-1", "d": "la"})
 	w := newWorktree(t, t.TempDir())
 	w.mustTo(t, r, c[0])
 	w.write(t, "d/mod/x", "mine")
-	if err := errors.Join(os.Chmod(w.path("d/mod"), 0o555), os.Chmod(w.path("d"), 0o555)); err != nil {
+	if err := errors.Join(os.Chmod(w.path("d/mod"), 0o555),
+		os.Chmod(w.path("d"), 0o555)); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.mustTo(t, r, c[1]); !slices.Equal(got.Displaced, []string{"d"}) {
 		t.Errorf("%+v", got)
 	}
-	same(t, "after", look(t, w.Dir), fresh(t, r, c[1]))
+	compareTrees(t, "after", readTree(t, w.Dir), fresh(t, r, c[1]))
 }

@@ -18,17 +18,16 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 )
 
-// Objects reads a repository's objects inside this process, those in its quarantine first. It is
-// opened for one look and closed after it; opening reads nothing before the first object is asked for.
-// What would make a warm handle worthwhile, the facts of trees seen before, [Inspector] keeps.
-// An object that git packs meanwhile is found where it is then.
+// Objects reads the objects of a repository in this process, including its quarantine. Open it for
+// a few reads and close it afterwards. Opening reads nothing. It finds objects that git repacks
+// meanwhile.
 type Objects struct {
-	storer.EncodedObjectStorer // the repository's, for what is not overlaid
+	storer.EncodedObjectStorer // the repository's, for methods that are not overridden
 	repo                       Repo
 	layers                     []*filesystem.Storage // quarantine, then repository
 }
 
-// Objects opens the repository's objects for reading. Close it.
+// Objects opens the repository's objects for reading. Close the result.
 func (r Repo) Objects() *Objects {
 	o := &Objects{repo: r}
 	o.open()
@@ -38,15 +37,15 @@ func (r Repo) Objects() *Objects {
 func (o *Objects) open() {
 	o.layers = nil
 	if o.repo.Quarantine.Objects != "" {
-		// go-git looks for objects/ in what it is given; a quarantine is itself such a folder.
-		o.layers = append(o.layers, layer(overObjects{osfs.New(o.repo.Quarantine.Objects)}))
+		// go-git expects a folder that contains objects/, but a quarantine is such a folder itself.
+		o.layers = append(o.layers, newLayer(objectsDirFS{osfs.New(o.repo.Quarantine.Objects)}))
 	}
-	base := layer(osfs.New(o.repo.Dir))
+	base := newLayer(osfs.New(o.repo.Dir))
 	o.layers = append(o.layers, base)
 	o.EncodedObjectStorer = base
 }
 
-// Close frees the open packs.
+// Close closes the open packs.
 func (o *Objects) Close() error {
 	var errs []error
 	for _, l := range o.layers {
@@ -57,12 +56,13 @@ func (o *Objects) Close() error {
 
 const (
 	largeObject = 1 << 20 // bytes; larger ones are streamed
-	objectCache = 1 << 20 // bytes; bases of deltas, mostly
+	objectCache = 1 << 20 // bytes; mostly bases of deltas
 )
 
 // EncodedObject implements [storer.EncodedObjectStorer].
-func (o *Objects) EncodedObject(t plumbing.ObjectType, h plumbing.Hash) (obj plumbing.EncodedObject, err error) {
-	err = o.look(func(l *filesystem.Storage) error {
+func (o *Objects) EncodedObject(t plumbing.ObjectType, h plumbing.Hash) (obj plumbing.EncodedObject,
+	err error) {
+	err = o.eachLayer(func(l *filesystem.Storage) error {
 		obj, err = l.EncodedObject(t, h)
 		return err
 	})
@@ -71,7 +71,7 @@ func (o *Objects) EncodedObject(t plumbing.ObjectType, h plumbing.Hash) (obj plu
 
 // EncodedObjectSize implements [storer.EncodedObjectStorer].
 func (o *Objects) EncodedObjectSize(h plumbing.Hash) (size int64, err error) {
-	err = o.look(func(l *filesystem.Storage) error {
+	err = o.eachLayer(func(l *filesystem.Storage) error {
 		size, err = l.EncodedObjectSize(h)
 		return err
 	})
@@ -80,11 +80,11 @@ func (o *Objects) EncodedObjectSize(h plumbing.Hash) (size int64, err error) {
 
 // HasEncodedObject implements [storer.EncodedObjectStorer].
 func (o *Objects) HasEncodedObject(h plumbing.Hash) error {
-	return o.look(func(l *filesystem.Storage) error { return l.HasEncodedObject(h) })
+	return o.eachLayer(func(l *filesystem.Storage) error { return l.HasEncodedObject(h) })
 }
 
-// look looks for an object in one layer after the other.
-func (o *Objects) look(find func(*filesystem.Storage) error) error {
+// eachLayer calls find for each layer until one has the object.
+func (o *Objects) eachLayer(find func(*filesystem.Storage) error) error {
 	return o.retry(func() error {
 		for _, l := range o.layers {
 			if err := find(l); !errors.Is(err, plumbing.ErrObjectNotFound) {
@@ -95,11 +95,12 @@ func (o *Objects) look(find func(*filesystem.Storage) error) error {
 	})
 }
 
-// retry reads, and once more with the packs that there are then, if something was not where it was when
-// the packs were opened: git may have made one pack of them, or of loose objects.
+// retry calls read, and again with reopened packs if something was missing, because git may have
+// repacked the repository meanwhile.
 func (o *Objects) retry(read func() error) error {
 	err := read()
-	if !errors.Is(err, plumbing.ErrObjectNotFound) && !errors.Is(err, dotgit.ErrPackfileNotFound) && !errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, plumbing.ErrObjectNotFound) && !errors.Is(err, dotgit.ErrPackfileNotFound) &&
+		!errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	o.Close()
@@ -107,7 +108,7 @@ func (o *Objects) retry(read func() error) error {
 	return read()
 }
 
-// tree reads the folder called h.
+// tree reads a tree.
 func (o *Objects) tree(h plumbing.Hash) (tree *object.Tree, err error) {
 	err = o.retry(func() error {
 		tree, err = object.GetTree(o, h)
@@ -119,8 +120,7 @@ func (o *Objects) tree(h plumbing.Hash) (tree *object.Tree, err error) {
 	return tree, nil
 }
 
-// content opens the content of the file or link called h. What is larger than 1 MiB is streamed from
-// the disk.
+// content opens the content of a file or link. Objects over 1 MiB are streamed from disk.
 func (o *Objects) content(h plumbing.Hash) (r io.ReadCloser, err error) {
 	err = o.retry(func() error {
 		obj, err := o.EncodedObject(plumbing.BlobObject, h)
@@ -132,22 +132,22 @@ func (o *Objects) content(h plumbing.Hash) (r io.ReadCloser, err error) {
 	return r, err
 }
 
-// Commit is what is told of a commit.
+// Commit is a commit without its message and authors.
 type Commit struct {
 	Hash    string
 	Tree    string
 	Parents []string
-	Subject string // first line of its message, as written: it may hold anything
+	Subject string // first line of the message; may contain anything
 }
 
-// ErrNotCommit marks an object that is not a commit.
+// ErrNotCommit means that an object is not a commit.
 var ErrNotCommit = errors.New("not a commit")
 
-// maxCommit is the size up to which a commit is read, in bytes: its message is held in memory.
+// maxCommit is the maximum size of a commit that is read into memory.
 const maxCommit = 1 << 20
 
-// Commit reads the commit called hash. The error wraps [ErrNotCommit] for an object of another
-// kind, and [plumbing.ErrObjectNotFound] where there is none.
+// Commit reads a commit. The error wraps [ErrNotCommit] for other objects, and
+// [plumbing.ErrObjectNotFound] if there is none.
 func (o *Objects) Commit(hash string) (Commit, error) {
 	h := plumbing.NewHash(hash)
 	size, err := o.EncodedObjectSize(h)
@@ -162,7 +162,7 @@ func (o *Objects) Commit(hash string) (Commit, error) {
 		return Commit{}, fmt.Errorf("%w but a %s: %s", ErrNotCommit, obj.Type(), Short(hash))
 	}
 	if size > maxCommit {
-		return Commit{}, fmt.Errorf("commit %s: its message is larger than 1 MiB", Short(hash))
+		return Commit{}, fmt.Errorf("commit %s: it is larger than 1 MiB", Short(hash))
 	}
 	c, err := object.DecodeCommit(o, obj)
 	if err != nil {
@@ -176,9 +176,10 @@ func (o *Objects) Commit(hash string) (Commit, error) {
 	return commit, nil
 }
 
-// IsAncestor says whether old is new or one of the ancestors of new, as far as it can tell from up
-// to limit commits; known is false where that was not far enough.
-func (o *Objects) IsAncestor(ctx context.Context, old, new string, limit int) (is, known bool, err error) {
+// IsAncestor reports whether old is new or an ancestor of new. It reads at most limit commits;
+// known is false if that was not enough.
+func (o *Objects) IsAncestor(ctx context.Context, old, new string, limit int) (is, known bool,
+	err error) {
 	seen := map[string]bool{new: true}
 	for next := []string{new}; len(next) > 0; next = next[1:] {
 		if next[0] == old {
@@ -204,7 +205,7 @@ func (o *Objects) IsAncestor(ctx context.Context, old, new string, limit int) (i
 	return false, true, nil
 }
 
-func layer(dir billy.Filesystem) *filesystem.Storage {
-	return filesystem.NewStorageWithOptions(gitView{dir}, cache.NewObjectLRU(objectCache),
+func newLayer(dir billy.Filesystem) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(gitVisibleFS{dir}, cache.NewObjectLRU(objectCache),
 		filesystem.Options{KeepDescriptors: true, LargeObjectThreshold: largeObject})
 }

@@ -11,19 +11,20 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// Objects that were opened before git packed them are read after it.
-func TestObjectsWhileTidied(t *testing.T) {
+// Objects can be read although git packed them after they were opened.
+func TestObjectsDuringGC(t *testing.T) {
 	r := newRepo(t)
 	var names []string
 	for _, content := range []string{"small", noise(20 << 10), noise(2 << 20)} {
 		names = append(names, blob(t, r, content))
 	}
-	h := commit(t, r, "x", tree(t, r, "100644 blob "+names[0]+"\ta", "100644 blob "+names[1]+"\tb", "100644 blob "+names[2]+"\tc"))
+	h := commit(t, r, "x", tree(t, r, "100644 blob "+names[0]+"\ta", "100644 blob "+names[1]+"\tb",
+		"100644 blob "+names[2]+"\tc"))
 	if err := r.SetRef(t.Context(), Branch("main"), "", h); err != nil {
 		t.Fatal(err)
 	}
 	for _, state := range []string{"loose", "packed"} {
-		open := []*Objects{r.Objects(), r.Objects()} // the second has read something before
+		open := []*Objects{r.Objects(), r.Objects()} // the second has already read something
 		for _, o := range open {
 			defer o.Close()
 		}
@@ -31,14 +32,15 @@ func TestObjectsWhileTidied(t *testing.T) {
 			t.Fatal(err)
 		}
 		next := commit(t, r, state, tree(t, r, "100644 blob "+blob(t, r, state)+"\ta"), h)
-		if err := errors.Join(r.SetRef(t.Context(), Branch("main"), h, next), r.Tidy(t.Context())); err != nil {
+		if err := errors.Join(r.SetRef(t.Context(), Branch("main"), h, next),
+			r.GC(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 		for _, o := range open {
 			if _, err := o.Commit(next); err != nil {
 				t.Error(state, err)
 			}
-			entries, err := o.list(t.Context(), h)
+			entries, err := o.files(t.Context(), h)
 			if err != nil || len(entries) != 3 {
 				t.Error(state, entries, err)
 			}
@@ -54,7 +56,8 @@ func TestObjectsWhileTidied(t *testing.T) {
 				content.Close()
 			}
 		}
-		h = commit(t, r, "y", tree(t, r, "100644 blob "+names[0]+"\ta", "100644 blob "+names[1]+"\tb", "100644 blob "+names[2]+"\tc"), next)
+		h = commit(t, r, "y", tree(t, r, "100644 blob "+names[0]+"\ta", "100644 blob "+names[1]+
+			"\tb", "100644 blob "+names[2]+"\tc"), next)
 		if err := r.SetRef(t.Context(), Branch("main"), next, h); err != nil {
 			t.Fatal(err)
 		}
@@ -64,15 +67,16 @@ func TestObjectsWhileTidied(t *testing.T) {
 	}
 }
 
-// What git does not see as part of the repository yet, or no longer, is in nobody's way.
-func TestObjectsOfOthers(t *testing.T) {
+// Files that are not yet, or no longer, part of the repository do no harm.
+func TestForeignObjectFiles(t *testing.T) {
 	r := newRepo(t)
 	h := commit(t, r, "x", tree(t, r))
 	if err := r.SetRef(t.Context(), Branch("main"), "", h); err != nil {
 		t.Fatal(err)
 	}
-	plumb(t, r, "", "repack", "-adq")
-	half := filepath.Join(r.Dir, "objects/pack/pack-"+strings.Repeat("1", 40)+".pack") // its index comes next
+	runGit(t, r, "", "repack", "-adq")
+	// its index would come next
+	half := filepath.Join(r.Dir, "objects/pack/pack-"+strings.Repeat("1", 40)+".pack")
 	if err := os.WriteFile(half, []byte("PACK"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +84,7 @@ func TestObjectsOfOthers(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	q, err := r.InQuarantine(Quarantine{Objects: dir})
+	q, err := r.WithQuarantine(Quarantine{Objects: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

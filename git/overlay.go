@@ -9,11 +9,11 @@ import (
 	"github.com/go-git/go-billy/v5"
 )
 
-// overObjects shows an objects folder as the repository around it, which go-git wants to be given:
-// objects/ab/cd... is ab/cd... of the folder, and nothing else is there.
-type overObjects struct{ billy.Filesystem }
+// objectsDirFS makes an objects folder look like the repository around it, which go-git expects:
+// objects/ab/cd... is ab/cd... in the folder, and nothing else exists.
+type objectsDirFS struct{ billy.Filesystem }
 
-func within(name string) (string, bool) {
+func insideObjects(name string) (string, bool) {
 	name = path.Clean(name)
 	if name == "objects" {
 		return ".", true
@@ -22,8 +22,8 @@ func within(name string) (string, bool) {
 }
 
 // Open implements [billy.Basic].
-func (f overObjects) Open(name string) (billy.File, error) {
-	inside, ok := within(name)
+func (f objectsDirFS) Open(name string) (billy.File, error) {
+	inside, ok := insideObjects(name)
 	if !ok {
 		return nil, &os.PathError{Op: "open", Path: name, Err: os.ErrNotExist}
 	}
@@ -31,46 +31,47 @@ func (f overObjects) Open(name string) (billy.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return named{file, name}, nil
+	return namedFile{file, name}, nil
 }
 
 // Stat implements [billy.Basic].
-func (f overObjects) Stat(name string) (os.FileInfo, error) {
-	if name, ok := within(name); ok {
+func (f objectsDirFS) Stat(name string) (os.FileInfo, error) {
+	if name, ok := insideObjects(name); ok {
 		return f.Filesystem.Stat(name)
 	}
 	return nil, &os.PathError{Op: "stat", Path: name, Err: os.ErrNotExist}
 }
 
 // ReadDir implements [billy.Dir].
-func (f overObjects) ReadDir(name string) ([]os.FileInfo, error) {
-	if name, ok := within(name); ok {
+func (f objectsDirFS) ReadDir(name string) ([]os.FileInfo, error) {
+	if name, ok := insideObjects(name); ok {
 		return f.Filesystem.ReadDir(name)
 	}
 	return nil, &os.PathError{Op: "readdir", Path: name, Err: os.ErrNotExist}
 }
 
-// named is an open file that goes by the name that it was opened by: go-git opens a pack again by the
-// name of the open one, for each object in it that is larger than 16 KiB.
-type named struct {
+// namedFile is a file that reports the name it was opened with. go-git reopens a pack by that name
+// for each object larger than 16 KiB.
+type namedFile struct {
 	billy.File
 	name string
 }
 
 // Name implements [billy.File].
-func (f named) Name() string { return f.name }
+func (f namedFile) Name() string { return f.name }
 
-// gitView is a repository's folder with the objects that git itself sees in it. Missing are packs
-// without an index (git moves the index last to its place, and removes it first; beside such a pack
-// go-git reads no object at all) and the quarantines of pushes, into which go-git looks.
-type gitView struct{ billy.Filesystem }
+// gitVisibleFS is a repository's folder with only the objects that git itself sees. It hides packs
+// without an index (git adds the index last and removes it first; go-git would fail on such a pack)
+// and the quarantines of pushes, which go-git would search.
+type gitVisibleFS struct{ billy.Filesystem }
 
 // ReadDir implements [billy.Dir].
-func (f gitView) ReadDir(name string) ([]os.FileInfo, error) {
+func (f gitVisibleFS) ReadDir(name string) ([]os.FileInfo, error) {
 	files, err := f.Filesystem.ReadDir(name)
 	switch path.Clean(name) {
 	case "objects":
-		files = slices.DeleteFunc(files, func(file os.FileInfo) bool { return quarantineName(file.Name()) })
+		files = slices.DeleteFunc(files,
+			func(file os.FileInfo) bool { return isQuarantine(file.Name()) })
 	case "objects/pack":
 		indexes := map[string]bool{}
 		for _, file := range files {

@@ -11,17 +11,17 @@ import (
 	"syscall"
 )
 
-// Quarantine is where git keeps the objects of a push until its hooks have accepted it
+// Quarantine is where git stores the objects of a push until its hooks accept it
 // (git-receive-pack(1), "Quarantine environment").
 type Quarantine struct {
-	Objects    string // GIT_OBJECT_DIRECTORY: the folder of the new objects
-	Alternates string // GIT_ALTERNATE_OBJECT_DIRECTORIES: where the others are
+	Objects    string // GIT_OBJECT_DIRECTORY: folder of the new objects
+	Alternates string // GIT_ALTERNATE_OBJECT_DIRECTORIES: folder of the existing objects
 }
 
-// quarantinePrefixes begin the names of quarantine folders: since git 2.35, and before.
+// quarantinePrefixes begin the names of quarantines, since git 2.35 and before.
 var quarantinePrefixes = []string{"tmp_objdir-", "incoming-"}
 
-func quarantineName(name string) bool {
+func isQuarantine(name string) bool {
 	for _, prefix := range quarantinePrefixes {
 		if strings.HasPrefix(name, prefix) {
 			return true
@@ -30,7 +30,7 @@ func quarantineName(name string) bool {
 	return false
 }
 
-// env is what lets a git process see the quarantined objects.
+// env returns variables that show the quarantined objects to a git process.
 func (q Quarantine) env() []string {
 	if q.Objects == "" {
 		return nil
@@ -41,9 +41,9 @@ func (q Quarantine) env() []string {
 	}
 }
 
-// InQuarantine is the repository as seen with the quarantine's objects. The quarantine must lie in
-// the repository's own objects folder, where git puts it: what it names comes from another process.
-func (r Repo) InQuarantine(q Quarantine) (Repo, error) {
+// WithQuarantine returns the repository together with the objects in a quarantine. q.Objects must
+// be in the repository's objects folder, because the value comes from another process.
+func (r Repo) WithQuarantine(q Quarantine) (Repo, error) {
 	if q.Objects == "" {
 		return r, nil
 	}
@@ -55,7 +55,7 @@ func (r Repo) InQuarantine(q Quarantine) (Repo, error) {
 	if err != nil {
 		return r, err
 	}
-	if !os.SameFile(inside, own) || !quarantineName(filepath.Base(q.Objects)) {
+	if !os.SameFile(inside, own) || !isQuarantine(filepath.Base(q.Objects)) {
 		return r, fmt.Errorf("%s is not a quarantine of %s", q.Objects, r.Dir)
 	}
 	r.Quarantine = Quarantine{
@@ -65,20 +65,20 @@ func (r Repo) InQuarantine(q Quarantine) (Repo, error) {
 	return r, nil
 }
 
-// RemoveQuarantines removes what pushes killed half-way left behind. Only while no push to the
-// repository is under way.
+// RemoveQuarantines removes what killed pushes left behind. It must not be called during a push to
+// the repository.
 func (r Repo) RemoveQuarantines() error {
 	objects := filepath.Join(r.Dir, "objects")
 	entries, err := os.ReadDir(objects)
 	for _, e := range entries {
-		if e.IsDir() && quarantineName(e.Name()) {
+		if e.IsDir() && isQuarantine(e.Name()) {
 			err = errors.Join(err, removeQuarantine(filepath.Join(objects, e.Name())))
 		}
 	}
 	return err
 }
 
-// RemoveQuarantine removes the repository's own quarantine, if it is still there.
+// RemoveQuarantine removes r.Quarantine if it still exists.
 func (r Repo) RemoveQuarantine() error {
 	if r.Quarantine.Objects == "" {
 		return nil
@@ -86,9 +86,8 @@ func (r Repo) RemoveQuarantine() error {
 	return removeQuarantine(r.Quarantine.Objects)
 }
 
-// removeQuarantine renames the quarantine before it removes it. A git process may have outlived the one
-// that was killed, such as git index-pack, and goes on writing; it finds nothing by the old name, so it
-// adds nothing, and ends.
+// removeQuarantine renames a quarantine before removing it. A git process such as index-pack may
+// have survived its parent and still be writing. It no longer finds the folder and exits.
 func removeQuarantine(dir string) error {
 	gone := filepath.Join(filepath.Dir(dir), quarantinePrefixes[0]+"removed-"+rand.Text())
 	if err := os.Rename(dir, gone); errors.Is(err, fs.ErrNotExist) {
@@ -97,7 +96,7 @@ func removeQuarantine(dir string) error {
 		return err
 	}
 	err := os.RemoveAll(gone)
-	if errors.Is(err, syscall.ENOTEMPTY) { // it had just found the place for one file more
+	if errors.Is(err, syscall.ENOTEMPTY) { // a last file was written meanwhile
 		err = os.RemoveAll(gone)
 	}
 	return err

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A quarantine is removed though a git process that outlived its server goes on writing there: it was
-// left behind, with "directory not empty".
+// A quarantine can be removed while a git process that outlived its server writes to it. It was
+// left behind with "directory not empty".
 func TestRemoveQuarantineInUse(t *testing.T) {
 	r := newRepo(t)
 	objects := filepath.Join(r.Dir, "objects")

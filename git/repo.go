@@ -10,26 +10,27 @@ import (
 	"paas/durable"
 )
 
-// Repo is one bare repository. It is a value: cheap to copy, holding nothing open.
+// Repo is a bare repository. It is a small value that holds nothing open.
 type Repo struct {
-	Dir        string     // absolute path
-	Hooks      string     // folder of the hooks git runs; empty: none, whatever the repository holds
+	Dir string // absolute path
+	// folder of the hooks that git runs; default none, whatever the repository contains
+	Hooks      string
 	MaxPush    int64      // bytes of one pushed pack; 0: no limit
-	Quarantine Quarantine // objects that are pushed but not accepted; zero: none
-	Env        []string   // of git's processes, besides what they always get
+	Quarantine Quarantine // pushed objects that are not accepted yet; default none
+	Env        []string   // extra environment of git processes
 }
 
-// attributes make a checkout the bytes of the commit: no line endings, keywords or encodings of a
-// .gitattributes in the tree are applied. info/attributes outranks every other attributes file
-// (gitattributes(5)). "!" because git refuses false as a working-tree-encoding.
+// attributes makes a checkout byte-for-byte equal to the commit: line endings, keywords and
+// encodings in a .gitattributes of the tree are not applied. info/attributes overrides all other
+// attributes files (gitattributes(5)). "!" because git rejects false as a working-tree-encoding.
 const attributes = "* -text -ident -filter !eol !working-tree-encoding\n"
 
-// config is the config file of a repository.
+// config is the config file of a new repository.
 const config = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
 
-// Init fills dir, an existing and empty folder, with an empty bare repository whose HEAD is branch.
-// It runs no git and copies no template. The files are on disk when it returns; for the repository
-// to appear whole under its name, make it elsewhere and rename dir.
+// Init creates an empty bare repository in dir, an existing empty folder. HEAD is branch. It runs
+// no git and uses no template. The files are synced when it returns. To make the repository appear
+// atomically, create it under another name and rename dir.
 func Init(dir, branch string) error {
 	for _, d := range []string{"info", "objects/info", "objects/pack", "refs/heads", "refs/tags"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
@@ -49,8 +50,8 @@ func Init(dir, branch string) error {
 	return nil
 }
 
-// Check says what git needs and the repository does not have: its error is [fs.ErrNotExist] where
-// there is no repository at all, and names the missing part where it is damaged.
+// Check returns an error if a part that git needs is missing. The error matches [fs.ErrNotExist] if
+// there is no repository at all.
 func (r Repo) Check() error {
 	if _, err := os.Stat(r.Dir); err != nil {
 		return err

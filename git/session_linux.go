@@ -2,7 +2,7 @@ package git
 
 import "syscall"
 
-// ownSession puts a child into a session of its own, and has it end with this process.
-func ownSession() *syscall.SysProcAttr {
+// newSession starts a child in its own session and kills it when this process ends.
+func newSession() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }

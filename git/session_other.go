@@ -4,5 +4,5 @@ package git
 
 import "syscall"
 
-// ownSession puts a child into a session of its own.
-func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+// newSession starts a child in its own session.
+func newSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

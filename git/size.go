@@ -2,7 +2,8 @@ package git
 
 import "fmt"
 
-// Size is a number of bytes as people are shown it: 34 kB, 512 MiB. Powers of two are said so.
+// Size formats a number of bytes for people, such as 34 kB; 512 MiB if it is a multiple of a power
+// of two.
 func Size(n int64) string {
 	for _, unit := range []struct {
 		name string

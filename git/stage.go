@@ -10,15 +10,15 @@ import (
 	"paas/durable"
 )
 
-// stage is a folder of one update that the app does not see. Files are written there and then renamed
-// to their places. The name of a staged file is its number in the list.
+// stage is a temporary folder of one update that the app does not see. Files are written to it and
+// then renamed into place. A staged file is named by its index in the list.
 type stage struct {
 	folder
-	dir   string
-	taken int // what was moved here out of the way
+	dir      string
+	movedOut int // number of files moved here out of the way
 }
 
-// stage makes an empty stage.
+// stage creates an empty stage.
 func (w Worktree) stage() (*stage, error) {
 	dir, err := os.MkdirTemp(w.Temp, "worktree-")
 	if err != nil {
@@ -31,11 +31,11 @@ func (w Worktree) stage() (*stage, error) {
 	return &stage{folder: f, dir: dir}, nil
 }
 
-// fill writes entries into the stage.
+// fill writes entries to the stage.
 func (s *stage) fill(ctx context.Context, o *Objects, entries []entry) error {
 	return o.contents(ctx, entries, func(contents <-chan content) error {
 		for c := range contents {
-			err := c.write(s.folder, strconv.Itoa(c.number))
+			err := c.write(s.folder, strconv.Itoa(c.index))
 			c.Close()
 			if err != nil {
 				return err
@@ -45,28 +45,29 @@ func (s *stage) fill(ctx context.Context, o *Objects, entries []entry) error {
 	})
 }
 
-// place moves a staged file to its place, and sets its times to now. With the time when it was staged,
-// make would take a build that ran meanwhile for one that has read it.
-func (s *stage) place(staged string, to folder, name string) error {
+// moveIn moves a staged file into place and sets its times to now. With an earlier time, make would
+// assume that a build that ran meanwhile has already read it.
+func (s *stage) moveIn(staged string, to folder, name string) error {
 	if err := s.touch(staged); err != nil {
 		return err
 	}
-	return s.move(staged, to, name)
+	return s.rename(staged, to, name)
 }
 
-// take moves what is called name in a folder to the stage.
-func (s *stage) take(in folder, name string) error {
-	s.taken++
-	return in.move(name, s.folder, "taken-"+strconv.Itoa(s.taken))
+// moveOut moves an entry of a folder to the stage.
+func (s *stage) moveOut(in folder, name string) error {
+	s.movedOut++
+	return in.rename(name, s.folder, "taken-"+strconv.Itoa(s.movedOut))
 }
 
-// replace writes a file whole.
+// replace writes a file atomically and durably.
 func (s *stage) replace(path string, content []byte) error {
-	return durable.Replace(path, filepath.Join(s.dir, "replacement"), content, 0o644) // the watcher may be another user
+	tmp := filepath.Join(s.dir, "replacement")
+	return durable.Replace(path, tmp, content, 0o644) // watchers may run as another user
 }
 
-// remove removes the stage with all that is in it. What the app's own modes forbid to remove is
-// left to who owns Temp: the update is done all the same.
+// remove removes the stage. It ignores errors: files whose modes forbid removal are left to the
+// owner of Temp, and the update has succeeded anyway.
 func (s *stage) remove() {
 	s.Close()
 	os.RemoveAll(s.dir)

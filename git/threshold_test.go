@@ -15,14 +15,15 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// thresholds are the files of a commit around every size at which git or go-git does something else:
-// 16 KiB (go-git opens the pack again for what is larger), 1 MiB (go-git streams), 32 MiB (git
-// streams, and keeps no difference), and folders whose tree object lies around the first two. Its files
-// differ from those of another version in a few bytes, or, where they are called far, in 20 kB.
+// thresholds returns files around every size at which git or go-git changes its behaviour: 16 KiB
+// (go-git opens the pack again), 1 MiB (go-git streams), 32 MiB (git streams and stores no delta),
+// and folders whose tree objects are around the first two. Versions differ in a few bytes, or in 20
+// kB if the name contains far.
 func thresholds(version int) files {
 	f := files{}
 	seed := noise(2<<20) + strings.Repeat("x", 31<<20)
-	for _, size := range []int{100, 16<<10 - 1, 16 << 10, 16<<10 + 1, 1<<20 - 1, 1 << 20, 1<<20 + 1, 32<<20 + 1} {
+	for _, size := range []int{100, 16<<10 - 1, 16 << 10, 16<<10 + 1, 1<<20 - 1, 1 << 20, 1<<20 + 1,
+		32<<20 + 1} {
 		for _, change := range []string{"near", "far"} {
 			if change == "far" && (size < 40_000 || size > 30<<20) {
 				continue
@@ -35,9 +36,10 @@ func thresholds(version int) files {
 			f[fmt.Sprintf("%s%d", change, size)] = "x" + string(content)
 		}
 	}
-	const entry = 28 // bytes of an entry in a tree object, besides its name
+	const entry = 28 // size of an entry in a tree object without its name
 	for _, folder := range []struct{ entries, name int }{
-		{16 << 10 / (entry + 9), 9}, {16<<10/(entry+9) + 1, 9}, {1 << 20 / (entry + 250), 250}, {1<<20/(entry+250) + 1, 250},
+		{16 << 10 / (entry + 9), 9}, {16<<10/(entry+9) + 1, 9}, {1 << 20 / (entry + 250), 250},
+		{1<<20/(entry+250) + 1, 250},
 	} {
 		for i := range folder.entries {
 			f[fmt.Sprintf("folder%d/%0*d", folder.entries, folder.name, i)] = " "
@@ -47,14 +49,16 @@ func thresholds(version int) files {
 	return f
 }
 
-// push puts a commit into a quarantine of the repository as git-receive-pack does with what a client
-// sends that has the commits had: one object each, or the pack where it is larger than transfer.unpackLimit.
+// push puts a commit into a quarantine as git-receive-pack does for a client that has the commits
+// had: loose objects, or the pack if it has more objects than transfer.unpackLimit.
 func push(t *testing.T, r Repo, from Repo, kept bool, commit string, had ...string) Repo {
 	t.Helper()
 	var pack, said bytes.Buffer
-	send := exec.Command("git", "pack-objects", "--stdout", "--revs", "--thin", "--delta-base-offset", "-q")
+	send := exec.Command("git", "pack-objects", "--stdout", "--revs", "--thin",
+		"--delta-base-offset", "-q")
 	send.Dir = from.Dir
-	send.Stdin = strings.NewReader(strings.Join(append([]string{commit, "--not"}, had...), "\n") + "\n")
+	send.Stdin = strings.NewReader(strings.Join(append([]string{commit, "--not"}, had...), "\n") +
+		"\n")
 	send.Stdout, send.Stderr = &pack, &said
 	if err := send.Run(); err != nil {
 		t.Fatal(err, said.String())
@@ -63,7 +67,7 @@ func push(t *testing.T, r Repo, from Repo, kept bool, commit string, had ...stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := r.InQuarantine(Quarantine{Objects: dir})
+	q, err := r.WithQuarantine(Quarantine{Objects: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +83,7 @@ func push(t *testing.T, r Repo, from Repo, kept bool, commit string, had ...stri
 	return q
 }
 
-// accept moves what is in the repository's quarantine where git-receive-pack does.
+// accept moves the quarantine into the repository as git-receive-pack does.
 func accept(t *testing.T, q Repo) {
 	t.Helper()
 	move := exec.Command("cp", "-rl", q.Quarantine.Objects+"/.", q.Quarantine.Alternates)
@@ -91,7 +95,7 @@ func accept(t *testing.T, q Repo) {
 	}
 }
 
-// What git takes, we read, however it keeps it: no size of a file or folder is a border.
+// We can read everything that git accepts, however it is stored: sizes make no difference.
 func TestThresholds(t *testing.T) {
 	client := newRepo(t)
 	files := len(thresholds(1))
@@ -106,10 +110,11 @@ func TestThresholds(t *testing.T) {
 			t.Error(what, err)
 			return
 		}
-		if s, err := new(Inspector).Inspect(t.Context(), o, c.Tree); err != nil || s.Files != files || len(s.Scripts) != 5 {
+		if s, err := new(Inspector).Inspect(t.Context(), o, c.Tree); err != nil ||
+			s.Files != files || len(s.Scripts) != 5 {
 			t.Errorf("%s: inspect: %+v, %v", what, s, err)
 		}
-		entries, err := o.list(t.Context(), commit)
+		entries, err := o.files(t.Context(), commit)
 		if err != nil || len(entries) != files {
 			t.Errorf("%s: list: %d files, %v", what, len(entries), err)
 		}
@@ -140,7 +145,7 @@ func TestThresholds(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tidied {
-				if err := r.Tidy(t.Context()); err != nil {
+				if err := r.GC(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				read(what+"after git gc", r, one)
@@ -148,7 +153,8 @@ func TestThresholds(t *testing.T) {
 			q = push(t, r, client, kept, two, one)
 			read(what+"second push", q, two)
 			accept(t, q)
-			if err := errors.Join(r.SetRef(t.Context(), Branch("main"), one, two), r.Tidy(t.Context())); err != nil {
+			if err := errors.Join(r.SetRef(t.Context(), Branch("main"), one, two),
+				r.GC(t.Context())); err != nil {
 				t.Fatal(err)
 			}
 			read(what+"after both", r, two)

@@ -14,21 +14,23 @@ import (
 	"time"
 )
 
-// A new folder is there for 50 ms before its first file, also where a file had its name, and for
-// 10 ms before another new one inside it. Where no folder is new, nothing waits.
-func TestWaitForWatchers(t *testing.T) {
+// A new folder exists for 50 ms before its first file, also if a file had its name, and for 10 ms
+// before another new folder in it. Without new folders there is no wait.
+func TestWatcherDelay(t *testing.T) {
 	r := newRepo(t)
 	before := files{"a": "-1", "d/b": "-1", "f": "-1", "g": "-1"}
 	for name, test := range map[string]struct {
 		after files
 		want  time.Duration
 	}{
-		"changes":                {files{"a": "-2", "d/b": "-2", "d/c": "-1", "e": "-1"}, 0},
-		"a folder goes":          {files{"a": "-1"}, 0},
-		"a file for a folder":    {files{"a": "-1", "d": "-1", "f": "-1"}, 0},
-		"a new folder":           {files{"a": "-1", "new/x": "-1"}, 50 * time.Millisecond},
-		"nested ones":            {files{"a": "-1", "new/x/y/z": "-1", "d/n/x": "-1"}, 70 * time.Millisecond},
-		"a folder for a file":    {files{"a": "-1", "f/x": "-1", "g/h/x": "-1"}, 60 * time.Millisecond},
+		"changes":             {files{"a": "-2", "d/b": "-2", "d/c": "-1", "e": "-1"}, 0},
+		"a folder goes":       {files{"a": "-1"}, 0},
+		"a file for a folder": {files{"a": "-1", "d": "-1", "f": "-1"}, 0},
+		"a new folder":        {files{"a": "-1", "new/x": "-1"}, 50 * time.Millisecond},
+		"nested ones": {files{"a": "-1", "new/x/y/z": "-1", "d/n/x": "-1"},
+			70 * time.Millisecond},
+		"a folder for a file": {files{"a": "-1", "f/x": "-1", "g/h/x": "-1"},
+			60 * time.Millisecond},
 		"some for files, a new":  {files{"f/x": "-1", "new/x": "-1"}, 100 * time.Millisecond},
 		"a folder the app made":  {files{"a": "-1", "apps/x": "-1"}, 0},
 		"one inside the app's":   {files{"a": "-1", "apps/x/y": "-1"}, 50 * time.Millisecond},
@@ -44,9 +46,9 @@ func TestWaitForWatchers(t *testing.T) {
 		if err := os.Symlink("d", w.path("link")); err != nil {
 			t.Fatal(err)
 		}
-		w.ahead = 0 // as it is outside of tests
+		w.watcherDelay = 0 // the default
 		synctest.Test(t, func(t *testing.T) {
-			began := time.Now() // stands still but for timers
+			began := time.Now() // fake time: only timers advance it
 			if _, err := w.to(t.Context(), r, c[1]); err != nil {
 				t.Fatal(err)
 			}
@@ -57,13 +59,13 @@ func TestWaitForWatchers(t *testing.T) {
 	}
 }
 
-// Who ends an update while it waits finds the folder as it was.
-func TestWaitInterrupted(t *testing.T) {
+// An update that is cancelled during the wait leaves the folder unchanged.
+func TestWatcherDelayInterrupted(t *testing.T) {
 	r := newRepo(t)
 	c := commits(t, r, files{"a": "-1"}, files{"a": "-2", "new/deep/b": "-1"})
 	w := newWorktree(t, t.TempDir())
 	w.mustTo(t, r, c[0])
-	w.ahead = time.Hour
+	w.watcherDelay = time.Hour
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -72,18 +74,18 @@ func TestWaitInterrupted(t *testing.T) {
 		}
 	})
 	w.at(t, c[0], true)
-	same(t, "as before", look(t, w.Dir), fresh(t, r, c[0]))
+	compareTrees(t, "as before", readTree(t, w.Dir), fresh(t, r, c[0]))
 }
 
-// watcher is a running program that prints what it sees.
+// watcher is a running program that prints what it observes.
 type watcher struct {
 	t     *testing.T
 	lines chan string
 	seen  []string
 }
 
-// observe starts a program that prints ready once it watches, and then a line for each thing it sees.
-func observe(t *testing.T, ready, name string, args ...string) *watcher {
+// startWatcher starts a program that prints ready and then a line for each event.
+func startWatcher(t *testing.T, ready, name string, args ...string) *watcher {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
 		t.Skipf("SKIP: %s is not installed", name)
@@ -110,12 +112,13 @@ func observe(t *testing.T, ready, name string, args ...string) *watcher {
 	return o
 }
 
-// until reads on until all of lines have been seen.
+// until reads until all of lines have been printed.
 func (o *watcher) until(lines ...string) {
 	o.t.Helper()
 	timeout := time.After(time.Minute)
 	for {
-		missing := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return slices.Contains(o.seen, l) })
+		missing := slices.DeleteFunc(slices.Clone(lines),
+			func(l string) bool { return slices.Contains(o.seen, l) })
 		if len(missing) == 0 {
 			return
 		}
@@ -131,19 +134,20 @@ func (o *watcher) until(lines ...string) {
 	}
 }
 
-// inotifywait watches as many watchers do: it asks for news of a new folder once it has heard of it.
+// inotifywait, like many watchers, adds a watch after it has learned of a new folder.
 func inotifywait(t *testing.T, dir string) *watcher {
-	return observe(t, "Watches established.", "inotifywait", "-m", "-r", "--format", "%e %w%f", dir)
+	return startWatcher(t, "Watches established.", "inotifywait", "-m", "-r", "--format", "%e %w%f",
+		dir)
 }
 
-// node's own watcher.
+// nodeWatch is Node's own watcher.
 func nodeWatch(t *testing.T, dir string) *watcher {
-	return observe(t, "ready", "node", "-e", `
+	return startWatcher(t, "ready", "node", "-e", `
 		require("fs").watch(process.argv[1], {recursive: true}, (event, name) => console.log(name))
 		console.log("ready")`, dir)
 }
 
-// twelve are files in as many new folders, beside each other and inside each other.
+// twelve returns files in as many new folders, beside and inside each other.
 func twelve() (all files, names []string) {
 	all = files{"a": "-2"}
 	for i := range 6 {
@@ -155,26 +159,28 @@ func twelve() (all files, names []string) {
 	return all, names
 }
 
-// Real watchers see each file in a new folder. They are given far longer than 50 ms here, for this
+// Real watchers see each file in a new folder. They get much longer than 50 ms here, because the
 // machine may be busy.
 func TestWatchersSeeNewFolders(t *testing.T) {
 	r := newRepo(t)
 	after, names := twelve()
 	c := commits(t, r, files{"a": "-1"}, after)
-	for name, watch := range map[string]func(t *testing.T, dir string) *watcher{"inotifywait": inotifywait, "node": nodeWatch} {
+	for name, watch := range map[string]func(t *testing.T,
+		dir string) *watcher{"inotifywait": inotifywait, "node": nodeWatch} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorktree(t, t.TempDir())
 			w.mustTo(t, r, c[0])
 			o := watch(t, w.Dir)
-			w.ahead = 2 * time.Second
+			w.watcherDelay = 2 * time.Second
 			w.mustTo(t, r, c[1])
 			if name == "node" {
 				o.until(names...)
 				return
 			}
 			w.write(t, "end", "")
-			o.until("CREATE " + w.path("end")) // what was before it has been told by now
-			missed := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(o.seen, "MOVED_TO "+w.path(n)) })
+			o.until("CREATE " + w.path("end")) // all earlier events have been printed
+			missed := slices.DeleteFunc(slices.Clone(names),
+				func(n string) bool { return slices.Contains(o.seen, "MOVED_TO "+w.path(n)) })
 			if len(missed) > 0 {
 				t.Errorf("missed %q of 12", missed)
 			}
@@ -182,9 +188,9 @@ func TestWatchersSeeNewFolders(t *testing.T) {
 	}
 }
 
-// A folder that gives way to a file or a link is emptied where it is: the commit's own files first,
-// then the app's, then the folders. Whoever watches it hears of each, and that it is gone.
-func TestFolderGoesWhereItIs(t *testing.T) {
+// A folder that is replaced by a file or a link is emptied in place: first the commit's own files,
+// then the app's, then the folders. Watchers see each removal and the folder's end.
+func TestFolderIsEmptiedInPlace(t *testing.T) {
 	r := newRepo(t)
 	for name, what := range map[string]string{"file": "-1", "link": "la"} {
 		t.Run(name, func(t *testing.T) {
@@ -197,10 +203,11 @@ func TestFolderGoesWhereItIs(t *testing.T) {
 			w.write(t, "d/app", "mine")
 			w.write(t, "d/e/app", "mine")
 			o := inotifywait(t, w.Dir)
-			if got := w.mustTo(t, r, c[1]); !slices.Equal(got.Displaced, []string{"d"}) || got.Written != 3 || got.Removed != 3 {
+			if got := w.mustTo(t, r, c[1]); !slices.Equal(got.Displaced, []string{"d"}) ||
+				got.Written != 3 || got.Removed != 3 {
 				t.Errorf("%+v", got)
 			}
-			same(t, "after", look(t, w.Dir), fresh(t, r, c[1]))
+			compareTrees(t, "after", readTree(t, w.Dir), fresh(t, r, c[1]))
 			w.write(t, "end", "")
 			o.until("CREATE " + w.path("end"))
 			for i, line := range o.seen {
@@ -208,9 +215,11 @@ func TestFolderGoesWhereItIs(t *testing.T) {
 				o.seen[i] = what + " " + strings.TrimPrefix(path, w.Dir+"/")
 			}
 			told := slices.DeleteFunc(slices.Clone(o.seen), func(l string) bool {
-				return !strings.HasPrefix(l, "DELETE ") && !strings.Contains(l, "MOVED") && l != "DELETE,ISDIR d"
+				return !strings.HasPrefix(l, "DELETE ") && !strings.Contains(l, "MOVED") &&
+					l != "DELETE,ISDIR d"
 			})
-			want := []string{"MOVED_TO a", "MOVED_TO z", "DELETE gone", "DELETE d/b", "DELETE d/e/f", "DELETE d/app", "DELETE d/e/app", "DELETE,ISDIR d", "MOVED_TO d"}
+			want := []string{"MOVED_TO a", "MOVED_TO z", "DELETE gone", "DELETE d/b",
+				"DELETE d/e/f", "DELETE d/app", "DELETE d/e/app", "DELETE,ISDIR d", "MOVED_TO d"}
 			if !slices.Equal(told, want) {
 				t.Errorf("the watcher was told %q, want %q", told, want)
 			}
@@ -218,8 +227,8 @@ func TestFolderGoesWhereItIs(t *testing.T) {
 	}
 }
 
-// An app that does not stop writing into such a folder is not in the way.
-func TestFolderInUseGoes(t *testing.T) {
+// An app that keeps writing to such a folder cannot prevent that.
+func TestReplaceFolderInUse(t *testing.T) {
 	r := newRepo(t)
 	c := commits(t, r, files{"a": "-1", "d/b": "-1"}, files{"a": "-1", "d": "la"})
 	w := newWorktree(t, t.TempDir())
@@ -242,20 +251,21 @@ func TestFolderInUseGoes(t *testing.T) {
 	<-ended
 }
 
-// A file has the time of its appearance and not of its writing, which may be seconds before: what
-// was built in between has not read it.
-func TestTimes(t *testing.T) {
+// A file's modification time is when it appeared, not when it was written seconds earlier, because
+// a build in between has not read it.
+func TestModificationTimes(t *testing.T) {
 	r := newRepo(t)
-	c := commits(t, r, files{"a": "-1", "old": "-1", "d/e": "-1"}, files{"a": "-2", "b": "-1", "new/c": "x1", "d": "la"})
+	c := commits(t, r, files{"a": "-1", "old": "-1", "d/e": "-1"},
+		files{"a": "-2", "b": "-1", "new/c": "x1", "d": "la"})
 	w := newWorktree(t, t.TempDir())
 	w.mustTo(t, r, c[0])
 	first := map[string]time.Time{}
-	for name := range look(t, w.Dir) {
+	for name := range readTree(t, w.Dir) {
 		first[name] = must(t, os.Lstat, w.path(name)).ModTime()
 	}
 	probe := filepath.Join(t.TempDir(), "probe")
 	var now time.Time
-	tick := func() { // waits for the file system's clock, which ticks slowly
+	tick := func() { // waits for the file system's coarse clock
 		for before := now; !now.After(before); now = must(t, os.Stat, probe).ModTime() {
 			if err := os.WriteFile(probe, []byte("x"), 0o644); err != nil {
 				t.Fatal(err)
@@ -265,7 +275,7 @@ func TestTimes(t *testing.T) {
 	tick()
 	seen := map[string]bool{}
 	step := func() {
-		for name, what := range look(t, w.Dir) {
+		for name, what := range readTree(t, w.Dir) {
 			info, err := os.Lstat(w.path(name))
 			if err != nil || what[0] == 'd' || seen[name] || info.ModTime().Equal(first[name]) {
 				continue
@@ -277,7 +287,7 @@ func TestTimes(t *testing.T) {
 		}
 		tick()
 	}
-	if _, err := w.to(&each{Context: t.Context(), step: step}, r, c[1]); err != nil {
+	if _, err := w.to(&stepContext{Context: t.Context(), step: step}, r, c[1]); err != nil {
 		t.Fatal(err)
 	}
 	step()
@@ -288,10 +298,10 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// each calls step each time that it is asked.
-type each struct {
+// stepContext calls step whenever Err is called.
+type stepContext struct {
 	context.Context
 	step func()
 }
 
-func (e *each) Err() error { e.step(); return e.Context.Err() }
+func (e *stepContext) Err() error { e.step(); return e.Context.Err() }

@@ -10,51 +10,51 @@ import (
 	"time"
 )
 
-// Worktree is a folder in which a commit is kept up to date in place, while an app with a watcher
-// of its own reads it, and may write there too. It is a value, and holds nothing open. One Update
-// at a time: the state file has one writer.
+// Worktree is a folder that is updated in place to a commit while an app reads it through its own
+// watcher, and may write to it. It is a value and holds nothing open. Only one Update may run at a
+// time.
 //
-// What the app makes itself (node_modules, bin/, uploads) is not touched, unless the commit has a
-// file where it stands, or a folder where it is a file; what the commit has wins, as with git
-// checkout --force. A file of the commit that was changed or removed in the folder stays so until a
-// commit changes it.
+// Update does not touch what the app creates (node_modules, bin/, uploads), unless it is in the way
+// of a file or folder of the commit; then the commit wins, as with git checkout --force. A file of
+// the commit that was changed or removed in the folder stays so until a commit changes it.
 //
-// The app is trusted with nothing but the folder itself: a link it puts in the place of one of our
+// The app is not trusted outside the folder: links that replace our folders are not followed, so
+// nothing outside Dir is written or removed.
 // folders is not followed, so nothing outside Dir is written, replaced or removed.
 type Worktree struct {
-	Dir   string // the folder; made where there is none
-	State string // path of its state file, beside Dir: what it says is in Dir. See [Worktree.Commit]
-	Temp  string // an existing folder on the file system of Dir and State, for files being written
+	Dir   string // created if it does not exist
+	State string // path of the state file, outside Dir; see [Worktree.Commit]
+	Temp  string // existing folder for temporary files, on the same file system as Dir and State
 
-	ahead time.Duration // in place of watcherDelay, in tests
+	watcherDelay time.Duration // in tests; default watcherDelay
 }
 
-// Changes is what an update did.
+// Changes describes what an update did.
 type Changes struct {
-	Written int // files written: new ones, and those whose content or mode differed
-	Removed int // files that the commit before had and this one has not, removed already or not
-	// Displaced are the files and folders that the commit before did not have, and that are gone
-	// because this one has something in their place; sorted, and folders without what was in them.
+	Written int // new files, and those with a changed content or mode
+	Removed int // files of the previous commit that are not in this one, even if already removed
+	// Displaced lists files and folders that were not in the previous commit and made way for this
+	// one. It is sorted, and names folders without their content.
 	Displaced []string
 }
 
-// Update brings Dir from whatever commit it holds to this one. It touches only files that differ
-// between the two: each is replaced whole, so a reader sees the old content or the new.
+// Update brings Dir to commit, from any state. It touches only files that differ, and replaces each
+// atomically.
 //
-// New folders come first. They stay empty for [watcherDelay], so that a watcher of Dir can ask for news
-// of them too. Meanwhile all files are written in Temp and flushed. So a full disk ([syscall.ENOSPC])
-// or a missing object changes nothing, and Dir is a mixture for no longer than the renames take. Then
-// new files appear, then changed files are replaced, and files that the commit no longer has go after
-// them, with the folders that this leaves empty: a reader of a new file finds what it refers to, and
-// so does a reader of an old one. A folder that gives way to a file or a link is emptied in its place,
-// last of all. The modification time of a file is when it appeared in Dir.
+// New folders come first and stay empty for [watcherDelay], so that watchers can watch them.
+// Meanwhile all files are written to Temp and synced. A full disk ([syscall.ENOSPC]) or a missing
+// object therefore changes nothing, and Dir is a mixture of commits only while files are renamed.
+// New files appear first, then changed files are replaced, then files that are not in the commit
+// are removed, with folders that become empty. So readers of new and of old files find what those
+// refer to. Folders that a file or link replaces are emptied in place, last of all. A file's
+// modification time is when it appeared in Dir.
 //
-// After an update that was cut short at any point, by ctx, an error, a kill or a power cut, the next
-// one, to any commit, compares every file by its content and makes all of it right. Then, and when
-// one of our folders has become a link, local changes to any of the commit's files are lost. Blocks
-// until everything is on the disk, and what others write to the same file system too.
+// If an update is interrupted at any point by ctx, an error, a kill or a power cut, the next one
+// compares all files by content and repairs everything. In that case, or if one of our folders has
+// become a link, local changes to files of the commit are lost. Update blocks until everything is
+// synced, including what others write to the same file system.
 func (w Worktree) Update(ctx context.Context, o *Objects, commit string) (Changes, error) {
-	entries, err := o.list(ctx, commit)
+	entries, err := o.files(ctx, commit)
 	if err != nil {
 		return Changes{}, err
 	}
@@ -63,7 +63,7 @@ func (w Worktree) Update(ctx context.Context, o *Objects, commit string) (Change
 		return Changes{}, err
 	}
 	defer root.Close()
-	before, err := w.recall()
+	before, err := w.load()
 	if err != nil {
 		return Changes{}, err
 	}
@@ -71,8 +71,8 @@ func (w Worktree) Update(ctx context.Context, o *Objects, commit string) (Change
 		return Changes{}, nil
 	}
 	d := compare(before.entries, entries)
-	if !before.settled || d.hidden(before.entries, root) {
-		if d.changed, err = o.differing(ctx, entries, root); err != nil {
+	if !before.settled || d.behindLink(before.entries, root) {
+		if d.changed, err = o.changedOnDisk(ctx, entries, root); err != nil {
 			return Changes{}, err
 		}
 	}
@@ -81,7 +81,8 @@ func (w Worktree) Update(ctx context.Context, o *Objects, commit string) (Change
 		return Changes{}, err
 	}
 	defer stage.remove()
-	u := update{ctx: ctx, before: before.entries, stage: stage, root: root, ahead: cmp.Or(w.ahead, watcherDelay)}
+	u := update{ctx: ctx, before: before.entries, stage: stage, root: root,
+		watcherDelay: cmp.Or(w.watcherDelay, watcherDelay)}
 	free, blocked, err := newFolders(d.changed, root)
 	if err != nil {
 		return Changes{}, err
@@ -89,7 +90,7 @@ func (w Worktree) Update(ctx context.Context, o *Objects, commit string) (Change
 	d.blocked = levelsOf(blocked)
 	d.folders = slices.Sorted(slices.Values(slices.Concat(before.folders, free)))
 	if len(free) > 0 {
-		if err := w.announce(stage, before, d.folders); err != nil {
+		if err := w.announceFolders(stage, before, d.folders); err != nil {
 			return Changes{}, err
 		}
 	}
@@ -106,16 +107,16 @@ func (w Worktree) Update(ctx context.Context, o *Objects, commit string) (Change
 	if err := flush(root.File); err != nil {
 		return u.changes, err
 	}
-	return u.changes, w.settle(stage, commit, entries)
+	return u.changes, w.finish(stage, commit, entries)
 }
 
-// open opens Dir, and makes it where there is none.
+// open opens Dir and creates it if it does not exist.
 func (w Worktree) open() (folder, error) {
 	if _, err := os.Lstat(w.Dir); !errors.Is(err, fs.ErrNotExist) {
 		return openFolder(w.Dir)
 	}
-	// Whatever the state says, nothing is there any more; and an update that is killed from here on
-	// must not leave an empty folder that is said to be settled.
+	// Nothing is there, whatever the state file says. If we are killed after Mkdir, the state must
+	// not call the empty folder settled.
 	if err := os.Remove(w.State); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return folder{}, err
 	}
@@ -126,7 +127,7 @@ func (w Worktree) open() (folder, error) {
 	if err != nil {
 		return folder{}, err
 	}
-	if err := root.Chmod(0o755); err != nil { // the umask may have taken bits away
+	if err := root.Chmod(0o755); err != nil { // undo the umask
 		return folder{}, errors.Join(err, root.Close())
 	}
 	return root, nil

@@ -8,26 +8,29 @@ import (
 	"testing"
 )
 
-// manyFiles is how many files the commits of the benchmarks have.
+// manyFiles is the number of files in the benchmarks' commits.
 const manyFiles = 20_000
 
-// benchRepo is a packed repository with two commits of many files of about 1 kB in 200 folders; the
-// second changes one file in every.
+// benchRepo creates a packed repository with two commits of many files of about 1 kB in 200
+// folders. The second changes one file out of every.
 func benchRepo(b *testing.B, every int) (r Repo, one, two string) {
 	r = newRepo(b)
 	var in strings.Builder
 	for version := range 2 {
-		fmt.Fprintf(&in, "commit refs/heads/main\nmark :%d\ncommitter A <a@b.c> 0 +0000\ndata 1\nx\n", version+1)
+		fmt.Fprintf(&in, "commit refs/heads/main\nmark :%d\ncommitter A <a@b.c> 0 +0000\ndata "+
+			"1\nx\n", version+1)
 		for i := range manyFiles {
 			if version == 1 && i%every != 0 {
 				continue
 			}
-			content := strings.Repeat(fmt.Sprintf("line of file %d in version %d, %x\n", i, version, i*i), 20)
-			fmt.Fprintf(&in, "M 100644 inline src/%d/%d/%d.js\ndata %d\n%s\n", i/1000, i/100%10, i, len(content), content)
+			content := strings.Repeat(fmt.Sprintf("line of file %d in version %d, %x\n", i, version,
+				i*i), 20)
+			fmt.Fprintf(&in, "M 100644 inline src/%d/%d/%d.js\ndata %d\n%s\n", i/1000, i/100%10, i,
+				len(content), content)
 		}
 	}
-	plumb(b, r, in.String(), "fast-import", "--quiet", "--export-marks=marks")
-	plumb(b, r, "", "repack", "-adq")
+	runGit(b, r, in.String(), "fast-import", "--quiet", "--export-marks=marks")
+	runGit(b, r, "", "repack", "-adq")
 	marks, err := os.ReadFile(filepath.Join(r.Dir, "marks"))
 	if err != nil {
 		b.Fatal(err)
@@ -68,7 +71,8 @@ func BenchmarkUpdate(b *testing.B) {
 		b.Run(fmt.Sprintf("%d of %d files", manyFiles/every, manyFiles), func(b *testing.B) {
 			r, one, two := benchRepo(b, every)
 			dir := b.TempDir()
-			w := Worktree{Dir: filepath.Join(dir, "worktree"), State: filepath.Join(dir, "worktree.json"), Temp: dir}
+			w := Worktree{Dir: filepath.Join(dir, "worktree"),
+				State: filepath.Join(dir, "worktree.json"), Temp: dir}
 			update := func(commit string) {
 				o := r.Objects()
 				defer o.Close()

@@ -20,10 +20,11 @@ import (
 	"testing"
 )
 
-// newWorktree is a worktree that holds nothing yet.
+// newWorktree returns an empty worktree.
 func newWorktree(t testing.TB, dir string) Worktree {
 	t.Helper()
-	w := Worktree{Dir: filepath.Join(dir, "worktree"), State: filepath.Join(dir, "worktree.json"), Temp: filepath.Join(dir, "tmp"), ahead: 1}
+	w := Worktree{Dir: filepath.Join(dir, "worktree"), State: filepath.Join(dir, "worktree.json"),
+		Temp: filepath.Join(dir, "tmp"), watcherDelay: 1}
 	if err := os.Mkdir(w.Temp, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func (w Worktree) to(ctx context.Context, r Repo, commit string) (Changes, error
 	return w.Update(ctx, o, commit)
 }
 
-// mustTo updates w, and finds it settled and nothing left in Temp.
+// mustTo updates w, and checks that it is settled and Temp is empty.
 func (w Worktree) mustTo(t testing.TB, r Repo, commit string) Changes {
 	t.Helper()
 	c, err := w.to(t.Context(), r, commit)
@@ -52,7 +53,7 @@ func (w Worktree) at(t testing.TB, commit string, settled bool) {
 	if c, s, err := w.Commit(); c != commit || s != settled || err != nil {
 		t.Fatalf("the worktree is at %q, settled %v, %v; want %q, %v", c, s, err, commit, settled)
 	}
-	if left := look(t, w.Temp); len(left) > 0 {
+	if left := readTree(t, w.Temp); len(left) > 0 {
 		t.Fatalf("left in Temp: %v", left)
 	}
 }
@@ -61,29 +62,32 @@ func (w Worktree) path(name string) string { return filepath.Join(w.Dir, name) }
 
 func (w Worktree) write(t testing.TB, name, content string) {
 	t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(w.path(name)), 0o755), os.WriteFile(w.path(name), []byte(content), 0o644)); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(w.path(name)), 0o755),
+		os.WriteFile(w.path(name), []byte(content), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// files is what a commit is to have: "x" executable, "l" a link, else plain, and then the content.
+// files maps paths to contents, each with a prefix: "x" executable, "l" link, "-" plain.
 type files map[string]string
 
-// commits makes a commit of each, and returns their names.
+// commits creates a commit for each and returns their names.
 func commits(t testing.TB, r Repo, all ...files) []string {
 	t.Helper()
 	var in strings.Builder
 	for i, f := range all {
-		fmt.Fprintf(&in, "commit refs/heads/c%d\nmark :%d\ncommitter A <a@b.c> %d +0000\ndata 0\n\n", i, i+1, i)
+		fmt.Fprintf(&in,
+			"commit refs/heads/c%d\nmark :%d\ncommitter A <a@b.c> %d +0000\ndata 0\n\n", i, i+1, i)
 		for _, name := range slices.Sorted(maps.Keys(f)) {
 			mode := map[byte]string{'x': "100755", 'l': "120000"}[f[name][0]]
 			if mode == "" {
 				mode = "100644"
 			}
-			fmt.Fprintf(&in, "M %s inline %s\ndata %d\n%s\n", mode, strconv.Quote(name), len(f[name])-1, f[name][1:])
+			fmt.Fprintf(&in, "M %s inline %s\ndata %d\n%s\n", mode, strconv.Quote(name),
+				len(f[name])-1, f[name][1:])
 		}
 	}
-	plumb(t, r, in.String(), "fast-import", "--quiet", "--force", "--export-marks=marks")
+	runGit(t, r, in.String(), "fast-import", "--quiet", "--force", "--export-marks=marks")
 	marks, err := os.ReadFile(filepath.Join(r.Dir, "marks"))
 	if err != nil {
 		t.Fatal(err)
@@ -98,14 +102,14 @@ func commits(t testing.TB, r Repo, all ...files) []string {
 	return names
 }
 
-// fresh is what git checks out of commit.
+// fresh returns what git checks out.
 func fresh(t testing.TB, r Repo, commit string) map[string]string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "tree")
 	if err := errors.Join(os.Mkdir(dir, 0o755), r.Checkout(t.Context(), commit, dir)); err != nil {
 		t.Fatal(err)
 	}
-	return look(t, dir)
+	return readTree(t, dir)
 }
 
 func TestUpdate(t *testing.T) {
@@ -115,12 +119,13 @@ func TestUpdate(t *testing.T) {
 		t.Error(c, s, err)
 	}
 	c := commits(t, r,
-		files{"a": "-1", "run": "x1", "lib/b": "-1", "lib/deep/er/c": "-1", "link": "llib/b", "kept": "-1"},
+		files{"a": "-1", "run": "x1", "lib/b": "-1", "lib/deep/er/c": "-1", "link": "llib/b",
+			"kept": "-1"},
 		files{"a": "-2", "run": "-1", "lib/b": "-1", "link": "la", "new/d": "x1", "kept": "-1"})
 	if got := w.mustTo(t, r, c[0]); got.Written != 6 || got.Removed != 0 || got.Displaced != nil {
 		t.Errorf("%+v", got)
 	}
-	same(t, "first", look(t, w.Dir), fresh(t, r, c[0]))
+	compareTrees(t, "first", readTree(t, w.Dir), fresh(t, r, c[0]))
 	before := must(t, os.Stat, w.path("lib/b"))
 	w.write(t, "node_modules/x", "mine")
 	if got := w.mustTo(t, r, c[1]); got.Written != 4 || got.Removed != 1 || got.Displaced != nil {
@@ -128,8 +133,9 @@ func TestUpdate(t *testing.T) {
 	}
 	want := fresh(t, r, c[1])
 	want["node_modules"], want["node_modules/x"] = "drwxr-xr-x", "-rw-r--r-- mine"
-	same(t, "second", look(t, w.Dir), want)
-	if after := must(t, os.Stat, w.path("lib/b")); !os.SameFile(before, after) || before.ModTime() != after.ModTime() {
+	compareTrees(t, "second", readTree(t, w.Dir), want)
+	if after := must(t, os.Stat, w.path("lib/b")); !os.SameFile(before, after) ||
+		before.ModTime() != after.ModTime() {
 		t.Error("a file that does not differ was touched")
 	}
 	state := must(t, os.Stat, w.State)
@@ -154,8 +160,8 @@ func must[T any](t testing.TB, f func(string) (T, error), name string) T {
 	return v
 }
 
-// The commit before may be gone from the repository, and all that it had.
-func TestUpdateWithoutTheOld(t *testing.T) {
+// The previous commit and its objects may no longer be in the repository.
+func TestUpdateWithoutPreviousCommit(t *testing.T) {
 	one, two := newRepo(t), newRepo(t)
 	a := commits(t, one, files{"a": "-1", "old/b": "-1"})[0]
 	b := commits(t, two, files{"a": "-2", "c": "-1"})[0]
@@ -164,15 +170,16 @@ func TestUpdateWithoutTheOld(t *testing.T) {
 	if got := w.mustTo(t, two, b); got.Written != 2 || got.Removed != 1 || got.Displaced != nil {
 		t.Errorf("%+v", got)
 	}
-	same(t, "new", look(t, w.Dir), fresh(t, two, b))
+	compareTrees(t, "new", readTree(t, w.Dir), fresh(t, two, b))
 }
 
-// What was changed in the folder stays until the commit changes it.
+// Local changes stay until a commit changes the same file.
 func TestLocalChanges(t *testing.T) {
 	r := newRepo(t)
 	w := newWorktree(t, t.TempDir())
 	c := commits(t, r,
-		files{"edited": "-1", "removed": "-1", "both": "-1", "dropped": "-1", "grown": "-1", "src/a": "-1"},
+		files{"edited": "-1", "removed": "-1", "both": "-1", "dropped": "-1", "grown": "-1",
+			"src/a": "-1"},
 		files{"edited": "-1", "removed": "-1", "both": "-2", "src/a": "-1", "b": "-1"})
 	w.mustTo(t, r, c[0])
 	for _, name := range []string{"edited", "both", "dropped"} {
@@ -183,26 +190,26 @@ func TestLocalChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.write(t, "grown/x", "mine") // a folder where a file was, and no file is to be
+	w.write(t, "grown/x", "mine") // a folder at the path of a file that the next commit lacks
 	w.mustTo(t, r, c[1])
 	want := fresh(t, r, c[1])
 	delete(want, "removed")
 	want["edited"] = "-rw-r--r-- local"
 	want["grown"], want["grown/x"] = "drwxr-xr-x", "-rw-r--r-- mine"
-	same(t, "local", look(t, w.Dir), want)
+	compareTrees(t, "local", readTree(t, w.Dir), want)
 
-	if err := os.RemoveAll(w.Dir); err != nil { // all of it, and the same commit again
+	if err := os.RemoveAll(w.Dir); err != nil { // remove everything, then update to the same commit
 		t.Fatal(err)
 	}
 	lost := commit(t, r, "lost", tree(t, r, "100644 blob "+strings.Repeat("1", 40)+"\ta"))
-	if _, err := w.to(t.Context(), r, lost); err == nil { // and not at the first try
+	if _, err := w.to(t.Context(), r, lost); err == nil { // the first attempt fails
 		t.Error("written without its content")
 	}
 	w.mustTo(t, r, c[1])
-	same(t, "removed", look(t, w.Dir), fresh(t, r, c[1]))
+	compareTrees(t, "removed", readTree(t, w.Dir), fresh(t, r, c[1]))
 }
 
-// What is in the commit's way goes, as with git checkout --force, and is told.
+// What is in the way of the commit is replaced, as with git checkout --force, and reported.
 func TestDisplaced(t *testing.T) {
 	for name, test := range map[string]struct {
 		before, after files
@@ -214,20 +221,36 @@ func TestDisplaced(t *testing.T) {
 		"file by folder": {files{"a": "-1"}, files{"a": "-1", "b/c/d": "-1"},
 			func(w Worktree) { w.write(t, "b", "mine") }, []string{"b"}},
 		"folder by file": {files{"a": "-1"}, files{"a": "-1", "b": "-1"},
-			func(w Worktree) { w.write(t, "b/c/d", "mine"); w.write(t, "b/e", "mine") }, []string{"b"}},
+			func(w Worktree) { w.write(t, "b/c/d", "mine"); w.write(t, "b/e", "mine") },
+			[]string{"b"}},
 		"folder by link": {files{"a": "-1"}, files{"a": "-1", "b": "la"},
 			func(w Worktree) { w.write(t, "b/c", "mine") }, []string{"b"}},
 		"link by folder": {files{"a": "-1"}, files{"a": "-1", "b/c": "-1", "b/d": "-1"},
-			func(w Worktree) { os.Mkdir(w.path("real"), 0o755); os.Symlink("real", w.path("b")) }, []string{"b"}},
-		"our folder a link": {files{"src/a": "-1", "src/b": "-1"}, files{"src/a": "-2", "src/b": "-1"},
-			func(w Worktree) { os.Rename(w.path("src"), w.path("real")); os.Symlink("real", w.path("src")) }, []string{"src"}},
+			func(w Worktree) { os.Mkdir(w.path("real"), 0o755); os.Symlink("real", w.path("b")) },
+			[]string{"b"}},
+		"our folder a link": {files{"src/a": "-1", "src/b": "-1"},
+			files{"src/a": "-2", "src/b": "-1"},
+			func(w Worktree) {
+				os.Rename(w.path("src"), w.path("real"))
+				os.Symlink("real",
+					w.path("src"))
+			}, []string{"src"}},
 		"our file a folder": {files{"a": "-1"}, files{"a": "-2"},
 			func(w Worktree) { os.Remove(w.path("a")); w.write(t, "a/b", "mine") }, []string{"a"}},
-		"ours alone":             {files{"a/b": "-1", "a/c/d": "-1", "e": "-1"}, files{"a": "-1", "e/f": "-1"}, func(Worktree) {}, nil},
-		"ours and theirs":        {files{"a/b": "-1", "a/c/d": "-1"}, files{"a": "-1"}, func(w Worktree) { w.write(t, "a/c/x", "mine") }, []string{"a"}},
-		"a pipe is no surprise":  {files{"a": "-1"}, files{"a": "-2"}, func(w Worktree) { os.Remove(w.path("a")); syscall.Mkfifo(w.path("a"), 0o644) }, nil},
-		"gone behind a link":     {files{"src/a": "-1", "b": "-1"}, files{"b": "-1"}, func(w Worktree) { os.Rename(w.path("src"), w.path("real")); os.Symlink("real", w.path("src")) }, nil},
-		"gone, and they have it": {files{"a/b": "-1", "c": "-1"}, files{"c": "-1"}, func(w Worktree) { w.write(t, "a/x", "mine") }, nil},
+		"ours alone": {files{"a/b": "-1", "a/c/d": "-1", "e": "-1"},
+			files{"a": "-1", "e/f": "-1"}, func(Worktree) {}, nil},
+		"ours and theirs": {files{"a/b": "-1", "a/c/d": "-1"}, files{"a": "-1"},
+			func(w Worktree) { w.write(t, "a/c/x", "mine") }, []string{"a"}},
+		"a pipe is no surprise": {files{"a": "-1"}, files{"a": "-2"},
+			func(w Worktree) { os.Remove(w.path("a")); syscall.Mkfifo(w.path("a"), 0o644) }, nil},
+		"gone behind a link": {files{"src/a": "-1", "b": "-1"}, files{"b": "-1"},
+			func(w Worktree) {
+				os.Rename(w.path("src"), w.path("real"))
+				os.Symlink("real",
+					w.path("src"))
+			}, nil},
+		"gone, and they have it": {files{"a/b": "-1", "c": "-1"}, files{"c": "-1"},
+			func(w Worktree) { w.write(t, "a/x", "mine") }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRepo(t)
@@ -236,14 +259,16 @@ func TestDisplaced(t *testing.T) {
 			w.mustTo(t, r, c[0])
 			test.app(w)
 
-			// The same before git's eyes: a copy with an index of the first commit.
+			// The same with git: a copy with an index of the first commit.
 			copied := filepath.Join(t.TempDir(), "copy")
 			if out, err := exec.Command("cp", "-a", w.Dir, copied).CombinedOutput(); err != nil {
 				t.Fatal(err, string(out))
 			}
 			index := "GIT_INDEX_FILE=" + filepath.Join(t.TempDir(), "index")
-			for _, args := range [][]string{{"read-tree", c[0]}, {"update-index", "-q", "--refresh"}, {"read-tree", "--reset", "-u", c[1]}} {
-				cmd := exec.Command("git", append([]string{"--git-dir=" + r.Dir, "--work-tree=" + copied}, args...)...)
+			for _, args := range [][]string{{"read-tree", c[0]},
+				{"update-index", "-q", "--refresh"}, {"read-tree", "--reset", "-u", c[1]}} {
+				cmd := exec.Command("git",
+					append([]string{"--git-dir=" + r.Dir, "--work-tree=" + copied}, args...)...)
 				cmd.Dir, cmd.Env = copied, append(os.Environ(), index)
 				if out, err := cmd.CombinedOutput(); err != nil && args[0] != "update-index" {
 					t.Fatal(args, err, string(out))
@@ -253,12 +278,12 @@ func TestDisplaced(t *testing.T) {
 			if !slices.Equal(got.Displaced, test.displaced) {
 				t.Errorf("displaced: %q, want %q", got.Displaced, test.displaced)
 			}
-			same(t, "as git", look(t, w.Dir), look(t, copied))
+			compareTrees(t, "as git", readTree(t, w.Dir), readTree(t, copied))
 		})
 	}
 }
 
-// history is random commits, and what the app does in between.
+// history generates random commits and local changes.
 type history struct {
 	*rand.Rand
 	now files
@@ -272,16 +297,20 @@ func (h *history) name() string {
 	return path.Join(parts...)
 }
 
-// next changes some of the files: their content, their kind, their place.
+// next changes some files: their content, type or path.
 func (h *history) next() files {
 	h.now = maps.Clone(h.now)
 	for range 1 + h.IntN(6) {
 		name := h.name()
 		if h.IntN(3) == 0 {
-			maps.DeleteFunc(h.now, func(n, _ string) bool { return n == name || strings.HasPrefix(n, name+"/") })
+			maps.DeleteFunc(h.now,
+				func(n, _ string) bool { return n == name || strings.HasPrefix(n, name+"/") })
 			continue
 		}
-		maps.DeleteFunc(h.now, func(n, _ string) bool { return strings.HasPrefix(n, name+"/") || strings.HasPrefix(name, n+"/") })
+		maps.DeleteFunc(h.now, func(n, _ string) bool {
+			return strings.HasPrefix(n, name+"/") ||
+				strings.HasPrefix(name, n+"/")
+		})
 		h.now[name] = string("-xl"[h.IntN(3)]) + strconv.Itoa(h.IntN(5))
 	}
 	if len(h.now) == 0 {
@@ -290,16 +319,16 @@ func (h *history) next() files {
 	return h.now
 }
 
-// ends is a context that is over once it has been asked n times: it ends work at each of its steps
+// endingContext ends when Err has been called n times, which interrupts work at each of its steps
 // in turn.
-type ends struct {
+type endingContext struct {
 	context.Context
 	mu   sync.Mutex
 	left int
 	then func()
 }
 
-func (e *ends) Err() error {
+func (e *endingContext) Err() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.left--; e.left < 0 {
@@ -309,8 +338,8 @@ func (e *ends) Err() error {
 	return nil
 }
 
-// Whatever the commits are, and wherever updates were cut short, the folder comes to be what git
-// checks out, and what the app had made.
+// Whatever the commits are and wherever updates are interrupted, the folder ends up with what git
+// checks out and what the app made.
 func TestRandomUpdates(t *testing.T) {
 	for seed := range uint64(4) {
 		h := &history{rand.New(rand.NewPCG(seed, 3)), files{}}
@@ -325,15 +354,16 @@ func TestRandomUpdates(t *testing.T) {
 		for i := range c {
 			cut := h.IntN(3) == 0
 			if cut {
-				ctx := &ends{Context: t.Context(), left: h.IntN(12), then: func() {}}
-				if _, err := w.to(ctx, r, c[h.IntN(len(c))]); err != nil && !errors.Is(err, context.Canceled) {
+				ctx := &endingContext{Context: t.Context(), left: h.IntN(12), then: func() {}}
+				if _, err := w.to(ctx, r, c[h.IntN(len(c))]); err != nil &&
+					!errors.Is(err, context.Canceled) {
 					t.Fatal(err)
 				}
 			}
 			c := c[i]
 			w.mustTo(t, r, c)
 			want := fresh(t, r, c)
-			for name := range made { // what has lost its place
+			for name := range made { // drop what was displaced
 				for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 					if what, ok := want[dir]; ok && what[0] != 'd' {
 						delete(made, name)
@@ -346,7 +376,7 @@ func TestRandomUpdates(t *testing.T) {
 					want[dir] = "drwxr-xr-x"
 				}
 			}
-			if cut { // the commit that was cut short may have taken the place of some
+			if cut { // the interrupted commit may have displaced some
 				for name := range made {
 					if _, err := os.Lstat(w.path(name)); err != nil {
 						delete(made, name)
@@ -359,7 +389,7 @@ func TestRandomUpdates(t *testing.T) {
 					}
 				}
 			}
-			same(t, fmt.Sprintf("seed %d, commit %d", seed, i), look(t, w.Dir), want)
+			compareTrees(t, fmt.Sprintf("seed %d, commit %d", seed, i), readTree(t, w.Dir), want)
 			if t.Failed() {
 				return
 			}
@@ -374,19 +404,21 @@ func TestRandomUpdates(t *testing.T) {
 	}
 }
 
-// A scenario with every kind of change, for being cut short.
+// scenario has every kind of change, to be interrupted.
 var scenario = []files{
 	{"a": "-1", "b": "-1", "c/d": "-1", "c/e/f": "x1", "g": "-1", "l": "la", "gone/x": "-1"},
 	{"a": "-2", "b/h": "-1", "c": "-1", "g": "x1", "l": "lg", "new": "-1", "new2/y": "-1"},
 	{"a": "-3", "c/e": "-1", "z": "-1"},
 }
 
-// An update that is killed at any of its steps is made right by the next, to whatever commit.
+// After an update was killed at any step, the next one to any commit repairs everything.
 func TestKilled(t *testing.T) {
 	if at := os.Getenv("GIT_TEST_KILL"); at != "" {
 		left, _ := strconv.Atoi(at)
-		ctx := &ends{Context: t.Context(), left: left, then: func() { syscall.Kill(os.Getpid(), syscall.SIGKILL) }}
-		w := Worktree{Dir: os.Getenv("GIT_TEST_DIR"), State: os.Getenv("GIT_TEST_STATE"), Temp: os.Getenv("GIT_TEST_TEMP"), ahead: 1}
+		ctx := &endingContext{Context: t.Context(), left: left,
+			then: func() { syscall.Kill(os.Getpid(), syscall.SIGKILL) }}
+		w := Worktree{Dir: os.Getenv("GIT_TEST_DIR"), State: os.Getenv("GIT_TEST_STATE"),
+			Temp: os.Getenv("GIT_TEST_TEMP"), watcherDelay: 1}
 		w.to(ctx, Repo{Dir: os.Getenv("GIT_TEST_REPO")}, os.Getenv("GIT_TEST_COMMIT"))
 		fmt.Println("not killed")
 		return
@@ -399,7 +431,8 @@ func TestKilled(t *testing.T) {
 		w.mustTo(t, r, c[0])
 		w.write(t, "mine", "mine")
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
-		cmd.Env = append(os.Environ(), "GIT_TEST_KILL="+strconv.Itoa(step), "GIT_TEST_REPO="+r.Dir, "GIT_TEST_COMMIT="+c[1],
+		cmd.Env = append(os.Environ(), "GIT_TEST_KILL="+strconv.Itoa(step), "GIT_TEST_REPO="+r.Dir,
+			"GIT_TEST_COMMIT="+c[1],
 			"GIT_TEST_DIR="+w.Dir, "GIT_TEST_STATE="+w.State, "GIT_TEST_TEMP="+w.Temp)
 		out, err := cmd.CombinedOutput()
 		if err == nil {
@@ -411,30 +444,32 @@ func TestKilled(t *testing.T) {
 		if _, settled, _ := w.Commit(); !settled {
 			dirty++
 		}
-		if err := errors.Join(os.RemoveAll(w.Temp), os.Mkdir(w.Temp, 0o755)); err != nil { // as the volume is at start
+		// as at the start of a server
+		if err := errors.Join(os.RemoveAll(w.Temp), os.Mkdir(w.Temp, 0o755)); err != nil {
 			t.Fatal(err)
 		}
 		next := c[step%3]
 		w.mustTo(t, r, next)
 		want := fresh(t, r, next)
 		want["mine"] = "-rw-r--r-- mine"
-		same(t, fmt.Sprintf("step %d", step), look(t, w.Dir), want)
+		compareTrees(t, fmt.Sprintf("step %d", step), readTree(t, w.Dir), want)
 	}
 	if dirty < 8 {
 		t.Errorf("only %d kills came while the folder changed", dirty)
 	}
 }
 
-// Folders that a killed update made, and had no file for yet, go with the next one that has none for
-// them, also where that is to the commit that was there before.
-func TestKilledBeforeTheFirstFile(t *testing.T) {
+// Folders that a killed update made but had not filled are removed by the next update that has no
+// files for them, even one to the previous commit.
+func TestKilledBeforeFirstFile(t *testing.T) {
 	r := newRepo(t)
-	c := commits(t, r, files{"a": "-1", "old/d": "-1"}, files{"a": "-1", "old/d": "-1", "new/deep/b": "-1", "used/c": "-1"}, files{"a": "-3"})
+	c := commits(t, r, files{"a": "-1", "old/d": "-1"},
+		files{"a": "-1", "old/d": "-1", "new/deep/b": "-1", "used/c": "-1"}, files{"a": "-3"})
 	for i, next := range c {
 		w := newWorktree(t, t.TempDir())
 		w.mustTo(t, r, c[0])
 		w.write(t, "a", "local")
-		before, err := w.recall()
+		before, err := w.load()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -443,7 +478,9 @@ func TestKilledBeforeTheFirstFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		dirs := []string{"new", "new/deep", "old/deep", "used"}
-		if err := errors.Join(w.announce(s, before, dirs), os.MkdirAll(w.path("new/deep"), 0o755), os.Mkdir(w.path("old/deep"), 0o755)); err != nil {
+		if err := errors.Join(w.announceFolders(s, before, dirs),
+			os.MkdirAll(w.path("new/deep"), 0o755),
+			os.Mkdir(w.path("old/deep"), 0o755)); err != nil {
 			t.Fatal(err)
 		}
 		s.remove()
@@ -454,27 +491,40 @@ func TestKilledBeforeTheFirstFile(t *testing.T) {
 		if i < 2 {
 			want["a"] = "-rw-r--r-- local" // no commit has changed it
 		}
-		same(t, strconv.Itoa(i), look(t, w.Dir), want)
+		compareTrees(t, strconv.Itoa(i), readTree(t, w.Dir), want)
 	}
 }
 
-// Whatever a power cut leaves of the two files, nothing but their agreement is trusted.
+// After a power cut the two files are trusted only if they agree.
 func TestStateFiles(t *testing.T) {
 	r := newRepo(t)
 	c := commits(t, r, scenario...)
 	for name, spoil := range map[string]func(w Worktree) error{
-		"updating":       func(w Worktree) error { return os.WriteFile(w.State, state{updating, c[0]}.format(), 0o644) },
-		"no state":       func(w Worktree) error { return os.Remove(w.State) },
-		"empty state":    func(w Worktree) error { return os.Truncate(w.State, 0) },
-		"odd state":      func(w Worktree) error { return os.WriteFile(w.State, []byte("[1"), 0o644) },
-		"other state":    func(w Worktree) error { return os.WriteFile(w.State, state{settled, c[1]}.format(), 0o644) },
+		"updating": func(w Worktree) error {
+			return os.WriteFile(w.State,
+				state{updating, c[0]}.format(), 0o644)
+		},
+		"no state":    func(w Worktree) error { return os.Remove(w.State) },
+		"empty state": func(w Worktree) error { return os.Truncate(w.State, 0) },
+		"odd state": func(w Worktree) error {
+			return os.WriteFile(w.State, []byte("[1"),
+				0o644)
+		},
+		"other state": func(w Worktree) error {
+			return os.WriteFile(w.State,
+				state{settled, c[1]}.format(), 0o644)
+		},
 		"no manifest":    func(w Worktree) error { return os.Remove(w.manifest()) },
 		"empty manifest": func(w Worktree) error { return os.Truncate(w.manifest(), 0) },
 		"and a pipe": func(w Worktree) error {
-			return errors.Join(os.Remove(w.State), os.Remove(w.path("g")), syscall.Mkfifo(w.path("g"), 0o644))
+			return errors.Join(os.Remove(w.State), os.Remove(w.path("g")),
+				syscall.Mkfifo(w.path("g"), 0o644))
 		},
 		"half a manifest": func(w Worktree) error { return os.Truncate(w.manifest(), 90) },
-		"of both":         func(w Worktree) error { return os.WriteFile(w.manifest(), formatManifest(Zero, nil, nil), 0o644) },
+		"of both": func(w Worktree) error {
+			return os.WriteFile(w.manifest(),
+				formatManifest(Zero, nil, nil), 0o644)
+		},
 	} {
 		w := newWorktree(t, t.TempDir())
 		w.mustTo(t, r, c[0])
@@ -486,12 +536,13 @@ func TestStateFiles(t *testing.T) {
 		if got := string(must(t, os.ReadFile, w.path("a"))); got != "1" {
 			t.Errorf("%s: a file is still %q", name, got)
 		}
-		same(t, name, look(t, w.Dir), fresh(t, r, c[0]))
+		compareTrees(t, name, readTree(t, w.Dir), fresh(t, r, c[0]))
 	}
 }
 
-// Cut short, a commit that added files is forgotten by the repository too: its files still go.
-func TestCutShortAndForgotten(t *testing.T) {
+// An update to a commit that added files is interrupted and the commit is lost. Its files are still
+// removed.
+func TestInterruptedCommitIsLost(t *testing.T) {
 	one, two := newRepo(t), newRepo(t)
 	a := commits(t, one, files{"a": "-1"}, files{"a": "-1", "b": "-1", "c": "-1", "d": "-1"})
 	b := commits(t, two, files{"a": "-2"})[0]
@@ -499,27 +550,28 @@ func TestCutShortAndForgotten(t *testing.T) {
 	for step := range 12 {
 		w := newWorktree(t, t.TempDir())
 		w.mustTo(t, one, a[0])
-		w.to(&ends{Context: t.Context(), left: step, then: func() {}}, one, a[1])
-		seen = seen || len(look(t, w.Dir)) > 1
+		w.to(&endingContext{Context: t.Context(), left: step, then: func() {}}, one, a[1])
+		seen = seen || len(readTree(t, w.Dir)) > 1
 		w.mustTo(t, two, b)
-		same(t, strconv.Itoa(step), look(t, w.Dir), fresh(t, two, b))
+		compareTrees(t, strconv.Itoa(step), readTree(t, w.Dir), fresh(t, two, b))
 	}
 	if !seen {
 		t.Error("no update was cut short half-way")
 	}
 }
 
-// New files come before those that refer to them change, and nothing goes before that.
+// New files appear before files that refer to them change, and nothing is removed before that.
 func TestOrder(t *testing.T) {
 	r := newRepo(t)
-	c := commits(t, r, files{"b": "-1", "d": "-1", "gone1": "-1", "gone2": "-1"}, files{"a": "-2", "b": "-2", "c": "-2", "d": "-2", "e": "-2"})
+	c := commits(t, r, files{"b": "-1", "d": "-1", "gone1": "-1", "gone2": "-1"},
+		files{"a": "-2", "b": "-2", "c": "-2", "d": "-2", "e": "-2"})
 	between := map[string]bool{}
 	for step := range 14 {
 		w := newWorktree(t, t.TempDir())
 		w.mustTo(t, r, c[0])
-		w.to(&ends{Context: t.Context(), left: step, then: func() {}}, r, c[1])
+		w.to(&endingContext{Context: t.Context(), left: step, then: func() {}}, r, c[1])
 		there := ""
-		for name, what := range look(t, w.Dir) {
+		for name, what := range readTree(t, w.Dir) {
 			if strings.HasSuffix(what, "2") {
 				there += map[bool]string{true: "1", false: "2"}[strings.Contains("ace", name)]
 			}
@@ -529,7 +581,8 @@ func TestOrder(t *testing.T) {
 		}
 		count := func(what string) int { return strings.Count(there, what) }
 		if count("2") > 0 && count("1") < 3 || count("3") < 2 && count("2") < 2 {
-			t.Errorf("step %d: %d new ones, %d changed ones, %d not gone yet", step, count("1"), count("2"), count("3"))
+			t.Errorf("step %d: %d new ones, %d changed ones, %d not gone yet", step, count("1"),
+				count("2"), count("3"))
 		}
 		between[fmt.Sprint(count("1"), count("2"), count("3"))] = true
 	}
@@ -538,32 +591,36 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A full disk, and an object that is not there, change nothing.
-func TestUpdateChangesNothing(t *testing.T) {
+// A full disk or a missing object changes nothing.
+func TestFailedUpdateChangesNothing(t *testing.T) {
 	r := newRepo(t)
-	c := commits(t, r, files{"a": "-1", "b": "-1"}, files{"a": "-2", "new/deep/c": "-" + noise(2<<20)}, files{"a": "-3"})
+	c := commits(t, r, files{"a": "-1", "b": "-1"},
+		files{"a": "-2", "new/deep/c": "-" + noise(2<<20)}, files{"a": "-3"})
 	gone := tree(t, r, "100644 blob "+strings.Repeat("1", 40)+"\tc")
-	lost := commit(t, r, "lost", tree(t, r, "100644 blob "+blob(t, r, "2")+"\ta", "040000 tree "+gone+"\tnew"))
+	lost := commit(t, r, "lost", tree(t, r, "100644 blob "+blob(t, r, "2")+"\ta", "040000 tree "+
+		gone+"\tnew"))
 	w := newWorktree(t, t.TempDir())
 	w.mustTo(t, r, c[0])
-	if _, err := w.to(t.Context(), r, lost); err == nil || !strings.Contains(err.Error(), "new/c: ") {
+	if _, err := w.to(t.Context(), r, lost); err == nil ||
+		!strings.Contains(err.Error(), "new/c: ") {
 		t.Error(err)
 	}
 	w.at(t, c[0], true)
-	same(t, "lost", look(t, w.Dir), fresh(t, r, c[0]))
+	compareTrees(t, "lost", readTree(t, w.Dir), fresh(t, r, c[0]))
 
 	w = newWorktree(t, smallDisk(t))
 	w.mustTo(t, r, c[0])
-	if _, err := w.to(t.Context(), r, c[1]); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "write new/deep/c: ") {
+	if _, err := w.to(t.Context(), r, c[1]); !errors.Is(err, syscall.ENOSPC) ||
+		!strings.Contains(err.Error(), "write new/deep/c: ") {
 		t.Error(err)
 	}
 	w.at(t, c[0], true)
-	same(t, "full", look(t, w.Dir), fresh(t, r, c[0]))
+	compareTrees(t, "full", readTree(t, w.Dir), fresh(t, r, c[0]))
 	w.mustTo(t, r, c[2])
-	same(t, "after", look(t, w.Dir), fresh(t, r, c[2]))
+	compareTrees(t, "after", readTree(t, w.Dir), fresh(t, r, c[2]))
 }
 
-// Who opens a file that changes finds the old or the new content, whole, and always finds it.
+// A reader of a changing file finds it at any time, with the complete old or new content.
 func TestTornReads(t *testing.T) {
 	r := newRepo(t)
 	const size = 100_000
@@ -599,14 +656,14 @@ func TestTornReads(t *testing.T) {
 	}
 }
 
-// An app that swaps a folder for a link to somewhere else, at any moment, gets nothing written or
-// removed there.
+// If an app replaces a folder by a link at any moment, nothing is written or removed behind the
+// link.
 func TestHostileLinks(t *testing.T) {
 	r := newRepo(t)
 	one, two := files{"keep": "-1"}, files{"keep": "-2"}
 	for i := range 20 {
 		one[fmt.Sprintf("src/deep/f%d", i)] = "-1"
-		two[fmt.Sprintf("src/deep/f%d", i+10)] = "-2" // some go, some change, some are new
+		two[fmt.Sprintf("src/deep/f%d", i+10)] = "-2" // some are removed, some change, some are new
 	}
 	c := commits(t, r, one, two)
 	dir := t.TempDir()
@@ -614,18 +671,20 @@ func TestHostileLinks(t *testing.T) {
 	outside := filepath.Join(dir, "outside")
 	for i := range 30 {
 		name := filepath.Join(outside, "deep", fmt.Sprintf("f%d", i))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte("theirs"), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755),
+			os.WriteFile(name, []byte("theirs"), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := look(t, outside)
+	want := readTree(t, outside)
 	w.mustTo(t, r, c[0])
 	ctx, stop := context.WithCancel(t.Context())
 	var app sync.WaitGroup
 	swaps := 0
 	app.Go(func() {
 		for ; ctx.Err() == nil; swaps++ {
-			for _, swap := range [][2]string{{"src", outside}, {"src/deep", filepath.Join(outside, "deep")}} {
+			for _, swap := range [][2]string{{"src", outside},
+				{"src/deep", filepath.Join(outside, "deep")}} {
 				at, aside := w.path(swap[0]), w.path("aside")
 				if os.Rename(at, aside) == nil {
 					os.Symlink(swap[1], at)
@@ -637,19 +696,19 @@ func TestHostileLinks(t *testing.T) {
 		}
 	})
 	for i := range 60 {
-		w.to(t.Context(), r, c[(i+1)%2]) // it may well fail
+		w.to(t.Context(), r, c[(i+1)%2]) // may fail
 	}
 	stop()
 	app.Wait()
-	same(t, "outside", look(t, outside), want)
+	compareTrees(t, "outside", readTree(t, outside), want)
 	if swaps < 50 {
 		t.Error("only swapped", swaps, "times")
 	}
-	os.RemoveAll(w.path("src")) // and its links
+	os.RemoveAll(w.path("src")) // with its links
 	os.WriteFile(w.State, nil, 0o644)
 	w.mustTo(t, r, c[0])
 	for name, what := range fresh(t, r, c[0]) {
-		if got := look(t, w.Dir)[name]; got != what {
+		if got := readTree(t, w.Dir)[name]; got != what {
 			t.Errorf("%s is %q after all, want %q", name, got, what)
 		}
 	}
@@ -662,10 +721,10 @@ func TestHostileLinks(t *testing.T) {
 	if _, err := w.to(t.Context(), r, c[1]); err == nil {
 		t.Error("Dir itself is a link, and was followed")
 	}
-	same(t, "outside", look(t, outside), want)
+	compareTrees(t, "outside", readTree(t, outside), want)
 }
 
-// Files and folders have their modes whatever the umask.
+// Files and folders have their modes, whatever the umask.
 func TestUpdateUmask(t *testing.T) {
 	r := newRepo(t)
 	c := commits(t, r, scenario...)
@@ -676,7 +735,7 @@ func TestUpdateUmask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "umask", look(t, w.Dir), fresh(t, r, c[0]))
+	compareTrees(t, "umask", readTree(t, w.Dir), fresh(t, r, c[0]))
 	for _, name := range []string{w.Dir, w.State} {
 		if info := must(t, os.Stat, name); info.Mode().Perm()&0o044 != 0o044 {
 			t.Errorf("%s: %s", name, info.Mode())
@@ -686,7 +745,9 @@ func TestUpdateUmask(t *testing.T) {
 
 func FuzzParseManifest(f *testing.F) {
 	f.Add(formatManifest(Zero, nil, nil))
-	f.Add(formatManifest(strings.Repeat("a", 40), []entry{{path: "a/b c\td", mode: 0o100755}, {path: "ü", mode: 0o120000}}, []string{"d", "d/e"}))
+	f.Add(formatManifest(strings.Repeat("a", 40),
+		[]entry{{path: "a/b c\td", mode: 0o100755}, {path: "ü", mode: 0o120000}},
+		[]string{"d", "d/e"}))
 	f.Add([]byte(Zero + "\x00100644 " + Zero + " 0\t../a\x00"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		h, ok := parseManifest(content)
@@ -694,19 +755,22 @@ func FuzzParseManifest(f *testing.F) {
 			return
 		}
 		for p := range h.entries {
-			if !fs.ValidPath(p) && strings.ToValidUTF8(p, "") == p || strings.HasPrefix(p, "/") || slices.Contains(strings.Split(p, "/"), "..") {
+			if !fs.ValidPath(p) && strings.ToValidUTF8(p, "") == p || strings.HasPrefix(p, "/") ||
+				slices.Contains(strings.Split(p, "/"), "..") {
 				t.Errorf("%q", p)
 			}
 		}
-		again, ok := parseManifest(formatManifest(h.commit, slices.Collect(maps.Values(h.entries)), h.folders))
-		if !ok || again.commit != h.commit || !maps.Equal(again.entries, h.entries) || !slices.Equal(again.folders, h.folders) {
+		again, ok := parseManifest(formatManifest(h.commit, slices.Collect(maps.Values(h.entries)),
+			h.folders))
+		if !ok || again.commit != h.commit || !maps.Equal(again.entries, h.entries) ||
+			!slices.Equal(again.folders, h.folders) {
 			t.Errorf("%+v is %+v", h, again)
 		}
 	})
 }
 
-// The manifest is in git's own words.
-func TestManifestIsGits(t *testing.T) {
+// The manifest has git's own format.
+func TestManifestFormat(t *testing.T) {
 	r := newRepo(t)
 	c := commits(t, r, scenario...)
 	w := newWorktree(t, t.TempDir())

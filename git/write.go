@@ -5,17 +5,17 @@ import (
 	"path"
 )
 
-// WriteTree writes the files of commit into dir, an existing and empty folder, byte for byte as
-// they were committed: files 0644, or 0755 where executable, folders 0755, whatever the umask, and
-// symbolic links as links. It is [Repo.Checkout] without git, for where there is none.
+// WriteTree writes the files of commit into dir, an existing empty folder, byte for byte: files
+// with mode 0644, executables and folders 0755, regardless of the umask, and symbolic links. It
+// does the same as [Repo.Checkout], without git.
 //
-// It refuses submodules and names that lead elsewhere, and writes nothing outside dir, also from a
-// commit that no [Inspector] has seen; it does not look where links lead. The error matches
-// [syscall.ENOSPC] where the disk is full; what was written until then is left to the caller. Files
-// are written, not flushed. Those over 1 MiB are streamed, save one that git keeps as its difference
-// from another (none over core.bigFileThreshold): go-git puts it together in memory.
+// It refuses submodules and unsafe names, and writes nothing outside dir, even for a commit that
+// was not inspected; it does not check the targets of links. The error matches [syscall.ENOSPC] if
+// the disk is full; the caller removes what was written. Files are not synced. Files over 1 MiB are
+// streamed, except those that git stores as a delta (none over core.bigFileThreshold): go-git
+// rebuilds them in memory.
 func (o *Objects) WriteTree(ctx context.Context, commit, dir string) error {
-	entries, err := o.list(ctx, commit)
+	entries, err := o.files(ctx, commit)
 	if err != nil {
 		return err
 	}
@@ -25,10 +25,10 @@ func (o *Objects) WriteTree(ctx context.Context, commit, dir string) error {
 	}
 	defer root.Close()
 	return o.contents(ctx, entries, func(contents <-chan content) error {
-		at := place{root: root, step: folder.make}
+		at := dirCursor{root: root, openSub: folder.makeSubfolder}
 		defer at.close()
 		for c := range contents {
-			in, err := at.of(c.path)
+			in, err := at.folderOf(c.path)
 			if err == nil {
 				err = c.write(in, path.Base(c.path))
 			}

@@ -27,8 +27,8 @@ func writeTree(t testing.TB, r Repo, commit string) (dir string, err error) {
 	return dir, o.WriteTree(t.Context(), commit, dir)
 }
 
-// look is what is below dir: of each file its mode and content, of each link its target.
-func look(t testing.TB, dir string) map[string]string {
+// readTree returns what is below dir: mode and content of files, targets of links.
+func readTree(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -63,8 +63,8 @@ func look(t testing.TB, dir string) map[string]string {
 	return found
 }
 
-// same says how two looks differ.
-func same(t testing.TB, what string, got, want map[string]string) {
+// compareTrees reports differences.
+func compareTrees(t testing.TB, what string, got, want map[string]string) {
 	t.Helper()
 	for p, w := range want {
 		if g, ok := got[p]; !ok {
@@ -80,14 +80,14 @@ func same(t testing.TB, what string, got, want map[string]string) {
 	}
 }
 
-// noise is n bytes that no pack makes smaller.
+// noise returns n incompressible bytes.
 func noise(n int) string {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{1}).Read(b)
 	return string(b)
 }
 
-// What git writes is what we write, also under another umask, loose and packed.
+// WriteTree writes the same as git, under any umask, loose and packed.
 func TestWriteTree(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o022))
 	r := newRepo(t)
@@ -96,13 +96,14 @@ func TestWriteTree(t *testing.T) {
 	for i := range 20 {
 		deep = tree(t, r, fmt.Sprintf("040000 tree %s\td%d", deep, i))
 	}
-	lib := tree(t, r, "100755 blob "+blob(t, r, "#!/bin/sh\r\n")+"\trun", "120000 blob "+blob(t, r, "../run me")+"\tup")
+	lib := tree(t, r, "100755 blob "+blob(t, r, "#!/bin/sh\r\n")+"\trun", "120000 blob "+
+		blob(t, r, "../run me")+"\tup")
 	h := commit(t, r, "x", tree(t, r,
 		"100644 blob "+blob(t, r, "* text eol=crlf\n")+"\t.gitattributes",
 		"100755 blob "+blob(t, r, "run")+"\trun me",
 		"100644 blob "+blob(t, r, "")+"\tempty",
 		"100644 blob "+blob(t, r, big)+"\tbig",
-		"100644 blob "+blob(t, r, "changed "+big)+"\tbig2", // a delta, once packed
+		"100644 blob "+blob(t, r, "changed "+big)+"\tbig2", // stored as a delta once packed
 		"100644 blob "+blob(t, r, noise(100_000))+"\tmiddle",
 		"120000 blob "+blob(t, r, "nowhere")+"\tlink",
 		"100644 blob "+blob(t, r, "\xff")+"\t\xff back\\slash ünï",
@@ -122,17 +123,18 @@ func TestWriteTree(t *testing.T) {
 		if err != nil {
 			t.Fatal(state, err)
 		}
-		same(t, state, look(t, dir), look(t, want))
-		plumb(t, r, "", "repack", "-adqf")
+		compareTrees(t, state, readTree(t, dir), readTree(t, want))
+		runGit(t, r, "", "repack", "-adqf")
 	}
 }
 
-// A commit nobody has inspected cannot write outside the folder, nor make a repository of it.
+// A commit that was not inspected can neither write outside the folder nor turn it into a
+// repository.
 func TestWriteTreeRefuses(t *testing.T) {
 	r := newRepo(t)
 	file := blob(t, r, "x")
 	inner := tree(t, r, "100644 blob "+file+"\tf")
-	raw := func(entries ...string) string { // mktree has its own mind
+	raw := func(entries ...string) string { // mktree would correct them
 		var b strings.Builder
 		for _, e := range entries {
 			head, name, _ := strings.Cut(e, "\t")
@@ -144,7 +146,7 @@ func TestWriteTreeRefuses(t *testing.T) {
 				b.WriteByte(c)
 			}
 		}
-		return plumb(t, r, b.String(), "hash-object", "-t", "tree", "-w", "--literally", "--stdin")
+		return runGit(t, r, b.String(), "hash-object", "-t", "tree", "-w", "--literally", "--stdin")
 	}
 	outside := t.TempDir()
 	for name, tree := range map[string]string{
@@ -167,19 +169,19 @@ func TestWriteTreeRefuses(t *testing.T) {
 		h := commit(t, r, name, tree)
 		dir, err := writeTree(t, r, h)
 		if err == nil {
-			t.Errorf("%s: written: %v", name, look(t, dir))
+			t.Errorf("%s: written: %v", name, readTree(t, dir))
 		}
 		if _, err := newWorktree(t, t.TempDir()).to(t.Context(), r, h); err == nil {
 			t.Errorf("%s: updated", name)
 		}
-		if found := look(t, outside); len(found) > 0 {
+		if found := readTree(t, outside); len(found) > 0 {
 			t.Errorf("%s: outside: %v", name, found)
 		}
 	}
 }
 
-// A tree that holds itself many times over is not listed for ever.
-func TestListEnds(t *testing.T) {
+// Listing a tree that contains itself many times ends.
+func TestListingEnds(t *testing.T) {
 	r := newRepo(t)
 	bomb := tree(t, r, "100644 blob "+blob(t, r, "x")+"\tf")
 	for range 12 {
@@ -191,13 +193,13 @@ func TestListEnds(t *testing.T) {
 	}
 	o := r.Objects()
 	defer o.Close()
-	l := listing{objects: o, ctx: t.Context(), left: 2000}
+	l := listing{objects: o, ctx: t.Context(), remaining: 2000}
 	if err := l.tree(plumbing.NewHash(bomb), "", 0); err == nil || len(l.entries) > 2000 {
 		t.Error(err, len(l.entries))
 	}
 }
 
-// A link that is there already is not followed: neither for a file nor for a folder.
+// Existing links are not followed, neither for a file nor for a folder.
 func TestWriteTreeIntoLinks(t *testing.T) {
 	r := newRepo(t)
 	file := "100644 blob " + blob(t, r, "x") + "\t"
@@ -212,13 +214,13 @@ func TestWriteTreeIntoLinks(t *testing.T) {
 			t.Errorf("%s: a link was followed", name)
 		}
 		o.Close()
-		if found := look(t, outside); len(found) > 0 {
+		if found := readTree(t, outside); len(found) > 0 {
 			t.Errorf("%s: %v", name, found)
 		}
 	}
 }
 
-// A file far larger than what may be held in memory is not.
+// A huge file is streamed.
 func TestWriteTreeStreams(t *testing.T) {
 	r := newRepo(t)
 	const size = 24 << 20
@@ -237,18 +239,19 @@ func TestWriteTreeStreams(t *testing.T) {
 		if n := after.TotalAlloc - before.TotalAlloc; n > size/8 {
 			t.Errorf("%s: %s were allocated for a file of %s", state, Size(int64(n)), Size(size))
 		}
-		plumb(t, r, "", "repack", "-adq")
+		runGit(t, r, "", "repack", "-adq")
 	}
 }
 
-// smallDisk is a file system of 1 MiB.
+// smallDisk returns the path of a file system of 1 MiB.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("NOT TESTED: a full disk; mounting a small one needs root")
 	}
 	dir := t.TempDir()
-	if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir).Run(); err != nil {
+	if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs",
+		dir).Run(); err != nil {
 		t.Skip("NOT TESTED: a full disk; no tmpfs can be mounted here:", err)
 	}
 	t.Cleanup(func() { exec.Command("umount", "-l", dir).Run() })
@@ -261,19 +264,21 @@ func TestWriteTreeDiskFull(t *testing.T) {
 	h := commit(t, r, "x", tree(t, r, "100644 blob "+blob(t, r, noise(2<<20))+"\tbig"))
 	o := r.Objects()
 	defer o.Close()
-	if err := o.WriteTree(t.Context(), h, dir); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "big") {
+	if err := o.WriteTree(t.Context(), h, dir); !errors.Is(err, syscall.ENOSPC) ||
+		!strings.Contains(err.Error(), "big") {
 		t.Error(err)
 	}
 }
 
-// Reading stops where writing does, and no file stays open.
-func TestContentsEnd(t *testing.T) {
+// If writing fails, reading stops and no file stays open.
+func TestContentsStopOnError(t *testing.T) {
 	r := newRepo(t)
 	o := r.Objects()
 	defer o.Close()
 	hash := blob(t, r, noise(2<<20))
-	h := commit(t, r, "x", tree(t, r, "100644 blob "+hash+"\ta", "100644 blob "+hash+"\tb", "100644 blob "+hash+"\tc"))
-	entries, err := o.list(t.Context(), h)
+	h := commit(t, r, "x", tree(t, r, "100644 blob "+hash+"\ta", "100644 blob "+hash+"\tb",
+		"100644 blob "+hash+"\tc"))
+	entries, err := o.files(t.Context(), h)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func (r *Receiver) mend(app volume.App, repo git.Repo) (mended bool, err error) 
 	if live, err := app.Release(app.Live()); err == nil {
 		branch = live.Branch
 	}
-	if err := repo.Mend(files, branch); err != nil {
+	if err := repo.Repair(files, branch); err != nil {
 		return false, err
 	}
 	r.Log.Warn("repaired", "app", app.Name, "repository", files)

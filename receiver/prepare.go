@@ -51,7 +51,7 @@ func (r *Receiver) admit(ctx context.Context, s *session, c call, say voice) err
 		say.detail("the push option %q is not known here", plain(option, 100))
 	}
 	var err error
-	s.repo, err = s.repo.InQuarantine(git.Quarantine{Objects: lookup(c.env, "GIT_OBJECT_DIRECTORY")})
+	s.repo, err = s.repo.WithQuarantine(git.Quarantine{Objects: lookup(c.env, "GIT_OBJECT_DIRECTORY")})
 	if err != nil {
 		return err
 	}

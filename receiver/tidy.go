@@ -56,7 +56,7 @@ func (r *Receiver) tidy(ctx context.Context, name string) error {
 	if err := repo.Check(); err != nil {
 		return err
 	}
-	if untidy, err := repo.Untidy(); err != nil || !untidy {
+	if untidy, err := repo.NeedsGC(); err != nil || !untidy {
 		return err
 	}
 	ctx, end, ok := r.beginTidy(ctx, name)
@@ -68,10 +68,10 @@ func (r *Receiver) tidy(ctx context.Context, name string) error {
 	began := time.Now()
 	commits, err := kept(app)
 	if err == nil {
-		err = repo.Keep(ctx, commits)
+		err = repo.KeepCommits(ctx, commits)
 	}
 	if err == nil {
-		err = repo.Tidy(ctx)
+		err = repo.GC(ctx)
 	}
 	if errors.Is(err, context.Canceled) {
 		r.Log.Debug("tidying interrupted", "app", name)

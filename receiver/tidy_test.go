@@ -35,7 +35,7 @@ func (s *server) litter(app string) {
 
 func (s *server) untidy(app string) bool {
 	s.t.Helper()
-	untidy, err := s.repo(s.app(app)).Untidy()
+	untidy, err := s.repo(s.app(app)).NeedsGC()
 	if err != nil {
 		s.t.Fatal(err)
 	}

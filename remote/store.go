@@ -196,7 +196,7 @@ func (s *store) verify(ctx context.Context, commit string) error {
 	objects := git.Repo{Dir: s.dir}.Objects()
 	defer objects.Close()
 	err := objects.Fsck(ctx, commit, s.has)
-	var broken *git.Broken
+	var broken *git.BrokenObject
 	switch {
 	case err == nil:
 		return nil

@@ -17,8 +17,8 @@ var (
 	packedLine = regexp.MustCompile(`^(#.*|\^[0-9a-f]{40}|[0-9a-f]{40} refs/[^\s\x00]+)?$`)
 )
 
-// Damaged lists the files of the repository, below Dir, that git cannot read and [Repo.Mend] can put
-// right: HEAD, config, packed-refs, the folders and the branches. It reads a few small files and runs no git.
+// Damaged lists files, relative to Dir, that git cannot read and [Repo.Repair] can fix: HEAD,
+// config, packed-refs, folders and branches. It reads a few small files and runs no git.
 func (r Repo) Damaged() (files []string, err error) {
 	check := func(name string, missing bool, good func(content string) bool) {
 		content, readErr := os.ReadFile(filepath.Join(r.Dir, name))
@@ -38,9 +38,10 @@ func (r Repo) Damaged() (files []string, err error) {
 	if errors.Is(lost, fs.ErrNotExist) {
 		files = append(files, "objects")
 	}
-	check("config", true, func(content string) bool { return strings.HasPrefix(strings.TrimSpace(content), "[") })
+	check("config", true,
+		func(content string) bool { return strings.HasPrefix(strings.TrimSpace(content), "[") })
 	check("packed-refs", false, func(content string) bool {
-		if lost != nil { // no reference leads anywhere
+		if lost != nil { // the references have lost their objects
 			return false
 		}
 		for _, line := range strings.Split(content, "\n") {
@@ -61,17 +62,18 @@ func (r Repo) Damaged() (files []string, err error) {
 			return err
 		case !e.IsDir() && !strings.HasSuffix(path, ".lock"):
 			name, _ := filepath.Rel(r.Dir, path)
-			check(name, false, func(content string) bool { return lost == nil && refContent.MatchString(content) })
+			check(name, false,
+				func(content string) bool { return lost == nil && refContent.MatchString(content) })
 		}
 		return nil
 	})
 	return files, errors.Join(err, walkErr)
 }
 
-// Mend puts those files right, with branch for HEAD. A damaged branch is removed: whoever knows where
-// it was sets it again with [Repo.SetRef]. A packed-refs file is kept beside its place, as
-// packed-refs.damaged. Nobody else may work on the repository.
-func (r Repo) Mend(files []string, branch string) error {
+// Repair fixes the files that [Repo.Damaged] listed and makes HEAD name branch. It removes damaged
+// branches; restore them with [Repo.SetRef]. It renames a damaged packed-refs to
+// packed-refs.damaged. Nothing else may use the repository meanwhile.
+func (r Repo) Repair(files []string, branch string) error {
 	for _, name := range files {
 		path := filepath.Join(r.Dir, name)
 		var err error
@@ -85,7 +87,8 @@ func (r Repo) Mend(files []string, branch string) error {
 		case "refs/heads":
 			err = os.MkdirAll(path, 0o755)
 		case "objects":
-			err = errors.Join(os.MkdirAll(filepath.Join(path, "info"), 0o755), os.MkdirAll(filepath.Join(path, "pack"), 0o755))
+			err = errors.Join(os.MkdirAll(filepath.Join(path, "info"), 0o755),
+				os.MkdirAll(filepath.Join(path, "pack"), 0o755))
 		default:
 			err = os.Remove(path)
 		}
