@@ -29,7 +29,7 @@ wait
 
 func measureBuilds(ctx context.Context, o options, c *client) (*buildsResult, error) {
 	names := []string{"build-one", "build-two"}
-	r, err := startRoles(ctx, o.Paas, c, []string{fmt.Sprint("PAAS_MAX_BUILDS=", len(names))})
+	r, err := startServer(ctx, o.Paas, c, []string{fmt.Sprint("PAAS_MAX_BUILDS=", len(names))})
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func computingApp(ctx context.Context, c *client) (string, error) {
 
 // compute pushes dir as each app and returns once all of the builds compute. stop interrupts the pushes, as
 // Ctrl-C does, and returns when the builds have ended.
-func (r *roles) compute(ctx context.Context, c *client, dir string, apps []string) (stop func() error, err error) {
+func (r *server) compute(ctx context.Context, c *client, dir string, apps []string) (stop func() error, err error) {
 	pushing, interrupt := context.WithCancel(ctx)
 	ended := make(chan struct{}, len(apps))
 	begun := filepath.Join(r.root, "apps", "*", "builds", "*", "tree", "begun")
@@ -132,12 +132,12 @@ func (w way) add(ctx context.Context, script string, seconds int) error {
 	return err
 }
 
-func (b *buildsResult) rows(row func(what, ours, other, ratio, target string)) {
+func (b *buildsResult) rows(print row) {
 	p99 := func(r rate) time.Duration { return r.P99 }
 	ours, other := median(b.Building, p99), median(b.Quiet, p99)
-	row("p99 of an app while two others are built, median", ms(ours), ms(other)+" beside none",
+	print("p99 of an app while two others are built, median", ms(ours), ms(other)+" beside none",
 		fmt.Sprintf("%.2f", float64(ours)/float64(other)), "at most 1.10")
 	perSecond := func(r rate) float64 { return r.PerSecond }
 	most, least := median(b.Quiet, perSecond), median(b.Building, perSecond)
-	row("requests a second, meanwhile", fmt.Sprintf("%.0f", least), fmt.Sprintf("%.0f beside none", most), fmt.Sprintf("%.2f", least/most), "")
+	print("requests a second, meanwhile", fmt.Sprintf("%.0f", least), fmt.Sprintf("%.0f beside none", most), fmt.Sprintf("%.2f", least/most), "")
 }

@@ -39,7 +39,7 @@ type span struct{ From, To time.Time }
 func measureFormation(ctx context.Context, o options, c *client) (*formationResult, error) {
 	team := *c
 	team.clone = filepath.Join(c.dir, "team")
-	if err := copyTree(team.clone, o.Example); err != nil {
+	if err := copyTree(team.clone, example); err != nil {
 		return nil, err
 	}
 	for name, text := range map[string]string{
@@ -54,7 +54,7 @@ func measureFormation(ctx context.Context, o options, c *client) (*formationResu
 	if err := team.commitAll(ctx, team.clone); err != nil {
 		return nil, err
 	}
-	r, err := startRoles(ctx, o.Paas, c, nil)
+	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func measureFormation(ctx context.Context, o options, c *client) (*formationResu
 }
 
 // deployWhole changes one line, and app.json, and pushes that as release n.
-func (r *roles) deployWhole(ctx context.Context, c *client, app string, n int, appJSON string) (span, error) {
+func (r *server) deployWhole(ctx context.Context, c *client, app string, n int, appJSON string) (span, error) {
 	if err := os.WriteFile(filepath.Join(c.clone, "app.json"), []byte(appJSON), 0o644); err != nil {
 		return span{}, err
 	}
@@ -122,7 +122,7 @@ func (r *roles) deployWhole(ctx context.Context, c *client, app string, n int, a
 }
 
 // whole waits until release n runs with all its processes, and nothing else of the app does.
-func (r *roles) whole(ctx context.Context, app string, n int) error {
+func (r *server) whole(ctx context.Context, app string, n int) error {
 	path := filepath.Join(r.root, "apps", app, "processes.json")
 	var readErr error
 	err := await(ctx, 10*time.Millisecond, fmt.Sprintf("v%d does not run with %d web and %d worker processes", n, webs, workers), func() bool {
@@ -173,23 +173,23 @@ func part(all []answer, deploys []span) (during, between []answer) {
 }
 
 // rows prints the result with [results.table]'s row.
-func (r *formationResult) rows(row func(what, ours, other, ratio, target string)) {
+func (r *formationResult) rows(print row) {
 	for _, one := range []struct {
 		check   string
 		deploys []span
 		visits
 	}{{"port", r.PortDeploys, r.Port}, {"page", r.PageDeploys, r.Page}} {
-		row(fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes, a %s checked", formationRate, len(one.deploys), webs, workers, one.check),
+		print(fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes, a %s checked", formationRate, len(one.deploys), webs, workers, one.check),
 			fmt.Sprintf("%d of %d", one.Failed, one.Requests), fmt.Sprintf("%d of %d (between them)", r.Quiet.Failed, r.Quiet.Requests), "", "0")
-		row("99th percentile meanwhile", ms(one.P99), ms(r.Quiet.P99)+" (between them)", fmt.Sprintf("%.2f", float64(one.P99)/float64(r.Quiet.P99)), "")
-		row("median and slowest answer meanwhile", ms(one.Median)+", "+ms(one.Slowest),
+		print("99th percentile meanwhile", ms(one.P99), ms(r.Quiet.P99)+" (between them)", fmt.Sprintf("%.2f", float64(one.P99)/float64(r.Quiet.P99)), "")
+		print("median and slowest answer meanwhile", ms(one.Median)+", "+ms(one.Slowest),
 			ms(r.Quiet.Median)+", "+ms(r.Quiet.Slowest)+" (between them)", "", "")
 		took := func(s span) time.Duration { return s.To.Sub(s.From) - settle }
-		row("push until all of the new version runs and nothing of the old, median", ms(median(one.deploys, took)), "", "", "")
+		print("push until all of the new version runs and nothing of the old, median", ms(median(one.deploys, took)), "", "", "")
 	}
 	for _, v := range []visits{r.Port, r.Page, r.Quiet} {
 		if v.FirstFailure != "" {
-			row("a failure", v.FirstFailure, "", "", "")
+			print("a failure", v.FirstFailure, "", "", "")
 		}
 	}
 }

@@ -55,22 +55,22 @@ var (
 	shortGrowth = sizes{[]int{1, 100, 500}, []int{10, 10_000}, []int{100, 1000, 5000}, 10, 50, 3}
 )
 
-// measureGrowth deploys a folder of static files, which costs no boot, to servers of several sizes.
-func measureGrowth(ctx context.Context, o options, dir string) (*growthResult, error) {
+// measureGrowth deploys a folder of static files, which needs no boot, to servers of several sizes.
+func measureGrowth(ctx context.Context, o options, c *client) (*growthResult, error) {
 	n := wholeGrowth
 	if o.Short {
 		n = shortGrowth
 	}
 	res := &growthResult{}
 	for _, measure := range []func(context.Context, options, string, sizes) ([]curve, error){growApps, growReleases, growFiles} {
-		curves, err := measure(ctx, o, dir, n)
+		curves, err := measure(ctx, o, c.dir, n)
 		if err != nil {
 			return nil, err
 		}
 		res.Curves = append(res.Curves, curves...)
 	}
 	var err error
-	res.Rushes, err = rushes(ctx, o, dir, n)
+	res.Rushes, err = rushes(ctx, o, c.dir, n)
 	return res, err
 }
 
@@ -95,12 +95,12 @@ func newPage(ctx context.Context, dir string) (*client, error) {
 }
 
 // page is a server with that page as the app blog, and its first push.
-func page(ctx context.Context, o options, dir string, settings ...string) (*roles, *client, error) {
+func page(ctx context.Context, o options, dir string, settings ...string) (*server, *client, error) {
 	c, err := newPage(ctx, dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := startRoles(ctx, o.Paas, c, settings)
+	r, err := startServer(ctx, o.Paas, c, settings)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,7 +158,7 @@ func growApps(ctx context.Context, o options, dir string, n sizes) ([]curve, err
 }
 
 // quiet waits until the server does nothing more, and returns what processor time it has used by then.
-func (r *roles) quiet(ctx context.Context) (time.Duration, error) {
+func (r *server) quiet(ctx context.Context) (time.Duration, error) {
 	for range 60 {
 		used, err := r.spends(ctx, time.Second)
 		if err != nil {
@@ -172,7 +172,7 @@ func (r *roles) quiet(ctx context.Context) (time.Duration, error) {
 }
 
 // deploys deploys blog some times, and is the cost of one of them.
-func (r *roles) deploys(ctx context.Context, c *client, times, at int) (point, error) {
+func (r *server) deploys(ctx context.Context, c *client, times, at int) (point, error) {
 	pids := r.processes()
 	before, err := usedBy(pids)
 	if err != nil {
@@ -332,7 +332,7 @@ func atOnce(what string, n int, do func(i int) error) rush {
 	return rush{what, n, int(failed.Load()), time.Since(from)}
 }
 
-func (g *growthResult) rows(row func(what, ours, other, ratio, target string)) {
+func (g *growthResult) rows(print row) {
 	for _, c := range g.Curves {
 		for i, p := range c.Points {
 			ours, ratio := ms(p.Took), ""
@@ -342,10 +342,10 @@ func (g *growthResult) rows(row func(what, ours, other, ratio, target string)) {
 			if i > 0 {
 				ratio = fmt.Sprintf("%.2f of that with %d", float64(p.Took)/float64(c.Points[0].Took), c.Points[0].At)
 			}
-			row(fmt.Sprintf("%s: %d", c.What, p.At), ours, "", ratio, "")
+			print(fmt.Sprintf("%s: %d", c.What, p.At), ours, "", ratio, "")
 		}
 	}
 	for _, r := range g.Rushes {
-		row(fmt.Sprintf("%d %s", r.N, r.What), fmt.Sprintf("%.1f s, %d failed", r.All.Seconds(), r.Failed), "", "", "none fails")
+		print(fmt.Sprintf("%d %s", r.N, r.What), fmt.Sprintf("%.1f s, %d failed", r.All.Seconds(), r.Failed), "", "", "none fails")
 	}
 }

@@ -32,13 +32,13 @@ func measureIsolation(ctx context.Context, o options, c *client) (*isolationResu
 	sides := []struct {
 		setting string
 		to      *kept
-		*roles
+		*server
 	}{{setting: "auto", to: &res.On}, {setting: "off", to: &res.Off}}
 	for i := range sides {
 		side := &sides[i]
 		progress("isolation: deploying with isolation %s", side.setting)
 		var err error
-		if side.roles, err = startRoles(ctx, o.Paas, c, []string{"PAAS_ISOLATION=" + side.setting}); err != nil {
+		if side.server, err = startServer(ctx, o.Paas, c, []string{"PAAS_ISOLATION=" + side.setting}); err != nil {
 			return nil, err
 		}
 		defer side.stop()
@@ -97,7 +97,7 @@ func measureIsolation(ctx context.Context, o options, c *client) (*isolationResu
 }
 
 // wakeCost is [roles.wake] with the processor time that it took.
-func (r *roles) wakeCost(ctx context.Context, app string) (took, spent time.Duration, err error) {
+func (r *server) wakeCost(ctx context.Context, app string) (took, spent time.Duration, err error) {
 	if err := r.asleep(ctx, app); err != nil {
 		return 0, 0, err
 	}
@@ -126,7 +126,7 @@ func (r *roles) wakeCost(ctx context.Context, app string) (took, spent time.Dura
 }
 
 // pid is the app's one process; 0 while it does not run.
-func (r *roles) pid(app string) int {
+func (r *server) pid(app string) int {
 	text, err := os.ReadFile(filepath.Join(r.root, "apps", app, "processes.json"))
 	var list []struct{ PID int }
 	if err != nil || json.Unmarshal(text, &list) != nil || len(list) != 1 {
@@ -136,7 +136,7 @@ func (r *roles) pid(app string) int {
 }
 
 // force is what keeps the app apart, in the server's words.
-func (r *roles) force(ctx context.Context, app string) (string, error) {
+func (r *server) force(ctx context.Context, app string) (string, error) {
 	text, err := r.run(ctx, "apps:info", app, "--format", "json")
 	if err != nil {
 		return "", err
@@ -146,22 +146,21 @@ func (r *roles) force(ctx context.Context, app string) (string, error) {
 	return info.Isolation, err
 }
 
-func (r *isolationResult) rows(row func(what, ours, other, ratio, target string)) {
-	self := func(d time.Duration) time.Duration { return d }
+func (r *isolationResult) rows(print row) {
 	speed := func(r rate) float64 { return r.PerSecond }
 	cost := func(r rate) time.Duration { return r.CPU }
 	const off = " (isolation off)"
-	row("isolation in force", r.Force, "", "", "")
+	print("isolation in force", r.Force, "", "", "")
 	compare := func(what string, on, without []time.Duration, p int, target string) {
-		a, b := percentile(on, self, p), percentile(without, self, p)
-		row(what, ms(a), ms(b)+off, fmt.Sprintf("%.3f", float64(a)/float64(b)), target)
+		a, b := percentile(on, itself, p), percentile(without, itself, p)
+		print(what, ms(a), ms(b)+off, fmt.Sprintf("%.3f", float64(a)/float64(b)), target)
 	}
 	compare(fmt.Sprintf("boot: first request to an app asleep, to the first byte, median of %d", len(r.On.Wake)), r.On.Wake, r.Off.Wake, 50, "at most 1.05")
 	compare("the same, 10th percentile", r.On.Wake, r.Off.Wake, 10, "")
 	compare("processor time of the server and the app meanwhile, median", r.On.CPU, r.Off.CPU, 50, "")
 	on, without := median(r.On.Load, speed), median(r.Off.Load, speed)
-	row(fmt.Sprintf("requests a second, %d connections", connections), fmt.Sprintf("%.0f", on), fmt.Sprintf("%.0f", without)+off,
+	print(fmt.Sprintf("requests a second, %d connections", connections), fmt.Sprintf("%.0f", on), fmt.Sprintf("%.0f", without)+off,
 		fmt.Sprintf("%.3f", on/without), "at least 0.95")
 	onCost, withoutCost := median(r.On.Load, cost), median(r.Off.Load, cost)
-	row("processor time a request", us(onCost), us(withoutCost)+off, fmt.Sprintf("%.3f", float64(onCost)/float64(withoutCost)), "")
+	print("processor time a request", us(onCost), us(withoutCost)+off, fmt.Sprintf("%.3f", float64(onCost)/float64(withoutCost)), "")
 }

@@ -58,7 +58,7 @@ func servePrint(w http.ResponseWriter, r *http.Request) {
 }
 
 func measureLogs(ctx context.Context, o options, c *client) (*logsResult, error) {
-	s, err := startRoles(ctx, o.Paas, c, nil)
+	s, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -85,14 +85,13 @@ func measureLogs(ctx context.Context, o options, c *client) (*logsResult, error)
 		return nil, err
 	}
 	progress("logs: %d lines a second, logs -t over ssh", logRate)
-	remote := []string{"ssh", "-F", "none", "-i", c.key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=" + c.known,
-		"-p", s.ssh.Port(), "bench@127.0.0.1", "logs", "backend", "-t"}
+	remote := append(c.ssh(), "-p", s.ssh.Port(), "bench@127.0.0.1", "logs", "backend", "-t")
 	res.Remote, err = printLines(ctx, s, app, "remote", remote)
 	return &res, err
 }
 
 // printLines has the app print while the reader, if there is one, reads.
-func printLines(ctx context.Context, s *roles, app target, name string, reader []string) (p printing, err error) {
+func printLines(ctx context.Context, s *server, app target, name string, reader []string) (p printing, err error) {
 	p.Printed = int(logRate * logTime / time.Second)
 	ctx, cancel := context.WithTimeout(ctx, logTime+time.Minute)
 	defer cancel()
@@ -202,17 +201,17 @@ func usedBy(pids []int) (sum time.Duration, err error) {
 }
 
 // rows prints the result with [results.table]'s row.
-func (r *logsResult) rows(row func(what, ours, other, ratio, target string)) {
+func (r *logsResult) rows(print row) {
 	for _, one := range []struct {
 		who string
 		p   printing
 	}{{"nobody reads", r.Alone}, {"`logs -t`", r.Local}, {"`logs -t` over ssh", r.Remote}} {
 		rate := float64(one.p.Printed) / one.p.Took.Seconds()
-		row(fmt.Sprintf("processor time of the server at %.0f lines a second, %s", rate, one.who), share(one.p.Server, one.p.Took), "", "", "")
-		row("lines lost, "+one.who, fmt.Sprintf("%d of %d", one.p.lost(), one.p.Printed), "", "", "0")
+		print(fmt.Sprintf("processor time of the server at %.0f lines a second, %s", rate, one.who), share(one.p.Server, one.p.Took), "", "", "")
+		print("lines lost, "+one.who, fmt.Sprintf("%d of %d", one.p.lost(), one.p.Printed), "", "", "0")
 		if one.p.Reader > 0 {
-			row("said to be left out, and how far behind at the end, "+one.who, fmt.Sprintf("%d, %s", one.p.LeftOut, ms(one.p.Behind)), "", "", "")
-			row("processor time of the reader, "+one.who, share(one.p.Reader, one.p.Took), "", "", "")
+			print("said to be left out, and how far behind at the end, "+one.who, fmt.Sprintf("%d, %s", one.p.LeftOut, ms(one.p.Behind)), "", "", "")
+			print("processor time of the reader, "+one.who, share(one.p.Reader, one.p.Took), "", "", "")
 		}
 	}
 }

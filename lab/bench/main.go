@@ -1,78 +1,98 @@
 //go:build linux
 
-// Command bench measures a paas server on the machine at hand against what one would do without
-// it: pushes against OpenSSH and a four-line hook, the router against no proxy and against the
-// standard library's, the sidecar against a loop of git pull, paas watch against nodemon. docs/benchmarks.md says what each figure means; scripts/bench builds and
-// runs it. It uses loopback alone, and ends every process that it started.
+// Command bench measures a paas server on this machine, and compares it with what one would use
+// without it: pushes with OpenSSH and a short hook, the router with no proxy and with the standard
+// library's, the sidecar with a loop of git pull, paas watch with nodemon. docs/benchmarks.md
+// explains each figure; scripts/bench builds and runs it. It uses only loopback, and ends every
+// process that it started.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
 	"paas/lab/proc"
 )
 
+// example is the app that is pushed.
+const example = "examples/node"
+
 // options are the flags.
 type options struct {
 	Paas    string // the binary to measure
-	Example string // the app to push
-	Only    map[string]bool
+	Only    []string
 	Pushes  int
 	Deploys int
-	Apps    int
 	Rounds  int
 	Seconds int
 	Short   bool
 	JSON    bool
 }
 
-var phases = []string{"push", "onefile", "load", "memory", "router", "sidecar", "watch", "rollback", "reinstall", "logs", "formation", "sleep",
-	"sleepers", "isolation", "builds", "growth"}
+// phase measures one part.
+type phase struct {
+	name    string
+	measure func(context.Context, options, *client) (figures, error)
+}
+
+// figures is the result of a phase.
+type figures interface{ rows(row) }
+
+// errSkipped is returned by phases that this machine lacks something for.
+var errSkipped = errors.New("skipped")
+
+var phases = []phase{
+	{"push", as(measurePush)}, {"onefile", as(measureOneFile)}, {"load", as(measureLoad)},
+	{"memory", as(measureMemory)}, {"router", as(measureRouter)}, {"sidecar", as(measureSidecar)},
+	{"watch", as(measureWatch)}, {"rollback", as(measureRollback)},
+	{"reinstall", as(measureReinstall)}, {"logs", as(measureLogs)},
+	{"formation", as(measureFormation)}, {"sleep", as(measureSleep)},
+	{"sleepers", as(measureSleepers)}, {"isolation", as(measureIsolation)},
+	{"builds", as(measureBuilds)}, {"growth", as(measureGrowth)},
+}
+
+func as[F figures](measure func(context.Context, options, *client) (F, error)) func(context.Context, options, *client) (figures, error) {
+	return func(ctx context.Context, o options, c *client) (figures, error) { return measure(ctx, o, c) }
+}
 
 func parse(args []string) (options, error) {
+	var names []string
+	for _, p := range phases {
+		names = append(names, p.name)
+	}
 	var o options
 	var only string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.Paas, "paas", "bin/paas", "the paas binary")
-	f.StringVar(&o.Example, "example", "examples/node", "the app that is pushed")
-	f.StringVar(&only, "only", strings.Join(phases, ","), "what to measure")
+	f.StringVar(&only, "only", strings.Join(names, ","), "what to measure")
 	f.IntVar(&o.Pushes, "pushes", 21, "pushes to each system")
-	f.IntVar(&o.Deploys, "deploys", 20, "deploys under load, to each system")
-	f.IntVar(&o.Apps, "apps", 10, "idle apps for the second reading of the memory, 2 or more")
+	f.IntVar(&o.Deploys, "deploys", 20, "deploys under load to each system")
 	f.IntVar(&o.Rounds, "rounds", 5, "rounds of load on the router")
 	f.IntVar(&o.Seconds, "seconds", 4, "seconds of load on each target in a round")
 	f.BoolVar(&o.Short, "short", false, "growth: stop at smaller numbers")
-	f.BoolVar(&o.JSON, "json", false, "print JSON in place of a table")
+	f.BoolVar(&o.JSON, "json", false, "print JSON instead of a table")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
-	if o.Pushes < 1 || o.Deploys < 1 || o.Apps < 2 || o.Rounds < 1 || o.Seconds < 1 {
-		return o, errors.New("--pushes, --deploys, --rounds and --seconds need 1 or more, --apps 2")
+	if min(o.Pushes, o.Deploys, o.Rounds, o.Seconds) < 1 {
+		return o, errors.New("--pushes, --deploys, --rounds and --seconds must be at least 1")
 	}
-	o.Only = map[string]bool{}
-	for _, name := range strings.Split(only, ",") {
-		o.Only[name] = true
-	}
-	for _, name := range phases {
-		delete(o.Only, name)
-	}
-	for name := range o.Only {
-		return o, fmt.Errorf("--only: no phase %q; there are %s", name, strings.Join(phases, ", "))
-	}
-	for _, name := range strings.Split(only, ",") {
-		o.Only[name] = true
+	o.Only = strings.Split(only, ",")
+	for _, name := range o.Only {
+		if !slices.Contains(names, name) {
+			return o, fmt.Errorf("--only: no phase %q; the phases are %s", name, strings.Join(names, ", "))
+		}
 	}
 	return o, nil
 }
@@ -80,9 +100,9 @@ func parse(args []string) (options, error) {
 func main() {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case "backend": // this binary as the app behind the router
+		case "backend": // the app behind the router
 			exit(serveBackend())
-		case "proxy": // this binary as the proxy to compare with
+		case "proxy": // the proxy that the router is compared with
 			exit(serveProxy(os.Args[2:]))
 		}
 	}
@@ -96,22 +116,16 @@ func main() {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
-	results, err := run(ctx, o)
+	all, err := run(ctx, o)
 	if ctx.Err() != nil {
-		exit(errors.New("interrupted"))
+		err = errors.New("interrupted")
 	}
-	if err != nil {
-		exit(err)
+	if err == nil && o.JSON {
+		err = printJSON(os.Stdout, all)
+	} else if err == nil {
+		printTable(os.Stdout, all)
 	}
-	if o.JSON {
-		text, err := json.MarshalIndent(results, "", "  ")
-		if err != nil {
-			exit(err)
-		}
-		fmt.Println(string(text))
-		return
-	}
-	results.table(os.Stdout)
+	exit(err)
 }
 
 func exit(err error) {
@@ -122,145 +136,44 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// run makes the place to work in, measures what was asked for, and leaves neither files nor
-// processes behind.
-func run(ctx context.Context, o options) (res results, err error) {
+// run measures the phases of o in a temporary folder, and leaves no files or processes behind.
+func run(ctx context.Context, o options) (all []result, err error) {
 	if err := proc.Adopt(); err != nil {
-		return res, err
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "paas-bench-")
 	if err != nil {
-		return res, err
+		return nil, err
 	}
 	defer func() {
 		proc.EndAll()
 		err = errors.Join(err, proc.RemoveAll(dir))
 	}()
 	if o.Paas, err = filepath.Abs(o.Paas); err != nil {
-		return res, err
+		return nil, err
 	}
-	client, err := newClient(ctx, dir, o.Example)
+	client, err := newClient(ctx, dir, example)
 	if err != nil {
-		return res, err
+		return nil, err
 	}
-	if o.Only["push"] || o.Only["load"] {
-		if err := measureDeploys(ctx, o, client, &res); err != nil {
-			return res, err
+	for _, p := range phases {
+		if !slices.Contains(o.Only, p.name) {
+			continue
 		}
-	}
-	if o.Only["onefile"] {
-		if res.OneFile, err = measureOneFile(ctx, o, dir); err != nil {
-			return res, fmt.Errorf("onefile: %w", err)
+		f, err := p.measure(ctx, o, client)
+		if errors.Is(err, errSkipped) {
+			progress("%s: %v", p.name, err)
+			continue
 		}
-	}
-	if o.Only["memory"] {
-		if res.Memory, err = measureMemory(ctx, o, client); err != nil {
-			return res, fmt.Errorf("memory: %w", err)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
+		all = append(all, result{p.name, f})
 	}
-	if o.Only["router"] {
-		if res.Router, err = measureRouter(ctx, o, client); err != nil {
-			return res, fmt.Errorf("router: %w", err)
-		}
-	}
-	if o.Only["sidecar"] {
-		if res.Sidecar, err = measureSidecar(ctx, o, client); err != nil {
-			return res, fmt.Errorf("sidecar: %w", err)
-		}
-	}
-	if o.Only["watch"] {
-		if res.Watch, err = watchBench(ctx, o, client); err != nil {
-			return res, fmt.Errorf("watch: %w", err)
-		}
-	}
-	if o.Only["rollback"] {
-		if res.Rollback, err = measureRollback(ctx, o.Pushes, o.Paas, client); err != nil {
-			return res, fmt.Errorf("rollback: %w", err)
-		}
-	}
-	if o.Only["reinstall"] {
-		if res.Reinstall, err = measureReinstall(ctx, o.Pushes, o.Paas, client); err != nil {
-			return res, fmt.Errorf("reinstall: %w", err)
-		}
-	}
-	if o.Only["logs"] {
-		if res.Logs, err = measureLogs(ctx, o, client); err != nil {
-			return res, fmt.Errorf("logs: %w", err)
-		}
-	}
-	if o.Only["formation"] {
-		if res.Formation, err = measureFormation(ctx, o, client); err != nil {
-			return res, fmt.Errorf("formation: %w", err)
-		}
-	}
-	if o.Only["sleep"] {
-		if res.Sleep, err = measureSleep(ctx, o.Pushes, o.Paas, client); err != nil {
-			return res, fmt.Errorf("sleep: %w", err)
-		}
-	}
-	if o.Only["sleepers"] {
-		if res.Sleepers, err = measureSleepers(ctx, o, client); err != nil {
-			return res, fmt.Errorf("sleepers: %w", err)
-		}
-	}
-	if o.Only["isolation"] {
-		if res.Isolation, err = measureIsolation(ctx, o, client); err != nil {
-			return res, fmt.Errorf("isolation: %w", err)
-		}
-	}
-	if o.Only["builds"] {
-		if res.Builds, err = measureBuilds(ctx, o, client); err != nil {
-			return res, fmt.Errorf("builds: %w", err)
-		}
-	}
-	if o.Only["growth"] {
-		if res.Growth, err = measureGrowth(ctx, o, dir); err != nil {
-			return res, fmt.Errorf("growth: %w", err)
-		}
-	}
-	return res, nil
+	return all, nil
 }
 
-// measureDeploys gives both systems the same pushes.
-func measureDeploys(ctx context.Context, o options, client *client, res *results) error {
-	return besides(ctx, o, client, func(ours, floor target, naive *naive) (err error) {
-		if o.Only["push"] {
-			if res.Push, err = measurePush(ctx, o.Pushes, client, ours, floor, naive); err != nil {
-				return fmt.Errorf("push: %w", err)
-			}
-		}
-		if o.Only["load"] {
-			if res.Load, err = measureLoad(ctx, o.Deploys, client, ours, floor); err != nil {
-				return fmt.Errorf("load: %w", err)
-			}
-		}
-		return nil
-	})
-}
-
-// besides has both systems up side by side, with the app pushed to each, while measure runs.
-func besides(ctx context.Context, o options, client *client, measure func(ours, floor target, naive *naive) error) error {
-	server, err := startServer(ctx, o.Paas, client)
-	if err != nil {
-		return err
-	}
-	defer server.stop()
-	naive, err := startNaive(ctx, client, o.Example)
-	if err != nil {
-		return fmt.Errorf("floor: %w", err)
-	}
-	defer naive.stop()
-	ours, floor := server.app("blog"), naive.app()
-	for _, app := range []target{ours, floor} {
-		progress("first push, %s", app.name)
-		if _, err := client.deploy(ctx, app); err != nil {
-			return err
-		}
-	}
-	return measure(ours, floor, naive)
-}
-
-// progress goes to standard error; standard output is the table alone.
+// progress prints to standard error; standard output has only the table.
 func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "-----> "+format+"\n", args...)
 }

@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
+const manyApps = 10
+
 // memoryResult is what the server itself needs, without the apps.
 type memoryResult struct {
-	Apps      int // in the second reading
-	One, Many memory
+	One, Many memory // with one idle app, and with manyApps
 }
 
 // memory is one reading, summed over the server's processes. Resident counts the pages they share,
@@ -27,21 +28,21 @@ type memory struct {
 }
 
 func measureMemory(ctx context.Context, o options, c *client) (*memoryResult, error) {
-	s, err := startServer(ctx, o.Paas, c)
+	s, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer s.stop()
-	res := &memoryResult{Apps: o.Apps}
-	for i := 1; i <= o.Apps; i++ {
-		progress("memory: app %d of %d", i, o.Apps)
+	res := &memoryResult{}
+	for i := 1; i <= manyApps; i++ {
+		progress("memory: app %d of %d", i, manyApps)
 		if _, err := c.deploy(ctx, s.app(fmt.Sprintf("idle%d", i))); err != nil {
 			return nil, err
 		}
 		switch i {
 		case 1:
 			res.One, err = settled(ctx, s)
-		case o.Apps:
+		case manyApps:
 			res.Many, err = settled(ctx, s)
 		}
 		if err != nil {
@@ -49,6 +50,19 @@ func measureMemory(ctx context.Context, o options, c *client) (*memoryResult, er
 		}
 	}
 	return res, nil
+}
+
+func (m *memoryResult) rows(print row) {
+	reading := func(what string, one memory, target string) {
+		print(fmt.Sprintf("memory with %s, %.0f s after the push", what, one.After.Seconds()),
+			fmt.Sprintf("%.1f MB resident, %.1f proportional", one.Resident, one.Proportional), "", "", target)
+	}
+	reading("1 idle app", m.One, "at most 30 MB")
+	reading(fmt.Sprintf("%d idle apps", manyApps), m.Many, "")
+	const more = manyApps - 1
+	print("memory for each app more", fmt.Sprintf("%.2f MB resident, %.2f proportional",
+		(m.Many.Resident-m.One.Resident)/more, (m.Many.Proportional-m.One.Proportional)/more),
+		"", "", "at most 0.3 MB")
 }
 
 // settled reads the memory once it has stayed within 0.1 MB for ten seconds, or after a minute:

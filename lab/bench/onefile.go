@@ -14,9 +14,9 @@ const oneFile = `const page = "Hello.";
 require("http").createServer((_, res) => res.end(page)).listen(process.env.PORT);
 `
 
-// measureOneFile is measurePush for that app, on systems of its own.
-func measureOneFile(ctx context.Context, o options, dir string) (*pushResult, error) {
-	app := filepath.Join(dir, "one-file-app")
+// measureOneFile is measurePush for that app.
+func measureOneFile(ctx context.Context, o options, c *client) (*oneFileResult, error) {
+	app := filepath.Join(c.dir, "one-file-app")
 	if err := os.Mkdir(app, 0o755); err != nil {
 		return nil, err
 	}
@@ -25,21 +25,20 @@ func measureOneFile(ctx context.Context, o options, dir string) (*pushResult, er
 			return nil, err
 		}
 	}
-	person := filepath.Join(dir, "one-file")
+	person := filepath.Join(c.dir, "one-file")
 	if err := os.Mkdir(person, 0o711); err != nil {
 		return nil, err
 	}
-	c, err := newClient(ctx, person, app)
+	author, err := newClient(ctx, person, app)
 	if err != nil {
 		return nil, err
 	}
-	c.page = "server.js"
-	c.line = func(mark string) string { return fmt.Sprintf("const page = %q;", mark) }
-	o.Example = app
-	var res *pushResult
-	err = besides(ctx, o, c, func(ours, floor target, naive *naive) (err error) {
-		res, err = measurePush(ctx, o.Pushes, c, ours, floor, naive)
-		return err
-	})
-	return res, err
+	author.page = "server.js"
+	author.line = func(mark string) string { return fmt.Sprintf("const page = %q;", mark) }
+	pushes, err := pushBeside(ctx, o, author, app)
+	return &oneFileResult{pushes}, err
 }
+
+type oneFileResult struct{ *pushResult }
+
+func (r *oneFileResult) rows(print row) { r.pushResult.named("one file: ", print) }

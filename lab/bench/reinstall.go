@@ -33,8 +33,8 @@ type reinstallResult struct {
 	Installs int             // how many of those installed anything
 }
 
-// measureReinstall builds one app again and again. The result is nil where npm reaches no registry.
-func measureReinstall(ctx context.Context, n int, binary string, c *client) (*reinstallResult, error) {
+// measureReinstall builds one app again and again. It needs a registry for npm.
+func measureReinstall(ctx context.Context, o options, c *client) (*reinstallResult, error) {
 	shop := *c
 	shop.clone = filepath.Join(c.dir, "shop")
 	for name, text := range map[string]string{"package.json": packages, "server.js": packagesServer, "posts/01-hello.md": "# one\n", "page.txt": "one", ".gitignore": "node_modules\n"} {
@@ -52,8 +52,7 @@ func measureReinstall(ctx context.Context, n int, binary string, c *client) (*re
 		return time.Since(start), err
 	}
 	if _, err := npm(shop.clone, "install", "--package-lock-only"); err != nil {
-		progress("reinstall: skipped: %v", err)
-		return nil, nil
+		return nil, fmt.Errorf("%w: %w", errSkipped, err)
 	}
 	lock, err := os.ReadFile(filepath.Join(shop.clone, "package-lock.json"))
 	if err != nil {
@@ -63,7 +62,7 @@ func measureReinstall(ctx context.Context, n int, binary string, c *client) (*re
 	if err := shop.commitAll(ctx, shop.clone); err != nil {
 		return nil, err
 	}
-	r, err := startRoles(ctx, binary, c, nil)
+	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +70,8 @@ func measureReinstall(ctx context.Context, n int, binary string, c *client) (*re
 	if res.First, _, err = r.build(ctx, &shop, 1); err != nil {
 		return nil, err
 	}
-	for round := range n {
-		progress("build without an install %d of %d", round+1, n)
+	for round := range o.Pushes {
+		progress("build without an install %d of %d", round+1, o.Pushes)
 		text := fmt.Sprintf("change %d", round)
 		if err := os.WriteFile(filepath.Join(shop.clone, "page.txt"), []byte(text), 0o644); err != nil {
 			return nil, err
@@ -104,7 +103,7 @@ func measureReinstall(ctx context.Context, n int, binary string, c *client) (*re
 		if took, err = npm(fresh, "ci"); err != nil {
 			return nil, err
 		}
-		if round > 0 || n == 1 { // the first fills npm's cache
+		if round > 0 || o.Pushes == 1 { // the first fills npm's cache
 			res.Afresh = append(res.Afresh, took)
 		}
 		if err := proc.RemoveAll(fresh); err != nil {
@@ -117,7 +116,7 @@ func measureReinstall(ctx context.Context, n int, binary string, c *client) (*re
 
 // build pushes release n and returns how long the server was building it, as the release's own status
 // says, and what the build said.
-func (r *roles) build(ctx context.Context, c *client, n int) (took time.Duration, said string, err error) {
+func (r *server) build(ctx context.Context, c *client, n int) (took time.Duration, said string, err error) {
 	release := filepath.Join(r.root, "apps", "shop", "releases", fmt.Sprint(n))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -149,11 +148,10 @@ func (r *roles) build(ctx context.Context, c *client, n int) (took time.Duration
 	return <-built, string(text), err
 }
 
-func (r *reinstallResult) rows(row func(what, ours, other, ratio, target string)) {
-	self := func(d time.Duration) time.Duration { return d }
-	again, afresh := median(r.Again, self), median(r.Afresh, self)
+func (r *reinstallResult) rows(print row) {
+	again, afresh := median(r.Again, itself), median(r.Afresh, itself)
 	what := fmt.Sprintf("build of a push that changes no lock file, %d packages, median of %d", r.Packages, len(r.Again))
-	row(what, ms(again), ms(r.First)+" (the first build)", fmt.Sprintf("%.3f", float64(again)/float64(r.First)), "at most 0.1")
-	row("the same, against `npm ci` afresh with a warm cache", ms(again), ms(afresh)+" (npm ci)", fmt.Sprintf("%.3f", float64(again)/float64(afresh)), "")
-	row("how many of them installed anything", fmt.Sprint(r.Installs), "", "", "0")
+	print(what, ms(again), ms(r.First)+" (the first build)", fmt.Sprintf("%.3f", float64(again)/float64(r.First)), "at most 0.1")
+	print("the same, against `npm ci` afresh with a warm cache", ms(again), ms(afresh)+" (npm ci)", fmt.Sprintf("%.3f", float64(again)/float64(afresh)), "")
+	print("how many of them installed anything", fmt.Sprint(r.Installs), "", "", "0")
 }

@@ -22,8 +22,8 @@ type rollbackResult struct {
 }
 
 // measureRollback goes back and forth between two versions of the example.
-func measureRollback(ctx context.Context, n int, binary string, c *client) (*rollbackResult, error) {
-	r, err := startRoles(ctx, binary, c, nil)
+func measureRollback(ctx context.Context, o options, c *client) (*rollbackResult, error) {
+	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -44,11 +44,11 @@ func measureRollback(ctx context.Context, n int, binary string, c *client) (*rol
 	if err != nil || len(trees) == 0 {
 		return nil, errors.Join(errors.New("no build"), err)
 	}
-	local := append([]string{binary}, "rollback", "blog")
+	local := append([]string{o.Paas}, "rollback", "blog")
 	remote := append(c.ssh(), "-p", r.ssh.Port(), "bench@127.0.0.1")
 	res := &rollbackResult{}
-	for round := range n {
-		progress("rollback %d of %d", round+1, n)
+	for round := range o.Pushes {
+		progress("rollback %d of %d", round+1, o.Pushes)
 		for _, way := range []struct {
 			to      *[]time.Duration
 			command []string
@@ -77,7 +77,7 @@ func measureRollback(ctx context.Context, n int, binary string, c *client) (*rol
 
 // timed runs a command and returns how long it took until the front page contained mark, or, without a
 // mark, until the command ended.
-func (r *roles) timed(ctx context.Context, t target, argv []string, mark string) (time.Duration, error) {
+func (r *server) timed(ctx context.Context, t target, argv []string, mark string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	web := t.client(true)
@@ -104,16 +104,15 @@ func (r *roles) timed(ctx context.Context, t target, argv []string, mark string)
 	return 0, errors.Join(ctx.Err(), <-ended)
 }
 
-func (r *rollbackResult) rows(row func(what, ours, other, ratio, target string)) {
-	self := func(d time.Duration) time.Duration { return d }
-	boot := median(r.Boot, self)
+func (r *rollbackResult) rows(print row) {
+	boot := median(r.Boot, itself)
 	one := func(what string, took []time.Duration, target string) {
-		m := median(took, self)
-		row(fmt.Sprintf("rollback %s, command to first answer, median of %d", what, len(took)), ms(m), ms(boot)+" (the app's own boot)",
+		m := median(took, itself)
+		print(fmt.Sprintf("rollback %s, command to first answer, median of %d", what, len(took)), ms(m), ms(boot)+" (the app's own boot)",
 			fmt.Sprintf("boot + %s", ms(m-boot)), target)
 	}
 	one("on the server", r.Local, "boot + 100 ms")
 	one("over ssh", r.SSH, "")
-	row("the longest of them", ms(max(percentile(r.Local, self, 100), percentile(r.SSH, self, 100))), "", "", "1 s")
-	row("a command over ssh that does nothing, median", ms(median(r.SSHAlone, self)), "", "", "")
+	print("the longest of them", ms(max(percentile(r.Local, itself, 100), percentile(r.SSH, itself, 100))), "", "", "1 s")
+	print("a command over ssh that does nothing, median", ms(median(r.SSHAlone, itself)), "", "", "")
 }

@@ -73,7 +73,7 @@ type way struct {
 }
 
 func measureRouter(ctx context.Context, o options, c *client) (*routerResult, error) {
-	s, err := startServer(ctx, o.Paas, c)
+	s, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -206,4 +206,19 @@ func (w way) rate(out []byte, before time.Duration) (rate, error) {
 		r.CPU = (after - before) / time.Duration(requests)
 	}
 	return r, nil
+}
+
+func (r *routerResult) rows(print row) {
+	speed := func(r rate) float64 { return r.PerSecond }
+	p99 := func(r rate) time.Duration { return r.P99 }
+	cost := func(r rate) time.Duration { return r.CPU }
+	ours, untuned, direct := median(r.Router, speed), median(r.Untuned, speed), median(r.Direct, speed)
+	print(fmt.Sprintf("requests a second, %d connections", connections), fmt.Sprintf("%.0f", ours),
+		fmt.Sprintf("%.0f (untuned proxy)", untuned), ratio(ours, untuned), "at least 2.5")
+	print("the same, against the app itself",
+		fmt.Sprintf("%.0f", ours), fmt.Sprintf("%.0f (direct)", direct), ratio(ours, direct), "")
+	print("99th percentile", ms(median(r.Router, p99)),
+		fmt.Sprintf("%s (untuned), %s (direct)", ms(median(r.Untuned, p99)), ms(median(r.Direct, p99))), "", "")
+	a, b := median(r.Router, cost), median(r.Untuned, cost)
+	print("processor time a request", us(a), us(b)+" (untuned proxy)", ratio(a, b), "")
 }

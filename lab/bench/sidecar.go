@@ -81,7 +81,7 @@ func measureFollowers(ctx context.Context, o options, c *client, h *host, res *s
 			return err
 		}
 	}
-	base, err := startRoles(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
+	base, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
 	if err != nil {
 		return err
 	}

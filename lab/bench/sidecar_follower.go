@@ -47,7 +47,7 @@ func (f *follower) ready(ctx context.Context) error {
 // followByPaas is the sidecar in a process of its own, which writes the files in place: what the
 // loops do, without a runtime that would deploy them.
 func followByPaas(ctx context.Context, o options, c *client, url string) (*follower, error) {
-	r, err := startRoles(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
+	r, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ type liveResult struct {
 
 // measureLive gives the same changes to three apps of one server.
 func measureLive(ctx context.Context, o options, c *client, h *host) (res liveResult, err error) {
-	s, err := startRoles(ctx, o.Paas, c, nil)
+	s, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return res, err
 	}
@@ -107,7 +107,7 @@ func (c *client) publish(ctx context.Context, remote string, app target, mark st
 }
 
 // webhook is a call as GitHub makes it after a push.
-func (r *roles) webhook(ctx context.Context, app string) (ring func() error, err error) {
+func (r *server) webhook(ctx context.Context, app string) (ring func() error, err error) {
 	said, err := r.run(ctx, "source:webhook", app)
 	if err != nil {
 		return nil, err

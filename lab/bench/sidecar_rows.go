@@ -8,50 +8,45 @@ import (
 )
 
 // rows prints the result as rows of the table, by the function that prints one.
-func (r *sidecarResult) rows(row func(what, ours, other, ratio, target string)) {
-	self := func(d time.Duration) time.Duration { return d }
+func (r *sidecarResult) rows(print row) {
 	ours := r.Idle[0]
 	targets := map[string]string{"git pull": "below 1 ms, at most 0.10"}
 	installed := false
 	for _, other := range r.Idle[1:] {
-		row(fmt.Sprintf("processor time of an empty look, %d in %.0f s", ours.Looks, idleTime.Seconds()),
+		print(fmt.Sprintf("processor time of an empty look, %d in %.0f s", ours.Looks, idleTime.Seconds()),
 			us(ours.perLook()), fmt.Sprintf("%s (%s)", us(other.perLook()), other.Name),
 			fmt.Sprintf("%.3f", float64(ours.perLook())/float64(other.perLook())), targets[other.Name])
 		installed = installed || other.Name == "git-sync"
 	}
-	row("the same, less what a sidecar without a source uses meanwhile", us(ours.perLook()-r.Base.perLook()), "", "", "")
+	print("the same, less what a sidecar without a source uses meanwhile", us(ours.perLook()-r.Base.perLook()), "", "", "")
 	for _, other := range r.Idle[1:] {
-		row("memory meanwhile, resident / proportional", mb(ours.Resident, ours.Proportional),
+		print("memory meanwhile, resident / proportional", mb(ours.Resident, ours.Proportional),
 			fmt.Sprintf("%s (%s)", mb(other.Resident, other.Proportional), other.Name), "", "")
 	}
 	if !installed {
-		row("the same for git-sync", "", "not installed", "", "")
+		print("the same for git-sync", "", "not installed", "", "")
 	}
 	for i, name := range r.Files.Names[1:] {
 		ours, other := r.Files.Took[0], r.Files.Took[i+1]
-		row(fmt.Sprintf("change to files, looking each second, median of %d", len(ours)),
-			ms(median(ours, self)), fmt.Sprintf("%s (%s)", ms(median(other, self)), name),
-			fmt.Sprintf("%.2f", float64(median(ours, self))/float64(median(other, self))), "")
-		row("the longest of them", ms(percentile(ours, self, 100)), fmt.Sprintf("%s (%s)", ms(percentile(other, self, 100)), name), "", "")
+		print(fmt.Sprintf("change to files, looking each second, median of %d", len(ours)),
+			ms(median(ours, itself)), fmt.Sprintf("%s (%s)", ms(median(other, itself)), name),
+			fmt.Sprintf("%.2f", float64(median(ours, itself))/float64(median(other, itself))), "")
+		print("the longest of them", ms(percentile(ours, itself, 100)), fmt.Sprintf("%s (%s)", ms(percentile(other, itself, 100)), name), "", "")
 	}
 	pushed := func(p push) time.Duration { return p.Live }
 	live := func(what string, took []time.Duration, p int, period time.Duration, target string) {
 		path := percentile(r.Live.Pushed, pushed, p)
-		row(what, ms(percentile(took, self, p)), ms(path)+" (push to paas)",
-			fmt.Sprintf("%.2f", float64(percentile(took, self, p))/float64(period+path)), target)
+		print(what, ms(percentile(took, itself, p)), ms(path)+" (push to paas)",
+			fmt.Sprintf("%.2f", float64(percentile(took, itself, p))/float64(period+path)), target)
 	}
 	live(fmt.Sprintf("change to live, looking each second, median of %d; ratio to 1 s and the push", len(r.Live.Polled)), r.Live.Polled, 50, everySecond, "")
 	live("the longest of them", r.Live.Polled, 100, everySecond, "at most 1")
 	live("change to live, with a webhook, median; ratio to the push", r.Live.Hooked, 50, 0, "")
 	m := r.Many
-	row(fmt.Sprintf("%d sources each %.0f s: processor time of one core", m.Sources, manyEvery.Seconds()),
+	print(fmt.Sprintf("%d sources each %.0f s: processor time of one core", m.Sources, manyEvery.Seconds()),
 		fmt.Sprintf("%.2f %%, %d looks in %.0f s", 100*float64(m.CPU)/float64(m.Took), m.Looks, m.Took.Seconds()), "", "", "below 2 %")
-	row("memory meanwhile, resident / proportional", mb(m.Memory.Resident, m.Memory.Proportional), "", "", "below 60 MB")
-	row("open sockets meanwhile", fmt.Sprint(m.Sockets), "", "", "")
+	print("memory meanwhile, resident / proportional", mb(m.Memory.Resident, m.Memory.Proportional), "", "", "below 60 MB")
+	print("open sockets meanwhile", fmt.Sprint(m.Sockets), "", "", "")
 	torn := func(v readings) string { return fmt.Sprintf("%d of %d, commits: %d", v.Torn, v.Reads, v.Commits) }
-	row(fmt.Sprintf("torn reads while commits of %d files land", r.Torn.Files), torn(r.Torn.Ours), torn(r.Torn.Pull)+" (git pull)", "", "0 of 100000")
-}
-
-func mb(resident, proportional float64) string {
-	return fmt.Sprintf("%.1f / %.1f MB", resident, proportional)
+	print(fmt.Sprintf("torn reads while commits of %d files land", r.Torn.Files), torn(r.Torn.Ours), torn(r.Torn.Pull)+" (git pull)", "", "0 of 100000")
 }

@@ -68,7 +68,7 @@ func measureTorn(ctx context.Context, o options, c *client, h *host) (res tornRe
 }
 
 func tornByPaas(ctx context.Context, o options, c *client, url string, land func() (int, error)) (readings, error) {
-	r, err := startRoles(ctx, o.Paas, c, nil)
+	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return readings{}, err
 	}
@@ -87,7 +87,7 @@ func tornByPaas(ctx context.Context, o options, c *client, url string, land func
 }
 
 // liveTree follows the app's link once.
-func (r *roles) liveTree(app string) (string, error) {
+func (r *server) liveTree(app string) (string, error) {
 	dir := filepath.Join(r.root, "apps", app)
 	live, err := os.Readlink(filepath.Join(dir, "live"))
 	if err != nil {

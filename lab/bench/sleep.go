@@ -35,8 +35,8 @@ type sleepResult struct {
 }
 
 // measureSleep wakes the example again and again.
-func measureSleep(ctx context.Context, n int, binary string, c *client) (*sleepResult, error) {
-	r, err := startRoles(ctx, binary, c, nil)
+func measureSleep(ctx context.Context, o options, c *client) (*sleepResult, error) {
+	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +46,8 @@ func measureSleep(ctx context.Context, n int, binary string, c *client) (*sleepR
 		return nil, err
 	}
 	app, res := r.app("blog"), &sleepResult{}
-	for round := range n {
-		progress("wake %d of %d", round+1, n)
+	for round := range o.Pushes {
+		progress("wake %d of %d", round+1, o.Pushes)
 		steps := []func() error{
 			func() error {
 				took, err := r.wake(ctx, "blog")
@@ -91,7 +91,7 @@ func measureSleep(ctx context.Context, n int, binary string, c *client) (*sleepR
 }
 
 // pushSleeper pushes the example as an app that sleeps as soon as an app can, and returns its build.
-func (r *roles) pushSleeper(ctx context.Context, c *client, app string) (tree string, err error) {
+func (r *server) pushSleeper(ctx context.Context, c *client, app string) (tree string, err error) {
 	if err := c.git(ctx, c.clone, "push", r.app(app).remote, "main"); err != nil {
 		return "", err
 	}
@@ -106,7 +106,7 @@ func (r *roles) pushSleeper(ctx context.Context, c *client, app string) (tree st
 }
 
 // asleep waits until the app is asleep and nothing of it runs.
-func (r *roles) asleep(ctx context.Context, app string) error {
+func (r *server) asleep(ctx context.Context, app string) error {
 	dir := filepath.Join(r.root, "apps", app)
 	return await(ctx, 10*time.Millisecond, app+" does not fall asleep", func() bool {
 		if _, err := os.Stat(filepath.Join(dir, "asleep.json")); err != nil {
@@ -119,7 +119,7 @@ func (r *roles) asleep(ctx context.Context, app string) error {
 }
 
 // wake waits until the app is asleep and the machine has settled, and returns how long the first request takes.
-func (r *roles) wake(ctx context.Context, app string) (time.Duration, error) {
+func (r *server) wake(ctx context.Context, app string) (time.Duration, error) {
 	if err := r.asleep(ctx, app); err != nil {
 		return 0, err
 	}
@@ -160,21 +160,20 @@ func ask(ctx context.Context, t target, n int) (answered int, took time.Duration
 }
 
 // starts is how often the app's web process has been started, as its log says.
-func (r *roles) starts(app string) (int, error) {
+func (r *server) starts(app string) (int, error) {
 	text, err := os.ReadFile(filepath.Join(r.root, "apps", app, "logs", "web.1.log"))
 	return strings.Count(string(text), " starts\n"), err
 }
 
-func (r *sleepResult) rows(row func(what, ours, other, ratio, target string)) {
-	self := func(d time.Duration) time.Duration { return d }
-	boot := func(p int) string { return ms(percentile(r.Boot, self, p)) + " (the app's own boot)" }
+func (r *sleepResult) rows(print row) {
+	boot := func(p int) string { return ms(percentile(r.Boot, itself, p)) + " (the app's own boot)" }
 	more := func(p int) string {
-		return "boot + " + ms(percentile(r.Wake, self, p)-percentile(r.Boot, self, p))
+		return "boot + " + ms(percentile(r.Wake, itself, p)-percentile(r.Boot, itself, p))
 	}
-	row(fmt.Sprintf("first request to an app asleep, to the first byte, median of %d", len(r.Wake)),
-		ms(median(r.Wake, self)), boot(50), more(50), "boot + 10 ms")
-	row("the same, 90th percentile", ms(percentile(r.Wake, self, 90)), boot(90), more(90), "")
-	row(fmt.Sprintf("%d first requests at once, %d times: answered", crowd, r.Crowds), fmt.Sprintf("%d of %d", r.Answered, r.Asked), "", "", "all")
-	row("processes started for them", fmt.Sprint(r.Starts), "", "", fmt.Sprintf("%d: one for each time", r.Crowds))
-	row("until the last of the answers, median", ms(median(r.Last, self)), "", "", "")
+	print(fmt.Sprintf("first request to an app asleep, to the first byte, median of %d", len(r.Wake)),
+		ms(median(r.Wake, itself)), boot(50), more(50), "boot + 10 ms")
+	print("the same, 90th percentile", ms(percentile(r.Wake, itself, 90)), boot(90), more(90), "")
+	print(fmt.Sprintf("%d first requests at once, %d times: answered", crowd, r.Crowds), fmt.Sprintf("%d of %d", r.Answered, r.Asked), "", "", "all")
+	print("processes started for them", fmt.Sprint(r.Starts), "", "", fmt.Sprintf("%d: one for each time", r.Crowds))
+	print("until the last of the answers, median", ms(median(r.Last, itself)), "", "", "")
 }

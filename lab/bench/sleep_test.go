@@ -45,7 +45,7 @@ func TestFirstByte(t *testing.T) {
 }
 
 func TestStarts(t *testing.T) {
-	r := &roles{root: t.TempDir()}
+	r := &server{root: t.TempDir()}
 	if _, err := r.starts("blog"); err == nil {
 		t.Error("there is no log, and no error")
 	}

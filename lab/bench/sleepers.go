@@ -44,7 +44,7 @@ type switched struct {
 
 // measureSleepers pushes the example once, copies the app on the volume, and has the copies sleep.
 func measureSleepers(ctx context.Context, o options, c *client) (*sleepersResult, error) {
-	r, err := startRoles(ctx, o.Paas, c, nil)
+	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func measureSleepers(ctx context.Context, o options, c *client) (*sleepersResult
 		return nil, err
 	}
 	progress("sleepers: memory")
-	if res.Fresh, err = settled(ctx, &r.server); err != nil {
+	if res.Fresh, err = settled(ctx, r); err != nil {
 		return nil, err
 	}
 	progress("sleepers: nothing happens, %s", slumber)
@@ -89,7 +89,7 @@ func measureSleepers(ctx context.Context, o options, c *client) (*sleepersResult
 		}
 	}
 	progress("sleepers: memory")
-	if res.Used, err = settled(ctx, &r.server); err != nil {
+	if res.Used, err = settled(ctx, r); err != nil {
 		return nil, err
 	}
 	progress("sleepers: %d of them awake", roused)
@@ -111,14 +111,14 @@ func measureSleepers(ctx context.Context, o options, c *client) (*sleepersResult
 
 // deploySwitched has a server beside it that runs nothing else, and gives both the same pushes; who is first changes
 // from round to round.
-func (r *roles) deploySwitched(ctx context.Context, o options, c *client, app string, res *sleepersResult) error {
-	alone, err := startRoles(ctx, o.Paas, c, nil)
+func (r *server) deploySwitched(ctx context.Context, o options, c *client, app string, res *sleepersResult) error {
+	alone, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return err
 	}
 	defer alone.stop()
 	sides := []struct {
-		*roles
+		*server
 		to *[]switched
 	}{{r, &res.Among}, {alone, &res.Alone}}
 	for round := range o.Pushes + 1 {
@@ -144,7 +144,7 @@ func (r *roles) deploySwitched(ctx context.Context, o options, c *client, app st
 	return nil
 }
 
-func (r *roles) pushSwitched(ctx context.Context, c *client, app, mark string) (switched, error) {
+func (r *server) pushSwitched(ctx context.Context, c *client, app, mark string) (switched, error) {
 	start := time.Now()
 	p, err := c.pushUntil(ctx, r.app(app), mark)
 	if err != nil {
@@ -159,7 +159,7 @@ func (r *roles) pushSwitched(ctx context.Context, c *client, app, mark string) (
 
 // copyApp makes another app of the same files while the server is stopped. It gets an identity of its own, and a
 // user of its own when it is first started.
-func (r *roles) copyApp(ctx context.Context, app, name string) error {
+func (r *server) copyApp(ctx context.Context, app, name string) error {
 	to := filepath.Join(r.root, "apps", name)
 	if _, err := proc.Output(proc.Command(ctx, os.Environ(), "cp", "-a", filepath.Join(r.root, "apps", app), to)); err != nil {
 		return err
@@ -171,7 +171,7 @@ func (r *roles) copyApp(ctx context.Context, app, name string) error {
 }
 
 // spends is the processor time that the server uses meanwhile.
-func (r *roles) spends(ctx context.Context, meanwhile time.Duration) (time.Duration, error) {
+func (r *server) spends(ctx context.Context, meanwhile time.Duration) (time.Duration, error) {
 	pids := r.processes()
 	before, err := usedBy(pids)
 	if err != nil {
@@ -185,7 +185,7 @@ func (r *roles) spends(ctx context.Context, meanwhile time.Duration) (time.Durat
 }
 
 // restart stops the server as an interrupt does, starts it again, and returns how long until it was ready.
-func (r *roles) restart(ctx context.Context, c *client) (time.Duration, error) {
+func (r *server) restart(ctx context.Context, c *client) (time.Duration, error) {
 	from := time.Now()
 	r.stop()
 	err := r.start(ctx, c)
@@ -193,7 +193,7 @@ func (r *roles) restart(ctx context.Context, c *client) (time.Duration, error) {
 }
 
 // wakeAll asks each app for its front page, some at a time, and returns how many were answered.
-func (r *roles) wakeAll(ctx context.Context, apps []string) int {
+func (r *server) wakeAll(ctx context.Context, apps []string) int {
 	var answered atomic.Int64
 	var all sync.WaitGroup
 	next := make(chan string)
@@ -216,21 +216,21 @@ func (r *roles) wakeAll(ctx context.Context, apps []string) int {
 	return int(answered.Load())
 }
 
-func (r *sleepersResult) rows(row func(what, ours, other, ratio, target string)) {
+func (r *sleepersResult) rows(print row) {
 	reading := func(what string, m memory) {
-		row(fmt.Sprintf("memory with %d apps asleep, %s, resident / proportional", sleepers, what), mb(m.Resident, m.Proportional), "", "", "at most 60 MB")
+		print(fmt.Sprintf("memory with %d apps asleep, %s, resident / proportional", sleepers, what), mb(m.Resident, m.Proportional), "", "", "at most 60 MB")
 	}
 	reading("the server just started", r.Fresh)
 	reading("each awake once before", r.Used)
-	row("processor time of the server in a minute in which nobody asks", share(r.Quiet, slumber), "", "", "")
+	print("processor time of the server in a minute in which nobody asks", share(r.Quiet, slumber), "", "", "")
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
-	row("restart, SIGTERM to ready, all asleep", ms(r.Ready), "", "", "")
-	row(fmt.Sprintf("the same, until all were asked, %d at a time, and the last has booted and answered", wakers), seconds(r.All), "", "", "")
-	row("of these, answered", fmt.Sprintf("%d of %d", r.Answered, sleepers), "", "", "all")
-	row(fmt.Sprintf("restart with %d awake, SIGTERM until all of these have answered", roused), seconds(r.Awake), "", "", "")
+	print("restart, SIGTERM to ready, all asleep", ms(r.Ready), "", "", "")
+	print(fmt.Sprintf("the same, until all were asked, %d at a time, and the last has booted and answered", wakers), seconds(r.All), "", "", "")
+	print("of these, answered", fmt.Sprintf("%d of %d", r.Answered, sleepers), "", "", "all")
+	print(fmt.Sprintf("restart with %d awake, SIGTERM until all of these have answered", roused), seconds(r.Awake), "", "", "")
 	compare := func(what string, value func(switched) time.Duration, target string) {
 		among, alone := median(r.Among, value), median(r.Alone, value)
-		row(what, ms(among), ms(alone)+" (an app alone)", fmt.Sprintf("%.2f", float64(among)/float64(alone)), target)
+		print(what, ms(among), ms(alone)+" (an app alone)", fmt.Sprintf("%.2f", float64(among)/float64(alone)), target)
 	}
 	compare(fmt.Sprintf("switch on deploy, the release's commit to its first answer, beside %d awake and %d asleep, median of %d", roused-1, sleepers-roused, len(r.Among)),
 		func(s switched) time.Duration { return s.Switch }, "unchanged")

@@ -16,7 +16,7 @@ import (
 
 // A copy has the app's files, and neither its identity nor its user.
 func TestCopyApp(t *testing.T) {
-	r := &roles{root: t.TempDir()}
+	r := &server{root: t.TempDir()}
 	dir := filepath.Join(r.root, "apps", "app0")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestWakeAll(t *testing.T) {
 	for i := range 3 * wakers {
 		apps = append(apps, fmt.Sprint("app", i))
 	}
-	r := &roles{server: server{ssh: at, http: at}}
+	r := &server{ssh: at, http: at}
 	if n := r.wakeAll(t.Context(), apps); n != len(apps)-1 || len(asked) != len(apps) || asked["app3"] != 1 {
 		t.Errorf("%d of %d answered: %v", n, len(apps), asked)
 	}

@@ -45,12 +45,11 @@ type watchReading struct {
 	Restarts int             // for one commit
 }
 
-// watchBench measures both at once, in turns. The result is nil where there is no npm.
-func watchBench(ctx context.Context, o options, c *client) (*watchResult, error) {
+// measureWatch measures both at the same time, in turns. It needs npm.
+func measureWatch(ctx context.Context, o options, c *client) (*watchResult, error) {
 	nodemon, err := installNodemon(ctx)
 	if err != nil {
-		progress("watch: skipped: %v", err)
-		return nil, nil
+		return nil, fmt.Errorf("%w: %w", errSkipped, err)
 	}
 	res := &watchResult{IdleFor: 20 * time.Second, CommitLimit: 15 * time.Second}
 	var watched []*watchedApp
@@ -71,7 +70,7 @@ func watchBench(ctx context.Context, o options, c *client) (*watchResult, error)
 		{"nodemon-big", bigTree, []string{"node", nodemon, "server.js"}, &res.NodemonBig},
 	} {
 		progress("watch: start %s", one.name)
-		w, err := startWatched(ctx, c, o.Example, one.name, one.files, one.argv, one.reading)
+		w, err := startWatched(ctx, c, example, one.name, one.files, one.argv, one.reading)
 		if err != nil {
 			return nil, err
 		}
@@ -322,26 +321,21 @@ func watchBoot(ctx context.Context, w *watchedApp) (time.Duration, error) {
 func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
 
 // rows prints the result with [results.table]'s row.
-func (r *watchResult) rows(row func(what, ours, other, ratio, target string)) {
-	self := func(d time.Duration) time.Duration { return d }
-	boot := median(r.Boot, self)
-	row(fmt.Sprintf("node, from start to first answer, median of %d", len(r.Boot)), "", ms(boot), "", "")
+func (r *watchResult) rows(print row) {
+	boot := median(r.Boot, itself)
+	print(fmt.Sprintf("node, from start to first answer, median of %d", len(r.Boot)), "", ms(boot), "", "")
 	for _, one := range []struct {
 		tree          string
 		ours, nodemon watchReading
 	}{{"small tree", r.Ours, r.Nodemon}, {fmt.Sprintf("%d files", bigTree), r.OursBig, r.NodemonBig}} {
-		ours, nodemon := median(one.ours.Changes, self), median(one.nodemon.Changes, self)
-		row("file change to new process answering, "+one.tree, ms(ours), ms(nodemon)+" (nodemon)",
+		ours, nodemon := median(one.ours.Changes, itself), median(one.nodemon.Changes, itself)
+		print("file change to new process answering, "+one.tree, ms(ours), ms(nodemon)+" (nodemon)",
 			fmt.Sprintf("%.2f", float64(ours)/float64(nodemon)), fmt.Sprintf("at most %s", ms(boot+20*time.Millisecond)))
-		row("memory of the watcher, "+one.tree, fmt.Sprintf("%.1f MB resident, %.1f proportional", one.ours.Memory.Resident, one.ours.Memory.Proportional),
+		print("memory of the watcher, "+one.tree, fmt.Sprintf("%.1f MB resident, %.1f proportional", one.ours.Memory.Resident, one.ours.Memory.Proportional),
 			fmt.Sprintf("%.1f MB resident, %.1f proportional (nodemon)", one.nodemon.Memory.Resident, one.nodemon.Memory.Proportional),
 			fmt.Sprintf("%.2f", one.ours.Memory.Resident/one.nodemon.Memory.Resident), "at most 0.30")
-		row("its processor time, idle, "+one.tree, share(one.ours.Idle, r.IdleFor), share(one.nodemon.Idle, r.IdleFor)+" (nodemon)", "", "")
-		row(fmt.Sprintf("restarts for a commit of %d files, %s", commitFiles, one.tree), fmt.Sprint(one.ours.Restarts),
+		print("its processor time, idle, "+one.tree, share(one.ours.Idle, r.IdleFor), share(one.nodemon.Idle, r.IdleFor)+" (nodemon)", "", "")
+		print(fmt.Sprintf("restarts for a commit of %d files, %s", commitFiles, one.tree), fmt.Sprint(one.ours.Restarts),
 			fmt.Sprintf("%d (nodemon)", one.nodemon.Restarts), "", "1")
 	}
-}
-
-func share(part, whole time.Duration) string {
-	return fmt.Sprintf("%.2f %% of a core", 100*float64(part)/float64(whole))
 }
