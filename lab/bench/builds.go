@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// buildsResult is the same load on an app, beside nothing and while two other apps are built.
+// buildsResult has the same load on an app without builds, and during the builds of two other apps.
 type buildsResult struct{ Quiet, Building []rate }
 
-// computing is a buildpack's compile step that computes and writes with two processes until it is stopped.
+// computing is the compile step of a buildpack. Two processes compute and write until they are
+// stopped.
 const computing = `#!/bin/sh
 touch "$1/begun"
 echo begun
@@ -56,8 +57,9 @@ func measureBuilds(ctx context.Context, o options, c *client) (*buildsResult, er
 		return nil, err
 	}
 	res := &buildsResult{}
-	quiet, building := way{addr: app.addr, host: app.host, into: &res.Quiet}, way{addr: app.addr, host: app.host, into: &res.Building}
-	if _, err := quiet.load(ctx, script, 1); err != nil { // only warms up
+	quiet, building := path{addr: app.addr, host: app.host, into: &res.Quiet}, path{addr: app.addr,
+		host: app.host, into: &res.Building}
+	if _, err := quiet.load(ctx, script, 1); err != nil { // warm-up
 		return nil, err
 	}
 	for round := range o.Rounds {
@@ -77,7 +79,7 @@ func measureBuilds(ctx context.Context, o options, c *client) (*buildsResult, er
 	return res, nil
 }
 
-// computingApp is a repository whose build ends only when it is stopped.
+// computingApp returns a repository whose build runs until it is stopped.
 func computingApp(ctx context.Context, c *client) (string, error) {
 	dir, err := os.MkdirTemp(c.dir, "computing-")
 	if err != nil {
@@ -87,16 +89,18 @@ func computingApp(ctx context.Context, c *client) (string, error) {
 		"Procfile": "web: sleep 1000\n", "pack/bin/detect": "#!/bin/sh\necho computing\n", "pack/bin/compile": computing,
 	} {
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+			os.WriteFile(path, []byte(text), 0o755)); err != nil {
 			return "", err
 		}
 	}
 	return dir, c.commitAll(ctx, dir)
 }
 
-// compute pushes dir as each app and returns once all of the builds compute. stop interrupts the pushes, as
-// Ctrl-C does, and returns when the builds have ended.
-func (r *server) compute(ctx context.Context, c *client, dir string, apps []string) (stop func() error, err error) {
+// compute pushes dir as each app and returns once all builds are running. stop interrupts the
+// pushes, as Ctrl-C does, and returns when the builds have ended.
+func (r *server) compute(ctx context.Context, c *client, dir string,
+	apps []string) (stop func() error, err error) {
 	pushing, interrupt := context.WithCancel(ctx)
 	ended := make(chan struct{}, len(apps))
 	begun := filepath.Join(r.root, "apps", "*", "builds", "*", "tree", "begun")
@@ -109,25 +113,27 @@ func (r *server) compute(ctx context.Context, c *client, dir string, apps []stri
 		for range apps {
 			<-ended
 		}
-		return await(ctx, 20*time.Millisecond, "the end of the builds", func() bool { return count() == 0 })
+		return await(ctx, 20*time.Millisecond, "the end of the builds",
+			func() bool { return count() == 0 })
 	}
 	for _, name := range apps {
 		go func() {
-			c.git(pushing, dir, "push", r.app(name).remote, "main") // an error: it is interrupted
+			c.git(pushing, dir, "push", r.app(name).remote, "main") // fails when it is interrupted
 			ended <- struct{}{}
 		}()
 	}
-	if err := await(ctx, 20*time.Millisecond, "builds that compute", func() bool { return count() == len(apps) }); err != nil {
+	if err := await(ctx, 20*time.Millisecond, "builds that compute",
+		func() bool { return count() == len(apps) }); err != nil {
 		return nil, errors.Join(err, stop())
 	}
 	return stop, nil
 }
 
 // add adds one round of load.
-func (w way) add(ctx context.Context, script string, seconds int) error {
-	r, err := w.load(ctx, script, seconds)
+func (p path) add(ctx context.Context, script string, seconds int) error {
+	r, err := p.load(ctx, script, seconds)
 	if err == nil {
-		*w.into = append(*w.into, r)
+		*p.into = append(*p.into, r)
 	}
 	return err
 }
@@ -139,5 +145,6 @@ func (b *buildsResult) rows(print row) {
 		fmt.Sprintf("%.2f", float64(ours)/float64(other)), "at most 1.10")
 	perSecond := func(r rate) float64 { return r.PerSecond }
 	most, least := median(b.Quiet, perSecond), median(b.Building, perSecond)
-	print("requests a second, meanwhile", fmt.Sprintf("%.0f", least), fmt.Sprintf("%.0f beside none", most), fmt.Sprintf("%.2f", least/most), "")
+	print("requests a second, meanwhile", fmt.Sprintf("%.0f", least),
+		fmt.Sprintf("%.0f beside none", most), fmt.Sprintf("%.2f", least/most), "")
 }

@@ -18,20 +18,20 @@ import (
 	"paas/lab/proc"
 )
 
-// client is the person who pushes: a clone of the example, a key, and one way to call ssh,
-// whichever system the push goes to.
+// client is a person who pushes: a clone of the example, a key, and the same ssh options for every
+// system.
 type client struct {
-	dir     string // for everything temporary
+	dir     string // for temporary files
 	clone   string
 	key     string              // the private key; the public one ends in .pub
 	known   string              // known_hosts
-	env     []string            // for git and what it starts
-	page    string              // the file that a change is made in: its first line
-	line    func(string) string // that line, which has the front page show what it is given
+	env     []string            // for git and its children
+	page    string              // the file whose first line a change replaces
+	line    func(string) string // returns a first line that makes the front page show mark
 	changes int
 }
 
-// target is an app somewhere: where to push, and where it answers.
+// target is a deployed app: where to push, and where it answers.
 type target struct {
 	name   string
 	remote string
@@ -39,8 +39,8 @@ type target struct {
 	host   string // the Host header
 }
 
-// push is one push: how long git took, and how long until the change was answered. Both count
-// from the moment that git was started.
+// push has the times of one push: until git returned, and until the app answered with the change.
+// Both begin when git is started.
 type push struct {
 	Returned, Live time.Duration
 }
@@ -67,19 +67,21 @@ func newClient(ctx context.Context, dir, example string) (*client, error) {
 	return c, c.commitAll(ctx, c.clone)
 }
 
-// ssh is how this client calls ssh: with no configuration but this one, and no shared connection, so that
-// each call shakes hands anew.
+// ssh returns the ssh command line. It reads no configuration file and shares no connection, so
+// each call makes a new handshake.
 func (c *client) ssh() []string {
-	return []string{"ssh", "-F", "none", "-i", c.key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+	return []string{"ssh", "-F", "none", "-i", c.key, "-o", "IdentitiesOnly=yes", "-o",
+		"BatchMode=yes",
 		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + c.known, "-o", "ControlMaster=no"}
 }
 
 func (c *client) keygen(ctx context.Context, path string) error {
-	_, err := proc.Output(proc.Command(ctx, c.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path))
+	_, err := proc.Output(proc.Command(ctx, c.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+		path))
 	return err
 }
 
-// trust adds a server's host key, given its private file, to the known ones.
+// trust adds a server's public host key, derived from the private key file, to known_hosts.
 func (c *client) trust(ctx context.Context, addr, hostKey string) error {
 	public, err := proc.Output(proc.Command(ctx, c.env, "ssh-keygen", "-y", "-f", hostKey))
 	if err != nil {
@@ -104,9 +106,10 @@ func (c *client) git(ctx context.Context, dir string, args ...string) error {
 	return err
 }
 
-// commitAll makes a repository with one commit of the files in dir.
+// commitAll makes dir a repository with one commit of its files.
 func (c *client) commitAll(ctx context.Context, dir string) error {
-	for _, args := range [][]string{{"init", "-q"}, {"symbolic-ref", "HEAD", "refs/heads/main"}, {"add", "-A"}, {"commit", "-qm", "one"}} {
+	for _, args := range [][]string{{"init", "-q"}, {"symbolic-ref", "HEAD", "refs/heads/main"},
+		{"add", "-A"}, {"commit", "-qm", "one"}} {
 		if err := c.git(ctx, dir, args...); err != nil {
 			return err
 		}
@@ -114,7 +117,7 @@ func (c *client) commitAll(ctx context.Context, dir string) error {
 	return nil
 }
 
-// change commits a new first line of one file, and returns what the front page then contains.
+// change commits a new first line of one file, and returns the mark that the front page then has.
 func (c *client) change(ctx context.Context) (mark string, err error) {
 	c.changes++
 	mark = fmt.Sprintf("Hello, change %d.", c.changes)
@@ -130,7 +133,7 @@ func (c *client) change(ctx context.Context) (mark string, err error) {
 	return mark, c.git(ctx, c.clone, "commit", "-qam", mark)
 }
 
-// deploy changes one line, pushes, and waits until the change is answered.
+// deploy changes one line, pushes, and waits until the app answers with the change.
 func (c *client) deploy(ctx context.Context, t target) (push, error) {
 	mark, err := c.change(ctx)
 	if err != nil {
@@ -139,8 +142,8 @@ func (c *client) deploy(ctx context.Context, t target) (push, error) {
 	return c.pushUntil(ctx, t, mark)
 }
 
-// pushUntil pushes what is committed and asks the app all the while, about once a millisecond over
-// a kept connection, until the front page contains mark.
+// pushUntil pushes and, about once a millisecond over a kept connection, requests the front page
+// until it contains mark.
 func (c *client) pushUntil(ctx context.Context, t target, mark string) (push, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -170,7 +173,7 @@ func (c *client) pushUntil(ctx context.Context, t target, mark string) (push, er
 	}
 }
 
-// client makes HTTP requests to the app, wherever its name points.
+// client returns an HTTP client that connects to the app's address, whatever the host name.
 func (t target) client(keep bool) *http.Client {
 	return &http.Client{
 		Timeout: 30 * time.Second,
@@ -184,7 +187,7 @@ func (t target) client(keep bool) *http.Client {
 	}
 }
 
-// get asks for one page; any status but 200 is an error.
+// get requests one page. Any status but 200 is an error.
 func get(ctx context.Context, web *http.Client, t target, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.host+path, nil)
 	if err != nil {
@@ -205,7 +208,7 @@ func get(ctx context.Context, web *http.Client, t target, path string) ([]byte, 
 	return body, nil
 }
 
-// copyTree copies an app without what an earlier npm install may have left in it.
+// copyTree copies an app without node_modules.
 func copyTree(dst, src string) error {
 	if err := os.CopyFS(dst, os.DirFS(src)); err != nil {
 		return err

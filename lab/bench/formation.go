@@ -16,26 +16,26 @@ import (
 
 const (
 	formationRate = 200             // requests a second
-	pause         = 2 * time.Second // between two deploys: what they are set beside
+	pause         = 2 * time.Second // between two deploys
 	webs, workers = 3, 2
 )
 
-// checked has a new web process asked for its front page before it gets traffic; without it, its port
-// has to answer.
+// checked makes the server request the front page of a new web process before it gets traffic.
+// Without this the port only has to accept connections.
 const checked = `{"healthchecks": {"web": [{"type": "startup", "path": "/"}]}}`
 
-// formationResult is what visitors noticed of the deploys of an app of several processes, with and
-// without such a check, and how it was between them.
+// formationResult is what visitors noticed during deploys of an app with several processes, with
+// and without this check, and between the deploys.
 type formationResult struct {
 	PortDeploys, PageDeploys []span
 	Port, Page, Quiet        visits
 }
 
-// span is a time in which an app was being deployed: from the start of the push until nothing of the
-// version before is left, and [settle] after that, for the first answers of the new one.
+// span is the time of one deploy: from the start of the push until nothing of the old version is
+// left, and [settle] longer, for the first answers of the new one.
 type span struct{ From, To time.Time }
 
-// measureFormation deploys the example as several web processes, beside workers, while it is visited.
+// measureFormation deploys the example as several web and worker processes, with visitors.
 func measureFormation(ctx context.Context, o options, c *client) (*formationResult, error) {
 	team := *c
 	team.clone = filepath.Join(c.dir, "team")
@@ -63,7 +63,8 @@ func measureFormation(ctx context.Context, o options, c *client) (*formationResu
 	if err := team.git(ctx, team.clone, "push", app.remote, "main"); err != nil {
 		return nil, err
 	}
-	if _, err := r.run(ctx, "ps:scale", "team", fmt.Sprint("web=", webs), fmt.Sprint("worker=", workers)); err != nil {
+	if _, err := r.run(ctx, "ps:scale", "team", fmt.Sprint("web=", webs),
+		fmt.Sprint("worker=", workers)); err != nil {
 		return nil, err
 	}
 	if err := r.whole(ctx, "team", 1); err != nil {
@@ -102,8 +103,9 @@ func measureFormation(ctx context.Context, o options, c *client) (*formationResu
 	return res, ctx.Err()
 }
 
-// deployWhole changes one line, and app.json, and pushes that as release n.
-func (r *server) deployWhole(ctx context.Context, c *client, app string, n int, appJSON string) (span, error) {
+// deployWhole changes one line and app.json, and pushes them as release n.
+func (r *server) deployWhole(ctx context.Context, c *client, app string, n int,
+	appJSON string) (span, error) {
 	if err := os.WriteFile(filepath.Join(c.clone, "app.json"), []byte(appJSON), 0o644); err != nil {
 		return span{}, err
 	}
@@ -121,23 +123,25 @@ func (r *server) deployWhole(ctx context.Context, c *client, app string, n int, 
 	return span{from, time.Now()}, err
 }
 
-// whole waits until release n runs with all its processes, and nothing else of the app does.
+// whole waits until release n runs with all its processes and no others of the app run.
 func (r *server) whole(ctx context.Context, app string, n int) error {
 	path := filepath.Join(r.root, "apps", app, "processes.json")
 	var readErr error
-	err := await(ctx, 10*time.Millisecond, fmt.Sprintf("v%d does not run with %d web and %d worker processes", n, webs, workers), func() bool {
-		text, err := os.ReadFile(path)
-		var is bool
-		if err == nil {
-			is, err = formed(text, n)
-		}
-		readErr = err
-		return is || err != nil
-	})
+	err := await(ctx, 10*time.Millisecond,
+		fmt.Sprintf("v%d does not run with %d web and %d worker processes", n, webs,
+			workers), func() bool {
+			text, err := os.ReadFile(path)
+			var is bool
+			if err == nil {
+				is, err = formed(text, n)
+			}
+			readErr = err
+			return is || err != nil
+		})
 	return errors.Join(err, readErr)
 }
 
-// formed says whether the processes of an app, as its processes.json has them, are those of release n.
+// formed reports whether the processes in an app's processes.json are those of release n.
 func formed(text []byte, n int) (bool, error) {
 	var list []struct {
 		Type, State string
@@ -156,7 +160,7 @@ func formed(text []byte, n int) (bool, error) {
 	return len(list) == webs+workers && count["web"] == webs && count["worker"] == workers, nil
 }
 
-// part tells the answers that somebody was waiting for during one of the deploys from the others.
+// part separates the answers that visitors waited for during a deploy from the others.
 func part(all []answer, deploys []span) (during, between []answer) {
 	for _, a := range all {
 		met := false
@@ -172,7 +176,6 @@ func part(all []answer, deploys []span) (during, between []answer) {
 	return during, between
 }
 
-// rows prints the result with [results.table]'s row.
 func (r *formationResult) rows(print row) {
 	for _, one := range []struct {
 		check   string
@@ -180,12 +183,15 @@ func (r *formationResult) rows(print row) {
 		visits
 	}{{"port", r.PortDeploys, r.Port}, {"page", r.PageDeploys, r.Page}} {
 		print(fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes, a %s checked", formationRate, len(one.deploys), webs, workers, one.check),
-			fmt.Sprintf("%d of %d", one.Failed, one.Requests), fmt.Sprintf("%d of %d (between them)", r.Quiet.Failed, r.Quiet.Requests), "", "0")
-		print("99th percentile meanwhile", ms(one.P99), ms(r.Quiet.P99)+" (between them)", fmt.Sprintf("%.2f", float64(one.P99)/float64(r.Quiet.P99)), "")
+			fmt.Sprintf("%d of %d", one.Failed, one.Requests), fmt.Sprintf("%d of %d (between them)",
+				r.Quiet.Failed, r.Quiet.Requests), "", "0")
+		print("99th percentile meanwhile", ms(one.P99), ms(r.Quiet.P99)+" (between them)",
+			fmt.Sprintf("%.2f", float64(one.P99)/float64(r.Quiet.P99)), "")
 		print("median and slowest answer meanwhile", ms(one.Median)+", "+ms(one.Slowest),
 			ms(r.Quiet.Median)+", "+ms(r.Quiet.Slowest)+" (between them)", "", "")
 		took := func(s span) time.Duration { return s.To.Sub(s.From) - settle }
-		print("push until all of the new version runs and nothing of the old, median", ms(median(one.deploys, took)), "", "", "")
+		print("push until all of the new version runs and nothing of the old, median",
+			ms(median(one.deploys, took)), "", "", "")
 	}
 	for _, v := range []visits{r.Port, r.Page, r.Quiet} {
 		if v.FirstFailure != "" {

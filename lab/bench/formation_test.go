@@ -46,7 +46,7 @@ func TestFormed(t *testing.T) {
 	}
 }
 
-// A request counts as one during a deploy where any of its time is in it.
+// A request counts as during a deploy if any of its time is.
 func TestPart(t *testing.T) {
 	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
 	deploys := []span{{at(10), at(20)}, {at(30), at(40)}}
@@ -71,9 +71,10 @@ func TestPart(t *testing.T) {
 	}
 }
 
-// What failed counts as that, not as an answer that came quickly or late.
+// A failed request does not count as a fast or slow answer.
 func TestSum(t *testing.T) {
-	all := []answer{{Took: time.Hour, Err: errors.New("status 502")}, {Took: 0, Err: errors.New("EOF")}}
+	all := []answer{{Took: time.Hour, Err: errors.New("status 502")},
+		{Took: 0, Err: errors.New("EOF")}}
 	for i := range 100 {
 		all = append(all, answer{Took: time.Duration(i+1) * time.Millisecond})
 	}
@@ -87,8 +88,8 @@ func TestSum(t *testing.T) {
 	}
 }
 
-// Requests are sent at their time while earlier ones wait, and those that are waiting when the time is
-// over get their answer. Each counts once.
+// Requests are sent on time although earlier ones wait, and those in flight at the end still get
+// their answer. Each counts once.
 func TestVisit(t *testing.T) {
 	const n = 20
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

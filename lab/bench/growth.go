@@ -17,33 +17,33 @@ import (
 	"paas/lab/proc"
 )
 
-// curve is how the cost of one thing grows with the number of something.
+// curve is how the cost of one operation grows with a number.
 type curve struct {
 	What   string
 	Points []point
 }
 
-// point is that cost at one number.
+// point is the cost at one number.
 type point struct {
 	At   int
-	Took time.Duration // median, where it was measured several times
-	CPU  time.Duration // of the server's own processes, each time; 0 where it was not measured
+	Took time.Duration // the median, if it was measured several times
+	CPU  time.Duration // of the server's own processes, per operation; 0 if not measured
 }
 
-// growthResult is what grows with the size of a server, and how much at once it takes.
+// growthResult has the costs that may grow with the size of a server, and the rushes it handles.
 type growthResult struct {
 	Curves []curve
 	Rushes []rush
 }
 
-// rush is many things at once.
+// rush is many operations at once.
 type rush struct {
 	What      string
 	N, Failed int
-	All       time.Duration // until the last of them had ended
+	All       time.Duration // until the last one has ended
 }
 
-// sizes are the numbers that are measured at.
+// sizes are the numbers to measure at.
 type sizes struct {
 	apps, releases, files []int
 	pushes, commands      int
@@ -51,7 +51,9 @@ type sizes struct {
 }
 
 var (
-	wholeGrowth = sizes{[]int{1, 500, 5000}, []int{10, 1000, 20_000}, []int{100, 10_000, 150_000}, 50, 200, 5}
+	wholeGrowth = sizes{
+		[]int{1, 500, 5000}, []int{10, 1000, 20_000}, []int{100, 10_000, 150_000}, 50, 200, 5,
+	}
 	shortGrowth = sizes{[]int{1, 100, 500}, []int{10, 10_000}, []int{100, 1000, 5000}, 10, 50, 3}
 )
 
@@ -62,7 +64,9 @@ func measureGrowth(ctx context.Context, o options, c *client) (*growthResult, er
 		n = shortGrowth
 	}
 	res := &growthResult{}
-	for _, measure := range []func(context.Context, options, string, sizes) ([]curve, error){growApps, growReleases, growFiles} {
+	for _, measure := range []func(context.Context, options, string, sizes) ([]curve, error){
+		growApps, growReleases, growFiles,
+	} {
 		curves, err := measure(ctx, o, c.dir, n)
 		if err != nil {
 			return nil, err
@@ -74,7 +78,7 @@ func measureGrowth(ctx context.Context, o options, c *client) (*growthResult, er
 	return res, err
 }
 
-// newPage is a person with a clone of a page, in a folder of their own.
+// newPage returns a person with a clone of one page.
 func newPage(ctx context.Context, dir string) (*client, error) {
 	dir, err := os.MkdirTemp(dir, "page-")
 	if err != nil {
@@ -94,8 +98,10 @@ func newPage(ctx context.Context, dir string) (*client, error) {
 	return c, err
 }
 
-// page is a server with that page as the app blog, and its first push.
-func page(ctx context.Context, o options, dir string, settings ...string) (*server, *client, error) {
+// page starts a server with that page deployed as the app blog.
+func page(
+	ctx context.Context, o options, dir string, settings ...string,
+) (*server, *client, error) {
 	c, err := newPage(ctx, dir)
 	if err != nil {
 		return nil, nil, err
@@ -111,7 +117,8 @@ func page(ctx context.Context, o options, dir string, settings ...string) (*serv
 	return r, c, nil
 }
 
-// growApps starts servers of ever more apps, all but one of them stopped, and lists them.
+// growApps starts servers with more and more apps, of which all but one are stopped, and lists the
+// apps.
 func growApps(ctx context.Context, o options, dir string, n sizes) ([]curve, error) {
 	r, c, err := page(ctx, o, dir)
 	if err != nil {
@@ -157,7 +164,7 @@ func growApps(ctx context.Context, o options, dir string, n sizes) ([]curve, err
 	return []curve{start, list, push}, nil
 }
 
-// quiet waits until the server does nothing more, and returns what processor time it has used by then.
+// quiet waits until the server is idle, and returns the processor time it has used so far.
 func (r *server) quiet(ctx context.Context) (time.Duration, error) {
 	for range 60 {
 		used, err := r.spends(ctx, time.Second)
@@ -171,7 +178,7 @@ func (r *server) quiet(ctx context.Context) (time.Duration, error) {
 	return 0, errors.New("the server is busy a minute after its start")
 }
 
-// deploys deploys blog some times, and is the cost of one of them.
+// deploys deploys blog several times, and returns the cost of one deploy.
 func (r *server) deploys(ctx context.Context, c *client, times, at int) (point, error) {
 	pids := r.processes()
 	before, err := usedBy(pids)
@@ -182,7 +189,7 @@ func (r *server) deploys(ctx context.Context, c *client, times, at int) (point, 
 	for range times {
 		p, err := c.deploy(ctx, r.app("blog"))
 		if err == nil {
-			err = proc.Wait(ctx, 1500*time.Millisecond) // old builds go a second later
+			err = proc.Wait(ctx, 1500*time.Millisecond) // the server removes old builds a second later
 		}
 		if err != nil {
 			return point{}, err
@@ -190,10 +197,11 @@ func (r *server) deploys(ctx context.Context, c *client, times, at int) (point, 
 		took = append(took, p.Live)
 	}
 	after, err := usedBy(pids)
-	return point{At: at, Took: median(took, func(d time.Duration) time.Duration { return d }), CPU: (after - before) / time.Duration(times)}, err
+	p := point{At: at, Took: median(took, itself), CPU: (after - before) / time.Duration(times)}
+	return p, err
 }
 
-// growReleases deploys an app of ever more releases.
+// growReleases deploys an app with more and more releases.
 func growReleases(ctx context.Context, o options, dir string, n sizes) ([]curve, error) {
 	r, c, err := page(ctx, o, dir)
 	if err != nil {
@@ -210,7 +218,8 @@ func growReleases(ctx context.Context, o options, dir string, n sizes) ([]curve,
 		if err := r.start(ctx, c); err != nil {
 			return nil, err
 		}
-		if _, err := r.deploys(ctx, c, n.times, releases); err != nil { // the first ones remove the builds from before
+		// The first deploys also remove old builds.
+		if _, err := r.deploys(ctx, c, n.times, releases); err != nil {
 			return nil, err
 		}
 		p, err := r.deploys(ctx, c, n.times, releases)
@@ -222,7 +231,7 @@ func growReleases(ctx context.Context, o options, dir string, n sizes) ([]curve,
 	return []curve{push}, nil
 }
 
-// addReleases repeats the live release of the app in that folder until there are so many.
+// addReleases repeats the live release of the app in that folder until there are count releases.
 func addReleases(app string, count int) error {
 	link, err := os.Readlink(filepath.Join(app, "live"))
 	if err != nil {
@@ -257,11 +266,13 @@ func addReleases(app string, count int) error {
 		return err
 	}
 	retired := []byte(`{"state": "retired", "at": "2026-01-01T00:00:00Z"}`)
-	return errors.Join(os.WriteFile(filepath.Join(folder(live), "status.json"), retired, 0o644),
-		os.Remove(filepath.Join(app, "live")), os.Symlink(filepath.Join("releases", strconv.Itoa(count)), filepath.Join(app, "live")))
+	return errors.Join(
+		os.WriteFile(filepath.Join(folder(live), "status.json"), retired, 0o644),
+		os.Remove(filepath.Join(app, "live")),
+		os.Symlink(filepath.Join("releases", strconv.Itoa(count)), filepath.Join(app, "live")))
 }
 
-// growFiles deploys a change of one line in commits of ever more files.
+// growFiles deploys a change of one line in commits with more and more files.
 func growFiles(ctx context.Context, o options, dir string, n sizes) ([]curve, error) {
 	r, c, err := page(ctx, o, dir, "PAAS_KEEP_BUILDS=1")
 	if err != nil {
@@ -284,7 +295,7 @@ func growFiles(ctx context.Context, o options, dir string, n sizes) ([]curve, er
 		if err := c.git(ctx, c.clone, "add", "-A"); err != nil {
 			return nil, err
 		}
-		if _, err := c.deploy(ctx, r.app("blog")); err != nil { // carries all the files
+		if _, err := c.deploy(ctx, r.app("blog")); err != nil { // pushes all the files
 			return nil, err
 		}
 		p, err := r.deploys(ctx, c, n.times, files)
@@ -296,8 +307,8 @@ func growFiles(ctx context.Context, o options, dir string, n sizes) ([]curve, er
 	return []curve{push}, nil
 }
 
-// rushes are first pushes of many apps at once, and many commands at once, each over a connection of
-// its own.
+// rushes makes first pushes of many apps at once, and then many commands at once, each over its own
+// connection.
 func rushes(ctx context.Context, o options, dir string, n sizes) ([]rush, error) {
 	r, c, err := page(ctx, o, dir)
 	if err != nil {
@@ -340,12 +351,14 @@ func (g *growthResult) rows(print row) {
 				ours += fmt.Sprintf(", %s of processor time", ms(p.CPU))
 			}
 			if i > 0 {
-				ratio = fmt.Sprintf("%.2f of that with %d", float64(p.Took)/float64(c.Points[0].Took), c.Points[0].At)
+				ratio = fmt.Sprintf("%.2f of that with %d", float64(p.Took)/float64(c.Points[0].Took),
+					c.Points[0].At)
 			}
 			print(fmt.Sprintf("%s: %d", c.What, p.At), ours, "", ratio, "")
 		}
 	}
 	for _, r := range g.Rushes {
-		print(fmt.Sprintf("%d %s", r.N, r.What), fmt.Sprintf("%.1f s, %d failed", r.All.Seconds(), r.Failed), "", "", "none fails")
+		print(fmt.Sprintf("%d %s", r.N, r.What),
+			fmt.Sprintf("%.1f s, %d failed", r.All.Seconds(), r.Failed), "", "", "none fails")
 	}
 }

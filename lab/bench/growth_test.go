@@ -10,7 +10,7 @@ import (
 	"paas/volume"
 )
 
-// An app that is given a history is one of the volume: the newest release is live, those before it are
+// addReleases makes a history that package volume reads: the newest release is live, the others are
 // retired.
 func TestAddReleases(t *testing.T) {
 	v := &volume.Volume{Root: t.TempDir()}
@@ -32,7 +32,7 @@ func TestAddReleases(t *testing.T) {
 		err = addReleases(app.Dir(), 20)
 	}
 	if err == nil {
-		err = addReleases(app.Dir(), 10) // it has more
+		err = addReleases(app.Dir(), 10) // there are more already
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,8 @@ func TestAddReleases(t *testing.T) {
 			t.Errorf("v%d: %+v, %+v, %v, %v", n, r, s, err, statusErr)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(app.Dir(), "releases", "*", "status.json")); len(left) != 20 {
+	if left, _ := filepath.Glob(filepath.Join(app.Dir(), "releases", "*",
+		"status.json")); len(left) != 20 {
 		t.Error(left)
 	}
 	if err := addReleases(filepath.Join(v.Root, "none"), 3); !os.IsNotExist(err) {

@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// isolationResult is what it costs to keep apps apart: two servers of the same binary, of which one does not.
+// isolationResult is the cost of isolation, measured with two servers of the same binary.
 type isolationResult struct {
-	Force string // what is in force where apps are kept apart, in the server's words
+	Force string // the isolation in force, in the server's words
 	On    kept
 	Off   kept
 }
 
-// kept is what one of the two servers did.
+// kept has the figures of one of the two servers.
 type kept struct {
-	Wake []time.Duration // the first request to the example, asleep, to the first byte: its boot and little else
-	CPU  []time.Duration // processor time of the app and the server for it, which a busy machine changes less
-	Load []rate          // requests to a small app, awake
+	Wake []time.Duration // time to the first byte of the sleeping example, which is mostly its boot
+	CPU  []time.Duration // processor time of app and server for that, which other load changes less
+	Load []rate          // requests to a small app that is awake
 }
 
-// measureIsolation has both servers up side by side and gives them the same to do; who is first changes from
-// round to round.
+// measureIsolation runs both servers side by side and gives them the same work. Another one is
+// first in each round.
 func measureIsolation(ctx context.Context, o options, c *client) (*isolationResult, error) {
 	res := &isolationResult{}
 	sides := []struct {
@@ -38,7 +38,8 @@ func measureIsolation(ctx context.Context, o options, c *client) (*isolationResu
 		side := &sides[i]
 		progress("isolation: deploying with isolation %s", side.setting)
 		var err error
-		if side.server, err = startServer(ctx, o.Paas, c, []string{"PAAS_ISOLATION=" + side.setting}); err != nil {
+		if side.server, err = startServer(ctx, o.Paas, c,
+			[]string{"PAAS_ISOLATION=" + side.setting}); err != nil {
 			return nil, err
 		}
 		defer side.stop()
@@ -61,7 +62,7 @@ func measureIsolation(ctx context.Context, o options, c *client) (*isolationResu
 			if err != nil {
 				return nil, fmt.Errorf("isolation %s: %w", side.setting, err)
 			}
-			if round > 0 { // the first only warms up
+			if round > 0 { // the first round is a warm-up
 				side.to.Wake, side.to.CPU = append(side.to.Wake, took), append(side.to.CPU, spent)
 			}
 		}
@@ -84,7 +85,8 @@ func measureIsolation(ctx context.Context, o options, c *client) (*isolationResu
 			if round == 0 {
 				seconds = 1
 			}
-			r, err := way{addr: app.addr, host: app.host, pid: side.cmd.Process.Pid}.load(ctx, script, seconds)
+			r, err := path{addr: app.addr, host: app.host, pid: side.cmd.Process.Pid}.load(ctx, script,
+				seconds)
 			if err != nil {
 				return nil, fmt.Errorf("isolation %s: %w", side.setting, err)
 			}
@@ -96,7 +98,7 @@ func measureIsolation(ctx context.Context, o options, c *client) (*isolationResu
 	return res, nil
 }
 
-// wakeCost is [roles.wake] with the processor time that it took.
+// wakeCost is [server.wake] with the processor time that it took.
 func (r *server) wakeCost(ctx context.Context, app string) (took, spent time.Duration, err error) {
 	if err := r.asleep(ctx, app); err != nil {
 		return 0, 0, err
@@ -109,9 +111,9 @@ func (r *server) wakeCost(ctx context.Context, app string) (took, spent time.Dur
 	if took, err = r.wake(ctx, app); err != nil {
 		return 0, 0, err
 	}
-	// The first answer comes before the file that says what runs.
+	// The app may answer before processes.json lists it.
 	var own time.Duration
-	err = await(ctx, time.Millisecond, app+" is not said to run", func() bool {
+	err = await(ctx, time.Millisecond, app+" is not in processes.json", func() bool {
 		var usedErr error
 		if pid := r.pid(app); pid != 0 {
 			own, usedErr = used(pid)
@@ -125,7 +127,7 @@ func (r *server) wakeCost(ctx context.Context, app string) (took, spent time.Dur
 	return took, own + after - before, err
 }
 
-// pid is the app's one process; 0 while it does not run.
+// pid returns the app's only process, or 0 if it does not run.
 func (r *server) pid(app string) int {
 	text, err := os.ReadFile(filepath.Join(r.root, "apps", app, "processes.json"))
 	var list []struct{ PID int }
@@ -135,7 +137,7 @@ func (r *server) pid(app string) int {
 	return list[0].PID
 }
 
-// force is what keeps the app apart, in the server's words.
+// force returns the isolation of the app, in the server's words.
 func (r *server) force(ctx context.Context, app string) (string, error) {
 	text, err := r.run(ctx, "apps:info", app, "--format", "json")
 	if err != nil {
@@ -155,12 +157,15 @@ func (r *isolationResult) rows(print row) {
 		a, b := percentile(on, itself, p), percentile(without, itself, p)
 		print(what, ms(a), ms(b)+off, fmt.Sprintf("%.3f", float64(a)/float64(b)), target)
 	}
-	compare(fmt.Sprintf("boot: first request to an app asleep, to the first byte, median of %d", len(r.On.Wake)), r.On.Wake, r.Off.Wake, 50, "at most 1.05")
+	compare(fmt.Sprintf("boot: first request to an app asleep, to the first byte, median of %d",
+		len(r.On.Wake)), r.On.Wake, r.Off.Wake, 50, "at most 1.05")
 	compare("the same, 10th percentile", r.On.Wake, r.Off.Wake, 10, "")
 	compare("processor time of the server and the app meanwhile, median", r.On.CPU, r.Off.CPU, 50, "")
 	on, without := median(r.On.Load, speed), median(r.Off.Load, speed)
-	print(fmt.Sprintf("requests a second, %d connections", connections), fmt.Sprintf("%.0f", on), fmt.Sprintf("%.0f", without)+off,
+	print(fmt.Sprintf("requests a second, %d connections", connections), fmt.Sprintf("%.0f", on),
+		fmt.Sprintf("%.0f", without)+off,
 		fmt.Sprintf("%.3f", on/without), "at least 0.95")
 	onCost, withoutCost := median(r.On.Load, cost), median(r.Off.Load, cost)
-	print("processor time a request", us(onCost), us(withoutCost)+off, fmt.Sprintf("%.3f", float64(onCost)/float64(withoutCost)), "")
+	print("processor time a request", us(onCost), us(withoutCost)+off,
+		fmt.Sprintf("%.3f", float64(onCost)/float64(withoutCost)), "")
 }

@@ -20,28 +20,28 @@ import (
 
 const (
 	logRate = 10_000           // lines a second
-	logTime = 12 * time.Second // as much as the bounded log holds
+	logTime = 12 * time.Second // as much as the bounded log can hold
 )
 
-// logsResult is an app that prints, with nobody reading its log, with `logs -t` on the server's own
-// command line, and with that over SSH.
+// logsResult has the cost of a printing app with no reader of its log, with `logs -t` on the
+// server, and with `logs -t` over SSH.
 type logsResult struct {
 	Alone, Local, Remote printing
 }
 
-// printing is one such time.
+// printing has the figures of one case.
 type printing struct {
 	Printed, Read, LeftOut int
 	Took                   time.Duration // from the first line to the last
 	Server                 time.Duration // processor time of the server
-	Reader                 time.Duration // and of the reader, where it is another process
+	Reader                 time.Duration // processor time of the reader, if there is one
 	Behind                 time.Duration // from the last line printed to the last one read
 }
 
 func (p printing) lost() int { return p.Printed - p.Read - p.LeftOut }
 
-// servePrint is part of the app: it prints that many numbered lines, each with a write of its own, at
-// logRate, and answers when they are printed.
+// servePrint is part of the app. It prints the numbered lines, each with a write of its own, at
+// logRate, and answers when it is done.
 func servePrint(w http.ResponseWriter, r *http.Request) {
 	n, err := strconv.Atoi(r.FormValue("lines"))
 	if err != nil {
@@ -90,8 +90,9 @@ func measureLogs(ctx context.Context, o options, c *client) (*logsResult, error)
 	return &res, err
 }
 
-// printLines has the app print while the reader, if there is one, reads.
-func printLines(ctx context.Context, s *server, app target, name string, reader []string) (p printing, err error) {
+// printLines makes the app print while the reader, if there is one, reads.
+func printLines(ctx context.Context, s *server, app target, name string,
+	reader []string) (p printing, err error) {
 	p.Printed = int(logRate * logTime / time.Second)
 	ctx, cancel := context.WithTimeout(ctx, logTime+time.Minute)
 	defer cancel()
@@ -119,7 +120,7 @@ func printLines(ctx context.Context, s *server, app target, name string, reader 
 			ended <- err
 			io.Copy(io.Discard, in)
 		}()
-		if err := proc.Wait(ctx, time.Second); err != nil { // it has begun
+		if err := proc.Wait(ctx, time.Second); err != nil { // the reader has started
 			return p, err
 		}
 	}
@@ -127,7 +128,8 @@ func printLines(ctx context.Context, s *server, app target, name string, reader 
 	if err != nil {
 		return p, err
 	}
-	took, err := get(ctx, app.client(false), app, fmt.Sprintf("/print?lines=%d&name=%s", p.Printed, name))
+	took, err := get(ctx, app.client(false), app,
+		fmt.Sprintf("/print?lines=%d&name=%s", p.Printed, name))
 	if err != nil {
 		return p, err
 	}
@@ -150,7 +152,7 @@ func printLines(ctx context.Context, s *server, app target, name string, reader 
 	}
 	select {
 	case err = <-ended:
-	case <-time.After(5 * time.Second): // the last line is lost as well
+	case <-time.After(5 * time.Second): // the last line is lost
 		out.Close()
 		err = <-ended
 	case <-ctx.Done():
@@ -160,7 +162,7 @@ func printLines(ctx context.Context, s *server, app target, name string, reader 
 	return p, err
 }
 
-// count reads until the last line that the app was to print under that name, or the end.
+// count reads until the last line that the app prints under this name, or the end.
 func (p *printing) count(in io.Reader, name string) error {
 	next := 0
 	lines := bufio.NewScanner(in)
@@ -200,17 +202,18 @@ func usedBy(pids []int) (sum time.Duration, err error) {
 	return sum, err
 }
 
-// rows prints the result with [results.table]'s row.
 func (r *logsResult) rows(print row) {
 	for _, one := range []struct {
 		who string
 		p   printing
 	}{{"nobody reads", r.Alone}, {"`logs -t`", r.Local}, {"`logs -t` over ssh", r.Remote}} {
 		rate := float64(one.p.Printed) / one.p.Took.Seconds()
-		print(fmt.Sprintf("processor time of the server at %.0f lines a second, %s", rate, one.who), share(one.p.Server, one.p.Took), "", "", "")
+		print(fmt.Sprintf("processor time of the server at %.0f lines a second, %s", rate, one.who),
+			share(one.p.Server, one.p.Took), "", "", "")
 		print("lines lost, "+one.who, fmt.Sprintf("%d of %d", one.p.lost(), one.p.Printed), "", "", "0")
 		if one.p.Reader > 0 {
-			print("said to be left out, and how far behind at the end, "+one.who, fmt.Sprintf("%d, %s", one.p.LeftOut, ms(one.p.Behind)), "", "", "")
+			print("said to be left out, and how far behind at the end, "+one.who,
+				fmt.Sprintf("%d, %s", one.p.LeftOut, ms(one.p.Behind)), "", "", "")
 			print("processor time of the reader, "+one.who, share(one.p.Reader, one.p.Took), "", "", "")
 		}
 	}

@@ -59,8 +59,12 @@ var phases = []phase{
 	{"builds", as(measureBuilds)}, {"growth", as(measureGrowth)},
 }
 
-func as[F figures](measure func(context.Context, options, *client) (F, error)) func(context.Context, options, *client) (figures, error) {
-	return func(ctx context.Context, o options, c *client) (figures, error) { return measure(ctx, o, c) }
+func as[F figures](measure func(context.Context, options, *client) (F, error)) func(context.Context,
+	options, *client) (figures, error) {
+	return func(ctx context.Context, o options, c *client) (figures,
+		error) {
+		return measure(ctx, o, c)
+	}
 }
 
 func parse(args []string) (options, error) {
@@ -114,7 +118,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM,
+		syscall.SIGHUP)
 	defer cancel()
 	all, err := run(ctx, o)
 	if ctx.Err() != nil {

@@ -14,16 +14,16 @@ import (
 
 const manyApps = 10
 
-// memoryResult is what the server itself needs, without the apps.
+// memoryResult is the memory of the server itself, without the apps.
 type memoryResult struct {
 	One, Many memory // with one idle app, and with manyApps
 }
 
-// memory is one reading, summed over the server's processes. Resident counts the pages they share,
-// such as the program text, once for each of them; proportional counts them once.
+// memory is one reading, summed over the server's processes. Resident counts pages that processes
+// share, such as the program text, once for each of them; proportional counts them once.
 type memory struct {
 	Processes              int
-	Resident, Proportional float64       // MB, of 2^20 bytes
+	Resident, Proportional float64       // MB of 2^20 bytes
 	After                  time.Duration // since the last push
 }
 
@@ -55,7 +55,8 @@ func measureMemory(ctx context.Context, o options, c *client) (*memoryResult, er
 func (m *memoryResult) rows(print row) {
 	reading := func(what string, one memory, target string) {
 		print(fmt.Sprintf("memory with %s, %.0f s after the push", what, one.After.Seconds()),
-			fmt.Sprintf("%.1f MB resident, %.1f proportional", one.Resident, one.Proportional), "", "", target)
+			fmt.Sprintf("%.1f MB resident, %.1f proportional", one.Resident,
+				one.Proportional), "", "", target)
 	}
 	reading("1 idle app", m.One, "at most 30 MB")
 	reading(fmt.Sprintf("%d idle apps", manyApps), m.Many, "")
@@ -65,8 +66,8 @@ func (m *memoryResult) rows(print row) {
 		"", "", "at most 0.3 MB")
 }
 
-// settled reads the memory once it has stayed within 0.1 MB for ten seconds, or after a minute:
-// what a push needed is given back over time.
+// settled reads the memory once it has stayed within 0.1 MB for ten seconds, or after a minute. A
+// server gives the memory of a push back over time.
 func settled(ctx context.Context, s *server) (memory, error) {
 	start := time.Now()
 	var last []memory
@@ -107,7 +108,7 @@ func readMemory(pids []int) (memory, error) {
 	return m, nil
 }
 
-// addKilobytes adds the figure of one line, "Pss:   1234 kB", to sum, which counts megabytes.
+// addKilobytes adds the figure of one line such as "Pss:   1234 kB" to sum, which is in MB.
 func addKilobytes(sum *float64, pid int, file, key string) error {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {

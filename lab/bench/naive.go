@@ -15,20 +15,20 @@ import (
 	"paas/lab/proc"
 )
 
-// naive is the floor: what one sets up in ten minutes with OpenSSH and a hook. It checks nothing,
-// and has the app down while it starts.
+// naive is the floor: what one can set up in ten minutes with OpenSSH and a hook. It checks
+// nothing, and the app is down while it starts.
 type naive struct {
 	ssh  string // host:port
 	web  string
 	user string
 	dir  string
-	jail string // the folder for sshd that was made here, to be removed again
+	jail string // the folder that startSSH made for sshd, to be removed; empty: none
 }
 
-// hook is all there is to it: check out, end the old app, start the new one.
+// hook is the whole system: it checks out, stops the old app and starts the new one.
 const hook = `#!/bin/sh
 git --work-tree='%[1]s' checkout -q -f main
-if [ -f '%[2]s' ]; then # what is still ending has the port
+if [ -f '%[2]s' ]; then # the port is taken until the old app has ended
   kill "$(cat '%[2]s')"
   while grep -q . "/proc/$(cat '%[2]s')/cmdline" 2>/dev/null; do sleep 0.01; done
 fi
@@ -63,7 +63,8 @@ func startNaive(ctx context.Context, c *client, example string) (*naive, error) 
 	}
 	_, port, _ := net.SplitHostPort(n.web)
 	text := fmt.Sprintf(hook, work, filepath.Join(n.dir, "pid"), port)
-	if err := os.WriteFile(filepath.Join(n.dir, "app.git", "hooks", "post-receive"), []byte(text), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(n.dir, "app.git", "hooks", "post-receive"), []byte(text),
+		0o755); err != nil {
 		return nil, err
 	}
 	if err := n.startSSH(ctx, c); err != nil {
@@ -73,15 +74,15 @@ func startNaive(ctx context.Context, c *client, example string) (*naive, error) 
 	return n, nil
 }
 
-// stop leaves the processes to endAll, which ends the hook's as well.
+// stop leaves the processes to [proc.EndAll], which also ends those of the hook.
 func (n *naive) stop() {
 	if n.jail != "" {
 		os.Remove(n.jail)
 	}
 }
 
-// startSSH starts OpenSSH's server with a configuration of its own: keys only, and nothing that
-// would slow it down (no PAM, no reverse look-up).
+// startSSH starts OpenSSH's server with a configuration of its own. It accepts only keys and, to
+// save time, uses neither PAM nor reverse DNS.
 func (n *naive) startSSH(ctx context.Context, c *client) (err error) {
 	if n.ssh, err = freeAddr(); err != nil {
 		return err
@@ -109,9 +110,9 @@ SetEnv GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
 	}
 	binary, err := exec.LookPath("sshd")
 	if err != nil {
-		binary = "/usr/sbin/sshd" // which only root has on the path
+		binary = "/usr/sbin/sshd" // not in the PATH of ordinary users
 	}
-	// The empty folder that sshd locks itself up in when it is root; the system's own makes it.
+	// As root, sshd needs this empty folder; usually the system makes it.
 	if os.Getuid() == 0 && os.Mkdir("/run/sshd", 0o755) == nil {
 		n.jail = "/run/sshd"
 	}
@@ -139,17 +140,17 @@ func (n *naive) app() target {
 	return target{name: "floor", remote: n.remote("app.git"), addr: n.web, host: n.web}
 }
 
-// remote is a bare repository of the floor; plain.git has no hook.
+// remote returns the URL of a bare repository of the floor; plain.git has no hook.
 func (n *naive) remote(repo string) string {
 	return fmt.Sprintf("ssh://%s@%s%s", n.user, n.ssh, filepath.Join(n.dir, repo))
 }
 
-// boot starts the app once more, as the hook does, and returns how long until it answered.
+// boot starts the app a second time, as the hook does, and returns how long it took to answer.
 func (n *naive) boot(ctx context.Context) (time.Duration, error) {
 	return boot(ctx, filepath.Join(n.dir, "work"))
 }
 
-// boot starts the example in dir by itself, and returns how long until it answered.
+// boot starts the app in dir and returns how long it took to answer.
 func boot(ctx context.Context, dir string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -180,7 +181,7 @@ func boot(ctx context.Context, dir string) (time.Duration, error) {
 	return 0, fmt.Errorf("node did not answer: %w", ctx.Err())
 }
 
-// freeAddr is a loopback address that nobody listens on.
+// freeAddr returns a free loopback address.
 func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

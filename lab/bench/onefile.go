@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 )
 
-// oneFile is the smallest app there is: its boot hides less of what a deploy costs than the example's.
+// oneFile is the smallest possible app. Its short boot hides less of the cost of a deploy than that
+// of the example.
 const oneFile = `const page = "Hello.";
 require("http").createServer((_, res) => res.end(page)).listen(process.env.PORT);
 `
@@ -20,7 +21,8 @@ func measureOneFile(ctx context.Context, o options, c *client) (*oneFileResult, 
 	if err := os.Mkdir(app, 0o755); err != nil {
 		return nil, err
 	}
-	for name, content := range map[string]string{"server.js": oneFile, "Procfile": "web: node server.js\n"} {
+	for name, content := range map[string]string{"server.js": oneFile,
+		"Procfile": "web: node server.js\n"} {
 		if err := os.WriteFile(filepath.Join(app, name), []byte(content), 0o644); err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 	"paas/lab/proc"
 )
 
-// cpu is the processor time that a process has used.
+// cpu returns the processor time that a process has used.
 func cpu(pid int) (time.Duration, error) {
 	fields := proc.Stat(pid)
 	if len(fields) < 13 {

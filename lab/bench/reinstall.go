@@ -15,7 +15,7 @@ import (
 	"paas/lab/proc"
 )
 
-// packages is what the app of this measurement depends on; with what those depend on, above 50.
+// packages has dependencies that come to more than 50 packages in all.
 const packages = `{"name": "shop", "private": true, "scripts": {"start": "node server.js"},
   "dependencies": {"express": "4.21.2", "pino": "9.5.0"}}`
 
@@ -24,28 +24,34 @@ app.get('/', (request, response) => response.send(require('fs').readFileSync('pa
 app.listen(process.env.PORT, '127.0.0.1')
 `
 
-// reinstallResult is what a push costs that changes a source file and no lock file.
+// reinstallResult is the cost of a push that changes a source file but not the lock file.
 type reinstallResult struct {
 	Packages int
-	First    time.Duration   // the build of the first push, with nothing in any cache
-	Afresh   []time.Duration // `npm ci` by hand in a new folder, with npm's own cache warm
+	First    time.Duration   // the build of the first push, with empty caches
+	Afresh   []time.Duration // `npm ci` by hand in a new folder, with a warm npm cache
 	Again    []time.Duration // the builds of later pushes
-	Installs int             // how many of those installed anything
+	Installs int             // builds of later pushes that installed anything
 }
 
-// measureReinstall builds one app again and again. It needs a registry for npm.
+// measureReinstall builds one app repeatedly. It needs a registry for npm.
 func measureReinstall(ctx context.Context, o options, c *client) (*reinstallResult, error) {
 	shop := *c
 	shop.clone = filepath.Join(c.dir, "shop")
-	for name, text := range map[string]string{"package.json": packages, "server.js": packagesServer, "posts/01-hello.md": "# one\n", "page.txt": "one", ".gitignore": "node_modules\n"} {
+	for name, text := range map[string]string{
+		"package.json": packages, "server.js": packagesServer,
+		"posts/01-hello.md": "# one\n", "page.txt": "one", ".gitignore": "node_modules\n",
+	} {
 		path := filepath.Join(shop.clone, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755),
+			os.WriteFile(path, []byte(text), 0o644)); err != nil {
 			return nil, err
 		}
 	}
-	env := append(os.Environ(), "npm_config_cache="+filepath.Join(c.dir, "npm"), "npm_config_update_notifier=false")
+	env := append(os.Environ(), "npm_config_cache="+filepath.Join(c.dir, "npm"),
+		"npm_config_update_notifier=false")
 	npm := func(dir string, args ...string) (time.Duration, error) {
-		cmd := proc.Command(ctx, env, "npm", append(args, "--no-audit", "--no-fund", "--loglevel=error")...)
+		cmd := proc.Command(ctx, env, "npm",
+			append(args, "--no-audit", "--no-fund", "--loglevel=error")...)
 		cmd.Dir = dir
 		start := time.Now()
 		_, err := proc.Output(cmd)
@@ -103,7 +109,7 @@ func measureReinstall(ctx context.Context, o options, c *client) (*reinstallResu
 		if took, err = npm(fresh, "ci"); err != nil {
 			return nil, err
 		}
-		if round > 0 || o.Pushes == 1 { // the first fills npm's cache
+		if round > 0 || o.Pushes == 1 { // the first round fills npm's cache
 			res.Afresh = append(res.Afresh, took)
 		}
 		if err := proc.RemoveAll(fresh); err != nil {
@@ -114,9 +120,11 @@ func measureReinstall(ctx context.Context, o options, c *client) (*reinstallResu
 	return res, nil
 }
 
-// build pushes release n and returns how long the server was building it, as the release's own status
-// says, and what the build said.
-func (r *server) build(ctx context.Context, c *client, n int) (took time.Duration, said string, err error) {
+// build pushes release n and returns how long the server built it, according to the release's
+// status, and the output of the build.
+func (r *server) build(
+	ctx context.Context, c *client, n int,
+) (took time.Duration, said string, err error) {
 	release := filepath.Join(r.root, "apps", "shop", "releases", fmt.Sprint(n))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -133,7 +141,7 @@ func (r *server) build(ctx context.Context, c *client, n int) (took time.Duratio
 				began = time.Now()
 			case status.State != "" && status.State != "building" && status.State != "queued":
 				if began.IsZero() {
-					began = time.Now() // faster than this looks: a millisecond
+					began = time.Now() // the build took less than one interval
 				}
 				built <- time.Since(began)
 				return
@@ -150,8 +158,11 @@ func (r *server) build(ctx context.Context, c *client, n int) (took time.Duratio
 
 func (r *reinstallResult) rows(print row) {
 	again, afresh := median(r.Again, itself), median(r.Afresh, itself)
-	what := fmt.Sprintf("build of a push that changes no lock file, %d packages, median of %d", r.Packages, len(r.Again))
-	print(what, ms(again), ms(r.First)+" (the first build)", fmt.Sprintf("%.3f", float64(again)/float64(r.First)), "at most 0.1")
-	print("the same, against `npm ci` afresh with a warm cache", ms(again), ms(afresh)+" (npm ci)", fmt.Sprintf("%.3f", float64(again)/float64(afresh)), "")
+	what := fmt.Sprintf("build of a push that changes no lock file, %d packages, median of %d",
+		r.Packages, len(r.Again))
+	print(what, ms(again), ms(r.First)+" (the first build)",
+		fmt.Sprintf("%.3f", float64(again)/float64(r.First)), "at most 0.1")
+	print("the same, against `npm ci` afresh with a warm cache", ms(again), ms(afresh)+" (npm ci)",
+		fmt.Sprintf("%.3f", float64(again)/float64(afresh)), "")
 	print("how many of them installed anything", fmt.Sprint(r.Installs), "", "", "0")
 }

@@ -60,8 +60,14 @@ func median[T any, V int64 | float64 | time.Duration](list []T, value func(T) V)
 // itself is the value function for lists of durations.
 func itself(d time.Duration) time.Duration { return d }
 
-func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond)) }
-func us(d time.Duration) string { return fmt.Sprintf("%.0f µs", float64(d)/float64(time.Microsecond)) }
+func ms(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms",
+		float64(d)/float64(time.Millisecond))
+}
+func us(d time.Duration) string {
+	return fmt.Sprintf("%.0f µs",
+		float64(d)/float64(time.Microsecond))
+}
 
 func mb(resident, proportional float64) string {
 	return fmt.Sprintf("%.1f / %.1f MB", resident, proportional)

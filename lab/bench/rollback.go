@@ -13,15 +13,15 @@ import (
 	"paas/lab/proc"
 )
 
-// rollbackResult is how long it takes to go back, from the start of the command to the first answer of
-// the old version, and how much of that the app itself needs to start.
+// rollbackResult is the time of a rollback, from the start of the command to the first answer of
+// the old version, and the part of it that the app needs to boot.
 type rollbackResult struct {
 	Local, SSH []time.Duration // the command on the server, and over a new ssh connection
 	Boot       []time.Duration // node in the same build, from its start to its first answer
-	SSHAlone   []time.Duration // a command over ssh that does next to nothing
+	SSHAlone   []time.Duration // a command over ssh that does almost nothing
 }
 
-// measureRollback goes back and forth between two versions of the example.
+// measureRollback rolls back and forth between two versions of the example.
 func measureRollback(ctx context.Context, o options, c *client) (*rollbackResult, error) {
 	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
@@ -29,7 +29,7 @@ func measureRollback(ctx context.Context, o options, c *client) (*rollbackResult
 	}
 	defer r.stop()
 	app := r.app("blog")
-	var marks []string // of v1 and v2; going back leads from the one to the other
+	var marks []string // of v1 and v2; each rollback goes to the other one
 	for range 2 {
 		mark, err := c.change(ctx)
 		if err == nil {
@@ -75,14 +75,15 @@ func measureRollback(ctx context.Context, o options, c *client) (*rollbackResult
 	return res, nil
 }
 
-// timed runs a command and returns how long it took until the front page contained mark, or, without a
-// mark, until the command ended.
-func (r *server) timed(ctx context.Context, t target, argv []string, mark string) (time.Duration, error) {
+// timed runs a command and returns how long it took until the front page contained mark or, if mark
+// is empty, until the command exited.
+func (r *server) timed(ctx context.Context, t target, argv []string, mark string) (time.Duration,
+	error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	web := t.client(true)
 	defer web.CloseIdleConnections()
-	get(ctx, web, t, "/") // the connection is there
+	get(ctx, web, t, "/") // opens the connection
 	cmd := proc.Command(ctx, r.env, argv[0], argv[1:]...)
 	ended := make(chan error, 1)
 	start := time.Now()
@@ -108,11 +109,13 @@ func (r *rollbackResult) rows(print row) {
 	boot := median(r.Boot, itself)
 	one := func(what string, took []time.Duration, target string) {
 		m := median(took, itself)
-		print(fmt.Sprintf("rollback %s, command to first answer, median of %d", what, len(took)), ms(m), ms(boot)+" (the app's own boot)",
+		print(fmt.Sprintf("rollback %s, command to first answer, median of %d", what, len(took)), ms(m),
+			ms(boot)+" (the app's own boot)",
 			fmt.Sprintf("boot + %s", ms(m-boot)), target)
 	}
 	one("on the server", r.Local, "boot + 100 ms")
 	one("over ssh", r.SSH, "")
-	print("the longest of them", ms(max(percentile(r.Local, itself, 100), percentile(r.SSH, itself, 100))), "", "", "1 s")
+	print("the longest of them", ms(max(percentile(r.Local, itself, 100),
+		percentile(r.SSH, itself, 100))), "", "", "1 s")
 	print("a command over ssh that does nothing, median", ms(median(r.SSHAlone, itself)), "", "", "")
 }

@@ -22,7 +22,7 @@ import (
 
 const connections = 32
 
-// routerResult is the same requests to the same small app on three ways.
+// routerResult has the same requests to the same small app by three paths.
 type routerResult struct {
 	Router, Untuned, Direct []rate
 }
@@ -31,10 +31,10 @@ type routerResult struct {
 type rate struct {
 	PerSecond float64
 	P99       time.Duration
-	CPU       time.Duration // the proxy's processor time for a request; 0 where there is no proxy
+	CPU       time.Duration // processor time of the proxy per request; 0 without a proxy
 }
 
-// serveBackend is the app behind the proxies: it answers at once, with a few bytes.
+// serveBackend is the app behind the proxies. It answers at once with a few bytes.
 func serveBackend() error {
 	port := os.Getenv("PORT")
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello\n") })
@@ -43,7 +43,7 @@ func serveBackend() error {
 	return http.ListenAndServe(":"+port, nil)
 }
 
-// serveProxy is the standard library's reverse proxy with nothing set: the other figure.
+// serveProxy is the standard library's reverse proxy without any settings, for comparison.
 func serveProxy(args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: bench proxy ADDRESS URL")
@@ -55,8 +55,8 @@ func serveProxy(args []string) error {
 	return http.ListenAndServe(args[0], httputil.NewSingleHostReverseProxy(to))
 }
 
-// report has wrk print figures in place of prose: requests, microseconds, the 99th percentile in
-// microseconds, and errors of any kind.
+// report makes wrk print numbers instead of prose: requests, duration in microseconds, 99th
+// percentile in microseconds, and errors of any kind.
 const report = `function done(summary, latency)
   local e = summary.errors
   io.write(string.format("\nresult %d %d %d %d\n", summary.requests, summary.duration, latency:percentile(99),
@@ -64,11 +64,11 @@ const report = `function done(summary, latency)
 end
 `
 
-// way is one way to the app.
-type way struct {
+// path is one path to the app.
+type path struct {
 	addr string
 	host string
-	pid  int // the proxy's process; 0 where there is none
+	pid  int // the proxy's process; 0 without a proxy
 	into *[]rate
 }
 
@@ -104,32 +104,32 @@ func measureRouter(ctx context.Context, o options, c *client) (*routerResult, er
 		return nil, err
 	}
 	var res routerResult
-	ways := []way{
+	paths := []path{
 		{addr: app.addr, host: app.host, pid: s.cmd.Process.Pid, into: &res.Router},
 		{addr: untuned, host: untuned, pid: proxy.Process.Pid, into: &res.Untuned},
 		{addr: direct, host: direct, into: &res.Direct},
 	}
 	for round := range o.Rounds + 1 {
 		progress("router: round %d of %d", round, o.Rounds)
-		for i := range ways {
-			w := ways[(i+round)%len(ways)]
+		for i := range paths {
+			p := paths[(i+round)%len(paths)]
 			seconds := o.Seconds
-			if round == 0 { // only warms up
+			if round == 0 { // warm-up
 				seconds = 1
 			}
-			r, err := w.load(ctx, script, seconds)
+			r, err := p.load(ctx, script, seconds)
 			if err != nil {
 				return nil, err
 			}
 			if round > 0 {
-				*w.into = append(*w.into, r)
+				*p.into = append(*p.into, r)
 			}
 		}
 	}
 	return &res, nil
 }
 
-// pushBackend deploys this very binary as an app.
+// pushBackend deploys this binary as an app.
 func pushBackend(ctx context.Context, c *client, t target) error {
 	dir, err := os.MkdirTemp(c.dir, "backend-")
 	if err != nil {
@@ -155,37 +155,38 @@ func pushBackend(ctx context.Context, c *client, t target) error {
 	return c.git(ctx, dir, "push", t.remote, "main")
 }
 
-// backendAddr asks the app itself where it listens.
+// backendAddr asks the app for the port it listens on.
 func backendAddr(ctx context.Context, t target) (string, error) {
 	port, err := get(ctx, t.client(false), t, "/port")
 	if err != nil {
 		return "", err
 	}
 	if _, err := strconv.Atoi(string(port)); err != nil {
-		return "", fmt.Errorf("the backend says its port is %.40q", port)
+		return "", fmt.Errorf("the backend's port is %.40q", port)
 	}
 	return net.JoinHostPort("127.0.0.1", string(port)), nil
 }
 
-// load runs wrk against one way. A request that was not answered with 200 makes the round void.
-func (w way) load(ctx context.Context, script string, seconds int) (rate, error) {
+// load runs wrk on one path. It fails if any request was not answered with 200.
+func (p path) load(ctx context.Context, script string, seconds int) (rate, error) {
 	var before time.Duration
 	var err error
-	if w.pid != 0 {
-		if before, err = cpu(w.pid); err != nil {
+	if p.pid != 0 {
+		if before, err = cpu(p.pid); err != nil {
 			return rate{}, err
 		}
 	}
-	out, err := proc.Output(proc.Command(ctx, os.Environ(), "wrk", "-t2", "-c"+strconv.Itoa(connections),
-		"-d"+strconv.Itoa(seconds)+"s", "-s", script, "-H", "Host: "+w.host, "http://"+w.addr+"/"))
+	out, err := proc.Output(proc.Command(ctx, os.Environ(), "wrk", "-t2",
+		"-c"+strconv.Itoa(connections),
+		"-d"+strconv.Itoa(seconds)+"s", "-s", script, "-H", "Host: "+p.host, "http://"+p.addr+"/"))
 	if err != nil {
 		return rate{}, err
 	}
-	return w.rate(out, before)
+	return p.rate(out, before)
 }
 
-// rate reads what the wrk script printed.
-func (w way) rate(out []byte, before time.Duration) (rate, error) {
+// rate parses the output of the wrk script.
+func (p path) rate(out []byte, before time.Duration) (rate, error) {
 	var requests, micros, p99, failed int64
 	_, line, ok := bytes.Cut(out, []byte("\nresult "))
 	if !ok {
@@ -195,11 +196,12 @@ func (w way) rate(out []byte, before time.Duration) (rate, error) {
 		return rate{}, fmt.Errorf("wrk: %w:\n%s", err, out)
 	}
 	if failed > 0 || requests == 0 {
-		return rate{}, fmt.Errorf("%s: %d of %d requests failed", w.host, failed, requests)
+		return rate{}, fmt.Errorf("%s: %d of %d requests failed", p.host, failed, requests)
 	}
-	r := rate{PerSecond: float64(requests) / float64(micros) * 1e6, P99: time.Duration(p99) * time.Microsecond}
-	if w.pid != 0 {
-		after, err := cpu(w.pid)
+	r := rate{PerSecond: float64(requests) / float64(micros) * 1e6,
+		P99: time.Duration(p99) * time.Microsecond}
+	if p.pid != 0 {
+		after, err := cpu(p.pid)
 		if err != nil {
 			return rate{}, err
 		}
@@ -218,7 +220,8 @@ func (r *routerResult) rows(print row) {
 	print("the same, against the app itself",
 		fmt.Sprintf("%.0f", ours), fmt.Sprintf("%.0f (direct)", direct), ratio(ours, direct), "")
 	print("99th percentile", ms(median(r.Router, p99)),
-		fmt.Sprintf("%s (untuned), %s (direct)", ms(median(r.Untuned, p99)), ms(median(r.Direct, p99))), "", "")
+		fmt.Sprintf("%s (untuned), %s (direct)", ms(median(r.Untuned, p99)),
+			ms(median(r.Direct, p99))), "", "")
 	a, b := median(r.Router, cost), median(r.Untuned, cost)
 	print("processor time a request", us(a), us(b)+" (untuned proxy)", ratio(a, b), "")
 }

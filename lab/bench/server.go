@@ -33,7 +33,8 @@ type server struct {
 
 // startServer starts a server with the named roles, or with all, and returns once it is ready.
 // Settings are variables, NAME=VALUE.
-func startServer(ctx context.Context, binary string, c *client, settings []string, names ...string) (*server, error) {
+func startServer(ctx context.Context, binary string, c *client, settings []string,
+	names ...string) (*server, error) {
 	root, err := os.MkdirTemp(c.dir, "root-")
 	if err != nil {
 		return nil, err
@@ -51,7 +52,8 @@ func startServer(ctx context.Context, binary string, c *client, settings []strin
 
 // start starts the server, which must not be running, and returns once it is ready.
 func (r *server) start(ctx context.Context, c *client, names ...string) error {
-	log, err := os.OpenFile(filepath.Join(r.root, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(filepath.Join(r.root, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY,
+		0o644)
 	if err != nil {
 		return err
 	}

@@ -10,23 +10,23 @@ import (
 	"paas/lab/proc"
 )
 
-// everySecond is the shortest period in which a source may be looked at, and what the loops that are
-// compared with sleep.
+// everySecond is the shortest polling interval of a source, and the pause of the loops that are
+// compared with it.
 const everySecond = time.Second
 
-// sidecarResult is what following a repository elsewhere costs, how soon a change is there, and
-// whether a reader ever sees half of one.
+// sidecarResult is the cost of following a remote repository, the time until a change arrives, and
+// how often a reader sees a torn tree.
 type sidecarResult struct {
 	Idle  []idle // paas is the first
-	Base  idle   // a sidecar that follows nothing, over the looks of the one that does
+	Base  idle   // a sidecar without sources, per poll of the one with a source
 	Files filesResult
 	Live  liveResult
 	Many  manyResult
 	Torn  tornResult
 }
 
-// measureSidecar has paas and what one would write without it follow the same repositories, which a
-// server of git's own in this process hosts. That server's work is in none of the figures.
+// measureSidecar lets paas and its alternatives follow the same repositories, which this process
+// hosts with git's own HTTP server. The figures do not include the work of that server.
 func measureSidecar(ctx context.Context, o options, c *client) (*sidecarResult, error) {
 	h, err := startHost(ctx, c)
 	if err != nil {
@@ -49,9 +49,10 @@ func measureSidecar(ctx context.Context, o options, c *client) (*sidecarResult, 
 	return &res, nil
 }
 
-// measureFollowers has all followers of one repository up side by side: first nothing happens
-// there, then changes are pushed to it.
-func measureFollowers(ctx context.Context, o options, c *client, h *host, res *sidecarResult) error {
+// measureFollowers runs all followers of one repository side by side, first without changes, then
+// with changes.
+func measureFollowers(ctx context.Context, o options, c *client, h *host,
+	res *sidecarResult) error {
 	const repo = "followed"
 	if err := h.create(ctx, repo); err != nil {
 		return err
@@ -85,7 +86,8 @@ func measureFollowers(ctx context.Context, o options, c *client, h *host, res *s
 	if err != nil {
 		return err
 	}
-	all = append(all, &follower{name: "paas without a source", pid: base.cmd.Process.Pid, looks: all[0].looks, stop: base.stop})
+	all = append(all, &follower{name: "paas without a source", pid: base.cmd.Process.Pid,
+		looks: all[0].looks, stop: base.stop})
 	idle, err := measureIdle(ctx, all)
 	if err != nil {
 		return err
@@ -95,7 +97,7 @@ func measureFollowers(ctx context.Context, o options, c *client, h *host, res *s
 	return err
 }
 
-// await asks now and each pace whether something is so, until it is, for two minutes at most.
+// await calls is until it returns true, with pauses of pace, for at most two minutes.
 func await(ctx context.Context, pace time.Duration, what string, is func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()

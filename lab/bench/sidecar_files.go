@@ -17,19 +17,20 @@ import (
 
 const (
 	changes = 8                   // of each kind
-	changed = "posts/01-hello.md" // the file that a change is in
+	changed = "posts/01-hello.md" // the file that each change is in
 )
 
-// filesResult is how long each follower took from the push of a change until its files held it, in
-// the order of sidecarResult.Idle, without those who publish none.
+// filesResult is the time from the push of a change until each follower's files had it, in the
+// order of sidecarResult.Idle, without followers that publish no files.
 type filesResult struct {
 	Names []string
 	Took  [][]time.Duration
 }
 
-// measureFiles pushes changes to the followed repository at moments that have nothing to do with
-// when a follower looks.
-func measureFiles(ctx context.Context, c *client, remote string, all []*follower) (filesResult, error) {
+// measureFiles pushes changes to the followed repository at times that are independent of the
+// followers' polls.
+func measureFiles(ctx context.Context, c *client, remote string, all []*follower) (filesResult,
+	error) {
 	var res filesResult
 	var trees []string
 	for _, f := range all {
@@ -55,10 +56,11 @@ func measureFiles(ctx context.Context, c *client, remote string, all []*follower
 		var waiting sync.WaitGroup
 		for i, tree := range trees {
 			waiting.Go(func() {
-				errs[i] = await(waits, time.Millisecond, res.Names[i]+" does not publish the change", func() bool {
-					text, err := os.ReadFile(filepath.Join(tree, changed))
-					return err == nil && bytes.Contains(text, []byte(mark))
-				})
+				errs[i] = await(waits, time.Millisecond, res.Names[i]+" does not publish the change",
+					func() bool {
+						text, err := os.ReadFile(filepath.Join(tree, changed))
+						return err == nil && bytes.Contains(text, []byte(mark))
+					})
 				res.Took[i] = append(res.Took[i], time.Since(start))
 			})
 		}
@@ -75,7 +77,6 @@ func measureFiles(ctx context.Context, c *client, remote string, all []*follower
 	return res, nil
 }
 
-// passAnyTime waits for things to settle and then up to a period more: a follower that has just
-// found something looks again a period later, so changes that follow at once would all meet it at
-// the same point.
+// passAnyTime waits for settle and then for a random part of the polling interval. A follower polls
+// one interval after a change, so immediate changes would all come at the same point of it.
 func passAnyTime(ctx context.Context) error { return proc.Wait(ctx, settle+rand.N(everySecond)) }

@@ -20,32 +20,32 @@ import (
 	"paas/lab/proc"
 )
 
-// follower is something that looks at a repository each second.
+// follower is a program that polls a repository each second.
 type follower struct {
 	name  string
-	pid   int                                // it and its children are the follower
-	tree  string                             // where it has the files; empty: nowhere
-	looks func(context.Context) (int, error) // how many there have been
+	pid   int                                // the follower is this process and its children
+	tree  string                             // the folder with the files; empty: none
+	looks func(context.Context) (int, error) // returns the number of polls so far
 	stop  func()
 }
 
-// ready waits until the follower has the files and goes on looking.
+// ready waits until the follower has the files and keeps polling.
 func (f *follower) ready(ctx context.Context) error {
-	err := await(ctx, settle, f.name+" does not follow", func() bool {
+	err := await(ctx, settle, f.name+" does not poll", func() bool {
 		n, err := f.looks(ctx)
 		return err == nil && n > 1
 	})
 	if err != nil || f.tree == "" {
 		return err
 	}
-	return await(ctx, settle, f.name+" publishes nothing", func() bool {
+	return await(ctx, settle, f.name+" publishes no files", func() bool {
 		_, err := os.Stat(filepath.Join(f.tree, changed))
 		return err == nil
 	})
 }
 
-// followByPaas is the sidecar in a process of its own, which writes the files in place: what the
-// loops do, without a runtime that would deploy them.
+// followByPaas starts a sidecar as a process of its own, which writes the files in place. Like the
+// loops, it deploys nothing.
 func followByPaas(ctx context.Context, o options, c *client, url string) (*follower, error) {
 	r, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
 	if err != nil {
@@ -65,7 +65,7 @@ func followByPaas(ctx context.Context, o options, c *client, url string) (*follo
 	}, nil
 }
 
-// followByPull is the book's sidecar: a clone, and a loop in it.
+// followByPull is the sidecar of the book: a clone with a git pull loop.
 func followByPull(ctx context.Context, _ options, c *client, url string) (*follower, error) {
 	dir, err := os.MkdirTemp(c.dir, "pull-")
 	if err != nil {
@@ -77,7 +77,7 @@ func followByPull(ctx context.Context, _ options, c *client, url string) (*follo
 	return loop(ctx, c, "git pull", filepath.Join(dir, "tree"), "git pull -q")
 }
 
-// followByListing only looks, by the cheapest command that git has for it.
+// followByListing only polls, with git's cheapest command for that.
 func followByListing(ctx context.Context, _ options, c *client, url string) (*follower, error) {
 	f, err := loop(ctx, c, "git ls-remote", c.dir, `git ls-remote -q "$1" main >/dev/null`, url)
 	if err == nil {
@@ -86,10 +86,12 @@ func followByListing(ctx context.Context, _ options, c *client, url string) (*fo
 	return f, err
 }
 
-// loop has a shell run one line in dir each second. A look that fails is not counted.
-func loop(ctx context.Context, c *client, name, dir, line string, args ...string) (*follower, error) {
+// loop makes a shell run one line in dir each second. It does not count failing polls.
+func loop(ctx context.Context, c *client, name, dir, line string, args ...string) (*follower,
+	error) {
 	script := fmt.Sprintf("while :; do %s && echo; sleep %.0f; done", line, everySecond.Seconds())
-	cmd := proc.Command(ctx, append(c.env, "no_proxy=127.0.0.1"), "sh", append([]string{"-c", script, "sh"}, args...)...)
+	cmd := proc.Command(ctx, append(c.env, "no_proxy=127.0.0.1"), "sh",
+		append([]string{"-c", script, "sh"}, args...)...)
 	cmd.Dir = dir
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -109,7 +111,7 @@ func loop(ctx context.Context, c *client, name, dir, line string, args ...string
 	}, nil
 }
 
-// followByGitSync is nil where git-sync, version 4, is not installed.
+// followByGitSync returns nil if git-sync 4 is not installed.
 func followByGitSync(ctx context.Context, _ options, c *client, url string) (*follower, error) {
 	binary, err := exec.LookPath("git-sync")
 	if err != nil {
@@ -123,9 +125,10 @@ func followByGitSync(ctx context.Context, _ options, c *client, url string) (*fo
 	if err != nil {
 		return nil, err
 	}
-	// It writes git's global configuration, so it is given a place for that.
+	// It writes git's global configuration, so HOME is a folder of its own.
 	env := append(os.Environ(), "HOME="+dir, "GIT_CONFIG_NOSYSTEM=1", "no_proxy=127.0.0.1")
-	cmd := proc.Command(ctx, env, binary, "--repo="+url, "--ref=main", "--root="+filepath.Join(dir, "root"),
+	cmd := proc.Command(ctx, env, binary, "--repo="+url, "--ref=main",
+		"--root="+filepath.Join(dir, "root"),
 		"--link=tree", "--period="+everySecond.String(), "--http-bind="+addr, "--http-metrics")
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -141,23 +144,23 @@ func followByGitSync(ctx context.Context, _ options, c *client, url string) (*fo
 	}, nil
 }
 
-// count counts the lines until out ends.
+// count adds the number of lines of out to n.
 func count(out io.Reader, n *atomic.Int64) {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		n.Add(1)
 	}
 }
 
-// end kills what command has started, with its group.
+// end kills the command with its process group.
 func end(cmd *exec.Cmd) {
 	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	cmd.Wait()
 }
 
-// used is the processor time of a process and of those of its descendants that have ended and been
-// waited for: its own to the nanosecond, theirs to 10 ms in all.
+// used returns the processor time of a process and of its descendants that have ended and were
+// waited for, to the nanosecond for the process and to 10 ms for its descendants.
 func used(pid int) (time.Duration, error) {
-	const scheduled = 2 // CPUCLOCK_SCHED of the kernel; the clock's number is clock_getcpuclockid(3)'s
+	const scheduled = 2 // CPUCLOCK_SCHED of the kernel; see clock_getcpuclockid(3) for the clock id
 	var own unix.Timespec
 	if err := unix.ClockGettime(int32(^pid)<<3|scheduled, &own); err != nil {
 		return 0, fmt.Errorf("processor time of process %d: %w", pid, err)

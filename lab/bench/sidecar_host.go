@@ -14,8 +14,8 @@ import (
 	"paas/lab/proc"
 )
 
-// host is where the followed repositories are: git's own HTTP backend behind a server in this
-// process, on loopback. It gives; pushes go to the folders directly.
+// host serves the followed repositories on loopback: git's HTTP backend behind a server in this
+// process. It is read-only; pushes go to the folders directly.
 type host struct {
 	client *client
 	dir    string
@@ -42,14 +42,15 @@ func startHost(ctx context.Context, c *client) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{client: c, dir: dir, addr: listener.Addr().String(), server: &http.Server{Handler: backend}}
+	h := &host{client: c, dir: dir, addr: listener.Addr().String(),
+		server: &http.Server{Handler: backend}}
 	go h.server.Serve(listener)
 	return h, nil
 }
 
 func (h *host) stop() { h.server.Close() }
 
-// create makes an empty repository.
+// create creates an empty repository.
 func (h *host) create(ctx context.Context, name string) error {
 	return h.client.git(ctx, h.dir, "init", "-q", "--bare", "-b", "main", name+".git")
 }

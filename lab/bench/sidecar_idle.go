@@ -12,17 +12,17 @@ import (
 
 const idleTime = 30 * time.Second
 
-// idle is what one follower needs while nothing happens.
+// idle is the cost of one follower while the repository does not change.
 type idle struct {
 	Name                   string
 	Looks                  int
-	CPU                    time.Duration // of all looks, with what is between them
-	Resident, Proportional float64       // MB, of 2^20 bytes; the median of a reading a second
+	CPU                    time.Duration // of all polls and the time between them
+	Resident, Proportional float64       // MB of 2^20 bytes; the median of one reading a second
 }
 
 func (i idle) perLook() time.Duration { return i.CPU / time.Duration(i.Looks) }
 
-// measureIdle watches all followers during the same half minute.
+// measureIdle measures all followers during the same half minute.
 func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
 	progress("sidecar: %d followers while nothing happens, %s", len(all), idleTime)
 	res := make([]idle, len(all))
@@ -31,7 +31,7 @@ func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
 		if err != nil {
 			return nil, err
 		}
-		before, err := used(f.pid) // after the question how many looks there were, which costs time as well
+		before, err := used(f.pid) // after the call of looks, which takes processor time too
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +43,7 @@ func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
 			return nil, err
 		}
 		for i, f := range all {
-			// A child that ends meanwhile spoils a reading; there are others.
+			// A child that ends now spoils this reading, but there are others.
 			if m, err := readMemory(append(proc.Descendants(f.pid), f.pid)); err == nil {
 				samples[i] = append(samples[i], m)
 			}
@@ -60,7 +60,8 @@ func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
 		}
 		res[i].CPU += after
 		if res[i].Looks += looks; res[i].Looks == 0 || len(samples[i]) == 0 {
-			return nil, fmt.Errorf("%s: %d looks and %d readings of memory in %s", f.name, res[i].Looks, len(samples[i]), idleTime)
+			return nil, fmt.Errorf("%s: %d looks and %d readings of memory in %s", f.name, res[i].Looks,
+				len(samples[i]), idleTime)
 		}
 		res[i].Resident = median(samples[i], func(m memory) float64 { return m.Resident })
 		res[i].Proportional = median(samples[i], func(m memory) float64 { return m.Proportional })

@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// liveResult is how long a change took from its push until the app answered with it: pushed to the
-// server itself, to a repository that it looks at each second, and to one whose host calls it.
+// liveResult is the time from the push of a change until the app answered with it: pushed to the
+// server itself, to a repository that it polls each second, and to one with a webhook.
 type liveResult struct {
 	Pushed         []push
 	Polled, Hooked []time.Duration
 }
 
-// measureLive gives the same changes to three apps of one server.
+// measureLive makes the same changes to three apps of one server.
 func measureLive(ctx context.Context, o options, c *client, h *host) (res liveResult, err error) {
 	s, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
@@ -87,9 +87,10 @@ func measureLive(ctx context.Context, o options, c *client, h *host) (res liveRe
 	return res, nil
 }
 
-// publish pushes what is committed to a repository elsewhere, calls then, and waits until the app's
-// front page contains mark. The time counts from the moment that git was started.
-func (c *client) publish(ctx context.Context, remote string, app target, mark string, then func() error) (time.Duration, error) {
+// publish pushes the last commit to a remote repository, calls then, and waits until the app's
+// front page contains mark. The time begins when git is started.
+func (c *client) publish(ctx context.Context, remote string, app target, mark string,
+	then func() error) (time.Duration, error) {
 	web := app.client(true)
 	defer web.CloseIdleConnections()
 	start := time.Now()
@@ -106,7 +107,7 @@ func (c *client) publish(ctx context.Context, remote string, app target, mark st
 	return time.Since(start), err
 }
 
-// webhook is a call as GitHub makes it after a push.
+// webhook returns a function that calls the app's webhook as GitHub does after a push.
 func (r *server) webhook(ctx context.Context, app string) (ring func() error, err error) {
 	said, err := r.run(ctx, "source:webhook", app)
 	if err != nil {
@@ -114,14 +115,15 @@ func (r *server) webhook(ctx context.Context, app string) (ring func() error, er
 	}
 	_, secret, ok := strings.Cut(string(said), "secret")
 	if !ok {
-		return nil, errors.New("source:webhook says no secret")
+		return nil, errors.New("source:webhook printed no secret")
 	}
 	const body = `{"ref":"refs/heads/main"}`
 	mac := hmac.New(sha256.New, []byte(strings.TrimSpace(secret)))
 	mac.Write([]byte(body))
 	signature := "sha256=" + hex.EncodeToString(mac.Sum(nil))
 	return func() error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.hooks.Host+"/hooks/"+app, strings.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.hooks.Host+"/hooks/"+app,
+			strings.NewReader(body))
 		if err != nil {
 			return err
 		}
@@ -132,7 +134,7 @@ func (r *server) webhook(ctx context.Context, app string) (ring func() error, er
 		}
 		defer resp.Body.Close()
 		if resp.StatusCode != http.StatusAccepted {
-			return fmt.Errorf("the webhook is answered with %s", resp.Status)
+			return fmt.Errorf("the webhook answered %s", resp.Status)
 		}
 		return nil
 	}, nil

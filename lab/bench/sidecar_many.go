@@ -19,15 +19,15 @@ const (
 	manyTime    = 3 * manyEvery
 )
 
-// manyResult is what many sources cost while nothing happens at them.
+// manyResult is the cost of many sources while none of them changes.
 type manyResult struct {
 	Sources, Looks int
 	Took, CPU      time.Duration
 	Memory         memory // at the end
-	Sockets        int    // the most that were open in a reading each second, the listener and the asking for metrics included
+	Sockets        int    // the most open at once, including the listener and the requests for metrics
 }
 
-// measureMany has a sidecar follow many repositories of one host.
+// measureMany lets a sidecar follow many repositories of one host.
 func measureMany(ctx context.Context, o options, c *client, h *host) (res manyResult, err error) {
 	progress("sidecar: %d sources", manySources)
 	r, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
@@ -41,7 +41,8 @@ func measureMany(ctx context.Context, o options, c *client, h *host) (res manyRe
 		if err := os.CopyFS(h.path(name), os.DirFS(model)); err != nil {
 			return res, err
 		}
-		if _, err := r.run(ctx, "source:set", name, h.url(name), "--every", manyEvery.String()); err != nil {
+		if _, err := r.run(ctx, "source:set", name, h.url(name), "--every",
+			manyEvery.String()); err != nil {
 			return res, err
 		}
 	}
@@ -83,7 +84,7 @@ func measureMany(ctx context.Context, o options, c *client, h *host) (res manyRe
 	return res, err
 }
 
-// sockets are those that a process has open.
+// sockets returns the number of open sockets of a process.
 func sockets(pid int) (n int) {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, file := range files {

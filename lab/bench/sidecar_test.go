@@ -14,7 +14,7 @@ import (
 	"paas/lab/proc"
 )
 
-// What a shell's children used is the shell's once they have ended.
+// The processor time of a shell's children counts as the shell's once they have ended.
 func TestUsed(t *testing.T) {
 	dir := t.TempDir()
 	const burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
@@ -44,7 +44,7 @@ func TestUsed(t *testing.T) {
 			hold.Close()
 			cmd.Wait()
 			state := cmd.ProcessState
-			whole := state.UserTime() + state.SystemTime()        // as the kernel says it of the same two in the end
+			whole := state.UserTime() + state.SystemTime()        // as the kernel reports it at the end
 			if got < whole/2 || got > whole+20*time.Millisecond { // two ticks
 				t.Errorf("%s, and in the end %s", got, whole)
 			}
@@ -85,7 +85,8 @@ func TestScrape(t *testing.T) {
 		fmt.Fprint(w, "# HELP looks_total Looks.\nlooks_total{app=\"a\"} 3\nlooks_total{app=\"b\",result=\"no one\"} 4\nlooks_total_more{} 9\n")
 	}))
 	defer server.Close()
-	if n, err := scrape(t.Context(), server.Listener.Addr().String(), "looks_total{"); n != 7 || err != nil {
+	if n, err := scrape(t.Context(), server.Listener.Addr().String(),
+		"looks_total{"); n != 7 || err != nil {
 		t.Error(n, err)
 	}
 	server.Close()

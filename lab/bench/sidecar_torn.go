@@ -23,22 +23,22 @@ const (
 	pinnedReads = 100_000 // at least
 )
 
-// tornResult is what readers saw while large commits landed.
+// tornResult is what readers saw while large commits arrived.
 type tornResult struct {
 	Files      int
 	Ours, Pull readings
 }
 
-// readings are reads of two files, the first and the last in the tree, which each commit changes
+// readings counts reads of two files, the first and the last in the tree, which each commit changes
 // together.
 type readings struct {
 	Commits, Reads int
-	Torn           int    // not both of one commit
-	First          string `json:",omitempty"` // of those
+	Torn           int    // reads of files of different commits
+	First          string `json:",omitempty"` // the first torn read
 }
 
-// measureTorn has an app of static files follow a repository to which large commits come; then a
-// "git pull" loop.
+// measureTorn reads from a static app that follows a repository with large commits, and then from a
+// git pull loop.
 func measureTorn(ctx context.Context, o options, c *client, h *host) (res tornResult, err error) {
 	const repo = "large"
 	if err := h.create(ctx, repo); err != nil {
@@ -67,7 +67,8 @@ func measureTorn(ctx context.Context, o options, c *client, h *host) (res tornRe
 	return res, err
 }
 
-func tornByPaas(ctx context.Context, o options, c *client, url string, land func() (int, error)) (readings, error) {
+func tornByPaas(ctx context.Context, o options, c *client, url string,
+	land func() (int, error)) (readings, error) {
 	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return readings{}, err
@@ -86,7 +87,7 @@ func tornByPaas(ctx context.Context, o options, c *client, url string, land func
 	return readWhile(ctx, tree, 2, pinnedReads, land)
 }
 
-// liveTree follows the app's link once.
+// liveTree resolves the app's live link.
 func (r *server) liveTree(app string) (string, error) {
 	dir := filepath.Join(r.root, "apps", app)
 	live, err := os.Readlink(filepath.Join(dir, "live"))
@@ -102,19 +103,20 @@ func (r *server) liveTree(app string) (string, error) {
 	return filepath.Join(dir, "builds", release.Build, "tree"), err
 }
 
-// readWhile reads tree all the time while large commits land, one after the other: so many, and more
-// until there have been so many reads.
-func readWhile(ctx context.Context, tree func() (string, error), commits, reads int, land func() (int, error)) (readings, error) {
+// readWhile reads tree while large commits arrive one after the other, until there were at least so
+// many commits and reads.
+func readWhile(ctx context.Context, tree func() (string, error), commits, reads int,
+	land func() (int, error)) (readings, error) {
 	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
-	var done, newest atomic.Int64 // reads; the newest commit that was read whole
+	var done, newest atomic.Int64 // reads; the newest commit that was read as a whole
 	ended := make(chan readings)
 	go func() {
 		var res readings
 		for ctx.Err() == nil {
 			commit, err := readPinned(tree)
 			if res.Reads++; res.Reads%20 == 0 {
-				time.Sleep(time.Millisecond) // else what lands waits for the reader's core
+				time.Sleep(time.Millisecond) // leaves the core to the writer
 			}
 			done.Store(int64(res.Reads))
 			if err == nil {
@@ -134,7 +136,8 @@ func readWhile(ctx context.Context, tree func() (string, error), commits, reads 
 		if commit, err = land(); err != nil {
 			break
 		}
-		err = await(ctx, time.Millisecond, fmt.Sprintf("commit %d is not there", commit), func() bool { return newest.Load() >= int64(commit) })
+		err = await(ctx, time.Millisecond, fmt.Sprintf("commit %d is not there", commit),
+			func() bool { return newest.Load() >= int64(commit) })
 		landed++
 	}
 	stop()
@@ -148,7 +151,7 @@ const (
 	lastFile  = "z-last"
 )
 
-// readPinned opens the tree, reads both files of what it opened, and says which commit they are of.
+// readPinned opens the tree, reads both files in it, and returns their commit.
 func readPinned(tree func() (string, error)) (commit int, err error) {
 	dir, err := tree()
 	if err != nil {
@@ -184,7 +187,8 @@ func (h *host) commitLarge(ctx context.Context, repo string, n int) error {
 	put(firstFile, text)
 	put("index.html", "<!doctype html><title>large</title>"+text)
 	for i := range largeFiles - 3 {
-		put(fmt.Sprintf("files/%03d/%05d.txt", i/100, i), strings.Repeat(fmt.Sprintf("%d of %d\n", i, n), 20))
+		put(fmt.Sprintf("files/%03d/%05d.txt", i/100, i),
+			strings.Repeat(fmt.Sprintf("%d of %d\n", i, n), 20))
 	}
 	put(lastFile, text)
 	cmd := proc.Command(ctx, h.client.env, "git", "fast-import", "--quiet")

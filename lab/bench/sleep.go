@@ -20,21 +20,21 @@ import (
 
 const (
 	crowd  = 100 // requests at once
-	crowds = 3   // how often
+	crowds = 3   // repetitions
 )
 
-// sleepResult is how long the first request to an app waits that is asleep, how much of that the app needs to
-// start, and what becomes of many first requests.
+// sleepResult is how long the first request to a sleeping app waits, the part of that which the app
+// needs to boot, and what happens to many first requests at once.
 type sleepResult struct {
 	Wake []time.Duration // from a request's new connection to the first byte of its answer
 	Boot []time.Duration // node in the same build, from its start to its first answer
 
 	Crowds, Asked, Answered int
-	Starts                  int             // of processes, for all crowds
-	Last                    []time.Duration // until the last answer of each
+	Starts                  int             // of processes, for all crowds together
+	Last                    []time.Duration // until the last answer of each crowd
 }
 
-// measureSleep wakes the example again and again.
+// measureSleep wakes the example repeatedly.
 func measureSleep(ctx context.Context, o options, c *client) (*sleepResult, error) {
 	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
@@ -90,7 +90,8 @@ func measureSleep(ctx context.Context, o options, c *client) (*sleepResult, erro
 	return res, nil
 }
 
-// pushSleeper pushes the example as an app that sleeps as soon as an app can, and returns its build.
+// pushSleeper pushes the example as an app that sleeps after the shortest possible time, and
+// returns the folder of its build.
 func (r *server) pushSleeper(ctx context.Context, c *client, app string) (tree string, err error) {
 	if err := c.git(ctx, c.clone, "push", r.app(app).remote, "main"); err != nil {
 		return "", err
@@ -105,7 +106,7 @@ func (r *server) pushSleeper(ctx context.Context, c *client, app string) (tree s
 	return trees[0], nil
 }
 
-// asleep waits until the app is asleep and nothing of it runs.
+// asleep waits until the app sleeps and none of its processes run.
 func (r *server) asleep(ctx context.Context, app string) error {
 	dir := filepath.Join(r.root, "apps", app)
 	return await(ctx, 10*time.Millisecond, app+" does not fall asleep", func() bool {
@@ -118,7 +119,8 @@ func (r *server) asleep(ctx context.Context, app string) error {
 	})
 }
 
-// wake waits until the app is asleep and the machine has settled, and returns how long the first request takes.
+// wake waits until the app sleeps and the machine has settled, and returns how long the first
+// request takes.
 func (r *server) wake(ctx context.Context, app string) (time.Duration, error) {
 	if err := r.asleep(ctx, app); err != nil {
 		return 0, err
@@ -129,18 +131,19 @@ func (r *server) wake(ctx context.Context, app string) (time.Duration, error) {
 	return firstByte(ctx, r.app(app))
 }
 
-// firstByte asks for the front page over a new connection, and returns how long until the first byte of the
-// answer.
+// firstByte requests the front page over a new connection, and returns the time to the first byte
+// of the answer.
 func firstByte(ctx context.Context, t target) (took time.Duration, err error) {
 	web := t.client(false)
 	start := time.Now()
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { took = time.Since(start) }})
+	ctx = httptrace.WithClientTrace(ctx,
+		&httptrace.ClientTrace{GotFirstResponseByte: func() { took = time.Since(start) }})
 	_, err = get(ctx, web, t, "/")
 	return took, err
 }
 
-// ask asks for the front page n times at once, each over a connection of its own, and returns how many were
-// answered, and how long until the last was.
+// ask requests the front page n times at once, each over its own connection, and returns the number
+// of answers and the time until the last one.
 func ask(ctx context.Context, t target, n int) (answered int, took time.Duration) {
 	web := t.client(false)
 	var mu sync.Mutex
@@ -159,7 +162,7 @@ func ask(ctx context.Context, t target, n int) (answered int, took time.Duration
 	return answered, time.Since(start)
 }
 
-// starts is how often the app's web process has been started, as its log says.
+// starts returns how often the app's web process was started, according to its log.
 func (r *server) starts(app string) (int, error) {
 	text, err := os.ReadFile(filepath.Join(r.root, "apps", app, "logs", "web.1.log"))
 	return strings.Count(string(text), " starts\n"), err
@@ -173,7 +176,9 @@ func (r *sleepResult) rows(print row) {
 	print(fmt.Sprintf("first request to an app asleep, to the first byte, median of %d", len(r.Wake)),
 		ms(median(r.Wake, itself)), boot(50), more(50), "boot + 10 ms")
 	print("the same, 90th percentile", ms(percentile(r.Wake, itself, 90)), boot(90), more(90), "")
-	print(fmt.Sprintf("%d first requests at once, %d times: answered", crowd, r.Crowds), fmt.Sprintf("%d of %d", r.Answered, r.Asked), "", "", "all")
-	print("processes started for them", fmt.Sprint(r.Starts), "", "", fmt.Sprintf("%d: one for each time", r.Crowds))
+	print(fmt.Sprintf("%d first requests at once, %d times: answered", crowd, r.Crowds),
+		fmt.Sprintf("%d of %d", r.Answered, r.Asked), "", "", "all")
+	print("processes started for them", fmt.Sprint(r.Starts), "", "",
+		fmt.Sprintf("%d: one for each time", r.Crowds))
 	print("until the last of the answers, median", ms(median(r.Last, itself)), "", "", "")
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Only what was answered with 200 counts as answered, and the first byte is not the last.
+// Only answers with status 200 count.
 func TestAsk(t *testing.T) {
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -23,7 +23,8 @@ func TestAsk(t *testing.T) {
 	}))
 	defer server.Close()
 	addr := strings.TrimPrefix(server.URL, "http://")
-	if answered, _ := ask(t.Context(), target{addr: addr, host: addr}, 10); answered != 5 || asked.Load() != 10 {
+	if answered, _ := ask(t.Context(), target{addr: addr, host: addr},
+		10); answered != 5 || asked.Load() != 10 {
 		t.Errorf("%d of %d requests answered", answered, asked.Load())
 	}
 }

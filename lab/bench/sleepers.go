@@ -17,32 +17,34 @@ import (
 
 const (
 	sleepers = 200 // apps
-	roused   = 20  // of them, for what is measured last
+	roused   = 20  // apps that are awake in the last measurements
 	wakers   = 8   // requests at once to apps asleep
 
-	slumber = time.Minute // with all asleep: the server compares everything once in it
+	slumber = time.Minute // with all apps asleep; the server's minutely checks fall into it once
 )
 
-// sleepersResult is what a server of many apps is like that sleep.
+// sleepersResult has the figures of a server with many sleeping apps.
 type sleepersResult struct {
 	Fresh, Used memory        // with all asleep: after the server's start, and after each has been awake
-	Quiet       time.Duration // processor time of the server in a minute in which nobody asks for any
+	Quiet       time.Duration // processor time of the server in a minute without requests
 
-	Ready    time.Duration // from the server's SIGTERM until it is ready again, all asleep
-	Answered int           // of all the apps, asked once each from then on
-	All      time.Duration // from the SIGTERM until the last of them was answered
-	Awake    time.Duration // from the SIGTERM until those that are kept awake have answered, beside the others asleep
+	Ready    time.Duration // from SIGTERM until the server is ready again, with all asleep
+	Answered int           // apps that answered when each was asked once after that
+	All      time.Duration // from SIGTERM until the last app has answered
+	Awake    time.Duration // from SIGTERM until the apps that stay awake have answered
 
-	Among, Alone []switched // deploys of an app that has all the others beside it, and of one that has none
+	Among, Alone []switched // deploys of an app beside all the others, and of an app alone
 }
 
-// switched is one deploy: the push, and from the release's commit, which lets it take traffic, until its first answer.
+// switched is one deploy: the push, and the time from the release's commit, after which it may take
+// traffic, to its first answer.
 type switched struct {
 	Push   push
 	Switch time.Duration
 }
 
-// measureSleepers pushes the example once, copies the app on the volume, and has the copies sleep.
+// measureSleepers pushes the example once, copies the app on the volume, and puts the copies to
+// sleep.
 func measureSleepers(ctx context.Context, o options, c *client) (*sleepersResult, error) {
 	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
@@ -109,9 +111,10 @@ func measureSleepers(ctx context.Context, o options, c *client) (*sleepersResult
 	return res, r.deploySwitched(ctx, o, c, apps[0], res)
 }
 
-// deploySwitched has a server beside it that runs nothing else, and gives both the same pushes; who is first changes
-// from round to round.
-func (r *server) deploySwitched(ctx context.Context, o options, c *client, app string, res *sleepersResult) error {
+// deploySwitched makes the same pushes to this server and to one without other apps. Another one is
+// first in each round.
+func (r *server) deploySwitched(ctx context.Context, o options, c *client, app string,
+	res *sleepersResult) error {
 	alone, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return err
@@ -133,7 +136,7 @@ func (r *server) deploySwitched(ctx context.Context, o options, c *client, app s
 			if err != nil {
 				return err
 			}
-			if round > 0 { // the first push of the one alone is not like the others
+			if round > 0 { // the first push to the second server is its first deploy
 				*side.to = append(*side.to, s)
 			}
 			if err := proc.Wait(ctx, settle); err != nil {
@@ -157,11 +160,12 @@ func (r *server) pushSwitched(ctx context.Context, c *client, app, mark string) 
 	return switched{p, start.Add(p.Live).Sub(committed.ModTime())}, nil
 }
 
-// copyApp makes another app of the same files while the server is stopped. It gets an identity of its own, and a
-// user of its own when it is first started.
+// copyApp copies an app on the volume while the server is stopped. The copy gets an id of its own,
+// and a user of its own when it first starts.
 func (r *server) copyApp(ctx context.Context, app, name string) error {
 	to := filepath.Join(r.root, "apps", name)
-	if _, err := proc.Output(proc.Command(ctx, os.Environ(), "cp", "-a", filepath.Join(r.root, "apps", app), to)); err != nil {
+	if _, err := proc.Output(proc.Command(ctx, os.Environ(), "cp", "-a",
+		filepath.Join(r.root, "apps", app), to)); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(to, "uid")); err != nil {
@@ -170,21 +174,21 @@ func (r *server) copyApp(ctx context.Context, app, name string) error {
 	return os.WriteFile(filepath.Join(to, "id"), []byte(rand.Text()), 0o644)
 }
 
-// spends is the processor time that the server uses meanwhile.
-func (r *server) spends(ctx context.Context, meanwhile time.Duration) (time.Duration, error) {
+// spends returns the processor time that the server uses during d.
+func (r *server) spends(ctx context.Context, d time.Duration) (time.Duration, error) {
 	pids := r.processes()
 	before, err := usedBy(pids)
 	if err != nil {
 		return 0, err
 	}
-	if err := proc.Wait(ctx, meanwhile); err != nil {
+	if err := proc.Wait(ctx, d); err != nil {
 		return 0, err
 	}
 	after, err := usedBy(pids)
 	return after - before, err
 }
 
-// restart stops the server as an interrupt does, starts it again, and returns how long until it was ready.
+// restart stops the server with SIGTERM, starts it again, and returns how long that took.
 func (r *server) restart(ctx context.Context, c *client) (time.Duration, error) {
 	from := time.Now()
 	r.stop()
@@ -192,7 +196,7 @@ func (r *server) restart(ctx context.Context, c *client) (time.Duration, error) 
 	return time.Since(from), err
 }
 
-// wakeAll asks each app for its front page, some at a time, and returns how many were answered.
+// wakeAll requests each app's front page, a few at a time, and returns the number of answers.
 func (r *server) wakeAll(ctx context.Context, apps []string) int {
 	var answered atomic.Int64
 	var all sync.WaitGroup
@@ -218,21 +222,25 @@ func (r *server) wakeAll(ctx context.Context, apps []string) int {
 
 func (r *sleepersResult) rows(print row) {
 	reading := func(what string, m memory) {
-		print(fmt.Sprintf("memory with %d apps asleep, %s, resident / proportional", sleepers, what), mb(m.Resident, m.Proportional), "", "", "at most 60 MB")
+		print(fmt.Sprintf("memory with %d apps asleep, %s, resident / proportional", sleepers, what),
+			mb(m.Resident, m.Proportional), "", "", "at most 60 MB")
 	}
 	reading("the server just started", r.Fresh)
 	reading("each awake once before", r.Used)
-	print("processor time of the server in a minute in which nobody asks", share(r.Quiet, slumber), "", "", "")
+	print("processor time of the server in a minute without requests", share(r.Quiet, slumber), "", "", "")
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 	print("restart, SIGTERM to ready, all asleep", ms(r.Ready), "", "", "")
 	print(fmt.Sprintf("the same, until all were asked, %d at a time, and the last has booted and answered", wakers), seconds(r.All), "", "", "")
 	print("of these, answered", fmt.Sprintf("%d of %d", r.Answered, sleepers), "", "", "all")
-	print(fmt.Sprintf("restart with %d awake, SIGTERM until all of these have answered", roused), seconds(r.Awake), "", "", "")
+	print(fmt.Sprintf("restart with %d awake, SIGTERM until all of these have answered", roused),
+		seconds(r.Awake), "", "", "")
 	compare := func(what string, value func(switched) time.Duration, target string) {
 		among, alone := median(r.Among, value), median(r.Alone, value)
-		print(what, ms(among), ms(alone)+" (an app alone)", fmt.Sprintf("%.2f", float64(among)/float64(alone)), target)
+		print(what, ms(among), ms(alone)+" (an app alone)",
+			fmt.Sprintf("%.2f", float64(among)/float64(alone)), target)
 	}
 	compare(fmt.Sprintf("switch on deploy, the release's commit to its first answer, beside %d awake and %d asleep, median of %d", roused-1, sleepers-roused, len(r.Among)),
 		func(s switched) time.Duration { return s.Switch }, "unchanged")
-	compare("push to live, the same deploys, median", func(s switched) time.Duration { return s.Push.Live }, "unchanged")
+	compare("push to live, the same deploys, median",
+		func(s switched) time.Duration { return s.Push.Live }, "unchanged")
 }

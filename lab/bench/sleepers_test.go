@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// A copy has the app's files, and neither its identity nor its user.
+// A copy has the app's files, but neither its id nor its user.
 func TestCopyApp(t *testing.T) {
 	r := &server{root: t.TempDir()}
 	dir := filepath.Join(r.root, "apps", "app0")
@@ -41,7 +41,7 @@ func TestCopyApp(t *testing.T) {
 	}
 }
 
-// Each app is asked once; one that does not answer is not counted, and holds nobody up.
+// Each app is asked once. One that fails does not count, and does not delay the others.
 func TestWakeAll(t *testing.T) {
 	var mu sync.Mutex
 	asked := map[string]int{}

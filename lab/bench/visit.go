@@ -12,22 +12,22 @@ import (
 	"paas/lab/proc"
 )
 
-// answer is what became of one request.
+// answer is the result of one request.
 type answer struct {
-	Asked time.Time     // when it was due, which is when it was sent unless the machine was too busy to
+	Asked time.Time     // when the request was due; a busy machine may have sent it later
 	Took  time.Duration // since then
 	Err   error
 }
 
-// visits is what visitors noticed.
+// visits sums up answers.
 type visits struct {
 	Requests, Failed     int
-	Median, P99, Slowest time.Duration // of those that were answered
+	Median, P99, Slowest time.Duration // of the successful requests
 	FirstFailure         string        `json:",omitempty"`
 }
 
-// visit sends that many requests a second, evenly, until ctx ends, whatever became of those before:
-// half of them over connections that are kept, half over new ones. It waits for the last answers.
+// visit sends perSecond requests a second, evenly, until ctx ends, without waiting for earlier
+// answers. Half of them use kept connections, the others new ones. It waits for the last answers.
 func visit(ctx context.Context, t target, perSecond int) []answer {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -56,7 +56,7 @@ func visit(ctx context.Context, t target, perSecond int) []answer {
 	return all
 }
 
-// sum counts what visitors noticed.
+// sum sums up the answers.
 func sum(all []answer) visits {
 	v := visits{Requests: len(all)}
 	var took []time.Duration

@@ -17,32 +17,33 @@ import (
 	"paas/lab/proc"
 )
 
-// nodemonVersion is the one that is compared with.
+// nodemonVersion is the version of nodemon that is compared.
 const nodemonVersion = "3.1.14"
 
-// quiet is what there is before each change.
+// quiet is the pause before each change.
 const quiet = 1100 * time.Millisecond
 
-// bigTree and commitFiles are how many files there are in the larger tree, and in a commit.
+// bigTree and commitFiles are the number of files in the large tree, and in a commit.
 const (
 	bigTree     = 20_000
 	commitFiles = 2_000
 )
 
-// watchResult is `paas watch` beside nodemon, on a tree as small as the example and on a large one.
+// watchResult compares `paas watch` with nodemon, on a tree of the example's size and on a large
+// one.
 type watchResult struct {
-	Boot                 []time.Duration // node alone, from start to first answer
+	Boot                 []time.Duration // node alone, from its start to its first answer
 	Ours, OursBig        watchReading
 	Nodemon, NodemonBig  watchReading
 	IdleFor, CommitLimit time.Duration
 }
 
-// watchReading is one watcher's.
+// watchReading has the figures of one watcher.
 type watchReading struct {
 	Changes  []time.Duration // from a change until the new process answered
-	Memory   memory          // the watcher's own, without the app
-	Idle     time.Duration   // processor time of the watcher while nothing happened
-	Restarts int             // for one commit
+	Memory   memory          // of the watcher, without the app
+	Idle     time.Duration   // processor time of the watcher while nothing changed
+	Restarts int             // after one commit
 }
 
 // measureWatch measures both at the same time, in turns. It needs npm.
@@ -82,7 +83,7 @@ func measureWatch(ctx context.Context, o options, c *client) (*watchResult, erro
 	}
 	for i := range o.Pushes {
 		progress("watch: change %d of %d", i+1, o.Pushes)
-		for j := range watched { // who is first changes
+		for j := range watched { // another one is first each time
 			if err := watched[(i+j)%len(watched)].change(ctx); err != nil {
 				return nil, err
 			}
@@ -102,7 +103,7 @@ func measureWatch(ctx context.Context, o options, c *client) (*watchResult, erro
 	return res, nil
 }
 
-// installNodemon puts nodemon into a folder that is kept, once, and returns its program.
+// installNodemon installs nodemon into a cache folder, once, and returns the path of its program.
 func installNodemon(ctx context.Context) (string, error) {
 	if _, err := exec.LookPath("npm"); err != nil {
 		return "", err
@@ -120,7 +121,8 @@ func installNodemon(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	_, err = proc.Output(proc.Command(ctx, os.Environ(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "nodemon@"+nodemonVersion))
+	_, err = proc.Output(proc.Command(ctx, os.Environ(), "npm", "install", "--silent", "--no-audit",
+		"--no-fund", "--prefix", dir, "nodemon@"+nodemonVersion))
 	return program, err
 }
 
@@ -128,7 +130,7 @@ func installNodemon(ctx context.Context) (string, error) {
 type watchedApp struct {
 	name    string
 	dir     string
-	log     string // what app and watcher print
+	log     string // output of app and watcher
 	cmd     *exec.Cmd
 	target  target
 	web     *http.Client
@@ -136,13 +138,15 @@ type watchedApp struct {
 	reading *watchReading
 }
 
-func startWatched(ctx context.Context, c *client, example, name string, files int, argv []string, reading *watchReading) (*watchedApp, error) {
+func startWatched(ctx context.Context, c *client, example, name string, files int, argv []string,
+	reading *watchReading) (*watchedApp, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
 	w := &watchedApp{
-		name: name, dir: filepath.Join(c.dir, "watch", name, "app"), log: filepath.Join(c.dir, "watch", name, "log"), reading: reading,
+		name: name, dir: filepath.Join(c.dir, "watch", name, "app"), log: filepath.Join(c.dir, "watch",
+			name, "log"), reading: reading,
 		target: target{name: name, addr: addr, host: "localhost"},
 	}
 	w.web = w.target.client(false)
@@ -159,8 +163,9 @@ func startWatched(ctx context.Context, c *client, example, name string, files in
 		return nil, err
 	}
 	defer log.Close()
-	// Neither has a terminal, and nodemon reads commands from its standard input.
-	w.cmd = proc.Command(ctx, append(os.Environ(), "PORT="+portOf(addr), "PAAS_ROOT=/nowhere"), argv[0], argv[1:]...)
+	// Without a terminal, nodemon would read commands from its standard input.
+	w.cmd = proc.Command(ctx, append(os.Environ(), "PORT="+portOf(addr), "PAAS_ROOT=/nowhere"),
+		argv[0], argv[1:]...)
 	w.cmd.Dir, w.cmd.Stdout, w.cmd.Stderr = w.dir, log, log
 	if err := w.cmd.Start(); err != nil {
 		return nil, err
@@ -169,7 +174,7 @@ func startWatched(ctx context.Context, c *client, example, name string, files in
 		w.stop()
 		return nil, err
 	}
-	return w, proc.Wait(ctx, 3*time.Second) // nodemon answers before it has found all files
+	return w, proc.Wait(ctx, 3*time.Second) // nodemon answers before it has scanned all files
 }
 
 func (w *watchedApp) stop() {
@@ -179,7 +184,7 @@ func (w *watchedApp) stop() {
 	w.cmd.Wait()
 }
 
-// write replaces a file whole, as editors and git do.
+// write replaces a file atomically, as editors and git do.
 func (w *watchedApp) write(path, text string) error {
 	path = filepath.Join(w.dir, path)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -191,23 +196,23 @@ func (w *watchedApp) write(path, text string) error {
 	return os.Rename(path+".tmp", path)
 }
 
-// await asks, about once a millisecond over new connections, until /health contains mark.
+// await requests /health, about once a millisecond over new connections, until it contains mark.
 func (w *watchedApp) await(ctx context.Context, mark string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		if body, err := get(ctx, w.web, w.target, "/health"); err == nil && bytes.Contains(body, []byte(mark)) {
+		if body, err := get(ctx, w.web, w.target, "/health"); err == nil && bytes.Contains(body,
+			[]byte(mark)) {
 			return nil
 		}
 		if err := proc.Wait(ctx, time.Millisecond); err != nil {
 			text, _ := os.ReadFile(w.log)
-			return fmt.Errorf("%s: %q is not answered: %w\n%s", w.name, mark, err, text)
+			return fmt.Errorf("%s does not answer %q: %w\n%s", w.name, mark, err, text)
 		}
 	}
 }
 
-// change has the program answer something else, and measures until it does. Quiet before keeps
-// one change apart from the last.
+// change changes the app's answer and measures how long it takes to arrive.
 func (w *watchedApp) change(ctx context.Context) error {
 	if err := proc.Wait(ctx, quiet); err != nil {
 		return err
@@ -234,7 +239,7 @@ func (w *watchedApp) change(ctx context.Context) error {
 	return nil
 }
 
-// commit writes many files and counts the restarts until there was none for three seconds.
+// commit writes many files and counts the restarts, until there was none for three seconds.
 func (w *watchedApp) commit(ctx context.Context, limit time.Duration) error {
 	before, err := w.restarts()
 	if err != nil {
@@ -262,13 +267,14 @@ func (w *watchedApp) commit(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
-// restarts is how often the watcher has said so. The app does not always live to say that it listens.
+// restarts returns how often the watcher reported a restart. The app may die before it can report
+// that it listens.
 func (w *watchedApp) restarts() (int, error) {
 	text, err := os.ReadFile(w.log)
 	return strings.Count(string(text), "restarting"), err
 }
 
-// watchIdle measures what all watchers need while nothing happens.
+// watchIdle measures all watchers while nothing changes.
 func watchIdle(ctx context.Context, length time.Duration, watched []*watchedApp) error {
 	before := make([]time.Duration, len(watched))
 	for i, w := range watched {
@@ -294,8 +300,7 @@ func watchIdle(ctx context.Context, length time.Duration, watched []*watchedApp)
 	return nil
 }
 
-// watchBoot starts the app of w, without a watcher, on a port of its own. As with the others, there
-// is quiet before.
+// watchBoot starts the app of w without a watcher, on a port of its own, after the same pause.
 func watchBoot(ctx context.Context, w *watchedApp) (time.Duration, error) {
 	if err := proc.Wait(ctx, quiet); err != nil {
 		return 0, err
@@ -320,22 +325,28 @@ func watchBoot(ctx context.Context, w *watchedApp) (time.Duration, error) {
 
 func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
 
-// rows prints the result with [results.table]'s row.
 func (r *watchResult) rows(print row) {
 	boot := median(r.Boot, itself)
-	print(fmt.Sprintf("node, from start to first answer, median of %d", len(r.Boot)), "", ms(boot), "", "")
+	print(fmt.Sprintf("node, from start to first answer, median of %d", len(r.Boot)), "", ms(boot), "",
+		"")
 	for _, one := range []struct {
 		tree          string
 		ours, nodemon watchReading
 	}{{"small tree", r.Ours, r.Nodemon}, {fmt.Sprintf("%d files", bigTree), r.OursBig, r.NodemonBig}} {
 		ours, nodemon := median(one.ours.Changes, itself), median(one.nodemon.Changes, itself)
 		print("file change to new process answering, "+one.tree, ms(ours), ms(nodemon)+" (nodemon)",
-			fmt.Sprintf("%.2f", float64(ours)/float64(nodemon)), fmt.Sprintf("at most %s", ms(boot+20*time.Millisecond)))
-		print("memory of the watcher, "+one.tree, fmt.Sprintf("%.1f MB resident, %.1f proportional", one.ours.Memory.Resident, one.ours.Memory.Proportional),
-			fmt.Sprintf("%.1f MB resident, %.1f proportional (nodemon)", one.nodemon.Memory.Resident, one.nodemon.Memory.Proportional),
+			fmt.Sprintf("%.2f", float64(ours)/float64(nodemon)), fmt.Sprintf("at most %s",
+				ms(boot+20*time.Millisecond)))
+		print("memory of the watcher, "+one.tree,
+			fmt.Sprintf("%.1f MB resident, %.1f proportional", one.ours.Memory.Resident,
+				one.ours.Memory.Proportional),
+			fmt.Sprintf("%.1f MB resident, %.1f proportional (nodemon)", one.nodemon.Memory.Resident,
+				one.nodemon.Memory.Proportional),
 			fmt.Sprintf("%.2f", one.ours.Memory.Resident/one.nodemon.Memory.Resident), "at most 0.30")
-		print("its processor time, idle, "+one.tree, share(one.ours.Idle, r.IdleFor), share(one.nodemon.Idle, r.IdleFor)+" (nodemon)", "", "")
-		print(fmt.Sprintf("restarts for a commit of %d files, %s", commitFiles, one.tree), fmt.Sprint(one.ours.Restarts),
+		print("its processor time, idle, "+one.tree, share(one.ours.Idle, r.IdleFor),
+			share(one.nodemon.Idle, r.IdleFor)+" (nodemon)", "", "")
+		print(fmt.Sprintf("restarts for a commit of %d files, %s", commitFiles, one.tree),
+			fmt.Sprint(one.ours.Restarts),
 			fmt.Sprintf("%d (nodemon)", one.nodemon.Restarts), "", "1")
 	}
 }
