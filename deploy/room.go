@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"paas/git"
+	"paas/say"
 	"paas/volume"
 )
 
@@ -42,19 +42,11 @@ func (r Room) on(d volume.Disk, bytes int64, files int) error {
 	want = max(want, timesTree*bytes)
 	if d.Free < want {
 		return fmt.Errorf("the server's disk has %s free of %s, and this deploy wants %s (PAAS_MIN_FREE, or %d times the commit). %s",
-			measured(d.Free), measured(d.Size), git.Size(want), timesTree, advice)
+			say.Bytes(d.Free), say.Bytes(d.Size), say.Limit(want), timesTree, advice)
 	}
 	if wantFiles := max(minFreeFiles, timesTree*int64(files)); d.FreeFilesCounts && d.FreeFiles < wantFiles {
 		return fmt.Errorf("the server's disk takes only %d more files, and this deploy wants %d (its inodes run out: df -i). %s",
 			d.FreeFiles, wantFiles, advice)
 	}
 	return nil
-}
-
-// measured is a figure of a disk as its owner knows it: in powers of ten, whatever it happens to be a multiple of.
-func measured(n int64) string {
-	if n < 999_500_000 {
-		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }

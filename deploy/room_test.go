@@ -20,15 +20,15 @@ func TestRoom(t *testing.T) {
 	}{
 		"enough":                      {100 * mb, 0, 0, nil, ""},
 		"exactly enough":              {150 * mb, 0, 0, nil, ""},
-		"too little, whatever comes":  {512 << 20, 0, 0, nil, "has 150 MB free of 20.0 GB, and this deploy wants 512 MiB (PAAS_MIN_FREE"},
+		"too little, whatever comes":  {512 << 20, 0, 0, nil, "has 150.0 MB free of 20.0 GB, and this deploy wants 512 MiB (PAAS_MIN_FREE"},
 		"three times the commit fits": {1 * mb, 50 * mb, 0, nil, ""},
 		"and does not":                {1 * mb, 51 * mb, 0, nil, "wants 153.0 MB"},
-		"a commit beyond all bounds":  {1 * mb, math.MaxInt64 / 2, 0, nil, "150 MB free"},
+		"a commit beyond all bounds":  {1 * mb, math.MaxInt64 / 2, 0, nil, "150.0 MB free"},
 		"many files":                  {1 * mb, 0, 3334, nil, "only 10000 more files, and this deploy wants 10002"},
 		"not too many":                {1 * mb, 0, 3333, nil, ""},
 		"few inodes":                  {1 * mb, 0, 0, func(d *volume.Disk) { d.FreeFiles = 3 }, "only 3 more files"},
 		"a file system without them":  {1 * mb, 0, 9999, func(d *volume.Disk) { d.FreeFiles, d.FreeFilesCounts = 0, false }, ""},
-		"full":                        {1 << 10, 0, 0, func(d *volume.Disk) { d.Free = 0 }, "has 0 MB free"},
+		"full":                        {1 << 10, 0, 0, func(d *volume.Disk) { d.Free = 0 }, "has 0 bytes free"},
 	} {
 		d := disk
 		if c.disk != nil {

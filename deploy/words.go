@@ -15,5 +15,5 @@ func Introduce(out io.Writer, app volume.App, b volume.Build) {
 	if b.Files == 1 {
 		files = "1 file"
 	}
-	say.Step(out, "%s: %s, %s at %s %q", app.Name, files, git.Size(b.Bytes), git.Short(b.Commit), b.Subject)
+	say.Step(out, "%s: %s, %s at %s %q", app.Name, files, say.Bytes(b.Bytes), git.Short(b.Commit), b.Subject)
 }

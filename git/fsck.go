@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"paas/say"
 	"path"
 	"strconv"
 	"strings"
@@ -89,7 +90,7 @@ func (o *Objects) readObject(t plumbing.ObjectType, h plumbing.Hash, most int64)
 		case obj.Type() != t:
 			return &BrokenObject{h.String(), fmt.Sprintf("a %s where a %s is named", obj.Type(), t)}
 		case obj.Size() > most:
-			return &BrokenObject{h.String(), fmt.Sprintf("a %s larger than %s", t, Size(most))}
+			return &BrokenObject{h.String(), fmt.Sprintf("a %s larger than %s", t, say.Limit(most))}
 		}
 		r, err := obj.Reader()
 		if err != nil {

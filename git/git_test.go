@@ -374,16 +374,6 @@ func TestSaturated(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 bytes", 6: "6 bytes", 34_120: "34 kB",
-		999_600: "1.0 MB", 2 << 30: "2 GiB", 512 << 20: "512 MiB", 4_200_000: "4.2 MB",
-		7_000_000_001: "7.0 GB"} {
-		if got := Size(n); got != want {
-			t.Errorf("%d: %s, want %s", n, got, want)
-		}
-	}
-}
-
 // git reads no configuration outside the repository and gets none of the server's environment.
 func TestEnvironment(t *testing.T) {
 	home := t.TempDir()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"paas/say"
 	"path"
 	"sync"
 
@@ -176,7 +177,7 @@ func (in *inspection) limits(f treeFacts) error {
 	}
 	if in.MaxBytes > 0 && f.bytes > in.MaxBytes {
 		return &Refused{fmt.Sprintf("the files of the commit are larger than %s",
-			Size(in.MaxBytes)), "keep data and dependencies out of the repository"}
+			say.Limit(in.MaxBytes)), "keep data and dependencies out of the repository"}
 	}
 	return nil
 }

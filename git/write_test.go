@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"paas/say"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -237,7 +238,7 @@ func TestWriteTreeStreams(t *testing.T) {
 			t.Fatal(state, err)
 		}
 		if n := after.TotalAlloc - before.TotalAlloc; n > size/8 {
-			t.Errorf("%s: %s were allocated for a file of %s", state, Size(int64(n)), Size(size))
+			t.Errorf("%s: %s were allocated for a file of %s", state, say.Bytes(int64(n)), say.Bytes(size))
 		}
 		runGit(t, r, "", "repack", "-adq")
 	}

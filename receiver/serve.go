@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paas/git"
+	"paas/say"
 	"paas/volume"
 )
 
@@ -216,15 +217,15 @@ func (r *Receiver) record(s *session) {
 }
 
 // explain says what git only hints at where it refused a push before any hook ran.
-func (r *Receiver) explain(heard *tail, say voice) {
+func (r *Receiver) explain(heard *tail, to voice) {
 	switch {
 	case heard.read() > r.MaxPush:
-		say.fault("the push is larger than %s; PAAS_MAX_PUSH raises that. Nothing changed.", git.Size(r.MaxPush))
-		say.fault("Large files are better kept out of the repository: git rev-list --objects HEAD shows what is in it.")
+		to.fault("the push is larger than %s; PAAS_MAX_PUSH raises that. Nothing changed.", say.Limit(r.MaxPush))
+		to.fault("Large files are better kept out of the repository: git rev-list --objects HEAD shows what is in it.")
 	case heard.saw("No space left on device"):
-		say.fault("the server's disk is full. Nothing changed. Make room on it, then push again.")
+		to.fault("the server's disk is full. Nothing changed. Make room on it, then push again.")
 	case heard.unpackFailed():
-		say.fault("git did not accept the objects of the push, for the reason it gives above. Nothing changed.")
-		say.fault("A commit that git calls broken has to be made again; git fsck finds it.")
+		to.fault("git did not accept the objects of the push, for the reason it gives above. Nothing changed.")
+		to.fault("A commit that git calls broken has to be made again; git fsck finds it.")
 	}
 }

@@ -60,7 +60,7 @@ func (b *Bounded) Close() error {
 			omitted += int64(cut)
 			end = end[cut:]
 		}
-		_, b.err = fmt.Fprintf(b.w, "\n%s... %s left out ...\n", DetailPrefix, size(omitted))
+		_, b.err = fmt.Fprintf(b.w, "\n%s... %s left out ...\n", DetailPrefix, Bytes(omitted))
 		if b.err != nil {
 			return b.err
 		}
@@ -68,15 +68,4 @@ func (b *Bounded) Close() error {
 	_, b.err = b.w.Write(end)
 	b.written = 0
 	return b.err
-}
-
-// size formats n bytes for people: "812 bytes", "97.3 MB".
-func size(n int64) string {
-	switch {
-	case n < 10_000:
-		return fmt.Sprintf("%d bytes", n)
-	case n < 10_000_000:
-		return fmt.Sprintf("%d kB", n/1000)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }

@@ -86,7 +86,7 @@ func TestBounded(t *testing.T) {
 	if out.Len() > 300 {
 		t.Errorf("wrote %d bytes, want at most 300", out.Len())
 	}
-	for _, part := range []string{"... 15 kB left out ...\n", "\n0123456789abcde\nthe end\n"} {
+	for _, part := range []string{"... 16 kB left out ...\n", "\n0123456789abcde\nthe end\n"} {
 		if !strings.Contains(out.String(), part) {
 			t.Errorf("no %q in:\n%s", part, out.String())
 		}
