@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 
+	"paas/exitcode"
 	"paas/say"
 	"paas/volume"
 )
@@ -68,9 +70,9 @@ func ExitStatus(err error) int {
 	case errors.As(err, &exit):
 		return int(exit)
 	case errors.Is(err, ErrUnread):
-		return 128 + 13 // as SIGPIPE ends a program
+		return exitcode.Signal(syscall.SIGPIPE)
 	case errors.Is(err, context.Canceled):
-		return 128 + 2 // as SIGINT does
+		return exitcode.Signal(syscall.SIGINT)
 	case !errors.As(err, &fault):
 		return 1
 	case fault.Status > 0:

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"paas/exitcode"
 )
 
 // Exit is how a process ended. The zero value is status 0.
@@ -50,7 +52,7 @@ func (e Exit) Err() error {
 func (e Exit) Status() int {
 	switch {
 	case e.Signal != 0:
-		return 128 + e.Signal
+		return exitcode.Signal(syscall.Signal(e.Signal))
 	case e.Code == 0 && e.Reason != "":
 		return 1
 	}

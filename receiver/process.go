@@ -3,7 +3,6 @@ package receiver
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"paas/exitcode"
 	"paas/git"
 )
 
@@ -93,14 +93,10 @@ func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 	}
 	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left behind would hold the pipes open
 	copying.Wait()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && cmd.ProcessState == nil {
+	if err != nil && cmd.ProcessState == nil {
 		return 1, err
 	}
-	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return 128 + int(ws.Signal()), nil
-	}
-	return cmd.ProcessState.ExitCode(), nil
+	return exitcode.Of(cmd.ProcessState), nil
 }
 
 // patient writes to a client, and takes it to be gone when that fails or does not happen for too

@@ -89,14 +89,6 @@ func (g *group) stop(s syscall.Signal, grace time.Duration) error {
 	}
 }
 
-// status is how the command ended as a shell gives it: its exit status, or 128 and the signal.
-func (g *group) status() int {
-	if ws, ok := g.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return 128 + int(ws.Signal())
-	}
-	return g.state.ExitCode()
-}
-
 // fate is how the command ended, for people.
 func (g *group) fate() string {
 	if ws, ok := g.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"paas/exitcode"
 	"paas/say"
 )
 
@@ -146,7 +147,7 @@ func (s *session) leave(sig syscall.Signal) {
 	case s.phase == stopping:
 		s.group.signal(sig)
 	case s.group == nil && s.status == 0:
-		s.phase, s.status = stopped, 128+int(sig)
+		s.phase, s.status = stopped, exitcode.Signal(sig)
 	default:
 		s.stop(sig)
 	}
@@ -156,7 +157,7 @@ func (s *session) leave(sig syscall.Signal) {
 func (s *session) hasEnded() {
 	s.ended = nil
 	s.reap() // those that it hid
-	s.status = s.group.status()
+	s.status = exitcode.Of(s.group.state)
 	if s.phase != running {
 		return
 	}
@@ -172,7 +173,7 @@ func (s *session) hasEnded() {
 func (s *session) hasGone(err error) {
 	if err != nil {
 		say.Fault(s.Messages, "%v; going on without it", err)
-		s.status = 128 + int(syscall.SIGKILL)
+		s.status = exitcode.Signal(syscall.SIGKILL)
 	} else if s.ended != nil {
 		s.hasEnded()
 	}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"paas/exitcode"
 )
 
 // First is the program as the first process of a container or of another PID namespace, which inherits
@@ -45,10 +47,8 @@ func First(argv []string) int {
 		case err != nil:
 			fmt.Fprintln(os.Stderr, "wait:", err)
 			return 1
-		case pid == p.Pid && ws.Signaled():
-			return 128 + int(ws.Signal())
-		case pid == p.Pid && ws.Exited():
-			return ws.ExitStatus()
+		case pid == p.Pid && (ws.Signaled() || ws.Exited()):
+			return exitcode.Wait(ws)
 		}
 	}
 }
