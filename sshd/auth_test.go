@@ -24,7 +24,7 @@ func TestWhoAndWhat(t *testing.T) {
 		{alice, "apps:list --format json", result{"alice true [\"apps:list\" \"--format\" \"json\"]\n", "", 0}},
 		{bob, "apps:list", result{"bob false [\"apps:list\"]\n", "", 0}},
 		{bob, "git-receive-pack '/blog.git'", result{"bob git-receive-pack blog \n", "", 0}},
-		{bob, "git-receive-pack '/../x'", result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, starting with a letter, at most 30 characters\n", 1}},
+		{bob, "git-receive-pack '/../x'", result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, start with a letter, at most 30 characters\n", 1}},
 	} {
 		if got := w.run(tt.client, tt.command); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.command, got, tt.want)

@@ -27,16 +27,6 @@ type command struct {
 // gets an answer about the name.
 var gitCommand = regexp.MustCompile(`^git[- ](receive|upload)-pack (?:'/?([^']*?)(?:\.git)?/?'|/?([^'\s]*?)(?:\.git)?/?)$`)
 
-// appPattern is the rule for app names where the Server was given none.
-var appPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,29}$`)
-
-func appName(name string) error {
-	if appPattern.MatchString(name) {
-		return nil
-	}
-	return fmt.Errorf("%.40q is not an app name: use a-z, 0-9 and -, starting with a letter, at most 30 characters", name)
-}
-
 // parseCommand decides what raw, the text of an exec request (RFC 4254, 6.5), asks for. check
 // says what is wrong with an app name. The errors are for the person at the other end.
 func parseCommand(raw string, check func(string) error) (command, error) {

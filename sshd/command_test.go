@@ -1,6 +1,7 @@
 package sshd
 
 import (
+	"paas/volume"
 	"slices"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func TestParseCommand(t *testing.T) {
 		{raw: strings.Repeat("x", maxCommand), args: []string{strings.Repeat("x", maxCommand)}},
 		{raw: strings.Repeat("x", maxCommand+1), err: "too long"},
 	} {
-		cmd, err := parseCommand(tt.raw, appName)
+		cmd, err := parseCommand(tt.raw, volume.CheckName)
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("%.60q: error %v, want %q", tt.raw, err, tt.err)
@@ -92,7 +93,7 @@ func FuzzCommand(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		cmd, err := parseCommand(raw, appName)
+		cmd, err := parseCommand(raw, volume.CheckName)
 		if err != nil {
 			if cmd.service != "" || cmd.app != "" || cmd.args != nil {
 				t.Errorf("%q: an error and %+v", raw, cmd)
@@ -107,8 +108,11 @@ func FuzzCommand(f *testing.F) {
 			if cmd.service != "git-receive-pack" && cmd.service != "git-upload-pack" {
 				t.Errorf("%q: service %q", raw, cmd.service)
 			}
-			if !appPattern.MatchString(cmd.app) || len(cmd.args) != 0 {
-				t.Errorf("%q: %+v", raw, cmd)
+			if err := volume.CheckName(cmd.app); err != nil {
+				t.Errorf("%q: %v", raw, err)
+			}
+			if len(cmd.args) != 0 {
+				t.Errorf("%q: a service with arguments: %+v", raw, cmd)
 			}
 		case cmd.app != "":
 			t.Errorf("%q: an app without a service: %+v", raw, cmd)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"paas/volume"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -121,6 +122,7 @@ func serve(t *testing.T, set func(*Server)) *world {
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	w.Server = &Server{
 		Addr: "127.0.0.1:0", HostKey: newSigner(t), Keys: w.keys, Git: gitFunc(sayGit), Verbs: verbFunc(sayVerb),
+		AppName: volume.CheckName,
 		Log: log, DrainTimeout: 100 * time.Millisecond,
 		AddKeyHint: func(_, line string) string { return "echo '" + line + "' | paas keys:add NAME" },
 	}

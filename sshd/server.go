@@ -60,13 +60,12 @@ type Server struct {
 	Git     Git
 	Verbs   Verbs
 
+	// AppName returns what is wrong with an app name, for the person who typed it, or nil.
+	AppName func(name string) error
 	// AddKeyHint is the exact command that lets an unknown key in, for the one who was refused.
 	// publicKeyLine is in authorized_keys format, without a comment. Nil: no command is named.
 	AddKeyHint func(fingerprint, publicKeyLine string) string
-	// AppName says what is wrong with an app name, in words for the one who typed it. Nil: the
-	// pattern ^[a-z][a-z0-9-]{0,29}$.
-	AppName func(name string) error
-	Log     *slog.Logger // default slog.Default()
+	Log        *slog.Logger // default slog.Default()
 
 	HandshakeTimeout time.Duration // from its turn to a proven key; default 15s
 	IdleTimeout      time.Duration // a connection that sends nothing for so long is closed; default 2m
@@ -105,8 +104,8 @@ func (s *Server) Listen() error {
 	if s.ssh != nil {
 		return nil
 	}
-	if s.HostKey == nil || s.Keys == nil || s.Git == nil || s.Verbs == nil {
-		return errors.New("sshd: HostKey, Keys, Git and Verbs must be set")
+	if s.HostKey == nil || s.Keys == nil || s.Git == nil || s.Verbs == nil || s.AppName == nil {
+		return errors.New("sshd: HostKey, Keys, Git, Verbs and AppName must be set")
 	}
 	if s.Listener == nil {
 		var err error

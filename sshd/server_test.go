@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"paas/volume"
 	"syscall"
 	"testing"
 )
@@ -27,6 +28,7 @@ func TestListenErrors(t *testing.T) {
 	}
 	defer taken.Close()
 	s := &Server{Addr: taken.Addr().String(), HostKey: newSigner(t), Keys: &keyring{}, Git: gitFunc(sayGit), Verbs: verbFunc(sayVerb),
+		AppName: volume.CheckName,
 		Log: slog.New(slog.DiscardHandler)}
 	if err := s.Listen(); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("a taken port: %v", err)

@@ -49,11 +49,7 @@ func (s *Server) session(sess ssh.Session) {
 
 // serve runs the command and returns its exit status.
 func (s *Server) serve(ctx *sessionContext, sess ssh.Session, who Identity) int {
-	check := s.AppName
-	if check == nil {
-		check = appName
-	}
-	cmd, err := parseCommand(sess.RawCommand(), check)
+	cmd, err := parseCommand(sess.RawCommand(), s.AppName)
 	c := s.console(ctx, sess, cmd.args)
 	if err != nil {
 		complain(c.Stderr, err.Error())
