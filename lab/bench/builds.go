@@ -99,8 +99,9 @@ func computingApp(ctx context.Context, c *client) (string, error) {
 
 // compute pushes dir as each app and returns once all builds are running. stop interrupts the
 // pushes, as Ctrl-C does, and returns when the builds have ended.
-func (r *server) compute(ctx context.Context, c *client, dir string,
-	apps []string) (stop func() error, err error) {
+func (r *server) compute(
+	ctx context.Context, c *client, dir string, apps []string,
+) (stop func() error, err error) {
 	pushing, interrupt := context.WithCancel(ctx)
 	ended := make(chan struct{}, len(apps))
 	begun := filepath.Join(r.root, "apps", "*", "builds", "*", "tree", "begun")

@@ -34,8 +34,9 @@ func pushBeside(ctx context.Context, o options, c *client, app string) (*pushRes
 	return &res, err
 }
 
-func (r *pushResult) measure(ctx context.Context, n int, c *client, ours, floor target,
-	naive *naive) error {
+func (r *pushResult) measure(
+	ctx context.Context, n int, c *client, ours, floor target, naive *naive,
+) error {
 	for round := range n {
 		progress("push %d of %d", round+1, n)
 		mark, err := c.change(ctx)
@@ -80,8 +81,9 @@ func (r *pushResult) measure(ctx context.Context, n int, c *client, ours, floor 
 }
 
 // beside runs measure while both systems are up, each with the app deployed.
-func beside(ctx context.Context, o options, c *client, app string,
-	measure func(ours, floor target, naive *naive) error) error {
+func beside(
+	ctx context.Context, o options, c *client, app string, measure func(ours, floor target, naive *naive) error,
+) error {
 	server, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return err

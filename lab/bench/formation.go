@@ -104,8 +104,9 @@ func measureFormation(ctx context.Context, o options, c *client) (*formationResu
 }
 
 // deployWhole changes one line and app.json, and pushes them as release n.
-func (r *server) deployWhole(ctx context.Context, c *client, app string, n int,
-	appJSON string) (span, error) {
+func (r *server) deployWhole(
+	ctx context.Context, c *client, app string, n int, appJSON string,
+) (span, error) {
 	if err := os.WriteFile(filepath.Join(c.clone, "app.json"), []byte(appJSON), 0o644); err != nil {
 		return span{}, err
 	}

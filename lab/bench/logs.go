@@ -91,8 +91,9 @@ func measureLogs(ctx context.Context, o options, c *client) (*logsResult, error)
 }
 
 // printLines makes the app print while the reader, if there is one, reads.
-func printLines(ctx context.Context, s *server, app target, name string,
-	reader []string) (p printing, err error) {
+func printLines(
+	ctx context.Context, s *server, app target, name string, reader []string,
+) (p printing, err error) {
 	p.Printed = int(logRate * logTime / time.Second)
 	ctx, cancel := context.WithTimeout(ctx, logTime+time.Minute)
 	defer cancel()

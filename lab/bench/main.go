@@ -59,8 +59,9 @@ var phases = []phase{
 	{"builds", as(measureBuilds)}, {"growth", as(measureGrowth)},
 }
 
-func as[F figures](measure func(context.Context, options, *client) (F, error)) func(context.Context,
-	options, *client) (figures, error) {
+func as[F figures](
+	measure func(context.Context, options, *client) (F, error),
+) func(context.Context, options, *client) (figures, error) {
 	return func(ctx context.Context, o options, c *client) (figures,
 		error) {
 		return measure(ctx, o, c)

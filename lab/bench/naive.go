@@ -41,7 +41,11 @@ func startNaive(ctx context.Context, c *client, example string) (*naive, error) 
 	if err != nil {
 		return nil, err
 	}
-	n := &naive{user: me.Username, dir: filepath.Join(c.dir, "naive")}
+	dir, err := os.MkdirTemp(c.dir, "naive-")
+	if err != nil {
+		return nil, err
+	}
+	n := &naive{user: me.Username, dir: dir}
 	work := filepath.Join(n.dir, "work")
 	if err := copyTree(work, example); err != nil {
 		return nil, err

@@ -77,8 +77,9 @@ func measureRollback(ctx context.Context, o options, c *client) (*rollbackResult
 
 // timed runs a command and returns how long it took until the front page contained mark or, if mark
 // is empty, until the command exited.
-func (r *server) timed(ctx context.Context, t target, argv []string, mark string) (time.Duration,
-	error) {
+func (r *server) timed(
+	ctx context.Context, t target, argv []string, mark string,
+) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	web := t.client(true)

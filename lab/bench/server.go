@@ -33,8 +33,9 @@ type server struct {
 
 // startServer starts a server with the named roles, or with all, and returns once it is ready.
 // Settings are variables, NAME=VALUE.
-func startServer(ctx context.Context, binary string, c *client, settings []string,
-	names ...string) (*server, error) {
+func startServer(
+	ctx context.Context, binary string, c *client, settings []string, names ...string,
+) (*server, error) {
 	root, err := os.MkdirTemp(c.dir, "root-")
 	if err != nil {
 		return nil, err

@@ -51,8 +51,9 @@ func measureSidecar(ctx context.Context, o options, c *client) (*sidecarResult, 
 
 // measureFollowers runs all followers of one repository side by side, first without changes, then
 // with changes.
-func measureFollowers(ctx context.Context, o options, c *client, h *host,
-	res *sidecarResult) error {
+func measureFollowers(
+	ctx context.Context, o options, c *client, h *host, res *sidecarResult,
+) error {
 	const repo = "followed"
 	if err := h.create(ctx, repo); err != nil {
 		return err

@@ -29,8 +29,9 @@ type filesResult struct {
 
 // measureFiles pushes changes to the followed repository at times that are independent of the
 // followers' polls.
-func measureFiles(ctx context.Context, c *client, remote string, all []*follower) (filesResult,
-	error) {
+func measureFiles(
+	ctx context.Context, c *client, remote string, all []*follower,
+) (filesResult, error) {
 	var res filesResult
 	var trees []string
 	for _, f := range all {

@@ -87,8 +87,9 @@ func followByListing(ctx context.Context, _ options, c *client, url string) (*fo
 }
 
 // loop makes a shell run one line in dir each second. It does not count failing polls.
-func loop(ctx context.Context, c *client, name, dir, line string, args ...string) (*follower,
-	error) {
+func loop(
+	ctx context.Context, c *client, name, dir, line string, args ...string,
+) (*follower, error) {
 	script := fmt.Sprintf("while :; do %s && echo; sleep %.0f; done", line, everySecond.Seconds())
 	cmd := proc.Command(ctx, append(c.env, "no_proxy=127.0.0.1"), "sh",
 		append([]string{"-c", script, "sh"}, args...)...)

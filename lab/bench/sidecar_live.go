@@ -89,8 +89,9 @@ func measureLive(ctx context.Context, o options, c *client, h *host) (res liveRe
 
 // publish pushes the last commit to a remote repository, calls then, and waits until the app's
 // front page contains mark. The time begins when git is started.
-func (c *client) publish(ctx context.Context, remote string, app target, mark string,
-	then func() error) (time.Duration, error) {
+func (c *client) publish(
+	ctx context.Context, remote string, app target, mark string, then func() error,
+) (time.Duration, error) {
 	web := app.client(true)
 	defer web.CloseIdleConnections()
 	start := time.Now()

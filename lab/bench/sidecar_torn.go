@@ -67,8 +67,9 @@ func measureTorn(ctx context.Context, o options, c *client, h *host) (res tornRe
 	return res, err
 }
 
-func tornByPaas(ctx context.Context, o options, c *client, url string,
-	land func() (int, error)) (readings, error) {
+func tornByPaas(
+	ctx context.Context, o options, c *client, url string, land func() (int, error),
+) (readings, error) {
 	r, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return readings{}, err
@@ -105,8 +106,9 @@ func (r *server) liveTree(app string) (string, error) {
 
 // readWhile reads tree while large commits arrive one after the other, until there were at least so
 // many commits and reads.
-func readWhile(ctx context.Context, tree func() (string, error), commits, reads int,
-	land func() (int, error)) (readings, error) {
+func readWhile(
+	ctx context.Context, tree func() (string, error), commits, reads int, land func() (int, error),
+) (readings, error) {
 	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
 	var done, newest atomic.Int64 // reads; the newest commit that was read as a whole

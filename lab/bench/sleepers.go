@@ -113,8 +113,9 @@ func measureSleepers(ctx context.Context, o options, c *client) (*sleepersResult
 
 // deploySwitched makes the same pushes to this server and to one without other apps. Another one is
 // first in each round.
-func (r *server) deploySwitched(ctx context.Context, o options, c *client, app string,
-	res *sleepersResult) error {
+func (r *server) deploySwitched(
+	ctx context.Context, o options, c *client, app string, res *sleepersResult,
+) error {
 	alone, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {
 		return err

@@ -138,8 +138,9 @@ type watchedApp struct {
 	reading *watchReading
 }
 
-func startWatched(ctx context.Context, c *client, example, name string, files int, argv []string,
-	reading *watchReading) (*watchedApp, error) {
+func startWatched(
+	ctx context.Context, c *client, example, name string, files int, argv []string, reading *watchReading,
+) (*watchedApp, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
