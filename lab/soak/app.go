@@ -14,56 +14,59 @@ import (
 	"time"
 )
 
-// kind is an app of the day.
+// kind describes one app of the day.
 type kind struct {
 	name    string
-	node    bool // a program, in app/; else a static site
-	checked bool // asks for a health check of a page, not only of its port
+	node    bool // a program, in app/; otherwise a static site
+	checked bool // has a health check of a page, not only of its port
 }
 
-// apps are those of each day.
-var apps = []kind{{"blog", true, true}, {"shop", true, true}, {"wiki", true, false}, {"page", false, false}}
+// apps are the apps of each day.
+var apps = []kind{{"blog", true, true}, {"shop", true, true}, {"wiki", true, false},
+	{"page", false, false}}
 
-// app is one of them: what was pushed, what is known of it, and what it is forgiven.
+// app is one app: what was pushed, what it may answer, and when failures are excused.
 type app struct {
 	kind
 	clone string
 	model *model
 
-	// Of whose turn it is alone: operations, and the checks at rest, do not overlap.
+	// Only the current operation or check uses these; they do not overlap.
 	versions  int
 	version   map[string]string // by commit
 	colors    int
-	parted    bool              // commits were left out, which a rollback may have the branch at: only forced pushes are sure
-	notes     map[string]string // what was written into DATA_DIR; surely there
-	tried     map[string]string // may be there
+	diverged  bool              // after a forced push, only forced pushes are sure to work
+	notes     map[string]string // content of DATA_DIR that must be there
+	possible  map[string]string // content that may be there
 	released  map[int]state     // what is known of its releases
-	history   []release         // as it was last seen
-	formation map[string]int    // what ps:scale asked for; nil: not known
+	history   []release         // as of the last check
+	formation map[string]int    // as ps:scale set it; nil: unknown
 
 	mu      sync.Mutex
 	excuses []*excuse
 }
 
-// excuse is a time in which visitors need not be served, and why.
+// excuse is a time in which visitors may go without answers, and the reason.
 type excuse struct {
 	why         string
-	from, until time.Time // until is zero while it goes on
+	from, until time.Time // until is zero while it lasts
 }
 
 func newApp(k kind, dir string, now time.Time) *app {
-	a := &app{kind: k, clone: filepath.Join(dir, k.name), version: map[string]string{}, model: newModel(now, state{Gone: true})}
+	a := &app{kind: k, clone: filepath.Join(dir, k.name), version: map[string]string{},
+		model: newModel(now, state{Gone: true})}
 	a.forget()
 	return a
 }
 
-// forget is what destroying the app does to what is known of it.
+// forget resets what is known of the app, after it was destroyed.
 func (a *app) forget() {
-	a.notes, a.tried, a.released, a.history = map[string]string{}, map[string]string{}, map[int]state{}, nil
+	a.notes, a.possible = map[string]string{}, map[string]string{}
+	a.released, a.history = map[int]state{}, nil
 	a.formation = map[string]int{"web": 1, "worker": 0}
 }
 
-// excuse lets visitors go unserved from now on, until the function that it returns is called.
+// excuse allows failed visits from now on, until over is called.
 func (a *app) excuse(why string) (over func()) {
 	e := &excuse{why: why, from: time.Now()}
 	a.mu.Lock()
@@ -76,7 +79,8 @@ func (a *app) excuse(why string) (over func()) {
 	}
 }
 
-// excused says why nobody may have been served at some moment between question and answer; empty: there is no excuse.
+// excused returns the reason if failures were allowed at any moment between question and answer,
+// and otherwise "".
 func (a *app) excused(asked, done time.Time) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -88,22 +92,23 @@ func (a *app) excused(asked, done time.Time) string {
 	return ""
 }
 
-// certain says whether one state alone is possible, and in it the app serves: what does not create an app can count on it.
+// certain reports whether only one state is possible, and the app serves in it. Operations that do
+// not create the app need this.
 func (a *app) certain() bool {
-	may := a.model.may()
+	may := a.model.states()
 	return len(may) == 1 && may[0].serves()
 }
 
 //go:embed app
 var nodeFiles embed.FS
 
-// commit is what a commit does wrong, and how slowly.
+// commit describes the fault of a commit, and whether it is slow.
 type commit struct {
-	fault string // build, boot, mute, health, release; empty: it is good
-	slow  bool   // to build, and to boot
+	fault string // build, boot, mute, health or release; empty: none
+	slow  bool   // to build and to boot
 }
 
-// commit writes the app's files anew, and commits them. It returns the commit's version.
+// commit writes the app's files and commits them. It returns the version of the commit.
 func (p *person) commit(ctx context.Context, a *app, c commit) (version string, err error) {
 	if _, err := os.Stat(filepath.Join(a.clone, ".git")); errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(a.clone, 0o755); err != nil {
@@ -167,6 +172,7 @@ func (a *app) write(version string, c commit) error {
 	if c.slow {
 		slow = "1"
 	}
-	return errors.Join(err, put("version.txt", version+"\n", 0o644), put("z/version.txt", version+"\n", 0o644),
+	return errors.Join(err, put("version.txt", version+"\n", 0o644),
+		put("z/version.txt", version+"\n", 0o644),
 		put("fault.txt", c.fault+"\n", 0o644), put("slow.txt", slow+"\n", 0o644))
 }

@@ -17,23 +17,23 @@ import (
 	"paas/lab/proc"
 )
 
-// The clock of a machine is not ours to set. So the server under test is built from the sources as they are with a
-// standard library whose time.Now adds what a file beside the program says (go build -overlay): the wall
-// clock jumps under its feet, and the monotonic one, by which timers go, does not; as when somebody sets the date. What is not
-// compiled by us keeps the machine's time: git, the apps, and the times that the kernel gives to files.
+// The soak must not set the machine's clock. Instead it builds the server with a changed standard
+// library (go build -overlay), whose time.Now adds the number in a file. The wall clock then jumps
+// as if somebody set the date, while the monotonic clock, which timers use, goes on. Programs that
+// the soak does not build keep the machine's time: git, the apps, and the kernel's file times.
 
 //go:embed clock/clock.go.txt
 var clockSource []byte
 
-// What is changed in the standard library, and into what.
+// The change to the standard library.
 const (
 	nowBefore = "	sec, nsec, mono := runtimeNow()\n	if mono == 0 {\n		return Time{"
 	nowAfter  = "	sec, nsec, mono := runtimeNow()\n	if SoakAhead != nil {\n		sec += *SoakAhead\n	}\n	if mono == 0 {\n		return Time{"
 	nowMore   = "\n// SoakAhead is how far the clock is ahead, in seconds, for a test.\nvar SoakAhead *int64\n"
 )
 
-// build makes the server's binary in dir, from the sources in the current folder. The overlay is kept in bin/, for Go's
-// build cache goes by its path.
+// build builds the server into dir from the sources in the current folder. The overlay is kept in
+// bin/, because Go's build cache depends on its path.
 func build(ctx context.Context, dir string, race bool) (binary string, c *clock, err error) {
 	overlay, clockErr := overlay(ctx, filepath.Join("bin", "soak-clock"))
 	binary = filepath.Join(dir, "paas")
@@ -54,7 +54,7 @@ func build(ctx context.Context, dir string, race bool) (binary string, c *clock,
 	return binary, c, err
 }
 
-// overlay writes what is to be compiled in place of what is there, and returns the file that says so.
+// overlay writes the changed sources and returns the file for -overlay.
 func overlay(ctx context.Context, dir string) (path string, err error) {
 	goroot, err := proc.Output(proc.Command(ctx, os.Environ(), "go", "env", "GOROOT"))
 	if err != nil {
@@ -77,13 +77,15 @@ func overlay(ctx context.Context, dir string) (path string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	timeFile, mainFile, path := filepath.Join(dir, "time.go.txt"), filepath.Join(dir, "main.go.txt"), filepath.Join(dir, "overlay.json")
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: timeFile, filepath.Join(here, "soak_clock.go"): mainFile}})
+	timeFile, mainFile, path := filepath.Join(dir, "time.go.txt"), filepath.Join(dir,
+		"main.go.txt"), filepath.Join(dir, "overlay.json")
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: timeFile,
+		filepath.Join(here, "soak_clock.go"): mainFile}})
 	return path, errors.Join(err, os.WriteFile(timeFile, []byte(changed+nowMore), 0o644),
 		os.WriteFile(mainFile, clockSource, 0o644), os.WriteFile(path, text, 0o644))
 }
 
-// clock is how far the server's clock is ahead.
+// clock is the server's offset from the machine's clock.
 type clock struct {
 	file  *os.File
 	ahead time.Duration
@@ -98,7 +100,7 @@ func openClock(path string) (*clock, error) {
 	return c, c.forward(0)
 }
 
-// forward puts the clock forward: for what runs, and for what is started from now on.
+// forward moves the clock forward, for running processes and later ones.
 func (c *clock) forward(by time.Duration) error {
 	c.ahead += by
 	var page [8]byte

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// hasData compares what the app finds in DATA_DIR with what it has written there.
-func (d *day) hasData(ctx context.Context, a *app) error {
+// keepsData compares the app's DATA_DIR with what was written there.
+func (d *day) keepsData(ctx context.Context, a *app) error {
 	if !a.node {
 		return nil
 	}
@@ -19,24 +19,24 @@ func (d *day) hasData(ctx context.Context, a *app) error {
 		}
 		return err
 	}
-	if err := a.intact(notes); err != nil {
+	if err := a.notesFault(notes); err != nil {
 		d.broken(nothingLost, "%s: %v", a.name, err)
 		return err
 	}
 	a.notes = notes
-	d.held(nothingLost)
+	d.kept(nothingLost)
 	return nil
 }
 
-// intact says what is wrong with the notes that the app has.
-func (a *app) intact(notes map[string]string) error {
+// notesFault returns an error if the app's notes are not those that were written.
+func (a *app) notesFault(notes map[string]string) error {
 	for name, text := range a.notes {
 		if notes[name] != text {
 			return fmt.Errorf("%s was %q, and now it is %q", name, text, notes[name])
 		}
 	}
 	for name, text := range notes {
-		if _, ok := a.tried[name+"\x00"+text]; !ok {
+		if _, ok := a.possible[name+"\x00"+text]; !ok {
 			return fmt.Errorf("%s is %q, which nobody wrote since the app was made", name, text)
 		}
 	}

@@ -16,31 +16,31 @@ import (
 	"paas/lab/proc"
 )
 
-// day is one run: a server, a person, apps, visitors.
+// day is one run of the soak: a server, a person, apps and visitors.
 type day struct {
 	options
 	began   time.Time
-	dir     string // for everything
+	dir     string // for all files
 	root    string // the volume
 	small   bool   // it is on a disk that can be filled
 	server  *server
-	clock   *clock // nil: it cannot be moved
+	clock   *clock // nil: the clock cannot be moved
 	person  *person
 	visitor *visitor
 	apps    []*app
 
-	visits       visits
-	findings     findings
-	troubles     troubles
-	lives        []lived
-	rounds       int
-	upsets, done map[string]int // what happened how often
-	outcomes     map[string]int
-	goroutines   int // at the last rest; -1: not counted
+	visits            visits
+	findings          findings
+	outages           outages
+	lives             []lifetime
+	rounds            int
+	disruptions, done map[string]int // counts by name
+	outcomes          map[string]int
+	goroutines        int // at the last check; -1: not counted
 
-	exposed sync.Once // whether it was said that nothing keeps apps apart
+	exposed sync.Once // reports once that isolation is off
 
-	stop context.CancelCauseFunc // of what goes on, at the first promise that is broken
+	stop context.CancelCauseFunc // ends the day at the first broken promise
 
 	diary struct {
 		sync.Mutex
@@ -49,10 +49,10 @@ type day struct {
 	}
 }
 
-// lived is one life of the server: what it needed at its first rest and at its last.
-type lived struct {
+// lifetime is one process of the server, with its usage at its first and last check.
+type lifetime struct {
 	first, last figures
-	rests       int
+	checks      int
 }
 
 var (
@@ -64,7 +64,8 @@ func newDay(ctx context.Context, o options) (_ *day, err error) {
 	if err := proc.Adopt(); err != nil {
 		return nil, err
 	}
-	d := &day{options: o, began: time.Now(), upsets: map[string]int{}, done: map[string]int{}, outcomes: map[string]int{}, goroutines: -1}
+	d := &day{options: o, began: time.Now(), disruptions: map[string]int{}, done: map[string]int{},
+		outcomes: map[string]int{}, goroutines: -1}
 	d.visits.Excused = map[string]int{}
 	if d.dir, err = os.MkdirTemp("", "paas-soak-"); err != nil {
 		return nil, err
@@ -77,8 +78,9 @@ func newDay(ctx context.Context, o options) (_ *day, err error) {
 	}()
 	d.root = filepath.Join(d.dir, "root")
 	bin := filepath.Join(d.dir, "bin")
-	// Apps may run under users of their own, who have to get to what is in bin.
-	if err := errors.Join(os.Chmod(d.dir, 0o711), os.Mkdir(d.root, 0o700), os.Mkdir(bin, 0o755)); err != nil {
+	// Apps may run as other users, who must be able to execute the files in bin.
+	if err := errors.Join(os.Chmod(d.dir, 0o711), os.Mkdir(d.root, 0o700),
+		os.Mkdir(bin, 0o755)); err != nil {
 		return nil, err
 	}
 	if d.diary.file, err = os.Create(filepath.Join(d.dir, "diary.log")); err != nil {
@@ -100,7 +102,8 @@ func newDay(ctx context.Context, o options) (_ *day, err error) {
 	if d.person, err = newPerson(ctx, filepath.Join(d.dir, "home"), d.server); err != nil {
 		return nil, err
 	}
-	if _, err := proc.Output(d.person.verb(ctx, false, "keys:add", "soak", d.person.key+".pub")); err != nil {
+	if _, err := proc.Output(d.person.verb(ctx, false, "keys:add", "soak",
+		d.person.key+".pub")); err != nil {
 		return nil, err
 	}
 	if err := d.server.start(ctx); err != nil {
@@ -110,7 +113,7 @@ func newDay(ctx context.Context, o options) (_ *day, err error) {
 	for _, k := range apps {
 		d.apps = append(d.apps, newApp(k, filepath.Join(d.dir, "home"), time.Now()))
 	}
-	d.lives = append(d.lives, lived{})
+	d.lives = append(d.lives, lifetime{})
 	d.began = time.Now()
 	return d, d.person.trust(ctx)
 }
@@ -120,7 +123,7 @@ func (d *day) explain(err error) error {
 	return fmt.Errorf("%w\n%s", err, last(string(text)))
 }
 
-// run has the day pass: round after round, and a rest after each, where everything is looked at.
+// run runs rounds for the given time, and checks everything after each of them.
 func (d *day) run(ctx context.Context, length time.Duration) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -131,7 +134,7 @@ func (d *day) run(ctx context.Context, length time.Duration) error {
 	defer leave()
 
 	d.each(func(a *app) { d.goodPush(ctx, a, op{Do: opPush}) })
-	d.rest(ctx)
+	d.check(ctx)
 	for _, a := range d.apps {
 		visitors.Go(func() { d.visit(visiting, a) })
 	}
@@ -141,25 +144,25 @@ func (d *day) run(ctx context.Context, length time.Duration) error {
 		d.rounds++
 		d.write("%v", r)
 		d.round(ctx, r)
-		d.rest(ctx)
-		if r.Upset == upStop && ctx.Err() == nil { // again, with nobody about
+		d.check(ctx)
+		if r.Disruption == disruptStop && ctx.Err() == nil { // again, without any other activity
 			over := d.outage("graceful restart of the server")
 			d.stopGracefully(true)
 			d.revive(ctx, over)
 		}
-		d.say(time.Since(began), length)
+		d.showProgress(time.Since(began), length)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	d.write("the day is over: its last looks")
+	d.write("the day is over; the last checks")
 	leave()
 	visitors.Wait()
-	d.lastLooks(ctx)
+	d.lastChecks(ctx)
 	return context.Cause(ctx)
 }
 
-// each does something to all apps, beside each other.
+// each calls do for all apps in parallel.
 func (d *day) each(do func(*app)) {
 	var all sync.WaitGroup
 	for _, a := range d.apps {
@@ -170,9 +173,9 @@ func (d *day) each(do func(*app)) {
 
 // round carries out one round of the plan.
 func (d *day) round(ctx context.Context, r round) {
-	d.server.note("round %d: %s", r.N, r.Upset)
+	d.server.note("round %d: %s", r.N, r.Disruption)
 	var all sync.WaitGroup
-	all.Go(func() { d.upset(ctx, r) })
+	all.Go(func() { d.disruption(ctx, r) })
 	for i, a := range d.apps {
 		all.Go(func() {
 			for _, o := range r.Ops[i] {
@@ -186,20 +189,21 @@ func (d *day) round(ctx context.Context, r round) {
 	all.Wait()
 }
 
-// say tells the person at the terminal how it goes.
-func (d *day) say(passed, length time.Duration) {
+// showProgress prints the progress at the terminal.
+func (d *day) showProgress(passed, length time.Duration) {
 	d.visits.mu.Lock()
 	defer d.visits.mu.Unlock()
 	if d.rounds%5 == 0 {
-		progress("       %3.0f%%  %d rounds, %d answers of apps", min(100, 100*passed.Seconds()/length.Seconds()), d.rounds, d.visits.Served)
+		progress("       %3.0f%%  %d rounds, %d answers", min(100, 100*passed.Seconds()/length.Seconds()),
+			d.rounds, d.visits.Served)
 	}
 }
 
-// broken notes that a promise was broken, and ends the day. What comes after that may be of its own making.
+// broken records a broken promise and ends the day. Later failures may only be its consequences.
 func (d *day) broken(p promise, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if how := d.server.fell(); how != "" {
-		text = "the server ended by itself, or somebody else ended it: " + how + "; " + text
+	if how := d.server.crashed(); how != "" {
+		text = "the server exited: " + how + "; " + text
 	}
 	d.write("BROKEN: %v: %s", p, text)
 	if d.findings.add(p, text) && d.stop != nil {
@@ -208,12 +212,12 @@ func (d *day) broken(p promise, format string, args ...any) {
 	}
 }
 
-// held notes that a promise was looked at and held.
-func (d *day) held(p promise) { d.findings.held(p) }
+// kept records that a promise was checked and kept.
+func (d *day) kept(p promise) { d.findings.kept(p) }
 
-// write notes what happens, with the time since the day's begin.
+// write adds a line to the diary.
 func (d *day) write(format string, args ...any) {
-	line := d.clockOf(time.Now()) + " " + fmt.Sprintf(format, args...)
+	line := d.stamp(time.Now()) + " " + fmt.Sprintf(format, args...)
 	d.diary.Lock()
 	defer d.diary.Unlock()
 	fmt.Fprintln(d.diary.file, line)
@@ -223,13 +227,15 @@ func (d *day) write(format string, args ...any) {
 	}
 }
 
-// clockOf is a time as the diary has it: minutes and seconds of the day, and the hour of the machine's clock for the server's log.
-func (d *day) clockOf(t time.Time) string {
+// stamp formats a time for the diary: the machine's clock, as in the server's log, and the time
+// since the day began.
+func (d *day) stamp(t time.Time) string {
 	since := t.Sub(d.began)
-	return fmt.Sprintf("%s (%02d:%06.3f)", t.UTC().Format("15:04:05.000"), int(since.Minutes()), (since % time.Minute).Seconds())
+	return fmt.Sprintf("%s (%02d:%06.3f)", t.UTC().Format("15:04:05.000"), int(since.Minutes()),
+		(since % time.Minute).Seconds())
 }
 
-// end stops everything, reports, and removes what is not to be looked at any more.
+// end stops everything, reports, and removes the files unless they are needed.
 func (d *day) end(err error) error {
 	if d.server.running() {
 		d.server.end(syscall.SIGKILL, 10*time.Second)
@@ -246,8 +252,9 @@ func (d *day) end(err error) error {
 			fmt.Println(strings.ReplaceAll(line, "\n", "\n  "))
 		}
 	}
-	if d.small { // it goes with this process
-		_, copyErr := proc.Output(proc.Command(context.Background(), os.Environ(), "cp", "-a", d.root, filepath.Join(d.dir, "root-kept")))
+	if d.small { // the disk is unmounted when this process exits
+		_, copyErr := proc.Output(proc.Command(context.Background(), os.Environ(), "cp", "-a", d.root,
+			filepath.Join(d.dir, "root-kept")))
 		err = errors.Join(err, copyErr)
 		unmount(d.root)
 	}

@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountsMark says that this process has its own mounts.
+// mountsMark is set if this process has a mount namespace of its own.
 const mountsMark = "PAAS_SOAK_MOUNTS"
 
-// ownMounts starts this program anew where its mounts are its own, if it may mount at all: however it ends, none
-// stays behind. The new one finds the mark, and goes on.
+// ownMounts executes this program again in a mount namespace of its own, so that its mounts end
+// with it. Without the right to do so it returns.
 func ownMounts() error {
 	if os.Getenv(mountsMark) != "" || os.Getuid() != 0 {
 		return nil
 	}
-	runtime.LockOSThread() // execve leaves the thread that calls it
+	runtime.LockOSThread() // execve must be called by the thread that has the namespace
 	if unix.Unshare(unix.CLONE_NEWNS) != nil {
 		runtime.UnlockOSThread()
-		return nil // a container, mostly; said when the disk is wanted
+		return nil // usually in a container; smallDisk reports it
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -34,10 +34,10 @@ func ownMounts() error {
 	return syscall.Exec(self, os.Args, append(os.Environ(), mountsMark+"=own"))
 }
 
-// diskSize holds the apps of a day, with the builds and packs that are kept, several times over.
+// diskSize is several times the size of a day's apps with their builds and packs.
 const diskSize = 96 << 20
 
-// smallDisk mounts a file system at dir that is small enough to be filled.
+// smallDisk mounts a small file system at dir, which can be filled.
 func smallDisk(dir string) error {
 	if os.Getuid() != 0 {
 		return errors.New("to mount a small one takes root")
@@ -48,7 +48,8 @@ func smallDisk(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("mount: %w", err)
 	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0755", diskSize)); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0,
+		fmt.Sprintf("size=%d,mode=0755", diskSize)); err != nil {
 		return fmt.Errorf("mount: %w", err)
 	}
 	return nil
@@ -56,7 +57,7 @@ func smallDisk(dir string) error {
 
 func unmount(dir string) { unix.Unmount(dir, unix.MNT_DETACH) }
 
-// fill takes all the room that is left on the disk of dir; free gives it back.
+// fill uses up all space on the disk of dir. free releases it.
 func fill(dir string) (free func() error, err error) {
 	path := filepath.Join(dir, "ballast")
 	f, err := os.Create(path)
@@ -68,7 +69,7 @@ func fill(dir string) (free func() error, err error) {
 	}
 	defer f.Close()
 	free = func() error { return os.Remove(path) }
-	for size := 1 << 20; size >= 1; { // smaller and smaller pieces, to the last byte
+	for size := 1 << 20; size >= 1; { // in smaller and smaller pieces, to the last byte
 		_, err := f.Write(make([]byte, size))
 		switch {
 		case errors.Is(err, syscall.ENOSPC):

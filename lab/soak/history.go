@@ -9,18 +9,19 @@ import (
 	"strings"
 )
 
-// history is releases, oldest first; none where the app may not be there and is not.
+// history returns the app's releases, oldest first, or none if the app may be gone.
 func (d *day) history(ctx context.Context, a *app) (rows []release, err error) {
 	err = d.person.ask(ctx, false, &rows, "releases", a.name, "--all")
-	if err != nil && strings.Contains(err.Error(), "no such app") && slices.ContainsFunc(a.model.may(), func(s state) bool { return s.Gone }) {
+	if err != nil && strings.Contains(err.Error(),
+		"no such app") && slices.ContainsFunc(a.model.states(), func(s state) bool { return s.Gone }) {
 		return nil, nil
 	}
 	slices.Reverse(rows)
 	return rows, err
 }
 
-// remembers compares the app's history with what it was before: it only grows, and one release is live.
-func (d *day) remembers(ctx context.Context, a *app) error {
+// historyGrows checks that the app's history has only grown, and that one release is live.
+func (d *day) historyGrows(ctx context.Context, a *app) error {
 	rows, err := d.history(ctx, a)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -28,30 +29,34 @@ func (d *day) remembers(ctx context.Context, a *app) error {
 		}
 		return err
 	}
-	if err := grew(a.history, rows); err != nil {
+	if err := historyFault(a.history, rows); err != nil {
 		d.broken(nothingLost, "%s: %v", a.name, err)
 		return err
 	}
-	is := a.model.may()[0]
+	is := a.model.states()[0]
 	live := rows[slices.IndexFunc(rows, func(r release) bool { return r.Status.State == "live" })]
 	if a.version[live.Commit] != is.Version {
-		err := fmt.Errorf("releases has v%d of %q as live; live is %v", live.N, a.version[live.Commit], is)
+		err := fmt.Errorf("releases has v%d of %q as live; live is %v", live.N, a.version[live.Commit],
+			is)
 		d.broken(everyDoor, "%s: %v", a.name, err)
 		return err
 	}
 	a.history, a.released[live.N] = rows, is
-	d.held(nothingLost)
+	d.kept(nothingLost)
 	return nil
 }
 
-// grew says what is wrong with a history that was another one before.
-func grew(before, now []release) error {
+// historyFault returns an error if one history cannot follow the other.
+func historyFault(before, now []release) error {
 	if len(now) < len(before) {
 		return fmt.Errorf("there were %d releases, and now there are %d", len(before), len(now))
 	}
 	for i, r := range before {
 		is := now[i]
-		is.Status, is.BuildKept, r.Status, r.BuildKept = struct{ State, Reason string }{}, false, struct{ State, Reason string }{}, false
+		is.Status, is.BuildKept, r.Status, r.BuildKept = struct {
+			State,
+			Reason string
+		}{}, false, struct{ State, Reason string }{}, false
 		if is != r {
 			return fmt.Errorf("v%d was %+v, and now it is %+v", r.N, r, is)
 		}

@@ -1,15 +1,15 @@
 //go:build linux
 
-// Command soak drives a real paas server like a busy day and holds what it sees against the promises of
-// the README: people push good and broken commits, change config, roll back, scale, destroy; builds, apps,
-// the pushers' git and ssh, and the server itself are killed at random moments; the disk fills, the clock
-// jumps, the server is suspended; and visitors ask every app all the while. docs/soak.md says what is
-// checked; scripts/soak builds and runs it.
+// Command soak puts a real paas server through a busy day and checks the promises of the README.
+// People push good and broken commits, change config, roll back, scale and destroy apps. Builds,
+// apps, the pushers' git and ssh, and the server itself are killed at random moments. The disk
+// fills up, the clock jumps, the server is suspended. Meanwhile visitors send requests to every
+// app. docs/soak.md lists the checks; scripts/soak builds and runs it.
 //
-// It knows the server by its doors alone: git and ssh, the command line, HTTP, and what /proc says. Of the
-// volume it looks at what a stopped server must not leave: locks and tmp/. What an app may answer at any moment is the
-// [model]'s to say; what happens next, the [plan]'s, which is a function of the seed. What the two say is
-// tested without a server; everything else here is carrying out and looking.
+// It knows the server only from outside: git and ssh, the command line, HTTP, and /proc. In the
+// volume it looks only for locks and tmp/, which a stopped server must not leave. The [model] knows
+// what an app may answer at any moment. The [plan], a function of the seed, decides what happens
+// next. Both are tested without a server.
 package main
 
 import (
@@ -33,12 +33,12 @@ type options struct {
 }
 
 func parse(args []string) (options, error) {
-	o := options{Seed: uint64(rand.Uint32())} // short enough to be typed
+	o := options{Seed: uint64(rand.Uint32())} // short enough to type
 	f := flag.NewFlagSet("soak", flag.ContinueOnError)
-	f.Float64Var(&o.Minutes, "minutes", 10, "how long the day is; the last checks come after it")
-	f.Uint64Var(&o.Seed, "seed", o.Seed, "what all chance comes from; by default another one each time")
+	f.Float64Var(&o.Minutes, "minutes", 10, "length of the day; the last checks come after it")
+	f.Uint64Var(&o.Seed, "seed", o.Seed, "seed of all random choices; by default a random one")
 	f.BoolVar(&o.Race, "race", false, "build the server with the race detector")
-	f.BoolVar(&o.Keep, "keep", false, "keep files and logs when nothing failed, too")
+	f.BoolVar(&o.Keep, "keep", false, "keep files and logs even if nothing failed")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -46,7 +46,7 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
 	if o.Minutes <= 0 || o.Minutes > 7*24*60 {
-		return o, errors.New("--minutes: more than 0, and at most a week's")
+		return o, errors.New("--minutes must be more than 0 and at most a week")
 	}
 	return o, nil
 }
@@ -60,11 +60,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(2)
 	}
-	if err := ownMounts(); err != nil { // starts this program anew, before anything else is
+	if err := ownMounts(); err != nil { // executes this program again
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM,
+		syscall.SIGHUP)
 	defer cancel()
 	day, err := newDay(ctx, o)
 	if err == nil {

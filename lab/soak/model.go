@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// state is what an app may be.
+// state is a state that an app can be in.
 type state struct {
-	Version string // of the commit that is live; empty: none is
+	Version string // of the live commit; empty: nothing is live
 	Color   string // the config var; empty: not set
 	Stopped bool   // by ps:stop
-	Gone    bool   // there is no such app
+	Gone    bool   // the app does not exist
 }
 
-// serves says whether visitors get answers of the app.
+// serves reports whether visitors get answers from the app.
 func (s state) serves() bool { return s.Version != "" && !s.Stopped && !s.Gone }
 
 func (s state) String() string {
@@ -33,18 +33,18 @@ func (s state) String() string {
 	return fmt.Sprintf("%s with COLOR=%q", s.Version, s.Color)
 }
 
-// change is what an operation makes of an app.
+// change is the effect of an operation on an app.
 type change func(state) state
 
-// answer is what a visitor got.
+// answer is the result of one visit.
 type answer struct {
 	Asked, Done time.Time
-	Served      bool   // by the app itself, with 200
+	Served      bool   // the app answered with 200
 	Version     string // of the app that answered
 	Color       string //
-	Colorless   bool   // the app does not say its color
-	Torn        bool   // the files under the app are not those that it was started with
-	Fault       string // where it was not served: the status, or what became of the connection
+	Colorless   bool   // the app does not report its color
+	Torn        bool   // the app's files are not those that it was started with
+	Fault       string // the status or connection error, if it was not served
 }
 
 func (a answer) String() string {
@@ -52,7 +52,7 @@ func (a answer) String() string {
 		return a.Fault
 	}
 	if a.Torn {
-		return "as " + a.Version + ", and its files are others"
+		return a.Version + " with wrong files"
 	}
 	if a.Colorless {
 		return a.Version
@@ -60,45 +60,46 @@ func (a answer) String() string {
 	return fmt.Sprintf("%s with COLOR=%q", a.Version, a.Color)
 }
 
-// fits says whether an app that is s may answer a.
+// fits reports whether an app in state s may answer a.
 func (a answer) fits(s state) bool {
 	if !a.Served {
 		return !s.serves()
 	}
-	if a.Torn { // on its way out
+	if a.Torn { // the app is being destroyed
 		return s.Gone
 	}
 	return s.serves() && a.Version == s.Version && (a.Colorless || a.Color == s.Color)
 }
 
-// model is what is known of one app: the states that it may be in, and when it may have been in them. An
-// operation whose end is known moves them; one that was cut off leaves both, before and after, until
-// somebody sees which it is. Operations of one app do not overlap; visitors ask at any time.
+// model tracks the states that one app may be in, and since when. An operation whose result is
+// known changes them. After one that was cut off, the states before and after it are both possible,
+// until an answer shows which one is true. Operations on one app do not overlap; visits may come at
+// any time.
 type model struct {
 	mu     sync.Mutex
 	spans  []span
-	before []state // while an operation is under way
+	before []state // of the operation in progress
 	after  []state
 }
 
 // span is a time in which the app may have been in a state.
 type span struct {
 	state
-	from, until time.Time // until is zero while it may still be
+	from, until time.Time // until is zero if it may still be
 }
 
 func newModel(now time.Time, s state) *model {
 	return &model{spans: []span{{state: s, from: now}}}
 }
 
-// may are the states that the app may be in now.
-func (m *model) may() []state {
+// states returns the states that the app may be in now.
+func (m *model) states() []state {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.now()
+	return m.current()
 }
 
-func (m *model) now() []state {
+func (m *model) current() []state {
 	var now []state
 	for _, s := range m.spans {
 		if s.until.IsZero() && !slices.Contains(now, s.state) {
@@ -108,11 +109,11 @@ func (m *model) now() []state {
 	return now
 }
 
-// begin says that an operation starts: from here on the app may be as it was or as c makes it.
+// begin records that an operation starts: from now on the app may be as before, or as c makes it.
 func (m *model) begin(now time.Time, c change) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.before, m.after = m.now(), nil
+	m.before, m.after = m.current(), nil
 	for _, s := range m.before {
 		if next := c(s); !slices.Contains(m.after, next) {
 			m.after = append(m.after, next)
@@ -121,18 +122,18 @@ func (m *model) begin(now time.Time, c change) {
 	m.set(now, append(slices.Clone(m.before), m.after...))
 }
 
-// outcome is how an operation ended.
+// outcome is the result of an operation.
 type outcome int
 
 const (
-	unknown outcome = iota // it was cut off: it happened, or it did not
+	unknown outcome = iota // it was cut off and may have happened
 	worked
 	refused
 )
 
 func (o outcome) String() string { return [...]string{"unknown", "worked", "refused"}[o] }
 
-// ended says how the operation that began last did.
+// ended records the result of the operation in progress.
 func (m *model) ended(now time.Time, o outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -145,26 +146,26 @@ func (m *model) ended(now time.Time, o outcome) {
 	m.before, m.after = nil, nil
 }
 
-// set makes the app be in one of those states from now on.
+// set replaces the possible states from now on.
 func (m *model) set(now time.Time, states []state) {
 	for i, s := range m.spans {
 		if s.until.IsZero() && !slices.Contains(states, s.state) {
 			m.spans[i].until = now
 		}
 	}
-	there := m.now()
+	there := m.current()
 	for _, s := range states {
 		if !slices.Contains(there, s) {
 			m.spans = append(m.spans, span{state: s, from: now})
 			there = append(there, s)
 		}
 	}
-	const kept = 10 * time.Minute // nobody waits that long for an answer
-	m.spans = slices.DeleteFunc(m.spans, func(s span) bool { return !s.until.IsZero() && now.Sub(s.until) > kept })
+	const kept = 10 * time.Minute // no answer takes that long
+	m.spans = slices.DeleteFunc(m.spans,
+		func(s span) bool { return !s.until.IsZero() && now.Sub(s.until) > kept })
 }
 
-// allows says whether the app may have given that answer: whether it may have been in a state that fits at some
-// moment between question and answer.
+// allows returns an error if no possible state between question and answer fits the answer.
 func (m *model) allows(a answer) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -178,38 +179,38 @@ func (m *model) allows(a answer) error {
 		}
 		then = append(then, s.state.String())
 	}
-	return fmt.Errorf("answered %s; it may have been: %s", a, strings.Join(then, ", or "))
+	return fmt.Errorf("answered %s; possible were: %s", a, strings.Join(then, ", or "))
 }
 
-// saw narrows what the app may be to what fits an answer that was given while nothing was under way.
+// saw keeps the possible states that fit an answer. No operation may be in progress.
 func (m *model) saw(now time.Time, a answer) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var left []state
-	for _, s := range m.now() {
+	for _, s := range m.current() {
 		if a.fits(s) {
 			left = append(left, s)
 		}
 	}
 	if len(left) == 0 {
-		return fmt.Errorf("answers %s; it should be: %v", a, m.now())
+		return fmt.Errorf("answers %s; possible is: %v", a, m.current())
 	}
 	m.set(now, left)
 	return nil
 }
 
-// known keeps the possible states for which is returns true. It fails if there are none.
+// known keeps the possible states for which is returns true. It returns an error if there are none.
 func (m *model) known(now time.Time, is func(state) bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var left []state
-	for _, s := range m.now() {
+	for _, s := range m.current() {
 		if is(s) {
 			left = append(left, s)
 		}
 	}
 	if len(left) == 0 {
-		return fmt.Errorf("it should be: %v", m.now())
+		return fmt.Errorf("possible is: %v", m.current())
 	}
 	m.set(now, left)
 	return nil

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// at is a moment of the tests' day, in seconds.
+// at returns a time of the test's day, in seconds.
 func at(s float64) time.Time {
 	return time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC).Add(time.Duration(s * float64(time.Second)))
 }
@@ -18,12 +18,15 @@ func got(from, to float64, version, color string) answer {
 	return answer{Asked: at(from), Done: at(to), Served: true, Version: version, Color: color}
 }
 
-func unserved(from, to float64) answer { return answer{Asked: at(from), Done: at(to), Fault: "503"} }
+func unserved(from, to float64) answer {
+	return answer{Asked: at(from), Done: at(to), Fault: "503"}
+}
 
-// story is a push of b at 10 s, after a was live, that ended at 12 s as said.
+// story returns a model in which a was live and b was pushed at 10 s, with the given outcome at
+// 12 s.
 func story(o outcome) *model {
 	m := newModel(at(0), state{Version: "a", Color: "red"})
-	m.begin(at(10), goes("b"))
+	m.begin(at(10), goesLive("b"))
 	m.ended(at(12), o)
 	return m
 }
@@ -50,7 +53,8 @@ func TestModel(t *testing.T) {
 		{"a third one", unknown, got(12.1, 12.2, "c", "red"), false},
 		{"half of each", unknown, got(12.1, 12.2, "half: a b", "red"), false},
 		{"nobody", unknown, unserved(12.1, 12.2), false},
-		{"one that does not say its color", worked, answer{Asked: at(13), Done: at(14), Served: true, Version: "b", Colorless: true}, true},
+		{"one that does not say its color", worked,
+			answer{Asked: at(13), Done: at(14), Served: true, Version: "b", Colorless: true}, true},
 	} {
 		err := story(c.outcome).allows(c.answer)
 		if (err == nil) != c.allowed {
@@ -64,7 +68,7 @@ func TestModelSees(t *testing.T) {
 	if err := m.saw(at(20), got(20, 20.1, "b", "red")); err != nil {
 		t.Fatal(err)
 	}
-	if may := m.may(); !slices.Equal(may, []state{{Version: "b", Color: "red"}}) {
+	if may := m.states(); !slices.Equal(may, []state{{Version: "b", Color: "red"}}) {
 		t.Errorf("after it was seen it may be %v", may)
 	}
 	if m.allows(got(21, 21.1, "a", "red")) == nil {
@@ -76,15 +80,15 @@ func TestModelSees(t *testing.T) {
 	}
 }
 
-// Two that were cut off, one after the other, leave what each may have made of the other.
+// After two operations that were cut off, all four combinations are possible.
 func TestModelUnknownTwice(t *testing.T) {
 	m := story(unknown)
 	m.begin(at(13), colored("blue"))
 	m.ended(at(14), unknown)
-	if n := len(m.may()); n != 4 {
-		t.Errorf("it may be %v", m.may())
+	if n := len(m.states()); n != 4 {
+		t.Errorf("it may be %v", m.states())
 	}
-	m.begin(at(15), goes("c"))
+	m.begin(at(15), goesLive("c"))
 	m.ended(at(16), worked)
 	for _, color := range []string{"red", "blue"} {
 		if err := m.allows(got(17, 17.1, "c", color)); err != nil {
@@ -123,19 +127,20 @@ func TestModelUnserved(t *testing.T) {
 	}
 }
 
-// A push to no app may leave an app with nothing in it.
+// A push that was cut off may leave a new app without a release.
 func TestModelMade(t *testing.T) {
 	a := &app{model: newModel(at(0), state{Gone: true})}
-	a.mayBeMade()
-	a.model.begin(at(1), goes("a"))
+	a.mayCreate()
+	a.model.begin(at(1), goesLive("a"))
 	a.model.ended(at(2), unknown)
 	want := []state{{Gone: true}, {}, {Version: "a"}}
-	if may := a.model.may(); !slices.Equal(may, want) {
+	if may := a.model.states(); !slices.Equal(may, want) {
 		t.Errorf("it may be %v, want %v", may, want)
 	}
 }
 
-// A request that failed breaks a promise, unless there is an excuse for that very time; a wrong answer has none.
+// A failed request breaks a promise unless it is excused at that time. A wrong answer is never
+// excused.
 func TestJudge(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// release is a row of releases, as JSON has it.
+// release is a row of releases --format json.
 type release struct {
 	N         int    `json:"n"`
 	Build     string `json:"build"`
@@ -20,7 +20,7 @@ type release struct {
 	Status    struct{ State, Reason string }
 }
 
-// process is a row of ps.
+// process is a row of ps --format json.
 type process struct {
 	Type, State         string
 	Index, Release, PID int
@@ -30,22 +30,22 @@ type process struct {
 // do carries out one operation.
 func (d *day) do(ctx context.Context, a *app, o op) {
 	todo := o.Do
-	if !a.node { // a static site does not do what programs do
+	if !a.node { // a static site does not support all operations
 		switch todo {
-		case opWrite, opOnce, opCronRun, opRestartOne, opScale, opKill, opCutNew, opUnset, opBadConfig:
+		case opWrite, opRun, opCronRun, opRestartOne, opScale, opKill, opCutNew, opUnset, opBadConfig:
 			todo = opPush
 		case opMute, opBadHealth, opBadRelease:
 			todo = opBadBoot
 		}
 	}
-	if !a.checked && todo == opBadHealth { // nobody would ask it
+	if !a.checked && todo == opBadHealth { // the app has no health check
 		todo = opBadBoot
 	}
 	switch todo {
-	case opPush, opForce, opDestroy, opCutPush, opTwoPushes, opCutNew: // these make an app where there is none
+	case opPush, opForce, opDestroy, opCutPush, opTwoPushes, opCutNew: // these create a missing app
 	default:
 		if !a.certain() {
-			d.write("%s: left out, as it may be %v: %v", a.name, a.model.may(), o)
+			d.write("%s: skipped in state %v: %v", a.name, a.model.states(), o)
 			return
 		}
 	}
@@ -54,21 +54,28 @@ func (d *day) do(ctx context.Context, a *app, o op) {
 	d.visits.mu.Lock()
 	d.done[todo]++
 	d.visits.mu.Unlock()
-	deeds[todo](d, ctx, a, o)
+	operations[todo](d, ctx, a, o)
 }
 
-// deeds are how each operation is done.
-var deeds = map[string]func(*day, context.Context, *app, op){
-	opPush: (*day).goodPush, opForce: (*day).forcePush, opTwoPushes: (*day).twoPushes, opCutPush: (*day).cutPush, opCutNew: (*day).cutNew,
-	opBadBuild: badPush("build"), opBadBoot: badPush("boot"), opMute: badPush("mute"), opBadHealth: badPush("health"), opBadRelease: badPush("release"),
-	opBranch: (*day).branchPush, opConfig: (*day).setColor, opUnset: (*day).unsetColor, opCutCommand: (*day).cutCommand, opBadConfig: (*day).badColor,
-	opRestart: again("ps:restart"), opRebuild: again("ps:rebuild"), opRestartOne: (*day).restartWeb, opScale: (*day).scale, opRollback: (*day).rollback,
-	opStopStart: (*day).stopStart, opKill: (*day).killProcess, opWrite: (*day).writeNote, opOnce: (*day).runOnce, opCronRun: (*day).cronRun,
+// operations implements the operations.
+var operations = map[string]func(*day, context.Context, *app, op){
+	opPush: (*day).goodPush, opForce: (*day).forcePush, opTwoPushes: (*day).twoPushes,
+	opCutPush: (*day).cutPush, opCutNew: (*day).cutNew,
+	opBadBuild: badPush("build"), opBadBoot: badPush("boot"), opMute: badPush("mute"),
+	opBadHealth: badPush("health"), opBadRelease: badPush("release"),
+	opBranch: (*day).branchPush, opConfig: (*day).setColor, opUnset: (*day).unsetColor,
+	opCutCommand: (*day).cutCommand, opBadConfig: (*day).badColor,
+	opRestart: again("ps:restart"), opRebuild: again("ps:rebuild"), opRestartOne: (*day).restartWeb,
+	opScale: (*day).scale, opRollback: (*day).rollback,
+	opStopStart: (*day).stopStart, opKill: (*day).killProcess, opWrite: (*day).writeNote,
+	opRun: (*day).runOnce, opCronRun: (*day).cronRun,
 	opDestroy: (*day).destroy, opCreateAgain: (*day).createAgain,
 }
 
-// attempt does something that changes the app. What do returns is how it ended.
-func (d *day) attempt(ctx context.Context, a *app, what string, c change, do func() (outcome, string)) outcome {
+// attempt runs do, which changes the app and returns its outcome and output.
+func (d *day) attempt(
+	ctx context.Context, a *app, what string, c change, do func() (outcome, string),
+) outcome {
 	a.model.begin(time.Now(), c)
 	ended, said := do()
 	a.model.ended(time.Now(), ended)
@@ -76,13 +83,13 @@ func (d *day) attempt(ctx context.Context, a *app, what string, c change, do fun
 	d.visits.mu.Lock()
 	d.outcomes[ended.String()]++
 	d.visits.mu.Unlock()
-	if may := a.model.may(); ended == worked && len(may) == 1 && may[0].serves() {
+	if may := a.model.states(); ended == worked && len(may) == 1 && may[0].serves() {
 		d.learn(ctx, a, may[0])
 	}
 	return ended
 }
 
-// learn asks which release is the one that is known to be live now, to be able to go back to it.
+// learn asks for the number of the live release, so that a rollback can go back to it.
 func (d *day) learn(ctx context.Context, a *app, is state) {
 	since := time.Now()
 	var info struct {
@@ -90,14 +97,15 @@ func (d *day) learn(ctx context.Context, a *app, is state) {
 		Commit  string
 	}
 	if err := d.person.ask(ctx, false, &info, "apps:info", a.name); err != nil {
-		if !d.troubles.met(since) && ctx.Err() == nil {
+		if !d.outages.since(since) && ctx.Err() == nil {
 			d.broken(everyDoor, "%s: %v", a.name, err)
 		}
 		return
 	}
 	if a.version[info.Commit] == is.Version {
 		a.released[info.Release] = is
-	} else if !d.troubles.met(since) {
-		d.broken(everyDoor, "%s: apps:info has v%d of commit %q (%.7s) right after %v was live", a.name, info.Release, a.version[info.Commit], info.Commit, is)
+	} else if !d.outages.since(since) {
+		d.broken(everyDoor, "%s: apps:info has v%d of commit %q (%.7s) right after %v was live", a.name,
+			info.Release, a.version[info.Commit], info.Commit, is)
 	}
 }

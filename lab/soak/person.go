@@ -18,7 +18,7 @@ import (
 	"paas/lab/proc"
 )
 
-// person is who pushes and gives commands, with the real git and OpenSSH and a home of their own.
+// person pushes and runs commands, with the real git and OpenSSH and a home folder.
 type person struct {
 	home, key, known string
 	env              []string
@@ -26,36 +26,42 @@ type person struct {
 }
 
 func newPerson(ctx context.Context, home string, s *server) (*person, error) {
-	p := &person{home: home, key: filepath.Join(home, "id_ed25519"), known: filepath.Join(home, "known_hosts"), server: s}
+	p := &person{home: home, key: filepath.Join(home, "id_ed25519"),
+		known: filepath.Join(home, "known_hosts"), server: s}
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, err
 	}
-	p.env = append(os.Environ(), "HOME="+home, "GIT_SSH_COMMAND="+strings.Join(p.ssh(), " "), "SSH_AUTH_SOCK=",
+	p.env = append(os.Environ(), "HOME="+home, "GIT_SSH_COMMAND="+strings.Join(p.ssh(), " "),
+		"SSH_AUTH_SOCK=",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
 		"GIT_AUTHOR_NAME=soak", "GIT_AUTHOR_EMAIL=soak@localhost", "GIT_COMMITTER_NAME=soak", "GIT_COMMITTER_EMAIL=soak@localhost")
-	_, err := proc.Output(proc.Command(ctx, p.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", p.key))
+	_, err := proc.Output(proc.Command(ctx, p.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+		p.key))
 	return p, err
 }
 
 func (p *person) ssh() []string {
-	return []string{"ssh", "-F", "none", "-p", p.server.sshPort, "-i", p.key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+	return []string{"ssh", "-F", "none", "-p", p.server.sshPort, "-i", p.key, "-o",
+		"IdentitiesOnly=yes", "-o", "BatchMode=yes",
 		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + p.known, "-o", "ControlMaster=no"}
 }
 
-// trust makes the server's host key the known one, once: the server has to keep it.
+// trust stores the server's host key, once. The server must keep it.
 func (p *person) trust(ctx context.Context) error {
-	public, err := proc.Output(proc.Command(ctx, p.env, "ssh-keygen", "-y", "-f", filepath.Join(p.server.root, "ssh", "host_ed25519")))
+	public, err := proc.Output(proc.Command(ctx, p.env, "ssh-keygen", "-y", "-f",
+		filepath.Join(p.server.root, "ssh", "host_ed25519")))
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(p.known, fmt.Appendf(nil, "[127.0.0.1]:%s %s", p.server.sshPort, public), 0o600)
+	return os.WriteFile(p.known, fmt.Appendf(nil, "[127.0.0.1]:%s %s", p.server.sshPort, public),
+		0o600)
 }
 
 func (p *person) remote(app string) string {
 	return "ssh://paas@" + net.JoinHostPort("127.0.0.1", p.server.sshPort) + "/" + app
 }
 
-// git runs git to its end in dir.
+// git runs git in dir.
 func (p *person) git(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := proc.Command(ctx, p.env, "git", args...)
 	cmd.Dir = dir
@@ -63,22 +69,22 @@ func (p *person) git(ctx context.Context, dir string, args ...string) (string, e
 	return string(out), err
 }
 
-// verb is a command of paas, by ssh or on the server.
-func (p *person) verb(ctx context.Context, far bool, args ...string) *exec.Cmd {
-	if !far {
+// verb returns a paas command, over ssh or on the server.
+func (p *person) verb(ctx context.Context, ssh bool, args ...string) *exec.Cmd {
+	if !ssh {
 		return proc.Command(ctx, p.server.env, p.server.binary, args...)
 	}
 	line := p.ssh()
 	line = append(line, "paas@127.0.0.1")
-	for _, arg := range args { // ssh joins them by spaces, and the server takes them apart
+	for _, arg := range args { // ssh joins arguments with spaces, and the server splits them
 		line = append(line, "'"+strings.ReplaceAll(arg, "'", `'\''`)+"'")
 	}
 	return proc.Command(ctx, p.env, line[0], line[1:]...)
 }
 
-// ask runs a command and reads its answer in JSON.
-func (p *person) ask(ctx context.Context, far bool, answer any, args ...string) error {
-	cmd := p.verb(ctx, far, append(args, "--format", "json")...)
+// ask runs a command and decodes its JSON.
+func (p *person) ask(ctx context.Context, ssh bool, answer any, args ...string) error {
+	cmd := p.verb(ctx, ssh, append(args, "--format", "json")...)
 	out, err := proc.Output(cmd)
 	if err == nil {
 		err = json.Unmarshal(out, answer)
@@ -89,54 +95,54 @@ func (p *person) ask(ctx context.Context, far bool, answer any, args ...string) 
 	return nil
 }
 
-// deed is a command that is under way.
-type deed struct {
+// running is a command in progress.
+type running struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
-	err   error // when ended is closed
+	err   error // valid once ended is closed
 
 	mu   sync.Mutex
 	said bytes.Buffer
 }
 
-func (d *deed) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.said.Write(p)
+func (r *running) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.said.Write(p)
 }
 
-// text is what the command has printed.
-func (d *deed) text() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.said.String()
+// text returns what the command has printed so far.
+func (r *running) text() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.said.String()
 }
 
 // begin starts a command.
-func begin(cmd *exec.Cmd) *deed {
-	d := &deed{cmd: cmd, ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = d, d
-	if d.err = cmd.Start(); d.err != nil {
-		close(d.ended)
-		return d
+func begin(cmd *exec.Cmd) *running {
+	r := &running{cmd: cmd, ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = r, r
+	if r.err = cmd.Start(); r.err != nil {
+		close(r.ended)
+		return r
 	}
 	go func() {
-		d.err = cmd.Wait()
-		if errors.Is(d.err, exec.ErrWaitDelay) { // it ended well; something of it keeps the pipe
-			d.err = nil
+		r.err = cmd.Wait()
+		if errors.Is(r.err, exec.ErrWaitDelay) { // it succeeded, but a child keeps the pipe open
+			r.err = nil
 		}
-		close(d.ended)
+		close(r.ended)
 	}()
-	return d
+	return r
 }
 
-// wait waits for the end, and gives how it was.
-func (d *deed) wait() error {
-	<-d.ended
-	return d.err
+// wait waits until the command ends, and returns its error.
+func (r *running) wait() error {
+	<-r.ended
+	return r.err
 }
 
-// last is the end of what a command printed, for a message.
+// last returns the end of a command's output, for messages.
 func last(text string) string {
 	text = strings.TrimSpace(text)
 	const most = 1500

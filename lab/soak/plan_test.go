@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// days is the beginning of the plan of a seed.
+// days returns the first rounds of a seed's plan.
 func days(seed uint64, rounds int) string {
 	var b strings.Builder
 	p := newPlan(seed, len(apps))
@@ -25,18 +25,18 @@ func TestPlan(t *testing.T) {
 	if days(7, 5) == days(8, 5) {
 		t.Error("two seeds have one plan")
 	}
-	// What two minutes see, on a slow machine.
+	// The rounds that fit into two minutes on a slow machine.
 	short := days(7, 13)
-	for what := range upsets {
+	for what := range disruptions {
 		if !strings.Contains(short, ": "+what+" after") {
 			t.Errorf("a short day has no %q", what)
 		}
 	}
-	for what := range hand {
+	for what := range opCounts {
 		if !strings.Contains(short, what+" (") {
 			t.Errorf("a short day has no %q", what)
 		}
-		if deeds[what] == nil {
+		if operations[what] == nil {
 			t.Errorf("nothing does %q", what)
 		}
 	}

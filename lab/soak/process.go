@@ -12,34 +12,36 @@ import (
 	"paas/lab/proc"
 )
 
-// program is the name of what the process runs.
+// program returns the name of the process's program.
 func program(pid int) string {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSpace(string(text))
 }
 
-// tenant is a process that a server of the volume under test has started, or what that started in turn.
-type tenant struct {
+// appProcess is a process that a server of the tested volume started, or a descendant of one.
+type appProcess struct {
 	pid  int
-	life string // of the server: which of its starts
-	run  string // which process or build step: "blog.v7.web.1..."
+	life string // identifies the server process that started it
+	run  string // the process or build step: "blog.v7.web.1..."
 	env  map[string]string
 }
 
-// arguments are what the process was started with.
+// arguments returns the process's command line.
 func arguments(pid int) string {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return strings.TrimSpace(strings.ReplaceAll(string(text), "\x00", " "))
 }
 
-// ofServer are the processes of the server itself: it, its guard, its hooks; not the commands that people give beside it.
-func ofServer(binary string) (pids []int) {
+// serverProcesses returns the server's own processes: it, its guard and its hooks, but not commands
+// that people run.
+func serverProcesses(binary string) (pids []int) {
 	for _, children := range proc.Children() {
 		for _, pid := range children {
 			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 			first, rest, _ := strings.Cut(arguments(pid), " ")
 			second, _, _ := strings.Cut(rest, " ")
-			if exe == binary && (second == "serve" || second == "guard" || strings.HasSuffix(first, "-receive")) {
+			if exe == binary && (second == "serve" || second == "guard" || strings.HasSuffix(first,
+				"-receive")) {
 				pids = append(pids, pid)
 			}
 		}
@@ -47,23 +49,24 @@ func ofServer(binary string) (pids []int) {
 	return pids
 }
 
-// mark is what the marker of the volume at root begins with: see package child.
-func mark(root string) string {
+// runMarker returns the beginning of PAAS_RUN for the volume at root; see package child.
+func runMarker(root string) string {
 	sum := sha256.Sum256([]byte(root))
 	return hex.EncodeToString(sum[:8]) + "/"
 }
 
-// tenants are all there are on this machine, whoever their parent is: those that carry the server's marker.
-func tenants(root string) []tenant {
-	mark := mark(root)
-	var all []tenant
+// appProcesses returns all processes on this machine with the server's marker, whoever their parent
+// is.
+func appProcesses(root string) []appProcess {
+	mark := runMarker(root)
+	var all []appProcess
 	for _, pids := range proc.Children() {
 		for _, pid := range pids {
 			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 			if err != nil {
 				continue
 			}
-			t := tenant{pid: pid, env: map[string]string{}}
+			t := appProcess{pid: pid, env: map[string]string{}}
 			for entry := range strings.SplitSeq(string(text), "\x00") {
 				name, value, _ := strings.Cut(entry, "=")
 				t.env[name] = value
@@ -77,7 +80,7 @@ func tenants(root string) []tenant {
 	return all
 }
 
-// progress goes to standard error; standard output is the report alone.
+// progress prints to standard error; standard output has only the report.
 func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// promise is one of the design's, by its number.
+// promise is one of the promises that the soak checks.
 type promise int
 
 const (
@@ -17,24 +17,26 @@ const (
 	nothingLost                    // Nothing is lost
 	itself                         // An app sees only itself
 	nothingLeft                    // Nothing is left over
-	everyDoor                      // Every door says the same
+	everyDoor                      // Every door gives the same answer
 )
 
 var promiseNames = map[promise]string{
-	branchRuns: "the branch points at what runs", unnoticed: "nobody notices a deploy", nothingLost: "nothing is lost",
-	itself: "an app sees only itself", nothingLeft: "nothing is left over", everyDoor: "every door says the same",
+	branchRuns: "the branch points at what runs", unnoticed: "nobody notices a deploy",
+	nothingLost: "nothing is lost",
+	itself:      "an app sees only itself", nothingLeft: "nothing is left over",
+	everyDoor: "every door gives the same answer",
 }
 
 func (p promise) String() string { return promiseNames[p] }
 
-// findings count what was looked at, by promise, and keep the first that did not hold.
+// findings counts the checks of each promise, and keeps the first that failed.
 type findings struct {
 	mu     sync.Mutex
 	looks  map[promise]int
 	broken string
 }
 
-func (f *findings) held(p promise) {
+func (f *findings) kept(p promise) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.looks == nil {
@@ -43,7 +45,7 @@ func (f *findings) held(p promise) {
 	f.looks[p]++
 }
 
-// add notes a promise that was broken, and says whether it is the first.
+// add records a broken promise, and reports whether it is the first.
 func (f *findings) add(p promise, text string) (first bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,7 +60,7 @@ func (f *findings) report(w io.Writer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for p := branchRuns; p <= everyDoor; p++ {
-		fmt.Fprintf(w, "%-34s looked at %d times\n", p, f.looks[p])
+		fmt.Fprintf(w, "%-34s checked %d times\n", p, f.looks[p])
 	}
 	if f.broken != "" {
 		fmt.Fprintln(w, " !     BROKEN:", f.broken)

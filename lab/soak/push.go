@@ -12,13 +12,13 @@ import (
 	"paas/lab/proc"
 )
 
-// goes is what making a version live does.
-func goes(version string) change {
+// goesLive is the effect of a push of version.
+func goesLive(version string) change {
 	return func(s state) state { return state{Version: version, Color: s.Color} }
 }
 
-// mayBeMade says that a push is coming: it makes the app where there is none, whatever becomes of its commit.
-func (a *app) mayBeMade() {
+// mayCreate records that a push may create the app, even if its commit fails.
+func (a *app) mayCreate() {
 	a.model.begin(time.Now(), func(s state) state {
 		s.Gone = false
 		return s
@@ -26,8 +26,8 @@ func (a *app) mayBeMade() {
 	a.model.ended(time.Now(), unknown)
 }
 
-// verdict is how a push ended, by what git says.
-func verdict(p *deed) outcome {
+// pushOutcome waits for a push and derives the outcome from git's output.
+func pushOutcome(p *running) outcome {
 	err := p.wait()
 	switch text := p.text(); {
 	case err == nil:
@@ -38,9 +38,9 @@ func verdict(p *deed) outcome {
 	return unknown
 }
 
-func (d *day) push(ctx context.Context, a *app, args ...string) *deed {
+func (d *day) push(ctx context.Context, a *app, args ...string) *running {
 	options := []string{"push", "--no-progress", "paas"}
-	if a.parted {
+	if a.diverged {
 		options = append(options, "-f")
 	}
 	cmd := proc.Command(ctx, d.person.env, "git", append(options, args...)...)
@@ -48,7 +48,7 @@ func (d *day) push(ctx context.Context, a *app, args ...string) *deed {
 	return begin(cmd)
 }
 
-// commit makes a commit of the app; that takes no server.
+// commit makes a commit of the app. It needs no server.
 func (d *day) commit(ctx context.Context, a *app, c commit) (version string, ok bool) {
 	version, err := d.person.commit(ctx, a, c)
 	if err != nil && ctx.Err() == nil {
@@ -57,7 +57,7 @@ func (d *day) commit(ctx context.Context, a *app, c commit) (version string, ok 
 	return version, err == nil
 }
 
-// goodPush pushes a commit that runs: it has to go live, unless the server is in trouble.
+// goodPush pushes a commit that runs. It must go live, unless there is an outage.
 func (d *day) goodPush(ctx context.Context, a *app, o op) {
 	version, ok := d.commit(ctx, a, commit{slow: o.Dice%4 == 1})
 	if ok {
@@ -67,30 +67,31 @@ func (d *day) goodPush(ctx context.Context, a *app, o op) {
 
 func (d *day) pushGood(ctx context.Context, a *app, version string, args ...string) {
 	since := time.Now()
-	sure := len(a.model.may()) == 1 // else an earlier push may be moving the branch
-	a.mayBeMade()
-	d.attempt(ctx, a, "push of "+version, goes(version), func() (outcome, string) {
+	sure := len(a.model.states()) == 1 // otherwise an earlier push may still move the branch
+	a.mayCreate()
+	d.attempt(ctx, a, "push of "+version, goesLive(version), func() (outcome, string) {
 		p := d.push(ctx, a, args...)
-		ended := verdict(p)
-		if ended != worked && sure && !d.troubles.met(since) && ctx.Err() == nil {
+		ended := pushOutcome(p)
+		if ended != worked && sure && !d.outages.since(since) && ctx.Err() == nil {
 			d.broken(branchRuns, "%s: the good commit %s was refused: %s", a.name, version, last(p.text()))
 		}
 		return ended, p.text()
 	})
 }
 
-// forcePush pushes a commit that leaves out the last ones.
+// forcePush pushes a commit that replaces the last ones.
 func (d *day) forcePush(ctx context.Context, a *app, o op) {
-	if _, err := d.person.git(ctx, a.clone, "reset", "-q", "--hard", fmt.Sprintf("HEAD~%d", 1+o.Dice%3)); err != nil {
+	if _, err := d.person.git(ctx, a.clone, "reset", "-q", "--hard",
+		fmt.Sprintf("HEAD~%d", 1+o.Dice%3)); err != nil {
 		d.write("%s: no commits to leave out: %v", a.name, err)
 	}
-	a.parted = true
+	a.diverged = true
 	if version, ok := d.commit(ctx, a, commit{}); ok {
 		d.pushGood(ctx, a, version, "main")
 	}
 }
 
-// badPush pushes a commit that does not run: it must not go live, whatever happens.
+// badPush pushes a commit that does not run. It must never go live.
 func badPush(fault string) func(*day, context.Context, *app, op) {
 	return func(d *day, ctx context.Context, a *app, o op) {
 		version, ok := d.commit(ctx, a, commit{fault: fault, slow: o.Dice%4 == 1})
@@ -98,12 +99,13 @@ func badPush(fault string) func(*day, context.Context, *app, op) {
 			return
 		}
 		p := d.push(ctx, a, "main")
-		ended := verdict(p)
+		ended := pushOutcome(p)
 		d.write("%s: push of %s (bad %s) %v: %s", a.name, version, fault, ended, last(p.text()))
 		if ended == worked {
-			d.broken(branchRuns, "%s: the push of %s, which does not run (%s), succeeded: %s", a.name, version, fault, last(p.text()))
+			d.broken(branchRuns, "%s: the push of %s, which does not run (%s), succeeded: %s", a.name,
+				version, fault, last(p.text()))
 		}
-		d.held(branchRuns)
+		d.kept(branchRuns)
 	}
 }
 
@@ -111,31 +113,33 @@ func badPush(fault string) func(*day, context.Context, *app, op) {
 func (d *day) branchPush(ctx context.Context, a *app, o op) {
 	since := time.Now()
 	p := d.push(ctx, a, fmt.Sprintf("HEAD:refs/heads/feature-%d", o.Dice%100))
-	ended := verdict(p)
-	if ended == worked || ended == unknown && !d.troubles.met(since) && ctx.Err() == nil {
-		d.broken(branchRuns, "%s: the push of a branch that does not deploy %v: %s", a.name, ended, last(p.text()))
+	ended := pushOutcome(p)
+	if ended == worked || ended == unknown && !d.outages.since(since) && ctx.Err() == nil {
+		d.broken(branchRuns, "%s: the push of a branch that does not deploy %v: %s", a.name, ended,
+			last(p.text()))
 	}
 }
 
-// twoPushes has two people push the same commit at once.
+// twoPushes pushes the same commit twice at once.
 func (d *day) twoPushes(ctx context.Context, a *app, o op) {
 	version, ok := d.commit(ctx, a, commit{})
 	if !ok {
 		return
 	}
 	since := time.Now()
-	sure := len(a.model.may()) == 1
-	a.mayBeMade()
-	d.attempt(ctx, a, "two pushes of "+version, goes(version), func() (outcome, string) {
+	sure := len(a.model.states()) == 1
+	a.mayCreate()
+	d.attempt(ctx, a, "two pushes of "+version, goesLive(version), func() (outcome, string) {
 		one, two := d.push(ctx, a, "main"), d.push(ctx, a, "main")
-		first, second := verdict(one), verdict(two)
+		first, second := pushOutcome(one), pushOutcome(two)
 		said := one.text() + two.text()
 		switch {
 		case first == worked || second == worked:
 			return worked, said
 		case first == refused && second == refused:
-			if sure && !d.troubles.met(since) && ctx.Err() == nil {
-				d.broken(branchRuns, "%s: both pushes of the good commit %s were refused: %s", a.name, version, last(said))
+			if sure && !d.outages.since(since) && ctx.Err() == nil {
+				d.broken(branchRuns, "%s: both pushes of the good commit %s were refused: %s", a.name, version,
+					last(said))
 			}
 			return refused, said
 		}
@@ -143,14 +147,14 @@ func (d *day) twoPushes(ctx context.Context, a *app, o op) {
 	})
 }
 
-// cutPush kills the pusher's git, or its ssh, or both, at some moment of a good push.
+// cutPush kills the pusher's git, its ssh, or both during a good push.
 func (d *day) cutPush(ctx context.Context, a *app, o op) {
 	version, ok := d.commit(ctx, a, commit{slow: o.Dice%2 == 0})
 	if !ok {
 		return
 	}
-	a.mayBeMade()
-	d.attempt(ctx, a, "cut push of "+version, goes(version), func() (outcome, string) {
+	a.mayCreate()
+	d.attempt(ctx, a, "cut push of "+version, goesLive(version), func() (outcome, string) {
 		p := d.push(ctx, a, "main")
 		select {
 		case <-p.ended:
@@ -169,43 +173,44 @@ func (d *day) cutPush(ctx context.Context, a *app, o op) {
 				}
 			}
 		}
-		return verdict(p), p.text()
+		return pushOutcome(p), p.text()
 	})
 }
 
-// cutNew kills a process of the build, or the new release's own, while a push goes on.
+// cutNew kills a process of the build or of the new release during a push.
 func (d *day) cutNew(ctx context.Context, a *app, o op) {
 	version, ok := d.commit(ctx, a, commit{slow: true})
 	if !ok {
 		return
 	}
 	before := map[int]bool{}
-	for _, t := range tenants(d.root) {
+	for _, t := range appProcesses(d.root) {
 		before[t.pid] = true
 	}
-	a.mayBeMade()
-	d.attempt(ctx, a, "push, and a kill of what is new, of "+version, goes(version), func() (outcome, string) {
-		p := d.push(ctx, a, "main")
-		select {
-		case <-p.ended:
-		case <-time.After(o.Cut * 2):
-		}
-		for {
-			for _, t := range tenants(d.root) {
-				if t.env["PAAS_APP"] == a.name && !before[t.pid] {
-					if t.env["PORT"] != "" { // it may have become the live one
-						defer d.awaitBack(ctx, a, a.excuse("a kill of the app"))
-					}
-					d.write("%s: kill of %d (%s)", a.name, t.pid, t.run)
-					syscall.Kill(t.pid, syscall.SIGKILL)
-					return verdict(p), p.text()
-				}
-			}
+	a.mayCreate()
+	d.attempt(ctx, a, "push, and a kill of what is new, of "+version, goesLive(version),
+		func() (outcome, string) {
+			p := d.push(ctx, a, "main")
 			select {
 			case <-p.ended:
-				return verdict(p), p.text()
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(o.Cut * 2):
 			}
-		}
-	})
+			for {
+				for _, t := range appProcesses(d.root) {
+					if t.env["PAAS_APP"] == a.name && !before[t.pid] {
+						if t.env["PORT"] != "" { // it may be live by now
+							defer d.awaitBack(ctx, a, a.excuse("a kill of the app"))
+						}
+						d.write("%s: kill of %d (%s)", a.name, t.pid, t.run)
+						syscall.Kill(t.pid, syscall.SIGKILL)
+						return pushOutcome(p), p.text()
+					}
+				}
+				select {
+				case <-p.ended:
+					return pushOutcome(p), p.text()
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+		})
 }

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// report says what was done and what was seen.
+// report prints what was done and seen.
 func (d *day) report(w io.Writer) {
-	fmt.Fprintf(w, "soak: seed %d, %d rounds in %v\n\n", d.Seed, d.rounds, time.Since(d.began).Round(time.Second))
+	fmt.Fprintf(w, "soak: seed %d, %d rounds in %v\n\n", d.Seed, d.rounds,
+		time.Since(d.began).Round(time.Second))
 	counted := func(title string, of map[string]int) {
 		fmt.Fprintf(w, "%s:", title)
 		for i, name := range sorted(of) {
@@ -21,24 +22,24 @@ func (d *day) report(w io.Writer) {
 		}
 		fmt.Fprintln(w)
 	}
-	counted("happened", d.upsets)
+	counted("happened", d.disruptions)
 	counted("done", d.done)
 	counted("outcomes", d.outcomes)
 	d.visits.mu.Lock()
-	fmt.Fprintf(w, "visitors: %d answers of apps, the slowest after %v; %d of apps that were stopped or not there\n",
+	fmt.Fprintf(w, "visitors: %d answers, the slowest after %v; %d visits to apps that were stopped or missing\n",
 		d.visits.Served, d.visits.Slowest.Round(time.Millisecond), d.visits.Unserved)
-	counted("unserved, and excused", d.visits.Excused)
+	counted("failed and excused", d.visits.Excused)
 	d.visits.mu.Unlock()
 	fmt.Fprintln(w)
 	for i, l := range d.lives {
-		if l.rests > 1 {
-			fmt.Fprintf(w, "server %d: files %d to %d, sockets %d to %d, threads %d to %d, %.0f to %.0f MB resident in %d rests\n", i+1,
+		if l.checks > 1 {
+			fmt.Fprintf(w, "server %d: files %d to %d, sockets %d to %d, threads %d to %d, %.0f to %.0f MB resident in %d checks\n", i+1,
 				l.first.Files, l.last.Files, l.first.Sockets, l.last.Sockets,
-				l.first.Threads, l.last.Threads, float64(l.first.Resident)/1024, float64(l.last.Resident)/1024, l.rests)
+				l.first.Threads, l.last.Threads, float64(l.first.Resident)/1024, float64(l.last.Resident)/1024, l.checks)
 		}
 	}
 	if d.goroutines >= 0 {
-		fmt.Fprintf(w, "goroutines at the last rest: %d\n", d.goroutines)
+		fmt.Fprintf(w, "goroutines at the last check: %d\n", d.goroutines)
 	}
 	fmt.Fprintln(w)
 	d.findings.report(w)

@@ -21,33 +21,36 @@ import (
 	"paas/lab/proc"
 )
 
-// server is "paas serve" on one root and the same ports, start after start.
+// server is "paas serve" on one root and the same ports, restarted many times.
 type server struct {
 	binary, root      string
 	sshPort, httpPort string
 	env               []string
 	log               string
 
-	read int64 // how much of the log was looked through
+	read int64 // bytes of the log that were searched
 
-	mu    sync.Mutex
-	cmd   *exec.Cmd
-	gone  chan struct{} // closed when cmd has ended
-	asked bool          // by end, to end
+	mu       sync.Mutex
+	cmd      *exec.Cmd
+	gone     chan struct{} // closed when cmd has exited
+	stopping bool          // end was called
 }
 
 func newServer(binary, root, log string) *server {
 	s := &server{binary: binary, root: root, log: log, sshPort: freePort(), httpPort: freePort()}
 	s.env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(root), "PAAS_ROOT=" + root, "PAAS_DOMAIN=localhost",
-		"PAAS_APP_NET=open", // the firewall of this machine stays as it is
+		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(root), "PAAS_ROOT=" + root,
+		"PAAS_DOMAIN=localhost",
+		"PAAS_APP_NET=open", // leaves this machine's firewall alone
 		"PAAS_SSH_ADDR=127.0.0.1:" + s.sshPort, "PAAS_HTTP_ADDR=127.0.0.1:" + s.httpPort,
-		"PAAS_GRACE=3s", "PAAS_PROVE=500ms", "PAAS_DRAIN=5s", "PAAS_BOOT_TIMEOUT=5s", "PAAS_BUILD_TIMEOUT=1m", "PAAS_MIN_FREE=4MiB", "PAAS_HOLD=30s",
+		"PAAS_GRACE=3s", "PAAS_PROVE=500ms", "PAAS_DRAIN=5s", "PAAS_BOOT_TIMEOUT=5s",
+		"PAAS_BUILD_TIMEOUT=1m", "PAAS_MIN_FREE=4MiB", "PAAS_HOLD=30s",
 	}
 	return s
 }
 
-// freePort is a port of the loopback interface below those that apps and the system take.
+// freePort returns a free port of the loopback interface, below the ranges of apps and of the
+// system.
 func freePort() string {
 	for {
 		port := fmt.Sprint(10000 + rand.IntN(9999))
@@ -84,7 +87,7 @@ func (s *server) start(ctx context.Context) error {
 		close(gone)
 	}()
 	s.mu.Lock()
-	s.cmd, s.gone, s.asked = cmd, gone, false
+	s.cmd, s.gone, s.stopping = cmd, gone, false
 	s.mu.Unlock()
 	slow := time.AfterFunc(time.Minute, func() { r.SetReadDeadline(time.Now()) })
 	defer slow.Stop()
@@ -116,12 +119,13 @@ func (s *server) running() bool {
 	}
 }
 
-// fell says how the server has ended without being asked to; empty: it has not. It waits a moment for the news.
-func (s *server) fell() string {
+// crashed returns how the server exited if nobody stopped it, and otherwise "". It waits a moment
+// for an exit.
+func (s *server) crashed() string {
 	s.mu.Lock()
-	cmd, gone, asked := s.cmd, s.gone, s.asked
+	cmd, gone, stopping := s.cmd, s.gone, s.stopping
 	s.mu.Unlock()
-	if cmd == nil || asked {
+	if cmd == nil || stopping {
 		return ""
 	}
 	select {
@@ -132,11 +136,11 @@ func (s *server) fell() string {
 	}
 }
 
-// end sends the server a signal that ends it, and waits until it has ended.
+// end sends the server a signal and waits until it has exited.
 func (s *server) end(signal syscall.Signal, patience time.Duration) (status int, err error) {
 	s.mu.Lock()
 	cmd, gone := s.cmd, s.gone
-	s.asked = true
+	s.stopping = true
 	s.mu.Unlock()
 	cmd.Process.Signal(signal)
 	select {
@@ -147,7 +151,7 @@ func (s *server) end(signal syscall.Signal, patience time.Duration) (status int,
 	}
 }
 
-// note writes a line into the server's log, which tells what was done to it.
+// note adds a line to the server's log that says what the soak did.
 func (s *server) note(format string, args ...any) {
 	if f, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err == nil {
 		fmt.Fprintf(f, "======== soak: "+format+"\n", args...)
@@ -155,7 +159,7 @@ func (s *server) note(format string, args ...any) {
 	}
 }
 
-// faults are the lines of the server's log, since the last look, that no server should write, each with what follows it.
+// faults returns the new lines of the server's log that report a bug, each with the lines after it.
 func (s *server) faults() (found []string, err error) {
 	f, err := os.Open(s.log)
 	if err != nil {
@@ -175,16 +179,16 @@ func (s *server) faults() (found []string, err error) {
 	return found, err
 }
 
-// figures are what the server needs at one moment.
+// figures are the resources that the server uses.
 type figures struct {
-	Files    int // open, and other than sockets
+	Files    int // open files other than sockets
 	Sockets  int
 	Threads  int
 	Resident int // kB
 }
 
-// look reads the server's figures.
-func (s *server) look() (f figures) {
+// usage reads the server's figures.
+func (s *server) usage() (f figures) {
 	pid := s.pid()
 	open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, fd := range open {

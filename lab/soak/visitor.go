@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	visitEvery = 200 * time.Millisecond // of each app
-	visitLimit = time.Minute            // a suspended server takes its time
+	visitEvery = 200 * time.Millisecond // for each app
+	visitLimit = time.Minute            // requests wait while the server is suspended
 )
 
-// visitor asks the apps as a browser would, whatever their names resolve to.
+// visitor sends requests to the apps as a browser would. It connects to addr for every host name.
 type visitor struct {
 	addr        string
 	kept, fresh *http.Client
@@ -38,9 +38,12 @@ func newVisitor(addr string) *visitor {
 	return &visitor{addr: addr, kept: client(true), fresh: client(false)}
 }
 
-// call makes one request to an app. A status other than 200 is an error.
-func (v *visitor) call(ctx context.Context, keep bool, method, app, path, body string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+app+".localhost"+path, strings.NewReader(body))
+// call sends one request to an app. Any status but 200 is an error.
+func (v *visitor) call(
+	ctx context.Context, keep bool, method, app, path, body string,
+) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+app+".localhost"+path,
+		strings.NewReader(body))
 	if err != nil {
 		return "", err
 	}
@@ -60,10 +63,10 @@ func (v *visitor) call(ctx context.Context, keep bool, method, app, path, body s
 	return string(text), err
 }
 
-// statusError is an answer that is not 200.
+// statusError is an answer with another status than 200.
 type statusError struct {
 	status int
-	id     string // by which the server's log knows it
+	id     string // the request's id in the server's log
 	text   string
 }
 
@@ -75,7 +78,7 @@ func (e statusError) Error() string {
 	return fmt.Sprintf("status %d %.80q %s", e.status, title, e.id)
 }
 
-// ask asks an app for its front page, which says what it is.
+// ask requests the app's front page, which reports its state.
 func (v *visitor) ask(ctx context.Context, keep bool, a *app) answer {
 	got := answer{Asked: time.Now(), Colorless: !a.node}
 	text, err := v.call(ctx, keep, "GET", a.name, "/", "")
@@ -100,13 +103,13 @@ func (v *visitor) ask(ctx context.Context, keep bool, a *app) answer {
 	return got
 }
 
-// write has the app write a note into its DATA_DIR.
+// write makes the app write a note into its DATA_DIR.
 func (v *visitor) write(ctx context.Context, a *app, name, text string) error {
 	_, err := v.call(ctx, false, "PUT", a.name, "/data?name="+url.QueryEscape(name), text)
 	return err
 }
 
-// notes are those that the app has.
+// notes returns the app's notes.
 func (v *visitor) notes(ctx context.Context, a *app) (notes map[string]string, err error) {
 	text, err := v.call(ctx, false, "GET", a.name, "/data", "")
 	if err == nil {
@@ -115,16 +118,16 @@ func (v *visitor) notes(ctx context.Context, a *app) (notes map[string]string, e
 	return notes, err
 }
 
-// visits count what visitors got.
+// visits counts visits by result.
 type visits struct {
 	mu               sync.Mutex
-	Served, Unserved int // Unserved: by an app that is stopped or not there
+	Served, Unserved int // Unserved: the app was stopped or did not exist
 	Excused          map[string]int
 	Slowest          time.Duration
 }
 
-// visit asks the app all the time, until ctx ends, half over connections that are kept. Each answer has to be one that the
-// model allows, or be excused.
+// visit sends requests to the app until ctx ends, half of them over kept connections. The model
+// must allow each answer, or it must be excused.
 func (d *day) visit(ctx context.Context, a *app) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -145,7 +148,7 @@ func (d *day) visit(ctx context.Context, a *app) {
 	}
 }
 
-// judge holds an answer against what the app may be.
+// judge compares an answer with the app's possible states.
 func (d *day) judge(a *app, got answer) {
 	err := a.model.allows(got)
 	why := a.excused(got.Asked, got.Done)
@@ -156,7 +159,7 @@ func (d *day) judge(a *app, got answer) {
 		v.Served++
 		v.Slowest = max(v.Slowest, got.Done.Sub(got.Asked))
 		if why == "" {
-			d.held(unnoticed)
+			d.kept(unnoticed)
 		}
 	case err == nil:
 		v.Unserved++
@@ -169,8 +172,9 @@ func (d *day) judge(a *app, got answer) {
 		return
 	}
 	promise := unnoticed
-	if got.Served { // by what should not be there
+	if got.Served { // by a version that should not be live
 		promise = nothingLost
 	}
-	d.broken(promise, "%s: asked at %s, %v: %v", a.name, d.clockOf(got.Asked), got.Done.Sub(got.Asked).Round(time.Millisecond), err)
+	d.broken(promise, "%s: asked at %s, %v: %v", a.name, d.stamp(got.Asked),
+		got.Done.Sub(got.Asked).Round(time.Millisecond), err)
 }

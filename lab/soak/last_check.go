@@ -10,16 +10,18 @@ import (
 	"syscall"
 )
 
-// lastLooks end the day: what a kill and a graceful stop leave, and that all comes back from both.
-func (d *day) lastLooks(ctx context.Context) {
-	// SIGQUIT is a crash that says what all goroutines were doing.
+// lastChecks checks what a crash and a graceful stop leave behind, and that everything comes back
+// after the crash.
+func (d *day) lastChecks(ctx context.Context) {
+	// SIGQUIT is a crash that prints all goroutines.
 	over := d.kill(ctx, syscall.SIGQUIT, true)
 	d.goroutines = d.count()
 	if most := 60 + 40*len(d.apps); d.goroutines > most {
-		d.broken(nothingLeft, "there were %d goroutines at rest; the end of server.log has them", d.goroutines)
+		d.broken(nothingLeft, "there were %d goroutines at rest; the end of server.log has them",
+			d.goroutines)
 	}
 	d.revive(ctx, over)
-	d.rest(ctx)
+	d.check(ctx)
 	if ctx.Err() != nil {
 		return
 	}
@@ -29,7 +31,7 @@ func (d *day) lastLooks(ctx context.Context) {
 
 var goroutineLine = regexp.MustCompile(`^goroutine \d+ .*\[`)
 
-// count is how many goroutines the server's log ends with.
+// count returns the number of goroutines at the end of the server's log.
 func (d *day) count() (n int) {
 	f, err := os.Open(d.server.log)
 	if err != nil {

@@ -33,7 +33,7 @@ func row(n int, commit, state string) release {
 	return r
 }
 
-func TestGrew(t *testing.T) {
+func TestHistoryFault(t *testing.T) {
 	before := []release{row(1, "a", "retired"), row(2, "b", "live")}
 	for _, c := range []struct {
 		name  string
@@ -44,18 +44,19 @@ func TestGrew(t *testing.T) {
 		{"one more", []release{row(1, "a", "retired"), row(2, "b", "retired"), row(3, "c", "live")}, ""},
 		{"one less", []release{row(1, "a", "live")}, "there were 2 releases"},
 		{"another commit", []release{row(1, "a", "retired"), row(2, "c", "live")}, "v2 was"},
-		{"a hole", []release{row(1, "a", "retired"), row(2, "b", "retired"), row(4, "c", "live")}, "v4 stands in the place of v3"},
+		{"a hole", []release{row(1, "a", "retired"), row(2, "b", "retired"), row(4, "c", "live")},
+			"v4 stands in the place of v3"},
 		{"two live", []release{row(1, "a", "live"), row(2, "b", "live")}, "2 releases are live"},
 		{"none live", []release{row(1, "a", "retired"), row(2, "b", "retired")}, "0 releases are live"},
 	} {
-		err := grew(before, c.now)
+		err := historyFault(before, c.now)
 		if (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.wrong)
 		}
 	}
 }
 
-func TestNeedsMore(t *testing.T) {
+func TestLeaks(t *testing.T) {
 	first := figures{Files: 30, Sockets: 10, Threads: 15, Resident: 23 << 10}
 	for _, c := range []struct {
 		name string
@@ -72,31 +73,32 @@ func TestNeedsMore(t *testing.T) {
 		{name: "memory", last: figures{30, 10, 15, 174 << 10}, bad: true},
 		{name: "memory, with the race detector", last: figures{30, 10, 15, 174 << 10}, race: true},
 	} {
-		if err := needsMore(first, c.last, c.race); (err != nil) != c.bad {
+		if err := leaks(first, c.last, c.race); (err != nil) != c.bad {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 }
 
-func TestIntact(t *testing.T) {
-	a := &app{notes: map[string]string{"note-1": "x"}, tried: map[string]string{"note-1\x00x": "x", "note-2\x00y": "y"}}
+func TestNotesFault(t *testing.T) {
+	a := &app{notes: map[string]string{"note-1": "x"},
+		possible: map[string]string{"note-1\x00x": "x", "note-2\x00y": "y"}}
 	for _, c := range []struct {
 		notes map[string]string
 		whole bool
 	}{
 		{map[string]string{"note-1": "x"}, true},
-		{map[string]string{"note-1": "x", "note-2": "y"}, true}, // was cut off, and happened
+		{map[string]string{"note-1": "x", "note-2": "y"}, true}, // a write that was cut off may have happened
 		{map[string]string{}, false},
 		{map[string]string{"note-1": ""}, false},
-		{map[string]string{"note-1": "x", "note-3": "z"}, false}, // of an app that was destroyed
+		{map[string]string{"note-1": "x", "note-3": "z"}, false}, // from before the app was destroyed
 	} {
-		if err := a.intact(c.notes); (err == nil) != c.whole {
+		if err := a.notesFault(c.notes); (err == nil) != c.whole {
 			t.Errorf("%v: %v", c.notes, err)
 		}
 	}
 }
 
-// What a server may leave is found: its processes, files, ports and locks.
+// left and filesLeft find processes, files, ports and locks.
 func TestLeft(t *testing.T) {
 	root := t.TempDir()
 	for _, dir := range []string{"tmp", "run", "apps/blog"} {
@@ -125,7 +127,7 @@ func TestLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	sleeper := exec.Command("sleep", "60")
-	sleeper.Env = []string{"PAAS_RUN=" + mark(root) + "life/blog.v1.web.1.x/"}
+	sleeper.Env = []string{"PAAS_RUN=" + runMarker(root) + "life/blog.v1.web.1.x/"}
 	if err := sleeper.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +136,8 @@ func TestLeft(t *testing.T) {
 		sleeper.Wait()
 	}()
 	var text string
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(text, "blog.v1.web.1"); { // in the midst of execve there is no environment
+	// A process has no environment during execve.
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(text, "blog.v1.web.1"); {
 		if time.Now().After(deadline) {
 			t.Fatalf("the process is not found: %s", text)
 		}
@@ -147,7 +150,7 @@ func TestLeft(t *testing.T) {
 	}
 }
 
-func TestVerdict(t *testing.T) {
+func TestPushOutcome(t *testing.T) {
 	for script, want := range map[string]outcome{
 		"true": worked,
 		"echo ' ! [remote rejected] main -> main (pre-receive hook declined)'; exit 1": refused,
@@ -155,7 +158,7 @@ func TestVerdict(t *testing.T) {
 		"kill -9 $$":                                                                   unknown,
 	} {
 		p := begin(proc.Command(context.Background(), os.Environ(), "sh", "-c", script))
-		if got := verdict(p); got != want {
+		if got := pushOutcome(p); got != want {
 			t.Errorf("%s: %v, want %v", script, got, want)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"paas/lab/proc"
 )
 
-// everyDoor compares what ssh says with what the command line on the server does.
+// everyDoor compares answers over ssh with those of the command line on the server.
 func (d *day) everyDoor(ctx context.Context) {
 	questions := [][]string{{"apps:list"}}
 	for _, a := range d.apps {
@@ -26,68 +26,71 @@ func (d *day) everyDoor(ctx context.Context) {
 			questions = append(questions, []string{verb, a.name})
 		}
 	}
-	// All of them each time would be most of the load.
+	// Asking everything each time would be most of the load.
 	for _, q := range append(questions[:1:1], questions[1+d.rounds%(len(questions)-1)]) {
-		var near, far []byte
+		var local, remote []byte
 		var err1, err2 error
-		for range 3 { // what runs by the clock may begin in between
-			near, err1 = proc.Output(d.person.verb(ctx, false, q...))
-			far, err2 = proc.Output(d.person.verb(ctx, true, q...))
-			if string(near) == string(far) && err1 == nil && err2 == nil {
-				d.held(everyDoor)
+		for range 3 { // a cron run may begin between the two
+			local, err1 = proc.Output(d.person.verb(ctx, false, q...))
+			remote, err2 = proc.Output(d.person.verb(ctx, true, q...))
+			if string(local) == string(remote) && err1 == nil && err2 == nil {
+				d.kept(everyDoor)
 				break
 			}
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		if string(near) != string(far) || err1 != nil || err2 != nil {
-			d.broken(everyDoor, "%v: the command line says %q, %v; ssh says %q, %v", q, near, err1, far, err2)
+		if string(local) != string(remote) || err1 != nil || err2 != nil {
+			d.broken(everyDoor, "%v: the command line answers %q, %v; ssh answers %q, %v", q, local, err1,
+				remote, err2)
 		}
 	}
 }
 
-// oneLife looks whether processes of an earlier life of the server are left.
+// oneLife checks that no processes of an earlier server process are left.
 func (d *day) oneLife() {
 	lives := map[string][]string{}
-	for _, t := range tenants(d.root) {
+	for _, t := range appProcesses(d.root) {
 		lives[t.life] = append(lives[t.life], fmt.Sprintf("%d (%s)", t.pid, t.run))
 	}
 	if len(lives) > 1 {
 		d.broken(nothingLeft, "processes of %d lives of the server run: %v", len(lives), lives)
 		return
 	}
-	if own := ofServer(d.server.binary); len(own) > 2 { // itself, and the guard that outlives it to end the others
+	// There are the server, and the guard that outlives it to kill its apps.
+	if own := serverProcesses(d.server.binary); len(own) > 2 {
 		d.broken(nothingLeft, "%d processes of the server run at rest: %v", len(own), own)
 		return
 	}
-	d.held(nothingLeft)
+	d.kept(nothingLeft)
 }
 
-// Growth that is beyond reason.
+// Growth beyond these is a leak.
 const (
-	moreFiles    = 30 // a folder and a pipe here and there
-	moreSockets  = 40 // what visitors ask with at that moment, and what the front door asks apps with
+	moreFiles    = 30 // some folders and pipes
+	moreSockets  = 40 // connections of visitors, and of the front door to the apps
 	moreThreads  = 60
 	moreResident = 150 << 10 // kB
 )
 
-// grows looks at what the server needs more than at its first rest. Connections that nobody uses go by themselves: visitors
-// that waited for a suspended server have one each, and leave the server as many to its apps.
-func (d *day) grows(ctx context.Context, l *lived) {
+// checkGrowth compares the server's usage with that at its first check. Unused connections close in
+// time: visitors that waited for a suspended server have one each, and so do their apps.
+func (d *day) checkGrowth(ctx context.Context, l *lifetime) {
 	d.eventually(ctx, calm, nothingLeft, "the server", func() error {
 		d.visitor.kept.CloseIdleConnections()
-		l.last = d.server.look()
-		if l.rests == 0 {
+		l.last = d.server.usage()
+		if l.checks == 0 {
 			l.first = l.last
 		}
-		return needsMore(l.first, l.last, d.Race)
+		return leaks(l.first, l.last, d.Race)
 	})
-	l.rests++
+	l.checks++
 }
 
-// needsMore says what a server needs beyond reason, since its first rest. One with the race detector keeps a lot of memory.
-func needsMore(first, last figures, race bool) error {
+// leaks returns an error if the server's usage has grown too much since its first check. With the
+// race detector a server keeps more memory.
+func leaks(first, last figures, race bool) error {
 	resident := moreResident
 	if race {
 		resident *= 8
@@ -99,8 +102,8 @@ func needsMore(first, last figures, race bool) error {
 	return nil
 }
 
-// leftOver looks at what a server that was stopped has left. While people go on giving commands on the server, files and
-// locks may be theirs.
+// leftOver checks what a stopped server left. While people still run commands on the server, files
+// and locks may be theirs.
 func (d *day) leftOver(alone bool) {
 	err := left(d.root, d.server.binary, d.server.sshPort, d.server.httpPort)
 	if alone {
@@ -110,16 +113,16 @@ func (d *day) leftOver(alone bool) {
 		d.broken(nothingLeft, "after the server was stopped: %v", err)
 		return
 	}
-	d.held(nothingLeft)
+	d.kept(nothingLeft)
 }
 
-// left says what goes on after the server was stopped: its own processes, those it started, its ports.
+// left returns an error if a stopped server still has processes, apps or ports.
 func left(root, binary string, ports ...string) error {
 	var errs []error
-	for _, pid := range ofServer(binary) {
+	for _, pid := range serverProcesses(binary) {
 		errs = append(errs, fmt.Errorf("process %d of the server runs (%s)", pid, arguments(pid)))
 	}
-	for _, t := range tenants(root) {
+	for _, t := range appProcesses(root) {
 		errs = append(errs, fmt.Errorf("process %d runs (%s, %s)", t.pid, t.run, arguments(t.pid)))
 	}
 	for _, port := range ports {
@@ -130,7 +133,7 @@ func left(root, binary string, ports ...string) error {
 	return errors.Join(errs...)
 }
 
-// filesLeft says what files there are that only a process makes sense of: temporary ones, and locks that are held.
+// filesLeft returns an error if there are temporary files, or locks that a process holds.
 func filesLeft(root string) error {
 	temporary, err := filepath.Glob(filepath.Join(root, "tmp", "*"))
 	if len(temporary) > 0 {
@@ -152,7 +155,7 @@ func filesLeft(root string) error {
 	return err
 }
 
-// listens says whether anybody takes connections at a port of this machine.
+// listens reports whether a port of this machine accepts connections.
 func listens(port string) bool {
 	c, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
 	if err == nil {

@@ -13,10 +13,10 @@ import (
 	"paas/lab/proc"
 )
 
-// killProcess kills one of the app's processes. It has to come back.
+// killProcess kills one of the app's processes, which must come back.
 func (d *day) killProcess(ctx context.Context, a *app, o op) {
 	var rows []process
-	if err := d.person.ask(ctx, o.Far, &rows, "ps", a.name); err != nil || len(rows) == 0 {
+	if err := d.person.ask(ctx, o.SSH, &rows, "ps", a.name); err != nil || len(rows) == 0 {
 		d.write("%s: ps: %v, %v", a.name, rows, err)
 		return
 	}
@@ -33,10 +33,11 @@ func (d *day) killProcess(ctx context.Context, a *app, o op) {
 	d.awaitBack(ctx, a, over)
 }
 
-// back is how soon an app that was live has to be there again, once its server is.
+// back is how soon after the server a live app must be back.
 const back = 20 * time.Second
 
-// awaitBack waits until the app serves again what it may, and all its processes run, and says then that it is over.
+// awaitBack waits until the app answers as it should and all its processes run, and then calls
+// over.
 func (d *day) awaitBack(ctx context.Context, a *app, over func()) {
 	defer over()
 	var got answer
@@ -45,7 +46,7 @@ func (d *day) awaitBack(ctx context.Context, a *app, over func()) {
 	calm := time.Now()
 	for proc.Wait(ctx, 50*time.Millisecond) == nil {
 		got = d.visitor.ask(ctx, false, a)
-		if !d.server.running() || d.troubles.met(got.Asked) {
+		if !d.server.running() || d.outages.since(got.Asked) {
 			calm = time.Now()
 		}
 		if a.model.allows(got) == nil {
@@ -55,70 +56,72 @@ func (d *day) awaitBack(ctx context.Context, a *app, over func()) {
 				all = all && (p.State == "running" || p.State == "stopping")
 			}
 			if err == nil && all {
-				d.held(nothingLost)
+				d.kept(nothingLost)
 				return
 			}
 		}
 		if time.Since(calm) > back {
-			d.broken(nothingLost, "%s is not back after %v: it answers %v, and ps says %+v, %v", a.name, back, got, rows, err)
+			d.broken(nothingLost, "%s is not back after %v: it answers %v, and ps says %+v, %v", a.name,
+				back, got, rows, err)
 			return
 		}
 	}
 }
 
-// upset is what happens to all in the middle of a round.
-func (d *day) upset(ctx context.Context, r round) {
-	what := r.Upset
+// disruption disrupts all apps in the middle of a round.
+func (d *day) disruption(ctx context.Context, r round) {
+	what := r.Disruption
 	switch {
-	case (what == upDisk || what == upDiskKill) && !d.small, what == upClock && d.clock == nil:
-		what = upNone // said at the beginning
+	case (what == disruptDisk || what == disruptDiskKill) && !d.small,
+		what == disruptClock && d.clock == nil:
+		what = disruptNone // reported at the start
 	}
 	d.visits.mu.Lock()
-	d.upsets[what]++
+	d.disruptions[what]++
 	d.visits.mu.Unlock()
-	if what == upNone || proc.Wait(ctx, r.After) != nil {
+	if what == disruptNone || proc.Wait(ctx, r.After) != nil {
 		return
 	}
-	d.write("UPSET: %s", what)
+	d.write("DISRUPTION: %s", what)
 	d.server.note("%s", what)
 	switch what {
-	case upKill:
+	case disruptKill:
 		over := d.kill(ctx, syscall.SIGKILL, r.N%2 == 0)
 		proc.Wait(ctx, r.For/8)
 		d.revive(ctx, over)
-	case upStop:
+	case disruptStop:
 		over := d.outage("graceful restart of the server")
 		d.stopGracefully(false)
 		d.revive(ctx, over)
-	case upDisk:
+	case disruptDisk:
 		free, over := d.fillDisk()
 		proc.Wait(ctx, r.For)
 		d.freeDisk(free)
 		over()
-	case upDiskKill:
+	case disruptDiskKill:
 		free, over := d.fillDisk()
 		proc.Wait(ctx, r.For)
 		overToo := d.kill(ctx, syscall.SIGKILL, r.N%2 == 0)
 		d.freeDisk(free)
 		d.revive(ctx, overToo)
 		over()
-	case upSuspend:
+	case disruptSuspend:
 		pid := d.server.pid()
 		syscall.Kill(pid, syscall.SIGSTOP)
 		proc.Wait(ctx, r.For)
 		syscall.Kill(pid, syscall.SIGCONT)
-	case upClock:
+	case disruptClock:
 		if err := d.clock.forward(r.Jump); err != nil {
 			d.broken(nothingLost, "the soak itself: %v", err)
 		}
 		d.write("the clock is %v ahead", d.clock.ahead)
 	}
-	d.write("UPSET over: %s", what)
+	d.write("DISRUPTION over: %s", what)
 }
 
-// outage begins a time in which no app need be served, and no operation need work.
+// outage begins a time in which visits and operations may fail.
 func (d *day) outage(why string) (over func()) {
-	overs := []func(){d.troubles.begin()}
+	overs := []func(){d.outages.begin()}
 	for _, a := range d.apps {
 		overs = append(overs, a.excuse(why))
 	}
@@ -129,8 +132,8 @@ func (d *day) outage(why string) (over func()) {
 	}
 }
 
-// kill ends the server as a power cut would, as far as a process can see. Nothing of an app stays behind, also where no
-// server comes after it; where that is not looked at, one may come before all has ended.
+// kill kills the server. No process of an app may be left, even without a new server. If look is
+// false, this is not checked, and a new server may start before all of them have ended.
 func (d *day) kill(ctx context.Context, signal syscall.Signal, look bool) (over func()) {
 	over = d.outage("kill -9 of the server")
 	if _, err := d.server.end(signal, back); err != nil {
@@ -146,7 +149,7 @@ func (d *day) kill(ctx context.Context, signal syscall.Signal, look bool) (over 
 		switch {
 		case err == nil:
 			d.write("nothing runs %v after the kill", time.Since(killed).Round(time.Millisecond))
-			d.held(nothingLeft)
+			d.kept(nothingLeft)
 			return over
 		case time.Since(killed) > back:
 			d.broken(nothingLeft, "%v after the server was killed: %v", back, err)
@@ -157,7 +160,7 @@ func (d *day) kill(ctx context.Context, signal syscall.Signal, look bool) (over 
 	}
 }
 
-// revive starts the server again, and waits until every app that was live is back.
+// revive starts the server and waits until every app that was live is back.
 func (d *day) revive(ctx context.Context, over func()) {
 	defer over()
 	if ctx.Err() != nil {
@@ -167,13 +170,13 @@ func (d *day) revive(ctx context.Context, over func()) {
 		d.broken(nothingLost, "%v", d.explain(err))
 		return
 	}
-	d.lives = append(d.lives, lived{})
+	d.lives = append(d.lives, lifetime{})
 	ready := time.Now()
 	d.each(func(a *app) {
 		for proc.Wait(ctx, 50*time.Millisecond) == nil {
 			got := d.visitor.ask(ctx, false, a)
 			if err := a.model.allows(got); err == nil {
-				d.held(nothingLost)
+				d.kept(nothingLost)
 				return
 			} else if time.Since(ready) > back {
 				d.broken(nothingLost, "%s is not back %v after the server was: %v", a.name, back, err)
@@ -184,7 +187,8 @@ func (d *day) revive(ctx context.Context, over func()) {
 	d.write("all are back after %v", time.Since(ready).Round(time.Millisecond))
 }
 
-// stopGracefully stops the server as Ctrl-C does, and looks at what it leaves; alone says that nobody else does anything.
+// stopGracefully stops the server with SIGTERM and checks what it leaves behind; alone: there is no
+// other activity.
 func (d *day) stopGracefully(alone bool) {
 	began := time.Now()
 	status, err := d.server.end(syscall.SIGTERM, time.Minute)
@@ -200,7 +204,7 @@ func (d *day) stopGracefully(alone bool) {
 }
 
 func (d *day) fillDisk() (free func() error, over func()) {
-	over = d.troubles.begin()
+	over = d.outages.begin()
 	free, err := fill(d.root)
 	if err != nil {
 		d.broken(nothingLost, "the soak itself: fill the disk: %v", err)

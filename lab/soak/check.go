@@ -14,43 +14,47 @@ import (
 	"paas/lab/proc"
 )
 
-// rest waits until nothing goes on any more, and holds what there is then against the promises.
-func (d *day) rest(ctx context.Context) {
+// check waits until nothing is in progress, and then checks the promises.
+func (d *day) check(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
 	d.each(func(a *app) {
 		for _, look := range []func(context.Context, *app) error{
-			d.settled, d.sees, d.runs, d.branch, d.remembers, d.hasData, d.runsWhatIsWanted, d.apart,
+			d.idle, d.answers, d.bringBack, d.branchMatches, d.historyGrows, d.keepsData, d.matchesFormation,
+			d.isolated,
 		} {
 			if err := look(ctx, a); err != nil || ctx.Err() != nil {
 				return
 			}
 		}
-		d.write("%s: at rest: %v", a.name, a.model.may()[0])
+		d.write("%s: at rest: %v", a.name, a.model.states()[0])
 	})
 	if ctx.Err() != nil {
 		return
 	}
 	d.everyDoor(ctx)
 	d.oneLife()
-	d.itselfFree()
+	d.serverUnconfined()
 	if faults, err := d.server.faults(); err != nil || len(faults) > 0 {
 		d.broken(nothingLost, "the server's log has %v, %v", faults, err)
 	}
-	d.grows(ctx, &d.lives[len(d.lives)-1])
+	d.checkGrowth(ctx, &d.lives[len(d.lives)-1])
 }
 
-// calm is how long what was cut off may take until nothing of it goes on.
+// calm is how long operations that were cut off may take to end.
 const calm = 40 * time.Second
 
-// eventually looks again and again until what it looks for is so, for a while; then that is a broken promise.
-func (d *day) eventually(ctx context.Context, patience time.Duration, p promise, who string, look func() error) error {
+// eventually repeats look until it succeeds. If it fails for longer than patience, promise p is
+// broken.
+func (d *day) eventually(
+	ctx context.Context, patience time.Duration, p promise, who string, look func() error,
+) error {
 	began := time.Now()
 	for {
 		err := look()
 		if err == nil {
-			d.held(p)
+			d.kept(p)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -64,8 +68,8 @@ func (d *day) eventually(ctx context.Context, patience time.Duration, p promise,
 	}
 }
 
-// settled waits until no release of the app is under way, and no git is for it.
-func (d *day) settled(ctx context.Context, a *app) error {
+// idle waits until no release of the app is in progress, and no git runs for it.
+func (d *day) idle(ctx context.Context, a *app) error {
 	repo := filepath.Join("apps", a.name, "repo.git")
 	return d.eventually(ctx, calm, nothingLost, a.name, func() error {
 		for _, pid := range proc.Descendants(d.server.pid()) {
@@ -90,8 +94,8 @@ func (d *day) settled(ctx context.Context, a *app) error {
 	})
 }
 
-// sees asks the app what it is, and from then on knows.
-func (d *day) sees(ctx context.Context, a *app) error {
+// answers asks the app for its state, which is known from then on.
+func (d *day) answers(ctx context.Context, a *app) error {
 	now := time.Now()
 	got := d.visitor.ask(ctx, false, a)
 	if ctx.Err() != nil {
@@ -101,13 +105,13 @@ func (d *day) sees(ctx context.Context, a *app) error {
 		d.broken(nothingLost, "%s %v", a.name, err)
 		return err
 	}
-	d.held(nothingLost)
+	d.kept(nothingLost)
 	var color string
 	out, err := proc.Output(d.person.verb(ctx, true, "config:get", a.name, "COLOR"))
 	if err == nil {
 		color = strings.TrimSuffix(string(out), "\n")
 	}
-	// Whatever it answers: what is not seen from outside, such as why it does not answer, is asked.
+	// Some of the state does not show from outside, such as why the app does not answer.
 	var info struct{ State, Commit string }
 	infoErr := d.person.ask(ctx, false, &info, "apps:info", a.name)
 	err = a.model.known(now, func(s state) bool {
@@ -117,20 +121,22 @@ func (d *day) sees(ctx context.Context, a *app) error {
 		case infoErr != nil:
 			return false
 		}
-		return color == s.Color && a.version[info.Commit] == s.Version && (info.State == "stopped") == s.Stopped
+		return color == s.Color && a.version[info.Commit] == s.Version &&
+			(info.State == "stopped") == s.Stopped
 	})
 	if err != nil {
-		d.broken(nothingLost, "%s answers %v, has COLOR=%q, and is by apps:info %+v, %v; %v", a.name, got, color, info, infoErr, err)
+		d.broken(nothingLost, "%s answers %v, has COLOR=%q, and is by apps:info %+v, %v; %v", a.name, got,
+			color, info, infoErr, err)
 		return err
 	}
-	d.held(nothingLost)
+	d.kept(nothingLost)
 	return nil
 }
 
-// runs brings an app back that was left stopped, or without a release, or destroyed: the next round begins
-// with all of them.
-func (d *day) runs(ctx context.Context, a *app) error {
-	is := a.model.may()[0]
+// bringBack starts an app that is stopped, has no release or was destroyed: the next round needs it
+// running.
+func (d *day) bringBack(ctx context.Context, a *app) error {
+	is := a.model.states()[0]
 	switch {
 	case is.serves():
 		return nil
@@ -143,12 +149,12 @@ func (d *day) runs(ctx context.Context, a *app) error {
 		d.broken(nothingLost, "%s does not come back from %v", a.name, is)
 		return errBroken
 	}
-	return d.settled(ctx, a)
+	return d.idle(ctx, a)
 }
 
-// branch compares the branch, and that there is no other, with what answers.
-func (d *day) branch(ctx context.Context, a *app) error {
-	is := a.model.may()[0]
+// branchMatches checks that there is only the deploy branch, and that it is at the live commit.
+func (d *day) branchMatches(ctx context.Context, a *app) error {
+	is := a.model.states()[0]
 	return d.eventually(ctx, back, branchRuns, a.name, func() error {
 		out, err := d.person.git(ctx, a.clone, "ls-remote", "paas")
 		if err != nil {
@@ -172,8 +178,8 @@ func (d *day) branch(ctx context.Context, a *app) error {
 	})
 }
 
-// runsWhatIsWanted compares ps with what ps:scale asked for, and with what runs.
-func (d *day) runsWhatIsWanted(ctx context.Context, a *app) error {
+// matchesFormation compares ps with the formation, and with the processes that run.
+func (d *day) matchesFormation(ctx context.Context, a *app) error {
 	if !a.node {
 		return nil
 	}
@@ -189,7 +195,8 @@ func (d *day) runsWhatIsWanted(ctx context.Context, a *app) error {
 				continue
 			}
 			if p.State != "running" || p.Release != rows[0].Release {
-				return fmt.Errorf("%s.%d of v%d is %s, and another of v%d", p.Type, p.Index, p.Release, p.State, rows[0].Release)
+				return fmt.Errorf("%s.%d of v%d is %s, and another of v%d", p.Type, p.Index, p.Release, p.State,
+					rows[0].Release)
 			}
 			count[p.Type]++
 			said[p.PID] = true
@@ -201,7 +208,7 @@ func (d *day) runsWhatIsWanted(ctx context.Context, a *app) error {
 			return fmt.Errorf("%v run; wanted are %v", count, a.formation)
 		}
 		webs := 0
-		for _, t := range tenants(d.root) {
+		for _, t := range appProcesses(d.root) {
 			if t.env["PAAS_APP"] == a.name && t.env["PORT"] != "" {
 				if webs++; !said[t.pid] {
 					return fmt.Errorf("process %d (%s) runs, and ps does not have it", t.pid, t.run)

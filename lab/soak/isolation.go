@@ -13,15 +13,17 @@ import (
 	"strings"
 )
 
-// secret is what is none of an app's business.
+// secret is something that an app must not be able to read.
 type secret struct {
 	path string
-	says string // only such a text gives it away: the app's own process may have another's number; empty: any does
+	// says is the text that gives the secret away; empty: any text. The app may have a process of
+	// its own with the same id.
+	says string
 }
 
-// apart has the app try to read what is of another app and of the server. Where nothing keeps apps apart, that is
-// said once, and not held against anybody.
-func (d *day) apart(ctx context.Context, a *app) error {
+// isolated makes the app try to read files of another app and of the server. Where isolation is
+// off, this is reported once and is no fault.
+func (d *day) isolated(ctx context.Context, a *app) error {
 	if !a.node {
 		return nil
 	}
@@ -33,7 +35,10 @@ func (d *day) apart(ctx context.Context, a *app) error {
 		return err
 	}
 	if info.Isolation == "" || strings.HasPrefix(info.Isolation, "none") {
-		d.exposed.Do(func() { progress(" !     skipped: looking into other apps: isolation %s", info.Isolation) })
+		d.exposed.Do(func() {
+			progress(" !     skipped: looking into other apps: isolation %s",
+				info.Isolation)
+		})
 		return nil
 	}
 	for _, s := range d.secrets(a) {
@@ -42,22 +47,24 @@ func (d *day) apart(ctx context.Context, a *app) error {
 			d.broken(itself, "%s: %v", a.name, err)
 			return err
 		}
-		d.held(itself)
+		d.kept(itself)
 	}
 	return nil
 }
 
-// itselfFree looks whether the server's first thread, which stands for all of it, is under what confines an app: then it
-// counts as part of that app.
-func (d *day) itselfFree() {
+// serverUnconfined checks that the confinement of an app does not apply to the server's first
+// thread, which /proc and Landlock take for the whole process. The server would count as part of
+// that app.
+func (d *day) serverUnconfined() {
 	if server, own := noNewPrivileges(d.server.pid()), noNewPrivileges(os.Getpid()); server != own {
-		d.broken(itself, "the server itself is confined: NoNewPrivs is %q, and of who started it %q", server, own)
+		d.broken(itself, "the server itself is confined: NoNewPrivs is %q, and of who started it %q",
+			server, own)
 		return
 	}
-	d.held(itself)
+	d.kept(itself)
 }
 
-// noNewPrivileges is that line of proc_pid_status(5), for the process's first thread.
+// noNewPrivileges returns that line of proc_pid_status(5) for the process's first thread.
 func noNewPrivileges(pid int) (value string) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(text)) {
@@ -66,7 +73,7 @@ func noNewPrivileges(pid int) (value string) {
 	return value
 }
 
-// kept says what is wrong with an app's answer to a look at the secret.
+// kept returns an error if the app's answer gives the secret away.
 func (s secret) kept(text string, err error) error {
 	var status statusError
 	switch {
@@ -74,13 +81,13 @@ func (s secret) kept(text string, err error) error {
 		return fmt.Errorf("it can read %s, which has %q: %.60q", s.path, s.says, text)
 	case err == nil:
 		return nil
-	case errors.As(err, &status) && status.status == http.StatusInsufficientStorage: // the app's own answer for what it cannot do
-		return nil
+	case errors.As(err, &status) && status.status == http.StatusInsufficientStorage:
+		return nil // the app could not read it
 	}
 	return fmt.Errorf("it could not be asked for %s: %w", s.path, err)
 }
 
-// secrets are files, folders and environments of others.
+// secrets returns files, folders and environments that do not belong to the app.
 func (d *day) secrets(a *app) (all []secret) {
 	own := filepath.Join(d.root, "apps", a.name)
 	all = append(all,
@@ -96,7 +103,7 @@ func (d *day) secrets(a *app) (all []secret) {
 			}
 		}
 	}
-	for _, t := range tenants(d.root) {
+	for _, t := range appProcesses(d.root) {
 		if of := t.env["PAAS_APP"]; of != "" && of != a.name {
 			all = append(all, secret{fmt.Sprintf("/proc/%d/environ", t.pid), "PAAS_APP=" + of})
 		}
