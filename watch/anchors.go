@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// anchors are the folders outside the tree whose entries decide where the tree is: that of the tree
-// itself, and of each link on the way to it. A watch on a link would not tell of its flip.
+// anchors are the entries outside the tree that determine where the tree is: the tree itself, and
+// each link on the way to it. Watching a link would not show that it is switched.
 type anchors struct {
 	entries map[string]bool // absolute paths
-	folders map[string]bool // those that they are in
+	folders map[string]bool // their parents, to be watched
 }
 
-// anchorsOf follows dir, an absolute path, link by link to root.
-func anchorsOf(dir, root string) anchors {
+// newAnchors follows dir, an absolute path, link by link to root.
+func newAnchors(dir, root string) anchors {
 	a := anchors{map[string]bool{}, map[string]bool{}}
 	a.add(root)
 	at, rest := "/", strings.TrimPrefix(dir, "/")
@@ -32,7 +32,7 @@ func anchorsOf(dir, root string) anchors {
 		if !filepath.IsAbs(target) {
 			target = at + "/" + target
 		}
-		// Not cleaned: what ".." leads to depends on the links before it, which come first.
+		// Do not clean the path: what ".." means depends on the links before it.
 		at, rest = "/", strings.TrimPrefix(target+"/"+rest, "/")
 	}
 	return a

@@ -3,58 +3,60 @@ package watch
 import "time"
 
 const (
-	short       = 10 * time.Millisecond // quiet after a save; an editor's writes are closer together
-	few         = 3                     // paths of a save: the file, its temporary one, its backup
-	rewriting   = 2 * time.Second       // for so long the same files may be written again and again
-	longest     = 30 * time.Second      // no burst and no update takes longer, whatever happens
-	justStarted = time.Second           // after a start, changes are taken for more of the same
+	// quiet time after a save; an editor's writes are closer together
+	saveQuiet     = 10 * time.Millisecond
+	maxSavePaths  = 3                // paths of a save: the file, a temporary one, a backup
+	maxRewriting  = 2 * time.Second  // how long the same files may be written again and again
+	maxBurst      = 30 * time.Second // maximum length of a burst and of an update
+	startupPeriod = time.Second      // after a start, more changes are likely to follow
 )
 
-// burst decides when a run of changes is over. A save, which is at most [few] paths, is over after
-// [short] without another event. More than that is a checkout, a build or a person's "save all":
-// over when nothing happened for delay, for its writes may come with pauses. The same holds where
-// something else speaks for more to come ([burst.expectMore]): files that are new, a command that was
-// started only just now. A checkout of any length is one burst, as each file is new to
-// it; but files that are written again and again, such as a log, do not hold it for more than
-// [rewriting]; and nothing holds it for more than [longest].
+// burst decides when a series of changes is over. A save, which is at most [maxSavePaths] paths, is
+// over after [saveQuiet] without an event. Anything larger is a checkout, a build or "save all",
+// whose writes may pause: it is over when nothing has happened for delay. The same holds if more
+// changes are likely ([burst.expectMore]): there are new files, or the command has just started. A
+// checkout of any length is one burst, because each path is new to it. But files that are written
+// repeatedly, such as logs, extend a burst by [maxRewriting] only, and no burst is longer than
+// [maxBurst].
 //
-// It keeps no clock: all times are the caller's.
+// It has no clock: the caller passes all times.
 type burst struct {
-	delay              time.Duration
-	begun, fresh, last time.Time // the first event, the last with a new path, the last of all
-	paths              int
-	more               bool
+	delay                time.Duration
+	first, lastNew, last time.Time // the first event, the last with a new path, the last of all
+	paths                int
+	expectsMore          bool
 }
 
-// pending says whether there was an event since the last reset.
-func (b *burst) pending() bool { return !b.begun.IsZero() }
+// pending reports whether there was an event since the last reset.
+func (b *burst) pending() bool { return !b.first.IsZero() }
 
-// add is one event; fresh says that its path is new to this burst.
+// add adds an event. fresh says that its path is new to the burst.
 func (b *burst) add(now time.Time, fresh bool) {
 	if !b.pending() {
-		b.begun = now
+		b.first = now
 	}
 	b.last = now
-	if fresh || b.fresh.IsZero() {
-		b.fresh = now
+	if fresh || b.lastNew.IsZero() {
+		b.lastNew = now
 		b.paths++
 	}
 }
 
-// expectMore makes the burst wait for delay, however few its paths.
-func (b *burst) expectMore() { b.more = true }
+// expectMore makes the burst wait for delay even if it looks like a save.
+func (b *burst) expectMore() { b.expectsMore = true }
 
-// brief says whether the burst is taken for a save.
-func (b *burst) brief() bool { return b.paths <= few && !b.more }
+// isSave reports whether the burst looks like a save.
+func (b *burst) isSave() bool { return b.paths <= maxSavePaths && !b.expectsMore }
 
-// due is when the burst is over should nothing more come. It needs to be pending.
+// due returns when the burst is over if there are no more events. The burst must be pending.
 func (b *burst) due() time.Time {
 	quiet := b.delay
-	if b.brief() {
-		quiet = min(short, b.delay)
+	if b.isSave() {
+		quiet = min(saveQuiet, b.delay)
 	}
 	due := b.last.Add(quiet)
-	for _, limit := range []time.Time{b.fresh.Add(max(rewriting, quiet)), b.begun.Add(max(longest, quiet))} {
+	for _, limit := range []time.Time{b.lastNew.Add(max(maxRewriting, quiet)),
+		b.first.Add(max(maxBurst, quiet))} {
 		if limit.Before(due) {
 			due = limit
 		}

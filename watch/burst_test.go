@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Each case is events at their times in ms, and when the burst is to be over. The clock is
-// synctest's, the waiting a timer's, as in the session.
+// Each case lists events at times in ms, and when the burst should be over. The clock is
+// synctest's, and a timer waits as in the runner.
 func TestBurst(t *testing.T) {
 	at := func(from, to, step int) (list []int) {
 		for ; from < to; from += step {
@@ -27,16 +27,22 @@ func TestBurst(t *testing.T) {
 		{name: "one save", events: []int{0}, delay: 300, want: []int{10}},
 		{name: "an editor's writes", events: []int{0, 1, 2}, delay: 300, want: []int{12}},
 		{name: "two saves", events: []int{0, 500}, delay: 300, want: []int{10, 510}},
-		{name: "one file written for a while", events: at(0, 100, 5), same: true, delay: 300, want: []int{105}},
+		{name: "one file written for a while", events: at(0, 100, 5), same: true, delay: 300,
+			want: []int{105}},
 		{name: "save all", events: []int{0, 1, 2, 3}, delay: 300, want: []int{303}},
 		{name: "2,000 files in 6 s", events: at(0, 6000, 3), delay: 300, want: []int{6297}},
-		{name: "a checkout with pauses", events: append(append(at(0, 20, 2), at(200, 220, 2)...), 500), delay: 300, want: []int{800}},
-		{name: "more is expected", events: at(0, 1000, 100), more: true, delay: 300, want: []int{1200}},
-		{name: "a log that grows", events: at(0, 5000, 7), same: true, delay: 300, want: []int{2000, 4002, 5008}},
-		{name: "files without end", events: at(0, 70000, 7), delay: 300, want: []int{30000, 60002, 70293}},
+		{name: "a checkout with pauses", events: append(append(at(0, 20, 2), at(200, 220, 2)...),
+			500), delay: 300, want: []int{800}},
+		{name: "more is expected", events: at(0, 1000, 100), more: true, delay: 300,
+			want: []int{1200}},
+		{name: "a log that grows", events: at(0, 5000, 7), same: true, delay: 300,
+			want: []int{2000, 4002, 5008}},
+		{name: "files without end", events: at(0, 70000, 7), delay: 300,
+			want: []int{30000, 60002, 70293}},
 		{name: "no delay", events: at(0, 10, 1), delay: 0, want: at(0, 10, 1)},
 		{name: "a delay below the shortest", events: []int{0}, delay: 5, want: []int{5}},
-		{name: "a delay beyond all limits", events: []int{0, 1, 2, 3}, delay: 60000, want: []int{60000}},
+		{name: "a delay beyond all limits", events: []int{0, 1, 2, 3}, delay: 60000,
+			want: []int{60000}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			begin := time.Now()

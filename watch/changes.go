@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// changes are the paths that changed since the command was last started.
+// changes are the paths that have changed since the command was last started.
 type changes map[string]bool
 
 func (c changes) add(path string) { c[path] = true }
 
 func (c changes) sorted() []string { return slices.Sorted(maps.Keys(c)) }
 
-// String is for people: "main.js changed", "3 files changed (a.js, b.js, c.js)".
+// String returns a message such as "main.js changed" or "3 files changed (a.js, b.js, c.js)".
 func (c changes) String() string {
 	const shown = 3
 	paths := c.sorted()
@@ -28,26 +28,28 @@ func (c changes) String() string {
 	if len(paths) > shown {
 		more = ", ..."
 	}
-	return fmt.Sprintf("%d files changed (%s%s)", len(paths), strings.Join(paths[:min(shown, len(paths))], ", "), more)
+	return fmt.Sprintf("%d files changed (%s%s)", len(paths),
+		strings.Join(paths[:min(shown, len(paths))], ", "), more)
 }
 
-// variable is where the command finds them: see [changes.environ].
-const variable = "PAAS_WATCH_CHANGED"
+// changedVariable is the environment variable with the changed paths: see [changes.environ].
+const changedVariable = "PAAS_WATCH_CHANGED"
 
-// environ is the variable for the command: the first 100 paths, relative to DIR, a line each. None
-// where there is nothing to tell or that is more than a program's environment should hold.
+// environ returns the variable for the command: at most 100 paths, relative to Dir, one per line.
+// It is omitted if it would be empty or too large for an environment.
 func (c changes) environ() []string {
 	const most, longest = 100, 32 << 10
-	paths := slices.DeleteFunc(c.sorted(), func(path string) bool { return strings.ContainsAny(path, "\n\x00") })
+	paths := slices.DeleteFunc(c.sorted(),
+		func(path string) bool { return strings.ContainsAny(path, "\n\x00") })
 	text := strings.Join(paths[:min(most, len(paths))], "\n")
 	if text == "" || len(text) > longest {
 		return nil
 	}
-	return []string{variable + "=" + text}
+	return []string{changedVariable + "=" + text}
 }
 
-// counted is "1 folder", "2 folders".
-func counted(n int, what string) string {
+// plural returns "1 folder" or "2 folders".
+func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

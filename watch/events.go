@@ -10,23 +10,23 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// notifier tells of events in folders; see [fsnotify.Watcher].
+// notifier sends events for folders; see [fsnotify.Watcher].
 type notifier interface {
 	Add(folder string) error
 	Remove(folder string) error
 	Close() error
 }
 
-// events is a notifier and its channels. The zero value watches nothing and stays silent.
+// events is a notifier and its channels. The zero value watches nothing.
 type events struct {
 	notifier
-	happened <-chan fsnotify.Event
-	errors   <-chan error
+	c      <-chan fsnotify.Event
+	errors <-chan error
 }
 
-// openEvents opens the system's own.
+// openEvents opens the system's notifier.
 func openEvents() (events, error) {
-	// The room saves switches between goroutines while a checkout is written.
+	// The buffer saves switching between goroutines during a checkout.
 	w, err := fsnotify.NewBufferedWatcher(1024)
 	if err != nil {
 		return events{}, err
@@ -34,21 +34,22 @@ func openEvents() (events, error) {
 	return events{w, w.Events, w.Errors}, nil
 }
 
-// add watches a folder; that it is gone or not readable is no error. Added again, it is watched
-// even if it is another folder by now.
+// add watches a folder. It ignores folders that are missing or unreadable. Adding a path again
+// watches the folder that is there now.
 func (e events) add(folder string) error {
 	err := e.notifier.Add(folder)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) ||
+		errors.Is(err, syscall.ENOTDIR) {
 		return nil
 	}
 	return err
 }
 
-// remove gives a watch up; the system may have done so already.
+// remove stops watching a folder. It ignores errors, because the system may have done so already.
 func (e events) remove(folder string) { e.notifier.Remove(folder) }
 
-// exhausted says in the words of an administrator why there are no events.
-func exhausted(err error) string {
+// limitMessage explains why there are no events, naming the kernel's setting.
+func limitMessage(err error) string {
 	setting := ""
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
@@ -59,5 +60,6 @@ func exhausted(err error) string {
 		return err.Error()
 	}
 	limit, _ := os.ReadFile("/proc/sys/fs/inotify/" + setting)
-	return strings.TrimSpace("fs.inotify." + setting + " is used up " + strings.TrimSpace(string(limit)))
+	return strings.TrimSpace("fs.inotify." + setting + " is exhausted " +
+		strings.TrimSpace(string(limit)))
 }

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// group is a running command with all that stays in its process group.
+// group is a running command and all processes in its process group.
 type group struct {
-	pid   int           // of the command, and so the group's number
-	ended chan struct{} // closed when the command itself has ended
+	pid   int           // of the command; also the group's number
+	ended chan struct{} // closed when the command itself has exited
 	state *os.ProcessState
 
 	mu   sync.Mutex
-	over bool // none was left; the number may be another's by now
+	dead bool // the group has ended; its number may be reused
 }
 
-// startGroup starts cmd as the leader of a session of its own.
+// startGroup starts cmd as the leader of a new session.
 func startGroup(cmd *exec.Cmd) (*group, *startError) {
-	cmd.SysProcAttr = attributes()
-	if err := start(cmd); err != nil {
+	cmd.SysProcAttr = sysProcAttr()
+	if err := startCommand(cmd); err != nil {
 		return nil, &startError{cmd, err}
 	}
 	g := &group{pid: cmd.Process.Pid, ended: make(chan struct{})}
@@ -37,7 +37,7 @@ func startGroup(cmd *exec.Cmd) (*group, *startError) {
 	return g, nil
 }
 
-// alive says whether any process of the group is left.
+// alive reports whether any process of the group is left.
 func (g *group) alive() bool {
 	select {
 	case <-g.ended:
@@ -46,9 +46,10 @@ func (g *group) alive() bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	// No new group gets the number while one of this is left, see setpgid(2) and fork(2).
-	g.over = g.over || errors.Is(syscall.Kill(-g.pid, 0), syscall.ESRCH)
-	return !g.over
+	// The kernel does not reuse the number while a process of the group is left: setpgid(2),
+	// fork(2).
+	g.dead = g.dead || errors.Is(syscall.Kill(-g.pid, 0), syscall.ESRCH)
+	return !g.dead
 }
 
 func (g *group) signal(s syscall.Signal) {
@@ -59,8 +60,9 @@ func (g *group) signal(s syscall.Signal) {
 	}
 }
 
-// stop sends s to the group, SIGKILL to what is left after grace, and returns when nothing is. The
-// error says that SIGKILL did not end it either: the kernel holds it, mostly over a dead disk.
+// stop sends s to the group, and SIGKILL to what is left after grace. It returns when nothing is
+// left. The error means that a process survived SIGKILL, usually because the kernel waits for a
+// broken disk.
 func (g *group) stop(s syscall.Signal, grace time.Duration) error {
 	const patience = 10 * time.Second
 	g.signal(s)
@@ -78,26 +80,26 @@ func (g *group) stop(s syscall.Signal, grace time.Duration) error {
 			g.signal(syscall.SIGKILL)
 			giveUp = time.After(patience)
 		case <-giveUp:
-			return fmt.Errorf("process group %d does not end, not even by SIGKILL", g.pid)
+			return fmt.Errorf("process group %d survived SIGKILL", g.pid)
 		}
 		if !g.alive() {
 			return nil
 		}
-		if ended == nil { // the rest tells nobody of its end
+		if ended == nil { // the other processes do not notify us
 			again = time.After(pause)
 		}
 	}
 }
 
-// fate is how the command ended, for people.
-func (g *group) fate() string {
+// describeExit says how the command ended.
+func (g *group) describeExit() string {
 	if ws, ok := g.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return "was ended by signal " + ws.Signal().String()
+		return "was terminated by signal " + ws.Signal().String()
 	}
 	return fmt.Sprintf("exited with status %d", g.state.ExitCode())
 }
 
-// startError is a command that could not be started.
+// startError means that a command could not be started.
 type startError struct {
 	cmd *exec.Cmd
 	err error
@@ -119,13 +121,13 @@ func (e *startError) Error() string {
 	case errors.Is(err, exec.ErrNotFound):
 		err = errors.New("not found in PATH")
 	case errors.Is(err, fs.ErrNotExist) && exists(file):
-		err = errors.New("is there, but not the program to run it that it names")
+		err = errors.New("exists, but the interpreter that it names does not")
 	}
 	return fmt.Sprintf("%s: %v", e.cmd.Args[0], err)
 }
 
-// status is the exit status for it, as of a shell: 127 where there is no such command, 126 where it
-// cannot be run.
+// status returns the exit status that a shell would use: 127 if the command does not exist, else
+// 126.
 func (e *startError) status() int {
 	if errors.Is(e.err, exec.ErrNotFound) || errors.Is(e.err, fs.ErrNotExist) {
 		return 127

@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+func sysProcAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-func start(cmd *exec.Cmd) error { return cmd.Start() }
+func startCommand(cmd *exec.Cmd) error { return cmd.Start() }
 
-// The first process of the system reaps orphans.
-func adopt()   {}
-func reap(int) {}
+// Elsewhere only the system's first process reaps orphans.
+func becomeSubreaper() {}
+func reap(int)         {}

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// The test binary is also the watcher, since that reaps whatever ends, and the app it runs.
+// The test binary is also the watcher, which reaps all its children, and the app that it runs.
 func TestMain(m *testing.M) {
 	if text := os.Getenv("TEST_WATCH"); text != "" {
 		os.Unsetenv("TEST_WATCH")
@@ -46,16 +46,16 @@ func watchMain(text string) int {
 	return status
 }
 
-// appMain tells the test of its life on standard output, one write a line, and is as difficult as
-// its arguments say.
+// appMain reports its life on standard output, one line per write. Its arguments make it difficult.
 func appMain(args []string) int {
 	say := func(what string) {
-		fmt.Printf("%s %d %s\n", what, os.Getpid(), strings.ReplaceAll(os.Getenv(variable), "\n", ","))
+		fmt.Printf("%s %d %s\n", what, os.Getpid(),
+			strings.ReplaceAll(os.Getenv(changedVariable), "\n", ","))
 	}
 	for _, arg := range args {
 		what, value, _ := strings.Cut(arg, "=")
 		switch what {
-		case "exit": // what the file says, if it says anything
+		case "exit": // exit with the status in the file, if there is one
 			if text, err := os.ReadFile(value); err == nil && len(text) > 0 {
 				say("up")
 				return int(text[0] - '0')
@@ -105,7 +105,7 @@ func appMain(args []string) int {
 	return 0
 }
 
-// watcher is one that runs.
+// watcher is a running watcher.
 type watcher struct {
 	t        *testing.T
 	dir      string
@@ -134,9 +134,11 @@ func startWatch(t *testing.T, w Watch, app ...string) *watcher {
 		t.Fatal(err)
 	}
 	logs := t.TempDir()
-	r := &watcher{t: t, dir: dir, cmd: exec.Command(self), out: filepath.Join(logs, "out"), messages: filepath.Join(logs, "messages"), done: make(chan struct{})}
+	r := &watcher{t: t, dir: dir, cmd: exec.Command(self), out: filepath.Join(logs, "out"),
+		messages: filepath.Join(logs, "messages"), done: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), "TEST_WATCH="+string(text), "GORACE=atexit_sleep_ms=0")
-	for path, stream := range map[string]*io.Writer{r.out: &r.cmd.Stdout, r.messages: &r.cmd.Stderr} {
+	for path, stream := range map[string]*io.Writer{r.out: &r.cmd.Stdout,
+		r.messages: &r.cmd.Stderr} {
 		f, err := os.Create(path)
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +160,8 @@ func (r *watcher) run() *watcher {
 	}()
 	r.t.Cleanup(func() {
 		r.cmd.Process.Signal(syscall.SIGTERM)
-		r.cmd.Process.Signal(syscall.SIGINT) // at once; a second SIGTERM may fall in with the first
+		// not SIGTERM, because a second one may merge with the first
+		r.cmd.Process.Signal(syscall.SIGINT)
 		select {
 		case <-r.done:
 		case <-time.After(20 * time.Second):
@@ -190,8 +193,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// ups are the processes of the app that came up, and what had changed.
-func (r *watcher) ups() (pids []int, changed []string) {
+// starts returns the pids of the apps that started, and what had changed.
+func (r *watcher) starts() (pids []int, changed []string) {
 	for line := range strings.Lines(read(r.out)) {
 		if !strings.HasSuffix(line, "\n") {
 			continue
@@ -205,29 +208,29 @@ func (r *watcher) ups() (pids []int, changed []string) {
 	return pids, changed
 }
 
-// awaitUps waits until the app, and its children, have come up n times, and returns what the last
-// was told of changes.
-func (r *watcher) awaitUps(n int) string {
+// awaitStarts waits until the app, with its children, has started n times. It returns the changes
+// that the last one was told.
+func (r *watcher) awaitStarts(n int) string {
 	r.t.Helper()
 	eventually(r.t, fmt.Sprint(n, " times up"), func() bool {
-		pids, _ := r.ups()
+		pids, _ := r.starts()
 		return len(pids) >= n
 	})
-	pids, changed := r.ups()
+	pids, changed := r.starts()
 	if len(pids) > n {
 		r.t.Fatalf("%d times up, not %d", len(pids), n)
 	}
 	return changed[n-1]
 }
 
-func (r *watcher) awaitSaid(text string) {
+func (r *watcher) awaitMessage(text string) {
 	r.t.Helper()
 	eventually(r.t, text, func() bool { return strings.Contains(read(r.messages), text) })
 }
 
 func (r *watcher) put(path, text string) { write(r.t, r.dir, map[string]string{path: text}) }
 
-// end sends signals, and returns the exit status.
+// end sends signals and returns the exit status.
 func (r *watcher) end(signals ...syscall.Signal) int {
 	for _, s := range signals {
 		r.cmd.Process.Signal(s)
@@ -236,5 +239,5 @@ func (r *watcher) end(signals ...syscall.Signal) int {
 	return r.cmd.ProcessState.ExitCode()
 }
 
-// gone says whether a process has ended and is reaped.
-func gone(pid int) bool { return syscall.Kill(pid, 0) == syscall.ESRCH }
+// hasExited reports whether a process has exited and was reaped.
+func hasExited(pid int) bool { return syscall.Kill(pid, 0) == syscall.ESRCH }

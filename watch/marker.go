@@ -10,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// marker is the file that whoever keeps a worktree puts beside it, worktree.json, and replaces
-// whole: its "state" is "updating" while files are being written, and "settled" after that. Most
-// trees have none.
+// marker is worktree.json, which the writer of a worktree keeps beside it and replaces atomically.
+// Its "state" is "updating" while files are written, and "settled" afterwards. Most trees have
+// none.
 type marker struct {
 	path  string
 	seen  stamp
-	since time.Time // when it was first seen so
+	since time.Time // when this content was first seen
 }
 
-// markerPath is where the marker of the tree at root is: beside the nearest folder named worktree,
-// root or above it, else beside root.
+// markerPath returns the path of the marker for root: beside root, or beside the nearest folder at
+// or above root that is named worktree.
 func markerPath(root string) string {
 	for dir := root; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if filepath.Base(dir) == "worktree" {
@@ -30,17 +30,17 @@ func markerPath(root string) string {
 	return filepath.Join(root, "..", "worktree.json")
 }
 
-// updating says whether files are on their way. A marker that has said so for [longest] is not
-// believed any more: who wrote it is gone.
+// updating reports whether an update is in progress. After [maxBurst] without a change the marker
+// is ignored: its writer must have died.
 func (m *marker) updating(now time.Time) bool {
 	state, seen := m.read()
 	if seen != m.seen {
 		m.seen, m.since = seen, now
 	}
-	return state == "updating" && now.Sub(m.since) < longest
+	return state == "updating" && now.Sub(m.since) < maxBurst
 }
 
-// read does not read far: after the two keys comes much that is not for us.
+// read reads the state and the stamp of the file. It does not need the rest of the JSON.
 func (m *marker) read() (state string, seen stamp) {
 	seen, err := stampAt(unix.AT_FDCWD, m.path)
 	if err != nil || seen.kind != unix.S_IFREG {
@@ -51,11 +51,11 @@ func (m *marker) read() (state string, seen stamp) {
 		return "", stamp{}
 	}
 	defer f.Close()
-	return stateIn(io.LimitReader(f, 4<<10)), seen
+	return parseState(io.LimitReader(f, 4<<10)), seen
 }
 
-// stateIn is the text at the key "state" of a JSON object, which may break off after it.
-func stateIn(r io.Reader) string {
+// parseState returns the string "state" of a JSON object, which may be truncated after it.
+func parseState(r io.Reader) string {
 	d := json.NewDecoder(r)
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
 		return ""

@@ -2,17 +2,17 @@ package watch
 
 import "strings"
 
-// pattern is one line of a .gitignore file (gitignore(5)). go-git's package of that name is not
-// used: it takes a pattern that names a folder for one that names everything below, so that the
-// usual "*", "!*/", "!*.js" would watch every file. Unlike git's, a slash in brackets ends them.
+// pattern is a line of a .gitignore file (gitignore(5)). go-git's package is not used because it
+// takes a pattern for a folder as a pattern for everything below, so that the usual "*", "!*/",
+// "!*.js" would watch every file. Unlike in git, a slash ends a set in brackets.
 type pattern struct {
-	keep   bool     // "!": not ignored after all
-	folder bool     // ends in "/": folders alone
-	name   bool     // has no other "/": about the last element, wherever it is
-	globs  []string // one an element of the path; "**" is any number of them
+	negated     bool     // "!": not ignored
+	foldersOnly bool     // ends in "/"
+	nameOnly    bool     // has no other "/": matches the last element of any path
+	globs       []string // one per element of the path; "**" matches any number of them
 }
 
-// parsePattern reads a line; ok is false where it says nothing.
+// parsePattern parses a line. ok is false for empty lines and comments.
 func parsePattern(line string) (p pattern, ok bool) {
 	line = strings.TrimSuffix(line, "\r")
 	if strings.HasPrefix(line, "#") {
@@ -21,12 +21,13 @@ func parsePattern(line string) (p pattern, ok bool) {
 	for strings.HasSuffix(line, " ") && !strings.HasSuffix(line, `\ `) {
 		line = line[:len(line)-1]
 	}
-	line, p.keep = strings.CutPrefix(line, "!")
-	line, p.folder = strings.CutSuffix(line, "/")
-	p.name = !strings.Contains(line, "/")
+	line, p.negated = strings.CutPrefix(line, "!")
+	line, p.foldersOnly = strings.CutSuffix(line, "/")
+	p.nameOnly = !strings.Contains(line, "/")
 	p.globs = strings.Split(strings.TrimPrefix(line, "/"), "/")
-	if n := len(p.globs); !p.name && stars(p.globs[n-1]) {
-		p.globs = append(p.globs[:n-1], "*", "**") // "a/**" is all in a, not a itself
+	if n := len(p.globs); !p.nameOnly && isDoubleStar(p.globs[n-1]) {
+		// "a/**" matches everything in a, but not a itself
+		p.globs = append(p.globs[:n-1], "*", "**")
 	}
 	return p, line != ""
 }
@@ -41,20 +42,20 @@ func parsePatterns(text string) []pattern {
 	return list
 }
 
-// matches says whether the pattern is about the path, given by its elements below the folder of
-// the pattern's file. What is below a path that matches is for the caller.
+// matches reports whether the pattern matches a path, given by its elements relative to the
+// pattern's file. The caller handles everything below a matching folder.
 func (p pattern) matches(path []string, isFolder bool) bool {
-	if p.folder && !isFolder {
+	if p.foldersOnly && !isFolder {
 		return false
 	}
-	if p.name {
+	if p.nameOnly {
 		return globMatches(p.globs[0], path[len(path)-1])
 	}
-	// The last ** that was passed takes one element more each time what follows does not match.
+	// On a mismatch, let the last ** match one more element.
 	globs, again, rest := p.globs, []string(nil), []string(nil)
 	for len(path) > 0 {
 		switch {
-		case len(globs) > 0 && stars(globs[0]):
+		case len(globs) > 0 && isDoubleStar(globs[0]):
 			globs = globs[1:]
 			again, rest = globs, path
 		case len(globs) > 0 && globMatches(globs[0], path[0]):
@@ -66,15 +67,14 @@ func (p pattern) matches(path []string, isFolder bool) bool {
 			return false
 		}
 	}
-	return len(globs) == 0 || len(globs) == 1 && stars(globs[0])
+	return len(globs) == 0 || len(globs) == 1 && isDoubleStar(globs[0])
 }
 
-// stars says whether a glob is nothing but "**", or more of them.
-func stars(glob string) bool { return len(glob) > 1 && strings.Trim(glob, "*") == "" }
+// isDoubleStar reports whether a glob is "**", or more stars.
+func isDoubleStar(glob string) bool { return len(glob) > 1 && strings.Trim(glob, "*") == "" }
 
-// globMatches is wildmatch of git on one element of a path, byte by byte as there. The last * that
-// was passed takes one byte more each time, so that no pattern takes longer than the product of
-// both lengths.
+// globMatches matches one element of a path, byte by byte, like git's wildmatch. On a mismatch the
+// last * matches one more byte, so the time is at most the product of the lengths.
 func globMatches(glob, name string) bool {
 	again, rest := -1, 0
 	g, n := 0, 0
@@ -84,7 +84,7 @@ func globMatches(glob, name string) bool {
 			again, rest = g, n
 			continue
 		}
-		if size, ok := oneMatches(glob[g:], name[n]); ok {
+		if size, ok := matchOne(glob[g:], name[n]); ok {
 			g += size
 			n++
 			continue
@@ -98,24 +98,24 @@ func globMatches(glob, name string) bool {
 	return strings.Trim(glob[g:], "*") == ""
 }
 
-// oneMatches compares c with what glob begins with, which is size bytes long.
-func oneMatches(glob string, c byte) (size int, ok bool) {
+// matchOne matches c with the first unit of glob, which has size bytes.
+func matchOne(glob string, c byte) (size int, ok bool) {
 	switch {
 	case glob == "":
 		return 0, false
 	case glob[0] == '?':
 		return 1, true
 	case glob[0] == '[':
-		return classMatches(glob, c)
+		return matchClass(glob, c)
 	case glob[0] == '\\':
 		return 2, len(glob) > 1 && glob[1] == c
 	}
 	return 1, glob[0] == c
 }
 
-// classMatches compares c with the set in brackets that glob begins with. One that does not end
-// matches nothing.
-func classMatches(glob string, c byte) (size int, ok bool) {
+// matchClass matches c with the set in brackets that glob begins with. A set without an end matches
+// nothing.
+func matchClass(glob string, c byte) (size int, ok bool) {
 	i, not := 1, false
 	if i < len(glob) && (glob[i] == '!' || glob[i] == '^') {
 		i, not = i+1, true
@@ -126,10 +126,10 @@ func classMatches(glob string, c byte) (size int, ok bool) {
 			i += len(name) + 2
 			continue
 		}
-		low, next := member(glob, i)
+		low, next := classMember(glob, i)
 		high := low
 		if next+1 < len(glob) && glob[next] == '-' && glob[next+1] != ']' {
-			high, next = member(glob, next+1)
+			high, next = classMember(glob, next+1)
 		}
 		ok = ok || low <= c && c <= high
 		i = next
@@ -137,15 +137,15 @@ func classMatches(glob string, c byte) (size int, ok bool) {
 	return i + 1, i < len(glob) && ok != not
 }
 
-// member is one byte of a set, and where the next begins.
-func member(glob string, i int) (c byte, next int) {
+// classMember returns the next byte of a set, and the index after it.
+func classMember(glob string, i int) (c byte, next int) {
 	if glob[i] == '\\' && i+1 < len(glob) {
 		i++
 	}
 	return glob[i], i + 1
 }
 
-// inClass knows the names of POSIX, for ASCII.
+// inClass reports whether c is in a POSIX class, for ASCII.
 func inClass(name string, c byte) bool {
 	lower, upper, digit := 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9'
 	graph := 0x20 < c && c < 0x7f

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// write makes files of a folder, with those above them.
+// write creates files and their folders.
 func write(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
@@ -26,11 +26,12 @@ func write(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-// seen is what a new tree at root watches.
-func seen(t *testing.T, root string, ignore, ext []string) []string {
+// watchedFiles returns what a new tree at root watches.
+func watchedFiles(t *testing.T, root string, ignore, ext []string) []string {
 	t.Helper()
 	var paths []string
-	err := newTree(root, newRules(root, ignore, ext)).scan(func(path string) { paths = append(paths, path) })
+	err := newTree(root,
+		newRules(root, ignore, ext)).scan(func(path string) { paths = append(paths, path) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,12 +39,13 @@ func seen(t *testing.T, root string, ignore, ext []string) []string {
 	return paths
 }
 
-// gitSees is what git takes for a part of the tree at dir, but for files that we always leave out.
-func gitSees(t *testing.T, dir string) []string {
+// gitFiles returns what git does not ignore, without the default ignores.
+func gitFiles(t *testing.T, dir string) []string {
 	t.Helper()
 	cmd := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=/dev/null"}
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -70,34 +72,43 @@ func initRepository(t *testing.T) string {
 	return dir
 }
 
-// What .gitignore files leave out is what git leaves out: it is the judge here.
-func TestRulesAsGit(t *testing.T) {
+// .gitignore files have the same effect as in git.
+func TestRulesLikeGit(t *testing.T) {
 	files := map[string]string{}
 	for _, path := range []string{
-		"a.js", "a.txt", "b.js", "x y", "trail ", "#hash", "!bang", "[x]", "a*b", "ab", "a.js.map", "caf\xc3\xa9", "-", "A.JS",
-		"src/a.js", "src/a.txt", "src/deep/a.js", "src/deep/er/a.js", "src/deep/er/b.txt", "src/foo", "foo/bar/baz", "foo/a.js",
-		"foo/keep.js", "build/x", "build/keep/x", "src/build/x", "out", "deep/out/x", "doc/frotz/x", "a/doc/frotz/x", "a/b/c/d/e.js", "a/x/b/f", "a/x/y/b/f",
+		"a.js", "a.txt", "b.js", "x y", "trail ", "#hash", "!bang", "[x]", "a*b", "ab", "a.js.map",
+		"caf\xc3\xa9", "-", "A.JS",
+		"src/a.js", "src/a.txt", "src/deep/a.js", "src/deep/er/a.js", "src/deep/er/b.txt",
+		"src/foo", "foo/bar/baz", "foo/a.js",
+		"foo/keep.js", "build/x", "build/keep/x", "src/build/x", "out", "deep/out/x", "doc/frotz/x",
+		"a/doc/frotz/x", "a/b/c/d/e.js", "a/x/b/f", "a/x/y/b/f",
 	} {
 		files[path] = "x"
 	}
 	dir := initRepository(t)
 	write(t, dir, files)
 	for _, ignore := range []string{
-		"*", "*\n!*/\n!*.js", "/*\n!/src/", "foo/*\n!foo/keep.js", "foo/**\n!foo/keep.js", "foo/\n!foo/keep.js", "foo\n!foo/",
-		"*.js\n!a.js", "/a.js", "src/*.js", "src/**/*.js", "**/a.js", "**/deep/**", "a/**/b", "a/*/b", "a/**", "/**/b", "**/doc/frotz/", "doc/frotz/", "out/", "out",
-		"build/\n!build/keep/", "build/*\n!build/keep/", `\#hash`, `\!bang`, "#hash", "x\\ y", "trail ", `trail\ `, "[a-b].js", "[!a].js", "[^a].js", "[[:alpha:]].js", `\[x\]`, "[]x]*", "[x",
-		`a\*b`, "a?b", "a*", "*a*.*", "a**b", "src/**a.js", "**", "/", "!", "", "\r\n*.js\r\n", "\ufeff*.js", "caf*", "caf?", "caf??", "src/deep", "deep/er", "***", "a/***/b", "[a-", "[--a]", `[\]x]`, "[z-a]", "foo/bar/", "**/", "/*/*/*", "src//a.js",
+		"*", "*\n!*/\n!*.js", "/*\n!/src/", "foo/*\n!foo/keep.js", "foo/**\n!foo/keep.js",
+		"foo/\n!foo/keep.js", "foo\n!foo/",
+		"*.js\n!a.js", "/a.js", "src/*.js", "src/**/*.js", "**/a.js", "**/deep/**", "a/**/b",
+		"a/*/b", "a/**", "/**/b", "**/doc/frotz/", "doc/frotz/", "out/", "out",
+		"build/\n!build/keep/", "build/*\n!build/keep/", `\#hash`, `\!bang`, "#hash", "x\\ y",
+		"trail ", `trail\ `, "[a-b].js", "[!a].js", "[^a].js", "[[:alpha:]].js", `\[x\]`, "[]x]*",
+		"[x",
+		`a\*b`, "a?b", "a*", "*a*.*", "a**b", "src/**a.js", "**", "/", "!", "", "\r\n*.js\r\n",
+		"\ufeff*.js", "caf*", "caf?", "caf??", "src/deep", "deep/er", "***", "a/***/b", "[a-",
+		"[--a]", `[\]x]`, "[z-a]", "foo/bar/", "**/", "/*/*/*", "src//a.js",
 		"*/a.js", "[[:digit:]x]y", "[a-zA-Z].[jJ][sS]", `\`, `a\`, "*.js/",
 	} {
 		write(t, dir, map[string]string{".gitignore": ignore})
-		if got, want := seen(t, dir, nil, nil), gitSees(t, dir); !slices.Equal(got, want) {
+		if got, want := watchedFiles(t, dir, nil, nil), gitFiles(t, dir); !slices.Equal(got, want) {
 			t.Errorf("%q\nwe watch %q\ngit has  %q", ignore, got, want)
 		}
 	}
 }
 
-// The same with files and rules by chance, some of them in folders below and in .git/info.
-func TestRulesAsGitByChance(t *testing.T) {
+// The same with random files and rules, in subfolders and in .git/info.
+func TestRandomRulesLikeGit(t *testing.T) {
 	chance := rand.New(rand.NewPCG(1, 2))
 	pick := func(list ...string) string { return list[chance.IntN(len(list))] }
 	for range 60 {
@@ -108,13 +119,15 @@ func TestRulesAsGitByChance(t *testing.T) {
 				path = pick("a", "b", "ab") + "/" + path
 			}
 			os.MkdirAll(filepath.Join(dir, filepath.Dir(path)), 0o755)
-			os.WriteFile(filepath.Join(dir, path), nil, 0o644) // may be a folder by now
+			os.WriteFile(filepath.Join(dir, path), nil, 0o644) // fails if it is a folder by now
 		}
 		rules := map[string]string{}
-		for _, file := range []string{".gitignore", "a/.gitignore", "a/b/.gitignore", ".git/info/exclude"} {
+		for _, file := range []string{".gitignore", "a/.gitignore", "a/b/.gitignore",
+			".git/info/exclude"} {
 			var text string
 			for range chance.IntN(4) {
-				text += pick("", "", "!") + pick("", "", "/") + pick("a", "b", "*", "**", "?", "*.js", "a*", "[ab]")
+				text += pick("", "", "!") + pick("", "", "/") + pick("a", "b", "*", "**", "?",
+					"*.js", "a*", "[ab]")
 				for range chance.IntN(3) {
 					text += "/" + pick("a", "b", "*", "**", "c.js", "?b")
 				}
@@ -125,14 +138,14 @@ func TestRulesAsGitByChance(t *testing.T) {
 				rules[file] = text
 			}
 		}
-		if got, want := seen(t, dir, nil, nil), gitSees(t, dir); !slices.Equal(got, want) {
+		if got, want := watchedFiles(t, dir, nil, nil), gitFiles(t, dir); !slices.Equal(got, want) {
 			t.Errorf("%q\nwe watch %q\ngit has  %q", rules, got, want)
 		}
 	}
 }
 
-// --ignore goes before the defaults, those before .gitignore, and the repository's above counts.
-func TestRulesInOrder(t *testing.T) {
+// --ignore takes precedence over the defaults, and those over .gitignore files, also those above.
+func TestRulePrecedence(t *testing.T) {
 	dir := initRepository(t)
 	write(t, dir, map[string]string{
 		".gitignore":      "*.tmp\nsecret\n/api/gen\n!*.log\n!node_modules/\n",
@@ -164,21 +177,23 @@ func TestRulesInOrder(t *testing.T) {
 	}{
 		{nil, nil, ".env Makefile a.js a.ts dist/a.js keep.tmp x.test.js"},
 		{[]string{"dist/", "/.env"}, nil, "Makefile a.js a.ts keep.tmp x.test.js"},
-		{[]string{"!*.log", "!secret", "!x.tmp", "!gen/"}, nil, ".env Makefile a.js a.ts app.log dist/a.js gen/a.js keep.tmp sub/secret x.test.js x.tmp"},
+		{[]string{"!*.log", "!secret", "!x.tmp", "!gen/"}, nil,
+			".env Makefile a.js a.ts app.log dist/a.js gen/a.js keep.tmp sub/secret x.test.js x.tmp"},
 		{nil, []string{"js", ".ts"}, "a.js a.ts dist/a.js x.test.js"},
 		{[]string{"dist"}, []string{"*.js"}, "a.js x.test.js"},
 		{[]string{"*", "!*.ts"}, []string{""}, "a.ts"},
 	} {
-		if got := strings.Join(seen(t, api, c.ignore, c.ext), " "); got != c.want {
+		if got := strings.Join(watchedFiles(t, api, c.ignore, c.ext), " "); got != c.want {
 			t.Errorf("--ignore %q --ext %q: watched are\n%s, not\n%s", c.ignore, c.ext, got, c.want)
 		}
 	}
 }
 
-// What is left out is not even read, let alone watched.
+// Ignored folders are not read or watched.
 func TestIgnoredFoldersAreNotWatched(t *testing.T) {
 	dir := initRepository(t)
-	write(t, dir, map[string]string{"src/a/b.js": "", "node_modules/x/y.js": "", "out/z": "", ".gitignore": "out"})
+	write(t, dir, map[string]string{"src/a/b.js": "", "node_modules/x/y.js": "", "out/z": "",
+		".gitignore": "out"})
 	tree := newTree(dir, newRules(dir, nil, nil))
 	var watched []string
 	tree.watch = func(path string) error {
@@ -201,7 +216,8 @@ func FuzzPattern(f *testing.F) {
 		if !ok || path == "" {
 			return
 		}
-		folder, file := p.matches(strings.Split(path, "/"), true), p.matches(strings.Split(path, "/"), false)
+		folder, file := p.matches(strings.Split(path, "/"), true),
+			p.matches(strings.Split(path, "/"), false)
 		if file && !folder {
 			t.Errorf("%q is about %q only if that is a file", line, path)
 		}

@@ -16,22 +16,24 @@ import (
 )
 
 const (
-	often  = time.Second      // between two looks where there is nothing else
-	seldom = 10 * time.Second // between two looks behind events
-	never  = time.Minute      // no look is put off longer, however long it takes
+	pollInterval    = time.Second      // between scans when polling
+	rescanInterval  = 10 * time.Second // between scans in addition to events
+	maxScanInterval = time.Minute      // maximum pause between scans, however long they take
 
-	oftenShare  = 50  // of the time a look took is the least pause after it: 2 % of a processor
-	seldomShare = 500 // the same behind events
+	pollShare   = 50  // a pause is at least this many times the scan: 2 % of a processor
+	rescanShare = 500 // the same for scans in addition to events
 
-	holding  = 50 * time.Millisecond // between two looks at what holds a burst
-	gitPause = 2 * time.Second       // in git's writing, at most: it also holds its lock while a person writes a message
-	mostDirt = 5000                  // paths with an event; beyond, everything is looked at
+	recheckInterval = 50 * time.Millisecond // between checks of the marker and git's lock
+	// maximum pause in git's writing, because git also holds its lock while a commit message is
+	// edited
+	gitPause = 2 * time.Second
+	maxDirty = 5000 // paths with an event; with more, scan everything
 )
 
-// sensor knows when files of a tree have changed. It has no goroutine and no lock: whoever has it
-// hands it the events, and wakes it when it asks for it.
+// sensor detects changes of files in a tree. It has no goroutines and no locks: its owner passes it
+// events and calls wake when nextWake says so.
 type sensor struct {
-	dir         string // absolute, links and all
+	dir         string // absolute, with its links
 	ignore, ext []string
 	poll        bool
 	messages    io.Writer
@@ -39,238 +41,238 @@ type sensor struct {
 
 	events   events
 	tree     *tree
-	inode    uint64 // of the tree's root
+	inode    uint64 // of root
 	anchors  anchors
 	marker   marker
-	lock     string // git's, which is there while it changes files
-	missing  bool   // dir is not there
-	nextLook time.Time
-	started  time.Time // when the command was
+	gitLock  string // exists while git changes files
+	missing  bool   // dir does not exist
+	nextScan time.Time
+	started  time.Time // when the command started
 
-	burst   burst
-	found   changes         // not taken yet
-	dirty   map[string]bool // paths with an event, not looked at yet
-	all     bool            // too many of them, or lost some
-	moved   bool            // the tree may be somewhere else
-	heard   bool            // an event told of this burst; else a look found it
-	settled bool            // the marker says that this burst is over
-	held    bool            // by the marker, or by git's lock
-	hold    time.Time       // when to look at them again
+	burst     burst
+	changes   changes         // since the last start of the command
+	dirty     map[string]bool // paths with an event, not checked yet
+	scanAll   bool            // too many events, or some were lost
+	moved     bool            // dir may lead to another folder
+	hadEvent  bool            // this burst had an event; else a scan found it
+	settled   bool            // the marker says that the update is complete
+	waiting   bool            // for the marker or git's lock
+	waitUntil time.Time       // when to check them again
 }
 
-// begin looks at everything for the first time.
-func (s *sensor) begin(now time.Time) {
-	s.found, s.dirty = changes{}, map[string]bool{}
+// firstScan records the state of the tree.
+func (s *sensor) firstScan(now time.Time) {
+	s.changes, s.dirty = changes{}, map[string]bool{}
 	s.poll = s.poll || !haveEvents
 	if !s.poll {
 		var err error
 		if s.events, err = s.open(); err != nil {
-			s.fallBack(now, exhausted(err))
+			s.fallBackToPolling(now, limitMessage(err))
 		}
 	}
-	s.look(now)
-	s.forget()
-	clear(s.found)
+	s.scan(now)
+	s.resetBurst()
+	clear(s.changes)
 }
 
-// next is when to call wake.
-func (s *sensor) next() time.Time {
+// nextWake returns when to call wake.
+func (s *sensor) nextWake() time.Time {
 	if !s.burst.pending() {
-		return s.nextLook
+		return s.nextScan
 	}
-	if due := s.due(); due.Before(s.nextLook) {
+	if due := s.due(); due.Before(s.nextScan) {
 		return due
 	}
-	return s.nextLook
+	return s.nextScan
 }
 
-// due is when the burst, which is pending, is to be finished.
+// due returns when the pending burst should be finished.
 func (s *sensor) due() time.Time {
 	switch {
 	case s.settled:
 		return s.burst.last
-	case s.held:
-		return s.hold
+	case s.waiting:
+		return s.waitUntil
 	}
 	return s.burst.due()
 }
 
-// pending says whether changes may be on their way.
+// pending reports whether a burst has begun.
 func (s *sensor) pending() bool { return s.burst.pending() }
 
-// expect makes the sensor wait where an update is on its way, even if nothing of it is here yet.
-func (s *sensor) expect(now time.Time) {
+// expectUpdate begins a burst if the marker says that an update is in progress.
+func (s *sensor) expectUpdate(now time.Time) {
 	if s.marker.updating(now) {
 		s.burst.add(now, true)
 	}
 }
 
-// event takes one event.
-func (s *sensor) event(e fsnotify.Event, now time.Time) {
-	if s.tree == nil || e.Name == "" { // fsnotify's way to say nothing
+// handleEvent handles an event.
+func (s *sensor) handleEvent(e fsnotify.Event, now time.Time) {
+	if s.tree == nil || e.Name == "" { // an empty event
 		return
 	}
 	path, inside := strings.CutPrefix(e.Name, s.tree.root+"/")
 	switch {
 	case inside:
-		s.note(path, now)
+		s.markDirty(path, now)
 	case e.Name == s.marker.path:
 		if updating := s.marker.updating(now); !updating && s.burst.pending() {
-			s.settled, s.held = true, false
+			s.settled, s.waiting = true, false
 		}
 	case s.anchors.entries[e.Name]:
 		s.moved = true
-		s.note(".", now)
+		s.markDirty(".", now)
 	}
 }
 
-func (s *sensor) note(path string, now time.Time) {
-	if !s.tree.notable(path) {
+func (s *sensor) markDirty(path string, now time.Time) {
+	if !s.tree.isRelevant(path) {
 		return
 	}
 	fresh := !s.dirty[path]
-	if len(s.dirty) < mostDirt {
+	if len(s.dirty) < maxDirty {
 		s.dirty[path] = true
 	} else {
-		s.all = true
+		s.scanAll = true
 	}
-	s.heard = true
+	s.hadEvent = true
 	s.burst.add(now, fresh)
-	if now.Sub(s.started) < justStarted {
+	if now.Sub(s.started) < startupPeriod {
 		s.burst.expectMore()
 	}
 }
 
-// failed takes an error of the events: some were lost, mostly.
-func (s *sensor) failed(now time.Time) {
-	s.all, s.moved, s.heard = true, true, true
+// eventsLost handles an error of the notifier: usually it has lost events.
+func (s *sensor) eventsLost(now time.Time) {
+	s.scanAll, s.moved, s.hadEvent = true, true, true
 	s.burst.add(now, true)
 	s.burst.expectMore()
 }
 
-// wake does what is due, and says whether a burst has ended with it. What changed is then in
-// found, if anything did.
+// wake does what is due. It reports whether a burst has ended; s.changes then has its changes, if
+// any.
 func (s *sensor) wake(now time.Time) (over bool) {
 	switch {
 	case s.burst.pending() && !now.Before(s.due()):
-		return s.finish(now)
-	case !now.Before(s.nextLook):
-		s.glance(now)
+		return s.finishBurst(now)
+	case !now.Before(s.nextScan):
+		s.periodicScan(now)
 	}
 	return false
 }
 
-// glance looks at everything, and takes what it finds for the beginning of a burst.
-func (s *sensor) glance(now time.Time) {
+// periodicScan scans the tree. Changes begin a burst.
+func (s *sensor) periodicScan(now time.Time) {
 	if s.burst.pending() {
-		s.plan(now, 0) // its end looks again
+		s.scheduleScan(now, 0) // the end of the burst scans again
 		return
 	}
-	for range s.look(now) {
+	for range s.scan(now) {
 		s.burst.add(now, true)
 	}
 	if !s.poll && s.burst.pending() {
-		s.burst.expectMore() // and time for the events, should they come after all
+		s.burst.expectMore() // leave time for events that are late
 	}
 }
 
-// finish ends the burst unless there is a reason to wait.
-func (s *sensor) finish(now time.Time) (over bool) {
-	if s.burst.brief() && !s.settled && s.arrivals() {
+// finishBurst ends the burst, unless there is a reason to wait.
+func (s *sensor) finishBurst(now time.Time) (over bool) {
+	if s.burst.isSave() && !s.settled && s.hasNewFiles() {
 		s.burst.expectMore()
 		if now.Before(s.burst.due()) {
 			return false
 		}
 	}
-	if s.marker.updating(now) || s.gitWrites(now) {
-		s.held, s.hold = true, now.Add(holding)
+	if s.marker.updating(now) || s.gitIsWriting(now) {
+		s.waiting, s.waitUntil = true, now.Add(recheckInterval)
 		return false
 	}
-	if s.held { // no event told of its end, so others may be on their way, too
-		s.all = true
+	if s.waiting { // the end of the wait had no event, so others may be missing too
+		s.scanAll = true
 	}
-	more := s.lookAgain(now)
+	more := s.checkDirty(now)
 	if s.missing || s.poll && more > 0 {
 		for range more {
 			s.burst.add(now, true)
 		}
 		if s.missing {
-			s.forget() // what is missing is found when it is there again
+			s.resetBurst() // found again when the folder exists again
 		}
 		return false
 	}
-	if !s.poll && !s.heard && len(s.found) > 0 && !othersWrite(s.tree.root) {
-		s.fallBack(now, "changes come without events here")
+	if !s.poll && !s.hadEvent && len(s.changes) > 0 && !isShared(s.tree.root) {
+		s.fallBackToPolling(now, "changes here cause no events")
 	}
-	s.forget()
+	s.resetBurst()
 	return true
 }
 
-// arrivals says whether the burst has brought what was not there before: a save changes a file, and
-// leaves none behind.
-func (s *sensor) arrivals() bool {
-	return !s.moved && slices.ContainsFunc(slices.Collect(maps.Keys(s.dirty)), s.tree.arrived)
+// hasNewFiles reports whether the burst added files. A save changes a file and adds none.
+func (s *sensor) hasNewFiles() bool {
+	return !s.moved && slices.ContainsFunc(slices.Collect(maps.Keys(s.dirty)), s.tree.isNew)
 }
 
-// gitWrites says whether git is changing files, as far as its lock and its pace tell.
-func (s *sensor) gitWrites(now time.Time) bool {
-	return now.Sub(s.burst.last) < gitPause && now.Sub(s.burst.begun) < longest && exists(s.lock)
+// gitIsWriting reports whether git is changing files, judging by its lock and pace.
+func (s *sensor) gitIsWriting(now time.Time) bool {
+	return now.Sub(s.burst.last) < gitPause && now.Sub(s.burst.first) < maxBurst &&
+		exists(s.gitLock)
 }
 
-// forget ends the burst's account.
-func (s *sensor) forget() {
+// resetBurst forgets the burst.
+func (s *sensor) resetBurst() {
 	s.burst.reset()
 	clear(s.dirty)
-	s.all, s.moved, s.heard, s.settled, s.held = false, false, false, false, false
+	s.scanAll, s.moved, s.hadEvent, s.settled, s.waiting = false, false, false, false, false
 }
 
-// lookAgain looks at what had events, and says how many changes are new.
-func (s *sensor) lookAgain(now time.Time) int {
-	if s.poll || s.all || s.moved {
-		return s.look(now)
+// checkDirty checks the paths that had events and returns the number of new changes.
+func (s *sensor) checkDirty(now time.Time) int {
+	if s.poll || s.scanAll || s.moved {
+		return s.scan(now)
 	}
-	before := len(s.found)
-	if err := s.tree.look(slices.Sorted(maps.Keys(s.dirty)), s.found.add); err != nil {
-		s.fallBack(now, exhausted(err))
-		return s.look(now)
+	before := len(s.changes)
+	if err := s.tree.check(slices.Sorted(maps.Keys(s.dirty)), s.changes.add); err != nil {
+		s.fallBackToPolling(now, limitMessage(err))
+		return s.scan(now)
 	}
-	return len(s.found) - before
+	return len(s.changes) - before
 }
 
-// look looks at everything, wherever it is by now, and says how many changes are new.
-func (s *sensor) look(now time.Time) int {
+// scan scans the tree, wherever dir leads now, and returns the number of new changes.
+func (s *sensor) scan(now time.Time) int {
 	begun := time.Now()
-	before := len(s.found)
+	before := len(s.changes)
 	moved := s.locate(now)
 	if !s.missing {
-		if err := s.tree.scan(s.found.add); err != nil {
-			s.fallBack(now, exhausted(err))
-			s.tree.scan(s.found.add) // without watches nothing goes wrong
+		if err := s.tree.scan(s.changes.add); err != nil {
+			s.fallBackToPolling(now, limitMessage(err))
+			s.tree.scan(s.changes.add) // cannot fail without watches
 		}
-		if moved && len(s.found) == before {
-			s.found.add(".")
+		if moved && len(s.changes) == before {
+			s.changes.add(".")
 		}
 	}
-	s.plan(now, time.Since(begun))
-	return len(s.found) - before
+	s.scheduleScan(now, time.Since(begun))
+	return len(s.changes) - before
 }
 
-// plan says when the next look at everything is, after one that took so long.
-func (s *sensor) plan(now time.Time, took time.Duration) {
-	pause := max(seldom, seldomShare*took)
-	if s.poll || s.missing || othersWrite(s.dir) {
-		pause = max(often, oftenShare*took)
+// scheduleScan schedules the next scan after one that took the given time.
+func (s *sensor) scheduleScan(now time.Time, took time.Duration) {
+	pause := max(rescanInterval, rescanShare*took)
+	if s.poll || s.missing || isShared(s.dir) {
+		pause = max(pollInterval, pollShare*took)
 	}
-	s.nextLook = now.Add(took + min(pause, never))
+	s.nextScan = now.Add(took + min(pause, maxScanInterval))
 }
 
-// locate finds the folder that dir leads to by now, and says whether it is another than before.
+// locate follows dir and reports whether it leads to another folder than before.
 func (s *sensor) locate(now time.Time) (moved bool) {
 	root, err := filepath.EvalSymlinks(s.dir)
 	folder, statErr := stampAt(unix.AT_FDCWD, root)
 	if err != nil || statErr != nil || !folder.isFolder() {
 		if !s.missing {
-			say.Fault(s.messages, "%s is not there; waiting for it", s.dir)
+			say.Fault(s.messages, "%s does not exist; waiting for it", s.dir)
 		}
 		s.missing = true
 		return false
@@ -278,35 +280,35 @@ func (s *sensor) locate(now time.Time) (moved bool) {
 	if s.missing = false; s.tree != nil && root == s.tree.root && folder.inode == s.inode {
 		return false
 	}
-	s.moveTo(now, root)
+	s.changeRoot(now, root)
 	s.inode = folder.inode
-	s.heard = true // no event of the folder that is gone is to be had
+	s.hadEvent = true // the old folder has no more events
 	return true
 }
 
-// moveTo keeps what is known of the files, so that the next look finds what is different.
-func (s *sensor) moveTo(now time.Time, root string) {
+// changeRoot keeps the recorded files, so that the next scan finds the differences.
+func (s *sensor) changeRoot(now time.Time, root string) {
 	old := s.tree
 	s.tree = newTree(root, newRules(root, s.ignore, s.ext))
 	if old != nil {
 		old.forget(old.top, func(string) {})
 		s.tree.top = old.top
 	}
-	if top, ok := repository(root); ok {
-		s.lock = filepath.Join(top, ".git", "index.lock")
+	if top, ok := repositoryRoot(root); ok {
+		s.gitLock = filepath.Join(top, ".git", "index.lock")
 	}
 	s.marker.path = markerPath(root)
-	s.useEvents(now)
+	s.watchFolders(now)
 }
 
-// useEvents has the tree watched, and where it is.
-func (s *sensor) useEvents(now time.Time) {
+// watchFolders watches the tree and its anchors.
+func (s *sensor) watchFolders(now time.Time) {
 	if s.events.notifier == nil {
 		return
 	}
 	s.tree.watch, s.tree.unwatch = s.events.add, s.events.remove
 	before := s.anchors
-	s.anchors = anchorsOf(s.dir, s.tree.root)
+	s.anchors = newAnchors(s.dir, s.tree.root)
 	s.anchors.folders[filepath.Dir(s.marker.path)] = true
 	for folder := range before.folders {
 		if !s.anchors.folders[folder] {
@@ -315,24 +317,24 @@ func (s *sensor) useEvents(now time.Time) {
 	}
 	for folder := range s.anchors.folders {
 		if err := s.events.add(folder); err != nil {
-			s.fallBack(now, exhausted(err))
+			s.fallBackToPolling(now, limitMessage(err))
 			return
 		}
 	}
 }
 
-// fallBack gives the events up.
-func (s *sensor) fallBack(now time.Time, why string) {
-	say.Fault(s.messages, "%s; looking for changes each second or, in a large tree, less often", why)
+// fallBackToPolling stops using events.
+func (s *sensor) fallBackToPolling(now time.Time, why string) {
+	say.Fault(s.messages, "%s; polling every second, or less often in a large tree", why)
 	s.poll = true
-	s.plan(now, 0)
+	s.scheduleScan(now, 0)
 	s.close()
 	if s.tree != nil {
 		s.tree.watch, s.tree.unwatch = nil, nil
 	}
 }
 
-// close ends the events.
+// close closes the notifier.
 func (s *sensor) close() {
 	if s.events.notifier != nil {
 		s.events.Close()

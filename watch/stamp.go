@@ -2,17 +2,17 @@ package watch
 
 import "golang.org/x/sys/unix"
 
-// stamp is what tells one state of a file from another. The time of the last change of attributes
-// is not in it, nor are they: a chmod is no change.
+// stamp identifies a version of a file. It has neither the mode nor the time of its last change,
+// because a chmod does not count.
 type stamp struct {
 	modified int64 // ns since 1970
 	size     int64
 	inode    uint64
-	kind     uint32 // S_IFMT of its mode
+	kind     uint32 // S_IFMT bits of the mode
 }
 
-// stampAt looks at name in the folder open at dir, or with unix.AT_FDCWD at the path, and does not
-// follow a link.
+// stampAt returns the stamp of name in the folder dir, without following links. dir may be
+// unix.AT_FDCWD.
 func stampAt(dir int, name string) (stamp, error) {
 	var st unix.Stat_t
 	for {
@@ -31,5 +31,5 @@ func stampAt(dir int, name string) (stamp, error) {
 
 func (s stamp) isFolder() bool { return s.kind == unix.S_IFDIR }
 
-// isFile says whether it is something that people edit: no socket, pipe or device.
+// isFile reports whether it is a regular file or a link, and not a socket, pipe or device.
 func (s stamp) isFile() bool { return s.kind == unix.S_IFREG || s.kind == unix.S_IFLNK }

@@ -9,39 +9,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tree is the files below a folder as they were when last looked at.
+// tree is the recorded state of the files below a folder.
 type tree struct {
-	root  string // absolute, no link
+	root  string // absolute, without links
 	rules *rules
 	top   *folder
 
-	// watch is told of each folder before it is read, each time: what comes after is an event. An
-	// error ends the look. unwatch is told when one is gone. Both are nil where nobody watches.
+	// watch is called for each folder before it is read, so that later changes cause events. If it
+	// fails, the scan ends. unwatch is called when a folder is gone. Both may be nil.
 	watch   func(path string) error
 	unwatch func(path string)
 }
 
-// folder is one that is watched, with what is watched in it.
+// folder is a watched folder and its watched entries.
 type folder struct {
 	parent     *folder
-	path       []string // its elements below the root
+	path       []string // elements of its path below the root
 	inode      uint64
 	files      map[string]stamp
 	folders    map[string]*folder
-	ignoreFile stamp // of the .gitignore that patterns are from
+	ignoreFile stamp // of the .gitignore that patterns come from
 	patterns   []pattern
 }
 
-func newTree(root string, rules *rules) *tree { return &tree{root: root, rules: rules, top: &folder{}} }
+func newTree(root string, rules *rules) *tree {
+	return &tree{root: root, rules: rules,
+		top: &folder{}}
+}
 
-// abs is where f is.
-func (t *tree) abs(f *folder) string { return t.root + "/" + strings.Join(f.path, "/") }
+// absPath returns the absolute path of f.
+func (t *tree) absPath(f *folder) string { return t.root + "/" + strings.Join(f.path, "/") }
 
 func (f *folder) join(name string) string {
 	return strings.Join(append(slices.Clip(f.path), name), "/")
 }
 
-// find is the folder at a path relative to the root, or nil.
+// find returns the folder at a path relative to the root, or nil.
 func (t *tree) find(path string) *folder {
 	f := t.top
 	for path != "" && path != "." && f != nil {
@@ -52,7 +55,7 @@ func (t *tree) find(path string) *folder {
 	return f
 }
 
-// count is how many folders and files are watched.
+// count returns the number of watched folders and files.
 func (f *folder) count() (folders, files int) {
 	folders, files = 1, len(f.files)
 	for _, sub := range f.folders {
@@ -62,9 +65,8 @@ func (f *folder) count() (folders, files int) {
 	return folders, files
 }
 
-// notable says whether an event about a path can be a change: it is not one about a file that is
-// left out.
-func (t *tree) notable(path string) bool {
+// isRelevant reports whether an event for path may be a change, and not one of an ignored file.
+func (t *tree) isRelevant(path string) bool {
 	f := t.find(filepath.Dir(path))
 	name := filepath.Base(path)
 	if f == nil || f.folders[name] != nil || name == ".gitignore" {
@@ -73,32 +75,34 @@ func (t *tree) notable(path string) bool {
 	return !t.rules.ignored(f, name, false) || !t.rules.ignored(f, name, true)
 }
 
-// arrived says whether there is something new at path: it was not known, is there, and counts.
-func (t *tree) arrived(path string) bool {
+// isNew reports whether path exists, is to be watched, and is not recorded yet.
+func (t *tree) isNew(path string) bool {
 	f, name := t.find(filepath.Dir(path)), filepath.Base(path)
 	if f == nil {
-		return true // its folder is
+		return true // its folder is new
 	}
 	if _, known := f.files[name]; known || f.folders[name] != nil || name == ".gitignore" {
 		return false
 	}
 	now, err := stampAt(unix.AT_FDCWD, t.root+"/"+path)
-	return err == nil && (now.isFolder() || now.isFile() && t.rules.wanted(name)) && !t.rules.ignored(f, name, now.isFolder())
+	return err == nil && (now.isFolder() || now.isFile() && t.rules.hasExt(name)) &&
+		!t.rules.ignored(f, name, now.isFolder())
 }
 
-// scan looks at all of the tree.
-func (t *tree) scan(changed func(path string)) error { return t.visit(t.top, changed) }
+// scan compares the whole tree with the recorded state.
+func (t *tree) scan(changed func(path string)) error { return t.scanFolder(t.top, changed) }
 
-// look looks at these paths. What is gone comes first: a folder that was moved has one watch, which
-// must be given up under its old name before it can be had under the new.
-func (t *tree) look(paths []string, changed func(path string)) error {
+// check compares paths. Removed ones come first: a moved folder has only one watch, which must be
+// given up under the old name before it is added under the new one.
+func (t *tree) check(paths []string, changed func(path string)) error {
 	var there []string
 	for _, path := range paths {
 		now, err := stampAt(unix.AT_FDCWD, t.root+"/"+path)
 		if f := t.find(filepath.Dir(path)); f != nil {
 			name := filepath.Base(path)
-			if sub := f.folders[name]; sub != nil && (err != nil || now.inode != sub.inode || !now.isFolder()) {
-				t.drop(f, name, changed)
+			if sub := f.folders[name]; sub != nil &&
+				(err != nil || now.inode != sub.inode || !now.isFolder()) {
+				t.dropFolder(f, name, changed)
 			}
 			if _, was := f.files[name]; was && (err != nil || !now.isFile()) {
 				delete(f.files, name)
@@ -110,36 +114,37 @@ func (t *tree) look(paths []string, changed func(path string)) error {
 		}
 	}
 	for _, path := range there {
-		if err := t.lookAt(path, changed); err != nil {
+		if err := t.checkPath(path, changed); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *tree) lookAt(path string, changed func(path string)) error {
+func (t *tree) checkPath(path string, changed func(path string)) error {
 	f, name := t.find(filepath.Dir(path)), filepath.Base(path)
-	if f == nil { // a folder above it is new, and has an event of its own
+	if f == nil { // a folder above it is new and has an event of its own
 		return nil
 	}
 	if name == ".gitignore" {
-		return t.visit(f, changed)
+		return t.scanFolder(f, changed)
 	}
 	now, err := stampAt(unix.AT_FDCWD, t.root+"/"+path)
 	switch {
-	case err != nil: // gone since: another event says so
+	case err != nil: // removed since; another event will say so
 		return nil
 	case now.isFolder() && !t.rules.ignored(f, name, true):
-		return t.visit(t.sub(f, name, now.inode), changed)
+		return t.scanFolder(t.subfolder(f, name, now.inode), changed)
 	case now.isFile():
-		t.file(f, name, now, changed)
+		t.checkFile(f, name, now, changed)
 	}
 	return nil
 }
 
-// file compares one file with what it was.
-func (t *tree) file(f *folder, name string, now stamp, changed func(path string)) (watched bool) {
-	if name == ".gitignore" || !t.rules.wanted(name) || t.rules.ignored(f, name, false) {
+// checkFile compares a file.
+func (t *tree) checkFile(f *folder, name string, now stamp,
+	changed func(path string)) (watched bool) {
+	if name == ".gitignore" || !t.rules.hasExt(name) || t.rules.ignored(f, name, false) {
 		return false
 	}
 	if was, known := f.files[name]; !known || was != now {
@@ -152,8 +157,8 @@ func (t *tree) file(f *folder, name string, now stamp, changed func(path string)
 	return true
 }
 
-// sub is the folder called name in f, known or new.
-func (t *tree) sub(f *folder, name string, inode uint64) *folder {
+// subfolder returns the recorded folder called name in f, or a new one.
+func (t *tree) subfolder(f *folder, name string, inode uint64) *folder {
 	if known := f.folders[name]; known != nil && known.inode == inode {
 		return known
 	}
@@ -164,17 +169,17 @@ func (t *tree) sub(f *folder, name string, inode uint64) *folder {
 	return f.folders[name]
 }
 
-// drop forgets the folder called name in f, and what was in it.
-func (t *tree) drop(f *folder, name string, changed func(path string)) {
+// dropFolder forgets the folder called name in f and its files.
+func (t *tree) dropFolder(f *folder, name string, changed func(path string)) {
 	sub := f.folders[name]
 	t.forget(sub, changed)
 	delete(f.folders, name)
 }
 
-// forget gives up the watches of f and below.
+// forget removes the watches of f and its subfolders.
 func (t *tree) forget(f *folder, changed func(path string)) {
 	if t.unwatch != nil {
-		t.unwatch(filepath.Clean(t.abs(f)))
+		t.unwatch(filepath.Clean(t.absPath(f)))
 	}
 	for name := range f.files {
 		changed(f.join(name))
@@ -184,16 +189,16 @@ func (t *tree) forget(f *folder, changed func(path string)) {
 	}
 }
 
-// visit compares f and all below it with what it was. Where f cannot be read that stays: if it is
-// gone, its parent says so.
-func (t *tree) visit(f *folder, changed func(path string)) error {
-	path := filepath.Clean(t.abs(f))
+// scanFolder compares f and everything below it. If f cannot be read, nothing changes: if it is
+// gone, the scan of its parent notices.
+func (t *tree) scanFolder(f *folder, changed func(path string)) error {
+	path := filepath.Clean(t.absPath(f))
 	if t.watch != nil {
 		if err := t.watch(path); err != nil {
 			return err
 		}
 	}
-	// A link may have come in its place meanwhile, which is not to be followed.
+	// A link that replaces the folder meanwhile must not be followed.
 	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil
@@ -204,10 +209,10 @@ func (t *tree) visit(f *folder, changed func(path string)) error {
 		return nil
 	}
 	if now := ignoreFile(dir); now != f.ignoreFile {
-		// What other rules let in or leave out did not change for that, so it is no news: first
-		// everything is compared by the old ones.
+		// Files that are ignored or watched only because of the new rules have not changed. So
+		// compare everything by the old rules first.
 		if f.files != nil || f.folders != nil {
-			if err := t.compare(f, dir, entries, changed); err != nil {
+			if err := t.compareFolder(f, dir, entries, changed); err != nil {
 				return err
 			}
 			changed = func(string) {}
@@ -215,11 +220,11 @@ func (t *tree) visit(f *folder, changed func(path string)) error {
 		text, _ := os.ReadFile(filepath.Join(path, ".gitignore"))
 		f.ignoreFile, f.patterns = now, parsePatterns(string(text))
 	}
-	return t.compare(f, dir, entries, changed)
+	return t.compareFolder(f, dir, entries, changed)
 }
 
-// ignoreFile is the stamp of the folder's .gitignore; zero where it has none, or a link, which git
-// does not follow either.
+// ignoreFile returns the stamp of the folder's .gitignore. It is zero if that does not exist or is
+// a link, which git does not follow either.
 func ignoreFile(dir *os.File) stamp {
 	now, err := stampAt(int(dir.Fd()), ".gitignore")
 	if err != nil || now.kind != unix.S_IFREG {
@@ -228,13 +233,14 @@ func ignoreFile(dir *os.File) stamp {
 	return now
 }
 
-// compare is visit once the folder is read.
-func (t *tree) compare(f *folder, dir *os.File, entries []os.DirEntry, changed func(path string)) error {
+// compareFolder does the comparison for scanFolder.
+func (t *tree) compareFolder(f *folder, dir *os.File, entries []os.DirEntry,
+	changed func(path string)) error {
 	var files []string
 	subs := map[string]*folder{}
 	for _, e := range entries {
 		name, isFolder := e.Name(), e.IsDir()
-		if isFolder && t.rules.ignored(f, name, true) || !isFolder && !t.rules.wanted(name) {
+		if isFolder && t.rules.ignored(f, name, true) || !isFolder && !t.rules.hasExt(name) {
 			continue
 		}
 		now, err := stampAt(int(dir.Fd()), name)
@@ -242,31 +248,31 @@ func (t *tree) compare(f *folder, dir *os.File, entries []os.DirEntry, changed f
 		case err != nil:
 		case now.isFolder() && isFolder:
 			if known := f.folders[name]; known != nil && known.inode != now.inode {
-				t.drop(f, name, changed)
+				t.dropFolder(f, name, changed)
 			}
-			subs[name] = t.sub(f, name, now.inode)
-		case now.isFile() && t.file(f, name, now, changed):
+			subs[name] = t.subfolder(f, name, now.inode)
+		case now.isFile() && t.checkFile(f, name, now, changed):
 			files = append(files, name)
 		}
 	}
 	if len(files) < len(f.files) {
-		t.keepFiles(f, files, changed)
+		t.keepOnly(f, files, changed)
 	}
 	for name := range f.folders {
 		if subs[name] == nil {
-			t.drop(f, name, changed)
+			t.dropFolder(f, name, changed)
 		}
 	}
 	for _, sub := range subs {
-		if err := t.visit(sub, changed); err != nil {
+		if err := t.scanFolder(sub, changed); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keepFiles forgets all files of f but these.
-func (t *tree) keepFiles(f *folder, names []string, changed func(path string)) {
+// keepOnly forgets the files of f that are not in names.
+func (t *tree) keepOnly(f *folder, names []string, changed func(path string)) {
 	left := make(map[string]bool, len(names))
 	for _, name := range names {
 		left[name] = true

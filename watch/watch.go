@@ -13,38 +13,41 @@ import (
 	"time"
 )
 
-// Watch runs a command, and restarts it when files change.
+// Watch runs a command and restarts it when files change.
 type Watch struct {
-	Dir     string   // what is watched, and where the command runs; default: the current folder. May not be there yet
-	Command []string // program and arguments; the program is looked up as a shell would
+	// watched, and the command's working directory; default the current folder; may not exist yet
+	Dir     string
+	Command []string // program and arguments; the program is looked up in PATH
 
-	Ext    []string       // only files with these extensions ("js", ".ts"); none: every file
-	Ignore []string       // lines as of a .gitignore in Dir, which go before everything else
-	Delay  time.Duration  // of quiet that ends a burst of changes larger than a save; at least 0
-	Poll   bool           // look each second, do not wait for events
-	Signal syscall.Signal // asks the command to stop; 0 is SIGTERM
-	Grace  time.Duration  // from then to SIGKILL; at least 0
+	Ext    []string       // only files with these extensions ("js", ".ts"); default all files
+	Ignore []string       // .gitignore lines for Dir, which take precedence over everything else
+	Delay  time.Duration  // quiet time that ends a burst of changes larger than a save; at least 0
+	Poll   bool           // scan every second instead of waiting for events
+	Signal syscall.Signal // asks the command to stop; default SIGTERM
+	Grace  time.Duration  // between Signal and SIGKILL; at least 0
 
-	Stdout, Stderr *os.File  // the command's; nil: nowhere
-	Messages       io.Writer // what Run has to say, in the form of package say
-	Keyboard       io.Reader // each line "rs" is a restart; nil: none. Read until the process ends
+	Stdout, Stderr *os.File  // of the command; nil to discard
+	Messages       io.Writer // for Run's messages in the format of package say
+	// each line "rs" restarts the command; may be nil; read until the process ends
+	Keyboard io.Reader
 
-	notify func() (events, error) // nil: openEvents; tests have others
+	notify func() (events, error) // default openEvents; for tests
 }
 
-// Run starts the command and blocks until one of signals says that all is to end: it is passed on
-// to the command's group, and a second one kills that at once. SIGQUIT is passed on and ends nothing
-// here. ctx that ends is SIGTERM. status is
-// the exit status for this process: that of the command as it ended last, or 128 and the signal's
-// number where a signal ended it. An error is a command that could not be started the first time;
-// status is then 127 or 126, as of a shell. Later that waits for the next change, as does a
-// command that ends by itself.
+// Run starts the command and blocks until a signal arrives or ctx ends, which counts as SIGTERM.
+// The signal is passed on to the command's group; a second one kills the group at once. SIGQUIT is
+// passed on but does not end Run.
+//
+// status is the exit status for this process: that of the last command, or 128 plus the signal's
+// number if a signal ended it. If the command cannot be started the first time, Run returns an
+// error and status 127 or 126, like a shell. Later, Run waits for the next change, as it does when
+// the command exits.
 func (w *Watch) Run(ctx context.Context, signals <-chan os.Signal) (status int, err error) {
-	dir, err := filepath.Abs(cmp.Or(w.Dir, ".")) // with the links by which a shell got here
+	dir, err := filepath.Abs(cmp.Or(w.Dir, ".")) // keeps the links in the shell's current folder
 	if err != nil {
 		return 1, err
 	}
-	s := &session{Watch: w, sensor: sensor{
+	s := &runner{Watch: w, sensor: sensor{
 		dir: dir, ignore: w.Ignore, ext: w.Ext, poll: w.Poll, messages: w.Messages, open: w.notify,
 		burst: burst{delay: w.Delay},
 	}}
@@ -52,7 +55,7 @@ func (w *Watch) Run(ctx context.Context, signals <-chan os.Signal) (status int, 
 		s.open = openEvents
 	}
 	defer s.close()
-	adopt()
+	becomeSubreaper()
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
 	defer signal.Stop(children)
@@ -61,7 +64,7 @@ func (w *Watch) Run(ctx context.Context, signals <-chan os.Signal) (status int, 
 	return s.loop(ctx, signals, children, restarts(ctx, w.Keyboard))
 }
 
-// restarts has one value for each line that asks for a restart.
+// restarts returns a channel that receives a value for each line "rs".
 func restarts(ctx context.Context, keyboard io.Reader) <-chan struct{} {
 	if keyboard == nil {
 		return nil

@@ -15,39 +15,41 @@ import (
 
 func TestWatch(t *testing.T) {
 	for _, poll := range []bool{false, true} {
-		r := startWatch(t, Watch{Delay: 50 * time.Millisecond, Grace: time.Minute, Poll: poll}, "plain").run()
-		if told := r.awaitUps(1); told != "" {
-			t.Errorf("told of %q before anything changed", told)
+		r := startWatch(t, Watch{Delay: 50 * time.Millisecond, Grace: time.Minute, Poll: poll},
+			"plain").run()
+		if told := r.awaitStarts(1); told != "" {
+			t.Errorf("reported %q before anything changed", told)
 		}
-		r.awaitSaid("-----> watching 1 folder in " + r.dir)
+		r.awaitMessage("-----> watching 1 folder in " + r.dir)
 		r.put("a.js", "1")
-		if told := r.awaitUps(2); told != "a.js" {
-			t.Errorf("told of %q", told)
+		if told := r.awaitStarts(2); told != "a.js" {
+			t.Errorf("reported %q", told)
 		}
-		r.awaitSaid("-----> a.js changed; restarting\n")
+		r.awaitMessage("-----> a.js changed; restarting\n")
 		r.put("x/y/b.js", "1")
-		if told := r.awaitUps(3); told != "x/y/b.js" {
-			t.Errorf("told of %q", told)
+		if told := r.awaitStarts(3); told != "x/y/b.js" {
+			t.Errorf("reported %q", told)
 		}
 		r.put("x/y/b.js", "12")
-		r.awaitUps(4)
+		r.awaitStarts(4)
 		if status := r.end(syscall.SIGINT); status != 0 {
 			t.Errorf("status %d", status)
 		}
-		pids, _ := r.ups()
+		pids, _ := r.starts()
 		for _, pid := range pids {
-			if !gone(pid) {
+			if !hasExited(pid) {
 				t.Errorf("%d is left", pid)
 			}
 		}
-		if out := read(r.out); strings.Count(out, "got-terminated") != 3 || strings.Count(out, "got-interrupt") != 1 {
+		if out := read(r.out); strings.Count(out, "got-terminated") != 3 ||
+			strings.Count(out, "got-interrupt") != 1 {
 			t.Errorf("signals: %s", out)
 		}
 	}
 }
 
-// 2,000 files, each written whole under another name and renamed, slower than any single delay,
-// with what git or a worktree keeps beside them: one restart. Without, the pauses must be short.
+// 2,000 files are replaced atomically, in more time than any delay, with git's lock or a marker:
+// one restart. Without those, pauses must be short.
 func TestWatchCommit(t *testing.T) {
 	for name, beside := range map[string][2]string{
 		"git":      {"app/.git/index.lock", ""},
@@ -56,13 +58,14 @@ func TestWatchCommit(t *testing.T) {
 	} {
 		top := t.TempDir()
 		write(t, top, map[string]string{"app/main.js": "", "app/.git/HEAD": ""})
-		r := startWatch(t, Watch{Dir: filepath.Join(top, "app"), Delay: 2 * time.Second, Grace: time.Minute}, "plain").run()
-		r.awaitUps(1)
+		r := startWatch(t, Watch{Dir: filepath.Join(top, "app"), Delay: 2 * time.Second,
+			Grace: time.Minute}, "plain").run()
+		r.awaitStarts(1)
 		path := filepath.Join(top, beside[0])
 		if beside[0] != "" {
 			write(t, top, map[string]string{beside[0]: beside[1]})
 		}
-		for i := range 400 { // far sooner than in the longest time that a burst may take
+		for i := range 400 { // much sooner than the maximum length of a burst
 			r.put(fmt.Sprintf("d%d/%d.js.tmp", i%40, i), "x")
 			old := filepath.Join(r.dir, fmt.Sprintf("d%d/%d.js", i%40, i))
 			if err := os.Rename(old+".tmp", old); err != nil {
@@ -73,25 +76,26 @@ func TestWatchCommit(t *testing.T) {
 		case "git":
 			os.Remove(path)
 		case "worktree":
-			write(t, top, map[string]string{"worktree.json.new": `{"state":"settled","commit":"2"}`})
+			write(t, top,
+				map[string]string{"worktree.json.new": `{"state":"settled","commit":"2"}`})
 			if err := os.Rename(path+".new", path); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if told := r.awaitUps(2); strings.Count(told, ",") != 99 {
-			t.Errorf("%s: told of %d files", name, strings.Count(told, ",")+1)
+		if told := r.awaitStarts(2); strings.Count(told, ",") != 99 {
+			t.Errorf("%s: reported %d files", name, strings.Count(told, ",")+1)
 		}
-		r.awaitSaid("-----> 400 files changed (d0/0.js, d0/120.js, d0/160.js, ...); restarting")
-		r.put("main.js", "1") // what else came late would be told with it
-		if told := r.awaitUps(3); told != "main.js" {
-			t.Errorf("%s: then told of %q", name, told)
+		r.awaitMessage("-----> 400 files changed (d0/0.js, d0/120.js, d0/160.js, ...); restarting")
+		r.put("main.js", "1") // late changes would be reported with it
+		if told := r.awaitStarts(3); told != "main.js" {
+			t.Errorf("%s: then reported %q", name, told)
 		}
 	}
 }
 
-// A command that ends waits for a change, whatever its status; so does one that is not there any
-// more. The exit status is then the last one's.
-func TestWatchCommandEnds(t *testing.T) {
+// A command that exits, or does not exist any more, waits for a change, whatever its status. The
+// watcher's exit status is that of the last one.
+func TestWatchCommandExits(t *testing.T) {
 	dir := t.TempDir()
 	self, err := os.Executable()
 	if err != nil {
@@ -101,19 +105,20 @@ func TestWatchCommandEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, dir, map[string]string{"status": "3"})
-	r := startWatch(t, Watch{Dir: dir, Command: []string{"./program", "app", "exit=status"}, Grace: time.Minute}).run()
-	r.awaitSaid(" !     ./program exited with status 3; waiting for a change\n")
+	r := startWatch(t, Watch{Dir: dir, Command: []string{"./program", "app", "exit=status"},
+		Grace: time.Minute}).run()
+	r.awaitMessage(" !     ./program exited with status 3; waiting for a change\n")
 	r.put("status", "0")
-	r.awaitSaid("-----> ./program ended; waiting for a change\n")
+	r.awaitMessage("-----> ./program exited; waiting for a change\n")
 	if err := os.Remove(filepath.Join(dir, "program")); err != nil {
 		t.Fatal(err)
 	}
-	r.awaitSaid(" !     ./program: no such file or directory; waiting for a change\n")
+	r.awaitMessage(" !     ./program: no such file or directory; waiting for a change\n")
 	write(t, dir, map[string]string{"status": "4"})
 	if err := os.Symlink(self, filepath.Join(dir, "program")); err != nil {
 		t.Fatal(err)
 	}
-	r.awaitSaid("exited with status 4")
+	r.awaitMessage("exited with status 4")
 	if status := r.end(syscall.SIGTERM); status != 4 {
 		t.Errorf("status %d", status)
 	}
@@ -129,11 +134,14 @@ func TestWatchStatus(t *testing.T) {
 		{[]string{"./missing"}, nil, 127},
 		{[]string{"./file"}, nil, 126},
 		{[]string{"./script"}, nil, 127},
-		{[]string{"sh", "-c", "echo up 1; exec sleep 1000"}, []syscall.Signal{syscall.SIGTERM}, 143},
+		{[]string{"sh", "-c", "echo up 1; exec sleep 1000"}, []syscall.Signal{syscall.SIGTERM},
+			143},
 		{[]string{"sh", "-c", "echo up 1; exec sleep 1000"}, []syscall.Signal{syscall.SIGINT}, 130},
 		{[]string{"sh", "-c", "echo up 1; exec sleep 1000"}, []syscall.Signal{syscall.SIGHUP}, 129},
-		{[]string{"sh", "-c", "trap 'exit 7' TERM; echo up 1; while :; do sleep 0.01; done"}, []syscall.Signal{syscall.SIGTERM}, 7},
-		{[]string{"sh", "-c", "trap '' TERM INT; echo up 1; while :; do sleep 0.01; done"}, []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, 137},
+		{[]string{"sh", "-c", "trap 'exit 7' TERM; echo up 1; while :; do sleep 0.01; done"},
+			[]syscall.Signal{syscall.SIGTERM}, 7},
+		{[]string{"sh", "-c", "trap '' TERM INT; echo up 1; while :; do sleep 0.01; done"},
+			[]syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, 137},
 	} {
 		r := startWatch(t, Watch{Command: c.command, Grace: time.Minute})
 		r.put("file", "")
@@ -149,28 +157,30 @@ func TestWatchStatus(t *testing.T) {
 	}
 }
 
-// SIGQUIT is for the command, which may print what it does: the watcher passes it on and goes on, also
-// where the command ends by it or has ended.
+// SIGQUIT is passed on to the command, which may print its stack. The watcher goes on, also if the
+// command ends or has ended.
 func TestWatchQuit(t *testing.T) {
 	const command = `trap 'echo quit 1' QUIT; echo up $$ 1; while :; do sleep 0.01; done`
 	r := startWatch(t, Watch{Command: []string{"sh", "-c", command}, Grace: time.Minute}).run()
-	r.awaitUps(1)
+	r.awaitStarts(1)
 	r.cmd.Process.Signal(syscall.SIGQUIT)
-	eventually(t, "the command got it", func() bool { return strings.Contains(read(r.out), "quit 1") })
+	eventually(t, "the command got it",
+		func() bool { return strings.Contains(read(r.out), "quit 1") })
 	if status := r.end(syscall.SIGTERM); status != 143 {
 		t.Errorf("status %d: %s", status, read(r.messages))
 	}
-	r = startWatch(t, Watch{Command: []string{"sh", "-c", "echo up $$ 1; exec sleep 1000"}, Grace: time.Minute}).run()
-	r.awaitUps(1)
+	r = startWatch(t, Watch{Command: []string{"sh", "-c", "echo up $$ 1; exec sleep 1000"},
+		Grace: time.Minute}).run()
+	r.awaitStarts(1)
 	r.cmd.Process.Signal(syscall.SIGQUIT)
-	r.awaitSaid("was ended by signal quit")
+	r.awaitMessage("was terminated by signal quit")
 	r.cmd.Process.Signal(syscall.SIGQUIT)
 	r.put("a.js", "1")
-	r.awaitUps(2)
+	r.awaitStarts(2)
 }
 
-// The next command starts when the whole group is gone: a child that ignores the signal, one whose
-// parent is gone, one that holds the port.
+// The next command starts when the whole group has ended: a child that ignores the signal, one
+// whose parent has exited, and one that holds the port.
 func TestWatchStopsTheGroup(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -188,24 +198,24 @@ func TestWatchStopsTheGroup(t *testing.T) {
 		if args[0] == "stubborn" {
 			each = 1
 		}
-		r.awaitUps(each)
-		before, _ := r.ups()
+		r.awaitStarts(each)
+		before, _ := r.starts()
 		r.put("a.js", "1")
 		eventually(t, "up again", func() bool {
-			pids, _ := r.ups()
+			pids, _ := r.starts()
 			return len(pids) > each
 		})
 		for _, pid := range before {
-			if !gone(pid) {
+			if !hasExited(pid) {
 				t.Errorf("%v: %d is left", args, pid)
 			}
 		}
-		r.awaitUps(2 * each)
+		r.awaitStarts(2 * each)
 		if args[0] == "plain" {
 			r.end(syscall.SIGTERM)
-			pids, _ := r.ups()
+			pids, _ := r.starts()
 			for _, pid := range pids {
-				if !gone(pid) {
+				if !hasExited(pid) {
 					t.Errorf("%v: %d is left at the end", args, pid)
 				}
 			}
@@ -213,27 +223,29 @@ func TestWatchStopsTheGroup(t *testing.T) {
 	}
 }
 
-// A leader that ends leaves its children be until the next change, and they go with it.
-func TestWatchLeaderEnds(t *testing.T) {
+// Children of a leader that exits keep running until the next change, and end then.
+func TestWatchLeaderExits(t *testing.T) {
 	r := startWatch(t, Watch{Grace: time.Minute}, "child=plain", "exit=status")
 	r.put("status", "5")
 	r.run()
-	r.awaitSaid("exited with status 5")
-	r.awaitUps(2)
+	r.awaitMessage("exited with status 5")
+	r.awaitStarts(2)
 	r.put("status", "")
-	r.awaitUps(4)
+	r.awaitStarts(4)
 	if strings.Count(read(r.out), "got-terminated") != 1 {
 		t.Error("the child was not asked to end")
 	}
 }
 
-// What changes while the command is being stopped belongs to the same restart.
+// Changes while the command is being stopped belong to the same restart.
 func TestWatchChangesWhileStopping(t *testing.T) {
 	let := filepath.Join(t.TempDir(), "go")
-	r := startWatch(t, Watch{Grace: time.Minute, Delay: 100 * time.Millisecond}, "linger="+let).run()
-	r.awaitUps(1)
+	r := startWatch(t, Watch{Grace: time.Minute, Delay: 100 * time.Millisecond},
+		"linger="+let).run()
+	r.awaitStarts(1)
 	r.put("a.js", "")
-	eventually(t, "asked to end", func() bool { return strings.Contains(read(r.out), "got-terminated") })
+	eventually(t, "asked to end",
+		func() bool { return strings.Contains(read(r.out), "got-terminated") })
 	for i := range 10 {
 		r.put(fmt.Sprint(i), "")
 	}
@@ -241,21 +253,22 @@ func TestWatchChangesWhileStopping(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := map[string]bool{}
-	for up := 2; len(told) < 11; up++ { // with the next start, or the one after, where the kernel tells of them late
-		for name := range strings.SplitSeq(r.awaitUps(up), ",") {
+	// in the next start or, if the kernel reports them late, the one after
+	for up := 2; len(told) < 11; up++ {
+		for name := range strings.SplitSeq(r.awaitStarts(up), ",") {
 			told[name] = true
 		}
 	}
 	if all := strings.Join(slices.Sorted(maps.Keys(told)), ","); all != "0,1,2,3,4,5,6,7,8,9,a.js" {
-		t.Errorf("told of %q", all)
+		t.Errorf("reported %q", all)
 	}
 }
 
 func TestWatchSignal(t *testing.T) {
 	r := startWatch(t, Watch{Grace: time.Minute, Signal: syscall.SIGUSR1}, "plain").run()
-	r.awaitUps(1)
+	r.awaitStarts(1)
 	r.put("a.js", "")
-	r.awaitUps(2)
+	r.awaitStarts(2)
 	if !strings.Contains(read(r.out), "got-user-defined-signal-1") {
 		t.Error("another signal")
 	}
@@ -271,18 +284,18 @@ func TestWatchKeyboard(t *testing.T) {
 	w.cmd.Stdin = read
 	w.run()
 	read.Close()
-	w.awaitUps(1)
+	w.awaitStarts(1)
 	fmt.Fprint(keys, "hello\n rs \n")
-	if told := w.awaitUps(2); told != "" {
-		t.Errorf("told of %q", told)
+	if told := w.awaitStarts(2); told != "" {
+		t.Errorf("reported %q", told)
 	}
 }
 
-// The folder may come later, and be a link that is flipped.
-func TestWatchFlip(t *testing.T) {
+// The folder may be created later, and be a link that is switched.
+func TestWatchSwitchedLink(t *testing.T) {
 	top := t.TempDir()
 	r := startWatch(t, Watch{Dir: filepath.Join(top, "current"), Grace: time.Minute}, "plain").run()
-	r.awaitSaid("current is not there; waiting for it")
+	r.awaitMessage("current does not exist; waiting for it")
 	write(t, top, map[string]string{"1/a.js": "1", "2/a.js": "2"})
 	for n := 1; n <= 2; n++ {
 		link := filepath.Join(top, "new")
@@ -292,17 +305,18 @@ func TestWatchFlip(t *testing.T) {
 		if err := os.Rename(link, r.dir); err != nil {
 			t.Fatal(err)
 		}
-		r.awaitUps(n)
-		pids, _ := r.ups()
-		if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pids[n-1])); err == nil && filepath.Base(cwd) != fmt.Sprint(n) {
+		r.awaitStarts(n)
+		pids, _ := r.starts()
+		if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pids[n-1])); err == nil &&
+			filepath.Base(cwd) != fmt.Sprint(n) {
 			t.Errorf("it runs in %s", cwd)
 		}
 	}
 	r.put("a.js", "22")
-	if told := r.awaitUps(3); told != "a.js" {
-		t.Errorf("told of %q", told)
+	if told := r.awaitStarts(3); told != "a.js" {
+		t.Errorf("reported %q", told)
 	}
-	if said := read(r.messages); strings.Contains(said, "looking for changes") {
+	if said := read(r.messages); strings.Contains(said, "polling every second") {
 		t.Error(said)
 	}
 }
