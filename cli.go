@@ -6,6 +6,7 @@ import (
 	"os/user"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"paas/command"
 	"paas/config"
@@ -13,16 +14,19 @@ import (
 
 // localRoot is the command line on the server. words are those after the program's name.
 func localRoot(words []string) *cobra.Command {
-	load := func(cmd *cobra.Command) (*config.Config, error) {
-		c, _, err := config.Load(cmd.Flags(), os.Environ())
+	flags := pflag.NewFlagSet("settings", pflag.ContinueOnError)
+	config.Flags(flags)
+	load := func() (*config.Config, error) {
+		c, _, err := config.Load(flags, os.Environ())
 		if err != nil {
 			return nil, usageError(err)
 		}
 		return c, nil
 	}
-	root := newRoot("paas", "paas turns a server into a git remote that runs what you push.", true, words,
-		func(cmd *cobra.Command) (*command.Call, func(), error) {
-			settings, err := load(cmd)
+	server := table{
+		rows: command.Rows(),
+		begin: func(cmd *cobra.Command) (*command.Call, func(), error) {
+			settings, err := load()
 			if err != nil {
 				return nil, nil, err
 			}
@@ -32,13 +36,21 @@ func localRoot(words []string) *cobra.Command {
 			}
 			c := newCall(cmd, p.server())
 			c.Caller = localCaller()
-			c.Settings = serverSettings(cmd)
+			c.Settings = serverSettings(flags)
 			c.OnTerminal = isTerminal(c.Stdout)
 			c.Console = localConsole{c.Stdin, c.Stdout}
 			return c, func() { p.vol.Close() }, nil
-		})
-	config.Flags(root.PersistentFlags())
-	for _, cmd := range []*cobra.Command{serveCommand(load), syncCommand(load), healthCommand(load), watchCommand(), versionCommand()} {
+		},
+	}
+	here := table{ // without the volume
+		rows: []command.Row{healthRow(load), watchRow(), versionRow()},
+		begin: func(cmd *cobra.Command) (*command.Call, func(), error) {
+			return newCall(cmd, nil), func() {}, nil
+		},
+	}
+	root := newRoot("paas", "paas turns a server into a git remote that runs what you push.", true, words, server, here)
+	root.PersistentFlags().AddFlagSet(flags)
+	for _, cmd := range []*cobra.Command{serveCommand(load), syncCommand(load)} {
 		cmd.GroupID = string(command.Operate)
 		root.AddCommand(cmd)
 	}
@@ -61,10 +73,10 @@ func localCaller() command.Caller {
 	return command.Caller{Name: name, Admin: true}
 }
 
-// serverSettings are the server's own, as the command line of cmd has them.
-func serverSettings(cmd *cobra.Command) func() ([]command.Setting, error) {
+// serverSettings are the server's own, as flags and the environment have them.
+func serverSettings(flags *pflag.FlagSet) func() ([]command.Setting, error) {
 	return func() (all []command.Setting, err error) {
-		_, settings, err := config.Load(cmd.Flags(), os.Environ())
+		_, settings, err := config.Load(flags, os.Environ())
 		for _, s := range settings {
 			all = append(all, command.Setting(s))
 		}
@@ -72,12 +84,14 @@ func serverSettings(cmd *cobra.Command) func() ([]command.Setting, error) {
 	}
 }
 
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", DisableFlagsInUseLine: true, Short: "show which version this is", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "paas", buildVersion())
-			return err
-		},
+func versionRow() command.Row {
+	return command.Verb[struct{}, version]{
+		Head: command.Head{Name: "version", Short: "show which version this is", Group: command.Operate},
+		Run:  func(*command.Call, struct{}) (version, error) { return version{buildVersion()}, nil },
+		Text: func(p *command.Page, v version) { fmt.Fprintln(p, "paas", v.Version) },
 	}
+}
+
+type version struct {
+	Version string `json:"version"`
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -24,15 +25,24 @@ var groups = []struct {
 	{command.Sources, "Repositories elsewhere:"}, {command.Keys, "Keys:"}, {command.Operate, "Server:"},
 }
 
-// newRoot is a command line with the whole table. begin is called before a row runs: it makes the call, and
-// ends it.
-func newRoot(use, short string, admin bool, words []string, begin func(*cobra.Command) (c *command.Call, end func(), err error)) *cobra.Command {
+// table is rows that begin in the same way.
+type table struct {
+	rows  []command.Row
+	begin func(*cobra.Command) (c *command.Call, end func(), err error) // makes the call of a row
+}
+
+// newRoot is a command line with the tables.
+func newRoot(use, short string, admin bool, words []string, tables ...table) *cobra.Command {
 	root := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: string(g.is), Title: g.title})
 	}
-	for _, row := range command.Rows() {
-		root.AddCommand(rowCommand(row, admin, words, begin))
+	rows := map[string]command.Row{}
+	for _, t := range tables {
+		for _, row := range t.rows {
+			rows[row.About().Name] = row
+			root.AddCommand(rowCommand(row, admin, words, t.begin))
+		}
 	}
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -40,7 +50,7 @@ func newRoot(use, short string, admin bool, words []string, begin func(*cobra.Co
 		}
 		return noCommand(cmd, args[0])
 	}
-	root.SetHelpFunc(help)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, rows) })
 	root.SetHelpCommand(helpCommand(root))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	root.SilenceErrors, root.SilenceUsage = true, true
@@ -110,7 +120,8 @@ func (v *flagValue) Set(text string) error { return v.field.Set(v.in, text) }
 
 func (v *flagValue) String() string { return v.field.Default }
 
-func (v *flagValue) Type() string { return v.field.Value }
+// Type is what stands for the value in help; of a switch it is what pflag calls one.
+func (v *flagValue) Type() string { return cmp.Or(v.field.Value, "bool") }
 
 // formatValue takes the formats that there are.
 type formatValue command.Format
@@ -176,12 +187,15 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 }
 
 // help prints a command's help: for the root every command by group, with how each is used.
-func help(cmd *cobra.Command, _ []string) {
+func help(cmd *cobra.Command, rows map[string]command.Row) {
 	w := cmd.OutOrStdout()
 	if cmd.HasParent() {
 		fmt.Fprintf(w, "%s\n\nusage: %s\n", cmd.Short, cmd.UseLine())
 		if flags := cmd.LocalNonPersistentFlags(); flags.HasAvailableFlags() {
 			fmt.Fprintf(w, "\n%s\n", strings.TrimRight(flags.FlagUsages(), "\n"))
+		}
+		if row, ok := rows[cmd.Name()]; ok && row.About().More != "" {
+			fmt.Fprintf(w, "\n%s\n", strings.TrimRight(row.About().More, "\n"))
 		}
 		if cmd.Name() == "serve" {
 			fmt.Fprintf(w, "\nSettings, each also as PAAS_<NAME> in the environment or in paas.yaml:\n%s", cmd.InheritedFlags().FlagUsages())
@@ -190,12 +204,12 @@ func help(cmd *cobra.Command, _ []string) {
 	}
 	fmt.Fprintf(w, "%s\n", cmd.Short)
 	for _, g := range groups {
-		helpGroup(w, g.title, string(g.is), cmd.Commands())
+		helpGroup(w, g.title, string(g.is), cmd.Commands(), rows)
 	}
 	fmt.Fprintf(w, "\nMore about one: %s help COMMAND\n", cmd.Use)
 }
 
-func helpGroup(w io.Writer, title, id string, commands []*cobra.Command) {
+func helpGroup(w io.Writer, title, id string, commands []*cobra.Command, rows map[string]command.Row) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer t.Flush()
 	first := true
@@ -208,7 +222,7 @@ func helpGroup(w io.Writer, title, id string, commands []*cobra.Command) {
 			first = false
 		}
 		use := c.Use
-		if row, ok := command.Find(command.Rows(), c.Name()); ok {
+		if row, ok := rows[c.Name()]; ok {
 			use = command.UsageLine(row)
 		}
 		fmt.Fprintf(t, "  %s\t%s\n", use, c.Short)

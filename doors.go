@@ -55,13 +55,15 @@ type verbsDoor struct{ *paas }
 
 // Run makes a command line of the table for one call.
 func (v verbsDoor) Run(ctx context.Context, who sshd.Identity, args []string, console sshd.Console) int {
-	root := newRoot(v.hint("", ""), "git push deploys; these commands do the rest.", who.Admin, args,
-		func(cmd *cobra.Command) (*command.Call, func(), error) {
+	root := newRoot(v.addresses.Verb("", ""), "git push deploys; these commands do the rest.", who.Admin, args, table{
+		rows: command.Rows(),
+		begin: func(cmd *cobra.Command) (*command.Call, func(), error) {
 			c := newCall(cmd, v.server())
 			c.Caller = command.Caller{Name: who.Name, Admin: who.Admin, Remote: true}
 			c.Unread, c.OnTerminal, c.Console = console.Unread, console.Terminal != nil, remoteConsole{console}
 			return c, func() {}, nil
-		})
+		},
+	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetArgs(args)
 	root.SetIn(console.Stdin)

@@ -95,7 +95,7 @@ func (s *server) announceIsolation() {
 
 // isolation is what is in force for apps; empty where none are run.
 func (p *paas) isolation() (string, error) {
-	if !p.serving() {
+	if !p.vol.Claimed(volume.RoleApp) {
 		return "", nil
 	}
 	text, err := os.ReadFile(p.isolationFile())

@@ -28,7 +28,7 @@ import (
 	"paas/volume"
 )
 
-func serveCommand(load func(*cobra.Command) (*config.Config, error)) *cobra.Command {
+func serveCommand(load func() (*config.Config, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve [ROLE...]",
 		Short: "run the server until interrupted; roles: git, app, sidecar; none named: all",
@@ -37,7 +37,7 @@ func serveCommand(load func(*cobra.Command) (*config.Config, error)) *cobra.Comm
 			if err != nil {
 				return err
 			}
-			c, err := load(cmd)
+			c, err := load()
 			if err != nil {
 				return err
 			}
@@ -141,9 +141,17 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 
 // forget removes what an earlier server told commands about role.
 func (s *server) forget(role string) {
-	os.Remove(s.placeFile(role))
+	s.addresses.Forget(role)
 	if role == volume.RoleApp {
 		os.Remove(s.isolationFile())
+	}
+}
+
+// publish tells commands where role listens. A full disk is no reason not to serve: they then use their own
+// settings.
+func (s *server) publish(role, listen string) {
+	if err := s.addresses.Publish(role, listen); err != nil {
+		s.log.Error("cannot tell commands the address", "role", role, "addr", listen, "err", err)
 	}
 }
 
@@ -162,7 +170,7 @@ func (s *server) listen(role string) error {
 func (s *server) listenGit() error {
 	c := s.config
 	s.receiver = &receiver.Receiver{
-		Volume: s.vol, Self: child.Program, URL: s.url, Hint: s.hint, Mode: volume.Mode(c.Mode),
+		Volume: s.vol, Self: child.Program, URL: s.addresses.App, Hint: s.addresses.Verb, Mode: volume.Mode(c.Mode),
 		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: s.room(), Log: s.log.With("role", "receiver"),
 	}
 	hostKey, err := access.HostKey(s.keys.Dir, s.log.With("role", "sshd"))
@@ -261,10 +269,10 @@ func (s *server) prepare() error {
 // greet says where things are, and that they are there.
 func (s *server) greet(stdout io.Writer) {
 	if s.door != nil {
-		fmt.Fprintf(stdout, "git   ssh://paas@%s\n", s.gitHost())
+		fmt.Fprintf(stdout, "git   ssh://paas@%s\n", s.addresses.Git())
 	}
 	if s.front != nil {
-		fmt.Fprintf(stdout, "http  %s\n", s.paas.url(""))
+		fmt.Fprintf(stdout, "http  %s\n", s.addresses.App(""))
 		fmt.Fprintf(stdout, "apps  isolation: %s\n", s.engine.InForce())
 	}
 	if s.sidecar != nil && s.sidecar.Addr != "" {

@@ -26,7 +26,7 @@ func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 	c := p.config
 	return &sidecar.Sidecar{
 		Volume: p.vol, Remote: p.remotes, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: p.room(), Mode: volume.Mode(c.Mode),
-		URL: p.url, Announce: p.announce(log), Log: log,
+		URL: p.addresses.App, Announce: p.announce(log), Log: log,
 	}
 }
 
@@ -34,7 +34,7 @@ func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 func (p *paas) announce(log *slog.Logger) func(context.Context, volume.App, volume.Release) {
 	n := notify.Notifier{Exec: p.config.SidecarExec, Call: p.config.SidecarCall, Log: log}
 	return func(ctx context.Context, app volume.App, r volume.Release) {
-		n.Announce(ctx, notify.Version{App: app.Name, Commit: r.Commit, Release: r.String(), Branch: r.Branch, URL: p.url(app.Name)})
+		n.Announce(ctx, notify.Version{App: app.Name, Commit: r.Commit, Release: r.String(), Branch: r.Branch, URL: p.addresses.App(app.Name)})
 	}
 }
 
@@ -145,13 +145,13 @@ func (p *paas) credentialsOfSettings(app string) error {
 	return nil
 }
 
-func syncCommand(load func(*cobra.Command) (*config.Config, error)) *cobra.Command {
+func syncCommand(load func() (*config.Config, error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sync [--once]", Short: "follow repositories elsewhere: as serve sidecar does, or once and end", Args: noArgs, DisableFlagsInUseLine: true,
 	}
 	once := cmd.Flags().Bool("once", false, "look at each once, deploy what is new, and say by the exit status whether that went well")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := load(cmd)
+		c, err := load()
 		if err != nil {
 			return err
 		}

@@ -19,8 +19,7 @@ import (
 type Server struct {
 	Volume *volume.Volume
 	Keys   *access.Keys
-	Remote *remote.Client // reaches repositories that are hosted elsewhere
-	Room   deploy.Room    // what a deploy needs of the disk
+	Room   deploy.Room // what a deploy needs of the disk
 
 	// Of apps that do not set their own.
 	Mode         volume.Mode

@@ -56,7 +56,7 @@ func (p progressPage) Tell(e Progress) error {
 		if e.Text != "" {
 			p.line("%s", e.Text)
 		}
-	case Output:
+	case Output, DeployKey:
 		p.line("%s", e.Text)
 	}
 	return p.err

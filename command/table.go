@@ -26,6 +26,7 @@ type Head struct {
 	Short string // one line, which begins with a verb in small letters
 	Group Group
 	Needs Right
+	More  string // what help shows below the flags; may be empty
 }
 
 // Group is what the help lists a verb under.

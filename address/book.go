@@ -1,0 +1,122 @@
+package address
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"paas/volume"
+)
+
+// Book knows the addresses of the server's roles. A server may have been given them by flags or by an
+// environment that other shells do not have, so each role publishes its own in run/<role>.json. Its
+// methods may be called from any goroutine.
+type Book struct {
+	Volume     *volume.Volume
+	Domain     string // the host, for people
+	DefaultApp string // the app that answers at Domain itself; empty: none
+
+	// Addresses to listen on, as the settings have them.
+	SSH, HTTP, Hooks string
+
+	// Ports for people; empty: those of SSH and HTTP.
+	PublicSSHPort, PublicHTTPPort string
+
+	mu  sync.Mutex
+	own map[string]Address // of the roles of this process
+}
+
+// Of is the address of role: as it published it, or as the settings say while it does not run.
+func (b *Book) Of(role string) Address {
+	b.mu.Lock()
+	own, ok := b.own[role]
+	b.mu.Unlock()
+	if ok {
+		return own
+	}
+	// What a dead server left there does not count. A live one removed it before it listened.
+	if b.Volume.Claimed(role) {
+		var published Address
+		text, err := os.ReadFile(b.file(role))
+		if err == nil && json.Unmarshal(text, &published) == nil {
+			return published
+		}
+	}
+	return b.at(role, map[string]string{volume.RoleGit: b.SSH, volume.RoleApp: b.HTTP, volume.RoleSidecar: b.Hooks}[role])
+}
+
+// at is the address of role with these settings if it listens on listen.
+func (b *Book) at(role, listen string) Address {
+	a := Address{Listen: listen, Host: b.Domain}
+	switch role {
+	case volume.RoleGit:
+		a.Port = b.PublicSSHPort
+	case volume.RoleApp:
+		a.Port, a.First = b.PublicHTTPPort, b.DefaultApp
+	}
+	if a.Port == "" {
+		_, a.Port, _ = net.SplitHostPort(listen)
+	}
+	return a
+}
+
+// Publish tells other processes that role, which this process runs, listens on listen; empty: it has no
+// socket. After an error they use their own settings.
+func (b *Book) Publish(role, listen string) error {
+	a := b.at(role, listen)
+	b.mu.Lock()
+	if b.own == nil {
+		b.own = map[string]Address{}
+	}
+	b.own[role] = a
+	b.mu.Unlock()
+	text, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	return b.Volume.WriteFile(b.file(role), append(text, '\n'), 0o600)
+}
+
+// Forget removes what an earlier server published of role.
+func (b *Book) Forget(role string) { os.Remove(b.file(role)) }
+
+func (b *Book) file(role string) string { return filepath.Join(b.Volume.Root, "run", role+".json") }
+
+// App is an app's URL for people; with an empty name that of the router itself.
+func (b *Book) App(name string) string {
+	a := b.Of(volume.RoleApp)
+	host := a.Host
+	if name != "" && name != a.First {
+		host = name + "." + host
+	}
+	return "http://" + a.withPort(host, "80")
+}
+
+// Git is the host, and the port if needed, that git connects to: "my.server:2222".
+func (b *Book) Git() string {
+	a := b.Of(volume.RoleGit)
+	return a.withPort(a.Host, "22")
+}
+
+// Webhook is the URL of an app's webhook; empty if no sidecar takes any.
+func (b *Book) Webhook(app string) string {
+	a := b.Of(volume.RoleSidecar)
+	if a.Listen == "" || !b.Volume.Claimed(volume.RoleSidecar) {
+		return ""
+	}
+	return "http://" + a.withPort(a.Host, "80") + "/hooks/" + app
+}
+
+// Verb is how a person runs a verb from another machine: "ssh -p 2222 paas@my.server logs blog".
+func (b *Book) Verb(verb, args string) string {
+	a := b.Of(volume.RoleGit)
+	port := ""
+	if a.Port != "22" {
+		port = "-p " + a.Port + " "
+	}
+	return strings.TrimSpace(fmt.Sprintf("ssh %spaas@%s %s %s", port, a.Host, verb, args))
+}

@@ -1,0 +1,72 @@
+package address
+
+import (
+	"os"
+	"testing"
+
+	"paas/volume"
+)
+
+func newBook(t *testing.T) *Book {
+	t.Helper()
+	vol := &volume.Volume{Root: t.TempDir()}
+	if err := vol.Open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { vol.Close() })
+	return &Book{Volume: vol, Domain: "my.server", SSH: ":22", HTTP: ":8080", Hooks: ":8081"}
+}
+
+func TestAddressesForPeople(t *testing.T) {
+	b := newBook(t)
+	b.DefaultApp = "home"
+	for _, check := range []struct{ is, want string }{
+		{b.App(""), "http://my.server:8080"},
+		{b.App("blog"), "http://blog.my.server:8080"},
+		{b.App("home"), "http://my.server:8080"},
+		{b.Git(), "my.server"},
+		{b.Verb("logs", "blog"), "ssh paas@my.server logs blog"},
+		{b.Webhook("blog"), ""}, // no sidecar runs
+	} {
+		if check.is != check.want {
+			t.Errorf("%q, want %q", check.is, check.want)
+		}
+	}
+	b.PublicSSHPort, b.PublicHTTPPort = "2222", "80"
+	for _, check := range []struct{ is, want string }{
+		{b.App("blog"), "http://blog.my.server"},
+		{b.Git(), "my.server:2222"},
+		{b.Verb("", ""), "ssh -p 2222 paas@my.server"},
+	} {
+		if check.is != check.want {
+			t.Errorf("%q with public ports, want %q", check.is, check.want)
+		}
+	}
+}
+
+// Another process with other settings finds the address that a role published, while that role runs.
+func TestPublished(t *testing.T) {
+	server := newBook(t)
+	other := &Book{Volume: server.Volume, Domain: "localhost", Hooks: ":1"}
+	release, err := server.Volume.Claim(volume.RoleSidecar)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Publish(volume.RoleSidecar, "0.0.0.0:9999"); err != nil {
+		t.Fatal(err)
+	}
+	if is := other.Webhook("blog"); is != "http://my.server:9999/hooks/blog" {
+		t.Error(is)
+	}
+	if is := other.Of(volume.RoleSidecar).Local(); is != "localhost:9999" {
+		t.Error(is)
+	}
+	release()
+	if is := other.Of(volume.RoleSidecar).Listen; is != ":1" {
+		t.Errorf("%q of a server that does not run", is)
+	}
+	server.Forget(volume.RoleSidecar)
+	if _, err := os.Stat(server.file(volume.RoleSidecar)); !os.IsNotExist(err) {
+		t.Errorf("forgotten: %v", err)
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"paas/command"
+	"paas/config"
+	"paas/router"
+	"paas/sidecar"
+	"paas/sshd"
+	"paas/volume"
+)
+
+// healthRow is paas health, which a container's health check runs.
+func healthRow(load func() (*config.Config, error)) command.Row {
+	return command.Stream[rolesInput, roleHealth]{
+		Head: command.Head{
+			Name: "health", Short: "check whether the roles run here and answer: exit status 0, or 1 and why not", Group: command.Operate,
+		},
+		Run: func(c *command.Call, in rolesInput, events command.Teller[roleHealth]) error {
+			roles, err := checkRoles(in.Roles)
+			if err != nil {
+				return err
+			}
+			settings, err := load()
+			if err != nil {
+				return err
+			}
+			p := newPaas(settings)
+			var errs []error
+			for _, role := range roles {
+				health := roleHealth{Role: role}
+				if err := p.healthy(c, role); err != nil {
+					health.Problem = err.Error()
+					errs = append(errs, fmt.Errorf("%s: %w", role, err))
+				}
+				if err := events.Tell(health); err != nil {
+					return err
+				}
+			}
+			return errors.Join(errs...)
+		},
+		Text: func(p *command.Page) command.Teller[roleHealth] { return healthPage{p} },
+	}
+}
+
+type rolesInput struct {
+	Roles []string `json:"roles" arg:"[ROLE...]"`
+}
+
+type roleHealth struct {
+	Role    string `json:"role"`
+	Problem string `json:"problem,omitempty"` // empty: none
+}
+
+// healthPage shows the roles that are well; the others are the command's error.
+type healthPage struct{ *command.Page }
+
+func (p healthPage) Tell(h roleHealth) (err error) {
+	if h.Problem == "" {
+		_, err = fmt.Fprintf(p, "%s: ok\n", h.Role)
+	}
+	return err
+}
+
+func (p healthPage) Flush() error { return nil }
+
+// healthy asks the role where it listens on this machine.
+func (p *paas) healthy(ctx context.Context, role string) error {
+	if !p.vol.Claimed(role) {
+		return errors.New("not running")
+	}
+	at := p.addresses.Of(role)
+	switch {
+	case role == volume.RoleGit:
+		return sshd.Probe(ctx, at.Local())
+	case role == volume.RoleApp:
+		return router.Probe(ctx, at.Local())
+	case at.Listen == "":
+		return nil
+	}
+	return sidecar.Probe(ctx, at.Local())
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+
+	"paas/access"
+	"paas/address"
+	"paas/command"
+	"paas/config"
+	"paas/deploy"
+	"paas/receiver"
+	"paas/remote"
+	"paas/volume"
+)
+
+// paas is what every command needs to know, in the server and on the command line.
+type paas struct {
+	config    *config.Config
+	vol       *volume.Volume
+	keys      *access.Keys
+	remotes   *remote.Client // reaches repositories elsewhere
+	addresses *address.Book
+}
+
+func newPaas(c *config.Config) *paas {
+	vol := newVolume(c)
+	return &paas{
+		config: c, vol: vol, keys: &access.Keys{Dir: filepath.Join(c.Root, "ssh")},
+		remotes: &remote.Client{MaxPack: c.MaxPush},
+		addresses: &address.Book{
+			Volume: vol, Domain: c.Domain, DefaultApp: c.DefaultApp, SSH: c.SSHAddr, HTTP: c.HTTPAddr, Hooks: c.SidecarAddr,
+			PublicSSHPort: c.PublicSSHPort, PublicHTTPPort: c.PublicHTTPPort,
+		},
+	}
+}
+
+// room is what a deploy needs of the disk.
+func (p *paas) room() deploy.Room { return deploy.Room{MinFree: p.config.MinFree} }
+
+// server is what the commands know of the server.
+func (p *paas) server() *command.Server {
+	c := p.config
+	return &command.Server{
+		Volume: p.vol, Keys: p.keys, Room: p.room(),
+		Mode: volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
+		URL: p.addresses.App, GitHost: p.addresses.Git, Hint: p.addresses.Verb, Webhook: p.addresses.Webhook,
+		Isolation: p.isolation, SSHHost: func() string { return p.addresses.Of(volume.RoleGit).Host },
+		Agree: receiver.Agree, Sidecar: p.newSidecar(slog.New(slog.DiscardHandler)),
+	}
+}

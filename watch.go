@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paas/command"
+	"paas/watch"
+)
+
+// watchRow is paas watch. It has nothing to do with a server: it reads no settings and needs no volume, so
+// that it works in an app's container.
+func watchRow() command.Row {
+	return command.Raw[watchInput]{
+		Head: command.Head{
+			Name: "watch", Short: "run a command, and restart it when files change", Group: command.Operate, More: watchHelp(),
+		},
+		Run: runWatch,
+	}
+}
+
+type watchInput struct {
+	Argv   []string         `json:"argv" arg:"COMMAND..."`
+	Dir    string           `json:"dir" flag:"dir" value:"DIR" default:"." help:"the folder to watch, and to run COMMAND in"`
+	Ext    []string         `json:"ext" flag:"ext" value:"EXT" help:"only files with these extensions (js,json; default every file)"`
+	Ignore []string         `json:"ignore" flag:"ignore" value:"GLOB" help:"leave out GLOB, as a line of a .gitignore; '!GLOB' takes it in again; any number of times"`
+	Delay  command.Duration `json:"delay" flag:"delay" value:"TIME" default:"300ms" help:"quiet that ends a burst of changes; after one save 10ms are enough"`
+	Signal string           `json:"signal" flag:"signal" value:"NAME" default:"TERM" help:"what asks COMMAND to stop"`
+	Grace  command.Duration `json:"grace" flag:"grace" value:"TIME" default:"10s" help:"from then until it is killed"`
+	Poll   bool             `json:"poll" flag:"poll" help:"look for changes each second, for volumes that deliver no events"`
+}
+
+func runWatch(c *command.Call, in watchInput) error {
+	w := watch.Watch{
+		Dir: in.Dir, Ignore: in.Ignore, Delay: time.Duration(in.Delay), Grace: time.Duration(in.Grace), Poll: in.Poll,
+		Command: in.Argv, Stdout: os.Stdout, Stderr: os.Stderr, Messages: c.Stderr,
+		Signal: unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(in.Signal), "SIG")),
+	}
+	for _, words := range in.Ext {
+		w.Ext = append(w.Ext, strings.Split(words, ",")...)
+	}
+	if w.Signal == 0 {
+		return usageError(fmt.Errorf("--signal is a name such as TERM or INT, not %q", in.Signal))
+	}
+	if w.Delay < 0 || w.Grace < 0 {
+		return usageError(errors.New("--delay and --grace are at least 0"))
+	}
+	if readable(os.Stdin) {
+		w.Keyboard = os.Stdin
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, append([]os.Signal{syscall.SIGQUIT}, ending()...)...)
+	defer signal.Stop(signals)
+	// The call's own context ends with the same signals, and does not say which it was.
+	status, err := w.Run(context.WithoutCancel(c), signals)
+	switch {
+	case err != nil:
+		return &command.Fault{Kind: command.Failed, Err: err, Status: status}
+	case status != 0:
+		return command.Exit(status)
+	}
+	return nil
+}
+
+// readable reports whether stdin is the terminal and ours to read: a job in the background would be
+// stopped for reading it.
+func readable(stdin *os.File) bool {
+	group, err := unix.IoctlGetInt(int(stdin.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == syscall.Getpgrp()
+}
+
+func watchHelp() string {
+	return `When files below DIR change, COMMAND's whole process group is stopped and COMMAND is started again. If
+COMMAND ends by itself, it is started again at the next change. Its standard input is empty.
+PAAS_WATCH_CHANGED has the paths that changed, one on a line, 100 at most. In a terminal, rs and Enter
+restarts it.
+
+SIGINT, SIGTERM and SIGHUP are passed on to COMMAND and end both. The exit status is COMMAND's, or 128 plus
+the number of the signal that ended it, or 127 if there is no such COMMAND, or 126 if it cannot be run.
+SIGQUIT (Ctrl-\) is passed on too, and ends nothing here.
+
+Files are left out that .gitignore files name, and these:
+` + columns(watch.DefaultIgnores)
+}
+
+// columns is words in lines of at most 100 characters, indented.
+func columns(words []string) string {
+	var b strings.Builder
+	width := 0
+	for _, word := range words {
+		if width == 0 || width+1+len(word) > 100 {
+			b.WriteString("\n ")
+			width = 1
+		}
+		b.WriteString(" " + word)
+		width += 1 + len(word)
+	}
+	return strings.TrimPrefix(b.String(), "\n") + "\n"
+}
