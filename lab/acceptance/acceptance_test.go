@@ -14,11 +14,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// tag is what the images under test are tagged with.
+// tag is the tag of the tested images.
 var tag = os.Getenv("ACCEPTANCE_TAG")
 
-// TestSessions runs testdata/script/*.txtar. Each gets a compose project of its own, on free ports,
-// with a home, and the key alice in $PAAS_KEYS. At its end nothing of the project is left.
+// TestSessions runs testdata/script/*.txtar. Each session has a compose project of its own on free
+// ports, a home folder, and the key alice in $PAAS_KEYS. Its project is removed at the end.
 func TestSessions(t *testing.T) {
 	needImages(t)
 	testscript.Run(t, testscript.Params{
@@ -54,7 +54,7 @@ func condition(name string) (bool, error) {
 	return false, fmt.Errorf("no condition %s", name)
 }
 
-// dotnetImage is what examples/classic/dotnet is built on. No Debian package holds one.
+// dotnetImage is the base of examples/classic/dotnet. Debian has no package for it.
 func dotnetImage() string {
 	if image := os.Getenv("DOTNET_IMAGE"); image != "" {
 		return image
@@ -62,7 +62,7 @@ func dotnetImage() string {
 	return "mcr.microsoft.com/dotnet/sdk:10.0"
 }
 
-// root is this repository.
+// root returns the folder of this repository.
 func root() (string, error) { return filepath.Abs(filepath.Join("..", "..")) }
 
 func setUp(env *testscript.Env) error {
@@ -76,7 +76,8 @@ func setUp(env *testscript.Env) error {
 		s.remove()
 	})
 	env.Values[sessionKey{}] = s
-	for i, value := range []string{s.name, filepath.Join(main, "docker-compose.yml"), tag, freePort(), freePort(), freePort()} {
+	for i, value := range []string{s.name, filepath.Join(main, "docker-compose.yml"), tag, freePort(),
+		freePort(), freePort()} {
 		env.Setenv(own[i], value)
 	}
 	env.Setenv("REPO", main)
@@ -85,30 +86,37 @@ func setUp(env *testscript.Env) error {
 			env.Setenv(name, value)
 		}
 	}
-	return settle(env)
+	return setUpHome(env)
 }
 
-// What a session's programs see: of their own, and from scripts/acceptance.
+// The variables that a session's programs see: its own, and those of scripts/acceptance.
 var (
-	own       = []string{"COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "TAG", "HTTP_PORT", "SSH_PORT", "HOOKS_PORT", "HOME", "PATH", "PAAS_KEYS"}
-	inherited = []string{"DOCKER_HOST", "DOCKER_BUILDKIT", "COMPOSE_DOCKER_CLI_BUILD", "GO_IMAGE", "GIT_IMAGE", "APP_IMAGE", "DOTNET_IMAGE"}
+	own = []string{"COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "TAG", "HTTP_PORT", "SSH_PORT",
+		"HOOKS_PORT", "HOME", "PATH", "PAAS_KEYS"}
+	inherited = []string{"DOCKER_HOST", "DOCKER_BUILDKIT", "COMPOSE_DOCKER_CLI_BUILD", "GO_IMAGE",
+		"GIT_IMAGE", "APP_IMAGE", "DOTNET_IMAGE"}
 )
 
-// settle gives the session's person a home: keys, a git that knows who they are, and an ssh.
-func settle(env *testscript.Env) error {
+// setUpHome gives the session's person a home folder with keys, a git configuration and an ssh for
+// each key.
+func setUpHome(env *testscript.Env) error {
 	home := filepath.Join(env.WorkDir, "home")
 	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {
 		return err
 	}
 	for _, name := range []string{"alice", "bob"} {
 		key := filepath.Join(home, ".ssh", name)
-		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name+"@laptop", "-f", key).CombinedOutput(); err != nil {
+		keygen := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "",
+			"-C", name+"@laptop", "-f", key)
+		if out, err := keygen.CombinedOutput(); err != nil {
 			return fmt.Errorf("ssh-keygen: %v: %s", err, out)
 		}
-		// OpenSSH finds ~ in the user database, not in $HOME: everything is named here.
-		ssh := fmt.Sprintf("ssh -F /dev/null -i %s -p %s -o IdentitiesOnly=yes -o IdentityAgent=none -o UserKnownHostsFile=%s/.ssh/known_hosts -o StrictHostKeyChecking=accept-new -o BatchMode=yes",
-			key, env.Getenv("SSH_PORT"), home)
-		if err := os.WriteFile(filepath.Join(home, "ssh-"+name), []byte("#!/bin/sh\nexec "+ssh+" \"$@\"\n"), 0o700); err != nil {
+		// OpenSSH looks up ~ in the user database, not in $HOME, so every file is named here.
+		ssh := fmt.Sprintf("ssh -F /dev/null -i %s -p %s -o IdentitiesOnly=yes "+
+			"-o IdentityAgent=none -o UserKnownHostsFile=%s/.ssh/known_hosts "+
+			"-o StrictHostKeyChecking=accept-new -o BatchMode=yes", key, env.Getenv("SSH_PORT"), home)
+		if err := os.WriteFile(filepath.Join(home, "ssh-"+name),
+			[]byte("#!/bin/sh\nexec "+ssh+" \"$@\"\n"), 0o700); err != nil {
 			return err
 		}
 	}
@@ -133,14 +141,14 @@ func settle(env *testscript.Env) error {
 	return nil
 }
 
-// given are the ports that sessions have been given, which may not listen on them yet.
-var given sync.Map
+// usedPorts are the ports that sessions were given. They may not listen on them yet.
+var usedPorts sync.Map
 
-// freePort is a port below those that the system takes for connections.
+// freePort returns a free port below the range that the system uses for connections.
 func freePort() string {
 	for {
 		port := fmt.Sprint(10000 + rand.IntN(9999))
-		if _, taken := given.LoadOrStore(port, true); taken {
+		if _, taken := usedPorts.LoadOrStore(port, true); taken {
 			continue
 		}
 		if ln, err := net.Listen("tcp", ":"+port); err == nil {

@@ -9,15 +9,16 @@ import (
 	"testing"
 )
 
-// Every compose file is good for the compose clients that are here, with nothing set, and then has the
-// ports that the README names.
+// TestComposeFiles checks that every compose file works with the installed compose clients without
+// any settings, and publishes the ports that the README names.
 func TestComposeFiles(t *testing.T) {
 	needImages(t)
 	main, err := root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for client, command := range map[string][]string{"docker-compose": {"docker-compose"}, "plugin": {"docker", "compose"}} {
+	for client, command := range map[string][]string{"docker-compose": {"docker-compose"},
+		"plugin": {"docker", "compose"}} {
 		t.Run(client, func(t *testing.T) {
 			if err := exec.Command(command[0], append(command[1:], "version")...).Run(); err != nil {
 				t.Skipf("no %v here", command)
@@ -43,10 +44,11 @@ func TestComposeFiles(t *testing.T) {
 	}
 }
 
-// The .NET project is checked as far as that goes without an SDK: MSBuild's file is XML of the right
-// kind.
+// TestDotnetProject checks as much of the .NET project as is possible without an SDK: its file is
+// XML of the right kind.
 func TestDotnetProject(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join("..", "..", "examples", "classic", "dotnet", "hello.csproj"))
+	content, err := os.ReadFile(filepath.Join("..", "..", "examples", "classic", "dotnet",
+		"hello.csproj"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
-// Package acceptance tests the containers as their users have them: testdata/script/*.txtar are
-// sessions with a real Docker Engine, docker-compose, git and OpenSSH, against the compose files of this
-// repository as they are. It knows nothing of what is in the images but the paas command.
+// Package acceptance tests the containers as people use them: testdata/script/*.txtar are sessions
+// with a real Docker Engine, docker-compose, git and OpenSSH, against this repository's own compose
+// files. Of the images it knows only the paas command.
 //
-// scripts/acceptance runs it: that brings the engine, base images and the images under test. Without
-// those it skips.
+// scripts/acceptance runs the tests. It provides the engine, the base images and the tested images;
+// without those the tests are skipped.
 package acceptance

@@ -7,15 +7,16 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// load is a visitor who asks again and again.
+// load is a visitor who sends requests steadily.
 type load struct {
 	quit, done chan struct{}
 	stopped    bool
-	asked      int
-	failed     []string
+	requests   int
+	failures   []string
 }
 
-// load start HOST | load stop: a visitor who asks 50 times a second; stop fails where one request did.
+// load start HOST starts a visitor who sends 50 requests a second. load stop stops it and fails if
+// any request failed.
 func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 	s := sessionOf(ts)
 	switch {
@@ -25,9 +26,10 @@ func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Defer(s.load.stop)
 	case len(args) == 1 && args[0] == "stop" && s.load != nil:
 		s.load.stop()
-		ts.Logf("%d requests, %d failed", s.load.asked, len(s.load.failed))
-		if s.load.asked == 0 || len(s.load.failed) > 0 {
-			ts.Fatalf("%d of %d requests failed: %q...", len(s.load.failed), s.load.asked, s.load.failed[:min(5, len(s.load.failed))])
+		ts.Logf("%d requests, %d failed", s.load.requests, len(s.load.failures))
+		if s.load.requests == 0 || len(s.load.failures) > 0 {
+			ts.Fatalf("%d of %d requests failed: %q...", len(s.load.failures), s.load.requests,
+				s.load.failures[:min(5, len(s.load.failures))])
 		}
 	default:
 		ts.Fatalf("usage: load start HOST | load stop")
@@ -44,9 +46,9 @@ func (l *load) run(ts *testscript.TestScript, host string) {
 			return
 		case <-tick.C:
 		}
-		l.asked++
+		l.requests++
 		if code, body, err := request(ts, host); err != nil || code != 200 {
-			l.failed = append(l.failed, fmt.Sprint(code, " ", err, " ", body))
+			l.failures = append(l.failures, fmt.Sprint(code, " ", err, " ", body))
 		}
 	}
 }

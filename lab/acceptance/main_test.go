@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// binaries is where what the sessions need is built.
+// binaries is the folder for programs that the sessions need.
 var binaries string
 
 func TestMain(m *testing.M) {

@@ -10,10 +10,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// outside NAME makes the bare repository outside/NAME.git and serves it to the project's containers as
-// http://outside/NAME.git, from a container of its own, $OUTSIDE. The current repository's remote
-// outside points at it. A file
-// outside/hold makes whoever asks wait.
+// outside NAME makes the bare repository outside/NAME.git and serves it to the project's containers
+// as http://outside/NAME.git, from a container named $OUTSIDE. It adds the remote outside to the
+// current repository. While there is a file outside/hold, requests wait.
 func cmdOutside(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: outside NAME")
@@ -28,12 +27,13 @@ func cmdOutside(ts *testscript.TestScript, neg bool, args []string) {
 	p := sessionOf(ts).project
 	name := p.name + "_outside_1"
 	ts.Setenv("OUTSIDE", name)
-	ts.Check(ts.Exec("docker", "run", "-d", "--name", name, "--label", p.label(), "--user", fmt.Sprint(os.Getuid()),
+	ts.Check(ts.Exec("docker", "run", "-d", "--name", name, "--label", p.label(), "--user",
+		fmt.Sprint(os.Getuid()),
 		"--cap-add", "NET_BIND_SERVICE", "--network", p.name+"_default", "--network-alias", "outside",
 		"-v", dir+":/srv:ro", "-v", binary+":/outside:ro", "--entrypoint", "/outside", "paas-git:"+tag))
 }
 
-// outsideBinary builds the server once.
+// outsideBinary builds the git host's program once.
 var outsideBinary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(binaries, "outside")
 	build := exec.Command("go", "build", "-o", path, "./outside")

@@ -11,8 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// repo DIR [FROM] makes DIR a git repository with everything in it committed, and the remote paas for
-// it. What is in the folder FROM is put into it first, or testdata/hello where there is no DIR.
+// repo DIR [FROM] makes DIR a git repository, commits everything in it, adds the remote paas and
+// changes to DIR. It first copies the folder FROM into DIR, or testdata/hello if there is no DIR.
 func cmdRepo(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	from := filepath.Join(ts.Getenv("REPO"), "lab", "acceptance", "testdata", "hello")
@@ -31,7 +31,7 @@ func cmdRepo(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Chdir(args[0]))
 }
 
-// commit FILE TEXT replaces a file of the current repository and commits it.
+// commit FILE TEXT replaces a file of the current repository and commits all changes.
 func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: commit FILE TEXT")
@@ -41,7 +41,7 @@ func cmdCommit(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("git", "commit", "-q", "-m", "change "+args[0]))
 }
 
-// until REGEXP PROGRAM [ARG...] runs the program again and again until it prints what matches.
+// until REGEXP PROGRAM [ARG...] runs the program repeatedly until its output matches.
 func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP PROGRAM [ARG...]")
@@ -57,14 +57,15 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("still no %q in %s", args[0], out)
 }
 
-// healthy SERVICE... waits until each answers its container's health check. The engine's own verdict
-// comes seldom, so the check is asked directly.
+// healthy SERVICE... waits until the health check of each service succeeds. It runs the check
+// itself, because the engine runs it rarely.
 func cmdHealthy(ts *testscript.TestScript, neg bool, args []string) {
 	for _, service := range args {
 		var out []byte
 		var err error
 		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-			if out, err = run(ts, "docker-compose", "--profile", "external", "exec", "-T", service, "paas", "health", service); err == nil {
+			if out, err = run(ts, "docker-compose", "--profile", "external", "exec", "-T", service, "paas",
+				"health", service); err == nil {
 				break
 			}
 		}
@@ -74,9 +75,10 @@ func cmdHealthy(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// run gives what the program prints in the session's surroundings, and whether it failed.
+// run runs the program with the session's environment, and returns its output.
 func run(ts *testscript.TestScript, program string, args ...string) ([]byte, error) {
-	cmd := exec.Command("env", append([]string{program}, args...)...) // which looks in the session's PATH
+	// env finds the program in the session's PATH.
+	cmd := exec.Command("env", append([]string{program}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range slices.Concat(own, inherited) {
 		if value := ts.Getenv(name); value != "" {

@@ -5,25 +5,26 @@ import (
 	"strings"
 )
 
-// project is what compose makes for one session, as the engine knows it.
+// project is the compose project of one session.
 type project struct{ name string }
 
-// label is what compose, and this package, mark everything of the project with.
+// label is the label of everything in the project.
 func (p project) label() string { return "com.docker.compose.project=" + p.name }
 
-// logs is what the containers printed, for a session that failed.
+// logs returns the output of the containers, for failed sessions.
 func (p project) logs() string {
 	var b strings.Builder
-	for _, name := range list("container", "ls", "-a", "--filter", "label="+p.label(), "--format", "{{.Names}}") {
+	for _, name := range list("container", "ls", "-a", "--filter", "label="+p.label(), "--format",
+		"{{.Names}}") {
 		out, _ := exec.Command("docker", "logs", name).CombinedOutput()
 		b.WriteString("[" + name + "]\n" + string(out))
 	}
 	return b.String()
 }
 
-// remove takes away all that is left, whatever state a session ended in.
+// remove removes everything that is left of the project.
 func (p project) remove() {
-	// in this order: none goes while a container has it
+	// In this order, because containers use the others.
 	for _, kind := range []string{"container", "volume", "network"} {
 		args := []string{kind, "ls", "-q", "--filter", "label=" + p.label()}
 		rm := []string{kind, "rm"}
@@ -36,7 +37,7 @@ func (p project) remove() {
 	}
 }
 
-// list is the lines that docker prints.
+// list returns the words that docker prints.
 func list(args ...string) []string {
 	out, err := exec.Command("docker", args...).Output()
 	if err != nil {

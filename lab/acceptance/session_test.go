@@ -2,7 +2,7 @@ package acceptance
 
 import "github.com/rogpeppe/go-internal/testscript"
 
-// session is what one script has of its own.
+// session is the state of one script.
 type session struct {
 	project
 	load *load

@@ -10,10 +10,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// patience is how long a session waits for what must come.
+// patience is how long a session waits for something to happen.
 const patience = 90 * time.Second
 
-// request asks the front door, whose address every name under localhost is.
+// request sends a request to the front door, for any name under localhost.
 func request(ts *testscript.TestScript, place string) (int, string, error) {
 	host, path, _ := strings.Cut(place, "/")
 	req, err := http.NewRequest("GET", "http://127.0.0.1:"+ts.Getenv("HTTP_PORT")+"/"+path, nil)
@@ -21,7 +21,8 @@ func request(ts *testscript.TestScript, place string) (int, string, error) {
 		return 0, "", err
 	}
 	req.Host = host + ":" + ts.Getenv("HTTP_PORT")
-	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 30 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
@@ -31,19 +32,21 @@ func request(ts *testscript.TestScript, place string) (int, string, error) {
 	return resp.StatusCode, string(body), err
 }
 
-// get HOST[/PATH] STATUS [TEXT] asks once; the answer's body must contain TEXT. With ! it must not be so.
+// get HOST[/PATH] STATUS [TEXT] sends one request. The answer must have the status, and its body
+// must contain TEXT. With ! it must not.
 func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: get HOST[/PATH] STATUS [TEXT]")
 	}
 	code, body, err := request(ts, args[0])
-	good := err == nil && fmt.Sprint(code) == args[1] && (len(args) < 3 || strings.Contains(body, args[2]))
+	good := err == nil && fmt.Sprint(code) == args[1] && (len(args) < 3 || strings.Contains(body,
+		args[2]))
 	if good == neg {
 		ts.Fatalf("%s answered %d: %s (%v)", args[0], code, body, err)
 	}
 }
 
-// see HOST[/PATH] STATUS [TEXT] asks as get does until the answer is so.
+// see HOST[/PATH] STATUS [TEXT] repeats get until it succeeds.
 func cmdSee(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: see HOST[/PATH] STATUS [TEXT]")
@@ -53,7 +56,8 @@ func cmdSee(ts *testscript.TestScript, neg bool, args []string) {
 	var err error
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		code, body, err = request(ts, args[0])
-		if err == nil && fmt.Sprint(code) == args[1] && (len(args) < 3 || strings.Contains(body, args[2])) {
+		if err == nil && fmt.Sprint(code) == args[1] && (len(args) < 3 || strings.Contains(body,
+			args[2])) {
 			return
 		}
 	}

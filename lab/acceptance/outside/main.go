@@ -1,5 +1,5 @@
-// Command outside serves the bare repositories in /srv over smart HTTP, as a git host elsewhere does. It
-// runs in a container of its own in the sessions. While there is a file /srv/hold, whoever asks waits.
+// Command outside serves the bare repositories in /srv over smart HTTP, as a git host does. The
+// sessions run it in a container. While there is a file /srv/hold, requests wait.
 package main
 
 import (

@@ -1,7 +1,7 @@
 'use strict'
 
-// A build that fails where there is a file "broken", and that waits, where there is a file "slow", for
-// the session to make a file "go" in the app's data folder.
+// This build fails if there is a file "broken". If there is a file "slow", it waits for a file "go"
+// in the app's data folder.
 const fs = require('node:fs')
 
 const go = `/paas/apps/${process.env.PAAS_APP}/data/go`
