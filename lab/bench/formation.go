@@ -183,7 +183,7 @@ func (r *formationResult) rows(print row) {
 		deploys []span
 		visits
 	}{{"port", r.PortDeploys, r.Port}, {"page", r.PageDeploys, r.Page}} {
-		print(fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes, a %s checked", formationRate, len(one.deploys), webs, workers, one.check),
+		print(fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes, %s check", formationRate, len(one.deploys), webs, workers, one.check),
 			fmt.Sprintf("%d of %d", one.Failed, one.Requests), fmt.Sprintf("%d of %d (between them)",
 				r.Quiet.Failed, r.Quiet.Requests), "", "0")
 		print("99th percentile meanwhile", ms(one.P99), ms(r.Quiet.P99)+" (between them)",
@@ -191,7 +191,7 @@ func (r *formationResult) rows(print row) {
 		print("median and slowest answer meanwhile", ms(one.Median)+", "+ms(one.Slowest),
 			ms(r.Quiet.Median)+", "+ms(r.Quiet.Slowest)+" (between them)", "", "")
 		took := func(s span) time.Duration { return s.To.Sub(s.From) - settle }
-		print("push until all of the new version runs and nothing of the old, median",
+		print("push until only the new version runs, median",
 			ms(median(one.deploys, took)), "", "", "")
 	}
 	for _, v := range []visits{r.Port, r.Page, r.Quiet} {

@@ -157,7 +157,7 @@ func (r *isolationResult) rows(print row) {
 		a, b := percentile(on, itself, p), percentile(without, itself, p)
 		print(what, ms(a), ms(b)+off, fmt.Sprintf("%.3f", float64(a)/float64(b)), target)
 	}
-	compare(fmt.Sprintf("boot: first request to an app asleep, to the first byte, median of %d",
+	compare(fmt.Sprintf("boot: first request to a sleeping app, to the first byte, median of %d",
 		len(r.On.Wake)), r.On.Wake, r.Off.Wake, 50, "at most 1.05")
 	compare("the same, 10th percentile", r.On.Wake, r.Off.Wake, 10, "")
 	compare("processor time of the server and the app meanwhile, median", r.On.CPU, r.Off.CPU, 50, "")

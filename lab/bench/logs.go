@@ -68,7 +68,7 @@ func measureLogs(ctx context.Context, o options, c *client) (*logsResult, error)
 		return nil, err
 	}
 	var res logsResult
-	progress("logs: %d lines a second, nobody reads", logRate)
+	progress("logs: %d lines a second, no reader", logRate)
 	if res.Alone, err = printLines(ctx, s, app, "alone", nil); err != nil {
 		return nil, err
 	}
@@ -207,13 +207,13 @@ func (r *logsResult) rows(print row) {
 	for _, one := range []struct {
 		who string
 		p   printing
-	}{{"nobody reads", r.Alone}, {"`logs -t`", r.Local}, {"`logs -t` over ssh", r.Remote}} {
+	}{{"no reader", r.Alone}, {"`logs -t`", r.Local}, {"`logs -t` over ssh", r.Remote}} {
 		rate := float64(one.p.Printed) / one.p.Took.Seconds()
 		print(fmt.Sprintf("processor time of the server at %.0f lines a second, %s", rate, one.who),
 			share(one.p.Server, one.p.Took), "", "", "")
 		print("lines lost, "+one.who, fmt.Sprintf("%d of %d", one.p.lost(), one.p.Printed), "", "", "0")
 		if one.p.Reader > 0 {
-			print("said to be left out, and how far behind at the end, "+one.who,
+			print("reported as left out, and delay of the last line, "+one.who,
 				fmt.Sprintf("%d, %s", one.p.LeftOut, ms(one.p.Behind)), "", "", "")
 			print("processor time of the reader, "+one.who, share(one.p.Reader, one.p.Took), "", "", "")
 		}

@@ -88,7 +88,7 @@ func measureFollowers(
 		return err
 	}
 	all = append(all, &follower{name: "paas without a source", pid: base.cmd.Process.Pid,
-		looks: all[0].looks, stop: base.stop})
+		polls: all[0].polls, stop: base.stop})
 	idle, err := measureIdle(ctx, all)
 	if err != nil {
 		return err

@@ -25,14 +25,14 @@ type follower struct {
 	name  string
 	pid   int                                // the follower is this process and its children
 	tree  string                             // the folder with the files; empty: none
-	looks func(context.Context) (int, error) // returns the number of polls so far
+	polls func(context.Context) (int, error) // returns the number of polls so far
 	stop  func()
 }
 
 // ready waits until the follower has the files and keeps polling.
 func (f *follower) ready(ctx context.Context) error {
 	err := await(ctx, settle, f.name+" does not poll", func() bool {
-		n, err := f.looks(ctx)
+		n, err := f.polls(ctx)
 		return err == nil && n > 1
 	})
 	if err != nil || f.tree == "" {
@@ -58,7 +58,7 @@ func followByPaas(ctx context.Context, o options, c *client, url string) (*follo
 		name: "paas",
 		pid:  r.cmd.Process.Pid,
 		tree: filepath.Join(r.root, "apps", "blog", "worktree"),
-		looks: func(ctx context.Context) (int, error) {
+		polls: func(ctx context.Context) (int, error) {
 			return r.count(ctx, "paas_source_look_seconds_count{")
 		},
 		stop: r.stop,
@@ -101,13 +101,13 @@ func loop(
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	var looks atomic.Int64
-	go count(out, &looks)
+	var polls atomic.Int64
+	go count(out, &polls)
 	return &follower{
 		name:  name,
 		pid:   cmd.Process.Pid,
 		tree:  dir,
-		looks: func(context.Context) (int, error) { return int(looks.Load()), nil },
+		polls: func(context.Context) (int, error) { return int(polls.Load()), nil },
 		stop:  func() { end(cmd) },
 	}, nil
 }
@@ -138,7 +138,7 @@ func followByGitSync(ctx context.Context, _ options, c *client, url string) (*fo
 		name: "git-sync",
 		pid:  cmd.Process.Pid,
 		tree: filepath.Join(dir, "root", "tree"),
-		looks: func(ctx context.Context) (int, error) {
+		polls: func(ctx context.Context) (int, error) {
 			return scrape(ctx, addr, "git_sync_count_total{")
 		},
 		stop: func() { end(cmd) },

@@ -15,27 +15,27 @@ const idleTime = 30 * time.Second
 // idle is the cost of one follower while the repository does not change.
 type idle struct {
 	Name                   string
-	Looks                  int
+	Polls                  int
 	CPU                    time.Duration // of all polls and the time between them
 	Resident, Proportional float64       // MB of 2^20 bytes; the median of one reading a second
 }
 
-func (i idle) perLook() time.Duration { return i.CPU / time.Duration(i.Looks) }
+func (i idle) perPoll() time.Duration { return i.CPU / time.Duration(i.Polls) }
 
 // measureIdle measures all followers during the same half minute.
 func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
 	progress("sidecar: %d followers while nothing happens, %s", len(all), idleTime)
 	res := make([]idle, len(all))
 	for i, f := range all {
-		looks, err := f.looks(ctx)
+		polls, err := f.polls(ctx)
 		if err != nil {
 			return nil, err
 		}
-		before, err := used(f.pid) // after the call of looks, which takes processor time too
+		before, err := used(f.pid) // after the call of polls, which takes processor time too
 		if err != nil {
 			return nil, err
 		}
-		res[i] = idle{Name: f.name, Looks: -looks, CPU: -before}
+		res[i] = idle{Name: f.name, Polls: -polls, CPU: -before}
 	}
 	samples := make([][]memory, len(all))
 	for start := time.Now(); time.Since(start) < idleTime; {
@@ -54,13 +54,13 @@ func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
 		if err != nil {
 			return nil, err
 		}
-		looks, err := f.looks(ctx)
+		polls, err := f.polls(ctx)
 		if err != nil {
 			return nil, err
 		}
 		res[i].CPU += after
-		if res[i].Looks += looks; res[i].Looks == 0 || len(samples[i]) == 0 {
-			return nil, fmt.Errorf("%s: %d looks and %d readings of memory in %s", f.name, res[i].Looks,
+		if res[i].Polls += polls; res[i].Polls == 0 || len(samples[i]) == 0 {
+			return nil, fmt.Errorf("%s: %d polls and %d readings of memory in %s", f.name, res[i].Polls,
 				len(samples[i]), idleTime)
 		}
 		res[i].Resident = median(samples[i], func(m memory) float64 { return m.Resident })

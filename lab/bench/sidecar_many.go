@@ -21,7 +21,7 @@ const (
 
 // manyResult is the cost of many sources while none of them changes.
 type manyResult struct {
-	Sources, Looks int
+	Sources, Polls int
 	Took, CPU      time.Duration
 	Memory         memory // at the end
 	Sockets        int    // the most open at once, including the listener and the requests for metrics
@@ -54,8 +54,8 @@ func measureMany(ctx context.Context, o options, c *client, h *host) (res manyRe
 		return res, err
 	}
 	progress("sidecar: %d sources while nothing happens, %s", manySources, manyTime)
-	const looks = "paas_source_look_seconds_count{"
-	before, err := r.count(ctx, looks)
+	const polls = "paas_source_look_seconds_count{"
+	before, err := r.count(ctx, polls)
 	if err != nil {
 		return res, err
 	}
@@ -76,10 +76,10 @@ func measureMany(ctx context.Context, o options, c *client, h *host) (res manyRe
 		return res, err
 	}
 	res.Took, res.CPU = time.Since(start), after-spent
-	if res.Looks, err = r.count(ctx, looks); err != nil {
+	if res.Polls, err = r.count(ctx, polls); err != nil {
 		return res, err
 	}
-	res.Sources, res.Looks = manySources, res.Looks-before
+	res.Sources, res.Polls = manySources, res.Polls-before
 	res.Memory, err = readMemory(r.processes())
 	return res, err
 }

@@ -12,14 +12,14 @@ func (r *sidecarResult) rows(print row) {
 	targets := map[string]string{"git pull": "below 1 ms, at most 0.10"}
 	installed := false
 	for _, other := range r.Idle[1:] {
-		print(fmt.Sprintf("processor time of an empty look, %d in %.0f s", ours.Looks,
+		print(fmt.Sprintf("processor time of an empty poll, %d in %.0f s", ours.Polls,
 			idleTime.Seconds()),
-			us(ours.perLook()), fmt.Sprintf("%s (%s)", us(other.perLook()), other.Name),
-			fmt.Sprintf("%.3f", float64(ours.perLook())/float64(other.perLook())), targets[other.Name])
+			us(ours.perPoll()), fmt.Sprintf("%s (%s)", us(other.perPoll()), other.Name),
+			fmt.Sprintf("%.3f", float64(ours.perPoll())/float64(other.perPoll())), targets[other.Name])
 		installed = installed || other.Name == "git-sync"
 	}
 	print("the same, less what a sidecar without a source uses meanwhile",
-		us(ours.perLook()-r.Base.perLook()), "", "", "")
+		us(ours.perPoll()-r.Base.perPoll()), "", "", "")
 	for _, other := range r.Idle[1:] {
 		print("memory meanwhile, resident / proportional", mb(ours.Resident, ours.Proportional),
 			fmt.Sprintf("%s (%s)", mb(other.Resident, other.Proportional), other.Name), "", "")
@@ -29,7 +29,7 @@ func (r *sidecarResult) rows(print row) {
 	}
 	for i, name := range r.Files.Names[1:] {
 		ours, other := r.Files.Took[0], r.Files.Took[i+1]
-		print(fmt.Sprintf("change to files, looking each second, median of %d", len(ours)),
+		print(fmt.Sprintf("change to files, polling each second, median of %d", len(ours)),
 			ms(median(ours, itself)), fmt.Sprintf("%s (%s)", ms(median(other, itself)), name),
 			fmt.Sprintf("%.2f", float64(median(ours, itself))/float64(median(other, itself))), "")
 		print("the longest of them", ms(percentile(ours, itself, 100)),
@@ -41,14 +41,14 @@ func (r *sidecarResult) rows(print row) {
 		print(what, ms(percentile(took, itself, p)), ms(path)+" (push to paas)",
 			fmt.Sprintf("%.2f", float64(percentile(took, itself, p))/float64(period+path)), target)
 	}
-	live(fmt.Sprintf("change to live, looking each second, median of %d; ratio to 1 s and the push",
+	live(fmt.Sprintf("change to live, polling each second, median of %d; ratio to 1 s and the push",
 		len(r.Live.Polled)), r.Live.Polled, 50, everySecond, "")
 	live("the longest of them", r.Live.Polled, 100, everySecond, "at most 1")
 	live("change to live, with a webhook, median; ratio to the push", r.Live.Hooked, 50, 0, "")
 	m := r.Many
 	print(fmt.Sprintf("%d sources each %.0f s: processor time of one core", m.Sources,
 		manyEvery.Seconds()),
-		fmt.Sprintf("%.2f %%, %d looks in %.0f s", 100*float64(m.CPU)/float64(m.Took), m.Looks,
+		fmt.Sprintf("%.2f %%, %d polls in %.0f s", 100*float64(m.CPU)/float64(m.Took), m.Polls,
 			m.Took.Seconds()), "", "", "below 2 %")
 	print("memory meanwhile, resident / proportional", mb(m.Memory.Resident, m.Memory.Proportional),
 		"", "", "below 60 MB")

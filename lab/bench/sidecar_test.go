@@ -82,7 +82,7 @@ func TestReadPinned(t *testing.T) {
 
 func TestScrape(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "# HELP looks_total Looks.\nlooks_total{app=\"a\"} 3\nlooks_total{app=\"b\",result=\"no one\"} 4\nlooks_total_more{} 9\n")
+		fmt.Fprint(w, "# HELP looks_total Polls.\nlooks_total{app=\"a\"} 3\nlooks_total{app=\"b\",result=\"no one\"} 4\nlooks_total_more{} 9\n")
 	}))
 	defer server.Close()
 	if n, err := scrape(t.Context(), server.Listener.Addr().String(),

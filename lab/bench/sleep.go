@@ -173,7 +173,7 @@ func (r *sleepResult) rows(print row) {
 	more := func(p int) string {
 		return "boot + " + ms(percentile(r.Wake, itself, p)-percentile(r.Boot, itself, p))
 	}
-	print(fmt.Sprintf("first request to an app asleep, to the first byte, median of %d", len(r.Wake)),
+	print(fmt.Sprintf("first request to a sleeping app, to the first byte, median of %d", len(r.Wake)),
 		ms(median(r.Wake, itself)), boot(50), more(50), "boot + 10 ms")
 	print("the same, 90th percentile", ms(percentile(r.Wake, itself, 90)), boot(90), more(90), "")
 	print(fmt.Sprintf("%d first requests at once, %d times: answered", crowd, r.Crowds),

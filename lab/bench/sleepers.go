@@ -223,7 +223,7 @@ func (r *server) wakeAll(ctx context.Context, apps []string) int {
 
 func (r *sleepersResult) rows(print row) {
 	reading := func(what string, m memory) {
-		print(fmt.Sprintf("memory with %d apps asleep, %s, resident / proportional", sleepers, what),
+		print(fmt.Sprintf("memory with %d sleeping apps, %s, resident / proportional", sleepers, what),
 			mb(m.Resident, m.Proportional), "", "", "at most 60 MB")
 	}
 	reading("the server just started", r.Fresh)
@@ -231,8 +231,8 @@ func (r *sleepersResult) rows(print row) {
 	print("processor time of the server in a minute without requests", share(r.Quiet, slumber), "", "", "")
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 	print("restart, SIGTERM to ready, all asleep", ms(r.Ready), "", "", "")
-	print(fmt.Sprintf("the same, until all were asked, %d at a time, and the last has booted and answered", wakers), seconds(r.All), "", "", "")
-	print("of these, answered", fmt.Sprintf("%d of %d", r.Answered, sleepers), "", "", "all")
+	print(fmt.Sprintf("the same, until the last of all apps, %d at a time, has booted and answered", wakers), seconds(r.All), "", "", "")
+	print("of these apps, answered", fmt.Sprintf("%d of %d", r.Answered, sleepers), "", "", "all")
 	print(fmt.Sprintf("restart with %d awake, SIGTERM until all of these have answered", roused),
 		seconds(r.Awake), "", "", "")
 	compare := func(what string, value func(switched) time.Duration, target string) {
