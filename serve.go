@@ -20,6 +20,7 @@ import (
 	"paas/config"
 	"paas/engine/local"
 	"paas/engine/local/child"
+	"paas/folder"
 	"paas/receiver"
 	"paas/router"
 	"paas/runtime"
@@ -371,7 +372,7 @@ func portError(setting, addr string, err error) error {
 func newVolume(c *config.Config) *volume.Volume {
 	v := &volume.Volume{Root: c.Root, Poll: c.Poll}
 	if c.Notify {
-		v.Notify = folderEvents
+		v.Notify = folder.Events
 	}
 	return v
 }
