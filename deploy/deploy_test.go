@@ -205,7 +205,7 @@ func TestInPlace(t *testing.T) {
 		t.Error(s.out.String())
 	}
 	s.out.Reset()
-	Warn([]string{"page"}, &s.out)
+	warn([]string{"page"}, &s.out)
 	if !strings.Contains(s.out.String(), "page has Windows line endings") {
 		t.Error(s.out.String())
 	}

@@ -21,11 +21,16 @@ type Maker struct {
 	URL  func(app string) string // an app's address, for people; nil: none is shown
 	Out  io.Writer               // what the person who deploys reads
 
+	Inspector *git.Inspector // for Inspect
+	Room      Room           // for Inspect
+
 	Watching func() // called when a release has the traffic and only has to prove itself; may be nil
 }
 
+// GoLive is how long a committed release may take to go live.
+const GoLive = time.Minute
+
 const (
-	goLive    = time.Minute      // how long a committed release may take to go live
 	noRuntime = 2 * time.Minute  // how long a release waits for a runtime before it is taken back
 	unseen    = 10 * time.Second // how long a release may be queued before the person is told so
 )
@@ -82,7 +87,11 @@ func (m Maker) TakeBack(n int, why string) error {
 	return m.App.SetStatus(n, volume.Status{State: volume.Cancelled, Reason: why}) // no runtime does
 }
 
-// Finish is the rest of the second phase, once [volume.App.Commit] has accepted release r: it waits
+// Commit begins the second phase: it records that release n, which is ready, is accepted. The runtime then
+// makes it live.
+func (m Maker) Commit(n int) error { return m.App.Commit(n) }
+
+// Finish is the rest of the second phase, once Commit has accepted release r: it waits
 // until r is live or over, at most a minute; an error says that it took longer. In watch mode it
 // writes the commit, read from objects, into the app's worktree, as [Place] does; otherwise objects
 // may be nil. A release that came to nothing is no error: the status says so.
@@ -93,11 +102,11 @@ func (m Maker) Finish(ctx context.Context, r volume.Release, objects *git.Object
 		}
 		return m.App.Status(r.N)
 	}
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), goLive) // it is decided now
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), GoLive) // it is decided now
 	defer stop()
 	s, err := m.App.AwaitOver(ctx, r.N)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%s %s is committed, and not live after %s: it is %s", m.App.Name, r, goLive, s.State)
+		err = fmt.Errorf("%s %s is committed, and not live after %s: it is %s", m.App.Name, r, GoLive, s.State)
 	}
 	return s, err
 }
@@ -110,20 +119,24 @@ func (m Maker) Release(ctx context.Context, r volume.Release, objects *git.Objec
 	if err != nil || s.State != volume.Ready {
 		return s, err
 	}
-	if err := m.App.Commit(r.N); err != nil {
+	if err := m.Commit(r.N); err != nil {
 		return s, errors.Join(err, m.TakeBack(r.N, say.Plain(err.Error(), 200)))
 	}
 	return m.Finish(ctx, r, objects)
 }
 
-// LiveLine says that release n is live, and at which address where it has one.
+// LiveLine says that release n is live, and where: at its address if it has one, or in which folder.
 func (m Maker) LiveLine(n int) string {
 	return fmt.Sprintf("%s %s is live%s", m.App.Name, volume.Release{N: n}, m.at(n))
 }
 
-// at is ": " and the address at which release n answers; empty where it has none.
+// at is ": " and the address at which release n answers, or ", in " and its folder; empty if it has
+// neither.
 func (m Maker) at(n int) string {
 	r, err := m.App.Release(n)
+	if err == nil && r.Settings.Mode == volume.InPlace {
+		return ", in " + m.App.Worktree()
+	}
 	if err != nil || m.URL == nil {
 		return ""
 	}

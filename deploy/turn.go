@@ -17,7 +17,7 @@ func Turn(ctx context.Context, app volume.App, who string, waiting func(holder s
 	}
 	err = errors.Join(app.Mend(), Repair(app))
 	if err == nil {
-		err = settle(ctx, app)
+		err = awaitCommitted(ctx, app)
 	}
 	if err != nil {
 		done()
@@ -26,8 +26,8 @@ func Turn(ctx context.Context, app volume.App, who string, waiting func(holder s
 	return done, nil
 }
 
-// settle waits for releases that somebody who died has committed.
-func settle(ctx context.Context, app volume.App) error {
+// awaitCommitted waits for releases whose makers died after they committed them.
+func awaitCommitted(ctx context.Context, app volume.App) error {
 	open, err := app.Open()
 	if err != nil {
 		return err
@@ -39,12 +39,21 @@ func settle(ctx context.Context, app volume.App) error {
 		if r, err := app.Release(n); err == nil && r.Settings.Mode == volume.InPlace {
 			continue
 		}
-		patience, stop := context.WithTimeout(ctx, goLive)
-		_, err := app.AwaitOver(patience, n)
-		stop()
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err := AwaitOver(ctx, app, n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// AwaitOver waits until release n, which is committed, is live or over, but at most for [GoLive]: that it
+// is still on its way then is no error.
+func AwaitOver(ctx context.Context, app volume.App, n int) error {
+	patience, stop := context.WithTimeout(ctx, GoLive)
+	defer stop()
+	_, err := app.AwaitOver(patience, n)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = nil
+	}
+	return err
 }

@@ -6,8 +6,8 @@ import (
 	"paas/say"
 )
 
-// Warn says on out which of a commit's scripts cannot be run as they were committed.
-func Warn(scripts []string, out io.Writer) {
+// warn reports on out which scripts of a commit cannot run as they were committed.
+func warn(scripts []string, out io.Writer) {
 	for _, path := range scripts {
 		say.Fault(out, "%s has Windows line endings, so the kernel will not find its interpreter.", say.Plain(path, 200))
 	}

@@ -1,13 +1,34 @@
 package deploy
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"paas/git"
 	"paas/say"
 	"paas/volume"
 )
+
+// Waiting says for whom a deploy waits: holder has the app's turn.
+func Waiting(holder string) string { return "Waiting for " + say.Plain(holder, 100) + " to end" }
+
+// Instead says what serves in place of a release that did not go live, and what to do next.
+func Instead(app volume.App, next string) string {
+	if n := app.Live(); n > 0 {
+		return fmt.Sprintf("v%d keeps serving. %s", n, next)
+	}
+	return "Nothing is live yet. " + next
+}
+
+// DiskFull returns err with plain words in front if it is about a full disk, and err otherwise.
+func DiskFull(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("the server's disk is full: %w; make room on it", err)
+	}
+	return err
+}
 
 // Introduce says on out what is about to be deployed.
 func Introduce(out io.Writer, app volume.App, b volume.Build) {

@@ -18,7 +18,7 @@ func Agree(app volume.App) (bool, error) {
 		}
 		return false, err
 	}
-	v, err := look(app, repo, nil)
+	v, err := look(app, repo)
 	if err != nil || !v.agrees() {
 		return false, err
 	}

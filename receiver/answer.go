@@ -101,8 +101,12 @@ func (r *Receiver) answer(conn net.Conn) (err error) {
 	status := 1
 	if err != nil {
 		say.fault("%v", err)
+	} else if err := r.decide(ctx, s, c, say); err == nil {
+		status = 0
 	} else {
-		status = r.decide(ctx, s, c, say)
+		for _, line := range reasons(err) {
+			say.fault("%s", line)
+		}
 	}
 	conn.SetWriteDeadline(time.Now().Add(2 * r.stall))
 	if frame.Write(conn, frameExit, []byte{byte(status)}) != nil {
@@ -111,22 +115,28 @@ func (r *Receiver) answer(conn net.Conn) (err error) {
 	return nil
 }
 
-func (r *Receiver) decide(ctx context.Context, s *session, c call, say voice) (status int) {
-	defer func() {
-		if p := recover(); p != nil { // else one odd commit ends the server for everybody
-			r.Log.Error("panic", "app", s.app.Name, "in", c.name, "err", p, "stack", string(debug.Stack()))
-			say.fault("the server made a mistake, see its log; nothing changed")
-			status = 1
-		}
-	}()
+// decide does the phase of the push that a hook begins. An error refuses the push, or says that it is not
+// live.
+func (r *Receiver) decide(ctx context.Context, s *session, c call, say voice) error {
 	switch c.name {
 	case preReceive:
-		return r.preReceive(ctx, s, c, say)
+		p, err := r.preReceive(ctx, s, c, say)
+		s.prepared = &p
+		return err
 	case postReceive:
-		return r.postReceive(s, say)
+		a, err := r.postReceive(s, say)
+		s.accepted = &a
+		return err
 	}
-	say.fault("no hook is called %s", plain(c.name, 40))
-	return 1
+	return fmt.Errorf("no hook is called %s", plain(c.name, 40))
+}
+
+// rescue makes an error of a panic in a phase: else one odd commit ends the server for everybody.
+func (r *Receiver) rescue(s *session, err *error) {
+	if p := recover(); p != nil {
+		r.Log.Error("panic", "app", s.app.Name, "err", p, "stack", string(debug.Stack()))
+		*err = errors.New("the server made a mistake, see its log; nothing changed")
+	}
 }
 
 // readCall reads what a hook says up to its end. With errTooMuch it has been read to the end, but

@@ -2,51 +2,41 @@ package receiver
 
 import (
 	"context"
+	"fmt"
 
+	"paas/deploy"
 	"paas/volume"
 )
 
-// postReceive is the second phase of a push: git has moved the branch, and the release goes live. git
-// takes no notice of its status.
-func (r *Receiver) postReceive(s *session, say voice) int {
-	s.told = true
-	status := r.bringLive(s, say)
-	s.lost = status != 0
-	return status
-}
-
-func (r *Receiver) bringLive(s *session, say voice) int {
-	if s.release == 0 { // git ran no pre-receive: the push is taken back
-		return 1
+// postReceive is the second phase of a push: git has moved the branch, and the release goes live.
+func (r *Receiver) postReceive(s *session, say voice) (a accepted, err error) {
+	defer r.rescue(s, &err)
+	if s.prepared == nil || s.prepared.release.N == 0 { // the push is taken back
+		return a, refused{}
 	}
 	r.reached("moved")
-	release, err := s.app.Release(s.release)
-	if err == nil {
-		err = s.app.Commit(s.release)
-	}
-	if err != nil {
-		say.fault("%s v%d is not committed: %v", s.app.Name, s.release, err)
-		return 1
+	release := s.prepared.release
+	m := r.maker(s.app, say)
+	if err := m.Commit(release.N); err != nil {
+		return a, fmt.Errorf("%s %s is not committed: %w", s.app.Name, release, err)
 	}
 	r.reached("committed")
-	m := r.maker(s.app, say)
 	objects := r.repo(s.app).Objects()
 	defer objects.Close()
 	status, err := m.Finish(context.WithoutCancel(s.ctx), release, objects)
+	why := ""
 	switch {
 	case err != nil:
-		s.note = "failed: " + plain(err.Error(), 200)
-		say.fault("%s %s is not live: %v", s.app.Name, release, full(err))
-	case status.State == volume.Live && release.Settings.Mode == volume.InPlace:
-		say.step("%s %s is live, in %s", s.app.Name, release, s.app.Worktree())
-		return 0
+		why, a.note = deploy.DiskFull(err).Error(), plain(err.Error(), 200)
 	case status.State == volume.Live:
-		say.step("%s", m.LiveLine(s.release))
-		return 0
+		say.step("%s", m.LiveLine(release.N))
+		return accepted{live: true}, nil
 	default:
-		s.note = "failed: " + plain(status.Reason, 200)
-		say.fault("%s %s is not live: %s: %s", s.app.Name, release, status.State, plain(status.Reason, 500))
+		why, a.note = fmt.Sprintf("%s: %s", status.State, plain(status.Reason, 500)), plain(status.Reason, 200)
 	}
-	say.fault("See what became of it: %s", r.Hint("releases", s.app.Name))
-	return 1
+	a.note = "failed: " + a.note
+	return a, refused{
+		fmt.Sprintf("%s %s is not live: %s", s.app.Name, release, why),
+		"See what became of it: " + r.Hint("releases", s.app.Name),
+	}
 }

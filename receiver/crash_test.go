@@ -398,7 +398,7 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.commit("big", "big", string(noise))
-	c.refused("paas main", " !     the server's disk is full: ", "Make room on it, then push again")
+	c.refused("paas main", " !     the server's disk is full: ", "make room on it, then push again")
 	left(t, s, "blog")
 	app := s.app("blog")
 	builds, _ := os.ReadDir(filepath.Join(app.Dir(), "builds"))

@@ -8,24 +8,42 @@ import (
 	"paas/git"
 )
 
+// usualBranches may deploy where the settings name no branch.
+var usualBranches = []string{"main", "master"}
+
 // deployBranch is the branch that deploys: the one set, or else the one of main and master that is
 // live, that is there, or, for the very first push, that is pushed; main where nothing says.
 func deployBranch(set, live string, there, pushed []string) string {
-	usual := []string{"main", "master"}
 	if set != "" {
 		return set
 	}
-	if slices.Contains(usual, live) {
+	if slices.Contains(usualBranches, live) {
 		return live
 	}
 	for _, names := range [][]string{there, pushed} {
-		for _, branch := range usual {
+		for _, branch := range usualBranches {
 			if slices.Contains(names, branch) {
 				return branch
 			}
 		}
 	}
-	return usual[0]
+	return usualBranches[0]
+}
+
+// judge is judge for the branch that deploys in this view.
+func (v view) judge(updates []update, app string, hint func(verb, app string) string) (branch string, deploys update, err error) {
+	var pushed []string
+	for _, u := range updates {
+		if short, ok := strings.CutPrefix(u.ref, "refs/heads/"); ok && !u.delete {
+			pushed = append(pushed, short)
+		}
+	}
+	branch = deployBranch(v.set, v.liveBranch, v.there, pushed)
+	deploys, lines := judge(updates, branch, app, hint)
+	if len(lines) > 0 {
+		return branch, update{}, refused(lines)
+	}
+	return branch, deploys, nil
 }
 
 // judge says which of a push's updates deploys, or why the push is refused, each reference by name.

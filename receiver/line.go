@@ -22,6 +22,18 @@ type update struct {
 // SHA-256, and a reference.
 var hookLine = regexp.MustCompile(`^([0-9a-f]{40} [0-9a-f]{40}|[0-9a-f]{64} [0-9a-f]{64}) refs(/[^\x00-\x20\x7f/]+)+$`)
 
+// parseLines reads a hook's input.
+func parseLines(lines []string) (updates []update, err error) {
+	for _, line := range lines {
+		u, err := parseLine(line)
+		if err != nil {
+			return nil, err
+		}
+		updates = append(updates, u)
+	}
+	return updates, nil
+}
+
 // parseLine reads one line of a hook's input. It is checked before gitkit sees it: that splits
 // without looking, and reads past the end of a reference of one component.
 func parseLine(line string) (update, error) {

@@ -152,7 +152,7 @@ func step(app volume.App, n int, started map[string]bool) {
 		app.SetStatus(n, volume.Status{State: volume.Cancelled})
 	case status.State == volume.Queued || status.State != volume.Ready && !started[key]:
 		started[key] = true
-		os.WriteFile(app.ReleaseLog(n), []byte("-----> Building "+release.String()+"\n       compiled\x1b[31m red\x1b[0m\n"), 0o644)
+		os.WriteFile(app.ReleaseLog(n), []byte("-----> Building "+release.String()+"\n       compiled\n"), 0o644)
 		app.SetStatus(n, volume.Status{State: volume.Building})
 	case status.State == volume.Building && verb == "fail":
 		app.SetStatus(n, volume.Status{State: volume.Failed, Reason: reason, Hint: "look at line 3"})

@@ -41,7 +41,8 @@ func (r *Receiver) mendFirst(ctx context.Context, app volume.App, repo git.Repo)
 		return err
 	}
 	defer done()
-	return r.reconcile(ctx, app, goLive)
+	_, err = r.reconcile(ctx, app, true)
+	return err
 }
 
 // news reports whether err is another reason than the one that the log has for the app; nil is none.

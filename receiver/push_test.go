@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"paas/git"
@@ -18,7 +20,7 @@ func TestPush(t *testing.T) {
 	one := c.git("rev-parse", "HEAD")
 	out := c.git("push", "paas", "main")
 	contains(t, out, `remote: -----> blog: 1 file, 6 bytes at `+git.Short(one)+` "one"`,
-		"remote: -----> Building v1", "remote:        compiled red", "remote: -----> blog v1 is live: http://blog.test")
+		"remote: -----> Building v1", "remote:        compiled", "remote: -----> blog v1 is live: http://blog.test")
 	var last string
 	for line := range strings.Lines(out) {
 		if strings.HasPrefix(line, "remote: ") && strings.TrimSpace(line) != "remote:" {
@@ -445,6 +447,27 @@ func TestHookEnvironment(t *testing.T) {
 	for _, secret := range []string{"hunter2", "TEST_", "GOCACHE", "HOME=/root"} {
 		if strings.Contains(string(env), secret) {
 			t.Errorf("the hook sees %s:\n%s", secret, env)
+		}
+	}
+}
+
+// A push that goes through looks at the app's branches and releases once.
+func TestLooksOnce(t *testing.T) {
+	var looks atomic.Int32
+	s := newServer(t, func(r *Receiver) {
+		r.breakpoint = func(where string) {
+			if where == "look" {
+				looks.Add(1)
+			}
+		}
+	})
+	c := s.newClone("blog")
+	for n := range 2 {
+		c.commit("more", "page", strconv.Itoa(n))
+		looks.Store(0)
+		contains(t, c.git("push", "paas", "main"), "v"+strconv.Itoa(n+1)+" is live")
+		if got := looks.Load(); got != 1 {
+			t.Errorf("push %d: %d looks", n+1, got)
 		}
 	}
 }

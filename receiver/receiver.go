@@ -64,7 +64,6 @@ const (
 	defaultMaxTree  = 2 << 30
 
 	reconcileEvery = time.Minute
-	goLive         = time.Minute      // how long a reconciler waits for a committed release
 	leaveGrace     = 10 * time.Second // for git to end by itself once its client has left
 	defaultStall   = time.Minute
 )
@@ -134,7 +133,9 @@ func (r *Receiver) recover(name string) error {
 		return err
 	}
 	// Where leftovers cannot be removed, the branch has to agree with what is live all the same.
-	return errors.Join(repo.Clean(), deploy.Repair(app), r.reconcile(context.Background(), app, 0))
+	err = errors.Join(repo.Clean(), deploy.Repair(app))
+	_, unagreed := r.reconcile(context.Background(), app, false)
+	return errors.Join(err, unagreed)
 }
 
 // Run keeps branches and releases in agreement and answers hooks until ctx ends; it then lets the
@@ -187,7 +188,7 @@ func (r *Receiver) repo(app volume.App) git.Repo {
 
 // maker makes releases of the app for a push.
 func (r *Receiver) maker(app volume.App, out io.Writer) deploy.Maker {
-	return deploy.Maker{App: app, Mode: r.Mode, URL: r.URL, Out: out}
+	return deploy.Maker{App: app, Mode: r.Mode, URL: r.URL, Out: out, Inspector: &r.inspector, Room: r.Room}
 }
 
 func (r *Receiver) reached(where string) {

@@ -2,20 +2,22 @@ package receiver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"time"
 
+	"paas/deploy"
 	"paas/git"
 	"paas/volume"
 )
 
 // view is what an app's branch and releases look like at one moment.
 type view struct {
-	branch     string // that deploys
-	ref        string // what it points at; empty: it is not there
-	live       int    // the live release; 0: none
+	set        string   // the deploy branch that the settings name; empty: none
+	liveBranch string   // the branch of the live release
+	there      []string // those of main and master that are there
+	branch     string   // that deploys
+	ref        string   // what it points at; empty: it is not there
+	live       int      // the live release; 0: none
 	liveCommit string
 	strays     []string    // branches that do not deploy: of an earlier setting
 	after      []candidate // releases younger than live, oldest first
@@ -30,34 +32,28 @@ type candidate struct {
 	state     volume.State
 }
 
-// look takes the view, with updates what is being pushed, if anything is. It runs no git.
-func look(app volume.App, repo git.Repo, updates []update) (v view, err error) {
+// look takes the view. It runs no git.
+func look(app volume.App, repo git.Repo) (v view, err error) {
 	settings, err := app.Settings()
 	if err != nil {
 		return v, err
 	}
-	var liveBranch string
+	v.set = settings.Branch
 	if v.live = app.Live(); v.live > 0 {
 		release, err := app.Release(v.live)
 		if err != nil {
 			return v, err
 		}
-		v.liveCommit, liveBranch = release.Commit, release.Branch
+		v.liveCommit, v.liveBranch = release.Commit, release.Branch
 	}
-	var there, pushed []string
-	for _, branch := range []string{"main", "master"} {
+	for _, branch := range usualBranches {
 		if ref, err := repo.Ref(git.Branch(branch)); err != nil {
 			return v, err
 		} else if ref != "" {
-			there = append(there, branch)
-		}
-		for _, u := range updates {
-			if u.ref == git.Branch(branch) && !u.delete {
-				pushed = append(pushed, branch)
-			}
+			v.there = append(v.there, branch)
 		}
 	}
-	v.branch = deployBranch(settings.Branch, liveBranch, there, pushed)
+	v.branch = deployBranch(v.set, v.liveBranch, v.there, nil)
 	if v.ref, err = repo.Ref(git.Branch(v.branch)); err != nil {
 		return v, err
 	}
@@ -147,21 +143,21 @@ func (v view) next() move {
 	return move{rest, 0}
 }
 
-// reconcile brings the app's branch and releases to agree. The caller holds the app's turn. A
-// release that is on its way is waited for at most patience; it is no error that it is still on
-// its way then: the next look will tell.
-func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.Duration) error {
+// reconcile makes the app's branch and releases agree, and returns what they look like then. The caller
+// holds the app's turn. If patient, it waits for a release that is on its way as [deploy.AwaitOver] does:
+// it is no error that it is still on its way then, because the next reconciliation goes on.
+func (r *Receiver) reconcile(ctx context.Context, app volume.App, patient bool) (v view, err error) {
 	if !app.Exists() {
-		return nil
+		return v, nil
 	}
 	repo := r.repo(app)
 	if _, err := r.mend(app, repo); err != nil {
-		return err
+		return v, err
 	}
-	for {
-		v, err := look(app, repo, nil)
-		if err != nil {
-			return err
+	for awaited := false; ; {
+		r.reached("look")
+		if v, err = look(app, repo); err != nil {
+			return v, err
 		}
 		m := v.next()
 		if m.do != rest {
@@ -169,21 +165,17 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.
 		}
 		switch m.do {
 		case rest:
-			return r.followHead(ctx, repo, v)
+			return v, r.followHead(ctx, repo, v)
 		case await:
-			if patience == 0 {
-				return nil
+			if !patient || awaited {
+				return v, nil
 			}
-			waiting, stop := context.WithTimeout(ctx, patience)
-			_, err = app.AwaitOver(waiting, m.n)
-			stop()
-			if errors.Is(err, context.DeadlineExceeded) {
-				return nil
-			}
+			awaited = true
+			err = deploy.AwaitOver(ctx, app, m.n)
 		case place:
 			err = r.place(ctx, app, m.n)
 		case commit:
-			err = app.Commit(m.n)
+			err = r.maker(app, io.Discard).Commit(m.n)
 		case cancel:
 			err = r.maker(app, io.Discard).TakeBack(m.n, "git did not take it")
 		case prune:
@@ -192,7 +184,7 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patience time.
 			err = repo.SetRef(ctx, git.Branch(v.branch), v.ref, v.liveCommit)
 		}
 		if err != nil {
-			return fmt.Errorf("%s %s: %w", m.do, app.Name, err)
+			return v, fmt.Errorf("%s %s: %w", m.do, app.Name, err)
 		}
 	}
 }

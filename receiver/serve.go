@@ -1,12 +1,14 @@
 package receiver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"paas/deploy"
 	"paas/git"
 	"paas/say"
 	"paas/volume"
@@ -121,7 +123,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	p.gone = func() {
 		grace := leaveGrace
 		if !s.left() {
-			grace += 2 * goLive
+			grace += 2 * deploy.GoLive
 		}
 		select {
 		case <-ended:
@@ -138,15 +140,15 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	r.mu.Unlock()
 	s.left() // and one that is still being answered has nobody to answer to
 	s.calls.Wait()
-	if status == 0 && !(s.asked && s.told) && p.heard.accepted() {
+	if status == 0 && (s.prepared == nil || s.accepted == nil) && p.heard.accepted() {
 		r.takeBack(s, voice{p.stderr})
 		status = 1
 	}
 	r.finish(s, status)
-	if status == 0 && s.lost { // git heeds no post-receive, but its client does heed this
+	if status == 0 && s.accepted != nil && !s.accepted.live { // git ignores how post-receive ends; its client does not
 		status = 1
 	}
-	if !s.asked && !p.heard.accepted() {
+	if s.prepared == nil && !p.heard.accepted() {
 		r.explain(p.heard, voice{p.stderr})
 	}
 	return status, err
@@ -158,14 +160,18 @@ func (r *Receiver) takeBack(s *session, say voice) {
 	r.Log.Error("git did not run both hooks; taking the push back", "app", s.app.Name, "by", s.who)
 	say.fault("the server could not run its hooks, so this push was not deployed, whatever git says; the branch is where it was")
 	say.fault("Push again; if that does not help, the server's owner must start it again.")
+	if s.prepared == nil {
+		s.prepared = new(prepared)
+	}
+	p := s.prepared
 	var err error
-	if s.done == nil {
-		s.done, err = s.app.Turn(context.Background(), s.who+"'s push", func(holder string) {
-			say.step("Waiting for %s to end", plain(holder, 100))
+	if p.done == nil {
+		p.done, err = deploy.Turn(context.Background(), s.app, s.who+"'s push", func(holder string) {
+			say.step("%s", deploy.Waiting(holder))
 		})
-	} else if s.release > 0 {
-		s.note = "git did not run both hooks"
-		err = r.maker(s.app, io.Discard).TakeBack(s.release, s.note)
+	} else if p.release.N > 0 {
+		p.note = "git did not run both hooks"
+		err = r.maker(s.app, io.Discard).TakeBack(p.release.N, p.note)
 	}
 	if err != nil {
 		r.Log.Error("push not taken back", "app", s.app.Name, "err", err)
@@ -175,15 +181,16 @@ func (r *Receiver) takeBack(s *session, say voice) {
 // finish leaves the app in order after git has ended, whichever way, and passes the turn on.
 func (r *Receiver) finish(s *session, status int) {
 	var errs []error
-	if s.repo.Quarantine.Objects != "" {
-		errs = append(errs, s.repo.RemoveQuarantine()) // gone unless git was killed
+	p := s.prepared
+	if p != nil && p.repo.Quarantine.Objects != "" {
+		errs = append(errs, p.repo.RemoveQuarantine()) // gone unless git was killed
 	} else if status > 128 && r.alone(s.app) {
 		errs = append(errs, s.repo.RemoveQuarantines())
 	}
-	if s.done != nil {
-		err := r.reconcile(context.Background(), s.app, goLive)
+	if p != nil && p.done != nil {
+		err := r.agree(s, status)
 		r.record(s)
-		s.done()
+		p.done()
 		if err != nil {
 			errs = append(errs, err)
 			s.app.Ring() // and it is tried again
@@ -194,26 +201,35 @@ func (r *Receiver) finish(s *session, status int) {
 	}
 }
 
+// agree makes the branch agree with what is live after a push. Where the push went through, both are known:
+// git has moved the branch to the commit that is live.
+func (r *Receiver) agree(s *session, status int) error {
+	if status == 0 && s.accepted != nil && s.accepted.live {
+		v := s.prepared.view
+		v.ref = s.prepared.release.Commit
+		return r.followHead(context.Background(), s.repo, v)
+	}
+	_, err := r.reconcile(context.Background(), s.app, true)
+	return err
+}
+
 // record writes the push into the audit log, as it ended.
 func (r *Receiver) record(s *session) {
-	if s.release == 0 {
+	release, note := s.prepared.release, s.prepared.note
+	if release.N == 0 {
 		return
 	}
-	note := s.note
-	if s.app.Live() == s.release {
+	if s.accepted != nil && s.accepted.note != "" {
+		note = s.accepted.note
+	}
+	if note = cmp.Or(note, "not live"); s.app.Live() == release.N {
 		note = "live"
-	} else if note == "" {
-		note = "not live"
 	}
-	release, err := s.app.Release(s.release)
-	if err == nil {
-		note = fmt.Sprintf("%s %s %s", release, git.Short(release.Commit), note)
-		err = r.Volume.Record(volume.RoleGit, volume.Event{By: s.who, Did: "push", App: s.app.Name, Note: note})
-	}
-	if err != nil {
+	what := fmt.Sprintf("%s %s %s", release, git.Short(release.Commit), note)
+	if err := r.Volume.Record(volume.RoleGit, volume.Event{By: s.who, Did: "push", App: s.app.Name, Note: what}); err != nil {
 		r.Log.Error("push not recorded", "app", s.app.Name, "err", err)
 	}
-	r.Log.Info("push", "app", s.app.Name, "by", s.who, "release", s.release, "end", note)
+	r.Log.Info("push", "app", s.app.Name, "by", s.who, "release", release.N, "end", note)
 }
 
 // explain says what git only hints at where it refused a push before any hook ran.

@@ -25,13 +25,24 @@ type session struct {
 	mu      sync.Mutex
 	settled bool // the verdict is out: the push goes through, whoever leaves
 
-	// Set while git runs pre-receive, read after it has ended.
-	asked   bool   // pre-receive was run
-	told    bool   // post-receive was run
-	done    func() // gives the app's turn up; nil: not taken
-	release int    // that was published; 0: none
-	note    string // for the audit
-	lost    bool   // git has taken the push, and yet it is not live
+	// What the hooks came to; read once git has ended.
+	prepared *prepared // nil: git has not run pre-receive
+	accepted *accepted // nil: git has not run post-receive
+}
+
+// prepared is what pre-receive came to: the first phase.
+type prepared struct {
+	repo    git.Repo       // with the quarantine of the push
+	view    view           // of the app, under its turn
+	done    func()         // gives up the app's turn; nil: it was not taken
+	release volume.Release // number 0: none was published
+	note    string         // for the audit: why the release is not live
+}
+
+// accepted is what post-receive came to: the second phase.
+type accepted struct {
+	live bool
+	note string // for the audit, if it is not live
 }
 
 var errLeft = errors.New("the pusher left")

@@ -3,7 +3,6 @@ package receiver
 import (
 	"bytes"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -66,21 +65,6 @@ func TestNext(t *testing.T) {
 		if got := test.next(); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
-	}
-}
-
-func TestLogLines(t *testing.T) {
-	var out bytes.Buffer
-	l := &logLines{to: &out}
-	for _, part := range []string{"one", "\ntwo\r\n10%\r50%\r100%\n", "\x1b[1;31mred\x1b[0m \x07bell\x1b]0;title\x07\n", strings.Repeat("x", 9000) + "\nlast"} {
-		if n, err := io.WriteString(l, part); n != len(part) || err != nil {
-			t.Fatal(n, err)
-		}
-	}
-	l.finish()
-	want := "one\ntwo\n100%\nred bell\n" + strings.Repeat("x", maxLogLine) + "...\nlast\n"
-	if out.String() != want {
-		t.Errorf("%q", out.String())
 	}
 }
 

@@ -98,7 +98,10 @@ func (r *Receiver) check(ctx context.Context, name string) (settled bool, err er
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil // nothing was pushed yet
 	}
-	v, unread := look(app, repo, nil)
+	if app.TurnHeld() { // whoever has it changes what is looked at
+		return false, nil
+	}
+	v, unread := look(app, repo)
 	if volume.IsDamage(unread) { // for a person to mend
 		return true, unread
 	}
@@ -110,7 +113,7 @@ func (r *Receiver) check(ctx context.Context, name string) (settled bool, err er
 		return !app.Exists(), nil
 	}
 	defer done()
-	if err := r.reconcile(ctx, app, goLive); err != nil {
+	if _, err := r.reconcile(ctx, app, true); err != nil {
 		return true, err
 	}
 	app.Ring() // a command may wait for this

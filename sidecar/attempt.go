@@ -78,14 +78,14 @@ func (a attempt) run(ctx context.Context, head remote.Head) (outcome, error) {
 		return a.verdict(known, outcome{deed: refused, looked: volume.Looked{Commit: head.Commit, Failed: oneLine(err)}})
 	}
 	if err != nil {
-		return outcome{}, plainly(err)
+		return outcome{}, deploy.DiskFull(err)
 	}
 	head.Commit = commit
 	a.reached("fetched")
 	objects := git.Repo{Dir: a.app.SourceRepo()}.Objects()
 	defer objects.Close()
 	done, err := a.deploy(ctx, known, head, objects)
-	return done, plainly(err)
+	return done, deploy.DiskFull(err)
 }
 
 func (a *attempt) lock(ctx context.Context) (unlock func(), err error) {
@@ -96,7 +96,7 @@ func (a *attempt) lock(ctx context.Context) (unlock func(), err error) {
 	case !a.patient:
 		return nil, errBusy
 	}
-	say.Step(a.out, "Waiting for a sync under way to end")
+	say.Step(a.out, "%s", deploy.Waiting("a sync under way"))
 	return a.app.SourceLock(ctx)
 }
 
@@ -150,7 +150,7 @@ func (a *attempt) deploy(ctx context.Context, known volume.Looked, head remote.H
 		return outcome{}, err
 	}
 	done, err := deploy.Turn(ctx, a.app, a.who, func(holder string) {
-		say.Step(a.out, "Waiting for %s to end", say.Plain(holder, 100))
+		say.Step(a.out, "%s", deploy.Waiting(holder))
 	})
 	if err != nil {
 		return outcome{}, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"paas/deploy"
 	"paas/git"
 	"paas/say"
 	"paas/volume"
@@ -50,11 +51,7 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 	if done.status.Hint != "" {
 		say.Detail(out, "%s", say.Plain(done.status.Hint, maxLine))
 	}
-	if n := app.Live(); n > 0 {
-		say.Detail(out, "v%d keeps serving. Fix it, commit, and push to the source.", n)
-	} else {
-		say.Detail(out, "Nothing is live yet. Fix it, commit, and push to the source.")
-	}
+	say.Detail(out, "%s", deploy.Instead(app, "Fix it, commit, and push to the source."))
 	return errors.New(verdict(app, done.looked))
 }
 

@@ -16,30 +16,14 @@ import (
 // inspect says what the fetched commit is, and what about it will not work. The error is a
 // [*git.Refused] where it cannot be deployed.
 func (a *attempt) inspect(ctx context.Context, objects *git.Objects, head remote.Head) (volume.Build, error) {
-	commit, err := objects.Commit(head.Commit)
+	b, scripts, err := a.maker(a.app, a.out).Inspect(ctx, objects, head.Commit, head.Branch)
 	if errors.Is(err, git.ErrNotCommit) {
-		return volume.Build{}, &git.Refused{Reason: err.Error(), Advice: "point the branch at a commit"}
+		err = &git.Refused{Reason: err.Error(), Advice: "point the branch at a commit"}
 	}
-	if err != nil {
-		return volume.Build{}, err
+	if a.warned = len(scripts) > 0; a.warned {
+		a.Log.Warn("scripts cannot run: Windows line endings", "app", a.app.Name, "commit", git.Short(b.Commit), "scripts", scripts)
 	}
-	summary, err := a.inspector.Inspect(ctx, objects, commit.Tree)
-	if err != nil {
-		return volume.Build{}, err
-	}
-	b := volume.Build{
-		Commit: head.Commit, Branch: head.Branch, Subject: say.Plain(commit.Subject, 72),
-		Files: summary.Files, Bytes: summary.Bytes,
-	}
-	deploy.Introduce(a.out, a.app, b)
-	if err := a.Room.For(a.Volume, b.Bytes, b.Files); err != nil {
-		return volume.Build{}, err
-	}
-	if a.warned = len(summary.Scripts) > 0; a.warned {
-		deploy.Warn(summary.Scripts, a.out)
-		a.Log.Warn("scripts cannot run: Windows line endings", "app", a.app.Name, "commit", git.Short(b.Commit), "scripts", summary.Scripts)
-	}
-	return b, nil
+	return b, err
 }
 
 // ofSource is why a commit cannot be deployed, for people who do not push here.
@@ -75,5 +59,5 @@ func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Obje
 
 // maker makes releases of the app for a commit of its source.
 func (s *Sidecar) maker(app volume.App, out io.Writer) deploy.Maker {
-	return deploy.Maker{App: app, Mode: s.Mode, URL: s.URL, Out: out}
+	return deploy.Maker{App: app, Mode: s.Mode, URL: s.URL, Out: out, Inspector: &s.inspector, Room: s.Room}
 }

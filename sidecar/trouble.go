@@ -1,10 +1,7 @@
 package sidecar
 
 import (
-	"errors"
-	"fmt"
 	"strings"
-	"syscall"
 
 	"paas/say"
 )
@@ -73,12 +70,4 @@ const maxLine = 500
 // oneLine is an error as it is kept and shown.
 func oneLine(err error) string {
 	return say.Plain(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "), maxLine)
-}
-
-// plainly says in plain words that the disk is full, where that is the error.
-func plainly(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("the server's disk is full: %w; make room on it", err)
-	}
-	return err
 }

@@ -1,0 +1,33 @@
+package deploy
+
+import (
+	"context"
+
+	"paas/git"
+	"paas/say"
+	"paas/volume"
+)
+
+// Inspect reads what the commit called hash is, introduces it on Out, and refuses it if the disk has no
+// space for it. It returns the build to publish, and the scripts of the commit that cannot run as they
+// were committed, which it has reported on Out. The error wraps [git.ErrNotCommit] if hash names something
+// else, and is a [*git.Refused] if the commit cannot be deployed.
+func (m Maker) Inspect(ctx context.Context, objects *git.Objects, hash, branch string) (b volume.Build, scripts []string, err error) {
+	commit, err := objects.Commit(hash)
+	if err != nil {
+		return b, nil, err
+	}
+	summary, err := m.Inspector.Inspect(ctx, objects, commit.Tree)
+	if err != nil {
+		return b, nil, err
+	}
+	b = volume.Build{
+		Commit: hash, Branch: branch, Subject: say.Plain(commit.Subject, 72), Files: summary.Files, Bytes: summary.Bytes,
+	}
+	Introduce(m.Out, m.App, b)
+	if err := m.Room.For(m.App.Volume(), b.Bytes, b.Files); err != nil {
+		return b, nil, err
+	}
+	warn(summary.Scripts, m.Out)
+	return b, summary.Scripts, nil
+}
