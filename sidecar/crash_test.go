@@ -84,7 +84,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	t.Cleanup(func() { exec.Command("umount", "-l", root).Run() })
 	s := newStage(t, newClient(t))
-	s.Volume.Root = root
+	s.Volume = &volume.Volume{Root: root, Poll: s.Volume.Poll}
 	if err := s.Volume.Open(); err != nil {
 		t.Fatal(err)
 	}
