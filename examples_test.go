@@ -15,20 +15,21 @@ import (
 // this machine lacks.
 func TestExamples(t *testing.T) {
 	for _, example := range []struct {
-		folder string
-		tools  []string // command lines that succeed if its tools are there
-		says   string   // regular expression for the output of the push
-		page   string   // text on its page
+		folder  string
+		prepare string   // a line of the script
+		tools   []string // command lines that succeed if its tools are there
+		says    string   // regular expression for the output of the push
+		page    string   // text on its page
 	}{
-		{"bun", []string{"bun --version", registry}, `bun install`, "says Bun"},
-		{"deno", []string{"deno --version", registry}, `deno install`, "says Deno"},
-		{"go", []string{"go version"}, `Building \(go\)`, "<h1>It is "},
-		{"go-plain", []string{"go version"}, `no go.mod: one is made`, "says Go"},
-		{"node-pnpm", []string{"node --version", "pnpm --version", registry},
+		{"bun", "", []string{"bun --version", registry}, `bun install`, "says Bun"},
+		{"deno", "", []string{"deno --version", registry}, `deno install`, "says Deno"},
+		{"go", "gocache app", []string{"go version"}, `Building \(go\)`, "<h1>It is "},
+		{"go-plain", "gocache app", []string{"go version"}, `no go.mod: one is made`, "says Go"},
+		{"node-pnpm", "", []string{"node --version", "pnpm --version", registry},
 			`pnpm install`, "installed by pnpm"},
-		{"node-yarn", []string{"node --version", "sh -c 'yarn --version | grep -v ^1'", registry},
+		{"node-yarn", "", []string{"node --version", "sh -c 'yarn --version | grep -v ^1'", registry},
 			`yarn install`, "installed by Yarn"},
-		{"python", []string{"python3 -c 'import venv, ensurepip'"}, `Building \(python\)`, "says Python"},
+		{"python", "", []string{"python3 -c 'import venv, ensurepip'"}, `Building \(python\)`, "says Python"},
 	} {
 		t.Run(example.folder, func(t *testing.T) {
 			for _, line := range example.tools {
@@ -41,6 +42,7 @@ func TestExamples(t *testing.T) {
 				"serve",
 				"exec cp -r $EXAMPLES/%s app",
 				"exec rm -rf app/node_modules",
+				example.prepare,
 				"repo app",
 				"exec git push paas main",
 				"stderr '%s'",

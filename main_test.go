@@ -95,6 +95,7 @@ func scriptParams() testscript.Params {
 			"until":    cmdUntil,
 			"gone":     cmdGone,
 			"repo":     cmdRepo,
+			"gocache":  cmdGoCache,
 			"commit":   cmdCommit,
 			"githost":  cmdGithost,
 			"terminal": cmdTerminal,
@@ -442,6 +443,16 @@ func cmdRepo(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(ts.Exec("git", append([]string{"-C", dir}, a...)...))
 	}
 	ts.Check(ts.Chdir(args[0]))
+}
+
+// gocache APP creates the app and gives its builds a compiled standard library of Go.
+func cmdGoCache(ts *testscript.TestScript, neg bool, args []string) {
+	dir, err := rig.GoCache()
+	ts.Check(err)
+	ts.Check(ts.Exec("paas", "apps:create", args[0]))
+	to := filepath.Join(ts.Getenv("PAAS_ROOT"), "apps", args[0], "cache", "go")
+	ts.Check(os.MkdirAll(to, 0o755))
+	ts.Check(ts.Exec("cp", "-r", dir, filepath.Join(to, "build")))
 }
 
 // commit FILE TEXT replaces a file of the current repository and commits all changes.
