@@ -52,26 +52,22 @@ func measureBuilds(ctx context.Context, o options, c *client) (*buildsResult, er
 			return nil, err
 		}
 	}
-	script := filepath.Join(c.dir, "report.lua")
-	if err := os.WriteFile(script, []byte(report), 0o600); err != nil {
-		return nil, err
-	}
 	res := &buildsResult{}
 	quiet, building := path{addr: app.addr, host: app.host, into: &res.Quiet}, path{addr: app.addr,
 		host: app.host, into: &res.Building}
-	if _, err := quiet.load(ctx, script, 1); err != nil { // warm-up
+	if _, err := quiet.load(ctx, c, 1); err != nil { // warm-up
 		return nil, err
 	}
 	for round := range o.Rounds {
 		progress("builds: round %d of %d", round+1, o.Rounds)
-		if err := quiet.add(ctx, script, o.Seconds); err != nil {
+		if err := quiet.add(ctx, c, o.Seconds); err != nil {
 			return nil, err
 		}
 		stop, err := r.compute(ctx, c, dir, names)
 		if err != nil {
 			return nil, err
 		}
-		err = building.add(ctx, script, o.Seconds)
+		err = building.add(ctx, c, o.Seconds)
 		if err := errors.Join(err, stop()); err != nil {
 			return nil, err
 		}
@@ -131,8 +127,8 @@ func (r *server) compute(
 }
 
 // add adds one round of load.
-func (p path) add(ctx context.Context, script string, seconds int) error {
-	r, err := p.load(ctx, script, seconds)
+func (p path) add(ctx context.Context, c *client, seconds int) error {
+	r, err := p.load(ctx, c, seconds)
 	if err == nil {
 		*p.into = append(*p.into, r)
 	}

@@ -5,27 +5,22 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"paas/lab/proc"
+	"paas/lab/pusher"
 )
 
-// client is a person who pushes: a clone of the example, a key, and the same ssh options for every
-// system.
+// client is a person who pushes changes of one app.
 type client struct {
+	*pusher.Pusher
 	dir     string // for temporary files
 	clone   string
-	key     string              // the private key; the public one ends in .pub
-	known   string              // known_hosts
-	env     []string            // for git and its children
 	page    string              // the file whose first line a change replaces
 	line    func(string) string // returns a first line that makes the front page show mark
 	changes int
@@ -46,20 +41,16 @@ type push struct {
 }
 
 func newClient(ctx context.Context, dir, example string) (*client, error) {
-	c := &client{
-		dir:   dir,
-		clone: filepath.Join(dir, "clone"),
-		key:   filepath.Join(dir, "id_ed25519"),
-		known: filepath.Join(dir, "known_hosts"),
-		page:  "posts/01-hello.md",
-		line:  func(mark string) string { return "# " + mark },
-	}
-	c.env = append(os.Environ(), "GIT_SSH_COMMAND="+strings.Join(c.ssh(), " "), "SSH_AUTH_SOCK=",
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
-		"GIT_AUTHOR_NAME=bench", "GIT_AUTHOR_EMAIL=bench@localhost",
-		"GIT_COMMITTER_NAME=bench", "GIT_COMMITTER_EMAIL=bench@localhost")
-	if err := c.keygen(ctx, c.key); err != nil {
+	p, err := pusher.New(ctx, dir, "bench")
+	if err != nil {
 		return nil, err
+	}
+	c := &client{
+		Pusher: p,
+		dir:    dir,
+		clone:  filepath.Join(dir, "clone"),
+		page:   "posts/01-hello.md",
+		line:   func(mark string) string { return "# " + mark },
 	}
 	if err := copyTree(c.clone, example); err != nil {
 		return nil, fmt.Errorf("copy the example: %w", err)
@@ -67,42 +58,8 @@ func newClient(ctx context.Context, dir, example string) (*client, error) {
 	return c, c.commitAll(ctx, c.clone)
 }
 
-// ssh returns the ssh command line. It reads no configuration file and shares no connection, so
-// each call makes a new handshake.
-func (c *client) ssh() []string {
-	return []string{"ssh", "-F", "none", "-i", c.key, "-o", "IdentitiesOnly=yes", "-o",
-		"BatchMode=yes",
-		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + c.known, "-o", "ControlMaster=no"}
-}
-
-func (c *client) keygen(ctx context.Context, path string) error {
-	_, err := proc.Output(proc.Command(ctx, c.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
-		path))
-	return err
-}
-
-// trust adds a server's public host key, derived from the private key file, to known_hosts.
-func (c *client) trust(ctx context.Context, addr, hostKey string) error {
-	public, err := proc.Output(proc.Command(ctx, c.env, "ssh-keygen", "-y", "-f", hostKey))
-	if err != nil {
-		return err
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(c.known, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(f, "[%s]:%s %s", host, port, public)
-	return errors.Join(err, f.Close())
-}
-
 func (c *client) git(ctx context.Context, dir string, args ...string) error {
-	cmd := proc.Command(ctx, c.env, "git", args...)
-	cmd.Dir = dir
-	_, err := proc.Output(cmd)
+	_, err := c.Git(ctx, dir, args...)
 	return err
 }
 

@@ -321,7 +321,7 @@ func rushes(ctx context.Context, o options, dir string, n sizes) ([]rush, error)
 	})
 	progress("growth: %d commands at once", n.commands)
 	commands := atOnce("commands over ssh at once", n.commands, func(int) error {
-		argv := append(c.ssh(), "-p", r.ssh.Port(), "bench@127.0.0.1", "ps", "blog")
+		argv := append(c.SSH(), "-p", r.ssh.Port(), "bench@127.0.0.1", "ps", "blog")
 		_, err := proc.Output(proc.Command(ctx, r.env, argv[0], argv[1:]...))
 		return err
 	})

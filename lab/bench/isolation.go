@@ -72,10 +72,6 @@ func measureIsolation(ctx context.Context, o options, c *client) (*isolationResu
 			return nil, err
 		}
 	}
-	script := filepath.Join(c.dir, "report.lua")
-	if err := os.WriteFile(script, []byte(report), 0o600); err != nil {
-		return nil, err
-	}
 	for round := range o.Rounds + 1 {
 		progress("load with and without isolation %d of %d", round, o.Rounds)
 		for i := range sides {
@@ -85,7 +81,7 @@ func measureIsolation(ctx context.Context, o options, c *client) (*isolationResu
 			if round == 0 {
 				seconds = 1
 			}
-			r, err := path{addr: app.addr, host: app.host, pid: side.cmd.Process.Pid}.load(ctx, script,
+			r, err := path{addr: app.addr, host: app.host, pid: side.cmd.Process.Pid}.load(ctx, c,
 				seconds)
 			if err != nil {
 				return nil, fmt.Errorf("isolation %s: %w", side.setting, err)

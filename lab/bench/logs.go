@@ -85,7 +85,7 @@ func measureLogs(ctx context.Context, o options, c *client) (*logsResult, error)
 		return nil, err
 	}
 	progress("logs: %d lines a second, logs -t over ssh", logRate)
-	remote := append(c.ssh(), "-p", s.ssh.Port(), "bench@127.0.0.1", "logs", "backend", "-t")
+	remote := append(c.SSH(), "-p", s.ssh.Port(), "bench@127.0.0.1", "logs", "backend", "-t")
 	res.Remote, err = printLines(ctx, s, app, "remote", remote)
 	return &res, err
 }

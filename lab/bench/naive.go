@@ -92,10 +92,10 @@ func (n *naive) startSSH(ctx context.Context, c *client) (err error) {
 		return err
 	}
 	hostKey := filepath.Join(n.dir, "host_ed25519")
-	if err := c.keygen(ctx, hostKey); err != nil {
+	if err := c.Keygen(ctx, hostKey); err != nil {
 		return err
 	}
-	if err := c.trust(ctx, n.ssh, hostKey); err != nil {
+	if err := c.Trust(ctx, n.ssh, hostKey); err != nil {
 		return err
 	}
 	config := fmt.Sprintf(`ListenAddress %s
@@ -107,7 +107,7 @@ StrictModes no
 UsePAM no
 UseDNS no
 SetEnv GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
-`, n.ssh, hostKey, c.key)
+`, n.ssh, hostKey, c.Key)
 	file := filepath.Join(n.dir, "sshd_config")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return err

@@ -45,7 +45,7 @@ func measureRollback(ctx context.Context, o options, c *client) (*rollbackResult
 		return nil, errors.Join(errors.New("no build"), err)
 	}
 	local := append([]string{o.Paas}, "rollback", "blog")
-	remote := append(c.ssh(), "-p", r.ssh.Port(), "bench@127.0.0.1")
+	remote := append(c.SSH(), "-p", r.ssh.Port(), "bench@127.0.0.1")
 	res := &rollbackResult{}
 	for round := range o.Pushes {
 		progress("rollback %d of %d", round+1, o.Pushes)

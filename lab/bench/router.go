@@ -99,10 +99,6 @@ func measureRouter(ctx context.Context, o options, c *client) (*routerResult, er
 	if err := proxy.Start(); err != nil {
 		return nil, err
 	}
-	script := filepath.Join(c.dir, "report.lua")
-	if err := os.WriteFile(script, []byte(report), 0o600); err != nil {
-		return nil, err
-	}
 	var res routerResult
 	paths := []path{
 		{addr: app.addr, host: app.host, pid: s.cmd.Process.Pid, into: &res.Router},
@@ -117,7 +113,7 @@ func measureRouter(ctx context.Context, o options, c *client) (*routerResult, er
 			if round == 0 { // warm-up
 				seconds = 1
 			}
-			r, err := p.load(ctx, script, seconds)
+			r, err := p.load(ctx, c, seconds)
 			if err != nil {
 				return nil, err
 			}
@@ -168,7 +164,11 @@ func backendAddr(ctx context.Context, t target) (string, error) {
 }
 
 // load runs wrk on one path. It fails if any request was not answered with 200.
-func (p path) load(ctx context.Context, script string, seconds int) (rate, error) {
+func (p path) load(ctx context.Context, c *client, seconds int) (rate, error) {
+	script := filepath.Join(c.dir, "report.lua")
+	if err := os.WriteFile(script, []byte(report), 0o600); err != nil {
+		return rate{}, err
+	}
 	var before time.Duration
 	var err error
 	if p.pid != 0 {

@@ -45,7 +45,7 @@ func startServer(
 		"PAAS_PROVE=0")}
 	r.env = append(r.env, settings...)
 	r.binary = binary
-	if _, err := r.run(ctx, "keys:add", "bench", c.key+".pub"); err != nil {
+	if _, err := r.run(ctx, "keys:add", "bench", c.Key+".pub"); err != nil {
 		return nil, err
 	}
 	return r, r.start(ctx, c, names...)
@@ -87,7 +87,7 @@ func (r *server) start(ctx context.Context, c *client, names ...string) error {
 		if r.ssh == nil {
 			return nil
 		}
-		return c.trust(ctx, "127.0.0.1:"+r.ssh.Port(), filepath.Join(r.root, "ssh", "host_ed25519"))
+		return c.Trust(ctx, "127.0.0.1:"+r.ssh.Port(), filepath.Join(r.root, "ssh", "host_ed25519"))
 	}
 	text, _ := os.ReadFile(log.Name())
 	return fmt.Errorf("paas serve was not ready: %w\n%s", r.cmd.Wait(), text)

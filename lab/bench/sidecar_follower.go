@@ -91,7 +91,7 @@ func loop(
 	ctx context.Context, c *client, name, dir, line string, args ...string,
 ) (*follower, error) {
 	script := fmt.Sprintf("while :; do %s && echo; sleep %.0f; done", line, everySecond.Seconds())
-	cmd := proc.Command(ctx, append(c.env, "no_proxy=127.0.0.1"), "sh",
+	cmd := proc.Command(ctx, append(c.Env, "no_proxy=127.0.0.1"), "sh",
 		append([]string{"-c", script, "sh"}, args...)...)
 	cmd.Dir = dir
 	out, err := cmd.StdoutPipe()

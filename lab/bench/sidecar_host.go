@@ -28,7 +28,7 @@ func startHost(ctx context.Context, c *client) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	programs, err := proc.Output(proc.Command(ctx, c.env, "git", "--exec-path"))
+	programs, err := proc.Output(proc.Command(ctx, c.Env, "git", "--exec-path"))
 	if err != nil {
 		return nil, err
 	}

@@ -193,7 +193,7 @@ func (h *host) commitLarge(ctx context.Context, repo string, n int) error {
 			strings.Repeat(fmt.Sprintf("%d of %d\n", i, n), 20))
 	}
 	put(lastFile, text)
-	cmd := proc.Command(ctx, h.client.env, "git", "fast-import", "--quiet")
+	cmd := proc.Command(ctx, h.client.Env, "git", "fast-import", "--quiet")
 	cmd.Dir = h.path(repo)
 	cmd.Stdin = &stream
 	_, err := proc.Output(cmd)

@@ -114,10 +114,10 @@ func (p *person) commit(ctx context.Context, a *app, c commit) (version string, 
 		if err := os.MkdirAll(a.clone, 0o755); err != nil {
 			return "", err
 		}
-		if _, err := p.git(ctx, a.clone, "init", "-q", "-b", "main"); err != nil {
+		if _, err := p.Git(ctx, a.clone, "init", "-q", "-b", "main"); err != nil {
 			return "", err
 		}
-		if _, err := p.git(ctx, a.clone, "remote", "add", "paas", p.remote(a.name)); err != nil {
+		if _, err := p.Git(ctx, a.clone, "remote", "add", "paas", p.remote(a.name)); err != nil {
 			return "", err
 		}
 	}
@@ -127,11 +127,11 @@ func (p *person) commit(ctx context.Context, a *app, c commit) (version string, 
 		return "", err
 	}
 	for _, args := range [][]string{{"add", "-A"}, {"commit", "-q", "-m", version}} {
-		if _, err := p.git(ctx, a.clone, args...); err != nil {
+		if _, err := p.Git(ctx, a.clone, args...); err != nil {
 			return "", err
 		}
 	}
-	sha, err := p.git(ctx, a.clone, "rev-parse", "HEAD")
+	sha, err := p.Git(ctx, a.clone, "rev-parse", "HEAD")
 	if len(sha) >= 40 {
 		a.version[sha[:40]] = version
 	}

@@ -156,7 +156,7 @@ func (d *day) bringBack(ctx context.Context, a *app) error {
 func (d *day) branchMatches(ctx context.Context, a *app) error {
 	is := a.model.states()[0]
 	return d.eventually(ctx, back, branchRuns, a.name, func() error {
-		out, err := d.person.git(ctx, a.clone, "ls-remote", "paas")
+		out, err := d.person.Git(ctx, a.clone, "ls-remote", "paas")
 		if err != nil {
 			return err
 		}

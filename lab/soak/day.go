@@ -103,7 +103,7 @@ func newDay(ctx context.Context, o options) (_ *day, err error) {
 		return nil, err
 	}
 	if _, err := proc.Output(d.person.verb(ctx, false, "keys:add", "soak",
-		d.person.key+".pub")); err != nil {
+		d.person.Key+".pub")); err != nil {
 		return nil, err
 	}
 	if err := d.server.start(ctx); err != nil {
@@ -241,16 +241,13 @@ func (d *day) end(err error) error {
 		d.server.end(syscall.SIGKILL, 10*time.Second)
 	}
 	proc.EndAll()
-	failed := d.findings.broken != "" || err != nil && !errors.Is(err, errInterrupted)
 	d.report(os.Stdout)
-	if !failed && !d.Keep {
+	if d.findings.broken == "" && (err == nil || errors.Is(err, errInterrupted)) {
 		return errors.Join(err, d.remove())
 	}
-	if failed {
-		fmt.Printf("\nWhat happened last:\n")
-		for _, line := range d.diary.lines[max(0, len(d.diary.lines)-40):] {
-			fmt.Println(strings.ReplaceAll(line, "\n", "\n  "))
-		}
+	fmt.Printf("\nWhat happened last:\n")
+	for _, line := range d.diary.lines[max(0, len(d.diary.lines)-40):] {
+		fmt.Println(strings.ReplaceAll(line, "\n", "\n  "))
 	}
 	if d.small { // the disk is unmounted when this process exits
 		_, copyErr := proc.Output(proc.Command(context.Background(), os.Environ(), "cp", "-a", d.root,
@@ -258,14 +255,12 @@ func (d *day) end(err error) error {
 		err = errors.Join(err, copyErr)
 		unmount(d.root)
 	}
-	fmt.Printf("\nkept: %s (diary.log, server.log, and the volume)\n", d.dir)
-	if failed {
-		race := ""
-		if d.Race {
-			race = " --race"
-		}
-		fmt.Printf("again: scripts/soak --minutes %v --seed %d%s\n", d.Minutes, d.Seed, race)
+	race := ""
+	if d.Race {
+		race = " --race"
 	}
+	fmt.Printf("\nkept: %s (diary.log, server.log, and the volume)\n", d.dir)
+	fmt.Printf("again: scripts/soak --minutes %v --seed %d%s\n", d.Minutes, d.Seed, race)
 	return err
 }
 

@@ -29,7 +29,6 @@ type options struct {
 	Minutes float64
 	Seed    uint64
 	Race    bool
-	Keep    bool
 }
 
 func parse(args []string) (options, error) {
@@ -38,7 +37,6 @@ func parse(args []string) (options, error) {
 	f.Float64Var(&o.Minutes, "minutes", 10, "length of the day; the last checks come after it")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "seed of all random choices; by default a random one")
 	f.BoolVar(&o.Race, "race", false, "build the server with the race detector")
-	f.BoolVar(&o.Keep, "keep", false, "keep files and logs even if nothing failed")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

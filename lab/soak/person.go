@@ -16,57 +16,31 @@ import (
 	"sync"
 
 	"paas/lab/proc"
+	"paas/lab/pusher"
 )
 
-// person pushes and runs commands, with the real git and OpenSSH and a home folder.
+// person pushes and runs commands, with the real git and OpenSSH.
 type person struct {
-	home, key, known string
-	env              []string
-	server           *server
+	*pusher.Pusher
+	server *server
 }
 
 func newPerson(ctx context.Context, home string, s *server) (*person, error) {
-	p := &person{home: home, key: filepath.Join(home, "id_ed25519"),
-		known: filepath.Join(home, "known_hosts"), server: s}
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, err
 	}
-	p.env = append(os.Environ(), "HOME="+home, "GIT_SSH_COMMAND="+strings.Join(p.ssh(), " "),
-		"SSH_AUTH_SOCK=",
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
-		"GIT_AUTHOR_NAME=soak", "GIT_AUTHOR_EMAIL=soak@localhost", "GIT_COMMITTER_NAME=soak", "GIT_COMMITTER_EMAIL=soak@localhost")
-	_, err := proc.Output(proc.Command(ctx, p.env, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
-		p.key))
-	return p, err
-}
-
-func (p *person) ssh() []string {
-	return []string{"ssh", "-F", "none", "-p", p.server.sshPort, "-i", p.key, "-o",
-		"IdentitiesOnly=yes", "-o", "BatchMode=yes",
-		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + p.known, "-o", "ControlMaster=no"}
+	p, err := pusher.New(ctx, home, "soak")
+	return &person{p, s}, err
 }
 
 // trust stores the server's host key, once. The server must keep it.
 func (p *person) trust(ctx context.Context) error {
-	public, err := proc.Output(proc.Command(ctx, p.env, "ssh-keygen", "-y", "-f",
-		filepath.Join(p.server.root, "ssh", "host_ed25519")))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(p.known, fmt.Appendf(nil, "[127.0.0.1]:%s %s", p.server.sshPort, public),
-		0o600)
+	key := filepath.Join(p.server.root, "ssh", "host_ed25519")
+	return p.Trust(ctx, "127.0.0.1:"+p.server.sshPort, key)
 }
 
 func (p *person) remote(app string) string {
 	return "ssh://paas@" + net.JoinHostPort("127.0.0.1", p.server.sshPort) + "/" + app
-}
-
-// git runs git in dir.
-func (p *person) git(ctx context.Context, dir string, args ...string) (string, error) {
-	cmd := proc.Command(ctx, p.env, "git", args...)
-	cmd.Dir = dir
-	out, err := proc.Output(cmd)
-	return string(out), err
 }
 
 // verb returns a paas command, over ssh or on the server.
@@ -74,12 +48,11 @@ func (p *person) verb(ctx context.Context, ssh bool, args ...string) *exec.Cmd {
 	if !ssh {
 		return proc.Command(ctx, p.server.env, p.server.binary, args...)
 	}
-	line := p.ssh()
-	line = append(line, "paas@127.0.0.1")
+	line := append(p.SSH(), "-p", p.server.sshPort, "paas@127.0.0.1")
 	for _, arg := range args { // ssh joins arguments with spaces, and the server splits them
 		line = append(line, "'"+strings.ReplaceAll(arg, "'", `'\''`)+"'")
 	}
-	return proc.Command(ctx, p.env, line[0], line[1:]...)
+	return proc.Command(ctx, p.Env, line[0], line[1:]...)
 }
 
 // ask runs a command and decodes its JSON.

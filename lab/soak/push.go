@@ -43,7 +43,7 @@ func (d *day) push(ctx context.Context, a *app, args ...string) *running {
 	if a.diverged {
 		options = append(options, "-f")
 	}
-	cmd := proc.Command(ctx, d.person.env, "git", append(options, args...)...)
+	cmd := proc.Command(ctx, d.person.Env, "git", append(options, args...)...)
 	cmd.Dir = a.clone
 	return begin(cmd)
 }
@@ -81,7 +81,7 @@ func (d *day) pushGood(ctx context.Context, a *app, version string, args ...stri
 
 // forcePush pushes a commit that replaces the last ones.
 func (d *day) forcePush(ctx context.Context, a *app, o op) {
-	if _, err := d.person.git(ctx, a.clone, "reset", "-q", "--hard",
+	if _, err := d.person.Git(ctx, a.clone, "reset", "-q", "--hard",
 		fmt.Sprintf("HEAD~%d", 1+o.Dice%3)); err != nil {
 		d.write("%s: no commits to leave out: %v", a.name, err)
 	}
