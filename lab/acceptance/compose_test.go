@@ -60,7 +60,8 @@ func TestDotnetProject(t *testing.T) {
 	if err := xml.Unmarshal(content, &project); err != nil {
 		t.Fatal(err)
 	}
-	if project.SDK != "Microsoft.NET.Sdk.Web" || !regexp.MustCompile(`^net\d+\.0$`).MatchString(project.Target) {
+	target := regexp.MustCompile(`^net\d+\.0$`)
+	if project.SDK != "Microsoft.NET.Sdk.Web" || !target.MatchString(project.Target) {
 		t.Errorf("%+v", project)
 	}
 }

@@ -82,7 +82,8 @@ func (r *pushResult) measure(
 
 // beside runs measure while both systems are up, each with the app deployed.
 func beside(
-	ctx context.Context, o options, c *client, app string, measure func(ours, floor target, naive *naive) error,
+	ctx context.Context, o options, c *client, app string,
+	measure func(ours, floor target, naive *naive) error,
 ) error {
 	server, err := startServer(ctx, o.Paas, c, nil)
 	if err != nil {

@@ -183,9 +183,10 @@ func (r *formationResult) rows(print row) {
 		deploys []span
 		visits
 	}{{"port", r.PortDeploys, r.Port}, {"page", r.PageDeploys, r.Page}} {
-		print(fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes, %s check", formationRate, len(one.deploys), webs, workers, one.check),
-			fmt.Sprintf("%d of %d", one.Failed, one.Requests), fmt.Sprintf("%d of %d (between them)",
-				r.Quiet.Failed, r.Quiet.Requests), "", "0")
+		what := fmt.Sprintf("failed requests at %d/s, %d deploys of %d web and %d worker processes, %s check",
+			formationRate, len(one.deploys), webs, workers, one.check)
+		print(what, fmt.Sprintf("%d of %d", one.Failed, one.Requests),
+			fmt.Sprintf("%d of %d (between them)", r.Quiet.Failed, r.Quiet.Requests), "", "0")
 		print("99th percentile meanwhile", ms(one.P99), ms(r.Quiet.P99)+" (between them)",
 			fmt.Sprintf("%.2f", float64(one.P99)/float64(r.Quiet.P99)), "")
 		print("median and slowest answer meanwhile", ms(one.Median)+", "+ms(one.Slowest),

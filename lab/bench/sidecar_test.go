@@ -82,15 +82,18 @@ func TestReadPinned(t *testing.T) {
 
 func TestScrape(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "# HELP looks_total Polls.\nlooks_total{app=\"a\"} 3\nlooks_total{app=\"b\",result=\"no one\"} 4\nlooks_total_more{} 9\n")
+		fmt.Fprintln(w, `# HELP polls_total Polls.
+polls_total{app="a"} 3
+polls_total{app="b",result="no one"} 4
+polls_total_more{} 9`)
 	}))
 	defer server.Close()
 	if n, err := scrape(t.Context(), server.Listener.Addr().String(),
-		"looks_total{"); n != 7 || err != nil {
+		"polls_total{"); n != 7 || err != nil {
 		t.Error(n, err)
 	}
 	server.Close()
-	if _, err := scrape(t.Context(), server.Listener.Addr().String(), "looks_total{"); err == nil {
+	if _, err := scrape(t.Context(), server.Listener.Addr().String(), "polls_total{"); err == nil {
 		t.Error("nobody answers, and no error")
 	}
 }

@@ -178,7 +178,8 @@ func readPinned(tree func() (string, error)) (commit int, err error) {
 // commitLarge makes the repository's n-th commit, which changes all its files.
 func (h *host) commitLarge(ctx context.Context, repo string, n int) error {
 	var stream bytes.Buffer // git-fast-import(1)
-	fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter bench <bench@localhost> %d +0000\ndata 0\n", time.Now().Unix())
+	fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter bench <bench@localhost> %d +0000\ndata 0\n",
+		time.Now().Unix())
 	if n > 1 {
 		fmt.Fprint(&stream, "from refs/heads/main^0\n")
 	}

@@ -228,10 +228,12 @@ func (r *sleepersResult) rows(print row) {
 	}
 	reading("the server just started", r.Fresh)
 	reading("each awake once before", r.Used)
-	print("processor time of the server in a minute without requests", share(r.Quiet, slumber), "", "", "")
+	print("processor time of the server in a minute without requests",
+		share(r.Quiet, slumber), "", "", "")
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 	print("restart, SIGTERM to ready, all asleep", ms(r.Ready), "", "", "")
-	print(fmt.Sprintf("the same, until the last of all apps, %d at a time, has booted and answered", wakers), seconds(r.All), "", "", "")
+	print(fmt.Sprintf("the same, until the last of all apps, %d at a time, has booted and answered", wakers),
+		seconds(r.All), "", "", "")
 	print("of these apps, answered", fmt.Sprintf("%d of %d", r.Answered, sleepers), "", "", "all")
 	print(fmt.Sprintf("restart with %d awake, SIGTERM until all of these have answered", roused),
 		seconds(r.Awake), "", "", "")
@@ -240,8 +242,9 @@ func (r *sleepersResult) rows(print row) {
 		print(what, ms(among), ms(alone)+" (an app alone)",
 			fmt.Sprintf("%.2f", float64(among)/float64(alone)), target)
 	}
-	compare(fmt.Sprintf("switch on deploy, the release's commit to its first answer, beside %d awake and %d asleep, median of %d", roused-1, sleepers-roused, len(r.Among)),
-		func(s switched) time.Duration { return s.Switch }, "unchanged")
+	what := fmt.Sprintf("switch on deploy, from the release's commit to its first answer, "+
+		"beside %d awake and %d asleep, median of %d", roused-1, sleepers-roused, len(r.Among))
+	compare(what, func(s switched) time.Duration { return s.Switch }, "unchanged")
 	compare("push to live, the same deploys, median",
 		func(s switched) time.Duration { return s.Push.Live }, "unchanged")
 }

@@ -139,7 +139,8 @@ type watchedApp struct {
 }
 
 func startWatched(
-	ctx context.Context, c *client, example, name string, files int, argv []string, reading *watchReading,
+	ctx context.Context, c *client, example, name string, files int, argv []string,
+	reading *watchReading,
 ) (*watchedApp, error) {
 	addr, err := freeAddr()
 	if err != nil {

@@ -26,16 +26,18 @@ func (d *day) report(w io.Writer) {
 	counted("done", d.done)
 	counted("outcomes", d.outcomes)
 	d.visits.mu.Lock()
-	fmt.Fprintf(w, "visitors: %d answers, the slowest after %v; %d visits to apps that were stopped or missing\n",
+	fmt.Fprintf(w, "visitors: %d answers, the slowest after %v; %d visits to stopped or missing apps\n",
 		d.visits.Served, d.visits.Slowest.Round(time.Millisecond), d.visits.Unserved)
 	counted("failed and excused", d.visits.Excused)
 	d.visits.mu.Unlock()
 	fmt.Fprintln(w)
 	for i, l := range d.lives {
 		if l.checks > 1 {
-			fmt.Fprintf(w, "server %d: files %d to %d, sockets %d to %d, threads %d to %d, %.0f to %.0f MB resident in %d checks\n", i+1,
-				l.first.Files, l.last.Files, l.first.Sockets, l.last.Sockets,
-				l.first.Threads, l.last.Threads, float64(l.first.Resident)/1024, float64(l.last.Resident)/1024, l.checks)
+			fmt.Fprintf(w, "server %d: files %d to %d, sockets %d to %d, threads %d to %d, ",
+				i+1, l.first.Files, l.last.Files, l.first.Sockets, l.last.Sockets,
+				l.first.Threads, l.last.Threads)
+			fmt.Fprintf(w, "%.0f to %.0f MB resident in %d checks\n",
+				float64(l.first.Resident)/1024, float64(l.last.Resident)/1024, l.checks)
 		}
 	}
 	if d.goroutines >= 0 {

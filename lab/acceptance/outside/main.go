@@ -15,7 +15,7 @@ func main() {
 		Path: "/usr/bin/git", Args: []string{"http-backend"},
 		Env: []string{"GIT_PROJECT_ROOT=/srv", "GIT_HTTP_EXPORT_ALL=1"},
 	}
-	log.Fatal(http.ListenAndServe(":80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	serve := func(w http.ResponseWriter, r *http.Request) {
 		if held() {
 			log.Print("held")
 		}
@@ -23,7 +23,8 @@ func main() {
 			time.Sleep(20 * time.Millisecond)
 		}
 		git.ServeHTTP(w, r)
-	})))
+	}
+	log.Fatal(http.ListenAndServe(":80", http.HandlerFunc(serve)))
 }
 
 func held() bool {
