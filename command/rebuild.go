@@ -1,11 +1,6 @@
 package command
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
-
-	"paas/builder"
 	"paas/deploy"
 	"paas/volume"
 )
@@ -44,12 +39,8 @@ func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 		note := ""
 		if in.ClearCache {
 			note = "with an empty cache"
-			if err := clearCache(app); err != nil {
-				return live, "", err
-			}
-			p.step("The build cache of %s is empty", app.Name)
 		}
-		b, err := deploy.Rebuild(c, app, live)
+		b, err := deploy.Rebuild(c, app, live, in.ClearCache)
 		if err != nil {
 			return live, "", err
 		}
@@ -59,25 +50,4 @@ func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 		live.Build = b.ID // should it not be published, it is a build of no release, which the runtime removes
 		return live, note, nil
 	})
-}
-
-// clearCache empties the app's build cache, but for what its builds run with. The caller holds the turn,
-// so nothing is being built.
-func clearCache(app volume.App) error {
-	trash, err := app.Volume().TempDir()
-	if err != nil {
-		return err
-	}
-	builds, err := app.Builds()
-	var inUse []string
-	for _, id := range builds {
-		built, err := app.Built(id)
-		if err != nil { // not complete: nothing runs in it
-			continue
-		}
-		for _, value := range built.Env {
-			inUse = append(inUse, filepath.SplitList(value)...)
-		}
-	}
-	return errors.Join(err, builder.Clear(app.Cache(), trash, inUse), os.RemoveAll(trash))
 }

@@ -12,14 +12,16 @@ import (
 	"paas/volume"
 )
 
-// Rebuild checks the commit of r out anew, from the app's own repository or from what was fetched of
-// the one elsewhere that it follows, and returns the build, which is yet to be built. r needs no build
-// of its own any more. The caller holds the app's turn. It runs no git.
-func Rebuild(ctx context.Context, app volume.App, r volume.Release) (volume.Build, error) {
+// Rebuild checks out the commit of r again, from the app's own repository or from what was fetched of the
+// remote repository that it follows, and returns the build, which is not built yet; clearCache asks the
+// runtime to empty the build cache first. r needs no build of its own any more. The caller holds the app's
+// turn. It runs no git.
+func Rebuild(ctx context.Context, app volume.App, r volume.Release, clearCache bool) (volume.Build, error) {
 	b, err := app.Build(r.Build)
 	if err != nil { // its figures are gone with it
 		b = volume.Build{Commit: r.Commit, Branch: r.Branch, Subject: r.Subject}
 	}
+	b.ClearCache = clearCache
 	for _, dir := range []string{app.Repo(), app.SourceRepo()} {
 		repo := git.Repo{Dir: dir}
 		if err := repo.Check(); errors.Is(err, os.ErrNotExist) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -157,9 +158,20 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 		return built, nil, err
 	}
 	out := say.NewBounded(file, 4<<20, 16<<10)
-	built, err = h.rt.Engine.Build(ctx, BuildJob{
+	job := BuildJob{
 		App: h.app.Name, Tree: tree, Top: top, Cache: h.app.Cache(), Config: r.Settings.Config, Buildpack: r.Settings.Buildpack, Out: out,
-	})
+	}
+	if b, err := h.app.Build(r.Build); err == nil && b.ClearCache {
+		if job.Trash, err = h.app.Volume().TempDir(); err != nil {
+			return built, nil, err
+		}
+		defer os.RemoveAll(job.Trash)
+		if job.InUse, err = inUse(h.app); err != nil {
+			return built, nil, err
+		}
+		say.Step(out, "Emptying the build cache of %s", h.app.Name)
+	}
+	built, err = h.rt.Engine.Build(ctx, job)
 	out.Close()
 	if err != nil {
 		return built, nil, err
@@ -172,6 +184,21 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 		}
 		return h.app.SetBuilt(r.Build, built)
 	}, nil
+}
+
+// inUse are the paths that the app's finished builds have in their environment; some are in its cache.
+func inUse(app volume.App) (paths []string, err error) {
+	builds, err := app.Builds()
+	for _, id := range builds {
+		built, err := app.Built(id)
+		if err != nil { // not finished: nothing runs in it
+			continue
+		}
+		for _, value := range built.Env {
+			paths = append(paths, filepath.SplitList(value)...)
+		}
+	}
+	return paths, err
 }
 
 // bringUp takes a release that is built to where it may have traffic.

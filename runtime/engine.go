@@ -28,6 +28,8 @@ type BuildJob struct {
 	Tree      string            // where the app is in the checked-out commit; its processes run here
 	Top       string            // the checked-out commit, where Tree is a folder below it; empty: Tree
 	Cache     string            // this app's alone, kept between builds
+	Trash     string            // a folder on the same file system: Cache is emptied into it first; empty: it is kept
+	InUse     []string          // paths in Cache that finished builds run with, which stay there
 	Config    map[string]string // config vars
 	Buildpack string            // buildpacks, as in [volume.Settings]
 	Out       io.Writer         // what the pusher sees: Step and Detail lines

@@ -24,6 +24,8 @@ type Build struct {
 	Files   int       `json:"files"`
 	Bytes   int64     `json:"bytes"` // of all files in the commit
 	At      time.Time `json:"at"`
+
+	ClearCache bool `json:"clear_cache,omitempty"` // the app's build cache is emptied before it is built
 }
 
 // Built is what building made of a commit. Its presence says that the build is complete.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -118,6 +119,11 @@ func (l *Local) Adopt(name string) string { return l.keeper.Adopt(name) }
 
 // Build makes a checked-out commit runnable, in place.
 func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.Built, err error) {
+	if job.Trash != "" {
+		if err := builder.Clear(job.Cache, job.Trash, job.InUse); err != nil {
+			return built, fmt.Errorf("empty the cache: %w", err)
+		}
+	}
 	tree := cmp.Or(job.Top, job.Tree)
 	room, err := l.confine(job.App, job.Tree, job.Cache, nil, tree, job.Cache)
 	if err != nil {
