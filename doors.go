@@ -60,7 +60,7 @@ func (v verbsDoor) Run(ctx context.Context, who sshd.Identity, args []string, co
 		begin: func(cmd *cobra.Command) (*command.Call, func(), error) {
 			c := newCall(cmd, v.server())
 			c.Caller = command.Caller{Name: who.Name, Admin: who.Admin, Remote: true}
-			c.Unread, c.OnTerminal, c.Console = console.Unread, console.Terminal != nil, remoteConsole{console}
+			c.Unread, c.OnTerminal, c.Console = console.OutputClosed, console.Terminal != nil, remoteConsole{console}
 			return c, func() {}, nil
 		},
 	})

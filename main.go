@@ -62,7 +62,7 @@ func execute(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	var exit command.Exit
 	switch {
-	case errors.Is(err, sshd.ErrUnread):
+	case errors.Is(err, sshd.ErrOutputClosed):
 		err = command.ErrUnread
 	case err == nil, errors.Is(err, command.ErrUnread), errors.As(err, &exit):
 	case errors.Is(err, context.Canceled):

@@ -13,7 +13,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-func TestWhoAndWhat(t *testing.T) {
+func TestSessions(t *testing.T) {
 	w := serve(t, nil)
 	alice, bob := w.dial(w.alice), w.dial(w.bob)
 	for _, tt := range []struct {
@@ -21,10 +21,13 @@ func TestWhoAndWhat(t *testing.T) {
 		command string
 		want    result
 	}{
-		{alice, "apps:list --format json", result{"alice true [\"apps:list\" \"--format\" \"json\"]\n", "", 0}},
+		{alice, "apps:list --format json",
+			result{"alice true [\"apps:list\" \"--format\" \"json\"]\n", "", 0}},
 		{bob, "apps:list", result{"bob false [\"apps:list\"]\n", "", 0}},
 		{bob, "git-receive-pack '/blog.git'", result{"bob git-receive-pack blog \n", "", 0}},
-		{bob, "git-receive-pack '/../x'", result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, start with a letter, at most 30 characters\n", 1}},
+		{bob, "git-receive-pack '/../x'",
+			result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, start with a " +
+				"letter, at most 30 characters\n", 1}},
 	} {
 		if got := w.run(tt.client, tt.command); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.command, got, tt.want)
@@ -32,7 +35,7 @@ func TestWhoAndWhat(t *testing.T) {
 	}
 }
 
-// Only a public key lets anyone in: no password, no question, no empty hand.
+// Only a public key authenticates: no password, no keyboard-interactive, no "none".
 func TestPublicKeyOnly(t *testing.T) {
 	w := serve(t, nil)
 	answer := func(string, string, []string, []bool) ([]string, error) { return nil, nil }
@@ -48,22 +51,23 @@ func TestPublicKeyOnly(t *testing.T) {
 			t.Errorf("%s: got in", name)
 			continue
 		}
-		if strings.Contains(err.Error(), "[none password") || strings.Contains(err.Error(), "keyboard-interactive]") {
+		if strings.Contains(err.Error(), "[none password") ||
+			strings.Contains(err.Error(), "keyboard-interactive]") {
 			t.Errorf("%s was tried: %v", name, err)
 		}
 	}
 }
 
-// twoFaced is a public key that shows one face to the question "would this key do?" and another one
-// in the signed request (RFC 4252, 7).
+// twoFaced is a public key that differs between the question whether it may authenticate and the
+// signed request (RFC 4252, 7).
 type twoFaced struct {
-	gossh.PublicKey // signed for
+	gossh.PublicKey // used for signing
 	offer           gossh.PublicKey
 	asked           int
 }
 
 func (k *twoFaced) Marshal() []byte {
-	// The client marshals it for the question, to compare the answer, and then to sign.
+	// The client marshals it for the question, to compare the reply, and then to sign.
 	if k.asked++; k.asked <= 2 {
 		return k.offer.Marshal()
 	}
@@ -77,8 +81,8 @@ type twoFacedSigner struct {
 
 func (s twoFacedSigner) PublicKey() gossh.PublicKey { return s.public }
 
-// A client that offers alice's public key and signs with eve's is eve, and one whose own key is
-// not known is nobody.
+// A client that offers alice's public key but signs with eve's is eve. One whose own key is unknown
+// is refused.
 func TestOfferedKeyIsNotIdentity(t *testing.T) {
 	w := serve(t, nil)
 	eve, stranger := newSigner(t), newSigner(t)
@@ -93,17 +97,20 @@ func TestOfferedKeyIsNotIdentity(t *testing.T) {
 	}
 
 	for name, signer := range map[string]gossh.Signer{
-		"offered alice, signed with a key of nobody": twoFacedSigner{stranger, &twoFaced{PublicKey: stranger.PublicKey(), offer: w.alice.PublicKey()}},
-		"claimed alice, signed with another key":     twoFacedSigner{stranger, &twoFaced{PublicKey: w.alice.PublicKey(), offer: w.alice.PublicKey()}},
+		"offered alice, signed with a key of nobody": twoFacedSigner{stranger,
+			&twoFaced{PublicKey: stranger.PublicKey(), offer: w.alice.PublicKey()}},
+		"claimed alice, signed with another key": twoFacedSigner{stranger,
+			&twoFaced{PublicKey: w.alice.PublicKey(), offer: w.alice.PublicKey()}},
 	} {
-		if client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(signer))); err == nil {
+		if client, err := gossh.Dial("tcp", w.addr(),
+			config(gossh.PublicKeys(signer))); err == nil {
 			client.Close()
 			t.Errorf("%s: got in", name)
 		}
 	}
 }
 
-// A certificate is not the key inside it, however good that key is.
+// A certificate is not the key inside it, even if that key is known.
 func TestCertificateIsNotTheKey(t *testing.T) {
 	w := serve(t, nil)
 	cert := &gossh.Certificate{Key: w.alice.PublicKey(), CertType: gossh.UserCert,
@@ -121,16 +128,17 @@ func TestCertificateIsNotTheKey(t *testing.T) {
 	}
 }
 
-// A key that is removed while its connection is open starts nothing more, and one that is added
-// gets in at once.
-func TestRemovedKeyStartsNothing(t *testing.T) {
+// A key that is removed while its connection is open starts no more sessions. A key that is added
+// works at once.
+func TestRemovedKey(t *testing.T) {
 	w := serve(t, nil)
 	client := w.dial(w.bob)
 	if got := w.run(client, "whoami"); got.status != 0 {
 		t.Fatalf("before: %+v", got)
 	}
 	w.keys.remove("bob")
-	if got := w.run(client, "git-receive-pack 'blog'"); got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, "was removed") {
+	if got := w.run(client, "git-receive-pack 'blog'"); got.status != 1 || got.stdout != "" ||
+		!strings.Contains(got.stderr, "was removed") {
 		t.Errorf("after: %+v", got)
 	}
 	carol := newSigner(t)
@@ -140,7 +148,7 @@ func TestRemovedKeyStartsNothing(t *testing.T) {
 	}
 }
 
-// An agent may offer nine keys before the right one; the eleventh is not looked at.
+// An agent may offer nine keys before the right one; the eleventh is not tried.
 func TestMaxAuthTries(t *testing.T) {
 	w := serve(t, nil)
 	var keys []gossh.Signer
@@ -155,8 +163,9 @@ func TestMaxAuthTries(t *testing.T) {
 	}
 }
 
-// The refused are told their fingerprints and what to run: once a key, and three keys at most.
-func TestUnknownKeyNotice(t *testing.T) {
+// Clients are told the fingerprint of an unknown key and how to add it, once per key and for three
+// keys at most.
+func TestUnknownKeyBanner(t *testing.T) {
 	w := serve(t, nil)
 	keys := []gossh.Signer{newSigner(t), newSigner(t), newSigner(t), newSigner(t), newSigner(t)}
 	keys[2] = keys[0]
@@ -173,21 +182,23 @@ func TestUnknownKeyNotice(t *testing.T) {
 		t.Fatalf("%d notices, want %d:\n%s", len(banners), maxNotices, banners)
 	}
 	for i, key := range []gossh.Signer{keys[0], keys[1], keys[3]} {
-		want := " !     key " + gossh.FingerprintSHA256(key.PublicKey()) + " is not known here\n" +
+		want := " !     key " + gossh.FingerprintSHA256(key.PublicKey()) + " is unknown\n" +
 			"       add it on the server:\n" +
-			"         echo '" + strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key.PublicKey()))) + "' | paas keys:add NAME\n"
+			"         echo '" +
+			strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key.PublicKey()))) +
+			"' | paas keys:add NAME\n"
 		if banners[i] != want {
 			t.Errorf("notice %d: %q, want %q", i, banners[i], want)
 		}
 	}
 }
 
-// Who gets in with a second key is told about the first one once, not at each push.
-func TestSpareKeyIsNotNagged(t *testing.T) {
+// Somebody who uses a second key is told about the first one once, not at each push.
+func TestNoBannerForSecondKey(t *testing.T) {
 	w := serve(t, nil)
-	spare := newSigner(t)
+	second := newSigner(t)
 	count := 0
-	c := config(gossh.PublicKeys(spare, w.alice))
+	c := config(gossh.PublicKeys(second, w.alice))
 	c.BannerCallback = func(string) error { count++; return nil }
 	for range 3 {
 		client, err := gossh.Dial("tcp", w.addr(), c)
@@ -201,23 +212,25 @@ func TestSpareKeyIsNotNagged(t *testing.T) {
 	}
 }
 
-// What OpenSSH and git print for an unknown key.
+// OpenSSH and git print the banner for an unknown key.
 func TestUnknownKeyOpenSSH(t *testing.T) {
 	w := serve(t, nil)
 	file, public := identityFile(t)
-	notice := w.notice(public, gossh.FingerprintSHA256(public))
+	notice := w.unknownKeyBanner(public, gossh.FingerprintSHA256(public))
 	got := w.openssh([]string{file}, "help")
-	if got.status != 255 || !strings.HasPrefix(got.stderr, notice) || !strings.HasSuffix(got.stderr, "Permission denied (publickey).\n") {
+	if got.status != 255 || !strings.HasPrefix(got.stderr, notice) ||
+		!strings.HasSuffix(got.stderr, "Permission denied (publickey).\n") {
 		t.Errorf("ssh: %+v, want first %q", got, notice)
 	}
-	got = w.command("git", "-c", "core.sshCommand=ssh "+strings.Join(w.sshOptions([]string{file}), " "),
+	got = w.command("git", "-c", "core.sshCommand=ssh "+strings.Join(w.sshOptions([]string{file}),
+		" "),
 		"ls-remote", "ssh://paas@"+w.addr()+"/blog")
 	if got.status != 128 || !strings.HasPrefix(got.stderr, notice) {
 		t.Errorf("git: %+v, want first %q", got, notice)
 	}
 }
 
-// A client that does not prove a key in time is cut off, wherever it stops.
+// A client that does not prove a key in time is disconnected, at whatever step it stops.
 func TestHandshakeTimeout(t *testing.T) {
 	w := serve(t, func(s *Server) { s.HandshakeTimeout = 50 * time.Millisecond })
 	silent, err := net.Dial("tcp", w.addr())
@@ -249,10 +262,10 @@ func TestHandshakeTimeout(t *testing.T) {
 	}))
 	go func() { _, _, _, _ = gossh.NewClientConn(raw, "", c) }()
 	eventually(t, "the connection is forgotten", func() bool {
-		return w.guests.empty()
+		return w.conns.empty()
 	})
 
-	// Whoever offers a known key gets the time to type its passphrase.
+	// The holder of a known key gets time to type its passphrase.
 	typist := &slowSigner{Signer: w.alice, release: make(chan struct{})}
 	time.AfterFunc(200*time.Millisecond, func() { close(typist.release) })
 	client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(typist)))
@@ -262,7 +275,7 @@ func TestHandshakeTimeout(t *testing.T) {
 	client.Close()
 }
 
-// slowSigner signs when it is released.
+// slowSigner signs once it is released.
 type slowSigner struct {
 	gossh.Signer
 	release chan struct{}

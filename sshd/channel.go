@@ -16,36 +16,40 @@ import (
 	"paas/terminal"
 )
 
-// channel takes one session channel of a connection. It stands between the client and the
-// library's session handler, which lets a client grow its memory with env requests, leak a
-// goroutine with window changes, and panics on a malformed pty request.
-func (s *Server) channel(srv *ssh.Server, conn *gossh.ServerConn, offer gossh.NewChannel, ctx ssh.Context) {
+// channel serves a session channel. It filters requests for the library's session handler, which
+// lets a client grow its memory with env requests, leaks a goroutine on window changes, and panics
+// on a malformed pty request.
+func (s *Server) channel(srv *ssh.Server, conn *gossh.ServerConn, offer gossh.NewChannel,
+	ctx ssh.Context) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log().Error("panic in a channel", "addr", conn.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
+			s.log().Error("panic while serving a channel", "addr", conn.RemoteAddr(), "panic", p,
+				"stack", string(debug.Stack()))
 			conn.Close()
 		}
 	}()
-	g := ctx.Value(guestKey{}).(*guest)
+	c := ctx.Value(clientConnKey{}).(*clientConn)
 	most := cmp.Or(s.MaxSessions, defaultMaxSessions)
-	// The place is free again when the client has closed its side, so that one who never does
-	// cannot pile up channels.
-	defer g.sessions.Add(-1)
-	if int(g.sessions.Add(1)) > most {
-		// A failure to send is the end of the connection, which ends everything.
-		_ = offer.Reject(gossh.ResourceShortage, fmt.Sprintf("at most %d sessions a connection", most))
+	// Decrement only when the client has closed its side: otherwise a client that never does could
+	// pile up channels.
+	defer c.sessions.Add(-1)
+	if int(c.sessions.Add(1)) > most {
+		// If this fails, the connection has ended.
+		_ = offer.Reject(gossh.ResourceShortage, fmt.Sprintf("at most %d sessions per connection",
+			most))
 		return
 	}
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f := &filter{NewChannel: offer, cancel: cancel, done: make(chan struct{}), unread: make(chan struct{})}
+	f := &filter{NewChannel: offer, cancel: cancel, done: make(chan struct{}),
+		outputClosed: make(chan struct{})}
 	defer close(f.done)
-	ssh.DefaultSessionHandler(srv, conn, f, &sessionContext{Context: ctx, inner: inner, conn: conn, filter: f})
+	ssh.DefaultSessionHandler(srv, conn, f, &sessionContext{Context: ctx, inner: inner, conn: conn,
+		filter: f})
 }
 
-// sessionContext is the library's context of the connection, ended with the session: on a
-// connection that several sessions share (ControlMaster) one client going away closes a channel
-// only.
+// sessionContext is the library's context of a connection, but ends with the session: on a shared
+// connection (ControlMaster) a client that leaves closes only its channel.
 type sessionContext struct {
 	ssh.Context
 	inner  context.Context
@@ -57,24 +61,24 @@ func (c *sessionContext) Done() <-chan struct{} { return c.inner.Done() }
 func (c *sessionContext) Err() error            { return c.inner.Err() }
 func (c *sessionContext) Value(key any) any     { return c.inner.Value(key) }
 
-// filter is an offered channel that hands on only the requests a session needs (RFC 4254, 6):
-// exec, shell and one pty-req. GIT_PROTOCOL and the terminal's size it keeps, a client's signal it
-// turns into the end of the session or hands to a command that takes signals, a client that stopped
-// reading it reports to the command, and everything else it refuses.
+// filter is a channel that passes on only the requests that a session needs (RFC 4254, 6): exec,
+// shell and one pty-req. It records GIT_PROTOCOL and the terminal's size. A signal from the client
+// ends the session, or is passed to a command that accepts signals. If the client closes its
+// output, the command is told. All other requests are refused.
 type filter struct {
 	gossh.NewChannel
-	cancel  context.CancelFunc
-	done    chan struct{} // the reader of the requests is gone
-	channel gossh.Channel // accepted
-	unread  chan struct{} // closed when the client does not read the output any more
+	cancel       context.CancelFunc
+	done         chan struct{} // closed when nobody reads requests any more
+	channel      gossh.Channel // the accepted channel
+	outputClosed chan struct{} // closed when the client reads no more output
 
-	// Written before exec is handed on.
+	// Written before exec is passed on.
 	protocol string
-	terminal *terminal.Terminal // nil: the client has none
+	terminal *terminal.Terminal // nil if there is none
 
 	sizes   terminal.Sizes
 	mu      sync.Mutex
-	signals chan syscall.Signal // nil: nobody takes them
+	signals chan syscall.Signal // nil unless the command accepts signals
 }
 
 var gitProtocol = regexp.MustCompile(`^version=[012]$`)
@@ -87,16 +91,17 @@ func (f *filter) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	f.channel = ch
 	out := make(chan *gossh.Request)
 	go func() {
-		defer close(out) // ends the library's handler, and with it the session's context
-		// Until the client closes: requests that nobody takes stop the whole connection.
-		f.pass(ch, in, out)
+		defer close(out) // ends the library's handler and the session's context
+		// Read until the client closes: unread requests would block the whole connection.
+		f.filterRequests(ch, in, out)
 	}()
 	return ch, out, nil
 }
 
-func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *gossh.Request) {
+func (f *filter) filterRequests(ch gossh.Channel, in <-chan *gossh.Request,
+	out chan<- *gossh.Request) {
 	started := false
-	stopReading := sync.OnceFunc(func() { close(f.unread) })
+	stopReading := sync.OnceFunc(func() { close(f.outputClosed) })
 	for req := range in {
 		ok, on := false, false
 		switch req.Type {
@@ -112,7 +117,8 @@ func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *go
 			on = !started && f.terminal == nil && gossh.Unmarshal(req.Payload, &msg) == nil
 			if on {
 				f.sizes = terminal.NewSizes()
-				f.terminal = &terminal.Terminal{Type: terminal.CheckType(msg.Term), Size: sizeOf(msg.Columns, msg.Rows), Resized: f.sizes}
+				f.terminal = &terminal.Terminal{Type: terminal.CheckType(msg.Term),
+					Size: sizeOf(msg.Columns, msg.Rows), Resized: f.sizes}
 			}
 		case "env":
 			var msg struct{ Name, Value string }
@@ -126,7 +132,7 @@ func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *go
 			if gossh.Unmarshal(req.Payload, &msg) == nil {
 				ok = f.signal(msg.Name)
 			}
-		case "eow@openssh.com": // no reply is wanted
+		case "eow@openssh.com": // wants no reply
 			stopReading()
 		case "window-change":
 			var msg struct{ Columns, Rows, Width, Height uint32 }
@@ -144,7 +150,7 @@ func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *go
 		if on {
 			select {
 			case out <- req:
-				continue // the library answers it
+				continue // the library replies
 			case <-f.done:
 			}
 		}
@@ -152,24 +158,25 @@ func (f *filter) pass(ch gossh.Channel, in <-chan *gossh.Request, out chan<- *go
 	}
 }
 
-// refuseSubsystem (sftp, and scp since OpenSSH 9) says why in the form of a command that fails: on a
-// refusal in the protocol OpenSSH quits before it prints what it was told. Nothing runs. Each step
-// may fail if the client is gone, and then there is nobody to tell.
+// refuseSubsystem refuses a subsystem such as sftp, which scp uses since OpenSSH 9. It looks like a
+// command that fails, because OpenSSH does not print messages about a refused request. Errors are
+// ignored: then the client is gone.
 func refuseSubsystem(ch gossh.Channel, req *gossh.Request) {
 	_ = req.Reply(true, nil)
-	complain(ch.Stderr(), "no file transfer and no subsystem is served here: send files with git push")
+	printError(ch.Stderr(), "file transfer and subsystems are not supported: send files with git "+
+		"push")
 	_, _ = ch.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{1}))
 	_ = ch.Close()
 }
 
-// ptyRequest is RFC 4254, 6.2.
+// ptyRequest is the payload of pty-req (RFC 4254, 6.2).
 type ptyRequest struct {
 	Term                         string
 	Columns, Rows, Width, Height uint32
 	Modes                        string
 }
 
-// sizeOf is a size that a client claims; what no terminal has is unknown.
+// sizeOf returns a client's terminal size, or the zero Size if it is impossible.
 func sizeOf(columns, rows uint32) terminal.Size {
 	if columns > math.MaxUint16 || rows > math.MaxUint16 {
 		return terminal.Size{}
@@ -177,16 +184,17 @@ func sizeOf(columns, rows uint32) terminal.Size {
 	return terminal.Size{Columns: uint16(columns), Rows: uint16(rows)}
 }
 
-// ending are the signals that end a program, and other the two that mean what the program likes, by
-// their names in RFC 4254, 6.10.
+// terminatingSignals terminate a program by default; otherSignals are for its own use. The names
+// are from RFC 4254, 6.10.
 var (
-	ending = map[string]syscall.Signal{
-		"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM,
+	terminatingSignals = map[string]syscall.Signal{
+		"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL,
+		"QUIT": syscall.SIGQUIT, "TERM": syscall.SIGTERM,
 	}
-	other = map[string]syscall.Signal{"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2}
+	otherSignals = map[string]syscall.Signal{"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2}
 )
 
-// takeSignals has the client's signals handed to the command.
+// takeSignals makes the client's signals go to the command.
 func (f *filter) takeSignals() <-chan syscall.Signal {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -194,12 +202,12 @@ func (f *filter) takeSignals() <-chan syscall.Signal {
 	return f.signals
 }
 
-// signal hands a signal to who takes it; otherwise those that end a program end the session, and how
-// its processes end is up to who runs them.
+// signal passes a signal to the command if it accepts signals. Otherwise a terminating signal ends
+// the session, and the runner of its processes decides how they end.
 func (f *filter) signal(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	sig, ends := ending[name]
+	sig, ends := terminatingSignals[name]
 	if f.signals == nil {
 		if ends {
 			f.cancel()
@@ -207,7 +215,7 @@ func (f *filter) signal(name string) bool {
 		return ends
 	}
 	if !ends {
-		sig = other[name]
+		sig = otherSignals[name]
 	}
 	if sig == 0 {
 		return false
@@ -215,7 +223,7 @@ func (f *filter) signal(name string) bool {
 	select {
 	case f.signals <- sig:
 		return true
-	default: // it is being stopped already
+	default: // the command has many signals to handle already
 		return false
 	}
 }

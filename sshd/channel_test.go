@@ -16,7 +16,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// open opens a session channel by hand; its requests are dropped.
+// open opens a session channel by hand and drops its requests.
 func open(t *testing.T, client *gossh.Client) gossh.Channel {
 	t.Helper()
 	ch, reqs, err := client.OpenChannel("session", nil)
@@ -52,7 +52,8 @@ var pty = ptyRequest{Term: "xterm", Columns: 80, Rows: 24}
 func TestForwardingIsRefused(t *testing.T) {
 	w := serve(t, nil)
 	client := w.dial(w.alice)
-	for _, kind := range []string{"direct-tcpip", "forwarded-tcpip", "direct-streamlocal@openssh.com",
+	for _, kind := range []string{"direct-tcpip", "forwarded-tcpip",
+		"direct-streamlocal@openssh.com",
 		"x11", "auth-agent@openssh.com", "tun@openssh.com", "nonsense"} {
 		ch, _, err := client.OpenChannel(kind, gossh.Marshal(struct {
 			Host     string
@@ -65,7 +66,8 @@ func TestForwardingIsRefused(t *testing.T) {
 			t.Errorf("channel %s was opened", kind)
 		}
 	}
-	for _, kind := range []string{"tcpip-forward", "streamlocal-forward@openssh.com", "cancel-tcpip-forward"} {
+	for _, kind := range []string{"tcpip-forward", "streamlocal-forward@openssh.com",
+		"cancel-tcpip-forward"} {
 		ok, _, err := client.SendRequest(kind, true, gossh.Marshal(struct {
 			Host string
 			Port uint32
@@ -75,14 +77,15 @@ func TestForwardingIsRefused(t *testing.T) {
 		}
 	}
 	ch := open(t, client)
-	for _, kind := range []string{"auth-agent-req@openssh.com", "x11-req", "break", "window-change", "nonsense"} {
+	for _, kind := range []string{"auth-agent-req@openssh.com", "x11-req", "break", "window-change",
+		"nonsense"} {
 		if ask(t, ch, kind, nil) {
 			t.Errorf("session request %s was granted", kind)
 		}
 	}
 }
 
-// A client with ServerAliveInterval gets its answers.
+// Clients with ServerAliveInterval get their replies.
 func TestKeepaliveIsAnswered(t *testing.T) {
 	w := serve(t, nil)
 	client := w.dial(w.alice)
@@ -91,7 +94,7 @@ func TestKeepaliveIsAnswered(t *testing.T) {
 	}
 }
 
-// A subsystem, sftp or any other, runs nothing and says so.
+// A subsystem such as sftp runs nothing and says why.
 func TestSubsystemIsRefused(t *testing.T) {
 	w := serve(t, nil)
 	client := w.dial(w.alice)
@@ -101,25 +104,29 @@ func TestSubsystemIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		ask(t, ch, "subsystem", text{name})
-		if req := <-reqs; req == nil || req.Type != "exit-status" || !bytes.Equal(req.Payload, []byte{0, 0, 0, 1}) {
+		if req := <-reqs; req == nil || req.Type != "exit-status" ||
+			!bytes.Equal(req.Payload, []byte{0, 0, 0, 1}) {
 			t.Errorf("%q: %+v instead of exit status 1", name, req)
 		}
 		go gossh.DiscardRequests(reqs)
 		out, _ := io.ReadAll(ch)
 		said, err := io.ReadAll(ch.Stderr())
-		if err != nil || len(out) != 0 || string(said) != " !     no file transfer and no subsystem is served here: send files with git push\n" {
+		if err != nil || len(out) != 0 ||
+			string(said) != " !     file transfer and subsystems are not supported: send files "+
+				"with git push\n" {
 			t.Errorf("%q: said %q, %q, %v", name, out, said, err)
 		}
 	}
 }
 
-// Of the environment a session keeps GIT_PROTOCOL in its three values, and 2,000 variables cost
-// nothing.
+// GIT_PROTOCOL with its three values is the only environment variable that is kept. 2,000 variables
+// take no memory.
 func TestEnvFlood(t *testing.T) {
 	w := serve(t, nil)
 	client := w.dial(w.alice)
 	ch := open(t, client)
-	for _, e := range []pair{{"GIT_PROTOCOL", "version=2"}, {"GIT_PROTOCOL", "version=2:x"}, {"GIT_PROTOCOL", "version=3"},
+	for _, e := range []pair{{"GIT_PROTOCOL", "version=2"}, {"GIT_PROTOCOL", "version=2:x"},
+		{"GIT_PROTOCOL", "version=3"},
 		{"GIT_PROTOCOL", "version=2\n"}, {"LD_PRELOAD", "version=1"}, {"GIT_SSH_COMMAND", "id"}} {
 		if ok := ask(t, ch, "env", e); ok != (e == pair{"GIT_PROTOCOL", "version=2"}) {
 			t.Errorf("env %q: %v", e, ok)
@@ -130,11 +137,12 @@ func TestEnvFlood(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	value := strings.Repeat("x", 16<<10)
 	for i := range 2000 {
-		if _, err := ch.SendRequest("env", false, gossh.Marshal(pair{fmt.Sprint("V", i), value})); err != nil {
+		if _, err := ch.SendRequest("env", false,
+			gossh.Marshal(pair{fmt.Sprint("V", i), value})); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ask(t, ch, "env", pair{"LAST", ""}) // all the others were read
+	ask(t, ch, "env", pair{"LAST", ""}) // all earlier ones have been read
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 8<<20 {
@@ -149,10 +157,11 @@ func TestEnvFlood(t *testing.T) {
 	}
 }
 
-// Window changes, before and while a command runs, leave nothing behind.
+// Window changes before and during a command leak nothing.
 func TestWindowChangeFlood(t *testing.T) {
 	w := serve(t, func(s *Server) {
-		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, args []string, stdin io.Reader, _, _ io.Writer) int {
+		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, args []string, stdin io.Reader, _,
+			_ io.Writer) int {
 			_, _ = io.Copy(io.Discard, stdin)
 			return 7
 		})
@@ -173,7 +182,7 @@ func TestWindowChangeFlood(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if ask(t, ch, "nonsense", nil) { // the requests before it were read
+		if ask(t, ch, "nonsense", nil) { // all earlier requests have been read
 			t.Error("granted")
 		}
 		client.Close()
@@ -181,8 +190,8 @@ func TestWindowChangeFlood(t *testing.T) {
 	goroutinesBack(t, before)
 }
 
-// Requests that are cut short are refused; the library panics on a pty request whose length runs
-// over.
+// Truncated requests are refused. The library would panic on a pty request with a length that is
+// too large.
 func TestMalformedRequests(t *testing.T) {
 	w := serve(t, nil)
 	client := w.dial(w.alice)
@@ -200,10 +209,11 @@ func TestMalformedRequests(t *testing.T) {
 	}
 }
 
-func TestOneCommandASession(t *testing.T) {
+func TestOneCommandPerSession(t *testing.T) {
 	started := make(chan struct{}, 10)
 	w := serve(t, func(s *Server) {
-		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, _ []string, _ io.Reader, _, _ io.Writer) int {
+		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, _ []string, _ io.Reader, _,
+			_ io.Writer) int {
 			started <- struct{}{}
 			<-ctx.Done()
 			return 0
@@ -235,7 +245,8 @@ func TestSessionsPerConnection(t *testing.T) {
 	for range defaultMaxSessions {
 		open = append(open, w.session(client))
 	}
-	if _, err := client.NewSession(); err == nil || !strings.Contains(err.Error(), "at most 10 sessions") {
+	if _, err := client.NewSession(); err == nil ||
+		!strings.Contains(err.Error(), "at most 10 sessions") {
 		t.Errorf("the eleventh session: %v", err)
 	}
 	for _, s := range open {
@@ -259,7 +270,8 @@ func TestSessionsPerConnection(t *testing.T) {
 // ends its input.
 func TestTerminal(t *testing.T) {
 	w := serve(t, func(s *Server) {
-		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, args []string, stdin io.Reader,
+			stdout, stderr io.Writer) int {
 			fmt.Fprint(stdout, "out\n")
 			fmt.Fprint(stderr, "err\n")
 			if args[0] == "cat" {
@@ -296,17 +308,19 @@ func TestTerminal(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := statusOf(session.Wait()); got != tt.status || out.String() != tt.want {
-			t.Errorf("%s: %q, status %d; want %q, %d", command, out.String(), got, tt.want, tt.status)
+			t.Errorf("%s: %q, status %d; want %q, %d", command, out.String(), got, tt.want,
+				tt.status)
 		}
 	}
 	client.Close()
 	goroutinesBack(t, before)
 }
 
-// A signal that ends programs ends the session's context; other ones do nothing.
+// A terminating signal ends the session's context; others do nothing.
 func TestSignals(t *testing.T) {
 	w := serve(t, func(s *Server) {
-		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, _ []string, _ io.Reader, stdout, _ io.Writer) int {
+		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, _ []string, _ io.Reader, stdout,
+			_ io.Writer) int {
 			fmt.Fprintln(stdout, "ready")
 			<-ctx.Done()
 			return 143
@@ -323,7 +337,8 @@ func TestSignals(t *testing.T) {
 	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := session.SendRequest("signal", true, gossh.Marshal(text{"USR1"})); ok || err != nil {
+	if ok, err := session.SendRequest("signal", true, gossh.Marshal(text{"USR1"})); ok ||
+		err != nil {
 		t.Errorf("USR1: %v, %v", ok, err)
 	}
 	if err := session.Signal(gossh.SIGTERM); err != nil {
@@ -334,8 +349,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// A raw command has the keys and the screen byte for byte, the terminal's type and size as it changes,
-// and Ctrl-C is but a key.
+// A raw command gets keys and writes the screen byte for byte, and is told the terminal's type and
+// size. Ctrl-C is an ordinary key.
 func TestRawTerminal(t *testing.T) {
 	w := serve(t, func(s *Server) {
 		s.Verbs = rawVerb(func(ctx context.Context, c Console) int {
@@ -360,7 +375,8 @@ func TestRawTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, columns := range []int{90, 91, 132} { // the newest wins, and none is lost before it is asked for
+	// the latest is delivered, and none is lost before it is asked for
+	for _, columns := range []int{90, 91, 132} {
 		if err := session.WindowChange(43, columns); err != nil {
 			t.Fatal(err)
 		}
@@ -379,8 +395,8 @@ func TestRawTerminal(t *testing.T) {
 	goroutinesBack(t, before)
 }
 
-// What a client says of its terminal is not believed beyond what terminals are.
-func TestOddTerminal(t *testing.T) {
+// Impossible values for a terminal are ignored.
+func TestInvalidTerminal(t *testing.T) {
 	w := serve(t, func(s *Server) {
 		s.Verbs = rawVerb(func(_ context.Context, c Console) int {
 			fmt.Fprintf(c.Screen, "%s %v\n", c.Terminal.Type, c.Terminal.Size)
@@ -388,7 +404,8 @@ func TestOddTerminal(t *testing.T) {
 		})
 	})
 	ch := open(t, w.dial(w.alice))
-	if !ask(t, ch, "pty-req", ptyRequest{Term: "../../x\n", Columns: 1 << 31, Rows: 24}) || !ask(t, ch, "exec", text{"raw"}) {
+	if !ask(t, ch, "pty-req", ptyRequest{Term: "../../x\n", Columns: 1 << 31, Rows: 24}) ||
+		!ask(t, ch, "exec", text{"raw"}) {
 		t.Fatal("refused")
 	}
 	if said, _ := io.ReadAll(ch); string(said) != "dumb {0 0}\n" {
@@ -396,7 +413,7 @@ func TestOddTerminal(t *testing.T) {
 	}
 }
 
-// A raw command is told of signals and goes on; those without a meaning here are refused.
+// A raw command is told of signals and continues; unknown signals are refused.
 func TestRawSignals(t *testing.T) {
 	w := serve(t, func(s *Server) {
 		s.Verbs = rawVerb(func(ctx context.Context, c Console) int {
@@ -429,7 +446,8 @@ func TestRawSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"USR1", "WINCH", "INT", "TERM"} {
-		if ok, err := session.SendRequest("signal", true, gossh.Marshal(text{name})); ok != (name != "WINCH") || err != nil {
+		if ok, err := session.SendRequest("signal", true,
+			gossh.Marshal(text{name})); ok != (name != "WINCH") || err != nil {
 			t.Errorf("%s: %v, %v", name, ok, err)
 		}
 	}
@@ -438,13 +456,14 @@ func TestRawSignals(t *testing.T) {
 	}
 }
 
-// A connection whose client sends nothing is closed, however much is written to it; one whose
-// client answers outlives any silence of the command.
+// A connection whose client sends nothing is closed, however much is written to it. A client that
+// replies is kept, however long the command is silent.
 func TestIdle(t *testing.T) {
 	ended := make(chan string, 10)
 	w := serve(t, func(s *Server) {
 		s.IdleTimeout = 200 * time.Millisecond
-		s.Git = gitFunc(func(ctx context.Context, _ Identity, _, app, _ string, _ io.Reader, stdout, _ io.Writer) int {
+		s.Git = gitFunc(func(ctx context.Context, _ Identity, _, app, _ string, _ io.Reader, stdout,
+			_ io.Writer) int {
 			defer func() { ended <- app }()
 			switch app {
 			case "silent":
@@ -454,7 +473,7 @@ func TestIdle(t *testing.T) {
 				case <-time.After(5 * s.IdleTimeout):
 					return 0
 				}
-			default: // as git's side-band keepalive does
+			default: // like git's side-band keepalive
 				for ctx.Err() == nil {
 					fmt.Fprint(stdout, "0005\x02")
 					time.Sleep(s.IdleTimeout / 20)
@@ -468,7 +487,7 @@ func TestIdle(t *testing.T) {
 		t.Errorf("a silent build was cut: %+v", got)
 	}
 	<-ended
-	// It asks for nothing now, and is cut.
+	// Nothing is asked of it now, so it is disconnected.
 	gone := make(chan error, 1)
 	go func() { gone <- lively.Wait() }()
 	select {
@@ -499,7 +518,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// muteConn is a client that still receives, and of which nothing comes any more.
+// muteConn is a client that receives but no longer sends.
 type muteConn struct {
 	net.Conn
 	on atomic.Bool

@@ -10,28 +10,30 @@ import (
 	"unicode/utf8"
 )
 
-// maxCommand is how long a command may be, in bytes. Config vars come this way too; larger values
-// belong on standard input.
+// maxCommand is the maximum length of a command in bytes. It includes config vars; larger values
+// can be passed on standard input.
 const maxCommand = 64 << 10
 
-// command is what a session asked for: a git service on an app, or a line of the command table.
-// With neither it asked for a shell.
+// command is a parsed request: a git service for an app, a line of the command table, or, if both
+// are empty, a shell.
 type command struct {
-	service string   // "git-receive-pack" or "git-upload-pack"; empty for a verb
-	app     string   // a checked name; set with service
-	args    []string // the verb and its arguments; empty with service
+	service string   // "git-receive-pack", "git-upload-pack" or ""
+	app     string   // a valid name; only with service
+	args    []string // command and arguments; only without service
 }
 
-// gitCommand is what git sends for a push or a fetch: the path in single quotes (quote.c of git),
-// which some other clients leave out. The name is anything here, so that the one who typed it
-// gets an answer about the name.
-var gitCommand = regexp.MustCompile(`^git[- ](receive|upload)-pack (?:'/?([^']*?)(?:\.git)?/?'|/?([^'\s]*?)(?:\.git)?/?)$`)
+// gitCommand matches what git sends for a push or a fetch: the path is in single quotes (git's
+// quote.c), which some other clients omit. It accepts any app name, so that the error can be about
+// the name.
+var gitCommand = regexp.MustCompile(
+	`^git[- ](receive|upload)-pack (?:'/?([^']*?)(?:\.git)?/?'|/?([^'\s]*?)(?:\.git)?/?)$`)
 
-// parseCommand decides what raw, the text of an exec request (RFC 4254, 6.5), asks for. check
-// says what is wrong with an app name. The errors are for the person at the other end.
+// parseCommand parses raw, the text of an exec request (RFC 4254, 6.5). check returns an error for
+// an invalid app name. Errors are for the person at the client.
 func parseCommand(raw string, check func(string) error) (command, error) {
 	if len(raw) > maxCommand {
-		return command{}, fmt.Errorf("the command is too long: %d bytes, at most %d", len(raw), maxCommand)
+		return command{}, fmt.Errorf("the command is too long: %d bytes, at most %d", len(raw),
+			maxCommand)
 	}
 	if m := gitCommand.FindStringSubmatch(raw); m != nil {
 		app := m[2] + m[3] // one of them is empty
@@ -43,24 +45,25 @@ func parseCommand(raw string, check func(string) error) (command, error) {
 	if !utf8.ValidString(raw) || strings.ContainsRune(raw, 0) {
 		return command{}, errors.New("the command is not UTF-8 text")
 	}
-	args, err := split(raw)
+	args, err := splitWords(raw)
 	if err != nil || len(args) == 0 {
 		return command{}, err
 	}
 	switch first := path.Base(args[0]); {
 	case first == "git", strings.HasPrefix(first, "git-"), strings.HasPrefix(args[0], "git-"):
-		return command{}, fmt.Errorf("%.60q is not served here: this remote takes git push and git fetch of an app, as in ssh://HOST/APP", raw)
+		return command{}, fmt.Errorf("%.60q is not supported: use git push and git fetch with an "+
+			"app's URL, such as ssh://HOST/APP", raw)
 	case first == "scp", first == "rsync", first == "sftp", first == "sftp-server":
-		return command{}, fmt.Errorf("%s is not served here: send files with git push", first)
+		return command{}, fmt.Errorf("%s is not supported: send files with git push", first)
 	}
 	return command{args: args}, nil
 }
 
-// split cuts a command into words as a POSIX shell would, and does nothing else that a shell
-// does: single quotes, double quotes and backslashes hold a word together, all other characters
-// mean themselves. The splitter in gliderlabs/ssh loses empty words and forgives an open quote,
-// which would run half of what was typed.
-func split(line string) ([]string, error) {
+// splitWords splits a command into words as a POSIX shell does, but without any other syntax:
+// single quotes, double quotes and backslashes quote, all other characters are literal. The
+// splitter in gliderlabs/ssh drops empty words and accepts an unterminated quote, and so would run
+// half of what was typed.
+func splitWords(line string) ([]string, error) {
 	var words []string
 	var word strings.Builder
 	var quote rune // the open quote, or 0
@@ -94,7 +97,7 @@ func split(line string) ([]string, error) {
 		}
 	}
 	if quote != 0 {
-		return nil, fmt.Errorf("the command has a %c without its partner", quote)
+		return nil, fmt.Errorf("the command has an unmatched %c", quote)
 	}
 	if escaped {
 		return nil, errors.New("the command ends in a backslash")

@@ -34,34 +34,35 @@ func TestParseCommand(t *testing.T) {
 		{raw: "git-receive-pack '--upload-pack=x'", err: "is not an app name"},
 		{raw: "git-receive-pack '\x1b[2Jx\nblog'", err: `"\x1b[2Jx\nblog" is not an app name`},
 		{raw: "git-receive-pack '" + strings.Repeat("a", 1000) + "'", err: "is not an app name"},
-		{raw: "git-receive-pack 'a'\\''b'", err: "is not served here"},
-		{raw: "git-receive-pack 'blog'; id", err: "is not served here"},
-		{raw: "git-receive-pack 'blog'\n", err: "is not served here"},
-		{raw: "git-receive-pack  'blog'", err: "is not served here"},
-		{raw: "git-receive-pack blog extra", err: "is not served here"},
-		{raw: " git-receive-pack 'blog'", err: "is not served here"},
-		{raw: "git-upload-archive 'blog'", err: "is not served here"},
-		{raw: "git", err: "is not served here"},
-		{raw: "git status", err: "is not served here"},
-		{raw: "git-'/0'", err: "is not served here"},
-		{raw: "git-shell", err: "is not served here"},
-		{raw: "'git' receive-pack blog", err: "is not served here"},
-		{raw: "/usr/bin/git-receive-pack 'blog'", err: "is not served here"},
-		{raw: "scp -t /tmp", err: "scp is not served here"},
-		{raw: "rsync --server -e.x . /", err: "rsync is not served here"},
-		{raw: "/usr/lib/openssh/sftp-server", err: "sftp-server is not served here"},
+		{raw: "git-receive-pack 'a'\\''b'", err: "is not supported"},
+		{raw: "git-receive-pack 'blog'; id", err: "is not supported"},
+		{raw: "git-receive-pack 'blog'\n", err: "is not supported"},
+		{raw: "git-receive-pack  'blog'", err: "is not supported"},
+		{raw: "git-receive-pack blog extra", err: "is not supported"},
+		{raw: " git-receive-pack 'blog'", err: "is not supported"},
+		{raw: "git-upload-archive 'blog'", err: "is not supported"},
+		{raw: "git", err: "is not supported"},
+		{raw: "git status", err: "is not supported"},
+		{raw: "git-'/0'", err: "is not supported"},
+		{raw: "git-shell", err: "is not supported"},
+		{raw: "'git' receive-pack blog", err: "is not supported"},
+		{raw: "/usr/bin/git-receive-pack 'blog'", err: "is not supported"},
+		{raw: "scp -t /tmp", err: "scp is not supported"},
+		{raw: "rsync --server -e.x . /", err: "rsync is not supported"},
+		{raw: "/usr/lib/openssh/sftp-server", err: "sftp-server is not supported"},
 
 		{raw: "apps:list --format json", args: []string{"apps:list", "--format", "json"}},
 		{raw: "github:link blog", args: []string{"github:link", "blog"}},
-		{raw: `config:set blog A='x y' B="p 'q' \"r\" \$s \n" C=\ z D=$(id) E=` + "`id`", args: []string{
-			"config:set", "blog", "A=x y", `B=p 'q' "r" $s \n`, "C= z", "D=$(id)", "E=`id`"}},
+		{raw: `config:set blog A='x y' B="p 'q' \"r\" \$s \n" C=\ z D=$(id) E=` + "`id`",
+			args: []string{
+				"config:set", "blog", "A=x y", `B=p 'q' "r" $s \n`, "C= z", "D=$(id)", "E=`id`"}},
 		{raw: `config:set blog A='' ''`, args: []string{"config:set", "blog", "A=", ""}},
 		{raw: "a;b && c | d > e *", args: []string{"a;b", "&&", "c", "|", "d", ">", "e", "*"}},
 		{raw: "  help\t ", args: []string{"help"}},
 		{raw: ""},
 		{raw: " \n\t"},
-		{raw: "config:set blog A='x", err: "a ' without its partner"},
-		{raw: `config:set blog A="x\"`, err: `a " without its partner`},
+		{raw: "config:set blog A='x", err: "an unmatched '"},
+		{raw: `config:set blog A="x\"`, err: `an unmatched "`},
 		{raw: `config:set blog A=x\`, err: "ends in a backslash"},
 		{raw: "a\xffb", err: "not UTF-8"},
 		{raw: "a\x00b", err: "not UTF-8"},
@@ -77,17 +78,19 @@ func TestParseCommand(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || cmd.service != tt.service || cmd.app != tt.app || !slices.Equal(cmd.args, tt.args) {
+		if err != nil || cmd.service != tt.service || cmd.app != tt.app ||
+			!slices.Equal(cmd.args, tt.args) {
 			t.Errorf("%.60q = %+v, %v", tt.raw, cmd, err)
 		}
 	}
 }
 
-// FuzzCommand: whatever a client sends, a git service comes with a checked name and no arguments,
-// and a verb with no service; the rest is an error that a terminal can show.
+// Whatever a client sends, a git service comes with a valid name and no arguments, and a command
+// line without a service. Everything else is a printable error.
 func FuzzCommand(f *testing.F) {
 	for _, raw := range []string{
-		"git-receive-pack '/blog.git'", "git upload-pack blog/", "git-receive-pack '../x'", "git-upload-archive 'x'",
+		"git-receive-pack '/blog.git'", "git upload-pack blog/", "git-receive-pack '../x'",
+		"git-upload-archive 'x'",
 		"scp -t x", `a "b c" 'd' \e`, `'`, `\`, "", "\x00", "git-receive-pack ''\\'''",
 	} {
 		f.Add(raw)

@@ -1,16 +1,16 @@
-// Package sshd is the SSH door of a server that people push to. It answers two questions about
-// each session: who are you, and what do you want.
+// Package sshd is the SSH server that people push to and run commands on. It authenticates each
+// session and passes it on.
 //
-// Who you are is the public key that you proved to hold, looked up in [Keys]; the SSH user name
-// decides nothing. What you want is either a git service on an app, handed to
-// [Git], or a line of the command table, handed to [Verbs]. There is no shell, no subsystem and no
-// forwarding of any kind, and no text from a client reaches a shell.
+// Authentication uses only public keys, which are looked up in [Keys]; the SSH user name is
+// ignored. A session either runs a git service for an app, through [Git], or a line of the command
+// table, through [Verbs]. There is no shell, no subsystem and no forwarding, and no text from a
+// client reaches a shell.
 //
-// The package does not know what an app is, how a push becomes a release, or which verbs exist;
-// the caller brings those. It keeps nothing on disk.
+// The package does not know apps, pushes or commands; its caller brings those. It stores nothing on
+// disk.
 //
-// The protocol is RFC 4252 (authentication) and RFC 4254 (sessions), by golang.org/x/crypto/ssh
-// and github.com/gliderlabs/ssh; the guards around them are in this package: auth.go for the
-// identity, guest.go for the limits and deadlines of a connection, room.go for its place in line,
-// channel.go for what a session may ask, command.go for the words it may say.
+// golang.org/x/crypto/ssh and github.com/gliderlabs/ssh implement the protocol: RFC 4252
+// (authentication) and RFC 4254 (sessions). This package adds limits: auth.go for authentication,
+// clientconn.go for the number and the deadlines of connections, limiter.go for their queue,
+// channel.go for the requests of a session, command.go for its command line.
 package sshd

@@ -24,16 +24,19 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-const patience = 10 * time.Second // far more than anything here takes
+const patience = 10 * time.Second // much longer than anything here takes
 
-// gitFunc and verbFunc are fakes of what main brings.
-type gitFunc func(ctx context.Context, who Identity, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int
+// gitFunc and verbFunc are fakes.
+type gitFunc func(ctx context.Context, who Identity, service, app, protocol string, stdin io.Reader,
+	stdout, stderr io.Writer) int
 
-func (f gitFunc) Serve(ctx context.Context, who Identity, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int {
+func (f gitFunc) Serve(ctx context.Context, who Identity, service, app, protocol string,
+	stdin io.Reader, stdout, stderr io.Writer) int {
 	return f(ctx, who, service, app, protocol, stdin, stdout, stderr)
 }
 
-type verbFunc func(ctx context.Context, who Identity, args []string, stdin io.Reader, stdout, stderr io.Writer) int
+type verbFunc func(ctx context.Context, who Identity, args []string, stdin io.Reader, stdout,
+	stderr io.Writer) int
 
 func (f verbFunc) Run(ctx context.Context, who Identity, args []string, c Console) int {
 	return f(ctx, who, args, c.Stdin, c.Stdout, c.Stderr)
@@ -41,14 +44,21 @@ func (f verbFunc) Run(ctx context.Context, who Identity, args []string, c Consol
 
 func (f verbFunc) Raw([]string) bool { return false }
 
-// rawVerb is a command that deals with its console itself.
+// rawVerb is a command that handles its console itself.
 type rawVerb func(ctx context.Context, c Console) int
 
-func (f rawVerb) Run(ctx context.Context, _ Identity, _ []string, c Console) int { return f(ctx, c) }
-func (f rawVerb) Raw(args []string) bool                                         { return args[0] == "raw" }
+func (f rawVerb) Run(ctx context.Context, _ Identity, _ []string,
+	c Console) int {
+	return f(ctx, c)
+}
+func (f rawVerb) Raw(
+	args []string) bool {
+	return args[0] == "raw"
+}
 
-// sayGit and sayVerb print what they were asked.
-func sayGit(_ context.Context, who Identity, service, app, protocol string, _ io.Reader, stdout, _ io.Writer) int {
+// sayGit and sayVerb print what they were asked for.
+func sayGit(_ context.Context, who Identity, service, app, protocol string, _ io.Reader, stdout,
+	_ io.Writer) int {
 	fmt.Fprintf(stdout, "%s %s %s %s\n", who.Name, service, app, protocol)
 	return 0
 }
@@ -66,13 +76,13 @@ type world struct {
 	alice, bob gossh.Signer
 	log        *logBuffer
 	stop       context.CancelFunc
-	done       chan error // what Run returned
+	done       chan error // Run's error
 }
 
-// keyring are the keys that may enter; the first one is an admin's.
+// keyring is the set of known keys; the first is an admin's.
 type keyring struct {
 	mu  sync.Mutex
-	all map[string]Identity // by the key's wire form
+	all map[string]Identity // by wire format of the key
 }
 
 func (k *keyring) Lookup(key gossh.PublicKey) (Identity, bool) {
@@ -115,16 +125,21 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// serve starts a server on a free port and stops it at the test's end. set may change it first.
+// serve starts a server on a free port until the end of the test. set may change it first.
 func serve(t *testing.T, set func(*Server)) *world {
 	t.Helper()
-	w := &world{t: t, keys: &keyring{}, alice: newSigner(t), bob: newSigner(t), log: &logBuffer{}, done: make(chan error, 1)}
+	w := &world{t: t, keys: &keyring{}, alice: newSigner(t), bob: newSigner(t), log: &logBuffer{},
+		done: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	w.Server = &Server{
-		Addr: "127.0.0.1:0", HostKey: newSigner(t), Keys: w.keys, Git: gitFunc(sayGit), Verbs: verbFunc(sayVerb),
+		Addr: "127.0.0.1:0", HostKey: newSigner(t), Keys: w.keys, Git: gitFunc(sayGit),
+		Verbs:   verbFunc(sayVerb),
 		AppName: volume.CheckName,
-		Log: log, DrainTimeout: 100 * time.Millisecond,
-		AddKeyHint: func(_, line string) string { return "echo '" + line + "' | paas keys:add NAME" },
+		Log:     log, DrainTimeout: 100 * time.Millisecond,
+		AddKeyHint: func(_, line string) string {
+			return "echo '" + line +
+				"' | paas keys:add NAME"
+		},
 	}
 	if set != nil {
 		set(w.Server)
@@ -154,7 +169,7 @@ func serve(t *testing.T, set func(*Server)) *world {
 	return w
 }
 
-// stopped stops the server and returns what Run said; once.
+// stopped stops the server, once, and returns Run's error.
 func (w *world) stopped() error {
 	w.stop()
 	err := <-w.done
@@ -189,7 +204,7 @@ func (w *world) session(client *gossh.Client) *gossh.Session {
 	return session
 }
 
-// result is what a command gave back; status -1 is none sent.
+// result is the result of a command; status is -1 if none was sent.
 type result struct {
 	stdout, stderr string
 	status         int
@@ -217,7 +232,7 @@ func (w *world) run(client *gossh.Client, command string) result {
 	return result{stdout.String(), stderr.String(), statusOf(err)}
 }
 
-// eventually polls until ok, or fails.
+// eventually polls until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -237,10 +252,11 @@ func goroutinesBack(t testing.TB, before int) {
 		}
 	}
 	buf := make([]byte, 1<<20)
-	t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+	t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before,
+		buf[:runtime.Stack(buf, true)])
 }
 
-// closed waits until the other end closed conn.
+// closed waits until the other end has closed conn.
 func closed(t testing.TB, conn net.Conn, within time.Duration) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
@@ -251,10 +267,12 @@ func closed(t testing.TB, conn net.Conn, within time.Duration) {
 	}
 }
 
-// openssh runs the real ssh client against w with the identity files given; stdin is empty.
+// openssh runs the real ssh client against w with the given identity files and an empty stdin.
 func (w *world) openssh(identities []string, args ...string) result {
 	w.t.Helper()
-	return w.command("ssh", append(w.sshOptions(identities), append([]string{"-p", w.port(), "paas@127.0.0.1"}, args...)...)...)
+	return w.command("ssh",
+		append(w.sshOptions(identities), append([]string{"-p", w.port(), "paas@127.0.0.1"},
+			args...)...)...)
 }
 
 func (w *world) port() string {
@@ -266,8 +284,10 @@ func (w *world) port() string {
 }
 
 func (w *world) sshOptions(identities []string) []string {
-	options := []string{"-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-		"-o", "GlobalKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes"}
+	options := []string{"-F", "none", "-o", "StrictHostKeyChecking=no", "-o",
+		"UserKnownHostsFile=/dev/null",
+		"-o", "GlobalKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o",
+		"IdentityAgent=none", "-o", "BatchMode=yes"}
 	for _, file := range identities {
 		options = append(options, "-i", file)
 	}
@@ -282,7 +302,8 @@ func (w *world) command(name string, args ...string) result {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "SSH_AUTH_SOCK=")
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
+		"SSH_AUTH_SOCK=")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -296,7 +317,7 @@ func (w *world) command(name string, args ...string) result {
 	return result{stdout.String(), withoutWarning(stderr.String()), cmd.ProcessState.ExitCode()}
 }
 
-// withoutWarning drops what ssh says about a new host key.
+// withoutWarning removes ssh's warning about a new host key.
 func withoutWarning(text string) string {
 	var kept []string
 	for line := range strings.Lines(text) {
@@ -307,7 +328,7 @@ func withoutWarning(text string) string {
 	return strings.Join(kept, "")
 }
 
-// identityFile writes a new private key and returns its file and its public half.
+// identityFile writes a new private key and returns its path and public key.
 func identityFile(t *testing.T) (string, gossh.PublicKey) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)

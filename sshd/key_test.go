@@ -10,7 +10,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// newSigner is a fresh ed25519 key.
+// newSigner returns a new ed25519 key.
 func newSigner(t testing.TB) gossh.Signer {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -29,7 +29,7 @@ func signerOf(t testing.TB, private crypto.Signer) gossh.Signer {
 	return signer
 }
 
-// privateText is a private key as ssh-keygen writes it.
+// privateText returns a private key in ssh-keygen's format.
 func privateText(t testing.TB, key crypto.PrivateKey) []byte {
 	t.Helper()
 	block, err := gossh.MarshalPrivateKey(key, "")

@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// quickAck sends the acknowledgement that the kernel holds back for up to 40 ms. OpenSSH's client
-// leaves Nagle's algorithm on for commands: its next small packet waits for our acknowledgement of the
-// last one. The kernel turns the option off again by itself, so it is set before each read.
+// quickAck makes the kernel acknowledge received data at once instead of up to 40 ms later.
+// OpenSSH's client uses Nagle's algorithm for commands, so its next small packet waits for our
+// acknowledgement. The kernel resets the option by itself, so it is set before each read.
 //
-// An error means that the connection is closed, which the read reports.
+// It ignores errors: the connection is then closed, which the read reports.
 func quickAck(conn syscall.RawConn) {
 	_ = conn.Control(func(fd uintptr) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)

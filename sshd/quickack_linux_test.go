@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spiedListener counts the reads of its connections, and those that begin while the kernel may hold
-// back acknowledgements.
+// spiedListener counts the reads of its connections, and those that begin while the kernel may
+// delay acknowledgements.
 type spiedListener struct {
 	net.Listener
 	reads, held atomic.Int64
@@ -45,8 +45,8 @@ func (c *spiedConn) Read(p []byte) (int, error) {
 	return c.TCPConn.Read(p)
 }
 
-// While a session waits for its client, the kernel owes the client no acknowledgement.
-func TestAcknowledgementsAreNotHeldBack(t *testing.T) {
+// While a session waits for its client, no acknowledgement is delayed.
+func TestQuickAck(t *testing.T) {
 	var spied *spiedListener
 	w := serve(t, func(s *Server) {
 		inner, err := net.Listen("tcp", s.Addr)
@@ -57,13 +57,13 @@ func TestAcknowledgementsAreNotHeldBack(t *testing.T) {
 		s.Listener = spied
 	})
 	client := w.dial(w.alice)
-	for range 20 { // each is some small packets either way, after which the kernel begins to wait
+	for range 20 { // after some small packets in both directions the kernel begins to delay
 		if got := w.run(client, "whoami"); got.status != 0 {
 			t.Fatalf("%+v", got)
 		}
 	}
-	// A reply that is sent just before a read takes the acknowledgement along, and sets the option back.
-	// Without the option it is four reads of five.
+	// A reply sent just before a read carries the acknowledgement and resets the option. Without
+	// the option four of five reads would count.
 	if reads, held := spied.reads.Load(), spied.held.Load(); reads < 40 || held > reads/2 {
 		t.Errorf("in %d of %d reads the kernel may hold acknowledgements back", held, reads)
 	}

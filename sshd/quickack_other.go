@@ -4,5 +4,5 @@ package sshd
 
 import "syscall"
 
-// quickAck does nothing: only Linux has the option.
+// quickAck does nothing: the option exists only on Linux.
 func quickAck(syscall.RawConn) {}

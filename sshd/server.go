@@ -16,76 +16,77 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// Identity is the key that a session proved to hold.
+// Identity is the holder of a key that a session proved.
 type Identity struct {
 	Name        string // of the key
 	Admin       bool
 	Fingerprint string // "SHA256:..."
 }
 
-// Keys tells whose a public key is.
+// Keys maps public keys to their holders.
 type Keys interface {
-	// Lookup is asked again for each attempt and each session: a key that was removed since the
-	// last one is nobody's. A certificate is not the key inside it.
+	// Lookup is called for each authentication and each session, so that a removed key stops
+	// working at once. A certificate is not the key inside it.
 	Lookup(key gossh.PublicKey) (who Identity, ok bool)
 }
 
-// Git serves one git session.
+// Git runs git sessions.
 type Git interface {
-	// Serve runs service ("git-receive-pack" or "git-upload-pack") for app and blocks until it is
-	// done; it returns the exit status. ctx ends when the client is gone, or when the server stops
-	// and has waited for long enough. protocol is the client's GIT_PROTOCOL: "" or "version=N"
-	// with N 0, 1 or 2. A Read of stdin blocks until the client sends or goes: whoever reads it in
-	// a goroutine must not wait for that goroutine before returning. A write to stdout fails with
-	// [ErrUnread] where the client does not read it any more.
-	Serve(ctx context.Context, who Identity, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int
+	// Serve runs service ("git-receive-pack" or "git-upload-pack") for app. It blocks until the
+	// session is over and returns the exit status. ctx ends when the client leaves, or when the
+	// server stops and DrainTimeout is over. protocol is the client's GIT_PROTOCOL: "" or
+	// "version=N" with N 0, 1 or 2. Reading stdin can block until the client leaves, so Serve must
+	// not wait for a goroutine that reads it. Writing to stdout returns [ErrOutputClosed] once the
+	// client no longer reads it.
+	Serve(ctx context.Context, who Identity, service, app, protocol string, stdin io.Reader, stdout,
+		stderr io.Writer) int
 }
 
-// Verbs runs one line of the command table: `ssh paas@host apps:list --format json`.
+// Verbs runs lines of the command table, such as `ssh paas@host apps:list --format json`.
 type Verbs interface {
-	// Run blocks until the command is done and returns the exit status. args has at least one
-	// word. ctx ends when the client is gone, sends a signal that the Console does not bring, or the
-	// server begins to stop. About the Console's Stdin see Git.
+	// Run blocks until the command has finished and returns the exit status. args has at least one
+	// word. ctx ends when the client leaves or sends a signal that is not in c.Signals, or when the
+	// server begins to stop. For c.Stdin see Git.
 	Run(ctx context.Context, who Identity, args []string, c Console) int
 
-	// Raw says whether the command of args deals with a terminal's keys and with signals itself.
+	// Raw reports whether the command handles a terminal's keys and signals itself.
 	Raw(args []string) bool
 }
 
-// Server is the SSH door. Addr or Listener, HostKey, Keys, Git and Verbs are needed.
+// Server is the SSH server. Addr or Listener, HostKey, Keys, Git, Verbs and AppName must be set.
 type Server struct {
 	Addr    string       // TCP address, such as ":2222"
-	HostKey gossh.Signer // the key that the server proves itself with
+	HostKey gossh.Signer // identifies the server
 	Keys    Keys
 	Git     Git
 	Verbs   Verbs
 
-	// AppName returns what is wrong with an app name, for the person who typed it, or nil.
+	// AppName returns an error, for the person at the client, if an app name is invalid.
 	AppName func(name string) error
-	// AddKeyHint is the exact command that lets an unknown key in, for the one who was refused.
-	// publicKeyLine is in authorized_keys format, without a comment. Nil: no command is named.
+	// AddKeyHint returns a command that adds an unknown key, to be shown to its holder.
+	// publicKeyLine has the format of authorized_keys, without a comment. Optional.
 	AddKeyHint func(fingerprint, publicKeyLine string) string
 	Log        *slog.Logger // default slog.Default()
 
-	HandshakeTimeout time.Duration // from its turn to a proven key; default 15s
-	IdleTimeout      time.Duration // a connection that sends nothing for so long is closed; default 2m
-	QueueTimeout     time.Duration // how long a connection waits for a place; default 30s
-	// MaxConns is how many connections there may be at once with keys of admins, and how many with
-	// other keys; one key gets half of them. Without a proven key there may be half as many, and from
-	// one address an eighth (at least 4). The next ones wait in line. Default 256.
+	HandshakeTimeout time.Duration // to prove a key, once admitted; default 15s
+	IdleTimeout      time.Duration // without data from the client; default 2m
+	QueueTimeout     time.Duration // to wait for a slot; default 30s
+	// MaxConns is the maximum number of connections with keys of admins, and the same with other
+	// keys; one key may have half of them. Unauthenticated connections may be half as many, and an
+	// eighth (at least 4) per address. More connections wait in a queue. Default 256.
 	MaxConns     int
-	MaxSessions  int           // sessions at once on one connection; default 10, as OpenSSH has
-	DrainTimeout time.Duration // how long a stop waits for sessions in flight; default 30s
+	MaxSessions  int           // per connection; default 10, as in OpenSSH
+	DrainTimeout time.Duration // for running sessions when the server stops; default 30s
 
-	// Listener, if set, is served instead of Addr.
+	// Listener, if set, is used instead of Addr.
 	Listener net.Listener
 
-	ssh    *ssh.Server
-	guests guests
-	flight flight
-	spares spares
-	soft   context.Context // ends when the server begins to stop
-	hard   context.Context // ends when it stops waiting
+	ssh       *ssh.Server
+	conns     clientConns
+	sessions  sessionCount
+	unneeded  unneededKeys
+	stopping  context.Context // done when the server begins to stop
+	cancelled context.Context // done when DrainTimeout is over
 }
 
 const (
@@ -95,11 +96,12 @@ const (
 	defaultDrain       = 30 * time.Second
 	defaultMaxConns    = 256
 	defaultMaxSessions = 10
-	hangUp             = 250 * time.Millisecond // for clients to close by themselves after their last session
-	lastWords          = 2 * time.Second        // for a cancelled session to return
+	// for clients to close the connection after their last session
+	closeGrace  = 250 * time.Millisecond
+	cancelGrace = 2 * time.Second // for cancelled sessions to return
 )
 
-// Listen opens the port. Clients that connect wait until Run. The error is one line for the owner.
+// Listen opens the port. Clients can connect, and are served by Run. The error is one line.
 func (s *Server) Listen() error {
 	if s.ssh != nil {
 		return nil
@@ -113,12 +115,12 @@ func (s *Server) Listen() error {
 			return err
 		}
 	}
-	s.guests.limits(cmp.Or(s.MaxConns, defaultMaxConns))
-	s.ssh = s.library(s.HostKey)
+	s.conns.setLimits(cmp.Or(s.MaxConns, defaultMaxConns))
+	s.ssh = s.newSSHServer(s.HostKey)
 	return nil
 }
 
-// Address is where the server listens; nil before Listen.
+// Address returns the address that the server listens on, or nil before Listen.
 func (s *Server) Address() net.Addr {
 	if s.Listener == nil {
 		return nil
@@ -126,10 +128,10 @@ func (s *Server) Address() net.Addr {
 	return s.Listener.Addr()
 }
 
-// Run serves until ctx ends. Then it takes nothing new, cancels the verbs, waits up to
-// DrainTimeout for the git sessions in flight, cancels what is left and closes all connections.
-// It returns nil after that, or an error where the port fails or a session does not return even
-// though it was cancelled. A Server runs once.
+// Run serves until ctx ends. Then it accepts nothing new, cancels commands, waits up to
+// DrainTimeout for git sessions, cancels the remaining ones, closes all connections and returns
+// nil. It returns an error if the listener fails, or if a cancelled session does not return. A
+// Server runs once.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(); err != nil {
 		return err
@@ -138,7 +140,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopSoft()
 	hard, stopHard := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHard()
-	s.soft, s.hard = soft, hard
+	s.stopping, s.cancelled = soft, hard
 	stopListening := context.AfterFunc(ctx, func() { s.Listener.Close() })
 	defer stopListening()
 
@@ -146,13 +148,15 @@ func (s *Server) Run(ctx context.Context) error {
 	err := s.accept(ctx, &connections)
 	s.Listener.Close()
 
-	idle := s.flight.drain() // before the verbs hear of it, so that whoever sees one end finds the door shut
+	// before commands are cancelled: whoever sees one end must not get in again
+	idle := s.sessions.drain()
 	stopSoft()
-	if !within(idle, cmp.Or(s.DrainTimeout, defaultDrain)) {
-		s.log().Warn("sessions did not end in time; cancelling them", "after", cmp.Or(s.DrainTimeout, defaultDrain))
+	if !waitFor(idle, cmp.Or(s.DrainTimeout, defaultDrain)) {
+		s.log().Warn("sessions did not end in time; cancelling them",
+			"after", cmp.Or(s.DrainTimeout, defaultDrain))
 		stopHard()
-		if !within(idle, lastWords) {
-			err = errors.Join(err, errors.New("a session did not end when it was cancelled"))
+		if !waitFor(idle, cancelGrace) {
+			err = errors.Join(err, errors.New("a cancelled session did not end"))
 		}
 	}
 	gone := make(chan struct{})
@@ -160,17 +164,16 @@ func (s *Server) Run(ctx context.Context) error {
 		connections.Wait()
 		close(gone)
 	}()
-	// A connection closed by us with bytes of the client's unread is reset, and the reset can
-	// overtake the exit status.
-	if !within(gone, hangUp) {
-		s.guests.closeAll()
+	// Closing a connection with unread input resets it, and the reset can overtake the exit status.
+	if !waitFor(gone, closeGrace) {
+		s.conns.closeAll()
 		<-gone
 	}
 	return err
 }
 
-// accept serves each connection in a goroutine of its own, counted in connections, until the
-// listener closes. It returns nil if ctx ended.
+// accept serves each connection in a goroutine counted in connections, until the listener closes.
+// It returns nil if ctx has ended.
 func (s *Server) accept(ctx context.Context, connections *sync.WaitGroup) error {
 	backoff := 5 * time.Millisecond
 	for {
@@ -178,13 +181,13 @@ func (s *Server) accept(ctx context.Context, connections *sync.WaitGroup) error 
 		switch {
 		case err == nil:
 			backoff = 5 * time.Millisecond
-			connections.Go(func() { s.connection(conn) })
+			connections.Go(func() { s.serveConn(conn) })
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept: %w", err)
-		default: // out of file descriptors, or a client that left before its turn
-			s.log().Warn("accept", "err", err, "again in", backoff)
+		default: // out of file descriptors, or a client that left early
+			s.log().Warn("accept", "err", err, "retry", backoff)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -195,25 +198,26 @@ func (s *Server) accept(ctx context.Context, connections *sync.WaitGroup) error 
 	}
 }
 
-// connection serves one connection and survives whatever it does.
-func (s *Server) connection(conn net.Conn) {
+// serveConn serves a connection and recovers from panics.
+func (s *Server) serveConn(conn net.Conn) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log().Error("panic in a connection", "addr", conn.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
+			s.log().Error("panic while serving a connection", "addr", conn.RemoteAddr(), "panic", p,
+				"stack", string(debug.Stack()))
 		}
 	}()
-	g, err := s.guests.admit(conn, s.queue(), cmp.Or(s.HandshakeTimeout, defaultHandshake), s.idle())
+	c, err := s.conns.admit(conn, s.queue(), cmp.Or(s.HandshakeTimeout, defaultHandshake), s.idle())
 	if err != nil {
-		s.refused(err, "addr", conn.RemoteAddr())
+		s.logRefused(err, "addr", conn.RemoteAddr())
 		conn.Close()
 		return
 	}
-	defer g.Close()
-	s.ssh.HandleConn(g)
+	defer c.Close()
+	s.ssh.HandleConn(c)
 }
 
-// refused logs why a connection found no place. One that left by itself, or at a stop, was not refused.
-func (s *Server) refused(err error, whose ...any) {
+// logRefused logs why a connection was refused, unless it was closed.
+func (s *Server) logRefused(err error, whose ...any) {
 	if !errors.Is(err, net.ErrClosed) {
 		s.log().Warn("connection refused", append(whose, "err", err)...)
 	}
@@ -229,8 +233,8 @@ func (s *Server) log() *slog.Logger {
 	return s.Log
 }
 
-// within waits for done, at most d.
-func within(done <-chan struct{}, d time.Duration) bool {
+// waitFor waits for done, at most d, and reports whether it is closed.
+func waitFor(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// dialRaw connects and says nothing.
+// dialRaw connects and sends nothing.
 func (w *world) dialRaw() net.Conn {
 	w.t.Helper()
 	conn, err := net.Dial("tcp", w.addr())
@@ -27,9 +27,10 @@ func TestListenErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	s := &Server{Addr: taken.Addr().String(), HostKey: newSigner(t), Keys: &keyring{}, Git: gitFunc(sayGit), Verbs: verbFunc(sayVerb),
+	s := &Server{Addr: taken.Addr().String(), HostKey: newSigner(t), Keys: &keyring{},
+		Git: gitFunc(sayGit), Verbs: verbFunc(sayVerb),
 		AppName: volume.CheckName,
-		Log: slog.New(slog.DiscardHandler)}
+		Log:     slog.New(slog.DiscardHandler)}
 	if err := s.Listen(); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("a taken port: %v", err)
 	}
@@ -41,7 +42,7 @@ func TestListenErrors(t *testing.T) {
 	}
 }
 
-func TestListenerOfTheCaller(t *testing.T) {
+func TestListener(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

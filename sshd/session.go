@@ -13,37 +13,36 @@ import (
 	"paas/say"
 )
 
-// internalError is the exit status of a session that panicked; it is also what ssh(1) says where
-// it got no status.
+// internalError is the exit status after a panic. ssh(1) also uses it if it gets no status.
 const internalError = 255
 
-// session serves what one session asked for and always sends an exit status.
+// session serves a session and always sends an exit status.
 func (s *Server) session(sess ssh.Session) {
 	ctx := sess.Context().(*sessionContext)
 	log := s.log().With("addr", sess.RemoteAddr())
-	if !s.flight.begin() {
-		complain(sess.Stderr(), "the server is stopping; try again in a moment")
-		_ = sess.Exit(1) // the client may be gone; so may it be below
+	if !s.sessions.begin() {
+		printError(sess.Stderr(), "the server is stopping; try again in a moment")
+		_ = sess.Exit(1) // here and below, errors mean that the client is gone
 		return
 	}
-	defer s.flight.end()
+	defer s.sessions.end()
 	code := internalError
 	defer func() {
 		if p := recover(); p != nil {
-			log.Error("panic in a session", "panic", p, "stack", string(debug.Stack()))
-			complain(sess.Stderr(), "internal error; the server's log has the details")
+			log.Error("panic while serving a session", "panic", p, "stack", string(debug.Stack()))
+			printError(sess.Stderr(), "internal error; the server's log has the details")
 		}
 		_ = sess.Exit(code)
 	}()
 	go keepAlive(ctx, ctx.conn, max(s.idle()/4, time.Millisecond))
 
-	who, ok := s.identity(ctx.conn)
+	who, ok := s.identify(ctx.conn)
 	if !ok {
-		complain(sess.Stderr(), "the key you came in with was removed")
+		printError(sess.Stderr(), "your key was removed")
 		code = 1
 		return
 	}
-	code = status(s.serve(ctx, sess, who))
+	code = exitStatus(s.serve(ctx, sess, who))
 	log.Info("session ended", "key", who.Name, "status", code)
 }
 
@@ -52,29 +51,31 @@ func (s *Server) serve(ctx *sessionContext, sess ssh.Session, who Identity) int 
 	cmd, err := parseCommand(sess.RawCommand(), s.AppName)
 	c := s.console(ctx, sess, cmd.args)
 	if err != nil {
-		complain(c.Stderr, err.Error())
+		printError(c.Stderr, err.Error())
 		return 1
 	}
 	log := s.log().With("key", who.Name, "addr", sess.RemoteAddr())
 	if cmd.service != "" {
 		log.Info("git", "service", cmd.service, "app", cmd.app)
-		run, cancel := endWith(ctx, s.hard)
+		run, cancel := withStop(ctx, s.cancelled)
 		defer cancel()
-		return s.Git.Serve(run, who, cmd.service, cmd.app, ctx.filter.protocol, c.Stdin, c.Stdout, c.Stderr)
+		return s.Git.Serve(run, who, cmd.service, cmd.app, ctx.filter.protocol, c.Stdin, c.Stdout,
+			c.Stderr)
 	}
-	run, cancel := endWith(ctx, s.soft)
+	run, cancel := withStop(ctx, s.stopping)
 	defer cancel()
 	if len(cmd.args) == 0 {
-		fmt.Fprintf(c.Stdout, "Hi %s! Your key works; there is no shell here, but git push and these commands:\n\n", who.Name)
+		fmt.Fprintf(c.Stdout, "Hi %s! Your key works. There is no shell here, but you can use git "+
+			"push and these commands:\n\n", who.Name)
 		s.Verbs.Run(run, who, []string{"help"}, c)
 		return 0
 	}
-	log.Info("command", "verb", cmd.args[0]) // not the arguments: they hold people's secrets
+	log.Info("command", "verb", cmd.args[0]) // arguments may contain secrets
 	return s.Verbs.Run(run, who, cmd.args, c)
 }
 
-// endWith is ctx, ended also when stop ends.
-func endWith(ctx, stop context.Context) (context.Context, context.CancelFunc) {
+// withStop returns a ctx that also ends when stop does.
+func withStop(ctx, stop context.Context) (context.Context, context.CancelFunc) {
 	both, cancel := context.WithCancel(ctx)
 	unhook := context.AfterFunc(stop, cancel)
 	return both, func() {
@@ -83,9 +84,9 @@ func endWith(ctx, stop context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// keepAlive asks the client for a sign of life every so often, so that a long silent command
-// outlives the idle timeout of the connection if the client does. Every client must answer a
-// request that wants an answer (RFC 4254, 4), if only to refuse it; the name is OpenSSH's.
+// keepAlive regularly asks the client for a reply, so that a long silent command survives the idle
+// timeout. Clients must reply to such a request, if only to refuse it (RFC 4254, 4). Its name is
+// OpenSSH's.
 func keepAlive(ctx context.Context, conn gossh.Conn, every time.Duration) {
 	t := time.NewTicker(every)
 	defer t.Stop()
@@ -101,14 +102,14 @@ func keepAlive(ctx context.Context, conn gossh.Conn, every time.Duration) {
 	}
 }
 
-// complain writes one line for a person. It may quote what came from outside, so nothing in it
-// reaches a terminal but what prints.
-func complain(w io.Writer, text string) {
-	say.Fault(w, "%s", say.Plain(text, 4<<10)) // a client that is gone needs no message
+// printError prints an error to the client. text may contain untrusted input, so only printable
+// characters are written.
+func printError(w io.Writer, text string) {
+	say.Fault(w, "%s", say.Plain(text, 4<<10)) // fails only if the client is gone
 }
 
-// status makes a code what exit statuses are: 0 to 255. 256 must not come out as success.
-func status(code int) int {
+// exitStatus returns code if it is from 0 to 255, else internalError: 256 must not become success.
+func exitStatus(code int) int {
 	if code < 0 || code > 255 {
 		return internalError
 	}

@@ -19,24 +19,27 @@ import (
 
 func TestExitStatus(t *testing.T) {
 	w := serve(t, func(s *Server) {
-		s.Verbs = verbFunc(func(_ context.Context, _ Identity, args []string, _ io.Reader, _, _ io.Writer) int {
+		s.Verbs = verbFunc(func(_ context.Context, _ Identity, args []string, _ io.Reader, _,
+			_ io.Writer) int {
 			var code int
 			fmt.Sscan(args[0], &code)
 			return code
 		})
 	})
 	client := w.dial(w.alice)
-	for code, want := range map[string]int{"0": 0, "1": 1, "143": 143, "255": 255, "256": 255, "-1": 255} {
+	for code, want := range map[string]int{"0": 0, "1": 1, "143": 143, "255": 255, "256": 255,
+		"-1": 255} {
 		if got := w.run(client, code); got.status != want {
 			t.Errorf("exit %s: status %d, want %d", code, got.status, want)
 		}
 	}
 }
 
-// A session that panics ends with 255, and takes nobody along.
+// A session that panics ends with 255 and affects no other.
 func TestPanic(t *testing.T) {
 	w := serve(t, func(s *Server) {
-		s.Verbs = verbFunc(func(_ context.Context, _ Identity, args []string, _ io.Reader, stdout, _ io.Writer) int {
+		s.Verbs = verbFunc(func(_ context.Context, _ Identity, args []string, _ io.Reader, stdout,
+			_ io.Writer) int {
 			if args[0] == "panic" {
 				panic("secret words")
 			}
@@ -47,7 +50,8 @@ func TestPanic(t *testing.T) {
 	client := w.dial(w.alice)
 	for _, command := range []string{"panic", "git-receive-pack 'blog'"} {
 		got := w.run(client, command)
-		if got.status != 255 || got.stderr != " !     internal error; the server's log has the details\n" {
+		if got.status != 255 ||
+			got.stderr != " !     internal error; the server's log has the details\n" {
 			t.Errorf("%s: %+v", command, got)
 		}
 	}
@@ -59,8 +63,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// A panic while a key is looked at ends that connection only.
-func TestPanicBeforeTheKey(t *testing.T) {
+// A panic while a key is looked up ends only that connection.
+func TestPanicDuringLookup(t *testing.T) {
 	w := serve(t, func(s *Server) { s.AddKeyHint = func(string, string) string { panic("hint") } })
 	if _, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(newSigner(t)))); err == nil {
 		t.Fatal("got in")
@@ -70,19 +74,20 @@ func TestPanicBeforeTheKey(t *testing.T) {
 	}
 }
 
-// A command that ends without reading its input ends the session, though the client has more to
+// A command that exits without reading its input ends the session, even if the client has more to
 // send and does not close.
 func TestCommandEndsBeforeItsInput(t *testing.T) {
 	w := serve(t, func(s *Server) {
-		s.Git = gitFunc(func(_ context.Context, _ Identity, _, _, _ string, stdin io.Reader, _, _ io.Writer) int {
-			go func() { _, _ = io.Copy(io.Discard, stdin) }() // as StdinPipe and a goroutine do
+		s.Git = gitFunc(func(_ context.Context, _ Identity, _, _, _ string, stdin io.Reader, _,
+			_ io.Writer) int {
+			go func() { _, _ = io.Copy(io.Discard, stdin) }() // as StdinPipe with a goroutine does
 			return 3
 		})
 	})
 	before := runtime.NumGoroutine()
 	client := w.dial(w.alice)
 	session := w.session(client)
-	if _, err := session.StdinPipe(); err != nil { // open for ever
+	if _, err := session.StdinPipe(); err != nil { // never closed
 		t.Fatal(err)
 	}
 	if err := session.Start("git-receive-pack 'blog'"); err != nil {
@@ -95,11 +100,12 @@ func TestCommandEndsBeforeItsInput(t *testing.T) {
 	goroutinesBack(t, before)
 }
 
-// The context ends when the client goes: the whole connection, or its channel of a shared one.
+// ctx ends when the client closes the connection, or its channel of a shared one.
 func TestClientGone(t *testing.T) {
 	started, ended := make(chan struct{}), make(chan struct{})
 	w := serve(t, func(s *Server) {
-		s.Git = gitFunc(func(ctx context.Context, _ Identity, _, _, _ string, _ io.Reader, _, _ io.Writer) int {
+		s.Git = gitFunc(func(ctx context.Context, _ Identity, _, _, _ string, _ io.Reader, _,
+			_ io.Writer) int {
 			started <- struct{}{}
 			<-ctx.Done()
 			ended <- struct{}{}
@@ -127,7 +133,8 @@ func TestClientGone(t *testing.T) {
 
 func TestGreeting(t *testing.T) {
 	w := serve(t, func(s *Server) {
-		s.Verbs = verbFunc(func(_ context.Context, _ Identity, args []string, _ io.Reader, stdout, _ io.Writer) int {
+		s.Verbs = verbFunc(func(_ context.Context, _ Identity, args []string, _ io.Reader, stdout,
+			_ io.Writer) int {
 			fmt.Fprintf(stdout, "%q\n", args)
 			return 2
 		})
@@ -138,7 +145,9 @@ func TestGreeting(t *testing.T) {
 	if err := session.Shell(); err != nil {
 		t.Fatal(err)
 	}
-	if got := statusOf(session.Wait()); got != 0 || !strings.HasPrefix(out.String(), "Hi alice! ") || !strings.HasSuffix(out.String(), "\n[\"help\"]\n") {
+	if got := statusOf(session.Wait()); got != 0 ||
+		!strings.HasPrefix(out.String(), "Hi alice! ") ||
+		!strings.HasSuffix(out.String(), "\n[\"help\"]\n") {
 		t.Errorf("%q, status %d", out.String(), got)
 	}
 }
@@ -146,32 +155,41 @@ func TestGreeting(t *testing.T) {
 func TestCommandTooLong(t *testing.T) {
 	w := serve(t, nil)
 	got := w.run(w.dial(w.alice), strings.Repeat("x", maxCommand+1))
-	if got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, " !     the command is too long") {
+	if got.status != 1 || got.stdout != "" ||
+		!strings.HasPrefix(got.stderr, " !     the command is too long") {
 		t.Errorf("%+v", got)
 	}
 }
 
-// What an AppName of main's says cannot steer a terminal either, and the arguments of a verb stay
-// out of the log.
-func TestNothingRawReachesTerminalOrLog(t *testing.T) {
-	w := serve(t, func(s *Server) { s.AppName = func(name string) error { return fmt.Errorf("no app %s", name) } })
+// AppName's error cannot control a terminal either, and a command's arguments are not logged.
+func TestOutputIsSanitized(t *testing.T) {
+	w := serve(t,
+		func(s *Server) {
+			s.AppName = func(name string) error {
+				return fmt.Errorf("no app %s",
+					name)
+			}
+		})
 	client := w.dial(w.alice)
-	if got := w.run(client, "git-receive-pack '\x1b[2J\nx'"); got.stderr != " !     no app ?[2J?x\n" {
+	if got := w.run(client,
+		"git-receive-pack '\x1b[2J\nx'"); got.stderr != " !     no app ?[2J?x\n" {
 		t.Errorf("%+v", got)
 	}
 	w.run(client, "config:set blog TOKEN=hunter2")
-	eventually(t, "the command is logged", func() bool { return strings.Contains(w.log.String(), "verb=config:set") })
+	eventually(t, "the command is logged",
+		func() bool { return strings.Contains(w.log.String(), "verb=config:set") })
 	if strings.Contains(w.log.String(), "hunter2") {
 		t.Error("the log has an argument")
 	}
 }
 
-// A stop lets a push end, tells the one who comes now to come back, and cancels verbs at once.
+// A stop lets a push finish, refuses new sessions and cancels commands at once.
 func TestStopDrains(t *testing.T) {
 	started, finish := make(chan string, 2), make(chan struct{})
 	w := serve(t, func(s *Server) {
 		s.DrainTimeout = patience
-		s.Git = gitFunc(func(ctx context.Context, _ Identity, _, _, _ string, _ io.Reader, stdout, _ io.Writer) int {
+		s.Git = gitFunc(func(ctx context.Context, _ Identity, _, _, _ string, _ io.Reader, stdout,
+			_ io.Writer) int {
 			started <- "push"
 			select {
 			case <-finish:
@@ -181,7 +199,8 @@ func TestStopDrains(t *testing.T) {
 				return 1
 			}
 		})
-		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, _ []string, _ io.Reader, _, _ io.Writer) int {
+		s.Verbs = verbFunc(func(ctx context.Context, _ Identity, _ []string, _ io.Reader, _,
+			_ io.Writer) int {
 			started <- "logs"
 			<-ctx.Done()
 			return 130
@@ -197,7 +216,8 @@ func TestStopDrains(t *testing.T) {
 	if got := <-logs; got.status != 130 {
 		t.Errorf("logs: %+v", got)
 	}
-	if got := w.run(client, "git-receive-pack 'blog'"); got.status != 1 || !strings.Contains(got.stderr, "the server is stopping") {
+	if got := w.run(client, "git-receive-pack 'blog'"); got.status != 1 ||
+		!strings.Contains(got.stderr, "the server is stopping") {
 		t.Errorf("a push during the stop: %+v", got)
 	}
 	eventually(t, "the port is free", func() bool {
@@ -216,13 +236,14 @@ func TestStopDrains(t *testing.T) {
 	}
 }
 
-// A push that takes too long is cancelled, and its pusher still gets an exit status.
-func TestStopCancelsAtLast(t *testing.T) {
+// A push that takes too long is cancelled, and the client still gets an exit status.
+func TestStopCancelsAfterDrain(t *testing.T) {
 	before := runtime.NumGoroutine()
 	started := make(chan struct{})
 	w := serve(t, func(s *Server) {
 		s.DrainTimeout = 20 * time.Millisecond
-		s.Git = gitFunc(func(ctx context.Context, _ Identity, _, _, _ string, _ io.Reader, _, stderr io.Writer) int {
+		s.Git = gitFunc(func(ctx context.Context, _ Identity, _, _, _ string, _ io.Reader, _,
+			stderr io.Writer) int {
 			close(started)
 			<-ctx.Done()
 			fmt.Fprintln(stderr, "cancelled")
@@ -252,17 +273,26 @@ func TestOpenSSH(t *testing.T) {
 	file, public := identityFile(t)
 	w.keys.add("carol", public)
 	me := []string{file}
-	const files = " !     no file transfer and no subsystem is served here: send files with git push\n"
+	const files = " !     file transfer and subsystems are not supported: send files with git " +
+		"push\n"
 	for name, tt := range map[string]struct{ got, want result }{
-		"verb": {w.openssh(me, "apps:list", "--format", "json"), result{"carol false [\"apps:list\" \"--format\" \"json\"]\n", "", 0}},
-		"shell": {w.openssh(me, "-T"), result{"Hi carol! Your key works; there is no shell here, but git push and these commands:\n\n" +
-			"carol false [\"help\"]\n", "", 0}},
-		"terminal": {w.openssh(me, "-tt", "whoami"), result{"carol false [\"whoami\"]\r\n", "Connection to 127.0.0.1 closed.\n", 0}},
-		"agent":    {w.openssh(me, "-A", "-X", "whoami"), result{"carol false [\"whoami\"]\n", "", 0}},
-		"alive":    {w.openssh(me, "-o", "ServerAliveInterval=1", "whoami"), result{"carol false [\"whoami\"]\n", "", 0}},
-		"forward":  {w.openssh(me, "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1", "whoami"), result{"", "Error: remote port forwarding failed for listen port 0\n", 255}},
-		"git": {w.openssh(me, "git-receive-pack '/../x'"), result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, " +
-			"start with a letter, at most 30 characters\n", 1}},
+		"verb": {w.openssh(me, "apps:list", "--format", "json"),
+			result{"carol false [\"apps:list\" \"--format\" \"json\"]\n", "", 0}},
+		"shell": {w.openssh(me, "-T"),
+			result{"Hi carol! Your key works. There is no shell here, but you can use git push " +
+				"and these commands:\n\n" +
+				"carol false [\"help\"]\n", "", 0}},
+		"terminal": {w.openssh(me, "-tt", "whoami"),
+			result{"carol false [\"whoami\"]\r\n", "Connection to 127.0.0.1 closed.\n", 0}},
+		"agent": {w.openssh(me, "-A", "-X", "whoami"),
+			result{"carol false [\"whoami\"]\n", "", 0}},
+		"alive": {w.openssh(me, "-o", "ServerAliveInterval=1", "whoami"),
+			result{"carol false [\"whoami\"]\n", "", 0}},
+		"forward": {w.openssh(me, "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1",
+			"whoami"), result{"", "Error: remote port forwarding failed for listen port 0\n", 255}},
+		"git": {w.openssh(me, "git-receive-pack '/../x'"),
+			result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, " +
+				"start with a letter, at most 30 characters\n", 1}},
 		"sftp": {w.openssh(me, "-s", "sftp"), result{"", files, 1}},
 	} {
 		if tt.got != tt.want {
@@ -270,20 +300,22 @@ func TestOpenSSH(t *testing.T) {
 		}
 	}
 	scp := append([]string{"-P", w.port()}, w.sshOptions(me)...)
-	for _, flag := range []string{"-s", "-O"} { // over sftp, and as it was
+	for _, flag := range []string{"-s", "-O"} { // over sftp, and the old protocol
 		got := w.command("scp", append(append([]string{flag}, scp...), file, "paas@127.0.0.1:x")...)
-		if got.status == 0 || !strings.Contains(got.stderr, "served here: send files with git push") {
+		if got.status == 0 || !strings.Contains(got.stderr, "not supported: send files with git "+
+			"push") {
 			t.Errorf("scp %s: %+v", flag, got)
 		}
 	}
 }
 
-// A real git pushes and fetches, with protocol version 2, through a real ssh.
+// A real git pushes and fetches with protocol version 2 through a real ssh.
 func TestGitPushAndFetch(t *testing.T) {
 	repo := filepath.Join(t.TempDir(), "repo.git")
 	protocols := make(chan string, 10)
 	w := serve(t, func(s *Server) {
-		s.Git = gitFunc(func(ctx context.Context, _ Identity, service, _, protocol string, stdin io.Reader, stdout, stderr io.Writer) int {
+		s.Git = gitFunc(func(ctx context.Context, _ Identity, service, _, protocol string,
+			stdin io.Reader, stdout, stderr io.Writer) int {
 			protocols <- protocol
 			cmd := exec.CommandContext(ctx, "git", strings.TrimPrefix(service, "git-"), repo)
 			cmd.Env = append(os.Environ(), "GIT_PROTOCOL="+protocol)
@@ -305,13 +337,17 @@ func TestGitPushAndFetch(t *testing.T) {
 	file, public := identityFile(t)
 	w.keys.add("carol", public)
 	tree := t.TempDir()
-	if err := os.WriteFile(filepath.Join(tree, "big"), bytes.Repeat([]byte("0123456789abcdef"), 1<<18), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(tree, "big"),
+		bytes.Repeat([]byte("0123456789abcdef"), 1<<18), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	git := func(args ...string) {
 		t.Helper()
-		got := w.command("git", append([]string{"-C", tree, "-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.version=2",
-			"-c", "core.sshCommand=ssh " + strings.Join(w.sshOptions([]string{file}), " ")}, args...)...)
+		got := w.command("git",
+			append([]string{"-C", tree, "-c", "user.name=a", "-c", "user.email=a@b", "-c",
+				"protocol.version=2",
+				"-c", "core.sshCommand=ssh " + strings.Join(w.sshOptions([]string{file}), " ")},
+				args...)...)
 		if got.status != 0 {
 			t.Fatalf("git %q: %+v", args, got)
 		}
@@ -328,18 +364,18 @@ func TestGitPushAndFetch(t *testing.T) {
 	}
 }
 
-// A client that does not read any more, such as OpenSSH in front of head, has writes fail and the
-// command told. What it reads of stderr it still gets.
-func TestUnread(t *testing.T) {
+// If a client stops reading output, such as OpenSSH before head, writes fail and the command is
+// told. The client still gets stderr.
+func TestOutputClosed(t *testing.T) {
 	w := serve(t, func(s *Server) {
 		s.Verbs = rawVerb(func(ctx context.Context, c Console) int {
 			fmt.Fprintln(c.Stdout, "ready")
 			select {
-			case <-c.Unread:
+			case <-c.OutputClosed:
 			case <-ctx.Done():
 				return 1
 			}
-			if _, err := fmt.Fprintln(c.Stdout, "more"); err != ErrUnread {
+			if _, err := fmt.Fprintln(c.Stdout, "more"); err != ErrOutputClosed {
 				return 2
 			}
 			fmt.Fprintln(c.Stderr, "bye")
@@ -359,7 +395,7 @@ func TestUnread(t *testing.T) {
 	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // twice is as good as once
+	for range 2 { // a second time has no effect
 		if _, err := session.SendRequest("eow@openssh.com", false, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -369,12 +405,13 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// Ten clients share the connection of one (ControlMaster), as with OpenSSH's server.
+// Ten clients share a connection (ControlMaster), as with OpenSSH's server.
 func TestControlMaster(t *testing.T) {
 	var started sync.WaitGroup
 	started.Add(10)
 	w := serve(t, func(s *Server) {
-		s.Verbs = verbFunc(func(context.Context, Identity, []string, io.Reader, io.Writer, io.Writer) int {
+		s.Verbs = verbFunc(func(context.Context, Identity, []string, io.Reader, io.Writer,
+			io.Writer) int {
 			started.Done()
 			started.Wait()
 			return 0
@@ -382,13 +419,14 @@ func TestControlMaster(t *testing.T) {
 	})
 	file, public := identityFile(t)
 	w.keys.add("carol", public)
-	dir, err := os.MkdirTemp("", "ssh") // a test's own folder has too long a name for a socket
+	dir, err := os.MkdirTemp("", "ssh") // the test's own folder has too long a name for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
 	shared := []string{"-S", filepath.Join(dir, "master")}
-	if got := w.openssh([]string{file}, append(shared, "-M", "-N", "-f", "-E", os.DevNull)...); got.status != 0 {
+	if got := w.openssh([]string{file},
+		append(shared, "-M", "-N", "-f", "-E", os.DevNull)...); got.status != 0 {
 		t.Fatalf("the master: %+v", got)
 	}
 	defer w.openssh([]string{file}, append(shared, "-O", "exit")...)
@@ -401,7 +439,7 @@ func TestControlMaster(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if inside, _ := w.guests.plain.count(); inside != 1 {
+	if inside, _ := w.conns.users.count(); inside != 1 {
 		t.Errorf("%d connections", inside)
 	}
 }

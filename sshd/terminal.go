@@ -13,30 +13,31 @@ import (
 	"paas/terminal"
 )
 
-// What a terminal in raw mode sends for these keys; nobody but us turns them into anything.
+// Keys that a terminal in raw mode sends as characters.
 const (
 	ctrlC = 3
 	ctrlD = 4
 )
 
-// Console is where a command reads and writes. On a terminal (`ssh -t`) both outputs go one way, where
-// \n goes out as \r\n.
+// Console is the input and output of a command. On a terminal (`ssh -t`) both outputs are the same,
+// and \n is written as \r\n.
 type Console struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
-	Unread   <-chan struct{}       // closed when the client does not read Stdout and Screen any more
-	Terminal *terminal.Terminal    // the client's; nil: it has none
-	Screen   io.Writer             // the terminal, byte for byte; nil without one
-	Signals  <-chan syscall.Signal // what the client sends, where the command is raw
+	OutputClosed <-chan struct{}       // closed when the client reads no more output
+	Terminal     *terminal.Terminal    // nil if there is none
+	Screen       io.Writer             // raw output to the terminal; nil without one
+	Signals      <-chan syscall.Signal // from the client; only for raw commands
 }
 
-// console is that of a session. There is no terminal device behind it, so what people rely on is done
-// here, but for commands that are raw: Ctrl-C ends the session's context, Ctrl-D ends the input, return
-// sends a newline. That is not for binary data.
+// console returns the session's console. There is no terminal device, so except for raw commands it
+// does itself what people expect: Ctrl-C ends the session's context, Ctrl-D ends the input, and
+// return sends a newline. Do not use it for binary data.
 func (s *Server) console(ctx *sessionContext, sess ssh.Session, args []string) Console {
-	unread := ctx.filter.unread
-	c := Console{Stdin: sess, Stdout: &pipe{sess, unread}, Stderr: sess.Stderr(), Unread: unread}
+	unread := ctx.filter.outputClosed
+	c := Console{Stdin: sess, Stdout: &outputPipe{sess, unread}, Stderr: sess.Stderr(),
+		OutputClosed: unread}
 	raw := len(args) > 0 && s.Verbs.Raw(args)
 	if raw {
 		c.Signals = ctx.filter.takeSignals()
@@ -45,20 +46,21 @@ func (s *Server) console(ctx *sessionContext, sess ssh.Session, args []string) C
 		return c
 	}
 	var one sync.Mutex // the SSH library allows one writer at a time
-	both := &pipe{&lockedWriter{mu: &one, w: sess}, unread}
+	both := &outputPipe{&lockedWriter{mu: &one, w: sess}, unread}
 	c.Stdout, c.Stderr = both, both
-	c.Screen = &pipe{&lockedWriter{mu: &one, w: ctx.filter.channel}, unread}
+	c.Screen = &outputPipe{&lockedWriter{mu: &one, w: ctx.filter.channel}, unread}
 	if !raw {
-		c.Stdin = typed(ctx, sess, ctx.filter.cancel)
+		c.Stdin = readKeys(ctx, sess, ctx.filter.cancel)
 	}
 	return c
 }
 
-// typed reads the keys pressed until keys ends, also while the command reads nothing, since Ctrl-C
-// must work then. What is typed far ahead of a command that does not read is lost.
-func typed(ctx context.Context, keys io.Reader, interrupt context.CancelFunc) io.Reader {
+// readKeys reads keys until the input ends, even if the command does not read them, because Ctrl-C
+// must always work. If the command reads too little, keys are dropped.
+func readKeys(ctx context.Context, keys io.Reader, interrupt context.CancelFunc) io.Reader {
 	in, out := io.Pipe()
-	context.AfterFunc(ctx, func() { out.Close() }) // a command that read nothing would hold the second goroutine
+	// else the second goroutine would block if the command reads nothing
+	context.AfterFunc(ctx, func() { out.Close() })
 	lines := make(chan []byte, 256)
 	go func() {
 		for open := true; ; {
@@ -95,26 +97,26 @@ func typed(ctx context.Context, keys io.Reader, interrupt context.CancelFunc) io
 	return in
 }
 
-// ErrUnread is the error of a write that the client will not read.
-var ErrUnread = errors.New("nobody reads the output any more")
+// ErrOutputClosed is returned by writes when the client reads no more output.
+var ErrOutputClosed = errors.New("the output was closed")
 
-// pipe fails as the pipe of a program does whose reader has left. A client such as OpenSSH, whose
-// standard output is closed (ssh ... logs -t | head -n 1), reports that and drops the rest.
-type pipe struct {
+// outputPipe fails like a pipe without a reader once the client has closed its output. OpenSSH's
+// client reports that (ssh ... logs -t | head -n 1) and discards further output.
+type outputPipe struct {
 	w      io.Writer
-	unread <-chan struct{}
+	closed <-chan struct{}
 }
 
-func (p *pipe) Write(b []byte) (int, error) {
+func (p *outputPipe) Write(b []byte) (int, error) {
 	select {
-	case <-p.unread:
-		return 0, ErrUnread
+	case <-p.closed:
+		return 0, ErrOutputClosed
 	default:
 		return p.w.Write(b)
 	}
 }
 
-// lockedWriter lets streams share a channel.
+// lockedWriter lets several streams share a channel.
 type lockedWriter struct {
 	mu *sync.Mutex
 	w  io.Writer

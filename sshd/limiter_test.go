@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// The line is in order, a party at its share is passed, and those who give up are out of it.
-func TestRoom(t *testing.T) {
+// The queue is in order, keys at their limit are passed, and abandoned waiters are removed.
+func TestLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := room[string]{places: 3, share: 2, line: 4, lineShare: 3}
+		r := limiter[string]{max: 3, maxPerKey: 2, maxQueue: 4, maxQueuePerKey: 3}
 		var mu sync.Mutex
 		var in []string
 		leave := map[string]func(){}
 		enter := func(ctx context.Context, name string) {
 			go func() {
-				l, err := r.enter(ctx, name[:1])
+				l, err := r.acquire(ctx, name[:1])
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -42,7 +42,7 @@ func TestRoom(t *testing.T) {
 		ctx := t.Context()
 		enter(ctx, "a1")
 		enter(ctx, "a2")
-		enter(ctx, "a3") // over its share
+		enter(ctx, "a3") // over its limit
 		want("a1", "a2")
 		enter(ctx, "b1") // passes a3
 		want("b1")
@@ -52,20 +52,20 @@ func TestRoom(t *testing.T) {
 		enter(ctx, "a4")
 		want()
 		time.Sleep(2 * time.Second)
-		want("b2: " + errWaited.Error())
+		want("b2: " + errQueueTimeout.Error())
 		enter(ctx, "a5")
 		enter(ctx, "a6")
-		want("a6: " + errLineFull.Error()) // three of them wait
+		want("a6: " + errQueueFull.Error()) // three of a are waiting
 		enter(ctx, "b3")
 		enter(ctx, "c1")
-		want("c1: " + errLineFull.Error()) // four wait
+		want("c1: " + errQueueFull.Error()) // four are waiting
 		again := leave["b1"]
 		again()
-		again() // frees one place, not two
+		again() // frees one slot, not two
 		want("b3")
 		leave["a2"]()
 		want("a3")
-		leave["b3"]() // a has its share, and nobody else waits
+		leave["b3"]() // a is at its limit, and nobody else is waiting
 		want()
 		leave["a1"]()
 		want("a4")
@@ -75,8 +75,8 @@ func TestRoom(t *testing.T) {
 		want()
 		leave["a5"]()
 		want()
-		if r.inside != 0 || len(r.of) != 0 || len(r.waiting) != 0 {
-			t.Errorf("left: %d inside, %v, %d waiting", r.inside, r.of, len(r.waiting))
+		if r.inUse != 0 || len(r.byKey) != 0 || len(r.queue) != 0 {
+			t.Errorf("left: %d inside, %v, %d waiting", r.inUse, r.byKey, len(r.queue))
 		}
 	})
 }

@@ -19,23 +19,23 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// empty reports whether nobody is here, in no place and in no line.
-func (gs *guests) empty() bool {
-	gs.mu.Lock()
-	defer gs.mu.Unlock()
-	return len(gs.all) == 0 && gs.strangers.empty() && gs.plain.empty() && gs.admins.empty()
+// empty reports whether all slots and queues are empty.
+func (cs *clientConns) empty() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.all) == 0 && cs.unauthenticated.empty() && cs.users.empty() && cs.admins.empty()
 }
 
-func (r *room[P]) empty() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.inside == 0 && len(r.of) == 0 && len(r.waiting) == 0
+func (l *limiter[P]) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.inUse == 0 && len(l.byKey) == 0 && len(l.queue) == 0
 }
 
-func (r *room[P]) count() (inside, waiting int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.inside, len(r.waiting)
+func (l *limiter[P]) count() (inside, waiting int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.inUse, len(l.queue)
 }
 
 type fakeConn struct {
@@ -46,17 +46,18 @@ type fakeConn struct {
 func (c fakeConn) RemoteAddr() net.Addr { return c.addr }
 func (c fakeConn) Close() error         { return nil }
 
-// Strangers of one address, and all strangers together, get a part of the connections only. Those
-// over it wait, until one leaves, proves a key or runs out of time.
-func TestStrangersWait(t *testing.T) {
+// Unauthenticated connections of one address, and all together, get only part of the slots. The
+// others wait until one leaves, authenticates or times out.
+func TestUnauthenticatedWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var gs guests
-		gs.limits(64) // 32 strangers, 8 an address
+		var cs clientConns
+		cs.setLimits(64) // 32 unauthenticated, 8 per address
 		const queue, handshake = 30 * time.Second, 15 * time.Second
 		errs := make(chan error, 300)
 		admit := func(ip string) {
 			go func() {
-				_, err := gs.admit(fakeConn{addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 1}}, queue, handshake, time.Hour)
+				_, err := cs.admit(fakeConn{addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 1}},
+					queue, handshake, time.Hour)
 				errs <- err
 			}()
 		}
@@ -75,35 +76,36 @@ func TestStrangersWait(t *testing.T) {
 		for i := range 10 {
 			admit(fmt.Sprintf("2001:db8::%d", i))
 		}
-		let(8) // one /64 is one address
+		let(8) // a /64 is one address
 		admit("2001:db8:0:1::1")
 		let(1)
 		for i := range 25 {
 			admit(fmt.Sprintf("192.0.2.%d", i))
 		}
 		let(23)
-		// Those who prove a key are no strangers any more.
-		gs.mu.Lock()
+		// Authenticated connections free their slots.
+		cs.mu.Lock()
 		known := 0
-		for g := range gs.all {
-			if g.leave == nil || !strings.HasPrefix(hostOf(g.RemoteAddr()).String(), "192.0.2.") {
+		for g := range cs.all {
+			if g.release == nil || !strings.HasPrefix(addrPrefix(g.RemoteAddr()).String(),
+				"192.0.2.") {
 				continue
 			}
-			go gs.known(g, Identity{Fingerprint: "SHA256:bob"}, queue)
+			go cs.authenticate(g, Identity{Fingerprint: "SHA256:bob"}, queue)
 			if known++; known == 2 {
 				break
 			}
 		}
-		gs.mu.Unlock()
-		let(2) // not the two of the /64 that has its share
+		cs.mu.Unlock()
+		let(2) // not the two of the /64 at its limit
 		time.Sleep(handshake + time.Second)
 		let(2)
 		time.Sleep(handshake + time.Second)
-		if inside, waiting := gs.strangers.count(); inside != 0 || waiting != 0 {
-			t.Errorf("%d strangers outstay the time of a handshake, %d wait", inside, waiting)
+		if inside, waiting := cs.unauthenticated.count(); inside != 0 || waiting != 0 {
+			t.Errorf("%d unauthenticated connections outlive the handshake timeout, %d wait", inside, waiting)
 		}
-		gs.closeAll()
-		if !gs.empty() {
+		cs.closeAll()
+		if !cs.empty() {
 			t.Error("somebody is left")
 		}
 		admit("198.51.100.2")
@@ -114,18 +116,19 @@ func TestStrangersWait(t *testing.T) {
 	})
 }
 
-// A plain key that opens all it may, and the silent strangers of the same address, keep neither an
-// admin out nor another key, and do not disturb who is in.
-func TestNobodyKeepsAnotherOut(t *testing.T) {
+// A user's key with all its connections, and silent clients at the same address, lock out neither
+// an admin nor another key, and do not disturb existing connections.
+func TestLimitsAreSeparate(t *testing.T) {
 	w := serve(t, func(s *Server) {
-		s.MaxConns = 8                                                // half for one key, four strangers an address
+		// half for one key, four unauthenticated per address
+		s.MaxConns = 8
 		s.HandshakeTimeout, s.QueueTimeout = time.Minute, time.Minute // the machine may be busy
 	})
 	carol := newSigner(t)
 	w.keys.add("carol", carol.PublicKey())
 	before := w.dial(w.alice)
 
-	// Bob has his share, and a line of his own behind it, which is full.
+	// Bob has all his slots, and his queue is full.
 	for range 4 {
 		w.dial(w.bob)
 	}
@@ -144,7 +147,7 @@ func TestNobodyKeepsAnotherOut(t *testing.T) {
 		})
 	}
 	eventually(t, "bob's line is full", func() bool {
-		inside, waiting := w.guests.plain.count()
+		inside, waiting := w.conns.users.count()
 		return inside == 4 && waiting == 16
 	})
 	for _, signer := range []gossh.Signer{w.alice, carol} {
@@ -156,17 +159,18 @@ func TestNobodyKeepsAnotherOut(t *testing.T) {
 	c := config(gossh.PublicKeys(w.bob))
 	var told bytes.Buffer
 	c.BannerCallback = func(text string) error { told.WriteString(text); return nil }
-	if _, err := gossh.Dial("tcp", w.addr(), c); err == nil || told.String() != " !     your key has too many connections at once; try again in a moment\n" {
+	if _, err := gossh.Dial("tcp", w.addr(), c); err == nil ||
+		told.String() != " !     your key has too many connections at once; try again in a moment\n" {
 		t.Errorf("the one too many: %v, told %q", err, &told)
 	}
 
-	// Strangers take all that an address may have. An admin at the same one waits until one of them leaves.
-	var strangers []net.Conn
+	// Unauthenticated clients use all slots of an address. An admin there waits until one leaves.
+	var silent []net.Conn
 	for range 4 {
-		strangers = append(strangers, w.dialRaw())
+		silent = append(silent, w.dialRaw())
 	}
-	eventually(t, "the strangers have all places", func() bool {
-		inside, _ := w.guests.strangers.count()
+	eventually(t, "all slots of the address are used", func() bool {
+		inside, _ := w.conns.unauthenticated.count()
 		return inside == 4
 	})
 	admin := make(chan error, 1)
@@ -178,7 +182,7 @@ func TestNobodyKeepsAnotherOut(t *testing.T) {
 		admin <- err
 	}()
 	eventually(t, "the admin waits", func() bool {
-		_, waiting := w.guests.strangers.count()
+		_, waiting := w.conns.unauthenticated.count()
 		return waiting == 1
 	})
 	for range 20 {
@@ -186,13 +190,13 @@ func TestNobodyKeepsAnotherOut(t *testing.T) {
 			t.Errorf("who is in: %+v", got)
 		}
 	}
-	strangers[0].Close()
+	silent[0].Close()
 	if err := <-admin; err != nil {
 		t.Error(err)
 	}
 }
 
-// Those who wait go when they do not want to wait any longer.
+// Waiting connections can leave.
 func TestWaitingClientLeaves(t *testing.T) {
 	w := serve(t, func(s *Server) {
 		s.MaxConns = 1
@@ -206,13 +210,13 @@ func TestWaitingClientLeaves(t *testing.T) {
 		_, _, _, _ = gossh.NewClientConn(conn, "", config(gossh.PublicKeys(w.bob)))
 	}()
 	waiting := func(want int) func() bool {
-		return func() bool { _, n := w.guests.plain.count(); return n == want }
+		return func() bool { _, n := w.conns.users.count(); return n == want }
 	}
 	eventually(t, "the second waits", waiting(1))
 	conn.Close()
 	<-done
 	eventually(t, "nobody waits", waiting(0))
-	// The next in line gets the place of the first.
+	// The next in the queue gets the slot of the first.
 	second := make(chan error, 1)
 	go func() {
 		client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(w.bob)))
@@ -226,17 +230,19 @@ func TestWaitingClientLeaves(t *testing.T) {
 	if err := <-second; err != nil {
 		t.Error(err)
 	}
-	eventually(t, "all places are free", w.guests.empty)
+	eventually(t, "all places are free", w.conns.empty)
 }
 
-// Fifty pushes and two hundred commands at once, of one plain key at one address, all succeed. Git,
-// ssh and receive-pack are the real ones.
-func TestRushOfOneAddress(t *testing.T) {
+// Fifty pushes and two hundred commands at once, with one user's key from one address, all succeed.
+// They use the real git, ssh and receive-pack.
+func TestBurstFromOneAddress(t *testing.T) {
 	dir := t.TempDir()
 	w := serve(t, func(s *Server) {
 		s.HandshakeTimeout, s.QueueTimeout = time.Minute, 5*time.Minute // the machine may be busy
-		s.Git = gitFunc(func(ctx context.Context, _ Identity, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int {
-			cmd := exec.CommandContext(ctx, "git", strings.TrimPrefix(service, "git-"), filepath.Join(dir, app))
+		s.Git = gitFunc(func(ctx context.Context, _ Identity, service, app, protocol string,
+			stdin io.Reader, stdout, stderr io.Writer) int {
+			cmd := exec.CommandContext(ctx, "git", strings.TrimPrefix(service, "git-"),
+				filepath.Join(dir, app))
 			cmd.Stdout, cmd.Stderr = stdout, stderr
 			in, err := cmd.StdinPipe()
 			if err != nil || cmd.Start() != nil {
@@ -260,9 +266,11 @@ func TestRushOfOneAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	git := func(args ...string) *exec.Cmd {
-		cmd := exec.Command("git", append([]string{"-C", tree, "-c", "user.name=a", "-c", "user.email=a@b",
-			"-c", "core.sshCommand=ssh " + strings.Join(ssh, " ")}, args...)...)
-		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "SSH_AUTH_SOCK=")
+		cmd := exec.Command("git",
+			append([]string{"-C", tree, "-c", "user.name=a", "-c", "user.email=a@b",
+				"-c", "core.sshCommand=ssh " + strings.Join(ssh, " ")}, args...)...)
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
+			"SSH_AUTH_SOCK=")
 		return cmd
 	}
 	must := func(cmd *exec.Cmd) {
@@ -294,7 +302,7 @@ func TestRushOfOneAddress(t *testing.T) {
 	rush.Wait()
 }
 
-// A stop sends home those who wait, for a place as a stranger or for one of their key's.
+// A stop disconnects waiting connections, whichever slot they wait for.
 func TestStopWithWaiting(t *testing.T) {
 	w := serve(t, func(s *Server) {
 		s.MaxConns = 1
@@ -303,15 +311,17 @@ func TestStopWithWaiting(t *testing.T) {
 	w.dial(w.bob)
 	conn := w.dialRaw()
 	go func() { _, _, _, _ = gossh.NewClientConn(conn, "", config(gossh.PublicKeys(w.bob))) }()
-	eventually(t, "one waits with its key", func() bool { _, n := w.guests.plain.count(); return n == 1 })
+	eventually(t, "one waits with its key",
+		func() bool { _, n := w.conns.users.count(); return n == 1 })
 	first, second := w.dialRaw(), w.dialRaw()
-	eventually(t, "one waits as a stranger", func() bool { _, n := w.guests.strangers.count(); return n == 1 })
+	eventually(t, "an unauthenticated connection waits",
+		func() bool { _, n := w.conns.unauthenticated.count(); return n == 1 })
 	if err := w.stopped(); err != nil {
 		t.Error(err)
 	}
 	closed(t, first, patience)
 	closed(t, second, patience)
-	if !w.guests.empty() {
+	if !w.conns.empty() {
 		t.Error("somebody is left")
 	}
 	if strings.Contains(w.log.String(), "refused") {
