@@ -24,7 +24,7 @@ func appRows() []Row {
 					}
 				}
 				if len(apps) == 0 {
-					p.line("no apps yet; git push ssh://paas@%s/NAME main makes one", p.GitHost())
+					p.line("no apps yet; git push ssh://paas@%s/NAME main creates one", p.GitHost())
 					return
 				}
 				list(p, apps, "APP\tSTATE\tRELEASE\tURL", func(a AppInfo) string {
@@ -33,10 +33,10 @@ func appRows() []Row {
 			},
 		},
 		Verb[appInput, createdApp]{
-			Head: Head{Name: "apps:create", Short: "make an app; the first push does so too", Group: Apps},
+			Head: Head{Name: "apps:create", Short: "create an app; the first push does so too", Group: Apps},
 			Run:  createApp,
 			Text: func(p *Page, a createdApp) {
-				p.line("made %s; to deploy:\n  git remote add paas %s\n  git push paas main", a.App, a.Git)
+				p.line("created %s; to deploy:\n  git remote add paas %s\n  git push paas main", a.App, a.Git)
 			},
 		},
 		Verb[destroyInput, removed]{
@@ -70,7 +70,7 @@ type appURL struct {
 	URL string `json:"url"`
 }
 
-// AppInfo is what is known of an app.
+// AppInfo describes an app.
 type AppInfo struct {
 	Name    string      `json:"name"`
 	URL     string      `json:"url"`
@@ -115,8 +115,8 @@ func listApps(c *Call, _ struct{}) (apps []AppInfo, err error) {
 	return apps, nil
 }
 
-// appInfo is what is known of the app. A damaged file is no error: it is the Problem, and what it would
-// have told is left out.
+// appInfo describes the app. A damaged file is no error: it is the Problem, and the facts that it holds are
+// left out.
 func (c *Call) appInfo(app volume.App) (AppInfo, error) {
 	i, err := c.liveInfo(app)
 	if volume.IsDamage(err) {
@@ -137,7 +137,7 @@ func (c *Call) appInfo(app volume.App) (AppInfo, error) {
 	return i, err
 }
 
-// liveInfo is what is known of the app's live release, and of its processes.
+// liveInfo describes the app's live release and its processes.
 func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
 	i := AppInfo{Name: app.Name, URL: c.URL(app.Name), State: "empty", Git: c.gitURL(app.Name)}
 	n := app.Live()
@@ -281,7 +281,7 @@ func printApp(p *Page, i AppInfo) {
 				since, i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
 		}
 		if i.Sleep != "" {
-			fmt.Fprintf(t, "sleeps\twhen nobody has asked for it for %s\n", i.Sleep)
+			fmt.Fprintf(t, "sleeps\tafter %s without a request\n", i.Sleep)
 		}
 		if s := i.Source; s != nil {
 			fmt.Fprintf(t, "follows\t%s\nsource\t%s %s\n", plain(s.URL), s.State, plain(s.Reason))

@@ -10,7 +10,7 @@ import (
 	"paas/volume"
 )
 
-// minSleep and maxSleep bound how long an app must have had no request before it sleeps.
+// minSleep and maxSleep bound the time without a request after which an app sleeps.
 const (
 	minSleep = time.Second
 	maxSleep = 7 * 24 * time.Hour
@@ -28,12 +28,12 @@ func parseSleep(text string) (time.Duration, error) {
 		after = time.Duration(n) * 24 * time.Hour
 	}
 	if err != nil || after < minSleep || after > maxSleep {
-		return 0, fmt.Errorf("an app sleeps after a time from 1s to 7d, such as 10m, or is off, not %q", plain(text))
+		return 0, fmt.Errorf("an app sleeps after a time from 1s to 7d, such as 10m, or off; not %q", plain(text))
 	}
 	return after, nil
 }
 
-// sleepTime is what [parseSleep] reads.
+// sleepTime is a time as [parseSleep] reads it.
 func sleepTime(after time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -51,7 +51,7 @@ func sleepTime(after time.Duration) string {
 	return text
 }
 
-// asleepSince is how a sleeping app is shown.
+// asleepSince says in words that an app is asleep.
 func asleepSince(since time.Time) string {
 	if since.IsZero() {
 		return "asleep; the next request wakes it"
@@ -59,21 +59,21 @@ func asleepSince(since time.Time) string {
 	return fmt.Sprintf("asleep since %s; the next request wakes it", since.Local().Format(time.DateTime))
 }
 
-// asleep reports whether the app sleeps, and since when. Without a server none does: it is stopped.
+// asleep reports whether the app sleeps, and since when. Without a server none does: all are stopped.
 func (c *Call) asleep(app volume.App, w volume.Wanted) (since time.Time, asleep bool, err error) {
 	z, err := app.Asleep()
-	if volume.IsDamage(err) { // as the runtime takes it
+	if volume.IsDamage(err) { // the runtime takes it for awake too
 		err = nil
 	}
 	return z.Since, err == nil && z.Holds(w, app.Live()) && c.serving(), err
 }
 
-// maySleep says why an app cannot be put to sleep: what is not started from here cannot, nor what no
-// request would wake.
+// maySleep fails if the app cannot be put to sleep: its processes are not started from here, or no request
+// would wake it.
 func (c *Call) maySleep(app volume.App, s volume.Settings, w volume.Wanted) error {
 	if app.Live() == 0 {
 		if s.InPlace(c.Mode) {
-			return conflict("", "%s is in watch mode: what runs it is not started from here, and cannot be put to sleep", app.Name)
+			return conflict("", "%s is in watch mode: its processes are not started from here, and cannot be put to sleep", app.Name)
 		}
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 // branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
 var branchName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`)
 
-// CheckBranch says what is wrong with a branch's name.
+// CheckBranch fails if name cannot be the name of a branch.
 func CheckBranch(name string) error {
 	switch {
 	case !branchName.MatchString(name), strings.Contains(name, ".."), strings.Contains(name+"/", "./"),

@@ -15,23 +15,23 @@ import (
 	"paas/volume"
 )
 
-// Server is what verbs know of the server that they are asked of.
+// Server is what verbs know about the server.
 type Server struct {
 	Volume *volume.Volume
 	Keys   *access.Keys
-	Room   deploy.Room // what a deploy needs of the disk
+	Room   deploy.Room // the free disk space that a deploy needs
 
-	// Of apps that do not set their own.
+	// Defaults for apps that set none.
 	Mode         volume.Mode
 	Prove, Grace time.Duration
 
 	URL       func(app string) string        // an app's address, for people
 	GitHost   func() string                  // where git connects: "my.server:2222"
 	SSHHost   func() string                  // the same without the port
-	Hint      func(verb, args string) string // how a verb is called from afar
+	Hint      func(verb, args string) string // how a person runs a verb from another machine
 	Webhook   func(app string) string        // the address of an app's webhook; empty: no sidecar takes any
-	Isolation func() (string, error)         // what keeps the apps apart; empty: none are run
-	Settings  func() ([]Setting, error)      // the server's own; nil: not for this caller
+	Isolation func() (string, error)         // what keeps the apps apart; empty: no app runs here
+	Settings  func() ([]Setting, error)      // the server's settings; nil: this caller may not see them
 
 	// Agree reports whether the app's branch points at what is live.
 	Agree   func(volume.App) (bool, error)
@@ -46,7 +46,7 @@ type Sidecar interface {
 	Sync(ctx context.Context, app volume.App, by string, out io.Writer) error
 }
 
-// Setting is one of the server's own.
+// Setting is one of the server's settings.
 type Setting struct {
 	Key     string `json:"key"`
 	Value   string `json:"value"`
@@ -60,7 +60,7 @@ type Setting struct {
 type Caller struct {
 	Name   string // of the key, or of the user on the server's own command line
 	Admin  bool
-	Remote bool // not on the server: files there are not the caller's to name
+	Remote bool // from another machine: may not name files of the server
 }
 
 // Call is one run of a verb.
@@ -71,7 +71,7 @@ type Call struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
-	Unread     <-chan struct{} // closed when nobody reads the output any more; nil: nobody tells
+	Unread     <-chan struct{} // closed when nobody reads the output any more; nil: not known
 	OnTerminal bool            // a person reads Stdout
 	Console    Console         // for raw verbs
 
@@ -102,16 +102,16 @@ func (c *Call) how(verb, args string) string {
 	return fmt.Sprintf("paas %s %s", verb, args)
 }
 
-// waiting tells the caller whom the verb waits for.
+// waiting tells the caller what the verb waits for.
 func (c *Call) waiting(holder string) { say.Step(c.Stderr, "Waiting for %s to end", holder) }
 
-// warn shows the caller what to know beside the answer.
+// warn shows a warning beside the answer.
 func (c *Call) warn(format string, args ...any) { say.Fault(c.Stderr, format, args...) }
 
-// info shows the caller what to know beside the answer, where nothing is wrong.
+// info shows a hint beside the answer.
 func (c *Call) info(format string, args ...any) { say.Detail(c.Stderr, format, args...) }
 
-// did notes what the verb has done, for the audit log. An app may be empty.
+// did records what the verb has done, for the audit log. app is empty if it concerns the server.
 func (c *Call) did(app, note string) {
 	c.events = append(c.events, volume.Event{At: time.Now().UTC(), By: c.Caller.Name, Did: c.verb, App: app, Note: note})
 }

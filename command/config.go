@@ -81,7 +81,7 @@ func printConfig(p *Page, a configAnswer) {
 	}
 }
 
-// values is the unit of a setting, and its default.
+// values tells a setting's unit and default.
 func (s Setting) values() string {
 	if s.Default == "" {
 		return fmt.Sprintf("(%s)", s.Unit)
@@ -133,7 +133,7 @@ var configKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 // maxConfig bounds the sum of an app's config vars in bytes, as execve does with its environment.
 const maxConfig = 64 << 10
 
-// reserved are variables the runtime sets itself.
+// reserved are the variables that the runtime sets.
 var reserved = []string{"PORT", "DATA_DIR", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN"}
 
 type setConfigInput struct {
@@ -144,10 +144,10 @@ type setConfigInput struct {
 func setConfig(c *Call, in setConfigInput, events Teller[Progress]) error {
 	for key, value := range in.Vars {
 		if !configKey.MatchString(key) { // it is not repeated: it may be a part of a secret
-			return wrong("vars", "config:set takes KEY=VALUE, KEY of letters, digits and _")
+			return wrong("vars", "config:set takes KEY=VALUE; a KEY has letters, digits and _")
 		}
 		if slices.Contains(reserved, key) {
-			return wrong("vars", "%s is set by the server itself", key)
+			return wrong("vars", "%s is set by the server", key)
 		}
 		if strings.ContainsRune(value, 0) {
 			return wrong("vars", "%s: a value cannot hold a NUL byte", key)
@@ -185,8 +185,8 @@ func unsetConfig(c *Call, in unsetConfigInput, events Teller[Progress]) error {
 	})
 }
 
-// changeConfig makes a release of the live build with changed config vars, or, where nothing is
-// live yet, keeps them for the first one.
+// changeConfig makes a release of the live build with changed config vars. If no release is live yet, it
+// keeps them for the first one.
 func (c *Call) changeConfig(name, note string, p progress, change func(volume.App, map[string]string) error) error {
 	app, done, err := c.turn(name)
 	if err != nil {

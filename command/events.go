@@ -31,7 +31,7 @@ type eventsInput struct {
 	Number int    `json:"number" flag:"number,n" value:"N" default:"50" help:"how many events to show, the newest last"`
 }
 
-// maxEvents is how many events are shown at most; they are held in memory.
+// maxEvents is how many events are shown at most: they are in memory at once.
 const maxEvents = 1_000_000
 
 func listEvents(c *Call, in eventsInput) ([]volume.Event, error) {
@@ -39,7 +39,7 @@ func listEvents(c *Call, in eventsInput) ([]volume.Event, error) {
 		return nil, wrong("number", "-n is a number from 1 to %d", maxEvents)
 	}
 	if in.App != "" {
-		if err := volume.CheckName(in.App); err != nil { // the app may be gone; its events are not
+		if err := volume.CheckName(in.App); err != nil { // a destroyed app still has its events
 			return nil, err
 		}
 	}

@@ -13,15 +13,15 @@ import (
 	"paas/volume"
 )
 
-// Kind says whose turn it is after a [Fault].
+// Kind tells doors and programs what sort of [Fault] it is.
 type Kind string
 
 const (
 	Usage     Kind = "usage"     // the caller's input is wrong
 	Forbidden Kind = "forbidden" // the caller may not
-	NotFound  Kind = "not-found" // the input names what is not there
-	Conflict  Kind = "conflict"  // not in the state that it is in
-	Failed    Kind = "failed"    // it was tried
+	NotFound  Kind = "not-found" // the input names something that does not exist
+	Conflict  Kind = "conflict"  // not possible in the present state
+	Failed    Kind = "failed"    // it was tried, and failed
 )
 
 // Fault is the error of a verb. Its text is one line, or several where it quotes.
@@ -29,11 +29,11 @@ type Fault struct {
 	Kind   Kind
 	Field  string // the field of the input that is wrong, by its JSON name; empty: none
 	Err    error  // what is wrong; nil: the input is not of the verb's form
-	Next   string // what to do about it; empty: that is plain, or not known
+	Next   string // what to do about it; empty: obvious, or not known
 	Status int    // the exit status; 0: that of the kind
 }
 
-// longestLine is how long the problem and its remedy may be on one line.
+// longestLine is how many bytes the problem and its remedy may have together on one line.
 const longestLine = 120
 
 func (f *Fault) Error() string {
@@ -52,15 +52,15 @@ func (f *Fault) Error() string {
 
 func (f *Fault) Unwrap() error { return f.Err }
 
-// Exit is the exit status of a program that becomes the door's, without a word.
+// Exit is the exit status of a program. The door ends with it and prints nothing.
 type Exit int
 
 func (e Exit) Error() string { return "exit status " + strconv.Itoa(int(e)) }
 
-// ErrUnread ends a verb whose output nobody reads any more.
+// ErrUnread is the error of a verb whose output nobody reads any more.
 var ErrUnread = errors.New("nobody reads the output any more")
 
-// ExitStatus is the one that goes with an error of [Run].
+// ExitStatus is the exit status for an error of [Run].
 func ExitStatus(err error) int {
 	var exit Exit
 	var fault *Fault
@@ -91,7 +91,7 @@ func conflict(next, format string, args ...any) error {
 	return &Fault{Kind: Conflict, Err: fmt.Errorf(format, args...), Next: next}
 }
 
-// asFault makes every error but an [Exit] a [Fault].
+// asFault turns every error except an [Exit] into a [Fault].
 func asFault(err error) error {
 	var exit Exit
 	var fault *Fault

@@ -7,7 +7,7 @@ import (
 	"paas/volume"
 )
 
-// SourceInfo is what is known of the repository that an app follows.
+// SourceInfo describes the repository that an app follows.
 type SourceInfo struct {
 	App     string    `json:"app"`
 	URL     string    `json:"url"`
@@ -41,13 +41,13 @@ func (c *Call) sourceInfo(app volume.App, s volume.Source) (SourceInfo, error) {
 	if err != nil {
 		return i, err
 	}
-	if public, err := c.deployKey(app, key); err == nil { // else the looks say what is wrong with it
+	if public, err := c.deployKey(app, key); err == nil { // else each look reports what is wrong with it
 		i.Key = public
 	}
 	return i, nil
 }
 
-// deployKey is the public half of key as git hosts are given it, with a name that says whose it is.
+// deployKey is the public half of key, as git hosts take it, with a comment that names the app.
 func (c *Call) deployKey(app volume.App, key []byte) (string, error) {
 	public, err := remote.PublicKey(key)
 	return public + " " + app.Name + "@" + c.SSHHost(), err

@@ -29,7 +29,7 @@ type Field struct {
 	index int
 }
 
-// Fields are those of an input, arguments before flags, in the order in which they are written.
+// Fields returns the fields of an input: the arguments, then the flags, each in the order of the struct.
 func Fields(in any) []Field {
 	t := reflect.TypeOf(in).Elem()
 	var args, flags []Field
@@ -54,7 +54,7 @@ func Fields(in any) []Field {
 	return append(args, flags...)
 }
 
-// UsageLine is how a verb is called: "config:set APP KEY=VALUE...".
+// UsageLine shows how a verb is called: "config:set APP KEY=VALUE...".
 func UsageLine(row Row) string {
 	var args, flags string
 	for _, f := range Fields(row.Input()) {
@@ -84,7 +84,7 @@ func UsageLine(row Row) string {
 	return row.About().Name + args + flags
 }
 
-// SetDefaults gives the fields of in their defaults.
+// SetDefaults sets the fields of in that have a default.
 func SetDefaults(in any) {
 	for _, f := range Fields(in) {
 		if f.Default != "" {
@@ -95,7 +95,7 @@ func SetDefaults(in any) {
 	}
 }
 
-// SetArguments gives the arguments of in the words.
+// SetArguments sets the arguments of in from words.
 func SetArguments(in any, words []string) error {
 	for _, f := range Fields(in) {
 		if f.IsFlag {
@@ -129,8 +129,8 @@ func SetArguments(in any, words []string) error {
 
 func isPair(word string) bool { return strings.Contains(word, "=") }
 
-// Set gives the field of in a value, or one more value where it takes many. The error does not repeat a
-// pair: it may hold a secret.
+// Set sets the field of in, or adds a value if the field takes many. The error does not repeat a pair,
+// which may hold a secret.
 func (f Field) Set(in any, text string) error {
 	return f.set(reflect.ValueOf(in).Elem().Field(f.index), text)
 }
@@ -143,7 +143,7 @@ func (f Field) set(to reflect.Value, text string) error {
 		return nil
 	}
 	switch to.Kind() {
-	case reflect.Pointer: // nil is that it was not given
+	case reflect.Pointer: // nil if it was not given
 		to.Set(reflect.New(to.Type().Elem()))
 		return f.set(to.Elem(), text)
 	case reflect.String:
@@ -175,7 +175,7 @@ func (f Field) set(to reflect.Value, text string) error {
 			return wrong(f.JSON, "%q is not of the form %s", plain(text), f.Name)
 		}
 		if !ok || key == "" {
-			return wrong(f.JSON, "what follows has the form %s", f.Name)
+			return wrong(f.JSON, "the arguments have the form %s", f.Name)
 		}
 		if to.IsNil() {
 			to.Set(reflect.MakeMap(to.Type()))
@@ -187,7 +187,7 @@ func (f Field) set(to reflect.Value, text string) error {
 	return nil
 }
 
-// spelled is the field as it is typed.
+// spelled is the field as a person types it.
 func (f Field) spelled() string {
 	switch {
 	case !f.IsFlag:

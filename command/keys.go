@@ -10,7 +10,7 @@ import (
 func keyRows() []Row {
 	return []Row{
 		Verb[struct{}, []access.Key]{
-			Head: Head{Name: "keys", Short: "list the keys that may enter", Group: Keys, Needs: Admin},
+			Head: Head{Name: "keys", Short: "list the keys that have access", Group: Keys, Needs: Admin},
 			Run:  func(c *Call, _ struct{}) ([]access.Key, error) { return c.Keys.List() },
 			Text: func(p *Page, keys []access.Key) {
 				if len(keys) == 0 {

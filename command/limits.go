@@ -24,7 +24,7 @@ func limitRows() []Row {
 			Text: printLimits,
 		},
 		Stream[setLimitsInput, Progress]{
-			Head: Head{Name: "limits:set", Short: "limit each process, or those of one type: memory=256M, cpu=0.5, processes=100; off takes a limit away", Group: Running},
+			Head: Head{Name: "limits:set", Short: "limit each process, or those of one type: memory=256M, cpu=0.5, processes=100; off removes a limit", Group: Running},
 			Run:  setLimits,
 			Text: printProgress,
 		},
@@ -56,7 +56,7 @@ func showLimits(c *Call, in appInput) (limitsAnswer, error) {
 	}
 	maps.Copy(a.Wanted, w.Limits)
 	for _, p := range processes {
-		if _, replaced := a.InForce[p.Name()]; p.PID > 0 && !replaced { // what is on its way out comes behind
+		if _, replaced := a.InForce[p.Name()]; p.PID > 0 && !replaced { // one that is being replaced comes later
 			a.InForce[p.Name()] = p.Limits
 			a.names = append(a.names, p.Name())
 		}
@@ -102,11 +102,11 @@ func limitCells(l volume.Limits) string {
 	return strings.Join(cells, "\t")
 }
 
-// missingLimits are those that are wanted of processes that run, and that this server cannot enforce.
+// missingLimits are the limits that running processes should have and that this server cannot enforce.
 func missingLimits(w volume.Wanted, processes []volume.Process) (names []string) {
 	var memory, cpu, count bool
 	for _, p := range processes {
-		if p.PID == 0 || p.State != running || p.Failure != "" || p.Type == formation.Run { // these keep those that they were started with
+		if p.PID == 0 || p.State != running || p.Failure != "" || p.Type == formation.Run { // these keep the limits that they started with
 			continue
 		}
 		want := w.LimitsOf(p.Type)
@@ -126,8 +126,8 @@ func missingLimits(w volume.Wanted, processes []volume.Process) (names []string)
 }
 
 func missingText(names []string) string {
-	return "not held on this server: " + strings.Join(names, " and ") +
-		"; it would have to run as root outside of containers, or with Delegate=yes in its systemd unit"
+	return "this server cannot enforce: " + strings.Join(names, " and ") +
+		"; for that it must run as root outside of a container, or with Delegate=yes in its systemd unit"
 }
 
 type setLimitsInput struct {
@@ -136,7 +136,7 @@ type setLimitsInput struct {
 	Limits map[string]string `json:"limits" arg:"LIMIT=VALUE..."`
 }
 
-// unscaled are the process types that may have limits beside those of a formation.
+// unscaled are the process types that may have limits although they cannot be scaled.
 var unscaled = []string{formation.Release, "cron", formation.Run}
 
 var errSame = errors.New("nothing changes")
@@ -196,8 +196,8 @@ func setLimits(c *Call, in setLimitsInput, events Teller[Progress]) error {
 	return err
 }
 
-// changeLimits changes the limits of a type, or of each, and has the processes that they are for restarted.
-// These are returned by type; none where nothing is live.
+// changeLimits changes the limits of a type, or the default, and asks for a restart of the processes that
+// they apply to. It returns their types; none if no release is live.
 func (c *Call) changeLimits(app volume.App, w *volume.Wanted, in setLimitsInput) (affected map[string]string, err error) {
 	l := w.Limits[in.Type]
 	for _, key := range slices.Sorted(maps.Keys(in.Limits)) {
@@ -232,7 +232,7 @@ func (c *Call) changeLimits(app volume.App, w *volume.Wanted, in setLimitsInput)
 	return lines, nil
 }
 
-// changeLimit sets a limit, such as memory to 256M; off is no limit.
+// changeLimit sets a limit, such as memory to 256M. off removes it.
 func changeLimit(l *volume.Limits, key, value string) (err error) {
 	off := slices.Contains([]string{"", "off", "none", "unlimited"}, strings.ToLower(value))
 	switch {

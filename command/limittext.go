@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The least that anything can start with, and the most that anybody means.
+// The least that a program can start with, and the most that a person can mean.
 const (
 	minMemory, maxMemory       = 16 << 20, 1 << 40 // bytes
 	minCPU                     = 0.01              // the kernel takes no quota below a thousandth of a second
@@ -24,7 +24,7 @@ func parseMemory(s string) (int64, error) {
 		return 0, fmt.Errorf("memory is a size such as 256M or 1.5G, not %q", s)
 	}
 	if parts[2] == "" {
-		return 0, fmt.Errorf("memory=%s has no unit; %sM are so many megabytes", s, s)
+		return 0, fmt.Errorf("memory=%s has no unit; write memory=%sM for %s MB", s, s, s)
 	}
 	n, _ := strconv.ParseFloat(parts[1], 64) // too large is +Inf
 	n *= float64(int64(1) << (10 * (1 + strings.Index("kmgt", parts[2]))))
@@ -34,14 +34,14 @@ func parseMemory(s string) (int64, error) {
 	return int64(n) &^ 4095, nil // whole pages, as the kernel counts
 }
 
-// parseCPU reads a number of cores, of which there are so many.
+// parseCPU reads a number of cores, at most cores.
 func parseCPU(s string, cores int) (float64, error) {
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil {
 		return 0, fmt.Errorf("cpu is a number of cores, such as 0.5 for half of one, not %q", s)
 	}
 	if !(n >= minCPU && n <= float64(cores)) { // NaN is neither
-		return 0, fmt.Errorf("cpu is from %v to %d, the cores there are, not %s", minCPU, cores, s)
+		return 0, fmt.Errorf("cpu is from %v to %d, the cores of this server, not %s", minCPU, cores, s)
 	}
 	return n, nil
 }

@@ -17,7 +17,7 @@ const (
 	JSON Format = "json"
 )
 
-// Page is where a verb's text for people goes. A failed write ends up as the error of the verb.
+// Page takes a verb's text for people. If a write fails, the verb fails.
 type Page struct {
 	*Call
 	err error

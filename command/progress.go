@@ -10,7 +10,7 @@ import (
 	"paas/say"
 )
 
-// Progress is what happens in a verb that takes its time, such as a deploy.
+// Progress is a step of a verb that takes a while, such as a deploy.
 type Progress struct {
 	Event   ProgressEvent `json:"event"`
 	Text    string        `json:"text"`
@@ -26,7 +26,7 @@ const (
 	Step      ProgressEvent = "step"       // begins now
 	Detail    ProgressEvent = "detail"     // of the step
 	Output    ProgressEvent = "output"     // a line that a program printed
-	Note      ProgressEvent = "note"       // to know beside the answer
+	Note      ProgressEvent = "note"       // a warning or a hint beside the answer
 	DeployKey ProgressEvent = "deploy-key" // a public key, for a git host
 	Answer    ProgressEvent = "answer"     // the end
 	Live      ProgressEvent = "live"       // the end: a release is live
@@ -64,7 +64,7 @@ func (p progressPage) Tell(e Progress) error {
 
 func (p progressPage) Flush() error { return nil }
 
-// progress tells what happens in a verb. That nobody listens is no reason to stop.
+// progress tells what happens in a verb. The verb goes on if nobody listens.
 type progress struct{ to Teller[Progress] }
 
 func (p progress) tell(e Progress) {
@@ -89,12 +89,12 @@ func (p progress) answer(format string, args ...any) {
 	p.tell(Progress{Event: Answer, Text: fmt.Sprintf(format, args...)})
 }
 
-// progressLog makes events of what deploy and others write in the form of package say. Its methods may
-// be called from any goroutine.
+// progressLog turns text in the form of package say, as package deploy writes it, into events. Its methods
+// may be called from any goroutine.
 type progressLog struct {
 	progress
 	mu   sync.Mutex
-	line []byte // one that has not ended yet
+	line []byte // the last one, without its end
 }
 
 func (l *progressLog) Write(text []byte) (int, error) {
@@ -111,7 +111,7 @@ func (l *progressLog) Write(text []byte) (int, error) {
 	}
 }
 
-// Close tells a last line that has not ended.
+// Close tells the last line if it has no end.
 func (l *progressLog) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -21,7 +22,7 @@ func psRows() []Row {
 			Text: printProcesses,
 		},
 		Stream[restartInput, Progress]{
-			Head: Head{Name: "ps:restart", Short: "restart all processes without a gap, or those named", Group: Running},
+			Head: Head{Name: "ps:restart", Short: "restart all processes without a gap, or only those of TYPE, or one", Group: Running},
 			Run:  restart,
 			Text: printProgress,
 		},
@@ -31,18 +32,18 @@ func psRows() []Row {
 			Text: printProgress,
 		},
 		Stream[appInput, Progress]{
-			Head: Head{Name: "ps:start", Short: "start what ps:stop stopped, or wake an app that sleeps", Group: Running},
+			Head: Head{Name: "ps:start", Short: "start an app that was stopped, or wake one that sleeps", Group: Running},
 			Run:  startApp,
 			Text: printProgress,
 		},
 	}
 }
 
-// processesAnswer is what runs of an app, and where nothing is to run, why.
+// processesAnswer is the processes of an app, and the reason if none should run.
 type processesAnswer struct {
 	processes []volume.Process
-	idle      bool   // nothing is to run that is not here yet
-	none      string // in words, why nothing runs
+	idle      bool   // no other process should run
+	none      string // why nothing runs, in words
 }
 
 func (a processesAnswer) MarshalJSON() ([]byte, error) {
@@ -72,7 +73,7 @@ func listProcesses(c *Call, in appInput) (a processesAnswer, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.none, a.idle = "nothing runs of "+app.Name, asleep
+	a.none, a.idle = app.Name+" has no running processes", asleep
 	if asleep {
 		a.none = app.Name + " is " + asleepSince(since)
 	} else if w.Stopped > 0 && w.Stopped == app.Live() {
@@ -82,7 +83,7 @@ func listProcesses(c *Call, in appInput) (a processesAnswer, err error) {
 		case scaledToNone:
 			a.idle, a.none = true, fmt.Sprintf("%s is %s; ps:scale %s %s starts it", app.Name, state, app.Name, start)
 		case onlyCron:
-			a.idle, a.none = true, fmt.Sprintf("%s has only what runs by the clock; cron %s shows it", app.Name, app.Name)
+			a.idle, a.none = true, fmt.Sprintf("%s has only commands that run by the clock; cron %s shows them", app.Name, app.Name)
 		}
 	}
 	return a, nil
@@ -110,12 +111,12 @@ func printProcesses(p *Page, a processesAnswer) {
 			say.Detail(p, "%s", plain(line))
 		}
 	}
-	if a.idle { // these are still ending, or people run them once
+	if a.idle { // those shown are ending, or people run them once
 		p.line("\n%s", a.none)
 	}
 }
 
-// when is a time for people; "-" where it is not known.
+// when is a time for people; "-" if it is not known.
 func when(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -123,7 +124,7 @@ func when(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
-// reason is why a process is in its state, and what comes next.
+// reason tells why a process is in its state, and what comes next.
 func reason(p volume.Process) string {
 	switch {
 	case !p.Next.IsZero() && time.Until(p.Next) > 0:
@@ -165,7 +166,7 @@ func restart(c *Call, in restartInput, events Teller[Progress]) error {
 			names = append(names, p.Name())
 		}
 		return &Fault{
-			Kind: NotFound, Field: "name", Next: "those that do: " + orNone(strings.Join(names, ", ")),
+			Kind: NotFound, Field: "name", Next: "these run: " + cmp.Or(strings.Join(names, ", "), "none"),
 			Err: fmt.Errorf("no process %q of %s runs", plain(in.Name), app.Name),
 		}
 	}
@@ -180,7 +181,7 @@ func restart(c *Call, in restartInput, events Teller[Progress]) error {
 	return c.awaitFormation(app, meant, p)
 }
 
-// restartable are the processes of the release that run, and where it sleeps those that will.
+// restartable are the release's running processes; if it sleeps, those that will run.
 func (c *Call) restartable(app volume.App) ([]volume.Process, error) {
 	w, err := app.Wanted()
 	if err != nil {

@@ -20,8 +20,8 @@ type rebuildInput struct {
 	ClearCache bool   `json:"clear_cache" flag:"clear-cache" help:"empty the app's build cache first"`
 }
 
-// rebuild makes a new build of the live commit: for what has changed outside it, such as the tools on
-// the server or what a version range in it stands for.
+// rebuild makes a new build of the live commit, for when something outside of it has changed: the tools on
+// the server, say, or the newest version in a range.
 func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 	p := progress{events}
 	return c.again(in.App, volume.CauseRebuild, p, func(app volume.App) (volume.Release, string, error) {
@@ -47,7 +47,7 @@ func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 		out := &progressLog{progress: p}
 		deploy.Introduce(out, app, b)
 		out.Close()
-		live.Build = b.ID // should it not be published, it is a build of no release, which the runtime removes
+		live.Build = b.ID // if it is never published, no release has it, and the runtime removes it
 		return live, note, nil
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"paas/volume"
 )
 
-// turn takes the turn to deploy the app of that name.
+// turn waits for the turn to deploy the app of that name.
 func (c *Call) turn(name string) (app volume.App, done func(), err error) {
 	if app, err = c.App(name); err != nil {
 		return app, nil, err
@@ -49,8 +49,8 @@ func (c *Call) again(name, cause string, p progress, old func(volume.App) (volum
 	return nil
 }
 
-// release makes base the app's next release and waits until it is live. A caller who leaves before
-// its verdict has changed nothing. The caller holds the turn.
+// release makes base the app's next release and waits until it is live. If the call ends before that,
+// nothing has changed. The caller holds the turn.
 func (c *Call) release(app volume.App, base volume.Release, cause, note string, p progress) error {
 	if !c.serving() {
 		return errNotServing
@@ -87,10 +87,10 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 
 var errNotServing = conflict("start it: paas serve", "the server is not running, and only it can make a release live")
 
-// errStopped ends the wait for a server that does not run any more.
+// errStopped ends the wait for a server that no longer runs.
 var errStopped error = &Fault{Kind: Failed, Err: errors.New("the server has stopped"), Next: "paas releases shows what became of it"}
 
-// whileServing is the call's context, which ends too when nothing runs the apps any more.
+// whileServing is the call's context. It also ends when no server runs the apps any more.
 func (c *Call) whileServing() (ctx context.Context, stop context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(c)
 	stopped := make(chan struct{})
@@ -110,12 +110,12 @@ func (c *Call) whileServing() (ctx context.Context, stop context.CancelFunc) {
 	return ctx, func() { cancel(nil); <-stopped }
 }
 
-// agreeing is how long a command waits for the branch.
+// agreeing is how long a verb waits for the branch.
 const agreeing = 30 * time.Second
 
-// awaitBranch blocks until the branch of the repository agrees with what is live, so that a push right
-// after the command finds it where it will be. The server's git role moves it, once nobody has the
-// turn. That it does not yet is no failure of the command.
+// awaitBranch blocks until the repository's branch agrees with the live release, so that a push right after
+// the verb finds the branch in its place. The server's git role moves it, once nobody has the turn. If it
+// does not within 30 s, awaitBranch warns, and the verb has succeeded all the same.
 func (c *Call) awaitBranch(app volume.App) {
 	app.Ring()
 	ctx, stop := context.WithTimeout(c, agreeing)

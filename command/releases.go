@@ -37,9 +37,9 @@ type releasesInput struct {
 type releaseRow struct {
 	volume.Release
 	Settings  *struct{}     `json:"settings,omitempty"` // hides the config vars' values
-	Wanted    *struct{}     `json:"wanted,omitempty"`   // hides what is no part of the release
+	Wanted    *struct{}     `json:"wanted,omitempty"`   // hides what is not part of the release
 	Status    volume.Status `json:"status"`
-	BuildKept bool          `json:"build_kept"`        // it can be rolled back to, if it was ever live
+	BuildKept bool          `json:"build_kept"`        // rollback can go back to it, if it was ever live
 	Problem   string        `json:"problem,omitempty"` // one line: which file is damaged, and what to do about it
 }
 
@@ -98,7 +98,7 @@ func (c *Call) releaseRow(app volume.App, n int) (row releaseRow, err error) {
 	if row.Status, err = app.Status(n); err != nil {
 		return row, err
 	}
-	if why, cancelled := app.Cancelled(n); cancelled && !row.Status.State.Over() { // no runtime is there to say so
+	if why, cancelled := app.Cancelled(n); cancelled && !row.Status.State.Over() { // no runtime has recorded it
 		row.Status.State, row.Status.Reason = volume.Cancelled, why
 	}
 	if n == app.Live() && c.serving() {
@@ -175,7 +175,7 @@ func rollbackTo(app volume.App, to string) (int, error) {
 	if err != nil && !volume.IsDamage(err) { // every other one differs from a damaged one
 		return 0, err
 	}
-	gone := 0 // the youngest that would do, had it its build
+	gone := 0 // the newest that differs but has lost its build
 	for n, err := range app.Back(live - 1) {
 		if err != nil {
 			return 0, err
@@ -201,7 +201,7 @@ func rollbackTo(app volume.App, to string) (int, error) {
 func rollbackToNamed(app volume.App, name string) (int, error) {
 	n, err := strconv.Atoi(strings.TrimPrefix(name, "v"))
 	if err != nil || n < 1 {
-		return 0, wrong("to", "%q is not a release; they are called v1, v2 and so on", plain(name))
+		return 0, wrong("to", "%q is not a release; releases are named v1, v2 and so on", plain(name))
 	}
 	if _, err := app.Release(n); err != nil {
 		return 0, &Fault{Kind: NotFound, Field: "to", Err: err, Next: "releases " + app.Name + " lists those it has"}
@@ -215,7 +215,8 @@ func rollbackToNamed(app volume.App, name string) (int, error) {
 	return n, nil
 }
 
-// buildGone says what can be gone back to in place of v<n>.
+// buildGone is the fault of a rollback to v<n>, whose build was removed. It names releases that still have
+// theirs.
 func buildGone(app volume.App, n int) error {
 	const shown = 10
 	var left []string
@@ -231,12 +232,12 @@ func buildGone(app volume.App, n int) error {
 			left = append(left, "v"+strconv.Itoa(m))
 		}
 	}
-	to := "none is left to go back to"
+	to := "no other release has its build"
 	switch {
 	case len(left) > shown:
-		to = "to go back to there are " + strings.Join(left[:shown], ", ") + " and older ones"
+		to = "you can go back to " + strings.Join(left[:shown], ", ") + " and older ones"
 	case len(left) > 0:
-		to = "to go back to there are " + strings.Join(left, ", ")
+		to = "you can go back to " + strings.Join(left, ", ")
 	}
-	return conflict(to+". Or push its commit again", "the build of v%d is gone, for only the last builds are kept (PAAS_KEEP_BUILDS)", n)
+	return conflict(to+", or push its commit again", "the build of v%d was removed: only the last ones are kept (PAAS_KEEP_BUILDS)", n)
 }

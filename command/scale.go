@@ -94,7 +94,7 @@ func checkCounts(counts map[string]int) error {
 	return nil
 }
 
-// haveTypes is nil where the app's live release has all the process types.
+// haveTypes fails if the app's live release lacks one of the process types.
 func (c *Call) haveTypes(app volume.App, w volume.Wanted, counts map[string]int) error {
 	lines, _, err := c.formation(app, w)
 	if err != nil {
@@ -111,7 +111,7 @@ func (c *Call) haveTypes(app volume.App, w volume.Wanted, counts map[string]int)
 	return nil
 }
 
-// tellFormation answers how many processes of each type are wanted.
+// tellFormation tells how many processes of each type are wanted.
 func (c *Call) tellFormation(app volume.App, p progress) error {
 	w, err := app.Wanted()
 	if err != nil {

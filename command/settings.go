@@ -38,7 +38,7 @@ func settingRows() []Row {
 	}
 }
 
-// settingsAnswer is what is in force for an app, whether set for it or for the server.
+// settingsAnswer is the settings that an app has, its own or the server's.
 type settingsAnswer struct {
 	Branch    string      `json:"branch"`
 	Mode      volume.Mode `json:"mode"`
@@ -48,7 +48,7 @@ type settingsAnswer struct {
 	BuildDir  string      `json:"build_dir"`
 	Buildpack string      `json:"buildpack"`
 
-	Later string `json:"later,omitempty"` // what of a change does not take effect at once
+	Later string `json:"later,omitempty"` // which change does not take effect at once
 }
 
 func (c *Call) settingsAnswer(s volume.Settings, w volume.Wanted) settingsAnswer {
@@ -131,8 +131,7 @@ func setSettings(c *Call, in setSettingsInput) (settingsAnswer, error) {
 	return answer, nil
 }
 
-// later says which of the settings take effect with the next push, since they are not those of the live
-// release.
+// later tells which setting takes effect only at the next push: it differs from the live release's.
 func (c *Call) later(live, s volume.Settings) string {
 	what := ""
 	switch {
@@ -148,7 +147,7 @@ func (c *Call) later(live, s volume.Settings) string {
 	return "the " + what + " takes effect at the next push"
 }
 
-// mayName refuses folders of the server where the caller has no business with them.
+// mayName fails if the value names a folder of the server and the caller may not.
 func (c *Call) mayName(key, value string) error {
 	if key != "buildpack" || !c.Caller.Remote || c.Caller.Admin {
 		return nil
@@ -163,13 +162,14 @@ func (c *Call) mayName(key, value string) error {
 	return nil
 }
 
-// maxGrace is the longest wait for a process to stop, maxProve the longest watch of a new release.
+// maxGrace is the longest time that a process has to stop, maxProve the longest that a release has to prove
+// itself.
 const (
 	maxGrace = time.Hour
 	maxProve = time.Hour
 )
 
-// change sets a setting; an empty value is the default again.
+// change sets a setting. An empty value restores the default.
 func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error) {
 	switch key {
 	case "branch":
@@ -214,7 +214,7 @@ func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error)
 	return nil
 }
 
-// checkBuildpacks says what is wrong with the names of buildpacks.
+// checkBuildpacks fails if words do not name buildpacks that can be used.
 func checkBuildpacks(words string) error {
 	packs, err := builder.ParseBuildpacks(words)
 	if err != nil {
@@ -237,13 +237,13 @@ func checkBuildpacks(words string) error {
 	return nil
 }
 
-// CheckBuildpack says what is wrong with the URL of a buildpack.
+// CheckBuildpack fails if no buildpack can be fetched from url.
 func CheckBuildpack(url string) error {
 	if err := remote.CheckURL(url); err != nil {
 		return err
 	}
 	if remote.IsSSH(url) {
-		return errors.New("it is fetched without a key, which ssh needs; name its https URL, or put it into a folder of the repository, such as ./buildpack")
+		return errors.New("ssh needs a key, and buildpacks are fetched without one; name its https URL, or put it into a folder of the repository, such as ./buildpack")
 	}
 	return nil
 }

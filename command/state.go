@@ -9,8 +9,8 @@ import (
 	"paas/volume"
 )
 
-// processes is what runs of the app; nothing runs without a server, whatever a killed one left
-// written.
+// processes are the app's processes. There are none while no server runs, whatever a killed one left on
+// disk.
 func (c *Call) processes(app volume.App) ([]volume.Process, error) {
 	if !c.serving() {
 		return nil, nil
@@ -18,8 +18,8 @@ func (c *Call) processes(app volume.App) ([]volume.Process, error) {
 	return app.Processes()
 }
 
-// formation are the process types of the app's live release that can be scaled, with what they run, and
-// how many processes of each are wanted.
+// formation returns the process types of the live release that can be scaled, with their command lines,
+// and how many processes of each are wanted.
 func (c *Call) formation(app volume.App, w volume.Wanted) (lines map[string]string, counts map[string]int, err error) {
 	r, err := app.Release(app.Live())
 	if err != nil {
@@ -57,12 +57,11 @@ const (
 // States of an app that has nothing to start.
 const (
 	scaledToNone = "scaled to 0"
-	onlyCron     = "cron" // what it has runs by the clock
+	onlyCron     = "cron" // all its commands run by the clock
 )
 
-// resting is the state of the app where none of its processes is wanted, and what ps:scale takes to
-// start one. The state is empty where some are wanted, and where that cannot be told: whoever starts
-// the processes reports why.
+// resting is the state of an app of which no process is wanted, and the argument of ps:scale that starts
+// one. The state is empty if some are wanted, or if that cannot be told: then starting them reports why.
 func (c *Call) resting(app volume.App, w volume.Wanted) (state, start string) {
 	lines, counts, err := c.formation(app, w)
 	switch {
@@ -74,8 +73,7 @@ func (c *Call) resting(app volume.App, w volume.Wanted) (state, start string) {
 	return scaledToNone, slices.MinFunc(slices.Collect(maps.Keys(lines)), formation.Compare) + "=1"
 }
 
-// overall is the state of an app that is to run: that of its web processes, the best one's, or else of
-// its others.
+// overall is the state of an app that should run: that of its best web process, or else of its others.
 func overall(processes []volume.Process) string {
 	state := starting
 	for _, p := range processes {
@@ -90,18 +88,18 @@ func overall(processes []volume.Process) string {
 	return state
 }
 
-// notInPlace is the fault of a live release that is in watch mode, of which nothing here can make
-// another.
+// notInPlace fails if the live release is in watch mode: its processes are not this server's, and it cannot
+// be released again.
 func notInPlace(app volume.App) error {
 	live, err := app.Release(app.Live())
 	if err == nil && live.Settings.Mode == volume.InPlace {
 		return conflict("settings:set "+app.Name+" mode=release, then push",
-			"%v of %s is in watch mode: what runs it is not started from here, and has its own environment", live, app.Name)
+			"%v of %s is in watch mode: its processes are not started from here, and have their own environment", live, app.Name)
 	}
 	return err
 }
 
-// notLive is the fault of an app that was never deployed.
+// notLive is the fault of an app that has never been deployed.
 func notLive(app volume.App) error {
 	return conflict("git push deploys it", "nothing of %s is live yet", app.Name)
 }

@@ -16,14 +16,14 @@ func Rows() []Row {
 type Right int
 
 const (
-	Everyone Right = iota // whoever has a key
+	Everyone Right = iota // any caller with a key
 	Admin
 )
 
 // Head is what a door shows of a row.
 type Head struct {
 	Name  string // "config:set"
-	Short string // one line, which begins with a verb in small letters
+	Short string // one line that begins with a lower-case verb
 	Group Group
 	Needs Right
 	More  string // what help shows below the flags; may be empty
@@ -103,8 +103,8 @@ func (s Stream[In, Event]) run(c *Call, in any, format Format) error {
 	return err
 }
 
-// Raw is a row that has the caller's terminal and signals to itself, and no other form than that. What
-// follows its first argument is not searched for flags.
+// Raw is a row that takes the caller's terminal and signals, and has no JSON. Its flags come before its
+// first argument: what follows may be a command with flags of its own.
 type Raw[In any] struct {
 	Head
 	Run func(*Call, In) error
@@ -124,7 +124,7 @@ func IsRaw(row Row) bool {
 	return ok
 }
 
-// Find is the row of that name.
+// Find returns the row of that name.
 func Find(rows []Row, name string) (Row, bool) {
 	for _, r := range rows {
 		if r.About().Name == name {
@@ -134,7 +134,7 @@ func Find(rows []Row, name string) (Row, bool) {
 	return nil, false
 }
 
-// Run runs row with in, which row.Input made, and writes its answer in the format. Its error is a
+// Run runs row with in, a value of row.Input, and writes its answer in the format. An error is a
 // *[Fault] or an [Exit].
 func Run(c *Call, row Row, in any, format Format) error {
 	c.verb = row.About().Name

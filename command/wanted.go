@@ -10,10 +10,11 @@ import (
 	"paas/volume"
 )
 
-// laterText answers a change that no server is there to follow.
+// laterText answers a change while no server runs.
 const laterText = "the server is not running; this takes effect when it starts (paas serve)"
 
-// running is the app of that name, with its live release, whose processes are started from here.
+// running returns the app of that name and its live release. It fails if this server does not start the
+// release's processes.
 func (c *Call) running(name string) (app volume.App, r volume.Release, err error) {
 	if app, err = c.App(name); err != nil {
 		return app, r, err
@@ -28,7 +29,7 @@ func (c *Call) running(name string) (app volume.App, r volume.Release, err error
 	return app, r, err
 }
 
-// changeWanted changes what is wanted of the app's processes, under its turn, and tells the runtime.
+// changeWanted changes what should run of the app, in its turn, and tells the runtime.
 func (c *Call) changeWanted(name, note string, change func(volume.App, *volume.Wanted) error) error {
 	app, done, err := c.turn(name)
 	if err != nil {
@@ -61,8 +62,8 @@ func with[V any](m map[string]V, key string, value V) map[string]V {
 func everyProcess(volume.Process) bool { return true }
 
 // awaitFormation waits until the processes that which selects match the formation, or have crashed, and
-// tells the result. Where none is to run, it waits until the last one has ended. It does not wait for an
-// app that sleeps, nor for what people run once.
+// tells the result. If none should run, it waits until the last one has ended. It does not wait for an app
+// that sleeps, nor for commands that people run once.
 func (c *Call) awaitFormation(app volume.App, which func(volume.Process) bool, p progress) error {
 	ctx, stop := c.whileServing()
 	defer stop()
@@ -96,9 +97,9 @@ func (c *Call) awaitFormation(app volume.App, which func(volume.Process) bool, p
 	return nil
 }
 
-// settled is how far the processes of an app are on their way to what is wanted of them.
+// settled compares an app's processes with what should run.
 type settled struct {
-	asleep  bool // again: it was woken, and nobody asked for it
+	asleep  bool // again, if it was woken and then had no request
 	done    bool
 	run     []string
 	crashed []volume.Process
