@@ -11,13 +11,13 @@ import (
 	"paas/volume"
 )
 
-// buildpacks brings buildpacks from repositories elsewhere for [paas/builder].
+// buildpacks downloads buildpacks from remote repositories for [paas/builder].
 type buildpacks struct {
 	remotes *remote.Client
 	vol     *volume.Volume
 }
 
-func (p buildpacks) Look(ctx context.Context, url, branch string) (commit string, err error) {
+func (p buildpacks) Head(ctx context.Context, url, branch string) (commit string, err error) {
 	if err := command.CheckBuildpack(url); err != nil {
 		return "", err
 	}

@@ -22,15 +22,16 @@ import (
 
 // Builder makes checked-out commits runnable. Fill in the fields; it is safe for concurrent use.
 type Builder struct {
-	Keeper  *child.Keeper
-	PassEnv []string      // variables of the server's own environment that builds may see; see [cmdline.Base]
-	Timeout time.Duration // for the whole of a build; default 15 min
-	Fetcher Fetcher       // brings buildpacks from elsewhere; nil: none come
-	Memory  int64         // bytes that each step of a build may use, softly where no Group holds it to them; 0: no cap
-	AtOnce  int           // builds that may run commands at once, at least 1; 0: one for two processors
+	Keeper *child.Keeper
+	// variables of the server's environment that builds may see; see [cmdline.Base]
+	PassEnv []string
+	Timeout time.Duration // of a whole build; default 15 min
+	Memory  int64         // bytes that each step of a build may use; 0: no limit
+	// builds that may run commands at once; 0: one per two processors, at least 1
+	MaxBuilds int
 
-	// Group makes what one step is started in, and is freed after it; nil: there is none. HoldsMemory says
-	// that it holds the step to Memory; else the memory is looked at.
+	// Group makes a group for one step, freed after it; nil: there are no groups. HoldsMemory: the
+	// group enforces Memory; otherwise memory is polled.
 	Group       func() (group child.Confinement, free func(), err error)
 	HoldsMemory bool
 
@@ -38,38 +39,42 @@ type Builder struct {
 	turns    turns
 }
 
-// Job is one build to make.
+// Job describes one build.
 type Job struct {
-	App       string
-	Tree      string              // where the app is in the checked-out commit; its processes run here
-	Top       string              // the checked-out commit, where Tree is a folder below it; empty: Tree
-	Cache     string              // this app's alone, kept between builds
-	Config    map[string]string   // config vars
-	Buildpack string              // buildpacks in place of what would be recognised, as [ParseBuildpacks] takes them; mostly empty
-	Out       io.Writer           // what the pusher sees: Step and Detail lines
-	Under     []child.Confinement // what all of its commands are born under
-	Env       map[string]string   // what that needs in their environment
-	Fetcher   Fetcher             // in place of the builder's
+	App string
+	// the app's folder in the checked-out commit; its processes run here
+	Tree   string
+	Top    string            // the top of the commit, if Tree is a folder below it; empty: Tree
+	Cache  string            // a folder for this app alone, kept between builds
+	Config map[string]string // config vars
+	// buildpacks to use, see [ParseBuildpacks]; empty: recognise languages
+	Buildpack string
+	Out       io.Writer // what the pusher sees: steps and details
+
+	Under   []child.Confinement // confines all commands of the build
+	Env     map[string]string   // what Under needs in their environment
+	Fetcher Fetcher             // downloads buildpacks; nil: none are downloaded
 }
 
-// build is one build under way.
+// build is a build in progress.
 type build struct {
 	*Builder
 	job   Job
 	tree  *os.Root
 	plan  *plan
-	env   map[string]string
-	notes []string // to be said with the first step
+	env   map[string]string // of commands
+	notes []string          // to print with the first step
 
-	clock   clock // of the time that it may take
+	clock   clock // measures the time that counts towards Timeout
 	hasTurn bool
 
-	hasOutput bool // .paas is this build's own
+	hasOutput bool // .paas is empty or written by this build
 	built     volume.Built
 }
 
-// Build makes a checked-out commit runnable, in place: it recognises what is in it, installs what
-// it depends on and compiles it. It may be repeated on a tree where it was cut short.
+// Build makes a checked-out commit runnable, in place: it recognises the languages, installs the
+// dependencies and compiles. It blocks until the build has ended, and first waits for other builds
+// if more than MaxBuilds would run. It can be repeated on the tree of an interrupted build.
 func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 	root, err := os.OpenRoot(job.Tree)
 	if err != nil {
@@ -80,7 +85,10 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 	defer cancel(nil)
 	one := &build{Builder: b, job: job, tree: root, env: b.environment(job)}
 	timeout := cmp.Or(b.Timeout, 15*time.Minute)
-	one.clock = clock{left: timeout, end: func() { cancel(fmt.Errorf("no end after %s; stopped", timeout)) }}
+	one.clock = clock{
+		left: timeout,
+		end:  func() { cancel(fmt.Errorf("not finished after %s; stopped", timeout)) },
+	}
 	one.clock.start()
 	defer one.clock.stop()
 	defer func() {
@@ -107,7 +115,8 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 		return volume.Built{}, err
 	}
 	if tree.IsFile(root, ".env") {
-		say.Detail(job.Out, ".env is in the repository, and is not loaded: `config:set %s KEY=VALUE` sets what the app is to see", job.App)
+		say.Detail(job.Out,
+			"not loading .env from the repository; use `config:set %s KEY=VALUE` instead", job.App)
 	}
 	if err := one.needTools(ctx); err != nil {
 		return volume.Built{}, err
@@ -120,15 +129,16 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 			return volume.Built{}, explainSpace(err)
 		}
 	}
-	one.sayNotes() // where there was nothing to build
-	one.built.Kind, one.built.Processes, one.built.Static = one.plan.kind, one.plan.processes, one.plan.static
+	one.printNotes() // in case no project had anything to build
+	one.built.Kind, one.built.Processes = one.plan.kind, one.plan.processes
+	one.built.Static = one.plan.static
 	if one.plan.maker != nil {
 		one.built.Static, err = one.plan.maker.site(root)
 	}
 	return one.built, err
 }
 
-// openAbove opens the folders that the tree is in, up to the top of the commit, nearest first.
+// openAbove opens the folders above the tree up to the top of the commit, nearest first.
 func openAbove(job Job) (above []*os.Root, err error) {
 	top := cmp.Or(job.Top, job.Tree)
 	for dir := job.Tree; dir != top; {
@@ -144,7 +154,7 @@ func openAbove(job Job) (above []*os.Root, err error) {
 	return above, nil
 }
 
-// environment is that of a build's commands. What they keep at home stays in the cache.
+// environment returns the environment of a build's commands. Their home folder is in the cache.
 func (b *Builder) environment(job Job) map[string]string {
 	env := cmdline.Base(b.PassEnv)
 	env["HOME"] = filepath.Join(job.Cache, "home")
@@ -154,35 +164,35 @@ func (b *Builder) environment(job Job) map[string]string {
 	return env
 }
 
-// step says that the build of a language begins, and what was found out before.
+// step announces that the build of a language begins, and prints the notes collected so far.
 func (b *build) step(kind string) {
 	say.Step(b.job.Out, "Building (%s)", kind)
-	b.sayNotes()
+	b.printNotes()
 }
 
-func (b *build) sayNotes() {
+func (b *build) printNotes() {
 	for _, note := range b.notes {
 		say.Detail(b.job.Out, "%s", note)
 	}
 	b.notes = nil
 }
 
-// setEnv sets a variable of the app's processes. PATH is the folders in front of the server's own: each
-// call puts more behind those that are there.
+// setEnv sets a variable of the app's processes. PATH lists folders to put in front of the server's
+// PATH; each call appends to it.
 func (b *build) setEnv(name, value string) {
 	if b.built.Env == nil {
 		b.built.Env = map[string]string{}
 	}
-	if before := b.built.Env[name]; name == "PATH" && before != "" {
-		value = before + ":" + value
+	if earlier := b.built.Env[name]; name == "PATH" && earlier != "" {
+		value = earlier + ":" + value
 	}
 	b.built.Env[name] = value
 }
 
-// run runs one command of the build in the tree and shows what it prints: the first megabyte and
-// the last lines.
+// run runs one command of the build in the tree. Out gets its output: the first megabyte and the
+// last lines.
 func (b *build) run(ctx context.Context, name string, env map[string]string, argv ...string) error {
-	if err := b.takeTurn(ctx); err != nil { // before it is named: it does not run yet
+	if err := b.takeTurn(ctx); err != nil { // before printing the name: it does not run yet
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	say.Detail(b.job.Out, "%s", name)
@@ -194,15 +204,19 @@ func (b *build) run(ctx context.Context, name string, env map[string]string, arg
 	return err
 }
 
-// runTo is run with the output as it is.
-func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[string]string, argv ...string) error {
+// runTo runs one command of the build in the tree and writes its raw output to out. The error names
+// the command and tells a full disk and a lack of memory from other failures.
+func (b *build) runTo(
+	ctx context.Context, out io.Writer, name string, env map[string]string, argv ...string,
+) error {
 	if err := b.takeTurn(ctx); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	watch := child.WatchOOM()
 	defer watch.Close()
 	c := child.Command{
-		Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory, Under: b.job.Under, Background: true,
+		Name: name, Argv: argv, Dir: b.job.Tree, Env: env, Out: out, MaxMemory: b.Memory,
+		Under: b.job.Under, Background: true,
 	}
 	if b.Group != nil {
 		group, free, err := b.Group()
@@ -210,18 +224,20 @@ func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[s
 			return err
 		}
 		defer free()
-		c.Under = append([]child.Confinement{group}, c.Under...) // first: others may keep it from its files
+		// first, as others may hide the group's files
+		c.Under = append([]child.Confinement{group}, c.Under...)
 	}
 	if b.HoldsMemory {
 		c.MaxMemory = 0
 	}
 	err := b.Keeper.Run(ctx, c)
-	var over child.Overuse
+	var tooMuch child.Overuse
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &over):
-		return fmt.Errorf("%s: used %d MiB of memory, and a build may have %d MiB (PAAS_BUILD_MEMORY)", name, over.Used>>20, over.Max>>20)
+	case errors.As(err, &tooMuch):
+		return fmt.Errorf("%s: used %d MiB of memory; a build may use %d MiB (PAAS_BUILD_MEMORY)",
+			name, tooMuch.Used>>20, tooMuch.Max>>20)
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", name, context.Cause(ctx))
 	case watch.RanOut():
@@ -232,19 +248,25 @@ func (b *build) runTo(ctx context.Context, out io.Writer, name string, env map[s
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// ask is what a tool prints, run outside of the tree: some look there for what they should be.
-func (b *build) ask(ctx context.Context, env map[string]string, argv ...string) (string, error) {
+// capture runs a command in dir and returns what it prints, at most 64 KiB.
+func (b *build) capture(
+	ctx context.Context, dir string, env map[string]string, argv ...string,
+) (string, error) {
 	var out bytes.Buffer
-	bounded := say.NewBounded(&out, 64<<10, 1)
-	err := b.Keeper.Run(ctx, child.Command{Name: argv[0], Argv: argv, Dir: b.cache("home"), Env: env, Out: bounded, Under: b.job.Under, Background: true})
+	err := b.Keeper.Run(ctx, child.Command{
+		Argv: argv, Dir: dir, Env: env, Out: say.NewBounded(&out, 64<<10, 1),
+		Under: b.job.Under, Background: true,
+	})
+	printed := strings.TrimSpace(out.String())
 	if err != nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
-		return "", fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, say.Plain(first, 200))
+		first, _, _ := strings.Cut(printed, "\n")
+		name := strings.Join(append([]string{filepath.Base(argv[0])}, argv[1:]...), " ")
+		return "", fmt.Errorf("%s: %w: %s", name, err, say.Plain(first, 200))
 	}
-	return strings.TrimSpace(out.String()), nil
+	return printed, nil
 }
 
-// cache is a path in the app's cache.
+// cache returns a path in the app's cache.
 func (b *build) cache(elem ...string) string {
 	return filepath.Join(b.job.Cache, strings.Join(elem, "/"))
 }

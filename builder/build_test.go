@@ -14,9 +14,12 @@ import (
 	"time"
 )
 
-// buildScript is an app whose build is the given npm script, of a shell.
+// buildScript returns an app whose npm build script is the given one.
 func buildScript(script string) map[string]string {
-	return map[string]string{"Procfile": "web: node x", "package.json": fmt.Sprintf(`{"scripts": {"build": %q}}`, script)}
+	return map[string]string{
+		"Procfile":     "web: node x",
+		"package.json": fmt.Sprintf(`{"scripts": {"build": %q}}`, script),
+	}
 }
 
 func TestBuildEnvironment(t *testing.T) {
@@ -25,15 +28,18 @@ func TestBuildEnvironment(t *testing.T) {
 	b := newBuilder(t)
 	out := &rig.Screen{}
 	cache := t.TempDir()
-	_, err := b.Build(t.Context(), Job{App: "blog", Tree: rig.Tree(t, buildScript("env; cat")), Cache: cache, Out: out,
+	_, err := b.Build(t.Context(), Job{App: "blog", Tree: rig.Tree(t, buildScript("env; cat")),
+		Cache: cache, Out: out,
 		Config: map[string]string{"DATABASE_URL": "db"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rig.WantIn(t, "build", out.String(), "-----> Building (node)\n       npm run build\n", "\n       HOME="+cache+"/home\n",
-		"\n       DATABASE_URL=db\n", "\n       NODE_ENV=production\n", "\n       PAAS_RUN=", "/npm-run-build.")
+	rig.WantIn(t, "build", out.String(), "-----> Building (node)\n       npm run build\n",
+		"\n       HOME="+cache+"/home\n",
+		"\n       DATABASE_URL=db\n", "\n       NODE_ENV=production\n", "\n       PAAS_RUN=",
+		"/npm-run-build.")
 	if strings.Contains(out.String(), "SECRET") {
-		t.Errorf("the server's secret is in:\n%s", out)
+		t.Errorf("the log contains the server's secret:\n%s", out)
 	}
 }
 
@@ -55,22 +61,27 @@ func TestBuildFails(t *testing.T) {
 	}
 }
 
-// Tools are looked for before anything runs.
+// Missing tools are reported before anything runs.
 func TestBuildMissingTools(t *testing.T) {
 	b := newBuilder(t)
 	t.Setenv("PATH", t.TempDir())
-	_, out, _, err := buildFiles(t, b, t.TempDir(), map[string]string{"Procfile": "web: x", "go.mod": "module x", "requirements.txt": "",
-		"package.json": `{"dependencies": {"a": "1"}}`, "Gemfile": "", "composer.json": "{}", "pom.xml": "", "Cargo.toml": "", "x.csproj": ""})
-	for _, tool := range []string{"node", "npm", "go", "python3", "ruby", "bundle", "php", "composer", "java", "javac", "mvn", "cargo", "rustc", "dotnet"} {
+	_, out, _, err := buildFiles(t, b, t.TempDir(),
+		map[string]string{"Procfile": "web: x", "go.mod": "module x", "requirements.txt": "",
+			"package.json": `{"dependencies": {"a": "1"}}`, "Gemfile": "", "composer.json": "{}",
+			"pom.xml": "", "Cargo.toml": "", "x.csproj": ""})
+	for _, tool := range []string{
+		"node", "npm", "go", "python3", "ruby", "bundle", "php", "composer", "java", "javac", "mvn",
+		"cargo", "rustc", "dotnet",
+	} {
 		rig.WantIn(t, "error", rig.Message(err), tool+" is not on this server: install ")
 	}
 	if out != "" {
-		t.Errorf("already said: %s", out)
+		t.Errorf("the build began before it failed: %s", out)
 	}
 }
 
-// A build that hangs, with children that left its session and hold its output, ends with its
-// context, and at its time.
+// A hanging build ends with its context or after its timeout, even if its children left its session
+// and keep its output open.
 func TestBuildHangs(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	b := newBuilder(t)
@@ -87,34 +98,39 @@ func TestBuildHangs(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	dir, done := start(ctx)
-	rig.Eventually(t, "it hangs", func() bool { _, err := os.Stat(filepath.Join(dir, "up")); return err == nil })
+	rig.Eventually(t, "it hangs", func() bool {
+		_,
+			err := os.Stat(filepath.Join(dir, "up"))
+		return err == nil
+	})
 	cancel(errors.New("the pusher left"))
 	began := time.Now()
-	if err := <-done; rig.Message(err) != "npm run build: the pusher left" || time.Since(began) > 5*time.Second {
-		t.Errorf("%v after %s", err, time.Since(began))
+	if err := <-done; rig.Message(err) != "npm run build: the pusher left" ||
+		time.Since(began) > 5*time.Second {
+		t.Errorf("err = %v after %s", err, time.Since(began))
 	}
 	if left := running(t, "HOME="+cache); len(left) > 0 {
-		t.Errorf("left %v", left)
+		t.Errorf("processes still running: %v", left)
 	}
 
 	b.Timeout = 700 * time.Millisecond
 	_, done = start(t.Context())
-	if err := <-done; rig.Message(err) != "npm run build: no end after 700ms; stopped" {
+	if err := <-done; rig.Message(err) != "npm run build: not finished after 700ms; stopped" {
 		t.Error(err)
 	}
 	if left := running(t, "HOME="+cache); len(left) > 0 {
-		t.Errorf("left %v", left)
+		t.Errorf("processes still running: %v", left)
 	}
 }
 
-// A build that succeeds does not leave anything running either.
+// A build that succeeds leaves no processes behind either.
 func TestBuildLeavesNothing(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	b := newBuilder(t)
 	cache := t.TempDir()
 	mustBuild(t, b, cache, buildScript("setsid sleep 1000 & sleep 1000 & true"))
 	if left := running(t, "HOME="+cache); len(left) > 0 {
-		t.Errorf("left %v", left)
+		t.Errorf("processes still running: %v", left)
 	}
 }
 
@@ -122,27 +138,35 @@ func TestBuildOutputBounded(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "node", "npm")
 	b := newBuilder(t)
-	_, out, _, err := buildFiles(t, b, t.TempDir(), buildScript("yes 'a line of a build that says too much' | head -c 100000000; echo; echo the end; exit 5"))
+	_, out, _, err := buildFiles(t, b, t.TempDir(),
+		buildScript("yes 'a line of a build that says too much' | head -c 100000000; echo; echo "+
+			"the end; exit 5"))
 	if rig.Message(err) != "npm run build: exit status 5" {
 		t.Error(err)
 	}
 	if len(out) > 2<<20 {
-		t.Errorf("%d bytes", len(out))
+		t.Errorf("the log has %d bytes, want fewer", len(out))
 	}
-	rig.WantIn(t, "end of output", out[max(0, len(out)-20000):], "MB left out ...\n", "\n       the end\n")
+	rig.WantIn(t, "end of output", out[max(0, len(out)-20000):], "MB left out ...\n",
+		"\n       the end\n")
 }
 
 func TestBuildFullDisk(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	b := newBuilder(t)
 	dir := rig.SmallDisk(t)
-	rig.Write(t, dir, map[string]string{"package.json": `{"scripts": {"build": "head -c 2000000 /dev/zero > big"}}`, "Procfile": "web: x"})
+	rig.Write(t, dir, map[string]string{
+		"package.json": `{"scripts": {"build": "head -c 2000000 /dev/zero > big"}}`,
+		"Procfile":     "web: x",
+	})
 	out := &rig.Screen{}
 	_, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Cache: t.TempDir(), Out: out})
-	if !errors.Is(err, errNoSpace) || !strings.HasPrefix(rig.Message(err), "npm run build: exit status 1: no space left on device; free some") {
-		t.Errorf("%v\n%s", err, out)
+	if !errors.Is(err, errNoSpace) || !strings.HasPrefix(rig.Message(err),
+		"npm run build: exit status 1: no space left on device; free some") {
+		t.Errorf("err = %v; log:\n%s", err, out)
 	}
-	if err := clone(t.Context(), rig.Tree(t, map[string]string{"a/b": strings.Repeat("x", 2<<20)}), filepath.Join(dir, "copy"), true); !errors.Is(explainSpace(err), errNoSpace) {
+	if err := clone(t.Context(), rig.Tree(t, map[string]string{"a/b": strings.Repeat("x", 2<<20)}),
+		filepath.Join(dir, "copy"), true); !errors.Is(explainSpace(err), errNoSpace) {
 		t.Error(err)
 	}
 }
@@ -152,33 +176,36 @@ func TestBuildStatic(t *testing.T) {
 	b := newBuilder(t)
 	built, _, _ := mustBuild(t, b, t.TempDir(), map[string]string{"public/index.html": ""})
 	if built.Kind != "static" || built.Static != "public" || len(built.Processes) != 0 {
-		t.Errorf("%+v", built)
+		t.Errorf("built %+v", built)
 	}
 	built, _, _ = mustBuild(t, b, t.TempDir(), map[string]string{"index.html": "source",
 		"package.json": `{"scripts": {"build": "mkdir dist; echo made > dist/index.html"}}`})
 	if built.Static != "dist" {
-		t.Errorf("%+v", built)
+		t.Errorf("built %+v", built)
 	}
-	_, _, _, err := buildFiles(t, b, t.TempDir(), map[string]string{"package.json": `{"scripts": {"build": "true"}}`})
+	_, _, _, err := buildFiles(t, b, t.TempDir(), map[string]string{
+		"package.json": `{"scripts": {"build": "true"}}`,
+	})
 	rig.WantIn(t, "no site", rig.Message(err), "npm run build left no index.html")
 }
 
-// A .env in the repository is said, and not loaded.
+// A .env in the repository is reported and not loaded.
 func TestBuildDotEnv(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	files := buildScript("env")
 	files[".env"] = "LEAK=of-the-repository\n"
 	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), files)
-	rig.WantIn(t, "build", out, "       .env is in the repository, and is not loaded: `config:set blog KEY=VALUE` sets what the app is to see\n")
+	rig.WantIn(t, "build", out,
+		"       not loading .env from the repository; use `config:set blog KEY=VALUE` instead\n")
 	if strings.Contains(out, "LEAK") {
-		t.Errorf("loaded:\n%s", out)
+		t.Errorf(".env was loaded; log:\n%s", out)
 	}
 }
 
-// What uses more memory than a build may is ended by name, with the figures.
+// A build that uses more than its memory is killed, and the error has the figures.
 func TestMemoryOfABuild(t *testing.T) {
 	if !child.CapsMemory {
-		t.Skip("SKIP: this system does not tell the memory of processes")
+		t.Skip("SKIP: this system does not report the memory of processes")
 	}
 	rig.Need(t, "npm")
 	b := newBuilder(t)
@@ -187,6 +214,7 @@ func TestMemoryOfABuild(t *testing.T) {
 		"package.json": `{"private": true, "scripts": {"start": "x", "build": "node eat.js"}}`,
 		"eat.js":       `const held = []; setInterval(() => held.push(Buffer.alloc(5e6, 1)), 20)`,
 	})
-	rig.WantIn(t, "error", rig.Message(err), "npm run build: used ", "MiB of memory, and a build may have 200 MiB (PAAS_BUILD_MEMORY)")
+	rig.WantIn(t, "error", rig.Message(err), "npm run build: used ",
+		"MiB of memory; a build may use 200 MiB (PAAS_BUILD_MEMORY)")
 	rig.WantIn(t, "output", out, "npm run build")
 }

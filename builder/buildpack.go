@@ -11,18 +11,19 @@ import (
 	"paas/builder/tree"
 )
 
-// Buildpack is a classic buildpack (https://devcenter.heroku.com/articles/buildpack-api): a folder with
-// bin/detect, bin/compile and bin/release. It builds what no language here does.
+// Buildpack is a classic buildpack (https://devcenter.heroku.com/articles/buildpack-api): a folder
+// with the scripts bin/detect, bin/compile and bin/release. It builds what no language of this
+// package can.
 type Buildpack struct {
-	URL    string // of its repository; empty: it is a folder
-	Branch string // of that; empty: its default branch
-	Folder string // an absolute path on the server, or one in the repository of the app
+	URL    string // of its repository; empty: use Folder
+	Branch string // of that repository; empty: its default branch
+	Folder string // an absolute path on the server, or a path in the app's repository
 }
 
-// OnServer says whether the buildpack is a folder of the server.
+// OnServer reports whether the buildpack is a folder of the server.
 func (p Buildpack) OnServer() bool { return filepath.IsAbs(p.Folder) }
 
-// String is the buildpack as its owner named it.
+// String returns the buildpack as its owner wrote it.
 func (p Buildpack) String() string {
 	if p.URL == "" {
 		return p.Folder
@@ -33,9 +34,9 @@ func (p Buildpack) String() string {
 	return p.URL + "#" + p.Branch
 }
 
-// ParseBuildpacks reads the names of buildpacks, separated by white space: a URL, with #BRANCH behind it
-// for another than the default one, a folder of the server, which begins with a slash, or a folder of the
-// app's own repository, which begins with a dot. They run in that order.
+// ParseBuildpacks reads a list of buildpacks, separated by white space, in the order in which they
+// run. Each is a URL, with #BRANCH for a branch other than the default one; a folder of the server,
+// which begins with a slash; or a folder of the app's repository, which begins with a dot.
 func ParseBuildpacks(words string) ([]Buildpack, error) {
 	var packs []Buildpack
 	for _, word := range strings.Fields(words) {
@@ -59,9 +60,9 @@ func ParseBuildpacks(words string) ([]Buildpack, error) {
 	return packs, nil
 }
 
-// buildpacks are those to build with instead of what would be recognised: those that the owner set, that
-// the repository lists in a file called .buildpacks, one a line, or the repository itself, where it has
-// the scripts of one. Mostly none.
+// buildpacks returns the buildpacks to use instead of recognising languages: those that the owner
+// set; those in the repository's .buildpacks, one per line; or the repository itself if it contains
+// the scripts of a buildpack. Usually there are none.
 func (b *build) buildpacks() ([]Buildpack, error) {
 	if b.job.Buildpack != "" {
 		return ParseBuildpacks(b.job.Buildpack)
@@ -84,11 +85,12 @@ func (b *build) buildpacks() ([]Buildpack, error) {
 	}
 	packs, err := ParseBuildpacks(strings.Join(words, " "))
 	if err == nil && len(packs) == 0 {
-		err = errors.New("it names none")
+		err = errors.New("lists no buildpack")
 	}
 	for _, p := range packs {
-		if p.OnServer() { // who pushes has no business with the server's folders
-			err = fmt.Errorf("%s is a folder of the server; name a URL, or a folder of the repository such as ./buildpack", p)
+		if p.OnServer() { // a pusher must not choose folders of the server
+			err = fmt.Errorf("%s is a folder of the server; use a URL, or a folder of the "+
+				"repository such as ./buildpack", p)
 		}
 	}
 	if err != nil {
@@ -97,7 +99,7 @@ func (b *build) buildpacks() ([]Buildpack, error) {
 	return packs, nil
 }
 
-// isProgram says whether name is an executable file of the tree.
+// isProgram reports whether name is an executable file of the tree.
 func isProgram(root *os.Root, name string) bool {
 	info, err := root.Stat(name)
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0

@@ -18,50 +18,54 @@ import (
 	"paas/say"
 )
 
-// buildWith has buildpacks make the tree runnable, one after the other.
+// buildWith runs the buildpacks one after the other.
 func (b *build) buildWith(ctx context.Context, packs []Buildpack) error {
-	if err := errors.Join(os.MkdirAll(b.cache("home"), 0o700), os.MkdirAll(b.cache("buildpack", "cache"), 0o755), b.pruneBuildpacks(packs)); err != nil {
+	err := errors.Join(os.MkdirAll(b.cache("home"), 0o700),
+		os.MkdirAll(b.cache("buildpack", "cache"), 0o755), b.pruneBuildpacks(packs))
+	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.workshop())
+	defer os.RemoveAll(b.runDir())
 	vars, err := b.writeConfig()
 	defer os.RemoveAll(vars)
 	if err != nil {
 		return err
 	}
 	own := b.job
-	own.Config = nil // which scripts read as files
+	own.Config = nil // buildpacks read config vars from files
 	env := cmdline.With(b.environment(own), map[string]string{"STACK": stack(b.job.Config)})
-	var offered map[string]string
+	var defaults map[string]string
 	for i, p := range packs {
-		dir, err := b.place(ctx, p, i)
+		dir, err := b.prepare(ctx, p, i)
 		if err == nil {
-			offered, env, err = b.runBuildpack(ctx, p, dir, vars, env)
+			defaults, env, err = b.runBuildpack(ctx, p, dir, vars, env)
 		}
 		if err != nil {
 			return fmt.Errorf("buildpack %s: %w", p, err)
 		}
 	}
 	b.built.Kind = "buildpack"
-	if b.built.Processes, err = b.processes(offered); err != nil {
+	if b.built.Processes, err = b.processes(defaults); err != nil {
 		return err
 	}
 	return b.profile(ctx)
 }
 
-// runBuildpack runs the scripts of the buildpack in dir. It returns the processes that the buildpack
-// offers, and the environment for the next one.
-func (b *build) runBuildpack(ctx context.Context, p Buildpack, dir, vars string, env map[string]string) (offered, next map[string]string, err error) {
+// runBuildpack runs the scripts of the buildpack in dir. It returns the processes that the
+// buildpack suggests, and the environment for the next buildpack.
+func (b *build) runBuildpack(
+	ctx context.Context, p Buildpack, dir, vars string, env map[string]string,
+) (defaults, next map[string]string, err error) {
 	name := p.String()
 	if detect := filepath.Join(dir, "bin/detect"); isFile(detect) {
-		var said bytes.Buffer
-		err := b.runTo(ctx, say.NewBounded(&said, 4<<10, 1), "bin/detect", env, detect, b.job.Tree)
-		first, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
+		var out bytes.Buffer
+		err := b.runTo(ctx, say.NewBounded(&out, 4<<10, 1), "bin/detect", env, detect, b.job.Tree)
+		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
 		if err != nil {
 			if first != "" {
 				say.Detail(b.job.Out, "%s", say.Plain(first, 200))
 			}
-			return nil, nil, fmt.Errorf("%w: it is not for apps like this one", err)
+			return nil, nil, fmt.Errorf("%w: it does not support this app", err)
 		}
 		if first != "" {
 			name = say.Plain(first, 80) + ", " + name
@@ -70,55 +74,59 @@ func (b *build) runBuildpack(ctx context.Context, p Buildpack, dir, vars string,
 	say.Step(b.job.Out, "Building (buildpack: %s)", name)
 	bounded := say.NewBounded(b.job.Out, 1<<20, 16<<10)
 	flat := say.NewFlat(bounded) // buildpacks print steps and details themselves
-	err = b.runTo(ctx, flat, "bin/compile", env, filepath.Join(dir, "bin/compile"), b.job.Tree, b.cache("buildpack", "cache"), vars)
+	err = b.runTo(ctx, flat, "bin/compile", env, filepath.Join(dir, "bin/compile"), b.job.Tree,
+		b.cache("buildpack", "cache"), vars)
 	flat.Close()
 	bounded.Close()
 	if err != nil {
 		return nil, nil, err
 	}
-	if offered, err = b.offered(ctx, dir, env); err != nil {
+	if defaults, err = b.defaultProcesses(ctx, dir, env); err != nil {
 		return nil, nil, err
 	}
 	if export := filepath.Join(dir, "export"); isFile(export) {
-		changed, err := b.sourced(ctx, env, export)
-		return offered, cmdline.With(env, changed), err
+		changed, err := b.sourceScripts(ctx, env, export)
+		return defaults, cmdline.With(env, changed), err
 	}
-	return offered, env, nil
+	return defaults, env, nil
 }
 
-// offered are the default_process_types that the buildpack's bin/release prints. What it says of add-ons
-// and config vars is not used, as on Heroku today.
-func (b *build) offered(ctx context.Context, dir string, env map[string]string) (map[string]string, error) {
-	release := filepath.Join(dir, "bin/release")
-	if !isFile(release) {
+// defaultProcesses returns the default_process_types that the buildpack's bin/release prints. Like
+// Heroku today, it ignores the add-ons and config vars there.
+func (b *build) defaultProcesses(
+	ctx context.Context, dir string, env map[string]string,
+) (map[string]string, error) {
+	script := filepath.Join(dir, "bin/release")
+	if !isFile(script) {
 		return nil, nil
 	}
 	var printed bytes.Buffer
-	const quietly = `exec "$1" "$2" 2>/dev/null` // what it prints there is not YAML
-	err := b.runTo(ctx, say.NewBounded(&printed, 64<<10, 1), "bin/release", env, "/bin/sh", "-c", quietly, "sh", release, b.job.Tree)
+	const quietly = `exec "$1" "$2" 2>/dev/null` // standard error is not YAML
+	err := b.runTo(ctx, say.NewBounded(&printed, 64<<10, 1), "bin/release", env, "/bin/sh", "-c",
+		quietly, "sh", script, b.job.Tree)
 	if err != nil {
 		return nil, err
 	}
-	var said struct {
+	var release struct {
 		Processes map[string]string `yaml:"default_process_types"`
 	}
-	if err := yaml.Unmarshal(printed.Bytes(), &said); err != nil && !errors.Is(err, io.EOF) {
+	if err := yaml.Unmarshal(printed.Bytes(), &release); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("bin/release: %w", err)
 	}
-	return said.Processes, nil
+	return release.Processes, nil
 }
 
-// processes are those of the Procfile, which a buildpack may have written, and beside them those that
-// the last buildpack offers.
-func (b *build) processes(offered map[string]string) (map[string]string, error) {
+// processes returns the processes of the Procfile, which a buildpack may have written, and the last
+// buildpack's defaults for the types that it lacks.
+func (b *build) processes(defaults map[string]string) (map[string]string, error) {
 	processes := map[string]string{}
-	for name, line := range offered {
+	for name, line := range defaults {
 		name, line, err := parseProcess(name + ": " + strings.TrimSpace(line))
 		if err == nil && strings.Contains(line, "\n") {
 			err = fmt.Errorf("%s has more than one line", name)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("default_process_types of the buildpack: %w", err)
+			return nil, fmt.Errorf("the buildpack's default_process_types: %w", err)
 		}
 		processes[name] = line
 	}
@@ -134,9 +142,9 @@ func (b *build) processes(offered map[string]string) (map[string]string, error) 
 	return processes, err
 }
 
-// profile has the shell read the scripts of .profile.d, as Heroku does before each process, once and
-// for all: so no shell stays between the app and its signals. Config vars are not known to them, for what
-// they make of those would end up in the build.
+// profile runs the scripts of .profile.d once, at build time, and keeps the variables that they
+// set. Heroku runs them before each process; here no shell stays between the app and its signals.
+// The scripts do not see config vars, else the values would end up in the build.
 func (b *build) profile(ctx context.Context) error {
 	scripts, err := matches(b.tree, ".profile.d/*.sh")
 	if len(scripts) == 0 || err != nil {
@@ -148,7 +156,7 @@ func (b *build) profile(ctx context.Context) error {
 	own := b.job
 	own.Config = nil
 	env := cmdline.With(b.environment(own), map[string]string{"HOME": b.job.Tree}) // as it is there
-	changed, err := b.sourced(ctx, env, scripts...)
+	changed, err := b.sourceScripts(ctx, env, scripts...)
 	if err != nil {
 		return fmt.Errorf(".profile.d: %w", err)
 	}
@@ -173,11 +181,11 @@ func (b *build) writeConfig() (dir string, err error) {
 	return dir, err
 }
 
-// stack names the system that things are built for and run on: "debian-12". Buildpacks that know Heroku's
-// names alone can be told one by a config var.
+// stack names the system that the build runs on, such as "debian-12". A config var can override it,
+// for buildpacks that only know Heroku's names.
 func stack(config map[string]string) string {
-	if said := config["STACK"]; said != "" {
-		return said
+	if name := config["STACK"]; name != "" {
+		return name
 	}
 	content, err := os.ReadFile("/etc/os-release") // os-release(5)
 	if err != nil {

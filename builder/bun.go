@@ -5,8 +5,12 @@ import (
 	"regexp"
 )
 
-// bun is a package.json that Bun installs, and whose programs it runs (https://bun.com/docs).
-var bun = language{kind: "bun", detect: func(root *os.Root) (project, error) { return detectNode(root, true) }}
+// bun handles a package.json whose packages Bun installs and whose programs it runs
+// (https://bun.com/docs).
+var bun = language{
+	kind:   "bun",
+	detect: func(root *os.Root) (project, error) { return detectNode(root, true) },
+}
 
 var bunTool = tool{name: "bun", install: "install Bun (https://bun.com, or npm install -g bun)"}
 

@@ -11,10 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clone makes the folder to, which must not be there, like the folder from. With link both share
-// the contents of files: fast, and right as long as neither writes to them in place. Without, the
-// contents are copied, by the file system itself where it can share blocks. What is neither file,
-// folder nor symbolic link is left out.
+// clone copies the folder from to the new folder to. With link, files are hard links: fast, and
+// safe as long as neither side writes to them in place. Otherwise contents are copied, by the file
+// system itself if it can share blocks. It skips everything but files, folders and symbolic links.
 func clone(ctx context.Context, from, to string, link bool) error {
 	info, err := os.Stat(from)
 	if err != nil {
@@ -48,21 +47,23 @@ func clone(ctx context.Context, from, to string, link bool) error {
 }
 
 func cloneLink(from, to string) error {
-	points, err := os.Readlink(from)
+	target, err := os.Readlink(from)
 	if err != nil {
 		return err
 	}
-	return os.Symlink(points, to)
+	return os.Symlink(target, to)
 }
 
 func cloneFile(from, to string, link bool) error {
 	if link {
 		err := os.Link(from, to)
-		if !errors.Is(err, unix.EXDEV) && !errors.Is(err, unix.EMLINK) && !errors.Is(err, unix.EPERM) {
-			return err // nil, mostly
+		if !errors.Is(err, unix.EXDEV) && !errors.Is(err, unix.EMLINK) &&
+			!errors.Is(err, unix.EPERM) {
+			return err // usually nil
 		}
 	}
-	in, err := os.OpenFile(from, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0) // an app may change what is there
+	// an app may have put a link or a pipe here
+	in, err := os.OpenFile(from, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}

@@ -17,23 +17,28 @@ import (
 
 var deno = language{kind: "deno", detect: detectDeno}
 
-var denoTool = tool{name: "deno", install: "install Deno (https://deno.com, or npm install -g deno)"}
+var denoTool = tool{
+	name:    "deno",
+	install: "install Deno (https://deno.com, or npm install -g deno)",
+}
 
-// denoApp is a tree with a deno.json (https://docs.deno.com/runtime/fundamentals/configuration) or a
-// deno.lock.
+// denoApp is a tree with a deno.json (https://docs.deno.com/runtime/fundamentals/configuration) or
+// a deno.lock.
 type denoApp struct {
 	tasks map[string]json.RawMessage
 	entry string // the file that runs
 }
 
-// isDeno says whether a tree is Deno's: a package.json with a lock file of Node's is Node's, whatever else there is.
+// isDeno reports whether a tree belongs to Deno. A package.json with a lock file of Node's belongs
+// to Node, whatever else is in the tree.
 func isDeno(root *os.Root) bool {
 	for _, by := range installers {
 		if by.lockIn(root) != "" && tree.IsFile(root, "package.json") {
 			return false
 		}
 	}
-	return tree.IsFile(root, "deno.json") || tree.IsFile(root, "deno.jsonc") || tree.IsFile(root, "deno.lock")
+	return tree.IsFile(root, "deno.json") || tree.IsFile(root, "deno.jsonc") ||
+		tree.IsFile(root, "deno.lock")
 }
 
 func detectDeno(root *os.Root) (project, error) {
@@ -51,7 +56,8 @@ func detectDeno(root *os.Root) (project, error) {
 		if err != nil {
 			return nil, err
 		}
-		if content, err = hujson.Standardize(tree.Text(content)); err == nil { // both may have comments
+		// both may contain comments
+		if content, err = hujson.Standardize(tree.Text(content)); err == nil {
 			err = json.Unmarshal(content, &about)
 		}
 		if err != nil {
@@ -72,7 +78,7 @@ func detectDeno(root *os.Root) (project, error) {
 	return d, nil
 }
 
-// start is the task of that name where it is but a command line; empty: it is not, or there is none.
+// start returns the start task if it is a plain command line.
 func (d denoApp) start() (line string) {
 	json.Unmarshal(d.tasks["start"], &line)
 	return line
@@ -80,8 +86,8 @@ func (d denoApp) start() (line string) {
 
 func (d denoApp) tools(*plan) []tool { return []tool{denoTool} }
 
-// web is the start task's command itself, where it is one: deno task would stay in between. A main
-// file may do what the app may: it is the app's place on the server that keeps it from others.
+// web returns the start task's own command if possible, else `deno task` would stay in between. -A:
+// it is the sandbox that separates the app from others, not Deno's permissions.
 func (d denoApp) web(*os.Root) (string, error) {
 	switch {
 	case d.start() != "":
@@ -93,7 +99,8 @@ func (d denoApp) web(*os.Root) (string, error) {
 	case d.makesSite():
 		return "", nil
 	}
-	return "", errors.New("a Deno app without main.ts: add a start task to deno.json, or a Procfile with a line like `web: deno run -A server.ts`")
+	return "", noWebProcess("Deno app without main.ts", "deno run -A server.ts",
+		"a start task to deno.json")
 }
 
 func (d denoApp) makesSite() bool { return d.tasks["build"] != nil }
@@ -101,16 +108,21 @@ func (d denoApp) makesSite() bool { return d.tasks["build"] != nil }
 func (d denoApp) site(root *os.Root) (string, error) {
 	folder := staticFolder(root, "_site", "dist", "build", "out", "public", ".")
 	if folder == "" {
-		return "", errors.New("deno task build left no index.html in _site, dist, build, out or public; add a start task to deno.json")
+		return "", errors.New("deno task build left no index.html in _site, dist, build, out or " +
+			"public; add a start task to deno.json")
 	}
 	return folder, nil
 }
 
-// build fetches what the app imports into a folder of Deno's in the cache, which knows each module by
-// its content: what is there is not asked for again. The app finds it there too.
+// build downloads what the app imports into Deno's folder in the cache. Deno finds modules there by
+// their content, and so does the running app.
 func (d denoApp) build(ctx context.Context, b *build) error {
 	b.step("deno")
-	for name, value := range map[string]string{"DENO_DIR": b.cache("deno"), "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PROMPT": "1"} {
+	for name, value := range map[string]string{
+		"DENO_DIR":             b.cache("deno"),
+		"DENO_NO_UPDATE_CHECK": "1",
+		"DENO_NO_PROMPT":       "1",
+	} {
 		b.setEnv(name, value)
 	}
 	env := cmdline.With(b.env, b.built.Env)
@@ -122,8 +134,9 @@ func (d denoApp) build(ctx context.Context, b *build) error {
 	if err := b.run(ctx, "deno install", env, argv...); err != nil {
 		return err
 	}
-	if d.entry != "" { // what it imports by address is in no file but itself
-		if err := b.run(ctx, "deno install --entrypoint "+d.entry, env, append(argv, "--entrypoint", d.entry)...); err != nil {
+	if d.entry != "" { // only the file itself lists what it imports by URL
+		if err := b.run(ctx, "deno install --entrypoint "+d.entry, env,
+			append(argv, "--entrypoint", d.entry)...); err != nil {
 			return err
 		}
 	}

@@ -9,29 +9,42 @@ import (
 
 func TestDetectDeno(t *testing.T) {
 	for want, files := range map[string]map[string]string{
-		"deno run -A server.ts": {"deno.jsonc": "{// a comment\n\"tasks\": {\"start\": \"deno run -A server.ts\",}}", "server.ts": ""},
-		"deno task start":       {"deno.json": `{"tasks": {"start": {"command": "deno run x.ts", "dependencies": ["build"]}}}`},
-		"deno run -A main.ts":   {"deno.json": "{}", "main.ts": "", "package.json": "{}"},
-		"deno run -A main.js":   {"deno.lock": "", "main.js": ""},
+		"deno run -A server.ts": {
+			"deno.jsonc": "{// a comment\n\"tasks\": {\"start\": \"deno run -A server.ts\",}}",
+			"server.ts":  "",
+		},
+		"deno task start": {
+			"deno.json": `{"tasks": {"start": {"command": "deno run x.ts", "dependencies": ["build"]}}}`,
+		},
+		"deno run -A main.ts": {"deno.json": "{}", "main.ts": "", "package.json": "{}"},
+		"deno run -A main.js": {"deno.lock": "", "main.js": ""},
 	} {
-		if p, err := detectIn(t, rig.Tree(t, files)); err != nil || p.kind != "deno" || p.processes["web"] != want || len(p.projects) != 1 {
-			t.Errorf("%s: %+v, %v", want, p, err)
+		if p, err := detectIn(t, rig.Tree(t, files)); err != nil || p.kind != "deno" ||
+			p.processes["web"] != want || len(p.projects) != 1 {
+			t.Errorf("want %s, got %+v, err = %v", want, p, err)
 		}
 	}
-	p, err := detectIn(t, rig.Tree(t, map[string]string{"deno.json": "{}", "main.ts": "", "package.json": `{"main": "main.js"}`, "main.js": "", "package-lock.json": ""}))
+	p, err := detectIn(t, rig.Tree(t, map[string]string{
+		"deno.json":         "{}",
+		"main.ts":           "",
+		"package.json":      `{"main": "main.js"}`,
+		"main.js":           "",
+		"package-lock.json": "",
+	}))
 	if err != nil || p.kind != "node" {
-		t.Errorf("Node's lock file: %+v, %v", p, err)
+		t.Errorf("with a lock file of Node's: %+v, err = %v", p, err)
 	}
 	for want, files := range map[string]map[string]string{
-		"deno.json: ":                  {"deno.json": "{", "main.ts": ""},
-		"a Deno app without main.ts: ": {"deno.json": "{}"},
+		"deno.json: ":                {"deno.json": "{", "main.ts": ""},
+		"Deno app without main.ts; ": {"deno.json": "{}"},
 	} {
 		_, err := detectIn(t, rig.Tree(t, files))
 		rig.WantIn(t, want, rig.Message(err), want)
 	}
 }
 
-// A second build asks no registry, and a lock file that does not fit fails.
+// The second build makes no request to the registry. A lock file that does not match fails the
+// build.
 func TestBuildDeno(t *testing.T) {
 	rig.Need(t, "deno")
 	b, r, cache := newBuilder(t), newRegistry(t), t.TempDir()
@@ -48,16 +61,19 @@ func TestBuildDeno(t *testing.T) {
 		return out.String(), printed(t, b, dir, built, built.Processes["web"]), err
 	}
 	out, page, err := build()
-	if err != nil || !strings.Contains(page, "hellobuilt\n\n") { // before or after it deno may say that it asks the registry again
-		t.Fatalf("%v, %q\n%s", err, page, out)
+	// before or after it deno may say that it asks the registry again
+	if err != nil || !strings.Contains(page, "hellobuilt\n\n") {
+		t.Fatalf("err = %v, printed %q; log:\n%s", err, page, out)
 	}
-	before := r.asked.Load()
+	before := r.requests.Load()
 	files["main.ts"] = strings.Replace(files["main.ts"], "hello()", "hello().toUpperCase()", 1)
-	if out, page, err = build(); err != nil || page != "HELLObuilt\n\n" || r.asked.Load() != before {
-		t.Fatalf("%v, %q, %d questions to the registry\n%s", err, page, r.asked.Load()-before, out)
+	if out, page, err = build(); err != nil || page != "HELLObuilt\n\n" ||
+		r.requests.Load() != before {
+		t.Fatalf("err = %v, printed %q, %d requests; log:\n%s", err, page, r.requests.Load()-before,
+			out)
 	}
 	files["deno.json"] = strings.Replace(files["deno.json"], "^1.0.0", "<=1.0.0", 1)
 	if out, _, err = build(); rig.Message(err) != "deno install: exit status 1" {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("err = %v; log:\n%s", err, out)
 	}
 }

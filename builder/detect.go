@@ -3,33 +3,44 @@ package builder
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 
 	"paas/builder/tree"
 )
 
-// plan is what a tree was recognised as: what to build in it, and what to run.
+// plan says what to build in a tree and what to run.
 type plan struct {
-	kind      string            // of a language, or "procfile", "start", "static"
+	kind      string            // the kind of a language, or "procfile", "start", "static"
 	procfile  bool              // processes come from a Procfile
 	processes map[string]string // process type -> command line
-	static    string            // folder to serve, where there is no process at all; what maker makes goes before it
-	maker     siteMaker         // makes that folder; nil: it is in the commit
+	static    string            // folder to serve, if there are no processes
+	maker     siteMaker         // makes the folder to serve; nil: it is in the commit
 	projects  []project         // what to build, in order
-	above     []*os.Root        // the folders that the tree is in, up to the top of the commit, nearest first
+	above     []*os.Root        // folders above the tree up to the top of the commit, nearest first
 }
 
-// runs says whether the web process is that of the given kind because nothing else was said.
+// runs reports whether kind provides the web process, without a Procfile.
 func (p *plan) runs(kind string) bool { return !p.procfile && p.kind == kind }
 
-// errNothing is what a tree is told in which nothing is recognised.
-var errNothing = errors.New("nothing to run was recognised: looked for a Procfile, package.json (scripts.start, main or server.js), " +
-	"go.mod or a main package in Go, deno.json, app.py or main.py with requirements.txt or pyproject.toml, " +
-	"config.ru or app.rb, composer.json, index.php or public/index.php, pom.xml, build.gradle, Cargo.toml, a project of .NET, an executable bin/start, and index.html or public/index.html; " +
+var errNothing = errors.New("nothing to run was recognised: " +
+	"looked for a Procfile, package.json (scripts.start, main or server.js), " +
+	"go.mod or a main package in Go, deno.json, " +
+	"app.py or main.py with requirements.txt or pyproject.toml, " +
+	"config.ru or app.rb, composer.json, index.php or public/index.php, pom.xml, build.gradle, " +
+	"Cargo.toml, a .NET project, an executable bin/start, and index.html or public/index.html; " +
 	"add a Procfile with a line like `web: node server.js`")
 
-// detect looks at a checked-out commit, never past its top: a symbolic link in a commit may point
-// at another app's files, or the server's.
+// noWebProcess says why the web process is unknown, and that a Procfile with the given command line, or
+// one of the alternatives, would help.
+func noWebProcess(problem, line string, alternatives ...string) error {
+	add := append(alternatives, "a Procfile with a line like `web: "+line+"`")
+	return fmt.Errorf("%s; add %s", problem, strings.Join(add, ", or "))
+}
+
+// detect decides what to build and run. It never reads past the top of the commit: a symbolic link
+// in a commit may point at the files of another app or the server.
 func detect(root *os.Root, above ...*os.Root) (*plan, error) {
 	p := &plan{processes: map[string]string{}, above: above}
 	var kinds []string // of p.projects
@@ -52,14 +63,14 @@ func detect(root *os.Root, above ...*os.Root) (*plan, error) {
 		return p, err
 	}
 	if tree.IsFile(root, ".static") {
-		return p.marked(root), nil
+		return p.markedStatic(root), nil
 	}
 	return p, p.guess(root, kinds)
 }
 
-// guess finds what answers requests where no Procfile says it.
+// guess finds what answers requests if there is no Procfile.
 func (p *plan) guess(root *os.Root, kinds []string) error {
-	var unclear error // of the first language that wants to be told more
+	var unclear error // what the first language needs to know
 	for i, found := range p.projects {
 		line, err := found.web(root)
 		if line != "" {
@@ -70,7 +81,7 @@ func (p *plan) guess(root *os.Root, kinds []string) error {
 			unclear = err
 		}
 	}
-	if info, err := root.Stat("bin/start"); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+	if isProgram(root, "bin/start") {
 		p.kind, p.processes["web"] = "start", "bin/start"
 		return nil
 	}
@@ -90,10 +101,13 @@ func (p *plan) guess(root *os.Root, kinds []string) error {
 	return nil
 }
 
-// marked is the plan for a tree with a .static file, which says that it is a site whatever else is in
-// it: nothing but what makes a site is built, and an index.html is not asked for.
-func (p *plan) marked(root *os.Root) *plan {
-	site := &plan{kind: "static", static: cmp.Or(staticFolder(root, ".", "public"), "."), processes: p.processes, above: p.above}
+// markedStatic is the plan for a tree with a .static file, which marks a static site whatever else
+// the tree contains. It builds only what makes a site, and needs no index.html.
+func (p *plan) markedStatic(root *os.Root) *plan {
+	site := &plan{
+		kind: "static", static: cmp.Or(staticFolder(root, ".", "public"), "."),
+		processes: p.processes, above: p.above,
+	}
 	for _, found := range p.projects {
 		if maker, ok := found.(siteMaker); ok && maker.makesSite() {
 			site.maker, site.projects = maker, []project{found}
@@ -103,7 +117,7 @@ func (p *plan) marked(root *os.Root) *plan {
 	return site
 }
 
-// staticFolder is the first of folders that has an index.html; empty: none has.
+// staticFolder returns the first of the folders that contains an index.html, or "".
 func staticFolder(root *os.Root, folders ...string) string {
 	for _, folder := range folders {
 		if tree.IsFile(root, folder+"/index.html") {

@@ -23,22 +23,23 @@ var dotnet = language{kind: "dotnet", detect: func(root *os.Root) (project, erro
 	return dotnetApp{top}, nil
 }}
 
-// dotnetApp is a tree with projects of .NET, or a solution of such, at its top.
+// dotnetApp is a tree with .NET projects or a solution at its top.
 type dotnetApp struct {
-	top []string // their files
+	top []string // the files of the projects and solutions
 }
 
-const installDotnet = "install the .NET SDK (https://dotnet.microsoft.com/download; Debian has no package of it)"
+const installDotnet = "install the .NET SDK (https://dotnet.microsoft.com/download; Debian has " +
+	"no package for it)"
 
 func (dotnetApp) tools(*plan) []tool { return []tool{{name: "dotnet", install: installDotnet}} }
 
-// web is made of what the build has left: see [dotnetApp.build].
+// web is a placeholder: [dotnetApp.build] sets the command line.
 func (dotnetApp) web(*os.Root) (string, error) { return "dotnet", nil }
 
-// published is where the app is published to.
+// published is the folder that the app is published to.
 const published = ".paas/publish"
 
-// build publishes the project that is the app.
+// build publishes the app's project.
 func (d dotnetApp) build(ctx context.Context, b *build) error {
 	b.step("dotnet")
 	project, err := d.project(b)
@@ -50,7 +51,7 @@ func (d dotnetApp) build(ctx context.Context, b *build) error {
 		"NUGET_PACKAGES":              b.cache("nuget"),
 		"DOTNET_CLI_TELEMETRY_OPTOUT": "true",
 		"DOTNET_NOLOGO":               "true",
-		// Else a compiler stays behind for the next build, and holds this one up until it is killed.
+		// else a compiler process stays alive and blocks this build until it is killed
 		"MSBUILDDISABLENODEREUSE": "1", "UseSharedCompilation": "false",
 	})
 	if err := d.checkSDK(ctx, b, env); err != nil {
@@ -59,7 +60,10 @@ func (d dotnetApp) build(ctx context.Context, b *build) error {
 	if _, err := b.output(path.Base(published)); err != nil {
 		return err
 	}
-	argv := []string{"dotnet", "publish", project, "--configuration", "Release", "--output", published, "--nologo"}
+	argv := []string{
+		"dotnet", "publish", project, "--configuration", "Release", "--output", published,
+		"--nologo",
+	}
 	if tree.IsFile(b.tree, path.Join(path.Dir(project), "packages.lock.json")) {
 		argv = append(argv, "-p:RestoreLockedMode=true")
 	}
@@ -75,39 +79,41 @@ func (d dotnetApp) build(ctx context.Context, b *build) error {
 	if err != nil {
 		return err
 	}
-	// By env, which goes once it has set it: a shell would stay in between.
-	b.plan.processes["web"] = "env ASPNETCORE_URLS=http://127.0.0.1:$PORT dotnet " + cmdline.Quote(program)
+	// env replaces itself by dotnet, a shell would stay in between
+	b.plan.processes["web"] = "env ASPNETCORE_URLS=http://127.0.0.1:$PORT dotnet " +
+		cmdline.Quote(program)
 	return nil
 }
 
-// checkSDK says what is missing where global.json asks for an SDK. Which one fits is dotnet's to say: its
+// checkSDK fails if global.json asks for an SDK that the server lacks. It asks dotnet itself: the
 // rules have eight forms (https://learn.microsoft.com/dotnet/core/tools/global-json).
 func (dotnetApp) checkSDK(ctx context.Context, b *build, env map[string]string) error {
 	if !tree.IsFile(b.tree, "global.json") {
 		return nil
 	}
-	var said strings.Builder
-	out := say.NewBounded(&said, 8<<10, 1)
+	var printed strings.Builder
+	out := say.NewBounded(&printed, 8<<10, 1)
 	if b.runTo(ctx, out, "dotnet --version", env, "dotnet", "--version") == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	for line := range strings.Lines(said.String()) {
+	for line := range strings.Lines(printed.String()) {
 		if line = strings.TrimSpace(line); line != "" {
 			say.Detail(b.job.Out, "%s", say.Plain(line, 200))
 		}
 	}
-	return errors.New("global.json asks for a .NET SDK that is not on this server: " + installDotnet + " in that version, or change global.json")
+	return errors.New("global.json asks for a .NET SDK that this server lacks: " + installDotnet +
+		" in that version, or change global.json")
 }
 
-// project is the file to publish: the one that config vars name, the only one at the top, or the only one
-// of a web app below it. A solution itself cannot be published into one folder.
+// project returns the file to publish: the one that a config var names, the only one at the top, or
+// the only web app below it. A solution cannot be published into one folder.
 func (d dotnetApp) project(b *build) (string, error) {
-	if name := b.job.Config["PROJECT_FILE"]; name != "" { // Heroku's name for it
+	if name := b.job.Config["PROJECT_FILE"]; name != "" { // as on Heroku
 		if !tree.IsFile(b.tree, path.Clean(name)) {
-			return "", fmt.Errorf("PROJECT_FILE names %.100q, which is not in the repository", name)
+			return "", fmt.Errorf("PROJECT_FILE %.100q is not in the repository", name)
 		}
 		return path.Clean(name), nil
 	}
@@ -130,32 +136,35 @@ func (d dotnetApp) project(b *build) (string, error) {
 	case len(all) == 1:
 		return all[0], nil
 	}
-	return "", fmt.Errorf("%d projects, %d of them web apps; say which to publish: config:set %s PROJECT_FILE=src/Web/Web.csproj",
-		len(all), len(web), b.job.App)
+	return "", fmt.Errorf("%d projects, %d of them web apps; choose one: config:set %s "+
+		"PROJECT_FILE=src/Web/Web.csproj", len(all), len(web), b.job.App)
 }
 
 func isSolution(name string) bool {
 	return strings.HasSuffix(name, ".sln") || strings.HasSuffix(name, ".slnx")
 }
 
-// program is the file to run: each program has its runtimeconfig.json beside it, a library has none.
+// program returns the published file to run. A program has a runtimeconfig.json beside it, a
+// library has none.
 func (dotnetApp) program(root *os.Root, project string) (string, error) {
 	const suffix = ".runtimeconfig.json"
 	found, err := matches(root, published+"/*"+suffix)
 	if err != nil {
 		return "", err
 	}
-	if len(found) > 1 { // a program that the app depends on comes along
+	if len(found) > 1 { // programs that the app depends on are published too
 		name := strings.TrimSuffix(path.Base(project), path.Ext(project))
-		found = slices.DeleteFunc(found, func(file string) bool { return path.Base(file) != name+suffix })
+		found = slices.DeleteFunc(found,
+			func(file string) bool { return path.Base(file) != name+suffix })
 	}
 	if len(found) != 1 {
-		return "", fmt.Errorf("dotnet publish left no program of %s that can be told; add a Procfile with a line like `web: dotnet %s/NAME.dll`", project, published)
+		return "", noWebProcess(fmt.Sprintf("dotnet publish made no program for %s", project),
+			"dotnet "+published+"/NAME.dll")
 	}
 	return strings.TrimSuffix(found[0], suffix) + ".dll", nil
 }
 
-// matches are the files in the tree that one of patterns names, as path.Match has it, sorted.
+// matches returns the files in the tree that match one of the patterns of [path.Match], sorted.
 func matches(root *os.Root, patterns ...string) ([]string, error) {
 	var all []string
 	for _, pattern := range patterns {
@@ -163,7 +172,8 @@ func matches(root *os.Root, patterns ...string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, slices.DeleteFunc(names, func(name string) bool { return !tree.IsFile(root, name) })...)
+		all = append(all, slices.DeleteFunc(names,
+			func(name string) bool { return !tree.IsFile(root, name) })...)
 	}
 	slices.Sort(all)
 	return all, nil

@@ -9,9 +9,9 @@ import (
 	"paas/rig"
 )
 
-// pretendDotnet stands for the .NET SDK where there is none: it looks at its arguments and writes what
-// the real one writes.
-const pretendDotnet = `#!/bin/sh
+// fakeDotnet replaces the .NET SDK if there is none: it checks its arguments and writes what the
+// real one writes.
+const fakeDotnet = `#!/bin/sh
 set -e
 case "$1" in
 --version)
@@ -38,7 +38,7 @@ esac
 const webProject = `<Project Sdk="Microsoft.NET.Sdk.Web"></Project>`
 
 func TestBuildDotnetPretended(t *testing.T) {
-	folder := rig.Tree(t, map[string]string{"bin/dotnet": pretendDotnet})
+	folder := rig.Tree(t, map[string]string{"bin/dotnet": fakeDotnet})
 	t.Setenv("PATH", folder+"/bin:"+os.Getenv("PATH"))
 	t.Setenv("PORT", "4000")
 	b := newBuilder(t)
@@ -48,21 +48,48 @@ func TestBuildDotnetPretended(t *testing.T) {
 		wants string
 		runs  string
 	}{
-		"at the top":  {map[string]string{"Shop.csproj": webProject, "lib/Lib.csproj": "", "packages.lock.json": "{}", "global.json": "{}"}, "publish Shop.csproj --configuration Release --output .paas/publish --nologo -p:RestoreLockedMode=true; true " + cache + "/nuget\n", "Shop on"},
-		"in solution": {map[string]string{"Shop.sln": "", "src/Web/Web.csproj": webProject, "src/Library/Library.csproj": `<Project Sdk="Microsoft.NET.Sdk">`}, "dotnet publish src/Web/Web.csproj\n", "Web on"},
-		"console":     {map[string]string{"Shop.slnx": "", "Tool/Tool.csproj": `<Project Sdk="Microsoft.NET.Sdk">`}, "dotnet publish Tool/Tool.csproj\n", "Tool on"},
+		"at the top": {
+			map[string]string{
+				"Shop.csproj":        webProject,
+				"lib/Lib.csproj":     "",
+				"packages.lock.json": "{}",
+				"global.json":        "{}",
+			},
+			"publish Shop.csproj --configuration Release --output .paas/publish --nologo " +
+				"-p:RestoreLockedMode=true; true " + cache + "/nuget\n",
+			"Shop on",
+		},
+		"in solution": {
+			map[string]string{
+				"Shop.sln":                   "",
+				"src/Web/Web.csproj":         webProject,
+				"src/Library/Library.csproj": `<Project Sdk="Microsoft.NET.Sdk">`,
+			},
+			"dotnet publish src/Web/Web.csproj\n", "Web on",
+		},
+		"console": {
+			map[string]string{
+				"Shop.slnx":        "",
+				"Tool/Tool.csproj": `<Project Sdk="Microsoft.NET.Sdk">`,
+			},
+			"dotnet publish Tool/Tool.csproj\n", "Tool on",
+		},
 	} {
 		built, out, dir := mustBuild(t, b, cache, test.files)
 		rig.WantIn(t, name, out, "-----> Building (dotnet)\n", test.wants)
 		line := strings.ReplaceAll(built.Processes["web"], "$PORT", "4000")
-		if got := printed(t, b, dir, built, line); built.Kind != "dotnet" || got != test.runs+" http://127.0.0.1:4000\n" {
-			t.Errorf("%s: %+v: %q", name, built, got)
+		if got := printed(t, b, dir, built, line); built.Kind != "dotnet" ||
+			got != test.runs+" http://127.0.0.1:4000\n" {
+			t.Errorf("%s: built %+v, printed %q", name, built, got)
 		}
 	}
 	for want, files := range map[string]map[string]string{
-		"global.json asks for a .NET SDK that is not on this server: install the .NET SDK":    {"Shop.csproj": webProject, "global.json": `{"sdk": {"version": "99.0.100"}}`},
-		"2 projects, 0 of them web apps; say which to publish: config:set blog PROJECT_FILE=": {"A.csproj": "", "B.csproj": ""},
-		"dotnet publish left no program of Library.csproj":                                    {"Library.csproj": ""},
+		"global.json asks for a .NET SDK that this server lacks: install the .NET SDK": {
+			"Shop.csproj": webProject,
+			"global.json": `{"sdk": {"version": "99.0.100"}}`,
+		},
+		"2 projects, 0 of them web apps; choose one: config:set blog PROJECT_FILE=": {"A.csproj": "", "B.csproj": ""},
+		"dotnet publish made no program for Library.csproj":                         {"Library.csproj": ""},
 	} {
 		_, out, _, err := buildFiles(t, b, cache, files)
 		rig.WantIn(t, "error", rig.Message(err), want)
@@ -70,14 +97,20 @@ func TestBuildDotnetPretended(t *testing.T) {
 			rig.WantIn(t, "what dotnet says", out, "       Requested SDK version: 99.0.100\n")
 		}
 	}
-	job := Job{App: "blog", Tree: rig.Tree(t, map[string]string{"A.csproj": "", "B.csproj": ""}), Cache: cache, Out: &rig.Screen{}}
+	job := Job{
+		App:   "blog",
+		Tree:  rig.Tree(t, map[string]string{"A.csproj": "", "B.csproj": ""}),
+		Cache: cache,
+		Out:   &rig.Screen{},
+	}
 	job.Config = map[string]string{"PROJECT_FILE": "B.csproj"}
-	if built, err := b.Build(t.Context(), job); err != nil || !strings.HasSuffix(built.Processes["web"], "B.dll") {
-		t.Errorf("%+v, %v", built, err)
+	if built, err := b.Build(t.Context(), job); err != nil ||
+		!strings.HasSuffix(built.Processes["web"], "B.dll") {
+		t.Errorf("built %+v, err = %v", built, err)
 	}
 	job.Config["PROJECT_FILE"] = "../B.csproj"
 	_, err := b.Build(t.Context(), job)
-	rig.WantIn(t, "a project outside", rig.Message(err), "which is not in the repository")
+	rig.WantIn(t, "a project outside", rig.Message(err), "is not in the repository")
 }
 
 func TestBuildDotnet(t *testing.T) {
@@ -91,6 +124,6 @@ func TestBuildDotnet(t *testing.T) {
 			`<RollForward>Major</RollForward></PropertyGroup></Project>`,
 		"Program.cs": `System.Console.WriteLine("compiled");`})
 	if got := printed(t, b, dir, built, built.Processes["web"]); got != "compiled\n" {
-		t.Errorf("%+v: %q\n%s", built, got, out)
+		t.Errorf("built %+v, printed %q; log:\n%s", built, got, out)
 	}
 }

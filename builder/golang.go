@@ -3,7 +3,6 @@ package builder
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -17,22 +16,23 @@ import (
 	"paas/say"
 )
 
-// goProgram is where the one program of an app without a Procfile is built to.
+// goProgram is the path of the app's one program if there is no Procfile.
 const goProgram = ".paas/bin/app"
 
 var golang = language{kind: "go", detect: detectGo}
 
 var goTool = tool{
-	name:    "go",
-	install: "install Go (https://go.dev/dl, or the package golang)",
-	ask:     []string{"version"},
-	env:     map[string]string{"GOTOOLCHAIN": "local"}, // else it fetches another one, without a word
+	name:        "go",
+	install:     "install Go (https://go.dev/dl, or the package golang)",
+	versionArgs: []string{"version"},
+	// else go silently downloads another version
+	env: map[string]string{"GOTOOLCHAIN": "local"},
 }
 
-// goApp is a tree of Go: a module, or a main package alone.
+// goApp is a tree with a Go module or a single main package.
 type goApp struct {
-	module bool // go.mod is there
-	wishes []wish
+	module   bool // has a go.mod
+	requires []requirement
 }
 
 func detectGo(root *os.Root) (project, error) {
@@ -43,10 +43,10 @@ func detectGo(root *os.Root) (project, error) {
 		return goApp{}, nil
 	}
 	content, err := tree.Read(root, "go.mod", 4<<20)
-	return goApp{module: true, wishes: goWishes(content)}, err
+	return goApp{module: true, requires: goRequirements(content)}, err
 }
 
-// hasMain says whether there is a main package at the top.
+// hasMain reports whether the top folder contains a main package.
 func hasMain(root *os.Root) bool {
 	files, _ := fs.Glob(root.FS(), "*.go")
 	for _, name := range files {
@@ -70,17 +70,18 @@ func (g goApp) tools(p *plan) []tool {
 		return nil
 	}
 	t := goTool
-	t.wishes = g.wishes
+	t.requires = g.requires
 	return []tool{t}
 }
 
-// isScript says whether a main package without a module is but a tool of an app in another language.
+// isScript reports whether a main package without a module is only a tool of an app in another
+// language.
 func (g goApp) isScript(p *plan) bool { return !g.module && p.kind != "go" }
 
 func (goApp) web(*os.Root) (string, error) { return goProgram, nil }
 
-// build compiles the module's programs into .paas/bin, which is in front of PATH: for a Procfile
-// all of them, each under its own name; without one, the one that is the app.
+// build compiles the module's programs into .paas/bin, which is at the front of PATH: with a
+// Procfile all of them, under their own names; without one the one that is the app.
 func (g goApp) build(ctx context.Context, b *build) error {
 	if g.isScript(b.plan) {
 		return nil
@@ -104,24 +105,24 @@ func (g goApp) build(ctx context.Context, b *build) error {
 		say.Detail(b.job.Out, "no main package: nothing to compile")
 		return nil
 	case len(programs) == 0:
-		return errors.New("go.mod, but no main package to run; add a Procfile with a line like `web: node server.js`")
+		return noWebProcess("go.mod, but no main package", "node server.js")
 	case !b.plan.runs("go"):
 	case len(programs) > 1:
-		return fmt.Errorf("%d main packages, none of them at the top; say which to run in a Procfile, with a line like `web: %s`",
-			len(programs), path.Base(programs[0]))
+		return noWebProcess(fmt.Sprintf("%d main packages, none at the top", len(programs)),
+			path.Base(programs[0]))
 	default:
 		target = goProgram
 	}
 	if _, err := b.output("bin"); err != nil {
 		return err
 	}
-	// -trimpath: else the compiler's cache knows a package by its folder, another one each time.
-	// -modcacherw: else only root can take the module cache away again.
+	// -trimpath: else the compiler's cache depends on the folder, which differs for each build.
+	// -modcacherw: else only root can delete the module cache.
 	argv := []string{"go", "build", "-trimpath", "-buildvcs=false", "-modcacherw", "-o", target}
 	return b.run(ctx, "go build", env, append(argv, programs...)...)
 }
 
-// makeModule makes up the go.mod that is missing, of the server's version; it can require nothing.
+// makeModule writes a go.mod if there is none, for the server's Go version. It has no requirements.
 func (g goApp) makeModule(ctx context.Context, b *build) error {
 	if g.module {
 		return nil
@@ -131,25 +132,29 @@ func (g goApp) makeModule(ctx context.Context, b *build) error {
 			return nil
 		}
 	}
-	said, err := b.toolVersion(ctx, cmdline.With(b.env, goTool.env), "go", goTool.ask...)
+	printed, err := b.toolVersion(ctx, cmdline.With(b.env, goTool.env), "go", goTool.versionArgs...)
 	if err != nil {
 		return err
 	}
-	version, err := parseVersion(said)
+	version, err := parseVersion(printed)
 	if err != nil {
 		return err
 	}
-	say.Detail(b.job.Out, "no go.mod: one is made for this build, for the standard library alone; `go mod init NAME` makes one to commit")
-	return b.tree.WriteFile("go.mod", fmt.Appendf(nil, "module app\n\ngo %d.%d\n", version.Major(), version.Minor()), 0o644)
+	say.Detail(b.job.Out,
+		"no go.mod: this build uses the standard library only; run `go mod init NAME` and "+
+			"commit go.mod")
+	content := fmt.Appendf(nil, "module app\n\ngo %d.%d\n", version.Major(), version.Minor())
+	return b.tree.WriteFile("go.mod", content, 0o644)
 }
 
-// goPrograms are the import paths of the main packages; the one at the top alone, where there is
-// one that is the app.
+// goPrograms returns the import paths of the main packages. Without a Procfile, a main package at
+// the top is the only one.
 func (b *build) goPrograms(ctx context.Context, env map[string]string) ([]string, error) {
 	const form = `{{if eq .Name "main"}}{{.ImportPath}} {{.Dir}}{{end}}`
 	var list bytes.Buffer
 	out := say.NewBounded(&list, 1<<20, 1)
-	if err := b.runTo(ctx, out, "go list", env, "go", "list", "-modcacherw", "-e", "-find", "-f", form, "./..."); err != nil {
+	argv := []string{"go", "list", "-modcacherw", "-e", "-find", "-f", form, "./..."}
+	if err := b.runTo(ctx, out, "go list", env, argv...); err != nil {
 		say.Detail(b.job.Out, "%s", list.String())
 		return nil, err
 	}

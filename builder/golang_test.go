@@ -28,13 +28,18 @@ func TestBuildGo(t *testing.T) {
 		return printed(t, b, dir, built, name)
 	}
 	for name, files := range map[string]map[string]string{
-		"at the top":      {"go.mod": mod, "main.go": mainGo, "cmd/other/main.go": mainGo},
-		"plain":           {"main.go": mainGo, "other.go": "package main\n\ntype list[T any] []T\n", "main_test.go": "package main\n"},
+		"at the top": {"go.mod": mod, "main.go": mainGo, "cmd/other/main.go": mainGo},
+		"plain": {
+			"main.go":      mainGo,
+			"other.go":     "package main\n\ntype list[T any] []T\n",
+			"main_test.go": "package main\n",
+		},
 		"one in a folder": {"go.mod": mod, "lib.go": "package shop\n", "cmd/shop/main.go": mainGo},
 	} {
 		built, out, dir := mustBuild(t, b, cache, files)
-		if got := run(dir, built, built.Processes["web"]); built.Kind != "go" || got != "compiled\n" {
-			t.Errorf("%s: %+v, %q\n%s", name, built, got, out)
+		if got := run(dir, built, built.Processes["web"]); built.Kind != "go" ||
+			got != "compiled\n" {
+			t.Errorf("%s: built %+v, printed %q; log:\n%s", name, built, got, out)
 		}
 	}
 	began := time.Now()
@@ -42,18 +47,21 @@ func TestBuildGo(t *testing.T) {
 		"cmd/b/main.go": mainGo, "Procfile": "web: shop\nworker: b"})
 	t.Logf("Go build, all compiled before: %s", time.Since(began))
 	if got := run(dir, built, "shop && b"); got != "compiled\ncompiled\n" {
-		t.Errorf("%q", got)
+		t.Errorf("printed %q", got)
 	}
 	for want, files := range map[string]map[string]string{
-		"no main package to run":  {"go.mod": mod, "lib.go": "package shop\n"},
+		"but no main package":  {"go.mod": mod, "lib.go": "package shop\n"},
 		"2 main packages":         {"go.mod": mod, "a/main.go": mainGo, "b/main.go": mainGo},
 		"go build: exit status 1": {"go.mod": mod, "main.go": mainGo + "!"},
 		"go list: exit status 1":  {"go.mod": "nonsense"},
-		"go 1.999 or newer is asked for by go.mod, and this server has 1.": {"go.mod": "module x\n\ngo 1.999\n", "main.go": mainGo},
+		"go.mod asks for go 1.999 or newer, but this server has 1.": {
+			"go.mod":  "module x\n\ngo 1.999\n",
+			"main.go": mainGo,
+		},
 	} {
 		_, out, _, err := buildFiles(t, b, cache, files)
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q\n%s", err, want, out)
+			t.Errorf("err = %v, want %q; log:\n%s", err, want, out)
 		}
 	}
 
@@ -63,11 +71,16 @@ func TestBuildGo(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, ".paas")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Cache: cache, Out: &rig.Screen{}}); err != nil {
+	if _, err := b.Build(t.Context(), Job{
+		App:   "blog",
+		Tree:  dir,
+		Cache: cache,
+		Out:   &rig.Screen{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if entries, _ := os.ReadDir(outside); len(entries) > 0 {
-		t.Errorf("written outside: %v", entries)
+		t.Errorf("the build wrote outside the tree: %v", entries)
 	}
 }
 
@@ -86,51 +99,72 @@ func keepGoCache(t *testing.T, cache string) {
 	}
 }
 
-// A newer toolchain is a suggestion: it is said, and not fetched.
+// A newer toolchain is only a suggestion: it is reported and not downloaded.
 func TestGoToolchain(t *testing.T) {
 	rig.Need(t, "go")
 	b, cache := newBuilder(t), t.TempDir()
 	keepGoCache(t, cache)
-	_, out, _ := mustBuild(t, b, cache, map[string]string{"go.mod": "module x\n\ngo 1.21\n\ntoolchain go1.999.1\n", "main.go": mainGo})
-	rig.WantIn(t, "build", out, "-----> Building (go)\n       go 1.", " is what this server has; toolchain in go.mod asks for 1.999.1\n", "go build")
+	_, out, _ := mustBuild(t, b, cache, map[string]string{
+		"go.mod":  "module x\n\ngo 1.21\n\ntoolchain go1.999.1\n",
+		"main.go": mainGo,
+	})
+	rig.WantIn(t, "build", out,
+		"-----> Building (go)\n       toolchain in go.mod asks for go 1.999.1, but this server "+
+			"has 1.", "go build")
 }
 
-// Without a go.mod, one is made up for what needs none of its own.
+// Without a go.mod, the build writes one if the app needs only the standard library.
 func TestGoPlain(t *testing.T) {
 	rig.Need(t, "go")
 	b, cache := newBuilder(t), t.TempDir()
 	keepGoCache(t, cache)
 	_, out, _ := mustBuild(t, b, cache, map[string]string{"main.go": mainGo})
-	rig.WantIn(t, "build", out, "no go.mod: one is made for this build")
-	_, out, _, err := buildFiles(t, b, cache, map[string]string{"main.go": "package main\n\nimport _ \"example.com/x\"\n\nfunc main() {}\n"})
+	rig.WantIn(t, "build", out, "no go.mod: this build uses the standard library only")
+	_, out, _, err := buildFiles(t, b, cache, map[string]string{
+		"main.go": "package main\n\nimport _ \"example.com/x\"\n\nfunc main() {}\n",
+	})
 	rig.WantIn(t, "a dependency", rig.Message(err)+out, "go build: exit status 1", "example.com/x")
 
 	// An app of another language may have scripts in Go.
-	built, out, _ := mustBuild(t, b, cache, map[string]string{"gen.go": mainGo, "server.js": "", "package.json": "{}"})
+	built, out, _ := mustBuild(t, b, cache, map[string]string{
+		"gen.go":       mainGo,
+		"server.js":    "",
+		"package.json": "{}",
+	})
 	if built.Kind != "node" || out != "" {
-		t.Errorf("%+v\n%s", built, out)
+		t.Errorf("built %+v; log:\n%s", built, out)
 	}
 
 	// A folder of a module is part of it.
-	top := rig.Tree(t, map[string]string{"go.mod": "module example.com/all\n\ngo 1.21\n", "lib/lib.go": "package lib\n\nconst Name = \"all\"\n",
+	top := rig.Tree(t, map[string]string{"go.mod": "module example.com/all\n\ngo 1.21\n",
+		"lib/lib.go":             "package lib\n\nconst Name = \"all\"\n",
 		"services/api/main.go":   "package main\n\nimport \"example.com/all/lib\"\n\nfunc main() { println(lib.Name) }\n",
 		"services/api/x/main.go": mainGo, "cmd/other/main.go": mainGo})
 	dir, screen := filepath.Join(top, "services/api"), &rig.Screen{}
-	built, err = b.Build(t.Context(), Job{App: "blog", Tree: dir, Top: top, Cache: cache, Out: screen})
+	built, err = b.Build(t.Context(), Job{
+		App:   "blog",
+		Tree:  dir,
+		Top:   top,
+		Cache: cache,
+		Out:   screen,
+	})
 	if err != nil {
-		t.Fatalf("%v\n%s", err, screen)
+		t.Fatalf("err = %v; log:\n%s", err, screen)
 	}
 	if got := printed(t, b, dir, built, built.Processes["web"]); got != "all\n" {
-		t.Errorf("%q\n%s", got, screen)
+		t.Errorf("printed %q; log:\n%s", got, screen)
 	}
 }
 
 func FuzzGoMod(f *testing.F) {
-	for _, seed := range []string{"module x\n\ngo 1.21\n", "go 1.99rc1\ntoolchain go1.22.3\n", "toolchain default\n", "go (", "go 1.99999999999999999999\n"} {
+	for _, seed := range []string{
+		"module x\n\ngo 1.21\n", "go 1.99rc1\ntoolchain go1.22.3\n", "toolchain default\n", "go (",
+		"go 1.99999999999999999999\n",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, content string) {
-		for _, w := range goWishes([]byte(content)) {
+		for _, w := range goRequirements([]byte(content)) {
 			w.fits(semver.MustParse("1.26.8"))
 		}
 	})

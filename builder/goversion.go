@@ -7,28 +7,36 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// goWishes are the versions of Go that a go.mod asks for (https://go.dev/ref/mod#go-mod-file-go): at least
-// that of its go line; its toolchain line is but a suggestion. What cannot be read is go's to explain.
-func goWishes(content []byte) []wish {
+// goRequirements returns the Go versions that a go.mod requires
+// (https://go.dev/ref/mod#go-mod-file-go): at least that of its go line. Its toolchain line is only
+// a suggestion. If go.mod cannot be parsed, go itself will report that.
+func goRequirements(content []byte) []requirement {
 	file, err := modfile.Parse("go.mod", content, nil)
-	if err != nil { // lines of a Go that is newer than this library
+	if err != nil { // syntax of a Go newer than this library
 		file, err = modfile.ParseLax("go.mod", content, nil)
 	}
 	if err != nil {
 		return nil
 	}
-	var wishes []wish
-	if file.Go != nil {
-		if least, err := parseVersion(file.Go.Version); err == nil {
-			wishes = append(wishes, wish{by: "go.mod", asked: least.Original() + " or newer",
-				fits: func(v *semver.Version) (bool, bool) { return !v.LessThan(least), false }})
+	var requires []requirement
+	add := func(source, version, suffix string, required bool) {
+		least, err := parseVersion(version)
+		if err != nil {
+			return
 		}
+		requires = append(requires, requirement{
+			source: source, text: least.Original() + suffix,
+			fits: func(v *semver.Version) (fits, near bool) {
+				older := v.LessThan(least)
+				return !required || !older, older
+			},
+		})
+	}
+	if file.Go != nil {
+		add("go.mod", file.Go.Version, " or newer", true)
 	}
 	if file.Toolchain != nil {
-		if least, err := parseVersion(strings.TrimPrefix(file.Toolchain.Name, "go")); err == nil {
-			wishes = append(wishes, wish{by: "toolchain in go.mod", asked: least.Original(),
-				fits: func(v *semver.Version) (bool, bool) { return true, v.LessThan(least) }})
-		}
+		add("toolchain in go.mod", strings.TrimPrefix(file.Toolchain.Name, "go"), "", false)
 	}
-	return wishes
+	return requires
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -12,102 +11,114 @@ import (
 	"paas/builder/tree"
 )
 
-// installer is a program that fills node_modules.
+// installer is a tool that fills node_modules.
 type installer struct {
 	kind   string // as people call it
 	tool   tool
-	locks  []string // its lock files, of which the first that is there counts
-	files  []string // what else in a tree decides what it installs
-	frozen []string // installs what the lock file says, development dependencies too, or fails
-	loose  []string // installs without a lock file
-	script []string // runs the script whose name is appended
+	locks  []string // names of its lock file; the first that exists counts
+	files  []string // other files of the tree that affect what it installs
+	frozen []string // command: install exactly what the lock file lists, including devDependencies
+	loose  []string // command: install without a lock file
+	script []string // command: run the script whose name is appended
 
-	// copies is appended to frozen where a build script is to come, which may write into node_modules:
-	// no file there may then share its content with the installer's own cache.
+	// copies is appended to frozen if a build script follows, which may write into node_modules: no
+	// file there may then share its content with the installer's cache.
 	copies []string
 	env    func(b *build) map[string]string
 
-	// local finds in its lock file that a package is a folder of the repository. npm has none:
-	// [nodeModules.readLinks] knows more.
+	// local matches a lock file with a package that is a folder of the repository. npm has none,
+	// see [nodeModules.readLinks].
 	local *regexp.Regexp
 }
 
-// installers are in the order in which they are preferred where a repository has several lock files
-// and packageManager names none of them: npm is where Node is.
+// installers in order of preference, for a repository with several lock files of which
+// packageManager names none. npm comes first: every Node installation has it.
 var installers = []*installer{npm, pnpm, yarn, classic, bunInstaller}
 
-// choice is what installs, and why.
+// choice is the installer to use.
 type choice struct {
 	by    *installer
-	lock  string   // its lock file; empty: there is none
-	notes []string // what an owner of several lock files wants to know
+	lock  string   // name of its lock file; empty: none
+	notes []string // which lock files are ignored, and why
 }
 
-// choose finds the installer of a package by the lock file in has, or by its packageManager
-// (https://nodejs.org/api/packages.html#packagemanager) where that says something else.
-func choose(p *nodePackage, has *os.Root) choice {
+// choose picks the installer of a package: the one that packageManager names
+// (https://nodejs.org/api/packages.html#packagemanager), else the one whose lock file is in dir.
+func choose(p *nodePackage, dir *os.Root) choice {
 	var found []choice
 	for _, by := range installers {
-		if lock := by.lockIn(has); lock != "" {
+		if lock := by.lockIn(dir); lock != "" {
 			found = append(found, choice{by: by, lock: lock})
 		}
 	}
 	chosen, why := choice{by: npm}, ""
 	if len(found) > 0 {
 		chosen = found[0]
-		why = fmt.Sprintf("%s decides, unless packageManager in package.json names another tool", chosen.lock)
+		why = fmt.Sprintf("%s takes precedence; packageManager in package.json can choose "+
+			"another tool", chosen.lock)
 	}
 	if name, version := p.packageManager(); name != "" {
 		for _, by := range installers {
-			if by.tool.name == name && (by != yarn || isNewYarn(has, version)) && (by != classic || !isNewYarn(has, version)) {
-				chosen = choice{by: by, lock: by.lockIn(has)}
+			if by.tool.name == name && by.isRightYarn(dir, version) {
+				chosen = choice{by: by, lock: by.lockIn(dir)}
 				why = "packageManager in package.json says " + name
 			}
 		}
 	}
 	for _, other := range found {
 		if other.lock != chosen.lock {
-			chosen.notes = append(chosen.notes, fmt.Sprintf("%s is not used: %s", other.lock, why))
+			chosen.notes = append(chosen.notes, fmt.Sprintf("ignoring %s: %s", other.lock, why))
 		}
 	}
 	return chosen
 }
 
-// lockIn is the name of the installer's lock file; empty: there is none.
-func (i *installer) lockIn(has *os.Root) string {
+// isRightYarn tells the two Yarns apart, see [isNewYarn]. It is true for other installers.
+func (i *installer) isRightYarn(dir *os.Root, version string) bool {
+	return i != yarn && i != classic || isNewYarn(dir, version) == (i == yarn)
+}
+
+// lockIn returns the name of the installer's lock file in dir, or "".
+func (i *installer) lockIn(dir *os.Root) string {
 	for _, name := range i.locks {
-		if tree.IsFile(has, name) && (i != yarn || isNewYarn(has, "")) && (i != classic || !isNewYarn(has, "")) {
+		if tree.IsFile(dir, name) && i.isRightYarn(dir, "") {
 			return name
 		}
 	}
 	return ""
 }
 
-// wishes are the versions of itself that the package asks for: another major one reads another lock
-// file.
-func (i *installer) wishes(p *nodePackage, has *os.Root) []wish {
-	if slices.Contains([]*installer{yarn, classic}, i) && bringsYarn(has) {
+// requires returns the required versions of the installer itself: each major version has its own
+// format of lock file.
+func (i *installer) requires(p *nodePackage, dir *os.Root) []requirement {
+	if (i == yarn || i == classic) && hasOwnYarn(dir) {
 		return nil
 	}
 	if name, version := p.packageManager(); name == i.tool.name && version != "" {
 		if major, err := semver.NewVersion(version); err == nil {
-			return []wish{sameMajor("packageManager in package.json", major.Major())}
+			return []requirement{sameMajor("packageManager in package.json", major.Major())}
 		}
 	}
 	switch i {
 	case yarn:
-		return []wish{{by: "yarn.lock", asked: "2 or newer", fits: func(v *semver.Version) (bool, bool) { return v.Major() > 1, false }}}
+		return []requirement{{
+			source: "yarn.lock", text: "2 or newer",
+			fits: func(v *semver.Version) (bool, bool) { return v.Major() > 1, false },
+		}}
 	case classic:
-		return []wish{sameMajor("yarn.lock", 1)}
+		return []requirement{sameMajor("yarn.lock", 1)}
 	}
 	return nil
 }
 
-func sameMajor(by string, major uint64) wish {
-	return wish{by: by, asked: fmt.Sprint(major), fits: func(v *semver.Version) (bool, bool) { return v.Major() == major, false }}
+func sameMajor(source string, major uint64) requirement {
+	return requirement{
+		source: source, text: fmt.Sprint(major),
+		fits: func(v *semver.Version) (bool, bool) { return v.Major() == major, false },
+	}
 }
 
-// packageManager is the field of that name, "pnpm@9.1.0+sha512.abc", in its parts.
+// packageManager splits the field of that name: "pnpm@9.1.0+sha512.abc" is "pnpm" and "9.1.0".
 func (p *nodePackage) packageManager() (name, version string) {
 	name, version, _ = strings.Cut(p.PackageManager, "@")
 	version, _, _ = strings.Cut(version, "+")

@@ -12,10 +12,12 @@ import (
 	"strings"
 )
 
-// notPrograms are jars beside the one to run, by the names that Maven, Gradle and their plugins give.
+// notPrograms matches jars beside the one to run, by the names that Maven, Gradle and their plugins
+// give them.
 var notPrograms = regexp.MustCompile(`(^original-.*|-(sources|javadoc|tests|test-fixtures|plain))\.jar$`)
 
-// runnableJars are the jars in a folder of the tree, or of the folders at its top, that name a main class.
+// runnableJars returns the jars with a main class in folder, and in the folder of that name in each
+// folder at the top.
 func runnableJars(root *os.Root, folder string) ([]string, error) {
 	folders := []string{folder}
 	top, err := fs.ReadDir(root.FS(), ".")
@@ -29,10 +31,12 @@ func runnableJars(root *os.Root, folder string) ([]string, error) {
 	}
 	var jars []string
 	for _, folder := range folders {
-		entries, _ := fs.ReadDir(root.FS(), folder) // mostly not there
+		entries, _ := fs.ReadDir(root.FS(), folder) // usually missing
 		for _, e := range entries {
-			if name := e.Name(); strings.HasSuffix(name, ".jar") && !notPrograms.MatchString(name) && hasMainClass(root, path.Join(folder, name)) {
-				jars = append(jars, path.Join(folder, name))
+			jar := path.Join(folder, e.Name())
+			if path.Ext(jar) == ".jar" && !notPrograms.MatchString(e.Name()) &&
+				hasMainClass(root, jar) {
+				jars = append(jars, jar)
 			}
 		}
 	}
@@ -40,7 +44,7 @@ func runnableJars(root *os.Root, folder string) ([]string, error) {
 	return jars, nil
 }
 
-// hasMainClass says whether a jar's manifest names the class to run
+// hasMainClass reports whether a jar's manifest names a main class
 // (https://docs.oracle.com/en/java/javase/21/docs/specs/jar/jar.html#main-attributes).
 func hasMainClass(root *os.Root, name string) bool {
 	f, err := root.Open(name)
@@ -61,7 +65,8 @@ func hasMainClass(root *os.Root, name string) bool {
 		return false
 	}
 	defer manifest.Close()
-	for lines := bufio.NewScanner(io.LimitReader(manifest, 1<<20)); lines.Scan() && lines.Text() != ""; {
+	lines := bufio.NewScanner(io.LimitReader(manifest, 1<<20))
+	for lines.Scan() && lines.Text() != "" {
 		if strings.HasPrefix(strings.ToLower(lines.Text()), "main-class:") {
 			return true
 		}

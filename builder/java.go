@@ -17,66 +17,85 @@ var java = language{kind: "java", detect: func(root *os.Root) (project, error) {
 			if !tree.IsFile(root, file) {
 				continue
 			}
-			wishes, err := javaWishes(root)
-			return &javaApp{javaBuilder: builder, wrapped: tree.IsFile(root, builder.wrapper), wishes: wishes}, err
+			requires, err := javaRequirements(root)
+			return &javaApp{
+				javaBuilder: builder,
+				wrapped:     tree.IsFile(root, builder.wrapper),
+				requires:    requires,
+			}, err
 		}
 	}
 	return nil, nil
 }}
 
-// javaBuilder is a tool that builds Java's projects.
+// javaBuilder is a build tool for Java.
 type javaBuilder struct {
-	files   []string // by which it is recognised
-	wrapper string   // a script in the tree that brings the tool in the right version
+	files   []string // its presence means this tool
+	wrapper string   // a script in the tree that downloads the right version of the tool
 	tool    tool
-	argv    []string // after the tool's name: everything but the tests
-	jars    string   // the folder that it makes jars in
+	argv    []string // arguments: build everything, run no tests
+	jars    string   // the folder that it writes jars to
 	env     func(b *build) map[string]string
-	where   string // how to say which class is the program
+	hint    string // how to name the main class
 }
 
 var javaBuilders = []javaBuilder{
 	{
 		files: []string{"pom.xml"}, wrapper: "mvnw", jars: "target",
-		tool: tool{name: "mvn", install: "install Maven (https://maven.apache.org, or the package maven), or commit its wrapper: mvn wrapper:wrapper"},
+		tool: tool{
+			name: "mvn",
+			install: "install Maven (https://maven.apache.org, or the package maven), or commit " +
+				"its wrapper: mvn wrapper:wrapper",
+		},
 		argv: []string{"--batch-mode", "--no-transfer-progress", "-DskipTests", "package"},
 		env: func(b *build) map[string]string {
-			return map[string]string{"MAVEN_USER_HOME": b.cache("maven")} // of the wrapper
+			return map[string]string{"MAVEN_USER_HOME": b.cache("maven")} // for the wrapper
 		},
-		where: "name it as mainClass in maven-jar-plugin's configuration, or use spring-boot-maven-plugin",
+		hint: "name it as mainClass in maven-jar-plugin's configuration, or use " +
+			"spring-boot-maven-plugin",
 	},
 	{
-		files:   []string{"build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"},
+		files: []string{
+			"build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts",
+		},
 		wrapper: "gradlew", jars: "build/libs",
-		tool: tool{name: "gradle", install: "install Gradle (https://gradle.org, or the package gradle), or commit its wrapper: gradle wrapper"},
+		tool: tool{
+			name: "gradle",
+			install: "install Gradle (https://gradle.org, or the package gradle), or commit its " +
+				"wrapper: gradle wrapper",
+		},
 		argv: []string{"--no-daemon", "--console=plain", "--build-cache", "assemble"},
 		env: func(b *build) map[string]string {
 			return map[string]string{"GRADLE_USER_HOME": b.cache("gradle")}
 		},
-		where: "name it in build.gradle: jar { manifest { attributes 'Main-Class': '...' } }, or use Spring Boot's plugin",
+		hint: "name it in build.gradle: jar { manifest { attributes 'Main-Class': '...' } }, or " +
+			"use Spring Boot's plugin",
 	},
 }
 
-// javaApp is a tree with a project of Maven's or Gradle's at its top.
+// javaApp is a tree with a Maven or Gradle project at its top.
 type javaApp struct {
 	javaBuilder
-	wrapped bool
-	wishes  []wish
+	wrapped  bool // has a wrapper script
+	requires []requirement
 }
 
 func (j *javaApp) tools(*plan) []tool {
 	const install = "install a JDK (https://adoptium.net, or the package default-jdk-headless)"
-	tools := []tool{{name: "java", install: install}, {name: "javac", install: install, ask: []string{"-version"}, wishes: j.wishes}}
+	tools := []tool{
+		{name: "java", install: install},
+		{name: "javac", install: install, versionArgs: []string{"-version"}, requires: j.requires},
+	}
 	if !j.wrapped {
 		tools = append(tools, j.tool)
 	}
 	return tools
 }
 
-// web is made of what the build has left: see [javaApp.build].
+// web is a placeholder: [javaApp.build] sets the command line.
 func (*javaApp) web(*os.Root) (string, error) { return "java -jar", nil }
 
-// build makes the jars, and finds the one that is the app.
+// build makes the jars and finds the one that is the app.
 func (j *javaApp) build(ctx context.Context, b *build) error {
 	b.step("java")
 	argv := j.argv
@@ -86,11 +105,12 @@ func (j *javaApp) build(ctx context.Context, b *build) error {
 	name := j.tool.name
 	if j.wrapped {
 		name = "./" + j.wrapper
-		argv = append([]string{"sh", name}, argv...) // it may have lost its mode on Windows
+		argv = append([]string{"sh", name}, argv...) // sh: a commit from Windows may lack the mode
 	} else {
 		argv = append([]string{name}, argv...)
 	}
-	if err := b.run(ctx, name+" "+j.argv[len(j.argv)-1], cmdline.With(b.env, j.env(b)), argv...); err != nil {
+	if err := b.run(ctx, name+" "+j.argv[len(j.argv)-1], cmdline.With(b.env, j.env(b)),
+		argv...); err != nil {
 		return err
 	}
 	if !b.plan.runs("java") {
@@ -100,36 +120,36 @@ func (j *javaApp) build(ctx context.Context, b *build) error {
 	if err != nil {
 		return err
 	}
-	// Spring takes the port from there, others from $PORT.
+	// Spring reads the port from server.port, others from $PORT
 	b.plan.processes["web"] = "java -Dserver.port=$PORT $JAVA_OPTS -jar " + cmdline.Quote(jar)
 	return nil
 }
 
-// program is the jar to run.
+// program returns the jar to run.
 func (j *javaApp) program(root *os.Root) (string, error) {
 	jars, err := runnableJars(root, j.jars)
 	switch {
 	case err != nil:
 		return "", err
 	case len(jars) == 0:
-		return "", fmt.Errorf("no jar in %s says which class is the program (Main-Class); %s", j.jars, j.where)
+		return "", fmt.Errorf("no jar in %s names a main class (Main-Class); %s", j.jars, j.hint)
 	case len(jars) > 1:
-		return "", fmt.Errorf("%d jars that can be run; say which in a Procfile, with a line like `web: java -jar %s`", len(jars), jars[0])
+		return "", noWebProcess(fmt.Sprintf("%d runnable jars", len(jars)), "java -jar "+jars[0])
 	}
 	return jars[0], nil
 }
 
 var javaRelease = regexp.MustCompile(`(?m)^\s*java\.runtime\.version\s*[=:]\s*(\S+)\s*$`)
 
-// javaWishes are those of system.properties, as Heroku has it, and of .java-version, as jenv has it.
-func javaWishes(root *os.Root) ([]wish, error) {
+// javaRequirements reads system.properties, as Heroku does, or .java-version, as jenv does.
+func javaRequirements(root *os.Root) ([]requirement, error) {
 	if tree.IsFile(root, "system.properties") {
 		content, err := tree.Read(root, "system.properties", 64<<10)
 		if err != nil {
 			return nil, err
 		}
 		if found := javaRelease.FindSubmatch(content); found != nil {
-			return javaWish("java.runtime.version in system.properties", string(found[1]))
+			return javaRequirement("java.runtime.version in system.properties", string(found[1]))
 		}
 	}
 	if tree.IsFile(root, ".java-version") {
@@ -137,24 +157,25 @@ func javaWishes(root *os.Root) ([]wish, error) {
 		if err != nil {
 			return nil, err
 		}
-		return javaWish(".java-version", string(tree.Text(content)))
+		return javaRequirement(".java-version", string(tree.Text(content)))
 	}
 	return nil, nil
 }
 
 var javaNumber = regexp.MustCompile(`^(?:[A-Za-z]+-)?(?:1\.)?(\d{1,3})(?:[.+_].*)?$`)
 
-func javaWish(by, asked string) ([]wish, error) {
-	asked = strings.TrimSpace(asked)
-	number := javaNumber.FindStringSubmatch(asked) // temurin-17.0.2, 1.8, 21
+func javaRequirement(source, text string) ([]requirement, error) {
+	text = strings.TrimSpace(text)
+	number := javaNumber.FindStringSubmatch(text) // temurin-17.0.2, 1.8, 21
 	if number == nil {
-		return nil, fmt.Errorf("%s: %.40q is not a version; write a number, like 21", by, asked)
+		return nil, fmt.Errorf("%s: %.40q is not a version; write a number such as 21", source,
+			text)
 	}
-	counts, digits := number[1], 1
-	if counts == "8" { // which calls itself 1.8.0_392
-		counts, digits = "1.8", 2
+	major, digits := number[1], 1
+	if major == "8" { // its own name for itself is 1.8.0_392
+		major, digits = "1.8", 2
 	}
-	w, err := atLeast(by, counts, digits)
-	w.asked = asked
-	return []wish{w}, err
+	r, err := atLeast(source, major, digits)
+	r.text = text
+	return []requirement{r}, err
 }

@@ -10,23 +10,26 @@ import (
 	"paas/rig"
 )
 
-const helloJava = "package hello;\npublic class Hello { public static void main(String[] a) { System.out.println(\"compiled\"); } }\n"
+const helloJava = "package hello;\npublic class Hello { public static void main(String[] a) { " +
+	"System.out.println(\"compiled\"); } }\n"
 
-// mavenOffline makes Maven take everything from Debian's repository of its plugins, where that is
-// installed: Maven Central need not be reached.
+// mavenOffline makes Maven take everything from Debian's repository of its plugins, if that is
+// installed, so that it need not reach Maven Central.
 func mavenOffline(t *testing.T) map[string]string {
 	t.Helper()
 	rig.Need(t, "mvn", "javac")
 	const repo = "/usr/share/maven-repo"
 	for _, plugin := range []string{"compiler", "jar", "resources", "surefire"} {
 		if !isFolder(repo + "/org/apache/maven/plugins/maven-" + plugin + "-plugin") {
-			t.Skipf("SKIP: no maven-%s-plugin in %s; on Debian it is in libmaven-compiler-plugin-java, libmaven-jar-plugin-java, "+
+			t.Skipf("SKIP: no maven-%s-plugin in %s; on Debian it is in "+
+				"libmaven-compiler-plugin-java, libmaven-jar-plugin-java, "+
 				"libmaven-resources-plugin-java and libsurefire-java", plugin, repo)
 		}
 	}
 	return map[string]string{
 		".mvn/maven.config": "--settings=.mvn/settings.xml\n",
-		".mvn/settings.xml": "<settings><mirrors><mirror><id>debian</id><mirrorOf>*</mirrorOf><url>file://" + repo + "</url></mirror></mirrors></settings>",
+		".mvn/settings.xml": "<settings><mirrors><mirror><id>debian</id><mirrorOf>*</mirrorOf><url>file://" + repo +
+			"</url></mirror></mirrors></settings>",
 	}
 }
 
@@ -46,24 +49,30 @@ func TestBuildMaven(t *testing.T) {
 		built, out, dir := mustBuild(t, b, cache, files)
 		t.Logf("Maven build: %s", time.Since(began))
 		rig.WantIn(t, "build", out, "-----> Building (java)\n       mvn package\n")
-		if built.Kind != "java" || built.Processes["web"] != "java -Dserver.port=$PORT $JAVA_OPTS -jar target/hello-1.0.jar" {
-			t.Errorf("%+v\n%s", built, out)
+		if built.Kind != "java" ||
+			built.Processes["web"] != "java -Dserver.port=$PORT $JAVA_OPTS -jar "+
+				"target/hello-1.0.jar" {
+			t.Errorf("built %+v; log:\n%s", built, out)
 		}
 		if got := printed(t, b, dir, built, built.Processes["web"]); got != "compiled\n" {
-			t.Errorf("%q", got)
+			t.Errorf("printed %q", got)
 		}
-		files["src/main/java/hello/Hello.java"] = strings.Replace(helloJava, `"comp`, `"" + "comp`, 1)
+		files["src/main/java/hello/Hello.java"] = strings.Replace(helloJava, `"comp`, `"" + "comp`,
+			1)
 	}
 	if !isFolder(filepath.Join(cache, "maven/repository/org/apache/maven/plugins")) {
 		t.Error("the plugins are not in the cache")
 	}
 
-	files["pom.xml"] = strings.Replace(files["pom.xml"], "<mainClass>hello.Hello</mainClass>", "", 1)
+	files["pom.xml"] = strings.Replace(files["pom.xml"], "<mainClass>hello.Hello</mainClass>", "",
+		1)
 	_, _, _, err = buildFiles(t, b, cache, files)
-	rig.WantIn(t, "no main class", rig.Message(err), "no jar in target says which class is the program (Main-Class); name it as mainClass")
+	rig.WantIn(t, "no main class", rig.Message(err),
+		"no jar in target says which class is the program (Main-Class); name it as mainClass")
 	files["src/main/java/hello/Hello.java"] = "nonsense"
 	_, out, _, err := buildFiles(t, b, cache, files)
-	rig.WantIn(t, "does not compile", rig.Message(err)+out, "mvn package: exit status 1", "Hello.java:[1,1]")
+	rig.WantIn(t, "does not compile", rig.Message(err)+out, "mvn package: exit status 1",
+		"Hello.java:[1,1]")
 }
 
 func TestBuildGradle(t *testing.T) {
@@ -77,36 +86,49 @@ func TestBuildGradle(t *testing.T) {
 
 		"src/main/java/hello/Hello.java": helloJava})
 	rig.WantIn(t, "build", out, "       gradle assemble\n")
-	if got := printed(t, b, dir, built, built.Processes["web"]); got != "compiled\n" || !isFolder(filepath.Join(cache, "gradle")) {
-		t.Errorf("%+v: %q\n%s", built, got, out)
+	if got := printed(t, b, dir, built, built.Processes["web"]); got != "compiled\n" ||
+		!isFolder(filepath.Join(cache, "gradle")) {
+		t.Errorf("built %+v, printed %q; log:\n%s", built, got, out)
 	}
 	if left := running(t, "HOME="+cache); len(left) > 0 {
-		t.Errorf("left: %v", left)
+		t.Errorf("still there: %v", left)
 	}
 }
 
-// A wrapper goes before what the server has, also where it lost its mode.
+// The tree's wrapper wins over the server's tool, even if it lost its mode.
 func TestBuildJavaWrapper(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "javac", "jar")
-	const compile = "#!/bin/sh\nset -e\necho \"$0 $*\"\nmkdir -p $OUT\njavac -d classes src/main/java/hello/Hello.java\n" +
-		"jar --create --file $OUT/app.jar --main-class hello.Hello -C classes .\ncp $OUT/app.jar $OUT/app-sources.jar\n" +
+	const compile = "#!/bin/sh\nset -e\necho \"$0 $*\"\nmkdir -p $OUT\njavac -d classes " +
+		"src/main/java/hello/Hello.java\n" +
+		"jar --create --file $OUT/app.jar --main-class hello.Hello -C classes .\ncp " +
+		"$OUT/app.jar $OUT/app-sources.jar\n" +
 		"jar --create --file $OUT/app-2.jar -C classes .\n"
 	b := newBuilder(t)
 	for wrapper, test := range map[string]struct{ file, out, says, jar string }{
-		"mvnw":    {"pom.xml", "target", "./mvnw -Dmaven.repo.local=", "target/app.jar"},
-		"gradlew": {"build.gradle.kts", "build/libs", "./gradlew --no-daemon", "build/libs/app.jar"},
+		"mvnw": {"pom.xml", "target", "./mvnw -Dmaven.repo.local=", "target/app.jar"},
+		"gradlew": {
+			"build.gradle.kts", "build/libs", "./gradlew --no-daemon", "build/libs/app.jar",
+		},
 	} {
-		files := map[string]string{test.file: "", wrapper: strings.ReplaceAll(compile, "$OUT", test.out), "src/main/java/hello/Hello.java": helloJava}
+		files := map[string]string{
+			test.file:                        "",
+			wrapper:                          strings.ReplaceAll(compile, "$OUT", test.out),
+			"src/main/java/hello/Hello.java": helloJava,
+		}
 		built, out, dir := mustBuild(t, b, t.TempDir(), files)
 		rig.WantIn(t, wrapper, out, "       ./"+wrapper+" ", test.says)
-		if got := printed(t, b, dir, built, built.Processes["web"]); got != "compiled\n" || !strings.HasSuffix(built.Processes["web"], "-jar "+test.jar) {
-			t.Errorf("%+v: %q", built, got)
+		if got := printed(t, b, dir, built, built.Processes["web"]); got != "compiled\n" ||
+			!strings.HasSuffix(built.Processes["web"], "-jar "+test.jar) {
+			t.Errorf("built %+v, printed %q", built, got)
 		}
 	}
-	_, out, _, err := buildFiles(t, b, t.TempDir(), map[string]string{"pom.xml": "", "src/main/java/hello/Hello.java": helloJava,
-		"mvnw": strings.ReplaceAll(compile, "$OUT", "target") + "mkdir -p web/target; cp target/app.jar web/target/\n"})
-	rig.WantIn(t, "two of them", rig.Message(err)+out, "2 jars that can be run; say which in a Procfile, with a line like `web: java -jar target/app.jar`")
+	_, out, _, err := buildFiles(t, b, t.TempDir(),
+		map[string]string{"pom.xml": "", "src/main/java/hello/Hello.java": helloJava,
+			"mvnw": strings.ReplaceAll(compile, "$OUT", "target") +
+				"mkdir -p web/target; cp target/app.jar web/target/\n"})
+	rig.WantIn(t, "two of them", rig.Message(err)+out,
+		"2 runnable jars; add a Procfile with a line like `web: java -jar target/app.jar`")
 }
 
 func TestJavaVersions(t *testing.T) {
@@ -115,26 +137,42 @@ func TestJavaVersions(t *testing.T) {
 		has   string
 		want  string // of the error; empty: it fits
 	}{
-		"heroku":   {map[string]string{"system.properties": "maven.version=3\njava.runtime.version=17\n"}, "javac 17.0.15", ""},
-		"newer":    {map[string]string{"system.properties": "java.runtime.version = 21\n"}, "javac 17.0.15", "javac 21 is asked for by java.runtime.version in system.properties, and this server has 17.0.15: install a JDK"},
-		"jenv":     {map[string]string{".java-version": "17.0.2\n"}, "javac 17.0.15", ""},
-		"vendor":   {map[string]string{".java-version": "temurin-11.0.20+8\n"}, "javac 17.0.15", "javac temurin-11.0.20+8 is asked for by .java-version"},
+		"heroku": {
+			map[string]string{"system.properties": "maven.version=3\njava.runtime.version=17\n"},
+			"javac 17.0.15", "",
+		},
+		"newer": {
+			map[string]string{"system.properties": "java.runtime.version = 21\n"}, "javac 17.0.15",
+			"java.runtime.version in system.properties asks for javac 21, but this server has " +
+				"17.0.15: install a JDK",
+		},
+		"jenv": {map[string]string{".java-version": "17.0.2\n"}, "javac 17.0.15", ""},
+		"vendor": {
+			map[string]string{".java-version": "temurin-11.0.20+8\n"}, "javac 17.0.15",
+			".java-version asks for javac temurin-11.0.20+8",
+		},
 		"old form": {map[string]string{".java-version": "1.8"}, "javac 1.8.0_392", ""},
-		"old":      {map[string]string{".java-version": "8"}, "javac 17.0.15", "javac 8 is asked for"},
-		"nonsense": {map[string]string{".java-version": "latest"}, "", `.java-version: "latest" is not a version`},
-		"silent":   {map[string]string{"system.properties": "# nothing\n"}, "", ""},
+		"old": {
+			map[string]string{".java-version": "8"}, "javac 17.0.15", "asks for javac 8, but",
+		},
+		"nonsense": {
+			map[string]string{".java-version": "latest"}, "",
+			`.java-version: "latest" is not a version`,
+		},
+		"silent": {map[string]string{"system.properties": "# nothing\n"}, "", ""},
 	} {
 		root, err := os.OpenRoot(rig.Tree(t, test.files))
 		if err != nil {
 			t.Fatal(err)
 		}
-		wishes, err := javaWishes(root)
+		requires, err := javaRequirements(root)
 		root.Close()
-		for _, w := range wishes {
-			err = (&build{}).compare(tool{name: "javac", install: "install a JDK"}, w, test.has)
+		for _, w := range requires {
+			err = (&build{}).checkRequirement(tool{name: "javac", install: "install a JDK"}, w,
+				test.has)
 		}
 		if test.want == "" && err != nil || !strings.Contains(rig.Message(err), test.want) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: err = %v", name, err)
 		}
 	}
 }

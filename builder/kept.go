@@ -12,27 +12,26 @@ import (
 	"time"
 )
 
-// keptFolder is a folder that installing fills, as the cache keeps it: under a name that is a key of everything
-// that decides what is in it.
+// keptFolder is a copy of an installed folder in the cache. Its name is a [cacheKey].
 type keptFolder struct{ dir string }
 
-const keptCopies = 3 // of an app: going back and forth between two branches stays fast
+const keptCopies = 3 // per app: switching between two branches stays fast
 
-func (k keptFolder) is() bool { return isFolder(k.dir) }
+func (k keptFolder) exists() bool { return isFolder(k.dir) }
 
-// restore puts the copy into the tree, as the folder called name. With link its files are shared with the
-// cache and other builds: for where nothing is to come that might write into them.
+// restore copies the folder into the tree under the given name. With link its files are shared with
+// the cache and other builds; use it only if nothing will write into them.
 func (k keptFolder) restore(ctx context.Context, tree *os.Root, name string, link bool) error {
 	if err := tree.RemoveAll(name); err != nil {
 		return err
 	}
 	now := time.Now()
-	os.Chtimes(k.dir, now, now) // prune goes by it
+	os.Chtimes(k.dir, now, now) // for pruneKept
 	return clone(ctx, k.dir, filepath.Join(tree.Name(), name), link)
 }
 
-// keep puts a copy of the tree's folder called name into the cache. A failure to do so fails the build: it
-// is a full or broken disk.
+// keep copies the tree's folder of the given name into the cache. An error should fail the build:
+// it means a full or broken disk.
 func (k keptFolder) keep(ctx context.Context, tree *os.Root, name string, link bool) error {
 	from := filepath.Join(tree.Name(), name)
 	if !isFolder(from) {
@@ -56,7 +55,8 @@ func (k keptFolder) keep(ctx context.Context, tree *os.Root, name string, link b
 
 const unfinishedPrefix = "unfinished-"
 
-// pruneKept makes room for one more: copies that a kill left half made, and the longest unused ones.
+// pruneKept makes space for one more copy. It removes unfinished copies and those unused for
+// longest.
 func pruneKept(parent string) {
 	entries, _ := os.ReadDir(parent)
 	used := map[string]time.Time{}
@@ -67,11 +67,15 @@ func pruneKept(parent string) {
 			os.RemoveAll(filepath.Join(parent, e.Name()))
 		}
 	}
-	names := slices.SortedFunc(maps.Keys(used), func(a, b string) int { return used[b].Compare(used[a]) })
+	names := slices.SortedFunc(maps.Keys(used), func(a,
+		b string) int {
+		return used[b].Compare(used[a])
+	})
 	for _, name := range names[min(len(names), keptCopies-1):] {
-		grave := filepath.Join(parent, unfinishedPrefix+rand.Text()) // a kill must not leave half of it under its key
-		if os.Rename(filepath.Join(parent, name), grave) == nil {
-			os.RemoveAll(grave)
+		// renamed first, else a kill could leave half a folder under its key
+		trash := filepath.Join(parent, unfinishedPrefix+rand.Text())
+		if os.Rename(filepath.Join(parent, name), trash) == nil {
+			os.RemoveAll(trash)
 		}
 	}
 }

@@ -5,35 +5,37 @@ import (
 	"os"
 )
 
-// language is one that apps are written in. Each is a value in a file of its own.
+// language recognises the apps written in one language. Each language has a file of its own.
 type language struct {
-	kind   string                               // what people call it; the kind of an app whose web process is its
-	detect func(root *os.Root) (project, error) // nil: the tree has nothing of this language
+	// its name, and the kind of an app whose web process it provides
+	kind   string
+	detect func(root *os.Root) (project, error) // a nil project: not in this tree
 }
 
 // project is what a language found in a tree.
 type project interface {
-	// tools are the programs that building p, and running what is built, need on this server.
+	// tools returns the programs that the build and the app need on this server.
 	tools(p *plan) []tool
 
-	// build installs what the project depends on and compiles it: a [build.step] and what runs below
-	// it, or nothing where there is nothing to do.
+	// build installs dependencies and compiles. It begins with [build.step], unless there is
+	// nothing to do.
 	build(ctx context.Context, b *build) error
 
-	// web is the command line of the web process, for an app without a Procfile. Empty: this project
-	// has none, perhaps another language's does. An error says what to add to the repository.
+	// web returns the command line of the web process for an app without a Procfile, or "" if this
+	// project has none. An error says what to add to the repository.
 	web(root *os.Root) (string, error)
 }
 
-// siteMaker is a project whose build may leave a folder of files to serve in place of a process.
+// siteMaker is a project whose build may make a folder of static files to serve instead of running
+// a process.
 type siteMaker interface {
 	makesSite() bool
 	site(root *os.Root) (folder string, err error) // after the build
 }
 
-// languages are those that are known, in the order in which a tree's projects are built, and asked
-// for a web process. The first kind names the app.
+// languages are all languages, in the order in which they build and are asked for a web process.
+// The first one's kind is the app's.
 //
-// What runs JavaScript comes first, one of the three: many an app of another language has its scripts
-// and styles made by it, and Go may embed them. With a start script, such a repository is an app of Node.
+// The three that run JavaScript come first: apps of other languages often have them make scripts
+// and styles, which Go may embed. A start script makes such a repository a Node app.
 var languages = []language{deno, bun, node, golang, python, ruby, php, java, rust, dotnet}

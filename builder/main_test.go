@@ -15,7 +15,7 @@ import (
 	"paas/volume"
 )
 
-// The test binary plays the paas binary too: the guard.
+// The test binary is also the paas binary's guard.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "guard" {
 		child.GuardMain(os.Stdin, os.Stdout, os.Args[2])
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// newBuilder is a builder with a keeper of its own, closed at the end.
+// newBuilder returns a builder whose keeper is closed at the end of the test.
 func newBuilder(t *testing.T) *Builder {
 	t.Helper()
 	k := &child.Keeper{Root: t.TempDir(), Self: rig.Self()}
@@ -39,8 +39,10 @@ func newBuilder(t *testing.T) *Builder {
 	return &Builder{Keeper: k}
 }
 
-// buildFiles builds files and returns the result, the output and the tree.
-func buildFiles(t *testing.T, b *Builder, cache string, files map[string]string) (volume.Built, string, string, error) {
+// buildFiles builds files and returns the result, the log and the tree.
+func buildFiles(
+	t *testing.T, b *Builder, cache string, files map[string]string,
+) (volume.Built, string, string, error) {
 	t.Helper()
 	out := &rig.Screen{}
 	dir := rig.Tree(t, files)
@@ -48,40 +50,52 @@ func buildFiles(t *testing.T, b *Builder, cache string, files map[string]string)
 	return built, out.String(), dir, err
 }
 
-func mustBuild(t *testing.T, b *Builder, cache string, files map[string]string) (volume.Built, string, string) {
+func mustBuild(
+	t *testing.T, b *Builder, cache string, files map[string]string,
+) (volume.Built, string, string) {
 	t.Helper()
 	built, out, dir, err := buildFiles(t, b, cache, files)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("err = %v; log:\n%s", err, out)
 	}
 	return built, out, dir
 }
 
-// printed runs line in what was built, as the engine does, to its end and returns what it printed.
+// printed runs a command line in what was built, as the engine does, and returns what it prints.
 func printed(t *testing.T, b *Builder, tree string, built volume.Built, line string) string {
 	t.Helper()
 	env := cmdline.Base(nil)
 	maps.Copy(env, built.Env)
 	env["HOME"] = t.TempDir()
-	env["PATH"] = strings.Join([]string{built.Env["PATH"], filepath.Join(tree, ".paas/bin"), filepath.Join(tree, "node_modules/.bin"), os.Getenv("PATH")}, ":")
+	env["PATH"] = strings.Join([]string{
+		built.Env["PATH"], filepath.Join(tree, ".paas/bin"),
+		filepath.Join(tree, "node_modules/.bin"), os.Getenv("PATH"),
+	}, ":")
 	out := &rig.Screen{}
-	b.Keeper.Run(t.Context(), child.Command{Name: line, Argv: cmdline.Arguments(line), Dir: tree, Env: env, Out: out})
+	b.Keeper.Run(t.Context(), child.Command{
+		Name: line,
+		Argv: cmdline.Arguments(line),
+		Dir:  tree,
+		Env:  env,
+		Out:  out,
+	})
 	return out.String()
 }
 
-// running are the processes whose environment has text in it.
+// running returns the processes whose environment contains text.
 func running(t *testing.T, text string) (pids []string) {
 	t.Helper()
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
-		if content, err := os.ReadFile(file); err == nil && strings.Contains(string(content), text) {
+		if content, err := os.ReadFile(file); err == nil &&
+			strings.Contains(string(content), text) {
 			pids = append(pids, file)
 		}
 	}
 	return pids
 }
 
-// zipped is an archive of files, by path.
+// zipped returns a zip archive of files by path.
 func zipped(t *testing.T, files map[string]string) string {
 	t.Helper()
 	var file bytes.Buffer

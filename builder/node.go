@@ -14,48 +14,57 @@ import (
 	"paas/say"
 )
 
-var node = language{kind: "node", detect: func(root *os.Root) (project, error) { return detectNode(root, false) }}
+var node = language{
+	kind:   "node",
+	detect: func(root *os.Root) (project, error) { return detectNode(root, false) },
+}
 
-var nodeTool = tool{name: "node", install: "install Node.js (https://nodejs.org, or the package nodejs)"}
+var nodeTool = tool{
+	name:    "node",
+	install: "install Node.js (https://nodejs.org, or the package nodejs)",
+}
 
 // nodeApp is a tree with a package.json.
 type nodeApp struct {
 	*nodePackage
 	choice
-	has     *os.Root // where the lock file is: the tree, or the repository's top where workspaces share one
-	shared  bool     // it is there
-	runtime tool     // that programs run by where package.json names only a file: node or bun
+	// the lock file's folder: the tree, or the one above it that lists the workspaces
+	lockDir *os.Root
+	shared  bool // lockDir is not the tree
+	runtime tool // node or bun, to run a program of which package.json names only the file
 }
 
-// detectNode finds a package.json that Bun installs, or another tool.
+// detectNode recognises a package.json. byBun selects those whose packages Bun installs, or the
+// others.
 func detectNode(root *os.Root, byBun bool) (project, error) {
 	p, err := readNodePackage(root)
 	if p == nil || err != nil || isDeno(root) {
 		return nil, err
 	}
-	app := &nodeApp{nodePackage: p, choice: choose(p, root), has: root, runtime: nodeTool}
+	app := &nodeApp{nodePackage: p, choice: choose(p, root), lockDir: root, runtime: nodeTool}
 	if (app.by == bunInstaller) != byBun {
 		return nil, nil
 	}
 	if byBun {
 		app.runtime = bunTool
 	}
-	app.runtime.wishes, err = app.runtimeWishes(root)
+	app.runtime.requires, err = app.runtimeRequirements(root)
 	return app, err
 }
 
-func (a *nodeApp) runtimeWishes(root *os.Root) ([]wish, error) {
+func (a *nodeApp) runtimeRequirements(root *os.Root) ([]requirement, error) {
 	if a.by == bunInstaller {
-		return a.by.wishes(a.nodePackage, root), nil
+		return a.by.requires(a.nodePackage, root), nil
 	}
-	return nodeWishes(root, a.nodePackage)
+	return nodeRequirements(root, a.nodePackage)
 }
 
-// tools are also needed where a Procfile names them; it may name what needs neither.
+// tools includes what a Procfile names. With a Procfile and nothing to install, the app may need no
+// Node.
 func (a *nodeApp) tools(p *plan) (tools []tool) {
-	a.look(p.above)
+	a.findWorkspace(p.above)
 	installer := a.by.tool
-	installer.wishes = a.by.wishes(a.nodePackage, a.has)
+	installer.requires = a.by.requires(a.nodePackage, a.lockDir)
 	named := func(name string) bool {
 		for _, line := range p.processes {
 			if words := strings.Fields(line); len(words) > 0 && words[0] == name {
@@ -75,23 +84,27 @@ func (a *nodeApp) tools(p *plan) (tools []tool) {
 	return tools
 }
 
-// look finds the lock file of a workspace: it is above the package, in the folder that lists it.
-func (a *nodeApp) look(above []*os.Root) {
+// findWorkspace finds the lock file of a workspace: in the folder above that lists the package.
+func (a *nodeApp) findWorkspace(above []*os.Root) {
 	for _, folder := range above {
 		if a.lock != "" || a.by == bunInstaller {
 			return
 		}
 		parent, err := readNodePackage(folder)
-		if err != nil || parent == nil || isEmpty(parent.fields["workspaces"]) && !tree.IsFile(folder, "pnpm-workspace.yaml") {
+		if err != nil || parent == nil {
+			continue
+		}
+		if isEmpty(parent.fields["workspaces"]) && !tree.IsFile(folder, "pnpm-workspace.yaml") {
 			continue
 		}
 		if shared := choose(parent, folder); shared.lock != "" {
-			a.choice, a.has, a.shared = shared, folder, true
+			a.choice, a.lockDir, a.shared = shared, folder, true
 		}
 	}
 }
 
-// web is the start script itself: npm takes 300 ms to start it, and then stays in between.
+// web returns the start script's own command: npm takes 300 ms to start it and then stays in
+// between.
 func (a *nodeApp) web(root *os.Root) (string, error) {
 	switch {
 	case a.Scripts["start"] != "" && (a.Scripts["prestart"] != "" || a.Scripts["poststart"] != ""):
@@ -99,9 +112,11 @@ func (a *nodeApp) web(root *os.Root) (string, error) {
 	case a.Scripts["start"] != "":
 		return a.Scripts["start"], nil
 	}
-	files := []string{a.Main, a.Main + ".js", "server.js"} // npm init writes a main that need not be there
+	// npm init writes a main that need not exist
+	files := []string{a.Main, a.Main + ".js", "server.js"}
 	if a.runtime.name == "bun" {
-		files = []string{a.Module, a.Main, "index.ts", "server.ts", "server.js"} // bun init writes a module
+		// bun init writes a module
+		files = []string{a.Module, a.Main, "index.ts", "server.ts", "server.js"}
 	}
 	for _, file := range files {
 		if file != "" && file != ".js" && tree.IsFile(root, path.Clean(file)) {
@@ -113,17 +128,18 @@ func (a *nodeApp) web(root *os.Root) (string, error) {
 
 func (a *nodeApp) makesSite() bool { return a.Scripts["build"] != "" }
 
-// site is the folder to serve, of those that build scripts make.
+// site returns the folder that the build script made.
 func (a *nodeApp) site(root *os.Root) (string, error) {
 	folder := staticFolder(root, "dist", "build", "out", "_site", "public", ".")
 	if folder == "" {
-		return "", fmt.Errorf("%s run build left no index.html in dist, build, out, _site or public; "+
-			"add a start script to package.json, or a Procfile with a line like `web: node server.js`", a.by.tool.name)
+		return "", noWebProcess(fmt.Sprintf("%s run build left no index.html in dist, build, "+
+			"out, _site or public", a.by.tool.name), "node server.js",
+			"a start script to package.json")
 	}
 	return folder, nil
 }
 
-// build installs what package.json asks for and runs its build script.
+// build installs the dependencies and runs the build script.
 func (a *nodeApp) build(ctx context.Context, b *build) error {
 	if !a.hasDependencies() && a.Scripts["build"] == "" {
 		return nil
@@ -132,30 +148,32 @@ func (a *nodeApp) build(ctx context.Context, b *build) error {
 	for _, note := range a.notes {
 		say.Detail(b.job.Out, "%s", note)
 	}
-	for name, value := range a.by.tool.env { // its commands may be among the processes
+	for name, value := range a.by.tool.env { // processes may run the tool too
 		b.setEnv(name, value)
 	}
 	env := cmdline.With(cmdline.With(b.env, a.by.tool.env), a.by.env(b))
-	if slices.Contains([]*installer{yarn, classic}, a.by) {
-		if err := asModules(b, a.has, env); err != nil {
+	if a.by == yarn || a.by == classic {
+		if err := useNodeModules(b, a.lockDir, env); err != nil {
 			return err
 		}
 	}
-	if a.hasDependencies() || a.by == yarn { // whose run wants to see an install
+	if a.hasDependencies() || a.by == yarn { // yarn run needs an install
 		if err := a.install(ctx, b, env); err != nil {
 			return err
 		}
 	}
 	if a.shared {
-		b.setEnv("PATH", filepath.Join(a.has.Name(), "node_modules", ".bin"))
+		b.setEnv("PATH", filepath.Join(a.lockDir.Name(), "node_modules", ".bin"))
 	}
 	if a.Scripts["build"] == "" {
 		return nil
 	}
 	if env["NODE_ENV"] == "" {
-		env["NODE_ENV"] = "production" // for what is built; what builds it is installed either way
+		// for the build's result; devDependencies are installed either way
+		env["NODE_ENV"] = "production"
 	}
-	return b.run(ctx, a.by.tool.name+" run build", env, append(slices.Clone(a.by.script), "build")...)
+	return b.run(ctx, a.by.tool.name+" run build", env,
+		append(slices.Clone(a.by.script), "build")...)
 }
 
 func (a *nodeApp) kind() string {
@@ -165,14 +183,15 @@ func (a *nodeApp) kind() string {
 	return "node"
 }
 
-// install fills node_modules: from the cache where nothing that decides about it has changed,
-// else by the installer. Development dependencies are installed too, for the build needs them.
+// install fills node_modules: from the cache if nothing that affects the install has changed, else
+// by the installer. It includes devDependencies because the build needs them.
 func (a *nodeApp) install(ctx context.Context, b *build, env map[string]string) error {
 	run := func(argv []string, more ...string) error {
 		return b.run(ctx, argv[0]+" "+argv[1], env, append(slices.Clone(argv), more...)...)
 	}
 	if a.lock == "" {
-		say.Detail(b.job.Out, "no %s: commit one, and installs are the same each time, and kept between pushes", a.by.locks[len(a.by.locks)-1])
+		say.Detail(b.job.Out, "no %s: commit one for repeatable and faster builds",
+			a.by.locks[len(a.by.locks)-1])
 		return run(a.by.loose)
 	}
 	frozen := slices.Clone(a.by.frozen)
@@ -180,7 +199,8 @@ func (a *nodeApp) install(ctx context.Context, b *build, env map[string]string) 
 		frozen = append(frozen, a.by.copies...)
 	}
 	if a.shared {
-		say.Detail(b.job.Out, "node_modules is not kept for the next build: %s is that of several packages", a.lock)
+		say.Detail(b.job.Out,
+			"not keeping node_modules for the next build: %s belongs to several packages", a.lock)
 		return run(frozen)
 	}
 	modules, err := a.nodeModules(ctx, b, env)
@@ -188,17 +208,18 @@ func (a *nodeApp) install(ctx context.Context, b *build, env map[string]string) 
 		return err
 	}
 	if modules.kept() {
-		say.Detail(b.job.Out, "node_modules of an earlier build (%s has not changed)", a.lock)
+		say.Detail(b.job.Out, "using node_modules of an earlier build (%s has not changed)", a.lock)
 		return modules.restore(ctx)
 	}
-	if err := b.tree.RemoveAll("node_modules"); err != nil { // committed by mistake; not every installer starts anew
+	// committed by mistake; not every installer starts by emptying it
+	if err := b.tree.RemoveAll("node_modules"); err != nil {
 		return err
 	}
 	if err := run(frozen); err != nil {
 		return err
 	}
-	if reason := modules.unfit(); reason != "" {
-		say.Detail(b.job.Out, "node_modules is not kept for the next build: %s", reason)
+	if reason := modules.reasonNotKept(); reason != "" {
+		say.Detail(b.job.Out, "not keeping node_modules for the next build: %s", reason)
 		return nil
 	}
 	return modules.keep(ctx)

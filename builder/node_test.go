@@ -39,47 +39,54 @@ func TestNodeCache(t *testing.T) {
 	built, out, dir := mustBuild(t, b, cache, nodeFiles(nil))
 	rig.WantIn(t, "first build", out, "-----> Building (node)\n       npm ci\n")
 	if built.Kind != "node" || built.Processes["web"] != "node server.js" {
-		t.Errorf("%+v", built)
+		t.Errorf("built %+v", built)
 	}
 	run := func(dir string) string {
 		return printed(t, b, dir, volume.Built{}, "node server.js")
 	}
 	if got := run(dir); got != "hello\n" {
-		t.Errorf("%q", got)
+		t.Errorf("printed %q", got)
 	}
 
 	began := time.Now()
-	_, out, dir = mustBuild(t, b, cache, nodeFiles(map[string]string{"server.js": `console.log(require("greet")() + "!")`}))
+	_, out, dir = mustBuild(t, b, cache, nodeFiles(map[string]string{
+		"server.js": `console.log(require("greet")() + "!")`,
+	}))
 	t.Logf("Build with an unchanged lock file: %s", time.Since(began))
 	rig.WantIn(t, "second build", out, "node_modules of an earlier build")
 	if strings.Contains(out, "npm ci") {
-		t.Errorf("installed again:\n%s", out)
+		t.Errorf("the second build installed again:\n%s", out)
 	}
 	if got := run(dir); got != "hello!\n" {
-		t.Errorf("%q", got)
+		t.Errorf("printed %q", got)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "node_modules/old")); err == nil {
-		t.Error("what was committed stayed")
+		t.Error("the committed node_modules is still there")
 	}
 
-	// Whatever decides about node_modules makes it new.
+	// everything that affects node_modules causes a new install
 	for name, extra := range map[string]map[string]string{
-		"lock":          {"package-lock.json": greetLock + "\n"},
-		"dependencies":  {"package.json": `{"name": "app", "version": "1.0.0", "dependencies": {"greet": "file:./greet"}}`},
-		"npmrc":         {".npmrc": "ignore-scripts=true\n"},
-		"linked folder": {"greet/package.json": `{"name": "greet", "version": "1.0.0", "engines": {"node": ">1"}}`},
+		"lock": {"package-lock.json": greetLock + "\n"},
+		"dependencies": {
+			"package.json": `{"name": "app", "version": "1.0.0", "dependencies": {"greet": "file:./greet"}}`,
+		},
+		"npmrc": {".npmrc": "ignore-scripts=true\n"},
+		"linked folder": {
+			"greet/package.json": `{"name": "greet", "version": "1.0.0", "engines": {"node": ">1"}}`,
+		},
 	} {
-		if _, out, _, _ := buildFiles(t, b, cache, nodeFiles(extra)); !strings.Contains(out, "npm ci") {
-			t.Errorf("%s: not installed anew:\n%s", name, out)
+		if _, out, _, _ := buildFiles(t, b, cache, nodeFiles(extra)); !strings.Contains(out,
+			"npm ci") {
+			t.Errorf("%s: not installed again:\n%s", name, out)
 		}
 	}
 	if entries, _ := os.ReadDir(filepath.Join(cache, "node_modules")); len(entries) > keptCopies {
-		t.Errorf("%d kept", len(entries))
+		t.Errorf("the cache keeps %d copies", len(entries))
 	}
 }
 
-// Without a build script files are shared with the cache; with one they are not, for it may write
-// into them.
+// Without a build script files are shared with the cache. With one they are copied, because it may
+// write into them.
 func TestNodeCacheIsNotWrittenTo(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "node", "npm")
@@ -105,14 +112,15 @@ func TestNodeInstallScriptsAreNotSkipped(t *testing.T) {
 		"scripts": {"postinstall": "touch made"}}`})
 	for range 2 {
 		_, out, dir := mustBuild(t, b, cache, app)
-		rig.WantIn(t, "build", out, "npm ci", "not kept for the next build: install scripts")
+		rig.WantIn(t, "build", out, "npm ci",
+			"not keeping node_modules for the next build: install scripts")
 		if _, err := os.Stat(filepath.Join(dir, "made")); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// npm makes the programs of a folder in the tree executable, in the tree.
+// npm makes the programs of a linked package executable, in the tree.
 func TestNodeLinkedProgram(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "node", "npm")
@@ -121,12 +129,13 @@ func TestNodeLinkedProgram(t *testing.T) {
 	app := nodeFiles(map[string]string{
 		"greet/package.json": `{"name": "greet", "version": "1.0.0", "bin": {"greet": "cli.js"}}`,
 		"greet/cli.js":       "#!/usr/bin/env node\nconsole.log('from the program')",
-		"package-lock.json":  strings.Replace(greetLock, `"greet": {"version": "1.0.0"}`, `"greet": {"version": "1.0.0", "bin": {"greet": "cli.js"}}`, 1),
+		"package-lock.json": strings.Replace(greetLock, `"greet": {"version": "1.0.0"}`,
+			`"greet": {"version": "1.0.0", "bin": {"greet": "cli.js"}}`, 1),
 	})
 	for range 2 {
 		_, _, dir := mustBuild(t, b, cache, app)
 		if got := printed(t, b, dir, volume.Built{}, "greet"); got != "from the program\n" {
-			t.Errorf("%q", got)
+			t.Errorf("printed %q", got)
 		}
 	}
 }
@@ -139,11 +148,14 @@ func TestNodeWithoutLock(t *testing.T) {
 	_, out, dir := mustBuild(t, b, t.TempDir(), app)
 	rig.WantIn(t, "build", out, "no package-lock.json: commit one", "\n       npm install\n")
 	if got := printed(t, b, dir, volume.Built{}, "node server.js"); got != "hello\n" {
-		t.Errorf("%q", got)
+		t.Errorf("printed %q", got)
 	}
 
 	began := time.Now()
-	built, out, _ := mustBuild(t, b, t.TempDir(), map[string]string{"package.json": `{"name": "app"}`, "server.js": ""})
+	built, out, _ := mustBuild(t, b, t.TempDir(), map[string]string{
+		"package.json": `{"name": "app"}`,
+		"server.js":    "",
+	})
 	if out != "" || built.Processes["web"] != "node server.js" || time.Since(began) > time.Second {
 		t.Errorf("%+v after %s:\n%s", built, time.Since(began), out)
 	}
@@ -152,29 +164,29 @@ func TestNodeWithoutLock(t *testing.T) {
 func TestNodeInstallFails(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	b := newBuilder(t)
-	_, out, _, err := buildFiles(t, b, t.TempDir(), nodeFiles(map[string]string{"package-lock.json": "{}"}))
+	_, out, _, err := buildFiles(t, b, t.TempDir(),
+		nodeFiles(map[string]string{"package-lock.json": "{}"}))
 	if rig.Message(err) != "npm ci: exit status 1" || !strings.Contains(out, "       npm error") {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("err = %v; log:\n%s", err, out)
 	}
 }
 
-// The one who asks a tool for its version is the cache's key; asking twice is once too often.
-func TestVersionIsRemembered(t *testing.T) {
+func TestToolVersionIsCached(t *testing.T) {
 	rig.Need(t, "node", "npm")
-	b := &build{Builder: newBuilder(t)}
+	b := &build{Builder: newBuilder(t), job: Job{Tree: t.TempDir()}}
 	env := cmdline.Base(nil)
+	first, err := b.toolVersion(t.Context(), env, "node")
+	if err != nil || !strings.HasPrefix(first, "v") {
+		t.Fatalf("toolVersion = %q, %v", first, err)
+	}
 	path, err := cmdline.LookPath("node", env["PATH"], "/")
 	if err != nil {
 		t.Fatal(err)
-	}
-	first, err := b.version(t.Context(), env, "/", path)
-	if err != nil || !strings.HasPrefix(first, "v") {
-		t.Fatalf("%q, %v", first, err)
 	}
 	if isScript(path) {
 		t.Skip("NOT TESTED: node is a script here")
 	}
 	if len(b.versions.known) != 1 {
-		t.Errorf("%v", b.versions.known)
+		t.Errorf("cached versions: %v, want one", b.versions.known)
 	}
 }

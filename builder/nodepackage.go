@@ -9,7 +9,7 @@ import (
 	"paas/builder/tree"
 )
 
-// nodePackage is what matters here of a package.json
+// nodePackage is the relevant part of a package.json
 // (https://docs.npmjs.com/cli/configuring-npm/package-json).
 type nodePackage struct {
 	Main           string            `json:"main"`
@@ -17,7 +17,7 @@ type nodePackage struct {
 	Scripts        map[string]string `json:"scripts"`
 	PackageManager string            `json:"packageManager"`
 
-	fields map[string]json.RawMessage // all of it
+	fields map[string]json.RawMessage // all fields
 }
 
 func readNodePackage(root *os.Root) (*nodePackage, error) {
@@ -36,16 +36,20 @@ func readNodePackage(root *os.Root) (*nodePackage, error) {
 	return p, json.Unmarshal(content, &p.fields)
 }
 
-// dependencyFields are what installers read of package.json to decide what to install, and how.
+// dependencyFields are the fields of package.json that affect an install.
 var dependencyFields = []string{
-	"dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta",
-	"bundleDependencies", "bundledDependencies", "overrides", "resolutions", "pnpm", "dependenciesMeta", "trustedDependencies",
+	"dependencies", "devDependencies", "optionalDependencies", "peerDependencies",
+	"peerDependenciesMeta",
+	"bundleDependencies", "bundledDependencies", "overrides", "resolutions", "pnpm",
+	"dependenciesMeta", "trustedDependencies",
 	"patchedDependencies", "workspaces", "engines", "os", "cpu", "bin",
 }
 
-// hasDependencies says whether there is anything to install.
+// hasDependencies reports whether there is anything to install.
 func (p *nodePackage) hasDependencies() bool {
-	for _, field := range []string{"dependencies", "devDependencies", "optionalDependencies", "workspaces"} {
+	for _, field := range []string{
+		"dependencies", "devDependencies", "optionalDependencies", "workspaces",
+	} {
 		if !isEmpty(p.fields[field]) {
 			return true
 		}
@@ -57,11 +61,13 @@ func isEmpty(value json.RawMessage) bool {
 	return slices.Contains([]string{"", "{}", "[]", "null"}, string(value))
 }
 
-// installScripts are those that npm ci runs of the package itself
+// installScripts are the package's own scripts that npm ci runs
 // (https://docs.npmjs.com/cli/using-npm/scripts#npm-ci).
-var installScripts = []string{"preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"}
+var installScripts = []string{
+	"preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare",
+}
 
-// hasInstallScripts says whether installing does more than fill node_modules.
+// hasInstallScripts reports whether an install runs scripts of the package.
 func (p *nodePackage) hasInstallScripts() bool {
 	for _, name := range installScripts {
 		if p.Scripts[name] != "" {

@@ -11,10 +11,10 @@ import (
 	"paas/builder/tree"
 )
 
-// nodeWishes are the versions of Node that a tree asks for: in .node-version, in .nvmrc, and in
+// nodeRequirements returns the Node versions that a tree requires, in .node-version, .nvmrc and the
 // engines of package.json.
-func nodeWishes(root *os.Root, p *nodePackage) ([]wish, error) {
-	var wishes []wish
+func nodeRequirements(root *os.Root, p *nodePackage) ([]requirement, error) {
+	var requires []requirement
 	for _, name := range []string{".node-version", ".nvmrc"} {
 		if !tree.IsFile(root, name) {
 			continue
@@ -23,63 +23,70 @@ func nodeWishes(root *os.Root, p *nodePackage) ([]wish, error) {
 		if err != nil {
 			return nil, err
 		}
-		w, any, err := nodeVersion(name, content)
+		r, any, err := nodeVersion(name, content)
 		if err != nil {
 			return nil, err
 		}
 		if !any {
-			wishes = append(wishes, w)
+			requires = append(requires, r)
 		}
 	}
 	var engines struct{ Node string }
-	if json.Unmarshal(p.fields["engines"], &engines) != nil || strings.TrimSpace(engines.Node) == "" {
-		return wishes, nil
+	if json.Unmarshal(p.fields["engines"], &engines) != nil ||
+		strings.TrimSpace(engines.Node) == "" {
+		return requires, nil
 	}
-	w, err := versionOrRange("engines.node in package.json", engines.Node, 1)
-	return append(wishes, w), err
+	r, err := versionOrRange("engines.node in package.json", engines.Node, 1)
+	return append(requires, r), err
 }
 
-// versionOrRange is the wish for a plain version, or for a range of them.
-func versionOrRange(by, asked string, digits int) (wish, error) {
-	asked = strings.TrimSpace(asked)
-	if plainVersion.MatchString(asked) {
-		return atLeast(by, asked, digits)
+// versionOrRange reads a plain version or a range of versions.
+func versionOrRange(source, text string, digits int) (requirement, error) {
+	text = strings.TrimSpace(text)
+	if plainVersion.MatchString(text) {
+		return atLeast(source, text, digits)
 	}
-	return within(by, asked)
+	return inRange(source, text)
 }
 
-// longTerm are the code names of Node's releases with long-term support
-// (https://github.com/nodejs/Release), which .nvmrc may name.
-var longTerm = map[string]uint64{"argon": 4, "boron": 6, "carbon": 8, "dubnium": 10, "erbium": 12, "fermium": 14,
+// longTerm maps the code names of Node's long-term releases, which .nvmrc may use, to their major
+// version (https://github.com/nodejs/Release).
+var longTerm = map[string]uint64{"argon": 4, "boron": 6, "carbon": 8, "dubnium": 10, "erbium": 12,
+	"fermium": 14,
 	"gallium": 16, "hydrogen": 18, "iron": 20, "jod": 22, "krypton": 24}
 
-// nodeVersion reads a .node-version or a .nvmrc (https://github.com/nvm-sh/nvm#nvmrc): one word, and
-// comments. any: it asks for no particular version.
-func nodeVersion(by string, content []byte) (w wish, any bool, err error) {
-	asked := firstWord(content)
-	lower := strings.ToLower(asked)
+// nodeVersion reads a .node-version or an .nvmrc (https://github.com/nvm-sh/nvm#nvmrc): one word
+// and comments. any means that every version will do.
+func nodeVersion(source string, content []byte) (r requirement, any bool, err error) {
+	text := firstWord(content)
+	lower := strings.ToLower(text)
 	if name, ok := strings.CutPrefix(lower, "lts/"); ok && name != "*" {
 		major, known := longTerm[name]
 		if !known {
-			return w, false, fmt.Errorf("%s: the release %.40q of Node is not known here; write its number, like 22", by, asked)
+			return r, false, fmt.Errorf("%s: unknown Node release %.40q; write its number, such "+
+				"as 22", source, text)
 		}
-		w = sameMajor(by, major)
-		w.asked = fmt.Sprintf("%d (%s)", major, lower)
-		return w, false, nil
+		r = sameMajor(source, major)
+		r.text = fmt.Sprintf("%d (%s)", major, lower)
+		return r, false, nil
 	}
 	switch lower {
 	case "":
-		return w, false, fmt.Errorf("%s is empty; write a version, like 22", by)
+		return r, false, fmt.Errorf("%s is empty; write a version such as 22", source)
 	case "node", "stable", "latest", "current", "system":
-		return w, true, nil
+		return r, true, nil
 	case "lts", "lts/*", "--lts":
-		return wish{by: by, asked: "with long-term support", fits: func(v *semver.Version) (bool, bool) { return v.Major()%2 == 0, false }}, false, nil
+		return requirement{
+			source: source, text: "with long-term support",
+			fits: func(v *semver.Version) (bool, bool) { return v.Major()%2 == 0, false },
+		}, false, nil
 	}
-	w, err = versionOrRange(by, asked, 1)
-	return w, false, err
+	r, err = versionOrRange(source, text, 1)
+	return r, false, err
 }
 
-// firstWord is the first line of a version file with anything in it, without comments and white space.
+// firstWord returns the first line of a version file that is not empty, without comments and
+// spaces.
 func firstWord(content []byte) string {
 	for line := range strings.Lines(string(tree.Text(content))) {
 		line, _, _ = strings.Cut(line, "#")

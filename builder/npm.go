@@ -1,14 +1,22 @@
 package builder
 
 var npm = &installer{
-	kind:   "npm",
-	tool:   tool{name: "npm", install: "install npm (it comes with https://nodejs.org, or the package npm)"},
+	kind: "npm",
+	tool: tool{
+		name:    "npm",
+		install: "install npm (it comes with https://nodejs.org, or the package npm)",
+	},
 	locks:  []string{"npm-shrinkwrap.json", "package-lock.json"},
 	files:  []string{".npmrc"},
 	frozen: []string{"npm", "ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"},
-	loose:  []string{"npm", "install", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error", "--no-package-lock"},
+	loose: []string{"npm", "install", "--include=dev", "--no-audit", "--no-fund",
+		"--loglevel=error",
+		"--no-package-lock"},
 	script: []string{"npm", "run", "--loglevel=error"},
 	env: func(b *build) map[string]string {
-		return map[string]string{"npm_config_cache": b.cache("npm"), "npm_config_update_notifier": "false"}
+		return map[string]string{
+			"npm_config_cache":           b.cache("npm"),
+			"npm_config_update_notifier": "false",
+		}
 	},
 }

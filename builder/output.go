@@ -2,8 +2,8 @@ package builder
 
 import "path/filepath"
 
-// output makes a folder of .paas, where what is compiled goes, and returns its path. What a commit has
-// there is taken away first: it may be a link that leads out of the tree.
+// output makes a folder in .paas, where compiled programs go, and returns its path. It first
+// removes a .paas of the commit, which may be a link that leads out of the tree.
 func (b *build) output(name string) (string, error) {
 	if !b.hasOutput {
 		if err := b.tree.RemoveAll(".paas"); err != nil {

@@ -2,9 +2,6 @@ package builder
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"os"
 	"regexp"
 
@@ -14,7 +11,10 @@ import (
 )
 
 var php = language{kind: "php", detect: func(root *os.Root) (project, error) {
-	p := &phpApp{composer: tree.IsFile(root, "composer.json"), locked: tree.IsFile(root, "composer.lock")}
+	p := &phpApp{
+		composer: tree.IsFile(root, "composer.json"),
+		locked:   tree.IsFile(root, "composer.lock"),
+	}
 	for _, folder := range []string{"public", "web", "."} {
 		if tree.IsFile(root, folder+"/index.php") {
 			p.folder = folder
@@ -25,32 +25,42 @@ var php = language{kind: "php", detect: func(root *os.Root) (project, error) {
 		return nil, nil
 	}
 	var err error
-	p.wishes, err = versionFile(root, ".php-version", "php-", 2)
+	p.requires, err = versionFile(root, ".php-version", "php-", 2)
 	return p, err
 }}
 
-// phpApp is a tree with a composer.json, or with pages of PHP that need none.
+// phpApp is a tree with a composer.json, or with PHP pages that need none.
 type phpApp struct {
 	composer, locked bool
-	folder           string // that holds index.php; empty: none does
-	wishes           []wish
+	folder           string // the folder with index.php; empty: none
+	requires         []requirement
 }
 
 func (p *phpApp) tools(plan *plan) []tool {
 	if !p.composer && !plan.runs("php") {
 		return nil
 	}
-	tools := []tool{{name: "php", install: "install PHP (https://www.php.net, or the package php-cli)", wishes: p.wishes}}
+	tools := []tool{
+		{
+			name:     "php",
+			install:  "install PHP (https://www.php.net, or the package php-cli)",
+			requires: p.requires,
+		},
+	}
 	if p.composer {
-		tools = append(tools, tool{name: "composer", install: "install Composer (https://getcomposer.org, or the package composer)"})
+		tools = append(tools, tool{
+			name:    "composer",
+			install: "install Composer (https://getcomposer.org, or the package composer)",
+		})
 	}
 	return tools
 }
 
-// web is PHP's own server: docs/languages.md says what it is good for, and how to name another.
+// web uses PHP's own server. docs/languages.md says when that is enough, and how to use another.
 func (p *phpApp) web(*os.Root) (string, error) {
 	if p.folder == "" {
-		return "", errors.New("a PHP app without public/index.php or index.php: add a Procfile with a line like `web: php -S 127.0.0.1:$PORT -t public`")
+		return "", noWebProcess("PHP app without public/index.php or index.php",
+			"php -S 127.0.0.1:$PORT -t public")
 	}
 	return "php -S 127.0.0.1:$PORT -t " + p.folder, nil
 }
@@ -58,7 +68,7 @@ func (p *phpApp) web(*os.Root) (string, error) {
 // build has Composer fill vendor.
 func (p *phpApp) build(ctx context.Context, b *build) error {
 	if b.plan.runs("php") {
-		b.setEnv("PHP_CLI_SERVER_WORKERS", "4") // else it answers one request at a time
+		b.setEnv("PHP_CLI_SERVER_WORKERS", "4") // the default serves one request at a time
 	}
 	if !p.composer {
 		return nil
@@ -66,15 +76,16 @@ func (p *phpApp) build(ctx context.Context, b *build) error {
 	b.step("php")
 	env := cmdline.With(b.env, map[string]string{
 		"COMPOSER_HOME":            b.cache("composer"),
-		"COMPOSER_ALLOW_SUPERUSER": "1", // else it takes plugins for forbidden where the server is root's
+		"COMPOSER_ALLOW_SUPERUSER": "1", // else it disables plugins if the server is root
 		"COMPOSER_NO_INTERACTION":  "1",
 	})
 	install := func() error {
-		return b.run(ctx, "composer install", env, "composer", "install", "--no-dev", "--no-interaction", "--prefer-dist",
+		return b.run(ctx, "composer install", env, "composer", "install", "--no-dev",
+			"--no-interaction", "--prefer-dist",
 			"--optimize-autoloader", "--no-progress")
 	}
 	if !p.locked {
-		say.Detail(b.job.Out, "no composer.lock: commit one, and installs are the same each time, and kept between pushes")
+		say.Detail(b.job.Out, "no composer.lock: commit one for repeatable and faster builds")
 		return install()
 	}
 	lock, err := tree.Read(b.tree, "composer.lock", 16<<20)
@@ -82,47 +93,49 @@ func (p *phpApp) build(ctx context.Context, b *build) error {
 		return err
 	}
 	if packageInTree.Match(lock) {
-		say.Detail(b.job.Out, "vendor is not kept for the next build: packages of the repository itself are copied into it")
+		say.Detail(b.job.Out,
+			"not keeping vendor for the next build: it contains packages of the repository itself")
 		return install()
 	}
 	vendor, err := p.vendor(ctx, b, env)
 	if err != nil {
 		return err
 	}
-	// With the packages there, Composer installs nothing; it finds the app's own classes again, and
-	// runs its scripts. So it writes into vendor, and files are not shared.
-	known := vendor.is()
-	if known {
-		say.Detail(b.job.Out, "vendor of an earlier build (composer.lock has not changed)")
+	// Composer still runs: it installs no packages but indexes the app's own classes and runs its
+	// scripts. It writes into vendor, so files are not shared with the cache.
+	restored := vendor.exists()
+	if restored {
+		say.Detail(b.job.Out, "using vendor of an earlier build (composer.lock has not changed)")
 		if err := vendor.restore(ctx, b.tree, "vendor", false); err != nil {
 			return err
 		}
-	} else if err := b.tree.RemoveAll("vendor"); err != nil { // a committed one is not what the lock says
+		// a committed one may not match the lock file
+	} else if err := b.tree.RemoveAll("vendor"); err != nil {
 		return err
 	}
-	if err := install(); err != nil || known {
+	if err := install(); err != nil || restored {
 		return err
 	}
 	return vendor.keep(ctx, b.tree, "vendor", false)
 }
 
-// packageInTree finds in a lock file a package that is a folder beside it.
+// packageInTree matches a lock file with a package that is a folder of the repository.
 var packageInTree = regexp.MustCompile(`"type":\s*"path"`)
 
-// vendor is where the cache keeps what the lock file names, for this version of PHP.
-func (p *phpApp) vendor(ctx context.Context, b *build, env map[string]string) (keptFolder, error) {
-	sum := sha256.New()
-	version, err := b.toolVersion(ctx, env, "php")
+// vendor returns the cache's copy of the folder for these files and this version of PHP.
+func (p *phpApp) vendor(
+	ctx context.Context, b *build, env map[string]string,
+) (keptFolder, error) {
+	key, err := b.newCacheKey(ctx, env, "php")
 	if err != nil {
 		return keptFolder{}, err
 	}
-	part(sum, "php", []byte(version))
 	for _, name := range []string{"composer.json", "composer.lock"} {
 		content, err := tree.Read(b.tree, name, 16<<20)
 		if err != nil {
 			return keptFolder{}, err
 		}
-		part(sum, name, content)
+		key.add(name, content)
 	}
-	return keptFolder{b.cache("vendor", hex.EncodeToString(sum.Sum(nil)[:8]))}, nil
+	return keptFolder{b.cache("vendor", key.String())}, nil
 }

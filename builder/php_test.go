@@ -19,12 +19,14 @@ func TestPHPWeb(t *testing.T) {
 		".":      {"index.php": "", "index.html": ""},
 	} {
 		p, err := detectIn(t, rig.Tree(t, files))
-		if err != nil || p.kind != "php" || p.processes["web"] != "php -S 127.0.0.1:$PORT -t "+folder {
+		if err != nil || p.kind != "php" ||
+			p.processes["web"] != "php -S 127.0.0.1:$PORT -t "+folder {
 			t.Errorf("%s: %+v, %v", folder, p, err)
 		}
 	}
 	_, err := detectIn(t, rig.Tree(t, map[string]string{"composer.json": "{}"}))
-	rig.WantIn(t, "nothing to start", rig.Message(err), "a PHP app without public/index.php or index.php")
+	rig.WantIn(t, "nothing to start", rig.Message(err),
+		"PHP app without public/index.php or index.php")
 }
 
 // greetComposer requires a package that Composer finds in a zip beside it, without a network.
@@ -44,8 +46,10 @@ func TestBuildPHP(t *testing.T) {
 	b := newBuilder(t)
 	cache := t.TempDir()
 	files := map[string]string{
-		"composer.json":    greetComposer,
-		"greet.zip":        zipped(t, map[string]string{"greet.php": "<?php function greet() { return 'hello'; }"}),
+		"composer.json": greetComposer,
+		"greet.zip": zipped(t, map[string]string{
+			"greet.php": "<?php function greet() { return 'hello'; }",
+		}),
 		"src/Page.php":     "<?php class Page { static function show() { echo greet(), PHP_EOL; } }",
 		"public/index.php": "<?php require __DIR__ . '/../vendor/autoload.php'; Page::show();",
 	}
@@ -54,35 +58,41 @@ func TestBuildPHP(t *testing.T) {
 
 	files["composer.lock"] = composerLock(t, files)
 	built, out, dir := mustBuild(t, b, cache, files)
-	rig.WantIn(t, "build", out, "-----> Building (php)\n       composer install\n", "Installing hello/greet")
-	if got := printed(t, b, dir, built, "php public/index.php"); built.Kind != "php" || got != "hello\n" || built.Env["PHP_CLI_SERVER_WORKERS"] == "" {
-		t.Errorf("%+v: %q", built, got)
+	rig.WantIn(t, "build", out, "-----> Building (php)\n       composer install\n",
+		"Installing hello/greet")
+	if got := printed(t, b, dir, built, "php public/index.php"); built.Kind != "php" ||
+		got != "hello\n" || built.Env["PHP_CLI_SERVER_WORKERS"] == "" {
+		t.Errorf("built %+v, printed %q", built, got)
 	}
 
-	// A class that is new since is found, with packages that are not.
+	// a new class is found, although the packages come from the cache
 	changed := maps.Clone(files)
 	delete(changed, "src/Page.php")
-	changed["src/Other.php"] = "<?php class Page { static function show() { echo greet(), ' again', PHP_EOL; } }"
+	changed["src/Other.php"] = "<?php class Page { static function show() { echo greet(), ' " +
+		"again', PHP_EOL; } }"
 	began := time.Now()
 	built, out, dir = mustBuild(t, b, cache, changed)
 	t.Logf("PHP build, composer.lock not changed: %s", time.Since(began))
-	rig.WantIn(t, "second build", out, "vendor of an earlier build (composer.lock has not changed)", "Nothing to install")
+	rig.WantIn(t, "second build", out, "vendor of an earlier build (composer.lock has not changed)",
+		"Nothing to install")
 	if got := printed(t, b, dir, built, "php public/index.php"); got != "hello again\n" {
-		t.Errorf("%q\n%s", got, out)
+		t.Errorf("printed %q; log:\n%s", got, out)
 	}
 	_, _, third := mustBuild(t, b, cache, files)
-	for tree, want := range map[string]string{dir: "hello again\n", third: "hello\n"} { // none has written into another's
+	// none has written into another's
+	for tree, want := range map[string]string{dir: "hello again\n", third: "hello\n"} {
 		if got := printed(t, b, tree, built, "php public/index.php"); got != want {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("printed %q, want %q", got, want)
 		}
 	}
 
 	delete(files, "greet.zip")
 	_, out, _, err := buildFiles(t, b, t.TempDir(), files)
-	rig.WantIn(t, "a package that is not there", rig.Message(err)+out, "composer install: exit status", "greet.zip")
+	rig.WantIn(t, "a package that is not there", rig.Message(err)+out,
+		"composer install: exit status", "greet.zip")
 }
 
-// composerLock is the lock file that Composer writes for files.
+// composerLock returns the lock file that Composer writes for files.
 func composerLock(t *testing.T, files map[string]string) string {
 	t.Helper()
 	cmd := exec.Command("composer", "update", "--no-install", "--no-interaction", "--quiet")
@@ -98,7 +108,7 @@ func composerLock(t *testing.T, files map[string]string) string {
 	return string(lock)
 }
 
-// A package that is a folder of the repository is taken as it is now, not as it was.
+// A package that is a folder of the repository is used as it is now.
 func TestBuildPHPPackageInTree(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "php", "composer")
@@ -114,7 +124,7 @@ func TestBuildPHPPackageInTree(t *testing.T) {
 	for _, word := range []string{"one", "two"} {
 		files["lib/greet/greet.php"] = strings.Replace(files["lib/greet/greet.php"], "one", word, 1)
 		built, out, dir := mustBuild(t, b, cache, files)
-		rig.WantIn(t, "build", out, "vendor is not kept for the next build")
+		rig.WantIn(t, "build", out, "not keeping vendor for the next build")
 		if got := printed(t, b, dir, built, "php index.php"); got != word {
 			t.Errorf("%q, want %q", got, word)
 		}

@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// processType is what a process may be called; it names log files too.
+// processType matches the name of a process type, which is also part of the name of a log file.
 var processType = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
 
 const maxProcfile = 64 << 10 // bytes; real ones have a few hundred
 
-// ParseProcfile reads lines of the form "type: command" (https://devcenter.heroku.com/articles/procfile)
-// into process type -> command line. Empty lines and lines that begin with # are left out. A type
-// named twice, a merge marker and whatever else is not such a line is an error with its number.
+// ParseProcfile reads lines of the form "type: command"
+// (https://devcenter.heroku.com/articles/procfile) into a map from process type to command line. It
+// skips empty lines and lines that begin with #. Any other line is an error with its number, such
+// as a type named twice or a merge marker.
 func ParseProcfile(content []byte) (map[string]string, error) {
 	if len(content) > maxProcfile {
 		return nil, fmt.Errorf("the Procfile is larger than %d kB", maxProcfile>>10)
@@ -24,13 +25,13 @@ func ParseProcfile(content []byte) (map[string]string, error) {
 	lineOf := map[string]int{}
 	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")) // a byte order mark, from an editor
 	for i, line := range strings.Split(string(content), "\n") {
-		line = strings.TrimSpace(line) // a carriage return too
+		line = strings.TrimSpace(line) // removes a carriage return too
 		if line == "" || line[0] == '#' {
 			continue
 		}
 		name, command, err := parseProcess(line)
 		if earlier, twice := lineOf[name]; err == nil && twice {
-			err = fmt.Errorf("%s is defined in line %d already", name, earlier)
+			err = fmt.Errorf("%s is already defined in line %d", name, earlier)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d of the Procfile: %w", i+1, err)
@@ -38,7 +39,8 @@ func ParseProcfile(content []byte) (map[string]string, error) {
 		processes[name], lineOf[name] = command, i+1
 	}
 	if len(processes) == 0 {
-		return nil, errors.New("the Procfile names no process; add a line like `web: node server.js`")
+		return nil, errors.New("the Procfile names no process; add a line like `web: node " +
+			"server.js`")
 	}
 	return processes, nil
 }
@@ -50,7 +52,7 @@ func parseProcess(line string) (name, command string, err error) {
 		}
 	}
 	if strings.ContainsRune(line, 0) {
-		return "", "", errors.New("NUL in it: not a text file?")
+		return "", "", errors.New("contains a NUL byte: not a text file?")
 	}
 	name, command, found := strings.Cut(line, ":")
 	name, command = strings.TrimSpace(name), strings.TrimSpace(command)
@@ -59,8 +61,8 @@ func parseProcess(line string) (name, command string, err error) {
 		return "", "", errors.New("not of the form `type: command`")
 	case !processType.MatchString(name):
 		return "", "", fmt.Errorf("%.40q is not a process type: use letters, digits, - and _", name)
-	case name == "run": // else its logs are taken for those of commands run once, and pruned with them
-		return "", "", errors.New("run is the name of what `run APP -- COMMAND` starts: call the process type something else")
+	case name == "run": // its logs would be taken for those of one-off commands
+		return "", "", errors.New("run is reserved for `run APP -- COMMAND`: use another name")
 	case command == "":
 		return "", "", fmt.Errorf("%s has no command", name)
 	}

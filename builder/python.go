@@ -5,10 +5,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -22,32 +18,35 @@ import (
 
 var python = language{kind: "python", detect: func(root *os.Root) (project, error) {
 	for _, by := range packagers {
-		if by.lock != "" && tree.IsFile(root, by.lock) || by.lock == "" && tree.IsFile(root, by.file) {
-			wishes, err := pythonWishes(root)
-			return pythonApp{by, wishes}, err
+		if tree.IsFile(root, cmp.Or(by.lock, by.file)) {
+			requires, err := pythonRequirements(root)
+			return pythonApp{by, requires}, err
 		}
 	}
 	return nil, nil
 }}
 
-// pythonApp is a tree that says what it requires of Python's packages.
+// pythonApp is a tree with a file that lists Python packages.
 type pythonApp struct {
-	by     *packager
-	wishes []wish
+	by       *packager
+	requires []requirement
 }
 
-var pythonTool = tool{name: "python3", install: "install Python 3 (the packages python3 and python3-venv)"}
+var pythonTool = tool{
+	name:    "python3",
+	install: "install Python 3 (the packages python3 and python3-venv)",
+}
 
 func (p pythonApp) tools(*plan) []tool {
 	interpreter := pythonTool
-	interpreter.wishes = p.wishes
+	interpreter.requires = p.requires
 	if p.by.tool.name == "" {
 		return []tool{interpreter}
 	}
 	return []tool{interpreter, p.by.tool}
 }
 
-// web guesses little: which server and which application object is the owner's to say.
+// web guesses little: the owner must name the server and the application object.
 func (pythonApp) web(root *os.Root) (string, error) {
 	for _, file := range []string{"app.py", "main.py"} {
 		if tree.IsFile(root, file) {
@@ -55,31 +54,30 @@ func (pythonApp) web(root *os.Root) (string, error) {
 		}
 	}
 	if tree.IsFile(root, "manage.py") {
-		return "", errors.New("a Django project: add a Procfile with a line like `web: gunicorn NAME.wsgi --bind 127.0.0.1:$PORT`")
+		return "", noWebProcess("Django project", "gunicorn NAME.wsgi --bind 127.0.0.1:$PORT")
 	}
-	return "", errors.New("a Python app without app.py or main.py: add a Procfile with a line like `web: gunicorn app:app --bind 127.0.0.1:$PORT`")
+	return "", noWebProcess("Python app without app.py or main.py",
+		"gunicorn app:app --bind 127.0.0.1:$PORT")
 }
 
-// build makes a virtual environment with what the app requires. Builds with the
-// same requirements share it, and find it by PATH.
+// build makes a virtual environment with the packages. Builds with the same packages share it, and
+// find it through PATH.
 func (p pythonApp) build(ctx context.Context, b *build) error {
 	b.step("python")
-	for _, other := range packagers {
-		if other.lock == "" && other.file == "requirements.txt" && p.by.lock != "" && tree.IsFile(b.tree, other.file) {
-			say.Detail(b.job.Out, "%s is not used: %s decides", other.file, p.by.lock)
-		}
+	if p.by.lock != "" && tree.IsFile(b.tree, "requirements.txt") {
+		say.Detail(b.job.Out, "ignoring requirements.txt: %s takes precedence", p.by.lock)
 	}
 	key, err := p.key(ctx, b)
 	if err != nil {
 		return err
 	}
 	venv := b.shared("venv", key)
-	there := fmt.Sprintf("packages of an earlier build (%s has not changed)", cmp.Or(p.by.lock, p.by.file))
-	if err := b.share(venv, there, func() error { return p.makeVenv(ctx, b, venv) }); err != nil {
+	err = b.share(venv, "packages", cmp.Or(p.by.lock, p.by.file),
+		func() error { return p.makeVenv(ctx, b, venv) })
+	if err != nil {
 		return err
 	}
-	// The tree comes before what was installed: the app's own package may be among that, as it was
-	// when the environment was made.
+	// the tree comes first: the environment may contain an older version of the app's own package
 	path := b.job.Tree
 	if src := filepath.Join(b.job.Tree, "src"); isFolder(src) {
 		path += ":" + src
@@ -99,29 +97,25 @@ func (p pythonApp) makeVenv(ctx context.Context, b *build, venv string) error {
 	if argv[0] == "python" {
 		argv[0] = filepath.Join(venv, "bin", "python")
 	}
-	return b.run(ctx, p.by.says, env, argv...)
+	return b.run(ctx, p.by.shown, env, argv...)
 }
 
-// key is made of the interpreter's version and of what the packager will read. What is built from folders of
-// the tree is another each time, so with one the key is this build's alone.
+// key hashes the interpreter and the files that the packager reads. A package that is a folder of
+// the tree differs for each build, so it makes the key unique to this build.
 func (p pythonApp) key(ctx context.Context, b *build) (string, error) {
-	sum := sha256.New()
 	tools := []string{"python3"}
 	if p.by.tool.name != "" {
 		tools = append(tools, p.by.tool.name)
 	}
-	for _, name := range tools {
-		version, err := b.toolVersion(ctx, b.env, name)
-		if err != nil {
-			return "", err
-		}
-		part(sum, name, []byte(version))
+	key, err := b.newCacheKey(ctx, b.env, tools...)
+	if err != nil {
+		return "", err
 	}
 	python, err := cmdline.LookPath("python3", b.env["PATH"], b.job.Tree)
 	if err != nil {
 		return "", err
 	}
-	part(sum, "path", []byte(python))
+	key.add("path", []byte(python))
 	files := []string{p.by.file}
 	if p.by.lock != "" {
 		files = append(files, p.by.lock)
@@ -136,7 +130,7 @@ func (p pythonApp) key(ctx context.Context, b *build) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		part(sum, name, content)
+		key.add(name, content)
 		local := false
 		switch {
 		case p.by.local != nil:
@@ -145,18 +139,33 @@ func (p pythonApp) key(ctx context.Context, b *build) (string, error) {
 			var more []string
 			more, local = requirements(content)
 			for _, file := range more {
-				files = append(files, path.Join(path.Dir(name), file)) // relative to the file that names it
+				// relative to the file that names it
+				files = append(files, path.Join(path.Dir(name), file))
 			}
 		}
 		if local {
-			part(sum, "tree", []byte(b.job.Tree))
+			key.add("tree", []byte(b.job.Tree))
 		}
 	}
-	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
+	return key.String(), nil
 }
 
-// requirements finds in a requirements file the files it includes, and whether it asks for
-// anything in the tree itself (https://pip.pypa.io/en/stable/reference/requirements-file-format).
+// pythonRequirements returns the Python versions that a tree requires: in .python-version, which
+// pyenv and uv read too, and in runtime.txt
+// (https://devcenter.heroku.com/articles/python-runtimes).
+func pythonRequirements(root *os.Root) ([]requirement, error) {
+	const prefix, digits = "python-", 2
+	first, err := versionFile(root, ".python-version", prefix, digits)
+	if err != nil {
+		return nil, err
+	}
+	second, err := versionFile(root, "runtime.txt", prefix, digits)
+	return append(first, second...), err
+}
+
+// requirements returns the files that a requirements file includes. local reports whether it
+// installs something from the tree
+// (https://pip.pypa.io/en/stable/reference/requirements-file-format).
 func requirements(content []byte) (files []string, local bool) {
 	for lines := bufio.NewScanner(bytes.NewReader(content)); lines.Scan(); {
 		words := strings.Fields(strings.NewReplacer("=", " = ").Replace(lines.Text()))
@@ -164,7 +173,8 @@ func requirements(content []byte) (files []string, local bool) {
 			continue
 		}
 		switch option := words[0]; {
-		case option == "-r" || option == "-c" || option == "--requirement" || option == "--constraint":
+		case option == "-r" || option == "-c" || option == "--requirement" ||
+			option == "--constraint":
 			if file := strings.TrimPrefix(strings.Join(words[1:], ""), "="); file != "" {
 				files = append(files, file)
 			}

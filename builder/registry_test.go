@@ -23,10 +23,10 @@ import (
 	"paas/volume"
 )
 
-// registry is an npm registry of one package, greet, that counts what it is asked.
+// registry is an npm registry of one package, greet. It counts requests.
 type registry struct {
 	*httptest.Server
-	asked atomic.Int64
+	requests atomic.Int64
 }
 
 func newRegistry(t *testing.T) *registry {
@@ -39,14 +39,18 @@ func newRegistry(t *testing.T) *registry {
 		"index.js":     `module.exports = () => "hello"`,
 		"cli.js":       "#!/usr/bin/env node\nconsole.log('from the program')",
 	} {
-		archive.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(content))})
+		archive.WriteHeader(&tar.Header{
+			Name: "package/" + name,
+			Mode: 0o644,
+			Size: int64(len(content)),
+		})
 		archive.Write([]byte(content))
 	}
 	archive.Close()
 	zip.Close()
 	r := &registry{}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		r.asked.Add(1)
+		r.requests.Add(1)
 		switch q.URL.Path {
 		case "/greet":
 			sum, long := sha1.Sum(file.Bytes()), sha512.Sum512(file.Bytes())
@@ -55,9 +59,11 @@ func newRegistry(t *testing.T) *registry {
 				"name": "greet", "dist-tags": map[string]string{"latest": "1.0.0"},
 				"time": map[string]string{"1.0.0": "2020-01-01T00:00:00.000Z"},
 				"versions": map[string]any{"1.0.0": map[string]any{
-					"name": "greet", "version": "1.0.0", "bin": map[string]string{"greet": "cli.js"},
+					"name": "greet", "version": "1.0.0",
+					"bin": map[string]string{"greet": "cli.js"},
 					"dist": map[string]string{
-						"tarball": r.URL + "/greet/-/greet-1.0.0.tgz", "shasum": hex.EncodeToString(sum[:]),
+						"tarball":   r.URL + "/greet/-/greet-1.0.0.tgz",
+						"shasum":    hex.EncodeToString(sum[:]),
 						"integrity": "sha512-" + base64.StdEncoding.EncodeToString(long[:]),
 					}}},
 			})
@@ -71,14 +77,16 @@ func newRegistry(t *testing.T) *registry {
 	return r
 }
 
-// config makes every installer ask this registry.
+// config makes every installer use this registry.
 func (r *registry) config() map[string]string {
-	return map[string]string{"npm_config_registry": r.URL, "pnpm_config_registry": r.URL, "YARN_REGISTRY": r.URL, "BUN_CONFIG_REGISTRY": r.URL,
-		"YARN_NPM_REGISTRY_SERVER": r.URL, "YARN_UNSAFE_HTTP_WHITELIST": "127.0.0.1", "YARN_ENABLE_HARDENED_MODE": "0"}
+	return map[string]string{"npm_config_registry": r.URL, "pnpm_config_registry": r.URL,
+		"YARN_REGISTRY": r.URL, "BUN_CONFIG_REGISTRY": r.URL,
+		"YARN_NPM_REGISTRY_SERVER": r.URL, "YARN_UNSAFE_HTTP_WHITELIST": "127.0.0.1",
+		"YARN_ENABLE_HARDENED_MODE": "0"}
 }
 
-// withTool puts the folder in front of PATH that has the tool in a version that begins so; the test is
-// skipped aloud where there is none.
+// withTool puts the tool's folder at the front of PATH if it has a version with the given prefix.
+// Otherwise it skips the test.
 func withTool(t *testing.T, tool, version string) {
 	t.Helper()
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
@@ -91,8 +99,8 @@ func withTool(t *testing.T, tool, version string) {
 	t.Skipf("SKIP: no %s %s on this machine", tool, version)
 }
 
-// Each installer fills node_modules as its lock file says, once: a push that changes only the source asks
-// no registry and runs no install.
+// Each installer installs what its lock file lists, once: a push that changes only the source makes
+// no request to the registry and runs no install.
 func TestInstallOnce(t *testing.T) {
 	rig.Need(t, "node")
 	for _, test := range []struct {
@@ -101,11 +109,23 @@ func TestInstallOnce(t *testing.T) {
 		file, install string
 		more          map[string]string
 	}{
-		{"npm", "", []string{"npm", "install", "--package-lock-only"}, "package-lock.json", "npm ci", nil},
-		{"pnpm", "", []string{"pnpm", "install", "--lockfile-only"}, "pnpm-lock.yaml", "pnpm install", nil},
+		{
+			"npm", "", []string{"npm", "install", "--package-lock-only"}, "package-lock.json",
+			"npm ci", nil,
+		},
+		{
+			"pnpm", "", []string{"pnpm", "install", "--lockfile-only"}, "pnpm-lock.yaml",
+			"pnpm install", nil,
+		},
 		{"yarn", "1.", []string{"yarn", "install"}, "yarn.lock", "yarn install", nil},
-		{"yarn", "4.", []string{"yarn", "install", "--no-immutable"}, "yarn.lock", "yarn install", map[string]string{".yarnrc.yml": "nodeLinker: node-modules\n"}},
-		{"yarn", "4.", []string{"yarn", "install", "--no-immutable"}, "yarn.lock", "yarn install", map[string]string{".yarnrc.yml": "# Plug'n'Play\n"}},
+		{
+			"yarn", "4.", []string{"yarn", "install", "--no-immutable"}, "yarn.lock",
+			"yarn install", map[string]string{".yarnrc.yml": "nodeLinker: node-modules\n"},
+		},
+		{
+			"yarn", "4.", []string{"yarn", "install", "--no-immutable"}, "yarn.lock",
+			"yarn install", map[string]string{".yarnrc.yml": "# Plug'n'Play\n"},
+		},
 		{"bun", "", []string{"bun", "install", "--lockfile-only"}, "bun.lock", "bun install", nil},
 	} {
 		t.Run(strings.TrimSuffix(test.tool+"-"+test.version, "-"), func(t *testing.T) {
@@ -113,8 +133,9 @@ func TestInstallOnce(t *testing.T) {
 			b, r := newBuilder(t), newRegistry(t)
 			for _, script := range []string{"", "greet > made.txt"} {
 				cache := t.TempDir()
-				files := map[string]string{"server.js": `console.log(require("greet")())`, "node_modules/old/x.js": "committed by mistake",
-					"package.json": `{"name": "app", "private": true, "main": "server.js", "dependencies": {"greet": "^1.0.0"}, "scripts": {"build": "` + script + `"}}`}
+				files := map[string]string{"server.js": `console.log(require("greet")())`,
+					"node_modules/old/x.js": "committed by mistake",
+					"package.json":          `{"name": "app", "private": true, "main": "server.js", "dependencies": {"greet": "^1.0.0"}, "scripts": {"build": "` + script + `"}}`}
 				for name, content := range test.more {
 					files[name] = content
 				}
@@ -123,11 +144,18 @@ func TestInstallOnce(t *testing.T) {
 					t.Helper()
 					files["server.js"] = page
 					dir, out := rig.Tree(t, files), &rig.Screen{}
-					built, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Cache: cache, Out: out, Config: r.config()})
+					built, err := b.Build(t.Context(), Job{
+						App:    "blog",
+						Tree:   dir,
+						Cache:  cache,
+						Out:    out,
+						Config: r.config(),
+					})
 					if err != nil {
-						t.Fatalf("%v\n%s", err, out)
+						t.Fatalf("err = %v; log:\n%s", err, out)
 					}
-					return out.String(), printed(t, b, dir, built, "node server.js && greet && cat made.txt")
+					return out.String(), printed(t, b, dir, built,
+						"node server.js && greet && cat made.txt")
 				}
 				want := "hello\nfrom the program\n"
 				if script != "" {
@@ -136,19 +164,20 @@ func TestInstallOnce(t *testing.T) {
 				out, page := build(`console.log(require("greet")())`)
 				rig.WantIn(t, "first build", out, test.install)
 				rig.WantIn(t, "first page", page, want)
-				before := r.asked.Load()
+				before := r.requests.Load()
 				out, page = build(`console.log(require("greet")() + "!")`)
-				rig.WantIn(t, "second build", out, "node_modules of an earlier build ("+test.file+" has not changed)")
+				rig.WantIn(t, "second build", out,
+					"node_modules of an earlier build ("+test.file+" has not changed)")
 				rig.WantIn(t, "second page", page, strings.Replace(want, "hello", "hello!", 1))
-				if strings.Contains(out, test.install) || r.asked.Load() != before {
-					t.Errorf("%d questions to the registry:\n%s", r.asked.Load()-before, out)
+				if strings.Contains(out, test.install) || r.requests.Load() != before {
+					t.Errorf("%d requests to the registry:\n%s", r.requests.Load()-before, out)
 				}
 			}
 		})
 	}
 }
 
-// lockFile is what the tool itself writes for files.
+// lockFile returns the lock file that the tool itself writes for files.
 func lockFile(t *testing.T, files, config map[string]string, name string, argv []string) string {
 	t.Helper()
 	dir := rig.Tree(t, files)
@@ -166,7 +195,7 @@ func lockFile(t *testing.T, files, config map[string]string, name string, argv [
 	return string(lock)
 }
 
-// A lock file that does not fit package.json fails the build; nothing is resolved anew.
+// A lock file that does not match package.json fails the build; nothing is resolved again.
 func TestInstallIsFrozen(t *testing.T) {
 	rig.Need(t, "node")
 	for _, test := range []struct{ tool, version, lock, want string }{
@@ -180,9 +209,10 @@ func TestInstallIsFrozen(t *testing.T) {
 			withTool(t, test.tool, test.version)
 			locks := map[string]string{
 				"package-lock.json": `{"name": "app", "lockfileVersion": 3, "packages": {"": {"name": "app"}}}`,
-				"pnpm-lock.yaml":    "lockfileVersion: '9.0'\nsettings:\n  autoInstallPeers: true\n  excludeLinksFromLockfile: false\nimporters:\n  .: {}\n",
-				"yarn.lock":         "# yarn lockfile v1\n",
-				"bun.lock":          `{"lockfileVersion": 1, "workspaces": {"": {"name": "app"}}, "packages": {}}`,
+				"pnpm-lock.yaml": "lockfileVersion: '9.0'\nsettings:\n  autoInstallPeers: true\n  " +
+					"excludeLinksFromLockfile: false\nimporters:\n  .: {}\n",
+				"yarn.lock": "# yarn lockfile v1\n",
+				"bun.lock":  `{"lockfileVersion": 1, "workspaces": {"": {"name": "app"}}, "packages": {}}`,
 			}
 			if test.version == "4." {
 				locks["yarn.lock"] = "\n__metadata:\n  version: 8\n  cacheKey: 10c0\n"
@@ -190,15 +220,21 @@ func TestInstallIsFrozen(t *testing.T) {
 			b, r, out := newBuilder(t), newRegistry(t), &rig.Screen{}
 			dir := rig.Tree(t, map[string]string{test.lock: locks[test.lock], "server.js": "",
 				"package.json": `{"name": "app", "dependencies": {"greet": "^1.0.0"}}`})
-			_, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Cache: t.TempDir(), Out: out, Config: r.config()})
+			_, err := b.Build(t.Context(), Job{
+				App:    "blog",
+				Tree:   dir,
+				Cache:  t.TempDir(),
+				Out:    out,
+				Config: r.config(),
+			})
 			if rig.Message(err) != test.want {
-				t.Errorf("%v\n%s", err, out)
+				t.Errorf("err = %v; log:\n%s", err, out)
 			}
 		})
 	}
 }
 
-// Workspaces are installed by the lock file at the top of the repository, also for an app in a folder of it.
+// Workspaces use the lock file at the top of the repository, even if the app is in a folder.
 func TestInstallWorkspace(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	b, r, out := newBuilder(t), newRegistry(t), &rig.Screen{}
@@ -207,15 +243,24 @@ func TestInstallWorkspace(t *testing.T) {
 		"services/api/package.json": `{"name": "api", "version": "1.0.0", "dependencies": {"greet": "^1.0.0"}}`,
 		"services/api/server.js":    `console.log(require("greet")())`,
 	}
-	files["package-lock.json"] = lockFile(t, files, r.config(), "package-lock.json", []string{"npm", "install", "--package-lock-only"})
+	files["package-lock.json"] = lockFile(t, files, r.config(), "package-lock.json",
+		[]string{"npm", "install", "--package-lock-only"})
 	top := rig.Tree(t, files)
 	dir := filepath.Join(top, "services/api")
-	built, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Top: top, Cache: t.TempDir(), Out: out, Config: r.config()})
+	built, err := b.Build(t.Context(), Job{
+		App:    "blog",
+		Tree:   dir,
+		Top:    top,
+		Cache:  t.TempDir(),
+		Out:    out,
+		Config: r.config(),
+	})
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("err = %v; log:\n%s", err, out)
 	}
-	rig.WantIn(t, "build", out.String(), "npm ci", "package-lock.json is that of several packages")
-	if got := printed(t, b, dir, volume.Built{Env: built.Env}, "node server.js && greet"); got != "hello\nfrom the program\n" {
-		t.Errorf("%q", got)
+	rig.WantIn(t, "build", out.String(), "npm ci", "package-lock.json belongs to several packages")
+	if got := printed(t, b, dir, volume.Built{Env: built.Env},
+		"node server.js && greet"); got != "hello\nfrom the program\n" {
+		t.Errorf("printed %q", got)
 	}
 }

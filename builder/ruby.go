@@ -2,16 +2,12 @@ package builder
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
-	"strings"
 
 	"paas/builder/cmdline"
 	"paas/builder/tree"
@@ -24,7 +20,7 @@ var ruby = language{kind: "ruby", detect: func(root *os.Root) (project, error) {
 		return nil, nil
 	}
 	var err error
-	if r.wishes, err = versionFile(root, ".ruby-version", "ruby-", 2); err != nil {
+	if r.requires, err = versionFile(root, ".ruby-version", "ruby-", 2); err != nil {
 		return nil, err
 	}
 	if r.gemfile && tree.IsFile(root, "Gemfile.lock") {
@@ -33,27 +29,36 @@ var ruby = language{kind: "ruby", detect: func(root *os.Root) (project, error) {
 	return r, err
 }}
 
-// rubyApp is a tree with a Gemfile, or with a program of Ruby that needs none.
+// rubyApp is a tree with a Gemfile, or with a Ruby program that needs none.
 type rubyApp struct {
-	gemfile bool
-	lock    []byte // Gemfile.lock; empty: there is none
-	wishes  []wish
+	gemfile  bool
+	lock     []byte // content of Gemfile.lock; nil: none
+	requires []requirement
 }
 
-var bundlerTool = tool{name: "bundle", install: "install Bundler (gem install bundler, or the package bundler)"}
+var bundlerTool = tool{
+	name:    "bundle",
+	install: "install Bundler (gem install bundler, or the package bundler)",
+}
 
 func (r *rubyApp) tools(p *plan) []tool {
 	if !r.gemfile && !p.runs("ruby") {
 		return nil
 	}
-	tools := []tool{{name: "ruby", install: "install Ruby (https://www.ruby-lang.org, or the package ruby)", wishes: r.wishes}}
+	tools := []tool{
+		{
+			name:     "ruby",
+			install:  "install Ruby (https://www.ruby-lang.org, or the package ruby)",
+			requires: r.requires,
+		},
+	}
 	if r.gemfile {
 		tools = append(tools, bundlerTool)
 	}
 	return tools
 }
 
-// web takes the server that the app has among its gems, by the names that Rack's users know.
+// web uses the server that is among the app's gems.
 func (r *rubyApp) web(root *os.Root) (string, error) {
 	exec := ""
 	if r.gemfile {
@@ -67,28 +72,29 @@ func (r *rubyApp) web(root *os.Root) (string, error) {
 	case tree.IsFile(root, "app.rb"):
 		return exec + "ruby app.rb", nil
 	}
-	return "", errors.New("a Ruby app without config.ru or app.rb: add a Procfile with a line like `web: bundle exec puma -p $PORT`")
+	return "", noWebProcess("Ruby app without config.ru or app.rb", "bundle exec puma -p $PORT")
 }
 
-// has says whether Gemfile.lock names gem, at the depth at which it lists what is installed.
+// has reports whether Gemfile.lock lists gem. Installed gems are indented by four spaces there.
 func (r *rubyApp) has(gem string) bool {
 	return regexp.MustCompile(`(?m)^ {4}` + regexp.QuoteMeta(gem) + ` \(`).Match(r.lock)
 }
 
-// gemsElsewhere are Bundler's settings that say where gems are; one who sets them knows better.
-var gemsElsewhere = []string{"BUNDLE_PATH", "BUNDLE_PATH__SYSTEM"}
+// gemPathSettings are Bundler's settings for the folder of the gems. If config vars set one, it is
+// used.
+var gemPathSettings = []string{"BUNDLE_PATH", "BUNDLE_PATH__SYSTEM"}
 
-// rubyEnv is what Ruby's frameworks and Bundler go by, unless config vars say otherwise.
+// rubyEnv are defaults for Bundler and Ruby's frameworks. Config vars override them.
 var rubyEnv = map[string]string{
 	"RACK_ENV":                 "production",
 	"RAILS_ENV":                "production",
 	"RAILS_LOG_TO_STDOUT":      "enabled",
-	"RAILS_SERVE_STATIC_FILES": "enabled", // there is no other server in front that would
+	"RAILS_SERVE_STATIC_FILES": "enabled", // no other server in front does
 	"BUNDLE_WITHOUT":           "development:test",
 }
 
-// build installs the gems that Gemfile.lock names. Builds with the same gems share them, and Bundler
-// finds them by its environment, which processes get too.
+// build installs the gems in Gemfile.lock. Builds with the same gems share them. Bundler finds them
+// through its environment, which processes get too.
 func (r *rubyApp) build(ctx context.Context, b *build) error {
 	for name, value := range rubyEnv {
 		b.setEnv(name, value)
@@ -104,71 +110,69 @@ func (r *rubyApp) build(ctx context.Context, b *build) error {
 	return r.assets(ctx, b)
 }
 
-// gems sees to it that Bundler finds what the lock file names.
+// gems installs the gems, or finds those of an earlier build.
 func (r *rubyApp) gems(ctx context.Context, b *build) error {
-	elsewhere := slices.ContainsFunc(gemsElsewhere, func(name string) bool { return b.job.Config[name] != "" })
+	ownPath := slices.ContainsFunc(gemPathSettings,
+		func(name string) bool { return b.job.Config[name] != "" })
 	switch {
 	case r.lock == nil:
-		say.Detail(b.job.Out, "no Gemfile.lock: commit one, and installs are the same each time, and kept between pushes")
+		say.Detail(b.job.Out, "no Gemfile.lock: commit one for repeatable and faster builds")
 		b.setEnv("BUNDLE_PATH", filepath.Join(b.job.Tree, "vendor/bundle"))
 		return r.install(ctx, b)
-	case elsewhere:
+	case ownPath:
 		b.setEnv("BUNDLE_FROZEN", "true")
 		return r.install(ctx, b)
 	}
-	b.setEnv("BUNDLE_DEPLOYMENT", "true") // else Bundler repairs a lock file that does not fit the Gemfile
+	b.setEnv("BUNDLE_DEPLOYMENT", "true") // else Bundler changes a lock file that does not match
 	key, err := r.key(ctx, b)
 	if err != nil {
 		return err
 	}
 	gems := b.shared("bundle", key)
 	b.setEnv("BUNDLE_PATH", gems)
-	return b.share(gems, "gems of an earlier build (Gemfile.lock has not changed)", func() error { return r.install(ctx, b) })
+	return b.share(gems, "gems", "Gemfile.lock", func() error { return r.install(ctx, b) })
 }
 
-// assets makes the styles and scripts of an app of Rails, which in production are not made on the way.
+// assets makes the styles and scripts of a Rails app, which Rails does not make on demand in
+// production.
 func (r *rubyApp) assets(ctx context.Context, b *build) error {
 	if !tree.IsFile(b.tree, "bin/rails") || !r.has("sprockets-rails") && !r.has("propshaft") {
 		return nil
 	}
 	env := cmdline.With(b.built.Env, b.env)
-	env["SECRET_KEY_BASE_DUMMY"] = "1" // Rails starts without the real one, which the build need not know
-	return b.run(ctx, "rails assets:precompile", env, "bundle", "exec", "ruby", "bin/rails", "assets:precompile")
+	env["SECRET_KEY_BASE_DUMMY"] = "1" // lets Rails start without the real secret
+	return b.run(ctx, "rails assets:precompile", env, "bundle", "exec", "ruby", "bin/rails",
+		"assets:precompile")
 }
 
 func (r *rubyApp) install(ctx context.Context, b *build) error {
-	env := cmdline.With(b.built.Env, b.env) // what the owner set counts
+	env := cmdline.With(b.built.Env, b.env) // config vars win
 	maps.Copy(env, map[string]string{
-		"BUNDLE_USER_HOME":            b.cache("bundler"),
-		"BUNDLE_GLOBAL_GEM_CACHE":     "true", // with a changed lock file, only what is new is downloaded
+		"BUNDLE_USER_HOME": b.cache("bundler"),
+		// after a change of the lock file, download only the new gems
+		"BUNDLE_GLOBAL_GEM_CACHE":     "true",
 		"BUNDLE_SILENCE_ROOT_WARNING": "true",
-		"BUNDLE_VERSION":              "system", // else the Bundler that wrote the lock file is downloaded
+		// else it downloads the Bundler that wrote the lock file
+		"BUNDLE_VERSION": "system",
 	})
 	return b.run(ctx, "bundle install", env, "bundle", "install", "--quiet")
 }
 
-// key is made of what decides which gems are installed, and of what they are compiled for.
+// key hashes what decides which gems are installed and what they are compiled for.
 func (r *rubyApp) key(ctx context.Context, b *build) (string, error) {
-	sum := sha256.New()
-	for _, name := range []string{"ruby", "bundle"} {
-		version, err := b.toolVersion(ctx, b.env, name)
-		if err != nil {
-			return "", err
-		}
-		part(sum, name, []byte(version))
+	key, err := b.newCacheKey(ctx, b.env, "ruby", "bundle")
+	if err != nil {
+		return "", err
 	}
-	part(sum, "platform", []byte(runtime.GOOS+"/"+runtime.GOARCH))
-	for _, name := range slices.Sorted(maps.Keys(b.job.Config)) {
-		if strings.HasPrefix(name, "BUNDLE_") {
-			part(sum, name, []byte(b.job.Config[name]))
-		}
-	}
+	key.addConfig(b.job.Config, bundlerSetting)
 	for _, name := range []string{"Gemfile", "Gemfile.lock", ".bundle/config"} {
 		content, err := tree.Read(b.tree, name, 4<<20)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", err
 		}
-		part(sum, name, content)
+		key.add(name, content)
 	}
-	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
+	return key.String(), nil
 }
+
+var bundlerSetting = regexp.MustCompile(`^BUNDLE_`)

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ import (
 	"paas/say"
 )
 
-// rustProgram is where the one program of an app without a Procfile is put.
+// rustProgram is the path of the app's one program if there is no Procfile.
 const rustProgram = ".paas/bin/app"
 
 var rust = language{kind: "rust", detect: func(root *os.Root) (project, error) {
@@ -35,7 +34,7 @@ var rust = language{kind: "rust", detect: func(root *os.Root) (project, error) {
 	return &crate{hasLock: tree.IsFile(root, "Cargo.lock"), toolchain: t}, nil
 }}
 
-// crate is a tree with a Cargo.toml at its top: a package or a workspace of several.
+// crate is a tree with a Cargo.toml at its top: a package or a workspace.
 type crate struct {
 	hasLock   bool
 	toolchain toolchain
@@ -49,8 +48,8 @@ func (c *crate) tools(*plan) []tool {
 
 func (*crate) web(*os.Root) (string, error) { return rustProgram, nil }
 
-// build compiles the package's programs and copies them to .paas/bin, which is in front of PATH: for a
-// Procfile all of them, each under its own name; without one, the one that is the app.
+// build compiles the programs and copies them to .paas/bin, which is at the front of PATH: with a
+// Procfile all of them, under their own names; without one the one that is the app.
 func (c *crate) build(ctx context.Context, b *build) error {
 	b.step("rust")
 	env, compiler, err := c.toolchain.environment(ctx, b)
@@ -58,7 +57,7 @@ func (c *crate) build(ctx context.Context, b *build) error {
 		return err
 	}
 	if !c.hasLock {
-		say.Detail(b.job.Out, "no Cargo.lock: commit one, and builds are the same each time")
+		say.Detail(b.job.Out, "no Cargo.lock: commit one for repeatable builds")
 	}
 	about, err := c.metadata(ctx, b, env)
 	if err != nil {
@@ -93,15 +92,15 @@ func (c *crate) build(ctx context.Context, b *build) error {
 		if b.plan.runs("rust") {
 			to = path.Base(rustProgram)
 		}
-		made := filepath.Join(target, "release", name)
-		if err := cloneFile(made, filepath.Join(bin, to), false); err != nil {
+		compiled := filepath.Join(target, "release", name)
+		if err := cloneFile(compiled, filepath.Join(bin, to), false); err != nil {
 			return err
 		}
 	}
-	return about.forget(ctx, b, env)
+	return about.clean(ctx, b, env)
 }
 
-// metadata is what matters here of what cargo says of a tree
+// metadata is the relevant part of what cargo metadata prints
 // (https://doc.rust-lang.org/cargo/commands/cargo-metadata.html).
 type metadata struct {
 	Packages []struct {
@@ -115,17 +114,21 @@ type metadata struct {
 	} `json:"packages"`
 }
 
-func (c *crate) metadata(ctx context.Context, b *build, env map[string]string) (m metadata, err error) {
+func (c *crate) metadata(
+	ctx context.Context, b *build, env map[string]string,
+) (m metadata, err error) {
 	var out bytes.Buffer
 	bounded := say.NewBounded(&out, 16<<20, 1<<10)
-	argv := append([]string{"cargo", "metadata", "--quiet", "--no-deps", "--format-version=1"}, c.locked()...)
+	argv := append([]string{
+		"cargo", "metadata", "--quiet", "--no-deps", "--format-version=1",
+	}, c.locked()...)
 	if err := b.runTo(ctx, bounded, "cargo metadata", env, argv...); err != nil {
 		bounded.Close()
 		say.Detail(b.job.Out, "%s", strings.TrimSpace(out.String()))
 		return m, err
 	}
 	line := out.Bytes()
-	if start := bytes.IndexByte(line, '{'); start > 0 { // a warning comes before it
+	if start := bytes.IndexByte(line, '{'); start > 0 { // a warning precedes it
 		line = line[start:]
 	}
 	if err := json.Unmarshal(line, &m); err != nil {
@@ -134,8 +137,7 @@ func (c *crate) metadata(ctx context.Context, b *build, env map[string]string) (
 	return m, nil
 }
 
-// programs are the names of the binaries to build: all of them for a Procfile, the one that is the app
-// without.
+// programs returns the names of the binaries to build: the one that is the app, or all of them.
 func (m metadata) programs(top string, one bool) ([]string, error) {
 	var all []string
 	for _, p := range m.Packages {
@@ -152,10 +154,10 @@ func (m metadata) programs(top string, one bool) ([]string, error) {
 	}
 	switch {
 	case one && len(all) == 0:
-		return nil, errors.New("a Cargo.toml, but no program to run; add src/main.rs, or a Procfile with a line like `web: node server.js`")
+		return nil, noWebProcess("Cargo.toml, but no program", "node server.js", "src/main.rs")
 	case one && len(all) > 1:
-		return nil, fmt.Errorf("%d programs, none of them called as the package is; say which to run in a Procfile, with a line like `web: %s`",
-			len(all), all[0])
+		return nil, noWebProcess(fmt.Sprintf("%d programs, none named like the package", len(all)),
+			all[0])
 	}
 	return all, nil
 }
@@ -167,17 +169,17 @@ func (c *crate) locked() []string {
 	return nil
 }
 
-// target is where cargo compiles to: in the cache, for one compiler and one set of dependencies, as cargo
-// takes away nothing that it once made.
+// target returns cargo's output folder: in the cache, one per compiler and set of dependencies. It
+// removes the others: cargo never deletes what it has compiled.
 func (c *crate) target(b *build, compiler string) (string, error) {
-	sum := sha256.New()
-	part(sum, "compiler", []byte(compiler))
+	sum := cacheKey{sha256.New()}
+	sum.add("compiler", []byte(compiler))
 	lock, err := tree.Read(b.tree, "Cargo.lock", 16<<20)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	part(sum, "lock", lock)
-	key := hex.EncodeToString(sum.Sum(nil)[:8])
+	sum.add("lock", lock)
+	key := sum.String()
 	others, _ := os.ReadDir(b.cache("cargo-target"))
 	for _, other := range others {
 		if other.Name() != key {
@@ -187,9 +189,9 @@ func (c *crate) target(b *build, compiler string) (string, error) {
 	return b.cache("cargo-target", key), err
 }
 
-// forget takes away what was compiled of the tree itself, and leaves its dependencies: cargo knows a
-// package by its folder, and so would never use it again.
-func (m metadata) forget(ctx context.Context, b *build, env map[string]string) error {
+// clean removes the compiled packages of the tree itself and keeps those of its dependencies: cargo
+// identifies a package by its folder, so it would never use them again.
+func (m metadata) clean(ctx context.Context, b *build, env map[string]string) error {
 	argv := []string{"cargo", "clean", "--release", "--quiet", "--offline"}
 	for _, p := range m.Packages {
 		argv = append(argv, "--package", p.Name)

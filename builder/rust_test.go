@@ -22,17 +22,25 @@ func TestBuildRust(t *testing.T) {
 	rig.Need(t, "cargo", "rustc")
 	b := newBuilder(t)
 	cache := t.TempDir()
-	one := map[string]string{"Cargo.toml": cargoToml, "Cargo.lock": cargoLock, "src/main.rs": mainRust, "src/bin/other.rs": mainRust}
+	one := map[string]string{
+		"Cargo.toml":       cargoToml,
+		"Cargo.lock":       cargoLock,
+		"src/main.rs":      mainRust,
+		"src/bin/other.rs": mainRust,
+	}
 	built, out, dir := mustBuild(t, b, cache, one)
 	rig.WantIn(t, "build", out, "-----> Building (rust)\n       cargo build\n")
-	if got := printed(t, b, dir, built, built.Processes["web"]); built.Kind != "rust" || got != "compiled\n" {
-		t.Errorf("%+v: %q\n%s", built, got, out)
+	if got := printed(t, b, dir, built, built.Processes["web"]); built.Kind != "rust" ||
+		got != "compiled\n" {
+		t.Errorf("built %+v, printed %q; log:\n%s", built, got, out)
 	}
 
-	// What the tree depends on is compiled once; what it is, each time, and it does not pile up.
+	// dependencies are compiled once; the tree's own packages each time, and they do not pile up
 	files := map[string]string{
-		"Cargo.toml":          "[workspace]\nmembers = [\"a\"]\n" + cargoToml + "[dependencies]\na = {path = \"a\"}\n",
-		"Cargo.lock":          "version = 3\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\ndependencies = [\n \"a\",\n]\n",
+		"Cargo.toml": "[workspace]\nmembers = [\"a\"]\n" + cargoToml +
+			"[dependencies]\na = {path = \"a\"}\n",
+		"Cargo.lock": "version = 3\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n\n[[package]]\nname " +
+			"= \"shop\"\nversion = \"1.0.0\"\ndependencies = [\n \"a\",\n]\n",
 		"a/Cargo.toml":        strings.Replace(cargoToml, "shop", "a", 1),
 		"a/src/lib.rs":        "pub fn a() { println!(\"of a\"); }",
 		"a/src/bin/worker.rs": mainRust,
@@ -44,29 +52,44 @@ func TestBuildRust(t *testing.T) {
 		built, out, dir = mustBuild(t, b, cache, files)
 		t.Logf("Rust build of a small workspace: %s", time.Since(began))
 		if got := printed(t, b, dir, built, "shop && worker"); got != "of a\ncompiled\n" {
-			t.Errorf("%q\n%s", got, out)
+			t.Errorf("printed %q; log:\n%s", got, out)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(cache, "cargo-target/*/release/deps/*")); len(left) > 0 {
-		t.Errorf("left: %v", left)
+	if left, _ := filepath.Glob(filepath.Join(cache,
+		"cargo-target/*/release/deps/*")); len(left) > 0 {
+		t.Errorf("still there: %v", left)
 	}
 
 	for want, files := range map[string]map[string]string{
-		"no program to run": {"Cargo.toml": cargoToml, "Cargo.lock": cargoLock, "src/lib.rs": ""},
-		"2 programs, none of them called as the package is": {"Cargo.toml": cargoToml, "Cargo.lock": cargoLock, "src/bin/a.rs": mainRust, "src/bin/b.rs": mainRust},
-		"cargo build: exit status 101":                      {"Cargo.toml": cargoToml, "Cargo.lock": cargoLock, "src/main.rs": "fn main() { nonsense }"},
-		"cargo metadata: exit status 101":                   {"Cargo.toml": "nonsense"},
-		"rustc 99.1 is asked for by rust-toolchain.toml, and this server has": {"Cargo.toml": cargoToml, "src/main.rs": mainRust,
+		"no program; add src": {"Cargo.toml": cargoToml, "Cargo.lock": cargoLock, "src/lib.rs": ""},
+		"2 programs, none named like the package": {
+			"Cargo.toml":   cargoToml,
+			"Cargo.lock":   cargoLock,
+			"src/bin/a.rs": mainRust,
+			"src/bin/b.rs": mainRust,
+		},
+		"cargo build: exit status 101": {
+			"Cargo.toml":  cargoToml,
+			"Cargo.lock":  cargoLock,
+			"src/main.rs": "fn main() { nonsense }",
+		},
+		"cargo metadata: exit status 101": {"Cargo.toml": "nonsense"},
+		"rust-toolchain.toml asks for rustc 99.1, but this server has": {"Cargo.toml": cargoToml,
+			"src/main.rs":         mainRust,
 			"rust-toolchain.toml": "[toolchain]\nchannel = \"99.1\"\n"},
-		"rust nightly-2015-01-01 is asked for by rust-toolchain, and this server has rustc ": {"Cargo.toml": cargoToml, "src/main.rs": mainRust,
+		"rust-toolchain asks for rust nightly-2015-01-01, but this server has rustc ": {"Cargo.toml": cargoToml, "src/main.rs": mainRust,
 			"rust-toolchain": "nightly-2015-01-01\n"},
 	} {
 		_, out, _, err := buildFiles(t, b, cache, files)
 		if !strings.Contains(rig.Message(err), want) {
-			t.Errorf("%v, want %q\n%s", err, want, out)
+			t.Errorf("err = %v, want %q; log:\n%s", err, want, out)
 		}
 	}
-	_, out, _ = mustBuild(t, b, cache, map[string]string{"Cargo.toml": cargoToml, "src/main.rs": mainRust, "rust-toolchain.toml": "[toolchain]\nchannel = \"stable\"\n"})
+	_, out, _ = mustBuild(t, b, cache, map[string]string{
+		"Cargo.toml":          cargoToml,
+		"src/main.rs":         mainRust,
+		"rust-toolchain.toml": "[toolchain]\nchannel = \"stable\"\n",
+	})
 	rig.WantIn(t, "without a lock", out, "no Cargo.lock: commit one")
 }
 
@@ -75,10 +98,14 @@ func TestToolchainFile(t *testing.T) {
 		"":              {"", ""},
 		"old form":      {"rust-toolchain: 1.70.0\n", "1.70.0"},
 		"old form toml": {"rust-toolchain: [toolchain]\nchannel = \"beta\"", "beta"},
-		"new form":      {"rust-toolchain.toml: [toolchain]\ncomponents = [\"clippy\"]\nchannel = \"nightly-2026-01-01\"", "nightly-2026-01-01"},
-		"no channel":    {"rust-toolchain.toml: [toolchain]\ncomponents = [\"clippy\"]", ""},
-		"not a name":    {"rust-toolchain: ../*", "error"},
-		"not toml":      {"rust-toolchain.toml: [toolchain", "error"},
+		"new form": {
+			"rust-toolchain.toml: [toolchain]\ncomponents = [\"clippy\"]\nchannel = " +
+				"\"nightly-2026-01-01\"",
+			"nightly-2026-01-01",
+		},
+		"no channel": {"rust-toolchain.toml: [toolchain]\ncomponents = [\"clippy\"]", ""},
+		"not a name": {"rust-toolchain: ../*", "error"},
+		"not toml":   {"rust-toolchain.toml: [toolchain", "error"},
 	} {
 		files := map[string]string{}
 		if file, content, ok := strings.Cut(test.files, ": "); ok {
@@ -94,7 +121,7 @@ func TestToolchainFile(t *testing.T) {
 			got.channel = "error"
 		}
 		if got.channel != test.want {
-			t.Errorf("%s: %+v, %v", name, got, err)
+			t.Errorf("%s: got %+v, err = %v", name, got, err)
 		}
 	}
 	for said, want := range map[string]string{
@@ -103,19 +130,22 @@ func TestToolchainFile(t *testing.T) {
 		"rustc 1.96.0-beta.2 (abc 2026-01-01)":  "beta",
 	} {
 		if got := channelOf(said); got != want {
-			t.Errorf("%s: %s", said, got)
+			t.Errorf("channelOf(%q) = %q", said, got)
 		}
 	}
 }
 
-// A toolchain that rustup has installed is the one that compiles.
+// The build uses a toolchain that rustup has installed.
 func TestRustOtherToolchain(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "cargo", "rustup")
-	if out, err := exec.Command("rustup", "toolchain", "list").Output(); err != nil || !strings.Contains(string(out), "nightly-") {
+	if out, err := exec.Command("rustup", "toolchain", "list").Output(); err != nil ||
+		!strings.Contains(string(out), "nightly-") {
 		t.Skip("SKIP: rustup has no nightly toolchain")
 	}
-	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), map[string]string{"Cargo.toml": cargoToml, "Cargo.lock": cargoLock,
-		"rust-toolchain.toml": "[toolchain]\nchannel = \"nightly\"\n", "src/main.rs": "#![feature(never_type)]\n" + mainRust})
+	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(),
+		map[string]string{"Cargo.toml": cargoToml, "Cargo.lock": cargoLock,
+			"rust-toolchain.toml": "[toolchain]\nchannel = \"nightly\"\n",
+			"src/main.rs":         "#![feature(never_type)]\n" + mainRust})
 	rig.WantIn(t, "build", out, "cargo build")
 }

@@ -15,17 +15,17 @@ import (
 	"paas/builder/tree"
 )
 
-// toolchain is the one of Rust's that a repository asks for
+// toolchain is the Rust toolchain that a repository requires
 // (https://rust-lang.github.io/rustup/overrides.html#the-toolchain-file).
 type toolchain struct {
-	file    string // rust-toolchain.toml, or its older form
-	channel string // "1.75", "stable", "nightly-2026-01-01"; empty: none is asked for
+	file    string // rust-toolchain.toml or, the older form, rust-toolchain
+	channel string // "1.75", "stable", "nightly-2026-01-01"; empty: any
 }
 
 var channelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func readToolchain(root *os.Root) (toolchain, error) {
-	t := toolchain{file: "rust-toolchain"} // rustup's order
+	t := toolchain{file: "rust-toolchain"} // in rustup's order
 	if !tree.IsFile(root, t.file) {
 		t.file += ".toml"
 	}
@@ -45,15 +45,18 @@ func readToolchain(root *os.Root) (toolchain, error) {
 		t.channel = file.Toolchain.Channel
 	}
 	if t.channel != "" && !channelName.MatchString(t.channel) {
-		return toolchain{}, fmt.Errorf("%s: %.40q is not a toolchain; write one like 1.85 or stable", t.file, t.channel)
+		return toolchain{}, fmt.Errorf("%s: %.40q is not a toolchain; write one such as 1.85 or "+
+			"stable", t.file, t.channel)
 	}
 	return t, nil
 }
 
-// environment is that of cargo with this toolchain, and what its compiler says of itself. Where cargo is
-// rustup's, which looks for toolchains at home and downloads what a repository names, the toolchain's own
-// programs are put in front of it.
-func (t toolchain) environment(ctx context.Context, b *build) (env map[string]string, compiler string, err error) {
+// environment returns cargo's environment for this toolchain, and the compiler's version line.
+// rustup's cargo looks for toolchains in the home folder and downloads missing ones, so the
+// toolchain's own programs precede it in PATH.
+func (t toolchain) environment(
+	ctx context.Context, b *build,
+) (env map[string]string, compiler string, err error) {
 	env = cmdline.With(b.env, map[string]string{"CARGO_HOME": b.cache("cargo")})
 	found := false
 	if home := rustupHome(b, env); home != "" {
@@ -63,25 +66,29 @@ func (t toolchain) environment(ctx context.Context, b *build) (env map[string]st
 			env["RUSTUP_TOOLCHAIN"] = filepath.Base(installed[0])
 		}
 	}
-	sysroot, err := b.ask(ctx, env, "rustc", "--print", "sysroot")
+	sysroot, err := b.capture(ctx, b.cache("home"), env, "rustc", "--print", "sysroot")
 	if err != nil {
 		return nil, "", err
 	}
 	if _, err := os.Stat(filepath.Join(sysroot, "bin", "cargo")); err == nil {
 		env["PATH"] = filepath.Join(sysroot, "bin") + ":" + env["PATH"]
 	}
-	if compiler, err = b.ask(ctx, env, "rustc", "--version"); err != nil || found {
+	compiler, err = b.capture(ctx, b.cache("home"), env, "rustc", "--version")
+	if err != nil || found {
 		return env, compiler, err
 	}
 	return env, compiler, t.check(b, compiler)
 }
 
-// rustupHome is where rustup has its toolchains: as it was told, in the server's home, or beside the folder
-// .cargo/bin that its rustc lies in. Empty where there is none.
+// rustupHome returns rustup's folder: the one that a variable names, the one in the server's home
+// folder, or the one beside the folder .cargo/bin with rustc. It is empty if there is none.
 func rustupHome(b *build, env map[string]string) string {
 	rustc, _ := cmdline.LookPath("rustc", env["PATH"], b.job.Tree)
 	beside := filepath.Join(filepath.Dir(rustc), "../../.rustup")
-	for _, home := range []string{env["RUSTUP_HOME"], os.Getenv("RUSTUP_HOME"), filepath.Join(os.Getenv("HOME"), ".rustup"), beside} {
+	for _, home := range []string{
+		env["RUSTUP_HOME"], os.Getenv("RUSTUP_HOME"), filepath.Join(os.Getenv("HOME"), ".rustup"),
+		beside,
+	} {
 		if home != "" && isFolder(home) {
 			return home
 		}
@@ -89,7 +96,7 @@ func rustupHome(b *build, env map[string]string) string {
 	return ""
 }
 
-// check says what is wrong where the compiler is not the one that is asked for.
+// check fails if the compiler is not the required one.
 func (t toolchain) check(b *build, compiler string) error {
 	channel, dated, _ := strings.Cut(t.channel, "-")
 	switch channel {
@@ -97,19 +104,20 @@ func (t toolchain) check(b *build, compiler string) error {
 		if dated == "" && channel == channelOf(compiler) {
 			return nil
 		}
-		return fmt.Errorf("rust %s is asked for by %s, and this server has %s: rustup toolchain install %s, or change %s",
-			t.channel, t.file, compiler, t.channel, t.file)
+		return fmt.Errorf("%s asks for rust %s, but this server has %s: rustup toolchain "+
+			"install %s, or change %s",
+			t.file, t.channel, compiler, t.channel, t.file)
 	case "":
 		return nil
 	}
-	w, err := atLeast(t.file, t.channel, 1) // Rust's releases compile what earlier ones did
+	r, err := atLeast(t.file, t.channel, 1) // newer releases compile what older ones did
 	if err != nil {
 		return err
 	}
-	return b.compare(tool{name: "rustc", install: installRust}, w, compiler)
+	return b.checkRequirement(tool{name: "rustc", install: installRust}, r, compiler)
 }
 
-// channelOf is where a compiler comes from: "rustc 1.97.0-nightly (abc 2026-01-01)".
+// channelOf returns the channel of a compiler such as "rustc 1.97.0-nightly (abc 2026-01-01)".
 func channelOf(compiler string) string {
 	words := append(strings.Fields(compiler), "", "")
 	_, after, _ := strings.Cut(words[1], "-")

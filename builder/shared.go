@@ -10,31 +10,31 @@ import (
 )
 
 const (
-	usersSuffix  = ".users"
+	usersSuffix  = ".users"   // of a file that lists the trees that use the folder
 	completeName = "complete" // written last
 )
 
-// shared is the folder of the cache for what is shared of a kind under key: another one after the cache was
-// emptied, since what builds still run with stays.
+// shared returns the folder of the cache for a kind of shared files under key. After Clear it is a
+// new one: files that builds still run with stay in the old one.
 func (b *build) shared(kind, key string) string {
-	emptied, err := readFile(b.cache(generation), 1<<10)
+	current, err := readFile(b.cache(generation), 1<<10)
 	if err == nil {
-		key += "-" + string(emptied[:min(8, len(emptied))])
+		key += "-" + string(current[:min(8, len(current))])
 	}
 	return b.cache(kind, key)
 }
 
-// share gives the build what lies in dir: a folder of the cache that cannot be moved or copied, as it
-// knows its own path, under a name that is a key of what is in it. Where it is not there, install makes
-// it. Builds point to it by their environment, and it goes when the last of them is gone; there says
-// that it was there already.
-func (b *build) share(dir, there string, install func() error) error {
+// share lets the build use dir: a folder of the cache that cannot be moved or copied because it
+// contains its own path. Its name is a key of its contents. If dir does not exist, install makes
+// it; otherwise share prints that the build reuses the things named what, as file has not changed.
+// Builds point to dir by their environment. [Sweep] removes it after the last of them.
+func (b *build) share(dir, what, file string, install func() error) error {
 	if err := Sweep(b.job.Cache); err != nil {
 		return err
 	}
 	complete := filepath.Join(dir, completeName)
 	if _, err := os.Stat(complete); err == nil {
-		say.Detail(b.job.Out, "%s", there)
+		say.Detail(b.job.Out, "using %s of an earlier build (%s has not changed)", what, file)
 		return addUser(dir, b.job.Tree)
 	}
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
@@ -46,7 +46,7 @@ func (b *build) share(dir, there string, install func() error) error {
 	return errors.Join(os.WriteFile(complete, nil, 0o644), addUser(dir, b.job.Tree))
 }
 
-// addUser notes that the tree uses dir.
+// addUser records that the tree uses dir.
 func addUser(dir, tree string) error {
 	f, err := os.OpenFile(dir+usersSuffix, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {

@@ -8,10 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errNoSpace marks what failed because the disk is full, and says what to do.
-var errNoSpace = errors.New("no space left on device; free some (old builds, an app's data, its cache), then push again")
+// errNoSpace means that the disk is full, and says what to do.
+var errNoSpace = errors.New("no space left on device; free some (old builds, an app's data, its " +
+	"cache), then push again")
 
-// explainSpace adds what to do where err comes from a full disk or quota.
+// explainSpace turns an error that comes from a full disk or quota into errNoSpace.
 func explainSpace(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		var path *os.PathError
@@ -23,8 +24,8 @@ func explainSpace(err error) error {
 	return err
 }
 
-// isFull says whether the file system at path has less room than anything needs: 1 MiB or 16
-// files. It tells a tool's failure over a full disk from others, whatever words the tool uses.
+// isFull reports whether the file system at path has less free than any tool needs: 1 MiB or 16
+// files. It explains a tool's failure without parsing the tool's output.
 func isFull(path string) bool {
 	var fs unix.Statfs_t
 	if unix.Statfs(path, &fs) != nil {

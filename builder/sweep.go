@@ -8,22 +8,24 @@ import (
 	"strings"
 )
 
-// Sweep takes away what a cache holds for builds that are all gone: things that cannot be moved into a
-// tree, such as virtual environments, each with a list of the trees that use it beside it. The caller
-// sees to it that no build of the app is being made.
+// Sweep removes from a cache what no build uses any more: folders that cannot be moved into a tree,
+// such as virtual environments. A list beside each names the trees that use it. No build of the app
+// may run during the call.
 func Sweep(cache string) error {
-	notes, err := filepath.Glob(filepath.Join(escape(cache), "*", "*"+usersSuffix))
-	for _, note := range notes {
-		if !used(note) {
-			err = errors.Join(err, os.RemoveAll(strings.TrimSuffix(note, usersSuffix)), os.Remove(note)) // the list last: it says that the rest is there
+	lists, err := filepath.Glob(filepath.Join(escape(cache), "*", "*"+usersSuffix))
+	for _, list := range lists {
+		if !used(list) {
+			// the list last: without it, nothing would ever remove the rest
+			err = errors.Join(err, os.RemoveAll(strings.TrimSuffix(list, usersSuffix)),
+				os.Remove(list))
 		}
 	}
 	return err
 }
 
-const maxUsers = 1 << 20 // bytes of a list, of which each line is a path
+const maxUsers = 1 << 20 // bytes of a list
 
-// used says whether a tree is there that the list of users at path names, or may name.
+// used reports whether one of the trees in the list at path exists, or may exist.
 func used(path string) bool {
 	content, err := readFile(path, maxUsers)
 	for line := range strings.Lines(string(content)) {
@@ -34,21 +36,21 @@ func used(path string) bool {
 	return err != nil
 }
 
-// Clear empties a cache by moving what is in it to grave, a folder on the same file system: half a
-// folder would be taken for whole. What builds share and still use stays, and so do folders that are inUse:
-// what their environment names; other paths may be among it. The caller sees to it that no build of the
-// app is being made.
-func Clear(cache, grave string, inUse []string) error {
-	notes, err := filepath.Glob(filepath.Join(escape(cache), "*", "*"+usersSuffix))
+// Clear empties a cache by moving its contents to trash, a folder on the same file system: a build
+// would take a half-deleted folder for a complete one. Folders that existing builds use stay, and
+// so do the paths in inUse; paths outside the cache are ignored. No build of the app may run during
+// the call.
+func Clear(cache, trash string, inUse []string) error {
+	lists, err := filepath.Glob(filepath.Join(escape(cache), "*", "*"+usersSuffix))
 	if err != nil {
 		return err
 	}
-	for _, note := range notes {
-		if used(note) {
-			inUse = append(inUse, strings.TrimSuffix(note, usersSuffix))
+	for _, list := range lists {
+		if used(list) {
+			inUse = append(inUse, strings.TrimSuffix(list, usersSuffix))
 		}
 	}
-	c := clearing{grave, map[string]bool{}, map[string]bool{}}
+	c := clearing{trash, map[string]bool{}, map[string]bool{}}
 	for _, path := range inUse {
 		path = filepath.Clean(path)
 		for c.stays[path] = true; path != filepath.Dir(path); {
@@ -64,7 +66,8 @@ func Clear(cache, grave string, inUse []string) error {
 	return writeGeneration(filepath.Join(cache, generation))
 }
 
-// writeGeneration makes the file anew: what stays there under its name may be a link that an app has laid.
+// writeGeneration writes the file. It removes an old one first, which may be a link that an app
+// made.
 func writeGeneration(path string) error {
 	if err := os.RemoveAll(path); err != nil {
 		return err
@@ -77,14 +80,14 @@ func writeGeneration(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// generation is a file of a cache that was emptied: see [build.shared].
+// generation is a file that Clear writes with random text, see [build.shared].
 const generation = "generation"
 
 // clearing is a cache being emptied.
 type clearing struct {
-	grave string
-	stays map[string]bool // with the note of its users
-	above map[string]bool // folders that hold something that stays
+	trash string
+	stays map[string]bool // folders that stay, with the lists of their users
+	above map[string]bool // folders above one that stays
 }
 
 func (c clearing) empty(dir string) error {
@@ -93,16 +96,16 @@ func (c clearing) empty(dir string) error {
 		path := filepath.Join(dir, e.Name())
 		switch {
 		case c.stays[strings.TrimSuffix(path, usersSuffix)]:
-		case c.above[path] && e.IsDir(): // not where an app has laid a link
+		case c.above[path] && e.IsDir(): // not a link that an app made
 			err = errors.Join(err, c.empty(path))
 		default:
-			err = errors.Join(err, os.Rename(path, filepath.Join(c.grave, rand.Text())))
+			err = errors.Join(err, os.Rename(path, filepath.Join(c.trash, rand.Text())))
 		}
 	}
 	return err
 }
 
-// escape makes dir mean itself in a pattern of [filepath.Glob].
+// escape quotes dir for a pattern of [filepath.Glob].
 func escape(dir string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }

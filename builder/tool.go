@@ -1,7 +1,6 @@
 package builder
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,40 +8,38 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"paas/builder/cmdline"
-	"paas/engine/local/child"
-	"paas/say"
 )
 
 // tool is a program that must be on the server.
 type tool struct {
-	name    string
-	install string   // what to do where it is missing, or another version: "install Go (https://go.dev/dl, ...)"
-	ask     []string // arguments by which it says its version; default --version
-	wishes  []wish   // versions that the repository asks for
+	name        string
+	install     string        // what to do if it is missing: "install Go (https://go.dev/dl, ...)"
+	versionArgs []string      // arguments that make it print its version; default --version
+	requires    []requirement // versions that the repository requires
 
-	env map[string]string // of all its commands
+	env map[string]string // for all its commands
 }
 
-// needTools says what is missing on this server, and what is there in another version than the
-// repository asks for: all of it, before anything runs.
+// needTools reports all tools that this server lacks or has in the wrong version, before anything
+// runs.
 func (b *build) needTools(ctx context.Context) error {
 	var wrong []error
-	said := map[string]bool{}
+	reported := map[string]bool{}
 	for _, p := range b.plan.projects {
 		for _, t := range p.tools(b.plan) {
 			if _, err := cmdline.LookPath(t.name, b.env["PATH"], b.job.Tree); err != nil {
-				if !said[t.name] {
-					wrong = append(wrong, fmt.Errorf("%s is not on this server: %s", t.name, t.install))
+				if !reported[t.name] {
+					wrong = append(wrong, fmt.Errorf("%s is not on this server: %s", t.name,
+						t.install))
 				}
-				said[t.name] = true
+				reported[t.name] = true
 				continue
 			}
-			for _, w := range t.wishes {
-				if err := b.grant(ctx, t, w); err != nil {
+			for _, r := range t.requires {
+				if err := b.checkVersion(ctx, t, r); err != nil {
 					wrong = append(wrong, err)
 				}
 			}
@@ -51,60 +48,58 @@ func (b *build) needTools(ctx context.Context) error {
 	return errors.Join(wrong...)
 }
 
-// grant says what is wrong where the server's version of t is not what w asks for. It never runs
-// another one without a word.
-func (b *build) grant(ctx context.Context, t tool, w wish) error {
-	said, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name, t.ask...)
+// checkVersion fails if the server's version of t does not meet r.
+func (b *build) checkVersion(ctx context.Context, t tool, r requirement) error {
+	printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name, t.versionArgs...)
 	if err != nil {
-		return fmt.Errorf("%s %s is asked for by %s: %w", t.name, w.asked, w.by, err)
+		return fmt.Errorf("%s asks for %s %s: %w", r.source, t.name, r.text, err)
 	}
-	return b.compare(t, w, said)
+	return b.checkRequirement(t, r, printed)
 }
 
-// compare is grant where it is known what the tool says of itself.
-func (b *build) compare(t tool, w wish, said string) error {
-	version, err := parseVersion(said)
+// checkRequirement is checkVersion for a known output of the tool.
+func (b *build) checkRequirement(t tool, r requirement, printed string) error {
+	asks := fmt.Sprintf("%s asks for %s %s, but this server", r.source, t.name, r.text)
+	version, err := parseVersion(printed)
 	if err != nil {
-		return fmt.Errorf("%s %s is asked for by %s, and this server's says of itself %.80q: %w", t.name, w.asked, w.by, said, err)
+		return fmt.Errorf("%s's prints %.80q: %w", asks, printed, err)
 	}
-	switch fits, near := w.fits(version); {
+	switch fits, near := r.fits(version); {
 	case !fits:
-		return fmt.Errorf("%s %s is asked for by %s, and this server has %s: %s in that version, or change %s",
-			t.name, w.asked, w.by, version.Original(), t.install, w.by)
+		return fmt.Errorf("%s has %s: %s in that version, or change %s",
+			asks, version.Original(), t.install, r.source)
 	case near:
-		b.notes = append(b.notes, fmt.Sprintf("%s %s is what this server has; %s asks for %s", t.name, version.Original(), w.by, w.asked))
+		b.notes = append(b.notes, fmt.Sprintf("%s has %s", asks, version.Original()))
 	}
 	return nil
 }
 
-// program is a tool's file as it was when its version was asked.
+// program identifies the file of a tool whose version is known.
 type program struct {
 	path    string
 	size    int64
-	changed int64 // nanoseconds
+	changed int64 // modification time in nanoseconds
 }
 
-// versions are what tools said of themselves.
+// versions caches what tools print as their version.
 type versions struct {
 	mu    sync.Mutex
 	known map[program]string
 }
 
-// toolVersion is what a program on PATH says to the given arguments, --version where there are none.
-func (b *build) toolVersion(ctx context.Context, env map[string]string, name string, ask ...string) (string, error) {
+// toolVersion returns what a program on PATH prints if run with args, or with --version if there
+// are none. It runs node, which takes 40 ms, only if its file has changed. It runs a script each
+// time: it may belong to a version manager that looks at the tree. But if the script lies in an npm
+// package, the version comes from its package.json: npm takes more than 100 ms.
+func (b *build) toolVersion(
+	ctx context.Context, env map[string]string, name string, args ...string,
+) (string, error) {
 	path, err := cmdline.LookPath(name, env["PATH"], b.job.Tree)
 	if err != nil {
 		return "", err
 	}
-	return b.version(ctx, env, b.job.Tree, path, ask...)
-}
-
-// version is what `path --version` prints, remembered while the file stays the same: asking node
-// costs 40 ms. A script is asked each time, as it may be a version manager's that looks around, unless
-// it lies in an npm package, which says its version: npm itself takes 100 ms and more.
-func (b *build) version(ctx context.Context, env map[string]string, dir, path string, ask ...string) (string, error) {
-	if len(ask) == 0 {
-		ask = []string{"--version"}
+	if len(args) == 0 {
+		args = []string{"--version"}
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -121,16 +116,10 @@ func (b *build) version(ctx context.Context, env map[string]string, dir, path st
 	if version := packagedVersion(path); script && version != "" {
 		return version, nil
 	}
-	var out bytes.Buffer
-	bounded := say.NewBounded(&out, 1<<10, 1)
-	c := child.Command{
-		Argv: append([]string{path}, ask...), Dir: dir, Env: env, Out: bounded, Under: b.job.Under, Background: true,
+	version, err := b.capture(ctx, b.job.Tree, env, append([]string{path}, args...)...)
+	if err != nil {
+		return "", err
 	}
-	if err := b.Keeper.Run(ctx, c); err != nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
-		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(path), strings.Join(ask, " "), err, say.Plain(first, 200))
-	}
-	version := strings.TrimSpace(out.String())
 	if !script {
 		b.versions.mu.Lock()
 		if b.versions.known == nil {
@@ -142,8 +131,8 @@ func (b *build) version(ctx context.Context, env map[string]string, dir, path st
 	return version, nil
 }
 
-// packagedVersion is that of the npm package which path, as .../npm/bin/npm-cli.js, is a program of; empty:
-// it is not.
+// packagedVersion returns the version of the npm package that path is a program of, such as
+// .../npm/bin/npm-cli.js, or "".
 func packagedVersion(path string) string {
 	file, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -155,7 +144,10 @@ func packagedVersion(path string) string {
 			Bin     map[string]string
 		}
 		content, err := readFile(filepath.Join(folder, "package.json"), 1<<20)
-		if err == nil && json.Unmarshal(content, &about) == nil && about.Bin[filepath.Base(path)] != "" && about.Bin["corepack"] == "" {
+		if err != nil || json.Unmarshal(content, &about) != nil {
+			continue
+		}
+		if about.Bin[filepath.Base(path)] != "" && about.Bin["corepack"] == "" {
 			return about.Version
 		}
 	}

@@ -12,22 +12,25 @@ import (
 	"paas/say"
 )
 
-// turns let a few builds at a time run commands; the others wait in the order in which they came.
+// turns lets a few builds at a time run commands. The others wait in order.
 type turns struct {
 	mu      sync.Mutex
 	running []string // apps
 	waiting []*turn
 }
 
-// turn is a build that waits for others.
+// turn is a waiting build.
 type turn struct {
 	app   string
 	begun chan struct{} // closed when it may run
 }
 
-// take blocks until fewer than most builds run, or ctx ends: then its cause is the error. wait is called
-// before it blocks, with the apps whose builds run and how many wait already.
-func (q *turns) take(ctx context.Context, app string, most int, wait func(running []string, waiting int)) error {
+// take blocks until fewer than most builds run, or until ctx ends; then the error is its cause.
+// Before it blocks it calls wait with the apps whose builds run and the number of builds already
+// waiting.
+func (q *turns) take(
+	ctx context.Context, app string, most int, wait func(running []string, waiting int),
+) error {
 	q.mu.Lock()
 	if len(q.running) < most && len(q.waiting) == 0 {
 		q.running = append(q.running, app)
@@ -47,7 +50,7 @@ func (q *turns) take(ctx context.Context, app string, most int, wait func(runnin
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	at := slices.Index(q.waiting, mine)
-	if at < 0 { // it had begun in the same moment
+	if at < 0 { // its turn came at the same moment
 		q.pass(app)
 	} else {
 		q.waiting = slices.Delete(q.waiting, at, at+1)
@@ -55,14 +58,14 @@ func (q *turns) take(ctx context.Context, app string, most int, wait func(runnin
 	return context.Cause(ctx)
 }
 
-// leave ends a turn of the app's.
+// leave ends a turn of the app.
 func (q *turns) leave(app string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.pass(app)
 }
 
-// pass gives the app's place to the one that has waited longest.
+// pass gives the app's place to the build that has waited longest. The caller holds mu.
 func (q *turns) pass(app string) {
 	at := slices.Index(q.running, app)
 	q.running = slices.Delete(q.running, at, at+1)
@@ -74,44 +77,45 @@ func (q *turns) pass(app string) {
 	}
 }
 
-// atOnce is how many builds may run commands at once.
-func (b *Builder) atOnce() int {
-	if b.AtOnce > 0 {
-		return b.AtOnce
+// maxBuilds returns how many builds may run commands at once.
+func (b *Builder) maxBuilds() int {
+	if b.MaxBuilds > 0 {
+		return b.MaxBuilds
 	}
-	return max(1, runtime.GOMAXPROCS(0)/2) // which knows what a container may use
+	return max(1, runtime.GOMAXPROCS(0)/2) // GOMAXPROCS respects a container's limit
 }
 
-// takeTurn waits for the build's turn, once. The wait is no part of the time that a build may take.
+// takeTurn waits for the build's turn, once. The wait does not count towards Timeout.
 func (b *build) takeTurn(ctx context.Context) error {
 	if b.hasTurn {
 		return nil
 	}
-	most := b.atOnce()
+	most := b.maxBuilds()
 	err := b.turns.take(ctx, b.job.App, most, func(running []string, waiting int) {
 		b.clock.stop()
 		for i, app := range running {
 			if running[i] = "the build of " + app; app == b.job.App {
-				running[i] = "its build before"
+				running[i] = "its previous build"
 			}
 		}
 		also := ""
 		if waiting > 0 {
-			also = fmt.Sprintf(", and for %d that came before", waiting)
+			also = fmt.Sprintf(" and %d waiting before it", waiting)
 		}
-		say.Detail(b.job.Out, "waiting for %s%s; at most %d at once (PAAS_MAX_BUILDS)", strings.Join(running, " and "), also, most)
+		say.Detail(b.job.Out, "waiting for %s%s; at most %d run at once (PAAS_MAX_BUILDS)",
+			strings.Join(running, " and "), also, most)
 	})
 	b.clock.start()
 	b.hasTurn = err == nil
 	return err
 }
 
-// clock calls end when it has run for as long as left says.
+// clock calls end after it has run for the duration left.
 type clock struct {
 	left  time.Duration
 	end   func()
 	since time.Time
-	timer *time.Timer // nil: it stands
+	timer *time.Timer // nil: stopped
 }
 
 func (c *clock) start() {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Builds take turns in the order in which they came, and one that leaves holds up nobody.
+// Builds run in the order in which they came. One that leaves delays nobody.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q turns
@@ -19,7 +19,10 @@ func TestTurns(t *testing.T) {
 		said := map[string]string{}
 		enter := func(ctx context.Context, app string) {
 			go func() {
-				err := q.take(ctx, app, 2, func(running []string, waiting int) { said[app] = fmt.Sprint(running, waiting) })
+				err := q.take(ctx, app, 2, func(running []string,
+					waiting int) {
+					said[app] = fmt.Sprint(running, waiting)
+				})
 				if err != nil {
 					app += ": " + err.Error()
 				}
@@ -30,7 +33,7 @@ func TestTurns(t *testing.T) {
 		expect := func(want ...string) {
 			t.Helper()
 			if synctest.Wait(); !slices.Equal(begun, want) {
-				t.Errorf("%q, not %q", begun, want)
+				t.Errorf("%q has its turn, want %q", begun, want)
 			}
 			begun = nil
 		}
@@ -57,12 +60,12 @@ func TestTurns(t *testing.T) {
 		expect("f")
 		q.leave("f")
 		if len(q.running)+len(q.waiting) > 0 {
-			t.Error(q.running, len(q.waiting))
+			t.Errorf("running %v, %d waiting; want none", q.running, len(q.waiting))
 		}
 	})
 }
 
-// A build's clock stands while it waits for its turn.
+// A build's clock stops while it waits for its turn.
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended atomic.Bool
@@ -77,11 +80,11 @@ func TestClock(t *testing.T) {
 		}
 		c.start()
 		if time.Sleep(2 * time.Second); ended.Load() {
-			t.Error("too early")
+			t.Error("the clock ended before its time")
 		}
 		time.Sleep(2 * time.Second)
 		if synctest.Wait(); !ended.Load() {
-			t.Error("not at all")
+			t.Error("the clock did not end")
 		}
 	})
 }

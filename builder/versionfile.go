@@ -7,9 +7,10 @@ import (
 	"paas/builder/tree"
 )
 
-// versionFile is the wish of a file that holds a version and nothing else, as version managers read
-// them (.ruby-version and its like); before is what some write in front of the number. No file, no wish.
-func versionFile(root *os.Root, name, before string, digits int) ([]wish, error) {
+// versionFile reads a file that contains only a version, as version managers do, such as
+// .ruby-version. before is what may precede the number. If there is no such file, there is no
+// requirement.
+func versionFile(root *os.Root, name, before string, digits int) ([]requirement, error) {
 	if !tree.IsFile(root, name) {
 		return nil, nil
 	}
@@ -17,9 +18,9 @@ func versionFile(root *os.Root, name, before string, digits int) ([]wish, error)
 	if err != nil {
 		return nil, err
 	}
-	w, err := atLeast(name, strings.TrimPrefix(firstWord(content), before), digits)
+	r, err := atLeast(name, strings.TrimPrefix(firstWord(content), before), digits)
 	if err != nil {
 		return nil, err
 	}
-	return []wish{w}, nil
+	return []requirement{r}, nil
 }

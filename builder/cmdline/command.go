@@ -2,9 +2,8 @@ package cmdline
 
 import "strings"
 
-// Arguments is what to execute for a command line of a Procfile. A line of plain words is run
-// as it stands, so that what runs is what the line names and signals reach it; a line in the
-// shell's language is run by one.
+// Arguments returns the argument list for a command line of a Procfile. Plain words are run without
+// a shell, so that signals reach the program; anything else is run by /bin/sh.
 func Arguments(line string) []string {
 	if words := strings.Fields(line); plain(line) && isCommand(words[0]) {
 		return words
@@ -15,7 +14,7 @@ func Arguments(line string) []string {
 	return []string{"/bin/sh", "-c", line}
 }
 
-// plain says whether the shell would take line for nothing but words.
+// plain reports whether the shell would take line as mere words.
 func plain(line string) bool {
 	for i := range len(line) {
 		if !PlainByte(line[i]) && line[i] != ' ' && line[i] != '\t' {
@@ -25,20 +24,22 @@ func plain(line string) bool {
 	return strings.TrimSpace(line) != ""
 }
 
+// PlainByte reports whether c has no meaning to the shell, nor separates words.
 func PlainByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80 ||
 		strings.IndexByte("_./:=@%+,-", c) >= 0
 }
 
-// isCommand says whether word, the first of a line, names a program: not an assignment, nor what
-// only the shell knows (POSIX.1-2024, Shell Command Language, 2.4, 2.9.1.4, 2.15).
+// isCommand reports whether word, the first of a line, names a program: not an assignment, and
+// nothing that only the shell knows (POSIX.1-2024, Shell Command Language, 2.4, 2.9.1.4, 2.15).
 func isCommand(word string) bool {
 	if !plain(word) || strings.Contains(word, "=") {
 		return false
 	}
 	switch word {
 	case "if", "for", "while", "until", "case", "function", "select", "time",
-		".", ":", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set",
+		".", ":", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return",
+		"set",
 		"shift", "times", "trap", "unset",
 		"alias", "bg", "cd", "command", "fc", "fg", "getopts", "hash", "jobs", "local", "read",
 		"source", "type", "ulimit", "umask", "unalias", "wait":
@@ -47,9 +48,9 @@ func isCommand(word string) bool {
 	return true
 }
 
-// replacesShell says whether line is one command with nothing but quotes, expansions and globs,
-// so that "exec" in front means the same without a shell that stays behind. In doubt it is not:
-// a command substitution, a redirection, an assignment in front.
+// replacesShell reports whether "exec" can precede line without changing its meaning: it is one
+// command with nothing but quotes, expansions and globs. Then no shell stays in between. It says no
+// to anything doubtful: command substitutions, redirections, assignments.
 func replacesShell(line string) bool {
 	word, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
 	if !isCommand(word) {
@@ -80,7 +81,7 @@ func replacesShell(line string) bool {
 	return quote == 0
 }
 
-// Quote is word as the shell, and Arguments, takes it for one.
+// Quote quotes word for the shell and for [Arguments].
 func Quote(word string) string {
 	if plain(word) && !strings.ContainsAny(word, " \t") {
 		return word

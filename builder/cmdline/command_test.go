@@ -47,7 +47,8 @@ func TestArgumentList(t *testing.T) {
 func TestQuoteWord(t *testing.T) {
 	for _, word := range []string{"server.js", "my file.js", "it's", `a";$(touch x)`, "*"} {
 		argv := Arguments("printf %s " + Quote(word))
-		if got, err := exec.Command(argv[0], argv[1:]...).Output(); err != nil || string(got) != word {
+		if got, err := exec.Command(argv[0], argv[1:]...).Output(); err != nil ||
+			string(got) != word {
 			t.Errorf("%q became %q, %v", word, got, err)
 		}
 	}
@@ -75,7 +76,8 @@ func TestLookPath(t *testing.T) {
 		{"./data", "", fs.ErrPermission},
 		{"./bin", "", fs.ErrPermission},
 	} {
-		if path, err := LookPath(tt.name, "bin:"+dir, dir); path != tt.path || !errors.Is(err, tt.err) {
+		if path, err := LookPath(tt.name, "bin:"+dir, dir); path != tt.path ||
+			!errors.Is(err, tt.err) {
 			t.Errorf("%s: %q, %v", tt.name, path, err)
 		}
 	}

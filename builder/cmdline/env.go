@@ -7,14 +7,14 @@ import (
 )
 
 // passed are the server's own variables that builds and processes may see: how to reach the
-// network from here. Everything else of its environment stays with the server.
+// network. The rest of its environment stays private.
 var passed = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 	"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
 }
 
-// Base is what every build and process sees of the server: PATH, LANG, TZ, what is passed on, and
-// what pass names.
+// Base returns the variables that every build and process gets from the server: PATH, LANG, TZ,
+// proxies and certificates, and those named in pass.
 func Base(pass []string) map[string]string {
 	env := map[string]string{"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin"}
 	for _, name := range slices.Concat([]string{"PATH", "LANG", "TZ"}, passed, pass) {
@@ -25,14 +25,14 @@ func Base(pass []string) map[string]string {
 	return env
 }
 
-// With is env and what else is to be in it.
+// With returns a copy of env with more in it.
 func With(env map[string]string, more map[string]string) map[string]string {
 	env = maps.Clone(env)
 	maps.Copy(env, more)
 	return env
 }
 
-// Environ is env in the form the kernel takes, sorted.
+// Environ returns env in the form of [os.Environ], sorted.
 func Environ(env map[string]string) []string {
 	list := make([]string, 0, len(env)+1)
 	for name, value := range env {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// LookPath finds the program called name as the kernel will: in the folders of path, or, where
-// name has a slash, below dir. os/exec looks in the server's own PATH, which is not the app's. The
-// error is [fs.ErrNotExist], or [fs.ErrPermission] where what is there cannot be run.
+// LookPath finds the program called name in the folders of path or, if name contains a slash,
+// relative to dir. [os/exec.LookPath] would use the server's PATH instead of the app's. The error
+// is [fs.ErrNotExist], or [fs.ErrPermission] if the file cannot be run.
 func LookPath(name, path, dir string) (string, error) {
 	if strings.Contains(name, "/") {
 		if !filepath.IsAbs(name) {
@@ -20,7 +20,11 @@ func LookPath(name, path, dir string) (string, error) {
 		case err != nil:
 			return "", err
 		case info.IsDir() || info.Mode()&0o111 == 0:
-			return "", &fs.PathError{Op: "run", Path: name, Err: notRunnable{"not an executable file", fs.ErrPermission}}
+			return "", &fs.PathError{
+				Op:   "run",
+				Path: name,
+				Err:  notRunnable{"not an executable file", fs.ErrPermission},
+			}
 		}
 		return name, nil
 	}
@@ -36,7 +40,7 @@ func LookPath(name, path, dir string) (string, error) {
 	return "", notRunnable{name + ": not found in PATH", fs.ErrNotExist}
 }
 
-// notRunnable says in better words what kind of error it is.
+// notRunnable is an error with a clearer text than the kind of error it wraps.
 type notRunnable struct {
 	text string
 	kind error

@@ -1,5 +1,5 @@
-// Package tree reads files of a checked-out commit, never past its top: a symbolic link in a commit
-// may point at another app's files, or the server's.
+// Package tree reads files of a checked-out commit, and nothing above it: a symbolic link in a
+// commit may point at the files of another app or the server.
 package tree
 
 import (
@@ -12,13 +12,13 @@ import (
 	"syscall"
 )
 
-// IsFile says whether name is a regular file in tree.
+// IsFile reports whether name is a regular file in tree.
 func IsFile(tree *os.Root, name string) bool {
 	info, err := tree.Stat(name)
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Read reads a file of at most limit bytes. Its error names the file as its owner knows it, without
+// Read reads a file of at most limit bytes. The error names the file relative to the tree, without
 // the server's path.
 func Read(tree *os.Root, name string, limit int64) ([]byte, error) {
 	f, err := tree.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not block
@@ -47,7 +47,7 @@ func plainly(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// Text is content without the byte order mark that some editors put in front.
+// Text returns content without the byte order mark that some editors write.
 func Text(content []byte) []byte {
 	return []byte(strings.TrimPrefix(string(content), "\ufeff"))
 }

@@ -84,7 +84,7 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 		err = l.give(r.uid, append(box.Write, box.Tmp)...)
 	}
 	if err == nil && c.Force.Users {
-		box.Instead, err = confine.Users(own, app, r.uid, home)
+		box.Replace, err = confine.Users(own, app, r.uid, home)
 	}
 	if err == nil && c.Force.Sandboxes {
 		var sandbox *confine.Sandbox
@@ -172,8 +172,8 @@ type fetcher struct {
 	dir  string // the server's alone
 }
 
-func (f fetcher) Look(ctx context.Context, url, branch string) (commit string, err error) {
-	elsewhere(func() { commit, err = f.from.Look(ctx, url, branch) })
+func (f fetcher) Head(ctx context.Context, url, branch string) (commit string, err error) {
+	elsewhere(func() { commit, err = f.from.Head(ctx, url, branch) })
 	return commit, err
 }
 

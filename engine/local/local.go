@@ -68,8 +68,7 @@ func (l *Local) Open() error {
 	}
 	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
 	l.builder = builder.Builder{
-		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, AtOnce: l.MaxBuilds,
-		Fetcher: l.Buildpacks,
+		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, MaxBuilds: l.MaxBuilds,
 	}
 	if l.BuildMemory > 0 && !child.CapsMemory {
 		l.Log.Warn("the memory of builds is not capped on this system: only Linux tells it")

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readFile reads a file of at most limit bytes in a folder that an app writes to, and nothing else that may be
-// there under its name: a link leads elsewhere, a pipe blocks, a device never ends.
+// readFile reads a regular file of at most limit bytes from a folder that an app can write to. It
+// refuses links, which may lead anywhere, pipes, which block, and devices, which may never end.
 func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -19,7 +19,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 	if info, err := f.Stat(); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
+		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
 	content, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(content)) > limit {

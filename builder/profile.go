@@ -15,9 +15,9 @@ import (
 	"paas/say"
 )
 
-// sourcing writes its environment down, has the shell read files, each noted before, and writes it down again. It
-// is fixed text.
-const sourcing = `env -0 >"$1/before" || exit
+// sourceScript saves its environment, reads the given files into the shell, recording the name of
+// each in "at", and saves the environment again. It is fixed text.
+const sourceScript = `env -0 >"$1/before" || exit
 paas_into=$1
 shift
 for paas_file do
@@ -27,9 +27,11 @@ done >&2
 env -0 >"$paas_into/after"
 `
 
-// sourced is what of env is another once a shell has read files: bash where there is one, as buildpacks
-// are written for it.
-func (b *build) sourced(ctx context.Context, env map[string]string, files ...string) (map[string]string, error) {
+// sourceScripts has a shell read files and returns the variables of env that they change. The shell
+// is bash if there is one, as buildpacks are written for it.
+func (b *build) sourceScripts(
+	ctx context.Context, env map[string]string, files ...string,
+) (map[string]string, error) {
 	into, err := os.MkdirTemp(b.cache("home"), "environment-")
 	if err != nil {
 		return nil, err
@@ -39,18 +41,19 @@ func (b *build) sourced(ctx context.Context, env map[string]string, files ...str
 	if _, err := cmdline.LookPath(shell, env["PATH"], b.job.Tree); err != nil {
 		shell = "/bin/sh"
 	}
-	var said bytes.Buffer
-	argv := append([]string{shell, "-c", sourcing, "sh", into}, files...)
-	err = b.runTo(ctx, say.NewBounded(&said, 4<<10, 1), "environment", env, argv...)
+	var out bytes.Buffer
+	argv := append([]string{shell, "-c", sourceScript, "sh", into}, files...)
+	err = b.runTo(ctx, say.NewBounded(&out, 4<<10, 1), "environment", env, argv...)
 	before, readErr := readEnvironment(filepath.Join(into, "before"))
 	after, endErr := readEnvironment(filepath.Join(into, "after"))
 	if err == nil && endErr != nil {
-		err = errors.New("a script ends the shell that reads it")
+		err = errors.New("the script calls exit")
 	}
 	if err = errors.Join(err, readErr); err != nil {
 		at, _ := readFile(filepath.Join(into, "at"), 4<<10)
-		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-		return nil, fmt.Errorf("%s: %w: %s", say.Plain(string(at), 100), err, say.Plain(lines[len(lines)-1], 200))
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		return nil, fmt.Errorf("%s: %w: %s", say.Plain(string(at), 100), err,
+			say.Plain(lines[len(lines)-1], 200))
 	}
 	for name, value := range before {
 		if after[name] == value {
@@ -64,11 +67,11 @@ const maxEnvironment = 256 << 10 // bytes
 
 var (
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	// notKept are variables that are the shell's own business, or the runtime's.
+	// notKept matches variables that belong to the shell or the server.
 	notKept = regexp.MustCompile(`^(_|PWD|OLDPWD|SHLVL|HOME|PORT|DATA_DIR|PAAS_.*)$`)
 )
 
-// readEnvironment reads what env -0 wrote, without what is not to be kept.
+// readEnvironment reads the output of env -0 without the variables that are not kept.
 func readEnvironment(file string) (map[string]string, error) {
 	content, err := readFile(file, maxEnvironment)
 	if err != nil {
@@ -77,14 +80,15 @@ func readEnvironment(file string) (map[string]string, error) {
 	env := map[string]string{}
 	for _, pair := range strings.Split(string(content), "\x00") {
 		name, value, _ := strings.Cut(pair, "=")
-		if variable.MatchString(name) && !notKept.MatchString(name) { // bash exports functions under odd names
+		// bash exports functions under odd names
+		if variable.MatchString(name) && !notKept.MatchString(name) {
 			env[name] = value
 		}
 	}
 	return env, nil
 }
 
-// inFront are the folders of path that are not in base, each once.
+// inFront returns the folders of path that are not in base, each once.
 func inFront(path, base string) string {
 	known := filepath.SplitList(base)
 	var front []string

@@ -1,0 +1,90 @@
+package builder
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/Masterminds/semver/v3"
+)
+
+// requirement is a version of a tool that a repository asks for.
+type requirement struct {
+	source string // where it stands: ".node-version", "engines.node in package.json"
+	text   string // as written there
+
+	// fits reports whether a version meets the requirement, and whether it does so only nearly: by
+	// a newer patch, or another difference that the language promises to be harmless.
+	fits func(version *semver.Version) (fits, near bool)
+}
+
+// atLeast reads a version written as plain numbers: "22", "3.11" or "20.11.0". A version fits if it
+// is not older and shares the first digits numbers: 1 for Node, whose minor versions only add, 2
+// for Python and Ruby.
+func atLeast(source, text string, digits int) (requirement, error) {
+	numbers := plainVersion.FindStringSubmatch(text)
+	if numbers == nil {
+		return requirement{}, fmt.Errorf("%s: %.40q is not a version; write numbers such as 22 "+
+			"or 22.1.0", source, text)
+	}
+	least, err := semver.NewVersion(numbers[1])
+	if err != nil {
+		return requirement{}, fmt.Errorf("%s: %.40q: %w", source, text, err)
+	}
+	parts := 1 // numbers written
+	for _, more := range numbers[2:] {
+		if more != "" {
+			parts++
+		}
+	}
+	return requirement{source: source, text: text, fits: func(v *semver.Version) (bool, bool) {
+		wanted, has := numbersOf(least), numbersOf(v)
+		for i := range min(parts, digits) {
+			if wanted[i] != has[i] {
+				return false, false
+			}
+		}
+		if v.LessThan(least) {
+			return false, false
+		}
+		for i := range parts {
+			if wanted[i] != has[i] {
+				return true, true
+			}
+		}
+		return true, false
+	}}, nil
+}
+
+// inRange reads a range of semantic versions, as in npm.
+func inRange(source, text string) (requirement, error) {
+	limits, err := semver.NewConstraint(text)
+	if err != nil {
+		return requirement{}, fmt.Errorf("%s: %.40q is not a range of versions; write one such "+
+			"as >=20 or ^22.1.0", source, text)
+	}
+	return requirement{
+		source: source, text: text,
+		fits: func(v *semver.Version) (bool, bool) { return limits.Check(v), false },
+	}, nil
+}
+
+var plainVersion = regexp.MustCompile(`^[vV]?(\d{1,9}(\.\d{1,9})?(\.\d{1,9})?)$`)
+
+func numbersOf(v *semver.Version) [3]uint64 { return [3]uint64{v.Major(), v.Minor(), v.Patch()} }
+
+var firstVersion, threeNumbers = regexp.MustCompile(`\d+(\.\d+)+`),
+	regexp.MustCompile(`^\d+\.\d+(\.\d+)?`)
+
+// parseVersion finds the version in the output of a tool: "v20.20.2", "Python 3.11.7", "go version
+// go1.26.8 linux/amd64".
+func parseVersion(output string) (*semver.Version, error) {
+	found := firstVersion.FindString(output)
+	if v, err := semver.NewVersion(found); err == nil {
+		return v, nil
+	}
+	if v, err := semver.NewVersion(threeNumbers.FindString(found)); err == nil { // 1.2.3.4
+		return v, nil
+	}
+	return nil, errors.New("no version in its output")
+}
