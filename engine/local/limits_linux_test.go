@@ -54,7 +54,7 @@ func inside(t *testing.T, pid int) bool {
 func TestLimitOfMemory(t *testing.T) {
 	l := newLimiting(t)
 	spec := runtime.Spec{Limits: volume.Limits{Memory: 32 << 20}}
-	const want = "used 32 MiB of memory, and may have 32 MiB; limits:set blog memory=... gives it more"
+	const want = "used 32 MiB of memory; the limit is 32 MiB; limits:set blog memory=... gives it more"
 	for line, why := range map[string]string{
 		"tail /dev/zero":                        "signal: killed: " + want,
 		`sh -c "tail /dev/zero; exit 3"`:        "exit status 3: " + want,
@@ -222,5 +222,5 @@ func TestLimitsWithoutGroups(t *testing.T) {
 		t.Errorf("held to %v", got)
 	}
 	<-p.Done()
-	rig.WantIn(t, "end", rig.Message(p.Err()), "MiB of memory, and may have 32 MiB; limits:set blog memory=... gives it more")
+	rig.WantIn(t, "end", rig.Message(p.Err()), "MiB of memory; the limit is 32 MiB; limits:set blog memory=... gives it more")
 }

@@ -19,52 +19,53 @@ import (
 	"paas/terminal"
 )
 
-// Command is what a child is to run.
+// Command describes what to run.
 type Command struct {
-	Name string   // for people: "npm ci"; and, made fit for it, in the marker
-	Argv []string // its first word is looked up in Env's PATH
+	Name string   // for people: "npm ci"; part of the [Marker]
+	Argv []string // the first word is looked up in Env's PATH
 	Dir  string
-	Env  map[string]string // all of it, but for the marker
-	Out  io.Writer         // both streams, in the order they came; called from one goroutine
-	Err  io.Writer         // standard error, from another goroutine; nil: it goes to Out
-	In   io.Reader         // standard input, up to io.EOF; a Read may still be blocked when the child is done; nil: empty
-	Gone func()            // called when nothing of it is left, before Done closes; nil: nothing to do
+	Env  map[string]string // the whole environment, except for the Marker
+	Out  io.Writer         // standard output and error, in order; called from one goroutine
+	Err  io.Writer         // standard error, called from another goroutine; nil: use Out
+	Gone func()            // called when no process is left, before Done closes; nil: not called
 
-	// Under is what the command is born under, and all it starts after it, entered in this order.
+	// In is the standard input until io.EOF; nil: empty. A Read may still be blocked after Done.
+	In io.Reader
+	// Under confines the command and all it starts. Each is entered in this order.
 	Under []Confinement
-	// Terminal, where it is set, is all three streams: the command talks to a person, and Err is not
-	// used. In's end is then Ctrl-D.
+	// Terminal makes all three streams a terminal. Err is then unused, and the end of In is Ctrl-D.
 	Terminal *terminal.Terminal
 	// Signals are sent to the command's process group; nil: none.
 	Signals   <-chan syscall.Signal
-	MaxMemory int64 // bytes that it and all it starts may use, where [CapsMemory]; 0: no cap
-	// Background has it, and all it starts, leave processors and disks to whatever else wants them (Linux).
+	MaxMemory int64 // bytes for the command and all it starts, if [CapsMemory]; 0: no limit
+	// Background lowers the priority of the command and all it starts, for processors and disks
+	// (Linux only).
 	Background bool
 }
 
-// Child is one running command with everything it starts: a process of an app, or a step of a
-// build, or what a person runs once. It is the leader of a session of its own, and leaves nothing
-// behind, however it ends.
+// Child is a running command with everything that it starts: a process of an app, a step of a
+// build, or a one-off command. It leads its own session. However it ends, it leaves no process
+// behind.
 type Child struct {
-	name    string
-	cmd     *exec.Cmd
-	streams streams
-	goodbye unix.Signal   // what asks it to end
-	exited  chan struct{} // closed when the command itself has ended
-	done    chan struct{}
-	err     error // how it ended; after done
+	name       string
+	cmd        *exec.Cmd
+	streams    streams
+	stopSignal unix.Signal   // asks the command to end
+	exited     chan struct{} // closed when the command itself has ended
+	done       chan struct{}
+	err        error // how it ended; set before done closes
 
 	mu       sync.Mutex
-	kin      kin
-	waited   bool       // its number may be another's by now
-	holders  []relative // of sockets, as [Child.Holds] last found them
-	deadline time.Time  // when what is left is killed; zero: nobody asked it to stop
-	over     error      // what it was ended for; nil: not for its memory
+	tree     processTree
+	waited   bool      // the process id may belong to another process now
+	holders  []process // owners of sockets that [Child.Holds] has found
+	deadline time.Time // when to kill what is left; zero: Stop was not called
+	over     error     // an [Overuse] that it was stopped for, or nil
 }
 
-// Start starts c. The server is not made a subreaper (prctl(2)): orphans are found by their
-// Marker, and reaping them would need a wait for any child, which takes os/exec's from it. A
-// server that is the first process of a container has [First] above it.
+// Start starts c and does not wait for it. The server is not a subreaper (prctl(2)): it finds
+// orphans by their Marker, and reaping them would need a wait for any child, which would take
+// children from os/exec. If the server is the first process of a container, [First] is its parent.
 func (k *Keeper) Start(c Command) (*Child, error) {
 	path, err := cmdline.LookPath(c.Argv[0], c.Env["PATH"], c.Dir)
 	if err != nil {
@@ -74,15 +75,16 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	env := maps.Clone(c.Env)
 	env[Marker] = mark
 	ch := &Child{
-		name:    c.Name,
-		kin:     kin{mark: mark},
-		goodbye: unix.SIGTERM,
-		exited:  make(chan struct{}),
-		done:    make(chan struct{}),
+		name:       c.Name,
+		tree:       processTree{mark: mark},
+		stopSignal: unix.SIGTERM,
+		exited:     make(chan struct{}),
+		done:       make(chan struct{}),
 	}
 	if c.Terminal != nil {
 		env["TERM"] = terminal.CheckType(c.Terminal.Type)
-		ch.goodbye = unix.SIGHUP // as when a terminal goes away; shells ignore SIGTERM there
+		// as for a closed terminal; an interactive shell ignores SIGTERM
+		ch.stopSignal = unix.SIGHUP
 	}
 	ch.cmd = &exec.Cmd{Path: path, Args: c.Argv, Dir: c.Dir, Env: cmdline.Environ(env)}
 	handle := ownSession(ch.cmd)
@@ -96,13 +98,13 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 		ch.streams.close()
 		return nil, fmt.Errorf("%s: %w", c.Argv[0], bareError(err))
 	}
-	ch.kin.leaders = []int{ch.cmd.Process.Pid}
+	ch.tree.leaders = []int{ch.cmd.Process.Pid}
 	k.guard.add(ch.cmd.Process.Pid)
 	if c.Background {
-		ch.lower()
+		ch.toBackground()
 	}
 	if c.Terminal != nil || c.Signals != nil {
-		go ch.heed(c)
+		go ch.forward(c)
 	}
 	if c.MaxMemory > 0 && CapsMemory {
 		go ch.watchMemory(c.MaxMemory)
@@ -117,34 +119,34 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	return ch, nil
 }
 
-// supervise blocks until the command has ended and nothing of it is left.
+// supervise blocks until the command has ended and none of its processes is left.
 func (c *Child) supervise(handle *int, command Command, k *Keeper) {
 	copied := c.streams.copy(command)
 	wait := awaitEnd(c.cmd, handle)
 	close(c.exited)
 	c.awaitRest()
-	if err := c.family().kill(); err != nil {
-		k.Log.Error("left behind", "command", c.name, "err", err)
+	if err := c.processes().kill(); err != nil {
+		k.Log.Error("processes left behind", "command", c.name, "err", err)
 	}
-	k.guard.forget(c.cmd.Process.Pid) // or it would end who is given the number next
+	k.guard.forget(c.cmd.Process.Pid) // else it would kill the next process with this id
 	c.mu.Lock()
-	c.err = c.why(wait(), command, k) // only now is the number free, by which the rest was found
+	c.err = c.why(wait(), command, k) // frees the process id, by which the rest was found
 	c.waited = true
 	c.mu.Unlock()
-	c.streams.finish() // what got away may still hold the other ends
+	c.streams.finish() // an escaped process may hold the other ends open
 	copied()
 	c.streams.close()
 }
 
-// why is err, how the command ended, with the want of memory that was behind it. What a control group tells
-// of is another process of the command's, where that made it end.
+// why adds a lack of memory to err, how the command ended. An overuse that a control group reports
+// counts only if the command failed: another of its processes may have been killed.
 func (c *Child) why(err error, command Command, k *Keeper) error {
 	over := c.over
-	unasked := c.deadline.IsZero() && err != nil
-	if unasked && over == nil {
+	failed := c.deadline.IsZero() && err != nil // without Stop
+	if failed && over == nil {
 		over = overuse(command.Under)
 	}
-	byKernel := unasked && killed(err) && k.oomKilled(c.cmd.Process.Pid)
+	byKernel := failed && killed(err) && k.oomKilled(c.cmd.Process.Pid)
 	switch {
 	case over != nil && err != nil:
 		return fmt.Errorf("%w: %w", err, over)
@@ -156,7 +158,7 @@ func (c *Child) why(err error, command Command, k *Keeper) error {
 	return err
 }
 
-// killed says whether err is the end of a command by SIGKILL.
+// killed reports whether err is the end of a command by SIGKILL.
 func killed(err error) bool {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok {
@@ -166,8 +168,8 @@ func killed(err error) bool {
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
-// heed passes on what a person does to the command while it runs.
-func (c *Child) heed(command Command) {
+// forward passes signals and changes of the terminal's size to the command.
+func (c *Child) forward(command Command) {
 	var sizes <-chan terminal.Size
 	if command.Terminal != nil {
 		sizes = command.Terminal.Resized
@@ -181,7 +183,7 @@ func (c *Child) heed(command Command) {
 				sizes = nil
 				continue
 			}
-			setSize(c.streams.out, size) // of a terminal that is gone, it does not matter
+			setSize(c.streams.out, size) // an error means that the terminal is gone
 		case sig, open := <-command.Signals:
 			if !open {
 				command.Signals = nil
@@ -196,22 +198,22 @@ func (c *Child) heed(command Command) {
 	}
 }
 
-// awaitRest gives what the command leaves behind the time it was itself given to stop: where a
-// shell starts two servers, it is the first of the three to go. Unasked, it gives none.
+// awaitRest gives the other processes the time that Stop gave the command itself: a shell that
+// started two servers ends first. Without Stop they get none.
 func (c *Child) awaitRest() {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		c.mu.Lock()
 		deadline := c.deadline
 		c.mu.Unlock()
-		if !time.Now().Before(deadline) || len(c.family().find()) == 0 {
+		if !time.Now().Before(deadline) || len(c.processes().find()) == 0 {
 			return
 		}
 		time.Sleep(pause)
 	}
 }
 
-// Stop sends SIGTERM to all of it (SIGHUP where it has a terminal), SIGKILL to what is left after
-// grace, and returns when nothing is. Called again, the shorter grace counts.
+// Stop sends SIGTERM to all processes (SIGHUP if there is a terminal) and SIGKILL to those left
+// after grace. It blocks until none is left. Of several calls the shortest grace counts.
 func (c *Child) Stop(grace time.Duration) {
 	deadline := time.Now().Add(grace)
 	c.mu.Lock()
@@ -221,28 +223,28 @@ func (c *Child) Stop(grace time.Duration) {
 	}
 	c.mu.Unlock()
 	if first {
-		c.signal(c.goodbye)
+		c.signal(c.stopSignal)
 	}
-	patience := time.NewTimer(grace)
-	defer patience.Stop()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
 	select {
 	case <-c.done:
-	case <-patience.C:
-		c.signal(unix.SIGKILL) // supervise does the rest, once the command itself is gone
+	case <-timer.C:
+		c.signal(unix.SIGKILL) // supervise kills the rest, after the command itself
 		<-c.done
 	}
 }
 
-// signal reaches the command's process group and what left it, each once: to many programs a second
-// SIGTERM means "at once".
+// signal reaches the command's process group and the processes that left it, each once: for many
+// programs a second SIGTERM means "at once".
 func (c *Child) signal(sig unix.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.waited { // else the number may be another's
+	if !c.waited { // else the id may belong to another process
 		group := c.cmd.Process.Pid
-		c.kin.known = c.kin.find() // while parents live by which some are found
+		c.tree.known = c.tree.find() // some can only be found while their parents live
 		unix.Kill(-group, sig)
-		for _, p := range c.kin.known {
+		for _, p := range c.tree.known {
 			if p.group != group {
 				p.signal(sig)
 			}
@@ -250,37 +252,39 @@ func (c *Child) signal(sig unix.Signal) {
 	}
 }
 
-// PID is the command's own process id, its group's and its session's.
+// PID returns the command's process id, which is also the id of its group and session.
 func (c *Child) PID() int { return c.cmd.Process.Pid }
 
-// Exited is closed as soon as the command itself has ended. Done follows, a moment later or, on a
-// busy machine, a second.
+// Exited is closed as soon as the command itself has ended. Done follows a moment later, or up to a
+// second on a busy machine.
 func (c *Child) Exited() <-chan struct{} { return c.exited }
 
-// Done is closed when nothing of the command is left and its output was read to the end.
+// Done is closed when none of the command's processes is left and its output was read to the end.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// Err says after Done how the command ended ("exit status 1", "signal: killed"); nil for status 0.
+// Err returns how the command ended ("exit status 1", "signal: killed"), or nil for status 0. Valid
+// after Done.
 func (c *Child) Err() error { return c.err }
 
-// Listening is where the command and its kin listen for TCP: "3000" for any or the usual loopback
-// address, "[::1]:3000" for others. Empty where that is not to be found out.
+// Listening returns where the command's processes listen for TCP: "3000" for any address or
+// 127.0.0.1, "[::1]:3000" for others. It is empty if that is unknown.
 func (c *Child) Listening() []string { return listening(c.PID()) }
 
-// Holds reports whether the command, what it started, or what shares a PID namespace of its own with it, has the socket
-// open that has this inode. It is false on systems other than Linux, and once the command has ended. It may take some milliseconds.
+// Holds reports whether the socket with this inode is open in a process of the command or, if that
+// runs in a PID namespace of its own, in one of that namespace. It is false on systems other than
+// Linux and after the command has ended. It can take some milliseconds.
 func (c *Child) Holds(inode uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waited { // the numbers may be others' by now
+	if c.waited { // the ids may belong to other processes
 		return false
 	}
-	if _, ok := holder(c.holders, inode); ok { // most likely it is one of those who had the one before
+	if _, ok := holder(c.holders, inode); ok { // probably the owner of an earlier socket
 		return true
 	}
-	p, ok := holder(c.kin.find(), inode)
+	p, ok := holder(c.tree.find(), inode)
 	if !ok {
-		p, ok = holder(besides(c.cmd.Process.Pid), inode)
+		p, ok = holder(sameNamespace(c.cmd.Process.Pid), inode)
 	}
 	if ok {
 		if len(c.holders) >= maxHolders {
@@ -291,16 +295,16 @@ func (c *Child) Holds(inode uint32) bool {
 	return ok
 }
 
-const maxHolders = 64 // some may have ended
+const maxHolders = 64 // then start again without those that have ended
 
-func (c *Child) family() kin {
+func (c *Child) processes() processTree {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.kin
+	return c.tree
 }
 
-// Run runs c until it ends by itself, or is killed as ctx ends. The error says how it ended: for its
-// memory with an [Overuse], as [Child.Err] does.
+// Run runs c until it ends, or kills it when ctx ends. The error says how it ended, as [Child.Err]
+// does, or is ctx's cause.
 func (k *Keeper) Run(ctx context.Context, c Command) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -318,7 +322,7 @@ func (k *Keeper) Run(ctx context.Context, c Command) error {
 	}
 }
 
-// newMark is the Marker's value for one more command.
+// newMark returns the Marker's value for a new command.
 func (k *Keeper) newMark(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if cmdline.PlainByte(byte(r)) && r < 0x80 && r != '/' {
@@ -329,7 +333,7 @@ func (k *Keeper) newMark(name string) string {
 	return k.lifeMark() + name + "." + randomID() + "/"
 }
 
-// bareError is err without the path that the caller says already.
+// bareError returns err without the path, which the caller adds.
 func bareError(err error) error {
 	if pathErr, ok := err.(*os.PathError); ok {
 		return pathErr.Err

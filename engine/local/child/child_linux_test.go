@@ -14,23 +14,25 @@ import (
 
 func TestProcessOutput(t *testing.T) {
 	k := newKeeper(t)
-	if got := printed(t, k, "cat; echo one; echo two >&2; echo three", nil); got != "one\ntwo\nthree\n" {
-		t.Errorf("%q", got)
+	if got := printed(t, k, "cat; echo one; echo two >&2; echo three",
+		nil); got != "one\ntwo\nthree\n" {
+		t.Errorf("printed %q", got)
 	}
 	big := printed(t, k, "head -c 3000000 /dev/zero", nil)
 	if len(big) != 3000000 {
-		t.Errorf("%d bytes", len(big))
+		t.Errorf("read %d bytes", len(big))
 	}
 }
 
 func TestStopGraceful(t *testing.T) {
 	k := newKeeper(t)
 	out := &rig.Screen{}
-	p := begin(t, k, `trap 'echo got TERM; exit 0' TERM; echo up; while :; do sleep 0.01; done`, nil, out)
+	p := begin(t, k, `trap 'echo got TERM; exit 0' TERM; echo up; while :; do sleep 0.01; done`,
+		nil, out)
 	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
 	p.Stop(time.Minute)
 	if p.Err() != nil || !strings.HasSuffix(out.String(), "got TERM\n") {
-		t.Errorf("%v, %q", p.Err(), out.String())
+		t.Errorf("err = %v, printed %q", p.Err(), out.String())
 	}
 }
 
@@ -41,23 +43,26 @@ func TestStopForced(t *testing.T) {
 	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
 	began := time.Now()
 	var all sync.WaitGroup
-	for _, grace := range []time.Duration{time.Hour, 50 * time.Millisecond, time.Minute} { // the shortest counts
+	// the shortest grace counts
+	for _, grace := range []time.Duration{time.Hour, 50 * time.Millisecond, time.Minute} {
 		all.Go(func() { p.Stop(grace) })
 	}
 	all.Wait()
-	if took := time.Since(began); rig.Message(p.Err()) != "signal: killed" || took < 50*time.Millisecond || took > 10*time.Second {
-		t.Errorf("%v after %s", p.Err(), took)
+	if took := time.Since(began); rig.Message(p.Err()) != "signal: killed" ||
+		took < 50*time.Millisecond || took > 10*time.Second {
+		t.Errorf("err = %v after %s", p.Err(), took)
 	}
 }
 
 func TestStopGivesTheRestItsGrace(t *testing.T) {
 	k := newKeeper(t)
 	out := &rig.Screen{}
-	p := begin(t, k, `sh -c 'trap "sleep 0.2; echo finished; exit" TERM; echo up; while :; do sleep 0.01; done' & trap 'exit 0' TERM; wait`, nil, out)
+	p := begin(t, k,
+		`sh -c 'trap "sleep 0.2; echo finished; exit" TERM; echo up; while :; do sleep 0.01; done' & trap 'exit 0' TERM; wait`, nil, out)
 	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
 	p.Stop(time.Minute)
 	if !strings.HasSuffix(out.String(), "finished\n") {
-		t.Errorf("%q", out.String())
+		t.Errorf("printed %q", out.String())
 	}
 }
 
@@ -65,7 +70,10 @@ func TestStopFindsOrphans(t *testing.T) {
 	k := newKeeper(t)
 	for _, end := range []struct{ line, want string }{
 		{escapes + "trap '' TERM; while :; do sleep 0.01; done", "signal: killed"},
-		{escapes + "while [ $(wc -k < $DATA_DIR/out) -lt 3 ]; do sleep 0.01; done; exit 4", "exit status 4"},
+		{
+			escapes + "while [ $(wc -k < $DATA_DIR/out) -lt 3 ]; do sleep 0.01; done; exit 4",
+			"exit status 4",
+		},
 	} {
 		data := t.TempDir()
 		file, err := os.Create(filepath.Join(data, "out"))
@@ -82,8 +90,8 @@ func TestStopFindsOrphans(t *testing.T) {
 			p.Stop(20 * time.Millisecond)
 		}
 		<-p.Done()
-		if left := p.kin.find(); len(left) > 0 || rig.Message(p.Err()) != end.want {
-			t.Errorf("%s: %v, left %v", end.line, p.Err(), left)
+		if left := p.tree.find(); len(left) > 0 || rig.Message(p.Err()) != end.want {
+			t.Errorf("%s: err = %v, processes left: %v", end.line, p.Err(), left)
 		}
 	}
 }
@@ -91,17 +99,19 @@ func TestStopFindsOrphans(t *testing.T) {
 func TestKinWithoutMarker(t *testing.T) {
 	k := newKeeper(t)
 	out := &rig.Screen{}
-	p := begin(t, k, `env -i sh -c 'echo up; sleep 1000' & env -i setsid sh -c 'echo up; sleep 1000' & wait`, nil, out)
+	p := begin(t, k,
+		`env -i sh -c 'echo up; sleep 1000' & env -i setsid sh -c 'echo up; sleep 1000' & wait`,
+		nil, out)
 	rig.Eventually(t, "both are up", func() bool { return out.String() == "up\nup\n" })
-	var family []relative
+	var processes []process
 	rig.Eventually(t, "the shell, two more and two sleeps are found", func() bool {
-		family = p.kin.find()
-		return len(family) == 5
+		processes = p.tree.find()
+		return len(processes) == 5
 	})
 	p.Stop(time.Minute)
-	for _, one := range family {
+	for _, one := range processes {
 		if !gone(one.pid) {
-			t.Errorf("left %v", one)
+			t.Errorf("process left: %v", one)
 		}
 	}
 }
@@ -118,7 +128,7 @@ func TestThreads(t *testing.T) {
 		begin(t, k, "sleep 1000", nil, io.Discard)
 	}
 	if after := threads(); after > before+10 {
-		t.Errorf("%d threads, with 50 processes more %d", before, after)
+		t.Errorf("%d threads before and %d after starting 50 processes", before, after)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"paas/rig"
 )
 
-// niced is a confinement that a thread can be put under by anybody: less of the processor.
+// niced is a confinement that needs no rights: a lower priority.
 type niced struct{ err error }
 
 func (n niced) Enter(*syscall.SysProcAttr) error {
@@ -26,7 +26,8 @@ func (n niced) Enter(*syscall.SysProcAttr) error {
 	return unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 7)
 }
 
-// What is born under something has a thread in the server, which ends with it and is used for nothing else.
+// A confined command has its own thread in the server, which ends with the command and is not
+// reused.
 func TestConfined(t *testing.T) {
 	k := newKeeper(t)
 	threads := func() int {
@@ -46,11 +47,12 @@ func TestConfined(t *testing.T) {
 		defer p.Stop(0)
 		all = append(all, p)
 	}
-	rig.Eventually(t, "all are nice", func() bool { return strings.Count(out.String(), "\n") == len(all) })
+	rig.Eventually(t, "all are nice",
+		func() bool { return strings.Count(out.String(), "\n") == len(all) })
 	plain := &rig.Screen{}
 	<-begin(t, k, "nice", nil, plain).Done()
 	if plain.String() != fmt.Sprintln(nice.Own()) {
-		t.Errorf("one that is born under nothing is nice too: %s", plain.String())
+		t.Errorf("a command without confinement is nice too: %s", plain.String())
 	}
 	for _, p := range all {
 		p.Stop(0)
@@ -62,12 +64,13 @@ func TestConfinementFails(t *testing.T) {
 	k := newKeeper(t)
 	c := toRun("true", nil, io.Discard)
 	c.Under = []Confinement{niced{errors.New("no walls left")}}
-	if _, err := k.Start(c); rig.Message(err) != "true: no walls left" && rig.Message(err) != "/bin/sh: no walls left" {
+	if _, err := k.Start(c); rig.Message(err) != "true: no walls left" &&
+		rig.Message(err) != "/bin/sh: no walls left" {
 		t.Errorf("%v", err)
 	}
 }
 
-// Nothing confined is started after the end either.
+// A closed keeper starts no confined command either.
 func TestConfinedStartAfterClose(t *testing.T) {
 	k := &Keeper{Root: t.TempDir(), Self: rig.Self()}
 	if err := k.Open(); err != nil {
@@ -83,12 +86,12 @@ func TestConfinedStartAfterClose(t *testing.T) {
 	}
 }
 
-// fleeting is a confinement whose thread must be gone before the command begins.
+// fleeting is a confinement whose thread must end before the command begins.
 type fleeting struct{ niced }
 
 func (fleeting) MayStay() bool { return false }
 
-// What could reach its thread finds it gone; its end and its signals are as ever.
+// A command that could reach its thread finds it gone. Its end and its signals are as usual.
 func TestThreadIsGoneFirst(t *testing.T) {
 	k := newKeeper(t)
 	const niceThreads = `for s in /proc/$PPID/task/*/stat; do cut -d' ' -f19 $s 2>/dev/null; done | grep -c '^7$'; nice; exit 3`
@@ -103,12 +106,14 @@ func TestThreadIsGoneFirst(t *testing.T) {
 			}
 			<-p.Done()
 			threads, nice, _ := strings.Cut(out.String(), "\n")
-			if (threads == "0") != gone || nice != "7\n" || rig.Message(p.Err()) != "exit status 3" {
-				t.Errorf("%T: %q, %v", under, out.String(), p.Err())
+			if (threads == "0") != gone || nice != "7\n" ||
+				rig.Message(p.Err()) != "exit status 3" {
+				t.Errorf("%T: printed %q, err = %v", under, out.String(), p.Err())
 			}
 		}
 	}
-	c := toRun("trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done", nil, &rig.Screen{})
+	c := toRun("trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done", nil,
+		&rig.Screen{})
 	out := c.Out.(*rig.Screen)
 	c.Under = []Confinement{fleeting{}}
 	p, err := k.Start(c)
@@ -118,10 +123,10 @@ func TestThreadIsGoneFirst(t *testing.T) {
 	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
 	p.Stop(15 * time.Second)
 	if !strings.HasSuffix(out.String(), "bye\n") { // a shell may say that its sleep was ended too
-		t.Errorf("%q", out.String())
+		t.Errorf("printed %q", out.String())
 	}
 	c.Argv = []string{"/nonexistent/program"}
 	if _, err := k.Start(c); err == nil {
-		t.Error("started what is not there")
+		t.Error("Start accepted a program that does not exist")
 	}
 }

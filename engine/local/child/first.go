@@ -11,10 +11,11 @@ import (
 	"paas/exitcode"
 )
 
-// First is the program as the first process of a container or of another PID namespace, which inherits
-// every orphan: it runs the program again as a child, passes signals on to it, reaps whatever ends,
-// and returns the child's status, 128 and the signal where one ended it. The work is not done in the
-// first process itself, since a wait for any child would take os/exec's children from it.
+// First is the main function of the first process of a container or another PID namespace, which
+// inherits every orphan. It runs this program again as a child, forwards signals to it, reaps
+// whatever ends, and returns the child's status: 128 plus the signal if one ended it. The work must
+// not happen in the first process itself, because a wait for any child would take children from
+// os/exec.
 func First(argv []string) int {
 	self, err := os.Executable()
 	if err != nil {
@@ -27,14 +28,16 @@ func First(argv []string) int {
 	if _, err := unix.IoctlGetTermios(0, getTermios); err == nil {
 		attr.Foreground = true
 	}
-	p, err := os.StartProcess(self, argv, &os.ProcAttr{Env: os.Environ(), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: attr})
+	p, err := os.StartProcess(self, argv, &os.ProcAttr{
+		Env: os.Environ(), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: attr,
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	go func() {
 		for s := range signals {
-			if s != syscall.SIGCHLD && s != syscall.SIGURG { // Go's runtime sends itself the latter
+			if s != syscall.SIGCHLD && s != syscall.SIGURG { // Go's runtime sends itself SIGURG
 				syscall.Kill(p.Pid, s.(syscall.Signal))
 			}
 		}

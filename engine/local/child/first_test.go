@@ -14,8 +14,8 @@ import (
 	"paas/rig"
 )
 
-// beFirst plays the program that is run as the first process of a PID namespace, and its child: that
-// leaves an orphan behind, waits until it is reaped, and for a signal.
+// beFirst is the program as the first process of a PID namespace, and as its child, which leaves an
+// orphan, waits until that is reaped, and then for a signal.
 func beFirst() int {
 	if os.Getpid() == 1 {
 		return First(os.Args)
@@ -40,8 +40,8 @@ func beFirst() int {
 	return 7
 }
 
-// As the first process of a container the program reaps what its apps leave, passes signals on, and
-// ends as its child does.
+// As the first process of a container the program reaps orphans, forwards signals and ends with its
+// child's status.
 func TestFirst(t *testing.T) {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		t.Skip("SKIP: a PID namespace needs Linux and root")
@@ -55,15 +55,16 @@ func TestFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	rig.Eventually(t, "the orphan is reaped", func() bool { return strings.Contains(out.String(), "reaped") })
+	rig.Eventually(t, "the orphan is reaped",
+		func() bool { return strings.Contains(out.String(), "reaped") })
 	first := firstOf(t, cmd.Process.Pid)
 	syscall.Kill(first, syscall.SIGTERM)
 	if err := cmd.Wait(); rig.Message(err) != "exit status 7" {
-		t.Errorf("%v, %s", err, out)
+		t.Errorf("err = %v, printed %s", err, out)
 	}
 }
 
-// firstOf is the child of unshare: the first process of the namespace, as it is numbered here.
+// firstOf returns the first process of the namespace that unshare made, by its id in this one.
 func firstOf(t *testing.T, unshare int) (pid int) {
 	t.Helper()
 	out, err := exec.Command("pgrep", "-P", fmt.Sprint(unshare)).Output()

@@ -17,14 +17,13 @@ import (
 	"time"
 )
 
-// guard is the server's side of a second process of this binary, which waits for a pipe to end.
-// When the server dies, be it by kill -9, the kernel closes the pipe, and the guard ends all that
-// this life of the server started: a process that called setsid and whose parent is gone is
-// beyond a death signal's reach.
+// guard is the server's side of a second process of this binary, which waits for a pipe to close.
+// If the server dies, even by kill -9, the kernel closes the pipe, and the guard kills everything
+// that this run of the server started. A death signal would not reach an orphan that called setsid.
 //
-// Down the pipe go lines: first the life's id, then +<pid> and -<pid> for each session leader.
+// The pipe carries lines: first the id of this run, then +<pid> and -<pid> for session leaders.
 type guard struct {
-	self []string // the command that runs this binary; none: found at each start of a guard
+	self []string // the command that runs this binary; empty: found at each start of a guard
 	root string
 	life string
 	log  *slog.Logger
@@ -34,7 +33,7 @@ type guard struct {
 	pipe   *os.File
 	cmd    *exec.Cmd
 	closed bool
-	over   chan struct{} // closed when no guard runs any more
+	over   chan struct{} // closed when no guard will run any more
 }
 
 // open starts the guard and keeps one running until close.
@@ -65,19 +64,20 @@ func (g *guard) start() error {
 	defer read.Close()
 	cmd := exec.Command(self[0], append(self[1:len(self):len(self)], "guard", g.root)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=1"}
-	cmd.Dir = "/" // it keeps no file system busy
+	cmd.Dir = "/" // keep no file system busy
 	cmd.Stdin = read
-	deaf, err := cmd.StdoutPipe()
+	ready, err := cmd.StdoutPipe()
 	if err != nil {
 		write.Close()
 		return err
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // signals to the server's group are not for it
+	// signals to the server's group must not reach it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		write.Close()
 		return err
 	}
-	if _, err := deaf.Read(make([]byte, 1)); err != nil { // until then a signal would end it
+	if _, err := ready.Read(make([]byte, 1)); err != nil { // until then a signal would end it
 		cmd.Process.Kill()
 		cmd.Wait()
 		write.Close()
@@ -91,7 +91,7 @@ func (g *guard) start() error {
 	return nil
 }
 
-// keep starts the guard again when it dies, at most once a second.
+// keep restarts the guard if it dies, at most once a second.
 func (g *guard) keep() {
 	defer close(g.over)
 	for {
@@ -138,8 +138,8 @@ func (g *guard) leaders() []int {
 	return slices.Clone(g.pids)
 }
 
-// send writes one line to the guard. One that does not read for a second is no guard: it is
-// killed, and the next is told everything.
+// send writes one line to the guard. A guard that does not read for a second is killed; the next
+// one gets all lines.
 func (g *guard) send(line string) {
 	if g.closed {
 		return
@@ -150,7 +150,7 @@ func (g *guard) send(line string) {
 	}
 }
 
-// close lets the guard go, which looks for what is left a last time.
+// close ends the guard, which looks for processes a last time.
 func (g *guard) close() error {
 	g.mu.Lock()
 	g.closed = true
@@ -160,9 +160,9 @@ func (g *guard) close() error {
 	return err
 }
 
-// GuardMain is the guard's own process: `paas guard ROOT` with the server's pipe as stdin. It
-// blocks until stdin ends, then kills what that life of the server left running, and no other's. It
-// writes one byte to stdout when signals meant for the server cannot end it any more.
+// GuardMain is the guard process: `paas guard ROOT` with the server's pipe as standard input. It
+// blocks until the input ends, then kills what that run of the server left, and nothing else. It
+// writes one byte to stdout once signals for the server cannot end it any more.
 func GuardMain(stdin io.Reader, stdout io.Writer, root string) {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
 	stdout.Write([]byte{'\n'})
@@ -172,17 +172,18 @@ func GuardMain(stdin io.Reader, stdout io.Writer, root string) {
 	if !lines.Scan() || lines.Text() == "" {
 		return
 	}
-	life := kin{mark: rootMark(root) + lines.Text() + "/"}
-	forgetProgram()
+	tree := processTree{mark: rootMark(root) + lines.Text() + "/"}
+	dropProgramPages()
 	for lines.Scan() {
 		pid, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "+"))
 		switch {
 		case err != nil:
 		case pid > 1:
-			life.leaders = append(life.leaders, pid)
+			tree.leaders = append(tree.leaders, pid)
 		case pid < -1:
-			life.leaders = slices.DeleteFunc(life.leaders, func(leader int) bool { return leader == -pid })
+			tree.leaders = slices.DeleteFunc(tree.leaders,
+				func(leader int) bool { return leader == -pid })
 		}
 	}
-	life.kill() // nobody is left to tell of an error
+	tree.kill() // there is nobody to report an error to
 }

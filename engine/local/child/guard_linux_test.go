@@ -16,8 +16,11 @@ import (
 	"paas/rig"
 )
 
-// startServer runs such a server, which is program, in a process of its own, and returns when its app has.
-func startServer(t *testing.T, program, root string) (server *exec.Cmd, out io.Reader, life string, guard int) {
+// startServer runs program as a server in a process of its own, and returns when its app has
+// started.
+func startServer(
+	t *testing.T, program, root string,
+) (server *exec.Cmd, out io.Reader, life string, guard int) {
 	t.Helper()
 	server = exec.Command(program)
 	server.Env = append(os.Environ(), "TEST_SERVER_ROOT="+root)
@@ -35,14 +38,14 @@ func startServer(t *testing.T, program, root string) (server *exec.Cmd, out io.R
 	if _, err := fmt.Fscanf(out, "life %s %d\n", &life, &guard); err != nil {
 		t.Fatal(err)
 	}
-	all := kin{mark: rootMark(root) + life + "/"}
-	// A shell, three escaped shells with a sleep each, their mother's sleep, and the plain one.
+	all := processTree{mark: rootMark(root) + life + "/"}
+	// a shell, three escaped shells with a sleep each, their parent's sleep, and the plain one
 	rig.Eventually(t, "everything runs", func() bool { return len(all.find()) == 9 })
 	return server, out, life, guard
 }
 
-// kill -9 of the server: its processes and those that escaped them are gone at once, and so is the
-// guard. A new life of the same root that began meanwhile is left alone.
+// After kill -9 of the server, its processes and the escaped ones are gone at once, and so is the
+// guard. A new server on the same root that began meanwhile is left alone.
 func TestServerKilled(t *testing.T) {
 	root := t.TempDir()
 	server, _, life, guard := startServer(t, os.Args[0], root)
@@ -54,8 +57,9 @@ func TestServerKilled(t *testing.T) {
 	}
 	defer bystander.Wait()
 	defer bystander.Process.Kill()
-	lives := func() bool { return len(kin{mark: next.lifeMark()}.find()) == 1 }
-	rig.Eventually(t, "the next life's process shows its Marker", lives) // Start returns a moment before that
+	lives := func() bool { return len(processTree{mark: next.lifeMark()}.find()) == 1 }
+	// Start returns a moment before that
+	rig.Eventually(t, "the next life's process shows its Marker", lives)
 
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP} {
 		unix.Kill(guard, sig) // as they come when somebody stops everything by name
@@ -63,30 +67,31 @@ func TestServerKilled(t *testing.T) {
 	began := time.Now()
 	server.Process.Kill()
 	server.Wait()
-	old := kin{mark: rootMark(root) + life + "/"}
+	old := processTree{mark: rootMark(root) + life + "/"}
 	rig.Eventually(t, "all of its life is gone", func() bool { return len(old.find()) == 0 })
 	rig.Eventually(t, "the guard is gone", func() bool { return gone(guard) })
 	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("after %s", took)
+		t.Errorf("the processes were gone only after %s", took)
 	}
 	if !lives() {
-		t.Error("the next life's process was killed")
+		t.Error("a process of the new server was killed")
 	}
 }
 
-// Processes of a session that began outside the PID namespace, as under docker exec, show session 0
-// just as the kernel's threads do. They are found all the same.
+// Processes of a session that began outside the PID namespace, as under docker exec, have session
+// 0, as kernel threads do. They are found nevertheless.
 func TestServerKilledInForeignSession(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIP: a PID namespace needs root")
 	}
-	again := exec.Command("unshare", "--pid", "--fork", "--mount-proc", os.Args[0], "-test.run=^TestServerKilled$")
+	again := exec.Command("unshare", "--pid", "--fork", "--mount-proc", os.Args[0],
+		"-test.run=^TestServerKilled$")
 	if out, err := again.CombinedOutput(); err != nil {
-		t.Errorf("%v:\n%s", err, out)
+		t.Errorf("err = %v; output:\n%s", err, out)
 	}
 }
 
-// Server and guard killed at once: what is left is ended when a server opens the same root.
+// If server and guard are killed at once, the next server on that root kills what is left.
 func TestOpenSweeps(t *testing.T) {
 	root := t.TempDir()
 	server, _, life, guard := startServer(t, os.Args[0], root)
@@ -94,9 +99,9 @@ func TestOpenSweeps(t *testing.T) {
 	unix.Kill(guard, unix.SIGKILL)
 	server.Process.Kill()
 	server.Wait()
-	old := kin{mark: rootMark(root) + life + "/"}
+	old := processTree{mark: rootMark(root) + life + "/"}
 	if len(old.find()) == 0 {
-		t.Fatal("nothing is left to sweep")
+		t.Fatal("no process is left to kill")
 	}
 	other := newKeeper(t) // another root
 	p := begin(t, other, "sleep 1000", nil, io.Discard)
@@ -106,16 +111,16 @@ func TestOpenSweeps(t *testing.T) {
 	}
 	defer k.Close()
 	if left := old.find(); len(left) > 0 {
-		t.Errorf("left %v", left)
+		t.Errorf("processes left: %v", left)
 	}
 	select {
 	case <-p.Done():
-		t.Error("another root's process was killed")
+		t.Error("a process of another root was killed")
 	default:
 	}
 }
 
-// A guard that dies is replaced, and the next one knows what it needs to.
+// A guard that dies is replaced, and the new one knows all leaders.
 func TestGuardReplaced(t *testing.T) {
 	k := newKeeper(t)
 	first := k.guard.cmd.Process.Pid
@@ -130,13 +135,13 @@ func TestGuardReplaced(t *testing.T) {
 	})
 	begin(t, k, "true", nil, io.Discard)
 	if gone(now) || p.Err() != nil {
-		t.Error("the new guard is gone")
+		t.Error("the new guard has ended")
 	}
 	t.Logf("the guard takes %d kB (of a test binary)", residentKB(now))
 }
 
-// A guard is replaced even once the server's program is gone from where it was started, as an upgrade
-// leaves it: else nothing ends what a killed server has started.
+// A guard is replaced even if the server's program was removed, as by an upgrade: else nothing
+// would kill the processes of a killed server.
 func TestGuardReplacedAfterUpgrade(t *testing.T) {
 	root := t.TempDir()
 	program := filepath.Join(t.TempDir(), "paas")
@@ -144,7 +149,7 @@ func TestGuardReplacedAfterUpgrade(t *testing.T) {
 		t.Fatal(err, string(out))
 	}
 	server, out, life, guard := startServer(t, program, root)
-	old := kin{mark: rootMark(root) + life + "/"}
+	old := processTree{mark: rootMark(root) + life + "/"}
 	t.Cleanup(func() { old.kill() })
 	if err := os.Remove(program); err != nil {
 		t.Fatal(err)
@@ -152,14 +157,14 @@ func TestGuardReplacedAfterUpgrade(t *testing.T) {
 	unix.Kill(guard, unix.SIGKILL)
 	now := 0
 	if _, err := fmt.Fscanf(out, "guard %d\n", &now); err != nil || now == guard {
-		t.Fatalf("the guard is %d after %d, %v", now, guard, err)
+		t.Fatalf("the guard is process %d, after %d; err = %v", now, guard, err)
 	}
 	server.Process.Kill()
 	server.Wait()
 	rig.Eventually(t, "all of its life is gone", func() bool { return len(old.find()) == 0 })
 }
 
-// The guard itself, by its lines: it ends the leaders it was told of, but not those taken back.
+// GuardMain kills the leaders that were added and not removed.
 func TestGuardMain(t *testing.T) {
 	sleep := func() *exec.Cmd {
 		cmd := exec.Command("sleep", "1000")
@@ -177,12 +182,13 @@ func TestGuardMain(t *testing.T) {
 	kept, ended := sleep(), sleep()
 	guard := exec.Command(os.Args[0], "guard", t.TempDir())
 	guard.Env = []string{rig.ExitAtOnce}
-	guard.Stdin = strings.NewReader(fmt.Sprintf("life\n+%d\n+%d\n-%d\nnonsense\n+1\n-1\n", kept.Process.Pid, ended.Process.Pid, kept.Process.Pid))
+	guard.Stdin = strings.NewReader(fmt.Sprintf("life\n+%d\n+%d\n-%d\nnonsense\n+1\n-1\n",
+		kept.Process.Pid, ended.Process.Pid, kept.Process.Pid))
 	if err := guard.Run(); err != nil {
 		t.Fatal(err)
 	}
 	if gone(kept.Process.Pid) || !gone(ended.Process.Pid) {
-		t.Error("the wrong one is gone")
+		t.Error("the guard killed the wrong process")
 	}
 }
 
@@ -198,7 +204,7 @@ func residentKB(pid int) (kb int) {
 	return kb
 }
 
-// Once the number of a command may be another's, the guard does not have it any more.
+// The guard forgets a process id before it can be reused.
 func TestGuardForgetsInTime(t *testing.T) {
 	k := newKeeper(t)
 	out := stuck{make(chan struct{})}
@@ -209,13 +215,13 @@ func TestGuardForgetsInTime(t *testing.T) {
 		return c.waited
 	})
 	if slices.Contains(k.guard.leaders(), c.PID()) {
-		t.Error("the guard would end whoever has it")
+		t.Error("the guard would kill another process with this id")
 	}
 	close(out.release)
 	<-c.Done()
 }
 
-// stuck is an output that takes nothing for a while.
+// stuck is an output that blocks for a while.
 type stuck struct{ release chan struct{} }
 
 func (s stuck) Write(p []byte) (int, error) {

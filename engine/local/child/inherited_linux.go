@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepInherited keeps from all commands the files that the server was itself started with, beside its three streams: a lock
-// of a script's, a socket of a supervisor's. What Go opens is closed on execve(2) anyway.
-func keepInherited() {
+// closeInherited keeps commands from inheriting the files that the server was started with, beyond
+// its three streams, such as a script's lock. Files that Go opens are closed on execve(2) anyway.
+func closeInherited() {
 	if unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil { // Linux 5.11
 		return
 	}

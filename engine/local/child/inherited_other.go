@@ -2,4 +2,4 @@
 
 package child
 
-func keepInherited() {}
+func closeInherited() {}

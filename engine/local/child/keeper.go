@@ -11,33 +11,35 @@ import (
 	"sync"
 )
 
-// Keeper starts commands, and sees to it that none outlives the server: neither its stop nor its
-// kill -9. Fill in the fields, then Open.
+// Keeper starts commands and ensures that none outlives the server, whether it stops or is killed.
+// Fill in the fields, then call Open.
 type Keeper struct {
-	Root string       // the volume's root: by it this server's processes are known
-	Self []string     // the command that runs this binary, for the guard: an absolute path and arguments; default the running binary
-	Log  *slog.Logger // default: silence
+	Root string // the volume's root, which identifies this server's processes
+	// the command that runs this binary, for the guard; default: the running binary
+	Self []string
+	Log  *slog.Logger // default: none
 
-	life          string      // this life of the server, among others on the same root
-	guard         *guard      //
-	starts        chan func() // what the starting thread is to do
+	life          string // id of this run of the server
+	guard         *guard
+	starts        chan func() // for startAll
 	closed        chan struct{}
-	maxProcesses  uint64       // that a user of commands may have; 0: no cap
-	threadsAtOpen uint64       // of the server's user
-	births        sync.RWMutex // held by who starts a command; after closed is closed none does
+	maxProcesses  uint64 // limit for each user that runs commands; 0: none
+	threadsAtOpen uint64 // of the server's user
+	// read-locked while a command starts; none starts once closed is closed
+	starting sync.RWMutex
 
 	mu       sync.Mutex
-	oomKills int // as last looked
+	oomKills int // as of the last check
 }
 
-// Open ends what an earlier life of the server left running, and starts the guard. It comes before
-// the first Start, and blocks until nothing is left.
+// Open kills what an earlier run of the server left, and starts the guard. Call it before the first
+// Start. It blocks until nothing is left.
 func (k *Keeper) Open() error {
 	if k.Log == nil {
 		k.Log = slog.New(slog.DiscardHandler)
 	}
-	keepInherited()
-	if k.maxProcesses = processesOfApps(); k.maxProcesses > 0 {
+	closeInherited()
+	if k.maxProcesses = maxAppProcesses(); k.maxProcesses > 0 {
 		k.threadsAtOpen = userThreads()
 	}
 	k.life, k.oomKills = randomID(), OOMKills()
@@ -55,44 +57,46 @@ func (k *Keeper) Open() error {
 	return nil
 }
 
-// EndEarlier ends what earlier servers on the volume at root left running. It blocks until nothing is left. It must not
-// be called while a Keeper of that volume is open.
+// EndEarlier kills what earlier servers on the volume at root left running. It blocks until nothing
+// is left. Do not call it while a Keeper of that volume is open.
 func EndEarlier(root string, log *slog.Logger) error {
-	earlier := kin{mark: rootMark(root)}
+	earlier := processTree{mark: rootMark(root)}
 	if n := len(earlier.find()); n > 0 {
 		log.Warn("killing processes of an earlier server", "count", n)
 	}
 	if err := earlier.kill(); err != nil {
-		return fmt.Errorf("left by an earlier server: %w", err)
+		return fmt.Errorf("processes of an earlier server: %w", err)
 	}
 	return nil
 }
 
-// Close ends whatever still runs, and the guard. Nothing is started after it.
+// Close kills everything that still runs, and ends the guard. Nothing can be started after it.
 func (k *Keeper) Close() error {
-	k.births.Lock()
+	k.starting.Lock()
 	close(k.closed)
-	k.births.Unlock()
-	err := kin{mark: k.lifeMark(), leaders: k.guard.leaders()}.kill()
+	k.starting.Unlock()
+	err := processTree{mark: k.lifeMark(), leaders: k.guard.leaders()}.kill()
 	return errors.Join(err, k.guard.close())
 }
 
 var errClosed = errors.New("the server is stopping")
 
-// exec starts cmd. What is born under nothing is started by the one thread that starts all such;
-// ownSession says why. What is born under something has a thread of its own until done is closed.
+// exec starts cmd. Without confinement, one thread starts all commands, for the reason in
+// [ownSession]. With confinement, each command has a thread of its own until done is closed.
 func (k *Keeper) exec(cmd *exec.Cmd, under []Confinement, done <-chan struct{}) error {
 	result := make(chan error, 1)
 	if s := starterOf(under); s != nil {
-		return k.begin(func() error {
-			return s.Start(cmd, func(pid int) error { return errors.Join(take(under, pid), k.capProcesses(pid, true)) })
+		return k.ifOpen(func() error {
+			return s.Start(cmd, func(pid int) error {
+				return errors.Join(take(under, pid), k.limitProcesses(pid, true))
+			})
 		})
 	}
 	if len(under) > 0 {
-		go k.confined(under, cmd, result, done)
+		go k.startOnThread(under, cmd, result, done)
 		return <-result
 	}
-	start := func() { result <- k.bear(cmd) }
+	start := func() { result <- k.ifOpen(func() error { return k.start(cmd) }) }
 	select {
 	case k.starts <- start:
 		return <-result
@@ -101,15 +105,10 @@ func (k *Keeper) exec(cmd *exec.Cmd, under []Confinement, done <-chan struct{}) 
 	}
 }
 
-// bear starts cmd on the calling thread, unless the keeper is closed.
-func (k *Keeper) bear(cmd *exec.Cmd) error {
-	return k.begin(func() error { return k.start(cmd) })
-}
-
-// begin runs start, which starts a command, unless the keeper is closed.
-func (k *Keeper) begin(start func() error) error {
-	k.births.RLock()
-	defer k.births.RUnlock()
+// ifOpen calls start, which starts a command, unless the keeper is closed.
+func (k *Keeper) ifOpen(start func() error) error {
+	k.starting.RLock()
+	defer k.starting.RUnlock()
 	select {
 	case <-k.closed:
 		return errClosed
@@ -118,9 +117,10 @@ func (k *Keeper) begin(start func() error) error {
 	}
 }
 
+// startAll runs what is sent to starts on one thread that lives as long as the keeper is open.
 func (k *Keeper) startAll() {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread() // else the thread ends here, and with it its children
+	defer runtime.UnlockOSThread() // else the thread ends here, and its children with it
 	for {
 		select {
 		case f := <-k.starts:
@@ -131,8 +131,8 @@ func (k *Keeper) startAll() {
 	}
 }
 
-// Adopt is a variable of the environment, KEY=VALUE, for commands of this server that the keeper does
-// not start: they and what they start end with this life of the server too, at the latest. Valid once
+// Adopt returns an environment variable, KEY=VALUE, for commands that the server starts without the
+// keeper. They and what they start then end with this run of the server at the latest. Valid once
 // Open has returned.
 func (k *Keeper) Adopt(name string) string { return Marker + "=" + k.newMark(name) }
 

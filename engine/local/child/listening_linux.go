@@ -12,15 +12,14 @@ import (
 	"strings"
 )
 
-// listening is where process pid and its kin listen for TCP: "3000" for any or the usual loopback
-// address, "[::1]:3000" for others. Empty where /proc does not tell.
+// listening returns where process pid and its tree listen for TCP, see [Child.Listening].
 func listening(pid int) []string {
 	if pid <= 0 {
 		return nil
 	}
-	sockets := map[string]string{} // "socket:[inode]", as a descriptor is linked to -> where
+	sockets := map[string]string{} // "socket:[inode]", as in /proc/<pid>/fd -> address
 	for _, table := range []string{"tcp", "tcp6"} {
-		content, _ := os.ReadFile(procPath(pid, "net/"+table)) // its network, should it be another
+		content, _ := os.ReadFile(procPath(pid, "net/"+table)) // of its network namespace
 		for line := range strings.Lines(string(content)) {
 			const local, state, inode, listen = 1, 3, 9, "0A"
 			if fields := strings.Fields(line); len(fields) > inode && fields[state] == listen {
@@ -28,37 +27,37 @@ func listening(pid int) []string {
 			}
 		}
 	}
-	var where []string
-	for _, p := range (kin{leaders: []int{pid}}).find() {
+	var addrs []string
+	for _, p := range (processTree{leaders: []int{pid}}).find() {
 		p.openFiles(func(target string) bool {
 			if addr := sockets[target]; addr != "" {
-				where = append(where, addr)
+				addrs = append(addrs, addr)
 			}
 			return false
 		})
 	}
-	slices.Sort(where)
-	return slices.Compact(where)
+	slices.Sort(addrs)
+	return slices.Compact(addrs)
 }
 
-// holder is the one of list that has the socket with this inode open; false: none has.
-func holder(list []relative, inode uint32) (relative, bool) {
+// holder returns the process of list that has the socket with this inode open.
+func holder(list []process, inode uint32) (process, bool) {
 	name := fmt.Sprintf("socket:[%d]", inode)
 	for _, p := range list {
 		if !p.openFiles(func(target string) bool { return target == name }) {
 			continue
 		}
-		// Else it may have ended, and its number be another's by now, whose files these are.
+		// else the process has ended, and these are the files of another with its id
 		if now, ok := readStat(p.pid); ok && now.started == p.started {
 			return p, true
 		}
 	}
-	return relative{}, false
+	return process{}, false
 }
 
-// openFiles calls f with what each descriptor of the process is linked to, until f returns true, and reports
+// openFiles calls f with the link target of each descriptor until f returns true, and reports
 // whether it did.
-func (p relative) openFiles(f func(target string) bool) bool {
+func (p process) openFiles(f func(target string) bool) bool {
 	dir := procPath(p.pid, "fd")
 	descriptors, err := os.Open(dir)
 	if err != nil {
@@ -78,8 +77,8 @@ func (p relative) openFiles(f func(target string) bool) bool {
 	}
 }
 
-// tableAddr reads an address of /proc/net/tcp: 32-bit words of hexadecimal digits in the machine's
-// byte order, a colon, the port (proc_net_tcp in the kernel's documentation).
+// tableAddr reads an address of /proc/net/tcp: hexadecimal 32-bit words in the machine's byte
+// order, a colon and the port (proc_net_tcp in the kernel's documentation).
 func tableAddr(text string) string {
 	words, portText, _ := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(words)

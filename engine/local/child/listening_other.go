@@ -2,8 +2,8 @@
 
 package child
 
-// listening is not to be found out here.
+// listening finds nothing here.
 func listening(int) []string { return nil }
 
-// holder is not to be found out here.
-func holder([]relative, uint32) (relative, bool) { return relative{}, false }
+// holder finds nothing here.
+func holder([]process, uint32) (process, bool) { return process{}, false }

@@ -13,7 +13,7 @@ import (
 	"paas/rig"
 )
 
-// listenUntilKilled prints the inode of a socket that listens.
+// listenUntilKilled prints the inode of a listening socket.
 func listenUntilKilled() {
 	inode, err := inodeOf(net.Listen("tcp", "127.0.0.1:0"))
 	if err != nil {
@@ -33,16 +33,19 @@ func inodeOf(l net.Listener, err error) (inode uint32, _ error) {
 		return 0, err
 	}
 	var stat syscall.Stat_t
-	if controlErr := raw.Control(func(fd uintptr) { err = syscall.Fstat(int(fd), &stat) }); controlErr != nil {
+	if controlErr := raw.Control(func(fd uintptr) {
+		err = syscall.Fstat(int(fd),
+			&stat)
+	}); controlErr != nil {
 		return 0, controlErr
 	}
 	return uint32(stat.Ino), err
 }
 
-// A socket is the command's in whatever it has started, and another command's is not.
+// A socket belongs to the command if any process that it has started owns it.
 func TestHolds(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("SKIP: only Linux tells whose a socket is")
+		t.Skip("SKIP: only Linux knows the owners of a socket")
 	}
 	k := newKeeper(t)
 	other := begin(t, k, "sleep 1000", nil, io.Discard)
@@ -53,22 +56,23 @@ func TestHolds(t *testing.T) {
 	} {
 		out := &rig.Screen{}
 		c := begin(t, k, line, map[string]string{"TEST_LISTEN": "1", "PROGRAM": os.Args[0]}, out)
-		rig.Eventually(t, what+" listens", func() bool { return strings.HasSuffix(out.String(), "\n") })
+		rig.Eventually(t, what+" listens",
+			func() bool { return strings.HasSuffix(out.String(), "\n") })
 		var inode uint32
 		if _, err := fmt.Sscan(out.String(), &inode); err != nil {
 			t.Fatal(out.String())
 		}
 		for range 2 { // the second time it is remembered
 			if !c.Holds(inode) {
-				t.Errorf("%s: not found", what)
+				t.Errorf("%s: Holds does not find the socket", what)
 			}
 		}
 		if other.Holds(inode) || c.Holds(inode+1) || c.Holds(0) {
-			t.Errorf("%s: another's is found", what)
+			t.Errorf("%s: Holds finds another command's socket", what)
 		}
 		c.Stop(0)
 		if c.Holds(inode) {
-			t.Errorf("%s: found after the end", what)
+			t.Errorf("%s: Holds finds the socket after the end", what)
 		}
 	}
 }

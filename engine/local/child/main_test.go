@@ -12,7 +12,7 @@ import (
 	"paas/rig"
 )
 
-// The test binary plays the paas binary too: the guard, and a server to be killed.
+// The test binary is also the guard, and a server to kill.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "guard" {
 		GuardMain(os.Stdin, os.Stdout, os.Args[2])
@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// newKeeper is a keeper on a root of its own, closed at the end, which must leave nothing behind.
+// newKeeper opens a keeper on a new root. It is closed at the end of the test and must leave no
+// process.
 func newKeeper(t *testing.T) *Keeper {
 	t.Helper()
 	k := &Keeper{Root: t.TempDir(), Self: rig.Self()}
@@ -42,21 +43,27 @@ func newKeeper(t *testing.T) *Keeper {
 		if err := k.Close(); err != nil {
 			t.Error(err)
 		}
-		if left := (kin{mark: rootMark(k.Root)}).find(); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
+		if left := (processTree{mark: rootMark(k.Root)}).find(); len(left) > 0 {
+			t.Errorf("processes left: %v", left)
 		}
 	})
 	return k
 }
 
-// toRun is line as a command with the given environment beside PATH.
+// toRun returns the command for a shell line, with the given environment and PATH.
 func toRun(line string, env map[string]string, out io.Writer) Command {
 	all := map[string]string{"PATH": os.Getenv("PATH")}
 	maps.Copy(all, env)
-	return Command{Name: "blog.v7.worker.1", Argv: cmdline.Arguments(line), Dir: "/", Env: all, Out: out}
+	return Command{
+		Name: "blog.v7.worker.1",
+		Argv: cmdline.Arguments(line),
+		Dir:  "/",
+		Env:  all,
+		Out:  out,
+	}
 }
 
-// begin starts line, stopped at the end.
+// begin starts a line, and stops it at the end of the test.
 func begin(t *testing.T, k *Keeper, line string, env map[string]string, out io.Writer) *Child {
 	t.Helper()
 	c, err := k.Start(toRun(line, env, out))
@@ -67,7 +74,7 @@ func begin(t *testing.T, k *Keeper, line string, env map[string]string, out io.W
 	return c
 }
 
-// printed runs line to its end and returns what it printed.
+// printed runs a line and returns its output.
 func printed(t *testing.T, k *Keeper, line string, env map[string]string) string {
 	t.Helper()
 	out := &rig.Screen{}
@@ -75,11 +82,10 @@ func printed(t *testing.T, k *Keeper, line string, env map[string]string) string
 	return out.String()
 }
 
-// escapes is a shell's line that starts three children which leave session and parent, and hold
-// the output.
+// escapes starts three children that leave session and parent and keep the output open.
 const escapes = `for i in 1 2 3; do setsid sh -c 'echo gone; trap "" TERM; sleep 1000 & wait; sleep 1000' & done; `
 
-// serveUntilKilled is a server with one app, whose children have left their session and parent.
+// serveUntilKilled is a server with one app whose children have left their session and parent.
 func serveUntilKilled(root string) {
 	k := &Keeper{Root: root} // the guard is the binary that runs
 	if err := k.Open(); err != nil {

@@ -5,27 +5,28 @@ import (
 	"time"
 )
 
-// Overuse is why a command was ended that used more memory than it may, with all it had started.
+// Overuse is the error of a command that was killed because it and all it started used too much
+// memory.
 type Overuse struct{ Used, Max int64 } // bytes
 
 func (o Overuse) Error() string {
-	return fmt.Sprintf("used %d MiB of memory, and may have %d MiB", o.Used>>20, o.Max>>20)
+	return fmt.Sprintf("used %d MiB of memory; the limit is %d MiB", o.Used>>20, o.Max>>20)
 }
 
-// lookAtMemory is how often the memory of a command is summed up. A look reads a file or two of each
-// process on the machine, about 5 ms where there are 200.
-const lookAtMemory = 250 * time.Millisecond
+// memoryInterval is the time between two checks of a command's memory. A check reads a file or two
+// of each process on the machine: about 5 ms for 200 processes.
+const memoryInterval = 250 * time.Millisecond
 
-// watchMemory ends the command with an [Overuse] when it and its kin use more than max bytes. It returns
-// when the command has ended.
+// watchMemory stops the command with an [Overuse] if its processes use more than max bytes. It
+// returns when the command has ended.
 //
-// It is a soft cap, which needs no privileges: what takes memory faster than it is looked at, or hides
-// from its kin, can have more for a moment, and then the kernel's own killer is what is left. The hard
-// ones that need none do not serve. RLIMIT_AS counts what a program reserves: node, Go and Java reserve gigabytes
-// that they never touch. RLIMIT_DATA does nearly so, and both are for each process, where a build, and many an
-// app, is a family of them. Where there are control groups, package limits has the kernel do it.
+// This limit is soft but needs no privileges: a command that allocates quickly, or hides a process,
+// can exceed it for a moment; then only the kernel's OOM killer is left. The hard limits that need
+// no privileges do not work: RLIMIT_AS counts reserved memory, of which node, Go and Java reserve
+// gigabytes without using them; RLIMIT_DATA nearly does too. And both apply to each process, while
+// a build runs many. With control groups, package limits has the kernel enforce the limit.
 func (c *Child) watchMemory(max int64) {
-	tick := time.NewTicker(lookAtMemory)
+	tick := time.NewTicker(memoryInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -33,7 +34,7 @@ func (c *Child) watchMemory(max int64) {
 			return
 		case <-tick.C:
 		}
-		if used := memory(c.family().find(), max); used > max {
+		if used := memory(c.processes().find(), max); used > max {
 			c.mu.Lock()
 			c.over = Overuse{used, max}
 			c.mu.Unlock()

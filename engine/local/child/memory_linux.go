@@ -6,29 +6,30 @@ import (
 	"os"
 )
 
-// CapsMemory says whether [Command].MaxMemory is heeded on this system.
+// CapsMemory reports whether [Command].MaxMemory has an effect on this system.
 const CapsMemory = true
 
-// memory is how many bytes of memory family uses. What each has resident is cheap to ask and counts
-// what they share several times; so only where that is above enough is each asked for its proportional
-// share (proc_pid_smaps(5)), for which the kernel walks through all of its pages.
-func memory(family []relative, enough int64) int64 {
+// memory returns the bytes of memory that processes use. Resident memory is cheap to read but
+// counts shared pages several times. Only if its sum exceeds enough does memory ask for
+// proportional shares (proc_pid_smaps(5)), for which the kernel walks through all pages.
+func memory(processes []process, enough int64) int64 {
 	var resident int64
-	for _, p := range family {
+	for _, p := range processes {
 		resident += p.resident()
 	}
 	if resident <= enough {
 		return resident
 	}
 	var shares int64
-	for _, p := range family {
+	for _, p := range processes {
 		shares += p.proportional()
 	}
 	return shares
 }
 
-// resident is what the process has in memory, libraries and files included, in bytes; 0 once it is gone.
-func (p relative) resident() int64 {
+// resident returns the bytes of a process in memory, including libraries and files; 0 once it is
+// gone.
+func (p process) resident() int64 {
 	var size, resident int64
 	content, err := os.ReadFile(procPath(p.pid, "statm"))
 	if err != nil {
@@ -38,8 +39,8 @@ func (p relative) resident() int64 {
 	return resident * int64(os.Getpagesize())
 }
 
-// proportional is the process's share of what it has in memory; all of it where the kernel does not say.
-func (p relative) proportional() (sum int64) {
+// proportional returns the process's share of its memory, or all of it if the kernel does not say.
+func (p process) proportional() (sum int64) {
 	content, err := os.ReadFile(procPath(p.pid, "smaps_rollup"))
 	if err != nil {
 		return p.resident()

@@ -2,7 +2,7 @@
 
 package child
 
-// CapsMemory says whether [Command].MaxMemory is heeded on this system.
+// CapsMemory reports whether [Command].MaxMemory has an effect on this system.
 const CapsMemory = false
 
-func memory([]relative, int64) int64 { return 0 }
+func memory([]process, int64) int64 { return 0 }

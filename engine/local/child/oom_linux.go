@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OOMKills is how many processes the kernel has killed for want of memory, cgroup limits included;
-// 0 where it does not say.
+// OOMKills returns how many processes the kernel has killed for lack of memory, including in
+// control groups; 0 if unknown.
 func OOMKills() (n int) {
 	content, err := os.ReadFile("/proc/vmstat")
 	if err != nil {
@@ -22,9 +22,8 @@ func OOMKills() (n int) {
 	return n
 }
 
-// oomKilled says whether it was the kernel that ended process pid, for want of memory. The kernel's
-// log says it for sure; where that may not be read, that a process was killed for it since the keeper
-// last looked must do.
+// oomKilled reports whether the kernel killed process pid for lack of memory. The kernel's log
+// knows for sure. If it is not readable, any such kill since the last call counts.
 func (k *Keeper) oomKilled(pid int) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -37,31 +36,35 @@ func (k *Keeper) oomKilled(pid int) bool {
 	if !firstNamespace() {
 		return true
 	}
-	if named, err := kernelSays(fmt.Sprintf("Killed process %d (", pid)); err == nil {
-		return named
+	fd, err := openKernelLog()
+	if err != nil {
+		return true
 	}
-	return true
+	defer unix.Close(fd)
+	logged, err := kernelLogged(fd, fmt.Sprintf("Killed process %d (", pid))
+	return logged || err != nil
 }
 
-// firstNamespace says whether processes have the numbers here by which the kernel's log calls them: those
-// of the first PID namespace (PROC_PID_INIT_INO of linux/proc_ns.h).
+// firstNamespace reports whether this process sees the process ids of the kernel's log: those of
+// the first PID namespace (PROC_PID_INIT_INO in linux/proc_ns.h).
 func firstNamespace() bool {
 	name, err := os.Readlink("/proc/self/ns/pid")
 	return err == nil && name == "pid:[4026531836]"
 }
 
-// kernelSays looks for text in the kernel's log (dev-kmsg in its documentation): one read is one record.
-func kernelSays(text string) (bool, error) {
-	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, err
-	}
-	defer unix.Close(fd)
+func openKernelLog() (fd int, err error) {
+	return unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+}
+
+// kernelLogged looks for text in the rest of the kernel's log (dev-kmsg in its documentation). Each
+// read returns one record.
+func kernelLogged(fd int, text string) (bool, error) {
 	record := make([]byte, 8<<10)
 	for {
 		n, err := unix.Read(fd, record)
 		switch {
-		case errors.Is(err, unix.EPIPE) || errors.Is(err, unix.EINTR): // overwritten while we read: the next is there
+		// overwritten meanwhile: go on
+		case errors.Is(err, unix.EPIPE) || errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN) || n == 0 && err == nil:
 			return false, nil
 		case err != nil:

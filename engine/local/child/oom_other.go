@@ -2,19 +2,19 @@
 
 package child
 
-// OOMKills is not to be found out here.
+// OOMKills is unknown here.
 func OOMKills() int { return 0 }
 
 func (k *Keeper) oomKilled(int) bool { return false }
 
-// OOMWatch finds nothing out here.
+// OOMWatch notices nothing here.
 type OOMWatch struct{}
 
-// WatchOOM begins nothing.
+// WatchOOM does nothing here.
 func WatchOOM() *OOMWatch { return &OOMWatch{} }
 
-// Close ends nothing.
+// Close does nothing here.
 func (w *OOMWatch) Close() {}
 
-// RanOut is always false.
+// RanOut returns false here.
 func (w *OOMWatch) RanOut() bool { return false }

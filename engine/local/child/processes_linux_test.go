@@ -14,10 +14,11 @@ import (
 
 func TestShareOfApps(t *testing.T) {
 	for all, want := range map[uint64]uint64{
-		math.MaxUint64: 0, math.MaxInt64: 0, 0: 0, 1: 1, 40: 20, 100: 50, 200: 136, 1024: 896, 8000: 7000,
+		math.MaxUint64: 0, math.MaxInt64: 0, 0: 0, 1: 1, 40: 20, 100: 50, 200: 136, 1024: 896,
+		8000: 7000,
 	} {
-		if got := shareOfApps(all); got != want {
-			t.Errorf("of %d: %d, want %d", all, got, want)
+		if got := appsShare(all); got != want {
+			t.Errorf("appsShare(%d) = %d, want %d", all, got, want)
 		}
 	}
 }
@@ -37,18 +38,19 @@ func TestGroupProcesses(t *testing.T) {
 	write("a/b/pids.max", "max\n")
 	write("a/b/c/pids.max", "4915\n")
 	for membership, want := range map[string]uint64{
-		"0::/a/b/c\n": 500, "0::/\n": 9000, "": math.MaxUint64, "4:memory:/a\n": math.MaxUint64, "4:cpu,pids:/docker/x\n": 33,
-		"nonsense\n": math.MaxUint64, "1:name=systemd:/\n0::/a/b\n": 500,
+		"0::/a/b/c\n": 500, "0::/\n": 9000, "": math.MaxUint64, "4:memory:/a\n": math.MaxUint64,
+		"4:cpu,pids:/docker/x\n": 33,
+		"nonsense\n":             math.MaxUint64, "1:name=systemd:/\n0::/a/b\n": 500,
 	} {
 		write("cgroup", membership)
 		if got := groupProcesses(filepath.Join(dir, "cgroup"), dir); got != want {
-			t.Errorf("%q: %d, want %d", membership, got, want)
+			t.Errorf("%q: got %d, want %d", membership, got, want)
 		}
 	}
 }
 
-// Where the kernel lets nobody trace, as on hardened machines, commands start all the same, and are
-// capped soon after.
+// If the kernel lets nobody trace, as on hardened machines, commands start nevertheless and are
+// limited soon after.
 func TestStartUntraced(t *testing.T) {
 	ptraceScope = filepath.Join(t.TempDir(), "scope")
 	defer func() { ptraceScope = "/proc/sys/kernel/yama/ptrace_scope" }()
@@ -62,9 +64,11 @@ func TestStartUntraced(t *testing.T) {
 	}
 	k.maxProcesses = min(limit.Max, 100_000) - 1
 	out := &rig.Screen{}
-	p := begin(t, k, fmt.Sprintf("echo up; until grep -q '^Max processes  *%[1]d  *%[1]d ' /proc/self/limits; do :; done; exit 3", k.maxProcesses), nil, out)
+	p := begin(t, k,
+		fmt.Sprintf("echo up; until grep -q '^Max processes  *%[1]d  *%[1]d ' "+
+			"/proc/self/limits; do :; done; exit 3", k.maxProcesses), nil, out)
 	<-p.Done()
 	if out.String() != "up\n" || rig.Message(p.Err()) != "exit status 3" {
-		t.Errorf("%q, %v", out.String(), p.Err())
+		t.Errorf("printed %q, err = %v", out.String(), p.Err())
 	}
 }

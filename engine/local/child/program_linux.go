@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Program is a path of this very program as it runs, for this process to open and for its children to
-// run: the one it was started by, by which people know it in a list of processes, for as long as that
-// names it, then /proc/self/exe. An upgrade moves or replaces it.
+// Program returns a path of the running program, for this process to open and for its children to
+// run: the path that it was started by, which people recognise in a list of processes, as long as
+// it leads to this program; otherwise /proc/self/exe, for example after an upgrade.
 func Program() (string, error) {
 	const running = "/proc/self/exe"
 	path, err := os.Executable()
@@ -28,10 +28,10 @@ func Program() (string, error) {
 	return path, nil
 }
 
-// forgetProgram lets go of the pages of this program's file that its start has read, most of them
-// never to be used again: 10 MB. The kernel reads again what is used after all (madvise(2),
-// MADV_DONTNEED on a file's unchanged pages). For a process that sleeps all its life.
-func forgetProgram() {
+// dropProgramPages releases the pages of the program's file that its start has read, about 10 MB,
+// most of which it never needs again. The kernel reads them again on use (madvise(2), MADV_DONTNEED
+// on unchanged pages of a file). It is for a process that sleeps all its life.
+func dropProgramPages() {
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return

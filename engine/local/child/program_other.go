@@ -4,8 +4,8 @@ package child
 
 import "os"
 
-// Program is a path of this program.
+// Program returns a path of the running program.
 func Program() (string, error) { return os.Executable() }
 
-// forgetProgram does nothing here: only Linux tells a process where its program lies.
-func forgetProgram() {}
+// dropProgramPages does nothing here.
+func dropProgramPages() {}

@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// ownSession makes cmd the leader of a session of its own.
+// ownSession makes cmd the leader of its own session.
 func ownSession(cmd *exec.Cmd) (handle *int) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return nil
 }
 
-// awaitEnd blocks until cmd has ended; the returned function says how.
+// awaitEnd blocks until cmd has ended. The returned function returns its exit status.
 func awaitEnd(cmd *exec.Cmd, _ *int) (wait func() error) {
 	err := cmd.Wait()
 	return func() error { return err }

@@ -11,16 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// streams are the server's ends of a command's standard streams. Of a terminal all are its master.
+// streams are the server's ends of a command's standard streams. With a terminal all of them are
+// its master.
 type streams struct {
 	out      *os.File
-	err      *os.File // nil: with out
+	err      *os.File // nil: joined with out
 	in       *os.File // nil: empty
 	terminal bool
-	theirs   []*os.File // the command's ends, until it has started
+	theirs   []*os.File // the command's ends, open until it has started
 }
 
-// open makes the streams that c asks for and gives cmd its ends.
+// open makes the streams that c needs and gives cmd its ends.
 func (s *streams) open(c Command, cmd *exec.Cmd) (err error) {
 	if c.Terminal != nil {
 		return s.openTerminal(c, cmd)
@@ -60,7 +61,7 @@ func (s *streams) output() (ours *os.File, theirs io.Writer, err error) {
 	return read, write, nil
 }
 
-// started closes the command's ends here: it has its own by now, or never will.
+// started closes the command's ends in this process.
 func (s *streams) started() {
 	for _, f := range s.theirs {
 		f.Close()
@@ -68,7 +69,7 @@ func (s *streams) started() {
 	s.theirs = nil
 }
 
-// copy copies until the ends of the streams; the returned function waits for those of the output.
+// copy copies all streams until they end. The returned function waits for the end of the output.
 func (s *streams) copy(c Command) (wait func()) {
 	var copying sync.WaitGroup
 	copying.Go(func() { drain(c.Out, s.out) })
@@ -76,14 +77,14 @@ func (s *streams) copy(c Command) (wait func()) {
 		copying.Go(func() { drain(c.Err, s.err) })
 	}
 	if s.in != nil {
-		// Nobody waits for it: its reader may have nothing to read long after the command's end.
-		go feed(s.in, c.In, s.terminal)
+		// nobody waits for this: c.In may block long after the command's end
+		go copyInput(s.in, c.In, s.terminal)
 	}
 	return copying.Wait
 }
 
-// finish has no more waited for than a second from now. What the command has written by then is still
-// copied, however slowly it is taken.
+// finish ends the reading of output in a second. What the command has written by then is still
+// copied, however slow the writer is.
 func (s *streams) finish() {
 	for _, f := range []*os.File{s.out, s.err} {
 		if f != nil {
@@ -100,8 +101,8 @@ func (s *streams) close() {
 	}
 }
 
-// drain copies until the end, whatever becomes of out: a process must not stop because nobody
-// writes down what it says. The buffer is small, for there is one for each idle process.
+// drain copies in to out until the end and ignores errors of out: a process must not block because
+// its output cannot be written. The buffer is small because each idle process has one.
 func drain(out io.Writer, in io.Reader) {
 	buffer := make([]byte, 8<<10)
 	for {
@@ -111,7 +112,7 @@ func drain(out io.Writer, in io.Reader) {
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			if in, ok := in.(*os.File); ok {
-				drainRest(out, in, buffer)
+				drainPipe(out, in, buffer)
 			}
 		}
 		if err != nil {
@@ -120,15 +121,15 @@ func drain(out io.Writer, in io.Reader) {
 	}
 }
 
-// drainRest copies what can be read without waiting, up to what a pipe may hold (pipe(7)): what still
-// writes need never stop.
-func drainRest(out io.Writer, in *os.File, buffer []byte) {
-	const mostInPipe = 1 << 20
+// drainPipe copies what can be read without waiting, at most what a pipe can contain (pipe(7)): a
+// process may go on writing for ever.
+func drainPipe(out io.Writer, in *os.File, buffer []byte) {
+	const pipeSize = 1 << 20
 	raw, err := in.SyscallConn()
 	if err != nil || in.SetReadDeadline(time.Time{}) != nil {
 		return
 	}
-	for left := mostInPipe; left > 0; {
+	for left := pipeSize; left > 0; {
 		n := 0
 		err := raw.Read(func(fd uintptr) bool {
 			n, _ = unix.Read(int(fd), buffer)
@@ -142,10 +143,10 @@ func drainRest(out io.Writer, in *os.File, buffer []byte) {
 	}
 }
 
-// feed copies a person's input to the command, and its end: to a terminal that is Ctrl-D, twice
-// where a line is not ended, as there the first only hands over the line (termios(3), VEOF). An input
-// that fails has not ended: half a file must not pass for the whole.
-func feed(to *os.File, in io.Reader, terminal bool) {
+// copyInput copies a person's input to the command, and its end. For a terminal the end is Ctrl-D,
+// twice after an incomplete line, because the first one only delivers the line (termios(3), VEOF).
+// After a read error the input does not end: half a file must not pass for the whole.
+func copyInput(to *os.File, in io.Reader, terminal bool) {
 	const ctrlD = 4
 	buffer := make([]byte, 8<<10)
 	lineEnded := true

@@ -15,7 +15,7 @@ import (
 	"paas/terminal"
 )
 
-// started starts c as line says, stopped at the end.
+// started starts a line and stops it at the end of the test.
 func started(t *testing.T, k *Keeper, line string, set func(*Command)) *Child {
 	t.Helper()
 	c := toRun(line, nil, io.Discard)
@@ -33,14 +33,17 @@ func TestInput(t *testing.T) {
 	sent := make([]byte, 1<<20)
 	rand.New(rand.NewSource(1)).Read(sent)
 	out, errs := &rig.Screen{}, &rig.Screen{}
-	p := started(t, k, "cat; echo done >&2; exit 3", func(c *Command) { c.In, c.Out, c.Err = bytes.NewReader(sent), out, errs })
+	p := started(t, k, "cat; echo done >&2; exit 3",
+		func(c *Command) { c.In, c.Out, c.Err = bytes.NewReader(sent), out, errs })
 	<-p.Done()
-	if out.String() != string(sent) || errs.String() != "done\n" || rig.Message(p.Err()) != "exit status 3" {
-		t.Errorf("%d bytes, %q, %v", len(out.String()), errs.String(), p.Err())
+	if out.String() != string(sent) || errs.String() != "done\n" ||
+		rig.Message(p.Err()) != "exit status 3" {
+		t.Errorf("%d bytes of output, errors %q, err = %v", len(out.String()), errs.String(),
+			p.Err())
 	}
 }
 
-// A command does not wait for a person who says nothing, nor for one who says more than it reads.
+// A command's end waits neither for a person who types nothing nor for input that it does not read.
 func TestInputOfWhoStays(t *testing.T) {
 	k := newKeeper(t)
 	silent, _ := io.Pipe()
@@ -53,7 +56,7 @@ func TestInputOfWhoStays(t *testing.T) {
 	}
 }
 
-// Whoever reads slowly gets the end of an output, too, while what got away still holds the other end.
+// A slow reader gets the end of the output too, even if an escaped process keeps the pipe open.
 func TestDrainAfterDeadline(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -69,21 +72,22 @@ func TestDrainAfterDeadline(t *testing.T) {
 	var out bytes.Buffer
 	drain(&out, read)
 	if out.Len() != size {
-		t.Errorf("%d bytes of %d", out.Len(), size)
+		t.Errorf("got %d bytes of %d", out.Len(), size)
 	}
 }
 
-// Of an input that broke off the command never sees an end.
+// A command never sees the end of an input that failed.
 func TestInputBreaksOff(t *testing.T) {
 	k := newKeeper(t)
 	out := &rig.Screen{}
 	p := started(t, k, "cat; echo the end", func(c *Command) {
-		c.Out, c.In = out, io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
+		c.Out, c.In = out, io.MultiReader(strings.NewReader("half"),
+			iotest.ErrReader(io.ErrUnexpectedEOF))
 	})
 	rig.Eventually(t, "it came", func() bool { return out.String() == "half" })
 	p.Stop(time.Minute)
 	if out.String() != "half" || rig.Message(p.Err()) != "signal: terminated" {
-		t.Errorf("%q, %v", out, p.Err())
+		t.Errorf("printed %q, err = %v", out, p.Err())
 	}
 }
 
@@ -94,10 +98,12 @@ func (neverEnding) Read(p []byte) (int, error) { return len(p), nil }
 func TestSignals(t *testing.T) {
 	k := newKeeper(t)
 	out, signals := &rig.Screen{}, make(chan syscall.Signal, 1)
-	p := started(t, k, `trap 'echo usr1' USR1; echo up; while :; do sleep 0.01; done`, func(c *Command) { c.Out, c.Signals = out, signals })
+	p := started(t, k, `trap 'echo usr1' USR1; echo up; while :; do sleep 0.01; done`,
+		func(c *Command) { c.Out, c.Signals = out, signals })
 	rig.Eventually(t, "it is up", func() bool { return out.String() == "up\n" })
 	signals <- syscall.SIGUSR1
-	rig.Eventually(t, "it was told", func() bool { return strings.Contains(out.String(), "usr1\n") })
+	rig.Eventually(t, "it was told",
+		func() bool { return strings.Contains(out.String(), "usr1\n") })
 	signals <- syscall.SIGTERM
 	<-p.Done()
 	if rig.Message(p.Err()) != "signal: terminated" {
@@ -105,7 +111,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// person is somebody at a terminal.
+// person is a person at a terminal.
 type person struct {
 	*rig.Screen
 	keys  *io.PipeWriter
@@ -119,23 +125,29 @@ func atTerminal(t *testing.T, k *Keeper, line string) (person, *Child) {
 	p := person{&rig.Screen{}, write, terminal.NewSizes()}
 	ch := started(t, k, line, func(c *Command) {
 		c.In, c.Out = read, p
-		c.Terminal = &terminal.Terminal{Type: "xterm", Size: terminal.Size{Columns: 100, Rows: 30}, Resized: p.sizes}
+		c.Terminal = &terminal.Terminal{
+			Type:    "xterm",
+			Size:    terminal.Size{Columns: 100, Rows: 30},
+			Resized: p.sizes,
+		}
 	})
 	return p, ch
 }
 
 func (p person) sees(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !strings.Contains(p.String(), text); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(15 * time.Second); !strings.Contains(p.String(),
+		text); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("never seen: %q; but\n%s", text, p)
+			t.Fatalf("the terminal never showed %q, but:\n%s", text, p)
 		}
 	}
 }
 
 func TestTerminal(t *testing.T) {
 	k := newKeeper(t)
-	p, ch := atTerminal(t, k, `tty; stty size; echo $TERM; echo oops >&2; while read line; do echo "<$line>"; stty size; done; exit 5`)
+	p, ch := atTerminal(t, k,
+		`tty; stty size; echo $TERM; echo oops >&2; while read line; do echo "<$line>"; stty size; done; exit 5`)
 	p.sees(t, "/dev/pts/")
 	p.sees(t, "30 100\r\nxterm\r\noops\r\n")
 	p.sizes.Put(terminal.Size{Columns: 132, Rows: 43})
@@ -148,7 +160,7 @@ func TestTerminal(t *testing.T) {
 	p.keys.Close() // the end of the input is Ctrl-D
 	<-ch.Done()
 	if rig.Message(ch.Err()) != "exit status 5" {
-		t.Errorf("%v\n%s", ch.Err(), p)
+		t.Errorf("err = %v; terminal:\n%s", ch.Err(), p)
 	}
 }
 
@@ -159,22 +171,24 @@ func TestTerminalInputEndsInALine(t *testing.T) {
 	p.keys.Close()
 	<-ch.Done()
 	if rig.Message(ch.Err()) != "exit status 6" || p.String() != "halfhalf" {
-		t.Errorf("%v, %q", ch.Err(), p)
+		t.Errorf("err = %v; terminal: %q", ch.Err(), p)
 	}
 }
 
 func TestCtrlC(t *testing.T) {
 	k := newKeeper(t)
-	p, ch := atTerminal(t, k, `trap 'echo interrupted; exit 7' INT; echo up; while :; do sleep 0.01; done`)
+	p, ch := atTerminal(t, k,
+		`trap 'echo interrupted; exit 7' INT; echo up; while :; do sleep 0.01; done`)
 	p.sees(t, "up\r\n")
 	io.WriteString(p.keys, "\x03")
 	<-ch.Done()
 	if rig.Message(ch.Err()) != "exit status 7" || !strings.Contains(p.String(), "interrupted") {
-		t.Errorf("%v\n%s", ch.Err(), p)
+		t.Errorf("err = %v; terminal:\n%s", ch.Err(), p)
 	}
 }
 
-// A shell at a terminal ignores SIGTERM; the end of the terminal ends it, its jobs and what escaped.
+// A shell at a terminal ignores SIGTERM. The end of the terminal ends it, its jobs and what
+// escaped.
 func TestTerminalGoesAway(t *testing.T) {
 	rig.Need(t, "bash")
 	k := newKeeper(t)
@@ -183,15 +197,16 @@ func TestTerminalGoesAway(t *testing.T) {
 	p.sees(t, "42 up")
 	began := time.Now()
 	ch.Stop(time.Minute)
-	if took := time.Since(began); took > 20*time.Second || rig.Message(ch.Err()) != "signal: hangup" {
-		t.Errorf("%v after %s\n%s", ch.Err(), took, p)
+	if took := time.Since(began); took > 20*time.Second ||
+		rig.Message(ch.Err()) != "signal: hangup" {
+		t.Errorf("err = %v after %s; terminal:\n%s", ch.Err(), took, p)
 	}
-	if left := ch.kin.find(); len(left) > 0 {
-		t.Errorf("left: %v", left)
+	if left := ch.tree.find(); len(left) > 0 {
+		t.Errorf("processes left: %v", left)
 	}
 }
 
-// Who looks at a terminal costs the server no thread either.
+// A terminal takes no thread of the server.
 func TestTerminalThreads(t *testing.T) {
 	k := newKeeper(t)
 	threads := func() int {
@@ -204,6 +219,6 @@ func TestTerminalThreads(t *testing.T) {
 		atTerminal(t, k, "sleep 1000")
 	}
 	if after := threads(); after > before+8 {
-		t.Errorf("%d threads, with 30 terminals more %d", before, after)
+		t.Errorf("%d threads before and %d after opening 30 terminals", before, after)
 	}
 }

@@ -12,29 +12,30 @@ import (
 	"paas/terminal"
 )
 
-// openTerminal makes a terminal device, which becomes the controlling terminal of cmd's session.
+// openTerminal makes a terminal, which becomes the controlling terminal of cmd's session.
 func (s *streams) openTerminal(c Command, cmd *exec.Cmd) error {
 	master, device, err := pty.Open()
 	if err != nil {
 		return fmt.Errorf("terminal: %w", err)
 	}
-	if master, err = polled(master); err != nil {
+	if master, err = nonBlocking(master); err != nil {
 		device.Close()
 		return fmt.Errorf("terminal: %w", err)
 	}
 	setSize(master, c.Terminal.Size)
 	s.out, s.terminal, s.theirs = master, true, []*os.File{device}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = device, device, device
-	cmd.SysProcAttr.Setctty, cmd.SysProcAttr.Ctty = true, 0 // the child's descriptor 0; Setsid comes first
+	// descriptor 0 of the child; Setsid comes first
+	cmd.SysProcAttr.Setctty, cmd.SysProcAttr.Ctty = true, 0
 	if c.In != nil {
 		s.in = master
 	}
 	return nil
 }
 
-// polled is f waited for in the poller, so that it costs no thread and heeds deadlines: package pty
-// leaves it blocking.
-func polled(f *os.File) (*os.File, error) {
+// nonBlocking returns f for use with Go's poller, so that it takes no thread and supports
+// deadlines. Package pty leaves it blocking.
+func nonBlocking(f *os.File) (*os.File, error) {
 	defer f.Close()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -47,14 +48,15 @@ func polled(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// setSize tells the terminal's programs how large it is; of an unknown size they take the one that
-// terminals have always had. master.Fd would make it blocking, hence not pty.Setsize.
+// setSize sets the size of a terminal; an unknown size becomes 80x24. pty.Setsize would make the
+// master blocking.
 func setSize(master *os.File, size terminal.Size) error {
 	raw, err := master.SyscallConn()
 	if err != nil {
 		return err
 	}
 	return raw.Control(func(fd uintptr) {
-		unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Col: cmp.Or(size.Columns, 80), Row: cmp.Or(size.Rows, 24)})
+		unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ,
+			&unix.Winsize{Col: cmp.Or(size.Columns, 80), Row: cmp.Or(size.Rows, 24)})
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An init function is where a program is sure to be on its first thread.
+// An init function runs on the program's first thread.
 func init() {
 	if os.Getenv("TEST_FIRST_THREAD") != "" {
 		runtime.LockOSThread()
@@ -26,7 +26,7 @@ func init() {
 	}
 }
 
-// threads notes on which threads it was entered and left.
+// threads records the threads on which it was entered and left.
 type threads struct {
 	entered int
 	left    chan int
@@ -39,7 +39,7 @@ func (u *threads) Enter(*syscall.SysProcAttr) error {
 
 func (u *threads) Leave() { u.left <- unix.Gettid() }
 
-// fromFirstThread is what becomes of a command that the first thread is to start.
+// fromFirstThread starts a command from the first thread.
 func fromFirstThread() error {
 	if unix.Gettid() != os.Getpid() {
 		return errors.New("not the first thread")
@@ -49,22 +49,25 @@ func fromFirstThread() error {
 	cmd := exec.Command("true")
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	k := &Keeper{closed: make(chan struct{})}
-	k.confined([]Confinement{under}, cmd, result, done)
+	k.startOnThread([]Confinement{under}, cmd, result, done)
 	err := errors.Join(<-result, cmd.Wait())
 	close(done)
 	if left := <-under.left; left == os.Getpid() || left != under.entered {
-		err = errors.Join(err, errors.New("the first thread entered, or another than that which entered left"))
+		err = errors.Join(err,
+			errors.New("the first thread entered, or another than that which entered left"))
 	}
 	return err
 }
 
-// The first thread never ends, and to control groups of version 1 its memory is the whole server's.
+// The first thread never ends, and for control groups of version 1 its memory is that of the whole
+// server.
 func TestFirstThreadEntersNothing(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second) // else it waits for the end of the command
+	// else it waits for the end of the command
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), "TEST_FIRST_THREAD=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
+		t.Errorf("err = %v, printed %s", err, out)
 	}
 }

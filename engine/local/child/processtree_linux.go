@@ -13,21 +13,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// relative is one process as /proc/<pid>/stat shows it (proc_pid_stat(5)).
-type relative struct {
+// process is a process as /proc/<pid>/stat describes it (proc_pid_stat(5)).
+type process struct {
 	pid, parent, group, session int
 	state                       byte
-	kernel                      bool   // a thread of the kernel's own
-	started                     string // clock ticks since boot; with pid it names a process for ever
+	kernel                      bool   // a kernel thread
+	started                     string // clock ticks since boot; with pid it is unique
 }
 
-// find lists those that live. A zombie does not: it waits only for its parent.
-func (k kin) find() []relative {
-	var others, found []relative
-	isKin := map[int]bool{}
+// find lists the live processes, without zombies.
+func (t processTree) find() []process {
+	var others, found []process
+	inTree := map[int]bool{}
 	for _, p := range allProcesses() {
-		if slices.Contains(k.leaders, p.group) || slices.Contains(k.leaders, p.session) || k.knows(p) || k.marks(p.pid) {
-			isKin[p.pid] = true
+		inSession := slices.Contains(t.leaders, p.group) || slices.Contains(t.leaders, p.session)
+		if inSession || t.knows(p) || t.marks(p.pid) {
+			inTree[p.pid] = true
 			found = append(found, p)
 		} else {
 			others = append(others, p)
@@ -35,29 +36,32 @@ func (k kin) find() []relative {
 	}
 	for more := true; more && len(found) > 0; { // a child may come before its parent
 		more = false
-		others = slices.DeleteFunc(others, func(p relative) bool {
-			if !isKin[p.parent] {
+		others = slices.DeleteFunc(others, func(p process) bool {
+			if !inTree[p.parent] {
 				return false
 			}
-			isKin[p.pid], more = true, true
+			inTree[p.pid], more = true, true
 			found = append(found, p)
 			return true
 		})
 	}
-	return slices.DeleteFunc(found, func(p relative) bool { return p.state == 'Z' || p.state == 'X' })
+	return slices.DeleteFunc(found, func(p process) bool {
+		return p.state == 'Z' ||
+			p.state == 'X'
+	})
 }
 
-// allProcesses leaves out the first process, this one, and the kernel's threads. Those are known by
-// their flag: session 0, which they have too, is also that of every process whose session began
-// outside the PID namespace, as under docker exec.
-func allProcesses() []relative {
+// allProcesses returns all processes except the first, this one and kernel threads. Kernel threads
+// have a flag; their session 0 is also that of processes whose session began outside the PID
+// namespace, as under docker exec.
+func allProcesses() []process {
 	proc, err := os.Open("/proc")
 	if err != nil {
 		return nil
 	}
 	defer proc.Close()
 	names, _ := proc.Readdirnames(-1)
-	var all []relative
+	var all []process
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil || pid == 1 || pid == os.Getpid() {
@@ -70,46 +74,49 @@ func allProcesses() []relative {
 	return all
 }
 
-// besides are the processes in the PID namespace of process pid, where that is not this one's. What is started there
-// cannot leave it, however it hides.
-func besides(pid int) []relative {
+// sameNamespace returns the processes in the PID namespace of process pid, unless it is this
+// process's. A process cannot leave it, however it hides.
+func sameNamespace(pid int) []process {
 	own, _ := os.Readlink("/proc/self/ns/pid")
 	theirs, err := os.Readlink(procPath(pid, "ns/pid"))
 	if err != nil || theirs == own {
 		return nil
 	}
-	return slices.DeleteFunc(allProcesses(), func(p relative) bool {
+	return slices.DeleteFunc(allProcesses(), func(p process) bool {
 		namespace, _ := os.Readlink(procPath(p.pid, "ns/pid"))
 		return namespace != theirs
 	})
 }
 
-func readStat(pid int) (relative, bool) {
+func readStat(pid int) (process, bool) {
 	content, err := os.ReadFile(procPath(pid, "stat"))
 	if err != nil {
-		return relative{}, false
+		return process{}, false
 	}
-	name := bytes.LastIndexByte(content, ')') // the name before it may hold anything, ) too
+	name := bytes.LastIndexByte(content, ')') // the name before it may contain anything, even )
 	fields := strings.Fields(string(content[name+1:]))
 	if name < 0 || len(fields) < 20 {
-		return relative{}, false
+		return process{}, false
 	}
 	number := func(i int) int { n, _ := strconv.Atoi(fields[i]); return n }
 	const kernelThread = 0x00200000 // PF_KTHREAD of linux/sched.h
-	return relative{
+	return process{
 		pid: pid, state: fields[0][0], parent: number(1), group: number(2), session: number(3),
 		kernel: number(6)&kernelThread != 0, started: fields[19],
 	}, true
 }
 
-// knows says whether p was found earlier.
-func (k kin) knows(p relative) bool {
-	return slices.ContainsFunc(k.known, func(q relative) bool { return p.pid == q.pid && p.started == q.started })
+// knows reports whether p was found earlier.
+func (t processTree) knows(p process) bool {
+	return slices.ContainsFunc(t.known, func(q process) bool {
+		return p.pid == q.pid &&
+			p.started == q.started
+	})
 }
 
-// marks says whether the process carries the Marker.
-func (k kin) marks(pid int) bool {
-	if k.mark == "" {
+// marks reports whether the process has the Marker.
+func (t processTree) marks(pid int) bool {
+	if t.mark == "" {
 		return false
 	}
 	f, err := os.Open(procPath(pid, "environ"))
@@ -120,14 +127,14 @@ func (k kin) marks(pid int) bool {
 	content, _ := io.ReadAll(io.LimitReader(f, 4<<20))
 	for entry := range bytes.SplitSeq(content, []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(Marker+"=")); ok {
-			return bytes.HasPrefix(value, []byte(k.mark))
+			return bytes.HasPrefix(value, []byte(t.mark))
 		}
 	}
 	return false
 }
 
-// signal goes through a handle on the process, since its number may by now be another's.
-func (p relative) signal(sig unix.Signal) {
+// signal uses a pidfd, because the process id may belong to another process by now.
+func (p process) signal(sig unix.Signal) {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if errors.Is(err, unix.ENOSYS) {
 		unix.Kill(p.pid, sig)

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bearStopped starts cmd and leaves it stopped at its first instruction. ready returns at once, and has it go on
-// when the calling thread has ended, which is to be soon.
-func (k *Keeper) bearStopped(cmd *exec.Cmd) (ready func(), err error) {
+// startStopped starts cmd, stopped at its first instruction. ready returns at once; the command
+// goes on when the calling thread has ended, which must be soon.
+func (k *Keeper) startStopped(cmd *exec.Cmd) (ready func(), err error) {
 	cmd.SysProcAttr.Pdeathsig = 0
 	thread, handle := unix.Gettid(), -1
-	err = k.begin(func() error {
+	err = k.ifOpen(func() error {
 		return k.startTraced(cmd, unix.SIGSTOP, func(pid int) (err error) {
 			handle, err = unix.PidfdOpen(pid, 0)
 			return err
@@ -25,19 +25,19 @@ func (k *Keeper) bearStopped(cmd *exec.Cmd) (ready func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() { go goOn(handle, thread) }, nil
+	return func() { go continueAfter(handle, thread) }, nil
 }
 
-// start starts cmd, and caps its processes where they are to be.
+// start starts cmd and limits its processes.
 func (k *Keeper) start(cmd *exec.Cmd) error {
 	if k.maxProcesses == 0 {
 		return cmd.Start()
 	}
-	if !mayTrace() { // it may have started some by then
+	if !mayTrace() { // it may have started some before the limit applies
 		if err := cmd.Start(); err != nil {
 			return err
 		}
-		k.capProcesses(cmd.Process.Pid, false)
+		k.limitProcesses(cmd.Process.Pid, false)
 		return nil
 	}
 	return k.startTraced(cmd, 0, func(int) error { return nil })
@@ -45,8 +45,8 @@ func (k *Keeper) start(cmd *exec.Cmd) error {
 
 var ptraceScope = "/proc/sys/kernel/yama/ptrace_scope"
 
-// mayTrace says whether the kernel lets the server trace its children (ptrace_scope of Yama in the kernel's
-// documentation): hardened machines let nobody, or root alone.
+// mayTrace reports whether the kernel lets the server trace its children (ptrace_scope of Yama in
+// the kernel's documentation). Hardened machines let only root, or nobody.
 func mayTrace() bool {
 	scope, _ := os.ReadFile(ptraceScope)
 	switch strings.TrimSpace(string(scope)) {
@@ -58,10 +58,11 @@ func mayTrace() bool {
 	return true
 }
 
-// startTraced starts cmd, and calls ready with its number before its first instruction. It then goes on as if it had been sent
-// the signal; 0: none.
+// startTraced starts cmd and calls ready with its process id before its first instruction. The
+// command then goes on as if it had received the signal; 0: none.
 //
-// The command asks to be traced, which stops it as it is executed (ptrace(2)); the trace ends then.
+// It asks to be traced, so the kernel stops it when it is executed (ptrace(2)). The trace ends
+// then.
 func (k *Keeper) startTraced(cmd *exec.Cmd, signal unix.Signal, ready func(pid int) error) error {
 	cmd.SysProcAttr.Ptrace = true
 	if err := cmd.Start(); err != nil {
@@ -77,19 +78,20 @@ func (k *Keeper) startTraced(cmd *exec.Cmd, signal unix.Signal, ready func(pid i
 		}
 	}
 	if err == nil && !status.Stopped() {
-		err = fmt.Errorf("it did not begin: %v", status)
+		err = fmt.Errorf("did not start: %v", status)
 	}
 	if err == nil {
-		capped := make(chan error, 1)
-		go func() { capped <- k.capProcesses(pid, false) }() // this thread may be under what refuses it
-		if err = <-capped; err == nil {
+		limited := make(chan error, 1)
+		go func() { limited <- k.limitProcesses(pid, false) }() // this thread may lack the rights
+		if err = <-limited; err == nil {
 			err = ready(pid)
 		}
 	}
 	if err == nil {
-		_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(pid), 0, uintptr(signal), 0, 0)
+		_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(pid), 0,
+			uintptr(signal), 0, 0)
 		if errno != 0 {
-			err = fmt.Errorf("let it go: %w", errno)
+			err = fmt.Errorf("end the trace: %w", errno)
 		}
 	}
 	if err != nil {
@@ -99,9 +101,9 @@ func (k *Keeper) startTraced(cmd *exec.Cmd, signal unix.Signal, ready func(pid i
 	return err
 }
 
-// goOn lets a stopped process, of which it is given a handle, go on when the thread is no more. Where that does not come
-// about the process stays as it is.
-func goOn(handle, thread int) {
+// continueAfter continues a stopped process, given by its pidfd, once the thread is gone. If the
+// thread stays, so does the process.
+func continueAfter(handle, thread int) {
 	defer unix.Close(handle)
 	for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(20 * time.Microsecond) {
 		if err := unix.Tgkill(os.Getpid(), thread, 0); errors.Is(err, unix.ESRCH) {
