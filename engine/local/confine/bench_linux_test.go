@@ -9,7 +9,7 @@ import (
 	"paas/rig"
 )
 
-// BenchmarkEnter is what a command pays for its box, beside its own start.
+// BenchmarkEnter measures what a box adds to a command's start.
 func BenchmarkEnter(b *testing.B) {
 	dir := b.TempDir()
 	os.Mkdir(dir+"/data", 0o755)
@@ -20,10 +20,27 @@ func BenchmarkEnter(b *testing.B) {
 		return
 	}
 	for name, box := range map[string]*Box{
-		"nothing":  {},
-		"Landlock": {Force: Force{Landlock: force.Landlock}, Hide: []string{dir}, Write: []string{dir + "/data"}, Tmp: dir + "/tmp"},
-		"users":    {Force: Force{Users: force.Users}, UID: blogUser, Hide: []string{dir}, Write: []string{dir + "/data"}, Tmp: dir + "/tmp"},
-		"all":      {Force: force, UID: blogUser, Hide: []string{dir}, Write: []string{dir + "/data"}, Tmp: dir + "/tmp"},
+		"nothing": {},
+		"Landlock": {
+			Force: Force{Landlock: force.Landlock},
+			Hide:  []string{dir},
+			Write: []string{dir + "/data"},
+			Tmp:   dir + "/tmp",
+		},
+		"users": {
+			Force: Force{Users: force.Users},
+			UID:   blogUser,
+			Hide:  []string{dir},
+			Write: []string{dir + "/data"},
+			Tmp:   dir + "/tmp",
+		},
+		"all": {
+			Force: force,
+			UID:   blogUser,
+			Hide:  []string{dir},
+			Write: []string{dir + "/data"},
+			Tmp:   dir + "/tmp",
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
@@ -53,7 +70,12 @@ func benchmarkSandbox(b *testing.B, force Force, dir string) {
 		b.Fatal(err)
 	}
 	defer s.Leave()
-	box := &Box{Force: force, Hide: []string{dir, Run}, Write: []string{dir + "/data"}, Tmp: dir + "/tmp"}
+	box := &Box{
+		Force: force,
+		Hide:  []string{dir, Run},
+		Write: []string{dir + "/data"},
+		Tmp:   dir + "/tmp",
+	}
 	box.In(s)
 	for b.Loop() {
 		cmd := exec.Command("/bin/true")

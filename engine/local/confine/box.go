@@ -6,29 +6,30 @@ import (
 	"strings"
 )
 
-// Box is what one command may see and write.
+// Box says what one command may see and write.
 type Box struct {
 	Force Force
-	UID   int // the command's user and group, where Force.Users
+	UID   int // the command's user and group if Force.Users
 
-	// Hide are folders of which the command sees nothing but what Read and Write name below them. All
-	// else on the machine it sees as any user does.
+	// Hide are folders in which the command sees only what Read and Write list. It sees the rest of
+	// the machine as any user does.
 	Hide  []string
-	Read  []string // folders and files; one that is not there is left out
-	Write []string // folders, which are there
-	Tmp   string   // a folder of its own, its /tmp, or where that cannot be had its TMPDIR
+	Read  []string // folders and files; missing ones are skipped
+	Write []string // existing folders
+	Tmp   string   // the command's own folder for /tmp or, if mounts are impossible, TMPDIR
 
-	Instead map[string]string // files of the machine, and what is seen in place of each; where Force.Users
+	// files of the machine -> what the command sees instead; if Force.Users
+	Replace map[string]string
 
-	in *Sandbox // nil: none
+	sandbox *Sandbox // or nil
 }
 
-// below says whether path is dir or in it. Both are clean and absolute.
+// below reports whether path is dir or in it. Both are clean and absolute.
 func below(path, dir string) bool {
 	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
 }
 
-// outermost leaves out what is below another.
+// outermost drops the paths that are below another one.
 func outermost(paths []string) (list []string) {
 	sorted := slices.Compact(slices.Sorted(slices.Values(paths)))
 	for _, p := range sorted {
@@ -39,7 +40,7 @@ func outermost(paths []string) (list []string) {
 	return list
 }
 
-// parents are the folders above path, the top first, path itself last.
+// parents returns the folders above path, the top first, and path itself.
 func parents(path string) (list []string) {
 	for ; path != "/"; path = filepath.Dir(path) {
 		list = append(list, path)

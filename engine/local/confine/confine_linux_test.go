@@ -26,15 +26,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The same walls for a server that is an ordinary user.
+// Runs all tests again as an ordinary user.
 func TestNotRoot(t *testing.T) {
 	rig.AsNobody(t, "^(TestBox|TestPrivateTmp|TestOtherProcess|TestSameUser|TestSandbox.*)$")
 }
 
-// Users of the tests' own: nobody's on any machine.
+// User ids for the tests, nobody's on any machine.
 const blogUser, shopUser = 71001, 71002
 
-// inside runs a shell's script in the box and returns what it printed.
+// inside runs a shell script in the box and returns its output.
 func inside(t *testing.T, b *Box, script string) string {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", script)
@@ -83,7 +83,7 @@ func begin(t *testing.T, b *Box, cmd *exec.Cmd) {
 	}
 }
 
-// sandboxes is a sandbox for the test.
+// sandboxes returns a sandbox for the test.
 func sandboxes(t *testing.T) *Sandbox {
 	t.Helper()
 	launchersOnce.Do(func() {
@@ -105,18 +105,23 @@ var (
 	launcher      *Launcher
 )
 
-// place is a root with two apps, and the box of the first.
+// place makes a root with two apps, and the box of the first.
 func place(t *testing.T, force Force) (root string, b *Box) {
 	t.Helper()
 	root = rig.Tree(t, map[string]string{
-		"apps/blog/builds/1/tree/page": "page", "apps/blog/data/kept": "kept", "apps/blog/settings.json": "secret",
-		"apps/blog/cache/x": "cached", "apps/shop/data/orders": "secret", "apps/shop/builds/1/tree/page": "secret",
-		"apps/blog/repo.git/HEAD": "secret", "ssh/host_key": "secret", "tmp/1/": "",
+		"apps/blog/builds/1/tree/page": "page", "apps/blog/data/kept": "kept",
+		"apps/blog/settings.json": "secret",
+		"apps/blog/cache/x":       "cached", "apps/shop/data/orders": "secret",
+		"apps/shop/builds/1/tree/page": "secret",
+		"apps/blog/repo.git/HEAD":      "secret", "ssh/host_key": "secret", "tmp/1/": "",
 	})
 	os.Chmod(root, 0o700)
 	b = &Box{
-		Force: force, UID: blogUser, Hide: []string{root}, Read: []string{root + "/apps/blog/cache"},
-		Write: []string{root + "/apps/blog/builds/1/tree", root + "/apps/blog/data"}, Tmp: filepath.Join(root, "tmp/own"),
+		Force: force, UID: blogUser, Hide: []string{root},
+		Read: []string{root + "/apps/blog/cache"},
+		Write: []string{
+			root + "/apps/blog/builds/1/tree", root + "/apps/blog/data",
+		}, Tmp: filepath.Join(root, "tmp/own"),
 	}
 	if err := os.Mkdir(b.Tmp, 0o700); err != nil {
 		t.Fatal(err)
@@ -131,7 +136,7 @@ func place(t *testing.T, force Force) (root string, b *Box) {
 	return root, b
 }
 
-// ways are the kinds of force that this machine has.
+// ways returns the kinds of Force that this machine supports.
 func ways(t *testing.T) map[string]Force {
 	t.Helper()
 	has := Probe(t.TempDir(), rig.Self()...)
@@ -146,7 +151,7 @@ func ways(t *testing.T) map[string]Force {
 		list["users"] = Force{Users: true}
 		list["users and Landlock"] = has
 	} else {
-		t.Logf("SKIP: users of their own: %s", has.Missing)
+		t.Logf("SKIP: no user per app: %s", has.Missing)
 	}
 	if has.Sandboxes {
 		list["sandboxes"] = Force{Sandboxes: true, Seccomp: has.Seccomp}
@@ -164,34 +169,47 @@ func TestBox(t *testing.T) {
 			root, b := place(t, force)
 			blog := root + "/apps/blog"
 			for _, may := range []string{
-				"cat page ../../../data/kept " + blog + "/cache/x", "echo new > page", "echo x > " + blog + "/data/new", "mkdir " + blog + "/data/d",
-				"mv page " + blog + "/builds/1/tree/other", "echo '#!/bin/sh' > run; chmod +x run; ./run", "echo x > /dev/null",
-				"echo x > $TMPDIR/x && cat $TMPDIR/x", "cat /etc/passwd", "head -c 1 /dev/urandom", "cat /proc/self/environ", "ls /proc/self/fd",
+				"cat page ../../../data/kept " + blog + "/cache/x", "echo new > page", "echo x > " +
+					blog + "/data/new", "mkdir " + blog + "/data/d",
+				"mv page " + blog + "/builds/1/tree/other",
+				"echo '#!/bin/sh' > run; chmod +x run; ./run", "echo x > /dev/null",
+				"echo x > $TMPDIR/x && cat $TMPDIR/x", "cat /etc/passwd", "head -c 1 /dev/urandom",
+				"cat /proc/self/environ", "ls /proc/self/fd",
 				"(sleep 10 & kill $!)", "printf x | cat /dev/stdin", "date > /dev/stdout",
 			} {
-				if out := inside(t, b, "{ "+may+"; } >"+b.Write[1]+"/out 2>&1 && echo done || cat "+b.Write[1]+"/out"); out != "done\n" {
-					t.Errorf("%s: %s", may, out)
+				if out := inside(t, b,
+					"{ "+may+"; } >"+b.Write[1]+"/out 2>&1 && echo done || cat "+b.Write[1]+"/out"); out != "done\n" {
+					t.Errorf("cannot %s: %s", may, out)
 				}
 			}
 			for _, not := range []string{
-				"cat " + root + "/apps/shop/data/orders", "ls " + root + "/apps/shop", "cat " + root + "/apps/shop/builds/1/tree/page",
-				"cat " + blog + "/settings.json", "cat " + root + "/ssh/host_key", "ls " + root + "/ssh", "cat " + blog + "/repo.git/HEAD",
-				"cat ../../../../../ssh/host_key", "cat ../../../settings.json", "echo x > " + blog + "/cache/x", "echo x > " + blog + "/new",
-				"echo x > " + root + "/new", "touch /etc/new", "touch /usr/new", "touch /dev/new", "touch /var/new", "mkdir /run/new", "rm -r " + root + "/apps/shop",
-				"ln " + root + "/ssh/host_key here && cat here", "ln -s " + root + "/ssh/host_key link && cat link", "mv " + blog + "/data " + blog + "/moved",
-				"cat /proc/" + strconv.Itoa(os.Getpid()) + "/environ", "kill -0 " + strconv.Itoa(os.Getpid()), "ls /proc/" + strconv.Itoa(os.Getpid()) + "/root/",
+				"cat " + root + "/apps/shop/data/orders", "ls " + root + "/apps/shop", "cat " +
+					root + "/apps/shop/builds/1/tree/page",
+				"cat " + blog + "/settings.json", "cat " + root + "/ssh/host_key", "ls " + root +
+					"/ssh", "cat " + blog + "/repo.git/HEAD",
+				"cat ../../../../../ssh/host_key", "cat ../../../settings.json", "echo x > " +
+					blog + "/cache/x", "echo x > " + blog + "/new",
+				"echo x > " + root + "/new", "touch /etc/new", "touch /usr/new", "touch /dev/new",
+				"touch /var/new", "mkdir /run/new", "rm -r " + root + "/apps/shop",
+				"ln " + root + "/ssh/host_key here && cat here", "ln -s " + root +
+					"/ssh/host_key link && cat link", "mv " + blog + "/data " + blog + "/moved",
+				"cat /proc/" + strconv.Itoa(os.Getpid()) + "/environ", "kill -0 " +
+					strconv.Itoa(os.Getpid()), "ls /proc/" + strconv.Itoa(os.Getpid()) + "/root/",
 				"mount -t tmpfs tmpfs " + b.Write[1], "unshare -m true",
 			} {
-				if out := inside(t, b, "("+not+") && echo it could"); strings.Contains(out, "it could") || strings.Contains(out, "secret") {
-					t.Errorf("%s: %s", not, out)
+				if out := inside(t, b, "("+not+") && echo it could"); strings.Contains(out,
+					"it could") || strings.Contains(out, "secret") {
+					t.Errorf("can %s: %s", not, out)
 				}
 			}
-			rig.WantIn(t, "status", inside(t, b, "grep -E 'NoNewPrivs|CapEff|CapBnd|^Groups' /proc/self/status"), "NoNewPrivs:\t1", "CapEff:\t0000000000000000")
+			rig.WantIn(t, "status", inside(t, b,
+				"grep -E 'NoNewPrivs|CapEff|CapBnd|^Groups' /proc/self/status"), "NoNewPrivs:\t1",
+				"CapEff:\t0000000000000000")
 		})
 	}
 }
 
-// What others leave in /tmp is not there, and what the box leaves there is nowhere else.
+// Files of others in /tmp are invisible, and the box's are visible nowhere else.
 func TestPrivateTmp(t *testing.T) {
 	for name, force := range ways(t) {
 		_, b := place(t, force)
@@ -209,13 +227,13 @@ func TestPrivateTmp(t *testing.T) {
 			}
 			if _, err := os.Stat(dir + "/x" + mark); err == nil {
 				os.Remove(dir + "/x" + mark)
-				t.Errorf("%s: what was written to %s is there for all", name, dir)
+				t.Errorf("%s: a file in %s is visible to all", name, dir)
 			}
 		}
 	}
 }
 
-// Two apps' processes: the second one's environment, files and life are none of the first one's business.
+// An app cannot read another app's processes or files, nor kill them.
 func TestOtherProcess(t *testing.T) {
 	for name, force := range ways(t) {
 		_, b := place(t, force)
@@ -225,28 +243,33 @@ func TestOtherProcess(t *testing.T) {
 		theirs.UID = shopUser
 		begin(t, theirs, other)
 		pid := strconv.Itoa(other.Process.Pid)
-		for _, not := range []string{"cat /proc/" + pid + "/environ", "kill -9 " + pid, "ls -l /proc/" + pid + "/cwd/", "cat /proc/" + pid + "/maps", "kill -STOP " + pid} {
-			if out := inside(t, b, not+" && echo it could"); strings.Contains(out, "it could") || strings.Contains(out, "theirs") {
-				t.Errorf("%s: %s: %s", name, not, out)
+		for _, not := range []string{
+			"cat /proc/" + pid + "/environ", "kill -9 " + pid, "ls -l /proc/" + pid + "/cwd/",
+			"cat /proc/" + pid + "/maps", "kill -STOP " + pid,
+		} {
+			if out := inside(t, b, not+" && echo it could"); strings.Contains(out, "it could") ||
+				strings.Contains(out, "theirs") {
+				t.Errorf("%s: can %s: %s", name, not, out)
 			}
 		}
-		if out := inside(t, b, "ls -d /proc/"+pid); force.mounts() && !strings.Contains(out, "No such file") {
-			t.Errorf("%s: /proc shows it: %s", name, out)
+		if out := inside(t, b, "ls -d /proc/"+pid); force.mounts() &&
+			!strings.Contains(out, "No such file") {
+			t.Errorf("%s: /proc shows the other app's process: %s", name, out)
 		}
 		if err := syscall.Kill(other.Process.Pid, 0); err != nil {
-			t.Errorf("%s: it has died: %v", name, err)
+			t.Errorf("%s: the other app's process has died: %v", name, err)
 		}
 		other.Process.Kill()
 		other.Wait()
 	}
 }
 
-// A home that nobody else may enter is covered as a whole, and what lies below it that is the box's shows all the
-// same, at its own path.
+// A home folder that other users may not enter is covered as a whole, but the box's files in it are
+// visible at their paths.
 func TestUnderClosedFolder(t *testing.T) {
 	force := Probe(t.TempDir())
 	if !force.Users {
-		t.Skipf("SKIP: users of their own: %s", force.Missing)
+		t.Skipf("SKIP: no user per app: %s", force.Missing)
 	}
 	top, err := os.MkdirTemp("/opt", "paas-test-") // not below /tmp, which is the box's own
 	if err != nil {
@@ -254,28 +277,34 @@ func TestUnderClosedFolder(t *testing.T) {
 	}
 	defer os.RemoveAll(top)
 	rig.Write(t, top, map[string]string{
-		"home/.ssh/id": "secret", "home/.paas/apps/blog/data/x": "data", "home/.paas/ssh/key": "secret", "home/.nvm/v22/bin/tool": "tool", "home/bin/a": "a",
+		"home/.ssh/id": "secret", "home/.paas/apps/blog/data/x": "data",
+		"home/.paas/ssh/key": "secret", "home/.nvm/v22/bin/tool": "tool", "home/bin/a": "a",
 	})
 	home := top + "/home"
 	os.Chmod(top, 0o755)
 	os.Chmod(home, 0o700)
 	data := home + "/.paas/apps/blog/data"
-	b := &Box{Force: force, UID: blogUser, Hide: []string{home + "/.paas", home}, Write: []string{data}, Tmp: t.TempDir(),
-		Read: Tools(home+"/.nvm/v22/bin:"+home+"/bin:/usr/bin", []string{home}, []string{home + "/.paas"})}
+	b := &Box{Force: force, UID: blogUser, Hide: []string{home + "/.paas", home},
+		Write: []string{data}, Tmp: t.TempDir(),
+		Read: Tools(home+"/.nvm/v22/bin:"+home+"/bin:/usr/bin", []string{home},
+			[]string{home + "/.paas"})}
 	for _, dir := range []string{data, b.Tmp} {
 		if err := Own(dir, blogUser); err != nil {
 			t.Fatal(err)
 		}
 	}
-	out := inside(t, b, "pwd -P; cat x; echo; cat "+home+"/.nvm/v22/bin/tool; ls -A "+home+" "+home+"/.paas; echo x > "+home+"/.nvm/v22/y; echo y > "+home+"/y")
+	out := inside(t, b,
+		"pwd -P; cat x; echo; cat "+home+"/.nvm/v22/bin/tool; ls -A "+home+" "+home+"/.paas; echo x > "+home+"/.nvm/v22/y; echo y > "+home+"/y")
 	want := data + "\ndata\ntool" + home + ":\n.nvm\n.paas\nbin\n\n" + home + "/.paas:\napps\n"
 	if !strings.HasPrefix(out, want) || strings.Count(out, "cannot create") != 2 {
-		t.Errorf("%s\nwant %s", out, want)
+		t.Errorf("got %s\nwant %s", out, want)
 	}
 }
 
 func TestTools(t *testing.T) {
-	home := rig.Tree(t, map[string]string{".rustup/x": "", ".local/share/uv/x": "", ".local/share/keyrings/x": "", ".nvm/versions/node/v22/bin/node": "", "node-22/bin/node": "", "t/node_modules/.bin/npm": "",
+	home := rig.Tree(t, map[string]string{".rustup/x": "", ".local/share/uv/x": "",
+		".local/share/keyrings/x": "", ".nvm/versions/node/v22/bin/node": "",
+		"node-22/bin/node": "", "t/node_modules/.bin/npm": "",
 		"bin/a": "", "go/bin/a": "", ".cargo/bin/a": "", ".local/bin/a": "", "w/x": ""})
 	for path, want := range map[string]string{
 		"/usr/bin:/bin":                  "",
@@ -297,43 +326,45 @@ func TestTools(t *testing.T) {
 			}
 		}
 		if strings.Join(got, " ") != want {
-			t.Errorf("%s: %q, want %q", path, got, want)
+			t.Errorf("Tools(%s) = %q, want %q", path, got, want)
 		}
 	}
 	if got := Tools(home+"/w", nil, []string{home + "/w/x"}); len(got) != 0 {
-		t.Errorf("shows what is hidden: %q", got)
+		t.Errorf("Tools shows a hidden folder: %q", got)
 	}
 }
 
-// Who asks who they are is told.
+// Programs find the name of their user.
 func TestUsers(t *testing.T) {
 	_, b := place(t, Probe(t.TempDir()))
 	if !b.Force.Users {
-		t.Skipf("SKIP: users of their own: %s", b.Force.Missing)
+		t.Skipf("SKIP: no user per app: %s", b.Force.Missing)
 	}
 	before, err := os.ReadFile("/etc/passwd")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"blog": "blog blog", "root": "app-root app-root"} {
-		if b.Instead, err = Users(t.TempDir(), name, blogUser, b.Write[1]); err != nil {
+		if b.Replace, err = Users(t.TempDir(), name, blogUser, b.Write[1]); err != nil {
 			t.Fatal(err)
 		}
-		script := "echo $(whoami) $(id -gn) $(id -u); eval echo ~" + strings.Fields(want)[0] + "; grep -c ^root: /etc/passwd; echo x >>/etc/passwd || echo kept"
+		script := "echo $(whoami) $(id -gn) $(id -u); eval echo ~" + strings.Fields(want)[0] +
+			"; grep -c ^root: /etc/passwd; echo x >>/etc/passwd || echo kept"
 		out := inside(t, b, script)
-		if !strings.HasPrefix(out, want+" "+strconv.Itoa(blogUser)+"\n"+b.Write[1]+"\n1\n") || !strings.HasSuffix(out, "kept\n") {
+		if !strings.HasPrefix(out, want+" "+strconv.Itoa(blogUser)+"\n"+b.Write[1]+"\n1\n") ||
+			!strings.HasSuffix(out, "kept\n") {
 			t.Errorf("%s: %s", name, out)
 		}
 	}
 	if after, err := os.ReadFile("/etc/passwd"); string(after) != string(before) {
-		t.Errorf("the machine's list is another: %v", err)
+		t.Errorf("the machine's own file has changed: %v", err)
 	}
 }
 
-// Owning follows no link out of the folder, and what is owned already is not looked through.
+// Own follows no link out of the folder, and does not walk through a folder that the user owns.
 func TestOwn(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("SKIP: to give files away needs root")
+		t.Skip("SKIP: chown needs root")
 	}
 	outside := rig.Tree(t, map[string]string{"passwd": "root"})
 	dir := rig.Tree(t, map[string]string{"a/b/c": "", "d": ""})
@@ -351,24 +382,24 @@ func TestOwn(t *testing.T) {
 	}
 	for _, path := range []string{"", "/a", "/a/b", "/a/b/c", "/d", "/link", "/a/link"} {
 		if owner(dir+path) != blogUser {
-			t.Errorf("%s is %d's", path, owner(dir+path))
+			t.Errorf("%s belongs to %d", path, owner(dir+path))
 		}
 	}
 	if owner(outside) != 0 || owner(outside+"/passwd") != 0 {
-		t.Error("what a link leads to was given away")
+		t.Error("Own changed the target of a link")
 	}
 	os.Chown(dir+"/d", 0, 0)
 	if err := Own(dir, blogUser); err != nil || owner(dir+"/d") != 0 {
-		t.Error("a folder that is owned was looked through")
+		t.Error("Own walked through a folder that the user owns")
 	}
 }
 
-// What is made as the app's user is the app's, and a link it has laid leads nowhere: what the server reads for an
-// app the app gets to see, so it reads what the app may read.
+// What As makes belongs to the app, and it follows no link of the app's to files that the app may
+// not read: the app gets to see what the server reads for it.
 func TestAs(t *testing.T) {
 	force := Probe(t.TempDir())
 	if !force.Users {
-		t.Skipf("SKIP: users of their own: %s", force.Missing)
+		t.Skipf("SKIP: no user per app: %s", force.Missing)
 	}
 	root, b := place(t, force)
 	dir, shop := b.Write[1], root+"/apps/shop/data"
@@ -378,7 +409,12 @@ func TestAs(t *testing.T) {
 	os.Chmod(shop+"/orders", 0o666)
 	host := root + "/ssh/host_key"
 	os.Chmod(host, 0o600)
-	links := map[string]string{"key": host, "orders": shop + "/orders", "around": "/proc/self/root" + shop + "/orders", "environ": "/proc/self/environ"}
+	links := map[string]string{
+		"key":     host,
+		"orders":  shop + "/orders",
+		"around":  "/proc/self/root" + shop + "/orders",
+		"environ": "/proc/self/environ",
+	}
 	for name, to := range links {
 		os.Symlink(to, dir+"/"+name)
 	}
@@ -391,19 +427,19 @@ func TestAs(t *testing.T) {
 		}
 		for name := range links {
 			if content, err := os.ReadFile(dir + "/" + name); err == nil {
-				t.Errorf("read through a link: %s: %.100q", name, content)
+				t.Errorf("As read through link %s: %.100q", name, content)
 			}
 			if err := os.WriteFile(dir+"/"+name, nil, 0o644); err == nil {
-				t.Errorf("wrote through a link: %s", name)
+				t.Errorf("As wrote through link %s", name)
 			}
 		}
 		for _, path := range []string{host, shop + "/orders", root + "/apps/blog/settings.json"} {
 			if err := os.Remove(path); err == nil {
-				t.Errorf("removed %s", path)
+				t.Errorf("As removed %s", path)
 			}
 		}
 		if err := os.WriteFile(root+"/new", nil, 0o644); err == nil {
-			t.Error("wrote beside its folder")
+			t.Error("As wrote outside of the folder")
 		}
 		return os.Link(dir+"/x", dir+"/a/y")
 	})
@@ -412,24 +448,24 @@ func TestAs(t *testing.T) {
 	}
 	info, _ := os.Stat(dir + "/a/b")
 	if info.Sys().(*syscall.Stat_t).Uid != blogUser {
-		t.Error("what it made is not the user's")
+		t.Error("the new file does not belong to the user")
 	}
 	if err := os.WriteFile(root+"/new", nil, 0o644); err != nil { // every other thread is as it was
 		t.Error(err)
 	}
 }
 
-// A file system that keeps no owners leaves apps the server's user.
+// On a file system without owners, apps keep the server's user.
 func TestProbeWithoutOwners(t *testing.T) {
 	if !Probe(t.TempDir()).Users {
-		t.Skip("SKIP: no users of their own here anyway")
+		t.Skip("SKIP: no user per app here anyway")
 	}
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "proc", "proc", dir).CombinedOutput(); err != nil {
 		t.Skipf("SKIP: %s", out)
 	}
 	defer exec.Command("umount", dir).Run()
-	if f := Probe(dir); f.Users || !strings.Contains(f.String(), "no users of their own: ") {
-		t.Errorf("%s", f)
+	if f := Probe(dir); f.Users || !strings.Contains(f.String(), "no user per app: ") {
+		t.Errorf("Probe found %s, want no user per app", f)
 	}
 }

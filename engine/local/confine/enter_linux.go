@@ -7,19 +7,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Enter puts the calling thread in the box, for good: the goroutine is locked to it. What it starts
-// with attr is born there. For a box in a sandbox it does nothing: see [Box.Start].
+// Enter confines the calling thread for ever; the goroutine must be locked to it. What it starts
+// with attr is confined too. For a box in a sandbox it does nothing, see [Box.Start].
 func (b *Box) Enter(attr *syscall.SysProcAttr) error {
-	if b.in != nil {
+	if b.sandbox != nil {
 		return nil
 	}
 	if b.Force.mounts() {
-		if err := b.see(); err != nil {
+		if err := b.makeMounts(); err != nil {
 			return fmt.Errorf("confine: %w", err)
 		}
 	}
 	if b.Force.Users {
-		attr.Credential = &syscall.Credential{Uid: uint32(b.UID), Gid: uint32(b.UID), Groups: []uint32{}}
+		attr.Credential = &syscall.Credential{
+			Uid:    uint32(b.UID),
+			Gid:    uint32(b.UID),
+			Groups: []uint32{},
+		}
 	}
 	if !b.Force.Any() {
 		return nil
@@ -33,7 +37,7 @@ func (b *Box) Enter(attr *syscall.SysProcAttr) error {
 		}
 	}
 	if b.Force.Landlock > 0 {
-		if err := b.restrict(); err != nil {
+		if err := b.enterLandlock(); err != nil {
 			return fmt.Errorf("confine: Landlock: %w", err)
 		}
 	}
@@ -45,16 +49,18 @@ func (b *Box) Enter(attr *syscall.SysProcAttr) error {
 	return nil
 }
 
-// Untraceable keeps everybody but root from looking into this process (PR_SET_DUMPABLE of prctl(2)). Landlock does so for
-// what is not in an app's domain; for as long as an app is being born, a thread of this process is.
+// Untraceable keeps other users, except root, from tracing this process (PR_SET_DUMPABLE of
+// prctl(2)). Landlock does so outside an app's domain; but while a command starts, a thread of this
+// process is in that domain.
 func Untraceable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
-// MayStay says whether a thread that has entered may go on while what it has started runs. With a user of its own
-// that can do nothing to it; without, it has the thread's user, and is in the same domain of Landlock's.
+// MayStay reports whether the thread that has entered may exist while the command runs. A command
+// with its own user cannot do anything to it; one with the server's user is in the same Landlock
+// domain and could.
 func (b *Box) MayStay() bool { return b.Force.Users || !b.Force.Any() }
 
-// dropCapabilities has nothing the thread starts be more than any user, root though its number may be: in a
-// container that may not mount. The bounding set is what counts for a root's execve (capabilities(7)).
+// dropCapabilities makes what the thread starts an ordinary user, even with user id 0, as in a
+// container that may not mount. For root the bounding set decides at execve (capabilities(7)).
 func dropCapabilities() error {
 	var sets [2]unix.CapUserData
 	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

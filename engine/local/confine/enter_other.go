@@ -4,11 +4,11 @@ package confine
 
 import "syscall"
 
-// Enter does nothing on this system.
+// Enter does nothing here.
 func (b *Box) Enter(*syscall.SysProcAttr) error { return nil }
 
-// Untraceable does nothing on this system.
+// Untraceable does nothing here.
 func Untraceable() error { return nil }
 
-// MayStay says that it may: no thread is put anywhere.
+// MayStay returns true here.
 func (b *Box) MayStay() bool { return true }

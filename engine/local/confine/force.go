@@ -5,19 +5,20 @@ import (
 	"strings"
 )
 
-// Force is what of it is in force.
+// Force says which features are in force.
 type Force struct {
-	Users     bool // each app has a user of its own, and its processes mounts of their own
-	Sandboxes bool // each app has namespaces of its own, and its processes mounts of their own: see Launcher
-	Landlock  int  // the version of the kernel's interface; 0: it has none, or it is not to be used
-	Seccomp   bool // calls are filtered; not where Users
-	Missing   string
+	Users bool // each app has its own user, and each process its own mounts
+	// each app has its own namespaces, and each process its own mounts: see Launcher
+	Sandboxes bool
+	Landlock  int    // the version of the kernel's interface; 0: none, or not used
+	Seccomp   bool   // system calls are filtered; not with Users
+	Missing   string // what is not in force, and why
 }
 
-// mounts says whether each process has mounts of its own.
+// mounts reports whether each process has its own mounts.
 func (f Force) mounts() bool { return f.Users || f.Sandboxes }
 
-// String says it in a few words, for people.
+// String describes f in a few words, for people.
 func (f Force) String() string {
 	var has []string
 	switch {
@@ -44,10 +45,11 @@ func (f Force) String() string {
 	return text
 }
 
-// Any says whether anything is in force.
+// Any reports whether anything is in force.
 func (f Force) Any() bool { return f.mounts() || f.Landlock > 0 }
 
-// Open is what an app can do all the same that it must not, a few words each; empty: nothing that is known.
+// Open lists what an app can do although it should not, in a few words each; empty if nothing is
+// known.
 func (f Force) Open() (list []string) {
 	if !f.Any() {
 		return []string{"everything that the server's user may do"}
@@ -66,4 +68,4 @@ func (f Force) Open() (list []string) {
 	return list
 }
 
-const scopes = 6 // the version of Landlock that keeps signals and abstract sockets in
+const scopes = 6 // the first version of Landlock that restricts signals and abstract sockets

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Probe finds out what the server can put in force, by trying. dir is a new folder where apps' files are to
-// be; self is as [Launcher] has it.
+// Probe finds out by trying what the server can put in force. dir is a new folder on the file
+// system of the apps' files. self is as in [Launcher].
 func Probe(dir string, self ...string) Force {
 	f := Force{Landlock: max(0, landlockVersion())}
 	f.Missing = tryUsers(dir)
@@ -26,30 +26,30 @@ func Probe(dir string, self ...string) Force {
 	f.Sandboxes = true
 	if err := f.trySandbox(dir, self); err != nil {
 		f.Sandboxes = false
-		f.Missing += "; no user namespaces: " + refusal(err)
+		f.Missing += "; no user namespaces: " + withRemedy(err)
 	}
 	return f
 }
 
-// tryUsers says what keeps the server from giving each app a user.
+// tryUsers says why the server cannot give each app a user, or "".
 func tryUsers(dir string) (missing string) {
 	if os.Geteuid() != 0 {
-		return "not root: no users of their own"
+		return "not root: no user per app"
 	}
-	if lack := lacking(); lack != "" {
-		return "without " + lack + ": no users of their own"
+	if lack := missingCapability(); lack != "" {
+		return "without " + lack + ": no user per app"
 	}
 	err := onThread(tryMounts)
 	if err == nil {
-		err = tryOwning(dir)
+		err = tryChown(dir)
 	}
 	if err != nil {
-		return "no users of their own: " + err.Error()
+		return "no user per app: " + err.Error()
 	}
 	return ""
 }
 
-// trySandbox has a command write to the /tmp of a sandbox.
+// trySandbox lets a command in a sandbox write to its /tmp.
 func (f Force) trySandbox(dir string, self []string) error {
 	l := &Launcher{Self: self}
 	if err := l.Open(); err != nil {
@@ -63,7 +63,8 @@ func (f Force) trySandbox(dir string, self []string) error {
 	defer s.Leave()
 	b := &Box{Force: f, Hide: []string{dir}, Write: []string{dir}, Tmp: dir}
 	b.In(s)
-	cmd := exec.Command("/bin/sh", "-c", `echo $$ >/tmp/probe && read number rest </proc/self/stat && test "$number" = $$`)
+	const script = `echo $$ >/tmp/probe && read pid rest </proc/self/stat && test "$pid" = $$`
+	cmd := exec.Command("/bin/sh", "-c", script)
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	if err := b.Start(cmd, func(int) error { return nil }); err != nil {
@@ -72,33 +73,35 @@ func (f Force) trySandbox(dir string, self []string) error {
 	return cmd.Wait()
 }
 
-// refusal is err with what to do about it, where that is known.
-func refusal(err error) string {
-	for _, sysctl := range []struct{ path, refuses, remedy string }{
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl kernel.apparmor_restrict_unprivileged_userns=0 allows them"},
-		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1 allows them"},
-		{"/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000 allows them"},
+// withRemedy adds to err what would help, if known.
+func withRemedy(err error) string {
+	for _, sysctl := range []struct{ path, off, on string }{
+		{"kernel/apparmor_restrict_unprivileged_userns", "1", "0"},
+		{"kernel/unprivileged_userns_clone", "0", "1"},
+		{"user/max_user_namespaces", "0", "10000"},
 	} {
-		if value, readErr := os.ReadFile(sysctl.path); readErr == nil && strings.TrimSpace(string(value)) == sysctl.refuses {
-			return fmt.Sprintf("%v (%s)", err, sysctl.remedy)
+		value, readErr := os.ReadFile("/proc/sys/" + sysctl.path)
+		if readErr == nil && strings.TrimSpace(string(value)) == sysctl.off {
+			name := strings.ReplaceAll(sysctl.path, "/", ".")
+			return fmt.Sprintf("%v (sysctl %s=%s allows them)", err, name, sysctl.on)
 		}
 	}
 	return err.Error()
 }
 
-// tryOwning gives the folder to somebody, which some file systems refuse, and others only seem to do: those of a
-// host that a virtual machine shares, and of servers that do not believe a root.
-func tryOwning(dir string) error {
-	const somebody = 65534
-	if err := Own(dir, somebody); err != nil {
+// tryChown gives the folder to another user. Some file systems refuse that, and some only pretend:
+// those that a virtual machine shares with its host, and NFS servers that do not trust root.
+func tryChown(dir string) error {
+	const nobody = 65534
+	if err := Own(dir, nobody); err != nil {
 		return err
 	}
 	var stat unix.Stat_t
 	if err := unix.Lstat(dir, &stat); err != nil {
 		return err
 	}
-	if stat.Uid != somebody {
-		return errors.New(dir + ": its file system keeps no owners")
+	if stat.Uid != nobody {
+		return errors.New(dir + ": its file system does not store owners")
 	}
 	return nil
 }
@@ -111,7 +114,7 @@ func landlockVersion() int {
 	return version
 }
 
-// needed are the capabilities that users of their own take, by what for.
+// needed are the capabilities that a user per app takes, and what each is for.
 var needed = []struct {
 	bit  int
 	name string
@@ -119,18 +122,20 @@ var needed = []struct {
 	{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},             // mounts
 	{unix.CAP_SETUID, "CAP_SETUID"},                   // start as another user
 	{unix.CAP_SETGID, "CAP_SETGID"},                   //
-	{unix.CAP_CHOWN, "CAP_CHOWN"},                     // give it its files
+	{unix.CAP_CHOWN, "CAP_CHOWN"},                     // give the user its files
 	{unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"},       // read and remove them
 	{unix.CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH"}, //
 	{unix.CAP_FOWNER, "CAP_FOWNER"},                   //
-	{unix.CAP_KILL, "CAP_KILL"},                       // end it
-	{unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},           // find what it started by its environment
+	{unix.CAP_KILL, "CAP_KILL"},                       // kill its processes
+	{unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},           // find its processes by their environment
 }
 
-// lacking is the first needed capability that the server does not have.
-func lacking() string {
+// missingCapability returns the first needed capability that the server lacks, or "".
+func missingCapability() string {
 	var sets [2]unix.CapUserData
-	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &sets[0]); err != nil {
+	if err := unix.Capget(&unix.CapUserHeader{
+		Version: unix.LINUX_CAPABILITY_VERSION_3,
+	}, &sets[0]); err != nil {
 		return "capabilities (" + err.Error() + ")"
 	}
 	for _, n := range needed {
@@ -141,7 +146,7 @@ func lacking() string {
 	return ""
 }
 
-// tryMounts makes a namespace and a mount in it, which seccomp or a security module may forbid.
+// tryMounts makes a mount in a new namespace. Seccomp or a security module may forbid it.
 func tryMounts() error {
 	if err := ownMounts(); err != nil {
 		return err
@@ -149,7 +154,8 @@ func tryMounts() error {
 	return cover("/tmp")
 }
 
-// onThread runs f on a thread of its own that ends with it: what f does to the thread goes no further.
+// onThread runs f on a new thread that ends with it, so that changes of the thread affect nothing
+// else.
 func onThread(f func() error) error {
 	result := make(chan error, 1)
 	go func() {

@@ -2,6 +2,7 @@ package confine
 
 import (
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,32 +17,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// helperCapabilities are those that the helper keeps in its user namespace. The first process of a
-// sandbox has them too, and so no app can look into it, be it of the same user (PTRACE_MODE_FSCREDS
-// of ptrace(2)).
-var helperCapabilities = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SYS_RESOURCE, unix.CAP_SYS_PTRACE, unix.CAP_SETPCAP}
+// helperCapabilities are the capabilities that the helper keeps in its user namespace. The first
+// process of a sandbox has them too, so that no app of the same user can trace it
+// (PTRACE_MODE_FSCREDS of ptrace(2)).
+var helperCapabilities = []uintptr{
+	unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SYS_RESOURCE, unix.CAP_SYS_PTRACE,
+	unix.CAP_SETPCAP,
+}
 
-// Helper runs what [Launcher] starts this binary for, and says whether that is what the arguments
-// ask for. It returns when the helper is to end.
+// Helper runs the helper process of a [Launcher] if the arguments ask for it, and reports whether
+// they do. It returns when the helper must end.
 func Helper(args []string) bool {
 	switch {
 	case len(args) == 2 && args[1] == helperArgument:
 		serveLauncher()
-	case len(args) == 2 && args[1] == holdArgument:
-		holdSandbox()
+	case len(args) == 2 && args[1] == sandboxArgument:
+		runSandbox()
 	default:
 		return false
 	}
 	return true
 }
 
-// serveLauncher is the helper's own process: it takes requests from its descriptor 3 until that
-// ends. It writes to its output, before it closes that, what keeps it from working.
+// serveLauncher is the helper process. It serves requests from descriptor 3 until that is closed.
+// If it cannot work it prints why; then it closes its output.
 func serveLauncher() {
-	const door = 3
-	unix.CloseOnExec(door)
+	const requests = 3
+	unix.CloseOnExec(requests)
 	debug.SetGCPercent(20)
-	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE) // commands have the defaults
+	// commands get the default actions
+	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT,
+		unix.SIGPIPE)
 	if err := prepareHelper(); err != nil {
 		fmt.Println(err)
 		return
@@ -49,10 +55,10 @@ func serveLauncher() {
 	if err := closeOutput(); err != nil {
 		return
 	}
-	h := &serving{sandboxes: map[int]int{}}
+	h := &helperServer{sandboxes: map[int]int{}}
 	buffer, rights := make([]byte, 1), make([]byte, 256)
 	for {
-		n, size, _, _, err := unix.Recvmsg(door, buffer, rights, unix.MSG_CMSG_CLOEXEC)
+		n, size, _, _, err := unix.Recvmsg(requests, buffer, rights, unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -71,8 +77,8 @@ func serveLauncher() {
 	}
 }
 
-// prepareHelper keeps mounts from spreading to the machine, and what the helper starts from making
-// user namespaces in turn: they open more of the kernel than apps need.
+// prepareHelper keeps mounts from spreading to the machine. It also keeps commands from making user
+// namespaces, which expose more of the kernel than apps need.
 func prepareHelper() error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return err
@@ -80,17 +86,18 @@ func prepareHelper() error {
 	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
 		return err
 	}
-	// A command shares the helper's memory until it is executed, and has the rights of the app's
-	// other processes by then.
+	// before execve a command shares the helper's memory but already has the rights of the app's
+	// other processes
 	return Untraceable()
 }
 
-type serving struct {
+// helperServer serves the requests of a [Launcher].
+type helperServer struct {
 	mu        sync.Mutex
-	sandboxes map[int]int // a handle on the first process of each
+	sandboxes map[int]int // number of a sandbox -> pidfd of its first process
 }
 
-func (h *serving) serve(fds []int) {
+func (h *helperServer) serve(fds []int) {
 	connection := os.NewFile(uintptr(fds[0]), "connection")
 	defer connection.Close()
 	files := fds[1:]
@@ -105,55 +112,56 @@ func (h *serving) serve(fds []int) {
 	if err := gob.NewDecoder(connection).Decode(&r); err != nil {
 		return
 	}
-	if r.Hold {
-		wait, err := h.hold(r.Sandbox, files[0])
+	if r.Create {
+		wait, err := h.create(r.Sandbox, files[0])
 		closeFiles()
-		tell(connection, reply{}, err)
+		send(connection, reply{}, err)
 		if err == nil {
 			wait()
 		}
 		return
 	}
 	done := make(chan struct{})
-	go func() { // the thread ends with it: a locked goroutine's is used for nothing else
+	go func() { // its thread ends with it because the goroutine stays locked
 		defer close(done)
 		runtime.LockOSThread()
 		answer, err := h.start(r, files)
 		closeFiles()
-		tell(connection, answer, err)
+		send(connection, answer, err)
 	}()
 	<-done
 }
 
-func tell(connection io.Writer, r reply, err error) {
+func send(connection io.Writer, r reply, err error) {
 	if err != nil {
 		r.Err = err.Error()
 	}
 	gob.NewEncoder(connection).Encode(r)
 }
 
-// hold makes a sandbox; wait returns when that is no more.
-func (h *serving) hold(number, life int) (wait func(), err error) {
-	said, output, err := os.Pipe()
+// create makes a sandbox. wait blocks until that is gone.
+func (h *helperServer) create(number, life int) (wait func(), err error) {
+	problems, output, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	defer said.Close()
+	defer problems.Close()
 	handle := -1
-	pid, err := syscall.ForkExec(thisBinary, []string{os.Args[0], holdArgument}, &syscall.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []uintptr{uintptr(life), output.Fd()},
-		Sys: &syscall.SysProcAttr{
-			Setsid: true, PidFD: &handle, AmbientCaps: helperCapabilities,
-			Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC,
-		},
-	})
+	pid, err := syscall.ForkExec(thisBinary, []string{os.Args[0], sandboxArgument},
+		&syscall.ProcAttr{
+			Dir: "/", Env: os.Environ(), Files: []uintptr{uintptr(life), output.Fd()},
+			Sys: &syscall.SysProcAttr{
+				Setsid: true, PidFD: &handle, AmbientCaps: helperCapabilities,
+				Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC,
+			},
+		})
 	output.Close()
 	if err != nil {
 		return nil, err
 	}
 	unix.SetNonblock(handle, true)
 	process := os.NewFile(uintptr(handle), "pidfd")
-	if problem, err := io.ReadAll(said); err != nil || len(problem) > 0 {
+	if problem, err := io.ReadAll(problems); err != nil || len(problem) > 0 {
 		unix.Kill(pid, unix.SIGKILL)
 		awaitEnd(process)
 		process.Close()
@@ -171,8 +179,8 @@ func (h *serving) hold(number, life int) (wait func(), err error) {
 	}, nil
 }
 
-// awaitEnd takes the end of a child, of which it is given a handle. It waits in the poller, where
-// wait4(2) would keep a thread.
+// awaitEnd reaps a child, given by its pidfd. It waits in Go's poller; wait4(2) would keep a
+// thread.
 func awaitEnd(process *os.File) {
 	raw, err := process.SyscallConn()
 	if err != nil {
@@ -189,14 +197,14 @@ func awaitEnd(process *os.File) {
 	})
 }
 
-// spareProc is where the sandbox's own /proc is until a box has its mounts: to mount one takes a
-// process of the sandbox's, and to bind files the one from outside.
+// spareProc is where the sandbox's own /proc is mounted until a box has its mounts: only a process
+// of the sandbox can mount it, and only one from outside can bind files.
 const spareProc = "/proc/tty"
 
-// holdSandbox is the first process of a sandbox, until its input ends; then the kernel kills all
-// others. The kernel also reaps orphans, as their end is ignored (SIG_IGN in sigaction(2)). To wait
-// is left to cat(1), which takes a tenth of the memory.
-func holdSandbox() {
+// runSandbox is the first process of a sandbox. It runs until its input ends; then the kernel kills
+// all others. It ignores SIGCHLD, so the kernel reaps orphans (SIG_IGN in sigaction(2)). cat(1)
+// does the waiting, in a tenth of the memory.
+func runSandbox() {
 	err := mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
 	if err == nil {
 		err = mount("proc", spareProc, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
@@ -215,8 +223,7 @@ func holdSandbox() {
 	io.Copy(io.Discard, os.Stdin)
 }
 
-// closeOutput ends the process's output, for those who read it; what it prints from then on goes
-// nowhere.
+// closeOutput ends the process's output for its readers; later output is discarded.
 func closeOutput() error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -226,8 +233,8 @@ func closeOutput() error {
 	return unix.Dup3(int(null.Fd()), int(os.Stdout.Fd()), 0)
 }
 
-// start starts a command on the calling thread, which is of no use for anything else then.
-func (h *serving) start(r request, files []int) (reply, error) {
+// start starts a command on the calling thread, which must not be used for anything else.
+func (h *helperServer) start(r request, files []int) (reply, error) {
 	if err := h.enter(r.Sandbox); err != nil {
 		return reply{}, fmt.Errorf("enter the sandbox: %w", err)
 	}
@@ -254,15 +261,16 @@ func (h *serving) start(r request, files []int) (reply, error) {
 	return reply{PID: pid}, err
 }
 
-// enter puts the calling thread into the sandbox: what it starts is born there.
-func (h *serving) enter(sandbox int) error {
+// enter moves the calling thread into the sandbox, and so what it starts.
+func (h *helperServer) enter(sandbox int) error {
 	h.mu.Lock()
-	defer h.mu.Unlock() // else the handle may be another's
+	defer h.mu.Unlock() // keeps the pidfd open
 	handle, ok := h.sandboxes[sandbox]
 	if !ok {
-		return fmt.Errorf("there is none")
+		return errors.New("it does not exist")
 	}
-	if err := unix.Unshare(unix.CLONE_FS); err != nil { // threads share it, and then none may enter mounts
+	// else no thread may enter a mount namespace
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return err
 	}
 	return unix.Setns(handle, unix.CLONE_NEWPID|unix.CLONE_NEWIPC|unix.CLONE_NEWNS)

@@ -18,9 +18,9 @@ import (
 	"paas/rig"
 )
 
-// attack is what a hostile app tries on another process of its user, on that user's sockets and on
-// files that are not the app's. It prints what succeeds. Without walls it leaves out what would
-// touch the whole machine.
+// attack tries what a hostile app would: on another process of its user, on that user's sockets,
+// and on files of others. It prints what succeeds. Without walls it skips what would affect the
+// whole machine.
 func attack(victim int, socket, abstract, file string, walls bool) {
 	try := func(what string, err error) {
 		if err == nil {
@@ -30,7 +30,8 @@ func attack(victim int, socket, abstract, file string, walls bool) {
 	call := func(number uintptr, args ...uintptr) error {
 		all := make([]uintptr, 6)
 		copy(all, args)
-		if _, _, errno := unix.Syscall6(number, all[0], all[1], all[2], all[3], all[4], all[5]); errno != 0 {
+		if _, _, errno := unix.Syscall6(number, all[0], all[1], all[2], all[3], all[4],
+			all[5]); errno != 0 {
 			return errno
 		}
 		return nil
@@ -55,20 +56,29 @@ func attack(victim int, socket, abstract, file string, walls bool) {
 	cores.Set(0)
 	try("sched_setaffinity", unix.SchedSetaffinity(victim, &cores))
 	var parameters [1]int32
-	try("sched_setscheduler", call(unix.SYS_SCHED_SETSCHEDULER, pid, unix.SCHED_BATCH, uintptr(unsafe.Pointer(&parameters))))
+	try("sched_setscheduler", call(unix.SYS_SCHED_SETSCHEDULER, pid, unix.SCHED_BATCH,
+		uintptr(unsafe.Pointer(&parameters))))
 	try("sched_setparam", call(unix.SYS_SCHED_SETPARAM, pid, uintptr(unsafe.Pointer(&parameters))))
-	try("sched_setattr", unix.SchedSetAttr(victim, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: 19}, 0))
+	try("sched_setattr", unix.SchedSetAttr(victim, &unix.SchedAttr{
+		Size:   unix.SizeofSchedAttr,
+		Policy: unix.SCHED_BATCH,
+		Nice:   19,
+	}, 0))
 	try("ioprio_set", call(unix.SYS_IOPRIO_SET, 1, pid, 3<<13))
 	try("ptrace", unix.PtraceSeize(victim))
 	buffer := make([]byte, 8)
-	local, remote := []unix.Iovec{{Base: &buffer[0], Len: 8}}, []unix.RemoteIovec{{Base: uintptr(unsafe.Pointer(&buffer[0])), Len: 8}}
+	local, remote := []unix.Iovec{{Base: &buffer[0], Len: 8}}, []unix.RemoteIovec{
+		{Base: uintptr(unsafe.Pointer(&buffer[0])), Len: 8},
+	}
 	_, err := unix.ProcessVMReadv(victim, local, remote, 0)
 	try("process_vm_readv", err)
 	try("kill", unix.Kill(victim, 0))
 	try("chmod", os.Chmod(file, 0o777))
 	try("utime", os.Chtimes(file, time.Unix(1, 0), time.Unix(1, 0)))
 	try("setxattr", unix.Setxattr(file, "user.x", []byte("x"), 0))
-	for _, path := range []string{"/proc/1/root", "/proc/1/cwd", "/proc/1/fd/0", "/proc/1/environ"} {
+	for _, path := range []string{
+		"/proc/1/root", "/proc/1/cwd", "/proc/1/fd/0", "/proc/1/environ",
+	} {
 		_, err := os.ReadFile(path + map[bool]string{true: file, false: ""}[path == "/proc/1/root"])
 		if path == "/proc/1/cwd" {
 			_, err = os.ReadDir(path)
@@ -79,8 +89,9 @@ func attack(victim int, socket, abstract, file string, walls bool) {
 	try("add_key", err)
 	try("user namespace", exec.Command("unshare", "-U", "true").Run())
 	try("mount", unix.Mount("tmpfs", os.Getenv("TMPDIR"), "tmpfs", 0, ""))
-	try("remount", unix.MountSetattr(unix.AT_FDCWD, "/", 0, &unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}))
-	// What any program may do with itself.
+	try("remount", unix.MountSetattr(unix.AT_FDCWD, "/", 0,
+		&unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}))
+	// what any program may do to itself
 	for what, err := range map[string]error{
 		"prlimit":           unix.Prlimit(0, unix.RLIMIT_CORE, &unix.Rlimit{}, nil),
 		"sched_setaffinity": unix.SchedSetaffinity(0, &cores),
@@ -94,7 +105,7 @@ func attack(victim int, socket, abstract, file string, walls bool) {
 	fmt.Println("tried")
 }
 
-// What the walls of each kind leave to an app that has the server's user.
+// What each kind of confinement leaves possible for an app with the server's user.
 func TestSameUser(t *testing.T) {
 	rig.Need(t, "sleep", "unshare")
 	if os.Getuid() == 0 {
@@ -105,11 +116,13 @@ func TestSameUser(t *testing.T) {
 		"sandboxes":              {"connect abstract"},
 		"sandboxes and Landlock": nil,
 		"Landlock":               {"connect", "chmod", "utime", "setxattr", "user namespace"},
-		"Landlock alone": {"connect", "prlimit", "setpriority", "sched_setaffinity", "sched_setscheduler", "sched_setparam",
-			"sched_setattr", "ioprio_set", "chmod", "utime", "setxattr", "add_key", "user namespace"},
+		"Landlock alone": {"connect", "prlimit", "setpriority", "sched_setaffinity",
+			"sched_setscheduler", "sched_setparam",
+			"sched_setattr", "ioprio_set", "chmod", "utime", "setxattr", "add_key",
+			"user namespace"},
 	}
 	if list["Landlock"].Landlock < scopes {
-		t.Skipf("SKIP: Landlock %d leaves more", list["Landlock"].Landlock)
+		t.Skipf("SKIP: Landlock %d allows more", list["Landlock"].Landlock)
 	}
 	list["Landlock alone"] = Force{Landlock: list["Landlock"].Landlock}
 	for name, force := range list {
@@ -139,15 +152,19 @@ func TestSameUser(t *testing.T) {
 				t.Fatal(err)
 			}
 			self, _ := os.Executable()
-			out := inside(t, b, strings.Join([]string{self, "attack", strconv.Itoa(victim.Process.Pid), socket, abstract, other, strconv.FormatBool(name != "Landlock alone")}, " "))
+			out := inside(t, b, strings.Join([]string{
+				self, "attack", strconv.Itoa(victim.Process.Pid), socket, abstract, other,
+				strconv.FormatBool(name != "Landlock alone"),
+			}, " "))
 			got := strings.Split(strings.TrimSpace(out), "\n")
 			want := append(slices.Clone(open[name]), "tried")
 			if !slices.Equal(got, want) {
-				t.Errorf("could: %q, want %q", got, want)
+				t.Errorf("possible: %q, want %q", got, want)
 			}
 			const lowest = 1 // of getpriority(2), which a test that is as nice as can be has itself
-			if now, err := unix.Getpriority(unix.PRIO_PROCESS, victim.Process.Pid); err != nil || before > lowest && (now == before) == slices.Contains(want, "setpriority") {
-				t.Errorf("its priority is %d, %v", now, err)
+			if now, err := unix.Getpriority(unix.PRIO_PROCESS, victim.Process.Pid); err != nil ||
+				before > lowest && (now == before) == slices.Contains(want, "setpriority") {
+				t.Errorf("the victim's priority is %d, err = %v", now, err)
 			}
 		})
 	}

@@ -10,11 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restrict puts the calling thread under Landlock, and it alone: the library's own Restrict takes all threads.
-func (b *Box) restrict() error {
+// enterLandlock restricts the calling thread. The library's own Restrict would restrict all
+// threads.
+func (b *Box) enterLandlock() error {
 	config := landlock.V7
 	config.HandledAccessNet = 0
-	if b.Force.mounts() { // the user, or the sandbox, keeps signals from other apps, and those of one app may send them
+	if b.Force.mounts() {
+		// the user or the sandbox already restricts signals to the same app
 		config.Scoped = llsys.ScopeAbstractUnixSocket
 	}
 	ruleset, flags, err := config.BestEffort().NewRulesetFD(b.rules()...)
@@ -25,32 +27,37 @@ func (b *Box) restrict() error {
 	return llsys.LandlockRestrictSelf(ruleset, flags)
 }
 
-// devices are what programs may well open in /dev. /dev/tty is the terminal of who opens it.
-var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"}
+// devices are what programs may open in /dev. /dev/tty is the terminal of the process that opens
+// it.
+var devices = []string{
+	"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx",
+}
 
 func (b *Box) rules() []landlock.Rule {
 	read, write := []string{"/"}, slices.Concat(b.Write, devices)
 	switch {
 	case b.Force.Users:
-		write = append(append(write, privateFolders...), "/dev/pts") // without users those in there are everybody's
+		// without users, terminals in /dev/pts would belong to every app
+		write = append(append(write, privateFolders...), "/dev/pts")
 	case b.Force.Sandboxes:
-		read = append(around([]string{"/dev"}), "/dev/shm")
+		read = append(outside([]string{"/dev"}), "/dev/shm")
 		write = append(write, privateFolders...)
 	default:
-		read = append(around(slices.Concat(b.Hide, apart)), b.Read...)
+		read = append(outside(slices.Concat(b.Hide, sharedFolders)), b.Read...)
 		write = append(write, b.Tmp)
 	}
-	folders, files := sorted(read)
-	ownFolders, ownFiles := sorted(write)
+	folders, files := split(read)
+	ownFolders, ownFiles := split(write)
 	return []landlock.Rule{
 		landlock.RODirs(folders...), landlock.ROFiles(files...),
-		landlock.RWDirs(ownFolders...).WithRefer().WithIoctlDev(), landlock.RWFiles(ownFiles...).WithIoctlDev(),
+		landlock.RWDirs(ownFolders...).WithRefer().WithIoctlDev(),
+		landlock.RWFiles(ownFiles...).WithIoctlDev(),
 	}
 }
 
-// sorted tells folders from files, for Landlock wants to know, and leaves out what is not there, or not for the
-// server's user either.
-func sorted(paths []string) (folders, files []string) {
+// split separates folders from files, as Landlock needs it. It drops what does not exist or the
+// server cannot see either.
+func split(paths []string) (folders, files []string) {
 	for _, path := range paths {
 		switch info, err := os.Stat(path); {
 		case err != nil:
@@ -63,12 +70,12 @@ func sorted(paths []string) (folders, files []string) {
 	return folders, files
 }
 
-// apart are folders that all users of the machine share, or in which they keep sockets and the like.
-var apart = []string{"/tmp", "/var/tmp", "/dev", "/run/user"}
+// sharedFolders are folders that all users share, or in which they keep sockets and the like.
+var sharedFolders = []string{"/tmp", "/var/tmp", "/dev", "/run/user"}
 
-// around lists what there is outside of the hidden folders, as few names as it takes. Links are left out:
-// what they lead to is there under its own name, or hidden.
-func around(hidden []string) []string {
+// outside lists what is outside of the hidden folders, in as few names as possible. It skips links:
+// their targets are listed under their own names, or hidden.
+func outside(hidden []string) []string {
 	hidden = outermost(hidden)
 	var list []string
 	var walk func(dir string)

@@ -17,70 +17,69 @@ import (
 )
 
 // Launcher starts commands in sandboxes, for a server that is an ordinary user. A user namespace
-// gives such a server the rights to make mounts (user_namespaces(7)), but a process of several
-// threads, as any Go program is, cannot enter one. So a helper, this binary in a namespace of its
-// own, does for the server what the server's own threads do where it is root. What it starts is a
-// child of the server all the same (CLONE_PARENT of clone(2)).
+// gives such a server the right to mount (user_namespaces(7)), but a process with several threads,
+// as every Go program is, cannot enter one. So a helper, this binary in its own namespace, does
+// what the server's own threads do if it is root. What the helper starts is nevertheless a child of
+// the server (CLONE_PARENT of clone(2)).
 type Launcher struct {
 	Self []string     // the command that runs this binary; default: this binary
-	Log  *slog.Logger // default: silence
+	Log  *slog.Logger // default: none
 
-	thread    chan func() // what is to run on the one thread that is the helper's parent
+	thread    chan func() // functions for the thread that is the helper's parent
 	mu        sync.Mutex
 	helper    *helper // nil: closed
 	sandboxes map[string]*Sandbox
-	last      int // number of a sandbox
+	last      int // the last sandbox's number
 }
 
-// helper is one life of the helper.
+// helper is a helper process.
 type helper struct {
-	cmd   *exec.Cmd
-	door  *os.File // takes requests; its end ends the helper
-	ended chan struct{}
+	cmd      *exec.Cmd
+	requests *os.File // socket; closing it ends the helper
+	ended    chan struct{}
 }
 
-// Sandbox is the namespaces that the processes of one app share: the numbers of processes, System
-// V's memory and message queues. Each process has mounts of its own in it.
+// Sandbox holds the namespaces that the processes of one app share: process ids and System V IPC.
+// Each process has its own mounts in it.
 type Sandbox struct {
-	of     *Launcher
-	helper *helper
-	name   string
-	number int
-	life   *os.File // what is in the sandbox is killed when this is closed, also by the end of the server
-	gone   chan struct{}
-	users  int // guarded by of.mu
+	launcher *Launcher
+	helper   *helper
+	name     string
+	number   int
+	alive    *os.File // a pipe; when it is closed, as by the server's end, the sandbox is killed
+	gone     chan struct{}
+	users    int // guarded by launcher.mu
 }
 
-// request is what the helper is asked to do. Its files come with it: the connection for the reply
+// request asks the helper for something. Its files are sent with it, the connection for the reply
 // first.
 type request struct {
 	Sandbox int
-	Hold    bool // make the sandbox; the file is its life
+	Create  bool // make the sandbox; the file is its input
 
-	Name    string // what the command's process is called until it runs
+	Name    string // the process's name until it executes the command
 	Box     Box
 	Path    string
 	Args    []string
 	Dir     string
 	Env     []string
-	Setctty bool // the files are its streams
-	Trace   bool // stop it at its first instruction, for the server to let it go
+	Setctty bool
+	Trace   bool // stop at the first instruction, until the server continues it
 }
 
 type reply struct {
 	PID   int
-	Errno syscall.Errno // of the command's start
+	Errno syscall.Errno // why the command could not be executed
 	Err   string
 }
 
-// helperArgument is how the binary is told to be the helper, and holdArgument to be the first
-// process of a sandbox.
-const helperArgument, holdArgument = "launcher", "sandbox"
+// helperArgument makes this binary the helper, sandboxArgument the first process of a sandbox.
+const helperArgument, sandboxArgument = "launcher", "sandbox"
 
-// thisBinary is what this process executes, wherever that file has gone.
+// thisBinary is the running binary, even if its file has been moved.
 const thisBinary = "/proc/self/exe"
 
-// Open starts the helper. It blocks until that is ready.
+// Open starts the helper and blocks until it is ready.
 func (l *Launcher) Open() (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,8 +101,8 @@ func (l *Launcher) Open() (err error) {
 	return nil
 }
 
-// on runs f on the thread that is the parent of the helper, and so of what that starts.
-func (l *Launcher) on(f func() error) error {
+// onThread runs f on the thread that is the parent of the helper and of what that starts.
+func (l *Launcher) onThread(f func() error) error {
 	result := make(chan error, 1)
 	l.thread <- func() { result <- f() }
 	return <-result
@@ -125,7 +124,7 @@ func (l *Launcher) open() error {
 		cmd.Args[0] = os.Args[0]
 	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=2"}
-	cmd.Dir = "/" // it keeps no file system busy
+	cmd.Dir = "/" // keep no file system busy
 	cmd.ExtraFiles = []*os.File{theirs}
 	output, err := cmd.StdoutPipe()
 	if err != nil {
@@ -133,28 +132,28 @@ func (l *Launcher) open() error {
 	}
 	uid, gid := os.Geteuid(), os.Getegid()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setsid:      true, // signals to the server's group are not for it
+		Setsid:      true, // signals to the server's group must not reach it
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
 		AmbientCaps: helperCapabilities,
 	}
-	if err := l.on(cmd.Start); err != nil {
+	if err := l.onThread(cmd.Start); err != nil {
 		ours.Close()
 		if pathErr, ok := errors.AsType[*os.PathError](err); ok {
-			err = pathErr.Err // clone(2) refused it, not the path
+			err = pathErr.Err // from clone(2), not about the path
 		}
 		return err
 	}
-	h := &helper{cmd: cmd, door: ours, ended: make(chan struct{})}
-	said, err := io.ReadAll(output)
+	h := &helper{cmd: cmd, requests: ours, ended: make(chan struct{})}
+	problem, err := io.ReadAll(output)
 	if err != nil {
-		said = []byte(err.Error())
+		problem = []byte(err.Error())
 	}
-	if len(said) > 0 {
+	if len(problem) > 0 {
 		ours.Close()
 		cmd.Wait()
-		return errors.New(strings.TrimSpace(string(said)))
+		return errors.New(strings.TrimSpace(string(problem)))
 	}
 	go func() {
 		cmd.Wait()
@@ -164,7 +163,7 @@ func (l *Launcher) open() error {
 	return nil
 }
 
-// Close ends the helper, and what is left in sandboxes.
+// Close ends the helper and kills what is left in sandboxes.
 func (l *Launcher) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,25 +171,25 @@ func (l *Launcher) Close() {
 		return
 	}
 	for _, s := range l.sandboxes {
-		s.life.Close()
+		s.alive.Close()
 	}
-	l.helper.door.Close()
+	l.helper.requests.Close()
 	<-l.helper.ended
 	l.helper = nil
 	close(l.thread)
 }
 
-// Sandbox is the sandbox of that name, made where there is none. It lasts until Leave was called as
-// often.
+// Sandbox returns the sandbox of that name, and makes it if needed. It lasts until Leave has been
+// called as often as Sandbox.
 func (l *Launcher) Sandbox(name string) (*Sandbox, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.helper == nil {
 		return nil, errors.New("the server is stopping")
 	}
-	if isClosed(l.helper.ended) { // killed for want of memory, say
-		l.Log.Warn("what starts apps' processes has ended; restarting it")
-		l.helper.door.Close()
+	if isClosed(l.helper.ended) { // such as killed for lack of memory
+		l.Log.Warn("sandbox helper ended; restarting")
+		l.helper.requests.Close()
 		if err := l.open(); err != nil {
 			return nil, err
 		}
@@ -199,22 +198,30 @@ func (l *Launcher) Sandbox(name string) (*Sandbox, error) {
 		s.users++
 		return s, nil
 	}
-	theirs, life, err := os.Pipe()
+	theirs, alive, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
 	l.last++
-	s := &Sandbox{of: l, helper: l.helper, name: name, number: l.last, life: life, gone: make(chan struct{}), users: 1}
-	connection, err := s.helper.ask(request{Sandbox: s.number, Hold: true}, theirs)
+	s := &Sandbox{
+		launcher: l,
+		helper:   l.helper,
+		name:     name,
+		number:   l.last,
+		alive:    alive,
+		gone:     make(chan struct{}),
+		users:    1,
+	}
+	connection, err := s.helper.send(request{Sandbox: s.number, Create: true}, theirs)
 	if err == nil {
-		_, err = answer(connection)
+		_, err = receive(connection)
 	}
 	if err != nil {
-		life.Close()
+		alive.Close()
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
-	go func() { // the helper keeps its end for as long as there is the sandbox
+	go func() { // the helper keeps its end open as long as the sandbox exists
 		io.Copy(io.Discard, connection)
 		connection.Close()
 		close(s.gone)
@@ -223,25 +230,24 @@ func (l *Launcher) Sandbox(name string) (*Sandbox, error) {
 	return s, nil
 }
 
-// Leave says that the caller needs the sandbox no more. With the last, what is left in it is
-// killed.
+// Leave ends one use of the sandbox. The last one kills what is left in it.
 func (s *Sandbox) Leave() {
-	s.of.mu.Lock()
-	defer s.of.mu.Unlock()
+	s.launcher.mu.Lock()
+	defer s.launcher.mu.Unlock()
 	if s.users--; s.users > 0 {
 		return
 	}
-	s.life.Close()
-	if s.of.sandboxes[s.name] == s {
-		delete(s.of.sandboxes, s.name)
+	s.alive.Close()
+	if s.launcher.sandboxes[s.name] == s {
+		delete(s.launcher.sandboxes, s.name)
 	}
 }
 
-// In has the box's commands run in the sandbox.
-func (b *Box) In(s *Sandbox) { b.in = s }
+// In makes the box's commands run in the sandbox.
+func (b *Box) In(s *Sandbox) { b.sandbox = s }
 
-// ask sends a request with its files, and returns the connection on which the reply comes.
-func (h *helper) ask(r request, files ...*os.File) (*os.File, error) {
+// send sends a request with its files, and returns the connection for the reply.
+func (h *helper) send(r request, files ...*os.File) (*os.File, error) {
 	ours, theirs, err := socketPair(unix.SOCK_STREAM | unix.SOCK_NONBLOCK)
 	if err != nil {
 		return nil, err
@@ -249,22 +255,23 @@ func (h *helper) ask(r request, files ...*os.File) (*os.File, error) {
 	defer unix.Close(theirs)
 	fds := []int{theirs}
 	for _, f := range files {
-		fds = append(fds, int(f.Fd())) // which makes it blocking, as commands expect
+		fds = append(fds, int(f.Fd())) // Fd makes it blocking, as commands expect
 	}
-	err = unix.Sendmsg(int(h.door.Fd()), []byte{0}, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+	err = unix.Sendmsg(int(h.requests.Fd()), []byte{0}, unix.UnixRights(fds...), nil,
+		unix.MSG_NOSIGNAL)
 	if err == nil {
 		err = gob.NewEncoder(ours).Encode(r)
 	}
 	if err != nil {
 		ours.Close()
-		return nil, fmt.Errorf("what starts apps' processes does not answer: %w", err)
+		return nil, fmt.Errorf("the sandbox helper does not answer: %w", err)
 	}
 	return ours, nil
 }
 
-func answer(connection io.Reader) (r reply, err error) {
+func receive(connection io.Reader) (r reply, err error) {
 	if err := gob.NewDecoder(connection).Decode(&r); err != nil {
-		return r, fmt.Errorf("what starts apps' processes has ended: %w", err)
+		return r, fmt.Errorf("the sandbox helper has ended: %w", err)
 	}
 	if r.Err != "" {
 		err = errors.New(r.Err)

@@ -16,7 +16,7 @@ import (
 	"paas/rig"
 )
 
-// boxed is a launcher of the test's own, and a box for its sandboxes.
+// boxed returns a launcher and a box for its sandboxes.
 func boxed(t *testing.T) (*Launcher, *Box) {
 	t.Helper()
 	force := Probe(t.TempDir(), rig.Self()...)
@@ -32,7 +32,7 @@ func boxed(t *testing.T) (*Launcher, *Box) {
 	return l, b
 }
 
-// run starts a command in a sandbox; its output is in the file out of its folder.
+// run starts a command in a sandbox. Its output goes to the file out in its folder.
 func run(t *testing.T, b *Box, s *Sandbox, argv ...string) (*exec.Cmd, error) {
 	t.Helper()
 	b.In(s)
@@ -58,7 +58,7 @@ func sandbox(t *testing.T, l *Launcher, name string) *Sandbox {
 	return s
 }
 
-// marked are the processes that have the mark in their environment.
+// marked returns the processes with the mark in their environment.
 func marked(mark string) (pids []int) {
 	all, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, path := range all {
@@ -70,14 +70,14 @@ func marked(mark string) (pids []int) {
 	return pids
 }
 
-// What a command is to its server is the same as without a sandbox: a child with a status, which
-// gets signals.
+// A command in a sandbox is an ordinary child of the server: it has a status and gets signals.
 func TestSandboxChild(t *testing.T) {
 	l, b := boxed(t)
 	s := sandbox(t, l, "blog")
 	defer s.Leave()
 	for script, want := range map[string]string{
-		"exit 3": "exit status 3", "true": "<nil>", "kill -KILL $$": "signal: killed", "kill -SEGV $$": "signal: segmentation fault",
+		"exit 3": "exit status 3", "true": "<nil>", "kill -KILL $$": "signal: killed",
+		"kill -SEGV $$":                          "signal: segmentation fault",
 		"sleep 1000 & kill $!; wait $!; exit $?": "exit status 143",
 	} {
 		cmd, err := run(t, b, s, "/bin/sh", "-c", script)
@@ -85,10 +85,11 @@ func TestSandboxChild(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := cmd.Wait(); !strings.HasPrefix(rig.Message(err), want) {
-			t.Errorf("%s: %v", script, err)
+			t.Errorf("%s: err = %v", script, err)
 		}
 	}
-	cmd, err := run(t, b, s, "/bin/sh", "-c", "trap 'exit 5' TERM; echo up; while :; do sleep 0.01; done")
+	cmd, err := run(t, b, s, "/bin/sh", "-c",
+		"trap 'exit 5' TERM; echo up; while :; do sleep 0.01; done")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +103,7 @@ func TestSandboxChild(t *testing.T) {
 	}
 }
 
-// Where nobody may trace, commands start all the same, and are put under the rest as they have
-// begun.
+// If tracing is forbidden, commands start nevertheless and are confined soon after.
 func TestSandboxUntraced(t *testing.T) {
 	l, b := boxed(t)
 	ptraceScope = filepath.Join(t.TempDir(), "scope")
@@ -121,11 +121,11 @@ func TestSandboxUntraced(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); rig.Message(err) != "exit status 3" || taken != cmd.Process.Pid {
-		t.Errorf("%v, %d", err, taken)
+		t.Errorf("err = %v, take called with %d", err, taken)
 	}
 }
 
-// What cannot be executed leaves no zombie.
+// A command that cannot be executed leaves no zombie.
 func TestSandboxExecFails(t *testing.T) {
 	l, b := boxed(t)
 	s := sandbox(t, l, "blog")
@@ -140,26 +140,28 @@ func TestSandboxExecFails(t *testing.T) {
 		}
 	}
 	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG|unix.WNOTHREAD, nil); pid > 0 {
-		t.Errorf("child %d was left: %v", pid, err)
+		t.Errorf("child %d is left: %v", pid, err)
 	}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
 		stat, _ := os.ReadFile(path)
 		_, rest, _ := strings.Cut(string(stat), ") ")
-		if fields := strings.Fields(rest); len(fields) > 1 && fields[0] == "Z" && fields[1] == strconv.Itoa(os.Getpid()) {
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[0] == "Z" &&
+			fields[1] == strconv.Itoa(os.Getpid()) {
 			t.Errorf("a zombie is left: %s", stat)
 		}
 	}
 }
 
-// Processes of one app see each other, those of another not. With the last user of a sandbox goes
-// what is left in it, be it of another session.
+// Processes of one app see each other but none of another app. The last Leave kills what is left in
+// the sandbox, even in another session.
 func TestSandboxEnds(t *testing.T) {
 	l, b := boxed(t)
 	s, again, other := sandbox(t, l, "blog"), sandbox(t, l, "blog"), sandbox(t, l, "shop")
 	defer other.Leave()
 	mark := "MARK=" + strconv.Itoa(os.Getpid())
-	cmd, err := run(t, b, s, "/bin/sh", "-c", "export "+mark+"; for i in 1 2 3; do setsid sleep 86399 & done; echo $$; wait")
+	cmd, err := run(t, b, s, "/bin/sh", "-c",
+		"export "+mark+"; for i in 1 2 3; do setsid sleep 86399 & done; echo $$; wait")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +169,8 @@ func TestSandboxEnds(t *testing.T) {
 	out, _ := os.ReadFile(b.Write[1] + "/out")
 	inner := strings.TrimSpace(string(out))
 	for in, want := range map[*Sandbox]string{again: "0", other: "1"} {
-		look, err := run(t, b, in, "/bin/sh", "-c", "kill -0 "+inner+" && grep -q 'slee[p] 86399' /proc/"+inner+"/cmdline && exit 0; exit 1")
+		look, err := run(t, b, in, "/bin/sh", "-c",
+			"kill -0 "+inner+" && grep -q 'slee[p] 86399' /proc/"+inner+"/cmdline && exit 0; exit 1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,14 +181,14 @@ func TestSandboxEnds(t *testing.T) {
 	}
 	s.Leave()
 	if len(marked(mark)) == 0 {
-		t.Error("gone before the last has left")
+		t.Error("killed before the last Leave")
 	}
 	again.Leave()
 	rig.Eventually(t, "all are gone", func() bool { return len(marked(mark)) == 0 })
 	cmd.Wait()
 }
 
-// When the helper is killed, what runs goes on, and what is started next has another.
+// If the helper is killed, running commands go on, and the next one gets a new helper.
 func TestSandboxHelperKilled(t *testing.T) {
 	l, b := boxed(t)
 	s := sandbox(t, l, "blog")
@@ -203,7 +206,7 @@ func TestSandboxHelperKilled(t *testing.T) {
 	l.helper.cmd.Process.Kill()
 	<-l.helper.ended
 	if _, err := run(t, b, s, "/bin/true"); err == nil {
-		t.Error("what was made by the one that is gone still starts")
+		t.Error("a sandbox of the killed helper still starts commands")
 	}
 	next := sandbox(t, l, "blog")
 	defer next.Leave()
@@ -215,7 +218,7 @@ func TestSandboxHelperKilled(t *testing.T) {
 		t.Error(err)
 	}
 	if err := unix.Kill(long.Process.Pid, 0); err != nil {
-		t.Errorf("what ran was ended: %v", err)
+		t.Errorf("a running command was killed: %v", err)
 	}
 	s.Leave()
 	if err := long.Wait(); rig.Message(err) != "signal: killed" {
@@ -223,10 +226,13 @@ func TestSandboxHelperKilled(t *testing.T) {
 	}
 }
 
-// Where user namespaces are refused, Force says so, and what allows them.
+// If user namespaces are forbidden, Force says so, and what would allow them.
 func TestRefused(t *testing.T) {
 	rig.Need(t, "unshare")
-	refusing := []string{"unshare", "-U", "-r", "sh", "-c", `echo 0 >/proc/sys/user/max_user_namespaces; TEST_REFUSED=1 exec "$0" "$@"`}
+	refusing := []string{
+		"unshare", "-U", "-r", "sh", "-c",
+		`echo 0 >/proc/sys/user/max_user_namespaces; TEST_REFUSED=1 exec "$0" "$@"`,
+	}
 	rig.AsUser(t, rig.Nobody, refusing, "^TestProbeRefused$")
 }
 
@@ -236,35 +242,39 @@ func TestProbeRefused(t *testing.T) {
 	}
 	force := Probe(t.TempDir(), rig.Self()...)
 	if force.Sandboxes || force.Users {
-		t.Error(force)
+		t.Errorf("Probe found %s", force)
 	}
-	rig.WantIn(t, "force", force.String(), "no user namespaces: ", "(sysctl user.max_user_namespaces=10000 allows them)")
-	rig.WantIn(t, "open", strings.Join(force.Open(), ", "), "Unix sockets of the server's user, mode and times of files of the server's user")
+	rig.WantIn(t, "force", force.String(), "no user namespaces: ",
+		"(sysctl user.max_user_namespaces=10000 allows them)")
+	rig.WantIn(t, "open", strings.Join(force.Open(), ", "),
+		"Unix sockets of the server's user, mode and times of files of the server's user")
 	_, b := place(t, force)
 	if out := inside(t, b, "echo x >new && cat new"); out != "x\n" {
-		t.Errorf("what is left does not work: %s", out)
+		t.Errorf("the remaining confinement does not work: %s", out)
 	}
 }
 
-// A folder that all apps may write to is one of the machine, a device among them works.
+// A folder that all apps may write to is the machine's own; a device in it works.
 func TestSandboxWrites(t *testing.T) {
 	l, b := boxed(t)
 	s := sandbox(t, l, "blog")
 	defer s.Leave()
 	shared := t.TempDir()
 	b.Write = append(b.Write, shared, "/dev/zero")
-	cmd, err := run(t, b, s, "/bin/sh", "-c", "echo x >"+shared+"/x && head -c 3 /dev/zero | wc -c && echo >/dev/zero")
+	cmd, err := run(t, b, s, "/bin/sh", "-c",
+		"echo x >"+shared+"/x && head -c 3 /dev/zero | wc -c && echo >/dev/zero")
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = cmd.Wait()
 	out, _ := os.ReadFile(b.Write[1] + "/out")
-	if written, _ := os.ReadFile(shared + "/x"); err != nil || string(written) != "x\n" || strings.TrimSpace(string(out)) != "3" {
-		t.Errorf("%v: %s, wrote %q", err, out, written)
+	if written, _ := os.ReadFile(shared + "/x"); err != nil || string(written) != "x\n" ||
+		strings.TrimSpace(string(out)) != "3" {
+		t.Errorf("err = %v, printed %s, wrote %q", err, out, written)
 	}
 }
 
-// A socket in a folder that the server names for apps is open to them.
+// Apps can connect to a socket in a folder that the settings list.
 func TestSandboxReadsSocket(t *testing.T) {
 	l, b := boxed(t)
 	s := sandbox(t, l, "blog")
@@ -276,7 +286,9 @@ func TestSandboxReadsSocket(t *testing.T) {
 	}
 	defer listener.Close()
 	self, _ := os.Executable()
-	attack := []string{self, "attack", strconv.Itoa(os.Getpid()), dir + "/database.sock", "none", dir, "true"}
+	attack := []string{
+		self, "attack", strconv.Itoa(os.Getpid()), dir + "/database.sock", "none", dir, "true",
+	}
 	for _, named := range []bool{false, true} {
 		b.Hide = append(b.Hide, dir)
 		if named {
@@ -288,8 +300,9 @@ func TestSandboxReadsSocket(t *testing.T) {
 		}
 		cmd.Wait()
 		out, _ := os.ReadFile(b.Write[1] + "/out")
-		if strings.Contains(string(out), "connect\n") != named || !strings.HasSuffix(string(out), "tried\n") {
-			t.Errorf("named %v: %s", named, out)
+		if strings.Contains(string(out), "connect\n") != named ||
+			!strings.HasSuffix(string(out), "tried\n") {
+			t.Errorf("folder listed: %v; printed %s", named, out)
 		}
 	}
 }

@@ -8,35 +8,35 @@ import (
 	"os/exec"
 )
 
-// Launcher starts nothing on this system.
+// Launcher does nothing here.
 type Launcher struct {
 	Self []string
 	Log  *slog.Logger
 }
 
-// Sandbox is there on Linux alone.
+// Sandbox exists on Linux only.
 type Sandbox struct{}
 
-// Open says that there are no sandboxes.
+// Open returns [errors.ErrUnsupported].
 func (l *Launcher) Open() error { return errors.ErrUnsupported }
 
-// Close does nothing.
+// Close does nothing here.
 func (l *Launcher) Close() {}
 
-// Sandbox says that there is none.
+// Sandbox returns [errors.ErrUnsupported].
 func (l *Launcher) Sandbox(string) (*Sandbox, error) { return nil, errors.ErrUnsupported }
 
-// Leave does nothing.
+// Leave does nothing here.
 func (s *Sandbox) Leave() {}
 
-// In does nothing.
+// In does nothing here.
 func (b *Box) In(*Sandbox) {}
 
-// Starts says that the box starts nothing itself.
+// Starts returns false here.
 func (b *Box) Starts() bool { return false }
 
-// Start says that it cannot.
+// Start returns [errors.ErrUnsupported].
 func (b *Box) Start(*exec.Cmd, func(int) error) error { return errors.ErrUnsupported }
 
-// Helper says that nothing is asked of this binary.
+// Helper returns false here.
 func Helper([]string) bool { return false }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Own gives the folder dir, and all in it, to user uid, unless the folder is theirs already: it is given
-// last. Links are given themselves, not what they lead to. It blocks for about 3 µs for each file. Nobody else
-// may be writing in dir meanwhile.
+// Own makes uid the owner of the folder dir and everything in it, unless uid owns the folder
+// already: its owner changes last. It changes links themselves, not their targets. It takes about 3
+// µs per file. Nobody else may write in dir meanwhile.
 func Own(dir string, uid int) error {
 	var top unix.Stat_t
 	if err := unix.Lstat(dir, &top); err != nil {
@@ -36,32 +36,34 @@ func Own(dir string, uid int) error {
 	return err
 }
 
-// As runs f with the rights that the box's user has to files, and where the box's command sees them: what f makes
-// belongs to that user, and a link that the user has put in its way leads f to nothing that the user could not
-// read or write. It counts for the goroutine that f is called on, which is another than the caller's, and not for
-// those that f starts. Without Force.Users it only runs f.
+// As runs f with the file rights of the box's user and the box's view of the file system. What f
+// makes belongs to that user, and a link that the user has made leads f to nothing that the user
+// could not read or write. f runs on another goroutine; goroutines that f starts are not affected.
+// Without Force.Users it just runs f.
 func (b *Box) As(f func() error) error {
 	if !b.Force.Users {
 		return f()
 	}
 	return onThread(func() error {
-		if err := b.see(); err != nil { // first: the user may not look below what is covered
+		if err := b.makeMounts(); err != nil { // first: the user may not enter the covered folders
 			return fmt.Errorf("confine: %w", err)
 		}
-		if err := takeRights(b.UID); err != nil {
+		if err := setFileUser(b.UID); err != nil {
 			return err
 		}
 		return f()
 	})
 }
 
-// takeRights gives the calling thread uid's file rights (setfsuid(2)). The kernel then takes away what lets
-// root ignore a file's mode. The raw calls are for this thread alone, where those of package syscall are for all.
-func takeRights(uid int) error {
+// setFileUser gives the calling thread uid's file rights (setfsuid(2)). The kernel then drops the
+// capabilities that let root ignore a file's mode. The raw calls affect this thread only; those of
+// package syscall affect all.
+func setFileUser(uid int) error {
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
 		return errno
 	}
-	unix.RawSyscall(unix.SYS_SETFSGID, uintptr(uid), 0, 0) // they return the id before, and no error
+	// both return the previous id and no error
+	unix.RawSyscall(unix.SYS_SETFSGID, uintptr(uid), 0, 0)
 	unix.RawSyscall(unix.SYS_SETFSUID, uintptr(uid), 0, 0)
 	if now, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, uintptr(uid), 0, 0); int(now) != uid {
 		return errors.New("setfsuid: not permitted")

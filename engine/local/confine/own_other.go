@@ -2,7 +2,7 @@
 
 package confine
 
-// Own does nothing where there are no users to own.
+// Own does nothing here.
 func Own(string, int) error { return nil }
 
 // As runs f.

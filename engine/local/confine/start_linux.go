@@ -14,24 +14,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Starts says whether the box's commands are started by Start: no thread of the server can enter
-// it.
-func (b *Box) Starts() bool { return b.in != nil }
+// Starts reports whether Start must start the box's commands: no thread of the server can enter a
+// sandbox.
+func (b *Box) Starts() bool { return b.sandbox != nil }
 
-// Start starts cmd in the box, as a child of the server. Of its SysProcAttr, Setctty and PidFD
-// count. Before the command's first instruction take is called with its number, to put it under
-// what else confines it; where the kernel lets nobody trace, soon after.
+// Start starts cmd in the box as a child of the server. Of its SysProcAttr only Setctty and PidFD
+// count. It calls take with the process id before the command's first instruction, or soon after if
+// the kernel forbids tracing.
 func (b *Box) Start(cmd *exec.Cmd, take func(pid int) error) error {
 	pid, err := b.launch(cmd)
 	if err != nil {
 		return err
 	}
-	begin := func() error { return letGo(pid, take) }
+	begin := func() error { return release(pid, take) }
 	if !mayTrace() {
 		begin = func() error { return take(pid) }
 	}
-	if err := b.in.of.on(begin); err != nil {
-		if !errors.Is(err, errEnded) { // else its number may be another's
+	if err := b.sandbox.launcher.onThread(begin); err != nil {
+		if !errors.Is(err, errEnded) { // then its id may belong to another process
 			unix.Kill(pid, unix.SIGKILL)
 			wait(pid, nil)
 		}
@@ -46,9 +46,9 @@ func (b *Box) Start(cmd *exec.Cmd, take func(pid int) error) error {
 	return err
 }
 
-// letGo lets a command go on that is stopped as it was executed, since it asked to be traced
-// (ptrace(2)). Only its parent's thread can.
-func letGo(pid int, take func(pid int) error) error {
+// release continues a traced command, which the kernel stops when it is executed (ptrace(2)). Only
+// the thread of its parent can.
+func release(pid int, take func(pid int) error) error {
 	var status unix.WaitStatus
 	if err := wait(pid, &status); err != nil {
 		return err
@@ -63,7 +63,7 @@ func letGo(pid int, take func(pid int) error) error {
 	return err
 }
 
-var errEnded = errors.New("it was ended before it began")
+var errEnded = errors.New("killed before it started")
 
 func wait(pid int, status *unix.WaitStatus) error {
 	for {
@@ -73,7 +73,7 @@ func wait(pid int, status *unix.WaitStatus) error {
 	}
 }
 
-// launch has the helper start cmd.
+// launch lets the helper start cmd.
 func (b *Box) launch(cmd *exec.Cmd) (pid int, err error) {
 	var files []*os.File
 	for _, stream := range []any{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
@@ -86,16 +86,17 @@ func (b *Box) launch(cmd *exec.Cmd) (pid int, err error) {
 		}
 		files = append(files, f)
 	}
-	name := rand.Text()[:15] // as long as one may be
-	connection, err := b.in.helper.ask(request{
-		Sandbox: b.in.number, Name: name, Box: *b, Path: cmd.Path, Args: cmd.Args, Dir: cmd.Dir,
+	name := rand.Text()[:15] // the longest possible name of a process
+	connection, err := b.sandbox.helper.send(request{
+		Sandbox: b.sandbox.number, Name: name, Box: *b, Path: cmd.Path, Args: cmd.Args,
+		Dir: cmd.Dir,
 		Env: cmd.Env, Setctty: cmd.SysProcAttr.Setctty, Trace: mayTrace(),
 	}, files...)
 	if err != nil {
 		return 0, fmt.Errorf("confine: %w", err)
 	}
 	defer connection.Close()
-	r, err := answer(connection)
+	r, err := receive(connection)
 	if r.Errno != 0 {
 		reap(name)
 		return 0, &os.PathError{Op: "exec", Path: cmd.Path, Err: r.Errno}
@@ -108,15 +109,15 @@ func (b *Box) launch(cmd *exec.Cmd) (pid int, err error) {
 
 var ptraceScope = "/proc/sys/kernel/yama/ptrace_scope"
 
-// mayTrace says whether the kernel lets a process be traced by its parent: hardened machines let
-// nobody (ptrace_scope of Yama in the kernel's documentation).
+// mayTrace reports whether a process may trace its children. Hardened machines forbid it
+// (ptrace_scope of Yama in the kernel's documentation).
 func mayTrace() bool {
 	scope, _ := os.ReadFile(ptraceScope)
 	return strings.TrimSpace(string(scope)) != "3"
 }
 
-// reap takes the exit status of the child of that name, which could not execute its command: the
-// helper does not learn its number.
+// reap reaps the child of that name, which could not execute its command. The helper does not learn
+// its process id.
 func reap(name string) {
 	self := strconv.Itoa(os.Getpid())
 	for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(time.Millisecond) {

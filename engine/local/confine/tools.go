@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-// Tools are the folders that programs found by the given PATH need below what is hidden, for [Box].Read: for
-// homes are hidden, and toolchains are often installed there.
+// Tools returns the folders below homes that programs in the given PATH need, for [Box].Read: home
+// folders are hidden, and toolchains are often installed there.
 //
-// A folder of PATH is always one of them, unless something hidden lies in it. What it belongs to is too, where it is the bin of
-// a folder of its own (~/node-22/bin), or a version manager's (~/.nvm/versions/node/v22/bin). Folders that hold
-// more than tools, ~/.cargo its tokens and ~/.local everything, are not shown as a whole.
+// Each folder of PATH is among them, unless it contains something hidden. So is the folder above a
+// bin folder (~/node-22/bin), or a version manager's (~/.nvm for ~/.nvm/versions/node/v22/bin).
+// Folders that contain more than tools are not shown as a whole: ~/.cargo contains tokens, ~/.local
+// anything.
 func Tools(path string, homes, hidden []string) (list []string) {
 	add := func(path string) {
 		list = append(list, path)
@@ -22,8 +23,8 @@ func Tools(path string, homes, hidden []string) (list []string) {
 	}
 	for _, dir := range filepath.SplitList(path) {
 		dir = filepath.Clean(dir)
-		holds := func(h string) bool { return below(h, dir) }
-		if !filepath.IsAbs(dir) || slices.ContainsFunc(slices.Concat(homes, hidden), holds) {
+		contains := func(h string) bool { return below(h, dir) }
+		if !filepath.IsAbs(dir) || slices.ContainsFunc(slices.Concat(homes, hidden), contains) {
 			continue
 		}
 		add(dir)
@@ -40,7 +41,7 @@ func Tools(path string, homes, hidden []string) (list []string) {
 	return outermost(list)
 }
 
-// toolsOf are the folders of a home that programs in its folder dir need besides that one.
+// toolsOf returns the other folders of a home that programs in its folder dir need.
 func toolsOf(dir string) []string {
 	first, rest, _ := strings.Cut(dir, "/")
 	switch needs, mixed := mixed[first]; {
@@ -48,34 +49,38 @@ func toolsOf(dir string) []string {
 		return needs
 	case slices.Contains(managers, first):
 		return []string{first}
-	case rest != "" && (filepath.Base(rest) == "bin" || filepath.Base(rest) == ".bin"): // .bin is of a node_modules
+	// node_modules has a .bin
+	case rest != "" && (filepath.Base(rest) == "bin" || filepath.Base(rest) == ".bin"):
 		return []string{filepath.Dir(dir)}
 	}
 	return nil
 }
 
 var (
-	// managers hold versions of tools, and nothing that is secret.
-	managers = []string{".nvm", ".fnm", ".volta", ".n", ".nodenv", ".pyenv", ".rbenv", ".rvm", ".goenv", ".jenv", ".sdkman",
+	// managers are folders of version managers, without secrets
+	managers = []string{".nvm", ".fnm", ".volta", ".n", ".nodenv", ".pyenv", ".rbenv", ".rvm",
+		".goenv", ".jenv", ".sdkman",
 		".phpenv", ".asdf", ".bun", ".deno", ".dotnet", ".rustup", ".proto", ".nix-profile"}
-	// mixed hold tools among other things; each with what those tools need.
+	// mixed are folders with tools and other things -> what those tools need
 	mixed = map[string][]string{
 		"go":      nil,
 		".config": nil,
 		".cargo":  {".rustup"},
-		".local": {".local/lib", ".local/share/mise", ".local/share/fnm", ".local/share/uv", ".local/share/pipx",
+		".local": {".local/lib", ".local/share/mise", ".local/share/fnm", ".local/share/uv",
+			".local/share/pipx",
 			".local/share/pnpm"},
 	}
 )
 
-// Run is where services of the machine listen, whatever user they know their clients by. To a sandbox it is hidden:
-// there its apps have the server's user.
+// Run is where services of the machine listen, also those that authenticate by user. It is hidden
+// from sandboxes, whose apps have the server's user.
 const Run = "/run"
 
-// Resolver is the folder with what names are resolved by (resolv.conf(5)), where that is below Run: it is replaced when the
-// network changes. For [Box].Read.
+// Resolver returns the folder or file for name resolution (resolv.conf(5)) if it is below Run, for
+// [Box].Read. Prefer the folder: the file is replaced when the network changes.
 func Resolver() []string {
-	if path, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && below(path, Run) && filepath.Dir(path) != Run {
+	if path, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && below(path, Run) &&
+		filepath.Dir(path) != Run {
 		return []string{filepath.Dir(path)}
 	} else if err == nil && below(path, Run) {
 		return []string{path}
