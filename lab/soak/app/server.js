@@ -1,4 +1,4 @@
-// What the soak pushes as a web app: it says which commit and config it runs, and misbehaves as fault.txt asks.
+// The web app that the soak pushes. It reports its commit and config, and has the fault in fault.txt.
 const fs = require('fs')
 const http = require('http')
 const path = require('path')
@@ -10,7 +10,7 @@ const read = (file) => {
     return err.code
   }
 }
-// The commit has its version at both ends of the tree, and what its build made has it too.
+// The version is in the first and the last file of the tree, and in the output of the build.
 const version = () => {
   const seen = ['version.txt', 'z/version.txt', 'built.txt'].map(read)
   return new Set(seen).size === 1 ? seen[0] : 'half: ' + seen.join(' ')
@@ -51,7 +51,7 @@ const routes = {
     fs.renameSync(file + '.tmp', file)
     res.end('written\n')
   },
-  // What an app must not get at; the soak asks for it. A folder is read by listing it.
+  // The soak asks for files that the app must not be able to read. A folder is read by listing it.
   'GET /peek': (req, res, url) => {
     const file = url.searchParams.get('path')
     const text = fs.statSync(file).isDirectory() ? fs.readdirSync(file).join('\n') : fs.readFileSync(file, 'utf8')
