@@ -10,6 +10,7 @@ import (
 
 	"paas/command"
 	"paas/config"
+	"paas/terminal"
 )
 
 // localRoot is the command line on the server. words are those after the program's name.
@@ -37,7 +38,7 @@ func localRoot(words []string) *cobra.Command {
 			c := newCall(cmd, p.server())
 			c.Caller = localCaller()
 			c.Settings = serverSettings(flags)
-			c.OnTerminal = isTerminal(c.Stdout)
+			c.OnTerminal = terminal.Is(c.Stdout)
 			c.Console = localConsole{c.Stdin, c.Stdout}
 			return c, func() { p.vol.Close() }, nil
 		},

@@ -2,11 +2,7 @@ package main
 
 import (
 	"io"
-	"os"
-	"os/signal"
 	"syscall"
-
-	"golang.org/x/term"
 
 	"paas/sshd"
 	"paas/terminal"
@@ -18,36 +14,9 @@ type localConsole struct {
 	out io.Writer
 }
 
-// Take puts the terminal that in and out both are into raw mode, so that every key reaches the command,
-// Ctrl-C too. It is nil if they are not both one.
-func (c localConsole) Take() (t *terminal.Terminal, _ io.Writer, restore func(), err error) {
-	keys, ok1 := c.in.(*os.File)
-	screen, ok2 := c.out.(*os.File)
-	if !ok1 || !ok2 || !term.IsTerminal(int(keys.Fd())) || !term.IsTerminal(int(screen.Fd())) {
-		return nil, c.out, func() {}, nil
-	}
-	before, err := term.MakeRaw(int(keys.Fd()))
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	sizes, changed, done := terminal.NewSizes(), make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(changed, syscall.SIGWINCH)
-	go func() {
-		for {
-			select {
-			case <-changed:
-				sizes.Put(sizeOf(screen))
-			case <-done:
-				return
-			}
-		}
-	}()
-	t = &terminal.Terminal{Type: os.Getenv("TERM"), Size: sizeOf(screen), Resized: sizes}
-	return t, c.out, func() {
-		signal.Stop(changed)
-		close(done)
-		term.Restore(int(keys.Fd()), before)
-	}, nil
+func (c localConsole) Take() (t *terminal.Terminal, screen io.Writer, restore func(), err error) {
+	t, restore, err = terminal.Take(c.in, c.out)
+	return t, c.out, restore, err
 }
 
 func (c localConsole) Signals() <-chan syscall.Signal { return nil }
@@ -63,17 +32,3 @@ func (c remoteConsole) Take() (t *terminal.Terminal, screen io.Writer, restore f
 }
 
 func (c remoteConsole) Signals() <-chan syscall.Signal { return c.Console.Signals }
-
-func sizeOf(screen *os.File) terminal.Size {
-	columns, rows, err := term.GetSize(int(screen.Fd()))
-	if err != nil {
-		return terminal.Size{}
-	}
-	return terminal.Size{Columns: uint16(columns), Rows: uint16(rows)}
-}
-
-// isTerminal reports whether a person reads what is written to out.
-func isTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}

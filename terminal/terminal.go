@@ -1,5 +1,5 @@
-// Package terminal is what the doors that people come through and the engine that runs commands
-// say to each other about a person's terminal. It knows neither.
+// Package terminal describes a person's terminal to the engine that runs a command in it, and takes the
+// terminal of this process. It knows no door and no engine.
 package terminal
 
 import "regexp"
