@@ -19,7 +19,8 @@ func writeHeader(w *bufio.Writer, x *exchange) {
 		var buf [20]byte
 		switch name := lower(f.name, &buf); string(name) {
 		case "connection", "content-length", "forwarded", "host", "keep-alive",
-			"proxy-authenticate", "proxy-authorization", "proxy-connection", "transfer-encoding", "upgrade":
+			"proxy-authenticate", "proxy-authorization", "proxy-connection", "transfer-encoding",
+			"upgrade":
 			continue
 		case "te":
 			trailers = trailers || listContains(f.value, "trailers")

@@ -79,8 +79,8 @@ func (r *appResponse) finish() {
 	r.mu.Lock()
 	r.released = true
 	r.mu.Unlock()
-	if r.closeAfter || !r.upload.complete() || r.c.br.Buffered() > 0 ||
-		r.x.client.gone.Err() != nil {
+	sent, _ := r.upload.result()
+	if !sent || r.closeAfter || r.c.br.Buffered() > 0 || r.x.client.gone.Err() != nil {
 		r.c.Close()
 		return
 	}

@@ -18,9 +18,10 @@ type clientConns struct {
 // accept serves connections until the listener closes.
 func (r *Router) accept() error {
 	wait := time.Duration(0)
-	for {
-		c, err := r.limited.Accept(func() { r.clients.closeIdle(idleWhenFull) })
+	for r.takeSlot() {
+		c, err := r.listener.Accept()
 		if err != nil {
+			<-r.slots
 			var again interface{ Temporary() bool }
 			if errors.Is(err, net.ErrClosed) || !errors.As(err, &again) || !again.Temporary() {
 				return err
@@ -39,10 +40,33 @@ func (r *Router) accept() error {
 		s.gone, s.leave = context.WithCancel(context.Background())
 		r.clients.add(s)
 		go func() {
-			defer r.limited.release()
+			defer func() { <-r.slots }()
 			defer r.clients.remove(s)
 			s.run()
 		}()
+	}
+	return net.ErrClosed
+}
+
+// takeSlot waits for a free slot, and closes idle connections meanwhile. It returns false if the
+// router stops.
+func (r *Router) takeSlot() bool {
+	select {
+	case r.slots <- struct{}{}:
+		return true
+	default:
+	}
+	again := time.NewTicker(idleGrace)
+	defer again.Stop()
+	for {
+		select {
+		case r.slots <- struct{}{}:
+			return true
+		case <-r.stopping:
+			return false
+		case <-again.C:
+			r.clients.closeIdle(idleWhenFull)
+		}
 	}
 }
 

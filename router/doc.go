@@ -6,12 +6,12 @@
 // are no longer in use. The router knows addresses and one State per app. It knows nothing about
 // processes, releases, the volume or configuration.
 //
-//	client -> limitedListener -> clientConn -> hosts -> app -> backend -> connPool -> process
-//	          caps the number    reads         finds    holds  counts     keeps idle
-//	          of connections     requests,     the app  while  requests   connections
-//	                             enforces               there  in flight
-//	                             timeouts               is no
-//	                                                    backend
+//	client -> accept  ->  clientConn -> hosts -> app -> backend -> connPool -> process
+//	          limits      reads         finds    holds  counts     keeps idle
+//	          the number  requests,     the app  while  requests   connections
+//	          of client   enforces               there  in flight
+//	          conns       timeouts               is no
+//	                                             backend
 //
 // Switching:
 //

@@ -105,7 +105,7 @@ func TestWebsocketEnds(t *testing.T) {
 		t.Errorf("%q %v", b, err)
 	}
 	waitClosed(t, "drained", drained)
-	waitFor(t, "slot free", func() bool { return len(r.limited.slots) <= 1 })
+	waitFor(t, "slot free", func() bool { return len(r.slots) <= 1 })
 	r.streamMu.Lock()
 	defer r.streamMu.Unlock()
 	if len(r.streams) != 0 {

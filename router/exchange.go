@@ -58,10 +58,10 @@ func (r *Router) serve(x *exchange) bool {
 	host, ok := parseHost(x.req.authority)
 	switch {
 	case !ok:
-		x.page(badHost())
+		x.page(badHost)
 	case x.req.method == http.MethodConnect || x.req.method == http.MethodTrace:
 		// CONNECT would make us an open proxy. TRACE shows scripts cookies that they may not read.
-		x.page(badMethod())
+		x.page(badMethod)
 	default:
 		if x.app = r.hosts.find(host); x.app != nil {
 			x.forward(host)
@@ -148,15 +148,9 @@ func (x *exchange) roundTrip() (*appResponse, error) {
 				}
 				return nil, waitErr
 			}
-		case errors.Is(err, errIdleClosed):
-			x.avoid = b
-			x.release()
-			if err := x.app.acquire(x.client.gone, x, false); err != nil {
-				return nil, err
-			}
-		case errors.Is(err, errStale) && !x.retried && x.req.length == 0 &&
-			idempotent(x.req.method):
-			x.retried, x.avoid = true, b
+		case errors.Is(err, errIdleClosed), errors.Is(err, errStale) && !x.retried &&
+			x.req.length == 0 && idempotent(x.req.method):
+			x.retried, x.avoid = errors.Is(err, errStale), b
 			x.release() // the backend may just have been retired
 			if err := x.app.acquire(x.client.gone, x, false); err != nil {
 				return nil, err

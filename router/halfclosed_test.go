@@ -101,7 +101,7 @@ func TestHalfClosedClientTimesOut(t *testing.T) {
 			c.(*net.TCPConn).CloseWrite()
 			waitClosed(t, "the app told", told)
 			waitFor(t, "all given back",
-				func() bool { return len(r.limited.slots) <= 1 && r.share.inProgress.Load() == 0 })
+				func() bool { return len(r.slots) <= 1 && r.share.inProgress.Load() == 0 })
 		})
 	}
 }
@@ -189,7 +189,7 @@ func TestTunnelEndsOnBothSides(t *testing.T) {
 			waitFor(t, "closed", func() bool {
 				r.streamMu.Lock()
 				defer r.streamMu.Unlock()
-				return len(r.streams) == 0 && len(r.limited.slots) <= 1 &&
+				return len(r.streams) == 0 && len(r.slots) <= 1 &&
 					r.share.inProgress.Load() == 0
 			})
 			for range 5 {
@@ -205,7 +205,7 @@ func TestTunnelEndsOnBothSides(t *testing.T) {
 		if _, err := br.ReadByte(); err != io.EOF {
 			t.Error(err)
 		}
-		waitFor(t, "closed", func() bool { return len(r.limited.slots) <= 1 })
+		waitFor(t, "closed", func() bool { return len(r.slots) <= 1 })
 	})
 }
 
@@ -264,7 +264,7 @@ func TestTunnelBulk(t *testing.T) {
 	})))
 	websocket(t, addr) // reads nothing
 	waitClosed(t, "the app's side closed", ended)
-	waitFor(t, "closed", func() bool { return len(r.limited.slots) <= 1 })
+	waitFor(t, "closed", func() bool { return len(r.slots) <= 1 })
 }
 
 // A client whose idle connection was about to be closed when its request arrived is still watched.

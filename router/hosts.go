@@ -29,18 +29,13 @@ func (h *hosts) find(host string) *app {
 	return nil
 }
 
-// setPrimary gives host to a alone.
+// setPrimary gives host to a alone. If a is nil, it forgets host.
 func (h *hosts) setPrimary(host string, a *app) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.primary[host] = a
-}
-
-// dropPrimary forgets host.
-func (h *hosts) dropPrimary(host string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.primary, host)
+	if h.primary[host] = a; a == nil {
+		delete(h.primary, host)
+	}
 }
 
 // change replaces a's extra names and returns the new ones that belong to another app.

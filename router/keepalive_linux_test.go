@@ -84,5 +84,5 @@ func TestDeadClientsAreDisconnected(t *testing.T) {
 		waitClosed(t, "the app told", told)
 	}
 	waitFor(t, "all given back",
-		func() bool { return len(r.limited.slots) <= 1 && r.share.inProgress.Load() == 0 })
+		func() bool { return len(r.slots) <= 1 && r.share.inProgress.Load() == 0 })
 }

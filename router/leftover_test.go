@@ -149,7 +149,7 @@ func TestNothingLeaks(t *testing.T) {
 			r.streamMu.Lock()
 			defer r.clients.mu.Unlock()
 			defer r.streamMu.Unlock()
-			return len(r.clients.all) == 0 && len(r.streams) == 0 && len(r.limited.slots) <= 1 &&
+			return len(r.clients.all) == 0 && len(r.streams) == 0 && len(r.slots) <= 1 &&
 				r.share.inProgress.Load() == 0
 		})
 	})

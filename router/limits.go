@@ -3,63 +3,10 @@ package router
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 )
-
-// limitedListener accepts a limited number of connections at a time.
-type limitedListener struct {
-	inner net.Listener
-	slots chan struct{}
-	once  sync.Once
-	done  chan struct{}
-}
-
-func newLimitedListener(l net.Listener, n int) *limitedListener {
-	return &limitedListener{inner: l, slots: make(chan struct{}, n), done: make(chan struct{})}
-}
-
-// Accept waits for a free slot and then for a connection. While no slot is free it calls full every
-// idleGrace; full may free one.
-func (l *limitedListener) Accept(full func()) (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	default:
-		if err := l.wait(full); err != nil {
-			return nil, err
-		}
-	}
-	c, err := l.inner.Accept()
-	if err != nil {
-		l.release()
-	}
-	return c, err
-}
-
-func (l *limitedListener) wait(full func()) error {
-	again := time.NewTicker(idleGrace)
-	defer again.Stop()
-	for {
-		select {
-		case l.slots <- struct{}{}:
-			return nil
-		case <-l.done:
-			return net.ErrClosed
-		case <-again.C:
-			full()
-		}
-	}
-}
-
-// release frees the slot of a closed connection.
-func (l *limitedListener) release() { <-l.slots }
-
-func (l *limitedListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return l.inner.Close()
-}
 
 // errOverShare means that an app already uses its share of the connections.
 var errOverShare = errors.New("the app already uses its share of the connections")

@@ -163,7 +163,7 @@ func TestMaxConns(t *testing.T) {
 	r.Set("blog", routeTo(websocketApp(t, "")))
 	one, _ := websocket(t, addr)
 	two, _ := dial(t, addr)
-	waitFor(t, "both counted", func() bool { return len(r.limited.slots) == 2 })
+	waitFor(t, "both counted", func() bool { return len(r.slots) == 2 })
 	three, br := dial(t, addr)
 	io.WriteString(three, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	three.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
@@ -178,7 +178,7 @@ func TestMaxConns(t *testing.T) {
 	two.Close()
 	three.Close()
 	waitFor(t, "all slots but the waiting Accept's free",
-		func() bool { return len(r.limited.slots) <= 1 })
+		func() bool { return len(r.slots) <= 1 })
 }
 
 // One app cannot take all connections: others are still served, and so is the app once it has
@@ -224,7 +224,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	for range 3 {
 		dial(t, addr)
 	}
-	waitFor(t, "all taken", func() bool { return len(r.limited.slots) == 3 })
+	waitFor(t, "all taken", func() bool { return len(r.slots) == 3 })
 	r.clients.mu.Lock()
 	for s := range r.clients.all {
 		s.idleMu.Lock()

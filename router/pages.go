@@ -41,15 +41,12 @@ func noApp(host string) page {
 		Text: "The address may be wrong, or the app may have moved."}
 }
 
-func badHost() page {
-	return page{Status: http.StatusBadRequest, Title: "Bad request",
+var (
+	badHost = page{Status: http.StatusBadRequest, Title: "Bad request",
 		Text: "The Host header is not a host name."}
-}
-
-func badMethod() page {
-	return page{Status: http.StatusMethodNotAllowed, Title: "Method not allowed",
+	badMethod = page{Status: http.StatusMethodNotAllowed, Title: "Method not allowed",
 		Text: "This server does not support that method."}
-}
+)
 
 // pageFor returns the page for err.
 func pageFor(host string, err error) page {

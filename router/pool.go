@@ -134,13 +134,6 @@ func (c *appConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *appConn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return nil
-}
-
 // get returns the most recently used idle connection that is still open, or a new one. If it found
 // only closed ones, it returns errIdleClosed, once per exchange.
 func (p *connPool) get(ctx context.Context, x *exchange) (*appConn, error) {

@@ -149,7 +149,7 @@ func TestRefusedUpgradeKeepsNoConnection(t *testing.T) {
 	waitFor(t, "nothing left", func() bool {
 		r.streamMu.Lock()
 		defer r.streamMu.Unlock()
-		return len(r.streams) == 0 && len(r.limited.slots) <= 1 && r.share.inProgress.Load() == 0
+		return len(r.streams) == 0 && len(r.slots) <= 1 && r.share.inProgress.Load() == 0
 	})
 	if !isClosed(r.Set("blog", Route{})) {
 		t.Error("not drained")

@@ -2,9 +2,9 @@ package router
 
 import (
 	"io"
+	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -119,7 +119,7 @@ func (x *exchange) startResponse(in *responseHead) {
 	dated := x.writeFields(in, in.status < 200 || in.status == 204 || r.unknownLength)
 	w := x.client.bw
 	if !dated {
-		writeStrings(w, "Date: ", currentDate(), "\r\n")
+		writeStrings(w, "Date: ", time.Now().UTC().Format(http.TimeFormat), "\r\n")
 	}
 	if in.status == 101 || in.status == 426 && in.upgrade != "" {
 		writeStrings(w, "Connection: Upgrade\r\nUpgrade: ", in.upgrade, "\r\n")
@@ -205,21 +205,3 @@ func (x *exchange) finishResponse(body *bodyReader) {
 	}
 	w.WriteString("\r\n")
 }
-
-// currentDate returns the value of a Date field (RFC 9110 section 5.6.7), formatted once a second.
-func currentDate() string {
-	now := time.Now()
-	if d := dateCache.Load(); d != nil && d.second == now.Unix() {
-		return d.text
-	}
-	d := &cachedDate{now.Unix(), now.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")}
-	dateCache.Store(d)
-	return d.text
-}
-
-type cachedDate struct {
-	second int64
-	text   string
-}
-
-var dateCache atomic.Pointer[cachedDate]

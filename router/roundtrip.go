@@ -36,7 +36,7 @@ func (p *connPool) roundTrip(x *exchange) (*appResponse, error) {
 
 	if err := a.readHead(); err != nil {
 		a.fail()
-		if cause := a.upload.clientError(); cause != nil {
+		if _, cause := a.upload.result(); cause != nil {
 			err = cause
 		}
 		return nil, err

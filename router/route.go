@@ -79,7 +79,7 @@ func (r *Router) Remove(name string) (drained <-chan struct{}) {
 		return closedChan
 	}
 	delete(r.apps, name)
-	r.hosts.dropPrimary(name + "." + r.domain)
+	r.hosts.setPrimary(name+"."+r.domain, nil)
 	r.hosts.change(a, a.route.Hosts, nil)
 	return r.drain(a, a.setRoute(Route{State: Down}, true))
 }

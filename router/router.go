@@ -57,7 +57,7 @@ type Router struct {
 	domain    string // Domain in lower case
 	throttled *throttledLog
 	listener  net.Listener
-	limited   *limitedListener
+	slots     chan struct{} // one value per client connection
 	stopping  chan struct{} // closed when Run's ctx ends
 	buffers   buffers
 	clients   clientConns
@@ -107,6 +107,7 @@ func (r *Router) init() {
 		r.throttled = &throttledLog{log: r.Log}
 		r.clients.all = map[*clientConn]struct{}{}
 		r.share.max = int64(r.MaxConns)
+		r.slots = make(chan struct{}, r.MaxConns)
 		r.stopping = make(chan struct{})
 		r.apps = map[string]*app{}
 		r.streams = map[*exchange]func(){}
@@ -118,16 +119,15 @@ func (r *Router) init() {
 // is optional: Run calls it if needed.
 func (r *Router) Listen() error {
 	r.init()
-	l := r.Listener
-	if l == nil {
-		var err error
-		lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: tcpUserTimeout(r.StallTimeout)}
-		if l, err = lc.Listen(context.Background(), "tcp", r.Addr); err != nil {
-			return fmt.Errorf("router: %w", err)
-		}
+	if r.listener = r.Listener; r.listener != nil {
+		return nil
+	}
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: tcpUserTimeout(r.StallTimeout)}
+	l, err := lc.Listen(context.Background(), "tcp", r.Addr)
+	if err != nil {
+		return fmt.Errorf("router: %w", err)
 	}
 	r.listener = l
-	r.limited = newLimitedListener(l, r.MaxConns)
 	return nil
 }
 
@@ -153,14 +153,14 @@ func (r *Router) Run(ctx context.Context) error {
 	go func() { served <- r.accept() }()
 	select {
 	case err := <-served:
-		r.limited.Close()
+		r.listener.Close()
 		r.clients.abortAll()
 		return fmt.Errorf("router: %w", err)
 	case <-ctx.Done():
 	}
 
 	close(r.stopping)
-	r.limited.Close()
+	r.listener.Close()
 	<-served
 	r.cutStreams(nil)
 	r.clients.closeIdle(0)

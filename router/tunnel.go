@@ -164,6 +164,9 @@ func (t *tunnel) cut() {
 
 // closeWrite closes c for writing, so that the other side can still send.
 func closeWrite(c net.Conn) {
+	if app, ok := c.(*appConn); ok {
+		c = app.Conn
+	}
 	if w, ok := c.(interface{ CloseWrite() error }); ok {
 		w.CloseWrite()
 	}

@@ -116,22 +116,13 @@ func (u *upload) gotContinue() {
 	}
 }
 
-// complete reports whether the whole request was sent, so that the connection can be reused.
-func (u *upload) complete() bool {
+// result reports whether the whole request was sent, so that the connection can be reused, and the
+// error of the client's body.
+func (u *upload) result() (sent bool, err error) {
 	if u == nil {
-		return true
+		return true, nil
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.sent
-}
-
-// clientError returns the error of the client's body, or nil.
-func (u *upload) clientError() error {
-	if u == nil {
-		return nil
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.bodyErr
+	return u.sent, u.bodyErr
 }
