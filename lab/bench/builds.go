@@ -139,9 +139,9 @@ func (b *buildsResult) rows(print row) {
 	p99 := func(r rate) time.Duration { return r.P99 }
 	ours, other := median(b.Building, p99), median(b.Quiet, p99)
 	print("p99 of an app during two builds, median", ms(ours), ms(other)+" without builds",
-		fmt.Sprintf("%.2f", float64(ours)/float64(other)), "at most 1.10")
+		ratio(ours, other), "at most 1.10")
 	perSecond := func(r rate) float64 { return r.PerSecond }
 	most, least := median(b.Quiet, perSecond), median(b.Building, perSecond)
 	print("requests a second, meanwhile", fmt.Sprintf("%.0f", least),
-		fmt.Sprintf("%.0f without builds", most), fmt.Sprintf("%.2f", least/most), "")
+		fmt.Sprintf("%.0f without builds", most), ratio(least, most), "")
 }

@@ -188,7 +188,7 @@ func (r *formationResult) rows(print row) {
 		print(what, fmt.Sprintf("%d of %d", one.Failed, one.Requests),
 			fmt.Sprintf("%d of %d (between them)", r.Quiet.Failed, r.Quiet.Requests), "", "0")
 		print("99th percentile meanwhile", ms(one.P99), ms(r.Quiet.P99)+" (between them)",
-			fmt.Sprintf("%.2f", float64(one.P99)/float64(r.Quiet.P99)), "")
+			ratio(one.P99, r.Quiet.P99), "")
 		print("median and slowest answer meanwhile", ms(one.Median)+", "+ms(one.Slowest),
 			ms(r.Quiet.Median)+", "+ms(r.Quiet.Slowest)+" (between them)", "", "")
 		took := func(s span) time.Duration { return s.To.Sub(s.From) - settle }

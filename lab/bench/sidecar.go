@@ -68,15 +68,13 @@ func measureFollowers(
 		}
 	}()
 	for _, start := range []func(context.Context, options, *client, string) (*follower, error){
-		followByPaas, followByPull, followByListing, followByGitSync,
+		followByPaas, followByPull, followByListing,
 	} {
 		f, err := start(ctx, o, c, h.url(repo))
 		if err != nil {
 			return err
 		}
-		if f != nil {
-			all = append(all, f)
-		}
+		all = append(all, f)
 	}
 	for _, f := range all {
 		if err := f.ready(ctx); err != nil {

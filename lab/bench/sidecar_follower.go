@@ -112,39 +112,6 @@ func loop(
 	}, nil
 }
 
-// followByGitSync returns nil if git-sync 4 is not installed.
-func followByGitSync(ctx context.Context, _ options, c *client, url string) (*follower, error) {
-	binary, err := exec.LookPath("git-sync")
-	if err != nil {
-		return nil, nil
-	}
-	dir, err := os.MkdirTemp(c.dir, "git-sync-")
-	if err != nil {
-		return nil, err
-	}
-	addr, err := freeAddr()
-	if err != nil {
-		return nil, err
-	}
-	// It writes git's global configuration, so HOME is a folder of its own.
-	env := append(os.Environ(), "HOME="+dir, "GIT_CONFIG_NOSYSTEM=1", "no_proxy=127.0.0.1")
-	cmd := proc.Command(ctx, env, binary, "--repo="+url, "--ref=main",
-		"--root="+filepath.Join(dir, "root"),
-		"--link=tree", "--period="+everySecond.String(), "--http-bind="+addr, "--http-metrics")
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &follower{
-		name: "git-sync",
-		pid:  cmd.Process.Pid,
-		tree: filepath.Join(dir, "root", "tree"),
-		polls: func(ctx context.Context) (int, error) {
-			return scrape(ctx, addr, "git_sync_count_total{")
-		},
-		stop: func() { end(cmd) },
-	}, nil
-}
-
 // count adds the number of lines of out to n.
 func count(out io.Reader, n *atomic.Int64) {
 	for lines := bufio.NewScanner(out); lines.Scan(); {

@@ -10,13 +10,11 @@ import (
 func (r *sidecarResult) rows(print row) {
 	ours := r.Idle[0]
 	targets := map[string]string{"git pull": "below 1 ms, at most 0.10"}
-	installed := false
 	for _, other := range r.Idle[1:] {
 		print(fmt.Sprintf("processor time of an empty poll, %d in %.0f s", ours.Polls,
 			idleTime.Seconds()),
 			us(ours.perPoll()), fmt.Sprintf("%s (%s)", us(other.perPoll()), other.Name),
 			fmt.Sprintf("%.3f", float64(ours.perPoll())/float64(other.perPoll())), targets[other.Name])
-		installed = installed || other.Name == "git-sync"
 	}
 	print("the same, less what a sidecar without a source uses meanwhile",
 		us(ours.perPoll()-r.Base.perPoll()), "", "", "")
@@ -24,14 +22,11 @@ func (r *sidecarResult) rows(print row) {
 		print("memory meanwhile, resident / proportional", mb(ours.Resident, ours.Proportional),
 			fmt.Sprintf("%s (%s)", mb(other.Resident, other.Proportional), other.Name), "", "")
 	}
-	if !installed {
-		print("the same for git-sync", "", "not installed", "", "")
-	}
 	for i, name := range r.Files.Names[1:] {
 		ours, other := r.Files.Took[0], r.Files.Took[i+1]
 		print(fmt.Sprintf("change to files, polling each second, median of %d", len(ours)),
 			ms(median(ours, itself)), fmt.Sprintf("%s (%s)", ms(median(other, itself)), name),
-			fmt.Sprintf("%.2f", float64(median(ours, itself))/float64(median(other, itself))), "")
+			ratio(median(ours, itself), median(other, itself)), "")
 		print("the longest of them", ms(percentile(ours, itself, 100)),
 			fmt.Sprintf("%s (%s)", ms(percentile(other, itself, 100)), name), "", "")
 	}
@@ -39,7 +34,7 @@ func (r *sidecarResult) rows(print row) {
 	live := func(what string, took []time.Duration, p int, period time.Duration, target string) {
 		path := percentile(r.Live.Pushed, pushed, p)
 		print(what, ms(percentile(took, itself, p)), ms(path)+" (push to paas)",
-			fmt.Sprintf("%.2f", float64(percentile(took, itself, p))/float64(period+path)), target)
+			ratio(percentile(took, itself, p), period+path), target)
 	}
 	live(fmt.Sprintf("change to live, polling each second, median of %d; ratio to 1 s and the push",
 		len(r.Live.Polled)), r.Live.Polled, 50, everySecond, "")

@@ -240,7 +240,7 @@ func (r *sleepersResult) rows(print row) {
 	compare := func(what string, value func(switched) time.Duration, target string) {
 		among, alone := median(r.Among, value), median(r.Alone, value)
 		print(what, ms(among), ms(alone)+" (an app alone)",
-			fmt.Sprintf("%.2f", float64(among)/float64(alone)), target)
+			ratio(among, alone), target)
 	}
 	what := fmt.Sprintf("switch on deploy, from the release's commit to its first answer, "+
 		"beside %d awake and %d asleep, median of %d", roused-1, sleepers-roused, len(r.Among))

@@ -337,7 +337,7 @@ func (r *watchResult) rows(print row) {
 	}{{"small tree", r.Ours, r.Nodemon}, {fmt.Sprintf("%d files", bigTree), r.OursBig, r.NodemonBig}} {
 		ours, nodemon := median(one.ours.Changes, itself), median(one.nodemon.Changes, itself)
 		print("file change to new process answering, "+one.tree, ms(ours), ms(nodemon)+" (nodemon)",
-			fmt.Sprintf("%.2f", float64(ours)/float64(nodemon)), fmt.Sprintf("at most %s",
+			ratio(ours, nodemon), fmt.Sprintf("at most %s",
 				ms(boot+20*time.Millisecond)))
 		print("memory of the watcher, "+one.tree,
 			fmt.Sprintf("%.1f MB resident, %.1f proportional", one.ours.Memory.Resident,
