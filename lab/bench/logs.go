@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -192,15 +191,6 @@ func (p *printing) count(in io.Reader, name string) error {
 		p.Read++
 	}
 	return lines.Err()
-}
-
-func usedBy(pids []int) (sum time.Duration, err error) {
-	for _, pid := range pids {
-		d, usedErr := used(pid)
-		sum += d
-		err = errors.Join(err, usedErr)
-	}
-	return sum, err
 }
 
 func (r *logsResult) rows(print row) {

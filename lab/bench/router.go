@@ -172,7 +172,7 @@ func (p path) load(ctx context.Context, c *client, seconds int) (rate, error) {
 	var before time.Duration
 	var err error
 	if p.pid != 0 {
-		if before, err = cpu(p.pid); err != nil {
+		if before, err = used(p.pid); err != nil {
 			return rate{}, err
 		}
 	}
@@ -201,7 +201,7 @@ func (p path) rate(out []byte, before time.Duration) (rate, error) {
 	r := rate{PerSecond: float64(requests) / float64(micros) * 1e6,
 		P99: time.Duration(p99) * time.Microsecond}
 	if p.pid != 0 {
-		after, err := cpu(p.pid)
+		after, err := used(p.pid)
 		if err != nil {
 			return rate{}, err
 		}

@@ -10,12 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync/atomic"
 	"syscall"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"paas/lab/proc"
 )
@@ -123,27 +119,4 @@ func count(out io.Reader, n *atomic.Int64) {
 func end(cmd *exec.Cmd) {
 	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	cmd.Wait()
-}
-
-// used returns the processor time of a process and of its descendants that have ended and were
-// waited for, to the nanosecond for the process and to 10 ms for its descendants.
-func used(pid int) (time.Duration, error) {
-	const scheduled = 2 // CPUCLOCK_SCHED of the kernel; see clock_getcpuclockid(3) for the clock id
-	var own unix.Timespec
-	if err := unix.ClockGettime(int32(^pid)<<3|scheduled, &own); err != nil {
-		return 0, fmt.Errorf("processor time of process %d: %w", pid, err)
-	}
-	sum := time.Duration(own.Nano())
-	fields := proc.Stat(pid)
-	if len(fields) < 15 {
-		return 0, fmt.Errorf("process %d is gone", pid)
-	}
-	for _, children := range fields[13:15] { // user, system
-		ticks, err := strconv.Atoi(children)
-		if err != nil {
-			return 0, err
-		}
-		sum += time.Duration(ticks) * 10 * time.Millisecond
-	}
-	return sum, nil
 }

@@ -281,7 +281,7 @@ func watchIdle(ctx context.Context, length time.Duration, watched []*watchedApp)
 	before := make([]time.Duration, len(watched))
 	for i, w := range watched {
 		var err error
-		if before[i], err = cpu(w.cmd.Process.Pid); err != nil {
+		if before[i], err = used(w.cmd.Process.Pid); err != nil {
 			return err
 		}
 	}
@@ -289,7 +289,7 @@ func watchIdle(ctx context.Context, length time.Duration, watched []*watchedApp)
 		return err
 	}
 	for i, w := range watched {
-		after, err := cpu(w.cmd.Process.Pid)
+		after, err := used(w.cmd.Process.Pid)
 		if err != nil {
 			return err
 		}
