@@ -31,9 +31,9 @@ func healthRow(load func() (*config.Config, error)) command.Row {
 			p := newPaas(settings)
 			var errs []error
 			for _, role := range roles {
-				health := roleHealth{Role: role}
+				health := roleHealth{Role: role, OK: true}
 				if err := p.healthy(c, role); err != nil {
-					health.Problem = err.Error()
+					health.OK, health.Problem = false, err.Error()
 					errs = append(errs, fmt.Errorf("%s: %w", role, err))
 				}
 				if err := events.Tell(health); err != nil {
@@ -52,14 +52,15 @@ type rolesInput struct {
 
 type roleHealth struct {
 	Role    string `json:"role"`
-	Problem string `json:"problem,omitempty"` // empty: none
+	OK      bool   `json:"ok"`
+	Problem string `json:"problem,omitempty"`
 }
 
 // healthPage shows the roles that are well; the others are the command's error.
 type healthPage struct{ *command.Page }
 
 func (p healthPage) Tell(h roleHealth) (err error) {
-	if h.Problem == "" {
+	if h.OK {
 		_, err = fmt.Fprintf(p, "%s: ok\n", h.Role)
 	}
 	return err

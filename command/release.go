@@ -72,7 +72,7 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 	if err != nil {
 		return err
 	}
-	c.did(app.Name, strings.TrimSpace(fmt.Sprintf("%v %s: %s", r, note, s.State)))
+	c.did(app.Name, strings.TrimSpace(r.String()+" "+note)+": "+string(s.State))
 	if s.State == volume.Live || s.State == volume.Retired {
 		line := maker.LiveLine(r.N)
 		_, url, _ := strings.Cut(line, " is live: ")
