@@ -19,7 +19,7 @@ import (
 // difference is the work of an update.
 type difference struct {
 	after   []entry // all files of the new commit
-	changed []entry // those of them to write
+	changed []entry // the entries of after that must be written
 	removed []entry // files of the previous commit that the new one does not have; sorted by path
 	added   bool    // after has files that the previous commit did not have
 

@@ -37,7 +37,7 @@ func (o *Objects) files(ctx context.Context, commit string) ([]entry, error) {
 type listing struct {
 	objects   *Objects
 	ctx       context.Context
-	remaining int // files and folders that there may be yet
+	remaining int // how many more files and folders are allowed
 	entries   []entry
 }
 

@@ -17,7 +17,7 @@ import (
 // When GC is worthwhile. git's own limit, gc.auto, is 6700 loose objects, estimated as here from
 // one of 256 folders. A small push adds three to thirty.
 const (
-	maxLoose = 8  // each is searched for each object
+	maxLoose = 8  // in that folder: about 2000 in all
 	maxPacks = 20 // each is searched for each object
 )
 

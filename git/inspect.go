@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"paas/say"
 	"path"
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"paas/say"
 )
 
 // Inspector measures the tree of a commit and refuses what cannot be deployed, before any file is

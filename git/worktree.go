@@ -20,7 +20,6 @@ import (
 //
 // The app is not trusted outside the folder: links that replace our folders are not followed, so
 // nothing outside Dir is written or removed.
-// folders is not followed, so nothing outside Dir is written, replaced or removed.
 type Worktree struct {
 	Dir   string // created if it does not exist
 	State string // path of the state file, outside Dir; see [Worktree.Commit]

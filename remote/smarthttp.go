@@ -44,8 +44,7 @@ func newHTTPTransport(config *tls.Config, idle time.Duration) *httpTransport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	return &httpTransport{known: map[string]siteInfo{}, client: &http.Client{
 		// discover follows redirects itself, to decide whether the token may go along.
-		CheckRedirect: func(*http.Request,
-			[]*http.Request) error {
+		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
 		Transport: &http.Transport{

@@ -51,7 +51,7 @@ func (s *session) headV0(branch string) (Head, error) {
 		case commit == "shallow": // the server's own repository is shallow
 		case !isCommit(commit) || name == "":
 			return Head{}, errProtocol
-		case name == "HEAD" && branch == "" && f.want == "": // detached, or the server is too old to say
+		case name == "HEAD" && branch == "" && f.want == "": // detached, or an old server
 			f.found = commit
 		default:
 			f.add(commit, name)

@@ -161,7 +161,7 @@ func (cs *clientConns) authenticate(c *clientConn, who Identity, queue time.Dura
 }
 
 // acquire gets a slot for c in l. It returns [net.ErrClosed] if c is closed first.
-func acquire[P comparable](l *limiter[P], c *clientConn, key P, queue time.Duration) error {
+func acquire[K comparable](l *limiter[K], c *clientConn, key K, queue time.Duration) error {
 	ctx, cancel := context.WithTimeout(c.ctx, queue)
 	defer cancel()
 	leave, err := l.acquire(ctx, key)

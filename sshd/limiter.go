@@ -10,18 +10,18 @@ import (
 // limiter limits how many connections are in use at once, in total and per key, such as an address.
 // Others wait in a queue. The queue is first in, first out, except that keys at their limit are
 // passed.
-type limiter[P comparable] struct {
+type limiter[K comparable] struct {
 	max, maxPerKey           int // in use
 	maxQueue, maxQueuePerKey int // waiting
 
 	mu    sync.Mutex
 	inUse int
-	byKey map[P]int // in use; no zeros
-	queue []*waiter[P]
+	byKey map[K]int // in use; no zeros
+	queue []*waiter[K]
 }
 
-type waiter[P comparable] struct {
-	key      P
+type waiter[K comparable] struct {
+	key      K
 	admitted chan struct{} // closed when admitted
 }
 
@@ -33,8 +33,8 @@ var (
 // acquire takes a slot for key. It blocks until one is free or ctx ends, which is errQueueTimeout.
 // The error is errQueueFull if too many are waiting. release frees the slot; calling it again is
 // harmless.
-func (l *limiter[P]) acquire(ctx context.Context, key P) (release func(), err error) {
-	w := &waiter[P]{key, make(chan struct{})}
+func (l *limiter[K]) acquire(ctx context.Context, key K) (release func(), err error) {
+	w := &waiter[K]{key, make(chan struct{})}
 	if !l.enqueue(w) {
 		return nil, errQueueFull
 	}
@@ -50,7 +50,7 @@ func (l *limiter[P]) acquire(ctx context.Context, key P) (release func(), err er
 
 // enqueue admits w or adds it to the queue. It returns false if the queue is full. It never admits
 // w before a waiter that could be admitted, because such a waiter is not in the queue.
-func (l *limiter[P]) enqueue(w *waiter[P]) bool {
+func (l *limiter[K]) enqueue(w *waiter[K]) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.canAdmit(w.key) {
@@ -71,7 +71,7 @@ func (l *limiter[P]) enqueue(w *waiter[P]) bool {
 }
 
 // abandon removes w from the queue. It returns false if w was admitted meanwhile.
-func (l *limiter[P]) abandon(w *waiter[P]) bool {
+func (l *limiter[K]) abandon(w *waiter[K]) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.Index(l.queue, w)
@@ -82,14 +82,14 @@ func (l *limiter[P]) abandon(w *waiter[P]) bool {
 	return true
 }
 
-func (l *limiter[P]) release(key P) {
+func (l *limiter[K]) release(key K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inUse--
 	if l.byKey[key]--; l.byKey[key] == 0 {
 		delete(l.byKey, key)
 	}
-	next := slices.IndexFunc(l.queue, func(w *waiter[P]) bool { return l.canAdmit(w.key) })
+	next := slices.IndexFunc(l.queue, func(w *waiter[K]) bool { return l.canAdmit(w.key) })
 	if next >= 0 {
 		l.admit(l.queue[next])
 		l.queue = slices.Delete(l.queue, next, next+1)
@@ -97,12 +97,12 @@ func (l *limiter[P]) release(key P) {
 }
 
 // canAdmit reports whether key may have another slot. The caller holds l.mu.
-func (l *limiter[P]) canAdmit(key P) bool { return l.inUse < l.max && l.byKey[key] < l.maxPerKey }
+func (l *limiter[K]) canAdmit(key K) bool { return l.inUse < l.max && l.byKey[key] < l.maxPerKey }
 
 // admit gives w a slot. The caller holds l.mu.
-func (l *limiter[P]) admit(w *waiter[P]) {
+func (l *limiter[K]) admit(w *waiter[K]) {
 	if l.byKey == nil {
-		l.byKey = map[P]int{}
+		l.byKey = map[K]int{}
 	}
 	l.inUse++
 	l.byKey[w.key]++
