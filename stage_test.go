@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"paas/access"
+	"paas/command"
+	"paas/formation"
+	"paas/remote"
+	"paas/volume"
+)
+
+// stage is a server without doors and without an engine: everything that releases and processes are
+// expected to become, they become at once.
+type stage struct {
+	t      *testing.T
+	server *command.Server
+}
+
+// newStage has the apps blog, which is live and has been configured once, tired, which was stopped, and
+// follower, which follows a repository; and the keys alice, an admin's, and guest.
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	vol := &volume.Volume{Root: t.TempDir(), Poll: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+	s := &stage{t, &command.Server{
+		Volume: vol, Keys: &access.Keys{Dir: filepath.Join(vol.Root, "ssh")}, Mode: volume.ByRelease,
+		Prove: 5 * time.Second, Grace: 10 * time.Second,
+		URL:       func(app string) string { return "http://" + app + ".test" },
+		GitHost:   func() string { return "test" },
+		SSHHost:   func() string { return "test" },
+		Hint:      func(verb, args string) string { return "ssh paas@test " + verb + " " + args },
+		Webhook:   func(app string) string { return "http://hooks.test/" + app },
+		Isolation: func() (string, error) { return "apps are alone", nil },
+		Agree:     func(volume.App) (bool, error) { return true, nil },
+		Sidecar:   fakeSidecar{},
+	}}
+	s.must(vol.Open())
+	t.Cleanup(func() { vol.Close() })
+	for name, line := range map[string]string{
+		"alice": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKY2x06GtMsw5JaRXstz6zoFZBTsTQ15iRTNtokefzvk alice@laptop",
+		"guest": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGQacdIYnxN1Wz2I2Q0LRDWxBBxsC/fQ+tHYDtb/N7kK guest@laptop",
+	} {
+		_, err := s.server.Keys.Add(name, []byte(line), name == "alice")
+		s.must(err)
+	}
+	release, err := vol.Claim(volume.RoleApp)
+	s.must(err)
+	t.Cleanup(release)
+	for _, name := range []string{"blog", "tired"} {
+		s.deploy(name)
+	}
+	follower, err := vol.Create("follower")
+	s.must(err)
+	s.must(follower.SetSource(volume.Source{URL: "https://host.test/repo.git", Branch: "main", Every: 10 * time.Second}))
+	vol.Record(volume.RoleGit, volume.Event{By: "alice", Did: "push", App: "blog", Note: "v1"})
+	return s
+}
+
+func (s *stage) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// deploy makes an app with the releases v1 and v2, and follows what becomes of it.
+func (s *stage) deploy(name string) {
+	s.t.Helper()
+	app, err := s.server.Volume.Create(name)
+	s.must(err)
+	s.must(app.SetSettings(volume.Settings{Branch: "main"}))
+	s.must(app.SetWanted(volume.Wanted{Limits: map[string]volume.Limits{"": {Processes: 7}}}))
+	dir := s.t.TempDir()
+	s.must(os.MkdirAll(filepath.Join(dir, "tree"), 0o755))
+	b, err := app.PublishBuild(volume.Build{Commit: theCommit, Branch: "main", Subject: "one"}, dir)
+	s.must(err)
+	s.must(app.SetBuilt(b.ID, volume.Built{Kind: "node", Processes: map[string]string{"web": "node web.js", "worker": "node work.js"}}))
+	for _, colour := range []string{"blue", "red"} {
+		r, err := app.Publish(volume.Release{
+			Build: b.ID, Commit: b.Commit, Branch: b.Branch, Subject: b.Subject, By: "alice", Cause: volume.CausePush,
+			Settings: volume.Settings{Branch: "main", Config: map[string]string{"COLOR": colour}},
+		})
+		s.must(err)
+		s.golive(app, r.N)
+	}
+	if name == "tired" {
+		s.must(app.SetWanted(volume.Wanted{Stopped: 2}))
+	}
+	s.must(os.MkdirAll(app.Logs(), 0o755))
+	s.must(os.WriteFile(filepath.Join(app.Logs(), "web.1.log"), []byte("2026-11-25T10:00:00.000Z hello\n"), 0o644))
+	s.must(app.SetCron(s.cron(2)))
+	s.must(s.follow(app))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- app.Await(ctx, func() (bool, error) { return false, s.follow(app) }) }()
+	s.t.Cleanup(func() {
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) && !errors.Is(err, volume.ErrNoApp) && app.Exists() {
+			s.t.Error(err)
+		}
+	})
+}
+
+const theCommit = "18aed0a127beda03483fd32464727d373112cd64"
+
+// commit puts theCommit into the app's repository, where a rebuild looks for it.
+func (s *stage) commit(name string) {
+	s.t.Helper()
+	app, err := s.server.Volume.App(name)
+	s.must(err)
+	cmd := exec.Command("sh", "-c", "git init -q --bare && git fast-import --quiet")
+	cmd.Dir = app.Repo()
+	cmd.Stdin = strings.NewReader("commit refs/heads/main\ncommitter alice <alice@laptop> 0 +0000\ndata 4\none\nM 644 inline page\ndata 3\none\n\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("git: %v: %s", err, out)
+	}
+}
+
+func (s *stage) golive(app volume.App, n int) {
+	if live := app.Live(); live > 0 {
+		app.SetStatus(live, volume.Status{State: volume.Retired})
+	}
+	app.SetLive(n)
+	app.SetStatus(n, volume.Status{State: volume.Live})
+}
+
+func (s *stage) cron(release int) volume.Cron {
+	return volume.Cron{Release: release, Entries: []volume.CronEntry{{
+		ID: 1, From: "cron", Schedule: "@daily", Command: "tidy", Last: &volume.CronRun{Entry: 1, At: time.Now(), Result: "ok"},
+	}}}
+}
+
+// follow does at once what a runtime would do.
+func (s *stage) follow(app volume.App) error {
+	numbers := app.Numbers()
+	if len(numbers) == 0 {
+		return volume.ErrNoApp
+	}
+	n := numbers[len(numbers)-1]
+	status, err := app.Status(n)
+	if err != nil {
+		return err
+	}
+	if n != app.Live() {
+		r, err := app.Release(n)
+		if err != nil {
+			return err
+		}
+		app.SetBuilt(r.Build, volume.Built{Kind: "node", Processes: map[string]string{"web": "node web.js", "worker": "node work.js"}})
+		if status.State != volume.Ready {
+			app.SetStatus(n, volume.Status{State: volume.Ready})
+		}
+		if app.Committed(n) {
+			s.golive(app, n)
+		}
+	}
+	w, err := app.Wanted()
+	if err != nil {
+		return err
+	}
+	var processes []volume.Process
+	for _, t := range []string{formation.Web, "worker"} {
+		for i := range formation.Count(t, w.Formation, nil) {
+			if w.Stopped == app.Live() {
+				continue
+			}
+			processes = append(processes, volume.Process{
+				Type: t, Index: i + 1, Release: app.Live(), State: "running", PID: 4711 + i, Since: time.Now().Add(-time.Minute),
+				Limits: w.LimitsOf(t), Restart: w.Restart(t, i+1),
+			})
+		}
+	}
+	if now, _ := app.Processes(); fmt.Sprint(keys(now)) != fmt.Sprint(keys(processes)) {
+		app.SetProcesses(processes)
+	}
+	state, err := app.Cron()
+	if err == nil && w.Cron.Token != "" && len(state.Asked) == 0 {
+		state.Asked = []volume.CronRun{{Entry: 1, Token: w.Cron.Token, Result: "ok"}}
+		err = app.SetCron(state)
+	}
+	return err
+}
+
+// keys tells processes apart by what a change may change.
+func keys(processes []volume.Process) (all []string) {
+	for _, p := range processes {
+		all = append(all, fmt.Sprintf("%s of v%d %v %s", p.Name(), p.Release, p.Limits, p.Restart))
+	}
+	return all
+}
+
+type fakeSidecar struct{}
+
+func (fakeSidecar) Peek(context.Context, volume.App) (remote.Head, error) {
+	return remote.Head{Branch: "main", Commit: "abcdef0123456789abcdef0123456789abcdef01"}, nil
+}
+
+func (fakeSidecar) Sync(_ context.Context, app volume.App, _ string, out io.Writer) error {
+	_, err := fmt.Fprintf(out, "-----> synced %s\n", app.Name)
+	return err
+}

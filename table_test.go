@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"paas/command"
+)
+
+const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICkQos1u59KQZZ4f8H2UeNIB83lJjmWQh8f/PPzGv9Sh bob@laptop\n"
+
+// examples has a call of each row: the words of the command line, the same input as JSON, and facts that
+// both the text and the JSON of the answer have.
+var examples = map[string]struct {
+	words string
+	json  string
+	facts string // separated by spaces
+	stdin string
+	raw   bool
+}{
+	"apps:list":      {words: "", json: `{}`, facts: "blog running http://blog.test"},
+	"apps:create":    {words: "shop", json: `{"app":"shop"}`, facts: "shop ssh://paas@test/shop"},
+	"apps:destroy":   {words: "blog --force", json: `{"app":"blog","force":true}`, facts: "blog"},
+	"apps:info":      {words: "blog", json: `{"app":"blog"}`, facts: "blog running http://blog.test ssh://paas@test/blog 18aed0a127be main one alice push node alone"},
+	"url":            {words: "blog", json: `{"app":"blog"}`, facts: "http://blog.test"},
+	"config":         {words: "blog", json: `{"app":"blog"}`, facts: "COLOR red"},
+	"config:get":     {words: "blog COLOR", json: `{"app":"blog","key":"COLOR"}`, facts: "red"},
+	"config:set":     {words: "blog COLOR=blue SIZE=a=b", json: `{"app":"blog","vars":{"COLOR":"blue","SIZE":"a=b"}}`, facts: "v3 live http://blog.test"},
+	"config:unset":   {words: "blog COLOR", json: `{"app":"blog","keys":["COLOR"]}`, facts: "v3 live http://blog.test"},
+	"settings":       {words: "blog", json: `{"app":"blog"}`, facts: "main release 5s 10s off"},
+	"settings:set":   {words: "blog grace=20s build-dir=x", json: `{"app":"blog","settings":{"grace":"20s","build-dir":"x"}}`, facts: "main 5s 20s x takes"},
+	"ps":             {words: "blog", json: `{"app":"blog"}`, facts: "web running 2 4711"},
+	"ps:scale":       {words: "blog worker=1", json: `{"app":"blog","counts":{"worker":1}}`, facts: "worker=1 worker.1"},
+	"ps:restart":     {words: "blog web.1", json: `{"app":"blog","name":"web.1"}`, facts: "Restarting web.1 v2"},
+	"ps:rebuild":     {words: "blog --clear-cache", json: `{"app":"blog","clear_cache":true}`, facts: "v3 live empty"},
+	"ps:stop":        {words: "blog", json: `{"app":"blog"}`, facts: "blog stopped"},
+	"ps:start":       {words: "tired", json: `{"app":"tired"}`, facts: "tired started http://tired.test"},
+	"limits":         {words: "blog", json: `{"app":"blog"}`, facts: "web.1 7"},
+	"limits:set":     {words: "blog worker cpu=0.5 memory=256M", json: `{"app":"blog","type":"worker","limits":{"cpu":"0.5","memory":"256M"}}`, facts: "worker cpu=0.5 memory=256M"},
+	"sleep:set":      {words: "blog 10m", json: `{"app":"blog","after":"10m"}`, facts: "blog 10m"},
+	"logs":           {words: "blog -n 2 -p web", json: `{"app":"blog","num":2,"processes":["web"]}`, facts: "hello web.1 2026-11-25T10:00:00"},
+	"releases":       {words: "blog -n 1", json: `{"app":"blog","number":1}`, facts: "2 live alice push 18aed0a one"},
+	"rollback":       {words: "blog v1", json: `{"app":"blog","to":"v1"}`, facts: "v3 live http://blog.test"},
+	"run":            {words: "blog -- echo -n hi", json: `{"app":"blog","argv":["echo","-n","hi"]}`, raw: true},
+	"cron":           {words: "blog", json: `{"app":"blog"}`, facts: "1 @daily tidy ok"},
+	"cron:run":       {words: "blog 1", json: `{"app":"blog","id":1}`, facts: "tidy ok"},
+	"source":         {words: "follower", json: `{"app":"follower"}`, facts: "follower https://host.test/repo.git main 10s waiting"},
+	"source:set":     {words: "blog https://host.test/repo.git --branch main --every 20s", json: `{"app":"blog","url":"https://host.test/repo.git","branch":"main","every":"20s"}`, facts: "blog https://host.test/repo.git 20s main abcdef0"},
+	"source:sync":    {words: "follower", json: `{"app":"follower"}`, facts: "synced follower"},
+	"source:webhook": {words: "follower", json: `{"app":"follower"}`, facts: "http://hooks.test/follower"},
+	"source:unset":   {words: "follower", json: `{"app":"follower"}`, facts: "follower"},
+	"keys":           {words: "", json: `{}`, facts: "alice ssh-ed25519 SHA256:"},
+	"keys:add":       {words: "bob --admin", json: `{"name":"bob","admin":true}`, facts: "bob admin SHA256:", stdin: testKey},
+	"keys:remove":    {words: "guest", json: `{"name":"guest"}`, facts: "guest"},
+	"events":         {words: "blog -n 5", json: `{"app":"blog","number":5}`, facts: "alice push blog v1"},
+}
+
+// TestRowsSaySameAsTextAndJSON calls each row twice, and looks for the facts in both answers.
+func TestRowsSaySameAsTextAndJSON(t *testing.T) {
+	for _, row := range command.Rows() {
+		name := row.About().Name
+		example, ok := examples[name]
+		if !ok {
+			t.Errorf("%s has no example", name)
+		}
+		if !ok || example.raw {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, format := range []string{"text", "json"} {
+				answer := callExample(t, admin, name, "--format", format)
+				for _, fact := range strings.Fields(example.facts) {
+					if !strings.Contains(answer, fact) {
+						t.Errorf("the %s does not say %s:\n%s", format, fact, answer)
+					}
+				}
+				if format == "json" && !isJSON(answer) {
+					t.Errorf("not JSON:\n%s", answer)
+				}
+			}
+		})
+	}
+}
+
+// isJSON reports whether text is one JSON value, or several.
+func isJSON(text string) bool {
+	d := json.NewDecoder(strings.NewReader(text))
+	for {
+		var v any
+		if err := d.Decode(&v); err != nil {
+			return errors.Is(err, io.EOF) && text != ""
+		}
+	}
+}
+
+var (
+	admin = command.Caller{Name: "alice", Admin: true}
+	guest = command.Caller{Name: "bob", Remote: true}
+)
+
+// TestRightsOfEachRow calls each row as one who is no admin.
+func TestRightsOfEachRow(t *testing.T) {
+	for _, row := range command.Rows() {
+		name := row.About().Name
+		_, _, err := callRow(t, newStage(t), guest, name, strings.Fields(examples[name].words), examples[name].stdin)
+		var fault *command.Fault
+		forbidden := errors.As(err, &fault) && fault.Kind == command.Forbidden
+		if want := slices.Contains([]string{"keys", "keys:add", "keys:remove", "events"}, name); forbidden != want {
+			t.Errorf("%s of a key that is no admin's: %v", name, err)
+		}
+	}
+}
+
+// TestRefusedChangeNothing checks that what was forbidden did not happen and is not in the audit log.
+func TestRefusedChangeNothing(t *testing.T) {
+	s := newStage(t)
+	before, _ := s.server.Volume.Events("", 100)
+	if _, _, err := callRow(t, s, guest, "keys:remove", []string{"guest"}, ""); err == nil {
+		t.Error("it was done")
+	}
+	if keys, _ := s.server.Keys.List(); len(keys) != 2 {
+		t.Errorf("left are the keys %v", keys)
+	}
+	if after, _ := s.server.Volume.Events("", 100); len(after) != len(before) {
+		t.Errorf("recorded: %+v", after)
+	}
+}
+
+// TestAuditOfEachRow checks that what changes something is recorded once, under the row's name and for its
+// app, and that what only shows something is not.
+func TestAuditOfEachRow(t *testing.T) {
+	shows := strings.Fields("apps:list apps:info url config config:get settings ps limits logs releases cron source source:webhook keys events")
+	elsewhere := []string{"run", "source:sync"} // the runtime and the sidecar record these
+	for _, row := range command.Rows() {
+		name := row.About().Name
+		if slices.Contains(elsewhere, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			before, _ := s.server.Volume.Events("", 100)
+			if _, _, err := callRow(t, s, admin, name, strings.Fields(examples[name].words), examples[name].stdin); err != nil {
+				t.Fatal(err)
+			}
+			after, _ := s.server.Volume.Events("", 100)
+			var did []string
+			for _, e := range after[len(before):] {
+				did = append(did, e.By+" "+e.Did+" "+e.App)
+			}
+			app, _, _ := strings.Cut(examples[name].words, " ")
+			if strings.HasPrefix(name, "keys:") {
+				app = ""
+			}
+			want := []string{"alice " + name + " " + app}
+			if slices.Contains(shows, name) {
+				want = nil
+			}
+			if !slices.Equal(did, want) {
+				t.Errorf("recorded %q, want %q", did, want)
+			}
+		})
+	}
+}
+
+var short = regexp.MustCompile(`^[a-z]+ .*[^.]$`)
+
+// TestHelpOfEachRow checks that everything about a row is explained.
+func TestHelpOfEachRow(t *testing.T) {
+	names := map[string]bool{}
+	for _, row := range command.Rows() {
+		about := row.About()
+		if names[about.Name] {
+			t.Errorf("two rows are called %s", about.Name)
+		}
+		names[about.Name] = true
+		if !short.MatchString(about.Short) {
+			t.Errorf("%s: %q is not a line that begins with a verb in small letters", about.Name, about.Short)
+		}
+		if !slices.ContainsFunc(groups, func(g group) bool { return g.is == about.Group }) {
+			t.Errorf("%s: the help has no group %q", about.Name, about.Group)
+		}
+		for _, f := range command.Fields(row.Input()) {
+			if f.JSON == "" {
+				t.Errorf("%s: %s has no name in JSON", about.Name, f.Name)
+			}
+			if f.IsFlag && f.Help == "" {
+				t.Errorf("%s: --%s is not explained", about.Name, f.Name)
+			}
+		}
+	}
+	for name := range examples {
+		if !names[name] {
+			t.Errorf("there is an example of %s, but no row", name)
+		}
+	}
+}
+
+// callExample calls the example of the row on a new stage, and returns all that it says.
+func callExample(t *testing.T, who command.Caller, name string, flags ...string) string {
+	t.Helper()
+	example := examples[name]
+	stdout, stderr, err := callRow(t, newStage(t), who, name, append(flags, strings.Fields(example.words)...), example.stdin)
+	if err != nil {
+		t.Errorf("%s %s: %v", name, example.words, err)
+	}
+	if len(flags) > 0 && flags[len(flags)-1] == "json" {
+		return stdout
+	}
+	return stdout + stderr
+}
+
+func callRow(t *testing.T, s *stage, who command.Caller, name string, words []string, stdin string) (stdout, stderr string, err error) {
+	t.Helper()
+	if name == "ps:rebuild" {
+		s.commit("blog")
+	}
+	words = append([]string{name}, words...)
+	var out, errOut bytes.Buffer
+	root := newRoot("paas", "", who.Admin, words, func(cmd *cobra.Command) (*command.Call, func(), error) {
+		c := newCall(cmd, s.server)
+		c.Caller, c.Console = who, localConsole{c.Stdin, c.Stdout}
+		return c, func() {}, nil
+	})
+	root.SetArgs(words)
+	root.SetIn(strings.NewReader(stdin))
+	root.SetOut(&out)
+	root.SetErr(&errOut)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = root.ExecuteContext(ctx)
+	return out.String(), errOut.String(), err
+}
