@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"paas/command"
+	"paas/command/cli"
 	"paas/config"
 	"paas/terminal"
 )
@@ -20,36 +22,33 @@ func localRoot(words []string) *cobra.Command {
 	load := func() (*config.Config, error) {
 		c, _, err := config.Load(flags, os.Environ())
 		if err != nil {
-			return nil, usageError(err)
+			return nil, cli.UsageError(err)
 		}
 		return c, nil
 	}
-	server := table{
-		rows: command.Rows(),
-		begin: func(cmd *cobra.Command) (*command.Call, func(), error) {
+	server := cli.Table{
+		Rows: command.Rows(),
+		Begin: func(_ context.Context, c *command.Call) (end func(), err error) {
 			settings, err := load()
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			p := newPaas(settings)
 			if err := p.vol.Open(); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			c := newCall(cmd, p.server())
-			c.Caller = localCaller()
+			c.Server, c.Caller = p.server(), localCaller()
 			c.Settings = serverSettings(flags)
 			c.OnTerminal = terminal.Is(c.Stdout)
 			c.Console = localConsole{c.Stdin, c.Stdout}
-			return c, func() { p.vol.Close() }, nil
+			return func() { p.vol.Close() }, nil
 		},
 	}
-	here := table{ // without the volume
-		rows: []command.Row{healthRow(load), watchRow(), versionRow()},
-		begin: func(cmd *cobra.Command) (*command.Call, func(), error) {
-			return newCall(cmd, nil), func() {}, nil
-		},
+	here := cli.Table{ // without the volume
+		Rows:  []command.Row{healthRow(load), watchRow(), versionRow()},
+		Begin: func(context.Context, *command.Call) (func(), error) { return func() {}, nil },
 	}
-	root := newRoot("paas", "paas turns a server into a git remote that runs what you push.", true, words, server, here)
+	root := cli.New("paas", "paas turns a server into a git remote that runs what you push.", true, words, server, here)
 	root.PersistentFlags().AddFlagSet(flags)
 	for _, cmd := range []*cobra.Command{serveCommand(load), syncCommand(load)} {
 		cmd.GroupID = string(command.Operate)
@@ -57,11 +56,6 @@ func localRoot(words []string) *cobra.Command {
 	}
 	root.SetCompletionCommandGroupID(string(command.Operate))
 	return root
-}
-
-// newCall is a call with the streams of cmd.
-func newCall(cmd *cobra.Command, s *command.Server) *command.Call {
-	return &command.Call{Context: cmd.Context(), Server: s, Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr()}
 }
 
 // localCaller is the person with a shell on the server, who can read and write every file of the volume:

@@ -4,12 +4,12 @@ import (
 	"context"
 	"io"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 
 	"paas/access"
 	"paas/attach"
 	"paas/command"
+	"paas/command/cli"
 	"paas/receiver"
 	"paas/router"
 	"paas/runtime"
@@ -55,21 +55,19 @@ type verbsDoor struct{ *paas }
 
 // Run makes a command line of the table for one call.
 func (v verbsDoor) Run(ctx context.Context, who sshd.Identity, args []string, console sshd.Console) int {
-	root := newRoot(v.addresses.Verb("", ""), "git push deploys; these commands do the rest.", who.Admin, args, table{
-		rows: command.Rows(),
-		begin: func(cmd *cobra.Command) (*command.Call, func(), error) {
-			c := newCall(cmd, v.server())
-			c.Caller = command.Caller{Name: who.Name, Admin: who.Admin, Remote: true}
-			c.Unread, c.OnTerminal, c.Console = console.OutputClosed, console.Terminal != nil, remoteConsole{console}
-			return c, func() {}, nil
+	root := cli.New(v.addresses.Verb("", ""), "git push deploys; these commands do the rest.", who.Admin, args, cli.Table{
+		Rows: command.Rows(),
+		Begin: func(_ context.Context, c *command.Call) (end func(), err error) {
+			c.Server, c.Caller = v.server(), command.Caller{Name: who.Name, Admin: who.Admin, Remote: true}
+			c.OutputClosed, c.OnTerminal, c.Console = console.OutputClosed, console.Terminal != nil, remoteConsole{console}
+			return func() {}, nil
 		},
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetArgs(args)
 	root.SetIn(console.Stdin)
 	root.SetOut(console.Stdout)
 	root.SetErr(console.Stderr)
-	return execute(ctx, root, console.Stderr)
+	return cli.Execute(ctx, root, console.Stderr)
 }
 
 func (v verbsDoor) Raw(args []string) bool {

@@ -5,22 +5,16 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 
-	"github.com/spf13/cobra"
-
-	"paas/command"
+	"paas/command/cli"
 	"paas/engine/local/child"
 	"paas/engine/local/confine"
 	"paas/receiver"
-	"paas/say"
-	"paas/sshd"
 )
 
 // The first thread is main's alone, for good: it stands for the whole process in /proc and to Landlock. An app is
@@ -52,25 +46,7 @@ func run(args []string) int {
 	defer stop()
 	resetForChildren()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
-	root := localRoot(args[1:])
-	root.SetArgs(args[1:])
-	return execute(ctx, root, os.Stderr)
-}
-
-// execute runs root, prints what went wrong, if anything did, and returns the exit status for it.
-func execute(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
-	cmd, err := root.ExecuteContextC(ctx)
-	var exit command.Exit
-	switch {
-	case errors.Is(err, sshd.ErrOutputClosed):
-		err = command.ErrUnread
-	case err == nil, errors.Is(err, command.ErrUnread), errors.As(err, &exit):
-	case errors.Is(err, context.Canceled):
-		say.Fault(stderr, "interrupted")
-	default:
-		say.Fault(stderr, "%v", spell(err, cmd))
-	}
-	return command.ExitStatus(err)
+	return cli.Execute(ctx, localRoot(args[1:]), os.Stderr)
 }
 
 // buildVersion is the module's version, or the commit the binary was built from.

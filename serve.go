@@ -17,6 +17,7 @@ import (
 
 	"paas/access"
 	"paas/attach"
+	"paas/command/cli"
 	"paas/config"
 	"paas/engine/local"
 	"paas/engine/local/child"
@@ -56,7 +57,7 @@ func checkRoles(names []string) ([]string, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(allRoles, name) {
-			return nil, usageError(fmt.Errorf("no role %q; there are %s", name, strings.Join(allRoles, ", ")))
+			return nil, cli.UsageError(fmt.Errorf("no role %q; there are %s", name, strings.Join(allRoles, ", ")))
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(names))), nil

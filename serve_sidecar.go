@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"paas/command"
+	"paas/command/cli"
 	"paas/config"
 	"paas/notify"
 	"paas/remote"
@@ -147,7 +148,7 @@ func (p *paas) credentialsOfSettings(app string) error {
 
 func syncCommand(load func() (*config.Config, error)) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "sync [--once]", Short: "follow repositories elsewhere: as serve sidecar does, or once and end", Args: noArgs, DisableFlagsInUseLine: true,
+		Use: "sync [--once]", Short: "follow repositories elsewhere: as serve sidecar does, or once and end", Args: cli.Arguments(0, 0), DisableFlagsInUseLine: true,
 	}
 	once := cmd.Flags().Bool("once", false, "look at each once, deploy what is new, and say by the exit status whether that went well")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

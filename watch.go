@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"paas/command"
+	"paas/command/cli"
 	"paas/watch"
 )
 
@@ -48,10 +49,10 @@ func runWatch(c *command.Call, in watchInput) error {
 		w.Ext = append(w.Ext, strings.Split(words, ",")...)
 	}
 	if w.Signal == 0 {
-		return usageError(fmt.Errorf("--signal is a name such as TERM or INT, not %q", in.Signal))
+		return cli.UsageError(fmt.Errorf("--signal is a name such as TERM or INT, not %q", in.Signal))
 	}
 	if w.Delay < 0 || w.Grace < 0 {
-		return usageError(errors.New("--delay and --grace are at least 0"))
+		return cli.UsageError(errors.New("--delay and --grace are at least 0"))
 	}
 	if readable(os.Stdin) {
 		w.Keyboard = os.Stdin

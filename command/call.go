@@ -71,9 +71,9 @@ type Call struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
-	Unread     <-chan struct{} // closed when nobody reads the output any more; nil: not known
-	OnTerminal bool            // a person reads Stdout
-	Console    Console         // for raw verbs
+	OutputClosed <-chan struct{} // closed once the caller reads no more output; nil: never
+	OnTerminal   bool            // a person reads Stdout
+	Console      Console         // for raw verbs
 
 	verb   string
 	events []volume.Event

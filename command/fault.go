@@ -10,6 +10,7 @@ import (
 
 	"paas/exitcode"
 	"paas/say"
+	"paas/terminal"
 	"paas/volume"
 )
 
@@ -57,9 +58,6 @@ type Exit int
 
 func (e Exit) Error() string { return "exit status " + strconv.Itoa(int(e)) }
 
-// ErrUnread is the error of a verb whose output nobody reads any more.
-var ErrUnread = errors.New("nobody reads the output any more")
-
 // ExitStatus is the exit status for an error of [Run].
 func ExitStatus(err error) int {
 	var exit Exit
@@ -69,7 +67,7 @@ func ExitStatus(err error) int {
 		return 0
 	case errors.As(err, &exit):
 		return int(exit)
-	case errors.Is(err, ErrUnread):
+	case errors.Is(err, terminal.ErrOutputClosed):
 		return exitcode.Signal(syscall.SIGPIPE)
 	case errors.Is(err, context.Canceled):
 		return exitcode.Signal(syscall.SIGINT)

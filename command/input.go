@@ -101,6 +101,9 @@ func SetArguments(in any, words []string) error {
 		if f.IsFlag {
 			break
 		}
+		if f.Many && len(words) > 0 && words[0] == "--" { // what follows is no flag of ours
+			words = words[1:]
+		}
 		if len(words) == 0 && f.Optional {
 			continue
 		}

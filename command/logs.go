@@ -10,6 +10,7 @@ import (
 
 	"paas/logs"
 	"paas/nearest"
+	"paas/terminal"
 	"paas/volume"
 )
 
@@ -97,15 +98,15 @@ func (c *Call) whileRead(f func(context.Context) error) error {
 	defer cancel(nil)
 	go func() {
 		select {
-		case <-c.Unread:
-			cancel(ErrUnread)
+		case <-c.OutputClosed:
+			cancel(terminal.ErrOutputClosed)
 		case <-ctx.Done():
 		}
 	}()
 	if err := f(ctx); err != nil {
 		return err
 	}
-	if err := context.Cause(ctx); err == ErrUnread {
+	if err := context.Cause(ctx); err == terminal.ErrOutputClosed {
 		return err
 	}
 	return nil

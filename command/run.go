@@ -27,19 +27,15 @@ type runInput struct {
 // runOnce runs a command in the app's live build, where the app runs. The command has the caller's
 // streams and terminal, and its exit status is the verb's.
 func runOnce(c *Call, in runInput) error {
-	argv := in.Argv
-	if argv[0] == "--" {
-		argv = argv[1:]
-	}
 	switch {
-	case len(argv) == 0 || argv[0] == "":
+	case in.Argv[0] == "":
 		return &Fault{Kind: Usage, Field: "argv"}
-	case strings.HasPrefix(argv[0], "-"):
-		return wrong("argv", "%s comes after the app's name, where the command is", plain(argv[0]))
+	case strings.HasPrefix(in.Argv[0], "-"):
+		return wrong("argv", "%s comes after the app's name, where the command is", plain(in.Argv[0]))
 	case !c.serving():
 		return errNothingRuns
 	}
-	request := attach.Request{App: in.App, Argv: argv, By: c.Caller.Name, Detach: in.Detach}
+	request := attach.Request{App: in.App, Argv: in.Argv, By: c.Caller.Name, Detach: in.Detach}
 	if in.Detach {
 		return c.detach(request)
 	}

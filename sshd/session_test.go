@@ -15,6 +15,8 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"paas/terminal"
 )
 
 func TestExitStatus(t *testing.T) {
@@ -375,7 +377,7 @@ func TestOutputClosed(t *testing.T) {
 			case <-ctx.Done():
 				return 1
 			}
-			if _, err := fmt.Fprintln(c.Stdout, "more"); err != ErrOutputClosed {
+			if _, err := fmt.Fprintln(c.Stdout, "more"); err != terminal.ErrOutputClosed {
 				return 2
 			}
 			fmt.Fprintln(c.Stderr, "bye")

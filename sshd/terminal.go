@@ -3,7 +3,6 @@ package sshd
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"sync"
 	"syscall"
@@ -97,9 +96,6 @@ func readKeys(ctx context.Context, keys io.Reader, interrupt context.CancelFunc)
 	return in
 }
 
-// ErrOutputClosed is returned by writes when the client reads no more output.
-var ErrOutputClosed = errors.New("the output was closed")
-
 // outputPipe fails like a pipe without a reader once the client has closed its output. OpenSSH's
 // client reports that (ssh ... logs -t | head -n 1) and discards further output.
 type outputPipe struct {
@@ -110,7 +106,7 @@ type outputPipe struct {
 func (p *outputPipe) Write(b []byte) (int, error) {
 	select {
 	case <-p.closed:
-		return 0, ErrOutputClosed
+		return 0, terminal.ErrOutputClosed
 	default:
 		return p.w.Write(b)
 	}

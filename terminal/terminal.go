@@ -2,7 +2,10 @@
 // terminal of this process. It knows no door and no engine.
 package terminal
 
-import "regexp"
+import (
+	"errors"
+	"regexp"
+)
 
 // Terminal is a terminal at the other end of a command.
 type Terminal struct {
@@ -10,6 +13,9 @@ type Terminal struct {
 	Size    Size        // when the command starts
 	Resized <-chan Size // each change since, or only the newest; nil: it does not change
 }
+
+// ErrOutputClosed is the error of a write once the client reads no more output.
+var ErrOutputClosed = errors.New("the output was closed")
 
 // Size of a terminal, in characters. Zero is unknown.
 type Size struct{ Columns, Rows uint16 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"paas/command"
 	"paas/formation"
 	"paas/remote"
+	"paas/terminal"
 	"paas/volume"
 )
 
@@ -120,6 +122,7 @@ func (s *stage) commit(name string) {
 	s.must(err)
 	cmd := exec.Command("sh", "-c", "git init -q --bare && git fast-import --quiet")
 	cmd.Dir = app.Repo()
+	s.must(os.MkdirAll(cmd.Dir, 0o755))
 	cmd.Stdin = strings.NewReader("commit refs/heads/main\ncommitter alice <alice@laptop> 0 +0000\ndata 4\none\nM 644 inline page\ndata 3\none\n\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("git: %v: %s", err, out)
@@ -209,3 +212,12 @@ func (fakeSidecar) Sync(_ context.Context, app volume.App, _ string, out io.Writ
 	_, err := fmt.Fprintf(out, "-----> synced %s\n", app.Name)
 	return err
 }
+
+// noConsole is where no terminal is.
+type noConsole struct{}
+
+func (noConsole) Take() (*terminal.Terminal, io.Writer, func(), error) {
+	return nil, io.Discard, func() {}, nil
+}
+
+func (noConsole) Signals() <-chan syscall.Signal { return nil }

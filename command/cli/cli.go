@@ -1,7 +1,10 @@
-package main
+// Package cli is the form that the command table has as words: on the server's command line, and for
+// people who come by SSH. It derives parsing, help and completion from the rows, and writes no answer.
+package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,38 +13,44 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"paas/command"
 	"paas/nearest"
+	"paas/say"
+	"paas/terminal"
 )
 
 // groups are what the help lists the commands under, in this order.
-var groups = []struct {
-	is    command.Group
-	title string
-}{
+var groups = []group{
 	{command.Apps, "Apps:"}, {command.Config, "Config vars and settings of an app:"}, {command.Running, "What runs:"},
 	{command.Sources, "Repositories elsewhere:"}, {command.Keys, "Keys:"}, {command.Operate, "Server:"},
 }
 
-// table is rows that begin in the same way.
-type table struct {
-	rows  []command.Row
-	begin func(*cobra.Command) (c *command.Call, end func(), err error) // makes the call of a row
+type group struct {
+	is    command.Group
+	title string
 }
 
-// newRoot is a command line with the tables.
-func newRoot(use, short string, admin bool, words []string, tables ...table) *cobra.Command {
+// Table is rows that begin in the same way.
+type Table struct {
+	Rows []command.Row
+	// Begin makes the call of a row: server, caller and console. The streams are those of the command.
+	// end is called when the row has run.
+	Begin func(ctx context.Context, c *command.Call) (end func(), err error)
+}
+
+// New is a command line with the tables. words are those that it will be given: what they do not name is
+// only listed.
+func New(use, short string, admin bool, words []string, tables ...Table) *cobra.Command {
 	root := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: string(g.is), Title: g.title})
 	}
 	rows := map[string]command.Row{}
 	for _, t := range tables {
-		for _, row := range t.rows {
+		for _, row := range t.Rows {
 			rows[row.About().Name] = row
-			root.AddCommand(rowCommand(row, admin, words, t.begin))
+			root.AddCommand(t.command(row, admin, words))
 		}
 	}
 	root.RunE = func(cmd *cobra.Command, args []string) error {
@@ -52,14 +61,28 @@ func newRoot(use, short string, admin bool, words []string, tables ...table) *co
 	}
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, rows) })
 	root.SetHelpCommand(helpCommand(root))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return UsageError(err) })
 	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetArgs(words)
 	return root
 }
 
-// rowCommand is the command of one row. What its help and its flags need is worked out only where the
-// words name it.
-func rowCommand(row command.Row, admin bool, words []string, begin func(*cobra.Command) (*command.Call, func(), error)) *cobra.Command {
+// Execute runs root, prints what went wrong, if anything did, and returns the exit status for it.
+func Execute(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
+	cmd, err := root.ExecuteContextC(ctx)
+	var exit command.Exit
+	switch {
+	case err == nil, errors.Is(err, terminal.ErrOutputClosed), errors.As(err, &exit):
+	case errors.Is(err, context.Canceled):
+		say.Fault(stderr, "interrupted")
+	default:
+		say.Fault(stderr, "%v", spell(err, cmd))
+	}
+	return command.ExitStatus(err)
+}
+
+// command is the command of one row.
+func (t Table) command(row command.Row, admin bool, words []string) *cobra.Command {
 	about := row.About()
 	cmd := &cobra.Command{
 		Use: about.Name, Short: about.Short, GroupID: string(about.Group),
@@ -69,37 +92,20 @@ func rowCommand(row command.Row, admin bool, words []string, begin func(*cobra.C
 		cmd.Run = func(*cobra.Command, []string) {} // else the help leaves it out
 		return cmd
 	}
-	in, format := row.Input(), command.Text
-	cmd.Use = command.UsageLine(row)
-	fields := command.Fields(in)
-	command.SetDefaults(in)
-	for _, f := range fields {
-		if f.IsFlag {
-			flag := cmd.Flags().VarPF(&flagValue{in: in, field: f}, f.Name, f.Short, f.Help)
-			if f.Value == "" {
-				flag.NoOptDefVal = "true"
-			}
-		}
-	}
-	if command.IsRaw(row) {
-		cmd.Flags().SetInterspersed(false)
-	} else {
-		cmd.Flags().Var((*formatValue)(&format), "format", "text or json")
-	}
-	cmd.Args = func(_ *cobra.Command, args []string) error { return command.SetArguments(in, args) }
+	l := newLine(row, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, end, err := begin(cmd)
+		c, end, err := t.begin(cmd)
 		if err != nil {
 			return err
 		}
 		defer end()
-		return command.Run(c, row, in, format)
+		return command.Run(c, row, l.in, l.format)
 	}
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(fields) == 0 || fields[0].Name != "APP" || len(args) > 0 {
+		if len(args) > 0 || !l.takesApp() {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
-		c, end, err := begin(cmd)
+		c, end, err := t.begin(cmd)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -109,6 +115,44 @@ func rowCommand(row command.Row, admin bool, words []string, begin func(*cobra.C
 	}
 	return cmd
 }
+
+func (t Table) begin(cmd *cobra.Command) (*command.Call, func(), error) {
+	c := &command.Call{Context: cmd.Context(), Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr()}
+	end, err := t.Begin(cmd.Context(), c)
+	return c, end, err
+}
+
+// line is what the words after a row's name give it.
+type line struct {
+	in     any
+	fields []command.Field
+	format command.Format
+}
+
+// newLine has cmd read the words into it.
+func newLine(row command.Row, cmd *cobra.Command) *line {
+	l := &line{in: row.Input(), format: command.Text}
+	l.fields = command.Fields(l.in)
+	command.SetDefaults(l.in)
+	cmd.Use = command.UsageLine(row)
+	for _, f := range l.fields {
+		if f.IsFlag {
+			flag := cmd.Flags().VarPF(&flagValue{in: l.in, field: f}, f.Name, f.Short, f.Help)
+			if f.Value == "" {
+				flag.NoOptDefVal = "true"
+			}
+		}
+	}
+	if command.IsRaw(row) {
+		cmd.Flags().SetInterspersed(false)
+	} else {
+		cmd.Flags().Var((*formatValue)(&l.format), "format", "text or json")
+	}
+	cmd.Args = func(_ *cobra.Command, args []string) error { return command.SetArguments(l.in, args) }
+	return l
+}
+
+func (l *line) takesApp() bool { return len(l.fields) > 0 && l.fields[0].Name == "APP" }
 
 // flagValue sets a field of an input.
 type flagValue struct {
@@ -138,8 +182,8 @@ func (f *formatValue) String() string { return string(*f) }
 
 func (f *formatValue) Type() string { return "FORMAT" }
 
-// usageError is wrong use of a command.
-func usageError(err error) error {
+// UsageError is wrong use of a command.
+func UsageError(err error) error {
 	var fault *command.Fault
 	if errors.As(err, &fault) {
 		return fault
@@ -171,7 +215,7 @@ func noCommand(root *cobra.Command, name string) error {
 
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND]", Short: "list the commands, or explain one", GroupID: string(command.Operate), Args: args(0, 1), DisableFlagsInUseLine: true,
+		Use: "help [COMMAND]", Short: "list the commands, or explain one", GroupID: string(command.Operate), Args: Arguments(0, 1), DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if len(names) == 0 {
 				return root.Help()
@@ -229,8 +273,8 @@ func helpGroup(w io.Writer, title, id string, commands []*cobra.Command, rows ma
 	}
 }
 
-// args wants between low and high arguments; high < 0 is any number.
-func args(low, high int) cobra.PositionalArgs {
+// Arguments wants between low and high arguments; high < 0 is any number.
+func Arguments(low, high int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < low || high >= 0 && len(args) > high {
 			return &command.Fault{Kind: command.Usage}
@@ -238,7 +282,3 @@ func args(low, high int) cobra.PositionalArgs {
 		return nil
 	}
 }
-
-var noArgs = args(0, 0)
-
-var _ pflag.Value = (*formatValue)(nil)

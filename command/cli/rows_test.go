@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -104,6 +105,32 @@ func isJSON(text string) bool {
 	}
 }
 
+// TestRowsReadSameFromWordsAndJSON gives each row its input both ways.
+func TestRowsReadSameFromWordsAndJSON(t *testing.T) {
+	for _, row := range command.Rows() {
+		name := row.About().Name
+		example := examples[name]
+		cmd := &cobra.Command{}
+		l := newLine(row, cmd)
+		if err := cmd.ParseFlags(strings.Fields(example.words)); err != nil {
+			t.Errorf("%s %s: %v", name, example.words, err)
+		}
+		if err := cmd.Args(cmd, cmd.Flags().Args()); err != nil {
+			t.Errorf("%s %s: %v", name, example.words, err)
+		}
+		in := row.Input()
+		command.SetDefaults(in)
+		d := json.NewDecoder(strings.NewReader(example.json))
+		d.DisallowUnknownFields()
+		if err := d.Decode(in); err != nil {
+			t.Errorf("%s %s: %v", name, example.json, err)
+		}
+		if !reflect.DeepEqual(l.in, in) {
+			t.Errorf("%s %s is %+v, but %s is %+v", name, example.words, l.in, example.json, in)
+		}
+	}
+}
+
 var (
 	admin = command.Caller{Name: "alice", Admin: true}
 	guest = command.Caller{Name: "bob", Remote: true}
@@ -113,12 +140,15 @@ var (
 func TestRightsOfEachRow(t *testing.T) {
 	for _, row := range command.Rows() {
 		name := row.About().Name
-		_, _, err := callRow(t, newStage(t), guest, name, strings.Fields(examples[name].words), examples[name].stdin)
-		var fault *command.Fault
-		forbidden := errors.As(err, &fault) && fault.Kind == command.Forbidden
-		if want := slices.Contains([]string{"keys", "keys:add", "keys:remove", "events"}, name); forbidden != want {
-			t.Errorf("%s of a key that is no admin's: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := callRow(t, newStage(t), guest, name, strings.Fields(examples[name].words), examples[name].stdin)
+			var fault *command.Fault
+			forbidden := errors.As(err, &fault) && fault.Kind == command.Forbidden
+			if want := slices.Contains([]string{"keys", "keys:add", "keys:remove", "events"}, name); forbidden != want {
+				t.Errorf("called by one who is no admin: %v", err)
+			}
+		})
 	}
 }
 
@@ -228,12 +258,13 @@ func callRow(t *testing.T, s *stage, who command.Caller, name string, words []st
 	}
 	words = append([]string{name}, words...)
 	var out, errOut bytes.Buffer
-	root := newRoot("paas", "", who.Admin, words, func(cmd *cobra.Command) (*command.Call, func(), error) {
-		c := newCall(cmd, s.server)
-		c.Caller, c.Console = who, localConsole{c.Stdin, c.Stdout}
-		return c, func() {}, nil
+	root := New("paas", "", who.Admin, words, Table{
+		Rows: command.Rows(),
+		Begin: func(_ context.Context, c *command.Call) (func(), error) {
+			c.Server, c.Caller, c.Console = s.server, who, noConsole{}
+			return func() {}, nil
+		},
 	})
-	root.SetArgs(words)
 	root.SetIn(strings.NewReader(stdin))
 	root.SetOut(&out)
 	root.SetErr(&errOut)
