@@ -43,7 +43,7 @@ var examples = map[string]struct {
 	"ps":             {words: "blog", json: `{"app":"blog"}`, facts: "web running 2 4711"},
 	"ps:scale":       {words: "blog worker=1", json: `{"app":"blog","counts":{"worker":1}}`, facts: "worker=1 worker.1"},
 	"ps:restart":     {words: "blog web.1", json: `{"app":"blog","name":"web.1"}`, facts: "Restarting web.1 v2"},
-	"ps:rebuild":     {words: "blog --clear-cache", json: `{"app":"blog","clear_cache":true}`, facts: "v3 live empty"},
+	"ps:rebuild":     {words: "blog --clear-cache", json: `{"app":"blog","clear_cache":true}`, facts: "v3 live http://blog.test"},
 	"ps:stop":        {words: "blog", json: `{"app":"blog"}`, facts: "blog stopped"},
 	"ps:start":       {words: "tired", json: `{"app":"tired"}`, facts: "tired started http://tired.test"},
 	"limits":         {words: "blog", json: `{"app":"blog"}`, facts: "web.1 7"},
