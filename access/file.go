@@ -10,10 +10,10 @@ import (
 	"paas/durable"
 )
 
-// writeNew publishes data as dir/name, mode 0600, whole or not at all: written and synced in
-// dir/tmp, then linked to its name. It never replaces a file: where the name is taken the error
-// is fs.ErrExist, so of two writers of one name exactly one wins. name may hold one folder, which
-// is made. dir and what is made in it are 0700.
+// writeNew writes data to dir/name with mode 0600, atomically: it writes and syncs a file in
+// dir/tmp and then links it to its name. It never replaces a file. If the name exists, the error is
+// fs.ErrExist, so of two writers exactly one wins. name may contain one folder, which writeNew
+// creates. It creates folders with mode 0700.
 func writeNew(dir, name string, data []byte) error {
 	path := filepath.Join(dir, name)
 	tmp := filepath.Join(dir, "tmp")
@@ -27,7 +27,7 @@ func writeNew(dir, name string, data []byte) error {
 		return err
 	}
 	defer os.Remove(file)
-	// A link and not a rename: rename(2) replaces what is there.
+	// Not a rename, which would replace an existing file.
 	if err := os.Link(file, path); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return fs.ErrExist

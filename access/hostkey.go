@@ -16,9 +16,9 @@ import (
 
 const hostKeyFile = "host_ed25519"
 
-// HostKey is the key that the server proves itself with: dir/host_ed25519, made where there is
-// none. A key that is there but cannot be used is an error and stays as it is: a new one would
-// have every client warn of an attack, and the owner may still have the old one in a backup.
+// HostKey returns the server's own key, dir/host_ed25519, and creates it if there is none. A key
+// that exists but cannot be read is an error and is not replaced: a new key would make every client
+// warn of an attack, and the owner may have the old one in a backup.
 func HostKey(dir string, log *slog.Logger) (gossh.Signer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -36,12 +36,13 @@ func HostKey(dir string, log *slog.Logger) (gossh.Signer, error) {
 	}
 	signer, err := gossh.ParsePrivateKey(text)
 	if err != nil {
-		// The parser's own words can quote what it read.
+		// The parser's error can quote the key.
 		return nil, fmt.Errorf("host key: %s is not a readable OpenSSH private key; "+
 			"restore it from a backup, or remove it to have a new one made (clients will then ask for the new key)", path)
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
-		log.Warn("host key was open to other users; closing it", "file", path, "mode", info.Mode().Perm().String())
+		log.Warn("host key was open to other users; closing it", "file", path, "mode",
+			info.Mode().Perm().String())
 		if err := os.Chmod(path, 0o600); err != nil {
 			return nil, fmt.Errorf("host key: %w", err)
 		}
@@ -49,8 +50,8 @@ func HostKey(dir string, log *slog.Logger) (gossh.Signer, error) {
 	return signer, nil
 }
 
-// newHostKey makes and publishes a host key. Of two servers starting at once in one directory both
-// return the key of the one that was first.
+// newHostKey creates the host key. If two servers start at once in one directory, both return the
+// key of the first.
 func newHostKey(dir string) ([]byte, error) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// Key is one public key that may enter, and the name it goes by.
+// Key is a public key that may connect, and its name.
 type Key struct {
 	Name        string    `json:"name"`
 	Admin       bool      `json:"admin"`
 	Type        string    `json:"type"`              // as in authorized_keys: "ssh-ed25519", "ssh-rsa", ...
 	Fingerprint string    `json:"fingerprint"`       // as ssh-keygen -l prints it: "SHA256:..."
-	Comment     string    `json:"comment,omitempty"` // the key's own, often user@machine
+	Comment     string    `json:"comment,omitempty"` // from the key; often user@machine
 	Added       time.Time `json:"added"`
-	Line        string    `json:"line"` // the authorized_keys line, without the mark of an admin
+	Line        string    `json:"line"` // the authorized_keys line, without the admin option
 
 	public gossh.PublicKey
 }
@@ -34,16 +34,18 @@ const (
 	usePublicFile = "give the public half, the file that ends in .pub"
 )
 
-// parseKey reads one line of authorized_keys format (sshd(8)) and returns the key in it and the
-// options in front of it. Blanks around the line and Windows line ends do no harm. What it
-// refuses, it refuses without quoting: the text may be somebody's secret.
+// parseKey parses one line in authorized_keys format (sshd(8)) and returns its key and options. It
+// accepts blanks around the line and Windows line endings. Its errors do not quote the text, which
+// may be a secret.
 func parseKey(text []byte) (Key, []string, error) {
 	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) // some editors save a BOM
 	switch {
 	case len(text) == 0:
 		return Key{}, nil, fmt.Errorf("no key given; %s", likeThisOne)
-	case bytes.Contains(text, []byte("PRIVATE KEY")), bytes.HasPrefix(text, []byte("PuTTY-User-Key-File")):
-		return Key{}, nil, fmt.Errorf("this is a private key, which nobody else may see; %s", usePublicFile)
+	case bytes.Contains(text, []byte("PRIVATE KEY")), bytes.HasPrefix(text,
+		[]byte("PuTTY-User-Key-File")):
+		return Key{}, nil, fmt.Errorf("this is a private key, which nobody else may see; %s",
+			usePublicFile)
 	case bytes.Contains(text, []byte("BEGIN SSH2 PUBLIC KEY")):
 		return Key{}, nil, errors.New("this is the SSH2 format; convert it with: ssh-keygen -i -f FILE")
 	case len(text) > maxKeyText:
@@ -70,7 +72,7 @@ func parseKey(text []byte) (Key, []string, error) {
 	}, options, nil
 }
 
-// fit says why a key is too weak, or of a kind that this server does not take.
+// fit returns an error if the key is too weak or its type is not supported.
 func fit(public gossh.PublicKey) error {
 	switch public.Type() {
 	case gossh.KeyAlgoED25519, gossh.KeyAlgoSKED25519, gossh.KeyAlgoSKECDSA256,
@@ -89,10 +91,11 @@ func fit(public gossh.PublicKey) error {
 	if _, ok := public.(*gossh.Certificate); ok {
 		return fmt.Errorf("certificates are not supported; %s", usePublicFile)
 	}
-	return fmt.Errorf("keys of type %s are not accepted; make one with: ssh-keygen -t ed25519", public.Type())
+	return fmt.Errorf("keys of type %s are not accepted; make one with: ssh-keygen -t ed25519",
+		public.Type())
 }
 
-// keyLine is the key as a line of authorized_keys, without a comment and without a newline.
+// keyLine returns the key as a line of authorized_keys, without comment and newline.
 func keyLine(public gossh.PublicKey) string {
 	return public.Type() + " " + base64.StdEncoding.EncodeToString(public.Marshal())
 }

@@ -9,10 +9,9 @@ import (
 	"strings"
 )
 
-// AddAll adds the keys of an authorized_keys text (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"), one a
-// line, those that are not here yet; it takes none away. A key is called by its comment, or key-1,
-// key-2 and so on where that says nothing. It returns those it added, and the errors of all lines that
-// are none, by number.
+// AddAll adds each key of an authorized_keys text (sshd(8), "AUTHORIZED_KEYS FILE FORMAT") that is
+// not there yet. It removes none. The key's comment becomes its name, or key-1, key-2 and so on if
+// it has none. AddAll returns the added keys and the errors of all bad lines, with their numbers.
 func (k *Keys) AddAll(text string) (added []Key, err error) {
 	var errs []error
 	lines := bufio.NewScanner(strings.NewReader(text))
@@ -39,11 +38,11 @@ func (k *Keys) AddAll(text string) (added []Key, err error) {
 
 var notInName = regexp.MustCompile(`[^a-z0-9._@-]+`)
 
-// freeName makes a name that no key has of a comment, such as alice@laptop.
+// freeName derives an unused key name from a comment such as alice@laptop.
 func (k *Keys) freeName(comment string) string {
 	name := notInName.ReplaceAllString(strings.ToLower(comment), "-")
 	name = strings.Trim(name[:min(len(name), 50)], "._@-")
-	files, _ := k.files() // Add says what is wrong
+	files, _ := k.files() // Add reports the error
 	taken := map[string]bool{"": true}
 	for _, f := range files {
 		taken[f] = true

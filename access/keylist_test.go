@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The keys of a text enter once, however often it is given, named by their comments.
+// A key that is given again is not added again. Keys are named after their comments.
 func TestAddAll(t *testing.T) {
 	k := &Keys{Dir: t.TempDir()}
 	line := func(comment string) string { return keyLine(newSigner(t).PublicKey()) + comment + "\n" }

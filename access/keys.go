@@ -20,22 +20,21 @@ import (
 	"paas/nearest"
 )
 
-// Keys is the set of keys that may enter, one file a key: DIR/keys/<name>. The files are the
-// truth and are read at each question, so a key that is added or removed, also by another
-// process or by hand, counts at once.
+// Keys is the set of keys that may connect, one file per key: DIR/keys/<name>. It reads the files
+// for every question, so a key that another process or a person adds or removes takes effect at
+// once.
 //
-// Its methods may be called from any goroutine. Two processes that add one name cannot both win.
-// What looks at all keys first is only as good as that look: two processes that both add the very
-// first key make two admins, and two that each remove one of the last two admins leave none (add
-// one then with Add on the server). Both take two people at the server's own command line in the
-// same millisecond.
+// It is safe for concurrent use. If two processes add the same name, only one succeeds. But checks
+// that need all keys can race between processes: two that add the very first key both make an admin
+// key, and two that each remove one of the last two admin keys leave none. Add on the server then
+// adds a new one.
 type Keys struct {
-	Dir string       // private directory; the keys are in Dir/keys. Made 0700 by the first Add
-	Log *slog.Logger // says which files are no keys, once each; default slog.Default()
+	Dir string       // private directory; the first Add creates it with mode 0700
+	Log *slog.Logger // reports each file that is not a key once; default slog.Default()
 
 	mu     sync.Mutex           // one Add or Remove at a time
 	warnMu sync.Mutex           // guards warned
-	warned map[string]time.Time // file -> modification time when it was last complained about
+	warned map[string]time.Time // file -> modification time of the last report
 }
 
 const (
@@ -45,10 +44,11 @@ const (
 
 var keyName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,62}$`)
 
-// Add lets a key enter under a name. publicKey is one authorized_keys line; options in front of
-// it are refused, since a restriction that looks as if it held would be worse than none. The
-// first key of all is an admin whatever admin says. Errors: a bad or taken name, the same key
-// under another name, text that is not one public key, a key too weak.
+// Add adds a key under a name. publicKey is one line in authorized_keys format. Options in front of
+// the key are refused: Keys could not enforce their restrictions. The very first key becomes an
+// admin key even if admin is false. It is an error if the name is bad or taken, if the key is
+// already there under another name, if publicKey is not exactly one public key, or if the key is
+// too weak.
 func (k *Keys) Add(name string, publicKey []byte, admin bool) (Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,7 +72,7 @@ func (k *Keys) Add(name string, publicKey []byte, admin bool) (Key, error) {
 	if other, ok := k.Lookup(key.public); ok {
 		return Key{}, fmt.Errorf("this key is here already, as %q", other.Name)
 	}
-	// A file that cannot be read still is a key of somebody's: the next key is not the first one.
+	// An unreadable file is still somebody's key, so the next key is not the first one.
 	key.Name, key.Admin = name, admin || len(files) == 0
 	line := key.Line + "\n"
 	if key.Admin {
@@ -89,8 +89,8 @@ func (k *Keys) Add(name string, publicKey []byte, admin bool) (Key, error) {
 	return key, nil
 }
 
-// Remove takes a key away; sessions that it has open go on, new ones are refused. The last
-// admin's key stays: nobody could add another one from outside.
+// Remove removes a key. Its open sessions go on; new ones are refused. The last admin key cannot be
+// removed, because then nobody could add another one from outside.
 func (k *Keys) Remove(name string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -123,8 +123,7 @@ func (k *Keys) Remove(name string) error {
 	return durable.SyncDir(root.Name())
 }
 
-// List is every key, by name; empty where there is none. A file that is not a key is left out and
-// named in the log.
+// List returns all keys, sorted by name. It skips files that are not keys, and logs their names.
 func (k *Keys) List() ([]Key, error) {
 	files, err := k.files()
 	if err != nil || len(files) == 0 {
@@ -149,8 +148,8 @@ func (k *Keys) List() ([]Key, error) {
 	return keys, nil
 }
 
-// Lookup finds the entry of a public key. A certificate is not the key inside it. Where one key
-// has two files, put there by hand, the first name counts.
+// Lookup returns the entry of a public key. A certificate does not count as the key inside it. If a
+// key has two files, made by hand, the first name wins.
 func (k *Keys) Lookup(public gossh.PublicKey) (Key, bool) {
 	keys, err := k.List()
 	if err != nil {
@@ -165,7 +164,7 @@ func (k *Keys) Lookup(public gossh.PublicKey) (Key, bool) {
 	return keys[i], true
 }
 
-// files are the names in the folder that can be keys, sorted.
+// files returns the names of the files that can be keys, sorted.
 func (k *Keys) files() ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(k.Dir, keysFolder))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -176,7 +175,7 @@ func (k *Keys) files() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		// Opening a pipe would wait for ever, and a link could point anywhere.
+		// Opening a pipe would block for ever, and a link could point anywhere.
 		if e.Type().IsRegular() && keyName.MatchString(e.Name()) {
 			names = append(names, e.Name())
 		}
@@ -184,8 +183,8 @@ func (k *Keys) files() ([]string, error) {
 	return names, nil
 }
 
-// readKey reads one file. An option other than "admin" makes the file unreadable: somebody meant
-// a restriction that nothing here would hold them to.
+// readKey reads one file. It returns an error if the key has any option but "admin": Keys could not
+// enforce it.
 func readKey(root *os.Root, name string) (Key, error) {
 	f, err := root.Open(name)
 	if err != nil {
@@ -218,8 +217,8 @@ func (k *Keys) log() *slog.Logger {
 	return k.Log
 }
 
-// warn names a file that is not a key, once for each time that it changes: the folder is read at
-// every attempt to enter.
+// warn logs that a file is not a key, once after each change of the file. Without that limit each
+// login attempt would log it.
 func (k *Keys) warn(root *os.Root, name string, reason error) {
 	info, err := root.Stat(name)
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// newSigner is a fresh ed25519 key.
+// newSigner returns a new ed25519 key.
 func newSigner(t testing.TB) gossh.Signer {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -46,7 +46,7 @@ func signerOf(t testing.TB, private crypto.Signer) gossh.Signer {
 
 func lineOf(signer gossh.Signer) []byte { return []byte(keyLine(signer.PublicKey()) + " you@laptop") }
 
-// privateText is a private key as ssh-keygen writes it.
+// privateText returns a private key as ssh-keygen writes it.
 func privateText(t testing.TB, key crypto.PrivateKey) []byte {
 	t.Helper()
 	block, err := gossh.MarshalPrivateKey(key, "")
@@ -89,7 +89,8 @@ func TestKeysAddListRemove(t *testing.T) {
 	if keys[0].Comment != "you@laptop" || keys[0].Line != string(lineOf(alice)) || keys[0].Added.IsZero() {
 		t.Errorf("what was stored: %+v", keys[0])
 	}
-	if text, err := json.Marshal(keys[0]); err != nil || !bytes.Contains(text, []byte(`"fingerprint":"SHA256:`)) {
+	if text, err := json.Marshal(keys[0]); err != nil || !bytes.Contains(text,
+		[]byte(`"fingerprint":"SHA256:`)) {
 		t.Errorf("as JSON: %s, %v", text, err)
 	}
 	for path, mode := range map[string]os.FileMode{"": 0o700, "keys": 0o700, "keys/bob": 0o600} {
@@ -108,7 +109,8 @@ func TestKeysAddListRemove(t *testing.T) {
 	if err := k.Remove("alcie"); err == nil || !strings.Contains(err.Error(), "did you mean alice?") {
 		t.Errorf("remove a misspelt name: %v", err)
 	}
-	if err := k.Remove("../host_ed25519"); err == nil || !strings.Contains(err.Error(), "no key named") {
+	if err := k.Remove("../host_ed25519"); err == nil || !strings.Contains(err.Error(),
+		"no key named") {
 		t.Errorf("remove a path: %v", err)
 	}
 	if err := k.Remove("bob"); err == nil || err.Error() != "bob is the last admin key; add another admin first" {
@@ -144,10 +146,12 @@ func TestKeysAddRefuses(t *testing.T) {
 	dsa := gossh.Marshal(struct {
 		Type       string
 		P, Q, G, Y *big.Int
-	}{"ssh-dss", new(big.Int).SetBit(big.NewInt(1), 1023, 1), new(big.Int).SetBit(big.NewInt(1), 159, 1), big.NewInt(2), big.NewInt(3)})
+	}{"ssh-dss", new(big.Int).SetBit(big.NewInt(1), 1023, 1), new(big.Int).SetBit(big.NewInt(1), 159,
+		1), big.NewInt(2), big.NewInt(3)})
 	fresh := string(lineOf(newSigner(t)))
 	secret := string(privateText(t, private))
-	cert := &gossh.Certificate{Key: known.PublicKey(), CertType: gossh.UserCert, ValidBefore: gossh.CertTimeInfinity}
+	cert := &gossh.Certificate{Key: known.PublicKey(), CertType: gossh.UserCert,
+		ValidBefore: gossh.CertTimeInfinity}
 	if err := cert.SignCert(rand.Reader, newSigner(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +172,8 @@ func TestKeysAddRefuses(t *testing.T) {
 		{"bob", "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA", "ssh-keygen -i"},
 		{"bob", "ssh-rsa " + base64.StdEncoding.EncodeToString(weak), "at least 2048 bits"},
 		{"bob", "ssh-dss " + base64.StdEncoding.EncodeToString(dsa), "not accepted"},
-		{"bob", `command="sh",no-pty ` + fresh, `options in front of a key are not supported (["command=\"sh\"" "no-pty"])`},
+		{"bob", `command="sh",no-pty ` + fresh,
+			`options in front of a key are not supported (["command=\"sh\"" "no-pty"])`},
 		{"bob", "admin " + fresh, "options in front of a key"},
 		{"bob", keyLine(cert), "certificates are not supported"},
 		{"../bob", fresh, "not a key name"},
@@ -184,7 +189,8 @@ func TestKeysAddRefuses(t *testing.T) {
 			t.Errorf("add %q %.40q: %v; want %q", tt.name, tt.text, err, tt.want)
 			continue
 		}
-		if body := strings.Split(secret, "\n")[1]; strings.Contains(err.Error(), body) || strings.ContainsAny(err.Error(), "\n\x1b") {
+		if body := strings.Split(secret, "\n")[1]; strings.Contains(err.Error(),
+			body) || strings.ContainsAny(err.Error(), "\n\x1b") {
 			t.Errorf("add %.40q echoes what it was given: %q", tt.text, err)
 		}
 	}
@@ -224,7 +230,7 @@ func TestKeysAddAccepts(t *testing.T) {
 	}
 }
 
-// A file that is not a key locks nobody out, is named in the log once, and can be removed.
+// A file that is not a key does not affect other keys. It is logged once, and Remove removes it.
 func TestKeysSkipsWhatIsNoKey(t *testing.T) {
 	var log bytes.Buffer
 	k := &Keys{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(&log, nil))}
@@ -269,7 +275,7 @@ func TestKeysSkipsWhatIsNoKey(t *testing.T) {
 	}
 }
 
-// An unreadable key is still somebody's, so the next one is not the first one.
+// An unreadable key still counts as a key, so the next one is not the first.
 func TestKeysFirstIsTheFirstFile(t *testing.T) {
 	k := &Keys{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
 	if err := os.MkdirAll(filepath.Join(k.Dir, "keys"), 0o700); err != nil {
@@ -283,7 +289,7 @@ func TestKeysFirstIsTheFirstFile(t *testing.T) {
 	}
 }
 
-// Another process is another *Keys on the same folder: what it does counts at once.
+// Another *Keys on the same folder stands for another process. Its changes take effect at once.
 func TestKeysAreHot(t *testing.T) {
 	dir := t.TempDir()
 	ours, theirs := &Keys{Dir: dir}, &Keys{Dir: dir}
@@ -301,7 +307,7 @@ func TestKeysAreHot(t *testing.T) {
 	}
 }
 
-// Many processes add one name at once: one wins, whole.
+// Many processes add the same name at once: exactly one succeeds, and its file is complete.
 func TestKeysConcurrentAdds(t *testing.T) {
 	dir := t.TempDir()
 	var won atomic.Int32
@@ -313,7 +319,8 @@ func TestKeysConcurrentAdds(t *testing.T) {
 			if _, err := k.Add("same", line, false); err == nil {
 				won.Add(1)
 			}
-			if _, err := k.Add(fmt.Sprintf("own%d", i), line, false); err != nil && !strings.Contains(err.Error(), "already") {
+			if _, err := k.Add(fmt.Sprintf("own%d", i), line,
+				false); err != nil && !strings.Contains(err.Error(), "already") {
 				t.Error(err)
 			}
 		})
@@ -328,11 +335,12 @@ func TestKeysConcurrentAdds(t *testing.T) {
 	}
 }
 
-// What a kill -9 in the middle of a write leaves does no harm.
+// Leftovers of a killed write do no harm.
 func TestKeysIgnoresLeftovers(t *testing.T) {
 	k := &Keys{Dir: t.TempDir()}
 	mustAdd(t, k, "alice", newSigner(t))
-	if err := os.WriteFile(filepath.Join(k.Dir, "tmp", "new-123"), lineOf(newSigner(t))[:20], 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(k.Dir, "tmp", "new-123"), lineOf(newSigner(t))[:20],
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	mustAdd(t, k, "bob", newSigner(t))
@@ -365,12 +373,14 @@ func TestHostKey(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	for _, damaged := range []string{"", "-----BEGIN OPENSSH PRIVATE KEY-----\nTOPSECRET\n-----END OPENSSH PRIVATE KEY-----\n"} {
+	for _, damaged := range []string{"",
+		"-----BEGIN OPENSSH PRIVATE KEY-----\nTOPSECRET\n-----END OPENSSH PRIVATE KEY-----\n"} {
 		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := HostKey(dir, log)
-		if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "TOPSECRET") {
+		if err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(),
+			"TOPSECRET") {
 			t.Errorf("damaged host key: %v", err)
 		}
 		if text, _ := os.ReadFile(path); string(text) != damaged {
@@ -379,7 +389,7 @@ func TestHostKey(t *testing.T) {
 	}
 }
 
-// Servers that start at once in one folder agree on the host key.
+// Servers that start at once in one folder get the same host key.
 func TestHostKeyRace(t *testing.T) {
 	dir := t.TempDir()
 	var wg sync.WaitGroup

@@ -1,10 +1,10 @@
-// Package address tells where each role of the server is reached: the addresses that people type, and those
-// that a process on the same machine connects to. It does not know who listens.
+// Package address knows where each role of the server can be reached: by people, and by processes
+// on the same machine.
 package address
 
 import "net"
 
-// Address is where a role is reached.
+// Address is where a role can be reached.
 type Address struct {
 	Listen string `json:"listen"`          // host:port of the socket; empty: the role has none
 	Host   string `json:"host"`            // for people
@@ -12,7 +12,7 @@ type Address struct {
 	First  string `json:"first,omitempty"` // the app that answers at Host itself
 }
 
-// Local is host:port as a process on this machine connects to it.
+// Local returns the host:port for processes on this machine.
 func (a Address) Local() string {
 	host, port, _ := net.SplitHostPort(a.Listen)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
@@ -21,7 +21,7 @@ func (a Address) Local() string {
 	return net.JoinHostPort(host, port)
 }
 
-// withPort is host:port, without the port if a client assumes it.
+// withPort returns host:port, without the port if clients use it by default.
 func (a Address) withPort(host, usual string) string {
 	if a.Port == usual {
 		return host

@@ -12,25 +12,25 @@ import (
 	"paas/volume"
 )
 
-// Book knows the addresses of the server's roles. A server may have been given them by flags or by an
-// environment that other shells do not have, so each role publishes its own in run/<role>.json. Its
-// methods may be called from any goroutine.
+// Book knows the addresses of the server's roles. A server may have got them from flags or from an
+// environment that other shells do not have. So each role publishes its address in run/<role>.json.
+// A Book is safe for concurrent use.
 type Book struct {
 	Volume     *volume.Volume
 	Domain     string // the host, for people
 	DefaultApp string // the app that answers at Domain itself; empty: none
 
-	// Addresses to listen on, as the settings have them.
+	// Addresses to listen on, from the settings.
 	SSH, HTTP, Hooks string
 
-	// Ports for people; empty: those of SSH and HTTP.
+	// Ports that people use; empty: those of SSH and HTTP.
 	PublicSSHPort, PublicHTTPPort string
 
 	mu  sync.Mutex
-	own map[string]Address // of the roles of this process
+	own map[string]Address // the roles of this process
 }
 
-// Of is the address of role: as it published it, or as the settings say while it does not run.
+// Of returns the address that role published or, if it is not running, the address in the settings.
 func (b *Book) Of(role string) Address {
 	b.mu.Lock()
 	own, ok := b.own[role]
@@ -38,7 +38,7 @@ func (b *Book) Of(role string) Address {
 	if ok {
 		return own
 	}
-	// What a dead server left there does not count. A live one removed it before it listened.
+	// Ignore the file of a dead server. A running one has removed the old file before it listened.
 	if b.Volume.Claimed(role) {
 		var published Address
 		text, err := os.ReadFile(b.file(role))
@@ -46,10 +46,11 @@ func (b *Book) Of(role string) Address {
 			return published
 		}
 	}
-	return b.at(role, map[string]string{volume.RoleGit: b.SSH, volume.RoleApp: b.HTTP, volume.RoleSidecar: b.Hooks}[role])
+	return b.at(role, map[string]string{volume.RoleGit: b.SSH, volume.RoleApp: b.HTTP,
+		volume.RoleSidecar: b.Hooks}[role])
 }
 
-// at is the address of role with these settings if it listens on listen.
+// at returns the address of role if it listens on listen.
 func (b *Book) at(role, listen string) Address {
 	a := Address{Listen: listen, Host: b.Domain}
 	switch role {
@@ -64,8 +65,8 @@ func (b *Book) at(role, listen string) Address {
 	return a
 }
 
-// Publish tells other processes that role, which this process runs, listens on listen; empty: it has no
-// socket. After an error they use their own settings.
+// Publish tells other processes that role, which this process runs, listens on listen. listen is
+// empty if the role has no socket. After an error other processes use their own settings.
 func (b *Book) Publish(role, listen string) error {
 	a := b.at(role, listen)
 	b.mu.Lock()
@@ -81,12 +82,12 @@ func (b *Book) Publish(role, listen string) error {
 	return b.Volume.WriteFile(b.file(role), append(text, '\n'), 0o600)
 }
 
-// Forget removes what an earlier server published of role.
+// Forget removes the address that an earlier server published for role.
 func (b *Book) Forget(role string) { os.Remove(b.file(role)) }
 
 func (b *Book) file(role string) string { return filepath.Join(b.Volume.Root, "run", role+".json") }
 
-// App is an app's URL for people; with an empty name that of the router itself.
+// App returns an app's URL for people or, if name is empty, the router's.
 func (b *Book) App(name string) string {
 	a := b.Of(volume.RoleApp)
 	host := a.Host
@@ -96,13 +97,13 @@ func (b *Book) App(name string) string {
 	return "http://" + a.withPort(host, "80")
 }
 
-// Git is the host, and the port if needed, that git connects to: "my.server:2222".
+// Git returns the host that git connects to, with the port if it is needed: "my.server:2222".
 func (b *Book) Git() string {
 	a := b.Of(volume.RoleGit)
 	return a.withPort(a.Host, "22")
 }
 
-// Webhook is the URL of an app's webhook; empty if no sidecar takes any.
+// Webhook returns the URL of an app's webhook, or "" if no sidecar accepts webhooks.
 func (b *Book) Webhook(app string) string {
 	a := b.Of(volume.RoleSidecar)
 	if a.Listen == "" || !b.Volume.Claimed(volume.RoleSidecar) {
@@ -111,7 +112,8 @@ func (b *Book) Webhook(app string) string {
 	return "http://" + a.withPort(a.Host, "80") + "/hooks/" + app
 }
 
-// Verb is how a person runs a verb from another machine: "ssh -p 2222 paas@my.server logs blog".
+// Verb returns the command line for a verb on another machine: "ssh -p 2222 paas@my.server logs
+// blog".
 func (b *Book) Verb(verb, args string) string {
 	a := b.Of(volume.RoleGit)
 	port := ""

@@ -44,7 +44,8 @@ func TestAddressesForPeople(t *testing.T) {
 	}
 }
 
-// Another process with other settings finds the address that a role published, while that role runs.
+// Another process with other settings finds the address that a role published, as long as the role
+// runs.
 func TestPublished(t *testing.T) {
 	server := newBook(t)
 	other := &Book{Volume: server.Volume, Domain: "localhost", Hooks: ":1"}

@@ -1,5 +1,5 @@
-// Package durable writes whole files that survive a crash: afterwards a file has its old content or its
-// new one, and never a part of it. It is the only place that does so. It knows nothing about the content.
+// Package durable writes whole files that survive a crash: the file then has either its old content
+// or its new one. All other packages use it for that.
 package durable
 
 import (
@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 )
 
-// Replace gives path the content, in place of any file or link of that name. It writes tmp first: a path
-// of the caller's own on the same file system, where any file is an old one of a crash. It blocks for two
-// fsyncs (about 1 ms on a local disk). With an error path is as it was, or has the content until a power
-// cut.
+// Replace writes content to path and replaces any file or link with that name. It first writes to
+// tmp, a path on the same file system that only the caller uses; it removes a leftover there. It
+// blocks for two fsyncs (about 1 ms on a local disk). After an error, path is unchanged, or it has
+// the new content but may lose it in a power cut.
 func Replace(path, tmp string, content []byte, mode fs.FileMode) error {
 	os.Remove(tmp)
 	if err := Create(tmp, content, mode); err != nil {
@@ -25,9 +25,9 @@ func Replace(path, tmp string, content []byte, mode fs.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// Create makes the file path, with that mode whatever the umask is. Its content is on disk when Create
-// returns; its name is after [SyncDir]. The error is [fs.ErrExist] if there is one; after any other, there
-// is none.
+// Create creates the file path with this mode, whatever the umask. When it returns, the content is
+// on disk; the name is on disk after [SyncDir]. If path exists, the error is [fs.ErrExist]. After
+// any other error there is no file.
 func Create(path string, content []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -38,7 +38,7 @@ func Create(path string, content []byte, mode fs.FileMode) error {
 		err = f.Chmod(mode) // the umask may have removed bits
 	}
 	if err == nil {
-		err = f.Sync() // else a crash can leave an empty file under a name that it gets later
+		err = f.Sync() // otherwise a crash can leave an empty file under its final name
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		os.Remove(path)
@@ -47,7 +47,7 @@ func Create(path string, content []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// SyncDir makes the names in dir survive a power cut.
+// SyncDir makes the names in dir durable.
 func SyncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -27,7 +27,8 @@ func TestReplace(t *testing.T) {
 			t.Errorf("%v, %v", info, err)
 		}
 	}
-	if err := Replace(filepath.Join(dir, "none", "file"), tmp, nil, 0o644); !errors.Is(err, fs.ErrNotExist) {
+	if err := Replace(filepath.Join(dir, "none", "file"), tmp, nil, 0o644); !errors.Is(err,
+		fs.ErrNotExist) {
 		t.Error(err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 1 {

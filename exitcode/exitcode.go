@@ -1,4 +1,4 @@
-// Package exitcode turns how a process ended into one exit status, as a shell does (POSIX.1-2024,
+// Package exitcode converts the end of a process into an exit status, as shells do (POSIX.1-2024,
 // Shell Command Language, 2.8.2).
 package exitcode
 
@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// Signal is the exit status that stands for an end by sig.
+// Signal returns the exit status for a process that was killed by sig.
 func Signal(sig syscall.Signal) int { return 128 + int(sig) }
 
-// Of is the exit status of a process that has ended.
+// Of returns the exit status of a process that has ended.
 func Of(ended *os.ProcessState) int { return Wait(ended.Sys().(syscall.WaitStatus)) }
 
-// Wait is Of for what wait4(2) gives.
+// Wait is [Of] for a status of wait4(2).
 func Wait(ended syscall.WaitStatus) int {
 	if ended.Signaled() {
 		return Signal(ended.Signal())

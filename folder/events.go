@@ -1,4 +1,4 @@
-// Package folder tells what changes in a folder, as the operating system reports it.
+// Package folder reports changes in a folder, as the operating system reports them.
 package folder
 
 import (
@@ -8,8 +8,9 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Events reports the names of the files that change in dir. It closes names when ctx ends or dir is gone.
-// Some systems and network file systems lose events or report none: look at dir now and then all the same.
+// Events sends the names of the files that change in dir. It closes names when ctx ends or dir is
+// removed. Some systems and network file systems lose events or report none, so callers must also
+// poll dir from time to time.
 func Events(ctx context.Context, dir string) (names <-chan string, err error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {

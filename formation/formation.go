@@ -1,6 +1,6 @@
-// Package formation knows the platform's rules about process types: which of them can be scaled, and
-// how many processes of each a release runs. It serves the runtime, which starts them, and the
-// commands, which show and change them. It knows no engine and starts nothing.
+// Package formation has the rules about process types: which of them can be scaled, and how many
+// processes of each type a release runs. The runtime, which starts processes, and the commands,
+// which show and scale them, use it. It starts nothing and knows no engine.
 package formation
 
 import (
@@ -11,26 +11,26 @@ import (
 	"paas/volume"
 )
 
-// Process types with a meaning of their own.
+// Process types with a special meaning.
 const (
 	Web     = "web"     // gets $PORT and traffic
-	Release = "release" // runs before a release gets traffic, and never by itself
-	Run     = "run"     // a command that a person runs once
+	Release = "release" // the release phase: runs before a release gets traffic
+	Run     = "run"     // a one-off command
 )
 
-// cronType is the process type of a Procfile line that runs by the clock: cron, cron2, cron-tidy.
+// cronType matches the process types of scheduled Procfile lines: cron, cron2, cron-tidy.
 var cronType = regexp.MustCompile(`^cron([0-9]*|[-_].*)$`)
 
-// IsCron reports whether Procfile lines of the process type run by the clock.
+// IsCron reports whether Procfile lines of this process type are scheduled.
 func IsCron(processType string) bool { return cronType.MatchString(processType) }
 
-// Scalable reports whether processes of the type can run for as long as the release does: all but
-// the release phase, those that run by the clock, and commands that people run once.
+// Scalable reports whether processes of this type run for as long as the release does. The release
+// phase, cron runs and one-off commands do not.
 func Scalable(processType string) bool {
 	return processType != Release && processType != Run && !IsCron(processType)
 }
 
-// Lines maps the scalable process types of a build to what they run.
+// Lines returns the command lines of a build's scalable process types.
 func Lines(built volume.Built) map[string]string {
 	lines := map[string]string{}
 	for t, line := range built.Processes {
@@ -44,8 +44,8 @@ func Lines(built volume.Built) map[string]string {
 	return lines
 }
 
-// Count is how many processes of the type a release runs: as many as scaled says, else as app.json
-// says, else one web process and none of the others.
+// Count returns how many processes of a type a release runs: the number that ps:scale set, or the
+// one in app.json, or 1 for web and 0 for other types.
 func Count(processType string, scaled, inFile map[string]int) int {
 	for _, wanted := range []map[string]int{scaled, inFile} {
 		if n, ok := wanted[processType]; ok {

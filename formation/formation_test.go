@@ -23,7 +23,8 @@ func TestCount(t *testing.T) {
 		{"worker", map[string]int{"web": 1}, map[string]int{"worker": 1}, 1},
 	} {
 		if got := Count(test.processType, test.scaled, test.inFile); got != test.want {
-			t.Errorf("%s of %v and %v: %d, want %d", test.processType, test.scaled, test.inFile, got, test.want)
+			t.Errorf("%s of %v and %v: %d, want %d", test.processType, test.scaled, test.inFile, got,
+				test.want)
 		}
 	}
 }
@@ -33,7 +34,8 @@ func TestLines(t *testing.T) {
 		built volume.Built
 		want  string
 	}{
-		{volume.Built{Processes: map[string]string{"web": "a", "worker": "b", "release": "c", "cron": "d", "run": "e"}}, "web=a worker=b"},
+		{volume.Built{Processes: map[string]string{"web": "a", "worker": "b", "release": "c", "cron": "d",
+			"run": "e"}}, "web=a worker=b"},
 		{volume.Built{Static: "public"}, "web=static files"},
 		{volume.Built{Static: "public", Processes: map[string]string{"web": "a"}}, "web=a"},
 	} {

@@ -1,4 +1,4 @@
-// Package pause waits for a while in a way that can be cut short.
+// Package pause has a sleep that can be interrupted.
 package pause
 
 import (
@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// ErrDone ends a pause because what the caller watches is over.
+// ErrDone is returned by [For] if done was closed.
 var ErrDone = errors.New("done")
 
-// For blocks for d; not at all if d is 0 or less. It returns the cause of ctx if that ends before, or
-// [ErrDone] if done is closed before. done may be nil.
+// For blocks for d, or returns at once if d is 0 or less. If ctx ends first, it returns the cause;
+// if done is closed first, it returns [ErrDone]. done may be nil.
 func For(ctx context.Context, d time.Duration, done <-chan struct{}) error {
 	if d <= 0 {
 		return nil

@@ -18,7 +18,8 @@ func TestFor(t *testing.T) {
 		"not at all": {d: -1},
 		"to its end": {d: time.Second, took: time.Second},
 		"ctx ends":   {d: time.Second, ctxEnds: time.Millisecond, took: time.Millisecond, err: reason},
-		"done":       {d: time.Second, ctxEnds: time.Minute, doneAfter: 2 * time.Millisecond, took: 2 * time.Millisecond, err: ErrDone},
+		"done": {d: time.Second, ctxEnds: time.Minute, doneAfter: 2 * time.Millisecond,
+			took: 2 * time.Millisecond, err: ErrDone},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())

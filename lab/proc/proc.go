@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paas/pause"
 )
 
 // Adopt makes this process the parent of the orphans of its descendants, so that [EndAll] finds
@@ -111,15 +113,8 @@ func Output(cmd *exec.Cmd) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
-// Wait waits for d. If ctx ends first, it returns the cause.
-func Wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
-}
+// Wait blocks for d. If ctx ends first, it returns the cause.
+func Wait(ctx context.Context, d time.Duration) error { return pause.For(ctx, d, nil) }
 
 // RemoveAll is [os.RemoveAll] for trees with read-only folders, such as package caches.
 func RemoveAll(dir string) error {
