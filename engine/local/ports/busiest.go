@@ -1,7 +1,7 @@
 package ports
 
-// Busiest is the user whose programs listen on most of the ports from first to last, and on how many. count is 0
-// where nobody does, or [Check] reports an error.
+// Busiest returns the user whose programs listen on most of the ports from first to last, and how
+// many those are. count is 0 if nobody listens or [Check] fails.
 func Busiest(first, last int) (uid, count int) {
 	if Check() != nil {
 		return 0, 0
@@ -10,15 +10,16 @@ func Busiest(first, last int) (uid, count int) {
 	if err != nil {
 		return 0, 0
 	}
-	seen, counts := map[[2]int]bool{}, map[int]int{}
+	type listener struct{ uid, port int }
+	seen, counts := map[listener]bool{}, map[int]int{}
 	for _, s := range all {
-		of := [2]int{int(s.uid), int(s.port)}
-		if of[1] < first || of[1] > last || seen[of] { // it may listen on several addresses
+		l := listener{int(s.uid), int(s.port)}
+		if l.port < first || l.port > last || seen[l] { // it may listen on several addresses
 			continue
 		}
-		seen[of] = true
-		if counts[of[0]]++; counts[of[0]] > count {
-			uid, count = of[0], counts[of[0]]
+		seen[l] = true
+		if counts[l.uid]++; counts[l.uid] > count {
+			uid, count = l.uid, counts[l.uid]
 		}
 	}
 	return uid, count

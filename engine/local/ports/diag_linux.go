@@ -14,24 +14,24 @@ import (
 
 // socket is a TCP socket as the kernel describes it.
 type socket struct {
-	cookie  uint64 // a number that no other socket ever has
-	inode   uint32 // as /proc/PID/fd shows it; 0: no program has it open
-	uid     uint32 // of who opened it; where no program has it open, it may be 0
+	cookie  uint64 // unique; never reused
+	inode   uint32 // as in /proc/PID/fd; 0: no program has it open
+	uid     uint32 // of the program that opened it; may be 0 if none has it open
 	addr    netip.Addr
 	port    uint16
-	only6   bool // an IPv6 socket that takes no IPv4
+	only6   bool // an IPv6 socket that accepts no IPv4
 	listens bool
 }
 
 const supported = true
 
-// What the kernel's headers define and x/sys/unix does not.
+// Constants of the kernel's headers that x/sys/unix lacks.
 const (
 	stateListen     = 10 // TCP_LISTEN of net/tcp_states.h
 	attributeV6Only = 11 // INET_DIAG_SKV6ONLY of linux/inet_diag.h
 )
 
-// diagID is struct inet_diag_sockid. Ports and addresses are in network order.
+// diagID is struct inet_diag_sockid. Ports and addresses are in network byte order.
 type diagID struct {
 	SourcePort, DestinationPort [2]byte
 	Source, Destination         [16]byte
@@ -39,7 +39,7 @@ type diagID struct {
 	Cookie                      [2]uint32
 }
 
-// diagRequest is struct nlmsghdr and struct inet_diag_req_v2.
+// diagRequest is struct nlmsghdr followed by struct inet_diag_req_v2.
 type diagRequest struct {
 	Header     unix.NlMsghdr
 	Family     uint8
@@ -50,7 +50,7 @@ type diagRequest struct {
 	ID         diagID
 }
 
-// diagAnswer is struct inet_diag_msg, which attributes follow.
+// diagAnswer is struct inet_diag_msg. Attributes follow it.
 type diagAnswer struct {
 	Family, State, Timer, Retransmits uint8
 	ID                                diagID
@@ -58,13 +58,13 @@ type diagAnswer struct {
 	UID, Inode                        uint32
 }
 
-// lookUp finds the socket at local that gets what comes from remote: the one that is connected to
-// remote, or one that listens. The error is ENOENT where there is none.
+// lookUp finds the socket at local that gets packets from remote: the one connected to remote, or
+// one that listens. The error is ENOENT if there is none.
 func lookUp(local, remote netip.AddrPort) (socket, error) {
 	request := newRequest(local, remote)
-	const loopback = 1 // in each network namespace; a socket may be bound to the interface
+	const loopback = 1 // index of the interface, to which a socket may be bound
 	request.ID.Interface = loopback
-	found, err := ask(request)
+	found, err := query(request)
 	if err != nil {
 		return socket{}, err
 	}
@@ -74,8 +74,8 @@ func lookUp(local, remote netip.AddrPort) (socket, error) {
 	return found[0], nil
 }
 
-// takers are the listening sockets that may be given a connection to addr.
-func takers(addr netip.AddrPort) (list []socket, err error) {
+// acceptors returns the listening sockets that may get a connection to addr.
+func acceptors(addr netip.AddrPort) (list []socket, err error) {
 	all, err := listening(addr.Port())
 	for _, s := range all {
 		if s.takes(addr.Addr()) {
@@ -85,15 +85,16 @@ func takers(addr netip.AddrPort) (list []socket, err error) {
 	return list, err
 }
 
-// listening are the sockets that listen on port, on all addresses; 0: on all ports.
+// listening returns the sockets that listen on port on any address; port 0 means all ports.
 func listening(port uint16) (all []socket, err error) {
 	request := newRequest(netip.AddrPortFrom(netip.IPv4Unspecified(), port), netip.AddrPort{})
 	request.Header.Flags |= unix.NLM_F_DUMP
 	request.States = 1 << stateListen
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		request.Family = family
-		some, err := ask(request)
-		if err != nil && !(family == unix.AF_INET6 && errors.Is(err, unix.ENOENT)) { // a kernel without IPv6
+		some, err := query(request)
+		// a kernel without IPv6
+		if err != nil && !(family == unix.AF_INET6 && errors.Is(err, unix.ENOENT)) {
 			return nil, err
 		}
 		all = append(all, some...)
@@ -101,7 +102,7 @@ func listening(port uint16) (all []socket, err error) {
 	return all, nil
 }
 
-// takes reports whether a listening socket may be given a connection to addr.
+// takes reports whether a listening socket may get a connection to addr.
 func (s socket) takes(addr netip.Addr) bool {
 	own := s.addr.Unmap()
 	switch {
@@ -113,10 +114,10 @@ func (s socket) takes(addr netip.Addr) bool {
 	return own.Is4() == addr.Is4() || own.Is6() && !s.only6
 }
 
-// canJoin reports whether a program of this user could listen at addr beside those that do.
+// canJoin reports whether another program of this user could also listen at addr.
 func canJoin(addr netip.AddrPort) bool {
 	if !addr.Addr().Is4() {
-		return true // each connection is then looked at
+		return true // then each connection is checked
 	}
 	at := &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -130,7 +131,7 @@ func canJoin(addr netip.AddrPort) bool {
 	return !errors.Is(unix.Bind(fd, at), unix.EADDRINUSE)
 }
 
-// cookieOf is the number of the socket behind fd.
+// cookieOf returns the cookie of the socket behind fd.
 func cookieOf(fd uintptr) (uint64, error) {
 	return unix.GetsockoptUint64(int(fd), unix.SOL_SOCKET, unix.SO_COOKIE)
 }
@@ -140,7 +141,11 @@ func newRequest(local, remote netip.AddrPort) *diagRequest {
 	if local.Addr().Is6() {
 		r.Family = unix.AF_INET6
 	}
-	r.Header = unix.NlMsghdr{Len: uint32(unsafe.Sizeof(*r)), Type: unix.SOCK_DIAG_BY_FAMILY, Flags: unix.NLM_F_REQUEST}
+	r.Header = unix.NlMsghdr{
+		Len:   uint32(unsafe.Sizeof(*r)),
+		Type:  unix.SOCK_DIAG_BY_FAMILY,
+		Flags: unix.NLM_F_REQUEST,
+	}
 	binary.BigEndian.PutUint16(r.ID.SourcePort[:], local.Port())
 	binary.BigEndian.PutUint16(r.ID.DestinationPort[:], remote.Port())
 	copy(r.ID.Source[:], local.Addr().AsSlice())
@@ -149,18 +154,20 @@ func newRequest(local, remote netip.AddrPort) *diagRequest {
 	return r
 }
 
-// answers are what the kernel's answers are read into. It makes them as long as they may be at once.
+// answers are buffers of the largest size that the kernel sends at once.
 var answers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// ask asks the kernel. It does not block: the kernel answers before it takes the next call.
-func ask(request *diagRequest) (found []socket, err error) {
+// query sends a request to the kernel. It does not block: the answer is ready when the call
+// returns.
+func query(request *diagRequest) (found []socket, err error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return nil, fmt.Errorf("sock_diag: %w", err)
 	}
 	defer unix.Close(fd)
 	message := unsafe.Slice((*byte)(unsafe.Pointer(request)), unsafe.Sizeof(*request))
-	if err := unix.Sendto(fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, message, 0,
+		&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, fmt.Errorf("sock_diag: %w", err)
 	}
 	buffer := answers.Get().(*[32 << 10]byte)
@@ -183,8 +190,8 @@ func ask(request *diagRequest) (found []socket, err error) {
 	}
 }
 
-// parse appends the sockets of one datagram to found. done is the kernel's word that no more follow. An error
-// of the kernel's is returned as it is.
+// parse appends the sockets of one datagram to found. done reports that the kernel sends no more.
+// The kernel's own errors are returned as they are.
 func parse(data []byte, found []socket) (_ []socket, done bool, err error) {
 	for len(data) >= unix.SizeofNlMsghdr {
 		size := int(binary.NativeEndian.Uint32(data))
@@ -213,7 +220,7 @@ func parse(data []byte, found []socket) (_ []socket, done bool, err error) {
 	return found, false, nil
 }
 
-var errShort = errors.New("sock_diag: an answer that is cut short")
+var errShort = errors.New("sock_diag: truncated answer")
 
 func parseSocket(body []byte) (socket, error) {
 	var a diagAnswer
@@ -235,7 +242,8 @@ func parseSocket(body []byte) (socket, error) {
 		if size < unix.SizeofNlAttr || size > len(rest) {
 			return socket{}, errShort
 		}
-		if kind := binary.NativeEndian.Uint16(rest[2:]); kind == attributeV6Only && size > unix.SizeofNlAttr {
+		if kind := binary.NativeEndian.Uint16(rest[2:]); kind == attributeV6Only &&
+			size > unix.SizeofNlAttr {
 			s.only6 = rest[unix.SizeofNlAttr] != 0
 		}
 		rest = rest[min(aligned(size), len(rest)):]
@@ -243,5 +251,5 @@ func parseSocket(body []byte) (socket, error) {
 	return s, nil
 }
 
-// aligned is size, rounded up to where the next message or attribute begins.
+// aligned rounds size up to where the next message or attribute begins.
 func aligned(size int) int { return (size + 3) &^ 3 }

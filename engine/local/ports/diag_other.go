@@ -19,7 +19,7 @@ type socket struct {
 }
 
 func lookUp(_, _ netip.AddrPort) (socket, error) { return socket{}, errors.ErrUnsupported }
-func takers(netip.AddrPort) ([]socket, error)    { return nil, errors.ErrUnsupported }
+func acceptors(netip.AddrPort) ([]socket, error) { return nil, errors.ErrUnsupported }
 func listening(uint16) ([]socket, error)         { return nil, errors.ErrUnsupported }
 func canJoin(netip.AddrPort) bool                { return true }
 func cookieOf(uintptr) (uint64, error)           { return 0, errors.ErrUnsupported }

@@ -13,45 +13,45 @@ import (
 	"time"
 )
 
-// ErrForeign says that a program that is not the owner's listens where it was dialed.
+// ErrForeign means that another program than the owner's listens at the address.
 var ErrForeign = errors.New("another program listens there")
 
-// Owner is who must listen on a port for [Owner.Dial] to connect to it. Fill in UID or Holds, or [Owner.Listen];
-// then Dial may be called from several goroutines.
+// Owner is who must listen on a port for [Owner.Dial] to connect. Set UID or Holds, or call
+// [Owner.Listen]. Then Dial is safe for concurrent use.
 type Owner struct {
-	// UID is the owner's user, which nobody else has: all sockets of that user are the owner's. 0: the owner has
-	// no user of its own, and Holds decides.
+	// UID is the owner's user id, which nobody else has: all sockets of that user belong to the
+	// owner. 0: the owner has no user of its own, and Holds decides.
 	UID int
-	// Holds reports whether one of the owner's processes has the socket open that has this inode. It is
-	// called for sockets that are new, so it may take some milliseconds. nil: none has.
+	// Holds reports whether one of the owner's processes has the socket with this inode open. It is
+	// called for new sockets only, so it may take some milliseconds. nil: none has.
 	Holds func(inode uint32) bool
 
-	mu      sync.Mutex // held by those who change known
+	mu      sync.Mutex // held to change known
 	known   atomic.Pointer[sockets]
-	foreign map[uint64]time.Time // listening sockets of other programs, and when they were found to be
+	foreign map[uint64]time.Time // cookie of another program's socket -> when it was checked
 }
 
-// sockets are the owner's listening sockets, by their cookie. A set is never changed, only replaced.
-type sockets map[uint64]joining
+// sockets are the owner's listening sockets by cookie. A set is never changed, only replaced.
+type sockets map[uint64]shareable
 
-// joining is whether a program that is not the owner's can listen beside a socket and take a share of its
+// shareable says whether another program can listen beside a socket and take some of its
 // connections.
-type joining bool
+type shareable bool
 
 const (
-	alone    joining = false
-	joinable joining = true
+	exclusive shareable = false
+	shared    shareable = true
 )
 
-// tries is how often Dial connects: once to get to know a new socket, once more to be sure of the
-// connection, and again where the owner has opened a further socket meanwhile.
+// tries is how often Dial connects: once to find a new socket, once more to be sure of the
+// connection, and again if the owner has opened another socket meanwhile.
 const tries = 4
 
-// Dial connects to addr, an IP address and a port of this machine. It returns an error that is [ErrForeign] where
-// a program listens there that is not the owner's, and errors of the kernel as they are. It blocks until
-// connected, or ctx ends. Where [Check] reports an error, Dial is net.Dial.
+// Dial connects to addr, an IP address and port of this machine. The error is [ErrForeign] if
+// another program listens there. The kernel's errors are returned as they are. Dial blocks until it
+// is connected or ctx ends. If [Check] fails, Dial is just net.Dial.
 func (o *Owner) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	// On the loopback keep-alive probes tell nothing that a reset would not.
+	// on the loopback interface, keep-alive probes find nothing that a reset would not
 	dialer := net.Dialer{KeepAlive: -1, FallbackDelay: -1}
 	for try := 1; ; try++ {
 		before := o.sockets()
@@ -70,14 +70,15 @@ func (o *Owner) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	}
 }
 
-// errAgain says that the listening sockets are the owner's, and that they were not known to be when the
+// errAgain means that the listening sockets belong to the owner but were unknown when the
 // connection was opened.
 var errAgain = errors.New("the program opens a new socket each time")
 
-// Listen listens on addr, of this machine, and makes the socket one of the owner's.
+// Listen listens on addr, an address of this machine, and makes the socket the owner's.
 func (o *Owner) Listen(addr string) (net.Listener, error) {
 	var config net.ListenConfig
-	config.SetMultipathTCP(false) // else the kernel has two sockets, and the number of the other one
+	// else there are two sockets, and the cookie is that of the other one
+	config.SetMultipathTCP(false)
 	var cookie uint64
 	config.Control = func(_, _ string, raw syscall.RawConn) (err error) {
 		if Check() != nil {
@@ -92,11 +93,11 @@ func (o *Owner) Listen(addr string) (net.Listener, error) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.known.Store(&sockets{cookie: alone}) // Go sets no SO_REUSEPORT
+	o.known.Store(&sockets{cookie: exclusive}) // Go sets no SO_REUSEPORT
 	return l, nil
 }
 
-// sockets are those known now.
+// sockets returns the known sockets.
 func (o *Owner) sockets() sockets {
 	if known := o.known.Load(); known != nil {
 		return *known
@@ -104,34 +105,36 @@ func (o *Owner) sockets() sockets {
 	return nil
 }
 
-// check reports nil where conn, opened while before was known, leads to the owner.
+// check returns nil if conn, opened while the sockets in before were known, leads to the owner.
 func (o *Owner) check(before sockets, conn net.Conn) error {
 	theirs, ours := addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
-	// Whom the next connection would lead to. Port 0 is nobody's, so it is no connection that is found.
+	// Who would get the next connection? Port 0 is never used, so this finds no existing one.
 	next, err := lookUp(theirs, netip.AddrPortFrom(ours.Addr(), 0))
 	if err == nil && next.listens {
-		if joining, known := before[next.cookie]; known && joining == alone {
+		if share, known := before[next.cookie]; known && share == exclusive {
 			return nil
 		}
 	}
-	rivals, err := takers(theirs)
+	rivals, err := acceptors(theirs)
 	if err != nil {
 		return err
 	}
-	fresh, err := o.meet(before, theirs, rivals)
+	fresh, err := o.learn(before, theirs, rivals)
 	if err != nil {
 		return err
 	}
 	if fresh || len(rivals) == 0 {
-		return errAgain // a program may have listened there until just now
+		return errAgain // another program may have listened there until now
 	}
 	return o.checkPeer(theirs, ours)
 }
 
-// meet reports whether there are any among the sockets, which listen at addr, that were not known before. They
-// are from now on, where they are the owner's; the error is ErrForeign where one is not.
-func (o *Owner) meet(before sockets, addr netip.AddrPort, listening []socket) (fresh bool, err error) {
-	o.mu.Lock() // so that of many who meet a new socket one looks for it
+// learn adds those of the sockets listening at addr that belong to the owner to the known ones, and
+// reports whether any was not in before. The error is ErrForeign if one belongs to another program.
+func (o *Owner) learn(
+	before sockets, addr netip.AddrPort, listening []socket,
+) (fresh bool, err error) {
+	o.mu.Lock() // of many concurrent calls only one searches for a new socket
 	defer o.mu.Unlock()
 	known := o.sockets()
 	next := maps.Clone(known)
@@ -146,7 +149,7 @@ func (o *Owner) meet(before sockets, addr netip.AddrPort, listening []socket) (f
 		if _, ok := known[s.cookie]; ok {
 			continue
 		}
-		if time.Since(o.foreign[s.cookie]) < foreignFor {
+		if time.Since(o.foreign[s.cookie]) < foreignTTL {
 			return false, ErrForeign
 		}
 		if !o.owns(s) {
@@ -156,9 +159,9 @@ func (o *Owner) meet(before sockets, addr netip.AddrPort, listening []socket) (f
 			o.foreign[s.cookie] = time.Now()
 			return false, ErrForeign
 		}
-		next[s.cookie] = alone
-		if o.UID == 0 { // else the kernel lets only the same user join
-			next[s.cookie] = joining(canJoin(addr))
+		next[s.cookie] = exclusive
+		if o.UID == 0 { // with a UID the kernel lets no other user join
+			next[s.cookie] = shareable(canJoin(addr))
 		}
 	}
 	o.known.Store(&next)
@@ -173,15 +176,15 @@ func (o *Owner) owns(s socket) bool {
 	return o.Holds != nil && s.inode != 0 && o.Holds(s.inode)
 }
 
-// foreignFor is how long a socket that was another program's is taken for that without another look.
-const foreignFor = time.Second / 10
+// foreignTTL is how long a socket counts as another program's before it is checked again.
+const foreignTTL = time.Second / 10
 
-// maxKnown is how many sockets are remembered before those that may be closed are forgotten.
+// maxKnown is how many sockets are remembered; then all are forgotten, because some may be closed.
 const maxKnown = 256
 
-// checkPeer reports nil where the connection from ours to theirs ends at the owner. The caller has seen, after
-// it was opened, that all who listen there are the owner's: so a connection that nobody has accepted yet
-// waits for the owner.
+// checkPeer returns nil if the connection from ours to theirs ends at the owner. The caller has
+// checked, after opening it, that only the owner listens there. So a connection that nobody has
+// accepted yet waits for the owner.
 func (o *Owner) checkPeer(theirs, ours netip.AddrPort) error {
 	for try := range peerTries {
 		if try > 0 {
@@ -201,7 +204,8 @@ func (o *Owner) checkPeer(theirs, ours netip.AddrPort) error {
 	return ErrForeign
 }
 
-// A program that has accepted a connection has it among its open files a moment later, be it in another process.
+// A program that accepts a connection has it among its open files a moment later, perhaps in
+// another process.
 const (
 	peerTries = 20
 	peerPause = time.Millisecond

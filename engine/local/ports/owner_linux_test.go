@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary plays programs that listen, too.
+// The test binary is also a program that listens.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "program" {
 		program()
@@ -31,8 +31,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program does what its standard input says, a line each, and answers each with a line: "listen ADDR",
-// "share ADDR" (with SO_REUSEPORT), "accept" a connection and keep it, or "close" the listening socket.
+// program executes the lines of its standard input and answers each with a line: "listen ADDR",
+// "share ADDR" (with SO_REUSEPORT), "accept" a connection and keep it, or "close" the listening
+// socket.
 func program() {
 	var l net.Listener
 	var kept []net.Conn
@@ -59,7 +60,10 @@ func program() {
 func listen(addr string, share bool) (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		if share {
-			raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+			raw.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET,
+					unix.SO_REUSEPORT, 1)
+			})
 		}
 		return err
 	}}
@@ -78,13 +82,15 @@ type actor struct {
 	out *bufio.Scanner
 }
 
-// newActor starts a program, as another user where uid is not 0. It ends with the test.
+// newActor starts a program, as another user if uid is not 0. It ends with the test.
 func newActor(t *testing.T, uid int) *actor {
 	t.Helper()
 	a := &actor{t: t, cmd: exec.Command(self(t), "program")}
 	a.cmd.Env = []string{"GORACE=atexit_sleep_ms=0"}
 	if uid != 0 {
-		a.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+		a.cmd.SysProcAttr = &syscall.SysProcAttr{
+			Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)},
+		}
 	}
 	var err error
 	if a.in, err = a.cmd.StdinPipe(); err != nil {
@@ -105,7 +111,7 @@ func newActor(t *testing.T, uid int) *actor {
 	return a
 }
 
-// self is a copy of this program that all users may execute.
+// self returns a copy of this program that all users may execute.
 func self(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "paas-ports")
@@ -127,7 +133,7 @@ func self(t *testing.T) string {
 	return path
 }
 
-// does has the program do something, and returns its answer: "<nil>", or an error.
+// does sends the program a line and returns its answer: "<nil>" or an error.
 func (a *actor) does(format string, args ...any) string {
 	a.t.Helper()
 	fmt.Fprintf(a.in, format+"\n", args...)
@@ -144,7 +150,7 @@ func (a *actor) must(format string, args ...any) {
 	}
 }
 
-// holds looks for the socket among the program's open files.
+// holds reports whether the program has the socket open.
 func (a *actor) holds(inode uint32) bool {
 	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", a.cmd.Process.Pid))
 	for _, link := range links {
@@ -155,7 +161,7 @@ func (a *actor) holds(inode uint32) bool {
 	return false
 }
 
-// freePort is one that nobody listens on, most likely.
+// freePort returns a port that is probably free.
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", ":0")
@@ -166,14 +172,14 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// scene are a victim and a thief, and how the victim's sockets are known.
+// scene is a victim, a thief, and the victim's Owner.
 type scene struct {
 	name          string
 	owner         *Owner
 	victim, thief *actor
 }
 
-// scenes have victim and thief as two users, where this one may start such, and as one.
+// scenes runs f with victim and thief as two users, if possible, and as the same user.
 func scenes(t *testing.T, f func(t *testing.T, s scene)) {
 	if err := Check(); err != nil {
 		t.Fatal(err)
@@ -184,14 +190,14 @@ func scenes(t *testing.T, f func(t *testing.T, s scene)) {
 	})
 	t.Run("user", func(t *testing.T) {
 		if os.Getuid() != 0 {
-			t.Skip("SKIP: only root starts programs of other users")
+			t.Skip("SKIP: starting programs as other users needs root")
 		}
 		const victim, thief = 71001, 71002
 		f(t, scene{"user", &Owner{UID: victim}, newActor(t, victim), newActor(t, thief)})
 	})
 }
 
-// dial is how a connection to the port at 127.0.0.1 comes out.
+// dial returns the outcome of a connection to the port at 127.0.0.1.
 func (s scene) dial(port int) string {
 	conn, err := s.owner.Dial(context.Background(), at("127.0.0.1", port))
 	switch {
@@ -216,7 +222,7 @@ func TestDialOwner(t *testing.T) {
 			for _, verb := range []string{"listen", "share"} {
 				port := freePort(t)
 				if got := s.dial(port); got != "refused" {
-					t.Errorf("nobody listens: %s", got)
+					t.Errorf("when nobody listens: %s", got)
 				}
 				s.victim.must("%s %s", verb, at(host, port))
 				for range 3 {
@@ -226,39 +232,39 @@ func TestDialOwner(t *testing.T) {
 				}
 				s.victim.must("close")
 				if got := s.dial(port); got != "refused" {
-					t.Errorf("it has closed its socket: %s", got)
+					t.Errorf("after the socket was closed: %s", got)
 				}
 			}
 		}
 	})
 }
 
-// Another program has the port before the owner, after it, or in its place.
+// Another program has the port before the owner, after it, or instead of it.
 func TestDialThief(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
 		for _, host := range []string{"127.0.0.1", "0.0.0.0", "::"} {
 			port := freePort(t)
 			s.thief.must("listen %s", at(host, port))
 			if got := s.dial(port); got != "foreign" {
-				t.Errorf("before, at %s: %s", host, got)
+				t.Errorf("thief first, at %s: %s", host, got)
 			}
 			s.thief.must("close")
 			s.victim.must("listen %s", at("127.0.0.1", port))
 			if got := s.dial(port); got != "connected" {
-				t.Errorf("the owner: %s", got)
+				t.Errorf("owner: %s", got)
 			}
 			s.victim.must("close")
 			s.thief.must("listen %s", at(host, port))
 			if got := s.dial(port); got != "foreign" {
-				t.Errorf("after, at %s: %s", host, got)
+				t.Errorf("thief last, at %s: %s", host, got)
 			}
 			s.thief.must("close")
 		}
 	})
 }
 
-// Beside the owner's socket nobody else gets one that would be given our connections, be the address more
-// exact, but for programs of the same user, where the owner shares the port.
+// No other program gets a socket that would receive our connections, not even on a more specific
+// address; except a program of the same user, if the owner shares the port.
 func TestDialBeside(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
 		for _, mine := range []string{"127.0.0.1", "0.0.0.0", "::"} {
@@ -287,7 +293,7 @@ func TestDialBeside(t *testing.T) {
 					if want == "foreign" {
 						s.thief.must("close")
 						if got := s.dial(port); got != "connected" {
-							t.Errorf("the thief has gone: %s", got)
+							t.Errorf("after the thief has ended: %s", got)
 						}
 					}
 					s.victim.must("close")
@@ -297,7 +303,7 @@ func TestDialBeside(t *testing.T) {
 	})
 }
 
-// A socket that gets none of our connections is no concern: else a neighbour could stop any app.
+// A socket that gets none of our connections does not matter; else a neighbour could stop any app.
 func TestDialOtherAddress(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
 		for _, theirs := range []string{"127.0.0.2", "::1", "only6:[::]"} {
@@ -315,14 +321,14 @@ func TestDialOtherAddress(t *testing.T) {
 			}
 			s.victim.must("close")
 			if got := s.dial(port); got != "refused" {
-				t.Errorf("the thief at %s alone: %s", theirs, got)
+				t.Errorf("the thief at %s exclusive: %s", theirs, got)
 			}
 			s.thief.must("close")
 		}
 	})
 }
 
-// A thief that listens for a moment takes a connection, and is gone before anybody looks.
+// A thief listens for a moment, takes a connection, and is gone before anybody looks.
 func TestThiefForAMoment(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
 		connect := func(port int) net.Conn {
@@ -340,15 +346,16 @@ func TestThiefForAMoment(t *testing.T) {
 		conn := connect(port)
 		s.thief.must("accept")
 		s.thief.must("close")
-		s.victim.must("listen %s", at("127.0.0.2", port)) // on 127.0.0.1 the thief's connection is in the way
+		// on 127.0.0.1 the thief's connection is in the way
+		s.victim.must("listen %s", at("127.0.0.2", port))
 		if err := s.owner.check(before, conn); err == nil {
-			t.Error("nobody listens, and the connection is the thief's")
+			t.Error("nobody listens, but the thief's connection was accepted")
 		}
 		s.victim.must("close")
 		if s.name == "user" {
 			return
 		}
-		// beside it
+		// beside the owner
 		port = freePort(t)
 		s.victim.must("share %s", at("0.0.0.0", port))
 		if got := s.dial(port); got != "connected" {
@@ -365,20 +372,20 @@ func TestThiefForAMoment(t *testing.T) {
 		}
 		conn = connect(port)
 		if err := s.owner.check(before, conn); err != nil {
-			t.Errorf("it waits for the owner: %v", err)
+			t.Errorf("a connection that waits for the owner: %v", err)
 		}
 		s.victim.must("accept")
 		if err := s.owner.check(before, conn); err != nil {
-			t.Errorf("the owner has it: %v", err)
+			t.Errorf("a connection that the owner has accepted: %v", err)
 		}
 		s.victim.must("close")
 		if err := s.owner.check(before, conn); err == nil {
-			t.Errorf("nobody listens any more")
+			t.Errorf("the connection is accepted although nobody listens any more")
 		}
 	})
 }
 
-// A server of this process has no user and no child to look at.
+// A server in this process has neither a user nor a child to check.
 func TestListen(t *testing.T) {
 	o := &Owner{}
 	l, err := o.Listen("127.0.0.1:0")
@@ -399,7 +406,7 @@ func TestListen(t *testing.T) {
 
 func TestBusiest(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("SKIP: only root starts programs of other users")
+		t.Skip("SKIP: starting programs as other users needs root")
 	}
 	const uid = 71003
 	a := newActor(t, uid)
@@ -409,7 +416,7 @@ func TestBusiest(t *testing.T) {
 		t.Errorf("user %d listens on %d", who, count)
 	}
 	if _, count := Busiest(port+1, port); count != 0 {
-		t.Error(count)
+		t.Errorf("Busiest found %d ports, want none", count)
 	}
 }
 
@@ -429,9 +436,11 @@ func TestTakes(t *testing.T) {
 		{"::1", false, [2]bool{false, true}},
 	} {
 		s := socket{addr: netip.MustParseAddr(test.listens), only6: test.only6}
-		got := [2]bool{s.takes(netip.MustParseAddr("127.0.0.1")), s.takes(netip.MustParseAddr("::1"))}
+		got := [2]bool{
+			s.takes(netip.MustParseAddr("127.0.0.1")), s.takes(netip.MustParseAddr("::1")),
+		}
 		if got != test.want {
-			t.Errorf("%s: %v", test.listens, got)
+			t.Errorf("%s: takes = %v", test.listens, got)
 		}
 	}
 }
@@ -449,12 +458,12 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		found, _, err := parse(data, nil)
 		if len(found) > len(data)/72 {
-			t.Errorf("%d sockets in %d bytes, %v", len(found), len(data), err)
+			t.Errorf("found %d sockets in %d bytes, err = %v", len(found), len(data), err)
 		}
 	})
 }
 
-// What a check costs: some microseconds for each new connection.
+// The cost of a check: some microseconds for each new connection.
 func BenchmarkDial(b *testing.B) {
 	o := &Owner{}
 	l, err := o.Listen("127.0.0.1:0")
@@ -472,8 +481,11 @@ func BenchmarkDial(b *testing.B) {
 		}
 	}()
 	for name, dial := range map[string]func() (net.Conn, error){
-		"checked": func() (net.Conn, error) { return o.Dial(context.Background(), l.Addr().String()) },
-		"net":     func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) },
+		"checked": func() (net.Conn, error) {
+			return o.Dial(context.Background(),
+				l.Addr().String())
+		},
+		"net": func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
@@ -487,7 +499,8 @@ func BenchmarkDial(b *testing.B) {
 	}
 }
 
-// Many who meet another program look for its socket once, not each, and meet the owner as soon as it is there.
+// Concurrent calls that find another program's socket check it once, not each, and find the owner
+// as soon as it listens.
 func TestThiefCostsLittle(t *testing.T) {
 	var looks atomic.Int32
 	victim, thief := newActor(t, 0), newActor(t, 0)
@@ -509,8 +522,8 @@ func TestThiefCostsLittle(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if most := 1 + int32(time.Since(began)/foreignFor); looks.Load() > most {
-		t.Errorf("%d looks, in %s", looks.Load(), time.Since(began))
+	if most := 1 + int32(time.Since(began)/foreignTTL); looks.Load() > most {
+		t.Errorf("%d checks in %s", looks.Load(), time.Since(began))
 	}
 	thief.must("close")
 	victim.must("listen %s", at("127.0.0.1", port))
