@@ -213,7 +213,7 @@ func TestLimitsWithoutGroups(t *testing.T) {
 	l := newLocal(t)
 	l.limiter.Close()
 	l.limiter = nothing{}
-	if got := l.Limiting(); got != "memory limits by looking at it; none for cpu and processes" {
+	if got := l.Limiting(); got != "memory limits by polling; no cpu or process limits" {
 		t.Error(got)
 	}
 	p := begin(t, l, runtime.Spec{Limits: volume.Limits{Memory: 32 << 20, CPU: 0.1, Processes: 5}},

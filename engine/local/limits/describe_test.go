@@ -2,7 +2,7 @@ package limits
 
 import "testing"
 
-// some holds what it is said to.
+// some is a Limiter that can enforce the given limits.
 type some struct {
 	none
 	Limits
@@ -18,13 +18,16 @@ func TestDescribe(t *testing.T) {
 		want  string
 	}{
 		{Limits{1, 1, 1}, true, "limits by cgroup v9"},
-		{Limits{0, 1, 1}, true, "limits by cgroup v9 for cpu and processes; memory limits by looking at it"},
-		{Limits{1, 0, 1}, true, "limits by cgroup v9 for memory and processes; none for cpu"},
-		{Limits{}, true, "memory limits by looking at it; none for cpu and processes"},
+		{
+			Limits{0, 1, 1}, true,
+			"limits by cgroup v9 for cpu and processes; memory limits by polling",
+		},
+		{Limits{1, 0, 1}, true, "limits by cgroup v9 for memory and processes; no cpu limits"},
+		{Limits{}, true, "memory limits by polling; no cpu or process limits"},
 		{Limits{}, false, "no limits on this system"},
 	} {
 		if got := Describe(some{none{}, c.held}, c.watch); got != c.want {
-			t.Errorf("%v: %s", c.held, got)
+			t.Errorf("%v: got %q, want %q", c.held, got, c.want)
 		}
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// folder is one control group in one hierarchy.
+// folder is the path of one control group in one hierarchy.
 type folder string
 
 func (f folder) path(file string) string { return filepath.Join(string(f), file) }
 
-// write gives one of the kernel's files a value. It never makes a file: one that is not there is an error.
+// write writes a value to one of the kernel's files. It never creates a file.
 func (f folder) write(file, value string) error {
 	open, err := os.OpenFile(f.path(file), os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
@@ -29,22 +29,22 @@ func (f folder) write(file, value string) error {
 	return err
 }
 
-// writeIfThere is write, where the kernel has such a file.
-func (f folder) writeIfThere(file, value string) error {
+// writeIfExists is write, but a missing file is no error.
+func (f folder) writeIfExists(file, value string) error {
 	if err := f.write(file, value); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// number reads a file of one number; 0 where it is none.
+// number reads a file with one number. The default is 0.
 func (f folder) number(file string) int64 {
 	content, _ := os.ReadFile(f.path(file))
 	n, _ := strconv.ParseInt(strings.TrimSpace(string(content)), 10, 64)
 	return n
 }
 
-// count reads one line of a file of names and numbers, such as memory.events; 0 where there is none.
+// count reads one value from a file of names and numbers, such as memory.events. The default is 0.
 func (f folder) count(file, name string) (n int64) {
 	content, _ := os.ReadFile(f.path(file))
 	for line := range strings.Lines(string(content)) {
@@ -55,45 +55,45 @@ func (f folder) count(file, name string) (n int64) {
 	return n
 }
 
-// has says whether the kernel has such a file in the group.
+// has reports whether the group has such a file.
 func (f folder) has(file string) bool {
 	_, err := os.Stat(f.path(file))
 	return err == nil
 }
 
-// kill ends every process in the group, by the kernel's own means where it has them (Linux 5.14), else one
-// by one.
+// kill kills every process in the group, at once if the kernel can (Linux 5.14), else one by one.
 func (f folder) kill() {
 	if f.write("cgroup.kill", "1") == nil {
 		return
 	}
 	content, _ := os.ReadFile(f.path("cgroup.procs"))
 	for line := range strings.Lines(string(content)) {
-		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 1 && pid != os.Getpid() {
+		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 1 &&
+			pid != os.Getpid() {
 			unix.Kill(pid, unix.SIGKILL)
 		}
 	}
 }
 
-// remove takes the group away, having killed what is in it, and is no error where it is gone. A process that
-// was killed is in it for a moment more.
+// remove kills what is in the group and removes it. If it is gone already, that is no error. A
+// killed process stays in it for another moment.
 func (f folder) remove(rmdir func(string) error) error {
-	const patience = 10 * time.Second
+	const timeout = 10 * time.Second
 	pause := 200 * time.Microsecond
 	for begin := time.Now(); ; pause = min(2*pause, 20*time.Millisecond) {
 		err := rmdir(string(f))
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if !errors.Is(err, unix.EBUSY) || time.Since(begin) > patience {
-			return fmt.Errorf("left behind: %w", err)
+		if !errors.Is(err, unix.EBUSY) || time.Since(begin) > timeout {
+			return fmt.Errorf("remove control group: %w", err)
 		}
 		f.kill()
 		time.Sleep(pause)
 	}
 }
 
-// empty takes away the groups in f, and then f itself.
+// empty removes the groups in f, and then f itself.
 func (f folder) empty(rmdir func(string) error) error {
 	entries, err := os.ReadDir(string(f))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -9,65 +9,70 @@ import (
 	"syscall"
 )
 
-// Limits are what a process may use with everything it starts in turn; 0: no limit.
+// Limits limit a command together with everything that it starts. 0 means no limit.
 type Limits struct {
-	Memory    int64   // bytes, swap included
-	CPU       float64 // of one core
-	Processes int     // threads count too
+	Memory    int64   // bytes, including swap
+	CPU       float64 // cores
+	Processes int     // and threads
 }
 
-// Limiter makes groups of processes that the kernel holds to limits.
+// Limiter makes groups of processes that the kernel limits.
 type Limiter interface {
-	// Group makes a group that holds what goes into it to l, as far as Holds says. The name is for people:
-	// no slash and no line end.
+	// Group makes a group with those of the limits that Holds returns. The name is for people:
+	// without a slash or line end.
 	Group(name string, l Limits) (Group, error)
 
-	// Holds are those of the limits that are held; the others are 0.
+	// Holds returns the limits that can be enforced; the others are 0.
 	Holds(Limits) Limits
 
-	// Lowers says whether a group is worth having for [Group.Lower] alone. In version 1 it is not: there
-	// nice(2) does as well, and to enter a group takes the kernel milliseconds.
+	// Lowers reports whether a group is worth making for [Group.Lower] alone. In version 1 it is
+	// not: nice(2) does as well, and entering a group takes the kernel milliseconds.
 	Lowers() bool
 
-	// Close takes away whatever groups are left, having killed what is in them.
+	// Close kills what is in the remaining groups and removes them.
 	Close() error
 
-	String() string // which kind it is: "cgroup v1"; empty: it holds nothing
+	String() string // its kind: "cgroup v1"; empty: it enforces nothing
 }
 
-// Group is one group. It is a confinement as package child has them.
+// Group is a control group. It is also a child.Confinement.
 type Group interface {
-	// Enter has what the calling thread starts from now on born in the group, by attr or until Leave.
+	// Enter makes the calling thread start processes in the group, through attr or until Leave.
 	Enter(attr *syscall.SysProcAttr) error
 
-	// Leave takes the calling thread out again.
+	// Leave moves the calling thread out again.
 	Leave()
 
-	// Take moves a process into the group that has not begun to run.
+	// Take moves a process that has not begun to run into the group.
 	Take(pid int) error
 
-	// Lower gives the group a tenth of the usual weight at processors and disks, as far as the kernel has
-	// weights: it has all that nobody else wants.
+	// Lower gives the group a tenth of the default weight at processors and disks, as far as the
+	// kernel has weights. It still gets everything that nobody else needs.
 	Lower() error
 
-	// Overused says whether a process of the group was killed since there was no more memory for it, how much
-	// the group used at most, and how much it may, in bytes.
+	// Overused reports whether a process of the group was killed because the group's memory was
+	// used up, and the bytes that it used at most and may use.
 	Overused() (used, max int64, over bool)
 
-	// Close kills what is in the group, and takes it away. It blocks until that is done, 10 s at most.
+	// Close kills what is in the group and removes it. It blocks until that is done, at most 10 s.
 	Close() error
 }
 
-// Describe says in one line what l keeps processes to.
+// Describe describes in one line how l limits processes. watchesMemory: memory is polled if l
+// cannot limit it.
 func Describe(l Limiter, watchesMemory bool) string {
-	held := l.Holds(Limits{1, 1, 1})
+	can := l.Holds(Limits{1, 1, 1})
 	var by, none []string
 	for _, limit := range []struct {
-		name string
-		held bool
-	}{{"memory", held.Memory != 0}, {"cpu", held.CPU != 0}, {"processes", held.Processes != 0}} {
-		if limit.held {
-			by = append(by, limit.name)
+		names, name string
+		can         bool
+	}{
+		{"memory", "memory", can.Memory != 0},
+		{"cpu", "cpu", can.CPU != 0},
+		{"processes", "process", can.Processes != 0},
+	} {
+		if limit.can {
+			by = append(by, limit.names)
 		} else {
 			none = append(none, limit.name)
 		}
@@ -80,25 +85,25 @@ func Describe(l Limiter, watchesMemory bool) string {
 		parts = append(parts, fmt.Sprintf("limits by %s for %s", l, strings.Join(by, " and ")))
 	}
 	if at := slices.Index(none, "memory"); at >= 0 && watchesMemory {
-		parts = append(parts, "memory limits by looking at it")
+		parts = append(parts, "memory limits by polling")
 		none = slices.Delete(none, at, at+1)
 	}
 	if len(parts) == 0 {
 		return "no limits on this system"
 	}
 	if len(none) > 0 {
-		parts = append(parts, "none for "+strings.Join(none, " and "))
+		parts = append(parts, "no "+strings.Join(none, " or ")+" limits")
 	}
 	return strings.Join(parts, "; ")
 }
 
-// folderName is what the folder of the groups of the server on root is called, among those of others.
+// folderName returns the name of the folder with the groups of the server on root.
 func folderName(root string) string {
 	sum := sha256.Sum256([]byte(root))
 	return "paas-" + hex.EncodeToString(sum[:6])
 }
 
-// none holds nothing.
+// none enforces nothing.
 type none struct{}
 
 func (none) Group(string, Limits) (Group, error) { return nil, syscall.ENOSYS }

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// hierarchy is one tree of control groups as it is mounted here.
+// hierarchy is one mounted tree of control groups.
 type hierarchy struct {
-	top         string   // where it is mounted
-	own         string   // the folder of the group that this process is in; top where that is not below it
-	two         bool     // version 2
+	top         string   // its mount point
+	own         string   // the folder of this process's group; top if that is not below it
+	v2          bool     // version 2
 	controllers []string // of version 1
 }
 
-// hierarchies reads the mounts (proc_pid_mountinfo(5)) and the groups (cgroups(7)) of a process.
+// hierarchies parses the mounts (proc_pid_mountinfo(5)) and groups (cgroups(7)) of a process.
 func hierarchies(mountinfo, groups string) (all []hierarchy) {
 	for line := range strings.Lines(mountinfo) {
 		before, after, ok := strings.Cut(line, " - ")
@@ -23,11 +23,11 @@ func hierarchies(mountinfo, groups string) (all []hierarchy) {
 		if !ok || len(fields) < 5 || len(system) < 3 {
 			continue
 		}
-		h := hierarchy{top: unescape(fields[4]), two: system[0] == "cgroup2"}
-		if !h.two && system[0] != "cgroup" {
+		h := hierarchy{top: unescape(fields[4]), v2: system[0] == "cgroup2"}
+		if !h.v2 && system[0] != "cgroup" {
 			continue
 		}
-		if !h.two {
+		if !h.v2 {
 			h.controllers = strings.Split(system[2], ",")
 		}
 		h.own = h.top
@@ -36,9 +36,16 @@ func hierarchies(mountinfo, groups string) (all []hierarchy) {
 			if len(parts) < 3 {
 				continue
 			}
-			mine := h.two && parts[0] == "0" || !h.two && parts[1] != "" && slices.Contains(h.controllers, strings.Split(parts[1], ",")[0])
-			seen := unescape(fields[3]) // the group that is seen as the top: in a container not the real one
-			if path, err := filepath.Rel(seen, parts[2]); mine && err == nil && filepath.IsLocal(path) && !strings.HasPrefix(parts[2], "/..") {
+			if h.v2 != (parts[0] == "0") {
+				continue
+			}
+			if !h.v2 && !slices.Contains(h.controllers, strings.Split(parts[1], ",")[0]) {
+				continue
+			}
+			// the group at the mount point: in a container not the real top
+			root := unescape(fields[3])
+			path, err := filepath.Rel(root, parts[2])
+			if err == nil && filepath.IsLocal(path) && !strings.HasPrefix(parts[2], "/..") {
 				h.own = filepath.Join(h.top, path)
 			}
 		}
@@ -47,14 +54,14 @@ func hierarchies(mountinfo, groups string) (all []hierarchy) {
 	return all
 }
 
-// unescape undoes what the kernel does to spaces and the like in mountinfo.
+// unescape undoes the escaping of spaces and the like in mountinfo.
 func unescape(path string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
 }
 
-// Open finds out how this machine holds processes to limits, and takes away the groups that an earlier life
-// of the server on root has left, with what is in them. It may move this process into a group of its own, so it
-// comes before anything is started.
+// Open returns the limiter of this machine. It removes the groups that an earlier run of the server
+// on root has left, and kills what is in them. It may move this process into its own group, so call
+// it before anything is started.
 func Open(root string) Limiter {
 	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -65,11 +72,11 @@ func Open(root string) Limiter {
 		return none{}
 	}
 	all := hierarchies(string(mountinfo), string(groups))
-	// Where both are there, as on a hybrid machine, the controllers are mostly in version 1.
-	if l := openTwo(all, folderName(root)); l != nil {
+	// a hybrid machine has both, with most controllers in version 1
+	if l := openV2(all, folderName(root)); l != nil {
 		return l
 	}
-	if l := openOne(all, folderName(root)); l != nil {
+	if l := openV1(all, folderName(root)); l != nil {
 		return l
 	}
 	return none{}

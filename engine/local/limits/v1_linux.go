@@ -13,32 +13,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// one is version 1: a tree for each controller, in each of which a group has a folder
-// (cgroup-v1 in the kernel's documentation).
-type one struct {
+// v1 is version 1: a tree for each controller. A group has a folder in each (cgroup-v1 in the
+// kernel's documentation).
+type v1 struct {
 	trees []tree
-	last  atomic.Int64 // number of the last group
+	last  atomic.Int64 // the last group's number
 }
 
-// tree is one of version 1 in which groups can be made.
+// tree is a tree of version 1 in which groups can be made.
 type tree struct {
-	controllers []string // of those that are of use here
+	controllers []string // those that are used here
 	folder      folder   // of this server's groups
-	home        *os.File // the tasks of the group that this process is in
+	ownTasks    *os.File // the tasks file of this process\'s group
 }
 
 func (t tree) has(controller string) bool { return slices.Contains(t.controllers, controller) }
 
-// period is that of which a processor's time is a share: the kernel's default, in microseconds.
+// period is the scheduler's period in microseconds, the kernel's default.
 const period = 100_000
 
-// marks are files by which a controller of version 1 is known to be there and able to limit.
-var marks = map[string]string{"memory": "memory.limit_in_bytes", "cpu": "cpu.cfs_quota_us", "pids": "pids.max"}
+// limitFiles are the files by which a controller of version 1 limits.
+var limitFiles = map[string]string{
+	"memory": "memory.limit_in_bytes",
+	"cpu":    "cpu.cfs_quota_us",
+	"pids":   "pids.max",
+}
 
-// openOne takes, in each tree, a folder below the group that this process is in, since what that is held to
-// must hold for the apps too; where none can be made there, at the top. It is nil where there is none at all.
-func openOne(all []hierarchy, name string) Limiter {
-	l := &one{}
+// openV1 makes a folder in each tree: below this process's group if possible, so that its limits
+// also apply to apps, else at the top. It returns nil if it can make none.
+func openV1(all []hierarchy, name string) Limiter {
+	l := &v1{}
 	for _, h := range all {
 		if t, ok := openTree(h, name); ok {
 			l.trees = append(l.trees, t)
@@ -51,12 +55,12 @@ func openOne(all []hierarchy, name string) Limiter {
 }
 
 func openTree(h hierarchy, name string) (t tree, ok bool) {
-	for c := range marks {
+	for c := range limitFiles {
 		if slices.Contains(h.controllers, c) {
 			t.controllers = append(t.controllers, c)
 		}
 	}
-	if h.two || len(t.controllers) == 0 {
+	if h.v2 || len(t.controllers) == 0 {
 		return t, false
 	}
 	for _, base := range []folder{folder(h.own), folder(h.top)} {
@@ -64,51 +68,53 @@ func openTree(h hierarchy, name string) (t tree, ok bool) {
 		if f.empty(os.Remove) != nil || os.Mkdir(string(f), 0o755) != nil {
 			continue
 		}
-		able := slices.DeleteFunc(slices.Clone(t.controllers), func(c string) bool { return !f.has(marks[c]) })
-		if f.remove(os.Remove) != nil || len(able) == 0 { // removed: while nothing is limited there is nothing
+		able := slices.DeleteFunc(slices.Clone(t.controllers),
+			func(c string) bool { return !f.has(limitFiles[c]) })
+		// the folder exists only while there are groups
+		if f.remove(os.Remove) != nil || len(able) == 0 {
 			continue
 		}
-		home, err := os.OpenFile(filepath.Join(h.own, "tasks"), os.O_WRONLY, 0)
-		return tree{able, f, home}, err == nil
+		ownTasks, err := os.OpenFile(filepath.Join(h.own, "tasks"), os.O_WRONLY, 0)
+		return tree{able, f, ownTasks}, err == nil
 	}
 	return t, false
 }
 
-func (l *one) String() string { return "cgroup v1" }
+func (l *v1) String() string { return "cgroup v1" }
 
-func (l *one) Lowers() bool { return false }
+func (l *v1) Lowers() bool { return false }
 
-func (l *one) holds(controller string) bool {
+func (l *v1) holds(controller string) bool {
 	return slices.ContainsFunc(l.trees, func(t tree) bool { return t.has(controller) })
 }
 
-func (l *one) Holds(want Limits) Limits { return masked(want, l.holds) }
+func (l *v1) Holds(want Limits) Limits { return supported(want, l.holds) }
 
-// masked are those of the limits whose controller is there.
-func masked(l Limits, there func(controller string) bool) Limits {
-	if !there("memory") {
+// supported returns the limits whose controller exists.
+func supported(l Limits, has func(controller string) bool) Limits {
+	if !has("memory") {
 		l.Memory = 0
 	}
-	if !there("cpu") {
+	if !has("cpu") {
 		l.CPU = 0
 	}
-	if !there("pids") {
+	if !has("pids") {
 		l.Processes = 0
 	}
 	return l
 }
 
-func (l *one) Close() (err error) {
+func (l *v1) Close() (err error) {
 	for _, t := range l.trees {
 		err = errors.Join(err, t.folder.empty(os.Remove))
-		t.home.Close()
+		t.ownTasks.Close()
 	}
 	return err
 }
 
-func (l *one) Group(name string, limits Limits) (Group, error) {
-	g := &groupOne{of: l, max: limits.Memory}
-	name = fmt.Sprintf("%d-%s", l.last.Add(1), name) // the number first: no file of the kernel's is called so
+func (l *v1) Group(name string, limits Limits) (Group, error) {
+	g := &groupV1{of: l, max: limits.Memory}
+	name = fmt.Sprintf("%d-%s", l.last.Add(1), name) // no file of the kernel's begins with a number
 	for _, t := range l.trees {
 		f := folder(t.folder.path(name))
 		g.folders = append(g.folders, f)
@@ -126,10 +132,12 @@ func (l *one) Group(name string, limits Limits) (Group, error) {
 func (t tree) limit(f folder, l Limits) (err error) {
 	if t.has("memory") && l.Memory > 0 {
 		bytes := strconv.FormatInt(l.Memory, 10)
-		err = errors.Join(f.write("memory.limit_in_bytes", bytes), f.writeIfThere("memory.memsw.limit_in_bytes", bytes))
+		err = errors.Join(f.write("memory.limit_in_bytes", bytes),
+			f.writeIfExists("memory.memsw.limit_in_bytes", bytes))
 	}
 	if t.has("cpu") && l.CPU > 0 {
-		err = errors.Join(err, f.write("cpu.cfs_period_us", strconv.Itoa(period)), f.write("cpu.cfs_quota_us", quota(l.CPU)))
+		err = errors.Join(err, f.write("cpu.cfs_period_us", strconv.Itoa(period)),
+			f.write("cpu.cfs_quota_us", quota(l.CPU)))
 	}
 	if t.has("pids") && l.Processes > 0 {
 		err = errors.Join(err, f.write("pids.max", strconv.Itoa(l.Processes)))
@@ -137,21 +145,21 @@ func (t tree) limit(f folder, l Limits) (err error) {
 	return err
 }
 
-// quota is how many microseconds of each period there are for so many cores.
+// quota returns the microseconds per period for so many cores.
 func quota(cores float64) string { return strconv.Itoa(max(1000, int(cores*period))) }
 
-type groupOne struct {
-	of      *one
-	folders []folder // one of each tree
-	max     int64    // bytes of memory; 0: any number
+type groupV1 struct {
+	of      *v1
+	folders []folder // one in each tree
+	max     int64    // bytes of memory; 0: no limit
 }
 
-// Enter moves the calling thread into each folder; what it starts is born there. Written from outside, a
-// process would have had the time to start others. Only a thread other than the process's first may enter: the
-// memory of the whole process is counted where that one is.
-func (g *groupOne) Enter(*syscall.SysProcAttr) error {
+// Enter moves the calling thread into each folder, and so what it starts. Moving a started process
+// would be too late: it may have started others. The process's first thread must not enter: the
+// memory of the whole process would be counted there.
+func (g *groupV1) Enter(*syscall.SysProcAttr) error {
 	if unix.Gettid() == os.Getpid() {
-		return errors.New("limits: the first thread of the server is not to enter a group")
+		return errors.New("limits: the first thread of the server must not enter a group")
 	}
 	for _, f := range g.folders {
 		if err := f.write("tasks", "0"); err != nil {
@@ -162,15 +170,15 @@ func (g *groupOne) Enter(*syscall.SysProcAttr) error {
 	return nil
 }
 
-// Leave goes through files that are open already: the thread may have been forbidden to open any. If one
-// does not take it, the thread is out when it ends, and the group stays until then.
-func (g *groupOne) Leave() {
+// Leave uses open files because the thread may not be allowed to open any. If a write fails, the
+// thread leaves when it ends, and the group stays until then.
+func (g *groupV1) Leave() {
 	for _, t := range g.of.trees {
-		t.home.WriteAt([]byte("0"), 0)
+		t.ownTasks.WriteAt([]byte("0"), 0)
 	}
 }
 
-func (g *groupOne) Take(pid int) error {
+func (g *groupV1) Take(pid int) error {
 	for _, f := range g.folders {
 		if err := f.write("cgroup.procs", strconv.Itoa(pid)); err != nil {
 			return err
@@ -179,17 +187,17 @@ func (g *groupOne) Take(pid int) error {
 	return nil
 }
 
-// Lower writes a tenth of the default, which is 1024. Disks are left to ioprio_set(2).
-func (g *groupOne) Lower() (err error) {
+// Lower sets a tenth of the default, 1024. For disks see ioprio_set(2).
+func (g *groupV1) Lower() (err error) {
 	for i, t := range g.of.trees {
 		if t.has("cpu") {
-			err = errors.Join(err, g.folders[i].writeIfThere("cpu.shares", "102"))
+			err = errors.Join(err, g.folders[i].writeIfExists("cpu.shares", "102"))
 		}
 	}
 	return err
 }
 
-func (g *groupOne) memory() folder {
+func (g *groupV1) memory() folder {
 	at := slices.IndexFunc(g.of.trees, func(t tree) bool { return t.has("memory") })
 	if at < 0 {
 		return ""
@@ -197,7 +205,7 @@ func (g *groupOne) memory() folder {
 	return g.folders[at]
 }
 
-func (g *groupOne) Overused() (used, max int64, over bool) {
+func (g *groupV1) Overused() (used, max int64, over bool) {
 	f := g.memory()
 	if g.max == 0 || f == "" || f.count("memory.oom_control", "oom_kill") == 0 {
 		return 0, 0, false
@@ -205,13 +213,13 @@ func (g *groupOne) Overused() (used, max int64, over bool) {
 	return overused(f.number("memory.max_usage_in_bytes"), g.max)
 }
 
-// overused leaves out a kill for a limit around the group, or for the machine's own: the group's use was
-// not near its limit then.
+// overused ignores a kill for the limit of a group above, or for the machine's: then the group's
+// use was not near its own limit.
 func overused(used, max int64) (int64, int64, bool) {
 	return used, max, used >= max-max/10
 }
 
-func (g *groupOne) Close() (err error) {
+func (g *groupV1) Close() (err error) {
 	for _, f := range g.folders {
 		err = errors.Join(err, f.remove(os.Remove))
 	}

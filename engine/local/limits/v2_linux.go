@@ -11,33 +11,33 @@ import (
 	"syscall"
 )
 
-// two is version 2: one tree for all controllers (cgroup-v2 in the kernel's documentation).
-type two struct {
+// v2 is version 2: one tree for all controllers (cgroup-v2 in the kernel's documentation).
+type v2 struct {
 	kernel
-	controllers []string // of those of use here, what groups have
+	controllers []string // those of the groups
 	folder      folder   // of this server's groups
-	base        folder   // where that is
-	leaf        folder   // where this process has moved to; empty: it has not
+	base        folder   // the parent of folder
+	leaf        folder   // where this process has moved; empty: it has not
 	last        atomic.Int64
 }
 
-// kernel makes and removes groups; tests have one of their own.
+// kernel makes and removes groups. Tests replace it.
 type kernel struct{ mkdir, rmdir func(string) error }
 
 var realKernel = kernel{func(path string) error { return os.Mkdir(path, 0o755) }, os.Remove}
 
 var useful = []string{"memory", "cpu", "pids"}
 
-// openTwo is nil where version 2 is not mounted, has no controllers, or does not let us.
-func openTwo(all []hierarchy, name string) Limiter {
+// openV2 returns nil if version 2 is not mounted, has no controllers, or may not be used.
+func openV2(all []hierarchy, name string) Limiter {
 	for _, h := range all {
-		if !h.two {
+		if !h.v2 {
 			continue
 		}
-		// Below the group that this process is in first, since what that is held to must hold for the
-		// apps too. At the top, only root can.
+		// First below this process's group, so that its limits also apply to apps. Only root can
+		// use the top.
 		for _, base := range slices.Compact([]string{h.own, h.top}) {
-			if l, err := openTwoAt(realKernel, folder(base), base == h.own, name); err == nil {
+			if l, err := openV2At(realKernel, folder(base), base == h.own, name); err == nil {
 				return l
 			}
 		}
@@ -45,12 +45,13 @@ func openTwo(all []hierarchy, name string) Limiter {
 	return nil
 }
 
-// openTwoAt makes the folder of groups in base, in which, where it is ours, this process is. A group that
-// gives its controllers on may have no processes of its own, the top one of the machine excepted: systemd, told
-// Delegate=yes, lets a service have such groups, and starts it in their parent. So this process moves into a
-// leaf beside the others. Where somebody else is in the parent too, the kernel refuses, and all is as before.
-func openTwoAt(k kernel, base folder, ours bool, name string) (_ *two, err error) {
-	l := &two{kernel: k, folder: folder(base.path(name)), base: base}
+// openV2At makes the folder of groups in base. ours: base is this process's group. A group that
+// passes controllers on must not contain processes, except for the machine's top one. With
+// Delegate=yes, systemd lets a service have such groups, and starts it in their parent. So this
+// process moves into a leaf beside the others. If another process is in the parent too, the kernel
+// refuses, and everything stays as before.
+func openV2At(k kernel, base folder, ours bool, name string) (_ *v2, err error) {
+	l := &v2{kernel: k, folder: folder(base.path(name)), base: base}
 	for _, c := range words(base, "cgroup.controllers") {
 		if slices.Contains(useful, c) {
 			l.controllers = append(l.controllers, c)
@@ -59,7 +60,7 @@ func openTwoAt(k kernel, base folder, ours bool, name string) (_ *two, err error
 	if len(l.controllers) == 0 {
 		return nil, errors.New("no controllers")
 	}
-	if slices.Contains(words(base, "cgroup.controllers"), "io") { // for its weight alone
+	if slices.Contains(words(base, "cgroup.controllers"), "io") { // for its weight only
 		l.controllers = append(l.controllers, "io")
 	}
 	if err := l.folder.empty(k.rmdir); err != nil {
@@ -70,7 +71,7 @@ func openTwoAt(k kernel, base folder, ours bool, name string) (_ *two, err error
 			l.Close()
 		}
 	}()
-	if ours && base.has("cgroup.type") { // the top one has no type
+	if ours && base.has("cgroup.type") { // the top group has no type
 		l.leaf = folder(base.path(name + "-server"))
 		if err := k.mkdir(string(l.leaf)); err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, err
@@ -79,26 +80,27 @@ func openTwoAt(k kernel, base folder, ours bool, name string) (_ *two, err error
 			return nil, err
 		}
 	}
-	if err := l.giveOn(base); err != nil {
+	if err := l.enableControllers(base); err != nil {
 		return nil, err
 	}
 	if err := l.makeFolder(); err != nil {
 		return nil, err
 	}
-	return l, l.folder.remove(k.rmdir) // while nothing is limited there is nothing
+	return l, l.folder.remove(k.rmdir) // the folder exists only while there are groups
 }
 
-func (l *two) makeFolder() error {
+func (l *v2) makeFolder() error {
 	if err := l.mkdir(string(l.folder)); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return l.giveOn(l.folder)
+	return l.enableControllers(l.folder)
 }
 
-// giveOn has the groups in f have the controllers.
-func (l *two) giveOn(f folder) error {
-	there := words(f, "cgroup.subtree_control")
-	if !slices.ContainsFunc(l.controllers, func(c string) bool { return !slices.Contains(there, c) }) {
+// enableControllers gives the groups in f the controllers.
+func (l *v2) enableControllers(f folder) error {
+	enabled := words(f, "cgroup.subtree_control")
+	if !slices.ContainsFunc(l.controllers,
+		func(c string) bool { return !slices.Contains(enabled, c) }) {
 		return nil
 	}
 	return f.write("cgroup.subtree_control", "+"+strings.Join(l.controllers, " +"))
@@ -109,25 +111,27 @@ func words(f folder, file string) []string {
 	return strings.Fields(string(content))
 }
 
-func (l *two) String() string { return "cgroup v2" }
+func (l *v2) String() string { return "cgroup v2" }
 
-func (l *two) Holds(want Limits) Limits {
-	return masked(want, func(c string) bool { return slices.Contains(l.controllers, c) })
+func (l *v2) Holds(want Limits) Limits {
+	return supported(want, func(c string) bool { return slices.Contains(l.controllers, c) })
 }
 
-func (l *two) Lowers() bool { return slices.Contains(l.controllers, "cpu") }
+func (l *v2) Lowers() bool { return slices.Contains(l.controllers, "cpu") }
 
-// Close moves this process back to where it was, too.
-func (l *two) Close() error {
+// Close also moves this process back to its original group.
+func (l *v2) Close() error {
 	err := l.folder.empty(l.rmdir)
 	if l.leaf == "" {
 		return err
 	}
-	l.base.write("cgroup.subtree_control", "-"+strings.Join(l.controllers, " -")) // else base takes no process
-	return errors.Join(err, l.base.write("cgroup.procs", strconv.Itoa(os.Getpid())), l.rmdir(string(l.leaf)))
+	// else base accepts no process
+	l.base.write("cgroup.subtree_control", "-"+strings.Join(l.controllers, " -"))
+	return errors.Join(err, l.base.write("cgroup.procs", strconv.Itoa(os.Getpid())),
+		l.rmdir(string(l.leaf)))
 }
 
-func (l *two) Group(name string, limits Limits) (Group, error) {
+func (l *v2) Group(name string, limits Limits) (Group, error) {
 	if err := l.makeFolder(); err != nil {
 		return nil, err
 	}
@@ -135,7 +139,7 @@ func (l *two) Group(name string, limits Limits) (Group, error) {
 	if err := l.mkdir(string(f)); err != nil {
 		return nil, err
 	}
-	g := &groupTwo{folder: f, rmdir: l.rmdir, max: limits.Memory}
+	g := &groupV2{folder: f, rmdir: l.rmdir, max: limits.Memory}
 	err := f.limit(l.Holds(limits))
 	if err == nil {
 		g.open, err = os.Open(string(f))
@@ -146,10 +150,11 @@ func (l *two) Group(name string, limits Limits) (Group, error) {
 	return g, nil
 }
 
-// limit leaves memory.high alone: what comes near the limit is not slowed down, but killed at it.
+// limit does not set memory.high: a process is not slowed down near its limit, but killed at it.
 func (f folder) limit(l Limits) (err error) {
 	if l.Memory > 0 {
-		err = errors.Join(f.write("memory.max", strconv.FormatInt(l.Memory, 10)), f.writeIfThere("memory.swap.max", "0"))
+		err = errors.Join(f.write("memory.max", strconv.FormatInt(l.Memory, 10)),
+			f.writeIfExists("memory.swap.max", "0"))
 	}
 	if l.CPU > 0 {
 		err = errors.Join(err, f.write("cpu.max", fmt.Sprintf("%s %d", quota(l.CPU), period)))
@@ -160,31 +165,32 @@ func (f folder) limit(l Limits) (err error) {
 	return err
 }
 
-type groupTwo struct {
+type groupV2 struct {
 	folder folder
 	rmdir  func(string) error
 	open   *os.File
-	max    int64 // bytes of memory; 0: any number
+	max    int64 // bytes of memory; 0: no limit
 }
 
-// Enter needs Linux 5.7, for clone3(2) into a group.
-func (g *groupTwo) Enter(attr *syscall.SysProcAttr) error {
+// Enter needs Linux 5.7 for clone3(2) into a group.
+func (g *groupV2) Enter(attr *syscall.SysProcAttr) error {
 	attr.UseCgroupFD, attr.CgroupFD = true, int(g.open.Fd())
 	return nil
 }
 
-func (g *groupTwo) Leave() {}
+func (g *groupV2) Leave() {}
 
-func (g *groupTwo) Take(pid int) error { return g.folder.write("cgroup.procs", strconv.Itoa(pid)) }
+func (g *groupV2) Take(pid int) error { return g.folder.write("cgroup.procs", strconv.Itoa(pid)) }
 
-// Lower writes a tenth of the default, which is 100. Disks have one of the two files or none, as their
-// scheduler is.
-func (g *groupTwo) Lower() error {
-	return errors.Join(g.folder.writeIfThere("cpu.weight", "10"), g.folder.writeIfThere("io.weight", "10"),
-		g.folder.writeIfThere("io.bfq.weight", "10"))
+// Lower sets a tenth of the default, 100. Whether a disk has one of the two files depends on its
+// scheduler.
+func (g *groupV2) Lower() error {
+	return errors.Join(g.folder.writeIfExists("cpu.weight", "10"),
+		g.folder.writeIfExists("io.weight", "10"),
+		g.folder.writeIfExists("io.bfq.weight", "10"))
 }
 
-func (g *groupTwo) Overused() (used, max int64, over bool) {
+func (g *groupV2) Overused() (used, max int64, over bool) {
 	if g.max == 0 || g.folder.count("memory.events", "oom_kill") == 0 {
 		return 0, 0, false
 	}
@@ -194,7 +200,7 @@ func (g *groupTwo) Overused() (used, max int64, over bool) {
 	return overused(g.folder.number("memory.peak"), g.max)
 }
 
-func (g *groupTwo) Close() error {
+func (g *groupV2) Close() error {
 	if g.open != nil {
 		g.open.Close()
 	}

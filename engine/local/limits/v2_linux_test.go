@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pretended is a kernel whose groups are folders with the files that version 2 has.
-var pretended = kernel{
+// fakeKernel is a kernel whose groups are ordinary folders with the files of version 2.
+var fakeKernel = kernel{
 	mkdir: func(dir string) error {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
@@ -24,7 +24,9 @@ var pretended = kernel{
 		files := []string{"cgroup.procs", "cgroup.subtree_control", "cgroup.kill"}
 		for c := range strings.FieldsSeq(content(filepath.Dir(dir), "cgroup.subtree_control")) {
 			files = append(files, map[string][]string{
-				"memory": {"memory.max", "memory.swap.max", "memory.high", "memory.events", "memory.peak"}, "cpu": {"cpu.max", "cpu.weight"}, "pids": {"pids.max"},
+				"memory": {
+					"memory.max", "memory.swap.max", "memory.high", "memory.events", "memory.peak",
+				}, "cpu": {"cpu.max", "cpu.weight"}, "pids": {"pids.max"},
 				"io": {"io.max", "io.bfq.weight"},
 			}[strings.TrimPrefix(c, "+")]...)
 		}
@@ -38,7 +40,7 @@ var pretended = kernel{
 	},
 }
 
-// write writes files of the form name or name=content.
+// write writes files given as name or name=content.
 func write(dir string, files ...string) error {
 	for _, file := range files {
 		name, text, _ := strings.Cut(file, "=")
@@ -62,15 +64,16 @@ func want(t *testing.T, dir string, files ...string) {
 	for _, file := range files {
 		name, text, _ := strings.Cut(file, "=")
 		if got := content(dir, name); got != text {
-			t.Errorf("%s: %q, not %q", name, got, text)
+			t.Errorf("%s contains %q, want %q", name, got, text)
 		}
 	}
 }
 
-// service is the group of a systemd service with Delegate=yes, in which the server was started.
+// service makes the group of a systemd service with Delegate=yes that contains this process.
 func service(t *testing.T) (dir string) {
 	dir = t.TempDir()
-	err := write(dir, "cgroup.type=domain", "cgroup.controllers=cpuset cpu io memory pids", "cgroup.subtree_control", "cgroup.procs")
+	err := write(dir, "cgroup.type=domain", "cgroup.controllers=cpuset cpu io memory pids",
+		"cgroup.subtree_control", "cgroup.procs")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,8 +82,9 @@ func service(t *testing.T) (dir string) {
 
 func TestTwo(t *testing.T) {
 	dir := service(t)
-	groups, leaf, self := filepath.Join(dir, "paas-x"), filepath.Join(dir, "paas-x-server"), strconv.Itoa(os.Getpid())
-	l, err := openTwoAt(pretended, folder(dir), true, "paas-x")
+	groups, leaf, self := filepath.Join(dir, "paas-x"), filepath.Join(dir, "paas-x-server"),
+		strconv.Itoa(os.Getpid())
+	l, err := openV2At(fakeKernel, folder(dir), true, "paas-x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +92,7 @@ func TestTwo(t *testing.T) {
 	want(t, dir, "cgroup.subtree_control=+cpu +memory +pids +io")
 	all := Limits{256 << 20, 0.5, 100}
 	if l.Holds(all) != all || Describe(l, true) != "limits by cgroup v2" {
-		t.Errorf("holds %v; %s", l.Holds(all), Describe(l, true))
+		t.Errorf("Holds = %v; %s", l.Holds(all), Describe(l, true))
 	}
 	g, err := l.Group("blog.v7.web.1", all)
 	if err != nil {
@@ -96,25 +100,28 @@ func TestTwo(t *testing.T) {
 	}
 	want(t, groups, "cgroup.subtree_control=+cpu +memory +pids +io", "cgroup.procs=")
 	group := filepath.Join(groups, "1-blog.v7.web.1")
-	want(t, group, "memory.max=268435456", "memory.swap.max=0", "memory.high=", "cpu.max=50000 100000", "pids.max=100")
+	want(t, group, "memory.max=268435456", "memory.swap.max=0", "memory.high=",
+		"cpu.max=50000 100000", "pids.max=100")
 	var attr syscall.SysProcAttr
 	if err := g.Enter(&attr); err != nil || !attr.UseCgroupFD {
-		t.Errorf("%v, %v", err, attr)
+		t.Errorf("err = %v, attr = %v", err, attr)
 	}
 	if opened, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", attr.CgroupFD)); opened != group {
-		t.Errorf("starts in %s", opened)
+		t.Errorf("the command starts in %s", opened)
 	}
 
-	// Whether it was its own limit that something was killed for.
+	// was the kill for the group's own limit?
 	for files, is := range map[string]bool{
 		"memory.events=low 0\nmax 9\noom 1\noom_kill 1\n memory.peak=268431360": true,
 		"memory.events=low 0\nmax 9\noom 1\noom_kill 0\n memory.peak=268431360": false,
-		"memory.events=oom_kill 1\n memory.peak=1000000":                        false, // for one around it
+		// for one around it
+		"memory.events=oom_kill 1\n memory.peak=1000000": false,
 	} {
 		events, peak, _ := strings.Cut(files, " memory.peak")
 		write(group, events, "memory.peak"+peak)
-		if used, max, over := g.Overused(); over != is || over && (used != 268431360 || max != 256<<20) {
-			t.Errorf("%q: %d of %d, %v", files, used, max, over)
+		if used, max, over := g.Overused(); over != is || over &&
+			(used != 268431360 || max != 256<<20) {
+			t.Errorf("%q: Overused = %d, %d, %v", files, used, max, over)
 		}
 	}
 	other, err := l.Group("blog.v7.web.1", Limits{Processes: 7})
@@ -123,18 +130,18 @@ func TestTwo(t *testing.T) {
 	}
 	want(t, filepath.Join(groups, "2-blog.v7.web.1"), "memory.max=", "cpu.max=", "pids.max=7")
 	if _, _, over := other.Overused(); over {
-		t.Error("over a limit that it has not")
+		t.Error("Overused is true for a group without limit")
 	}
 	want(t, filepath.Join(groups, "2-blog.v7.web.1"), "cpu.weight=", "io.bfq.weight=")
 	if err := other.Lower(); err != nil || !l.Lowers() {
-		t.Errorf("%v, %v", err, l.Lowers())
+		t.Errorf("err = %v, Lowers = %v", err, l.Lowers())
 	}
 	want(t, filepath.Join(groups, "2-blog.v7.web.1"), "cpu.weight=10", "io.bfq.weight=10")
 	if err := g.Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(group); err == nil {
-		t.Error("the group stays")
+		t.Error("the group is still there")
 	}
 	if err := l.Close(); err != nil { // with the other
 		t.Error(err)
@@ -142,76 +149,83 @@ func TestTwo(t *testing.T) {
 	want(t, dir, "cgroup.procs="+self, "cgroup.subtree_control=-cpu -memory -pids -io")
 	for _, dir := range []string{groups, leaf} {
 		if _, err := os.Stat(dir); err == nil {
-			t.Errorf("%s stays", dir)
+			t.Errorf("%s is still there", dir)
 		}
 	}
 }
 
-// What a killed life has left is taken away, and a group of others is left alone.
+// Open removes what a killed server has left, and no other groups.
 func TestTwoLeftBehind(t *testing.T) {
 	dir := service(t)
-	for _, left := range []string{"paas-x", "paas-x/3-blog.v1.web.1", "paas-x-server", "paas-y", "paas-y/1-shop.v1.web.1"} {
-		if err := pretended.mkdir(filepath.Join(dir, left)); err != nil {
+	for _, left := range []string{
+		"paas-x", "paas-x/3-blog.v1.web.1", "paas-x-server", "paas-y", "paas-y/1-shop.v1.web.1",
+	} {
+		if err := fakeKernel.mkdir(filepath.Join(dir, left)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := openTwoAt(pretended, folder(dir), true, "paas-x"); err != nil {
+	if _, err := openV2At(fakeKernel, folder(dir), true, "paas-x"); err != nil {
 		t.Fatal(err)
 	}
 	left, _ := filepath.Glob(dir + "/paas-*")
 	if more, _ := filepath.Glob(dir + "/paas-*/[0-9]*"); len(left) != 2 || len(more) != 1 {
-		t.Errorf("left: %v, %v", left, more)
+		t.Errorf("still there: %v, %v", left, more)
 	}
 }
 
-// Where others are in the group that the server was started in, all is as it was before.
+// If other processes are in the server's group, everything stays as it was.
 func TestTwoRefused(t *testing.T) {
 	dir := service(t)
 	os.Remove(filepath.Join(dir, "cgroup.subtree_control"))
 	os.Mkdir(filepath.Join(dir, "cgroup.subtree_control"), 0o755) // which takes nothing
-	if _, err := openTwoAt(pretended, folder(dir), true, "paas-x"); err == nil {
-		t.Error("no error")
+	if _, err := openV2At(fakeKernel, folder(dir), true, "paas-x"); err == nil {
+		t.Error("openV2At returned no error")
 	}
 	want(t, dir, "cgroup.procs="+strconv.Itoa(os.Getpid()))
 	if left, _ := filepath.Glob(dir + "/paas-*"); len(left) > 0 {
-		t.Errorf("left: %v", left)
+		t.Errorf("still there: %v", left)
 	}
 }
 
-// A machine without one of the controllers, at the top of which root makes its groups.
+// A machine without one of the controllers, where root makes groups at the top.
 func TestTwoAtTheTop(t *testing.T) {
 	dir := t.TempDir()
 	write(dir, "cgroup.controllers=cpu pids", "cgroup.subtree_control=cpu pids", "cgroup.procs")
-	l, err := openTwoAt(pretended, folder(dir), false, "paas-x")
+	l, err := openV2At(fakeKernel, folder(dir), false, "paas-x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want(t, dir, "cgroup.procs=", "cgroup.subtree_control=cpu pids")
 	if held := l.Holds(Limits{1, 1, 1}); held != (Limits{0, 1, 1}) {
-		t.Errorf("holds %v", held)
+		t.Errorf("Holds = %v", held)
 	}
 	if _, err := l.Group("x", Limits{Memory: 1 << 30, CPU: 2}); err != nil {
 		t.Error(err)
 	}
 	want(t, filepath.Join(dir, "paas-x", "1-x"), "cpu.max=200000 100000")
-	if l := openTwo([]hierarchy{{top: t.TempDir(), own: t.TempDir(), two: true}}, "paas-x"); l != nil {
-		t.Error("a tree without controllers is of no use")
+	if l := openV2([]hierarchy{
+		{top: t.TempDir(), own: t.TempDir(), v2: true},
+	}, "paas-x"); l != nil {
+		t.Error("a tree without controllers was used")
 	}
 }
 
-// The part that needs no controllers, with the kernel there is: a process is born in its group, and what it
-// starts in turn is there and ended with it, whatever session it is in.
+// With the real kernel, without controllers: a process starts in its group. What it starts is in
+// the group too, and is killed with it, even in another session.
 func TestTwoForReal(t *testing.T) {
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	all := hierarchies(string(mounts), "")
-	at := slices.IndexFunc(all, func(h hierarchy) bool { return h.two })
+	at := slices.IndexFunc(all, func(h hierarchy) bool { return h.v2 })
 	if at < 0 {
 		t.Skip("SKIP: no cgroup2 is mounted")
 	}
-	l := &two{kernel: realKernel, folder: folder(filepath.Join(all[at].top, folderName(t.TempDir())))}
+	l := &v2{
+		kernel: realKernel,
+		folder: folder(filepath.Join(all[at].top, folderName(t.TempDir()))),
+	}
 	g, err := l.Group("x", Limits{})
 	if err != nil {
-		t.Skip("SKIP: not root, or control groups are not to be written: ", err)
+		t.Skip("SKIP: cannot write control groups: ", err)
 	}
 	cmd := exec.Command("sh", "-c", "setsid sleep 1000 & echo $!; exec sleep 1000")
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -226,14 +240,16 @@ func TestTwoForReal(t *testing.T) {
 	fmt.Fscan(out, &grandchild)
 	inside := content(string(l.folder), "1-x/cgroup.procs")
 	if inside != fmt.Sprintf("%d\n%d\n", cmd.Process.Pid, grandchild) {
-		t.Errorf("inside: %q, not %d and %d", inside, cmd.Process.Pid, grandchild)
+		t.Errorf("the group contains %q, want %d and %d", inside, cmd.Process.Pid, grandchild)
 	}
 	if err := g.Close(); err != nil {
 		t.Error(err)
 	}
 	cmd.Wait()
-	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(grandchild, 0) == nil && time.Now().Before(deadline); {
-		if stat := content("/proc", fmt.Sprint(grandchild, "/stat")); strings.Contains(stat, ") Z ") {
+	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(grandchild, 0) == nil &&
+		time.Now().Before(deadline); {
+		if stat := content("/proc", fmt.Sprint(grandchild, "/stat")); strings.Contains(stat,
+			") Z ") {
 			break
 		}
 		time.Sleep(time.Millisecond)
@@ -242,7 +258,7 @@ func TestTwoForReal(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(string(l.folder)); err == nil {
-		t.Error("the folder stays")
+		t.Error("the folder is still there")
 	}
 }
 
@@ -253,16 +269,27 @@ func TestHierarchies(t *testing.T) {
 33 30 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:12 - cgroup cgroup rw,cpu,cpuacct
 34 30 0:30 / /sys/fs/cgroup/memory rw shared:13 - cgroup cgroup rw,memory
 `
-	const groups = "3:cpu,cpuacct:/user\n2:memory:/\n1:name=systemd:/user/session\n0::/user/session\n"
-	const container = "40 39 0:26 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n41 39 0:27 / /sys/fs/my\\040groups rw - cgroup2 cgroup rw\n"
+	const groups = "3:cpu,cpuacct:/user\n2:memory:/\n1:name=systemd:/user/session\n" +
+		"0::/user/session\n"
+	const container = "40 39 0:26 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup " +
+		"rw,memory\n41 39 0:27 / /sys/fs/my\\040groups rw - cgroup2 cgroup rw\n"
 	for _, c := range []struct {
 		mounts, groups string
 		want           string
 	}{
-		{hybrid, groups, "/sys/fs/cgroup/unified: /sys/fs/cgroup/unified/user/session; /sys/fs/cgroup/systemd: /sys/fs/cgroup/systemd/user/session; " +
-			"/sys/fs/cgroup/cpu,cpuacct: /sys/fs/cgroup/cpu,cpuacct/user; /sys/fs/cgroup/memory: /sys/fs/cgroup/memory; "},
-		{container, "2:memory:/docker/abc/x\n0::/../y\n", "/sys/fs/cgroup/memory: /sys/fs/cgroup/memory/x; /sys/fs/my groups: /sys/fs/my groups; "},
-		{container, "2:memory:/docker/abcd\n0::/\n", "/sys/fs/cgroup/memory: /sys/fs/cgroup/memory; /sys/fs/my groups: /sys/fs/my groups; "},
+		{hybrid, groups,
+			"/sys/fs/cgroup/unified: /sys/fs/cgroup/unified/user/session; " +
+				"/sys/fs/cgroup/systemd: /sys/fs/cgroup/systemd/user/session; " +
+				"/sys/fs/cgroup/cpu,cpuacct: /sys/fs/cgroup/cpu,cpuacct/user; " +
+				"/sys/fs/cgroup/memory: /sys/fs/cgroup/memory; "},
+		{
+			container, "2:memory:/docker/abc/x\n0::/../y\n",
+			"/sys/fs/cgroup/memory: /sys/fs/cgroup/memory/x; /sys/fs/my groups: /sys/fs/my groups; ",
+		},
+		{
+			container, "2:memory:/docker/abcd\n0::/\n",
+			"/sys/fs/cgroup/memory: /sys/fs/cgroup/memory; /sys/fs/my groups: /sys/fs/my groups; ",
+		},
 		{"not - a\nmount", "x\n", ""},
 	} {
 		got := ""
@@ -270,7 +297,7 @@ func TestHierarchies(t *testing.T) {
 			got += h.top + ": " + h.own + "; "
 		}
 		if got != c.want {
-			t.Errorf("%s", got)
+			t.Errorf("got %s", got)
 		}
 	}
 }
