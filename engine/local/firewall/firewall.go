@@ -1,6 +1,6 @@
-// Package firewall keeps apps that have users of their own from each other's ports on this machine,
-// and from the cloud's metadata service, where a machine finds its own credentials. It knows users
-// and ports; not apps. It has nft(8) do it, with a table of its own.
+// Package firewall keeps apps with their own users from each other's ports on this machine, and
+// from the cloud's metadata service, which gives a machine its credentials. It knows users and
+// ports, not apps. It uses nft(8), with a table of its own.
 package firewall
 
 import (
@@ -19,30 +19,30 @@ import (
 	"time"
 )
 
-// Firewall is the rules of one server. Fill in the fields, then Open.
+// Firewall manages the rules of one server. Fill in the fields, then call Open.
 type Firewall struct {
-	Name        string       // of the server among others on this machine, such as its root
-	First, Last int          // the range of ports that web processes are given
-	Spare       []int        // ports in it that are everybody's all the same: the server's own
-	Log         *slog.Logger // default: silence
+	Name        string       // identifies the server on this machine, such as its root
+	First, Last int          // the range of ports for web processes
+	Spare       []int        // ports in the range that everybody may use: the server's own
+	Log         *slog.Logger // default: none
 
-	applying sync.Mutex // held while the rules are made
+	applying sync.Mutex // held while rules are written
 	mu       sync.Mutex
-	users    map[int]bool // whom the rules are for; false: not yet
-	own      map[port]int // who may connect where: how many processes listen
+	users    map[int]bool // restricted users; false: not in force yet
+	own      map[port]int // allowed ports -> number of Allow calls
 	changed  chan struct{}
 	done     chan struct{}
 	ended    sync.WaitGroup
 }
 
-// port is one that a user's processes listen on.
+// port is a port that a user's processes listen on.
 type port struct{ user, number int }
 
-// check is how often the rules are made again: a restart of the machine's own firewall takes all
-// tables away.
+// check is the interval at which the rules are written again: a restart of the machine's own
+// firewall deletes all tables.
 const check = time.Minute
 
-// Open makes the rules. The error says why there are none.
+// Open writes the rules and keeps them in force until Close.
 func (f *Firewall) Open() error {
 	if f.Log == nil {
 		f.Log = slog.New(slog.DiscardHandler)
@@ -57,7 +57,7 @@ func (f *Firewall) Open() error {
 	return nil
 }
 
-// Close takes the rules away, where Open has made any.
+// Close deletes the rules.
 func (f *Firewall) Close() error {
 	if f.done == nil {
 		return nil
@@ -67,11 +67,11 @@ func (f *Firewall) Close() error {
 	return nft(fmt.Sprintf("table inet %[1]s {}\ndelete table inet %[1]s\n", f.table()))
 }
 
-// Try returns an error where Open would, and changes nothing.
+// Try returns an error if Open would fail, and changes nothing.
 func (f *Firewall) Try() error { return nft(f.script(), "--check") }
 
-// Guard puts a user under the rules, before it runs anything. It blocks for some milliseconds with
-// a new user.
+// Guard restricts a user. Call it before the user runs anything. It blocks for some milliseconds
+// for a new user.
 func (f *Firewall) Guard(user int) error {
 	if f.isGuarded(user) {
 		return nil
@@ -84,7 +84,8 @@ func (f *Firewall) Guard(user int) error {
 	f.mu.Lock()
 	f.users[user] = false
 	f.mu.Unlock()
-	err := nft(fmt.Sprintf("add element inet %s users { %d }\n", f.table(), user)) // cheaper than all rules where there are many
+	// cheaper than writing all rules
+	err := nft(fmt.Sprintf("add element inet %s users { %d }\n", f.table(), user))
 	if err != nil {
 		err = f.replace() // the table may be gone
 	}
@@ -104,10 +105,10 @@ func (f *Firewall) isGuarded(user int) bool {
 	return f.users[user]
 }
 
-// Allow lets a user connect to a port, soon: its own. It counts until Forbid was called as often.
+// Allow soon lets a user connect to its own port, until Forbid has been called as often.
 func (f *Firewall) Allow(user, number int) { f.count(port{user, number}, 1) }
 
-// Forbid takes that back.
+// Forbid undoes one Allow.
 func (f *Firewall) Forbid(user, number int) { f.count(port{user, number}, -1) }
 
 func (f *Firewall) count(p port, by int) {
@@ -118,11 +119,11 @@ func (f *Firewall) count(p port, by int) {
 	f.mu.Unlock()
 	select {
 	case f.changed <- struct{}{}:
-	default: // it is on its way
+	default: // already scheduled
 	}
 }
 
-// keep makes the rules again when they have changed, and at times.
+// keep writes the rules when they have changed, and regularly.
 func (f *Firewall) keep() {
 	again := time.NewTicker(check)
 	defer again.Stop()
@@ -134,7 +135,7 @@ func (f *Firewall) keep() {
 		case <-again.C:
 		}
 		if err := f.apply(); err != nil {
-			f.Log.Error("the firewall of apps is not what it is to be", "err", err)
+			f.Log.Error("cannot write firewall rules", "err", err)
 		}
 	}
 }
@@ -146,7 +147,7 @@ func (f *Firewall) apply() error {
 	return f.replace()
 }
 
-// replace is apply for those who hold applying.
+// replace is apply for callers that hold applying.
 func (f *Firewall) replace() error {
 	f.mu.Lock()
 	script := f.script()
@@ -159,7 +160,7 @@ func (f *Firewall) table() string {
 	return "paas-" + hex.EncodeToString(sum[:6])
 }
 
-// Where clouds answer a machine about itself, credentials included.
+// Addresses of clouds' metadata services.
 var metadata4, metadata6 = []string{
 	"169.254.169.254", // nearly all
 	"169.254.170.2",   // Amazon ECS
@@ -168,8 +169,8 @@ var metadata4, metadata6 = []string{
 	"100.100.100.200", // Alibaba
 }, []string{"fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"} // Amazon, Google
 
-// script is what nft is to do (nft(8)). A table that is there already is replaced. What an app
-// answers is no concern of the rules: of connections only the first packet is looked at.
+// script returns the commands for nft(8), which replace an existing table. The rules check only the
+// first packet of a connection, so an app's answers are not affected.
 func (f *Firewall) script() string {
 	set := func(name, kind string, elements []string) string {
 		text := fmt.Sprintf("\tset %s {\n\t\ttypeof %s\n", name, kind)
@@ -191,7 +192,8 @@ func (f *Firewall) script() string {
 	}
 	name := f.table()
 	return fmt.Sprintf("table inet %[1]s {}\ndelete table inet %[1]s\ntable inet %[1]s {\n", name) +
-		set("users", "meta skuid", users) + set("own", "meta skuid . tcp dport", own) + set("spare", "tcp dport", spare) +
+		set("users", "meta skuid", users) + set("own", "meta skuid . tcp dport", own) +
+		set("spare", "tcp dport", spare) +
 		set("metadata4", "ip daddr", metadata4) + set("metadata6", "ip6 daddr", metadata6) +
 		fmt.Sprintf(`	chain output {
 		type filter hook output priority filter; policy accept;
@@ -210,11 +212,12 @@ func (f *Firewall) script() string {
 `, f.First, f.Last)
 }
 
-// nft has nft(8) run a script, all of it or nothing.
+// nft runs a script with nft(8), in one transaction.
 func nft(script string, options ...string) error {
 	program, err := exec.LookPath("nft")
 	if err != nil {
-		if _, statErr := os.Stat("/usr/sbin/nft"); statErr == nil { // in the PATH of root, which the server's need not be
+		// often missing in the PATH of services
+		if _, statErr := os.Stat("/usr/sbin/nft"); statErr == nil {
 			program, err = "/usr/sbin/nft", nil
 		}
 	}
@@ -223,11 +226,11 @@ func nft(script string, options ...string) error {
 	}
 	cmd := exec.Command(program, append(options, "-f", "-")...)
 	cmd.Stdin = strings.NewReader(script)
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var problem bytes.Buffer
+	cmd.Stderr = &problem
 	err = cmd.Run()
 	if _, ran := errors.AsType[*exec.ExitError](err); ran {
-		first, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
+		first, _, _ := strings.Cut(strings.TrimSpace(problem.String()), "\n")
 		return fmt.Errorf("nft: %s", first)
 	}
 	return err

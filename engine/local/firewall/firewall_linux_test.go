@@ -13,12 +13,12 @@ import (
 	"paas/rig"
 )
 
-// inOwnNet runs f in a network that nobody else is in.
+// inOwnNet runs f in a new network namespace.
 func inOwnNet(t *testing.T, f func()) {
 	t.Helper()
 	rig.Need(t, "nft")
 	if os.Getuid() != 0 {
-		t.Skip("SKIP: a firewall takes root")
+		t.Skip("SKIP: a firewall needs root")
 	}
 	done := make(chan error)
 	go func() {
@@ -43,19 +43,27 @@ func tables(t *testing.T) string {
 	return string(out)
 }
 
-// The table is made, replaced whole, made again after the machine's own firewall has taken all
-// away, and gone at the end. Tables of others stay.
+// The table is created, replaced, written again after the machine's own firewall has deleted it,
+// and deleted at the end. Other tables stay.
 func TestTable(t *testing.T) {
 	inOwnNet(t, func() {
-		if out, err := exec.Command("nft", "add", "table", "inet", "other").CombinedOutput(); err != nil {
+		if out, err := exec.Command("nft", "add", "table", "inet",
+			"other").CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 			return
 		}
-		if err := (&Firewall{Name: "x", First: 1, Last: 2}).Try(); err != nil || strings.Contains(tables(t), "paas") {
-			t.Errorf("tried: %v, %s", err, tables(t))
+		if err := (&Firewall{Name: "x", First: 1, Last: 2}).Try(); err != nil ||
+			strings.Contains(tables(t), "paas") {
+			t.Errorf("Try: err = %v, tables: %s", err, tables(t))
 		}
-		// An earlier life of the server, that was killed, has left one.
-		f := &Firewall{Name: "/srv/paas", First: 20000, Last: 31999, Spare: []int{20080}, users: map[int]bool{71001: true}}
+		// an earlier, killed server has left one
+		f := &Firewall{
+			Name:  "/srv/paas",
+			First: 20000,
+			Last:  31999,
+			Spare: []int{20080},
+			users: map[int]bool{71001: true},
+		}
 		if err := f.apply(); err != nil {
 			t.Error(err)
 			return
@@ -63,7 +71,7 @@ func TestTable(t *testing.T) {
 		f.users, f.own = map[int]bool{}, map[port]int{}
 		f.changed = make(chan struct{}, 1)
 		if err := f.apply(); err != nil || strings.Contains(tables(t), "71001") {
-			t.Errorf("%v: what was left is still there: %s", err, tables(t))
+			t.Errorf("err = %v; the old rules are still there: %s", err, tables(t))
 		}
 		f.Allow(71002, 20100)
 		f.Allow(71002, 20100)
@@ -75,7 +83,8 @@ func TestTable(t *testing.T) {
 		if err := f.apply(); err != nil { // as keep does, soon
 			t.Error(err)
 		}
-		rig.WantIn(t, "rules", tables(t), "71002 . 20100", "169.254.169.254", "fd00:ec2::254", "20080", "20000-31999", "table inet other")
+		rig.WantIn(t, "rules", tables(t), "71002 . 20100", "169.254.169.254", "fd00:ec2::254",
+			"20080", "20000-31999", "table inet other")
 		if out, err := exec.Command("nft", "flush", "ruleset").CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
@@ -84,9 +93,10 @@ func TestTable(t *testing.T) {
 			t.Error(err)
 		}
 		if now := tables(t); !strings.Contains(now, "71003") || strings.Contains(now, "20100") {
-			t.Errorf("%s", now)
+			t.Errorf("tables: %s", now)
 		}
-		if err := nft("delete table inet " + f.table() + "\n"); err != nil || strings.Contains(tables(t), "paas") {
+		if err := nft("delete table inet " + f.table() + "\n"); err != nil ||
+			strings.Contains(tables(t), "paas") {
 			t.Errorf("%v: %s", err, tables(t))
 		}
 	})
