@@ -25,8 +25,8 @@ func (p buildpacks) Head(ctx context.Context, url, branch string) (commit string
 	return head.Commit, err
 }
 
-// Fetch writes the files of branch into dir. The repository does not lie where apps can write: what it
-// is made to name could be another's.
+// Fetch writes the files of branch into dir. It keeps the repository where no app can write: an app
+// could make its files links to those of others.
 func (p buildpacks) Fetch(ctx context.Context, url, branch, dir string) (commit string, err error) {
 	temp, err := p.vol.TempDir()
 	if err != nil {

@@ -29,7 +29,8 @@ func newPaas(c *config.Config) *paas {
 		config: c, vol: vol, keys: &access.Keys{Dir: filepath.Join(c.Root, "ssh")},
 		remotes: &remote.Client{MaxPack: c.MaxPush},
 		addresses: &address.Book{
-			Volume: vol, Domain: c.Domain, DefaultApp: c.DefaultApp, SSH: c.SSHAddr, HTTP: c.HTTPAddr, Hooks: c.SidecarAddr,
+			Volume: vol, Domain: c.Domain, DefaultApp: c.DefaultApp,
+			SSH: c.SSHAddr, HTTP: c.HTTPAddr, Hooks: c.SidecarAddr,
 			PublicSSHPort: c.PublicSSHPort, PublicHTTPPort: c.PublicHTTPPort,
 		},
 	}

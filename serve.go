@@ -32,8 +32,8 @@ import (
 
 func serveCommand(load func() (*config.Config, error)) *cobra.Command {
 	return &cobra.Command{
-		Use:   "serve [ROLE...]",
-		Short: "run the server until interrupted; roles: git, app, sidecar; none named: all",
+		Use: "serve [ROLE...]", DisableFlagsInUseLine: true,
+		Short: "run the server until interrupted: all roles, or those named of git, app and sidecar",
 		RunE: func(cmd *cobra.Command, roles []string) error {
 			roles, err := checkRoles(roles)
 			if err != nil {
@@ -50,7 +50,7 @@ func serveCommand(load func() (*config.Config, error)) *cobra.Command {
 
 var allRoles = []string{volume.RoleGit, volume.RoleApp, volume.RoleSidecar}
 
-// checkRoles gives the roles named, each once; all of them where none is.
+// checkRoles returns the roles named, each once; all of them if none is named.
 func checkRoles(names []string) ([]string, error) {
 	if len(names) == 0 {
 		return allRoles, nil
@@ -63,7 +63,8 @@ func checkRoles(names []string) ([]string, error) {
 	return slices.Compact(slices.Sorted(slices.Values(names))), nil
 }
 
-// server is what one process runs: some of the roles, each with its parts.
+// server is what one process runs: some of the roles, each with its parts. The parts of a role that
+// it does not run are nil.
 type server struct {
 	*paas
 	log *slog.Logger
@@ -111,7 +112,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 		defer release()
 		s.forget(role)
 	}
-	if err := vol.Wipe(); err != nil { // what cannot be removed is in nobody's way
+	if err := vol.Wipe(); err != nil { // what cannot be removed does no harm
 		log.Error("leftovers of an earlier start", "err", err)
 	}
 	if slices.Contains(roles, volume.RoleApp) { // or one of them might have the port of a door
@@ -119,8 +120,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 			return err
 		}
 	}
-	// What visitors and pushes need listens before anything works: a port that is taken is found out
-	// before an app is started.
+	// Listen before anything else: if a port is taken, no app has been started yet.
 	defer s.freePorts()
 	for _, role := range roles {
 		if err := s.listen(role); err != nil {
@@ -141,7 +141,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	return s.run(ctx)
 }
 
-// forget removes what an earlier server told commands about role.
+// forget removes what an earlier server published about role.
 func (s *server) forget(role string) {
 	s.addresses.Forget(role)
 	if role == volume.RoleApp {
@@ -149,8 +149,8 @@ func (s *server) forget(role string) {
 	}
 }
 
-// publish tells commands where role listens. A full disk is no reason not to serve: they then use their own
-// settings.
+// publish tells commands where role listens. A full disk is no reason not to serve: they then use
+// their own settings.
 func (s *server) publish(role, listen string) {
 	if err := s.addresses.Publish(role, listen); err != nil {
 		s.log.Error("cannot tell commands the address", "role", role, "addr", listen, "err", err)
@@ -172,8 +172,9 @@ func (s *server) listen(role string) error {
 func (s *server) listenGit() error {
 	c := s.config
 	s.receiver = &receiver.Receiver{
-		Volume: s.vol, Self: child.Program, URL: s.addresses.App, Hint: s.addresses.Verb, Mode: volume.Mode(c.Mode),
-		MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: s.room(), Log: s.log.With("role", "receiver"),
+		Volume: s.vol, Self: child.Program, URL: s.addresses.App, Hint: s.addresses.Verb,
+		Mode: volume.Mode(c.Mode), MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree,
+		Room: s.room(), Log: s.log.With("role", "receiver"),
 	}
 	hostKey, err := access.HostKey(s.keys.Dir, s.log.With("role", "sshd"))
 	if err != nil {
@@ -201,10 +202,13 @@ func (s *server) listenApp() error {
 	c := s.config
 	s.front = &router.Router{
 		Addr: c.HTTPAddr, Domain: c.Domain, Log: s.log.With("role", "router"),
-		MaxConns: maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold, DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
+		MaxConns: maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold,
+		DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
 	s.engine = &local.Local{
-		Root: c.Root, PassEnv: c.PassEnv, BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, MaxBuilds: c.MaxBuilds, Log: s.log.With("role", "engine"),
+		Root: c.Root, PassEnv: c.PassEnv,
+		BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, MaxBuilds: c.MaxBuilds,
+		Log:        s.log.With("role", "engine"),
 		Buildpacks: buildpacks{s.remotes, s.vol},
 	}
 	var err error
@@ -212,8 +216,9 @@ func (s *server) listenApp() error {
 		return err
 	}
 	s.runtime = &runtime.Runtime{
-		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp}, Grace: c.Grace, Boot: c.BootTimeout, Prove: c.Prove, Log: s.log.With("role", "runtime"),
-		KeepBuilds: c.KeepBuilds,
+		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp},
+		Grace: c.Grace, Boot: c.BootTimeout, Prove: c.Prove, KeepBuilds: c.KeepBuilds,
+		Log: s.log.With("role", "runtime"),
 	}
 	s.front.Wake, s.front.Dial = s.runtime.Wake, s.engine.Dial
 	if s.front.Listener, err = s.listenDoor("PAAS_HTTP_ADDR", c.HTTPAddr); err != nil {
@@ -231,7 +236,7 @@ func (s *server) listenApp() error {
 	return nil
 }
 
-// listenDoor listens on addr, which the setting says.
+// listenDoor listens on addr, the value of the setting.
 func (s *server) listenDoor(setting, addr string) (net.Listener, error) {
 	l, err := listenHeld(addr)
 	if err != nil {
@@ -241,14 +246,14 @@ func (s *server) listenDoor(setting, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// freePorts lets the ports of the doors go.
+// freePorts releases the ports of the doors.
 func (s *server) freePorts() {
 	for _, h := range s.held {
 		h.free()
 	}
 }
 
-// prepare mends what a killed server left, and makes the apps known.
+// prepare repairs what a killed server left, and makes the apps known.
 func (s *server) prepare() error {
 	if s.receiver != nil {
 		if s.engine != nil { // git's own children outlive it when the server is killed
@@ -268,7 +273,7 @@ func (s *server) prepare() error {
 	return nil
 }
 
-// greet says where things are, and that they are there.
+// greet tells the person who started the server where its roles listen.
 func (s *server) greet(stdout io.Writer) {
 	if s.door != nil {
 		fmt.Fprintf(stdout, "git   ssh://paas@%s\n", s.addresses.Git())
@@ -283,8 +288,9 @@ func (s *server) greet(stdout io.Writer) {
 	fmt.Fprintln(stdout, "ready")
 }
 
-// run runs the parts there are. They end in order: pushes in flight need the runtime and the
-// receiver, so the door closes first; a request in flight needs its app, so the apps end last.
+// run runs the parts of the roles until ctx ends or one fails. They end in order: pushes in flight
+// need the runtime and the receiver, so the SSH server ends first; requests in flight need their
+// app, so apps end last.
 func (s *server) run(ctx context.Context) error {
 	g, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	doorway, closeDoor := context.WithCancel(failed)
@@ -314,7 +320,7 @@ func (s *server) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// addKeys lets the keys of the settings enter, those that do not already.
+// addKeys adds the keys that the settings name and that have no access yet.
 func (s *server) addKeys() error {
 	if err := s.addKeysOf("PAAS_KEYS", s.config.Keys); err != nil {
 		return err
@@ -341,15 +347,16 @@ func (s *server) addKeysOf(where, text string) error {
 	return nil
 }
 
-// maxConns is how many visitors may be connected: a quarter of the files this process may have open,
-// since each request of theirs takes another one, and git, ssh and the apps need some. 8192 at most.
+// maxConns is how many visitors may be connected: a quarter of the files that this process may have
+// open, at most 8192. Each of their requests takes another file, and git, ssh and the apps need
+// some.
 func maxConns() int { return int(min(8192, max(16, maxFiles()/4))) }
 
-// maxSSHConns is what MaxConns of the SSH door is. With those in line its connections take up to
-// fifteen times as many files. 256 at most.
+// maxSSHConns is how many SSH clients may be connected, at most 256. With those that wait in line
+// they take up to fifteen times as many files.
 func maxSSHConns() int { return int(min(256, max(16, maxFiles()/32))) }
 
-// maxFiles is how many files this process may have open; 32768 where that is unknown.
+// maxFiles is how many files this process may have open; 32768 if that is unknown.
 func maxFiles() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
@@ -358,14 +365,15 @@ func maxFiles() uint64 {
 	return limit.Cur
 }
 
-// portError says what to do about an address that cannot be listened on.
+// portError adds to the error of an address that cannot be listened on what to do about it.
 func portError(setting, addr string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listen %s: %w; stop what has the port, or choose another with %s", addr, syscall.EADDRINUSE, setting)
+		return fmt.Errorf("listen %s: %w; stop what has the port, or choose another with %s",
+			addr, syscall.EADDRINUSE, setting)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("listen %s: %w; ports below 1024 are the superuser's: choose a higher one with %s, or on Linux: sudo sysctl net.ipv4.ip_unprivileged_port_start=80",
-			addr, syscall.EACCES, setting)
+		return fmt.Errorf("listen %s: %w; ports below 1024 are the superuser's: choose a higher one with %s, "+
+			"or on Linux: sudo sysctl net.ipv4.ip_unprivileged_port_start=80", addr, syscall.EACCES, setting)
 	}
 	return err
 }
@@ -378,7 +386,7 @@ func newVolume(c *config.Config) *volume.Volume {
 	return v
 }
 
-// addKeyHint is what the owner of a refused key asks for on the server.
+// addKeyHint is the command that gives the owner of a refused key access, to be run on the server.
 func addKeyHint(_, line string) string {
 	return fmt.Sprintf("echo '%s' | paas keys:add NAME", line)
 }

@@ -26,16 +26,19 @@ import (
 func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 	c := p.config
 	return &sidecar.Sidecar{
-		Volume: p.vol, Remote: p.remotes, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: p.room(), Mode: volume.Mode(c.Mode),
+		Volume: p.vol, Remote: p.remotes, Mode: volume.Mode(c.Mode),
+		MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: p.room(),
 		URL: p.addresses.App, Announce: p.announce(log), Log: log,
 	}
 }
 
-// announce returns what tells about a release of an app that is live.
+// announce returns a function that tells other systems about a release that is live.
 func (p *paas) announce(log *slog.Logger) func(context.Context, volume.App, volume.Release) {
 	n := notify.Notifier{Exec: p.config.SidecarExec, Call: p.config.SidecarCall, Log: log}
 	return func(ctx context.Context, app volume.App, r volume.Release) {
-		n.Announce(ctx, notify.Version{App: app.Name, Commit: r.Commit, Release: r.String(), Branch: r.Branch, URL: p.addresses.App(app.Name)})
+		n.Announce(ctx, notify.Version{
+			App: app.Name, Commit: r.Commit, Release: r.String(), Branch: r.Branch, URL: p.addresses.App(app.Name),
+		})
 	}
 }
 
@@ -61,7 +64,7 @@ func (s *server) listenSidecar() error {
 	return nil
 }
 
-// endSourcesOfSettings ends the following that earlier settings of the role began.
+// endSourcesOfSettings makes apps stop following a source that only earlier settings named.
 func (p *paas) endSourcesOfSettings() error {
 	want := p.config.Source
 	names, err := p.vol.Apps()
@@ -82,7 +85,7 @@ func (p *paas) endSourcesOfSettings() error {
 	return nil
 }
 
-// sourceOfSettings has the app of the settings follow the repository of the settings.
+// sourceOfSettings makes the app that the settings name follow the repository that they name.
 func (p *paas) sourceOfSettings() error {
 	want := p.config.Source
 	if want.URL == "" {
@@ -114,8 +117,8 @@ func checkOptionalBranch(name string) error {
 	return command.CheckBranch(name)
 }
 
-// credentialsOfSettings copies the files that the settings name, which a container is given as
-// secrets, to where the sidecar looks.
+// credentialsOfSettings copies the files that the settings name, such as a container's secrets, to
+// where the sidecar looks.
 func (p *paas) credentialsOfSettings(app string) error {
 	kept := p.vol.Credentials(app)
 	for which, path := range map[volume.Credential]string{
@@ -148,9 +151,11 @@ func (p *paas) credentialsOfSettings(app string) error {
 
 func syncCommand(load func() (*config.Config, error)) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "sync [--once]", Short: "follow repositories elsewhere: as serve sidecar does, or once and end", Args: cli.Arguments(0, 0), DisableFlagsInUseLine: true,
+		Use: "sync [--once]", Args: cli.Arguments(0, 0), DisableFlagsInUseLine: true,
+		Short: "follow repositories hosted elsewhere, as serve sidecar does; with --once look once and end",
 	}
-	once := cmd.Flags().Bool("once", false, "look at each once, deploy what is new, and say by the exit status whether that went well")
+	once := cmd.Flags().Bool("once", false,
+		"look at each once, deploy what is new, and end with status 0 if all went well")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := load()
 		if err != nil {

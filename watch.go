@@ -17,12 +17,13 @@ import (
 	"paas/watch"
 )
 
-// watchRow is paas watch. It has nothing to do with a server: it reads no settings and needs no volume, so
-// that it works in an app's container.
+// watchRow is paas watch. It has nothing to do with a server: it reads no settings and needs no
+// volume, so that it works in an app's container.
 func watchRow() command.Row {
 	return command.Raw[watchInput]{
 		Head: command.Head{
-			Name: "watch", Short: "run a command, and restart it when files change", Group: command.Operate, More: watchHelp(),
+			Name: "watch", Group: command.Operate, More: watchHelp(),
+			Short: "run a command, and restart it when files change",
 		},
 		Run: runWatch,
 	}
@@ -41,7 +42,8 @@ type watchInput struct {
 
 func runWatch(c *command.Call, in watchInput) error {
 	w := watch.Watch{
-		Dir: in.Dir, Ignore: in.Ignore, Delay: time.Duration(in.Delay), Grace: time.Duration(in.Grace), Poll: in.Poll,
+		Dir: in.Dir, Ignore: in.Ignore, Poll: in.Poll,
+		Delay: time.Duration(in.Delay), Grace: time.Duration(in.Grace),
 		Command: in.Argv, Stdout: os.Stdout, Stderr: os.Stderr, Messages: c.Stderr,
 		Signal: unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(in.Signal), "SIG")),
 	}

@@ -15,8 +15,9 @@ func Is(out io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Take puts the terminal of this process into raw mode until restore is called: every key, Ctrl-C too, is
-// then a byte of in. It returns nil, and a restore that does nothing, unless both in and out are the terminal.
+// Take puts the terminal of this process into raw mode until restore is called: every key, Ctrl-C
+// too, is then a byte of in. It returns nil, and a restore that does nothing, unless both in and
+// out are the terminal.
 func Take(in io.Reader, out io.Writer) (t *Terminal, restore func(), err error) {
 	keys, ok1 := in.(*os.File)
 	screen, ok2 := out.(*os.File)

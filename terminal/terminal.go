@@ -1,5 +1,5 @@
-// Package terminal describes a person's terminal to the engine that runs a command in it, and takes the
-// terminal of this process. It knows no door and no engine.
+// Package terminal describes a person's terminal to the engine that runs a command in it, and takes
+// the terminal of this process. It knows no door and no engine.
 package terminal
 
 import (
