@@ -127,20 +127,20 @@ func (r Repo) run(ctx context.Context, env []string, args ...string) (string, er
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	said := stderr.String()
+	text := stderr.String()
 	return "", &Error{
 		Command: args[0],
-		Message: errorLine(said),
+		Message: errorLine(text),
 		Err:     err,
-		full: strings.Contains(said, syscall.ENOSPC.Error()) ||
-			strings.Contains(said, "No space left on device"),
+		full: strings.Contains(text, syscall.ENOSPC.Error()) ||
+			strings.Contains(text, "No space left on device"),
 	}
 }
 
 // errorLine returns the line that gives the reason: the last error or fatal line, since advice may
 // follow it, else the last line.
-func errorLine(said string) string {
-	lines := strings.Split(strings.TrimSpace(said), "\n")
+func errorLine(output string) string {
+	lines := strings.Split(strings.TrimSpace(output), "\n")
 	for _, line := range slices.Backward(lines) {
 		if strings.HasPrefix(line, "fatal: ") || strings.HasPrefix(line, "error: ") {
 			return line

@@ -80,7 +80,7 @@ func (o *Objects) Fsck(ctx context.Context, commit string, has func(plumbing.Has
 }
 
 // readObject returns the content of an object of type t with at most most bytes.
-func (o *Objects) readObject(t plumbing.ObjectType, h plumbing.Hash, most int64) (content []byte,
+func (o *Objects) readObject(t plumbing.ObjectType, h plumbing.Hash, limit int64) (content []byte,
 	err error) {
 	err = o.retry(func() error {
 		obj, err := o.EncodedObject(plumbing.AnyObject, h)
@@ -89,14 +89,14 @@ func (o *Objects) readObject(t plumbing.ObjectType, h plumbing.Hash, most int64)
 			return err
 		case obj.Type() != t:
 			return &BrokenObject{h.String(), fmt.Sprintf("a %s where a %s is named", obj.Type(), t)}
-		case obj.Size() > most:
-			return &BrokenObject{h.String(), fmt.Sprintf("a %s larger than %s", t, say.Limit(most))}
+		case obj.Size() > limit:
+			return &BrokenObject{h.String(), fmt.Sprintf("a %s larger than %s", t, say.Limit(limit))}
 		}
 		r, err := obj.Reader()
 		if err != nil {
 			return err
 		}
-		content, err = io.ReadAll(io.LimitReader(r, most))
+		content, err = io.ReadAll(io.LimitReader(r, limit))
 		return errors.Join(err, r.Close())
 	})
 	return content, err

@@ -19,11 +19,11 @@ const (
 
 // fsckSpecial checks files that git itself interprets (fsck.c, fsck_blob).
 func (o *Objects) fsckSpecial(e treeEntry, name string) error {
-	check := func(is func(string) bool, most int64, fsck func([]byte) string) error {
+	check := func(is func(string) bool, limit int64, fsck func([]byte) string) error {
 		if e.mode == filemode.Symlink || !anyNTFSPart(e.name, is) {
 			return nil
 		}
-		content, err := o.readObject(plumbing.BlobObject, e.hash, most)
+		content, err := o.readObject(plumbing.BlobObject, e.hash, limit)
 		var broken *BrokenObject
 		if errors.As(err, &broken) {
 			return &BrokenObject{name, broken.Why}

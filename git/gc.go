@@ -47,8 +47,8 @@ func (r Repo) GC(ctx context.Context) error {
 		"gc.writeCommitGraph=false",
 		"-c", "pack.threads=1", "-c", "pack.windowMemory=64m",
 		"gc", "--quiet", "--force", "--prune=1.day.ago") // --force: a killed GC has left its gc.pid
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	// git then removes its temporary files
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	const nicest = 19
@@ -67,7 +67,7 @@ func (r Repo) GC(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return &Error{Command: "gc", Message: errorLine(said.String()), Err: err}
+	return &Error{Command: "gc", Message: errorLine(stderr.String()), Err: err}
 }
 
 // keptRefs is the prefix of references that only protect commits from GC. They are hidden from

@@ -295,16 +295,16 @@ func load[F any](i *Inspector, m *factCache[F], h plumbing.Hash) (F, bool) {
 
 // store adds f. If the cache is full, it first drops a random half by copying to a new map, because
 // a map from which entries are deleted again and again grows to twice the size.
-func store[F any](i *Inspector, m *factCache[F], most int, h plumbing.Hash, f F) {
+func store[F any](i *Inspector, m *factCache[F], limit int, h plumbing.Hash, f F) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if *m == nil {
 		*m = factCache[F]{}
 	}
-	if len(*m) >= most {
-		half := make(factCache[F], most/2)
+	if len(*m) >= limit {
+		half := make(factCache[F], limit/2)
 		for h, f := range *m {
-			if len(half) == most/2 {
+			if len(half) == limit/2 {
 				break
 			}
 			half[h] = f

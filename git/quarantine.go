@@ -89,15 +89,15 @@ func (r Repo) RemoveQuarantine() error {
 // removeQuarantine renames a quarantine before removing it. A git process such as index-pack may
 // have survived its parent and still be writing. It no longer finds the folder and exits.
 func removeQuarantine(dir string) error {
-	gone := filepath.Join(filepath.Dir(dir), quarantinePrefixes[0]+"removed-"+rand.Text())
-	if err := os.Rename(dir, gone); errors.Is(err, fs.ErrNotExist) {
+	renamed := filepath.Join(filepath.Dir(dir), quarantinePrefixes[0]+"removed-"+rand.Text())
+	if err := os.Rename(dir, renamed); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	err := os.RemoveAll(gone)
+	err := os.RemoveAll(renamed)
 	if errors.Is(err, syscall.ENOTEMPTY) { // a last file was written meanwhile
-		err = os.RemoveAll(gone)
+		err = os.RemoveAll(renamed)
 	}
 	return err
 }

@@ -71,15 +71,15 @@ func (u *update) run(d difference) error {
 	at.close() // it may be in a folder that was removed
 	at.openSub = folder.subfolder
 	u.changes.Removed = len(d.removed)
-	gone := slices.DeleteFunc(slices.Clone(d.removed),
+	removed := slices.DeleteFunc(slices.Clone(d.removed),
 		func(e entry) bool { return isInside(e.path, folders) })
-	for _, e := range gone {
+	for _, e := range removed {
 		if err := u.remove(&at, e.path); err != nil {
 			return err
 		}
 	}
 	u.removeFolders(d.folders) // first, because they keep their parents from being removed
-	u.removeEmptyFolders(&at, gone)
+	u.removeEmptyFolders(&at, removed)
 	for _, i := range late {
 		if err := u.replaceFolder(&at, d.changed[i].path, strconv.Itoa(i), d.removed); err != nil {
 			return err
@@ -134,11 +134,11 @@ func (u *update) install(at *dirCursor, file, staged string) error {
 
 // replaceFolder replaces a folder by a staged file. It empties the folder in place, because `dotnet
 // watch` stops working if a folder is moved out of its tree: first files of the previous commit,
-// which gone lists, then the app's own.
-func (u *update) replaceFolder(at *dirCursor, file, staged string, gone []entry) error {
-	first, _ := slices.BinarySearchFunc(gone, file+"/",
+// which removed lists, then the app's own.
+func (u *update) replaceFolder(at *dirCursor, file, staged string, removed []entry) error {
+	first, _ := slices.BinarySearchFunc(removed, file+"/",
 		func(e entry, p string) int { return strings.Compare(e.path, p) })
-	for _, e := range gone[first:] {
+	for _, e := range removed[first:] {
 		if !strings.HasPrefix(e.path, file+"/") {
 			break
 		}
@@ -236,9 +236,9 @@ func (u *update) remove(at *dirCursor, file string) error {
 }
 
 // removeEmptyFolders removes the empty parents of removed files. It ignores errors.
-func (u *update) removeEmptyFolders(at *dirCursor, gone []entry) {
+func (u *update) removeEmptyFolders(at *dirCursor, removed []entry) {
 	var dirs []string
-	for _, e := range gone {
+	for _, e := range removed {
 		if dir := path.Dir(e.path); dir != "." && (len(dirs) == 0 || dirs[len(dirs)-1] != dir) {
 			dirs = append(dirs, dir)
 		}

@@ -45,7 +45,7 @@ func errorf(kind error, format string, args ...any) error {
 const maxQuoted = 200
 
 // printable turns untrusted text into one printable line.
-func printable(said string) string {
+func printable(text string) string {
 	line := strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -54,7 +54,7 @@ func printable(said string) string {
 			return -1
 		}
 		return r
-	}, said))
+	}, text))
 	if runes := []rune(line); len(runes) > maxQuoted {
 		line = string(runes[:maxQuoted]) + "..."
 	}
@@ -63,16 +63,16 @@ func printable(said string) string {
 
 // serverError turns a server's error message into an error. Outside HTTP there are no error codes,
 // so it recognises the wording of git, GitHub, GitLab, Gitea, Bitbucket and Gerrit.
-func serverError(said string) error {
-	said = printable(said)
-	low := strings.ToLower(said)
+func serverError(msg string) error {
+	msg = printable(msg)
+	low := strings.ToLower(msg)
 	for _, words := range []string{"not found", "does not appear to be a git", "does not exist",
 		"could not be found",
 		"no such repository", "not exported", "no such file", "not a git repository"} {
 		if strings.Contains(low, words) {
 			return errorf(ErrNotFound,
 				"no such repository, or no access to it (the server says: %s); check the URL, and "+
-					"that the key or token may read it", said)
+					"that the key or token may read it", msg)
 		}
 	}
 	for _, words := range []string{"denied", "not authorized", "unauthorized", "no access",
@@ -80,8 +80,8 @@ func serverError(said string) error {
 		if strings.Contains(low, words) {
 			return errorf(ErrAuth,
 				"access denied (the server says: %s); check that the key or token may read the "+
-					"repository", said)
+					"repository", msg)
 		}
 	}
-	return errorf(errServer, "the server says: %s", said)
+	return errorf(errServer, "the server says: %s", msg)
 }

@@ -79,8 +79,8 @@ func (f *fetch) run() (commit string, err error) {
 	have, err := old.load(f.ctx)
 	if err == nil && have != "" {
 		commit, err = f.fetchInto(old, have)
-		var worn *storeError
-		if !errors.As(err, &worn) {
+		var damaged *storeError
+		if !errors.As(err, &damaged) {
 			return commit, err
 		}
 	}

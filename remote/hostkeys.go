@@ -84,7 +84,7 @@ func (h *hostKeys) check(address string, remote net.Addr, key ssh.PublicKey) err
 
 func (h *hostKeys) verify(address string, remote net.Addr, key ssh.PublicKey) error {
 	err := h.callback(address, remote, key)
-	shown := ssh.FingerprintSHA256(key)
+	fingerprint := ssh.FingerprintSHA256(key)
 	var mismatch *knownhosts.KeyError
 	var revoked *knownhosts.RevokedError
 	switch {
@@ -93,7 +93,7 @@ func (h *hostKeys) verify(address string, remote net.Addr, key ssh.PublicKey) er
 	case errors.As(err, &revoked):
 		return errorf(ErrHostKey,
 			"%s shows a key that is marked as revoked in the known hosts (%s); do not trust it "+
-				"unless its owner explains why", h.host, shown)
+				"unless its owner explains why", h.host, fingerprint)
 	case errors.As(err, &mismatch) && len(mismatch.Want) > 0:
 		var known []string
 		for _, k := range mismatch.Want {
@@ -102,10 +102,10 @@ func (h *hostKeys) verify(address string, remote net.Addr, key ssh.PublicKey) er
 		return errorf(ErrHostKey,
 			"the host key of %s has changed: it is now %s, but %s is known; ask its owner whether "+
 				"the key was replaced before you trust the new one",
-			h.host, shown, strings.Join(known, ", "))
+			h.host, fingerprint, strings.Join(known, ", "))
 	}
 	return errorf(ErrHostKey, "the host key of %s is not known: it is %s; compare it with the "+
-		"fingerprint that its owner publishes, then trust it", h.host, shown)
+		"fingerprint that its owner publishes, then trust it", h.host, fingerprint)
 }
 
 var errGotKey = errors.New("got the host key")
@@ -122,11 +122,11 @@ func HostKey(ctx context.Context, url string) (line, fingerprint string, err err
 		return "", "", errorf(ErrURL, "%s: only SSH has host keys", at)
 	}
 	err = withTimeout(ctx, at, headTimeout, func(ctx context.Context) error {
-		var shown bool
+		var found bool
 		_, err := sshHandshake(ctx, at, &ssh.ClientConfig{
 			User: "git",
 			HostKeyCallback: func(address string, _ net.Addr, key ssh.PublicKey) error {
-				line, fingerprint, shown = knownhosts.Line([]string{address}, key),
+				line, fingerprint, found = knownhosts.Line([]string{address}, key),
 					ssh.FingerprintSHA256(key), true
 				return errGotKey // end before we identify ourselves
 			},
@@ -135,7 +135,7 @@ func HostKey(ctx context.Context, url string) (line, fingerprint string, err err
 				// the order in which fingerprints are usually published
 				ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
 		})
-		if shown {
+		if found {
 			return nil
 		}
 		return err

@@ -79,8 +79,8 @@ func (p *packetReader) text() (packetKind, string, error) {
 		return k, "", err
 	}
 	text := strings.TrimSuffix(string(line), "\n")
-	if said, ok := strings.CutPrefix(text, "ERR "); ok {
-		return k, "", serverError(said)
+	if msg, ok := strings.CutPrefix(text, "ERR "); ok {
+		return k, "", serverError(msg)
 	}
 	return k, text, nil
 }

@@ -48,9 +48,9 @@ func (p *sshPool) newSession(ctx context.Context, at address, r Remote, limit in
 			return s, nil
 		}
 		// A kept connection may have died. A server that gives a reason is alive.
-		var said *kindError
+		var refused *kindError
 		var closed *ssh.OpenChannelError
-		if !kept || ctx.Err() != nil || errors.As(err, &said) || errors.As(err, &closed) {
+		if !kept || ctx.Err() != nil || errors.As(err, &refused) || errors.As(err, &closed) {
 			done()
 			return nil, err
 		}

@@ -164,12 +164,12 @@ func (r *Router) Run(ctx context.Context) error {
 	<-served
 	r.cutStreams(nil)
 	r.clients.closeIdle(0)
-	patience := time.NewTimer(r.StopTimeout)
-	defer patience.Stop()
+	timer := time.NewTimer(r.StopTimeout)
+	defer timer.Stop()
 	ended := r.clients.done()
 	select {
 	case <-ended:
-	case <-patience.C:
+	case <-timer.C:
 		r.Log.Warn("stopping; breaking requests in flight", "in", r.StopTimeout)
 		r.clients.abortAll()
 		<-ended

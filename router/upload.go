@@ -28,8 +28,8 @@ func newUpload(c *appConn, x *exchange) *upload {
 }
 
 func (u *upload) run() {
-	patience := u.x.router.ResponseTimeout
-	u.extendDeadline(patience)
+	timeout := u.x.router.ResponseTimeout
+	u.extendDeadline(timeout)
 	if writeHeader(u.c.bw, u.x); u.c.bw.Flush() != nil {
 		return
 	}
@@ -56,7 +56,7 @@ func (u *upload) run() {
 	for {
 		n, err := u.x.body.Read(buf)
 		if n > 0 {
-			u.extendDeadline(patience) // a large body that keeps moving is not a timeout
+			u.extendDeadline(timeout) // a large body that keeps moving is not a timeout
 			if _, werr := w.Write(buf[:n]); werr != nil {
 				return // the app has stopped reading; it may still respond
 			}

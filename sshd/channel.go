@@ -29,14 +29,14 @@ func (s *Server) channel(srv *ssh.Server, conn *gossh.ServerConn, offer gossh.Ne
 		}
 	}()
 	c := ctx.Value(clientConnKey{}).(*clientConn)
-	most := cmp.Or(s.MaxSessions, defaultMaxSessions)
+	limit := cmp.Or(s.MaxSessions, defaultMaxSessions)
 	// Decrement only when the client has closed its side: otherwise a client that never does could
 	// pile up channels.
 	defer c.sessions.Add(-1)
-	if int(c.sessions.Add(1)) > most {
+	if int(c.sessions.Add(1)) > limit {
 		// If this fails, the connection has ended.
 		_ = offer.Reject(gossh.ResourceShortage, fmt.Sprintf("at most %d sessions per connection",
-			most))
+			limit))
 		return
 	}
 	inner, cancel := context.WithCancel(ctx)

@@ -112,13 +112,13 @@ type clientConns struct {
 // separate limits, so that none can lock out another. A key may use half of its limit, an address a
 // quarter of the unauthenticated. The queues have room for everything that a CI server starts at
 // once.
-func (cs *clientConns) setLimits(most int) {
+func (cs *clientConns) setLimits(maxConns int) {
 	cs.all = map[*clientConn]struct{}{}
-	cs.unauthenticated.max, cs.unauthenticated.maxPerKey = max(most/2, 1), max(most/8, 4)
-	cs.unauthenticated.maxQueue, cs.unauthenticated.maxQueuePerKey = 4*most, 2*most
+	cs.unauthenticated.max, cs.unauthenticated.maxPerKey = max(maxConns/2, 1), max(maxConns/8, 4)
+	cs.unauthenticated.maxQueue, cs.unauthenticated.maxQueuePerKey = 4*maxConns, 2*maxConns
 	for _, known := range []*limiter[string]{&cs.users, &cs.admins} {
-		known.max, known.maxPerKey = most, max(most/2, 1)
-		known.maxQueue, known.maxQueuePerKey = 4*most, 2*most
+		known.max, known.maxPerKey = maxConns, max(maxConns/2, 1)
+		known.maxQueue, known.maxQueuePerKey = 4*maxConns, 2*maxConns
 	}
 }
 

@@ -16,7 +16,7 @@ func (c changes) sorted() []string { return slices.Sorted(maps.Keys(c)) }
 
 // String returns a message such as "main.js changed" or "3 files changed (a.js, b.js, c.js)".
 func (c changes) String() string {
-	const shown = 3
+	const maxShown = 3
 	paths := c.sorted()
 	if len(paths) == 1 && paths[0] == "." {
 		return "the folder changed"
@@ -25,11 +25,11 @@ func (c changes) String() string {
 		return paths[0] + " changed"
 	}
 	more := ""
-	if len(paths) > shown {
+	if len(paths) > maxShown {
 		more = ", ..."
 	}
 	return fmt.Sprintf("%d files changed (%s%s)", len(paths),
-		strings.Join(paths[:min(shown, len(paths))], ", "), more)
+		strings.Join(paths[:min(maxShown, len(paths))], ", "), more)
 }
 
 // changedVariable is the environment variable with the changed paths: see [changes.environ].
@@ -38,11 +38,11 @@ const changedVariable = "PAAS_WATCH_CHANGED"
 // environ returns the variable for the command: at most 100 paths, relative to Dir, one per line.
 // It is omitted if it would be empty or too large for an environment.
 func (c changes) environ() []string {
-	const most, longest = 100, 32 << 10
+	const maxPaths, maxSize = 100, 32 << 10
 	paths := slices.DeleteFunc(c.sorted(),
 		func(path string) bool { return strings.ContainsAny(path, "\n\x00") })
-	text := strings.Join(paths[:min(most, len(paths))], "\n")
-	if text == "" || len(text) > longest {
+	text := strings.Join(paths[:min(maxPaths, len(paths))], "\n")
+	if text == "" || len(text) > maxSize {
 		return nil
 	}
 	return []string{changedVariable + "=" + text}

@@ -64,7 +64,7 @@ func (g *group) signal(s syscall.Signal) {
 // left. The error means that a process survived SIGKILL, usually because the kernel waits for a
 // broken disk.
 func (g *group) stop(s syscall.Signal, grace time.Duration) error {
-	const patience = 10 * time.Second
+	const killTimeout = 10 * time.Second
 	g.signal(s)
 	kill := time.NewTimer(grace)
 	defer kill.Stop()
@@ -78,7 +78,7 @@ func (g *group) stop(s syscall.Signal, grace time.Duration) error {
 			pause = min(2*pause, 20*time.Millisecond)
 		case <-kill.C:
 			g.signal(syscall.SIGKILL)
-			giveUp = time.After(patience)
+			giveUp = time.After(killTimeout)
 		case <-giveUp:
 			return fmt.Errorf("process group %d survived SIGKILL", g.pid)
 		}

@@ -94,20 +94,20 @@ func (r *rules) addScope(dir, file, root string) {
 // ignored reports whether the entry called name in f is ignored. f itself must not be.
 func (r *rules) ignored(f *folder, name string, isFolder bool) bool {
 	path := append(slices.Clip(f.path), name)
-	if said, ignored := lastMatch(r.explicit, path, isFolder); said {
+	if matched, ignored := lastMatch(r.explicit, path, isFolder); matched {
 		return ignored
 	}
-	if said, ignored := lastMatch(r.defaults, path, isFolder); said {
+	if matched, ignored := lastMatch(r.defaults, path, isFolder); matched {
 		return ignored
 	}
 	for g := f; g != nil; g = g.parent {
-		if said, ignored := lastMatch(g.patterns, path[len(g.path):], isFolder); said {
+		if matched, ignored := lastMatch(g.patterns, path[len(g.path):], isFolder); matched {
 			return ignored
 		}
 	}
 	for _, s := range slices.Backward(r.parents) {
-		if said, ignored := lastMatch(s.patterns, append(slices.Clip(s.path), path...),
-			isFolder); said {
+		if matched, ignored := lastMatch(s.patterns, append(slices.Clip(s.path), path...),
+			isFolder); matched {
 			return ignored
 		}
 	}
@@ -121,7 +121,7 @@ func (r *rules) hasExt(name string) bool {
 }
 
 // lastMatch returns the result of the last pattern that matches.
-func lastMatch(patterns []pattern, path []string, isFolder bool) (said, ignored bool) {
+func lastMatch(patterns []pattern, path []string, isFolder bool) (matched, ignored bool) {
 	for _, p := range slices.Backward(patterns) {
 		if p.matches(path, isFolder) {
 			return true, !p.negated
