@@ -15,7 +15,8 @@ import (
 	"paas/terminal"
 )
 
-// localRoot is the command line on the server. words are those after the program's name.
+// localRoot returns the root of the command line on the server. words are the arguments after the
+// program's name.
 func localRoot(words []string) *cobra.Command {
 	flags := pflag.NewFlagSet("settings", pflag.ContinueOnError)
 	config.Flags(flags)
@@ -44,11 +45,12 @@ func localRoot(words []string) *cobra.Command {
 			return func() { p.vol.Close() }, nil
 		},
 	}
-	here := cli.Table{ // without the volume
+	here := cli.Table{ // rows that need no volume
 		Rows:  []command.Row{healthRow(load), watchRow(), versionRow()},
 		Begin: func(context.Context, *command.Call) (func(), error) { return func() {}, nil },
 	}
-	root := cli.New("paas", "paas turns a server into a git remote that runs what you push.", true, words, server, here)
+	root := cli.New("paas", "paas turns a server into a git remote that runs what you push.", true,
+		words, server, here)
 	root.PersistentFlags().AddFlagSet(flags)
 	for _, cmd := range []*cobra.Command{serveCommand(load), syncCommand(load)} {
 		cmd.GroupID = string(command.Operate)
@@ -58,8 +60,8 @@ func localRoot(words []string) *cobra.Command {
 	return root
 }
 
-// localCaller is the person with a shell on the server, who can read and write every file of the volume:
-// no key could keep them from anything.
+// localCaller returns the caller for a person with a shell on the server. Such a person can read
+// and write every file of the volume anyway, so no key restricts them.
 func localCaller() command.Caller {
 	name := "server"
 	if u, err := user.Current(); err == nil {
@@ -68,7 +70,7 @@ func localCaller() command.Caller {
 	return command.Caller{Name: name, Admin: true}
 }
 
-// serverSettings are the server's own, as flags and the environment have them.
+// serverSettings returns the server's own settings, from flags and the environment.
 func serverSettings(flags *pflag.FlagSet) func() ([]command.Setting, error) {
 	return func() (all []command.Setting, err error) {
 		_, settings, err := config.Load(flags, os.Environ())

@@ -21,7 +21,7 @@ func (c localConsole) Take() (t *terminal.Terminal, screen io.Writer, restore fu
 
 func (c localConsole) Signals() <-chan syscall.Signal { return nil }
 
-// remoteConsole is the terminal of a client, which the SSH server reads key by key in any case.
+// remoteConsole is the terminal of an SSH client. The SSH server reads it key by key anyway.
 type remoteConsole struct{ sshd.Console }
 
 func (c remoteConsole) Take() (t *terminal.Terminal, screen io.Writer, restore func(), err error) {

@@ -16,7 +16,7 @@ import (
 	"paas/sshd"
 )
 
-// frontDoor lets the runtime speak to the router.
+// frontDoor adapts the router to the runtime.
 type frontDoor struct {
 	*router.Router
 	first string // the app that answers at the domain itself
@@ -24,7 +24,8 @@ type frontDoor struct {
 
 func (f *frontDoor) Route(app string, addrs []string, c runtime.Condition) <-chan struct{} {
 	states := map[runtime.Condition]router.State{
-		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down, runtime.Asleep: router.Asleep,
+		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
+		runtime.Asleep: router.Asleep,
 	}
 	route := router.Route{Addrs: addrs, State: states[c]}
 	if app == f.first {
@@ -35,7 +36,7 @@ func (f *frontDoor) Route(app string, addrs []string, c runtime.Condition) <-cha
 
 func (f *frontDoor) Remove(app string) { f.Router.Remove(app) }
 
-// keysDoor lets sshd look keys up.
+// keysDoor adapts the keys to sshd.
 type keysDoor struct{ *access.Keys }
 
 func (k keysDoor) Lookup(public ssh.PublicKey) (sshd.Identity, bool) {
@@ -43,26 +44,35 @@ func (k keysDoor) Lookup(public ssh.PublicKey) (sshd.Identity, bool) {
 	return sshd.Identity{Name: key.Name, Admin: key.Admin, Fingerprint: key.Fingerprint}, ok
 }
 
-// gitDoor lets sshd hand git sessions to the receiver.
+// gitDoor adapts the receiver to sshd.
 type gitDoor struct{ *receiver.Receiver }
 
-func (g gitDoor) Serve(ctx context.Context, who sshd.Identity, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int {
+func (g gitDoor) Serve(
+	ctx context.Context, who sshd.Identity, service, app, protocol string,
+	stdin io.Reader, stdout, stderr io.Writer,
+) int {
 	return g.Receiver.Serve(ctx, who.Name, service, app, protocol, stdin, stdout, stderr)
 }
 
-// verbsDoor lets sshd run the command table.
+// verbsDoor adapts the command table to sshd.
 type verbsDoor struct{ *paas }
 
-// Run makes a command line of the table for one call.
-func (v verbsDoor) Run(ctx context.Context, who sshd.Identity, args []string, console sshd.Console) int {
-	root := cli.New(v.addresses.Verb("", ""), "git push deploys; these commands do the rest.", who.Admin, args, cli.Table{
+// Run runs one command line of the table.
+func (v verbsDoor) Run(
+	ctx context.Context, who sshd.Identity, args []string, console sshd.Console,
+) int {
+	table := cli.Table{
 		Rows: command.Rows(),
 		Begin: func(_ context.Context, c *command.Call) (end func(), err error) {
-			c.Server, c.Caller = v.server(), command.Caller{Name: who.Name, Admin: who.Admin, Remote: true}
-			c.OutputClosed, c.OnTerminal, c.Console = console.OutputClosed, console.Terminal != nil, remoteConsole{console}
+			c.Server = v.server()
+			c.Caller = command.Caller{Name: who.Name, Admin: who.Admin, Remote: true}
+			c.OutputClosed, c.OnTerminal = console.OutputClosed, console.Terminal != nil
+			c.Console = remoteConsole{console}
 			return func() {}, nil
 		},
-	})
+	}
+	const about = "git push deploys; these commands do the rest."
+	root := cli.New(v.addresses.Verb("", ""), about, who.Admin, args, table)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetIn(console.Stdin)
 	root.SetOut(console.Stdout)
@@ -75,12 +85,13 @@ func (v verbsDoor) Raw(args []string) bool {
 	return ok && command.IsRaw(row)
 }
 
-// runDoor lets attach run commands in the runtime.
+// runDoor adapts the runtime to attach.
 type runDoor struct{ *runtime.Runtime }
 
 func (d runDoor) run(ctx context.Context, s attach.Session) (int, error) {
 	once := runtime.Once{
-		App: s.App, Argv: s.Argv, By: s.By, In: s.In, Out: s.Out, Err: s.Err, Terminal: s.Terminal, Signals: s.Signals,
+		App: s.App, Argv: s.Argv, By: s.By, In: s.In, Out: s.Out, Err: s.Err, Terminal: s.Terminal,
+		Signals: s.Signals,
 	}
 	if !s.Detach {
 		return d.RunOnce(ctx, once)

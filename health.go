@@ -57,7 +57,7 @@ type roleHealth struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// healthPage shows the roles that are well; the others are the command's error.
+// healthPage shows the roles that are healthy. The command's error names the others.
 type healthPage struct{ *command.Page }
 
 func (p healthPage) Tell(h roleHealth) (err error) {

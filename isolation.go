@@ -16,14 +16,14 @@ import (
 	"paas/volume"
 )
 
-// confined is what keeps apps apart, as the settings want it and the machine allows.
+// confined returns the isolation of apps that the settings ask for and the machine allows.
 func (s *server) confined() (local.Confined, error) {
 	c := s.config
 	if c.Isolation == "off" {
 		return local.Confined{Force: confine.Force{Missing: "PAAS_ISOLATION=off"}}, nil
 	}
 	dir, err := s.vol.TempDir()
-	if err != nil { // a full disk, and the server starts all the same
+	if err != nil { // a full disk must not keep the server from starting
 		dir, err = os.MkdirTemp("", "paas-")
 	}
 	if err != nil {
@@ -36,7 +36,9 @@ func (s *server) confined() (local.Confined, error) {
 	wall, open := s.firewall(force)
 	open = append(force.Open(), open...)
 	if c.Isolation == "required" && len(open) > 0 {
-		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; open to apps: %s; run it as root on Linux 6.12 or later, with nftables, or take PAAS_ISOLATION=auto", force, strings.Join(open, ", "))
+		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; "+
+			"open to apps: %s; run it as root on Linux 6.12 or later, with nftables, "+
+			"or take PAAS_ISOLATION=auto", force, strings.Join(open, ", "))
 	}
 	uids := volume.UIDs{First: c.FirstUID, Last: c.LastUID, Foreign: uidInUse}
 	user := func(name string) (int, error) {
@@ -46,18 +48,23 @@ func (s *server) confined() (local.Confined, error) {
 		}
 		return app.UID(uids)
 	}
-	return local.Confined{Force: force, User: user, Read: c.AppRead, Write: c.AppWrite, Firewall: wall, Open: open}, nil
+	return local.Confined{
+		Force: force, User: user, Read: c.AppRead, Write: c.AppWrite, Firewall: wall, Open: open,
+	}, nil
 }
 
-// firewall is what keeps apps from each other's ports and from the cloud's metadata, or where that is not to be had, says so.
+// firewall returns the firewall that closes the ports of other apps and the cloud's metadata to
+// apps. If there is none, open says what stays open.
 func (s *server) firewall(force confine.Force) (_ *firewall.Firewall, open []string) {
 	c := s.config
 	if c.AppNet == "open" {
-		return nil, nil // as was asked for
+		return nil, nil // as the setting asks
 	}
 	why := "apps have the server's user"
 	if force.Users {
-		f := &firewall.Firewall{Name: c.Root, First: local.FirstPort, Last: local.LastPort, Log: s.log.With("role", "engine")}
+		f := &firewall.Firewall{
+			Name: c.Root, First: local.FirstPort, Last: local.LastPort, Log: s.log.With("role", "engine"),
+		}
 		for _, addr := range []string{c.HTTPAddr, c.SSHAddr, c.SidecarAddr} {
 			if _, text, err := net.SplitHostPort(addr); err == nil {
 				if port, _ := strconv.Atoi(text); port >= f.First && port <= f.Last {
@@ -74,10 +81,11 @@ func (s *server) firewall(force confine.Force) (_ *firewall.Firewall, open []str
 	return nil, []string{"ports of other apps and the cloud's metadata (" + why + ")"}
 }
 
-// isolationFile is where the app role says what is in force, for those who are asked in other roles.
+// isolationFile returns the path of the file in which the app role publishes the isolation in
+// force.
 func (p *paas) isolationFile() string { return filepath.Join(p.config.Root, "run", "isolation") }
 
-// announceIsolation logs what keeps apps apart, and writes it down for commands.
+// announceIsolation logs the isolation in force and publishes it for commands.
 func (s *server) announceIsolation() {
 	text := s.engine.InForce()
 	if force := s.engine.Confined.Force; force.Any() {
@@ -93,7 +101,7 @@ func (s *server) announceIsolation() {
 	}
 }
 
-// isolation is what is in force for apps; empty where none are run.
+// isolation returns the isolation in force, or "" if no apps run.
 func (p *paas) isolation() (string, error) {
 	if !p.vol.Claimed(volume.RoleApp) {
 		return "", nil

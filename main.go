@@ -1,6 +1,5 @@
-// Command paas turns a server into a git remote that runs what you push. This package is where the
-// parts meet: it reads the settings, adapts each part to the next, and holds the one table of
-// commands that the command line and SSH share.
+// Command paas turns a server into a git remote that runs what you push. This package connects the
+// parts: it reads the settings and adapts each part to the next.
 package main
 
 import (
@@ -17,17 +16,17 @@ import (
 	"paas/receiver"
 )
 
-// The first thread is main's alone, for good: it stands for the whole process in /proc and to Landlock. An app is
-// put under what confines it on a thread of the server's; were that the first one, the app could read the
-// environment and the memory of the server as if they were its own.
+// The first thread is reserved for main, because /proc and Landlock take it for the whole process.
+// The server starts each app from a thread on which it enters the app's confinement. If that were
+// the first thread, the app could read the server's environment and memory as if they were its own.
 func init() { runtime.LockOSThread() }
 
 func main() { os.Exit(run(os.Args)) }
 
-// run is main without the exit, for tests.
+// run is main without os.Exit, for tests.
 func run(args []string) int {
-	// git runs its hooks by their names, which are links to this binary. Nothing that a server needs
-	// is set up for them: they are in the way of a push.
+	// git runs its hooks by name, as links to this binary. They skip the server's set-up, which would
+	// only slow down a push.
 	if hook := filepath.Base(args[0]); receiver.IsHook(hook) {
 		return receiver.Hook(hook, os.Stdin, os.Stdout, os.Environ()...)
 	}
@@ -45,11 +44,11 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
 	defer stop()
 	resetForChildren()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	return cli.Execute(ctx, localRoot(args[1:]), os.Stderr)
 }
 
-// buildVersion is the module's version, or the commit the binary was built from.
+// buildVersion returns the module's version, or the commit that the binary was built from.
 func buildVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

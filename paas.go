@@ -14,12 +14,12 @@ import (
 	"paas/volume"
 )
 
-// paas is what every command needs to know, in the server and on the command line.
+// paas has what every command needs, in the server and on the command line.
 type paas struct {
 	config    *config.Config
 	vol       *volume.Volume
 	keys      *access.Keys
-	remotes   *remote.Client // reaches repositories elsewhere
+	remotes   *remote.Client // reads remote repositories
 	addresses *address.Book
 }
 
@@ -36,17 +36,18 @@ func newPaas(c *config.Config) *paas {
 	}
 }
 
-// room is what a deploy needs of the disk.
+// room returns the disk space that a deploy needs.
 func (p *paas) room() deploy.Room { return deploy.Room{MinFree: p.config.MinFree} }
 
-// server is what the commands know of the server.
+// server returns what the commands know of the server.
 func (p *paas) server() *command.Server {
 	c := p.config
 	return &command.Server{
 		Volume: p.vol, Keys: p.keys, Room: p.room(),
 		Mode: volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
-		URL: p.addresses.App, GitHost: p.addresses.Git, Hint: p.addresses.Verb, Webhook: p.addresses.Webhook,
-		Isolation: p.isolation, SSHHost: func() string { return p.addresses.Of(volume.RoleGit).Host },
-		Agree: receiver.Agree, Sidecar: p.newSidecar(slog.New(slog.DiscardHandler)),
+		URL: p.addresses.App, GitHost: p.addresses.Git, Hint: p.addresses.Verb,
+		Webhook: p.addresses.Webhook, Isolation: p.isolation,
+		SSHHost: func() string { return p.addresses.Of(volume.RoleGit).Host },
+		Agree:   receiver.Agree, Sidecar: p.newSidecar(slog.New(slog.DiscardHandler)),
 	}
 }

@@ -75,14 +75,14 @@ type server struct {
 	front   *router.Router   // role app
 	engine  *local.Local     //
 	runtime *runtime.Runtime //
-	desk    *attach.Server   //
+	attach  *attach.Server   //
 
 	sidecar *sidecar.Sidecar // role sidecar
 
-	held []*heldPort // of the doors, until the apps have ended
+	ports []*reservedPort // the doors' ports, kept until the apps have ended
 }
 
-// serve runs the roles until ctx ends or a part of them fails.
+// serve runs the roles until ctx ends or a part fails.
 func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr io.Writer) error {
 	if c.LogFile != "" {
 		file, err := openServerLog(c.LogFile)
@@ -115,7 +115,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	if err := vol.Wipe(); err != nil { // what cannot be removed does no harm
 		log.Error("leftovers of an earlier start", "err", err)
 	}
-	if slices.Contains(roles, volume.RoleApp) { // or one of them might have the port of a door
+	if slices.Contains(roles, volume.RoleApp) { // one of them might use the port of a door
 		if err := child.EndEarlier(c.Root, log); err != nil {
 			return err
 		}
@@ -157,7 +157,7 @@ func (s *server) publish(role, listen string) {
 	}
 }
 
-// listen makes the parts of role and opens their ports.
+// listen creates the parts of role and opens their ports.
 func (s *server) listen(role string) error {
 	switch role {
 	case volume.RoleGit:
@@ -231,24 +231,24 @@ func (s *server) listenApp() error {
 	if err != nil {
 		return err
 	}
-	s.desk = &attach.Server{Listener: socket, Handle: runDoor{s.runtime}.run, Log: s.log.With("role", "runtime")}
+	s.attach = &attach.Server{Listener: socket, Handle: runDoor{s.runtime}.run, Log: s.log.With("role", "runtime")}
 	s.publish(volume.RoleApp, s.front.Address().String())
 	return nil
 }
 
 // listenDoor listens on addr, the value of the setting.
 func (s *server) listenDoor(setting, addr string) (net.Listener, error) {
-	l, err := listenHeld(addr)
+	l, err := listenReserved(addr)
 	if err != nil {
 		return nil, portError(setting, addr, err)
 	}
-	s.held = append(s.held, l)
+	s.ports = append(s.ports, l)
 	return l, nil
 }
 
 // freePorts releases the ports of the doors.
 func (s *server) freePorts() {
-	for _, h := range s.held {
+	for _, h := range s.ports {
 		h.free()
 	}
 }
@@ -256,7 +256,7 @@ func (s *server) freePorts() {
 // prepare repairs what a killed server left, and makes the apps known.
 func (s *server) prepare() error {
 	if s.receiver != nil {
-		if s.engine != nil { // git's own children outlive it when the server is killed
+		if s.engine != nil { // after kill -9, git's children would outlive the server
 			s.receiver.GitEnv = []string{s.engine.Adopt("git")}
 		}
 		if err := s.receiver.Prepare(); err != nil {
@@ -316,7 +316,7 @@ func (s *server) run(ctx context.Context) error {
 	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
 	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)
 	run("runtime", s.runtime != nil, s.runtime.Run, apps, nothing)
-	run("run", s.desk != nil, s.desk.Run, apps, nothing)
+	run("run", s.attach != nil, s.attach.Run, apps, nothing)
 	return g.Wait()
 }
 

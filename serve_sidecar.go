@@ -22,7 +22,7 @@ import (
 	"paas/volume"
 )
 
-// newSidecar makes a sidecar on the volume, without a listener.
+// newSidecar returns a sidecar without a listener.
 func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 	c := p.config
 	return &sidecar.Sidecar{
@@ -74,9 +74,11 @@ func (p *paas) endSourcesOfSettings() error {
 	for _, name := range names {
 		app, err := p.vol.App(name)
 		if err != nil {
-			continue // destroyed since
+			continue // destroyed in the meantime
 		}
-		if s, ok, err := app.Source(); err == nil && ok && s.ByEnvironment && (want.URL == "" || want.App != name) {
+		s, ok, err := app.Source()
+		ours := err == nil && ok && s.ByEnvironment
+		if ours && (want.URL == "" || want.App != name) {
 			if err := app.UnsetSource(); err != nil {
 				return err
 			}
@@ -97,7 +99,7 @@ func (p *paas) sourceOfSettings() error {
 	app, err := p.vol.App(want.App)
 	if errors.Is(err, volume.ErrNoApp) {
 		app, err = p.vol.Create(want.App)
-		if errors.Is(err, fs.ErrExist) { // another container was faster
+		if errors.Is(err, fs.ErrExist) { // another container created it first
 			app, err = p.vol.App(want.App)
 		}
 	}
@@ -107,7 +109,8 @@ func (p *paas) sourceOfSettings() error {
 	if err := p.credentialsOfSettings(app.Name); err != nil {
 		return err
 	}
-	return app.SetSource(volume.Source{URL: want.URL, Branch: want.Branch, Every: want.Every, ByEnvironment: true})
+	return app.SetSource(volume.Source{URL: want.URL, Branch: want.Branch, Every: want.Every,
+		ByEnvironment: true})
 }
 
 func checkOptionalBranch(name string) error {
@@ -162,7 +165,8 @@ func syncCommand(load func() (*config.Config, error)) *cobra.Command {
 			return err
 		}
 		if !*once {
-			return serve(cmd.Context(), c, []string{volume.RoleSidecar}, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), c, []string{volume.RoleSidecar}, cmd.OutOrStdout(),
+				cmd.ErrOrStderr())
 		}
 		p := newPaas(c)
 		defer p.remotes.Close()

@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// maxServerLog is the size of the server's log in bytes, and of the one before it.
+// maxServerLog is the maximum size in bytes of the server's log, and of the one before it.
 const maxServerLog = 10 << 20
 
-// serverLog is the file that the setting log-file names. Once it is full, it is renamed to end in .1 and
-// a new one is begun. The file is also the standard error of the process, so that it gets what Go
-// prints when it crashes. Several processes may have one file.
+// serverLog is the file named by the setting log-file. When it is full, it is renamed to end in .1,
+// and a new file begins. It is also the standard error of the process, so it gets what Go prints in
+// a crash. Several processes may share one file.
 type serverLog struct {
 	path string
 	mu   sync.Mutex
 	file *os.File
 }
 
-// openServerLog opens the file at path, or makes it.
+// openServerLog opens or creates the file at path.
 func openServerLog(path string) (*serverLog, error) {
 	l := &serverLog{path: path}
 	return l, l.open()
@@ -33,16 +33,17 @@ func (l *serverLog) open() error {
 	if err := becomeStderr(file); err != nil {
 		return errors.Join(err, file.Close())
 	}
-	l.file.Close() // if there was one
+	l.file.Close() // the previous file, if any
 	l.file = file
 	return nil
 }
 
-// Write appends whole lines. If the file cannot be renamed, it grows on.
+// Write appends whole lines. If the file cannot be renamed, it keeps growing.
 func (l *serverLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if info, err := l.file.Stat(); err == nil && info.Size() > 0 && info.Size()+int64(len(p)) > maxServerLog {
+	info, err := l.file.Stat()
+	if err == nil && info.Size() > 0 && info.Size()+int64(len(p)) > maxServerLog {
 		l.rotate(info)
 	}
 	return l.file.Write(p)
@@ -50,10 +51,10 @@ func (l *serverLog) Write(p []byte) (int, error) {
 
 func (l *serverLog) rotate(ours fs.FileInfo) {
 	there, err := os.Stat(l.path)
-	if err == nil && os.SameFile(there, ours) { // else another process has renamed it
+	if err == nil && os.SameFile(there, ours) { // otherwise another process has renamed it
 		err = os.Rename(l.path, l.path+".1")
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		l.open() // or goes on in the old one
+		l.open() // on error, keep using the old file
 	}
 }

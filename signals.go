@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ending are the signals that end a command in good order. One that is ignored already stays so:
-// nohup asks for that.
+// ending returns the signals that end a command in order. Signals that this process was started to
+// ignore, as by nohup, stay ignored.
 var ending = sync.OnceValue(func() []os.Signal {
 	signals := []os.Signal{syscall.SIGTERM}
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
@@ -19,10 +19,11 @@ var ending = sync.OnceValue(func() []os.Signal {
 	return signals
 })
 
-// resetForChildren makes signals that this process was started to ignore, as by nohup or & in a script,
-// have their default effect in every process it starts: execve(2) passes on what is ignored, and a shell
-// cannot even trap it. A caught signal is not passed on. This process still ignores them: nobody reads
-// the channel. Call it after [ending].
+// resetForChildren gives every process that this one starts the default handling of the signals
+// that this process was started to ignore, as by nohup or by & in a script. execve(2) passes
+// ignored signals on, and a shell cannot even trap them; caught signals are not passed on. This
+// process still ignores them, because nobody reads the channel. Call resetForChildren after
+// [ending].
 func resetForChildren() {
 	if ignored := ignoredSignals(); len(ignored) > 0 {
 		signal.Notify(make(chan os.Signal, 1), ignored...)

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ignoredSignals are those that this process ignores, but for SIGTTIN and SIGTTOU: were they caught, a
-// write to the terminal from the background would be tried again forever. Go ignores none by itself.
+// ignoredSignals returns the signals that this process ignores, except SIGTTIN and SIGTTOU: if they
+// were caught, a background process would retry a write to the terminal for ever. Go itself ignores
+// none.
 func ignoredSignals() (signals []os.Signal) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -28,9 +29,9 @@ func ignoredSignals() (signals []os.Signal) {
 	return signals
 }
 
-// unblockSignals starts this program again without any blocked signals, where it was started with some:
-// Go gives each new thread the mask of the first, and so every process. It returns where there are none.
-// The caller is on the first thread.
+// unblockSignals executes this program again without blocked signals if it was started with some:
+// Go passes the first thread's mask to each new thread, and so to every process. Otherwise it
+// returns. It must be called on the first thread.
 func unblockSignals() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -39,6 +40,6 @@ func unblockSignals() {
 		return
 	}
 	if unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil) == nil {
-		syscall.Exec("/proc/self/exe", os.Args, os.Environ()) // where that fails, all goes on as it was
+		syscall.Exec("/proc/self/exe", os.Args, os.Environ()) // on error, go on with the blocked signals
 	}
 }

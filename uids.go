@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// uidInUse reports whether the machine knows a user or a group with this id, or a process runs as it: one of
-// another server on this machine, or one that an app left behind. An app that was given the id would be taken for
-// it, and get its files and its visitors.
+// uidInUse reports whether the machine has a user or group with this id, or a process that runs as
+// it, such as one of another server or one that an app left behind. An app with the same id would
+// share its files and visitors.
 func uidInUse(uid int) bool {
 	id := strconv.Itoa(uid)
 	if _, err := user.LookupId(id); err == nil {
@@ -19,11 +19,12 @@ func uidInUse(uid int) bool {
 	if _, err := user.LookupGroupId(id); err == nil {
 		return true
 	}
-	processes, _ := filepath.Glob("/proc/[0-9]*") // none on other systems, where apps have no users of their own
+	// Empty on systems other than Linux, where apps have no users of their own.
+	processes, _ := filepath.Glob("/proc/[0-9]*")
 	for _, path := range processes {
 		info, err := os.Lstat(path)
 		if err != nil {
-			continue // it has ended
+			continue // the process has ended
 		}
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid == uint32(uid) {
 			return true

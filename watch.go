@@ -62,7 +62,7 @@ func runWatch(c *command.Call, in watchInput) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, append([]os.Signal{syscall.SIGQUIT}, ending()...)...)
 	defer signal.Stop(signals)
-	// The call's own context ends with the same signals, and does not say which it was.
+	// The call's own context ends with the same signals, but does not tell which one it was.
 	status, err := w.Run(context.WithoutCancel(c), signals)
 	switch {
 	case err != nil:
@@ -73,8 +73,8 @@ func runWatch(c *command.Call, in watchInput) error {
 	return nil
 }
 
-// readable reports whether stdin is the terminal and ours to read: a job in the background would be
-// stopped for reading it.
+// readable reports whether stdin is a terminal that we may read: a background job would be stopped
+// for reading it.
 func readable(stdin *os.File) bool {
 	group, err := unix.IoctlGetInt(int(stdin.Fd()), unix.TIOCGPGRP)
 	return err == nil && group == syscall.Getpgrp()
@@ -94,7 +94,7 @@ Files are left out that .gitignore files name, and these:
 ` + columns(watch.DefaultIgnores)
 }
 
-// columns is words in lines of at most 100 characters, indented.
+// columns returns words in indented lines of at most 100 characters.
 func columns(words []string) string {
 	var b strings.Builder
 	width := 0

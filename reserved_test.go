@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-func TestHeldPort(t *testing.T) {
+func TestReservedPort(t *testing.T) {
 	addr := "127.0.0.1:" + freePort()
-	h, err := listenHeld(addr)
+	h, err := listenReserved(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
