@@ -60,11 +60,6 @@ func appRows() []Row {
 	}
 }
 
-// appInput is the input of a verb that takes an app and nothing else.
-type appInput struct {
-	App string `json:"app" arg:"APP"`
-}
-
 type appURL struct {
 	App string `json:"app"`
 	URL string `json:"url"`
@@ -219,13 +214,6 @@ type destroyInput struct {
 	App   string `json:"app" arg:"APP"`
 	Force bool   `json:"force" flag:"force" help:"yes, remove it for ever"`
 }
-
-// removed is the answer of a verb that removes something by name.
-type removed struct {
-	Name string `json:"removed"`
-}
-
-func printRemoved(p *Page, r removed) { p.line("removed %s", r.Name) }
 
 func destroyApp(c *Call, in destroyInput) (removed, error) {
 	app, err := c.App(in.App)

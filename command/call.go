@@ -142,3 +142,15 @@ func readAll(ctx context.Context, in io.Reader) ([]byte, error) {
 		return nil, ctx.Err()
 	}
 }
+
+// appInput is the input of a verb that takes an app and nothing else.
+type appInput struct {
+	App string `json:"app" arg:"APP"`
+}
+
+// removed is the answer of a verb that removes something by name.
+type removed struct {
+	Name string `json:"removed"`
+}
+
+func printRemoved(p *Page, r removed) { p.line("removed %s", r.Name) }

@@ -3,10 +3,26 @@ package command
 import (
 	"bufio"
 	"slices"
+	"time"
 
 	"paas/logs"
 	"paas/say"
 )
+
+// LogLine is a line that a process printed, or the server about it.
+type LogLine struct {
+	Time    time.Time `json:"time"`
+	Process string    `json:"process"`        // "web.1"
+	Note    bool      `json:"note,omitempty"` // the server's own
+	Text    anyText   `json:"text"`           // good until Tell returns
+
+	known []string // the processes that there are logs of, for a table
+}
+
+// anyText is any bytes but a line's end. Those that are not UTF-8 become U+FFFD in JSON.
+type anyText []byte
+
+func (t anyText) MarshalText() ([]byte, error) { return t, nil }
 
 // logTime is how a line's time is shown: as it is on disk.
 const logTime = "2006-01-02T15:04:05.000Z07:00"

@@ -35,21 +35,6 @@ type logsInput struct {
 // lastLines is how many lines are shown if nobody says what to show.
 const lastLines = 100
 
-// LogLine is a line that a process printed, or the server about it.
-type LogLine struct {
-	Time    time.Time `json:"time"`
-	Process string    `json:"process"`        // "web.1"
-	Note    bool      `json:"note,omitempty"` // the server's own
-	Text    anyText   `json:"text"`           // good until Tell returns
-
-	known []string // the processes that there are logs of, for a table
-}
-
-// anyText is any bytes but a line's end. Those that are not UTF-8 become U+FFFD in JSON.
-type anyText []byte
-
-func (t anyText) MarshalText() ([]byte, error) { return t, nil }
-
 func showLogs(c *Call, in logsInput, events Teller[LogLine]) error {
 	app, err := c.App(in.App)
 	if err != nil {

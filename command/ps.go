@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"paas/say"
 	"paas/volume"
@@ -114,25 +113,6 @@ func printProcesses(p *Page, a processesAnswer) {
 	if a.idle { // those shown are ending, or people run them once
 		p.line("\n%s", a.none)
 	}
-}
-
-// when is a time for people; "-" if it is not known.
-func when(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Local().Format(time.DateTime)
-}
-
-// reason tells why a process is in its state, and what comes next.
-func reason(p volume.Process) string {
-	switch {
-	case !p.Next.IsZero() && time.Until(p.Next) > 0:
-		return fmt.Sprintf("%s; next start in %s", p.Reason, time.Until(p.Next).Round(time.Second/10))
-	case p.Failure != "":
-		return "restart failed: " + p.Failure
-	}
-	return p.Reason
 }
 
 type restartInput struct {

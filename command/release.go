@@ -87,6 +87,9 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 
 var errNotServing = conflict("start it: paas serve", "the server is not running, and only it can make a release live")
 
+// errNothingRuns is the fault of a verb that needs the server to run a command.
+var errNothingRuns = conflict("start it: paas serve", "the server is not running, and apps run in it")
+
 // errStopped ends the wait for a server that no longer runs.
 var errStopped error = &Fault{Kind: Failed, Err: errors.New("the server has stopped"), Next: "paas releases shows what became of it"}
 

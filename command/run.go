@@ -48,9 +48,6 @@ func runOnce(c *Call, in runInput) error {
 	return c.attach(request, attach.Streams{In: c.Stdin, Out: screen, Err: c.Stderr, Signals: c.Console.Signals()})
 }
 
-// errNothingRuns is the fault of a verb that needs the server to run a command.
-var errNothingRuns = conflict("start it: paas serve", "the server is not running, and apps run in it")
-
 // attach asks the app's runtime to run a command, and waits for its end.
 func (c *Call) attach(r attach.Request, s attach.Streams) error {
 	conn, err := c.Volume.Dial(c, "app")

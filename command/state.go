@@ -1,8 +1,10 @@
 package command
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"paas/formation"
 	"paas/formation/appjson"
@@ -110,4 +112,23 @@ func releaseName(n int) string {
 		return "-"
 	}
 	return volume.Release{N: n}.String()
+}
+
+// when is a time for people; "-" if it is not known.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+// reason tells why a process is in its state, and what comes next.
+func reason(p volume.Process) string {
+	switch {
+	case !p.Next.IsZero() && time.Until(p.Next) > 0:
+		return fmt.Sprintf("%s; next start in %s", p.Reason, time.Until(p.Next).Round(time.Second/10))
+	case p.Failure != "":
+		return "restart failed: " + p.Failure
+	}
+	return p.Reason
 }
