@@ -85,12 +85,12 @@ func measureReinstall(ctx context.Context, o options, c *client) (*reinstallResu
 		if err := shop.git(ctx, shop.clone, "commit", "-qam", text); err != nil {
 			return nil, err
 		}
-		took, said, err := r.build(ctx, &shop, round+2)
+		took, buildLog, err := r.build(ctx, &shop, round+2)
 		if err != nil {
 			return nil, err
 		}
 		res.Again = append(res.Again, took)
-		if strings.Contains(said, "npm ci") || strings.Contains(said, "npm install") {
+		if strings.Contains(buildLog, "npm ci") || strings.Contains(buildLog, "npm install") {
 			res.Installs++
 		}
 		fresh, err := os.MkdirTemp(c.dir, "fresh-")
@@ -124,7 +124,7 @@ func measureReinstall(ctx context.Context, o options, c *client) (*reinstallResu
 // status, and the output of the build.
 func (r *server) build(
 	ctx context.Context, c *client, n int,
-) (took time.Duration, said string, err error) {
+) (took time.Duration, buildLog string, err error) {
 	release := filepath.Join(r.root, "apps", "shop", "releases", fmt.Sprint(n))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

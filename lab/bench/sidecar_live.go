@@ -110,11 +110,11 @@ func (c *client) publish(
 
 // webhook returns a function that calls the app's webhook as GitHub does after a push.
 func (r *server) webhook(ctx context.Context, app string) (ring func() error, err error) {
-	said, err := r.run(ctx, "source:webhook", app)
+	out, err := r.run(ctx, "source:webhook", app)
 	if err != nil {
 		return nil, err
 	}
-	_, secret, ok := strings.Cut(string(said), "secret")
+	_, secret, ok := strings.Cut(string(out), "secret")
 	if !ok {
 		return nil, errors.New("source:webhook printed no secret")
 	}

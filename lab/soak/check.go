@@ -189,7 +189,7 @@ func (d *day) matchesFormation(ctx context.Context, a *app) error {
 			return err
 		}
 		count := map[string]int{"web": 0, "worker": 0}
-		said := map[int]bool{}
+		listed := map[int]bool{}
 		for _, p := range rows {
 			if strings.HasPrefix(p.Type, "cron") {
 				continue
@@ -199,7 +199,7 @@ func (d *day) matchesFormation(ctx context.Context, a *app) error {
 					rows[0].Release)
 			}
 			count[p.Type]++
-			said[p.PID] = true
+			listed[p.PID] = true
 		}
 		if a.formation == nil {
 			a.formation = count
@@ -210,7 +210,7 @@ func (d *day) matchesFormation(ctx context.Context, a *app) error {
 		webs := 0
 		for _, t := range appProcesses(d.root) {
 			if t.env["PAAS_APP"] == a.name && t.env["PORT"] != "" {
-				if webs++; !said[t.pid] {
+				if webs++; !listed[t.pid] {
 					return fmt.Errorf("process %d (%s) runs, and ps does not have it", t.pid, t.run)
 				}
 			}

@@ -143,7 +143,7 @@ func TestLeft(t *testing.T) {
 		}
 		text = errors.Join(left(root, "/no/paas", port), filesLeft(root)).Error()
 	}
-	for _, part := range []string{"tmp/abc", "port " + port, "apps/blog/turn is held"} {
+	for _, part := range []string{"tmp/abc", "port " + port, "apps/blog/turn is locked"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in %q", part, text)
 		}
@@ -166,7 +166,7 @@ func TestPushOutcome(t *testing.T) {
 
 func TestSecret(t *testing.T) {
 	file := secret{path: "/x"}
-	environ := secret{path: "/proc/7/environ", says: "PAAS_APP=shop"}
+	environ := secret{path: "/proc/7/environ", telltale: "PAAS_APP=shop"}
 	for _, c := range []struct {
 		name string
 		of   secret

@@ -16,9 +16,9 @@ import (
 // secret is something that an app must not be able to read.
 type secret struct {
 	path string
-	// says is the text that gives the secret away; empty: any text. The app may have a process of
+	// telltale is the text that gives the secret away; empty: any text. The app may have a process of
 	// its own with the same id.
-	says string
+	telltale string
 }
 
 // isolated makes the app try to read files of another app and of the server. Where isolation is
@@ -77,8 +77,8 @@ func noNewPrivileges(pid int) (value string) {
 func (s secret) kept(text string, err error) error {
 	var status statusError
 	switch {
-	case err == nil && strings.Contains(text, s.says):
-		return fmt.Errorf("it can read %s, which has %q: %.60q", s.path, s.says, text)
+	case err == nil && strings.Contains(text, s.telltale):
+		return fmt.Errorf("it can read %s, which has %q: %.60q", s.path, s.telltale, text)
 	case err == nil:
 		return nil
 	case errors.As(err, &status) && status.status == http.StatusInsufficientStorage:

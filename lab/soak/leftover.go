@@ -148,7 +148,7 @@ func filesLeft(root string) error {
 			continue
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-			err = errors.Join(err, fmt.Errorf("%s is held", path))
+			err = errors.Join(err, fmt.Errorf("%s is locked", path))
 		}
 		f.Close()
 	}

@@ -53,7 +53,7 @@ func TestModel(t *testing.T) {
 		{"a third one", unknown, got(12.1, 12.2, "c", "red"), false},
 		{"half of each", unknown, got(12.1, 12.2, "half: a b", "red"), false},
 		{"nobody", unknown, unserved(12.1, 12.2), false},
-		{"one that does not say its color", worked,
+		{"an app that does not report its color", worked,
 			answer{Asked: at(13), Done: at(14), Served: true, Version: "b", Colorless: true}, true},
 	} {
 		err := story(c.outcome).allows(c.answer)
@@ -72,7 +72,7 @@ func TestModelSees(t *testing.T) {
 		t.Errorf("after it was seen it may be %v", may)
 	}
 	if m.allows(got(21, 21.1, "a", "red")) == nil {
-		t.Error("what was seen may change back by itself")
+		t.Error("a state that was seen can change back by itself")
 	}
 	err := m.saw(at(22), got(22, 22.1, "a", "red"))
 	if err == nil || !strings.Contains(err.Error(), "answers a with COLOR") {

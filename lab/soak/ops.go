@@ -77,9 +77,9 @@ func (d *day) attempt(
 	ctx context.Context, a *app, what string, c change, do func() (outcome, string),
 ) outcome {
 	a.model.begin(time.Now(), c)
-	ended, said := do()
+	ended, output := do()
 	a.model.ended(time.Now(), ended)
-	d.write("%s: %s %v: %s", a.name, what, ended, last(said))
+	d.write("%s: %s %v: %s", a.name, what, ended, last(output))
 	d.visits.mu.Lock()
 	d.outcomes[ended.String()]++
 	d.visits.mu.Unlock()

@@ -132,18 +132,18 @@ func (d *day) twoPushes(ctx context.Context, a *app, o op) {
 	d.attempt(ctx, a, "two pushes of "+version, goesLive(version), func() (outcome, string) {
 		one, two := d.push(ctx, a, "main"), d.push(ctx, a, "main")
 		first, second := pushOutcome(one), pushOutcome(two)
-		said := one.text() + two.text()
+		output := one.text() + two.text()
 		switch {
 		case first == worked || second == worked:
-			return worked, said
+			return worked, output
 		case first == refused && second == refused:
 			if sure && !d.outages.since(since) && ctx.Err() == nil {
 				d.broken(branchRuns, "%s: both pushes of the good commit %s were refused: %s", a.name, version,
-					last(said))
+					last(output))
 			}
-			return refused, said
+			return refused, output
 		}
-		return unknown, said
+		return unknown, output
 	})
 }
 
@@ -188,7 +188,7 @@ func (d *day) cutNew(ctx context.Context, a *app, o op) {
 		before[t.pid] = true
 	}
 	a.mayCreate()
-	d.attempt(ctx, a, "push, and a kill of what is new, of "+version, goesLive(version),
+	d.attempt(ctx, a, "push, with a kill of a new process, of "+version, goesLive(version),
 		func() (outcome, string) {
 			p := d.push(ctx, a, "main")
 			select {

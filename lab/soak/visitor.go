@@ -92,14 +92,14 @@ func (v *visitor) ask(ctx context.Context, keep bool, a *app) answer {
 		_, got.Version, _ = strings.Cut(strings.TrimSpace(text), "</title>")
 		return got
 	}
-	var said struct {
+	var reply struct {
 		Version, Color, App string
 		Torn                bool
 	}
-	if err := json.Unmarshal([]byte(text), &said); err != nil || said.App != a.name {
-		said.Version = fmt.Sprintf("what is not of %s: %.200q", a.name, text)
+	if err := json.Unmarshal([]byte(text), &reply); err != nil || reply.App != a.name {
+		reply.Version = fmt.Sprintf("not an answer of %s: %.200q", a.name, text)
 	}
-	got.Version, got.Color, got.Torn = said.Version, said.Color, said.Torn
+	got.Version, got.Color, got.Torn = reply.Version, reply.Color, reply.Torn
 	return got
 }
 

@@ -16,10 +16,10 @@ func main() {
 		Env: []string{"GIT_PROJECT_ROOT=/srv", "GIT_HTTP_EXPORT_ALL=1"},
 	}
 	serve := func(w http.ResponseWriter, r *http.Request) {
-		if held() {
-			log.Print("held")
+		if hold() {
+			log.Print("waiting")
 		}
-		for held() && r.Context().Err() == nil {
+		for hold() && r.Context().Err() == nil {
 			time.Sleep(20 * time.Millisecond)
 		}
 		git.ServeHTTP(w, r)
@@ -27,7 +27,7 @@ func main() {
 	log.Fatal(http.ListenAndServe(":80", http.HandlerFunc(serve)))
 }
 
-func held() bool {
+func hold() bool {
 	_, err := os.Stat("/srv/hold")
 	return err == nil
 }
