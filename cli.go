@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -29,7 +28,7 @@ func localRoot(words []string) *cobra.Command {
 	}
 	server := cli.Table{
 		Rows: command.Rows(),
-		Begin: func(_ context.Context, c *command.Call) (end func(), err error) {
+		Begin: func(c *command.Call) (end func(), err error) {
 			settings, err := load()
 			if err != nil {
 				return nil, err
@@ -47,7 +46,7 @@ func localRoot(words []string) *cobra.Command {
 	}
 	here := cli.Table{ // rows that need no volume
 		Rows:  []command.Row{healthRow(load), watchRow(), versionRow()},
-		Begin: func(context.Context, *command.Call) (func(), error) { return func() {}, nil },
+		Begin: func(*command.Call) (func(), error) { return func() {}, nil },
 	}
 	root := cli.New("paas", "paas turns a server into a git remote that runs what you push.", true,
 		words, server, here)

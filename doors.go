@@ -63,7 +63,7 @@ func (v verbsDoor) Run(
 ) int {
 	table := cli.Table{
 		Rows: command.Rows(),
-		Begin: func(_ context.Context, c *command.Call) (end func(), err error) {
+		Begin: func(c *command.Call) (end func(), err error) {
 			c.Server = v.server()
 			c.Caller = command.Caller{Name: who.Name, Admin: who.Admin, Remote: true}
 			c.OutputClosed, c.OnTerminal = console.OutputClosed, console.Terminal != nil

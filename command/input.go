@@ -141,7 +141,7 @@ func (f Field) Set(in any, text string) error {
 func (f Field) set(to reflect.Value, text string) error {
 	if u, ok := to.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		if err := u.UnmarshalText([]byte(text)); err != nil {
-			return wrong(f.JSON, "%w", err)
+			return wrong(f.JSON, "%s: %w", f.spelled(), err)
 		}
 		return nil
 	}

@@ -1,5 +1,5 @@
-// Package cli is the form that the command table has as words: on the server's command line, and for
-// people who come by SSH. It derives parsing, help and completion from the rows, and writes no answer.
+// Package cli reads calls of the command table from words: on the server's command line, and from SSH.
+// It derives parsing, help and completion from the rows. It writes no answers.
 package cli
 
 import (
@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -20,7 +21,7 @@ import (
 	"paas/terminal"
 )
 
-// groups are what the help lists the commands under, in this order.
+// groups are the groups in the order in which the help lists them.
 var groups = []group{
 	{command.Apps, "Apps:"}, {command.Config, "Config vars and settings of an app:"}, {command.Running, "What runs:"},
 	{command.Sources, "Repositories elsewhere:"}, {command.Keys, "Keys:"}, {command.Operate, "Server:"},
@@ -34,15 +35,15 @@ type group struct {
 // Table is rows that begin in the same way.
 type Table struct {
 	Rows []command.Row
-	// Begin makes the call of a row: server, caller and console. The streams are those of the command.
-	// end is called when the row has run.
-	Begin func(ctx context.Context, c *command.Call) (end func(), err error)
+	// Begin fills in the server, the caller and the console of a call. end is called when the row has run.
+	Begin func(*command.Call) (end func(), err error)
 }
 
-// New is a command line with the tables. words are those that it will be given: what they do not name is
-// only listed.
+// New returns a command line for the tables. words is what it is called with: rows that are not among the
+// words are listed in the help, and cost nothing else.
 func New(use, short string, admin bool, words []string, tables ...Table) *cobra.Command {
 	root := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
+	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: use} // else its first word
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: string(g.is), Title: g.title})
 	}
@@ -67,7 +68,7 @@ func New(use, short string, admin bool, words []string, tables ...Table) *cobra.
 	return root
 }
 
-// Execute runs root, prints what went wrong, if anything did, and returns the exit status for it.
+// Execute runs root, prints its error if there is one, and returns the exit status.
 func Execute(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	var exit command.Exit
@@ -118,18 +119,18 @@ func (t Table) command(row command.Row, admin bool, words []string) *cobra.Comma
 
 func (t Table) begin(cmd *cobra.Command) (*command.Call, func(), error) {
 	c := &command.Call{Context: cmd.Context(), Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr()}
-	end, err := t.Begin(cmd.Context(), c)
+	end, err := t.Begin(c)
 	return c, end, err
 }
 
-// line is what the words after a row's name give it.
+// line is the input of a row, and the format of its answer, as words say them.
 type line struct {
 	in     any
 	fields []command.Field
 	format command.Format
 }
 
-// newLine has cmd read the words into it.
+// newLine prepares cmd to read its words into a line.
 func newLine(row command.Row, cmd *cobra.Command) *line {
 	l := &line{in: row.Input(), format: command.Text}
 	l.fields = command.Fields(l.in)
@@ -164,10 +165,10 @@ func (v *flagValue) Set(text string) error { return v.field.Set(v.in, text) }
 
 func (v *flagValue) String() string { return v.field.Default }
 
-// Type is what stands for the value in help; of a switch it is what pflag calls one.
+// Type is the name of the value in help. pflag shows none for a bool.
 func (v *flagValue) Type() string { return cmp.Or(v.field.Value, "bool") }
 
-// formatValue takes the formats that there are.
+// formatValue is the flag --format.
 type formatValue command.Format
 
 func (f *formatValue) Set(text string) error {
@@ -182,7 +183,7 @@ func (f *formatValue) String() string { return string(*f) }
 
 func (f *formatValue) Type() string { return "FORMAT" }
 
-// UsageError is wrong use of a command.
+// UsageError makes err a fault in the use of a command.
 func UsageError(err error) error {
 	var fault *command.Fault
 	if errors.As(err, &fault) {
@@ -191,7 +192,7 @@ func UsageError(err error) error {
 	return &command.Fault{Kind: command.Usage, Err: err}
 }
 
-// spell adds to a fault of wrong use how the command is used, where it says nothing else.
+// spell adds the usage of cmd to a usage error that has no other advice.
 func spell(err error, cmd *cobra.Command) error {
 	var fault *command.Fault
 	if errors.As(err, &fault) && fault.Kind == command.Usage && fault.Next == "" && cmd.HasParent() {
@@ -215,7 +216,8 @@ func noCommand(root *cobra.Command, name string) error {
 
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND]", Short: "list the commands, or explain one", GroupID: string(command.Operate), Args: Arguments(0, 1), DisableFlagsInUseLine: true,
+		Use: "help [COMMAND]", Args: Arguments(0, 1), DisableFlagsInUseLine: true,
+		Short: "list the commands, or explain one", GroupID: string(command.Operate),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if len(names) == 0 {
 				return root.Help()
@@ -230,7 +232,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// help prints a command's help: for the root every command by group, with how each is used.
+// help prints a command's help. For the root it lists all commands by group, with their usage.
 func help(cmd *cobra.Command, rows map[string]command.Row) {
 	w := cmd.OutOrStdout()
 	if cmd.HasParent() {
@@ -242,7 +244,8 @@ func help(cmd *cobra.Command, rows map[string]command.Row) {
 			fmt.Fprintf(w, "\n%s\n", strings.TrimRight(row.About().More, "\n"))
 		}
 		if cmd.Name() == "serve" {
-			fmt.Fprintf(w, "\nSettings, each also as PAAS_<NAME> in the environment or in paas.yaml:\n%s", cmd.InheritedFlags().FlagUsages())
+			const title = "Settings, each also as PAAS_<NAME> in the environment or in paas.yaml:"
+			fmt.Fprintf(w, "\n%s\n%s", title, cmd.InheritedFlags().FlagUsages())
 		}
 		return
 	}
@@ -267,13 +270,26 @@ func helpGroup(w io.Writer, title, id string, commands []*cobra.Command, rows ma
 		}
 		use := c.Use
 		if row, ok := rows[c.Name()]; ok {
-			use = command.UsageLine(row)
+			use = listed(command.UsageLine(row))
 		}
 		fmt.Fprintf(t, "  %s\t%s\n", use, c.Short)
 	}
 }
 
-// Arguments wants between low and high arguments; high < 0 is any number.
+// widest is how long a usage may be in the list of all commands, so that the columns stay readable.
+const widest = 45
+
+var flagsOfUsage = regexp.MustCompile(`( \[-[^\]]*\])+`)
+
+// listed is a usage as the list of all commands shows it.
+func listed(use string) string {
+	if len(use) <= widest {
+		return use
+	}
+	return flagsOfUsage.ReplaceAllString(use, " [FLAGS]")
+}
+
+// Arguments accepts between low and high arguments; any number if high < 0.
 func Arguments(low, high int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < low || high >= 0 && len(args) > high {

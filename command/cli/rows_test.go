@@ -260,7 +260,7 @@ func callRow(t *testing.T, s *stage, who command.Caller, name string, words []st
 	var out, errOut bytes.Buffer
 	root := New("paas", "", who.Admin, words, Table{
 		Rows: command.Rows(),
-		Begin: func(_ context.Context, c *command.Call) (func(), error) {
+		Begin: func(c *command.Call) (func(), error) {
 			c.Server, c.Caller, c.Console = s.server, who, noConsole{}
 			return func() {}, nil
 		},
