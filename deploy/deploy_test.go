@@ -259,10 +259,10 @@ func TestPlaceInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Place(ctx, s.app, r, objects, &s.out); !errors.Is(err, context.Canceled) || s.states() != "ready" {
+	if err := s.maker().place(ctx, r, objects); !errors.Is(err, context.Canceled) || s.states() != "ready" {
 		t.Errorf("%v, %s", err, s.states())
 	}
-	if err := Place(t.Context(), s.app, r, objects, &s.out); err != nil || s.states() != "live" {
+	if err := s.maker().place(t.Context(), r, objects); err != nil || s.states() != "live" {
 		t.Errorf("%v, %s", err, s.states())
 	}
 }

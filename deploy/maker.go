@@ -93,11 +93,11 @@ func (m Maker) Commit(n int) error { return m.App.Commit(n) }
 
 // Finish is the rest of the second phase, once Commit has accepted release r: it waits
 // until r is live or over, at most a minute; an error says that it took longer. In watch mode it
-// writes the commit, read from objects, into the app's worktree, as [Place] does; otherwise objects
-// may be nil. A release that came to nothing is no error: the status says so.
+// writes the commit, read from objects, into the app's worktree/ instead, and Finish can be called again
+// after a ctx that ended; otherwise objects may be nil. A release that came to nothing is no error: the status says so.
 func (m Maker) Finish(ctx context.Context, r volume.Release, objects *git.Objects) (volume.Status, error) {
 	if r.Settings.Mode == volume.InPlace {
-		if err := Place(ctx, m.App, r, objects, m.Out); err != nil {
+		if err := m.place(ctx, r, objects); err != nil {
 			return volume.Status{}, err
 		}
 		return m.App.Status(r.N)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -25,11 +24,12 @@ func announce(app volume.App, r volume.Release) (volume.Release, error) {
 	return r, err
 }
 
-// Place is the second phase of a release in watch mode: its commit is written into the app's
-// worktree/, touching only files that differ, and it is live. Place shows on out what it did. Where it
-// fails, the release has failed, and worktree/ may be partly the old and partly the new until the next
-// release. A ctx that ends is no failure: the release stays committed, and Place can be called again.
-func Place(ctx context.Context, app volume.App, r volume.Release, objects *git.Objects, out io.Writer) error {
+// place is the second phase of a release in watch mode: it writes the commit into the app's worktree/,
+// touching only files that differ, makes the release live, and shows on Out what it did. If it fails, the
+// release has failed, and worktree/ may be partly old and partly new until the next release. A ctx that
+// ends is no failure: the release stays committed, and place can be called again.
+func (m Maker) place(ctx context.Context, r volume.Release, objects *git.Objects) error {
+	app := m.App
 	changes, err := update(ctx, app, r.Commit, objects)
 	if err != nil {
 		err = fmt.Errorf("worktree: %w", err)
@@ -52,9 +52,9 @@ func Place(ctx context.Context, app volume.App, r volume.Release, objects *git.O
 	if changes.Written == 1 {
 		files = "file"
 	}
-	say.Step(out, "%s %s is in worktree/: %d %s written, %d removed", app.Name, r, changes.Written, files, changes.Removed)
+	say.Step(m.Out, "%s %s is in worktree/: %d %s written, %d removed", app.Name, r, changes.Written, files, changes.Removed)
 	for _, path := range changes.Displaced {
-		say.Detail(out, "%s was the app's own, and stood where the commit has something; it is gone", say.Plain(path, 200))
+		say.Detail(m.Out, "%s was the app's own, and stood where the commit has something; it is gone", say.Plain(path, 200))
 	}
 	return Repair(app)
 }
