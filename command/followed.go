@@ -24,7 +24,7 @@ type SourceInfo struct {
 
 func (c *Call) sourceInfo(app volume.App, s volume.Source) (SourceInfo, error) {
 	i := SourceInfo{App: app.Name, URL: s.URL, Branch: s.Branch, Every: s.Every.String(), State: "waiting"}
-	l, err := app.Looked()
+	l, err := app.SourceStatus()
 	if err != nil {
 		return i, err
 	}

@@ -41,7 +41,7 @@ const (
 
 // outcome is what is so after an attempt that came to an end.
 type outcome struct {
-	looked  volume.Looked // as on the volume
+	looked  volume.SourceStatus // as on the volume
 	deed    deed
 	release volume.Release // live or failed; of nothing: the live one, where it is of that commit
 	status  volume.Status  // of a failed one
@@ -61,7 +61,7 @@ func (a attempt) run(ctx context.Context, head remote.Head) (outcome, error) {
 	if err := a.current(); err != nil {
 		return outcome{}, err
 	}
-	known, err := a.app.Looked()
+	known, err := a.app.SourceStatus()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -75,7 +75,7 @@ func (a attempt) run(ctx context.Context, head remote.Head) (outcome, error) {
 	}
 	commit, err := a.Remote.Fetch(ctx, a.remote, head.Branch, a.app.SourceRepo())
 	if errors.Is(err, remote.ErrTooLarge) || errors.Is(err, remote.ErrBroken) { // else it is fetched again and again, up to the limit
-		return a.verdict(known, outcome{deed: refused, looked: volume.Looked{Commit: head.Commit, Failed: oneLine(err)}})
+		return a.verdict(known, outcome{deed: refused, looked: volume.SourceStatus{Commit: head.Commit, Failed: oneLine(err)}})
 	}
 	if err != nil {
 		return outcome{}, deploy.DiskFull(err)
@@ -103,7 +103,7 @@ func (a *attempt) lock(ctx context.Context) (unlock func(), err error) {
 // unneeded is the outcome where nothing is to be done about commit: it has had its verdict, or is
 // live already. Without the latter a process that died between a verdict and noting it, or a
 // source that was set to where the app came from, would deploy the same once more.
-func (a *attempt) unneeded(known volume.Looked, commit string) (done outcome, ok bool, err error) {
+func (a *attempt) unneeded(known volume.SourceStatus, commit string) (done outcome, ok bool, err error) {
 	if !a.forced && commit == known.Commit {
 		done, err = a.settle(known, outcome{looked: known})
 		return done, true, err
@@ -120,7 +120,7 @@ func (a *attempt) unneeded(known volume.Looked, commit string) (done outcome, ok
 	if err != nil || r.Commit != commit || a.inPlace(s) != a.inPlace(r.Settings) {
 		return outcome{}, false, err
 	}
-	done, err = a.settle(known, outcome{release: r, looked: volume.Looked{Source: known.Source, Commit: commit, Release: n}})
+	done, err = a.settle(known, outcome{release: r, looked: volume.SourceStatus{Source: known.Source, Commit: commit, Release: n}})
 	return done, true, err
 }
 
@@ -129,22 +129,22 @@ func (a *attempt) inPlace(s volume.Settings) bool {
 }
 
 // settle notes on the volume what is so now, if that is not there already.
-func (a *attempt) settle(known volume.Looked, done outcome) (outcome, error) {
+func (a *attempt) settle(known volume.SourceStatus, done outcome) (outcome, error) {
 	done.looked.Error = ""
 	known.Since, known.At = done.looked.Since, done.looked.At
 	if known == done.looked {
-		a.app.TouchLooked()
+		a.app.TouchSourceStatus()
 		return done, nil
 	}
-	return done, a.app.SetLooked(done.looked)
+	return done, a.app.SetSourceStatus(done.looked)
 }
 
 // deploy takes the fetched commit through its two steps.
-func (a *attempt) deploy(ctx context.Context, known volume.Looked, head remote.Head, objects *git.Objects) (outcome, error) {
+func (a *attempt) deploy(ctx context.Context, known volume.SourceStatus, head remote.Head, objects *git.Objects) (outcome, error) {
 	b, err := a.inspect(ctx, objects, head)
 	var bad *git.Refused
 	if errors.As(err, &bad) {
-		return a.verdict(known, outcome{deed: refused, looked: volume.Looked{Commit: head.Commit, Failed: ofSource(bad)}})
+		return a.verdict(known, outcome{deed: refused, looked: volume.SourceStatus{Commit: head.Commit, Failed: ofSource(bad)}})
 	}
 	if err != nil {
 		return outcome{}, err
@@ -168,7 +168,7 @@ func (a *attempt) deploy(ctx context.Context, known volume.Looked, head remote.H
 	if err != nil {
 		return outcome{}, err
 	}
-	now := outcome{deed: live, release: r, status: status, looked: volume.Looked{Commit: b.Commit, Release: r.N}}
+	now := outcome{deed: live, release: r, status: status, looked: volume.SourceStatus{Commit: b.Commit, Release: r.N}}
 	switch status.State {
 	case volume.Live, volume.Retired:
 	case volume.Failed:
@@ -195,7 +195,7 @@ func (a *attempt) record(done outcome) {
 }
 
 // verdict notes what became of a commit.
-func (a *attempt) verdict(known volume.Looked, done outcome) (outcome, error) {
+func (a *attempt) verdict(known volume.SourceStatus, done outcome) (outcome, error) {
 	done.looked.Source = a.source.ID
 	a.Log.Info("synced", "app", a.app.Name, "commit", git.Short(done.looked.Commit), "release", done.looked.Release,
 		"is", string(done.deed), "why", done.looked.Failed)

@@ -56,7 +56,7 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 }
 
 // verdict is why the last commit does not run.
-func verdict(app volume.App, l volume.Looked) string {
+func verdict(app volume.App, l volume.SourceStatus) string {
 	if l.Release == 0 {
 		return fmt.Sprintf("%s: %s cannot be deployed: %s", app.Name, git.Short(l.Commit), l.Failed)
 	}

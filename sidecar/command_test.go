@@ -216,7 +216,7 @@ func TestChangedWhilePersonSyncs(t *testing.T) {
 	if err := <-ended; !errors.Is(err, errChanged) {
 		t.Error(err)
 	}
-	if l := looked(t, app); len(app.Numbers()) != 0 || l != (volume.Looked{}) {
+	if l := looked(t, app); len(app.Numbers()) != 0 || l != (volume.SourceStatus{}) {
 		t.Errorf("%s; %+v", states(app), l)
 	}
 }

@@ -399,7 +399,7 @@ func TestTooLarge(t *testing.T) {
 			t.Error("it went well")
 		}
 	}
-	if l, err := app.Looked(); err != nil || l.Failed == "" || l.Error != "" || fetches != 1 {
+	if l, err := app.SourceStatus(); err != nil || l.Failed == "" || l.Error != "" || fetches != 1 {
 		t.Errorf("%d fetches, %+v, %v", fetches, l, err)
 	}
 }

@@ -27,7 +27,7 @@ type follower struct {
 	asked    bell // somebody wants a look now
 
 	// Of its goroutine alone.
-	looked   volume.Looked // as on the volume, for all we know
+	looked   volume.SourceStatus // as on the volume, for all we know
 	since    time.Time     // when the first of the failures in a row began; zero: the last look went well
 	away     *outage       // of its host; nil: that was reached
 	answered bool          // the next look is due because the host answers again
@@ -96,7 +96,7 @@ func (f *follower) run(ctx context.Context, before *follower, first phase) {
 
 // recall reads what is known of the source.
 func (f *follower) recall() {
-	looked, err := f.app.Looked()
+	looked, err := f.app.SourceStatus()
 	if err != nil {
 		f.Log.Error("what is known of the source is not read", "app", f.app.Name, "err", err)
 	}
@@ -185,7 +185,7 @@ func (f *follower) follow(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	if head.Commit == f.looked.Commit && f.looked.Error == "" {
-		f.app.TouchLooked()
+		f.app.TouchSourceStatus()
 		return outcome{}, nil
 	}
 	defer f.duty.busy()()

@@ -322,9 +322,9 @@ func isLive(app volume.App, commit string) bool {
 	return err == nil && r.Commit == commit
 }
 
-func looked(t testing.TB, app volume.App) volume.Looked {
+func looked(t testing.TB, app volume.App) volume.SourceStatus {
 	t.Helper()
-	l, err := app.Looked()
+	l, err := app.SourceStatus()
 	if err != nil {
 		t.Fatal(err)
 	}

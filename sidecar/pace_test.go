@@ -95,7 +95,7 @@ func (s *stage) settled(name string, every time.Duration, url ...string) volume.
 	app := s.app(name, volume.Source{URL: append(url, name)[0], Every: every})
 	source, _, err := app.Source()
 	if err == nil {
-		err = app.SetLooked(volume.Looked{Source: source.ID, Commit: name})
+		err = app.SetSourceStatus(volume.SourceStatus{Source: source.ID, Commit: name})
 	}
 	if err != nil {
 		s.t.Fatal(err)

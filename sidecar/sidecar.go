@@ -112,7 +112,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	for _, name := range known {
 		first := atOnce // one that was never looked at is not kept waiting
 		if app, err := s.Volume.App(name); err == nil {
-			if l, err := app.Looked(); err == nil && l.Source != "" {
+			if l, err := app.SourceStatus(); err == nil && l.Source != "" {
 				first = anyPhase
 			}
 		}

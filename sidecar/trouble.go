@@ -13,7 +13,7 @@ func (f *follower) trouble(text string) {
 		f.said = text
 	}
 	if alike(text, f.looked.Error) {
-		f.app.TouchLooked()
+		f.app.TouchSourceStatus()
 		return
 	}
 	if err := f.note(text); err != nil {
@@ -31,12 +31,12 @@ func (f *follower) note(text string) error {
 	if err := f.current(); err != nil {
 		return nil // it is the trouble of a source that was
 	}
-	looked, err := f.app.Looked()
+	looked, err := f.app.SourceStatus()
 	if err != nil {
 		return err
 	}
 	looked.Source, looked.Error = f.source.ID, text
-	if err := f.app.SetLooked(looked); err != nil {
+	if err := f.app.SetSourceStatus(looked); err != nil {
 		return err
 	}
 	f.looked = looked

@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 )
 
-// App is one app's part of the volume. It is a value: cheap to copy, holding nothing open.
+// App is one app's part of the volume. It is a value: cheap to copy, and it holds nothing open.
 type App struct {
 	Name string
 	vol  *Volume
 }
 
-// The places of an app; see the package's drawing.
+// The paths of an app's files: see the drawing in the package's doc.
 
 func (a App) Dir() string     { return filepath.Join(a.vol.Root, "apps", a.Name) }
 func (a App) Repo() string    { return a.path("repo.git") }
@@ -24,8 +24,8 @@ func (a App) Cache() string   { return a.path("cache") }
 func (a App) Logs() string    { return a.path("logs") }
 func (a App) Volume() *Volume { return a.vol }
 
-// Worktree is the folder that holds the commit in place, in watch mode; WorktreeState the file that
-// says which one, and whether it is being changed now.
+// Worktree is the folder that holds the commit in watch mode. WorktreeState is the file that
+// records which commit that is, and whether it is being changed now.
 func (a App) Worktree() string      { return a.path("worktree") }
 func (a App) WorktreeState() string { return a.path("worktree.json") }
 
@@ -33,8 +33,8 @@ func (a App) path(elem ...string) string {
 	return filepath.Join(append([]string{a.Dir()}, elem...)...)
 }
 
-// tell writes value into a file of the app, and rings. It rings only once the file is written: the
-// bell wakes the writer as well, who would try again at once while the disk is full.
+// tell writes value into a file of the app, and rings. It rings only after a write that succeeded:
+// the bell wakes the writer too, which must not try again at once while the disk is full.
 func (a App) tell(file string, value any) error {
 	err := a.vol.writeJSON(a.path(file), value, 0o644)
 	if err == nil {
@@ -43,14 +43,14 @@ func (a App) tell(file string, value any) error {
 	return err
 }
 
-// Exists says whether the app is still there.
+// Exists reports whether the app still exists.
 func (a App) Exists() bool {
 	_, err := os.Stat(a.Dir())
 	return err == nil
 }
 
-// Empty reports whether the app has nothing yet: no release, and no setting, formation, limit or source
-// that a person gave it.
+// Empty reports whether the app has nothing yet: no release, and no setting, formation, limit or
+// source that a person gave it.
 func (a App) Empty() (bool, error) {
 	for _, file := range []string{"settings.json", "wanted.json", "source.json"} {
 		if _, err := os.Lstat(a.path(file)); !errors.Is(err, fs.ErrNotExist) {
@@ -61,15 +61,16 @@ func (a App) Empty() (bool, error) {
 	return last == 0, err
 }
 
-// Identity tells this app from another that had its name before; empty where there is no app. An
-// error says nothing about the app: too many open files are not its end. It is [Damage] where the
+// Identity tells this app from an earlier one of the same name; it is empty if there is no app. An
+// error does not mean that the app is gone: there may be too many open files. It is [Damage] if the
 // app has lost its id.
 func (a App) Identity() (string, error) {
 	id, err := os.ReadFile(a.path("id"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if !a.Exists() {
-			_, away := os.Stat(filepath.Dir(a.Dir())) // all of the volume: it is moved, or not mounted
+			// the whole volume may be: moved, or not mounted
+			_, away := os.Stat(filepath.Dir(a.Dir()))
 			return "", away
 		}
 		err = errNoFile

@@ -7,21 +7,22 @@ import (
 	"time"
 )
 
-// Asleep says that an app has been put to sleep: its live release stays so, and none of its processes run
-// until somebody asks for it.
+// Asleep records that an app sleeps: its release stays live, but none of its processes run until a
+// request or a command wakes it.
 type Asleep struct {
-	Release int       `json:"release"`        // the live one then
-	Since   time.Time `json:"since"`          //
-	Wake    string    `json:"wake,omitempty"` // the token of [Wanted] then
+	Release int       `json:"release"` // that was live when the app fell asleep
+	Since   time.Time `json:"since"`
+	Wake    string    `json:"wake,omitempty"` // the token in [Wanted] at that time
 }
 
-// Holds reports whether the app still sleeps: nothing else has gone live, and no command since wants the
-// app to run, or to be stopped.
+// Holds reports whether the app still sleeps: nothing else has gone live, and no command since
+// wants the app to run, or to be stopped.
 func (z Asleep) Holds(w Wanted, live int) bool {
-	return z.Release > 0 && z.Release == live && z.Wake == w.Wake && w.Sleep > 0 && w.Stopped != live
+	return z.Release > 0 && z.Release == live && z.Wake == w.Wake && w.Sleep > 0 &&
+		w.Stopped != live
 }
 
-// Asleep reads what is said of the app's sleep, which may not hold any more; zero where it is awake.
+// Asleep reads since when the app sleeps: zero if it is awake. See [Asleep.Holds].
 func (a App) Asleep() (Asleep, error) {
 	z, err := read[Asleep](a, "asleep.json", "delete it: then the app is awake")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,13 +31,13 @@ func (a App) Asleep() (Asleep, error) {
 	return z, err
 }
 
-// SetAsleep says that the app is asleep. For the runtime alone.
+// SetAsleep records that the app is asleep. Only the runtime calls it.
 func (a App) SetAsleep(z Asleep) error {
 	return a.tell("asleep.json", z)
 }
 
-// SetAwake takes that back. It waits for no disk: after a power cut the app may be found asleep, and
-// wakes again. For the runtime alone.
+// SetAwake records that the app is awake. It does not wait for the disk: after a power cut the app
+// may seem asleep, and wakes again. Only the runtime calls it.
 func (a App) SetAwake() error {
 	path := a.path("asleep.json")
 	if isFolder(path) {

@@ -25,23 +25,27 @@ type Build struct {
 	Bytes   int64     `json:"bytes"` // of all files in the commit
 	At      time.Time `json:"at"`
 
-	ClearCache bool `json:"clear_cache,omitempty"` // the app's build cache is emptied before it is built
+	// ClearCache: the app's build cache is emptied before it is built
+	ClearCache bool `json:"clear_cache,omitempty"`
 }
 
-// Built is what building made of a commit. Its presence says that the build is complete.
+// Built is what the build produced. The file exists only if the build is complete.
 type Built struct {
-	Kind      string            `json:"kind"`             // "node", "static", ... : what was recognised
-	Processes map[string]string `json:"processes"`        // process type -> command line
-	Static    string            `json:"static,omitempty"` // folder below tree/ to serve where no web command runs
-	Env       map[string]string `json:"env,omitempty"`    // what the build wants in the environment of processes
+	// Kind: what was recognised: "node", "static", ...
+	Kind      string            `json:"kind"`
+	Processes map[string]string `json:"processes"` // process type -> command line
+	// Static: folder below tree/ to serve if there is no web command
+	Static string `json:"static,omitempty"`
+	// Env: variables that processes need to run with this build
+	Env map[string]string `json:"env,omitempty"`
 }
 
-// BuildTree is the folder a build's files live in.
+// BuildTree is the folder of a build's files.
 func (a App) BuildTree(id string) string { return a.path("builds", id, "tree") }
 
-// ReleaseTree is the folder of a release's build that is the app, where its Procfile is and its
-// processes run: the top of it, or the BuildDir of its settings. An error where the commit has no such
-// folder; links are not followed out of the commit.
+// ReleaseTree is the folder of a release's build that is the app, with its Procfile, where its
+// processes run: the top of it, or the BuildDir of its settings. It returns an error if the commit
+// has no such folder. Links are not followed out of the commit.
 func (a App) ReleaseTree(r Release) (string, error) {
 	top, dir := a.BuildTree(r.Build), r.Settings.BuildDir
 	if dir == "" {
@@ -53,26 +57,35 @@ func (a App) ReleaseTree(r Release) (string, error) {
 	}
 	defer root.Close()
 	if info, err := root.Stat(dir); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("build-dir %s is not a folder of this commit; settings:set %s build-dir=FOLDER names another, build-dir= the top",
-			dir, a.Name)
+		return "", fmt.Errorf(
+			"build-dir %s is not a folder of this commit; "+
+				"settings:set %s build-dir=FOLDER names another, build-dir= the top",
+			dir, a.Name,
+		)
 	}
 	return filepath.Join(top, dir), nil
 }
 
-// CheckBuildDir returns dir as [Settings] keep it, or says why it names no folder inside a commit.
+// CheckBuildDir returns dir as [Settings] keep it, or an error that says why it cannot name a
+// folder of a commit.
 func CheckBuildDir(dir string) (string, error) {
 	clean := path.Clean(dir)
 	switch {
 	case dir == "" || clean == ".":
 		return "", nil
-	case !fs.ValidPath(clean), strings.ContainsFunc(clean, unicode.IsControl), len(clean) > 200, strings.Split(clean, "/")[0] == ".git":
-		return "", fmt.Errorf("a build-dir is a folder of the repository, like services/api, not %.60q", dir)
+	case !fs.ValidPath(clean),
+		strings.ContainsFunc(clean, unicode.IsControl),
+		len(clean) > 200,
+		strings.Split(clean, "/")[0] == ".git":
+		return "", fmt.Errorf(
+			"a build-dir is a folder of the repository, like services/api, not %.60q", dir,
+		)
 	}
 	return clean, nil
 }
 
-// PublishBuild gives the folder dir, made by [Volume.TempDir] and holding tree/, its place among
-// the builds, and b its id. The caller holds the app's turn.
+// PublishBuild moves dir, a folder made by [Volume.TempDir] that holds tree/, to the app's builds,
+// and returns b with its id. The caller holds the app's turn.
 func (a App) PublishBuild(b Build, dir string) (Build, error) {
 	b.ID = b.Commit[:min(12, len(b.Commit))] + "-" + strings.ToLower(rand.Text()[:4])
 	b.At = time.Now().UTC()
@@ -88,17 +101,20 @@ func (a App) PublishBuild(b Build, dir string) (Build, error) {
 	return b, durable.SyncDir(a.path("builds"))
 }
 
-// Build reads what build id was made from.
+// Build reads what build id was made of.
 func (a App) Build(id string) (Build, error) {
-	return read[Build](a, filepath.Join("builds", id, "build.json"), "restore it from a backup, or push again")
+	return read[Build](
+		a, filepath.Join("builds", id, "build.json"), "restore it from a backup, or push again",
+	)
 }
 
-// Built reads what building made of id; fs.ErrNotExist where it is not complete.
+// Built reads what the build id produced. The error is fs.ErrNotExist if it is not complete.
 func (a App) Built(id string) (Built, error) {
 	return read[Built](a, filepath.Join("builds", id, "built.json"), builtRemedy)
 }
 
-// BuiltOf is [App.Built] for a release that was built before: then it is [Damage] where that is lost.
+// BuiltOf is [App.Built] for a release that was built before: a file that is missing is [Damage]
+// then.
 func (a App) BuiltOf(r Release) (Built, error) {
 	b, err := a.Built(r.Build)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,21 +125,21 @@ func (a App) BuiltOf(r Release) (Built, error) {
 
 const builtRemedy = "rebuild the app, or push again"
 
-// SetBuilt says that build id is complete. For the runtime alone.
+// SetBuilt records that build id is complete. Only the runtime calls it.
 func (a App) SetBuilt(id string, b Built) error {
 	return a.vol.writeJSON(a.path("builds", id, "built.json"), b, 0o644)
 }
 
-// BuildKept says whether build id is there and complete, so that a release can be made of it.
+// BuildKept reports whether build id exists and is complete, so that a release can use it.
 func (a App) BuildKept(id string) bool {
-	if id == "" { // of a release in watch mode, which has none
+	if id == "" { // a release in watch mode has no build
 		return false
 	}
 	_, err := os.Stat(a.path("builds", id, "built.json"))
 	return err == nil
 }
 
-// Builds lists the ids of the builds there are, complete or not.
+// Builds lists the ids of all builds, complete or not.
 func (a App) Builds() ([]string, error) {
 	entries, err := os.ReadDir(a.path("builds"))
 	ids := make([]string, 0, len(entries))
@@ -133,31 +149,32 @@ func (a App) Builds() ([]string, error) {
 	return ids, err
 }
 
-// RemoveBuild takes a build away that no release needs; it is no error that it is gone already. For
-// the runtime, and for who made it and could not publish it. Blocks while the files are removed.
+// RemoveBuild removes a build that no release needs; removing it again is harmless. Only the
+// runtime calls it, and a maker that could not publish its build. It blocks while the files are
+// removed.
 func (a App) RemoveBuild(id string) error {
 	remove, err := a.DropBuild(id)
 	return errors.Join(err, remove())
 }
 
-// DropBuild is the first half of [App.RemoveBuild]: from now on there is no such build. That is one
-// rename, so that a kill leaves the build whole or gone, and the app's turn need not be held while
-// remove, the second half, removes the files. A kill in between leaves them to [Volume.Wipe].
+// DropBuild is the first half of [App.RemoveBuild]: after it there is no such build. It is one
+// rename, so a kill leaves the build whole or gone. The second half, remove, removes the files; the
+// caller need not hold the app's turn for it. After a kill in between, [Volume.Wipe] removes them.
 func (a App) DropBuild(id string) (remove func() error, err error) {
 	nothing := func() error { return nil }
-	if id == "" { // of a release in watch mode, which has none
+	if id == "" { // a release in watch mode has no build
 		return nothing, nil
 	}
-	grave, err := a.vol.temp()
+	trash, err := a.vol.temp()
 	if err != nil {
 		return nothing, err
 	}
-	err = os.Rename(a.path("builds", id), grave)
+	err = os.Rename(a.path("builds", id), trash)
 	if errors.Is(err, os.ErrNotExist) {
 		return nothing, nil
 	}
 	if err != nil {
 		return nothing, err
 	}
-	return func() error { return removeAll(grave) }, nil
+	return func() error { return removeAll(trash) }, nil
 }

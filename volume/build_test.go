@@ -31,7 +31,7 @@ func FuzzBuildDir(f *testing.F) {
 	})
 }
 
-// The folder that is the app is one of the commit, whatever links are in it.
+// The app's folder is always inside the commit, whatever links the commit has.
 func TestReleaseTree(t *testing.T) {
 	app := App{Name: "blog", vol: &Volume{Root: t.TempDir()}}
 	tree := app.BuildTree("b")

@@ -12,16 +12,16 @@ import (
 	"syscall"
 )
 
-// Damage is the error for a file of the volume that is there and cannot be used: it is empty, torn,
-// of another type or not to be read. It concerns one file of one app. What fails for a moment (too
-// many open files, a failing disk) is no damage.
+// Damage is the error for a file of the volume that exists and cannot be used: it is empty, torn,
+// of another type or unreadable. It affects one app only. A failure that may pass (too many open
+// files, a failing disk) is not Damage.
 type Damage struct {
 	File   string // below the root: apps/blog/settings.json
 	Err    error  // what is wrong with it
 	Remedy string // what the owner of the server can do about it
 }
 
-// Error is one line: the file, what is wrong, and the remedy.
+// Error returns one line: the file, what is wrong with it, and the remedy.
 func (d *Damage) Error() string { return fmt.Sprintf("%s: %v; %s", d.File, d.Err, d.Remedy) }
 
 func (d *Damage) Unwrap() error { return d.Err }
@@ -38,7 +38,8 @@ var (
 	errNoFile = errors.New("the file is missing")
 )
 
-// damage is why the file at path cannot be used, as [Damage] where it is one; err otherwise.
+// damage turns err, from reading the file at path, into [Damage] if it is that; otherwise it
+// returns err.
 func (v *Volume) damage(path string, err error, remedy string) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -47,7 +48,10 @@ func (v *Volume) damage(path string, err error, remedy string) error {
 	case errors.As(err, &syntax):
 		err = fmt.Errorf("the file is torn (%w)", err)
 	case errors.As(err, &kind):
-		err = fmt.Errorf("the file has odd content: %s where %s should be", kind.Value, plainKind(kind.Type.Kind()))
+		err = fmt.Errorf(
+			"the file has odd content: %s where %s should be", kind.Value,
+			plainKind(kind.Type.Kind()),
+		)
 	case errors.Is(err, syscall.EISDIR):
 		err = errFolder
 	case errors.Is(err, syscall.ENOTDIR):
@@ -66,10 +70,10 @@ func (v *Volume) damage(path string, err error, remedy string) error {
 	return &Damage{File: file, Err: err, Remedy: remedy}
 }
 
-// errOdd wraps what is wrong with a file that is good JSON.
+// errOdd wraps what is wrong with a file that is valid JSON.
 var errOdd = errors.New("the file has odd content")
 
-// plainKind is what a file should have, as people who read JSON call it.
+// plainKind returns the name that JSON has for a kind.
 func plainKind(k reflect.Kind) string {
 	switch k {
 	case reflect.Struct, reflect.Map:
@@ -84,13 +88,13 @@ func plainKind(k reflect.Kind) string {
 	return "a number"
 }
 
-// odd is an error for content that is good JSON and means nothing.
+// odd returns an error for valid JSON that makes no sense.
 func odd(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errOdd, fmt.Sprintf(format, args...))
 }
 
-// read reads a JSON file of the app. With an error the value is zero. The error is [fs.ErrNotExist]
-// where there is no file, or a [Damage] with that remedy.
+// read reads a JSON file of the app. The error is [fs.ErrNotExist] if there is no file, or [Damage]
+// with that remedy; the value is zero then.
 func read[T any](a App, file, remedy string) (T, error) {
 	var value, none T
 	path := a.path(file)

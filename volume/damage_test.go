@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// damages are the ways in which a file is damaged.
+// damages are the ways in which a file can be damaged.
 var damages = map[string]func(t *testing.T, path string){
 	"empty":      func(t *testing.T, path string) { write(t, path, "") },
 	"torn":       func(t *testing.T, path string) { write(t, path, `{"n`) },
@@ -32,7 +32,7 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// wholeApp is an app of which every file is there: v1 retired, v2 live.
+// wholeApp makes an app with every file: v1 is retired, v2 is live.
 func wholeApp(t *testing.T) (a App, files map[string]func() error) {
 	t.Helper()
 	a = testApp(t)
@@ -47,7 +47,7 @@ func wholeApp(t *testing.T) (a App, files map[string]func() error) {
 		a.SetAsleep(Asleep{Release: 2}), a.SetWanted(Wanted{Sleep: time.Minute}),
 	}
 	s, _, err := a.Source()
-	errs = append(errs, err, a.SetLooked(Looked{Source: s.ID}))
+	errs = append(errs, err, a.SetSourceStatus(SourceStatus{Source: s.ID}))
 	for n := 1; n <= 2; n++ {
 		r, err := a.Publish(Release{Build: b.ID, Settings: Settings{Config: map[string]string{"N": string(rune('0' + n))}}})
 		errs = append(errs, err, a.Commit(r.N), a.SetLive(r.N), a.SetStatus(r.N, Status{State: Live}))
@@ -59,7 +59,7 @@ func wholeApp(t *testing.T) (a App, files map[string]func() error) {
 		"settings.json":                  func() error { _, err := a.Settings(); return err },
 		"wanted.json":                    func() error { _, err := a.Wanted(); return err },
 		"source.json":                    func() error { _, _, err := a.Source(); return err },
-		"looked.json":                    func() error { _, err := a.Looked(); return err },
+		"looked.json":                    func() error { _, err := a.SourceStatus(); return err },
 		"processes.json":                 func() error { _, err := a.Processes(); return err },
 		"cron.json":                      func() error { _, err := a.Cron(); return err },
 		"asleep.json":                    func() error { _, err := a.Asleep(); return err },
@@ -78,7 +78,7 @@ func TestDamage(t *testing.T) {
 			if err := read(); err != nil {
 				t.Fatal(err)
 			}
-			if file == "id" && how != "empty" && how != "a folder" { // it may have any content
+			if file == "id" && how != "empty" && how != "a folder" { // any content is an id
 				continue
 			}
 			path := a.path(file)
@@ -97,9 +97,9 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// A file that its owner has closed to the server is damaged too; what fails for a moment is not.
+// A file that the server may not read is damaged too. A failure that may pass is not damage.
 func TestUnreadable(t *testing.T) {
-	if os.Getuid() == 0 { // whom no mode keeps out
+	if os.Getuid() == 0 { // root may read everything
 		again := exec.Command(os.Args[0], "-test.run=^TestUnreadable$", "-test.v")
 		dir, err := os.MkdirTemp("", "paas-nobody")
 		if err == nil {
@@ -155,7 +155,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// A status that is lost is worked out from the rest of the volume, and names the file.
+// A lost status is worked out from the rest of the volume, and names the file.
 func TestLostStatus(t *testing.T) {
 	damages["missing"] = func(t *testing.T, path string) { os.RemoveAll(path) }
 	defer delete(damages, "missing")
@@ -174,7 +174,7 @@ func TestLostStatus(t *testing.T) {
 			if err != nil || s.State != want || !strings.Contains(s.Reason, "status.json") && !(how == "missing" && n == 3) {
 				t.Errorf("%s of v%d: %+v, %v", how, n, s, err)
 			}
-			if err := a.SetStatus(n, Status{State: want}); err != nil { // also where a folder is in the way
+			if err := a.SetStatus(n, Status{State: want}); err != nil { // also if a folder is in the way
 				t.Error(err)
 			}
 			if s, err := a.Status(n); err != nil || s.State != want || s.Reason != "" {
@@ -184,7 +184,7 @@ func TestLostStatus(t *testing.T) {
 	}
 }
 
-// The link to the live release, once lost, leads to what was live again.
+// A lost link to the live release is made again, to the release that was live.
 func TestLostLive(t *testing.T) {
 	for how, damage := range map[string]func(path string) error{
 		"missing":       func(path string) error { return nil },
@@ -197,7 +197,7 @@ func TestLostLive(t *testing.T) {
 			"failed":              0,
 			"retired live":        2,
 			"retired live failed": 2,
-			"retired retired":     2, // the third was killed between the link and its states
+			"retired retired":     2, // the server was killed between the link and the states
 			"retired live ready":  2,
 		} {
 			a := testApp(t)
@@ -226,7 +226,7 @@ func TestLostLive(t *testing.T) {
 	}
 }
 
-// A lost id is written again as it was, and no other is touched.
+// A lost id is written again as it was; any other stays.
 func TestLostIdentity(t *testing.T) {
 	a := testApp(t)
 	was, err := a.Identity()
@@ -259,7 +259,7 @@ func TestLostIdentity(t *testing.T) {
 	}
 }
 
-// Folders that somebody has removed are made again.
+// Folders that a person has removed are made again.
 func TestLostFolders(t *testing.T) {
 	a := testApp(t)
 	for _, name := range folders {

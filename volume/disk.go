@@ -5,14 +5,14 @@ import (
 	"syscall"
 )
 
-// Disk is how much room a file system has.
+// Disk is the free space of a file system.
 type Disk struct {
-	Free, Size      int64 // bytes; Free is what one who is not root may use
-	FreeFiles       int64 // how many files more it takes
-	FreeFilesCounts bool  // false where it knows no such limit
+	Free, Size      int64 // bytes; Free is what users other than root may use
+	FreeFiles       int64 // how many more files fit
+	FreeFilesCounts bool  // false if the file system has no such limit
 }
 
-// Disk asks the file system that the volume is on.
+// Disk returns the free space of the volume's file system.
 func (v *Volume) Disk() (Disk, error) {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(v.Root, &fs); err != nil {

@@ -18,22 +18,22 @@ import (
 // Event is one line of the audit log.
 type Event struct {
 	At   time.Time `json:"at"`
-	By   string    `json:"by"`            // key name, or "server"
-	Did  string    `json:"did"`           // verb: push, config:set, keys:add, ...
-	App  string    `json:"app,omitempty"` //
+	By   string    `json:"by"`  // name of the key, or "server"
+	Did  string    `json:"did"` // verb: push, config:set, keys:add, ...
+	App  string    `json:"app,omitempty"`
 	Note string    `json:"note,omitempty"`
 }
 
-// RoleCommand is who records events of commands on the server itself, which are processes of their
-// own.
+// RoleCommand records the events of commands that run on the server itself, each in a process of
+// its own.
 const RoleCommand = "command"
 
-// maxEvents is the size of a file of events in bytes, some 25,000 of them. The one before it is kept.
+// maxEvents is the size of a file of events in bytes: about 25,000 events. One older file is kept.
 const maxEvents = 4 << 20
 
-// Record appends e to the events of role: [RoleGit], [RoleApp], [RoleSidecar] or [RoleCommand]. A role
-// has its own file, events/<role>.jsonl, and renames it to end in .1 once it is full. Never pass it a
-// secret.
+// Record appends e to the events of role: [RoleGit], [RoleApp], [RoleSidecar] or [RoleCommand].
+// Each role has a file of its own, events/<role>.jsonl, which it renames to end in .1 once it is
+// full. Never pass it a secret.
 func (v *Volume) Record(role string, e Event) error {
 	if e.At.IsZero() {
 		e.At = time.Now().UTC()
@@ -53,9 +53,8 @@ func (v *Volume) Record(role string, e Event) error {
 
 func (v *Volume) events() string { return filepath.Join(v.Root, "events") }
 
-// record appends a line, unless somebody has renamed the file meanwhile, or it is full and renamed now:
-// then done is false. Most roles have one writer, but any number of commands may run at once, so the
-// file is locked.
+// record appends a line; done is false if the file was renamed meanwhile, or was full and record
+// has renamed it. It locks the file, because any number of commands may run at once.
 func (v *Volume) record(path string, line []byte) (done bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -83,7 +82,7 @@ func (v *Volume) record(path string, line []byte) (done bool, err error) {
 		if _, err := f.ReadAt(last, size-1); err != nil {
 			return false, err
 		}
-		if last[0] != '\n' { // a power cut or a full disk has cut the line off
+		if last[0] != '\n' { // a power cut or a full disk has cut off the last line
 			line = append([]byte("\n"), line...)
 		}
 	}
@@ -91,7 +90,7 @@ func (v *Volume) record(path string, line []byte) (done bool, err error) {
 	return true, err
 }
 
-// flock waits for a lock on f, which ends with f.
+// flock waits for a lock on f, which ends when f is closed.
 func flock(f *os.File, how int) error {
 	for {
 		if err := syscall.Flock(int(f.Fd()), how); err != syscall.EINTR {
@@ -100,9 +99,9 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-// Events returns the last n events of app, or of everything if app is empty: those of all roles, and
-// of the one file that earlier versions wrote, by time. It skips lines that make no sense. n is at
-// least 1; up to three times as many are held in memory for each file.
+// Events returns the last n events of app, or of everything if app is empty, sorted by time: those
+// of all roles, and of the one file that earlier versions wrote. It skips lines that make no sense.
+// n is at least 1; memory holds up to three times as many for each file.
 func (v *Volume) Events(app string, n int) ([]Event, error) {
 	entries, err := os.ReadDir(v.events())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -125,10 +124,11 @@ func (v *Volume) Events(app string, n int) ([]Event, error) {
 	return all[max(0, len(all)-n):], nil
 }
 
-// eventsAt returns the last n events in the file at path and in the one before it.
+// eventsAt returns the last n events of the file at path and of the older one beside it.
 func eventsAt(path, app string, n int) (events []Event, err error) {
 	var files []*os.File
-	for _, name := range []string{path, path + ".1"} { // so that a renaming meanwhile hides nothing
+	// in this order a rename in between hides nothing
+	for _, name := range []string{path, path + ".1"} {
 		f, err := os.Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Writers of one file at once, in one process or in several, lose no line and tear none.
+// Concurrent writers of one file, in one process or several, neither lose nor tear a line.
 func TestRecordIsOneLineEach(t *testing.T) {
 	v := testVolume(t)
 	var wg sync.WaitGroup
@@ -45,8 +45,8 @@ func TestRecordIsOneLineEach(t *testing.T) {
 	}
 }
 
-// However much is recorded, a role has two files of a bounded size, and what is kept is the end of it
-// without a gap.
+// However much is recorded, a role has two files of a bounded size, with the last events and no
+// gap.
 func TestEventsAreBounded(t *testing.T) {
 	v := testVolume(t)
 	v.maxEvents = 2000
@@ -91,8 +91,8 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
-// The files of all roles and the one of earlier versions are one history. Lines that a power cut or
-// a full disk has left behind are skipped, and the next line is whole.
+// The files of all roles and the one of earlier versions are read as one history. Half lines, which
+// a power cut or a full disk has left, are skipped, and the next line is whole.
 func TestEventsOfAll(t *testing.T) {
 	v := testVolume(t)
 	at := func(second int) time.Time { return time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC) }
@@ -143,7 +143,7 @@ func TestEventsOfAll(t *testing.T) {
 	}
 }
 
-// A file that is renamed between the opening of the two is read once.
+// A file that is renamed before the second one is opened is read once.
 func TestEventsRenamedMeanwhile(t *testing.T) {
 	v := testVolume(t)
 	if err := v.Record(RoleGit, Event{By: "alice"}); err != nil {

@@ -9,8 +9,8 @@ import (
 	"paas/durable"
 )
 
-// WriteFile writes a file whole: whoever reads path, and whatever is left after a crash or a power
-// cut, is the old content or the new. It blocks for two fsyncs (about 1 ms on a local disk).
+// WriteFile writes a file whole: readers, also after a crash or a power cut, find the old content
+// or the new. It blocks for two fsyncs (about 1 ms on a local disk).
 func (v *Volume) WriteFile(path string, content []byte, mode fs.FileMode) error {
 	tmp, err := v.temp()
 	if err != nil {
@@ -22,8 +22,8 @@ func (v *Volume) WriteFile(path string, content []byte, mode fs.FileMode) error 
 	return v.put(tmp, path)
 }
 
-// put gives the file or link tmp its name, replacing a file or link of that name. A folder of that
-// name, which somebody made by mistake, is moved aside: else the file could never be written again.
+// put renames the file or link tmp to path, replacing any file or link. A folder of that name,
+// which somebody made by mistake, is moved aside: else the file could never be written again.
 func (v *Volume) put(tmp, path string) error {
 	err := os.Rename(tmp, path)
 	if err != nil && isFolder(path) {
@@ -52,8 +52,8 @@ func (v *Volume) writeJSON(path string, value any, mode fs.FileMode) error {
 	return v.WriteFile(path, append(content, '\n'), mode)
 }
 
-// ReplaceLink points the symbolic link path at target, replacing what it pointed at before in one
-// step. The temporary link has a random name: a fixed one, left by a kill, blocks every later flip.
+// ReplaceLink makes the symbolic link path point at target, in one step. The temporary link has a
+// random name: a fixed one, left by a kill, would block every later change.
 func (v *Volume) ReplaceLink(target, path string) error {
 	tmp, err := v.temp()
 	if err != nil {

@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// folders are those that every app has. Its processes may be another user's than the server, and reach
-// what is theirs through them.
+// folders are the folders that every app has. Its processes may run as another user than the
+// server, and must be able to enter them.
 var folders = []string{"builds", "releases", "cache", "data", "logs"}
 
-// openFolder makes dir, where there is none, and has all users read it, whatever the umask. One that
-// another user owns stays as it is: an app's data is the app's.
+// openFolder makes dir if needed, and lets all users read it, whatever the umask is. A folder that
+// another user owns stays as it is: the app decides about its data.
 func openFolder(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
@@ -27,8 +27,8 @@ func openFolder(dir string) error {
 	return os.Chmod(dir, info.Mode().Perm()|0o755)
 }
 
-// OpenFolders opens the folders of all apps to their users, where an earlier version has made them under
-// a umask that kept other users out. An error does not keep it from the other folders.
+// OpenFolders opens the folders of all apps to their users. Earlier versions made them under a
+// umask that may keep other users out. After an error it goes on with the other folders.
 func (v *Volume) OpenFolders() error {
 	names, err := v.Apps()
 	for _, name := range names {

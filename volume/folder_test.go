@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// An app's folders are open to the app's user, whatever the umask that they are made under; so are those
-// of an app that an earlier version has made. What is the app's own stays as the app wants it.
+// The app's user can enter its folders, whatever the umask was when they were made, also those of
+// an app that an earlier version made. The app's own data keeps its modes.
 func TestFoldersWhateverUmask(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))
 	v := testVolume(t)

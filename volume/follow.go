@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Follow copies the file at path to w as it grows, until ctx ends; what was there when ctx ended is
-// still copied. A file that is not there yet is waited for; one that was replaced (rotation) or
-// shortened is read from its new beginning after the rest of the old. From offset on: 0 is the
-// beginning. It returns w's or the disk's error, never ctx's.
+// Follow copies the file at path to w as it grows, from offset on, until ctx ends; it still copies
+// what the file has then. It waits for a file that does not exist yet. If the file is replaced
+// (rotation) or shortened, Follow copies the rest of the old one and then the new one from its
+// beginning. It returns the error of w or the disk, never that of ctx.
 func Follow(ctx context.Context, path string, offset int64, w io.Writer) error {
-	const interval = 50 * time.Millisecond // people watch; nothing waits on it
+	const interval = 50 * time.Millisecond // only people watch
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var f *os.File
@@ -63,7 +63,8 @@ func openAt(path string, offset int64) (*os.File, error) {
 	return f, err
 }
 
-// replaced says whether path now names another file than f, or f lost what was already read.
+// replaced reports whether path now names another file than f, or f was shortened below what was
+// read.
 func replaced(f *os.File, path string) bool {
 	now, err := os.Stat(path)
 	if err != nil {

@@ -32,7 +32,7 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// A volume of before there was a format gets one, and so does a new one.
+// A volume without the file gets one, and so does a new volume.
 func TestNoFormat(t *testing.T) {
 	a := testApp(t)
 	path := filepath.Join(a.Volume().Root, "format")

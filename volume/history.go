@@ -10,22 +10,22 @@ import (
 	"sync"
 )
 
-// newest is the highest release number that this process knows of each app. An app has thousands of
-// releases after some years, and nothing that is done at each deploy may list them.
+// newest caches the highest release number of each app. After some years an app has thousands of
+// releases, and no deploy may list them all.
 type newest struct {
 	mu   sync.Mutex
 	apps map[string]known
 }
 
-// known is what is remembered of one app.
+// known is what the cache has of one app.
 type known struct {
-	id string // of the app: another may have taken its name
+	id string // of the app: another app may have its name now
 	n  int
 }
 
-// Last is the number of the app's newest release, 0 where it has none. The first call of a process
-// lists the releases; those after it look only for newer ones. A number is never used twice, even if
-// its folder was removed.
+// Last returns the number of the app's newest release, 0 if it has none. The first call of a
+// process lists the releases; later calls only check for newer ones. A number is never used twice,
+// even if its folder was removed.
 func (a App) Last() (int, error) {
 	id, err := a.Identity()
 	if err != nil && !IsDamage(err) {
@@ -70,8 +70,7 @@ func (a App) has(n int) (bool, error) {
 	return err == nil, err
 }
 
-// History goes through the numbers of the app's releases, the newest first, as far as the caller
-// asks. An error ends it.
+// History iterates over the numbers of the app's releases, newest first. An error ends it.
 func (a App) History() iter.Seq2[int, error] {
 	return func(yield func(int, error) bool) {
 		last, err := a.Last()
@@ -83,12 +82,13 @@ func (a App) History() iter.Seq2[int, error] {
 	}
 }
 
-// Back is [App.History] from release n on.
+// Back is [App.History] from release n backwards.
 func (a App) Back(n int) iter.Seq2[int, error] {
 	return func(yield func(int, error) bool) {
 		for n := n; n > 0; n-- {
 			there, err := a.has(n)
-			if err == nil && !there { // somebody has removed folders by hand, perhaps a million of them
+			// somebody has removed folders by hand, perhaps a million of them
+			if err == nil && !there {
 				n, err = a.before(n)
 			}
 			if n == 0 && err == nil || !yield(n, err) || err != nil {
@@ -98,7 +98,7 @@ func (a App) Back(n int) iter.Seq2[int, error] {
 	}
 }
 
-// before is the highest number below n of a release that is there, 0 where there is none.
+// before is the highest number below n of a release that exists, 0 if there is none.
 func (a App) before(n int) (int, error) {
 	numbers, err := a.numbers()
 	at, _ := slices.BinarySearch(numbers, n)
@@ -108,8 +108,8 @@ func (a App) before(n int) (int, error) {
 	return numbers[at-1], nil
 }
 
-// Open lists the releases after the live one that are not over, oldest first. Releases are over in the
-// order of their numbers, so Open reads no further back than to one that is.
+// Open lists the releases after the live one that are not over, oldest first. Releases end in the
+// order of their numbers, so Open reads back to the newest that is over.
 func (a App) Open() (numbers []int, err error) {
 	live := a.Live()
 	for n, err := range a.History() {
@@ -132,7 +132,7 @@ func (a App) Open() (numbers []int, err error) {
 	return numbers, nil
 }
 
-// Numbers lists the numbers of all releases of the app, lowest first: for what needs them all.
+// Numbers lists the numbers of all releases of the app, lowest first. Prefer [App.History].
 func (a App) Numbers() []int {
 	numbers, _ := a.numbers()
 	return numbers

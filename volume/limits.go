@@ -1,13 +1,14 @@
 package volume
 
-// Limits are what one process of an app may use, with everything it starts in turn; 0: no limit.
+// Limits bound what one process of an app may use, together with all that it starts; 0: no limit.
 type Limits struct {
-	Memory    int64   `json:"memory,omitempty"`    // bytes
-	CPU       float64 `json:"cpu,omitempty"`       // of one core: 0.5 is half of one, 2 are two whole ones
+	Memory int64 `json:"memory,omitempty"` // bytes
+	// CPU: of one core: 0.5 is half of one, 2 are two whole ones
+	CPU       float64 `json:"cpu,omitempty"`
 	Processes int     `json:"processes,omitempty"` // threads count too
 }
 
-// Over are l, and where l has none those of general.
+// Over returns l, with general's limits where l has none.
 func (l Limits) Over(general Limits) Limits {
 	if l.Memory == 0 {
 		l.Memory = general.Memory

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// A type's own limits come before those of every type, one by one; an app that never had any has
-// none.
+// Each limit that a type sets comes before the default of all types.
 func TestLimitsOf(t *testing.T) {
 	for _, c := range []struct {
 		wanted, processType string

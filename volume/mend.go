@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Mend repairs of the app what can be told from the rest of it: folders that are missing, and the
-// link to the live release. It logs each repair. What is live decides what
-// is deployed next, so the caller mends after taking the app's turn, which it holds.
+// Mend repairs what can be worked out from the rest of the app: missing folders, and the link to
+// the live release. It logs each repair. The next deploy starts from what is live, so a maker calls
+// Mend right after it has taken the app's turn.
 func (a App) Mend() error {
 	if !a.Exists() {
 		return nil
@@ -52,7 +52,7 @@ func (a App) Mend() error {
 	return nil
 }
 
-// wasLive is the release that was live when the link was lost, 0 where none ever was.
+// wasLive is the release that was live when the link was lost, 0 if none ever was.
 func (a App) wasLive() (int, error) {
 	accepted := 0
 	for n, err := range a.History() {
@@ -66,14 +66,14 @@ func (a App) wasLive() (int, error) {
 		case s.State == Live:
 			return n, nil
 		case accepted == 0 && a.Committed(n) && s.State != Failed && s.State != Cancelled:
-			accepted = n // its state was to be written next, or is lost as well
+			accepted = n // its state was about to be written, or is lost too
 		}
 	}
 	return accepted, nil
 }
 
-// SetIdentity gives an app whose file id is lost or empty the id by which a process knows it; empty:
-// a new one. It leaves every other id alone. The caller holds the app's turn.
+// SetIdentity writes the id of an app that has lost it: id, by which a process knows the app, or a
+// new one if id is empty. It does not change an id that is there. The caller holds the app's turn.
 func (a App) SetIdentity(id string) error {
 	if _, err := a.Identity(); !IsDamage(err) {
 		return err
@@ -97,7 +97,7 @@ func (v *Volume) repaired(path, what string) {
 	v.log().Warn("repaired", "file", path, "how", what)
 }
 
-// aside renames what is in the way at path, which is kept beside it.
+// aside renames what is in the way at path, and keeps it beside it.
 func (v *Volume) aside(path string) error {
 	to := path + ".aside-" + strings.ToLower(newIdentity()[:6])
 	if err := os.Rename(path, to); err != nil {

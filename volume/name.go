@@ -6,16 +6,16 @@ import (
 	"regexp"
 )
 
-// NamePattern is what an app may be called: a DNS label short enough to stand in front of a
-// domain (RFC 1123, section 2.1), starting with a letter, at most 30 characters.
+// NamePattern matches the names of apps: DNS labels (RFC 1123, section 2.1) that begin with a
+// letter, and of at most 30 characters, so that they fit in front of a domain.
 const NamePattern = `^[a-z][a-z0-9-]{0,29}$`
 
 var namePattern = regexp.MustCompile(NamePattern)
 
-// ErrName marks a name that no app can have.
+// ErrName is the error for a name that no app can have.
 var ErrName = errors.New("use a-z, 0-9 and -, start with a letter, at most 30 characters")
 
-// CheckName says why name cannot be an app's, wrapping [ErrName], or nil.
+// CheckName returns an error that wraps [ErrName] if no app can have that name.
 func CheckName(name string) error {
 	if namePattern.MatchString(name) && name[len(name)-1] != '-' {
 		return nil

@@ -11,24 +11,24 @@ import (
 
 const nobody = 65534
 
-// openAsNobody opens the volume with nobody's rights to files.
+// openAsNobody opens the volume with the rights of the user nobody.
 func openAsNobody(root string) error {
 	result := make(chan error)
 	go func() {
-		runtime.LockOSThread() // it ends with the goroutine
+		runtime.LockOSThread() // the thread ends with the goroutine
 		syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
 		result <- (&Volume{Root: root}).Open()
 	}()
 	return <-result
 }
 
-// In containers each role has the volume, and the folders of the others' secrets are empty places that
-// the engine made as root, open and not to be closed: no container but that of git started.
+// In containers each role mounts the volume, and for secrets of other roles the engine makes empty
+// folders as root, which are open and cannot be closed. Once, only the container of git started.
 func TestOpenBesideMountPoints(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: takes root, to have a folder of another user's")
 	}
-	root, err := os.MkdirTemp("", "paas-mount") // a test's own folder lies where others may not go
+	root, err := os.MkdirTemp("", "paas-mount") // other users may not enter the folder of a test
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +47,13 @@ func TestOpenBesideMountPoints(t *testing.T) {
 	}
 }
 
-// A root that is open and another user's cannot be closed, and is refused with what to do.
+// A root that is open and belongs to another user cannot be closed: Open refuses it and says what
+// to do.
 func TestOpenRefusesAnOpenRoot(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: takes root, to have a folder of another user's")
 	}
-	root, err := os.MkdirTemp("", "paas-open") // a test's own folder lies where others may not go
+	root, err := os.MkdirTemp("", "paas-open") // other users may not enter the folder of a test
 	if err != nil {
 		t.Fatal(err)
 	}

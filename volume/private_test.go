@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Open closes what other users may enter, says so, and leaves alone what is closed already.
+// Open closes the folders that other users may enter, and logs that. It does not touch closed ones.
 func TestOpenClosesTheRoot(t *testing.T) {
 	for _, mode := range []fs.FileMode{0o755, 0o750, 0o711, 0o777, 0o770 | fs.ModeSetgid, 0o700} {
 		root := filepath.Join(t.TempDir(), "root")
@@ -30,7 +30,7 @@ func TestOpenClosesTheRoot(t *testing.T) {
 			}
 		}
 		v.Close()
-		want := 5 // once each
+		want := 5 // one line for each folder
 		if mode == 0o700 {
 			want = 0
 		}

@@ -22,28 +22,32 @@ const (
 	CauseRebuild  = "rebuild"
 )
 
-// Release is a build with the settings of a moment, its maker and its cause. Immutable.
+// Release is a build with the settings of a moment, who made it, and why. It never changes.
 type Release struct {
-	N        int       `json:"n"`
-	Build    string    `json:"build"`
-	Commit   string    `json:"commit"`
-	Branch   string    `json:"branch"`
-	Subject  string    `json:"subject"` // first line of the commit message
-	By       string    `json:"by"`      // key name
-	Cause    string    `json:"cause"`
-	Note     string    `json:"note,omitempty"` // "set COLOR", "rollback to v3"; never a value
-	Of       int       `json:"of,omitempty"`   // the release of which this repeats the build and the config vars
+	N       int    `json:"n"`
+	Build   string `json:"build"`
+	Commit  string `json:"commit"`
+	Branch  string `json:"branch"`
+	Subject string `json:"subject"` // first line of the commit message
+	By      string `json:"by"`      // key name
+	Cause   string `json:"cause"`
+	// Note: "set COLOR", "rollback to v3"; never the value of a config var
+	Note string `json:"note,omitempty"`
+	// Of: the release whose build and config vars this repeats; 0: none
+	Of       int       `json:"of,omitempty"`
 	At       time.Time `json:"at"`
 	Settings Settings  `json:"settings"`
-	Wanted   Wanted    `json:"wanted,omitzero"` // as it was then: only for a runtime that finds wanted.json damaged
+	// Wanted: at that time: only for a runtime that finds wanted.json damaged
+	Wanted Wanted `json:"wanted,omitzero"`
 }
 
-// String is the release as people write it: v7.
+// String returns what people call the release: v7.
 func (r Release) String() string { return "v" + strconv.Itoa(r.N) }
 
-// Publish makes r the app's next release and returns it with its number. The runtime makes it ready;
-// then it waits for [App.Commit] or [App.Cancel]. The caller holds the app's turn until it has said
-// one or the other. One rename: the release is there whole, or not at all. Blocks for some fsyncs.
+// Publish makes r the app's next release and returns it with its number. The runtime makes it
+// ready; then it waits for [App.Commit] or [App.Cancel]. The caller holds the app's turn until it
+// has called one of them. Publishing is one rename: the release is there whole or not at all. It
+// blocks for a few fsyncs.
 func (a App) Publish(r Release) (Release, error) {
 	tmp, err := a.vol.TempDir()
 	if err != nil {
@@ -79,7 +83,7 @@ func (a App) Publish(r Release) (Release, error) {
 
 func (a App) releaseDir(n int) string { return a.path("releases", strconv.Itoa(n)) }
 
-// Release reads release n. The error is [Damage] where its folder or its file is lost or unreadable.
+// Release reads release n. The error is [Damage] if its folder or its file is lost or unreadable.
 func (a App) Release(n int) (Release, error) {
 	const remedy = "restore it from a backup, or roll back to another release"
 	file := filepath.Join("releases", strconv.Itoa(n), "release.json")
@@ -96,8 +100,9 @@ func (a App) Release(n int) (Release, error) {
 	return r, err
 }
 
-// Status reads how far release n has come; queued where the runtime has not said anything yet. Where
-// the file is damaged it is what the rest of the volume says, and the reason names the file.
+// Status reads how far release n has come: it is queued until the runtime records something. If the
+// file is damaged, the state is worked out from the rest of the volume, and the reason names the
+// file.
 func (a App) Status(n int) (Status, error) {
 	file := filepath.Join("releases", strconv.Itoa(n), "status.json")
 	s, err := read[Status](a, file, "worked out from the rest")
@@ -128,8 +133,8 @@ func (a App) Status(n int) (Status, error) {
 	return s, nil
 }
 
-// SetStatus records how far release n has come. For the runtime, and in watch mode for the maker of the
-// release.
+// SetStatus records how far release n has come. Only the runtime calls it, or in watch mode the
+// maker of the release.
 func (a App) SetStatus(n int, s Status) error {
 	s.At = time.Now().UTC()
 	return a.tell(filepath.Join("releases", strconv.Itoa(n), "status.json"), s)
@@ -138,13 +143,13 @@ func (a App) SetStatus(n int, s Status) error {
 // Commit records that release n, which is ready, is accepted: the second phase of a push.
 func (a App) Commit(n int) error { return a.mark(n, "commit", "") }
 
-// Cancel records that nobody wants release n any more, and why, in one line. It has no effect once n is
-// committed.
+// Cancel records that release n is not wanted any more, and why, in one line. It has no effect
+// after n is committed.
 func (a App) Cancel(n int, why string) error { return a.mark(n, "cancel", why) }
 
 func (a App) mark(n int, name, text string) error {
 	err := a.vol.WriteFile(filepath.Join(a.releaseDir(n), name), []byte(text), 0o644)
-	if err == nil { // see tell
+	if err == nil { // as in tell
 		a.Ring()
 	}
 	return err
@@ -153,7 +158,7 @@ func (a App) mark(n int, name, text string) error {
 // Committed reports whether release n is accepted.
 func (a App) Committed(n int) bool { return a.marked(n, "commit") }
 
-// Cancelled reports whether release n was taken back before it was committed, and why.
+// Cancelled reports whether release n was cancelled before it was committed, and why.
 func (a App) Cancelled(n int) (why string, cancelled bool) {
 	text, err := os.ReadFile(filepath.Join(a.releaseDir(n), "cancel"))
 	if err != nil || a.Committed(n) {
@@ -167,8 +172,8 @@ func (a App) marked(n int, name string) bool {
 	return err == nil
 }
 
-// Live is the number of the live release, 0 where there is none: the one that is accepted and comes back
-// after a restart. One that proves itself gets the traffic before it is live.
+// Live returns the number of the live release, 0 if there is none: the release that is accepted and
+// comes back after a restart. A release that proves itself gets the traffic before it is live.
 func (a App) Live() int {
 	target, err := os.Readlink(a.path("live"))
 	if err != nil {
@@ -178,16 +183,18 @@ func (a App) Live() int {
 	return max(n, 0)
 }
 
-// SetLive makes release n the live one. For the runtime, and in watch mode for the maker of the release.
-// With an error it may be live all the same, until a power cut: see [App.Live].
+// SetLive makes release n live. Only the runtime calls it, or in watch mode the maker of the
+// release. After an error it may be live all the same, until a power cut: see [App.Live].
 func (a App) SetLive(n int) error {
 	return a.vol.ReplaceLink(filepath.Join("releases", strconv.Itoa(n)), a.path("live"))
 }
 
-// DropLogs removes the logs of releases n and before, as far back as there are any. What earlier
-// versions left may take several calls, of 1000 logs each.
+// DropLogs removes the logs of releases up to n. It removes at most 1000 with each call: earlier
+// versions may have left more.
 func (a App) DropLogs(n int) error {
-	const most, gap = 1000, 20 // in a row without a log: cancelled early, or in watch mode
+	// gap: so many in a row may have no log, because they were cancelled early, or are of watch
+	// mode
+	const most, gap = 1000, 20
 	for missing, left := 0, most; n > 0 && missing < gap && left > 0; n-- {
 		switch err := os.Remove(a.ReleaseLog(n)); {
 		case err == nil:
@@ -201,5 +208,5 @@ func (a App) DropLogs(n int) error {
 	return nil
 }
 
-// ReleaseLog is the path of what building and booting release n printed.
+// ReleaseLog is the path of the file with the output of building and booting release n.
 func (a App) ReleaseLog(n int) string { return filepath.Join(a.releaseDir(n), "log") }

@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// removeAll is [os.RemoveAll] that also empties folders whose modes forbid that even to their owner,
-// such as those of Go's module cache. A link in the tree is not followed out of it.
+// removeAll is [os.RemoveAll] that also removes folders whose mode forbids that to their owner,
+// such as those of Go's module cache. It follows no links out of the tree.
 func removeAll(dir string) error {
 	err := os.RemoveAll(dir)
 	if !errors.Is(err, fs.ErrPermission) {
@@ -15,7 +15,7 @@ func removeAll(dir string) error {
 	}
 	root, rootErr := os.OpenRoot(dir)
 	if rootErr != nil {
-		os.Chmod(dir, 0o700) // it is ours by name, whatever is in it
+		os.Chmod(dir, 0o700) // its owner may open it
 		if root, rootErr = os.OpenRoot(dir); rootErr != nil {
 			return err
 		}
@@ -25,7 +25,7 @@ func removeAll(dir string) error {
 		if err == nil && d.IsDir() { // before it is read
 			root.Chmod(path, 0o700)
 		}
-		return nil // what cannot be read cannot be removed either, as the error then says
+		return nil // what cannot be read cannot be removed: that is the error then
 	})
 	return os.RemoveAll(dir)
 }

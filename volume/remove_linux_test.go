@@ -12,15 +12,15 @@ import (
 	"testing"
 )
 
-// asNobody calls do with nobody's rights to files, in a folder of nobody's; as whoever runs the tests
-// without root.
+// asNobody calls do with the rights of the user nobody, in a folder of that user. Without root it
+// calls it as the user that runs the tests.
 func asNobody(t *testing.T, do func(dir string)) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		do(t.TempDir())
 		return
 	}
-	dir, err := os.MkdirTemp("", "paas-nobody") // a test's own folder lies where others may not go
+	dir, err := os.MkdirTemp("", "paas-nobody") // other users may not enter the folder of a test
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,14 +32,14 @@ func asNobody(t *testing.T, do func(dir string)) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // it has nobody's rights, and ends with the goroutine
+		runtime.LockOSThread() // the thread has the rights of nobody, and ends with the goroutine
 		syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
 		do(dir)
 	}()
 	<-done
 }
 
-// closedTree is a tree as Go's module cache is one: its folders forbid even their owner to change them.
+// closedTree makes a tree like Go's module cache: not even their owner may write to its folders.
 func closedTree(t *testing.T, dir string) {
 	t.Helper()
 	inner := filepath.Join(dir, "pkg", "mod")
@@ -52,8 +52,8 @@ func closedTree(t *testing.T, dir string) {
 	}
 }
 
-// What an app has left in folders that nobody may write to goes with the app, and with its build. When
-// it stayed in tmp/, no server without root started on the volume any more.
+// Folders that nobody may write to are removed with the app and with its build. Once they stayed in
+// tmp/, and no server without root started on the volume any more.
 func TestClosedFoldersGo(t *testing.T) {
 	asNobody(t, func(dir string) {
 		root := filepath.Join(dir, "root")
@@ -108,11 +108,11 @@ func TestClosedFoldersGo(t *testing.T) {
 	})
 }
 
-// found is what lies in tmp/, but for the process's own empty folder.
+// found lists what is in tmp/, without the process's own empty folder.
 func found(v *Volume) string {
 	var names []string
 	filepath.WalkDir(filepath.Join(v.Root, "tmp"), func(path string, d os.DirEntry, err error) error {
-		if path != filepath.Join(v.Root, "tmp") && path != v.desk.dir {
+		if path != filepath.Join(v.Root, "tmp") && path != v.tmpDir.dir {
 			names = append(names, path)
 		}
 		return nil
@@ -120,8 +120,8 @@ func found(v *Volume) string {
 	return strings.Join(names, " ")
 }
 
-// What belongs to another user, as what an app's container wrote as root, cannot be removed: that is
-// said once, and the rest goes.
+// Files of another user, such as an app's container that runs as root, cannot be removed: that is
+// logged once, and the rest is removed.
 func TestWipeGoesOn(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: takes root, to have files of another user's")
@@ -140,7 +140,7 @@ func TestWipeGoesOn(t *testing.T) {
 			}
 		}
 		theirs := make(chan error)
-		go func() { theirs <- os.Chown(filepath.Join(v.Root, "tmp", "b", "made"), 0, 0) }() // with root's rights
+		go func() { theirs <- os.Chown(filepath.Join(v.Root, "tmp", "b", "made"), 0, 0) }() // with the rights of root
 		if err := <-theirs; err != nil {
 			t.Error(err)
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A write that fails rings no bell: the writer itself wakes at it, and would try again at once.
+// A write that fails rings no bell: the writer would wake itself, and try again at once.
 func TestFailedWriteDoesNotRing(t *testing.T) {
 	a := testApp(t)
 	v := a.Volume()
@@ -21,7 +21,7 @@ func TestFailedWriteDoesNotRing(t *testing.T) {
 		"status":    func() error { return a.SetStatus(1, Status{State: Ready}) },
 		"asleep":    func() error { return a.SetAsleep(Asleep{Release: 1}) },
 		"cron":      func() error { return a.SetCron(Cron{}) },
-		"looked":    func() error { return a.SetLooked(Looked{}) },
+		"looked":    func() error { return a.SetSourceStatus(SourceStatus{}) },
 		"source":    func() error { return a.SetSource(Source{URL: "https://example.com"}) },
 		"commit":    func() error { return a.Commit(1) },
 		"cancel":    func() error { return a.Cancel(1, "") },
@@ -49,8 +49,8 @@ func TestFailedWriteDoesNotRing(t *testing.T) {
 	}
 }
 
-// A source and its credentials that stay as they are need no room on the disk: each start sets those
-// of the environment.
+// Setting the same source and credentials again needs no disk space: each start sets those of the
+// environment.
 func TestUnchangedSourceIsNotWritten(t *testing.T) {
 	a := testApp(t)
 	v := a.Volume()
@@ -80,7 +80,7 @@ func TestUnchangedSourceIsNotWritten(t *testing.T) {
 	if now, ok, err := a.Source(); now != was || !ok || err != nil {
 		t.Errorf("%+v, %v", now, err)
 	}
-	if _, err := os.Stat(bell); err != nil { // it is looked at again
+	if _, err := os.Stat(bell); err != nil { // the poll makes it again
 		t.Error(err)
 	}
 	s.Every = time.Hour
@@ -89,7 +89,7 @@ func TestUnchangedSourceIsNotWritten(t *testing.T) {
 	}
 }
 
-// breakTmp puts a file in the place of tmp/, so that nothing can be written any more.
+// breakTmp puts a file in the place of tmp/, so that no write succeeds.
 func breakTmp(t *testing.T, v *Volume) {
 	t.Helper()
 	tmp := filepath.Join(v.Root, "tmp")
@@ -98,8 +98,8 @@ func breakTmp(t *testing.T, v *Volume) {
 	}
 }
 
-// Folders of the volume that somebody removes while it is used are made again: files are written and
-// bells heard.
+// Folders that a person removes while the volume is in use are made again: writes succeed and bells
+// are heard.
 func TestRemovedFolders(t *testing.T) {
 	a := testApp(t)
 	v := a.Volume()
@@ -136,7 +136,7 @@ func TestRemovedFolders(t *testing.T) {
 	}
 }
 
-// An app is not gone because its volume is away for a while, moved or not mounted: else all of them
+// A volume that is moved or not mounted for a while does not mean that its apps are gone: else all
 // would be stopped.
 func TestVolumeAway(t *testing.T) {
 	a := testApp(t)

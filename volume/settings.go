@@ -6,33 +6,44 @@ import (
 	"io/fs"
 )
 
-// Settings are what a release freezes: how its commit is found and built, and its environment. A change
-// takes effect with the next release that is made for it, and a rollback brings back those of its
-// release. What takes effect on running processes at once is [Wanted].
+// Settings are what a release freezes: how its commit is found and built, and its environment. A
+// change takes effect with the next release that is made for it, and a rollback brings back those
+// of its release. What takes effect on running processes at once is [Wanted].
 type Settings struct {
-	Branch    string            `json:"branch,omitempty"`    // deploy branch; empty: main, or master if that came first
-	Mode      Mode              `json:"mode,omitempty"`      // how a commit goes live; empty: the server's mode
-	Config    map[string]string `json:"config,omitempty"`    // config vars: environment of builds and processes
-	BuildDir  string            `json:"build_dir,omitempty"` // the folder of the commit that is the app, with its Procfile; empty: the top
-	Buildpack string            `json:"buildpack,omitempty"` // URLs and folders, separated by spaces; empty: what is recognised
+	// Branch: deploy branch; empty: main, or master if that came first
+	Branch string `json:"branch,omitempty"`
+	// Mode: how a commit goes live; empty: the server's mode
+	Mode Mode `json:"mode,omitempty"`
+	// Config: config vars: environment of builds and processes
+	Config map[string]string `json:"config,omitempty"`
+	// BuildDir: the folder of the commit that is the app, with its Procfile; empty: the top
+	BuildDir string `json:"build_dir,omitempty"`
+	// URLs and folders, separated by spaces; empty: what is recognised
+	Buildpack string `json:"buildpack,omitempty"`
 }
 
 // Mode is how a commit of an app goes live.
 type Mode string
 
 const (
-	ByRelease Mode = "release" // built, booted and checked beside the live release, which it then replaces
-	InPlace   Mode = "watch"   // written into worktree/, which the program that runs the app watches
+	// ByRelease: built, booted and checked beside the live release, which it then replaces
+	ByRelease Mode = "release"
+	// InPlace: written into worktree/, which the program that runs the app watches
+	InPlace Mode = "watch"
 )
 
-// InPlace reports whether the settings ask for watch mode; fallback is the mode of apps that set none.
+// InPlace reports whether the settings ask for watch mode; fallback is the mode of apps that set
+// none.
 func (s Settings) InPlace(fallback Mode) bool { return cmp.Or(s.Mode, fallback) == InPlace }
 
-// Settings reads what the next release of the app is made with; zero if nothing was ever set. The config
-// vars are those of the live release, if there is one: so a change that did not go live has changed
-// nothing, and a rollback brings its own vars back.
+const settingsRemedy = "restore it from a backup, or delete it: " +
+	"then the app has default settings, and keeps the config vars of what is live"
+
+// Settings reads what the next release of the app is made with; zero if nothing was ever set. The
+// config vars are those of the live release, if there is one: so a change that did not go live has
+// changed nothing, and a rollback brings its own vars back.
 func (a App) Settings() (Settings, error) {
-	s, err := read[Settings](a, "settings.json", "restore it from a backup, or delete it: then the app has default settings, and keeps the config vars of what is live")
+	s, err := read[Settings](a, "settings.json", settingsRemedy)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -44,8 +55,8 @@ func (a App) Settings() (Settings, error) {
 	return s, err
 }
 
-// SetSettings replaces the app's settings; its config vars count until the first release is live. The
-// caller holds the app's turn, and has read the settings under it.
+// SetSettings replaces the app's settings; its config vars count until the first release is live.
+// The caller holds the app's turn, and has read the settings under it.
 func (a App) SetSettings(s Settings) error {
 	if err := a.splitWanted(); err != nil {
 		return err

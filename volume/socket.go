@@ -14,14 +14,14 @@ import (
 	"syscall"
 )
 
-// maxSocket is how long a socket's path may be everywhere: sun_path holds 104 bytes on darwin and
-// 108 on linux, its end included (unix(4), unix(7)).
+// maxSocket is the longest path of a socket that every system takes: sun_path holds 104 bytes on
+// darwin and 108 on linux, with the zero at its end (unix(4), unix(7)).
 const maxSocket = 103
 
-// Listen opens the socket run/<name>.sock, for other processes of this volume, in other containers
-// too. Its owner alone may connect. Whoever had it before is gone: the caller has claimed the role
-// that answers there. Where the path is too long for a socket, that is in a folder of its own and
-// run/<name>.sock a link to it.
+// Listen opens the socket run/<name>.sock for other processes of this volume, also in other
+// containers. Only its owner may connect. The caller has claimed the role that answers there, so
+// whoever had the socket before is gone. If the path is too long for a socket, the socket is in a
+// folder of its own, and run/<name>.sock is a link to it.
 func (v *Volume) Listen(name string) (net.Listener, error) {
 	path := v.socket(name)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -42,14 +42,16 @@ func (v *Volume) Listen(name string) (net.Listener, error) {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	return farListener{l, dir}, nil
+	return tempListener{l, dir}, nil
 }
 
-// ListenKeyed is Listen where only those are heard who say first what is in run/<name>.key, as [Volume.Dial]
-// does: an app may run as the volume's owner too, and Landlock keeps it from files, but not from sockets.
+// ListenKeyed is Listen, but a client must first send what is in run/<name>.key, as [Volume.Dial]
+// does: an app may run as the volume's owner, and Landlock keeps it from files, but not from
+// sockets.
 func (v *Volume) ListenKeyed(name string) (net.Listener, error) {
 	key := rand.Text()
-	if err := v.WriteFile(v.key(name), []byte(key), 0o600); err != nil { // a full disk: the key of the last start is as good
+	// the disk may be full: then the key of the last start will do
+	if err := v.WriteFile(v.key(name), []byte(key), 0o600); err != nil {
 		old, readErr := os.ReadFile(v.key(name))
 		if readErr != nil || len(old) != len(key) {
 			return nil, err
@@ -63,7 +65,8 @@ func (v *Volume) ListenKeyed(name string) (net.Listener, error) {
 	return keyed{l, key}, nil
 }
 
-// listenPrivately makes a socket in a folder that nobody else enters, so nobody connects before the mode is set.
+// listenPrivately makes a socket in a private folder, so that nobody connects before the mode is
+// set.
 func listenPrivately(path string) (net.Listener, error) {
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -76,18 +79,18 @@ func listenPrivately(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// farListener takes its folder away with it.
-type farListener struct {
+// tempListener removes its folder when it is closed.
+type tempListener struct {
 	net.Listener
 	dir string
 }
 
-func (l farListener) Close() error {
+func (l tempListener) Close() error {
 	return errors.Join(l.Listener.Close(), os.RemoveAll(l.dir))
 }
 
-// Dial connects to the socket run/<name>.sock of [Volume.ListenKeyed]. It returns an error where somebody else may
-// have put a socket in its place.
+// Dial connects to the socket run/<name>.sock of [Volume.ListenKeyed]. It returns an error if
+// somebody else may have put a socket in its place.
 func (v *Volume) Dial(ctx context.Context, name string) (net.Conn, error) {
 	path := v.socket(name)
 	if len(path) > maxSocket {
@@ -115,9 +118,9 @@ func (v *Volume) Dial(ctx context.Context, name string) (net.Conn, error) {
 	return conn, nil
 }
 
-// checkPrivate returns an error unless dir belongs to the volume's owner or root, and nobody else may write into it. A server that
-// was killed leaves its folder in /tmp behind. Once something has tidied that up, anybody may make one of the
-// same name, and would be told the key.
+// checkPrivate returns an error unless dir belongs to the volume's owner or root, and nobody else
+// may write into it. A server that was killed leaves its folder in /tmp. After something has
+// removed it, anybody may make one of the same name, and Dial would send them the key.
 func (v *Volume) checkPrivate(dir string) error {
 	own, err := os.Stat(filepath.Join(v.Root, "run"))
 	if err != nil {
@@ -128,7 +131,8 @@ func (v *Volume) checkPrivate(dir string) error {
 		return err
 	}
 	owner := info.Sys().(*syscall.Stat_t).Uid
-	if !info.IsDir() || info.Mode().Perm() != 0o700 || owner != 0 && owner != own.Sys().(*syscall.Stat_t).Uid {
+	if !info.IsDir() || info.Mode().Perm() != 0o700 ||
+		owner != 0 && owner != own.Sys().(*syscall.Stat_t).Uid {
 		return fmt.Errorf("%s is not the server's folder; start the server again", dir)
 	}
 	return nil
@@ -137,7 +141,7 @@ func (v *Volume) checkPrivate(dir string) error {
 func (v *Volume) socket(name string) string { return filepath.Join(v.Root, "run", name+".sock") }
 func (v *Volume) key(name string) string    { return filepath.Join(v.Root, "run", name+".key") }
 
-// keyed lets only those be heard who say its key first.
+// keyed is a listener whose clients must send its key first.
 type keyed struct {
 	net.Listener
 	key string
@@ -162,11 +166,11 @@ var errKey = errors.New("the wrong key")
 
 func (l *locked) Read(p []byte) (int, error) {
 	if !l.opened {
-		said := make([]byte, len(l.key))
-		if _, err := io.ReadFull(l.Conn, said); err != nil {
+		sent := make([]byte, len(l.key))
+		if _, err := io.ReadFull(l.Conn, sent); err != nil {
 			return 0, err
 		}
-		if subtle.ConstantTimeCompare(said, []byte(l.key)) != 1 {
+		if subtle.ConstantTimeCompare(sent, []byte(l.key)) != 1 {
 			l.Conn.Close()
 			return 0, errKey
 		}

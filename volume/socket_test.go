@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// heard is what the next to connect says first.
+// heard returns what the next client sends first.
 func heard(t *testing.T, l net.Listener) string {
 	t.Helper()
 	conn, err := l.Accept()
@@ -22,7 +22,8 @@ func heard(t *testing.T, l net.Listener) string {
 	return string(said[:n])
 }
 
-// A socket is reached however deep the volume lies, and again where a killed server left one behind.
+// A socket can be reached however long the volume's path is, also after a killed server has left
+// one.
 func TestSocket(t *testing.T) {
 	short, err := os.MkdirTemp("/tmp", "v")
 	if err != nil {
@@ -52,7 +53,7 @@ func TestSocket(t *testing.T) {
 			if conn, err = net.Dial("unix", l.Addr().String()); err != nil {
 				t.Fatal(err)
 			}
-			io.WriteString(conn, strings.Repeat("hello", 10)) // and no key
+			io.WriteString(conn, strings.Repeat("hello", 10)) // without the key
 			if said := heard(t, l); said != "" {
 				t.Errorf("heard %q of somebody without the key", said)
 			}
@@ -67,7 +68,8 @@ func TestSocket(t *testing.T) {
 	}
 }
 
-// What a server leaves in /tmp may be somebody else's by the time it is used: no key is told there.
+// Somebody else may own what a server has left in /tmp by the time it is used: Dial sends no key
+// there.
 func TestSocketOfSomebodyElse(t *testing.T) {
 	v := &Volume{Root: filepath.Join(t.TempDir(), strings.Repeat("deep/", 30))}
 	if err := v.Open(); err != nil {

@@ -15,23 +15,28 @@ import (
 	"paas/durable"
 )
 
-// Source is the repository elsewhere that feeds an app.
+// Source is the remote repository that an app follows.
 type Source struct {
-	ID            string        `json:"id"`                       // random: what is known of one source says nothing of the next; SetSource gives it
-	URL           string        `json:"url"`                      // without a secret: those are [Credentials]
-	Branch        string        `json:"branch,omitempty"`         // empty: what the repository's HEAD points at
-	Every         time.Duration `json:"-"`                        // how often it is looked at, MinEvery to MaxEvery; in the file as "10s"
-	ByEnvironment bool          `json:"by_environment,omitempty"` // set by the environment of the sidecar, not by a command
+	// ID: random; given by SetSource: the status of one source says nothing about the next
+	ID string `json:"id"`
+	// URL: without secrets, which are in [Credentials]
+	URL string `json:"url"`
+	// Branch; empty: the branch that the repository's HEAD points at
+	Branch string `json:"branch,omitempty"`
+	// Every: interval between polls, from MinEvery to MaxEvery; in the file "10s"
+	Every time.Duration `json:"-"`
+	// ByEnvironment: set by the sidecar's environment, not by a command
+	ByEnvironment bool `json:"by_environment,omitempty"`
 }
 
-// How often a source may be looked at.
+// Intervals between the polls of a source.
 const (
 	MinEvery     = time.Second
 	DefaultEvery = 10 * time.Second
 	MaxEvery     = 24 * time.Hour
 )
 
-// sourceFile is a Source as it is written: durations as people write them.
+// sourceFile is the JSON of a Source, with durations as people write them.
 type sourceFile struct {
 	plainSource
 	Every string `json:"every"`
@@ -67,22 +72,26 @@ func (s Source) check() error {
 	case s.URL == "":
 		return errors.New("a source needs a URL")
 	case s.Every < MinEvery || s.Every > MaxEvery:
-		return fmt.Errorf("every %s: a source can be looked at every %s to %s", s.Every, MinEvery, MaxEvery)
+		return fmt.Errorf(
+			"every %s: a source is polled every %s to %s", s.Every, MinEvery, MaxEvery,
+		)
 	}
 	return nil
 }
 
-// Source is the repository that feeds the app; ok is false where none does.
+// Source reads the repository that the app follows; ok is false if it follows none.
 func (a App) Source() (s Source, ok bool, err error) {
-	s, err = read[Source](a, "source.json", "set the source again, or delete the file to follow nothing")
+	s, err = read[Source](
+		a, "source.json", "set the source again, or delete the file to follow nothing",
+	)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Source{}, false, nil
 	}
 	return s, err == nil, err
 }
 
-// SetSource has the app fed by s from now on. An Every of 0 is [DefaultEvery]. The source keeps its
-// ID where neither URL nor branch change. Set the [Credentials] first: the first look is at once.
+// SetSource makes the app follow s. An Every of 0 is [DefaultEvery]. The source keeps its ID if
+// neither URL nor branch change. Set the [Credentials] first: the first poll comes at once.
 func (a App) SetSource(s Source) error {
 	if s.Every == 0 {
 		s.Every = DefaultEvery
@@ -91,9 +100,10 @@ func (a App) SetSource(s Source) error {
 		return err
 	}
 	s.ID = rand.Text()
-	if old, ok, _ := a.Source(); ok && old.URL == s.URL && old.Branch == s.Branch { // one that cannot be read is replaced
+	// a source that cannot be read is replaced
+	if old, ok, _ := a.Source(); ok && old.URL == s.URL && old.Branch == s.Branch {
 		s.ID = old.ID
-		if old == s { // as each start with the same environment finds it, a full disk or not
+		if old == s { // so a start with the same environment needs no disk space
 			a.Ring()
 			return nil
 		}
@@ -101,46 +111,48 @@ func (a App) SetSource(s Source) error {
 	return a.tell("source.json", s)
 }
 
-// UnsetSource ends the feeding of the app, and takes away what was known and kept for it,
-// credentials included. It is no error that there was none. Blocks while the files are removed.
+// UnsetSource ends following, and removes all that was kept for it, credentials included. Calling
+// it again is harmless. It blocks while the files are removed.
 func (a App) UnsetSource() error {
 	defer a.Ring()
 	var errs []error
-	for _, name := range []string{"source.json", "looked.json"} { // in this order: without the first nobody heeds the second
+	// in this order: without the first, the second means nothing
+	for _, name := range []string{"source.json", "looked.json"} {
 		if err := os.Remove(a.path(name)); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
 	errs = append(errs, durable.SyncDir(a.Dir()), a.vol.Credentials(a.Name).RemoveAll())
-	// Whoever fetches now fails, and finds that the source is gone.
-	for _, dir := range []string{a.SourceRepo(), a.SourceRepo() + ".new"} { // the latter is left by a fetch that was killed
+	// A fetch that is under way fails, and finds that the source is gone. A fetch that was killed may
+	// have left the second folder.
+	for _, dir := range []string{a.SourceRepo(), a.SourceRepo() + ".new"} {
 		errs = append(errs, a.vol.discard(dir))
 	}
 	return errors.Join(errs...)
 }
 
-// discard takes a folder away in one step; it is no error that there is none.
+// discard removes a folder in one step, if it exists.
 func (v *Volume) discard(dir string) error {
-	grave, err := v.temp()
+	trash, err := v.temp()
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(dir, grave); err != nil {
+	if err := os.Rename(dir, trash); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		return err
 	}
-	return removeAll(grave)
+	return removeAll(trash)
 }
 
-// SourceRepo is the folder that what is fetched from the source is kept in: a bare repository, made
-// by whoever fetches first, and no loss when it goes. Whoever uses it holds the [App.SourceLock].
+// SourceRepo is the folder of the bare repository that keeps what was fetched from the source. The
+// first fetch makes it, and losing it does no harm. Its users hold the [App.SourceLock].
 func (a App) SourceRepo() string { return a.path("source.git") }
 
-// SourceLock waits until the caller is the only one, in any process, who syncs the app with its
-// source, and returns what lets others. It is asked for before the app's turn, never after it. The
-// lock of a process that dies is free at once. The error is ctx's, or says that the app is gone.
+// SourceLock waits until the caller alone, in all processes, syncs the app with its source. Take it
+// before the app's turn, never after. The lock of a process that dies is free at once. The error is
+// that of ctx, or [ErrNoApp].
 func (a App) SourceLock(ctx context.Context) (unlock func(), err error) {
 	const retry = 50 * time.Millisecond
 	for {
@@ -156,7 +168,7 @@ func (a App) SourceLock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// TrySourceLock is [App.SourceLock] for who does not wait: unlock is nil where somebody else has it.
+// TrySourceLock is [App.SourceLock] without waiting: unlock is nil if somebody else has the lock.
 func (a App) TrySourceLock() (unlock func(), err error) {
 	path := filepath.Join(a.Dir(), "source.lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -170,7 +182,7 @@ func (a App) TrySourceLock() (unlock func(), err error) {
 	if err == nil && sameFile(f, path) {
 		return func() { f.Close() }, nil
 	}
-	f.Close() // or the app was destroyed, and perhaps made again, in between
+	f.Close() // the app may have been destroyed, and perhaps made again, in between
 	if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR) {
 		err = nil
 	}

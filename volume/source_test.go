@@ -36,7 +36,7 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// What is known of one source says nothing of another: its ID tells them apart.
+// The status of one source says nothing about another: their IDs differ.
 func TestSourceID(t *testing.T) {
 	a := testApp(t)
 	set := func(s Source) string {
@@ -54,17 +54,17 @@ func TestSourceID(t *testing.T) {
 	if set(Source{URL: "https://host/a", Every: time.Minute, ByEnvironment: true}) != first {
 		t.Error("another period made another source")
 	}
-	if err := a.SetLooked(Looked{Source: first, Commit: "c1"}); err != nil {
+	if err := a.SetSourceStatus(SourceStatus{Source: first, Commit: "c1"}); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := a.Looked(); err != nil || l.Commit != "c1" || l.Since.IsZero() || l.At.IsZero() {
+	if l, err := a.SourceStatus(); err != nil || l.Commit != "c1" || l.Since.IsZero() || l.At.IsZero() {
 		t.Errorf("%+v %v", l, err)
 	}
 	branch := set(Source{URL: "https://host/a", Branch: "next"})
 	if branch == first || set(Source{URL: "https://host/b", Branch: "next"}) == branch {
 		t.Error("another branch or URL is the same source")
 	}
-	if l, err := a.Looked(); err != nil || l != (Looked{}) {
+	if l, err := a.SourceStatus(); err != nil || l != (SourceStatus{}) {
 		t.Errorf("of a source never looked at is known: %+v %v", l, err)
 	}
 }
@@ -91,7 +91,7 @@ func TestSourceRefused(t *testing.T) {
 	}
 }
 
-// Unsetting leaves nothing behind, and setting anew begins anew.
+// Unsetting a source leaves nothing, and setting it again starts from the beginning.
 func TestUnsetSource(t *testing.T) {
 	a := testApp(t)
 	if err := a.UnsetSource(); err != nil {
@@ -103,7 +103,7 @@ func TestUnsetSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, _, _ := a.Source()
-	if err := errors.Join(a.SetLooked(Looked{Source: s.ID, Commit: "c1"}), os.MkdirAll(filepath.Join(a.SourceRepo(), "refs"), 0o755),
+	if err := errors.Join(a.SetSourceStatus(SourceStatus{Source: s.ID, Commit: "c1"}), os.MkdirAll(filepath.Join(a.SourceRepo(), "refs"), 0o755),
 		os.Mkdir(a.SourceRepo()+".new", 0o755)); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// Of many who are the first to ask for the webhook's secret, all get the same, and it stays.
+// Many concurrent first callers all get the same webhook secret, and it stays.
 func TestWebhookSecret(t *testing.T) {
 	c := testVolume(t).Credentials("blog")
 	secrets := make([]string, 16)
@@ -206,7 +206,7 @@ func TestSourceLock(t *testing.T) {
 	}
 }
 
-// The lock is the app's: one that has gone takes it along.
+// The lock of a destroyed app does not block the next app of that name.
 func TestSourceLockOfDestroyed(t *testing.T) {
 	a := testApp(t)
 	v := a.Volume()

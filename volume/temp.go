@@ -12,26 +12,27 @@ import (
 	"syscall"
 )
 
-// desk is this process's own folder in tmp/, locked while the process lives: so that whoever starts
-// can tell what a killed one left from what another is just writing. Made when it is first needed.
-type desk struct {
+// tmpDir is this process's own folder in tmp/. It is locked while the process lives, so that a
+// server that starts can tell what a killed process left from what another is writing. It is made
+// when it is first needed.
+type tmpDir struct {
 	mu   sync.Mutex
 	lock *os.File
 	dir  string
 }
 
-// temp is a path on the desk that nobody else uses: random, because a counter would meet what was
-// written before.
+// temp returns a path in the process's own folder that nobody else uses. It is random: a counter
+// could meet an earlier file.
 func (v *Volume) temp() (string, error) {
-	dir, err := v.ownDesk()
+	dir, err := v.ownTmpDir()
 	return filepath.Join(dir, strconv.FormatUint(rand.Uint64(), 36)), err
 }
 
-func (v *Volume) ownDesk() (string, error) {
-	d := &v.desk
+func (v *Volume) ownTmpDir() (string, error) {
+	d := &v.tmpDir
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.lock != nil && !sameFile(d.lock, d.dir) { // somebody has cleaned up by hand
+	if d.lock != nil && !sameFile(d.lock, d.dir) { // somebody has removed it by hand
 		d.lock.Close()
 		d.lock = nil
 	}
@@ -47,18 +48,19 @@ func (v *Volume) ownDesk() (string, error) {
 		}
 		f, err := os.Open(dir)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // swept before it was locked
+			continue // wiped before it was locked
 		}
 		if err != nil {
 			return "", errors.Join(err, os.Remove(dir))
 		}
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) { // no locks on this file system, say
+		// such as on a file system without locks
+		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
 			f.Close()
 			return "", errors.Join(fmt.Errorf("lock %s: %w", dir, err), os.Remove(dir))
 		}
 		if err != nil || !sameFile(f, dir) {
-			f.Close() // being swept
+			f.Close() // it is being wiped
 			continue
 		}
 		d.lock, d.dir = f, dir
@@ -66,7 +68,7 @@ func (v *Volume) ownDesk() (string, error) {
 	return d.dir, nil
 }
 
-// TempDir makes a new private folder under tmp/, on the same file system as everything it may be
+// TempDir makes a new private folder in tmp/, on the same file system as all places it may be
 // renamed to.
 func (v *Volume) TempDir() (string, error) {
 	dir, err := v.temp()
@@ -76,9 +78,9 @@ func (v *Volume) TempDir() (string, error) {
 	return dir, err
 }
 
-// Wipe removes from tmp/ what processes that are dead left there; what a living one writes stays. What
-// cannot be removed, such as files of another user, is logged and stays too: it does no harm. Blocks
-// while the files are removed.
+// Wipe removes what dead processes left in tmp/; what a live one writes stays. It logs what it
+// cannot remove, such as files of another user: they do no harm. It blocks while the files are
+// removed.
 func (v *Volume) Wipe() error {
 	tmp := filepath.Join(v.Root, "tmp")
 	entries, err := os.ReadDir(tmp)
@@ -86,11 +88,11 @@ func (v *Volume) Wipe() error {
 		path := filepath.Join(tmp, e.Name())
 		f, openErr := os.Open(path)
 		if openErr != nil {
-			continue // gone, or never anybody's desk
+			continue // gone, or not a folder of a process
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 			if err := removeAll(path); err != nil {
-				v.log().Warn("cannot remove what a process left; remove it by hand", "path", path, "err", err)
+				v.log().Warn("cannot remove the files of a dead process", "path", path, "err", err)
 			}
 		}
 		f.Close()
@@ -98,9 +100,9 @@ func (v *Volume) Wipe() error {
 	return err
 }
 
-// Close clears this process's part of tmp/. The volume may be used again afterwards.
+// Close removes this process's folder in tmp/. The volume may be used again afterwards.
 func (v *Volume) Close() error {
-	d := &v.desk
+	d := &v.tmpDir
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.lock == nil {
@@ -112,7 +114,7 @@ func (v *Volume) Close() error {
 	return err
 }
 
-// sameFile says whether path still names the open file f.
+// sameFile reports whether path still names the open file f.
 func sameFile(f *os.File, path string) bool {
 	open, err := f.Stat()
 	if err != nil {

@@ -9,25 +9,26 @@ import (
 	"time"
 )
 
-// lines are the queues of this process, one an app, in order of arrival. The lock on the file that
-// keeps other processes out knows no order.
-type lines struct {
+// queues has a queue for each app, in order of arrival, of those in this process who want its turn.
+// The lock on the file, which keeps other processes out, knows no order.
+type queues struct {
 	mu   sync.Mutex
-	apps map[string]*line
+	apps map[string]*queue
 }
 
-type line struct {
+type queue struct {
 	holder  string
 	waiting []chan struct{}
 }
 
-// Turn waits until it is the caller's turn to deploy the app, and returns what gives the turn up
-// again. Within one process turns go in order of asking. who says in a few words who this is
-// ("alice's push"); waiting, if not nil, is called once with the holder's words where the caller
-// has to wait. The turn of a process that dies is free at once. The error is ctx's, or says that
-// the app is gone.
-func (a App) Turn(ctx context.Context, who string, waiting func(holder string)) (done func(), err error) {
-	leave, err := a.vol.lines.join(ctx, a.Name, who, &waiting)
+// Turn waits until it is the caller's turn to deploy the app; call done to end it. Within one
+// process, turns go in the order of the calls. who names the caller in a few words ("alice's
+// push"). If the caller has to wait, waiting is called once with the words of the holder; it may be
+// nil. The turn of a process that dies is free at once. The error is that of ctx, or [ErrNoApp].
+func (a App) Turn(
+	ctx context.Context, who string, waiting func(holder string),
+) (done func(), err error) {
+	leave, err := a.vol.queues.join(ctx, a.Name, who, &waiting)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +38,7 @@ func (a App) Turn(ctx context.Context, who string, waiting func(holder string)) 
 		return nil, err
 	}
 	return sync.OnceFunc(func() {
-		f.Truncate(0) // or who comes next is told to wait for us
+		f.Truncate(0) // else the next one is told to wait for us
 		f.Close()     // frees the lock
 		leave()
 	}), nil
@@ -46,39 +47,41 @@ func (a App) Turn(ctx context.Context, who string, waiting func(holder string)) 
 // TryTurn takes the app's turn if nobody has it; ok is false otherwise. It does not block.
 func (a App) TryTurn(who string) (done func(), ok bool) {
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // a free turn is given all the same; a held one is not waited for
+	cancel() // Turn still takes a free turn, and does not wait for another
 	done, err := a.Turn(ctx, who, nil)
 	return done, err == nil
 }
 
-// TurnHeld says whether anybody, in any process, is deploying the app now; it says so too where that
-// cannot be told.
+// TurnHeld reports whether somebody, in any process, has the app's turn. If that cannot be found
+// out, it returns true.
 func (a App) TurnHeld() bool {
-	if a.vol.lines.held(a.Name) {
+	if a.vol.queues.held(a.Name) {
 		return true
 	}
 	f, err := os.OpenFile(a.path("turn"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil { // too many open files, say: somebody may hold it, and has not abandoned anything
+	if err != nil { // such as too many open files: somebody may hold it
 		return !errors.Is(err, os.ErrNotExist)
 	}
 	defer f.Close()
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
 }
 
-func (l *lines) held(app string) bool {
+func (l *queues) held(app string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.apps[app] != nil
 }
 
-func (l *lines) join(ctx context.Context, app, who string, waiting *func(string)) (leave func(), err error) {
+func (l *queues) join(
+	ctx context.Context, app, who string, waiting *func(string),
+) (leave func(), err error) {
 	l.mu.Lock()
 	if l.apps == nil {
-		l.apps = map[string]*line{}
+		l.apps = map[string]*queue{}
 	}
 	q := l.apps[app]
 	if q == nil {
-		l.apps[app] = &line{holder: who}
+		l.apps[app] = &queue{holder: who}
 		l.mu.Unlock()
 		return func() { l.leave(app) }, nil
 	}
@@ -107,17 +110,17 @@ func (l *lines) join(ctx context.Context, app, who string, waiting *func(string)
 			return nil, ctx.Err()
 		}
 	}
-	l.leaveLocked(app) // called while leaving: pass the turn on
+	l.leaveLocked(app) // it was our turn just now: pass it on
 	return nil, ctx.Err()
 }
 
-func (l *lines) leave(app string) {
+func (l *queues) leave(app string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leaveLocked(app)
 }
 
-func (l *lines) leaveLocked(app string) {
+func (l *queues) leaveLocked(app string) {
 	q := l.apps[app]
 	if len(q.waiting) == 0 {
 		delete(l.apps, app)
@@ -128,8 +131,8 @@ func (l *lines) leaveLocked(app string) {
 	next <- struct{}{}
 }
 
-// lockTurn takes the lock other processes see. flock, not a file's presence: a lock file outlives
-// a killed process and then keeps everybody out.
+// lockTurn takes the lock that other processes see. It is an flock, not the existence of a file,
+// which would outlive a killed process and keep everybody out.
 func (a App) lockTurn(ctx context.Context, who string, waiting func(string)) (*os.File, error) {
 	const retry = 20 * time.Millisecond
 	for {
@@ -153,7 +156,7 @@ func (a App) lockTurn(ctx context.Context, who string, waiting func(string)) (*o
 				f.WriteAt([]byte(who), 0)
 				return f, nil
 			}
-			f.Close() // the app was destroyed, and perhaps made again, while we waited
+			f.Close() // the app was destroyed while we waited, and perhaps made again
 			continue
 		}
 		if waiting != nil {

@@ -13,37 +13,42 @@ import (
 	"syscall"
 )
 
-// UIDs is a range of user ids that the volume's apps are given, both ends among them. They need no names.
+// UIDs is the range of user ids for the volume's apps, First and Last included. They need no names.
 type UIDs struct {
 	First, Last int
-	// Foreign reports whether a user id belongs to somebody else on the machine, so that no app is given it. nil: none
-	// does. An app that has its user id already is not asked about.
+	// Foreign reports whether a user id belongs to somebody else on the machine: no app gets it
+	// then. It is not asked about an app's id that was given before. nil: none does.
 	Foreign func(uid int) bool
 }
 
-// uids is who allocates, one app at a time.
+// uids allocates user ids, one at a time.
 type uids struct {
 	mu    sync.Mutex
 	taken map[int]bool // nil: not known yet
 }
 
-// UID is the user id of the app's processes, which it is given with the first call and keeps. For the
-// runtime alone.
+// UID returns the user id of the app's processes. The first call gives the app one, which it keeps.
+// Only the runtime calls it.
 //
-// The next is taken after the last that was given to anybody, so that the files of an app that was
-// destroyed, which may still be on their way out, are never another's. After the last of the range comes the
-// first again, without those that are taken. The very first is chosen by chance: another volume of this machine
-// has most likely another part of the range.
+// The next id follows the last that any app was given, so that files of a destroyed app, which may
+// still be removed, never belong to another. After Last it begins again at First, and skips what is
+// taken. The very first id is random, so that another volume on this machine most likely uses
+// another part of the range.
 func (a App) UID(within UIDs) (int, error) {
 	a.vol.uids.mu.Lock()
 	defer a.vol.uids.mu.Unlock()
 	uid, err := readUID(a.path("uid"))
-	if IsDamage(a.vol.damage(a.path("uid"), err, "")) { // its files tell
+	if IsDamage(a.vol.damage(a.path("uid"), err, "")) { // the owner of its files tells
 		if owner := ownerOf(a.Data()); owner >= within.First && owner <= within.Last {
-			a.repaired("uid", fmt.Sprintf("it was damaged (%v); the app's files are of %d", err, owner))
+			a.repaired(
+				"uid", fmt.Sprintf("it was damaged (%v); the app's files are of %d", err, owner),
+			)
 			return owner, a.vol.WriteFile(a.path("uid"), []byte(strconv.Itoa(owner)+"\n"), 0o644)
 		}
-		return 0, a.vol.damage(a.path("uid"), err, "restore it from a backup, or write the number of the user that owns the app's files into it")
+		return 0, a.vol.damage(
+			a.path("uid"), err,
+			"restore it from a backup, or write the number of the user that owns the app's files into it",
+		)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return uid, err
@@ -54,12 +59,14 @@ func (a App) UID(within UIDs) (int, error) {
 	}
 	last, err := readUID(filepath.Join(a.vol.Root, "uids"))
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errOdd), err == nil && (last < within.First || last > within.Last):
+	case errors.Is(err, fs.ErrNotExist),
+		errors.Is(err, errOdd),
+		err == nil && (last < within.First || last > within.Last):
 		last = within.First + rand.IntN(count)
 	case err != nil:
 		return 0, err
 	}
-	if a.vol.uids.taken == nil { // once: after that they are counted as they are given
+	if a.vol.uids.taken == nil { // once: later ids are recorded as they are given
 		if a.vol.uids.taken, err = a.vol.takenUIDs(); err != nil {
 			return 0, err
 		}
@@ -79,16 +86,19 @@ func (a App) UID(within UIDs) (int, error) {
 			a.vol.uids.taken[last] = true
 			return last, a.vol.WriteFile(a.path("uid"), text, 0o644)
 		}
-		if again == 0 { // apps that had one may be gone
+		if again == 0 { // some of their apps may be gone
 			if a.vol.uids.taken, err = a.vol.takenUIDs(); err != nil {
 				return 0, err
 			}
 		}
 	}
-	return 0, fmt.Errorf("all user ids from %d to %d are taken by apps; PAAS_UIDS can be more", within.First, within.Last)
+	return 0, fmt.Errorf(
+		"all user ids from %d to %d are taken by apps; PAAS_UIDS can be more", within.First,
+		within.Last,
+	)
 }
 
-// takenUIDs are those that apps have. Of an app whose file is damaged it is the owner of its files.
+// takenUIDs are the ids that apps have. If an app's file is damaged, it is the owner of its data.
 func (v *Volume) takenUIDs() (map[int]bool, error) {
 	names, err := v.Apps()
 	taken := map[int]bool{}
@@ -107,7 +117,7 @@ func (v *Volume) takenUIDs() (map[int]bool, error) {
 	return taken, err
 }
 
-// ownerOf is the user that owns the folder, 0 where that cannot be told.
+// ownerOf is the id of the user that owns the folder, 0 if that is not known.
 func ownerOf(dir string) int {
 	info, err := os.Stat(dir)
 	if err != nil {

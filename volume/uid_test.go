@@ -16,7 +16,8 @@ func newApp(t *testing.T, v *Volume, name string) App {
 	return a
 }
 
-// An app keeps its user id, no two have the same, and one that was given is not given again before all others were.
+// An app keeps its user id, no two apps have the same, and an id is not given again before all
+// others were.
 func TestUID(t *testing.T) {
 	v := &Volume{Root: t.TempDir()}
 	if err := v.Open(); err != nil {
@@ -48,7 +49,7 @@ func TestUID(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if uid := ask(newApp(t, v, "e")); uid == first { // the range begins anew, without what is in use
+	if uid := ask(newApp(t, v, "e")); uid == first { // the range begins again, without the ids in use
 		t.Error("given although another app has it")
 	}
 	for _, name := range []string{"f", "g", "h"} {
@@ -65,7 +66,7 @@ func TestUID(t *testing.T) {
 	}
 }
 
-// A user id that somebody else on the machine has is given to no app.
+// No app gets a user id that somebody else on the machine has.
 func TestForeignUID(t *testing.T) {
 	v := &Volume{Root: t.TempDir()}
 	if err := v.Open(); err != nil {
@@ -85,8 +86,8 @@ func TestForeignUID(t *testing.T) {
 	}
 }
 
-// A uid that is damaged is that of the app's files. It keeps no other app from being given one, and none
-// is given its own.
+// If the file uid is damaged, the owner of the app's data is its user id. Other apps still get ids,
+// and none gets that one.
 func TestDamagedUID(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: needs root, who gives files away")

@@ -18,34 +18,34 @@ import (
 type Volume struct {
 	Root string // absolute path
 
-	// Notify reports changes in one folder by file name until ctx ends, and may say the same name
-	// twice or none it was too slow for. Nil, or an error from it, leaves the poll alone.
+	// Notify reports the names of files that change in one folder, until ctx ends. It may report a
+	// name twice, and may miss one. If it is nil or returns an error, the volume only polls.
 	Notify func(ctx context.Context, dir string) (<-chan string, error)
 
-	// Poll is how often the bell is looked at where there are no notifications; at least 10 ms, default
-	// 1 s. With Notify it is looked at a fifth as often, for those that do not arrive (network file
-	// systems, desktop VMs).
+	// Poll is the interval between polls of the bell; at least 10 ms, default 1 s. With Notify it
+	// is five times as long: the poll is then only for notifications that do not arrive (network
+	// file systems, desktop VMs).
 	Poll time.Duration
 
-	Log *slog.Logger // where repairs and the like are logged; default slog.Default()
+	Log *slog.Logger // for repairs and the like; default slog.Default()
 
 	hub    hub
-	lines  lines
-	desk   desk
+	queues queues
+	tmpDir tmpDir
 	uids   uids
 	newest newest
 
-	maxEvents int64 // in place of the constant, in tests
+	maxEvents int64 // tests set it; 0: the constant
 }
 
-// Open makes the folders that every volume has, and closes those that hold secrets to other users. It
-// returns an error if one stays open, or if the volume has a newer format than [Format]. It wipes
-// nothing: see [Volume.Wipe]. Call [Volume.Close] at the end.
+// Open makes the folders that every volume has, and closes those that hold secrets to other users.
+// It returns an error if one stays open, or if the volume has a newer format than [Format]. It
+// wipes nothing: see [Volume.Wipe]. Call [Volume.Close] at the end.
 func (v *Volume) Open() error {
 	if !filepath.IsAbs(v.Root) {
 		return fmt.Errorf("volume %q: not an absolute path", v.Root)
 	}
-	if err := v.private(v.Root); err != nil { // sources and apps' data are nobody else's business
+	if err := v.private(v.Root); err != nil { // it holds the data of apps
 		return err
 	}
 	if err := v.checkFormat(); err != nil {
@@ -64,7 +64,7 @@ func (v *Volume) Open() error {
 	return nil
 }
 
-// private makes dir, or closes it to other users where it is open to them.
+// private makes dir, and closes it to other users.
 func (v *Volume) private(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("volume: %w", err)
@@ -78,7 +78,9 @@ func (v *Volume) private(dir string) error {
 	}
 	err = os.Chmod(dir, before.Mode()&^0o077)
 	if errors.Is(err, fs.ErrPermission) && dir != v.Root {
-		return nil // another user's: where a container engine mounts a volume for another role, and nothing of ours
+		// another user's, where a container engine mounts a volume for another role: nothing of
+		// ours is in it
+		return nil
 	}
 	after, statErr := os.Stat(dir)
 	if err == nil {
@@ -91,7 +93,8 @@ func (v *Volume) private(dir string) error {
 		return fmt.Errorf("volume: %s is open to other users (%v) and cannot be closed: %w; "+
 			"as its owner: chmod 700 %s; or choose a folder below it as PAAS_ROOT", dir, before.Mode(), err, dir)
 	}
-	v.log().Warn("the folder was open to other users; closed it", "dir", dir, "mode", before.Mode().String())
+	mode := before.Mode().String()
+	v.log().Warn("the folder was open to other users; closed it", "dir", dir, "mode", mode)
 	return nil
 }
 
@@ -102,10 +105,11 @@ func (v *Volume) log() *slog.Logger {
 	return v.Log
 }
 
-// ErrNoApp marks the name of an app that does not exist.
+// ErrNoApp is the error for an app that does not exist.
 var ErrNoApp = errors.New("no such app")
 
-// App is the app called name, or an error that wraps [ErrNoApp] and names the nearest one.
+// App returns the app of that name, or an error that wraps [ErrNoApp] and suggests the nearest
+// name.
 func (v *Volume) App(name string) (App, error) {
 	a := App{vol: v, Name: name}
 	if CheckName(name) == nil {
@@ -135,7 +139,8 @@ func (v *Volume) Apps() ([]string, error) {
 	return names, nil
 }
 
-// Create makes an app with no release; [fs.ErrExist] where there is one of that name.
+// Create makes an app without a release. The error is [fs.ErrExist] if there is an app of that
+// name.
 func (v *Volume) Create(name string) (App, error) {
 	if err := CheckName(name); err != nil {
 		return App{}, err
@@ -158,7 +163,7 @@ func (v *Volume) Create(name string) (App, error) {
 	}
 	a := App{vol: v, Name: name}
 	if err := os.Rename(tmp, a.Dir()); err != nil {
-		if _, statErr := os.Stat(a.Dir()); statErr == nil { // rename says ENOTEMPTY
+		if _, statErr := os.Stat(a.Dir()); statErr == nil { // rename returns ENOTEMPTY
 			err = fmt.Errorf("app %s: %w", name, fs.ErrExist)
 		}
 		return App{}, err
@@ -167,20 +172,20 @@ func (v *Volume) Create(name string) (App, error) {
 	return a, durable.SyncDir(filepath.Dir(a.Dir()))
 }
 
-// Destroy takes an app away, files and all. Its name is free at once; the runtime stops what ran.
-// The caller holds the app's turn. Blocks while the files are removed; what a process of the app
-// writes meanwhile is left to [Volume.Wipe].
+// Destroy removes an app with all its files. Its name is free at once, and the runtime stops its
+// processes. The caller holds the app's turn. It blocks while the files are removed; [Volume.Wipe]
+// later removes what a process of the app writes meanwhile.
 func (v *Volume) Destroy(a App) error {
-	grave, err := v.temp()
+	trash, err := v.temp()
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(a.Dir(), grave); err != nil {
+	if err := os.Rename(a.Dir(), trash); err != nil {
 		return err
 	}
 	err = durable.SyncDir(filepath.Dir(a.Dir()))
 	a.Ring()
 	os.Remove(filepath.Join(v.Root, "bell", a.Name))
-	removeAll(grave)
+	removeAll(trash)
 	return err
 }

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be the process that is killed or that holds a turn.
+// TestMain lets the test binary also be the process that is killed or that holds a turn.
 func TestMain(m *testing.M) {
 	switch root := os.Getenv("VOLUME_TEST_ROOT"); os.Getenv("VOLUME_TEST_AS") {
 	case "publisher":
@@ -47,7 +47,7 @@ func testApp(t *testing.T) App {
 	return a
 }
 
-// as starts this test binary in another role on the volume, and ends it with the test.
+// as starts this test binary in a role on the volume, and ends it with the test.
 func as(t *testing.T, role string, v *Volume) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -127,7 +127,7 @@ func TestDestroyFreesTheName(t *testing.T) {
 	}
 }
 
-// Every reader sees the old content or the new, whole, however many writers there are.
+// Every reader finds the old content or the new, whole, however many writers there are.
 func TestWriteFileIsWhole(t *testing.T) {
 	v := testVolume(t)
 	path := filepath.Join(v.Root, "file")
@@ -210,7 +210,7 @@ func TestSecretsAreThePrivateFiles(t *testing.T) {
 	}
 }
 
-// A publisher killed at a random moment leaves releases that are whole and numbered without a gap.
+// A publisher that is killed at a random moment leaves whole releases, numbered without a gap.
 func TestKilledPublisher(t *testing.T) {
 	a := testApp(t)
 	for round := range 5 {
@@ -279,7 +279,7 @@ func TestTurnsGoInOrder(t *testing.T) {
 		}
 	}
 	first()
-	first() // giving up twice is harmless
+	first() // calling it twice is harmless
 	wg.Wait()
 	if fmt.Sprint(order) != "[0 1 2 3 4]" {
 		t.Errorf("order %v", order)
@@ -311,7 +311,8 @@ func TestWhoLeavesTheQueuePassesTheTurnOn(t *testing.T) {
 	third()
 }
 
-// A turn held by another process keeps us out, says who holds it, and is free when it is killed.
+// The turn of another process keeps us out, tells who holds it, and is free when that process is
+// killed.
 func TestTurnOfAKilledProcess(t *testing.T) {
 	a := testApp(t)
 	cmd, out := as(t, "holder", a.Volume())
@@ -367,7 +368,7 @@ func TestTurnOfADestroyedApp(t *testing.T) {
 	}
 }
 
-// The poll alone must do: on some volumes no notification ever arrives.
+// The poll alone must be enough: on some volumes no notification arrives.
 func TestAwaitOver(t *testing.T) {
 	for name, notify := range map[string]func(context.Context, string) (<-chan string, error){
 		"poll": nil,
@@ -436,11 +437,11 @@ func TestFollow(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- Follow(ctx, path, 0, w) }()
-	f, _ := os.Create(path) // it was not there at first
+	f, _ := os.Create(path) // it did not exist at first
 	f.WriteString("one\n")
 	eventually(t, "one", has("one\n"))
 	f.WriteString("two\n")
-	os.Rename(path, path+".1") // rotation: the rest of the old comes before the new
+	os.Rename(path, path+".1") // rotation: the rest of the old file comes before the new one
 	f.WriteString("three\n")
 	os.WriteFile(path, []byte("four\n"), 0o600)
 	eventually(t, "all four", has("one\ntwo\nthree\nfour\n"))
@@ -448,7 +449,7 @@ func TestFollow(t *testing.T) {
 	eventually(t, "after it was shortened", has("one\ntwo\nthree\nfour\n5\n"))
 	g, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	g.WriteString("last\n")
-	cancel() // what is there by now is still copied
+	cancel() // what the file has by now is still copied
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -457,7 +458,7 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// A rotation during the last copy hides nothing of what was written by then.
+// A rotation during the last copy hides nothing that was written by then.
 func TestFollowEndsBehindRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	synctest.Test(t, func(t *testing.T) {
@@ -504,7 +505,7 @@ func TestClaimIsForOne(t *testing.T) {
 	}
 }
 
-// Wiping takes what dead processes left, and nothing that a living one is writing.
+// Wipe removes what dead processes left, and nothing that a live one is writing.
 func TestWipeSparesTheLiving(t *testing.T) {
 	v := testVolume(t)
 	mine, err := v.TempDir()
@@ -530,7 +531,7 @@ func TestWipeSparesTheLiving(t *testing.T) {
 	}
 }
 
-// Processes that start and stop together, wiping all the while, never lose what they write.
+// Processes that start, stop and wipe at the same time never lose what they write.
 func TestWipeRaces(t *testing.T) {
 	v := testVolume(t)
 	var wg sync.WaitGroup
@@ -547,7 +548,7 @@ func TestWipeRaces(t *testing.T) {
 	wg.Wait()
 }
 
-// A person who empties tmp/ by hand does not stop a living server from writing.
+// A live server can still write after a person has emptied tmp/.
 func TestTempSweptByHand(t *testing.T) {
 	v := testVolume(t)
 	for range 2 {

@@ -9,24 +9,35 @@ import (
 	"time"
 )
 
-// Wanted is what should run now, whatever the live release is. A change takes effect at once, without a
-// release, and a rollback brings nothing of it back.
+// Wanted is what should run now, whatever the live release is. A change takes effect at once,
+// without a release, and a rollback brings nothing of it back.
 //
 // Grace and Prove belong here: they say how the server treats processes from now on, are part of no
 // build or environment, and a rollback in an emergency must not bring back a limit from long ago.
 type Wanted struct {
-	Formation map[string]int    `json:"formation,omitempty"` // process type -> how many; app.json decides about the others
-	Limits    map[string]Limits `json:"limits,omitempty"`    // process type -> limits of each process; "" is the default for types that set none
-	Sleep     time.Duration     `json:"sleep,omitempty"`     // the app sleeps after so many nanoseconds without a request; 0: never
-	Grace     time.Duration     `json:"grace,omitempty"`     // between SIGTERM and SIGKILL, in nanoseconds; 0: the server's
-	Prove     *time.Duration    `json:"prove,omitempty"`     // how long a new release is watched before the branch moves, in nanoseconds; nil: the server's
-	Stopped   int               `json:"stopped,omitempty"`   // the release that was stopped; a later one runs
-	Restarts  map[string]string `json:"restarts,omitempty"`  // process type, or type.index -> token of the last restart
-	Wake      string            `json:"wake,omitempty"`      // token of the last command that wakes the app
-	Cron      CronRequest       `json:"cron,omitzero"`       // the last run of a cron entry that a person asked for
+	// Formation: process type -> how many; app.json decides about the others
+	Formation map[string]int `json:"formation,omitempty"`
+	// Limits: process type -> limits of each process; "" is the default for types that set none
+	Limits map[string]Limits `json:"limits,omitempty"`
+	// Sleep: the app sleeps after so many nanoseconds without a request; 0: never
+	Sleep time.Duration `json:"sleep,omitempty"`
+	// Grace: between SIGTERM and SIGKILL, in nanoseconds; 0: the server's
+	Grace time.Duration `json:"grace,omitempty"`
+	// Prove: how long a new release is watched before the branch moves, in nanoseconds; nil: the
+	// server's
+	Prove *time.Duration `json:"prove,omitempty"`
+	// Stopped: the release that was stopped; a later one runs
+	Stopped int `json:"stopped,omitempty"`
+	// Restarts: process type, or type.index -> token of the last restart
+	Restarts map[string]string `json:"restarts,omitempty"`
+	// Wake: token of the last command that wakes the app
+	Wake string `json:"wake,omitempty"`
+	// Cron: the last run of a cron entry that a person asked for
+	Cron CronRequest `json:"cron,omitzero"`
 }
 
-// Restart is the token of the last restart that applies to the process type.index; empty: none does.
+// Restart is the token of the last restart that applies to the process type.index; empty: none
+// does.
 func (w Wanted) Restart(processType string, index int) string {
 	return w.Restarts[processType] + w.Restarts[processType+"."+strconv.Itoa(index)]
 }
@@ -36,12 +47,16 @@ func (w Wanted) LimitsOf(processType string) Limits {
 	return w.Limits[processType].Over(w.Limits[""])
 }
 
-// Wanted reads what should run of the app; zero if nothing was ever set. An earlier version kept it in
-// settings.json: that counts until [App.SetWanted] or [App.SetSettings] is called for the first time.
+const wantedRemedy = "restore it from a backup, or delete it: " +
+	"then the app runs as its app.json says, or one web process, without limits"
+
+// Wanted reads what should run of the app; zero if nothing was ever set. An earlier version kept it
+// in settings.json: that counts until [App.SetWanted] or [App.SetSettings] is called for the first
+// time.
 func (a App) Wanted() (Wanted, error) {
-	w, err := read[Wanted](a, "wanted.json", "restore it from a backup, or delete it: then the app runs without limits, one web process, or what its app.json says")
+	w, err := read[Wanted](a, "wanted.json", wantedRemedy)
 	if errors.Is(err, fs.ErrNotExist) {
-		w, err = read[Wanted](a, "settings.json", "restore it from a backup, or delete it: then the app has default settings, and keeps the config vars of what is live")
+		w, err = read[Wanted](a, "settings.json", settingsRemedy)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -49,8 +64,8 @@ func (a App) Wanted() (Wanted, error) {
 	return w, err
 }
 
-// SetWanted replaces what should run of the app, and rings. The caller holds the app's turn, and has read
-// it under the turn.
+// SetWanted replaces what should run of the app, and rings. The caller holds the app's turn, and
+// has read it under the turn.
 func (a App) SetWanted(w Wanted) error { return a.tell("wanted.json", w) }
 
 // splitWanted writes wanted.json for an app of an earlier version, before settings.json is written

@@ -23,8 +23,8 @@ var (
 	}
 )
 
-// What an earlier version kept in settings.json is found there, and lost by no write, whichever comes
-// first, nor by a crash between the two files.
+// What an earlier version kept in settings.json is found there. No write loses it, whichever comes
+// first, nor does a crash between the two files.
 func TestMixedSettings(t *testing.T) {
 	for name, write := range map[string]func(a App) error{
 		"read":           func(a App) error { return nil },
@@ -56,7 +56,7 @@ func TestMixedSettings(t *testing.T) {
 	}
 }
 
-// What was set last counts, not what settings.json still says of an earlier version.
+// What was set last counts, not what an earlier version left in settings.json.
 func TestWantedReplacesMixed(t *testing.T) {
 	a := testApp(t)
 	if err := os.WriteFile(a.path("settings.json"), []byte(mixed), 0o600); err != nil {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Ring says that something about the app changed. Cheap and not durable, so it reports no error: a
-// lost ring costs one poll interval.
+// Ring tells everybody who watches that something about the app has changed. It is cheap, not
+// durable, and returns no error: a lost ring costs one interval between polls.
 func (a App) Ring() {
 	bell := filepath.Join(a.vol.Root, "bell", a.Name)
 	ring := func() error { return os.WriteFile(bell, []byte{'\n'}, 0o644) }
@@ -27,16 +27,16 @@ func (a App) Ring() {
 	}
 }
 
-// hub is the one watch of a process on the bell folder: inotify instances are few (128 a user).
+// hub is the one watch of this process on the folder bell/: a user has few inotify instances (128).
 type hub struct {
 	mu          sync.Mutex
 	subscribers map[*func(app string)]struct{}
 	stop        context.CancelFunc
 }
 
-// Watch calls changed with an app's name after each change of it, until the returned function is
-// called. changed runs on the watching goroutine and must not block; what it is told means no more
-// than "compare and act".
+// Watch calls changed with the name of an app after each change of it, until stop is called.
+// changed runs on the goroutine that watches, and must not block. A call means no more than
+// "compare and act".
 func (v *Volume) Watch(changed func(app string)) (stop func()) {
 	h := &v.hub
 	key := &changed
@@ -51,9 +51,9 @@ func (v *Volume) Watch(changed func(app string)) (stop func()) {
 		h.stop = cancel
 		var events <-chan string
 		if v.Notify != nil {
-			events, _ = v.Notify(ctx, filepath.Join(v.Root, "bell")) // without it the poll serves alone
+			events, _ = v.Notify(ctx, filepath.Join(v.Root, "bell")) // with an error it only polls
 		}
-		seen, _ := v.bells() // without it everybody is told once more than need be
+		seen, _ := v.bells() // with an error everybody is told once more than needed
 		go v.listen(ctx, events, seen)
 	}
 	return sync.OnceFunc(func() {
@@ -67,17 +67,17 @@ func (v *Volume) Watch(changed func(app string)) (stop func()) {
 	})
 }
 
-// spared is how many times more seldom the bells are looked at where notifications are had: they may
-// still not arrive, but a server that does nothing should cost next to nothing.
-const spared = 5
+// relaxed is how many times longer the interval between polls is with notifications: some may not
+// arrive, but an idle server should cost next to nothing.
+const relaxed = 5
 
-// listen tells the subscribers what events say, and what the poll finds that they did not.
+// listen tells the subscribers what events report, and what only the poll finds.
 func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[string]time.Time) {
-	ended := false // the notifications: somebody has removed the folder, say
+	ended := false // whether notifications have, such as when the folder was removed
 	tick := time.NewTicker(v.poll())
 	defer tick.Stop()
 	if events != nil {
-		tick.Reset(spared * v.poll())
+		tick.Reset(relaxed * v.poll())
 	}
 	for {
 		select {
@@ -85,7 +85,7 @@ func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[stri
 			return
 		case name, ok := <-events:
 			if !ok {
-				events, ended = nil, true // a nil channel blocks: the poll goes on
+				events, ended = nil, true // a nil channel blocks, and the poll goes on
 				tick.Reset(v.poll())
 				continue
 			}
@@ -94,11 +94,11 @@ func (v *Volume) listen(ctx context.Context, events <-chan string, seen map[stri
 			if ended {
 				if again, err := v.Notify(ctx, filepath.Join(v.Root, "bell")); err == nil {
 					events, ended = again, false
-					tick.Reset(spared * v.poll())
+					tick.Reset(relaxed * v.poll())
 				}
 			}
 			now, err := v.bells()
-			if err != nil { // too many open files, say: the next look will tell
+			if err != nil { // such as too many open files: the next poll will tell
 				continue
 			}
 			for name, at := range now {
@@ -124,7 +124,7 @@ func (v *Volume) tell(app string) {
 	}
 }
 
-// bells is when each app's bell was last rung.
+// bells are the times when each app's bell was last rung.
 func (v *Volume) bells() (map[string]time.Time, error) {
 	entries, err := os.ReadDir(filepath.Join(v.Root, "bell"))
 	at := make(map[string]time.Time, len(entries))
@@ -136,12 +136,14 @@ func (v *Volume) bells() (map[string]time.Time, error) {
 	return at, err
 }
 
-func (v *Volume) poll() time.Duration { return max(cmp.Or(v.Poll, time.Second), 10*time.Millisecond) }
+func (v *Volume) poll() time.Duration {
+	return max(cmp.Or(v.Poll, time.Second), 10*time.Millisecond)
+}
 
-// Await blocks until done says true or fails, looking again after each change of the app and each
-// [Volume.Poll], or until ctx ends.
+// Await blocks until done returns true or an error, or ctx ends. It calls done at once, after each
+// change of the app, and each [Volume.Poll].
 func (a App) Await(ctx context.Context, done func() (bool, error)) error {
-	changed := make(chan struct{}, 1) // one place: the newest ring covers all before it
+	changed := make(chan struct{}, 1) // the newest ring covers all before it
 	stop := a.vol.Watch(func(app string) {
 		if app == a.Name {
 			select {
@@ -151,7 +153,8 @@ func (a App) Await(ctx context.Context, done func() (bool, error)) error {
 		}
 	})
 	defer stop()
-	tick := time.NewTicker(a.vol.poll()) // two rings within one tick of the file system's clock are one
+	// two rings within one tick of the file system's clock look like one
+	tick := time.NewTicker(a.vol.poll())
 	defer tick.Stop()
 	for {
 		if ok, err := done(); ok || err != nil {
@@ -166,7 +169,7 @@ func (a App) Await(ctx context.Context, done func() (bool, error)) error {
 	}
 }
 
-// AwaitOver blocks until release n is live or out, its app is gone, or ctx ends.
+// AwaitOver blocks until release n is live or over, its app is gone, or ctx ends.
 func (a App) AwaitOver(ctx context.Context, n int) (s Status, err error) {
 	err = a.Await(ctx, func() (bool, error) {
 		s, err = a.Status(n)
