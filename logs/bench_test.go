@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What a line costs that comes alone, as from an app that prints now and then, and in a batch, as the
-// pipe of one that prints much is read.
+// The cost of a line that comes alone, as from an app that prints now and then, and of one in a
+// batch, as from an app that prints much.
 func BenchmarkFile(b *testing.B) {
 	for _, lines := range []int{1, 50} {
 		b.Run(fmt.Sprintf("%d lines a write", lines), func(b *testing.B) {

@@ -9,37 +9,37 @@ import (
 	"time"
 )
 
-// File is a log of bounded size on disk: a file, and the one before it with ".1" behind its
-// name. Each line of what is written gets the time (RFC 3339, UTC, milliseconds) in front. A line
-// without its end yet waits for it: for 2 s, up to 64 KiB, and until [File.EndLine], [File.Note] or
-// [File.Close]; then it is a line as it is. The file is opened with the first line. A File is safe
-// for concurrent use; so are several Files of one path in one process, as while a release takes
-// over from another.
+// File is a log of bounded size: a file, and the one before it with ".1" after its name. Each line
+// begins with its time (RFC 3339, UTC, milliseconds). An incomplete line waits for its end: for 2
+// s, up to 64 KiB, and until [File.EndLine], [File.Note] or [File.Close]; then it is written as it
+// is. The first line opens the file. A File is safe for concurrent use. Several Files in one
+// process may have the same path, as while one release replaces another.
 //
-// A log must not stop an app, so Write never fails and waits for nothing but the disk: what a full
-// disk does not take is dropped and counted, and the count written when there is room again.
+// A log must not stop an app, so Write never fails and waits only for the disk. Lines that do not
+// fit on a full disk are dropped and counted; the count is written once there is space again.
 type File struct {
 	Path     string
 	MaxBytes int64 // of each of the two files; default 10 MiB
 
 	mu      sync.Mutex
 	stream  *stream     // nil: not open
-	partial []byte      // of a line, without its end
-	begun   time.Time   // when partial was
-	late    *time.Timer // ends a line that stays without its end; nil: never needed yet
+	partial []byte      // an incomplete line
+	begun   time.Time   // when partial began
+	timer   *time.Timer // ends an incomplete line; nil: not needed yet
 }
 
 const (
 	longestLine = 64 << 10
-	// longestWait is how long a line waits for its end. A program that asks a question, or says what it
-	// is about to do, and then hangs is to be seen doing so.
+	// longestWait is how long an incomplete line waits for its end. A program that asks a question,
+	// or prints what it is about to do, and then hangs must be seen doing so.
 	longestWait = 2 * time.Second
 )
 
-// buffers are what lines are built in. Shared, for most of many processes print nothing most of the time.
+// buffers are for composing lines. They are shared because most processes print nothing most of the
+// time.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// Write takes all of p, always.
+// Write always writes all of p and returns no error.
 func (f *File) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,21 +55,21 @@ func (f *File) Write(p []byte) (int, error) {
 		}
 		lines = append(lines, '\n')
 		count++
-		if len(lines) >= longestLine { // else a huge write is doubled in memory
+		if len(lines) >= longestLine { // else a huge write would be doubled in memory
 			f.put(lines, count, now)
 			lines, count = lines[:0], 0
 		}
 	}
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
-		room := longestLine - len(f.partial)
+		space := longestLine - len(f.partial)
 		switch {
-		case end >= 0 && end <= room:
+		case end >= 0 && end <= space:
 			add(p[:end], true)
 			p = p[end+1:]
-		case len(p) > room:
-			add(p[:room], false)
-			p = p[room:]
+		case len(p) > space:
+			add(p[:space], false)
+			p = p[space:]
 		default:
 			f.partial = append(f.partial, p...)
 			p = nil
@@ -83,21 +83,21 @@ func (f *File) Write(p []byte) (int, error) {
 	}
 	switch {
 	case len(f.partial) == 0:
-		f.partial, f.begun = nil, time.Time{} // one long line once is no reason to keep its memory
+		f.partial, f.begun = nil, time.Time{} // do not keep the memory of one long line
 	case count > 0 || f.begun.IsZero():
 		f.begin(now)
 	}
 	return n, nil
 }
 
-// begin notes that a line was begun that has no end yet.
+// begin starts the wait for the end of a line.
 func (f *File) begin(now time.Time) {
 	f.begun = now
-	if f.late != nil {
-		f.late.Reset(longestWait)
+	if f.timer != nil {
+		f.timer.Reset(longestWait)
 		return
 	}
-	f.late = time.AfterFunc(longestWait, func() {
+	f.timer = time.AfterFunc(longestWait, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if now := time.Now(); now.Sub(f.begun) >= longestWait { // else it is another line by now
@@ -106,8 +106,8 @@ func (f *File) begin(now time.Time) {
 	})
 }
 
-// EndLine ends a line that was begun. Call it when the process that printed it has ended: what the
-// next one prints is a line of its own.
+// EndLine ends an incomplete line. Call it when the process has ended, so that the output of the
+// next one begins a new line.
 func (f *File) EndLine() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -123,8 +123,8 @@ func (f *File) endLine(now time.Time) {
 	f.partial, f.begun = nil, time.Time{}
 }
 
-// Note writes a line of our own, "--- v7 starts", behind all that was written before. Whatever an
-// app prints, a reader knows the two apart.
+// Note writes a line of the server's own, "--- v7 starts", after everything written before. Readers
+// can tell it from what apps print.
 func (f *File) Note(format string, args ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -139,13 +139,13 @@ func (f *File) Note(format string, args ...any) {
 	f.put(appendNote(nil, now, text), 1, now)
 }
 
-// Close writes the last line, ended or not, and closes the file. A later Write opens it again.
+// Close writes an incomplete line and closes the file. A later Write opens it again.
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.endLine(time.Now())
-	if f.late != nil {
-		f.late.Stop()
+	if f.timer != nil {
+		f.timer.Stop()
 	}
 	if f.stream == nil {
 		return nil
@@ -155,10 +155,10 @@ func (f *File) Close() error {
 	return s.release()
 }
 
-// put hands whole lines to the stream.
+// put passes whole lines to the stream.
 func (f *File) put(lines []byte, count int, now time.Time) {
 	if f.stream == nil {
-		f.stream = hold(f.Path)
+		f.stream = acquireStream(f.Path)
 	}
 	f.stream.put(lines, count, cmp.Or(f.MaxBytes, 10<<20), now)
 }

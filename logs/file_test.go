@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lines keeps what it reads, each line as "web.1 text".
+// lines collects what it reads, each line as "web.1 text".
 type lines struct {
 	all   []string
 	pause func()
@@ -36,7 +36,7 @@ func (l *lines) Pause() error {
 	return nil
 }
 
-// read is what a reading finds now.
+// read returns what a reading finds now.
 func read(t *testing.T, r Reading) []string {
 	t.Helper()
 	var got lines
@@ -47,7 +47,7 @@ func read(t *testing.T, r Reading) []string {
 	return got.all
 }
 
-// texts are the last n lines of the log at path, which is the only one of its folder.
+// texts returns the last n lines of the log at path, the only one in its folder.
 func texts(t *testing.T, path string, n int) []string {
 	t.Helper()
 	got := read(t, Reading{Dir: filepath.Dir(path), Last: n})
@@ -64,27 +64,31 @@ func TestFile(t *testing.T) {
 	}
 	f := &File{Path: path}
 	if _, err := os.Stat(path); err == nil {
-		t.Error("a file before the first line")
+		t.Error("there is a file before the first line")
 	}
-	for _, text := range []string{"one\ntw", "o\r\n", "\n", "a\x00b\n", strings.Repeat("x", longestLine+3) + "\n", "end"} {
+	for _, text := range []string{
+		"one\ntw", "o\r\n", "\n", "a\x00b\n", strings.Repeat("x", longestLine+3) + "\n", "end",
+	} {
 		if n, err := f.Write([]byte(text)); n != len(text) || err != nil {
-			t.Errorf("%d, %v", n, err)
+			t.Errorf("Write = %d, %v", n, err)
 		}
 	}
 	f.Close()
 	f.Write([]byte("again\n"))
 	f.Close()
-	want := []string{"one", "two", "", "a\x00b", strings.Repeat("x", longestLine), "xxx", "end", "again"}
+	want := []string{
+		"one", "two", "", "a\x00b", strings.Repeat("x", longestLine), "xxx", "end", "again",
+	}
 	if got := texts(t, path, 100); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("%.200q", got)
+		t.Errorf("the log is %.200q", got)
 	}
 	if got := texts(t, path, 2); fmt.Sprint(got) != "[end again]" {
 		t.Errorf("%q", got)
 	}
 }
 
-// A line that its process did not end is a line all the same: before what we say of the process, and
-// before what the next one prints.
+// An incomplete line becomes a line of its own before a note and before the output of the next
+// process.
 func TestFileUnendedLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "web.1.log")
 	f := &File{Path: path}
@@ -102,7 +106,8 @@ func TestFileUnendedLine(t *testing.T) {
 	}
 }
 
-// What a program prints before it hangs is seen, line or not; a line that comes in pieces is one.
+// What a program prints before it hangs is visible, even without a line ending. A line written in
+// pieces is one line.
 func TestFileLateEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "web.1.log")
 	synctest.Test(t, func(t *testing.T) {
@@ -113,7 +118,7 @@ func TestFileLateEnd(t *testing.T) {
 			synctest.Wait()
 			f.Write([]byte(text))
 			if got := texts(t, path, 100); !slices.Equal(got, want) {
-				t.Errorf("%q, not %q", got, want)
+				t.Errorf("got %q, want %q", got, want)
 			}
 		}
 		after(0, "ready? ")
@@ -125,7 +130,8 @@ func TestFileLateEnd(t *testing.T) {
 		f.Write([]byte("the end"))
 		f.Close()
 		f.Write([]byte("another"))
-		after(longestWait, "", "ready? ", "yes", "in pieces", "one line", "unended", "the end", "another")
+		after(longestWait, "", "ready? ", "yes", "in pieces", "one line", "unended", "the end",
+			"another")
 		f.Close()
 	})
 }
@@ -139,21 +145,21 @@ func TestFileRotates(t *testing.T) {
 	}
 	for _, name := range []string{path, path + ".1"} {
 		if info, err := os.Stat(name); err != nil || info.Size() > 1000 {
-			t.Errorf("%v, %v", info, err)
+			t.Errorf("file is %v, err = %v", info, err)
 		}
 	}
 	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 2 {
-		t.Errorf("%v", entries)
+		t.Errorf("files: %v", entries)
 	}
 	got := texts(t, path, 1000)
 	for i := range got {
 		if want := fmt.Sprintf("line %d", 100-len(got)+i); got[i] != want {
-			t.Fatalf("%q, not %q", got[i], want)
+			t.Fatalf("got %q, want %q", got[i], want)
 		}
 	}
 	for _, n := range []int{1, 5, 30, len(got)} { // within the file, and across
 		if part := texts(t, path, n); fmt.Sprint(part) != fmt.Sprint(got[len(got)-n:]) {
-			t.Errorf("the last %d: %q", n, part)
+			t.Errorf("the last %d lines: %q", n, part)
 		}
 	}
 }
@@ -173,7 +179,7 @@ func TestFileConcurrent(t *testing.T) {
 	f.Close()
 	got := texts(t, path, 5000)
 	if len(got) != 2000 || strings.Join(got, "") != strings.Repeat("whole line", 2000) {
-		t.Errorf("%d lines", len(got))
+		t.Errorf("got %d lines", len(got))
 	}
 }
 
@@ -183,13 +189,14 @@ func TestFileFullDisk(t *testing.T) {
 	f := &File{Path: filepath.Join(dir, "web.1.log")}
 	defer f.Close()
 	fmt.Fprintln(f, "before")
-	if err := os.WriteFile(filler, bytes.Repeat([]byte("x"), 2<<20), 0o644); !errors.Is(err, unix.ENOSPC) {
+	if err := os.WriteFile(filler, bytes.Repeat([]byte("x"), 2<<20), 0o644); !errors.Is(err,
+		unix.ENOSPC) {
 		t.Fatal(err)
 	}
 	line := strings.Repeat("y", 5000)
 	for range 10 {
 		if n, err := fmt.Fprintln(f, line); n != 5001 || err != nil {
-			t.Fatal(n, err)
+			t.Fatalf("Write = %d, %v", n, err)
 		}
 	}
 	os.Remove(filler)
@@ -197,17 +204,17 @@ func TestFileFullDisk(t *testing.T) {
 	got := texts(t, f.Path, 100)
 	if n := len(got); n < 3 || got[0] != "before" || got[n-1] != "after" ||
 		!regexp.MustCompile(`^--- \d+ lines not written: no space left on device$`).MatchString(got[n-2]) {
-		t.Errorf("%.100q", got)
+		t.Errorf("the log is %.100q", got)
 	}
 	for _, text := range got[1 : len(got)-2] {
 		if text != line {
-			t.Errorf("torn: %.60q", text)
+			t.Errorf("incomplete line: %.60q", text)
 		}
 	}
 }
 
-// Two releases write one log while the new one takes over: neither writes into a file that the
-// other has put away.
+// Two releases write one log during a switch: neither writes into a file that the other has rotated
+// away.
 func TestFileOfTwo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "web.1.log")
 	one, two := &File{Path: path, MaxBytes: 200}, &File{Path: path, MaxBytes: 200}
@@ -222,6 +229,6 @@ func TestFileOfTwo(t *testing.T) {
 		t.Errorf("the end of the log is %q", got)
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() > 200 {
-		t.Errorf("%v bytes, %v", info.Size(), err)
+		t.Errorf("the file has %v bytes, err = %v", info.Size(), err)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// head is how a file begins that continues another: with how many lines there were before it, ever. A
-// reader who finds more than it has read knows how many it has missed.
+// head is the first line of a file that continues another one. It contains the number of all lines
+// before, so that a reader who has read fewer knows how many it has missed.
 type head struct {
 	before int64
 	at     time.Time
-	length int64 // bytes of the file; 0 where it has no head
+	length int64 // bytes; 0: the file has no head
 }
 
 const (
@@ -26,7 +26,7 @@ func appendHead(to []byte, at time.Time, before int64) []byte {
 	return appendNote(to, at, fmt.Sprintf("after %d lines", before))
 }
 
-// parseHead takes apart a file's first line.
+// parseHead parses a file's first line.
 func parseHead(raw []byte) (h head, ok bool) {
 	l, ok := parse(raw)
 	digits, hasPrefix := bytes.CutPrefix(l.Text, []byte(headPrefix))
@@ -40,7 +40,7 @@ func parseHead(raw []byte) (h head, ok bool) {
 
 func headOf(f io.ReaderAt) head {
 	buffer := make([]byte, longestHead)
-	n, _ := f.ReadAt(buffer, 0) // a file that cannot be read is not said to be so here first
+	n, _ := f.ReadAt(buffer, 0) // the caller will report an unreadable file
 	if end := bytes.IndexByte(buffer[:n], '\n'); end >= 0 {
 		h, _ := parseHead(buffer[:end])
 		return h

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Processes are those that have a log in the folder dir, by type and number; none where there is no
-// such folder.
+// Processes returns the processes that have a log in the folder dir, by type and number. A missing
+// folder has none.
 func Processes(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -19,8 +19,9 @@ func Processes(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		// One that has only the file before the current one is between the two.
-		if name, ok := strings.CutSuffix(strings.TrimSuffix(e.Name(), ".1"), ".log"); ok && isProcess(name) {
+		// during a rotation there may be only the older file
+		if name, ok := strings.CutSuffix(strings.TrimSuffix(e.Name(), ".1"), ".log"); ok &&
+			isProcess(name) {
 			names = append(names, name)
 		}
 	}
@@ -28,17 +29,18 @@ func Processes(dir string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// Type is the type of the process called name: "web" of "web.1".
+// Type returns the type of a process: "web" for "web.1".
 func Type(name string) string {
 	kind, _, _ := cutName(name)
 	return kind
 }
 
-// Compare orders names of processes by type, then by number.
+// Compare orders processes by type, then by number.
 func Compare(a, b string) int {
 	kindA, numberA, _ := cutName(a)
 	kindB, numberB, _ := cutName(b)
-	return cmp.Or(strings.Compare(kindA, kindB), cmp.Compare(numberA, numberB), strings.Compare(a, b))
+	return cmp.Or(strings.Compare(kindA, kindB), cmp.Compare(numberA, numberB),
+		strings.Compare(a, b))
 }
 
 func isProcess(name string) bool {

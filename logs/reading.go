@@ -6,30 +6,31 @@ import (
 	"time"
 )
 
-// Reading is one look at the logs of a folder: the last lines of all processes, in the order of their
-// times, and with Follow what they print from then on. It holds a part of a line of each in
-// memory, never more: what a slow reader has not yet read is on disk, and when it is rotated away
-// there, the reader is told how many lines that were.
+// Reading reads the logs of a folder once: the last lines of all processes in order of time, and
+// with Follow what they print from then on. It keeps only part of a line of each in memory. Lines
+// that a slow reader has not read yet are on disk; if a rotation deletes them, the reader is told
+// how many.
 type Reading struct {
 	Dir    string
-	Of     func(process string) bool // nil: all of them
-	Last   int                       // how many lines, of all together; negative: all there are
-	Since  time.Time                 // none before; zero: no matter when
+	Of     func(process string) bool // selects processes; nil: all
+	Last   int                       // number of lines of all processes together; negative: all
+	Since  time.Time                 // no lines before; zero: any
 	Follow bool
 	To     Reader
 }
 
-// Reader is who wants the lines. An error ends the reading.
+// Reader receives the lines. An error ends the reading.
 type Reader interface {
-	Line(Line) error // its text is good until Line returns
-	Pause() error    // there is nothing more now
+	Line(Line) error // its Text is valid until Line returns
+	Pause() error    // there are no more lines for now
 }
 
-// pace is how often a log that is followed is looked at: people watch, nothing waits on it.
-const pace = 50 * time.Millisecond
+// pollInterval is how often a followed log is checked. Only people watch, so it need not be
+// shorter.
+const pollInterval = 50 * time.Millisecond
 
-// Run returns when there is nothing more, or with Follow when ctx ends. The error is the reader's or
-// the disk's, never ctx's.
+// Run returns when there are no more lines, or with Follow when ctx ends. The error is the reader's
+// or the disk's, never ctx's.
 func (r *Reading) Run(ctx context.Context) error {
 	var all sources
 	defer func() { all.close() }()
@@ -53,7 +54,7 @@ func (r *Reading) Run(ctx context.Context) error {
 	if err := r.round(ctx, all, skip); err != nil || !r.Follow || ctx.Err() != nil {
 		return err
 	}
-	tick := time.NewTicker(pace)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -64,9 +65,9 @@ func (r *Reading) Run(ctx context.Context) error {
 		if names, err = r.names(); err != nil {
 			return err
 		}
-		all = all.as(names, r.Dir)
+		all = all.update(names, r.Dir)
 		for _, s := range all {
-			if err := s.look(); err != nil {
+			if err := s.startRound(); err != nil {
 				return err
 			}
 		}
@@ -84,7 +85,7 @@ func (r *Reading) names() ([]string, error) {
 	return names, err
 }
 
-// round hands on what the sources have for now, without the first skip lines.
+// round passes on the lines that the sources have now, without the first skip lines.
 func (r *Reading) round(ctx context.Context, all sources, skip int) error {
 	any := false
 	for ctx.Err() == nil {
@@ -110,10 +111,10 @@ func (r *Reading) round(ctx context.Context, all sources, skip int) error {
 	return nil
 }
 
-// sources are what a reading reads, by the processes' names.
+// sources are the logs that a reading reads, ordered by process.
 type sources []*source
 
-// earliest is the source with the line to come next; nil where none has one in this round.
+// earliest returns the source with the next line, or nil if there is none in this round.
 func (all sources) earliest() (first *source, err error) {
 	for _, s := range all {
 		if ok, err := s.peek(); err != nil {
@@ -125,14 +126,14 @@ func (all sources) earliest() (first *source, err error) {
 	return first, nil
 }
 
-// as is the sources of names: those of new processes begin with the first line, those of processes
-// that have no log any more, such as one that ran once, are read to the end and closed.
-func (all sources) as(names []string, dir string) sources {
+// update returns the sources for names. A new process is read from its first line. A process whose
+// log was removed, such as a one-off command, is read to the end and closed.
+func (all sources) update(names []string, dir string) sources {
 	var now sources
 	for _, s := range all {
-		was := s.gone
+		wasGone := s.gone
 		s.gone = !slices.Contains(names, s.process)
-		if s.gone && was && !s.more() {
+		if s.gone && wasGone && !s.more() {
 			s.close()
 			continue
 		}

@@ -39,9 +39,13 @@ func TestReading(t *testing.T) {
 		"sub/web.3.log":  "2026-11-25T10:00:02.000Z not here\n",
 		"silent.1.log.1": "",
 	})
-	all := []string{"web.1 a", "worker.1 b", "web.2 --- v7 ended", "web.1 d", "worker.1 e", "worker.1 without a time", "web.1 f", "web.1 torn", "web.10 g"}
-	if got, err := Processes(dir); err != nil || fmt.Sprint(got) != "[empty.1 silent.1 web.1 web.2 web.10 worker.1]" {
-		t.Errorf("%q, %v", got, err)
+	all := []string{
+		"web.1 a", "worker.1 b", "web.2 --- v7 ended", "web.1 d", "worker.1 e",
+		"worker.1 without a time", "web.1 f", "web.1 torn", "web.10 g",
+	}
+	if got, err := Processes(dir); err != nil ||
+		fmt.Sprint(got) != "[empty.1 silent.1 web.1 web.2 web.10 worker.1]" {
+		t.Errorf("read %q, err = %v", got, err)
 	}
 	for _, tt := range []struct {
 		name  string
@@ -51,8 +55,14 @@ func TestReading(t *testing.T) {
 		{"all", Reading{Last: -1}, all},
 		{"none", Reading{Last: 0}, nil},
 		{"more than there are", Reading{Last: 100}, all},
-		{"of one process", Reading{Last: 2, Of: func(p string) bool { return p == "web.1" }}, []string{"web.1 f", "web.1 torn"}},
-		{"of a type", Reading{Last: 4, Of: func(p string) bool { return Type(p) == "web" }}, []string{"web.1 d", "web.1 f", "web.1 torn", "web.10 g"}},
+		{
+			"of one process", Reading{Last: 2, Of: func(p string) bool { return p == "web.1" }},
+			[]string{"web.1 f", "web.1 torn"},
+		},
+		{
+			"of a type", Reading{Last: 4, Of: func(p string) bool { return Type(p) == "web" }},
+			[]string{"web.1 d", "web.1 f", "web.1 torn", "web.10 g"},
+		},
 		{"since", Reading{Last: -1, Since: at("10:00:05")}, all[4:]},
 		{"since, in the file before", Reading{Last: -1, Since: at("10:00:03")}, all[3:]},
 		{"the last of those since", Reading{Last: 2, Since: at("10:00:05")}, all[7:]},
@@ -61,12 +71,12 @@ func TestReading(t *testing.T) {
 	} {
 		tt.r.Dir = dir
 		if got := read(t, tt.r); !slices.Equal(got, tt.lines) {
-			t.Errorf("%s: %q, not %q", tt.name, got, tt.lines)
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.lines)
 		}
 	}
 	for n := range all {
 		if got := read(t, Reading{Dir: dir, Last: n}); !slices.Equal(got, all[len(all)-n:]) {
-			t.Errorf("the last %d: %q", n, got)
+			t.Errorf("the last %d lines: %q", n, got)
 		}
 	}
 	if got := read(t, Reading{Dir: filepath.Join(dir, "nowhere"), Last: 3}); got != nil {
@@ -74,7 +84,8 @@ func TestReading(t *testing.T) {
 	}
 }
 
-// following runs a reading of dir in a bubble; the returned function ends it and gives what it read.
+// following runs a reading of dir in a synctest bubble. The returned function ends it and returns
+// the lines.
 func following(t *testing.T, r Reading) (end func() []string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var got lines
@@ -83,7 +94,7 @@ func following(t *testing.T, r Reading) (end func() []string) {
 	go func() { done <- r.Run(ctx) }()
 	synctest.Wait()
 	return func() []string {
-		time.Sleep(10 * pace)
+		time.Sleep(10 * pollInterval)
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -99,31 +110,34 @@ func TestFollow(t *testing.T) {
 		fmt.Fprint(web, "one\ntwo\n")
 		end := following(t, Reading{Dir: dir, Last: 1})
 		fmt.Fprint(web, "three\nwith")
-		time.Sleep(2 * pace)
+		time.Sleep(2 * pollInterval)
 		worker := &File{Path: filepath.Join(dir, "worker.1.log")} // appears while followed
 		fmt.Fprint(worker, "begun\n")
-		time.Sleep(2 * pace)
+		time.Sleep(2 * pollInterval)
 		fmt.Fprint(web, " end\n")
 		web.Note("v%d starts", 8)
 		worker.Close()
-		time.Sleep(2 * pace)
+		time.Sleep(2 * pollInterval)
 		once := &File{Path: filepath.Join(dir, "run.1.log")} // and goes again
 		fmt.Fprint(once, "once\n")
-		time.Sleep(2 * pace)
+		time.Sleep(2 * pollInterval)
 		fmt.Fprint(once, "and out")
 		once.Close()
 		os.Remove(once.Path)
-		time.Sleep(2 * pace)
+		time.Sleep(2 * pollInterval)
 		fmt.Fprint(web, "last\n")
 		web.Close()
-		want := []string{"web.1 two", "web.1 three", "worker.1 begun", "web.1 with end", "web.1 --- v8 starts", "run.1 once", "run.1 and out", "web.1 last"}
+		want := []string{
+			"web.1 two", "web.1 three", "worker.1 begun", "web.1 with end", "web.1 --- v8 starts",
+			"run.1 once", "run.1 and out", "web.1 last",
+		}
 		if got := end(); !slices.Equal(got, want) {
 			t.Errorf("%q", got)
 		}
 	})
 }
 
-// A reader of a folder that is not there yet, of a file that is emptied or removed by hand.
+// A reader copes with a missing folder, and a file that is emptied or removed by hand.
 func TestFollowByHand(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "logs")
 	synctest.Test(t, func(t *testing.T) {
@@ -134,7 +148,7 @@ func TestFollowByHand(t *testing.T) {
 		f := &File{Path: filepath.Join(dir, "web.1.log")}
 		defer f.Close()
 		fmt.Fprint(f, "one, which is longer\n")
-		time.Sleep(2 * pace)
+		time.Sleep(2 * pollInterval)
 		os.Truncate(f.Path, 0)
 		fmt.Fprint(f, "two\n")
 		time.Sleep(2 * time.Second)
@@ -147,8 +161,8 @@ func TestFollowByHand(t *testing.T) {
 	})
 }
 
-// sum is how many lines were read and how many the reader was told it has missed; the numbers of
-// those read rise.
+// sum returns how many lines were read and how many the reader was told it missed. The numbers of
+// the lines must increase.
 func sum(t *testing.T, got []string) (read, left int) {
 	t.Helper()
 	last := -1
@@ -159,7 +173,7 @@ func sum(t *testing.T, got []string) (read, left int) {
 			continue
 		}
 		if _, err := fmt.Sscanf(line, "web.1 line %d", &n); err != nil || n <= last {
-			t.Fatalf("%q after line %d", line, last)
+			t.Fatalf("%q comes after line %d", line, last)
 		}
 		last = n
 		read++
@@ -167,10 +181,12 @@ func sum(t *testing.T, got []string) (read, left int) {
 	return read, left
 }
 
-// However often the log is rotated between two looks, each line is read or counted, and none is lost
-// while there are two rotations at most.
+// However often the log is rotated between two checks, each line is read or counted. With at most
+// two rotations none is lost.
 func TestFollowRotation(t *testing.T) {
-	for _, tt := range []struct{ lines, times, left int }{{5, 40, 0}, {20, 20, 0}, {40, 20, 0}, {200, 5, 1}} {
+	for _, tt := range []struct{ lines, times, left int }{
+		{5, 40, 0}, {20, 20, 0}, {40, 20, 0}, {200, 5, 1},
+	} {
 		dir := t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
 			f := &File{Path: filepath.Join(dir, "web.1.log"), MaxBytes: 1000} // 28 lines
@@ -182,17 +198,17 @@ func TestFollowRotation(t *testing.T) {
 					fmt.Fprintf(f, "line %d\n", n)
 					n++
 				}
-				time.Sleep(3 * pace)
+				time.Sleep(3 * pollInterval)
 			}
 			read, left := sum(t, end())
 			if read+left != n || left > 0 != (tt.left > 0) {
-				t.Errorf("%d lines a time: %d read, %d left out, of %d", tt.lines, read, left, n)
+				t.Errorf("%d lines at a time: read %d, missed %d, of %d", tt.lines, read, left, n)
 			}
 		})
 	}
 }
 
-// slow is a reader that has the log written on while it reads.
+// slow is a reader during whose work the log grows.
 type slow struct {
 	lines
 	each func()
@@ -203,7 +219,7 @@ func (s *slow) Line(l Line) error {
 	return s.lines.Line(l)
 }
 
-// A reader that is slower than the app costs no memory, and learns what it has missed.
+// A reader that is slower than the app takes no memory, and learns how much it has missed.
 func TestFollowTooSlow(t *testing.T) {
 	dir := t.TempDir()
 	f := &File{Path: filepath.Join(dir, "web.1.log"), MaxBytes: 1000}
@@ -233,11 +249,11 @@ func TestFollowTooSlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if read, left := sum(t, s.all); read+left != n || left == 0 {
-		t.Errorf("%d read, %d left out, of %d", read, left, n)
+		t.Errorf("read %d, missed %d, of %d", read, left, n)
 	}
 }
 
-// Two releases write one log, each from its own goroutine, and rotate it: each line is read or counted.
+// Two releases write one log from two goroutines and rotate it: each line is read or counted.
 func TestFollowTwoWriters(t *testing.T) {
 	dir := t.TempDir()
 	const each = 20_000
@@ -260,7 +276,7 @@ func TestFollowTwoWriters(t *testing.T) {
 		})
 	}
 	writers.Wait()
-	time.Sleep(5 * pace)
+	time.Sleep(5 * pollInterval)
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -280,11 +296,11 @@ func TestFollowTwoWriters(t *testing.T) {
 	}
 	lines := len(got.all) - strings.Count(strings.Join(got.all, "\n"), "left out")
 	if lines+left != 2*each+2 {
-		t.Errorf("%d read, %d left out, of %d", lines, left, 2*each+2)
+		t.Errorf("read %d, missed %d, of %d", lines, left, 2*each+2)
 	}
 }
 
-// A line of an app that looks like one of ours is the app's.
+// An app's line that looks like a note is not one.
 func TestNote(t *testing.T) {
 	dir := t.TempDir()
 	f := &File{Path: filepath.Join(dir, "web.1.log")}
@@ -292,9 +308,13 @@ func TestNote(t *testing.T) {
 	fmt.Fprint(f, "--- v8 starts\n2026-11-25T10:00:00.000Z\t--- v9 starts\n\t--- v10 starts\n")
 	f.Close()
 	var notes []bool
-	r := Reading{Dir: dir, Last: -1, To: readerFunc(func(l Line) error { notes = append(notes, l.Note); return nil })}
+	r := Reading{
+		Dir:  dir,
+		Last: -1,
+		To:   readerFunc(func(l Line) error { notes = append(notes, l.Note); return nil }),
+	}
 	if err := r.Run(t.Context()); err != nil || fmt.Sprint(notes) != "[true false false false]" {
-		t.Errorf("%v, %v", notes, err)
+		t.Errorf("notes = %v, err = %v", notes, err)
 	}
 }
 
@@ -303,18 +323,21 @@ type readerFunc func(Line) error
 func (f readerFunc) Line(l Line) error { return f(l) }
 func (f readerFunc) Pause() error      { return nil }
 
-// A power cut leaves half a line; what is written after it is a line of its own.
+// After a power cut leaves an incomplete line, the next one is a line of its own.
 func TestTorn(t *testing.T) {
-	dir := rig.Tree(t, map[string]string{"web.1.log": "2026-11-25T10:00:00.000Z whole\n2026-11-25T10:0"})
+	dir := rig.Tree(t, map[string]string{
+		"web.1.log": "2026-11-25T10:00:00.000Z whole\n2026-11-25T10:0",
+	})
 	f := &File{Path: filepath.Join(dir, "web.1.log")}
 	fmt.Fprintln(f, "after")
 	f.Close()
-	if got := read(t, Reading{Dir: dir, Last: 10}); fmt.Sprint(got) != "[web.1 whole web.1 2026-11-25T10:0 web.1 after]" {
+	if got := read(t, Reading{Dir: dir,
+		Last: 10}); fmt.Sprint(got) != "[web.1 whole web.1 2026-11-25T10:0 web.1 after]" {
 		t.Errorf("%q", got)
 	}
 }
 
-// A line of a megabyte, and one that has no end and that no File wrote, come in pieces.
+// A line of a megabyte, and one without end that no File wrote, come in pieces.
 func TestLongLines(t *testing.T) {
 	junk := bytes.Repeat([]byte("\x00\xff\x1b[2J~~"), 1<<17)
 	dir := rig.Tree(t, map[string]string{"web.1.log": string(junk)})
@@ -325,11 +348,11 @@ func TestLongLines(t *testing.T) {
 	got := read(t, Reading{Dir: dir, Last: -1})
 	for i := range got {
 		if got[i] = strings.TrimPrefix(got[i], "web.1 "); len(got[i]) > 2*longestLine+64<<10 {
-			t.Errorf("%d bytes in one line", len(got[i]))
+			t.Errorf("a line has %d bytes", len(got[i]))
 		}
 	}
 	if strings.Join(got, "") != string(junk)+string(junk)+"after" {
-		t.Errorf("%d lines are not what was written", len(got))
+		t.Errorf("the %d lines differ from what was written", len(got))
 	}
 }
 
@@ -339,11 +362,12 @@ func TestReadingError(t *testing.T) {
 	gone := errors.New("gone")
 	r := Reading{Dir: dir, Last: 1, Follow: true, To: readerFunc(func(Line) error { return gone })}
 	if err := r.Run(t.Context()); err != gone {
-		t.Errorf("%v", err)
+		t.Errorf("Run returned %v, want the reader's error", err)
 	}
 }
 
-// Whatever an app prints, and in what pieces, comes out again byte by byte, in lines of at most 64 KiB.
+// Whatever an app prints, in whatever pieces, is read back byte by byte, in lines of at most 64
+// KiB.
 func FuzzFile(f *testing.F) {
 	f.Add([]byte("a\nb\r\n\x00\xff\n\nno end"), 3)
 	f.Add([]byte("2026-11-25T10:00:00.000Z\t--- after 7 lines\n"), 100)
@@ -371,33 +395,39 @@ func FuzzFile(f *testing.F) {
 			want = append(want, line)
 		}
 		var got []string
-		r := Reading{Dir: dir, Last: -1, To: readerFunc(func(l Line) error { got = append(got, string(l.Text)); return nil })}
+		r := Reading{
+			Dir:  dir,
+			Last: -1,
+			To:   readerFunc(func(l Line) error { got = append(got, string(l.Text)); return nil }),
+		}
 		if err := r.Run(t.Context()); err != nil || !slices.Equal(got, want) {
-			t.Fatalf("%v: %.300q, not %.300q", err, got, want)
+			t.Fatalf("err = %v; got %.300q, want %.300q", err, got, want)
 		}
 		if n := len(got) / 2; n > 0 {
 			if last := read(t, Reading{Dir: dir, Last: n}); len(last) != n {
-				t.Fatalf("the last %d: %d", n, len(last))
+				t.Fatalf("asked for the last %d lines, got %d", n, len(last))
 			}
 		}
 	})
 }
 
-// Whatever is in a file, each byte of it is read once, as text or as a line's time, and what was
-// written after it comes last.
+// Whatever a file contains, each byte of it is read once, as text or as a line's time, and what was
+// written later comes last.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("2026-11-25T10:00:00.000Z\t--- after 7 lines\n2026-11-25T10:00:00.000Z x\n"))
-	f.Add([]byte("2026-11-25T10:00:00.000Z\n2026-11-25T10:00:00.000+01:00 x\n9999-99-99T99:99:99.999Z x"))
+	f.Add([]byte("2026-11-25T10:00:00.000Z\n2026-11-25T10:00:00.000+01:00 x\n" +
+		"9999-99-99T99:99:99.999Z x"))
 	f.Add([]byte("0000-01-01T00:00:00,000Z 00"))
 	f.Add([]byte("2026-11-25T10:00:00.000Z\t--- after -7 lines\n\n\n\x00"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if l, ok := parse(content); ok {
 			whose := byte(app)
 			if l.Note {
-				whose = ours
+				whose = server
 			}
-			if again := append(appendStamp(nil, l.Time, whose), l.Text...); !bytes.Equal(again, content) {
-				t.Fatalf("%q became %q", content, again)
+			if again := append(appendStamp(nil, l.Time, whose), l.Text...); !bytes.Equal(again,
+				content) {
+				t.Fatalf("%q was read as %q", content, again)
 			}
 		}
 		dir := rig.Tree(t, map[string]string{"web.1.log": string(content)})
@@ -406,10 +436,10 @@ func FuzzParse(f *testing.F) {
 		file.Close()
 		got := read(t, Reading{Dir: dir, Last: -1})
 		if len(got) == 0 || got[len(got)-1] != "web.1 after" {
-			t.Fatalf("%.300q", got)
+			t.Fatalf("got %.300q", got)
 		}
 		if last := read(t, Reading{Dir: dir, Last: 1}); len(last) != 1 || last[0] != "web.1 after" {
-			t.Fatalf("%.300q", last)
+			t.Fatalf("the last line is %.300q", last)
 		}
 	})
 }

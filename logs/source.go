@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// source is one process's log being read. A round reads up to where the file ended when the round
-// began, so that a process that never stops printing keeps no other from being read.
+// source reads the log of one process. A round reads up to the end that the file had when the round
+// began, so that a process that prints without end does not keep others from being read.
 type source struct {
 	process string
 	path    string
 	follow  bool
 	gone    bool // its log was removed
 
-	file *os.File // nil: there is none yet
-	at   int64    // read so far of it
-	end  int64    // how far this round goes
-	next *os.File // what continues file, which is then complete; nil: not known
+	file *os.File // nil: none yet
+	at   int64    // position in file
+	end  int64    // where this round ends
+	next *os.File // the file after this one, which is then complete; nil: unknown
 
-	space  []byte // what was read is read into it
-	buffer []byte // the part of space that was not handed out yet
-	rest   bool   // no more comes: what is in buffer without an end is a line
-	line   Line   // to be handed out next
+	space  []byte // memory for reading
+	buffer []byte // the part of space that was read but not passed on
+	rest   bool   // nothing follows: an incomplete line in buffer counts as one
+	line   Line   // the next one, if has
 	has    bool
-	last   time.Time // of the line before, for one that has none
+	last   time.Time // time of the previous line, for lines without a time
 }
 
 func newSource(dir, process string, follow bool) *source {
@@ -45,8 +45,8 @@ func (s *source) close() {
 	s.file, s.next = nil, nil
 }
 
-// begin makes the first round of the last lines since then, and counts them; where last is negative,
-// of all, which it does not count.
+// begin starts the first round with the last lines since then, and counts them. A negative last
+// means all lines; they are not counted.
 func (s *source) begin(last int, since time.Time) (count int, err error) {
 	old, now, err := openBoth(s.path)
 	if err != nil || old == nil && now == nil {
@@ -55,7 +55,7 @@ func (s *source) begin(last int, since time.Time) (count int, err error) {
 	s.rest = !s.follow
 	if now != nil {
 		s.file = now
-		if count, err = s.place(last); err != nil {
+		if count, err = s.seek(last); err != nil {
 			closeAll(old)
 			return 0, err
 		}
@@ -66,7 +66,7 @@ func (s *source) begin(last int, since time.Time) (count int, err error) {
 	}
 	if old != nil {
 		s.file, s.next = old, now
-		more, err := s.place(last - count)
+		more, err := s.seek(last - count)
 		if err != nil {
 			return 0, err
 		}
@@ -83,9 +83,9 @@ func (s *source) begin(last int, since time.Time) (count int, err error) {
 	return count, nil
 }
 
-// place goes to where the last lines of the file begin, and counts them; where last is negative, to
-// its first line.
-func (s *source) place(last int) (count int, err error) {
+// seek moves to the last lines of the file and counts them, or to its first line if last is
+// negative.
+func (s *source) seek(last int) (count int, err error) {
 	info, err := s.file.Stat()
 	if err != nil {
 		return 0, err
@@ -97,8 +97,8 @@ func (s *source) place(last int) (count int, err error) {
 	return count, err
 }
 
-// startsAfter says whether the file's first line may be one of those since then, so that there may be
-// others before it.
+// startsAfter reports whether the file's first line is not older than since, so that the file
+// before it may have more of them.
 func (s *source) startsAfter(since time.Time) bool {
 	first := make([]byte, stampLength+1)
 	s.file.ReadAt(first, headOf(s.file).length)
@@ -106,9 +106,9 @@ func (s *source) startsAfter(since time.Time) bool {
 	return !ok || !l.Time.Before(since)
 }
 
-// look begins another round.
-func (s *source) look() error {
-	there, err := os.Stat(s.path)
+// startRound begins another round.
+func (s *source) startRound() error {
+	current, err := os.Stat(s.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -123,14 +123,14 @@ func (s *source) look() error {
 		s.missed(head.before, head.at)
 		return nil
 	}
-	info, err := s.file.Stat() // after the look at path: a file that is put away is complete
+	info, err := s.file.Stat() // after the Stat of path: a rotated file is complete
 	if err != nil {
 		return err
 	}
 	if s.end = info.Size(); s.end < s.at { // emptied by hand
 		s.at, s.buffer = 0, nil
 	}
-	if there == nil || os.SameFile(there, info) || s.at < s.end || s.next != nil {
+	if current == nil || os.SameFile(current, info) || s.at < s.end || s.next != nil {
 		return nil
 	}
 	if s.rest = len(s.buffer) > 0; s.rest {
@@ -145,18 +145,18 @@ func (s *source) look() error {
 		old = nil
 	}
 	if old == nil {
-		return s.turn(now)
+		return s.switchTo(now)
 	}
-	if err := s.turn(old); err != nil {
+	if err := s.switchTo(old); err != nil {
 		return err
 	}
 	s.next = now
 	return nil
 }
 
-// turn goes on to f, and says how many lines there were in between.
-func (s *source) turn(f *os.File) error {
-	if f == nil { // to be opened by the next line
+// switchTo continues with f, and reports how many lines were lost in between.
+func (s *source) switchTo(f *os.File) error {
+	if f == nil { // the next line will open it
 		return nil
 	}
 	info, err := f.Stat()
@@ -173,26 +173,31 @@ func (s *source) turn(f *os.File) error {
 	return nil
 }
 
-// missed tells the reader of lines that are no longer there, if there were any.
+// missed tells the reader how many lines are gone, if any.
 func (s *source) missed(lines int64, at time.Time) {
 	if lines > 0 {
-		s.line = Line{Process: s.process, Time: at, Note: true, Text: fmt.Appendf(nil, "--- %d lines left out: the reader was too slow", lines)}
+		s.line = Line{
+			Process: s.process,
+			Time:    at,
+			Note:    true,
+			Text:    fmt.Appendf(nil, "--- %d lines left out: the reader was too slow", lines),
+		}
 		s.has = true
 	}
 }
 
-// more says whether there is something left to read, as far as is known.
+// more reports whether, as far as is known, something is left to read.
 func (s *source) more() bool {
 	return s.has || s.file != nil && (s.at < s.end || s.next != nil)
 }
 
-// take hands out the line that peek has found. Its text is good until the next peek.
+// take returns the line that peek has found. Its text is valid until the next peek.
 func (s *source) take() Line {
 	s.has = false
 	return s.line
 }
 
-// peek finds the next line of this round, if there is one.
+// peek looks for the next line of this round.
 func (s *source) peek() (bool, error) {
 	for !s.has {
 		end := bytes.IndexByte(s.buffer, '\n')
@@ -200,7 +205,7 @@ func (s *source) peek() (bool, error) {
 		case end >= 0:
 			s.found(s.buffer[:end])
 			s.buffer = s.buffer[end+1:]
-		case len(s.buffer) >= 2*longestLine: // no File wrote that
+		case len(s.buffer) >= 2*longestLine: // not written by a File
 			s.found(s.buffer)
 			s.buffer = nil
 		case s.at < s.end:
@@ -213,12 +218,12 @@ func (s *source) peek() (bool, error) {
 		case s.next != nil:
 			f := s.next
 			s.next = nil
-			if err := s.turn(f); err != nil {
+			if err := s.switchTo(f); err != nil {
 				return false, err
 			}
 		default:
 			if len(s.buffer) == 0 {
-				s.space = nil // there may be many sources, and most are silent
+				s.space = nil // there may be many sources, most of them silent
 			}
 			return false, nil
 		}
@@ -226,7 +231,7 @@ func (s *source) peek() (bool, error) {
 	return true, nil
 }
 
-// found makes raw the line to be handed out.
+// found makes raw the next line.
 func (s *source) found(raw []byte) {
 	line, ok := parse(raw)
 	if !ok {
@@ -236,7 +241,7 @@ func (s *source) found(raw []byte) {
 	s.line, s.has, s.last = line, true, line.Time
 }
 
-// read reads more behind what is in the buffer.
+// read reads more into the buffer.
 func (s *source) read() error {
 	const chunk = 32 << 10
 	if len(s.space)-len(s.buffer) < chunk {
@@ -260,7 +265,8 @@ func (s *source) read() error {
 	return err
 }
 
-// lastLines is where the last n lines of f before end begin, not before start, and how many they are.
+// lastLines returns where the last n lines of f between start and end begin, and how many there
+// are.
 func lastLines(f io.ReaderAt, start, end int64, n int) (at int64, count int, err error) {
 	if n <= 0 || end <= start {
 		return end, 0, nil
@@ -272,7 +278,8 @@ func lastLines(f io.ReaderAt, start, end int64, n int) (at int64, count int, err
 		if _, err := f.ReadAt(chunk, from); err != nil && !errors.Is(err, io.EOF) {
 			return end, 0, err
 		}
-		for i := bytes.LastIndexByte(chunk, '\n'); i >= 0; i = bytes.LastIndexByte(chunk[:i], '\n') {
+		for i := bytes.LastIndexByte(chunk, '\n'); i >= 0; i = bytes.LastIndexByte(chunk[:i],
+			'\n') {
 			if begin := from + int64(i) + 1; begin != end {
 				if count++; count == n {
 					return begin, count, nil
@@ -283,8 +290,8 @@ func lastLines(f io.ReaderAt, start, end int64, n int) (at int64, count int, err
 	return start, count + 1, nil
 }
 
-// openBoth opens the file at path and the one before it; nil where there is none, or one in which
-// nothing is yet, not even its head.
+// openBoth opens the file at path and the one before it. It returns nil for a file that does not
+// exist or is empty.
 func openBoth(path string) (old, now *os.File, err error) {
 	for range 10 {
 		if now, err = openIf(path); err != nil {
@@ -294,11 +301,12 @@ func openBoth(path string) (old, now *os.File, err error) {
 			closeAll(now)
 			return nil, nil, err
 		}
-		there, err := os.Stat(path)
-		if now == nil && (err != nil || there.Size() == 0) || now != nil && err == nil && isFile(now, there) {
+		current, err := os.Stat(path)
+		none := now == nil && (err != nil || current.Size() == 0)
+		if none || now != nil && err == nil && isFile(now, current) {
 			return old, now, nil
 		}
-		closeAll(old, now) // rotated meanwhile: once more
+		closeAll(old, now) // rotated meanwhile: try again
 	}
 	return nil, nil, fmt.Errorf("%s is rotated faster than it can be opened", path)
 }

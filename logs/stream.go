@@ -10,29 +10,29 @@ import (
 	"time"
 )
 
-// stream is the one hand that writes the file at a path, for all the [File]s of it in this process:
-// none begins a new file behind another's back.
+// stream is the only writer of the file at a path, for all [File]s with that path in this process,
+// so that none of them rotates the file while another writes to it.
 type stream struct {
 	path  string
-	files int // that hold it; of streams.mu
+	files int // Files that use it; guarded by streams.mu
 
 	mu      sync.Mutex
-	file    *os.File // nil: to be opened
+	file    *os.File // nil: not open
 	size    int64
-	head    []byte    // to be written before anything else into a new file
-	looked  time.Time // when the file was last seen to be the one at path
-	torn    bool      // the file ends in the middle of a line: the disk was full, or the power cut
+	head    []byte    // to write at the beginning of a new file
+	checked time.Time // when file was last known to be the one at path
+	torn    bool      // the file ends with an incomplete line, from a full disk or a power cut
 	dropped int       // lines
 	cause   error     // why
 }
 
-// streams are those held now, by path.
+// streams are those in use, by path.
 var streams = struct {
 	mu     sync.Mutex
 	byPath map[string]*stream
 }{byPath: map[string]*stream{}}
 
-func hold(path string) *stream {
+func acquireStream(path string) *stream {
 	streams.mu.Lock()
 	defer streams.mu.Unlock()
 	s := streams.byPath[path]
@@ -44,7 +44,7 @@ func hold(path string) *stream {
 	return s
 }
 
-// release closes the file when nobody holds the stream any more.
+// release closes the file after its last user.
 func (s *stream) release() error {
 	streams.mu.Lock()
 	defer streams.mu.Unlock()
@@ -66,13 +66,14 @@ func (s *stream) close() error {
 	return err
 }
 
-// put writes whole lines to disk, or counts them as dropped.
+// put writes whole lines, or counts them as dropped.
 func (s *stream) put(lines []byte, count int, limit int64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.ready(int64(len(lines)), limit, now)
 	if err == nil && (s.torn || s.dropped > 0 || len(s.head) > 0) {
-		lines = append(s.preface(now), lines...) // in one write with the line: it must not find room alone, again and again
+		// in one write with the line, else a nearly full disk may get the preface again and again
+		lines = append(s.preface(now), lines...)
 	}
 	if err == nil {
 		if err = s.append(lines); err == nil {
@@ -83,12 +84,12 @@ func (s *stream) put(lines []byte, count int, limit int64, now time.Time) {
 		s.dropped += count
 		s.cause = err
 		if path, ok := errors.AsType[*os.PathError](err); ok {
-			s.cause = path.Err // the reader knows which file
+			s.cause = path.Err // readers know the path
 		}
 	}
 }
 
-// preface is what is to be said before the next line.
+// preface returns what must precede the next line.
 func (s *stream) preface(now time.Time) []byte {
 	var text []byte
 	if s.torn {
@@ -101,7 +102,7 @@ func (s *stream) preface(now time.Time) []byte {
 	return text
 }
 
-// append writes b, or takes back what of it went to disk.
+// append writes b, or undoes a partial write.
 func (s *stream) append(b []byte) error {
 	n, err := s.file.Write(b)
 	if err != nil && n > 0 && s.file.Truncate(s.size) != nil {
@@ -113,17 +114,17 @@ func (s *stream) append(b []byte) error {
 	return err
 }
 
-// ready opens the file, and begins a new one where more bytes would be too many for it. What people
-// do to it by hand, such as remove it, is seen within a second.
+// ready opens the file, and rotates it if more bytes would exceed the limit. It notices within a
+// second if somebody removes or changes the file.
 func (s *stream) ready(more, limit int64, now time.Time) error {
-	if s.file != nil && now.Sub(s.looked) >= time.Second {
-		s.looked = now
-		there, err := os.Stat(s.path)
-		ours, ourErr := s.file.Stat()
-		if err != nil || ourErr != nil || !os.SameFile(there, ours) {
+	if s.file != nil && now.Sub(s.checked) >= time.Second {
+		s.checked = now
+		current, err := os.Stat(s.path)
+		own, ownErr := s.file.Stat()
+		if err != nil || ownErr != nil || !os.SameFile(current, own) {
 			s.close()
 		} else {
-			s.size = there.Size()
+			s.size = current.Size()
 		}
 	}
 	if s.file == nil {
@@ -141,8 +142,8 @@ func (s *stream) ready(more, limit int64, now time.Time) error {
 	return s.open(now)
 }
 
-// open opens the file at path, ends a line that a power cut left without its end, and makes the head
-// of a file that is new.
+// open opens the file. It notices an incomplete line at its end, and prepares the head of a new
+// file.
 func (s *stream) open(now time.Time) error {
 	file, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -153,7 +154,7 @@ func (s *stream) open(now time.Time) error {
 		file.Close()
 		return err
 	}
-	s.file, s.size, s.looked = file, info.Size(), now
+	s.file, s.size, s.checked = file, info.Size(), now
 	last := []byte{'\n'}
 	switch {
 	case s.size > 0:
@@ -167,8 +168,8 @@ func (s *stream) open(now time.Time) error {
 	return nil
 }
 
-// linesThrough is how many lines there were, ever, up to the end of the file at path; 0 where there
-// is none.
+// linesThrough returns the number of all lines up to the end of the file at path, including those
+// of earlier files; 0 if it does not exist.
 func linesThrough(path string) int64 {
 	f, err := os.Open(path)
 	if err != nil {
@@ -178,7 +179,7 @@ func linesThrough(path string) int64 {
 	return countThrough(f)
 }
 
-// countThrough is linesThrough for a file that is open.
+// countThrough is linesThrough for an open file.
 func countThrough(f io.ReaderAt) int64 {
 	head := headOf(f)
 	lines, at := head.before, head.length
