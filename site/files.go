@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// files answers with the files below root, and with nothing else: links that leave it are
-// refused, names that begin with a dot (.git, .env) are not there, except /.well-known (RFC 8615),
-// and what is in a folder is not listed.
+// files serves the files below root. It refuses links that leave root and names that begin with a
+// dot (.git, .env), except /.well-known (RFC 8615). It lists no folders.
 type files struct{ root *os.Root }
 
 func (s files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -28,7 +27,7 @@ func (s files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case name == "":
 		s.notFound(w, r)
 	case folder:
-		// Relative, so that it holds under whatever path this is served; never //host.
+		// relative, so that it works below any path; "./" keeps a name from becoming //host
 		to := (&url.URL{Path: "./" + path.Base(name) + "/"}).EscapedPath()
 		if r.URL.RawQuery != "" {
 			to += "?" + r.URL.RawQuery
@@ -40,8 +39,9 @@ func (s files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// find is the file that answers an address's path: that very file, a folder's index.html, or page.html for
-// /page. folder: name is a folder, whose address ends in a slash. Empty: there is nothing to be seen.
+// find returns the file for an address's path: that file, a folder's index.html, or page.html for
+// /page. folder means that name is a folder, whose address must end with a slash. An empty name
+// means that nothing is visible there.
 func (s files) find(address string) (name string, folder bool) {
 	name = strings.TrimPrefix(path.Clean("/"+address), "/")
 	for i, element := range strings.Split(name, "/") {
@@ -59,13 +59,13 @@ func (s files) find(address string) (name string, folder bool) {
 		return name, false
 	case s.isFile(index):
 		return name, true
-	case s.isFile(page): // also beside a folder without a page of its own: blog.html, blog/first.html
+	case s.isFile(page): // also for a folder without index.html: blog.html beside blog/first.html
 		return page, false
 	}
 	return "", false
 }
 
-// isFile reports whether name is a regular file. Opening anything else may block (a pipe).
+// isFile reports whether name is a regular file. Opening anything else, such as a pipe, may block.
 func (s files) isFile(name string) bool {
 	info, err := s.root.Stat(name)
 	return err == nil && info.Mode().IsRegular()
@@ -76,7 +76,7 @@ func (s files) open(name string) (*os.File, fs.FileInfo, error) {
 	if !s.isFile(name) {
 		return nil, nil, fs.ErrNotExist
 	}
-	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may have become a pipe since
+	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe by now
 	if err != nil {
 		return nil, nil, err
 	}
@@ -88,7 +88,7 @@ func (s files) open(name string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// serve answers with a file: all of it, the ranges asked for, or that it has not changed.
+// serve sends a file, the requested ranges, or that it has not changed.
 func (s files) serve(w http.ResponseWriter, r *http.Request, name string) {
 	f, err := s.form(r, name)
 	if err != nil {
@@ -104,12 +104,12 @@ func (s files) serve(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	out := &encoder{ResponseWriter: w, form: f}
 	defer out.close()
-	// Without the time: a client that has half of the encoded form could ask for the rest of the
-	// other by that alone.
+	// Without the time: else a client with half of the encoded form could use it to request the
+	// rest of the plain form.
 	http.ServeContent(out, r, name, time.Time{}, f.File)
 }
 
-// notFound answers with the site's own 404.html, where it has one.
+// notFound sends the site's 404.html, if it has one.
 func (s files) notFound(w http.ResponseWriter, r *http.Request) {
 	f, err := s.form(r, "404.html")
 	if err != nil {

@@ -11,29 +11,29 @@ import (
 	"time"
 )
 
-// Server answers with the files below Root at one address: a listener and a goroutine in this
-// process. Fill in the fields, then Start.
+// Server serves the files below Root at one address, in this process. Fill in the fields, then call
+// Start.
 type Server struct {
 	Root *os.Root // closed at the end
 	Log  *slog.Logger
-	Gone func() // called when it serves no more, before Done closes; nil: nothing to do
+	Gone func() // called when it serves no more, before Done closes; nil: not called
 
 	server *http.Server
 	stop   sync.Once
 	cut    context.CancelFunc // ends the wait for requests in flight
 	ended  chan struct{}      // closed when that wait is over
 	done   chan struct{}
-	err    error // after done
+	err    error // set before done closes
 }
 
-// Start serves what l accepts until Stop.
+// Start serves connections from l until Stop. It does not block.
 func (s *Server) Start(l net.Listener) {
 	s.ended, s.done = make(chan struct{}), make(chan struct{})
 	s.server = &http.Server{
 		Handler: files{s.Root},
-		// No limit for a whole answer: a large file may take a slow visitor an hour.
+		// no limit for a whole response: a large file may take a slow visitor an hour
 		ReadTimeout:    10 * time.Second,
-		IdleTimeout:    90 * time.Second, // longer than a front door keeps its connections
+		IdleTimeout:    90 * time.Second, // longer than the router keeps its connections
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
@@ -51,16 +51,17 @@ func (s *Server) Start(l net.Listener) {
 	}()
 }
 
-// Exited is Done: nothing is left to do after it.
+// Exited is the same as Done.
 func (s *Server) Exited() <-chan struct{} { return s.done }
 
 // Done is closed when nothing is served any more.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Err says after Done why it ended, where nobody stopped it.
+// Err returns why it ended without Stop. Valid after Done.
 func (s *Server) Err() error { return s.err }
 
-// Stop lets requests in flight end for grace, then cuts them. It blocks until nothing is served.
+// Stop gives requests in flight the grace to finish, then cuts them. It blocks until nothing is
+// served.
 func (s *Server) Stop(grace time.Duration) {
 	s.stop.Do(func() {
 		var ctx context.Context
@@ -70,11 +71,11 @@ func (s *Server) Stop(grace time.Duration) {
 			close(s.ended)
 		}()
 	})
-	patience := time.NewTimer(grace)
-	defer patience.Stop()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
 	select {
 	case <-s.done:
-	case <-patience.C:
+	case <-timer.C:
 		s.server.Close()
 		s.cut()
 		<-s.done
