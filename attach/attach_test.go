@@ -83,22 +83,31 @@ func TestStreams(t *testing.T) {
 		return 3, err
 	})
 	var out, errs bytes.Buffer
-	status, err := Run(t.Context(), w.dial(), echo, Streams{In: bytes.NewReader(sent), Out: &out, Err: &errs})
+	status, err := Run(t.Context(), w.dial(), echo, Streams{
+		In:  bytes.NewReader(sent),
+		Out: &out,
+		Err: &errs,
+	})
 	if status != 3 || err != nil || !bytes.Equal(out.Bytes(), sent) {
-		t.Errorf("%d, %v, %d bytes", status, err, out.Len())
+		t.Errorf("status %d, err = %v, %d bytes of output", status, err, out.Len())
 	}
 	if want := `blog ["cat" "a b" "\xff\n" ""] alice false <nil>`; errs.String() != want {
-		t.Errorf("%s; want %s", errs.String(), want)
+		t.Errorf("standard error is %s; want %s", errs.String(), want)
 	}
 }
 
-// A fault is said, with the status that comes with it, though more input is under way than was read.
+// The client gets a fault and its status although it has sent more input than was read.
 func TestFault(t *testing.T) {
-	w := serve(t, func(context.Context, Session) (int, error) { return 127, errors.New("run: x: not found") })
+	w := serve(t, func(context.Context, Session) (int, error) {
+		return 127,
+			errors.New("run: x: not found")
+	})
 	for range 20 {
-		status, err := Run(t.Context(), w.dial(), echo, Streams{In: bytes.NewReader(make([]byte, 1<<20))})
+		status, err := Run(t.Context(), w.dial(), echo, Streams{
+			In: bytes.NewReader(make([]byte, 1<<20)),
+		})
 		if status != 127 || rig.Message(err) != "run: x: not found" {
-			t.Fatal(status, err)
+			t.Fatalf("Run = %d, %v", status, err)
 		}
 	}
 }
@@ -123,16 +132,18 @@ func TestEvents(t *testing.T) {
 	go func() {
 		rig.Eventually(t, "it began", func() bool { return out.String() != "" })
 		sizes.Put(terminal.Size{Columns: 1000, Rows: 2})
-		rig.Eventually(t, "it has the size", func() bool { return strings.Contains(out.String(), "size") })
+		rig.Eventually(t, "it has the size",
+			func() bool { return strings.Contains(out.String(), "size") })
 		signals <- syscall.SIGTERM
 	}()
 	status, err := Run(t.Context(), w.dial(), req, Streams{In: silent, Out: out, Signals: signals})
-	if status != 143 || err != nil || out.String() != "xterm {100 30} true\nsize {1000 2}\nsignal terminated\n" {
-		t.Errorf("%d, %v, %q", status, err, out)
+	if status != 143 || err != nil ||
+		out.String() != "xterm {100 30} true\nsize {1000 2}\nsignal terminated\n" {
+		t.Errorf("status %d, err = %v, output %q", status, err, out)
 	}
 }
 
-// Who hangs up ends the session, however much input nobody reads; and it is not the input's end.
+// A client that hangs up ends the session, even with unread input, and without io.EOF.
 func TestHangUp(t *testing.T) {
 	ended := make(chan error, 1)
 	w := serve(t, func(ctx context.Context, s Session) (int, error) {
@@ -148,7 +159,8 @@ func TestHangUp(t *testing.T) {
 		rig.Eventually(t, "it began", func() bool { return out.String() != "" })
 		leave()
 	}()
-	if _, err := Run(ctx, w.dial(), echo, Streams{In: endless{}, Out: out}); err != context.Canceled {
+	if _, err := Run(ctx, w.dial(), echo, Streams{In: endless{},
+		Out: out}); err != context.Canceled {
 		t.Error(err)
 	}
 	if err := <-ended; err != io.ErrUnexpectedEOF {
@@ -160,7 +172,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// An input whose other end is lost is not one that ends.
+// Losing the connection does not end the input normally.
 func TestInputIsLost(t *testing.T) {
 	got := make(chan error, 1)
 	w := serve(t, func(_ context.Context, s Session) (int, error) {
@@ -169,7 +181,9 @@ func TestInputIsLost(t *testing.T) {
 		return 0, nil
 	})
 	ctx, lose := context.WithCancel(t.Context())
-	Run(ctx, w.dial(), echo, Streams{In: readerFunc(func([]byte) (int, error) { lose(); return 0, io.EOF })})
+	Run(ctx, w.dial(), echo, Streams{
+		In: readerFunc(func([]byte) (int, error) { lose(); return 0, io.EOF }),
+	})
 	if err := <-got; err != io.ErrUnexpectedEOF {
 		t.Error(err)
 	}
@@ -179,7 +193,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// Neither a client that does not read nor a command that does not costs the server memory.
+// Neither a client that does not read nor a command that does not read takes memory of the server.
 func TestNobodyReads(t *testing.T) {
 	w := serve(t, func(ctx context.Context, s Session) (int, error) {
 		go func() {
@@ -209,13 +223,14 @@ func TestNobodyReads(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4*window {
-		t.Errorf("%d KiB held", grown>>10)
+		t.Errorf("memory grew by %d KiB", grown>>10)
 	}
 	frame.Write(conn, frameIn, []byte("one more"))
-	rig.Eventually(t, "who sends more is put out", func() bool { return strings.Contains(w.log.String(), errOverrun.Error()) })
+	rig.Eventually(t, "who sends more is put out",
+		func() bool { return strings.Contains(w.log.String(), errOverrun.Error()) })
 }
 
-// A stop ends the sessions, and is not held up by a client that does not read.
+// Stopping the server ends the sessions, and a client that does not read does not delay it.
 func TestServerStops(t *testing.T) {
 	up := make(chan bool)
 	w := serve(t, func(ctx context.Context, s Session) (int, error) {
@@ -250,31 +265,41 @@ func TestServerDies(t *testing.T) {
 		readRequest(server)
 		server.Close()
 	}()
-	if status, err := Run(t.Context(), client, echo, Streams{Out: io.Discard}); status != 1 || err != ErrStopped {
-		t.Error(status, err)
+	if status, err := Run(t.Context(), client, echo, Streams{Out: io.Discard}); status != 1 ||
+		err != ErrStopped {
+		t.Errorf("Run = %d, %v", status, err)
 	}
 }
 
 func TestPanic(t *testing.T) {
 	w := serve(t, func(context.Context, Session) (int, error) { panic("oh") })
-	if status, err := Run(t.Context(), w.dial(), echo, Streams{Out: io.Discard}); status != 1 || rig.Message(err) != "the server made a mistake, see its log" {
-		t.Error(status, err)
+	if status, err := Run(t.Context(), w.dial(), echo, Streams{Out: io.Discard}); status != 1 ||
+		rig.Message(err) != "internal error, see the server's log" {
+		t.Errorf("Run = %d, %v", status, err)
 	}
 	rig.WantIn(t, "log", w.log.String(), "panic", "err=oh")
 }
 
 func TestCommandTooLong(t *testing.T) {
-	for _, argv := range [][]string{{strings.Repeat("x", frame.Max+1)}, slices.Repeat([]string{strings.Repeat("x", 1<<10)}, 1025)} {
-		if err := writeRequest(io.Discard, Request{Argv: argv}); err == nil || !strings.Contains(err.Error(), "too long") {
+	for _, argv := range [][]string{
+		{strings.Repeat("x", frame.Max+1)},
+		slices.Repeat([]string{strings.Repeat("x", 1<<10)}, 1025),
+	} {
+		if err := writeRequest(io.Discard, Request{Argv: argv}); err == nil ||
+			!strings.Contains(err.Error(), "too long") {
 			t.Error(err)
 		}
 	}
 }
 
-// FuzzSession: whatever a client says, the server keeps no more than the window and its bounds.
+// FuzzSession checks that the server keeps to its bounds, whatever a client sends.
 func FuzzSession(f *testing.F) {
 	var seed bytes.Buffer
-	writeRequest(&seed, Request{App: "blog", Argv: []string{"sh", "-c", "x"}, Terminal: &terminal.Terminal{Type: "xterm"}})
+	writeRequest(&seed, Request{
+		App:      "blog",
+		Argv:     []string{"sh", "-c", "x"},
+		Terminal: &terminal.Terminal{Type: "xterm"},
+	})
 	frame.Write(&seed, frameIn, []byte("input"))
 	frame.Write(&seed, frameSize, sizeFrame(terminal.Size{Columns: 80, Rows: 24}))
 	frame.Write(&seed, frameSignal, []byte{15})
@@ -289,16 +314,16 @@ func FuzzSession(f *testing.F) {
 			return
 		}
 		if len(req.Argv) == 0 || req.Terminal != nil && req.Terminal.Type == "" {
-			t.Errorf("%+v", req)
+			t.Errorf("bad request: %+v", req)
 		}
 		e := newEvents(io.Discard)
 		e.receive(r)
-		if e.in.held.Len() > window || len(e.sizes) > 1 {
-			t.Errorf("%d bytes held", e.in.held.Len())
+		if e.in.buffer.Len() > window || len(e.sizes) > 1 {
+			t.Errorf("the inbox has %d bytes", e.in.buffer.Len())
 		}
 		for len(e.signals) > 0 {
 			if _, ok := parseSignal([]byte{byte(<-e.signals)}); !ok {
-				t.Error("a signal that is not passed")
+				t.Error("got a signal that must not be passed")
 			}
 		}
 	})

@@ -15,23 +15,23 @@ import (
 	"paas/terminal"
 )
 
-// Streams are what the client has for the command to read and write.
+// Streams are the client's ends of the command's streams.
 type Streams struct {
 	In       io.Reader // nil: empty
 	Out, Err io.Writer // with a terminal only Out
 	Signals  <-chan syscall.Signal
 }
 
-// ErrStopped is the end of a server in the middle of a session.
-var ErrStopped = errors.New("the server stopped, and the command with it")
+// ErrStopped means that the server stopped during a session.
+var ErrStopped = errors.New("the server stopped, and so did the command")
 
-// Run has the server at the other end of conn run r, and blocks until the command has ended. It
-// returns the status to exit with, and what there is to say to a person. As ctx ends it hangs up,
-// which stops the command. It closes conn; a read of s.In may still be blocked when it returns.
+// Run asks the server at the other end of conn to run r, and blocks until the command has ended. It
+// returns the exit status; the error is for the person. When ctx ends it hangs up, which stops the
+// command. It closes conn. A read of s.In may still be blocked when it returns.
 func Run(ctx context.Context, conn net.Conn, r Request, s Streams) (status int, err error) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	c := &client{conn: conn, over: make(chan struct{}), room: window}
+	c := &client{conn: conn, over: make(chan struct{}), space: window}
 	c.change.L = &c.mu
 	defer c.end()
 	if err := writeRequest(conn, r); err != nil {
@@ -58,9 +58,9 @@ func Run(ctx context.Context, conn net.Conn, r Request, s Streams) (status int, 
 		case k == frameExit && len(content) == 1:
 			return int(content[0]), fault
 		default:
-			return 1, ErrStopped // or is not ours
+			return 1, ErrStopped // or not our server
 		}
-		if err != nil { // nobody reads it any more
+		if err != nil { // the reader is gone
 			return 1, err
 		}
 	}
@@ -69,17 +69,17 @@ func Run(ctx context.Context, conn net.Conn, r Request, s Streams) (status int, 
 // client is the sending half of a session.
 type client struct {
 	conn net.Conn
-	over chan struct{} // closed at the session's end
+	over chan struct{} // closed when the session ends
 
-	sending sync.Mutex // one frame at a time
+	sending sync.Mutex // held while a frame is sent
 
 	mu     sync.Mutex
 	change sync.Cond
-	room   int // bytes of input that the server can take now
+	space  int // bytes of input that the server has space for
 	ended  bool
 }
 
-// why is what became of the session as err ended it.
+// why returns the reason for the end of a session after err.
 func (c *client) why(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
@@ -93,11 +93,11 @@ func (c *client) why(ctx context.Context, err error) error {
 func (c *client) send(k frame.Kind, content []byte) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	c.conn.SetWriteDeadline(time.Now().Add(stall))
+	c.conn.SetWriteDeadline(time.Now().Add(sendTimeout))
 	return frame.Write(c.conn, k, content)
 }
 
-// sendInput sends the input as there is room for it.
+// sendInput sends input as the server has space for it.
 func (c *client) sendInput(ctx context.Context, in io.Reader) {
 	if in == nil {
 		c.send(frameInEnd, nil)
@@ -117,7 +117,7 @@ func (c *client) sendInput(ctx context.Context, in io.Reader) {
 			break
 		}
 	}
-	// A connection that is lost looks like an input that ends, for a moment: half a file must not pass
+	// A lost connection looks like the end of the input for a moment. But half a file must not pass
 	// for the whole.
 	select {
 	case <-ctx.Done():
@@ -127,25 +127,25 @@ func (c *client) sendInput(ctx context.Context, in io.Reader) {
 	}
 }
 
-// take waits for room and takes at most n bytes of it; 0 is the session's end.
+// take waits for space and takes at most n bytes of it; 0 means that the session has ended.
 func (c *client) take(n int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.room == 0 && !c.ended {
+	for c.space == 0 && !c.ended {
 		c.change.Wait()
 	}
 	if c.ended {
 		return 0
 	}
-	n = min(n, c.room)
-	c.room -= n
+	n = min(n, c.space)
+	c.space -= n
 	return n
 }
 
 func (c *client) more(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.room = min(c.room+n, window)
+	c.space = min(c.space+n, window)
 	c.change.Broadcast()
 }
 
@@ -157,7 +157,7 @@ func (c *client) end() {
 	c.change.Broadcast()
 }
 
-// sendEvents sends what else happens on this side.
+// sendEvents sends signals and changes of the terminal's size.
 func (c *client) sendEvents(t *terminal.Terminal, signals <-chan syscall.Signal) {
 	var sizes <-chan terminal.Size
 	if t != nil {

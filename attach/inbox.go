@@ -7,15 +7,15 @@ import (
 	"sync"
 )
 
-// inbox is the input that has come and was not read yet.
+// inbox is the input that was received and not read yet.
 type inbox struct {
-	taken func(n int) // told how much more was read, now and then
+	taken func(n int) // reports from time to time how much more was read
 
-	mu     sync.Mutex
-	change sync.Cond
-	held   bytes.Buffer
-	owed   int   // read, and not told yet
-	end    error // nil: more may come
+	mu         sync.Mutex
+	change     sync.Cond
+	buffer     bytes.Buffer
+	unreported int   // bytes read
+	end        error // nil: more may come
 }
 
 func newInbox(taken func(int)) *inbox {
@@ -24,24 +24,24 @@ func newInbox(taken func(int)) *inbox {
 	return in
 }
 
-var errOverrun = errors.New("a client sent more input than there is room for")
+var errOverrun = errors.New("the client sent more input than allowed")
 
-// put takes what came. It never blocks.
+// put stores received input. It never blocks.
 func (in *inbox) put(p []byte) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
 	case in.end != nil:
 		return nil
-	case in.held.Len()+len(p) > window:
+	case in.buffer.Len()+len(p) > window:
 		return errOverrun
 	}
-	in.held.Write(p)
+	in.buffer.Write(p)
 	in.change.Broadcast()
 	return nil
 }
 
-// finish says why nothing more comes: io.EOF, or that the client is gone.
+// finish sets the end of the input: io.EOF, or an error if the client is gone.
 func (in *inbox) finish(why error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -51,7 +51,7 @@ func (in *inbox) finish(why error) {
 	in.change.Broadcast()
 }
 
-// Read blocks until there is something, or the end.
+// Read blocks until there is input, or its end.
 func (in *inbox) Read(p []byte) (int, error) {
 	n, taken, err := in.read(p)
 	if taken > 0 {
@@ -63,15 +63,15 @@ func (in *inbox) Read(p []byte) (int, error) {
 func (in *inbox) read(p []byte) (n, taken int, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for in.held.Len() == 0 && in.end == nil {
+	for in.buffer.Len() == 0 && in.end == nil {
 		in.change.Wait()
 	}
-	if in.held.Len() == 0 {
+	if in.buffer.Len() == 0 {
 		return 0, 0, in.end
 	}
-	n, _ = in.held.Read(p)
-	if in.owed += n; in.owed >= window/4 { // not for each key that a person presses
-		taken, in.owed = in.owed, 0
+	n, _ = in.buffer.Read(p)
+	if in.unreported += n; in.unreported >= window/4 { // not for each key press
+		taken, in.unreported = in.unreported, 0
 	}
 	return n, taken, nil
 }

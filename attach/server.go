@@ -18,36 +18,36 @@ import (
 	"paas/terminal"
 )
 
-// Session is one request with what its command reads and writes.
+// Session is a request and its command's streams.
 type Session struct {
 	Request
-	In       io.Reader // ends with an error that is not io.EOF where the client is gone
+	In       io.Reader // ends with an error other than io.EOF if the client is gone
 	Out, Err io.Writer
 	Signals  <-chan syscall.Signal
 }
 
-// Server runs what clients ask for. All fields are needed.
+// Server runs what clients request. All fields are required.
 type Server struct {
 	Listener net.Listener
-	// Handle runs a session's command and blocks until nothing of it is left. ctx ends when the client
-	// has hung up, or the server stops. err, where there is one, is for the person at the other end; a
-	// status comes with it.
+	// Handle runs a session's command and blocks until none of its processes is left. ctx ends when
+	// the client hangs up or the server stops. It returns the exit status; the client shows err to
+	// the person.
 	Handle func(ctx context.Context, s Session) (status int, err error)
 	Log    *slog.Logger
 }
 
 var errStopping = errors.New("the server is stopping")
 
-// lastWords is how long the client has to take each thing that is said after the session's end: one
-// who does not read must not hold up the command's.
-const lastWords = 2 * time.Second
+// finalTimeout is how long the client may take for each write after the session's end. A client
+// that does not read must not delay the end of the command.
+const finalTimeout = 2 * time.Second
 
-// Run serves until ctx ends, then ends every session and waits for it.
+// Run serves until ctx ends, then ends all sessions and waits for them.
 func (s *Server) Run(ctx context.Context) error {
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
 	all, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer end(errStopping) // the cause: else a command would seem to have ended by itself
+	defer end(errStopping) // the cause, else a command would seem to have ended by itself
 	defer context.AfterFunc(ctx, func() { s.Listener.Close() })()
 	for {
 		conn, err := s.Listener.Accept()
@@ -59,14 +59,14 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept: %w", err)
-		case err != nil: // out of file descriptors, most likely: they come back
-			s.Log.Error("session not taken", "err", err)
+		case err != nil: // probably out of file descriptors, for a while
+			s.Log.Error("accept session", "err", err)
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
 		sessions.Go(func() {
 			if err := s.serve(all, conn); err != nil {
-				s.Log.Error("session broken off", "err", err)
+				s.Log.Error("session failed", "err", err)
 			}
 		})
 	}
@@ -75,10 +75,10 @@ func (s *Server) Run(ctx context.Context) error {
 // serve serves one client.
 func (s *Server) serve(ctx context.Context, conn net.Conn) error {
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(patience))
+	conn.SetReadDeadline(time.Now().Add(requestTimeout))
 	in := bufio.NewReader(conn)
 	req, err := readRequest(in)
-	if err == io.EOF { // somebody looked whether we are there
+	if err == io.EOF { // only a check whether the server runs
 		return nil
 	}
 	if err != nil {
@@ -118,15 +118,15 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) error {
 
 func (s *Server) handle(ctx context.Context, session Session) (status int, err error) {
 	defer func() {
-		if p := recover(); p != nil { // else one odd command ends the server for everybody
+		if p := recover(); p != nil { // else one odd command would end the server
 			s.Log.Error("panic", "app", session.App, "err", p, "stack", string(debug.Stack()))
-			status, err = 1, errors.New("the server made a mistake, see its log")
+			status, err = 1, errors.New("internal error, see the server's log")
 		}
 	}()
 	return s.Handle(ctx, session)
 }
 
-// outbox is the way to the client, one frame a write.
+// outbox writes to the client, one frame at a time.
 type outbox struct {
 	ctx    context.Context
 	conn   net.Conn
@@ -134,7 +134,7 @@ type outbox struct {
 	broken error
 }
 
-// Write blocks for as long as the client does not read, unless the session is over.
+// Write blocks while the client does not read, unless the session is over.
 func (o *outbox) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -149,10 +149,10 @@ func (o *outbox) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// hurry bounds the write under way.
-func (o *outbox) hurry() { o.conn.SetWriteDeadline(time.Now().Add(lastWords)) }
+// hurry limits the time of the current write.
+func (o *outbox) hurry() { o.conn.SetWriteDeadline(time.Now().Add(finalTimeout)) }
 
-// events are what the client does while the command runs.
+// events receives what the client sends while the command runs.
 type events struct {
 	in      *inbox
 	sizes   terminal.Sizes
@@ -168,8 +168,8 @@ func newEvents(out io.Writer) events {
 	}
 }
 
-// receive takes what the client says until it hangs up; an error is a client that does not keep to
-// the protocol. It waits for nothing else.
+// receive stores what the client sends, until it hangs up. It waits for nothing else. An error
+// means that the client violates the protocol.
 func (e events) receive(r io.Reader) error {
 	for {
 		k, content, err := frame.Read(r)
@@ -195,7 +195,7 @@ func (e events) receive(r io.Reader) error {
 			if sig, ok = parseSignal(content); ok {
 				select {
 				case e.signals <- sig:
-				default: // as the kernel does: one that is pending already is not sent twice
+				default: // like the kernel, do not queue a pending signal again
 				}
 			}
 		default:
@@ -205,12 +205,13 @@ func (e events) receive(r io.Reader) error {
 			return err
 		}
 		if !ok {
-			return fmt.Errorf("a client said %q %.20q", k, content)
+			return fmt.Errorf("unexpected frame %q %.20q", k, content)
 		}
 	}
 }
 
-// isGone says whether err is the end of a connection, by either side.
+// isGone reports whether err is the end of a connection by either side.
 func isGone(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrClosedPipe)
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrClosedPipe)
 }

@@ -15,40 +15,40 @@ import (
 
 // The frames of a session.
 const (
-	// From the client: the command's words in order, the request, and then in any order the others.
+	// From the client: the command's words in order, the request, and then the others in any order.
 	frameWord    frame.Kind = 'a'
 	frameRequest frame.Kind = 'q' // a request in JSON
 	frameIn      frame.Kind = 'i' // bytes for standard input
-	frameInEnd   frame.Kind = '.' // it has ended
+	frameInEnd   frame.Kind = '.' // the end of standard input
 	frameSize    frame.Kind = 'w' // the terminal's size: columns and rows, 2 bytes each
 	frameSignal  frame.Kind = 's' // one byte: the number of a signal for the command
 
-	// From the server: any number of the first three, a fault where there is one, the exit.
+	// From the server: any number of the first three, a fault if there is one, the exit status.
 	frameOut   frame.Kind = 'o' // bytes of standard output, or of the terminal
 	frameErr   frame.Kind = 'e' // bytes of standard error
-	frameTaken frame.Kind = 't' // 4 bytes: so much more of the input was read
-	frameFault frame.Kind = 'f' // what there is to say to a person
-	frameExit  frame.Kind = 'x' // one byte: the status to exit with
+	frameTaken frame.Kind = 't' // 4 bytes: how much more of the input was read
+	frameFault frame.Kind = 'f' // an error text for the person
+	frameExit  frame.Kind = 'x' // one byte: the exit status
 )
 
 const (
-	window   = 4 * frame.Max    // bytes of input that may be under way
-	maxWords = 1 << 20          // bytes of a command, all words together
-	patience = 10 * time.Second // for a request to arrive whole
-	stall    = time.Minute      // for the server to take a frame: it always does
+	window         = 4 * frame.Max    // bytes of input that may be sent before the command reads
+	maxWords       = 1 << 20          // bytes of all words of a command
+	requestTimeout = 10 * time.Second // for a request to arrive
+	sendTimeout    = time.Minute      // for the server to read a frame
 )
 
-// Request is what a client wants to have run.
+// Request is what a client asks the server to run.
 type Request struct {
 	App    string
 	Argv   []string
-	By     string // who asks
-	Detach bool   // run it without streams; of it only its name is said, on Out
-	// Terminal is the client's, where the command is to have one.
+	By     string // name of the person who asks
+	Detach bool   // run it without streams; Out gets only its name
+	// Terminal is the client's terminal if the command needs one, or nil.
 	Terminal *terminal.Terminal
 }
 
-// request is a Request in JSON, but for the words, which may be of any bytes.
+// request is a Request in JSON without the words, which may contain any bytes.
 type request struct {
 	App      string `json:"app"`
 	By       string `json:"by"`
@@ -59,13 +59,14 @@ type request struct {
 	Rows     uint16 `json:"rows,omitempty"`
 }
 
-// writeRequest is the client's first word.
+// writeRequest sends the command's words and the request.
 func writeRequest(w io.Writer, r Request) error {
 	total := 0
 	for _, word := range r.Argv {
 		total += len(word)
 		if len(word) > frame.Max || total > maxWords {
-			return fmt.Errorf("the command is too long: a word may have %d bytes, all together %d", frame.Max, maxWords)
+			return fmt.Errorf("the command is too long: at most %d bytes per word and %d in all",
+				frame.Max, maxWords)
 		}
 	}
 	for _, word := range r.Argv {
@@ -75,7 +76,8 @@ func writeRequest(w io.Writer, r Request) error {
 	}
 	wire := request{App: r.App, By: r.By, Detach: r.Detach}
 	if t := r.Terminal; t != nil {
-		wire.Terminal, wire.Type, wire.Columns, wire.Rows = true, t.Type, t.Size.Columns, t.Size.Rows
+		wire.Terminal, wire.Type, wire.Columns, wire.Rows = true, t.Type, t.Size.Columns,
+			t.Size.Rows
 	}
 	text, err := json.Marshal(wire)
 	if err != nil {
@@ -84,7 +86,7 @@ func writeRequest(w io.Writer, r Request) error {
 	return frame.Write(w, frameRequest, text)
 }
 
-// readRequest reads it. The Terminal it returns, if any, never changes its size.
+// readRequest reads a request. The size of its Terminal, if any, does not change.
 func readRequest(r io.Reader) (Request, error) {
 	var argv []string
 	total := 0
@@ -110,30 +112,38 @@ func readRequest(r io.Reader) (Request, error) {
 			req := Request{App: wire.App, Argv: argv, By: wire.By, Detach: wire.Detach}
 			if wire.Terminal {
 				req.Terminal = &terminal.Terminal{
-					Type: terminal.CheckType(wire.Type), Size: terminal.Size{Columns: wire.Columns, Rows: wire.Rows},
+					Type: terminal.CheckType(wire.Type), Size: terminal.Size{Columns: wire.Columns,
+						Rows: wire.Rows},
 				}
 			}
 			return req, nil
 		default:
-			return Request{}, fmt.Errorf("a client said %q before its request", k)
+			return Request{}, fmt.Errorf("unexpected frame %q before the request", k)
 		}
 	}
 }
 
 func sizeFrame(size terminal.Size) []byte {
-	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, size.Columns), size.Rows)
+	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, size.Columns),
+		size.Rows)
 }
 
 func parseSize(content []byte) (terminal.Size, bool) {
 	if len(content) != 4 {
 		return terminal.Size{}, false
 	}
-	return terminal.Size{Columns: binary.BigEndian.Uint16(content), Rows: binary.BigEndian.Uint16(content[2:])}, true
+	return terminal.Size{
+		Columns: binary.BigEndian.Uint16(content),
+		Rows:    binary.BigEndian.Uint16(content[2:]),
+	}, true
 }
 
-// passed are the signals that a person may send to a command: those that SSH has names for (RFC 4254,
-// 6.10) and that mean something to a program.
-var passed = []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM}
+// passed are the signals that a person may send to a command: those that SSH has names for (RFC
+// 4254, section 6.10) and that programs understand.
+var passed = []syscall.Signal{
+	syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL, syscall.SIGUSR1,
+	syscall.SIGUSR2, syscall.SIGTERM,
+}
 
 func parseSignal(content []byte) (syscall.Signal, bool) {
 	if len(content) != 1 {
