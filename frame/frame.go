@@ -1,5 +1,5 @@
-// Package frame cuts a stream between two processes of this server into frames, each with its kind.
-// It knows nothing of what they hold.
+// Package frame divides a stream between two processes of this server into frames, each with a
+// kind. It knows nothing about their content.
 package frame
 
 import (
@@ -8,14 +8,14 @@ import (
 	"io"
 )
 
-// Kind says what a frame holds; the two who speak agree on what there is.
+// Kind says what a frame contains. The two sides agree on the kinds.
 type Kind byte
 
-// Max is the most bytes a frame holds. It bounds what a reader allocates.
+// Max is the largest content of a frame in bytes. It limits what a reader allocates.
 const Max = 64 << 10
 
-// Write writes one frame, in one write: its kind, the length of its content in 4 bytes, most
-// significant first, and the content.
+// Write writes one frame in one call: its kind, the length of the content in 4 bytes, big-endian,
+// and the content.
 func Write(w io.Writer, k Kind, content []byte) error {
 	if len(content) > Max {
 		return fmt.Errorf("frame of %d bytes: at most %d", len(content), Max)
@@ -27,7 +27,7 @@ func Write(w io.Writer, k Kind, content []byte) error {
 	return err
 }
 
-// Read reads one frame. The error is io.EOF where the other side ended between two frames.
+// Read reads one frame. The error is io.EOF if the stream ends between two frames.
 func Read(r io.Reader) (Kind, []byte, error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

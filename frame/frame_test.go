@@ -11,7 +11,7 @@ func TestWriter(t *testing.T) {
 	var wire bytes.Buffer
 	text := strings.Repeat("0123456789", Max/4)
 	if n, err := (Writer{&wire, 'o'}).Write([]byte(text)); n != len(text) || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("Write = %d, %v", n, err)
 	}
 	var got strings.Builder
 	for {
@@ -20,19 +20,19 @@ func TestWriter(t *testing.T) {
 			break
 		}
 		if err != nil || k != 'o' || len(content) > Max {
-			t.Fatalf("%q, %d bytes, %v", k, len(content), err)
+			t.Fatalf("Read = %q, %d bytes, %v", k, len(content), err)
 		}
 		got.Write(content)
 	}
 	if got.String() != text {
-		t.Errorf("%d bytes of %d came back", got.Len(), len(text))
+		t.Errorf("read %d bytes back, want the %d that were written", got.Len(), len(text))
 	}
 	if err := Write(io.Discard, 'o', make([]byte, Max+1)); err == nil {
-		t.Error("a frame too large was written")
+		t.Error("Write accepted a frame that is too large")
 	}
 }
 
-// FuzzRead: what is read is what would be written, and no more is taken from the stream.
+// FuzzRead checks that Read takes exactly what Write would write.
 func FuzzRead(f *testing.F) {
 	var seed bytes.Buffer
 	Write(&seed, 't', []byte("token"))
@@ -47,8 +47,9 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		var out bytes.Buffer
-		if err := Write(&out, k, content); err != nil || !bytes.HasPrefix(in, out.Bytes()) || out.Len() != len(in)-r.Len() {
-			t.Errorf("%q: %q, %v", in, out.Bytes(), err)
+		if err := Write(&out, k, content); err != nil || !bytes.HasPrefix(in, out.Bytes()) ||
+			out.Len() != len(in)-r.Len() {
+			t.Errorf("Read took %q from %q, err = %v", out.Bytes(), in, err)
 		}
 	})
 }

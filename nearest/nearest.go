@@ -1,10 +1,9 @@
-// Package nearest guesses what was meant by a misspelt word, for "did you mean". It knows nothing
-// but letters.
+// Package nearest guesses what a misspelt word means, for "did you mean".
 package nearest
 
-// Word is the one of words closest to name by edit distance (insert, delete, change, or swap two
-// neighbours, each one edit); empty where none is close enough to be what was meant: at most a
-// third of name's letters wrong, or one.
+// Word returns the word closest to name by edit distance. An edit inserts, deletes or changes a
+// letter, or swaps two neighbours. It returns "" if no word is close enough: more than a third of
+// name's letters would be wrong, and more than one.
 func Word(name string, words []string) string {
 	best, distance := "", max(1, len(name)/3)+1
 	for _, word := range words {
@@ -15,7 +14,7 @@ func Word(name string, words []string) string {
 	return best
 }
 
-// edits is the optimal string alignment distance of a and b in bytes.
+// edits returns the optimal string alignment distance of a and b in bytes.
 func edits(a, b string) int {
 	before, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range above {

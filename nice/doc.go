@@ -1,3 +1,3 @@
-// Package nice has processes leave processors and disks to others. A process passes on to what it starts
-// how nice it is. Off Linux nothing becomes nicer.
+// Package nice lowers the priority of processes for processors and disks. A process passes its
+// priority on to what it starts. Only Linux is supported; elsewhere nothing happens.
 package nice

@@ -9,21 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leastUrgent is the lowest level of the class "best effort" (ioprio_set(2)).
+// leastUrgent is the lowest level of the "best effort" class (ioprio_set(2)).
 const leastUrgent = 2<<13 | 7
 
-// Group makes the processes of a group nicer: value is from 1 to 19, as of nice(1), and disks get the lowest
-// level that still has a share. What is nicer already stays so. Of a process only the first thread counts
-// here.
+// Group lowers the priority of a process group: value is from 1 to 19, as in nice(1), and disks get
+// the lowest level that still has a share. It never raises a priority. Of each process it affects
+// only the first thread.
 func Group(pid, value int) { set(unix.PRIO_PGRP, pid, value) }
 
-// Threads does so for all threads of a process: one that it started before it became nicer is not.
+// Threads is Group for all threads of a process, including those that it started before.
 func Threads(pid, value int) {
-	for range 5 { // one may start another meanwhile
+	for range 5 { // threads may start others meanwhile
 		tasks, _ := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
 		all := true
 		for _, task := range tasks {
-			if tid, err := strconv.Atoi(task.Name()); err == nil && set(unix.PRIO_PROCESS, tid, value) {
+			if tid, err := strconv.Atoi(task.Name()); err == nil &&
+				set(unix.PRIO_PROCESS, tid, value) {
 				all = false
 			}
 		}
@@ -33,35 +34,38 @@ func Threads(pid, value int) {
 	}
 }
 
-// set has no error to tell of: the process may be gone, or a filter of system calls in the way.
-// changed is whether it was less nice before.
+// set reports whether it changed the priority. It ignores errors: the process may have ended, or a
+// filter of system calls may forbid it.
 func set(which, pid, value int) (changed bool) {
 	left, err := unix.Getpriority(which, pid)
-	if changed = err == nil && 20-left < value; changed { // root could undo what was nicer
+	if changed = err == nil && 20-left < value; changed { // root could raise a priority
 		unix.Setpriority(which, pid, value)
 	}
-	unix.Syscall(unix.SYS_IOPRIO_SET, uintptr(which+1), uintptr(pid), leastUrgent) // IOPRIO_WHO_PROCESS is 1, of a group 2
+	// IOPRIO_WHO_PROCESS is 1, of a group 2
+	unix.Syscall(unix.SYS_IOPRIO_SET, uintptr(which+1), uintptr(pid), leastUrgent)
 	return changed
 }
 
-// Own is how nice the calling thread is; a server that was started by nice(1) is so, and all it starts.
+// Own returns how nice the calling thread is. A server started by nice(1) is nice, and so is
+// everything it starts.
 func Own() int {
 	left, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
 	if err != nil {
 		return 0
 	}
-	return 20 - left // as the system call has it
+	return 20 - left // the system call returns it like this
 }
 
-// Session makes the session of process pid nicer among all others: where the kernel groups processes by
-// sessions (sched(7), "The autogroup feature"), their own value counts within one alone. It blocks until
-// that is done, or done closes: without root the kernel takes one such change each 100 ms.
+// Session lowers the priority of the session of process pid. If the kernel groups processes by
+// session (sched(7), "The autogroup feature"), the priority of a process counts only within its
+// session. It blocks until that is done, or done closes: without root the kernel accepts one change
+// per 100 ms.
 func Session(pid, value int, done <-chan struct{}) {
 	path := "/proc/" + strconv.Itoa(pid) + "/autogroup"
 	for range 50 {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
-			return // it has ended, or this kernel has no such thing
+			return // the process has ended, or the kernel has no autogroups
 		}
 		_, err = f.WriteString(strconv.Itoa(value))
 		f.Close()

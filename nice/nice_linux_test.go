@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A group is nice to processors and disks, and so is its session among others, where the kernel has them
-// as groups.
+// A group's priority is lowered for processors and disks, and its session's if the kernel groups by
+// session.
 func TestGroupAndSession(t *testing.T) {
 	cmd := exec.Command("sleep", "1000")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
@@ -25,24 +25,25 @@ func TestGroupAndSession(t *testing.T) {
 	pid := cmd.Process.Pid
 	Group(pid, 19)
 	if got, err := unix.Getpriority(unix.PRIO_PROCESS, pid); err != nil || got != 20-19 {
-		t.Errorf("20 less its nice value: %d, %v", got, err)
+		t.Errorf("priority is %d, err = %v", got, err)
 	}
-	if got, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, 1, uintptr(pid), 0); errno != 0 || got != leastUrgent {
-		t.Errorf("%#x, %v", got, errno)
+	if got, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, 1, uintptr(pid), 0); errno != 0 ||
+		got != leastUrgent {
+		t.Errorf("disk priority is %#x, err = %v", got, errno)
 	}
 	Session(pid, 19, t.Context().Done())
 	group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", pid))
 	if err == nil && !strings.HasSuffix(string(group), " nice 19\n") {
-		t.Errorf("%s", group)
+		t.Errorf("the session's group is %s", group)
 	}
 	Group(pid, 5)
 	Threads(pid, 5)
 	if got, err := unix.Getpriority(unix.PRIO_PROCESS, pid); err != nil || got != 20-19 {
-		t.Errorf("it was nicer already: %d, %v", got, err)
+		t.Errorf("the priority was raised to %d, err = %v", got, err)
 	}
 }
 
-// TestMain is also a program of several threads, which reads until it is ended.
+// With TEST_THREADS this is a program with several threads that waits for its input to end.
 func TestMain(m *testing.M) {
 	if os.Getenv("TEST_THREADS") != "" {
 		fmt.Println("begun")
@@ -72,12 +73,12 @@ func TestThreads(t *testing.T) {
 	Threads(cmd.Process.Pid, 19)
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", cmd.Process.Pid))
 	if err != nil || len(tasks) < 2 {
-		t.Fatalf("%d threads, %v", len(tasks), err)
+		t.Fatalf("found %d threads, err = %v", len(tasks), err)
 	}
 	for _, task := range tasks {
 		tid, _ := strconv.Atoi(task.Name())
 		if left, err := unix.Getpriority(unix.PRIO_PROCESS, tid); err != nil || left != 20-19 {
-			t.Errorf("thread %d: 20 less its nice value is %d, %v", tid, left, err)
+			t.Errorf("thread %d: priority is %d, err = %v", tid, left, err)
 		}
 	}
 }

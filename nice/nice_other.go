@@ -2,7 +2,7 @@
 
 package nice
 
-// Own is not told of a thread.
+// Own returns 0 here.
 func Own() int { return 0 }
 
 // Group does nothing here.

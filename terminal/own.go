@@ -9,7 +9,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Is reports whether out is this process's terminal, which a person reads.
+// Is reports whether out is this process's terminal.
 func Is(out io.Writer) bool {
 	f, ok := out.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
