@@ -166,7 +166,7 @@ func TestFsckLikeGit(t *testing.T) {
 		if err != nil && !errors.As(err, &broken) && takes {
 			t.Errorf("%s: %v", name, err)
 		} else if takes != (err == nil) {
-			t.Errorf("%s: %v; git takes it: %v\n%s", name, err, takes, said)
+			t.Errorf("%s: %v; git accepts it: %v\n%s", name, err, takes, said)
 		} else if m := fsckWord.FindStringSubmatch(said); broken != nil && m != nil &&
 			!strings.HasPrefix(broken.Why, m[1]) && !strings.Contains(broken.Why, "is named") {
 			t.Errorf("%s: %v; git says\n%s", name, err, said)

@@ -221,7 +221,7 @@ func TestFolderIsEmptiedInPlace(t *testing.T) {
 			want := []string{"MOVED_TO a", "MOVED_TO z", "DELETE gone", "DELETE d/b",
 				"DELETE d/e/f", "DELETE d/app", "DELETE d/e/app", "DELETE,ISDIR d", "MOVED_TO d"}
 			if !slices.Equal(told, want) {
-				t.Errorf("the watcher was told %q, want %q", told, want)
+				t.Errorf("the watcher saw %q, want %q", told, want)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ import (
 	"paas/git"
 )
 
-// read is every file of a commit, as who deploys it reads them.
+// read returns all files of a commit.
 func read(t testing.TB, dir, commit string) map[string]string {
 	t.Helper()
 	objects := git.Repo{Dir: dir}.Objects()

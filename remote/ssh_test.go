@@ -73,7 +73,7 @@ func TestSSHClosesIdleConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.init()
-		// until it is so; else the test times out
+		// else the test times out
 		for open := 1; open > 0; time.Sleep(time.Millisecond) {
 			c.sshPool.mu.Lock()
 			open = len(c.sshPool.conns)

@@ -23,7 +23,7 @@ func TestChoose(t *testing.T) {
 		users   []int64
 		refused map[int]int64
 		stale   int
-		want    []int // any of these, and each of them at some time
+		want    []int // any of these, each at least once
 	}{
 		"none":                  {nil, nil, -1, nil},
 		"one":                   {[]int64{7}, map[int]int64{0: now}, 0, []int{0}},
@@ -257,7 +257,7 @@ func TestSetKeepsRemainingBackends(t *testing.T) {
 	}{{[]string{other.addr, stays}, 2}, {[]string{stays, "", other.addr, stays, other.addr}, 2},
 		{[]string{stays}, 1}} {
 		if !isClosed(r.Set("blog", routeTo(test.addrs...))) {
-			t.Errorf("%v: nobody uses anything, and it is not drained", test.addrs)
+			t.Errorf("%v: unused, but not drained", test.addrs)
 		}
 		live := *r.apps["blog"].live.Load()
 		if len(live) != test.want || !slices.Contains(live, kept) {
@@ -363,7 +363,7 @@ func TestDeadBackendUnderLoad(t *testing.T) {
 		wg.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				method, body := "GET", ""
-				// it has no connection any more that could break with a POST in hand
+				// no connection is left that could break during a POST
 				if dies.dead.Load() && (g+n)%3 == 0 {
 					method, body = "POST", repeat(1+n%100)
 				}
@@ -387,7 +387,7 @@ func TestDeadBackendUnderLoad(t *testing.T) {
 		seen := done.Load()
 		waitFor(t, "requests "+what, func() bool { return done.Load() > seen+200 || t.Failed() })
 	}
-	more("at the one that will die") // from here on no connection to it is new
+	more("at the one that will die") // from here on its connections are reused
 	r.Set("blog", routeTo(one.addr, dies.addr, two.addr))
 	more("at all three")
 	dies.kill()
@@ -451,7 +451,7 @@ func (m *dyingApp) serve(c net.Conn) {
 			<-m.full
 		}
 		if m.dying.Load() {
-			return // with the request in hand
+			return // without a response
 		}
 		m.idle(c, false)
 		io.WriteString(c, ok2)
@@ -493,7 +493,7 @@ func TestClosedIdleConnectionTriesAnotherBackend(t *testing.T) {
 	waitClosed(t, "request at the busy process", busy.waiting)
 	var seen atomic.Int64
 	r.Set("blog", routeTo(busy.addr, dropper(t, &seen)))
-	if _, got := get(t, addr, "blog.localhost"); got != "hi" { // leaves a connection behind
+	if _, got := get(t, addr, "blog.localhost"); got != "hi" { // leaves an idle connection
 		t.Fatal(got)
 	}
 	if s, got := get(t, addr, "blog.localhost"); s != 200 || got != "busy" || seen.Load() != 2 {
@@ -524,7 +524,7 @@ func TestExitingProcessIsAvoided(t *testing.T) {
 			c.Close()
 			ended <- struct{}{}
 		})))
-		if _, got := get(t, addr, "blog.localhost"); got != "hi" { // leaves a connection behind
+		if _, got := get(t, addr, "blog.localhost"); got != "hi" { // leaves an idle connection
 			t.Fatal(got)
 		}
 		close(end)
@@ -581,7 +581,7 @@ func TestAllBackendsRefuse(t *testing.T) {
 		t.Error(got)
 	}
 	if i := (*r.apps["blog"].live.Load())[0]; i.pool.refusedSince() != 0 {
-		t.Error("still thought to refuse")
+		t.Error("still marked as refusing")
 	}
 }
 

@@ -29,7 +29,7 @@ func TestForbiddenBody(t *testing.T) {
 		"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\n":          false,
 		"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n": false,
 		"HTTP/1.1 304 No\r\nTransfer-Encoding: chunked\r\n\r\n": false,
-		// HTTP/1.0 knows no chunks
+		// HTTP/1.0 has no chunks
 		"HTTP/1.0 200 No\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n": false,
 	} {
 		if a, err := parseResponse(text, "GET"); err != nil || a.closeAfter == reused {

@@ -21,7 +21,7 @@ var sockets atomic.Int64 // so far
 // the app and gets each connection. through returns what the client received.
 func through(t *testing.T, folder string, send []byte, serve func(net.Conn)) string {
 	var log logRecorder
-	// A port of its own for each would have the kernel lose connections to ports used before.
+	// With a port for each, connections to recently used ports would fail.
 	l, err := net.Listen("unix", filepath.Join(folder, strconv.FormatInt(sockets.Add(1), 10)))
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func FuzzSession(f *testing.F) {
 				req, err := http.ReadRequest(br)
 				if err != nil {
 					if br.Buffered() == 0 || strings.Contains(err.Error(), "parse ") {
-						return // cut off by us; or net/url is choosier about targets
+						return // incomplete, or refused by net/url
 					}
 					t.Errorf("%q: the app reads %v", text, err)
 					return
@@ -143,7 +143,7 @@ func wholeAnswers(t *testing.T, text []byte, heard string, anyMethod bool) (n in
 			return n
 		}
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			return n // broken off
+			return n // incomplete
 		}
 		if resp.Close && !anyMethod {
 			if rest, _ := io.ReadAll(br); len(rest) > 0 {
@@ -173,7 +173,7 @@ func FuzzApp(f *testing.F) {
 		heard := through(t, folder, []byte(ask+ask), func(c net.Conn) {
 			br := bufio.NewReader(c)
 			for {
-				// ends an answer without an end
+				// ends a response without a length
 				c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 				if _, err := readHead(br); err != nil {
 					return
@@ -186,7 +186,7 @@ func FuzzApp(f *testing.F) {
 		})
 		for i := range len(text) {
 			if c := text[i]; c < ' ' && c != '\r' && c != '\n' && c != '\t' || c == 0x7f {
-				return // a client may mind control characters
+				return // a client may refuse control characters
 			}
 		}
 		hints := strings.Count(heard, "HTTP/1.1 1")

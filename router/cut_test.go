@@ -105,7 +105,7 @@ func TestIncompleteResponseOverTLS(t *testing.T) {
 	c := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
 	io.WriteString(c, "GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n")
 	if got, err := io.ReadAll(c); err == nil {
-		t.Errorf("%q looks whole", got)
+		t.Errorf("%q looks complete", got)
 	}
 }
 
@@ -114,7 +114,7 @@ func TestStopBreaksConnections(t *testing.T) {
 	left := make(chan struct{})
 	t.Run("until it stops", func(t *testing.T) {
 		r := &Router{HalfCloseTimeout: time.Hour}
-		addr := start(t, r) // ends it, and fails where that takes long
+		addr := start(t, r) // fails if Run does not return in time
 		arrived := make(chan struct{})
 		r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
 			br := bufio.NewReader(c)
@@ -127,7 +127,7 @@ func TestStopBreaksConnections(t *testing.T) {
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 		c.(*net.TCPConn).CloseWrite()
 		waitClosed(t, "request at the app", arrived)
-		time.Sleep(2 * hangupWatchDelay) // somebody has seen the client close its side
+		time.Sleep(2 * hangupWatchDelay) // the watch has seen that the client closed its side
 	})
 	waitClosed(t, "the app told", left)
 }
@@ -159,7 +159,7 @@ func TestCutWhileWriting(t *testing.T) {
 		last = when
 		if first {
 			first = false
-			tun.writeToClient([]byte("one more")) // gets in between
+			tun.writeToClient([]byte("one more")) // between the two
 		}
 	}
 	tun = &tunnel{x: &exchange{router: r, client: &clientConn{conn: client}},
@@ -194,7 +194,7 @@ func TestPanicEndsBothSides(t *testing.T) {
 	c, br := dial(t, addr)
 	io.WriteString(c, "GET / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n")
 	if _, err := br.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("the client hears %v", err)
+		t.Errorf("the client gets %v", err)
 	}
 	waitClosed(t, "the app told", told)
 	if got := strings.Join(out.take(), ""); !strings.Contains(got, "boom") {

@@ -215,7 +215,7 @@ func TestDifferentServersSeeTheSame(t *testing.T) {
 	for id, text := range said {
 		for _, id := range []string{id, id + "-last"} {
 			byNode, byGo := seenByNode.of(id), seenByGo.of(id)
-			// either may be choosier about methods, targets and trailers
+			// either may refuse some methods, targets and trailers
 			if len(byNode) > 0 && len(byGo) > 0 {
 				passed++
 				if !slices.Equal(byNode, byGo) {

@@ -86,7 +86,7 @@ func TestWebsocketDrain(t *testing.T) {
 	if rest, _ := io.ReadAll(br); string(rest) != "\x88\x02\x03\xe9" {
 		t.Errorf("last words %q, want close 1001", rest)
 	}
-	// In the middle of a frame nothing can be said; the connection is closed all the same.
+	// In the middle of a frame no close frame can be sent; the connection just closes.
 	if rest, _ := io.ReadAll(inFrameBr); len(rest) > 0 {
 		t.Errorf("%q within a frame", rest)
 	}
@@ -132,7 +132,7 @@ func TestUpgrade(t *testing.T) {
 	}
 	expect(t, br, "early")
 
-	// With a body still to come, or another protocol than asked for, nothing is switched.
+	// With a body to come, or a protocol that was not requested, the connection is not upgraded.
 	c, br = dial(t, addr)
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nUpgrade: echo\r\n"+
 		"Connection: Upgrade\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -145,7 +145,7 @@ func TestUpgrade(t *testing.T) {
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 502 {
 		t.Error(resp, err)
 	}
-	// An app that does not want to switch answers as ever.
+	// An app that does not switch responds as usual.
 	r.Set("plain", routeTo(startReplying(t, "no")))
 	resp := sendRaw(t, addr, "GET / HTTP/1.1\r\nHost: plain.localhost\r\nUpgrade: echo\r\n"+
 		"Connection: Upgrade\r\n\r\n")

@@ -32,7 +32,7 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		if _, ok := parseHost(in.authority); !ok || in.method == http.MethodConnect {
-			return // answered with a page
+			return // refused
 		}
 		var out bytes.Buffer
 		w := bufio.NewWriter(&out)
@@ -50,9 +50,9 @@ func FuzzRequest(f *testing.F) {
 		req, err := http.ReadRequest(br)
 		if err != nil {
 			if strings.Contains(err.Error(), "parse ") {
-				return // net/url is choosier about targets
+				return // net/url refuses this target
 			}
-			t.Fatalf("%q became what nobody reads: %v", text, err)
+			t.Fatalf("%q was forwarded as an invalid message: %v", text, err)
 		}
 		got, _ := io.ReadAll(req.Body)
 		switch {
@@ -100,7 +100,7 @@ func FuzzResponse(f *testing.F) {
 		}
 		for _, f := range resp.header {
 			if !isValue(f.value, false) {
-				return // a client may mind control characters
+				return // a client may refuse control characters
 			}
 		}
 		var out bytes.Buffer
@@ -111,7 +111,7 @@ func FuzzResponse(f *testing.F) {
 		br := bufio.NewReader(&out)
 		got, err := http.ReadResponse(br, &http.Request{Method: method})
 		if err != nil {
-			t.Fatalf("%q became what nobody reads: %v", text, err)
+			t.Fatalf("%q was forwarded as an invalid message: %v", text, err)
 		}
 		length := resp.length
 		if length < 0 {

@@ -27,7 +27,7 @@ func TestHalfClosedClient(t *testing.T) {
 	addr := start(t, r)
 	app := startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
-		time.Sleep(3 * hangupWatchDelay) // long enough for the front door to notice
+		time.Sleep(3 * hangupWatchDelay) // long enough for the router to notice
 		fmt.Fprintf(w, "slow %d", len(body))
 		w.(http.Flusher).Flush()
 		time.Sleep(3 * hangupWatchDelay)
@@ -151,10 +151,10 @@ func TestTunnelEndsOnBothSides(t *testing.T) {
 	told := make(chan struct{}, 5)
 	for name, then := range map[string]func(net.Conn, *bufio.Reader){
 		"the app does not close": func(c net.Conn, br *bufio.Reader) {
-			io.Copy(io.Discard, br) // hears that the visitor has gone
+			io.Copy(io.Discard, br) // until the client has gone
 			c.Read(make([]byte, 1))
 			appLeft <- struct{}{}
-			// until the front door has closed
+			// until the router has closed
 			for err := error(nil); err == nil; _, err = c.Write([]byte("x")) {
 				time.Sleep(10 * time.Millisecond)
 			}
@@ -280,7 +280,7 @@ func TestClosingIdleClientIsWatched(t *testing.T) {
 	c, _ := dial(t, addr)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 	waitClosed(t, "request at the app", arrived)
-	time.Sleep(2 * hangupWatchDelay) // somebody watches
+	time.Sleep(2 * hangupWatchDelay) // the client is watched
 	r.clients.mu.Lock()
 	for s := range r.clients.all {
 		s.closeIfIdle()

@@ -21,7 +21,7 @@ func TestHold(t *testing.T) {
 			got <- body
 		}()
 		waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
-		// a change that does not help
+		// a change without a backend
 		r.Set("blog", Route{State: state, Hosts: []string{"x.example"}})
 		r.Set("blog",
 			routeTo(startBackend(t,

@@ -49,7 +49,7 @@ func TestDeadClientsAreDisconnected(t *testing.T) {
 	usual := keepAlive
 	keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second,
 		Count: 1}
-	t.Cleanup(func() { keepAlive = usual }) // after the router has ended, which reads it
+	t.Cleanup(func() { keepAlive = usual }) // after the router, which reads it, has ended
 	r := &Router{}
 	addr := start(t, r)
 	told := make(chan struct{}, 2)
@@ -74,7 +74,7 @@ func TestDeadClientsAreDisconnected(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw.Control(func(fd uintptr) { // close says nothing then
+		raw.Control(func(fd uintptr) { // closes without a FIN
 			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_REPAIR, 1)
 		})
 		if err != nil {

@@ -30,7 +30,7 @@ func TestNothingLeaks(t *testing.T) {
 		serve := func(w http.ResponseWriter, req *http.Request) {
 			rc := http.NewResponseController(w)
 			if path := req.URL.Path; path == "/silent" || path == "/mute" || path == "/events" {
-				// net/http looks after the connection only once it has the body.
+				// net/http watches the connection only after it has read the body.
 				if _, err := io.Copy(io.Discard, req.Body); err != nil {
 					return
 				}
@@ -68,7 +68,7 @@ func TestNothingLeaks(t *testing.T) {
 					"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"+
 						"Connection: Upgrade\r\n\r\n"+frame(10))
 				io.Copy(c, brw)
-				if rand.Intn(2) == 0 { // does not close when the visitor has
+				if rand.Intn(2) == 0 { // does not close when the client does
 					io.Copy(io.Discard, c)
 					time.Sleep(10 * time.Millisecond)
 				}

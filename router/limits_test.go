@@ -139,7 +139,7 @@ func TestSlowReader(t *testing.T) {
 	if n, _ := io.Copy(io.Discard, br); n >= size {
 		t.Error("all of it came")
 	}
-	// The deadline of one answer is not the next one's.
+	// Each response has its own deadline.
 	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/later" {
 			time.Sleep(2 * r.StallTimeout)
@@ -228,7 +228,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	r.clients.mu.Lock()
 	for s := range r.clients.all {
 		s.idleMu.Lock()
-		s.idleSince -= int64(idleWhenFull) // as if they had waited that long
+		s.idleSince -= int64(idleWhenFull) // as if they had been idle that long
 		s.idleMu.Unlock()
 	}
 	r.clients.mu.Unlock()
@@ -318,7 +318,7 @@ func TestLargeHeaderAfterPause(t *testing.T) {
 func TestAppThatNeverReads(t *testing.T) {
 	r := &Router{ResponseTimeout: 50 * time.Millisecond}
 	r.Dial = func(context.Context, string, string) (net.Conn, error) {
-		near, _ := net.Pipe() // holds nothing, as a socket whose buffer is full
+		near, _ := net.Pipe() // has no buffer, like a socket whose buffer is full
 		return near, nil
 	}
 	addr := start(t, r)

@@ -172,7 +172,7 @@ func TestResponses(t *testing.T) {
 					}
 					io.WriteString(nc, c.answer)
 					if strings.Contains(c.name, "close") || c.name == "old" || c.status == 502 {
-						if c.name != "close" { // that one says so, and takes its time
+						if c.name != "close" { // that one announces it
 							nc.(*net.TCPConn).CloseWrite()
 						}
 						io.Copy(io.Discard, nc)
@@ -316,7 +316,7 @@ func TestSlowApp(t *testing.T) {
 			t.Errorf("%d bytes: %s", size, resp.Status)
 		}
 	}
-	// The limit is for the answer's beginning; the rest may take its time.
+	// The limit is for the start of the response; the rest may take longer.
 	r.Set("slow", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
 		io.Copy(io.Discard, req.Body)
 		w.(http.Flusher).Flush()

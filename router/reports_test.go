@@ -47,7 +47,7 @@ func TestPipelining(t *testing.T) {
 			t.Fatalf("answer %d: %d bytes, %.5q, %v", i, len(body), body, err)
 		}
 	}
-	for _, behind := range []int{1, 1000} { // fewer and more bytes than anybody wants to keep
+	for _, behind := range []int{1, 1000} { // fewer and more bytes than fit into the buffer
 		c, _ := dial(t, addr)
 		io.WriteString(c, "GET /silent HTTP/1.1\r\nHost: blog.localhost\r\n\r\n"+
 			strings.Repeat("GET /1 HTTP/1.1\r\nHost: blog.localhost\r\n\r\n", behind))
@@ -118,7 +118,7 @@ func TestResponseWithExcessBody(t *testing.T) {
 						t.Errorf("the next visitor: %s %q", resp.Status, body)
 					}
 				}
-				// Nothing of it was for this client either.
+				// This client must not get any of it either.
 				io.WriteString(nc, "GET /own HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
 				if resp, err := http.ReadResponse(br, nil); err != nil || resp.ContentLength != 3 {
 					t.Errorf("the same visitor: %v %v", resp, err)
@@ -373,7 +373,7 @@ func TestLastResponseBeforeMoreRequests(t *testing.T) {
 	const ask = "GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"
 	for range 5 {
 		c, br := dial(t, addr)
-		io.WriteString(c, strings.Repeat(ask, 1000)) // more than is read ahead
+		io.WriteString(c, strings.Repeat(ask, 1000)) // more than the buffer
 		if _, err := readHead(br); err != nil {
 			t.Fatal(err)
 		}

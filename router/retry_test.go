@@ -44,10 +44,10 @@ func TestRetryOnStaleConnection(t *testing.T) {
 		addr := start(t, r)
 		var seen atomic.Int64
 		r.Set("blog", routeTo(dropper(t, &seen)))
-		get(t, addr, "blog.localhost") // leaves a connection behind
+		get(t, addr, "blog.localhost") // leaves an idle connection
 		resp, _ := do(t, client(t), request(t, c.method, addr, "blog.localhost", "/",
 			strings.NewReader(c.body)))
-		want := int64(2) // the first one's, and this
+		want := int64(2) // the first one and this one
 		if c.status == 200 {
 			want++
 		}

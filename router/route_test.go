@@ -92,7 +92,7 @@ func TestSwitchUnderLoad(t *testing.T) {
 			fmt.Fprintf(w, "%d:%d", n, len(b))
 		})}
 		go s.Serve(l)
-		return l.Addr().String(), func() { s.Close() } // at once, not gracefully
+		return l.Addr().String(), func() { s.Close() } // abruptly
 	}
 	procAddr, kill := process(0)
 	r.Set("blog", routeTo(procAddr))

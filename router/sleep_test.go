@@ -43,13 +43,13 @@ func TestWake(t *testing.T) {
 	})
 	r.Set("blog", routeTo(echo))
 	putToSleep(t, r)
-	putToSleep(t, r) // it is already
+	putToSleep(t, r) // already asleep
 	c := client(t)
 	var wg sync.WaitGroup
 	for i := range requests {
 		wg.Go(func() {
 			method, want := "GET", ""
-			if i%2 == 0 { // a small body is read before, a large one is not
+			if i%2 == 0 { // a small body is prefetched, a large one is not
 				method, want = "POST", repeat(1+i*bufferSize/10)
 			}
 			resp, body := do(t, c,
@@ -123,7 +123,7 @@ func TestAwakeWhileInUse(t *testing.T) {
 	waitFor(t, "it sleeps",
 		func() bool { asleep, _ := r.Sleep("blog", time.Millisecond); return asleep })
 	if asleep, _ := r.Sleep("shop", 0); asleep {
-		t.Error("an app that nobody knows sleeps")
+		t.Error("put an unknown app to sleep")
 	}
 }
 
@@ -169,7 +169,7 @@ func TestSleepUnderLoad(t *testing.T) {
 					t.Errorf("%s, %d of %d bytes, %v", resp.Status, len(body), len(want), err)
 					return
 				}
-				time.Sleep(time.Duration(g) * time.Millisecond) // else it is always in use
+				time.Sleep(time.Duration(g) * time.Millisecond) // else the app is always in use
 			}
 		})
 	}
@@ -220,7 +220,7 @@ func TestWakeTimeout(t *testing.T) {
 			t.Error(s)
 		}
 	}
-	r.Set("blog", Route{State: Starting}) // as any other from now on
+	r.Set("blog", Route{State: Starting}) // like any other app from now on
 	if s, _ := get(t, addr, "blog.localhost"); s != 503 {
 		t.Errorf("after it was up: %d", s)
 	}

@@ -125,7 +125,7 @@ func TestExpectContinue(t *testing.T) {
 	}{
 		"says so": {func(c net.Conn, br *bufio.Reader) {
 			if br.Buffered() > 0 {
-				return // the body came unasked: 502
+				return // the body came without a request for it: 502
 			}
 			io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
 			io.ReadFull(br, make([]byte, 2))
@@ -227,7 +227,7 @@ func TestBrokenBody(t *testing.T) {
 func TestContinueOnIdleConnection(t *testing.T) {
 	r := &Router{StallTimeout: 500 * time.Millisecond}
 	addr := start(t, r)
-	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) { // does not know 100
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) { // ignores Expect
 		br := bufio.NewReader(c)
 		for head, err := readHead(br); err == nil; head, err = readHead(br) {
 			if strings.HasPrefix(head, "POST") {

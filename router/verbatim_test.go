@@ -70,19 +70,19 @@ func TestResponseVerbatim(t *testing.T) {
 	for answer, want := range map[string]string{
 		"HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\n" +
 			"Set-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\n\r\nhi": "HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\nConnection: close\r\n\r\nhi",
-		// No Content-Type is made up, and an empty one stays.
+		// No Content-Type is added, and an empty one stays.
 		"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n<!DOCTYPE html>":       "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<!DOCTYPE html>",
 		"HTTP/1.1 200 OK\r\nContent-Type:\r\nContent-Length: 0\r\n\r\n":      "HTTP/1.1 200 OK\r\nContent-Type: \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx": "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
-		// The reason is the app's own.
+		// The reason phrase is the app's.
 		"HTTP/1.1 200 Alles gut, \xfcberall\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 Alles gut, \xfcberall\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		"HTTP/1.1 299\r\nContent-Length: 0\r\n\r\n":                       "HTTP/1.1 299 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		"HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n":                      "HTTP/1.1 404 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		"HTTP/1.1 999 Enough\r\nContent-Length: 0\r\n\r\n":                "HTTP/1.1 999 Enough\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		// What RFC 9112 section 5 asks a proxy to mend.
+		// Repaired as RFC 9112 section 5 asks of a proxy.
 		"HTTP/1.1 200 OK\nX : a\nContent-Length: 0\n\n":                      "HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nX: a\r\n  b\r\n\tc\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 OK\r\nX: a b c\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		// What is between the app and us stays there; what must have no body has none.
+		// Hop-by-hop fields are removed, and so are bodies that must not be there.
 		"HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\n" +
 			"Upgrade: h2c\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" +
 			"Connection: close\r\n\r\n",
@@ -147,7 +147,7 @@ func TestOldClient(t *testing.T) {
 			t.Errorf("the app saw %q", head)
 		}
 	}
-	// The body of such a client is not waited for with 100 either.
+	// Such a client is not sent 100 (Continue) either.
 	r := &Router{}
 	addr := start(t, r)
 	r.Set("blog", routeTo(startBackend(t, echoBody)))

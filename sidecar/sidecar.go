@@ -16,7 +16,7 @@ import (
 
 // Remote is what the sidecar asks of repositories elsewhere. Its calls return soon after ctx ends.
 type Remote interface {
-	// Look says where branch is; empty: the branch that the repository's HEAD points at.
+	// Head returns the head of branch; "" means the branch that the repository's HEAD points at.
 	Head(ctx context.Context, r remote.Remote, branch string) (remote.Head, error)
 	// Fetch brings that branch's commit into the bare repository dir, made if need be; the folder
 	// above it is not made, for that is the app, which may be gone.

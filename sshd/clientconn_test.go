@@ -161,7 +161,7 @@ func TestLimitsAreSeparate(t *testing.T) {
 	c.BannerCallback = func(text string) error { told.WriteString(text); return nil }
 	if _, err := gossh.Dial("tcp", w.addr(), c); err == nil ||
 		told.String() != " !     your key has too many connections at once; try again in a moment\n" {
-		t.Errorf("the one too many: %v, told %q", err, &told)
+		t.Errorf("connection beyond the limit: %v, %q", err, &told)
 	}
 
 	// Unauthenticated clients use all slots of an address. An admin there waits until one leaves.

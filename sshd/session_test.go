@@ -128,7 +128,7 @@ func TestClientGone(t *testing.T) {
 		select {
 		case <-ended:
 		case <-time.After(patience):
-			t.Fatalf("the %s closed and nobody was told", name)
+			t.Fatalf("the %s closed, but ctx did not end", name)
 		}
 	}
 }
