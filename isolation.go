@@ -40,7 +40,7 @@ func (s *server) confined() (local.Confined, error) {
 			"open to apps: %s; run it as root on Linux 6.12 or later, with nftables, "+
 			"or take PAAS_ISOLATION=auto", force, strings.Join(open, ", "))
 	}
-	uids := volume.UIDs{First: c.FirstUID, Last: c.LastUID, Foreign: uidInUse}
+	uids := volume.UIDs{First: c.FirstUID, Last: c.LastUID, Foreign: confine.UIDInUse}
 	user := func(name string) (int, error) {
 		app, err := s.vol.App(name)
 		if err != nil {

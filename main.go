@@ -14,6 +14,7 @@ import (
 	"paas/engine/local/child"
 	"paas/engine/local/confine"
 	"paas/receiver"
+	"paas/signals"
 )
 
 // The first thread is reserved for main, because /proc and Landlock take it for the whole process.
@@ -30,7 +31,7 @@ func run(args []string) int {
 	if hook := filepath.Base(args[0]); receiver.IsHook(hook) {
 		return receiver.Hook(hook, os.Stdin, os.Stdout, os.Environ()...)
 	}
-	unblockSignals()
+	signals.Unblock()
 	if len(args) == 3 && args[1] == "guard" {
 		child.GuardMain(os.Stdin, os.Stdout, args[2])
 		return 0
@@ -41,9 +42,9 @@ func run(args []string) int {
 	if os.Getpid() == 1 {
 		return child.First(args)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
+	ctx, stop := signal.NotifyContext(context.Background(), signals.Ending()...)
 	defer stop()
-	resetForChildren()
+	signals.ResetForChildren()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	return cli.Execute(ctx, localRoot(args[1:]), os.Stderr)
 }

@@ -23,8 +23,10 @@ import (
 	"paas/engine/local/child"
 	"paas/folder"
 	"paas/receiver"
+	"paas/reserved"
 	"paas/router"
 	"paas/runtime"
+	"paas/serverlog"
 	"paas/sidecar"
 	"paas/sshd"
 	"paas/volume"
@@ -79,13 +81,13 @@ type server struct {
 
 	sidecar *sidecar.Sidecar // role sidecar
 
-	ports []*reservedPort // the doors' ports, kept until the apps have ended
+	ports []*reserved.Port // the doors' ports, kept until the apps have ended
 }
 
 // serve runs the roles until ctx ends or a part fails.
 func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr io.Writer) error {
 	if c.LogFile != "" {
-		file, err := openServerLog(c.LogFile)
+		file, err := serverlog.Open(c.LogFile)
 		if err != nil {
 			return fmt.Errorf("log-file: %w", err)
 		}
@@ -238,7 +240,7 @@ func (s *server) listenApp() error {
 
 // listenDoor listens on addr, the value of the setting.
 func (s *server) listenDoor(setting, addr string) (net.Listener, error) {
-	l, err := listenReserved(addr)
+	l, err := reserved.Listen(addr)
 	if err != nil {
 		return nil, portError(setting, addr, err)
 	}
@@ -249,7 +251,7 @@ func (s *server) listenDoor(setting, addr string) (net.Listener, error) {
 // freePorts releases the ports of the doors.
 func (s *server) freePorts() {
 	for _, h := range s.ports {
-		h.free()
+		h.Free()
 	}
 }
 

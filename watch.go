@@ -14,6 +14,7 @@ import (
 
 	"paas/command"
 	"paas/command/cli"
+	"paas/signals"
 	"paas/watch"
 )
 
@@ -59,11 +60,11 @@ func runWatch(c *command.Call, in watchInput) error {
 	if readable(os.Stdin) {
 		w.Keyboard = os.Stdin
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, append([]os.Signal{syscall.SIGQUIT}, ending()...)...)
-	defer signal.Stop(signals)
+	received := make(chan os.Signal, 2)
+	signal.Notify(received, append([]os.Signal{syscall.SIGQUIT}, signals.Ending()...)...)
+	defer signal.Stop(received)
 	// The call's own context ends with the same signals, but does not tell which one it was.
-	status, err := w.Run(context.WithoutCancel(c), signals)
+	status, err := w.Run(context.WithoutCancel(c), received)
 	switch {
 	case err != nil:
 		return &command.Fault{Kind: command.Failed, Err: err, Status: status}

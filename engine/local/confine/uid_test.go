@@ -1,4 +1,4 @@
-package main
+package confine
 
 import (
 	"os"
@@ -10,10 +10,10 @@ import (
 
 func TestUIDInUse(t *testing.T) {
 	const unused = 71234
-	if !uidInUse(0) {
+	if !UIDInUse(0) {
 		t.Error("root's uid counts as unused")
 	}
-	if uidInUse(unused) {
+	if UIDInUse(unused) {
 		t.Error("an unused uid counts as used")
 	}
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
@@ -26,7 +26,7 @@ func TestUIDInUse(t *testing.T) {
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	if !uidInUse(unused) {
+	if !UIDInUse(unused) {
 		t.Error("the uid of a running process counts as unused")
 	}
 }

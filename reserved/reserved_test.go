@@ -1,16 +1,24 @@
-package main
+package reserved
 
 import (
+	"context"
 	"errors"
 	"net"
 	"runtime"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestReservedPort(t *testing.T) {
-	addr := "127.0.0.1:" + freePort()
-	h, err := listenReserved(addr)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	h, err := Listen(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,17 +37,28 @@ func TestReservedPort(t *testing.T) {
 		t.Errorf("connect: %v", err)
 	}
 	for _, share := range []bool{false, true} {
-		if l, err := listenOn("tcp", addr, share); err == nil {
+		if l, err := listenOn(addr, share); err == nil {
 			l.Close()
 			if runtime.GOOS == "linux" {
 				t.Errorf("another socket could listen on the port, with SO_REUSEPORT %t", share)
 			}
 		}
 	}
-	h.free()
+	h.Free()
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
+}
+
+// listenOn listens as another process would, with SO_REUSEPORT if share.
+func listenOn(addr string, share bool) (net.Listener, error) {
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		if share {
+			raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		}
+		return err
+	}}
+	return config.Listen(context.Background(), "tcp", addr)
 }

@@ -1,4 +1,4 @@
-package main
+package signals
 
 import (
 	"bytes"
@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ignoredSignals returns the signals that this process ignores, except SIGTTIN and SIGTTOU: if they
+// ignored returns the signals that this process ignores, except SIGTTIN and SIGTTOU: if they
 // were caught, a background process would retry a write to the terminal for ever. Go itself ignores
 // none.
-func ignoredSignals() (signals []os.Signal) {
+func ignored() (signals []os.Signal) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return nil
@@ -29,10 +29,10 @@ func ignoredSignals() (signals []os.Signal) {
 	return signals
 }
 
-// unblockSignals executes this program again without blocked signals if it was started with some:
+// Unblock executes this program again without blocked signals if it was started with some:
 // Go passes the first thread's mask to each new thread, and so to every process. Otherwise it
 // returns. It must be called on the first thread.
-func unblockSignals() {
+func Unblock() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var blocked unix.Sigset_t

@@ -1,4 +1,6 @@
-package main
+//go:build !linux
+
+package serverlog
 
 import (
 	"os"
@@ -7,4 +9,4 @@ import (
 )
 
 // becomeStderr makes file what the process has as its standard error.
-func becomeStderr(file *os.File) error { return unix.Dup3(int(file.Fd()), 2, 0) }
+func becomeStderr(file *os.File) error { return unix.Dup2(int(file.Fd()), 2) }

@@ -1,4 +1,5 @@
-package main
+// Package reserved listens on ports that nobody else gets while this process lives.
+package reserved
 
 import (
 	"net"
@@ -6,33 +7,36 @@ import (
 	"syscall"
 )
 
-// reservedPort is a listener that keeps its port after Close: the kernel refuses connections, and
+// Port is a listener that keeps its port after Close: the kernel refuses connections, and
 // no other process can listen there. The doors close before the apps end, so otherwise an app could
-// listen on a door's port and pass for the door. free releases the port. A port that the kernel
+// listen on a door's port and pass for the door. Free releases the port. A port that the kernel
 // chose (port 0) is free after Close, and so is any port on systems other than Linux.
-type reservedPort struct {
+type Port struct {
 	*net.TCPListener
 	once sync.Once
 	err  error // of the first Close
 }
 
-func listenReserved(addr string) (*reservedPort, error) {
+// Listen listens on a TCP address, such as ":8080".
+func Listen(addr string) (*Port, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	return &reservedPort{TCPListener: l.(*net.TCPListener)}, nil
+	return &Port{TCPListener: l.(*net.TCPListener)}, nil
 }
 
-func (h *reservedPort) free() { h.TCPListener.Close() }
+// Free releases the port.
+func (h *Port) Free() { h.TCPListener.Close() }
 
-func (h *reservedPort) Close() error {
+// Close refuses connections from now on, and keeps the port.
+func (h *Port) Close() error {
 	h.once.Do(func() { h.err = h.refuse() })
 	return h.err
 }
 
 // refuse makes the kernel refuse connections.
-func (h *reservedPort) refuse() error {
+func (h *Port) refuse() error {
 	raw, err := h.SyscallConn()
 	if err != nil {
 		return err

@@ -1,6 +1,4 @@
-//go:build !linux
-
-package main
+package serverlog
 
 import (
 	"os"
@@ -9,4 +7,4 @@ import (
 )
 
 // becomeStderr makes file what the process has as its standard error.
-func becomeStderr(file *os.File) error { return unix.Dup2(int(file.Fd()), 2) }
+func becomeStderr(file *os.File) error { return unix.Dup3(int(file.Fd()), 2, 0) }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package signals
 
 import (
 	"os"
@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-func ignoredSignals() []os.Signal {
+func ignored() []os.Signal {
 	all := []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP}
 	return slices.DeleteFunc(all, func(s os.Signal) bool { return !signal.Ignored(s) })
 }
 
-func unblockSignals() {}
+func Unblock() {}

@@ -1,4 +1,4 @@
-package main
+package confine
 
 import (
 	"os"
@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// uidInUse reports whether the machine has a user or group with this id, or a process that runs as
+// UIDInUse reports whether the machine has a user or group with this id, or a process that runs as
 // it, such as one of another server or one that an app left behind. An app with the same id would
 // share its files and visitors.
-func uidInUse(uid int) bool {
+func UIDInUse(uid int) bool {
 	id := strconv.Itoa(uid)
 	if _, err := user.LookupId(id); err == nil {
 		return true
