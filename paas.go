@@ -36,14 +36,14 @@ func newPaas(c *config.Config) *paas {
 	}
 }
 
-// room returns the disk space that a deploy needs.
-func (p *paas) room() deploy.Room { return deploy.Room{MinFree: p.config.MinFree} }
+// diskSpace returns the disk space that a deploy needs.
+func (p *paas) diskSpace() deploy.DiskSpace { return deploy.DiskSpace{MinFree: p.config.MinFree} }
 
 // server returns what the commands know of the server.
 func (p *paas) server() *command.Server {
 	c := p.config
 	return &command.Server{
-		Volume: p.vol, Keys: p.keys, Room: p.room(),
+		Volume: p.vol, Keys: p.keys, DiskSpace: p.diskSpace(),
 		Mode: volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
 		URL: p.addresses.App, GitHost: p.addresses.Git, Hint: p.addresses.Verb,
 		Webhook: p.addresses.Webhook, Isolation: p.isolation,

@@ -176,7 +176,7 @@ func (s *server) listenGit() error {
 	s.receiver = &receiver.Receiver{
 		Volume: s.vol, Self: child.Program, URL: s.addresses.App, Hint: s.addresses.Verb,
 		Mode: volume.Mode(c.Mode), MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree,
-		Room: s.room(), Log: s.log.With("role", "receiver"),
+		DiskSpace: s.diskSpace(), Log: s.log.With("role", "receiver"),
 	}
 	hostKey, err := access.HostKey(s.keys.Dir, s.log.With("role", "sshd"))
 	if err != nil {

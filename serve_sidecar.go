@@ -27,7 +27,7 @@ func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 	c := p.config
 	return &sidecar.Sidecar{
 		Volume: p.vol, Remote: p.remotes, Mode: volume.Mode(c.Mode),
-		MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, Room: p.room(),
+		MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, DiskSpace: p.diskSpace(),
 		URL: p.addresses.App, Announce: p.announce(log), Log: log,
 	}
 }

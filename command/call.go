@@ -17,9 +17,9 @@ import (
 
 // Server is what verbs know about the server.
 type Server struct {
-	Volume *volume.Volume
-	Keys   *access.Keys
-	Room   deploy.Room // the free disk space that a deploy needs
+	Volume    *volume.Volume
+	Keys      *access.Keys
+	DiskSpace deploy.DiskSpace // the free disk space that a deploy needs
 
 	// Defaults for apps that set none.
 	Mode         volume.Mode

@@ -217,7 +217,7 @@ func (c *Call) changeConfig(name, note string, p progress, change func(volume.Ap
 	if err := notInPlace(app); err != nil {
 		return err
 	}
-	if err := c.Room.For(c.Volume, 0, 0); err != nil {
+	if err := c.DiskSpace.Check(c.Volume, 0, 0); err != nil {
 		return err
 	}
 	base, err := app.Release(app.Live())

@@ -33,7 +33,7 @@ func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 			return live, "", errNotServing
 		}
 		old, _ := app.Build(live.Build)
-		if err := c.Room.For(c.Volume, old.Bytes, old.Files); err != nil {
+		if err := c.DiskSpace.Check(c.Volume, old.Bytes, old.Files); err != nil {
 			return live, "", err
 		}
 		note := ""

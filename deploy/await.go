@@ -11,7 +11,7 @@ import (
 	"paas/volume"
 )
 
-// await blocks until release r is decided, and shows what happens to it until then.
+// await blocks until release r is decided on, and shows what happens to it until then.
 func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, error) {
 	out := say.NewShared(m.Out)
 	log := &releaseLog{path: m.App.ReleaseLog(r.N), out: out}
@@ -26,14 +26,16 @@ func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, erro
 	})
 	defer func() {
 		if !notice.Stop() {
-			<-noticed // it writes to Out, which is the caller's again
+			<-noticed // after await has returned, Out belongs to the caller
 		}
 	}()
-	s, err := m.decided(ctx, r.N, func(s volume.State) bool { return s == volume.Proving || s.Decided() })
+	s, err := m.decided(
+		ctx, r.N, func(s volume.State) bool { return s == volume.Proving || s.Decided() },
+	)
 	if err != nil || s.State != volume.Proving {
 		return s, err
 	}
-	log.stop() // what it printed until now comes first
+	log.stop() // shows what was printed until now first
 	say.Step(out, "%s %s gets the traffic%s", m.App.Name, r, m.at(r.N))
 	say.Detail(out, "watching it for %s; Ctrl-C takes it back", seconds(s.Prove))
 	log.follow(ctx)
@@ -43,13 +45,16 @@ func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, erro
 	return m.decided(ctx, r.N, volume.State.Decided)
 }
 
-// seconds is d as people write it: 5 s, 1.5 s.
+// seconds returns d as people write it: 5 s, 1.5 s.
 func seconds(d time.Duration) string { return fmt.Sprintf("%g s", d.Seconds()) }
 
-// decided blocks until the state of release n is one that the caller waits for. A runtime that is
-// restarted takes a moment; without this limit a caller would wait for ever where none is started.
-func (m Maker) decided(ctx context.Context, n int, enough func(volume.State) bool) (s volume.Status, err error) {
-	var alone time.Time // since when there has been no runtime; zero: there is one
+// decided blocks until enough returns true for the state of release n. It waits two minutes for a
+// runtime: one that restarts takes a moment, but if none is started a caller must not wait for
+// ever.
+func (m Maker) decided(
+	ctx context.Context, n int, enough func(volume.State) bool,
+) (s volume.Status, err error) {
+	var alone time.Time // since when there is no runtime; zero: there is one
 	err = m.App.Await(ctx, func() (bool, error) {
 		if s, err = m.App.Status(n); err != nil || enough(s.State) {
 			return err == nil, err
@@ -62,14 +67,16 @@ func (m Maker) decided(ctx context.Context, n int, enough func(volume.State) boo
 		case alone.IsZero():
 			alone = time.Now()
 		case time.Since(alone) > noRuntime:
-			return false, errors.New("nothing runs the apps of this server; start it: paas serve app")
+			return false, errors.New(
+				"nothing runs the apps of this server; start it: paas serve app",
+			)
 		}
 		return false, nil
 	})
 	return s, err
 }
 
-// releaseLog copies a release's log to out, from where it was stopped before.
+// releaseLog copies a release's log to out. It can be stopped, and goes on from there.
 type releaseLog struct {
 	path     string
 	out      io.Writer
@@ -83,11 +90,11 @@ func (l *releaseLog) follow(ctx context.Context) {
 	l.followed = make(chan struct{})
 	go func() {
 		defer close(l.followed)
-		volume.Follow(ctx, l.path, l.read, l) // its error: nobody reads any more
+		volume.Follow(ctx, l.path, l.read, l) // with an error nobody reads any more
 	}()
 }
 
-// stop copies what the log has now, and returns when that is done.
+// stop copies the rest of what the log has now, and ends the copying.
 func (l *releaseLog) stop() {
 	if l.end != nil {
 		l.end()
@@ -96,7 +103,7 @@ func (l *releaseLog) stop() {
 	}
 }
 
-// Write is for [volume.Follow].
+// Write implements [io.Writer], for [volume.Follow].
 func (l *releaseLog) Write(p []byte) (int, error) {
 	n, err := l.out.Write(p)
 	l.read += int64(n)

@@ -7,8 +7,8 @@ import (
 	"paas/volume"
 )
 
-// Checkout makes the build that b describes a place among the app's builds; write fills its empty
-// folder with the files of the commit. The caller holds the app's turn.
+// Checkout makes the build that b describes, and publishes it among the app's builds; write fills
+// its empty folder with the files of the commit. The caller holds the app's turn.
 func Checkout(app volume.App, b volume.Build, write func(tree string) error) (volume.Build, error) {
 	dir, err := app.Volume().TempDir()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"paas/volume"
 )
 
-// stage is an app on a volume, whose releases the test decides, as a runtime would.
+// stage is an app on a volume; the test decides on its releases in place of a runtime.
 type stage struct {
 	t   *testing.T
 	app volume.App
@@ -36,7 +36,8 @@ func newStage(t *testing.T) *stage {
 	return &stage{t: t, app: app}
 }
 
-// decide has the next release be in that state, as soon as it is published, and live once it is committed.
+// decide puts the next release into that state once it is published, and makes it live once it is
+// committed.
 func (s *stage) decide(state volume.State) {
 	n := len(s.app.Numbers()) + 1
 	ctx, stop := context.WithCancel(context.Background())
@@ -63,7 +64,7 @@ func (s *stage) decide(state volume.State) {
 // maker makes releases of the app, and shows them in s.out.
 func (s *stage) maker() Maker { return Maker{App: s.app, Out: &s.out} }
 
-// release publishes a release of nothing, and takes it through the two phases.
+// release publishes an empty release, and takes it through the two phases.
 func (s *stage) release(ctx context.Context) (volume.Release, volume.Status, error) {
 	s.t.Helper()
 	r, err := s.app.Publish(volume.Release{By: "alice"})
@@ -111,7 +112,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// Who leaves before the verdict has taken the release back.
+// A caller who leaves in the first phase takes the release back.
 func TestReleaseLeft(t *testing.T) {
 	s := newStage(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -122,7 +123,7 @@ func TestReleaseLeft(t *testing.T) {
 	}
 }
 
-// Where nothing runs the apps, a release is given up in the end, and says what is missing.
+// Without a runtime, a release is taken back after a while, and the error says what is missing.
 func TestReleaseWithoutRuntime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -136,7 +137,7 @@ func TestReleaseWithoutRuntime(t *testing.T) {
 	})
 }
 
-// The turn comes with what a dead process left committed: it is waited for.
+// Turn waits for a release that a dead process has committed.
 func TestTurnWaitsForTheCommitted(t *testing.T) {
 	s := newStage(t)
 	if _, err := s.app.Volume().Claim(volume.RoleApp); err != nil {
@@ -187,7 +188,7 @@ func TestInPlace(t *testing.T) {
 	repo, all := commits(t, "one", "#!/bin/sh\r\n")
 	objects := repo.Objects()
 	defer objects.Close()
-	abandoned, err := announce(s.app, volume.Release{Commit: all[0]})
+	abandoned, err := publishInPlace(s.app, volume.Release{Commit: all[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +212,12 @@ func TestInPlace(t *testing.T) {
 	}
 }
 
-// A process that died between making a release live and saying so: the next one says it.
+// A process died after it made a release live, before it recorded the state: the next one records
+// it.
 func TestRepair(t *testing.T) {
 	s := newStage(t)
 	for range 2 {
-		r, err := announce(s.app, volume.Release{})
+		r, err := publishInPlace(s.app, volume.Release{})
 		if err == nil {
 			err = s.app.SetLive(r.N)
 		}
@@ -228,14 +230,14 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// That a release has proved itself is known after the app was in watch mode, too.
+// It is still known that a release has proved itself after the app was in watch mode.
 func TestRepairKeepsTheProof(t *testing.T) {
 	s := newStage(t)
 	one, err := s.app.Publish(volume.Release{})
 	if err == nil {
 		err = s.app.SetStatus(one.N, volume.Status{State: volume.Live, Proved: true})
 	}
-	two, announced := announce(s.app, volume.Release{})
+	two, announced := publishInPlace(s.app, volume.Release{})
 	if err := errors.Join(err, announced, s.app.SetLive(two.N), Repair(s.app)); err != nil {
 		t.Fatal(err)
 	}
@@ -244,13 +246,13 @@ func TestRepairKeepsTheProof(t *testing.T) {
 	}
 }
 
-// Place that is interrupted leaves the release committed: it has no verdict, and can be placed again.
+// A release that is interrupted while it is placed stays committed, and can be placed again.
 func TestPlaceInterrupted(t *testing.T) {
 	s := newStage(t)
 	repo, all := commits(t, "one")
 	objects := repo.Objects()
 	defer objects.Close()
-	r, err := announce(s.app, volume.Release{Commit: all[0]})
+	r, err := publishInPlace(s.app, volume.Release{Commit: all[0]})
 	if err == nil {
 		err = s.app.Commit(r.N)
 	}
@@ -267,13 +269,13 @@ func TestPlaceInterrupted(t *testing.T) {
 	}
 }
 
-// What cannot be written fails the release and says so, and the live one stays.
+// A release whose files cannot be written fails with the reason, and the live one stays.
 func TestPlaceFails(t *testing.T) {
 	s := newStage(t)
 	repo, all := commits(t, "one")
 	objects := repo.Objects()
 	defer objects.Close()
-	if err := os.WriteFile(s.app.Worktree(), nil, 0o644); err != nil { // a file where the folder goes
+	if err := os.WriteFile(s.app.Worktree(), nil, 0o644); err != nil { // a file in the place of the folder
 		t.Fatal(err)
 	}
 	_, err := s.inPlace(all[0], objects)

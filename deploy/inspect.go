@@ -8,11 +8,13 @@ import (
 	"paas/volume"
 )
 
-// Inspect reads what the commit called hash is, introduces it on Out, and refuses it if the disk has no
-// space for it. It returns the build to publish, and the scripts of the commit that cannot run as they
-// were committed, which it has reported on Out. The error wraps [git.ErrNotCommit] if hash names something
+// Inspect reads the commit hash, introduces it on Out, and checks that the disk has space for it.
+// It returns the build to publish, and the scripts of the commit that cannot run as they were
+// committed, after a warning on Out. The error wraps [git.ErrNotCommit] if hash names something
 // else, and is a [*git.Refused] if the commit cannot be deployed.
-func (m Maker) Inspect(ctx context.Context, objects *git.Objects, hash, branch string) (b volume.Build, scripts []string, err error) {
+func (m Maker) Inspect(
+	ctx context.Context, objects *git.Objects, hash, branch string,
+) (b volume.Build, scripts []string, err error) {
 	commit, err := objects.Commit(hash)
 	if err != nil {
 		return b, nil, err
@@ -22,10 +24,14 @@ func (m Maker) Inspect(ctx context.Context, objects *git.Objects, hash, branch s
 		return b, nil, err
 	}
 	b = volume.Build{
-		Commit: hash, Branch: branch, Subject: say.Plain(commit.Subject, 72), Files: summary.Files, Bytes: summary.Bytes,
+		Commit:  hash,
+		Branch:  branch,
+		Subject: say.Plain(commit.Subject, 72),
+		Files:   summary.Files,
+		Bytes:   summary.Bytes,
 	}
 	Introduce(m.Out, m.App, b)
-	if err := m.Room.For(m.App.Volume(), b.Bytes, b.Files); err != nil {
+	if err := m.DiskSpace.Check(m.App.Volume(), b.Bytes, b.Files); err != nil {
 		return b, nil, err
 	}
 	warn(summary.Scripts, m.Out)

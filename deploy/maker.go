@@ -13,18 +13,18 @@ import (
 )
 
 // Maker takes releases of one app through the two phases, for the receiver, the sidecar and the
-// commands alike. The caller holds the app's turn from before Publish until Finish or TakeBack has
+// commands. The caller holds the app's turn from before Publish until Finish or TakeBack has
 // returned.
 type Maker struct {
 	App  volume.App
-	Mode volume.Mode             // of an app whose settings name none; for Publish
-	URL  func(app string) string // an app's address, for people; nil: none is shown
+	Mode volume.Mode             // of apps that set none; for Publish
+	URL  func(app string) string // an app's address, as people type it; nil: none is shown
 	Out  io.Writer               // what the person who deploys reads
 
 	Inspector *git.Inspector // for Inspect
-	Room      Room           // for Inspect
+	DiskSpace DiskSpace      // for Inspect
 
-	Watching func() // called when a release has the traffic and only has to prove itself; may be nil
+	Watching func() // called once a release has the traffic and begins to prove itself; may be nil
 }
 
 // GoLive is how long a committed release may take to go live.
@@ -32,21 +32,23 @@ const GoLive = time.Minute
 
 const (
 	noRuntime = 2 * time.Minute  // how long a release waits for a runtime before it is taken back
-	unseen    = 10 * time.Second // how long a release may be queued before the person is told so
+	unseen    = 10 * time.Second // how long a release may be queued before Out says so
 )
 
-// Publish makes the commit that b describes the app's next release. It has the attributes of r, and
-// the app's settings as they are now. write fills an empty folder with the files of the commit; in
-// watch mode it is not called, for Finish writes them. The number of the returned release is 0 where
-// nothing was published.
-func (m Maker) Publish(b volume.Build, r volume.Release, write func(tree string) error) (volume.Release, error) {
+// Publish makes the commit that b describes the app's next release: r with the commit and the app's
+// current settings. write fills an empty folder with the files of the commit; in watch mode it is
+// not called, because Finish writes them. The number of the returned release is 0 if nothing was
+// published.
+func (m Maker) Publish(
+	b volume.Build, r volume.Release, write func(tree string) error,
+) (volume.Release, error) {
 	settings, err := m.App.Settings()
 	if err != nil {
 		return volume.Release{}, err
 	}
 	r.Commit, r.Branch, r.Subject, r.Settings = b.Commit, b.Branch, b.Subject, settings
 	if settings.InPlace(m.Mode) {
-		return announce(m.App, r)
+		return publishInPlace(m.App, r)
 	}
 	if b, err = Checkout(m.App, b, write); err != nil {
 		return volume.Release{}, err
@@ -59,9 +61,9 @@ func (m Maker) Publish(b volume.Build, r volume.Release, write func(tree string)
 }
 
 // Await is the rest of the first phase: it copies the log of release r to Out until the runtime has
-// decided on it, and says when the release gets the traffic and for how long it must prove itself.
-// The returned state is Ready, or one that is over. Where ctx ends, or no runtime takes the release
-// up for two minutes, the release is taken back and the error says why.
+// decided on it, and shows when the release gets the traffic and for how long it must prove itself.
+// The returned state is Ready, or one that is over. If ctx ends, or no runtime runs for two
+// minutes, the release is taken back, and the error says why.
 func (m Maker) Await(ctx context.Context, r volume.Release) (volume.Status, error) {
 	s, err := m.await(ctx, r)
 	if err == nil {
@@ -74,8 +76,8 @@ func (m Maker) Await(ctx context.Context, r volume.Release) (volume.Status, erro
 	return s, errors.Join(err, m.TakeBack(r.N, why))
 }
 
-// TakeBack records that release n, which is not committed, is not wanted any more, and why. The runtime
-// then takes it back; TakeBack does not wait for that.
+// TakeBack records that release n, which is not committed, is not wanted any more, and why. The
+// runtime then takes it back; TakeBack does not wait for that.
 func (m Maker) TakeBack(n int, why string) error {
 	if err := m.App.Cancel(n, why); err != nil {
 		return err
@@ -84,37 +86,45 @@ func (m Maker) TakeBack(n int, why string) error {
 	if err != nil || r.Settings.Mode != volume.InPlace {
 		return err
 	}
-	return m.App.SetStatus(n, volume.Status{State: volume.Cancelled, Reason: why}) // no runtime does
+	// there is no runtime to do so
+	return m.App.SetStatus(n, volume.Status{State: volume.Cancelled, Reason: why})
 }
 
-// Commit begins the second phase: it records that release n, which is ready, is accepted. The runtime then
-// makes it live.
+// Commit begins the second phase: it records that release n, which is ready, is accepted. The
+// runtime then makes it live.
 func (m Maker) Commit(n int) error { return m.App.Commit(n) }
 
-// Finish is the rest of the second phase, once Commit has accepted release r: it waits
-// until r is live or over, at most a minute; an error says that it took longer. In watch mode it
-// writes the commit, read from objects, into the app's worktree/ instead, and Finish can be called again
-// after a ctx that ended; otherwise objects may be nil. A release that came to nothing is no error: the status says so.
-func (m Maker) Finish(ctx context.Context, r volume.Release, objects *git.Objects) (volume.Status, error) {
+// Finish is the rest of the second phase, after Commit: it waits until release r is live or over.
+// It returns an error if that takes longer than [GoLive]. In watch mode it writes the commit, read
+// from objects, into the app's worktree/ instead; if ctx ends meanwhile, Finish can be called
+// again. Otherwise objects may be nil. A release that failed is not an error: the status tells.
+func (m Maker) Finish(
+	ctx context.Context, r volume.Release, objects *git.Objects,
+) (volume.Status, error) {
 	if r.Settings.Mode == volume.InPlace {
 		if err := m.place(ctx, r, objects); err != nil {
 			return volume.Status{}, err
 		}
 		return m.App.Status(r.N)
 	}
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), GoLive) // it is decided now
+	// the release is committed, whoever leaves
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), GoLive)
 	defer stop()
 	s, err := m.App.AwaitOver(ctx, r.N)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%s %s is committed, and not live after %s: it is %s", m.App.Name, r, GoLive, s.State)
+		err = fmt.Errorf(
+			"%s %s is committed, and not live after %s: it is %s", m.App.Name, r, GoLive, s.State,
+		)
 	}
 	return s, err
 }
 
-// Release takes r, which Publish or the app has published, through what is left of both phases. A
-// ctx that ends before the first phase has takes the release back, and its error is returned; one
-// that ends later changes nothing. A release that came to nothing is no error: the status says so.
-func (m Maker) Release(ctx context.Context, r volume.Release, objects *git.Objects) (volume.Status, error) {
+// Release takes r, which is published, through the rest of both phases. If ctx ends during the
+// first phase, the release is taken back and the error is that of ctx; later it changes nothing. A
+// release that failed is not an error: the status tells.
+func (m Maker) Release(
+	ctx context.Context, r volume.Release, objects *git.Objects,
+) (volume.Status, error) {
 	s, err := m.Await(ctx, r)
 	if err != nil || s.State != volume.Ready {
 		return s, err
@@ -125,7 +135,7 @@ func (m Maker) Release(ctx context.Context, r volume.Release, objects *git.Objec
 	return m.Finish(ctx, r, objects)
 }
 
-// LiveLine says that release n is live, and where: at its address if it has one, or in which folder.
+// LiveLine is the line that says that release n is live, and at which address or in which folder.
 func (m Maker) LiveLine(n int) string {
 	return fmt.Sprintf("%s %s is live%s", m.App.Name, volume.Release{N: n}, m.at(n))
 }

@@ -12,8 +12,9 @@ import (
 
 func TestAsNobody(t *testing.T) { rig.AsNobody(t, "^TestPlaceForbidden$") }
 
-// A folder in the way that the server's user may not even look into, as when the app's container runs
-// as root, is named, with what to do; once it is gone, the next push goes through.
+// The server's user may not read a folder that is in the way, such as one of an app's container
+// that runs as root: the error names it and says what to do. Once it is gone, the next push goes
+// through.
 func TestPlaceForbidden(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("SKIP: nothing is forbidden to root; TestAsNobody runs this")

@@ -12,13 +12,15 @@ import (
 	"paas/volume"
 )
 
-// Rebuild checks out the commit of r again, from the app's own repository or from what was fetched of the
-// remote repository that it follows, and returns the build, which is not built yet; clearCache asks the
-// runtime to empty the build cache first. r needs no build of its own any more. The caller holds the app's
-// turn. It runs no git.
-func Rebuild(ctx context.Context, app volume.App, r volume.Release, clearCache bool) (volume.Build, error) {
+// Rebuild checks out the commit of r again, from the app's own repository or from what was fetched
+// of the remote repository that it follows, and returns the build, which is not built yet;
+// clearCache asks the runtime to empty the build cache first. r needs no build of its own any more.
+// The caller holds the app's turn. It runs no git.
+func Rebuild(
+	ctx context.Context, app volume.App, r volume.Release, clearCache bool,
+) (volume.Build, error) {
 	b, err := app.Build(r.Build)
-	if err != nil { // its figures are gone with it
+	if err != nil { // its size is lost with it
 		b = volume.Build{Commit: r.Commit, Branch: r.Branch, Subject: r.Subject}
 	}
 	b.ClearCache = clearCache
@@ -34,14 +36,20 @@ func Rebuild(ctx context.Context, app volume.App, r volume.Release, clearCache b
 			return built, err
 		}
 	}
-	return b, fmt.Errorf("the commit %s of %v is not on this server any more; push it again", git.Short(r.Commit), r)
+	return b, fmt.Errorf(
+		"the commit %s of %v is not on this server any more; push it again", git.Short(r.Commit), r,
+	)
 }
 
-func checkoutOf(ctx context.Context, app volume.App, b volume.Build, repo git.Repo) (volume.Build, error) {
+func checkoutOf(
+	ctx context.Context, app volume.App, b volume.Build, repo git.Repo,
+) (volume.Build, error) {
 	objects := repo.Objects()
 	defer objects.Close()
 	if _, err := objects.Commit(b.Commit); err != nil {
 		return b, err
 	}
-	return Checkout(app, b, func(tree string) error { return objects.WriteTree(ctx, b.Commit, tree) })
+	return Checkout(
+		app, b, func(tree string) error { return objects.WriteTree(ctx, b.Commit, tree) },
+	)
 }

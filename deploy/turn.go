@@ -7,10 +7,12 @@ import (
 	"paas/volume"
 )
 
-// Turn waits for the app's turn to deploy, as [volume.App.Turn] does. A process that died may have
-// left the app damaged, or a committed release behind: Turn repairs the one and waits for the other,
-// because the next release starts from there.
-func Turn(ctx context.Context, app volume.App, who string, waiting func(holder string)) (done func(), err error) {
+// Turn waits for the app's turn to deploy, as [volume.App.Turn] does. The next release starts from
+// what is live, and a process that died may have left the app damaged, or a committed release on
+// its way: Turn repairs the app, and waits for the release.
+func Turn(
+	ctx context.Context, app volume.App, who string, waiting func(holder string),
+) (done func(), err error) {
 	done, err = app.Turn(ctx, who, waiting)
 	if err != nil {
 		return nil, err
@@ -46,8 +48,8 @@ func awaitCommitted(ctx context.Context, app volume.App) error {
 	return nil
 }
 
-// AwaitOver waits until release n, which is committed, is live or over, but at most for [GoLive]: that it
-// is still on its way then is no error.
+// AwaitOver waits until release n, which is committed, is live or over, but at most for [GoLive]. A
+// release that is still on its way then is not an error.
 func AwaitOver(ctx context.Context, app volume.App, n int) error {
 	patience, stop := context.WithTimeout(ctx, GoLive)
 	defer stop()

@@ -11,10 +11,11 @@ import (
 	"paas/volume"
 )
 
-// Waiting says for whom a deploy waits: holder has the app's turn.
+// Waiting is the line of a deploy that waits until holder ends its turn.
 func Waiting(holder string) string { return "Waiting for " + say.Plain(holder, 100) + " to end" }
 
-// Instead says what serves in place of a release that did not go live, and what to do next.
+// Instead is the line that says what serves instead of a release that failed, followed by what to
+// do next.
 func Instead(app volume.App, next string) string {
 	if n := app.Live(); n > 0 {
 		return fmt.Sprintf("v%d keeps serving. %s", n, next)
@@ -22,7 +23,7 @@ func Instead(app volume.App, next string) string {
 	return "Nothing is live yet. " + next
 }
 
-// DiskFull returns err with plain words in front if it is about a full disk, and err otherwise.
+// DiskFull explains err if it is about a full disk; otherwise it returns err.
 func DiskFull(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("the server's disk is full: %w; make room on it", err)
@@ -30,11 +31,14 @@ func DiskFull(err error) error {
 	return err
 }
 
-// Introduce says on out what is about to be deployed.
+// Introduce shows on out what is about to be deployed.
 func Introduce(out io.Writer, app volume.App, b volume.Build) {
 	files := fmt.Sprintf("%d files", b.Files)
 	if b.Files == 1 {
 		files = "1 file"
 	}
-	say.Step(out, "%s: %s, %s at %s %q", app.Name, files, say.Bytes(b.Bytes), git.Short(b.Commit), b.Subject)
+	say.Step(
+		out, "%s: %s, %s at %s %q", app.Name, files, say.Bytes(b.Bytes), git.Short(b.Commit),
+		b.Subject,
+	)
 }

@@ -30,7 +30,7 @@ type Receiver struct {
 	MaxFiles int   // files and folders in one commit; default 200,000
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 
-	Room deploy.Room // of the disk, without which a push is refused
+	DiskSpace deploy.DiskSpace // of the disk, without which a push is refused
 
 	Log *slog.Logger
 
@@ -188,7 +188,7 @@ func (r *Receiver) repo(app volume.App) git.Repo {
 
 // maker makes releases of the app for a push.
 func (r *Receiver) maker(app volume.App, out io.Writer) deploy.Maker {
-	return deploy.Maker{App: app, Mode: r.Mode, URL: r.URL, Out: out, Inspector: &r.inspector, Room: r.Room}
+	return deploy.Maker{App: app, Mode: r.Mode, URL: r.URL, Out: out, Inspector: &r.inspector, DiskSpace: r.DiskSpace}
 }
 
 func (r *Receiver) reached(where string) {

@@ -93,7 +93,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	if err := followed(app); err != nil {
 		return 1, err
 	}
-	if err := r.Room.For(r.Volume, 0, 0); err != nil { // a pack may be large itself
+	if err := r.DiskSpace.Check(r.Volume, 0, 0); err != nil { // a pack may be large itself
 		return 1, err
 	}
 	repo, err := r.open(app)

@@ -70,7 +70,7 @@ func (a attempt) run(ctx context.Context, head remote.Head) (outcome, error) {
 		return done, err
 	}
 	a.reached("locked")
-	if err := a.Room.For(a.Volume, 0, 0); err != nil {
+	if err := a.DiskSpace.Check(a.Volume, 0, 0); err != nil {
 		return outcome{}, err
 	}
 	commit, err := a.Remote.Fetch(ctx, a.remote, head.Branch, a.app.SourceRepo())

@@ -429,7 +429,7 @@ func TestBrokenCommit(t *testing.T) {
 // there is room.
 func TestLowDisk(t *testing.T) {
 	s := newStage(t, newClient(t))
-	s.Room.MinFree = 1 << 60
+	s.DiskSpace.MinFree = 1 << 60
 	s.runtime()
 	s.start()
 	r := newHosting(t).repo("blog")
@@ -441,7 +441,7 @@ func TestLowDisk(t *testing.T) {
 		t.Errorf("fetched: %v; releases %s", err, states(app))
 	}
 	roomy := newSidecar(s.Volume.Root, newClient(t))
-	roomy.Room.MinFree = 1 << 10
+	roomy.DiskSpace.MinFree = 1 << 10
 	if err := roomy.Sync(t.Context(), app, "alice", io.Discard); err != nil || !isLive(app, r.git("rev-parse", "HEAD")) {
 		t.Errorf("with room: %v; releases %s", err, states(app))
 	}

@@ -28,11 +28,11 @@ type follower struct {
 
 	// Of its goroutine alone.
 	looked   volume.SourceStatus // as on the volume, for all we know
-	since    time.Time     // when the first of the failures in a row began; zero: the last look went well
-	away     *outage       // of its host; nil: that was reached
-	answered bool          // the next look is due because the host answers again
-	last     time.Time     // when the last look began
-	said     string        // the trouble the log speaks of; empty: none
+	since    time.Time           // when the first of the failures in a row began; zero: the last look went well
+	away     *outage             // of its host; nil: that was reached
+	answered bool                // the next look is due because the host answers again
+	last     time.Time           // when the last look began
+	said     string              // the trouble the log speaks of; empty: none
 
 	meter meter
 	duty  duty

@@ -59,5 +59,5 @@ func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Obje
 
 // maker makes releases of the app for a commit of its source.
 func (s *Sidecar) maker(app volume.App, out io.Writer) deploy.Maker {
-	return deploy.Maker{App: app, Mode: s.Mode, URL: s.URL, Out: out, Inspector: &s.inspector, Room: s.Room}
+	return deploy.Maker{App: app, Mode: s.Mode, URL: s.URL, Out: out, Inspector: &s.inspector, DiskSpace: s.DiskSpace}
 }

@@ -36,7 +36,7 @@ type Sidecar struct {
 	MaxFiles int   // files and folders in one commit; default 200,000
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 
-	Room deploy.Room // of the disk, without which nothing is fetched or deployed
+	DiskSpace deploy.DiskSpace // of the disk, without which nothing is fetched or deployed
 
 	// Announce tells the outside world that a release is live, and blocks until that is done; nil: nobody.
 	Announce func(ctx context.Context, app volume.App, r volume.Release)

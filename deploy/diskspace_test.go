@@ -8,7 +8,7 @@ import (
 	"paas/volume"
 )
 
-func TestRoom(t *testing.T) {
+func TestDiskSpace(t *testing.T) {
 	const mb = 1_000_000
 	disk := volume.Disk{Free: 150 * mb, Size: 20_000 * mb, FreeFiles: 10_000, FreeFilesCounts: true}
 	for name, c := range map[string]struct {
@@ -16,7 +16,7 @@ func TestRoom(t *testing.T) {
 		bytes int64
 		files int
 		disk  func(*volume.Disk)
-		want  string // in the error; empty: there is room
+		want  string // in the error; empty: there is enough
 	}{
 		"enough":                      {100 * mb, 0, 0, nil, ""},
 		"exactly enough":              {150 * mb, 0, 0, nil, ""},
@@ -34,23 +34,23 @@ func TestRoom(t *testing.T) {
 		if c.disk != nil {
 			c.disk(&d)
 		}
-		err := Room{c.min}.on(d, c.bytes, c.files)
+		err := DiskSpace{c.min}.on(d, c.bytes, c.files)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// The figures are those of the volume's own file system, and 0 asks for none.
-func TestRoomOnTheVolume(t *testing.T) {
+// The figures are those of the volume's file system, and 0 checks nothing.
+func TestDiskSpaceOnTheVolume(t *testing.T) {
 	v := &volume.Volume{Root: t.TempDir()}
-	if err := (Room{1 << 10}).For(v, 0, 0); err != nil {
+	if err := (DiskSpace{1 << 10}).Check(v, 0, 0); err != nil {
 		t.Errorf("a kilobyte: %v", err)
 	}
-	if err := (Room{math.MaxInt64}).For(v, 0, 0); err == nil {
+	if err := (DiskSpace{math.MaxInt64}).Check(v, 0, 0); err == nil {
 		t.Error("no disk is that large")
 	}
-	if err := (Room{0}).For(v, math.MaxInt64, math.MaxInt32); err != nil {
+	if err := (DiskSpace{0}).Check(v, math.MaxInt64, math.MaxInt32); err != nil {
 		t.Error(err)
 	}
 }
