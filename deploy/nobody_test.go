@@ -33,7 +33,7 @@ func TestPlaceForbidden(t *testing.T) {
 	}
 	_, err = s.inPlace(all[1], objects)
 	if err == nil || !strings.HasPrefix(err.Error(), "worktree: page is in the way: ") ||
-		!strings.HasSuffix(err.Error(), "permission denied. the server's user may not change that; remove it or give it to that user, then push again") {
+		!strings.HasSuffix(err.Error(), "permission denied. the server's user may not change that; remove it, or make that user its owner, then push again") {
 		t.Error(err)
 	}
 	if err := errors.Join(os.Chmod(page, 0o700), os.RemoveAll(page)); err != nil {
