@@ -22,16 +22,16 @@ type frontDoor struct {
 	first string // the app that answers at the domain itself
 }
 
-func (f *frontDoor) Route(app string, addrs []string, c runtime.Condition) <-chan struct{} {
-	states := map[runtime.Condition]router.State{
+func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
+	states := map[runtime.State]router.State{
 		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
 		runtime.Asleep: router.Asleep,
 	}
-	route := router.Route{Addrs: addrs, State: states[c]}
-	if app == f.first {
-		route.Hosts = []string{f.Domain}
+	route := router.Route{Hosts: r.Hosts, Addrs: r.Addrs, State: states[r.State]}
+	if r.App == f.first {
+		route.Hosts = append(route.Hosts, f.Domain)
 	}
-	return f.Set(app, route)
+	return f.Set(r.App, route)
 }
 
 func (f *frontDoor) Remove(app string) { f.Router.Remove(app) }

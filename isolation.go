@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"paas/engine"
 	"paas/engine/local"
 	"paas/engine/local/confine"
 	"paas/engine/local/firewall"
@@ -51,6 +52,21 @@ func (s *server) confined() (local.Confined, error) {
 	return local.Confined{
 		Force: force, User: user, Read: c.AppRead, Write: c.AppWrite, Firewall: wall, Open: open,
 	}, nil
+}
+
+// layout tells the engine where the folders of an image are on the volume.
+func (s *server) layout(image engine.Image) (at local.Layout, err error) {
+	app, err := s.vol.App(image.App)
+	if err != nil {
+		return at, err
+	}
+	at = local.Layout{Cache: app.Cache(), Data: app.Data(), Logs: app.Logs()}
+	if image.Build != "" {
+		release := volume.Release{Build: image.Build, Settings: volume.Settings{BuildDir: image.Folder}}
+		at.Top = app.BuildTree(image.Build)
+		at.Tree, err = app.ReleaseTree(release)
+	}
+	return at, err
 }
 
 // firewall returns the firewall that closes the ports of other apps and the cloud's metadata to

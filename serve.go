@@ -208,7 +208,7 @@ func (s *server) listenApp() error {
 		DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
 	s.engine = &local.Local{
-		Root: c.Root, PassEnv: c.PassEnv,
+		Root: c.Root, Layout: s.layout, PassEnv: c.PassEnv,
 		BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, MaxBuilds: c.MaxBuilds,
 		Log:        s.log.With("role", "engine"),
 		Buildpacks: buildpacks{s.remotes, s.vol},
@@ -220,9 +220,9 @@ func (s *server) listenApp() error {
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp},
 		Grace: c.Grace, Boot: c.BootTimeout, Prove: c.Prove, KeepBuilds: c.KeepBuilds,
-		Log: s.log.With("role", "runtime"),
+		PassEnv: c.PassEnv, Log: s.log.With("role", "runtime"),
 	}
-	s.front.Wake, s.front.Dial = s.runtime.Wake, s.engine.Dial
+	s.front.Wake, s.front.Dial = s.runtime.Wake, s.runtime.Dial
 	if s.front.Listener, err = s.listenDoor("PAAS_HTTP_ADDR", c.HTTPAddr); err != nil {
 		return err
 	}

@@ -13,6 +13,9 @@ type BuildJob struct {
 	Config    map[string]string // config vars
 	Buildpack string            // buildpacks, as in [volume.Settings]
 	Out       io.Writer         // what the pusher sees: Step and Detail lines
+
+	ClearCache bool     // what earlier builds have kept is removed first
+	InUse      []string // what they kept and finished builds run with, by [Cache]: it stays
 }
 
 // Job is a process that runs once, to its end.

@@ -55,7 +55,7 @@ type Place struct {
 	Start int // which process this is: each start of the engine's has a higher number than those before; 0: none yet
 
 	State    State
-	Since    time.Time     // when the process was started
+	Since    time.Time     // when the process was started; zero: it was not, or could not be
 	PID      int           // of the process; 0 where the engine has no number for it
 	Addr     string        // where the process is to listen: host and port; empty: nowhere
 	Limits   volume.Limits // those that the process is held to

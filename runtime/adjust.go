@@ -3,10 +3,9 @@ package runtime
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
-
-	"paas/volume"
 )
 
 // adjust makes the processes of the release with the traffic match the settings: it starts what is
@@ -21,11 +20,14 @@ func (h *home) adjust(ctx context.Context) {
 	if err != nil {
 		if h.there() {
 			h.complain("tell what is to run", err)
-			time.AfterFunc(backoffMax, h.poke)
+			time.AfterFunc(lookAgain/2, h.poke)
 		}
 		return
 	}
 	h.works("tell what is to run")
+	if !first && !reflect.DeepEqual(settings, h.settings) {
+		h.units.respec(i, settings)
+	}
 	h.settings = settings
 	h.crontab.follow(ctx, i, settings)
 	changed := h.nap.ended(settings) || first
@@ -37,7 +39,7 @@ func (h *home) adjust(ctx context.Context) {
 		if i.members[p] == nil && i.mayStart(p) {
 			m := newMember(i, p, nameIn(wanted, p), settings)
 			i.members[p] = m
-			m.revive(ctx, 0)
+			m.run(ctx, settings)
 			changed = true
 		}
 	}
@@ -52,6 +54,9 @@ func (h *home) adjust(ctx context.Context) {
 	if changed {
 		h.retireMembers(surplus, h.route())
 		h.saveProcesses()
+	}
+	if len(h.adopted) > 0 {
+		h.dropOthers()
 	}
 	for _, m := range i.sorted() {
 		if token := settings.Restart(m.Type, m.Index); token != m.wanted {
@@ -101,7 +106,8 @@ func (h *home) leave(m *member, drained <-chan struct{}) (gone <-chan struct{}) 
 		if drained != nil {
 			<-drained
 		}
-		m.stop(grace)
+		h.units.drop(m, grace)
+		<-m.gone
 		close(over)
 		go h.post(func() { // h.stopping is waited for where nothing is posted any more
 			delete(h.leaving, m)
@@ -118,58 +124,55 @@ const stopping = "stopping" // the state of a process that answers what it was a
 func (m *member) restart(ctx context.Context, token string) {
 	h := m.in.home
 	m.wanted = token
-	if m.status.State == volume.Crashed || m.status.State == string(Starting) { // it is being started
-		m.deaths = 0
-		select {
-		case m.hurry <- struct{}{}:
-		default:
+	next := m.again(h.settings)
+	if m.isWeb() && m.proc != nil && m.serves(m.proc) {
+		if m.next != nil { // of an earlier restart, still starting
+			h.retireMembers([]*member{m.next}, nil)
 		}
-		h.saveProcesses()
+		m.next = next
+		h.units.want(next, h.settings)
+		go func() {
+			p, err := next.healthy(ctx, nil)
+			h.post(func() { m.replaced(ctx, next, p, err) })
+		}()
 		return
 	}
-	next := newMember(m.in, m.place, m.name, h.settings)
-	next.status.Restarts = m.status.Restarts
-	if !m.isWeb() {
-		m.in.members[m.place] = next
-		gone := h.leave(m, nil)
-		h.saveProcesses()
-		h.stopping.Go(func() {
-			<-gone
-			go h.post(func() {
-				if next.mine() {
-					next.revive(ctx, 0)
-				}
-			})
+	m.in.members[m.place] = next
+	gone := h.leave(m, nil)
+	h.saveProcesses()
+	if m.isWeb() { // it does not answer yet, or has crashed
+		next.run(ctx, h.settings)
+		return
+	}
+	h.stopping.Go(func() {
+		<-gone
+		go h.post(func() {
+			if next.mine() {
+				next.run(ctx, h.settings)
+			}
 		})
-		return
-	}
-	if m.next != nil { // of an earlier restart, still starting
-		h.retireMembers([]*member{m.next}, nil)
-	}
-	m.next = next
-	go func() {
-		err := next.start(ctx)
-		h.post(func() { m.replaced(ctx, next, err) })
-	}()
+	})
 }
 
-// replaced ends the restart of a web process, one way or the other.
-func (m *member) replaced(ctx context.Context, next *member, err error) {
+// replaced ends the restart of a web process, one way or the other: p, the process of next, is healthy unless
+// err says why it is not.
+func (m *member) replaced(ctx context.Context, next *member, p *proc, err error) {
 	h := m.in.home
-	if !m.mine() || m.next != next || ctx.Err() != nil {
-		h.stopping.Go(func() { next.stop(0) })
+	if !m.mine() || m.next != next || ctx.Err() != nil || p == nil {
+		h.leave(next, nil)
 		return
 	}
 	m.next = nil
 	if err != nil {
-		h.stopping.Go(func() { next.stop(0) })
+		h.units.drop(next, 0)
 		m.status.Restart, m.status.Failure = next.wanted, err.Error()
 		h.log.Warn("not started anew; the process from before goes on", "process", m.place.String(), "release", m.in.n, "err", err)
 		h.saveProcesses()
 		return
 	}
 	m.in.members[m.place] = next
-	next.serving(ctx)
+	next.serve(ctx, p)
+	go next.follow(ctx, p)
 	h.retireMembers([]*member{m}, h.route())
 	h.saveProcesses()
 }

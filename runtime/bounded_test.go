@@ -70,7 +70,7 @@ func TestOldLogsGo(t *testing.T) {
 	if logs() != 40 {
 		t.Fatalf("%d logs to begin with", logs())
 	}
-	rt := &Runtime{Volume: s.app.Volume(), Engine: s}
+	rt := s.runtime()
 	if _, err := newPruner(rt).prune(t.Context(), s.app); err != nil {
 		t.Fatal(err)
 	}

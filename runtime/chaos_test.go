@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/volume"
 )
 
@@ -46,14 +47,13 @@ type chaos struct {
 func newChaos(t *testing.T, seed uint64) *chaos {
 	c := &chaos{stage: newStage(t), Rand: rand.New(rand.NewPCG(seed, 0))}
 	c.processes = map[string]string{"web": "x", "worker": "y"}
-	c.slowly = true
-	c.ends = func(spec Spec) (error, bool) {
+	c.ends = func(p *enginetest.Process) (engine.Exit, bool) {
 		for _, a := range c.all {
-			if spec.Type == "worker" && strings.Contains(a.name, "worker") && a.release != spec.Release && !closed(a.done) {
-				t.Errorf("%s runs as the worker of v%d starts", a.name, spec.Release)
+			if p.Type == "worker" && strings.Contains(a.Name, "worker") && a.Release != p.Release && !a.Ended() {
+				t.Errorf("%s runs as the worker of v%d starts", a.Name, p.Release)
 			}
 		}
-		return nil, false
+		return engine.Exit{}, false
 	}
 	c.set(func(now *volume.Wanted) {
 		now.Formation = map[string]int{"web": 1 + c.IntN(2), "worker": c.IntN(3)}
@@ -150,9 +150,9 @@ func (c *chaos) fill(full bool) {
 func (c *chaos) dies() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var alive []*actor
+	var alive []*enginetest.Process
 	for _, a := range c.all {
-		if !closed(a.done) && !closed(a.exited) {
+		if !a.Ended() && !a.Left() {
 			alive = append(alive, a)
 		}
 	}
@@ -160,13 +160,13 @@ func (c *chaos) dies() {
 		return
 	}
 	a := alive[c.IntN(len(alive))]
-	var err error
+	exit := engine.Exit{}
 	if !c.one(3) {
-		err = errors.New("exit status 3")
+		exit.Code = 3
 	}
-	c.tell("%s ends: %v", a.name, err)
-	a.exit()
-	time.AfterFunc(time.Duration(c.IntN(800))*time.Millisecond, func() { a.dies(err) })
+	c.tell("%s ends: %v", a.Name, exit)
+	a.Leave()
+	time.AfterFunc(time.Duration(c.IntN(800))*time.Millisecond, func() { a.End(exit) })
 }
 
 // settle waits until nothing happens any more.
@@ -209,14 +209,14 @@ func (c *chaos) check() {
 		c.t.Errorf("runs %s, not %s", got, want)
 	}
 	c.mu.Lock()
-	if (c.condition == Running) != (live > 0) {
-		c.t.Errorf("visitors meet %s, v%d is live", c.condition, live)
+	if (c.state == Running) != (live > 0) {
+		c.t.Errorf("visitors meet %s, v%d is live", c.state, live)
 	}
 	c.mu.Unlock()
 	c.stop()
 	for _, a := range c.all {
-		if !closed(a.done) {
-			c.t.Errorf("%s runs on", a.name)
+		if !a.Ended() {
+			c.t.Errorf("%s runs on", a.Name)
 		}
 	}
 }

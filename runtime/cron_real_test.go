@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"paas/engine"
 	"paas/engine/local"
 	"paas/rig"
 	"paas/runtime"
@@ -21,7 +22,7 @@ func (nobody) Remove(string) {}
 
 func (nobody) Sleep(_ string, idle time.Duration) (bool, time.Duration) { return false, idle }
 
-func (nobody) Route(string, []string, runtime.Condition) <-chan struct{} {
+func (nobody) Route(runtime.Route) <-chan struct{} {
 	drained := make(chan struct{})
 	close(drained)
 	return drained
@@ -60,12 +61,16 @@ func TestTickRunsAProcess(t *testing.T) {
 	}
 	app.Commit(r.N)
 
-	engine := &local.Local{Root: vol.Root, Self: rig.Self()}
-	if err := engine.Open(); err != nil {
+	layout := func(image engine.Image) (local.Layout, error) {
+		tree := app.BuildTree(image.Build)
+		return local.Layout{Top: tree, Tree: tree, Cache: app.Cache(), Data: app.Data(), Logs: app.Logs()}, nil
+	}
+	l := &local.Local{Root: vol.Root, Self: rig.Self(), Layout: layout}
+	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}
-	defer engine.Close()
-	rt := &runtime.Runtime{Volume: vol, Engine: engine, Front: nobody{}, Log: slog.New(slog.DiscardHandler)}
+	defer l.Close()
+	rt := &runtime.Runtime{Volume: vol, Engine: l, Front: nobody{}, Log: slog.New(slog.DiscardHandler)}
 	rt.SetClock(time.Date(2026, 11, 25, 10, 9, 58, 0, time.UTC))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
 
+	"paas/builder/cmdline"
 	"paas/logs"
 	"paas/runtime/cron"
 	"paas/volume"
@@ -125,13 +125,13 @@ func (c *crontab) start(ctx context.Context, r *row, o order) {
 	}
 	runCtx, cancel := context.WithCancelCause(ctx)
 	run.cancel, run.ended = cancel, *run.status
-	spec := i.spec("cron", r.ID)
-	spec.Line, spec.Out = r.Command, out
+	job := i.job("cron", r.ID, cmdline.Arguments(r.Command), h.settings)
+	job.Out = out
 	grace, began := h.grace(), time.Now()
 	letGo := h.rt.hold(h.app.Name, i.release.Build) // a deploy meanwhile does not end it
 	h.stopping.Go(func() {
 		defer letGo()
-		err := h.rt.runToEnd(runCtx, spec, grace)
+		err := h.rt.runToEnd(runCtx, job, grace)
 		run.end(err, time.Since(began))
 		cancel(nil)
 		out.Note("%s, after %s", run.ended.Result, run.ended.Took)
@@ -159,11 +159,7 @@ func statusOf(err error) int {
 	if _, stopped := errors.AsType[killed](err); stopped {
 		return 128 + int(syscall.SIGTERM)
 	}
-	if _, ran := errors.AsType[*exec.ExitError](err); err != nil && !ran {
-		return notStarted(err)
-	}
-	status, _ := exitStatus(err)
-	return status
+	return exitStatus(err)
 }
 
 // note takes what became of a run that is over.

@@ -3,20 +3,19 @@ package runtime
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/volume"
 )
 
@@ -28,6 +27,7 @@ type clockwork struct {
 	stop      func()
 	processes map[string]string // of the builds that follow
 	file      string            // app.json of the builds that follow
+	slow      time.Duration     // runs that begin from now on heed no SIGTERM for so long
 
 	mu   sync.Mutex
 	set  time.Duration // how far the clock on the wall has been put forward
@@ -36,45 +36,34 @@ type clockwork struct {
 
 // shift is one run of an entry.
 type shift struct {
-	Spec
+	*enginetest.Process
 	at   time.Time // by the clock on the wall
 	real time.Time // by the one that only goes
-	err  error     // how it ends
-	once sync.Once
-	done chan struct{}
-	slow atomic.Int64 // nanoseconds that it takes to stop
 }
 
-func (s *shift) PID() int                { return 1 }
-func (s *shift) Addr() string            { return "" }
-func (s *shift) Done() <-chan struct{}   { return s.done }
-func (s *shift) Exited() <-chan struct{} { return s.done }
-func (s *shift) Dial(context.Context, string) (net.Conn, error) {
-	return nil, errors.ErrUnsupported
-}
-func (s *shift) Err() error { return s.err }
-func (s *shift) Stop(time.Duration) {
-	time.Sleep(time.Duration(s.slow.Load()))
-	s.end(errors.New("signal: terminated"))
-}
-func (s *shift) end(err error) { s.once.Do(func() { s.err = err; close(s.done) }) }
+func (s *shift) line() string { return strings.Join(s.Argv, " ") }
 
-func (w *clockwork) Build(context.Context, BuildJob) (volume.Built, error) {
+func (w *clockwork) makes(context.Context, engine.BuildJob) (volume.Built, error) {
 	return volume.Built{Processes: w.processes}, nil
 }
 
-func (w *clockwork) Start(spec Spec) (Process, error) {
-	if spec.Type != "cron" {
-		return &actor{done: make(chan struct{})}, nil
+func (w *clockwork) begins(p *enginetest.Process) error {
+	if p.Type != "cron" {
+		return nil
 	}
-	if spec.Line == "missing" {
-		return nil, errors.New("cron: missing: not found in PATH")
+	if p.Argv[0] == "missing" {
+		return engine.StartError{Status: 127, Reason: "cron: missing: not found in PATH"}
 	}
-	s := &shift{Spec: spec, at: w.wall(), real: time.Now(), done: make(chan struct{})}
+	s := &shift{Process: p, at: w.wall(), real: time.Now()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.slow > 0 {
+		linger := make(chan struct{})
+		time.AfterFunc(w.slow, func() { close(linger) })
+		p.Linger = linger
+	}
 	w.runs = append(w.runs, s)
-	return s, nil
+	return nil
 }
 
 func (w *clockwork) wall() time.Time {
@@ -101,7 +90,8 @@ func tried(t *testing.T, entries map[string]string, f func(*testing.T, *clockwor
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &clockwork{stage: &stage{t: t, app: app, actors: map[int]*actor{}}}
+		w := &clockwork{stage: &stage{t: t, app: app, actors: map[int]*enginetest.Process{}}}
+		w.engine = &enginetest.Memory{Begin: w.begins, Make: w.makes}
 		w.start()
 		defer func() { w.stop() }()
 		w.deploy(entries, nil)
@@ -112,7 +102,7 @@ func tried(t *testing.T, entries map[string]string, f func(*testing.T, *clockwor
 // start starts the server.
 func (w *clockwork) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	w.rt = &Runtime{Volume: w.app.Volume(), Engine: w, Front: w, Log: slog.New(slog.DiscardHandler), now: w.wall}
+	w.rt = &Runtime{Volume: w.app.Volume(), Engine: w.engine, Front: w, Log: slog.New(slog.DiscardHandler), now: w.wall}
 	ended := make(chan struct{})
 	go func() { w.rt.Run(ctx); close(ended) }()
 	w.stop = func() { cancel(); <-ended }
@@ -170,9 +160,9 @@ func (w *clockwork) until(clock string) {
 func (w *clockwork) began() string {
 	var all []string
 	for _, s := range slices.SortedStableFunc(slices.Values(w.shifts()), func(a, b *shift) int {
-		return cmp.Or(a.real.Truncate(time.Minute).Compare(b.real.Truncate(time.Minute)), cmp.Compare(a.Line, b.Line))
+		return cmp.Or(a.real.Truncate(time.Minute).Compare(b.real.Truncate(time.Minute)), cmp.Compare(a.line(), b.line()))
 	}) {
-		all = append(all, s.Line+" "+s.at.UTC().Format("15:04"))
+		all = append(all, s.line()+" "+s.at.UTC().Format("15:04"))
 	}
 	return strings.Join(all, ", ")
 }
@@ -192,9 +182,9 @@ func (w *clockwork) shifts() []*shift {
 }
 
 // last ends the last run.
-func (w *clockwork) last(err error) {
+func (w *clockwork) last(exit engine.Exit) {
 	all := w.shifts()
-	all[len(all)-1].end(err)
+	all[len(all)-1].End(exit)
 	synctest.Wait()
 }
 
@@ -245,15 +235,15 @@ func TestCronTicks(t *testing.T) {
 		w.wantBegan("")
 		w.until("00:10:00")
 		w.wantBegan("a b 00:10")
-		spec := w.shifts()[0].Spec
-		if spec.App != "blog" || spec.Type != "cron" || spec.Index != 1 || spec.Release != 1 || spec.Tree == "" || spec.Data != w.app.Data() {
-			t.Errorf("%+v", spec)
+		p := w.shifts()[0]
+		if p.App != "blog" || p.Type != "cron" || p.Index != 1 || p.Release != 1 || p.Image.App != "blog" || p.Image.Build == "" || p.Env["DATA_DIR"] != engine.Data {
+			t.Errorf("%+v", p.Job)
 		}
 		if w.result() != "" {
 			t.Error(w.result())
 		}
 		w.until("00:12:00")
-		w.last(errors.New("exit status 3"))
+		w.last(engine.Exit{Code: 3})
 		e := w.entry(1)
 		if e.Last.Result != "exit status 3" || e.Last.Took.Round(time.Second) != 2*time.Minute || e.Last.Status == 0 || e.Tick.Format("15:04") != "00:10" || e.Next.Format("15:04") != "00:20" {
 			t.Errorf("%+v %+v", e, e.Last)
@@ -263,7 +253,7 @@ func TestCronTicks(t *testing.T) {
 			t.Errorf("%q, %v", log, err)
 		}
 		w.until("00:20:00")
-		w.last(nil)
+		w.last(engine.Exit{})
 		if w.result() != "ok" {
 			t.Error(w.result())
 		}
@@ -294,18 +284,19 @@ func TestCronOverlap(t *testing.T) {
 			t.Errorf("%d runs side by side", len(w.shifts()))
 		}
 		for _, s := range w.shifts() {
-			s.end(nil)
+			s.End(engine.Exit{})
 		}
 		w.file = `{"cron": [{"schedule": "* * * * *", "command": "a", "concurrency_policy": "replace"}]}`
 		w.deploy(nil, nil)
+		w.slow = 150 * time.Second // to be through with what it does
 		w.until("00:23:00")
-		w.shifts()[20].slow.Store(int64(90 * time.Second)) // to be through with what it does
+		w.slow = 0
 		w.until("00:25:29")
 		if len(w.shifts()) != 21 {
 			t.Error(w.began())
 		}
 		w.until("00:25:30")
-		if !strings.HasSuffix(w.began(), "a 00:23, a 00:25") || !closed(w.shifts()[20].done) {
+		if !strings.HasSuffix(w.began(), "a 00:23, a 00:25") || !w.shifts()[20].Ended() {
 			t.Error(w.began())
 		}
 	})
@@ -317,7 +308,7 @@ func TestCronAcrossReleases(t *testing.T) {
 	tried(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "*/10 * * * * b"}, func(t *testing.T, w *clockwork) {
 		w.until("00:10:00")
 		w.deploy(map[string]string{"cron": "*/10 * * * * c", "cron2": "*/10 * * * * a"}, nil)
-		if closed(w.shifts()[0].done) || closed(w.shifts()[1].done) {
+		if w.shifts()[0].Ended() || w.shifts()[1].Ended() {
 			t.Error("stopped by the deploy")
 		}
 		if e := w.entry(2); e.Command != "a" || e.Last == nil || e.Last.Release != 1 || e.Next.Format("15:04") != "00:20" {
@@ -325,8 +316,8 @@ func TestCronAcrossReleases(t *testing.T) {
 		}
 		w.until("00:20:00")
 		w.wantBegan("a 00:10, b 00:10, c 00:20")
-		w.shifts()[0].end(nil)
-		w.shifts()[1].end(nil)
+		w.shifts()[0].End(engine.Exit{})
+		w.shifts()[1].End(engine.Exit{})
 		w.until("00:30:00")
 		w.wantBegan("a 00:10, b 00:10, c 00:20, a 00:30")
 		w.deploy(nil, nil)
@@ -381,7 +372,7 @@ func TestCronAsked(t *testing.T) {
 		if want := "skipped: the run of 2000-01-01 00:0"; !strings.HasPrefix(answer("two"), want) {
 			t.Error(answer("two"))
 		}
-		w.last(nil)
+		w.last(engine.Exit{})
 		if answer("one") != "ok" || w.result() != "ok" || !w.entry(1).Tick.IsZero() {
 			t.Error(answer("one"), w.result())
 		}
@@ -406,16 +397,16 @@ func TestCronClockJumps(t *testing.T) {
 		w.put(5 * time.Hour)
 		w.until("00:06:00") // the minute's round finds out
 		w.wantBegan("a 05:06")
-		w.last(nil)
+		w.last(engine.Exit{})
 		w.until("00:10:30")
 		w.wantBegan("a 05:06, a 05:10")
-		w.last(nil)
+		w.last(engine.Exit{})
 		w.put(-time.Hour)   // it reads 04:10:30, and 05:10 was
 		w.until("01:10:20") // 05:10:20
 		w.wantBegan("a 05:06, a 05:10")
 		w.until("01:20:00")
 		w.wantBegan("a 05:06, a 05:10, a 05:20")
-		w.last(nil)
+		w.last(engine.Exit{})
 		w.put(-4 * time.Hour) // it reads 01:20
 		w.until("01:30:00")
 		w.wantBegan("a 05:06, a 05:10, a 05:20, a 01:30")
@@ -428,7 +419,7 @@ func TestCronRestart(t *testing.T) {
 	tried(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "@yearly b"}, func(t *testing.T, w *clockwork) {
 		w.until("00:10:00")
 		w.stop()
-		if !closed(w.shifts()[0].done) || w.result() != "killed: the server stopped" || !w.entry(1).Next.IsZero() {
+		if !w.shifts()[0].Ended() || w.result() != "killed: the server stopped" || !w.entry(1).Next.IsZero() {
 			t.Error(w.result(), w.entry(1).Next)
 		}
 		s, _ := w.app.Wanted()
@@ -473,7 +464,7 @@ func TestCronOfADestroyedApp(t *testing.T) {
 		done()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if !closed(w.shifts()[0].done) || w.app.Exists() {
+		if !w.shifts()[0].Ended() || w.app.Exists() {
 			t.Error("still there")
 		}
 		w.until("01:00:00")

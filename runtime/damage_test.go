@@ -69,7 +69,7 @@ func TestDamaged(t *testing.T) {
 					if !running {
 						s.run()
 						if told {
-							rig.Eventually(t, name+": v2 runs", func() bool { a := s.actor(2); return a != before && !closed(a.done) })
+							rig.Eventually(t, name+": v2 runs", func() bool { a := s.actor(2); return a != before && !a.Ended() })
 						}
 					}
 					s.app.Ring()
@@ -79,7 +79,7 @@ func TestDamaged(t *testing.T) {
 					}
 					n := s.publish()
 					s.reaches(n, volume.Ready)
-					if a := s.actor(2); told && closed(a.done) {
+					if a := s.actor(2); told && a.Ended() {
 						t.Errorf("%s: v2 was stopped", name)
 					}
 					s.app.Commit(n)

@@ -8,11 +8,11 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"paas/engine"
 	"paas/formation"
 	"paas/say"
 	"paas/volume"
@@ -94,9 +94,7 @@ func (d *deploy) verdict(err error) {
 	case errors.Is(err, context.Canceled):
 		h.deploying = nil // the server is stopping: the next one decides
 	case err != nil:
-		var f fault
-		errors.As(err, &f)
-		d.takeBack(volume.Status{State: volume.Failed, Reason: err.Error(), Hint: f.hint})
+		d.takeBack(volume.Status{State: volume.Failed, Reason: err.Error(), Hint: hintIn(err)})
 	default:
 		d.takeTraffic()
 	}
@@ -110,6 +108,15 @@ type fault struct {
 }
 
 func (f fault) Unwrap() error { return f.error }
+
+// hintIn is what to do about err; empty: nobody knows.
+func hintIn(err error) string {
+	if f, ok := errors.AsType[fault](err); ok {
+		return f.hint
+	}
+	exit, _ := errors.AsType[engine.Exit](err)
+	return exit.Hint
+}
 
 // prepare is the first phase: build, release phase, boot and check, with everything said in the
 // release's log.
@@ -138,7 +145,7 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 		err = fmt.Errorf("build: %w", kept)
 	}
 	if err != nil {
-		i.stop(0)
+		i.stop(time.Second)
 		return nil, err
 	}
 	return i, nil
@@ -152,20 +159,16 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 		return built, func() error { return nil }, nil
 	}
 	h.setStatus(d.n, volume.Status{State: volume.Building})
-	top := h.app.BuildTree(r.Build)
-	tree, err := h.app.ReleaseTree(r)
-	if err != nil {
+	if _, err := h.app.ReleaseTree(r); err != nil { // it says what is wrong with the build folder
 		return built, nil, err
 	}
 	out := say.NewBounded(file, 4<<20, 16<<10)
-	job := BuildJob{
-		App: h.app.Name, Tree: tree, Top: top, Cache: h.app.Cache(), Config: r.Settings.Config, Buildpack: r.Settings.Buildpack, Out: out,
+	job := engine.BuildJob{
+		Image:  engine.Image{App: h.app.Name, Build: r.Build, Folder: r.Settings.BuildDir},
+		Config: r.Settings.Config, Buildpack: r.Settings.Buildpack, Out: out,
 	}
 	if b, err := h.app.Build(r.Build); err == nil && b.ClearCache {
-		if job.Trash, err = h.app.Volume().TempDir(); err != nil {
-			return built, nil, err
-		}
-		defer os.RemoveAll(job.Trash)
+		job.ClearCache = true
 		if job.InUse, err = inUse(h.app); err != nil {
 			return built, nil, err
 		}
@@ -177,7 +180,7 @@ func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (b
 		return built, nil, err
 	}
 	flushed := make(chan error, 1)
-	go func() { flushed <- flush(top) }()
+	go func() { flushed <- flush(h.app.BuildTree(r.Build)) }()
 	return built, func() error {
 		if err := <-flushed; err != nil {
 			return err
@@ -195,7 +198,7 @@ func inUse(app volume.App) (paths []string, err error) {
 			continue
 		}
 		for _, value := range built.Env {
-			paths = append(paths, filepath.SplitList(value)...)
+			paths = append(paths, strings.Split(strings.ReplaceAll(value, app.Cache(), engine.Cache), ":")...)
 		}
 	}
 	return paths, err

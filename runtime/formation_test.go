@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/rig"
 	"paas/volume"
 )
@@ -59,7 +61,7 @@ func (s *stage) names() (all []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.all {
-		all = append(all, a.name)
+		all = append(all, a.Name)
 	}
 	return all
 }
@@ -91,7 +93,7 @@ func (s *stage) deploy() int {
 func TestWorkersFollow(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y", "release": "true"}
-	s.ends = func(spec Spec) (error, bool) { return nil, spec.Type == "release" }
+	s.ends = func(p *enginetest.Process) (engine.Exit, bool) { return engine.Exit{}, p.Type == "release" }
 	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"web": 2, "worker": 1} })
 	s.turn()
 	s.run()
@@ -105,14 +107,14 @@ func TestWorkersFollow(t *testing.T) {
 	s.mu.Lock()
 	var order []string
 	for _, a := range s.all {
-		order = append(order, a.name)
+		order = append(order, a.Name)
 	}
 	if order[0] != "v1 release.1 true" || slices.Index(order, "v1 worker.1 y") != 3 {
 		t.Errorf("started in the order %q", order)
 	}
 	for _, a := range s.all {
-		if a.release == one && !closed(a.done) {
-			t.Errorf("%s still runs", a.name)
+		if a.Release == one && !a.Ended() {
+			t.Errorf("%s still runs", a.Name)
 		}
 	}
 	s.mu.Unlock()
@@ -124,11 +126,11 @@ func TestCheckedWorkerBootsEarly(t *testing.T) {
 	s.processes = map[string]string{"web": "x", "worker": "y"}
 	s.file = `{"formation": {"worker": {"quantity": 1}}, "healthchecks": {"worker": [{"type": "startup", "command": ["probe"], "attempts": 1, "wait": 0.01}]}}`
 	healthy := true
-	s.ends = func(spec Spec) (error, bool) {
+	s.ends = func(p *enginetest.Process) (engine.Exit, bool) {
 		if healthy {
-			return nil, spec.Type == "check"
+			return engine.Exit{}, p.Type == "check"
 		}
-		return errors.New("exit status 4"), spec.Type == "check"
+		return engine.Exit{Code: 4}, p.Type == "check"
 	}
 	s.turn()
 	s.run()
@@ -221,7 +223,7 @@ func TestRestartFails(t *testing.T) {
 		p, _ := s.app.Processes()
 		return len(p) == 1 && p[0].Restart == "a" && p[0].Failure == "no such program" && p[0].State == "running"
 	})
-	if closed(first.done) {
+	if first.Ended() {
 		t.Error("the process from before was stopped")
 	}
 }
@@ -232,11 +234,12 @@ func TestPhases(t *testing.T) {
 	s.processes = map[string]string{"web": "x", "release": "r"}
 	s.file = `{"scripts": {"postdeploy": "first", "dokku": {"predeploy": "pre", "postdeploy": "post"}}}`
 	failing := ""
-	s.ends = func(spec Spec) (error, bool) {
-		if failing != "" && spec.Line == failing {
-			return errors.New("exit status 3"), true
+	s.ends = func(p *enginetest.Process) (engine.Exit, bool) {
+		line := strings.Join(p.Argv, " ")
+		if failing != "" && line == failing {
+			return engine.Exit{Code: 3}, true
 		}
-		return nil, spec.Line != ""
+		return engine.Exit{}, line != "x"
 	}
 	s.turn()
 	s.run()
@@ -303,11 +306,11 @@ func TestChecksWhileItRuns(t *testing.T) {
 	s.file = `{"healthchecks": {"web": [{"type": "liveness", "command": ["alive"], "attempts": 2, "wait": 0.005},
 		{"type": "readiness", "command": ["ready"], "attempts": 1, "wait": 0.005}]}}`
 	var failing string
-	s.ends = func(spec Spec) (error, bool) {
-		if spec.Type == "check" && spec.Argv[0] == failing {
-			return errors.New("exit status 1"), true
+	s.ends = func(p *enginetest.Process) (engine.Exit, bool) {
+		if p.Type == "check" && p.Argv[0] == failing {
+			return engine.Exit{Code: 1}, true
 		}
-		return nil, spec.Type == "check"
+		return engine.Exit{}, p.Type == "check"
 	}
 	fail := func(what string) {
 		s.mu.Lock()

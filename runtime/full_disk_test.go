@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/rig"
 	"paas/volume"
 )
@@ -44,7 +46,9 @@ func TestFullDisk(t *testing.T) {
 		var logged rig.Screen
 		s.log = slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelError})
 		s.processes = map[string]string{"web": "x", "worker": "y", "cron": "* * * * * z"}
-		s.ends = func(spec Spec) (error, bool) { return nil, strings.HasPrefix(spec.Type, "cron") }
+		s.ends = func(p *enginetest.Process) (engine.Exit, bool) {
+			return engine.Exit{}, strings.HasPrefix(p.Type, "cron")
+		}
 		s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })
 		s.run()
 		s.turn()

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"paas/engine"
 	"paas/volume"
 )
 
@@ -36,7 +37,9 @@ type home struct {
 	crontab   crontab
 	nap       nap
 	stopping  sync.WaitGroup
-	born      string // which app of this name this is: it may be destroyed and made again
+	units     units
+	adopted   []engine.UnitName // what an earlier life of the server left running, until it is taken over or dropped
+	born      string            // which app of this name this is: it may be destroyed and made again
 }
 
 func newHome(rt *Runtime, app volume.App) *home {
@@ -46,6 +49,7 @@ func newHome(rt *Runtime, app volume.App) *home {
 		unsaid: map[int]volume.Status{}, leaving: map[*member]struct{}{}, said: map[string]string{},
 	}
 	h.crontab.home, h.nap.home = h, h
+	h.units = units{home: h, members: map[seat]*member{}, specs: map[engine.UnitName]engine.Unit{}}
 	h.processes = retry{home: h, doing: "write processes.json"}
 	h.verdicts = retry{home: h, doing: "record the state of a release"}
 	h.crontab.saving = retry{home: h, doing: "write cron.json"}
@@ -142,6 +146,7 @@ func (h *home) shutDown() {
 func (h *home) resume() {
 	h.underTurn(h.app.Mend)
 	h.announce()
+	h.adopt()
 	h.repair()
 	h.crontab.load()
 	h.nap.load()
@@ -189,7 +194,7 @@ func (h *home) repair() {
 
 // announce tells the front about the app before anything of it runs.
 func (h *home) announce() {
-	condition := Starting
+	state := Starting
 	n := h.app.Live()
 	settings, err := h.readWanted()
 	r, unread := h.app.Release(n)
@@ -200,11 +205,11 @@ func (h *home) announce() {
 		n = 0
 	}
 	if n == 0 || h.inPlace(n) || err == nil && settings.Stopped == n {
-		condition = Down
+		state = Down
 	} else if z, unread := h.app.Asleep(); err == nil && unread == nil && z.Holds(settings, n) {
-		condition = Asleep
+		state = Asleep
 	}
-	h.rt.Front.Route(h.app.Name, nil, condition)
+	h.rt.Front.Route(Route{App: h.app.Name, State: state})
 }
 
 // look compares the volume with what runs, and starts what is missing.

@@ -1,13 +1,18 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"paas/builder/cmdline"
+	"paas/engine"
+	"paas/formation"
 	"paas/formation/appjson"
 	"paas/say"
 	"paas/volume"
@@ -59,16 +64,46 @@ func (i *instance) find() (err error) {
 	return err
 }
 
-// spec is what every process of the release has, but for what it runs.
-func (i *instance) spec(processType string, index int) Spec {
-	return specOf(i.home.app, i.release, i.built, i.tree, processType, index)
+// image is what its processes are made of.
+func (i *instance) image() engine.Image {
+	return engine.Image{App: i.home.app.Name, Build: i.release.Build, Folder: i.release.Settings.BuildDir}
 }
 
-// specOf is spec of a release whose processes run in tree.
-func specOf(app volume.App, r volume.Release, built volume.Built, tree, processType string, index int) Spec {
-	return Spec{
+// unit is what the engine is to run under the name.
+func (i *instance) unit(name engine.UnitName, w volume.Wanted) engine.Unit {
+	h := i.home
+	listens := name.Type == formation.Web
+	return engine.Unit{
+		Name: name, Image: i.image(), Argv: cmdline.Arguments(i.built.Processes[name.Type]),
+		Env:    h.rt.env(h.app, i.release, i.built, i.tree, listens),
+		Limits: w.LimitsOf(name.Type), Listens: listens, Grace: cmp.Or(w.Grace, h.rt.grace()), Stable: i.stable(name.Type),
+	}
+}
+
+// stableAfter is how long a process must have been healthy for its end to be a first one again.
+const stableAfter = time.Minute
+
+// stable is how long a process runs that was healthy for so long.
+func (i *instance) stable(processType string) time.Duration {
+	stable := stableAfter
+	if processType == formation.Web {
+		stable += cmp.Or(i.home.rt.Boot, time.Minute)
+	}
+	return stable + i.uptime(processType)
+}
+
+// job is a command to run once with the release.
+func (i *instance) job(processType string, index int, argv []string, w volume.Wanted) engine.Job {
+	h := i.home
+	return jobOf(h.rt, h.app, i.release, i.built, i.tree, processType, index, argv, w)
+}
+
+// jobOf is job of a release whose processes run in tree.
+func jobOf(rt *Runtime, app volume.App, r volume.Release, built volume.Built, tree, processType string, index int, argv []string, w volume.Wanted) engine.Job {
+	return engine.Job{
 		App: app.Name, Release: r.N, Type: processType, Index: index,
-		Tree: tree, Top: app.BuildTree(r.Build), Cache: app.Cache(), Data: app.Data(), Built: built, Config: r.Settings.Config,
+		Image: engine.Image{App: app.Name, Build: r.Build, Folder: r.Settings.BuildDir},
+		Argv:  argv, Env: rt.env(app, r, built, tree, false), Limits: w.LimitsOf(processType),
 	}
 }
 
@@ -97,9 +132,7 @@ func (i *instance) boot(ctx context.Context, s volume.Wanted, out io.Writer) err
 			if len(places) > 1 {
 				shown = say.NewIndentNamed(shared, m.place.String())
 			}
-			m.out.show(shown)
-			err := m.start(ctx)
-			m.out.show(nil)
+			err := m.boot(ctx, s, shown)
 			shown.Close()
 			ended <- err
 		}()
@@ -121,13 +154,58 @@ func (i *instance) early(s volume.Wanted) []place {
 
 var errOther = errors.New("another process of the release has failed")
 
+// boot has the engine run the member and waits until it is healthy. What its processes print until then is
+// shown on out.
+func (m *member) boot(ctx context.Context, w volume.Wanted, out io.Writer) error {
+	showing, hide := context.WithCancel(ctx)
+	var shown sync.WaitGroup
+	shown.Go(func() { m.show(showing, out) })
+	m.in.home.units.want(m, w)
+	p, err := m.healthy(ctx, nil)
+	if p != nil && isClosed(p.exited) {
+		<-p.done // what it printed comes to its end
+		shown.Wait()
+	}
+	hide()
+	shown.Wait()
+	m.proc = p
+	if p == nil {
+		return cmp.Or(err, context.Canceled)
+	}
+	return err
+}
+
+// show copies what the member's processes print to out, up to the end of the first that is no more replaced by
+// the engine for nothing.
+func (m *member) show(ctx context.Context, out io.Writer) {
+	for p := m.newer(ctx, nil); p != nil; p = m.newer(ctx, p) {
+		stream, err := m.in.home.rt.Engine.Logs(ctx, p.place, true)
+		if err == nil {
+			io.Copy(out, stream)
+			stream.Close()
+		}
+		select {
+		case <-p.done:
+			if err != nil && len(p.after.Last) > 0 { // it was over too soon
+				io.WriteString(out, strings.Join(p.after.Last, "\n")+"\n")
+			}
+			if !p.moved {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // stop ends all its processes for good. It blocks for up to grace.
 func (i *instance) stop(grace time.Duration) {
-	var all sync.WaitGroup
 	for _, m := range i.members {
-		all.Go(func() { m.stop(grace) })
+		i.home.units.drop(m, grace)
 	}
-	all.Wait()
+	for _, m := range i.members {
+		<-m.gone
+	}
 }
 
 // sorted are the members, web first.

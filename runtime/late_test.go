@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,44 +11,58 @@ import (
 	"paas/volume"
 )
 
-// serving is a web process that runs, on a stage without a runtime: the test is the app's goroutine.
+// serving is a web process that serves, on a stage without a runtime: the test is the app's goroutine.
 func (s *stage) serving(ctx context.Context) (*home, *member) {
-	h := newHome(&Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Log: slog.New(slog.DiscardHandler)}, s.app)
+	h := newHome(s.runtime(), s.app)
+	go h.rt.Engine.Watch(ctx, func(string) { h.units.refresh() })
 	h.live = newInstance(h, 1)
+	h.live.built.Processes = map[string]string{formation.Web: "x"}
 	m := newMember(h.live, place{formation.Web, 1}, formation.Web, volume.Wanted{})
 	h.live.members[m.place] = m
-	if err := m.start(ctx); err != nil {
+	h.units.want(m, volume.Wanted{})
+	p, err := m.healthy(ctx, nil)
+	if err != nil {
 		s.t.Fatal(err)
 	}
-	m.serving(ctx)
+	m.serve(ctx, p)
+	go m.follow(ctx, p)
 	return h, m
+}
+
+// leaves ends what serving began.
+func (s *stage) leaves(h *home, m *member) {
+	close(h.ended)
+	h.units.drop(m, 0)
+	<-m.gone
+	h.stopping.Wait()
 }
 
 // What a check says of a process that has died, or is being ended, does not bring it back into the traffic.
 func TestChecksThatComeTooLate(t *testing.T) {
-	for name, end := range map[string]func(*home, *member){
-		"died":        func(_ *home, m *member) { m.current().Stop(0); m.died(context.Background(), errExited) },
-		"being ended": func(_ *home, m *member) { m.fell(m.current(), errors.New("not alive")) },
+	for name, end := range map[string]func(*stage, *member){
+		"died": func(s *stage, m *member) {
+			s.actor(1).End(crash)
+			<-m.proc.done
+			m.died(m.proc, crash)
+		},
+		"being ended": func(_ *stage, m *member) { m.fell(m.proc, errors.New("not alive")) },
 	} {
 		s := newStage(t)
 		h, m := s.serving(t.Context())
-		p := m.current()
+		p := m.proc
 		m.fits(p, errors.New("not ready"))
-		end(h, m)
+		end(s, m)
 		state := m.status.State
 		m.fits(p, nil)
 		if m.status.State != state || len(s.routes[len(s.routes)-1]) > 0 {
 			t.Errorf("%s: %s, then %s and sent requests: %q", name, state, m.status.State, s.routes)
 		}
 		m.fits(p, errors.New("not ready"))
-		m.reason = nil
 		m.fell(p, errors.New("not alive"))
-		if m.status.State != state || m.reason != nil {
-			t.Errorf("%s: %s, then %s, with %v", name, state, m.status.State, m.reason)
+		if m.status.State != state {
+			t.Errorf("%s: %s, then %s", name, state, m.status.State)
 		}
-		close(h.ended)
-		h.stopping.Wait()
-		m.stop(0)
+		s.leaves(h, m)
 	}
 }
 
@@ -61,19 +74,16 @@ func TestDeathsFarBetween(t *testing.T) {
 		h, m := s.serving(ctx)
 		for range downAfter + 1 {
 			time.Sleep(time.Hour)
-			p := m.current()
-			m.fits(p, errors.New("not ready"))
-			m.fell(p, errors.New("not alive"))
+			m.fits(m.proc, errors.New("not ready"))
+			m.fell(m.proc, errors.New("not alive"))
 			(<-h.posts)() // it has exited
 			(<-h.posts)() // nothing is left of it
 			if m.deaths != 1 {
 				t.Errorf("%d deaths in a row", m.deaths)
 			}
-			(<-h.posts)() // it is started anew
+			(<-h.posts)() // it is started again
 		}
+		s.leaves(h, m)
 		cancel()
-		close(h.ended)
-		h.stopping.Wait()
-		m.stop(0)
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/rig"
 	"paas/volume"
 )
@@ -15,9 +17,9 @@ func TestLimitsSetDuringAStart(t *testing.T) {
 	s.processes = map[string]string{"web": "x", "worker": "y"}
 	var starts atomic.Int32
 	var last atomic.Int64
-	s.ends = func(spec Spec) (error, bool) {
-		if spec.Type == "worker" {
-			last.Store(spec.Limits.Memory)
+	s.ends = func(p *enginetest.Process) (engine.Exit, bool) {
+		if p.Type == "worker" {
+			last.Store(p.Job.Limits.Memory)
 			if starts.Add(1) == 1 {
 				s.set(func(now *volume.Wanted) {
 					now.Limits = map[string]volume.Limits{"": {Memory: 5}, "worker": {Memory: 7}}
@@ -25,7 +27,7 @@ func TestLimitsSetDuringAStart(t *testing.T) {
 				})
 			}
 		}
-		return nil, false
+		return engine.Exit{}, false
 	}
 	s.turn()
 	s.run()
@@ -45,7 +47,10 @@ func TestDamagedWanted(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
 	var memory atomic.Int64 // of the last start
-	s.ends = func(spec Spec) (error, bool) { memory.Store(spec.Limits.Memory); return nil, false }
+	s.ends = func(p *enginetest.Process) (engine.Exit, bool) {
+		memory.Store(p.Job.Limits.Memory)
+		return engine.Exit{}, false
+	}
 	s.set(func(now *volume.Wanted) {
 		now.Formation, now.Limits = map[string]int{"worker": 1}, map[string]volume.Limits{"": {Memory: 1 << 20}}
 	})

@@ -1,29 +1,29 @@
 package runtime
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/rig"
 	"paas/volume"
 )
 
-// stage is a runtime on a volume of one app, with an engine that starts nothing.
+// stage is a runtime on a volume of one app, with an engine in memory.
 type stage struct {
-	t   *testing.T
-	app volume.App
-	rt  *Runtime
+	t      *testing.T
+	app    volume.App
+	rt     *Runtime
+	engine *enginetest.Memory
 
 	stop func() // ends the runtime
 	done func() // gives up the turn
@@ -31,78 +31,28 @@ type stage struct {
 	mu        sync.Mutex
 	build     func(ctx context.Context) error // nil: it succeeds
 	builds    int
-	processes map[string]string        // what a build has; nil: one web
-	file      string                   // app.json of the builds that follow
-	ends      func(Spec) (error, bool) // how what is to end by itself does, at once; nil: nothing is
-	fail      error                    // of every start from now on
-	linger    <-chan struct{}          // what is told to end and is not web does when it closes; nil: at once
-	started   []int                    // releases of web.1, in order
-	actors    map[int]*actor           // web.1 of each release, the newest
-	all       []*actor
-	routes    [][]string // addresses, each time the front was told
-	condition Condition  // what visitors meet now
-	told      []Condition
-	used      time.Time // when the last request ended
-	inFlight  bool      // one is under way
-	slept     int       // how often the app was put to sleep
-	early     bool      // a request comes before the runtime looks
-	log       slog.Handler
-	prove     time.Duration
-	slowly    bool // processes have exited for a while before it is known how
+	processes map[string]string // what a build has; nil: one web
+	file      string            // app.json of the builds that follow
+
+	ends   func(*enginetest.Process) (engine.Exit, bool) // how what is to end by itself does, at once; nil: nothing is
+	fail   error                                         // of every start from now on
+	linger <-chan struct{}                               // what is told to end and is not web does when it closes; nil: at once
+
+	started  []int                       // releases of web.1, in order
+	actors   map[int]*enginetest.Process // web.1 of each release, the newest
+	all      []*enginetest.Process
+	routes   [][]string // addresses, each time the front was told
+	state    State      // what visitors meet now
+	told     []State
+	used     time.Time // when the last request ended
+	inFlight bool      // one is under way
+	slept    int       // how often the app was put to sleep
+	early    bool      // a request comes before the runtime looks
+	log      slog.Handler
+	prove    time.Duration
 }
 
-// actor is a process that ends when it is told to.
-type actor struct {
-	release int
-	name    string // "v1 web.1 x"
-	linger  <-chan struct{}
-	err     error
-	once    sync.Once
-	leaving sync.Once
-	exited  chan struct{} // nil: done
-	done    chan struct{}
-}
-
-func (a *actor) PID() int     { return a.release }
-func (a *actor) Addr() string { return "" } // healthy at once
-func (a *actor) Exited() <-chan struct{} {
-	if a.exited != nil {
-		return a.exited
-	}
-	return a.done
-}
-func (a *actor) Done() <-chan struct{} { return a.done }
-func (a *actor) Dial(context.Context, string) (net.Conn, error) {
-	return nil, errors.ErrUnsupported
-}
-func (a *actor) Err() error { return a.err }
-func (a *actor) Stop(time.Duration) {
-	if a.linger != nil {
-		<-a.linger
-	}
-	a.once.Do(func() {
-		a.exit()
-		close(a.done)
-	})
-}
-
-// dies ends it at once, with err.
-func (a *actor) dies(err error) {
-	a.once.Do(func() {
-		a.err = err
-		a.exit()
-		close(a.done)
-	})
-}
-
-// exit ends the process itself. With slowly it is not known yet how.
-func (a *actor) exit() {
-	if a.exited != nil {
-		a.leaving.Do(func() { close(a.exited) })
-	}
-}
-
-func (s *stage) Build(ctx context.Context, _ BuildJob) (volume.Built, error) {
+func (s *stage) makes(ctx context.Context, _ engine.BuildJob) (volume.Built, error) {
 	s.mu.Lock()
 	s.builds++
 	build := s.build
@@ -118,43 +68,34 @@ func (s *stage) Build(ctx context.Context, _ BuildJob) (volume.Built, error) {
 	return volume.Built{Processes: s.processes}, nil
 }
 
-func (s *stage) Start(spec Spec) (Process, error) {
-	line := cmp.Or(spec.Line, strings.Join(spec.Argv, " "), spec.Built.Processes[spec.Type])
-	a := &actor{
-		release: spec.Release, name: fmt.Sprintf("v%d %s.%d %s", spec.Release, spec.Type, spec.Index, line),
-		err: errors.New("exit status 1"), done: make(chan struct{}),
-	}
+func (s *stage) begins(p *enginetest.Process) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.slowly {
-		a.exited = make(chan struct{})
-	}
 	if s.fail != nil {
-		return nil, s.fail
+		return s.fail
 	}
-	s.all = append(s.all, a)
-	if spec.Type != "web" {
-		a.linger = s.linger
+	s.all = append(s.all, p)
+	if p.Type != "web" {
+		p.Linger = s.linger
 	}
 	if s.ends != nil {
-		if err, over := s.ends(spec); over {
-			a.err = err
-			a.Stop(0)
-			return a, nil
+		if exit, over := s.ends(p); over {
+			p.End(exit)
+			return nil
 		}
 	}
-	if spec.Type == "web" && spec.Index == 1 {
-		s.started = append(s.started, spec.Release)
-		s.actors[spec.Release] = a
+	if p.Type == "web" && p.Index == 1 {
+		s.started = append(s.started, p.Release)
+		s.actors[p.Release] = p
 	}
-	return a, nil
+	return nil
 }
 
-func (s *stage) Route(_ string, addrs []string, condition Condition) <-chan struct{} {
+func (s *stage) Route(r Route) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.condition, s.told = condition, append(s.told, condition)
-	s.routes = append(s.routes, addrs)
+	s.state, s.told = r.State, append(s.told, r.State)
+	s.routes = append(s.routes, r.Addrs)
 	drained := make(chan struct{})
 	close(drained)
 	return drained
@@ -171,16 +112,19 @@ func (s *stage) Sleep(_ string, idle time.Duration) (bool, time.Duration) {
 	if left := time.Until(s.used.Add(idle)); left > 0 {
 		return false, left
 	}
-	s.condition = Asleep
+	s.state = Asleep
 	s.slept++
 	return true, 0
 }
 
-func (s *stage) actor(n int) *actor {
+func (s *stage) actor(n int) *enginetest.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.actors[n]
 }
+
+// crash is how a process ends that fails.
+var crash = engine.Exit{Code: 1}
 
 func newStage(t *testing.T) *stage { return newStageIn(t, t.TempDir()) }
 
@@ -193,13 +137,20 @@ func newStageIn(t *testing.T, root string) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stage{t: t, app: app, actors: map[int]*actor{}, log: slog.DiscardHandler}
+	s := &stage{t: t, app: app, actors: map[int]*enginetest.Process{}, log: slog.DiscardHandler}
+	s.engine = &enginetest.Memory{Begin: s.begins, Make: s.makes}
+	return s
+}
+
+// runtime is a runtime that does not run.
+func (s *stage) runtime() *Runtime {
+	return &Runtime{Volume: s.app.Volume(), Engine: s.engine, Front: s, Prove: s.prove, Log: slog.New(s.log)}
 }
 
 // run runs the runtime until the returned function is called, at the latest at the test's end.
 func (s *stage) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Prove: s.prove, Log: slog.New(s.log)}
+	rt := s.runtime()
 	s.rt = rt
 	if s.early {
 		rt.Wake(s.app.Name)
@@ -277,18 +228,9 @@ func TestTwoPhases(t *testing.T) {
 	s.app.Commit(two)
 	s.reaches(two, volume.Live)
 	s.reaches(one, volume.Retired)
-	rig.Eventually(t, "the old process is stopped", func() bool { return closed(s.actor(one).done) })
-	if s.app.Live() != two || closed(s.actor(two).done) {
+	rig.Eventually(t, "the old process is stopped", func() bool { return s.actor(one).Ended() })
+	if s.app.Live() != two || s.actor(two).Ended() {
 		t.Errorf("v%d is live", s.app.Live())
-	}
-}
-
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
 	}
 }
 
@@ -437,7 +379,7 @@ func TestReplacedInACrashLoop(t *testing.T) {
 		s.actor(one).Stop(0)
 		rig.Eventually(t, "it has crashed", func() bool { p, _ := s.app.Processes(); return len(p) == 1 && p[0].Restarts == restarts })
 		if restarts < 3 {
-			rig.Eventually(t, "it runs again", func() bool { return !closed(s.actor(one).done) })
+			rig.Eventually(t, "it runs again", func() bool { return !s.actor(one).Ended() })
 			rig.Eventually(t, "and is said to", func() bool { p, _ := s.app.Processes(); return p[0].State == "running" })
 		}
 	}
@@ -475,19 +417,9 @@ func TestDestroyedAndMadeAgain(t *testing.T) {
 	s.reaches(again, volume.Ready)
 	s.app.Commit(again)
 	s.reaches(again, volume.Live)
-	rig.Eventually(t, "the first one's process is stopped", func() bool { return closed(first.done) })
-	if closed(s.actor(again).done) {
+	rig.Eventually(t, "the first one's process is stopped", func() bool { return first.Ended() })
+	if s.actor(again).Ended() {
 		t.Error("so is the second one's")
-	}
-}
-
-func TestBackoff(t *testing.T) {
-	for deaths, want := range map[int]time.Duration{
-		0: backoffMin, 1: backoffMin, 2: 2 * backoffMin, 5: 16 * backoffMin, 9: 256 * backoffMin, 10: backoffMax, 1000: backoffMax,
-	} {
-		if got := backoff(deaths); got > want || got < want-want/4 {
-			t.Errorf("backoff(%d) = %v, want %v or up to a quarter less", deaths, got, want)
-		}
 	}
 }
 
@@ -508,7 +440,7 @@ func TestUnreadableIdentity(t *testing.T) {
 	if err := os.Rename(aside, id); err != nil {
 		t.Fatal(err)
 	}
-	if closed(s.actor(one).done) {
+	if s.actor(one).Ended() {
 		t.Error("the live process was stopped")
 	}
 }

@@ -5,140 +5,125 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"sync"
+	"io"
+	"strings"
 	"time"
 
-	"paas/logs"
+	"paas/engine"
+	"paas/runtime/health"
 	"paas/volume"
 )
 
-// member is one place in the formation of a release that runs: its process, and those that follow
-// when that dies.
+// member is one place in the formation of a release that runs: its process, and those that the engine starts
+// when that ends.
 type member struct {
 	in *instance
 	place
-	name string // for people: "web", or where there are several "web.2"
-	out  tee
+	name string          // for people: "web", or where there are several "web.2"
+	unit engine.UnitName // that it is part of
 
-	mu      sync.Mutex
-	proc    Process // the current one; nil before the first start
-	born    string  // token of the last ps:restart when it was last started
-	stopped bool
+	// With the units locked:
+	latest  *proc         // what the engine has started last; nil: nothing yet
+	start   int           // which that is
+	changed chan struct{} // closed when there is another; then there is another channel
+	dropped bool
+	letGo   func()      // of its build; nil before it was asked for
+	site    *staticSite // nil: it is no static files, or none are served
 
-	// On the app's goroutine:
-	status volume.Process // for ps
-	deaths int            // in a row
-	began  time.Time      // when it was last found healthy; zero: not since it died
-	unfit  bool           // fails its readiness check
-	gone   bool           // has exited; how is known soon
-	wanted string         // token of the last ps:restart that it was started under or that was tried
-	next   *member        // takes its place once healthy: a restart of a web process
-	reason error          // why we ended it, to start it again
+	gone chan struct{} // closed when nothing of it is left
 
-	hurry chan struct{} // ends the wait for its next start; one place
+	// On the app's goroutine, or on that of the deploy before the release has the traffic:
+	proc     *proc          // the one that is healthy, or was; nil: none yet
+	status   volume.Process // for ps
+	restarts int            // of those that had its place before
+	deaths   int            // in a row
+	left     bool           // has exited; how is known soon
+	unfit    bool           // fails its readiness check
+	wanted   string         // token of the last ps:restart that it was started under or that was tried
+	next     *member        // takes its place once healthy: a restart of a web process
 }
 
-// newMember is a process that has not been started, under the settings as they are now.
-func newMember(i *instance, p place, name string, s volume.Wanted) *member {
-	m := &member{in: i, place: p, name: name, wanted: s.Restart(p.Type, p.Index), hurry: make(chan struct{}, 1)}
+// newMember is a process that has not been started, under what is wanted now.
+func newMember(i *instance, p place, name string, w volume.Wanted) *member {
+	m := &member{
+		in: i, place: p, name: name, unit: i.home.units.name(i.n, p.Type), wanted: w.Restart(p.Type, p.Index),
+		changed: make(chan struct{}), gone: make(chan struct{}),
+	}
 	m.status = volume.Process{
 		Type: p.Type, Index: p.Index, Release: i.n, State: string(Starting), Since: time.Now().UTC(), Restart: m.wanted,
 	}
-	m.born = m.wanted
-	m.out.file = &logs.File{Path: filepath.Join(i.home.app.Logs(), p.String()+".log")}
 	return m
 }
 
-func (m *member) current() Process {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.proc
+// again is a process that takes the place of m, in a unit of its own.
+func (m *member) again(w volume.Wanted) *member {
+	next := newMember(m.in, m.place, m.name, w)
+	next.unit = m.in.home.units.beside(m.unit)
+	next.restarts, next.status.Restarts = m.status.Restarts, m.status.Restarts
+	return next
 }
 
-// hasExited reports whether the current process has exited. It may not be known yet how.
-func (m *member) hasExited() bool {
-	p := m.current()
-	return p != nil && isClosed(p.Exited())
-}
+func (m *member) seat() seat { return seat{m.unit, m.Index} }
 
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
+// hasExited reports whether the process that was healthy has exited. It may not be known yet how.
+func (m *member) hasExited() bool { return m.proc != nil && isClosed(m.proc.exited) }
 
-// spec is what the engine is to start.
-func (m *member) spec() Spec {
-	spec := m.in.spec(m.Type, m.Index)
-	spec.Out = &m.out
-	return spec
-}
-
-// start starts the process and waits until it is healthy.
-func (m *member) start(ctx context.Context) error {
-	for try := 1; ; try++ {
-		again, err := m.startOnPort(ctx)
-		if err == nil || !again || ctx.Err() != nil {
-			return err
+// healthy blocks until another process of the member than after is healthy, or has ended or used up its time:
+// then the error says why. nil without an error: there will be none.
+func (m *member) healthy(ctx context.Context, after *proc) (*proc, error) {
+	for {
+		p := m.newer(ctx, after)
+		if p == nil {
+			return nil, context.Cause(ctx)
 		}
-		if try == portTries {
-			return allTaken(err)
+		if !p.ran {
+			return p, p.exit
 		}
-		m.out.file.Note("%v; trying another port", err)
+		err := health.Await(ctx, subject{m, p}, m.in.file.Checks[m.Type], m.in.home.rt.Boot)
+		if err != nil && isClosed(p.done) && p.moved { // to another port
+			after = p
+			continue
+		}
+		return p, err
 	}
 }
 
-// startOnPort is one try of start. again is true where another port may help.
-func (m *member) startOnPort(ctx context.Context) (again bool, err error) {
-	if m.isStopped() { // before anything is started: the old version must not run beside the new one
-		return false, context.Canceled
-	}
-	m.out.file.Note("v%d starts", m.in.n)
-	settings, err := m.in.home.app.Wanted()
-	if err != nil && !volume.IsDamage(err) {
-		return false, err
-	}
-	m.mu.Lock()
-	if err == nil { // a damaged file keeps nothing from starting
-		m.born = settings.Restart(m.Type, m.Index)
-	}
-	m.mu.Unlock()
-	p, err := m.in.home.rt.start(m.spec())
-	if err != nil {
-		return false, err
-	}
-	m.mu.Lock()
-	m.proc = p
-	stopped := m.stopped
-	m.mu.Unlock()
-	if stopped { // stop came while the process was being started, and missed it
-		p.Stop(0)
-		m.out.file.Close()
-		return false, context.Canceled
-	}
-	return m.awaitOwnPort(ctx, p)
+// run has the engine run the member, and follows it from its first process on.
+func (m *member) run(ctx context.Context, w volume.Wanted) {
+	m.in.home.units.want(m, w)
+	go m.follow(ctx, nil)
 }
 
-// stop ends the process for good. It blocks for up to grace.
-func (m *member) stop(grace time.Duration) {
-	m.mu.Lock()
-	m.stopped = true
-	p := m.proc
-	m.mu.Unlock()
+// follow follows what becomes of the member's processes until none will be started any more. p is the one that
+// is healthy already; nil: none is.
+func (m *member) follow(ctx context.Context, p *proc) {
+	h := m.in.home
 	if p != nil {
-		p.Stop(grace)
+		m.awaitEnd(ctx, p, nil)
 	}
-	m.out.file.Close()
+	for {
+		next, err := m.healthy(ctx, p)
+		switch {
+		case next == nil || ctx.Err() != nil:
+			return
+		case err == nil:
+			h.post(func() { m.serving(ctx, next) })
+		case !isClosed(next.done):
+			h.rt.Engine.Restart(context.WithoutCancel(ctx), next.place, err.Error())
+		}
+		m.awaitEnd(ctx, next, err)
+		p = next
+	}
 }
 
-func (m *member) isStopped() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.stopped
+// awaitEnd blocks until a process of the member has ended, and has the app's goroutine deal with that. err is
+// why it was not healthy, nil where it was.
+func (m *member) awaitEnd(ctx context.Context, p *proc, err error) {
+	h := m.in.home
+	<-p.exited
+	h.post(func() { m.exited(ctx, p) })
+	<-p.done
+	h.post(func() { m.ended(ctx, p, cmp.Or(err, p.Err(), errExited)) })
 }
 
 // mine reports, on the app's goroutine, whether the member still has its place in the release that
@@ -148,130 +133,91 @@ func (m *member) mine() bool {
 	return (h.live == m.in || h.standby == m.in) && m.in.members[m.place] == m
 }
 
-// serving notes that the process runs, and watches it from now on.
-func (m *member) serving(ctx context.Context) {
-	p := m.current()
-	m.count()
-	m.status = volume.Process{
-		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.PID(),
-		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted, Limits: held(p),
+// serving notes that a process of the live release is healthy.
+func (m *member) serving(ctx context.Context, p *proc) {
+	if !m.mine() || ctx.Err() != nil {
+		return
 	}
-	m.unfit, m.gone, m.began = false, false, time.Now()
-	go func() {
-		<-p.Exited()
-		m.in.home.post(func() { m.exited(ctx, p) })
-		<-p.Done()
-		m.in.home.post(func() { m.ended(ctx, p) })
-	}()
+	m.serve(ctx, p)
+	m.in.home.route()
+	m.in.home.saveProcesses()
+}
+
+// serve makes p the process that serves.
+func (m *member) serve(ctx context.Context, p *proc) {
+	m.proc, m.left, m.unfit = p, false, false
+	m.status = volume.Process{
+		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.place.PID,
+		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted, Limits: p.place.Limits,
+	}
 	m.keepChecking(ctx, p)
-	m.keepPort(p)
 }
 
 // exited takes a web process out of the traffic that has just exited. What it leaves behind is still
 // being ended, and its output read; on a busy machine that takes a second.
-func (m *member) exited(ctx context.Context, p Process) {
-	if !m.isWeb() || !m.mine() || m.current() != p || ctx.Err() != nil {
+func (m *member) exited(ctx context.Context, p *proc) {
+	if !m.isWeb() || !m.mine() || m.proc != p || m.left || ctx.Err() != nil {
 		return
 	}
 	if d := m.in.home.proving(m.in); d != nil {
 		d.fall(m)
 		return
 	}
-	m.gone = true
+	m.left = true
 	m.in.home.route()
 }
 
-// ended deals with a process of which nothing is left.
-func (m *member) ended(ctx context.Context, p Process) {
-	if m.current() != p || ctx.Err() != nil {
+// ended deals with a process of which nothing is left, or which did not start.
+func (m *member) ended(ctx context.Context, p *proc, err error) {
+	if ctx.Err() != nil || p.moved {
 		return
 	}
 	if d := m.in.home.proving(m.in); d != nil && d.fallen == m {
-		d.fail(m, m.cause(p))
+		d.fail(m, err)
 	} else if m.mine() {
-		m.died(ctx, m.cause(p))
+		m.died(p, err)
 	}
-}
-
-// count makes sure that a ps:restart is still done that came while the process was being started, which
-// may have been under the settings from before.
-func (m *member) count() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.wanted != m.born {
-		m.wanted = m.born
-		m.in.home.poke()
-	}
-}
-
-// cause is why a process that was to go on has ended.
-func (m *member) cause(p Process) error {
-	err := cmp.Or(m.reason, p.Err(), errExited)
-	m.reason = nil
-	return err
 }
 
 var errExited = errors.New("exited with status 0")
 
-// died deals with the end, or the failed start, of a process of the live release.
-func (m *member) died(ctx context.Context, err error) {
+// died deals with the end, or the failed start, of a process of the live release. The engine starts the next.
+func (m *member) died(p *proc, err error) {
 	h := m.in.home
 	if d := h.proving(m.in); d != nil && (m.isWeb() || err != errExited) { // a worker may have done its work
 		d.fail(m, err)
 		return
 	}
-	if !m.began.IsZero() && time.Since(m.began) > stableAfter {
-		m.deaths = 0
-	}
-	m.began = time.Time{}
-	select {
-	case <-m.hurry: // it was meant for the start that has just failed
-	default:
-	}
-	m.deaths++
-	delay := backoff(m.deaths)
-	last := m.lastWords(5)
-	m.out.file.Note("%v; next start in %s", err, delay.Round(time.Second/100))
-	now := time.Now().UTC()
+	at := p.after
+	m.left = true
+	m.deaths = at.Failures
 	m.status = volume.Process{
-		Type: m.Type, Index: m.Index, Release: m.in.n, State: volume.Crashed, Reason: err.Error(), Since: now,
-		Restarts: m.status.Restarts + 1, Next: now.Add(delay), Last: last, Restart: m.wanted,
+		Type: m.Type, Index: m.Index, Release: m.in.n, State: volume.Crashed, Reason: err.Error(), Since: time.Now().UTC(),
+		Restarts: m.restarts + at.Restarts, Next: at.Next, Last: at.Last[max(0, len(at.Last)-5):], Restart: m.wanted,
 	}
 	h.route()
 	h.saveProcesses()
-	h.log.Warn("crashed; restarting", "process", m.place.String(), "release", m.in.n, "err", err, "in", delay)
+	h.log.Warn("crashed; restarting", "process", m.place.String(), "release", m.in.n, "err", err, "in", time.Until(at.Next).Round(time.Millisecond))
 	if m.deaths == 1 { // not each start of a crash loop. Where the disk takes no event, the log has it
 		note := fmt.Sprintf("v%d %s: %v", m.in.n, m.place, err)
 		h.rt.Volume.Record(volume.RoleApp, volume.Event{By: "server", Did: "crash", App: h.app.Name, Note: note})
 	}
-	m.revive(ctx, delay)
 }
 
-// revive starts the process of the live release after delay, on a goroutine of its own.
-func (m *member) revive(ctx context.Context, delay time.Duration) {
-	h := m.in.home
-	go func() {
-		select {
-		case <-time.After(delay):
-		case <-m.hurry:
-		case <-ctx.Done():
-			return
-		case <-h.ended:
-			return
-		}
-		err := m.start(ctx)
-		h.post(func() {
-			switch {
-			case !m.mine() || ctx.Err() != nil:
-				h.stopping.Go(func() { m.stop(0) })
-			case err != nil:
-				m.count()
-				m.died(ctx, err)
-			default:
-				m.serving(ctx)
-				h.route()
-				h.saveProcesses()
-			}
-		})
-	}()
+// lastWords are the last lines that a process of the member has printed.
+func (m *member) lastWords(p *proc) []string {
+	if isClosed(p.done) {
+		return p.after.Last
+	}
+	stream, err := m.in.home.rt.Engine.Logs(context.Background(), p.place, false)
+	if err != nil { // there are none to show
+		return nil
+	}
+	defer stream.Close()
+	text, _ := io.ReadAll(stream)
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if lines[0] == "" && len(lines) == 1 {
+		return nil
+	}
+	return lines[max(0, len(lines)-20):]
 }

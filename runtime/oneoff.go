@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os/exec"
 	"syscall"
+	"time"
 
+	"paas/engine"
 	"paas/formation"
 	"paas/logs"
 	"paas/say"
@@ -80,6 +80,14 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 		letGo()
 		return nil, 1, err
 	}
+	wanted, err := app.Wanted()
+	if volume.IsDamage(err) { // what was wanted when the release was made
+		wanted, err = release.Wanted, nil
+	}
+	if err != nil {
+		letGo()
+		return nil, 1, err
+	}
 	r, err = rt.oneoffs.enter(ctx, app, release.N)
 	if err != nil {
 		letGo()
@@ -90,14 +98,20 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 		output.Path = outputFile(app, r.n)
 		r.prune()
 	}
-	spec := specOf(app, release, built, tree, formation.Run, r.n)
-	spec.Argv, spec.Out, spec.Err, spec.In, spec.Terminal, spec.Signals = o.Argv, o.Out, o.Err, o.In, o.Terminal, o.Signals
-	p, err := rt.start(spec)
+	job := jobOf(rt, app, release, built, tree, formation.Run, r.n, o.Argv, wanted)
+	job.Out, job.Err, job.In = o.Out, o.Err, o.In
+	if o.Terminal != nil {
+		job.Terminal = &engine.Terminal{Type: o.Terminal.Type, Columns: o.Terminal.Size.Columns, Rows: o.Terminal.Size.Rows}
+	}
+	p, err := rt.Engine.Start(r.ctx, job)
 	if err != nil {
 		r.over()
-		return nil, notStarted(err), err
+		return nil, exitStatus(err), err
 	}
 	rt.oneoffs.started(r, p)
+	if o.Signals != nil || o.Terminal != nil {
+		go o.attend(p)
+	}
 	app.Ring() // ps has one more to show
 	program := say.Plain(o.Argv[0], 100)
 	if err := rt.Volume.Record(volume.RoleApp, volume.Event{By: o.By, Did: "run", App: app.Name, Note: r.name() + " " + program}); err != nil {
@@ -138,36 +152,68 @@ func (r *running) wait() (status int, err error) {
 			return 1, cause
 		}
 	}
-	return exitStatus(r.proc.Err())
+	exit := r.proc.Exit()
+	if exit.Reason != "" { // there is more to say than the status does
+		return exit.Status(), exit
+	}
+	return exit.Status(), nil
 }
 
-// exitStatus is what a shell would make of how a process ended.
-func exitStatus(err error) (int, error) {
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	switch {
-	case err == nil:
-		return 0, nil
-	case !ok:
-		return 1, err
-	case err == error(exit): // there is no more to say
-		err = nil
+// exitStatus is what a shell makes of how a process ended, or of why it did not start.
+func exitStatus(err error) int {
+	if exit, ok := errors.AsType[engine.Exit](err); ok {
+		return exit.Status()
 	}
-	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return 128 + int(ws.Signal()), err
+	if e, ok := errors.AsType[engine.StartError](err); ok {
+		return e.Status
 	}
-	return exit.ExitCode(), err
+	if err != nil {
+		return 1
+	}
+	return 0
 }
 
-// notStarted is what a shell ends with where a command does not start (POSIX.1-2024, Shell Command
-// Language, 2.8.2).
-func notStarted(err error) int {
-	switch {
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
-		return 126
-	case errors.Is(err, fs.ErrNotExist):
-		return 127
+// attend passes on to p what the person does, until it ends.
+func (o Once) attend(p engine.Process) {
+	var sizes <-chan terminal.Size
+	if o.Terminal != nil {
+		sizes = o.Terminal.Resized
 	}
-	return 1
+	signals := o.Signals
+	for {
+		select {
+		case <-p.Done():
+			return
+		case size, open := <-sizes:
+			if !open {
+				sizes = nil
+				continue
+			}
+			p.Resize(size.Columns, size.Rows)
+		case sig, open := <-signals:
+			if !open {
+				signals = nil
+				continue
+			}
+			p.Signal(int(sig))
+		}
+	}
+}
+
+// runToEnd runs a job that ends by itself, and returns how it did; when ctx ends it is ended.
+func (rt *Runtime) runToEnd(ctx context.Context, job engine.Job, grace time.Duration) error {
+	defer rt.hold(job.App, job.Image.Build)()
+	p, err := rt.Engine.Start(ctx, job)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.Done():
+		return p.Exit().Err()
+	case <-ctx.Done():
+		p.Stop(grace)
+		return context.Cause(ctx)
+	}
 }
 
 // ending is a status in words.

@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
+	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/rig"
 	"paas/volume"
 )
@@ -24,48 +22,36 @@ import (
 // test makes of it.
 type desk struct {
 	*stage
-	rt    *Runtime
-	specs chan Spec
-	err   error // of Start
+	rt   *Runtime
+	jobs chan engine.Job
+	err  error // of each start
 }
 
-// errand is a command that ends as the test says.
-type errand struct {
-	actor
-	err error
-}
-
-func (e *errand) Err() error { return e.err }
-func (e *errand) Stop(time.Duration) {
-	e.once.Do(func() { e.err = exit("kill -TERM $$"); close(e.done) })
-}
-func (e *errand) end(err error) { e.once.Do(func() { e.err = err; close(e.done) }) }
-
-func (d *desk) Start(spec Spec) (Process, error) {
+func (d *desk) begins(p *enginetest.Process) error {
 	if d.err != nil {
-		return nil, d.err
+		return d.err
 	}
-	e := &errand{actor: actor{release: 4711, done: make(chan struct{})}}
-	d.mu.Lock()
-	d.actors[spec.Index] = &e.actor
-	d.mu.Unlock()
-	d.specs <- spec
-	switch line := strings.Join(spec.Argv, " "); {
-	case strings.HasPrefix(line, "echo"):
-		fmt.Fprintln(spec.Out, line[len("echo "):])
-		e.end(nil)
-	case strings.HasPrefix(line, "sh "):
-		e.end(exit(spec.Argv[2]))
+	d.jobs <- p.Job
+	word, rest, _ := strings.Cut(strings.Join(p.Argv, " "), " ")
+	var exit engine.Exit
+	switch word {
+	case "echo":
+		fmt.Fprintln(p.Out, rest)
+		p.End(exit)
+	case "exit":
+		fmt.Sscan(rest, &exit.Code)
+		p.End(exit)
+	case "kill":
+		fmt.Sscan(rest, &exit.Signal)
+		p.End(exit)
 	}
-	return e, nil
+	return nil
 }
-
-// exit is how line, run by a shell, ends.
-func exit(line string) error { return exec.Command("/bin/sh", "-c", line).Run() }
 
 func newDesk(t *testing.T) *desk {
-	d := &desk{stage: newStage(t), specs: make(chan Spec, 100)}
-	d.rt = &Runtime{Volume: d.app.Volume(), Engine: d, Front: d, Log: slog.New(slog.DiscardHandler)}
+	d := &desk{stage: newStage(t), jobs: make(chan engine.Job, 100)}
+	d.engine.Begin = d.begins
+	d.rt = d.runtime()
 	d.goLive(volume.Settings{Config: map[string]string{"TOKEN": "x"}})
 	return d
 }
@@ -102,13 +88,21 @@ func TestRunOnce(t *testing.T) {
 		status, _ := d.run(ctx, "node", "--token=hunter2")
 		ended <- status
 	}()
-	spec := <-d.specs
-	if spec.App != "blog" || spec.Release != 1 || spec.Type != "run" || spec.Index != 1 || spec.Tree != d.app.BuildTree(release.Build) ||
-		spec.Data != d.app.Data() || spec.Config["TOKEN"] != "x" || spec.Built.Kind != "node" || strings.Join(spec.Argv, " ") != "node --token=hunter2" {
-		t.Errorf("%+v", spec)
+	job := <-d.jobs
+	if job.App != "blog" || job.Release != 1 || job.Type != "run" || job.Index != 1 {
+		t.Errorf("%+v", job)
+	}
+	if want := (engine.Image{App: "blog", Build: release.Build}); job.Image != want {
+		t.Errorf("%+v", job.Image)
+	}
+	if job.Env["TOKEN"] != "x" || job.Env["NODE_ENV"] != "production" || job.Env["DATA_DIR"] != engine.Data {
+		t.Errorf("%q", job.Env)
+	}
+	if !slices.Equal(job.Argv, []string{"node", "--token=hunter2"}) {
+		t.Errorf("%q", job.Argv)
 	}
 	rig.Eventually(t, "it is listed", func() bool { return len(d.rt.onces("blog")) == 1 })
-	if p := d.rt.onces("blog")[0]; p.Type != "run" || p.Index != 1 || p.Release != 1 || p.PID != 4711 || p.State != "running" {
+	if p := d.rt.onces("blog")[0]; p.Type != "run" || p.Index != 1 || p.Release != 1 || p.PID == 0 || p.State != "running" {
 		t.Errorf("%+v", p)
 	}
 	d.goLive(volume.Settings{}) // a deploy meanwhile
@@ -131,23 +125,15 @@ func TestRunOnce(t *testing.T) {
 
 func TestStatusOfOnce(t *testing.T) {
 	d := newDesk(t)
-	for line, want := range map[string]int{"exit 0": 0, "exit 3": 3, "kill -TERM $$": 143, "kill -KILL $$": 137} {
-		if status, err := d.run(t.Context(), "sh", "-c", line); status != want || err != nil {
+	for line, want := range map[string]int{"exit 0": 0, "exit 3": 3, "kill 15": 143, "kill 9": 137} {
+		if status, err := d.run(t.Context(), strings.Fields(line)...); status != want || err != nil {
 			t.Errorf("%s: %d, %v", line, status, err)
 		}
 	}
-	for _, tt := range []struct {
-		err  error
-		want int
-	}{
-		{&fs.PathError{Op: "stat", Path: "x", Err: syscall.ENOENT}, 127},
-		{fmt.Errorf("run: %w", fs.ErrPermission), 126},
-		{fmt.Errorf("run: %w", syscall.ENOEXEC), 126},
-		{errors.New("no more processes"), 1},
-	} {
-		d.err = tt.err
-		if status, err := d.run(t.Context(), "x"); status != tt.want || err != tt.err {
-			t.Errorf("%v: %d, %v", tt.err, status, err)
+	for _, want := range []int{127, 126, 1} {
+		d.err = engine.StartError{Status: want, Reason: "not started"}
+		if status, err := d.run(t.Context(), "x"); status != want || err != d.err {
+			t.Errorf("%d, %v", status, err)
 		}
 	}
 	if len(d.rt.oneoffs.all) != 0 || len(d.rt.oneoffs.builds) != 0 {
@@ -198,7 +184,7 @@ func TestOnceIsStopped(t *testing.T) {
 				t.Errorf("%d, %v; want %s", status, err, want)
 			}
 		})
-		<-d.specs
+		<-d.jobs
 		end(d)
 		all.Wait()
 	}
@@ -227,12 +213,12 @@ func TestDetach(t *testing.T) {
 	if got := outputs(d.app); len(got) != keptOutputs || got[0] != 6 || got[len(got)-1] != keptOutputs+5 {
 		t.Errorf("kept: %v", got)
 	}
-	rt := &Runtime{Volume: d.app.Volume(), Engine: d, Front: d, Log: slog.New(slog.DiscardHandler)} // the server's next life
-	if name, _, err := rt.Detach(Once{App: "blog", Argv: []string{"sh", "-c", "kill -KILL $$"}}); err != nil || name != "run.26" {
+	rt := d.runtime() // the server's next life
+	if name, _, err := rt.Detach(Once{App: "blog", Argv: []string{"kill", "9"}}); err != nil || name != "run.26" {
 		t.Error(name, err)
 	}
 	rig.Eventually(t, "the signal is noted", func() bool { return strings.HasSuffix(output(26), "--- ended by signal 9 (killed), status 137\n") })
-	d.err = fs.ErrNotExist
+	d.err = engine.StartError{Status: 127}
 	if _, status, err := d.rt.Detach(Once{App: "blog", Argv: []string{"x"}}); status != 127 || err == nil {
 		t.Error(status, err)
 	}

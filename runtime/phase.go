@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"paas/builder/cmdline"
 	"paas/formation"
 	"paas/say"
 	"paas/volume"
@@ -53,9 +54,9 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 	defer cancel()
 	bounded := say.NewBounded(file, 1<<20, 16<<10)
 	shown := say.NewIndent(bounded)
-	spec := i.spec(name, 1)
-	spec.Line, spec.Out = line, shown
-	err := d.home.rt.runToEnd(ctx, spec, cmp.Or(d.settings.Grace, d.home.rt.grace()))
+	job := i.job(name, 1, cmdline.Arguments(line), d.settings)
+	job.Out = shown
+	err := d.home.rt.runToEnd(ctx, job, cmp.Or(d.settings.Grace, d.home.rt.grace()))
 	shown.Close()
 	bounded.Close()
 	if err != nil {

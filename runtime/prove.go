@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -21,7 +22,8 @@ func (d *deploy) takeTraffic() {
 	d.switched, d.since = true, time.Now()
 	d.slept, h.nap.now = h.nap.now, volume.Asleep{}
 	for _, m := range h.live.sorted() {
-		m.serving(d.ctx)
+		m.serve(d.ctx, m.proc)
+		go m.follow(d.ctx, m.proc)
 	}
 	if h.standby != nil {
 		h.retireMembers(h.standby.standBy(), nil)
@@ -57,7 +59,7 @@ func (d *deploy) watch() {
 func (i *instance) started(s volume.Wanted) bool {
 	return !slices.ContainsFunc(i.wanted(s), func(p place) bool {
 		m := i.members[p]
-		return m == nil || m.current() == nil
+		return m == nil || m.proc == nil
 	})
 }
 
@@ -140,8 +142,9 @@ func (h *home) proving(i *instance) *deploy {
 // breaks reports whether a process of the release has exited without which it is none, or of which
 // is not known yet how.
 func (i *instance) breaks() bool {
+	i.home.units.refresh() // what the engine knows and has not told yet
 	for _, m := range i.members {
-		if p := m.current(); m.hasExited() && (m.isWeb() || !isClosed(p.Done()) || p.Err() != nil) {
+		if p := m.proc; m.hasExited() && (m.isWeb() || !isClosed(p.done) || p.Err() != nil) {
 			return true
 		}
 	}
@@ -150,11 +153,11 @@ func (i *instance) breaks() bool {
 
 // exited waits for the end of each web process that has exited, and returns how the first of them did.
 func (i *instance) exited() error {
+	i.home.units.refresh()
 	for _, m := range i.sorted() {
 		if m.isWeb() && m.hasExited() {
-			p := m.current()
-			<-p.Done()
-			err := m.cause(p)
+			<-m.proc.done
+			err := cmp.Or(m.proc.Err(), errExited)
 			return fault{fmt.Errorf("%s: %w, after its port answered", m.name, err), hintOf(err)}
 		}
 	}
@@ -183,7 +186,7 @@ func (d *deploy) fall(m *member) {
 func (d *deploy) fail(m *member, err error) {
 	after := fmt.Sprintf(", %d ms after it got the traffic", time.Since(d.since).Milliseconds())
 	d.show(func(log *os.File) {
-		last := m.lastWords(20) // a stack trace begins with what happened
+		last := m.lastWords(m.proc) // a stack trace begins with what happened
 		if len(last) > 0 {
 			say.Step(log, "The last lines of %s", m.name)
 		}
@@ -191,7 +194,6 @@ func (d *deploy) fail(m *member, err error) {
 			say.Detail(log, "%s", say.Plain(line, 500))
 		}
 	})
-	m.out.file.Note("%v; v%d is taken back", err, d.n)
 	d.takeBack(volume.Status{State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after), Hint: hintOf(err)})
 }
 

@@ -1,7 +1,8 @@
 package runtime
 
 import (
-	"errors"
+	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,20 +14,22 @@ import (
 	"testing/synctest"
 	"time"
 
+	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/formation"
 	"paas/rig"
 	"paas/volume"
 )
 
-// kill ends the newest process of that name, with err.
-func (s *stage) kill(name string, err error) {
+// kill ends the newest process of that name, with exit.
+func (s *stage) kill(name string, exit engine.Exit) {
 	s.t.Helper()
 	rig.Eventually(s.t, name+" runs", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, a := range slices.Backward(s.all) {
-			if a.name == name && !closed(a.done) {
-				go a.dies(err)
+			if a.Name == name && !a.Ended() {
+				go a.End(exit)
 				return true
 			}
 		}
@@ -62,7 +65,10 @@ func pairOf(t *testing.T, linger chan struct{}) *stage {
 	s.runs("web.1 of v1, worker.1 of v1")
 	s.proves(time.Hour)
 	s.mu.Lock()
-	s.slowly, s.linger = linger != nil, linger
+	s.linger = nil
+	if linger != nil {
+		s.linger = linger
+	}
 	s.mu.Unlock()
 	s.publish()
 	s.reaches(2, volume.Proving)
@@ -87,7 +93,7 @@ func (s *stage) isBack(state volume.State, reason string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.actors[1] == nil || closed(s.actors[1].done) {
+	if s.actors[1] == nil || s.actors[1].Ended() {
 		s.t.Error("v1 was booted again")
 	}
 	if starts := slices.DeleteFunc(slices.Clone(s.started), func(n int) bool { return n != 1 }); len(starts) != 1 {
@@ -145,16 +151,16 @@ func TestProved(t *testing.T) {
 func TestDiesWhileProving(t *testing.T) {
 	for name, c := range map[string]struct {
 		process string
-		err     error
+		exit    engine.Exit
 		reason  string
 	}{
-		"web":                {"v2 web.1 x", errors.New("exit status 7"), "web: exit status 7, "},
-		"web, without error": {"v2 web.1 x", nil, "web: exited with status 0, "},
-		"worker":             {"v2 worker.1 y", errors.New("signal: killed"), "worker: signal: killed, "},
+		"web":                {"v2 web.1 x", engine.Exit{Code: 7}, "web: exit status 7, "},
+		"web, without error": {"v2 web.1 x", engine.Exit{}, "web: exited with status 0, "},
+		"worker":             {"v2 worker.1 y", engine.Exit{Signal: 9}, "worker: signal: killed, "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := pair(t)
-			s.kill(c.process, c.err)
+			s.kill(c.process, c.exit)
 			s.isBack(volume.Failed, c.reason)
 			log, err := os.ReadFile(s.app.ReleaseLog(2))
 			if err != nil || !strings.Contains(string(log), "-----> v1 has the traffic again\n") {
@@ -167,7 +173,7 @@ func TestDiesWhileProving(t *testing.T) {
 // A worker that has done its work is no failure: it is started again, as ever.
 func TestWorkerEndsWhileProving(t *testing.T) {
 	s := pair(t)
-	s.kill("v2 worker.1 y", nil)
+	s.kill("v2 worker.1 y", engine.Exit{})
 	s.runs("web.1 of v2, web.1 is standby, worker.1 of v2")
 	if now, _ := s.app.Status(2); now.State != volume.Proving {
 		t.Errorf("v2 is %s: %s", now.State, now.Reason)
@@ -177,14 +183,14 @@ func TestWorkerEndsWhileProving(t *testing.T) {
 // The release that stands by can die, too; it is there again when it is needed.
 func TestStandbyDies(t *testing.T) {
 	s := pair(t)
-	s.kill("v1 web.1 x", errors.New("exit status 2"))
+	s.kill("v1 web.1 x", engine.Exit{Code: 2})
 	rig.Eventually(t, "v1 is started again", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return slices.Equal(s.started, []int{1, 2, 1})
 	})
 	s.runs("web.1 of v2, web.1 is standby, worker.1 of v2")
-	s.kill("v2 web.1 x", errors.New("exit status 7"))
+	s.kill("v2 web.1 x", engine.Exit{Code: 7})
 	s.reaches(2, volume.Failed)
 	s.runs("web.1 of v1, worker.1 of v1")
 }
@@ -237,13 +243,13 @@ func TestAsleepBehindProving(t *testing.T) {
 	s.proves(time.Hour)
 	s.publish()
 	s.reaches(2, volume.Proving)
-	s.kill("v2 web.1 x", errors.New("exit status 7"))
+	s.kill("v2 web.1 x", engine.Exit{Code: 7})
 	s.reaches(2, volume.Failed)
 	s.runs("")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.condition != Asleep || slices.Contains(s.started[1:], 1) {
-		t.Errorf("visitors meet %s, started %v", s.condition, s.started)
+	if s.state != Asleep || slices.Contains(s.started[1:], 1) {
+		t.Errorf("visitors meet %s, started %v", s.state, s.started)
 	}
 }
 
@@ -255,13 +261,13 @@ func TestFirstDiesWhileProving(t *testing.T) {
 	s.run()
 	s.publish()
 	s.reaches(1, volume.Proving)
-	s.kill("v1 web.1 x", errors.New("exit status 7"))
+	s.kill("v1 web.1 x", engine.Exit{Code: 7})
 	s.reaches(1, volume.Failed)
 	s.runs("")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.condition != Down {
-		t.Errorf("visitors meet %s", s.condition)
+	if s.state != Down {
+		t.Errorf("visitors meet %s", s.state)
 	}
 }
 
@@ -269,14 +275,14 @@ func TestFirstDiesWhileProving(t *testing.T) {
 // never gets the traffic.
 func TestExitedBeforeTheSwitch(t *testing.T) {
 	s := newStage(t)
-	s.file = `{"scripts": {"dokku": {"postdeploy": "true"}}}`
+	s.file = `{"scripts": {"dokku": {"postdeploy": "true"}}, "healthchecks": {"web": [{"type": "startup", "command": ["probe"]}]}}`
 	s.turn()
 	s.run()
-	s.ends = func(spec Spec) (error, bool) {
-		if spec.Type == "postdeploy" {
-			return nil, true
+	s.ends = func(p *enginetest.Process) (engine.Exit, bool) {
+		if p.Type == "check" && p.Release == 2 {
+			s.actors[2].End(engine.Exit{Code: 9})
 		}
-		return errors.New("exit status 9"), spec.Release == 2 && spec.Type == "web"
+		return engine.Exit{}, p.Type != "web"
 	}
 	s.deploy()
 	s.publish()
@@ -301,11 +307,11 @@ func TestWhatThePhaseDidIsNotUndone(t *testing.T) {
 	} {
 		s := newStage(t)
 		s.processes = map[string]string{"web": "x", "release": "migrate"}
-		s.ends = func(spec Spec) (error, bool) {
-			if spec.Type == c.fails {
-				return errors.New("exit status 1"), true
+		s.ends = func(p *enginetest.Process) (engine.Exit, bool) {
+			if p.Type == c.fails {
+				return engine.Exit{Code: 1}, true
 			}
-			return nil, spec.Type == "release"
+			return engine.Exit{}, p.Type == "release"
 		}
 		s.turn()
 		s.run()
@@ -323,7 +329,10 @@ func TestWhatThePhaseDidIsNotUndone(t *testing.T) {
 func byHand(t *testing.T, s *stage) *deploy {
 	t.Helper()
 	s.turn()
-	h := newHome(&Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Prove: time.Hour, Log: slog.New(slog.DiscardHandler)}, s.app)
+	s.prove = time.Hour
+	h := newHome(s.runtime(), s.app)
+	watching, unwatch := context.WithCancel(t.Context())
+	go h.rt.Engine.Watch(watching, func(string) { h.units.refresh() })
 	go func() {
 		for range h.posts {
 		}
@@ -334,9 +343,10 @@ func byHand(t *testing.T, s *stage) *deploy {
 	if d.instance, err = d.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	unwatch() // from here on nobody is told anything
 	d.takeTraffic()
-	if s.condition != Running {
-		t.Fatalf("visitors meet %s", s.condition)
+	if s.state != Running {
+		t.Fatalf("visitors meet %s", s.state)
 	}
 	return d
 }
@@ -352,21 +362,42 @@ func (s *stage) isNotAccepted(d *deploy) {
 	}
 }
 
+// hears has the app's goroutine hear how the process of m has ended.
+func (s *stage) hears(m *member) {
+	s.t.Helper()
+	rig.Eventually(s.t, "it is known how it ended", func() bool {
+		m.in.home.units.refresh()
+		return isClosed(m.proc.done)
+	})
+	m.ended(s.t.Context(), m.proc, cmp.Or(m.proc.Err(), errExited))
+}
+
+// newestOf is the last process of that type to be started.
+func (s *stage) newestOf(processType string) *enginetest.Process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range slices.Backward(s.all) {
+		if p.Type == processType {
+			return p
+		}
+	}
+	return nil
+}
+
 // The end of a process takes a while to be known on a busy machine. Its exit is enough to give the
 // traffic back, and the release is not accepted in between.
 func TestExitedWhileProving(t *testing.T) {
 	s := newStage(t)
-	s.slowly = true
 	d := byHand(t, s)
-	s.actor(1).exit()
+	s.actor(1).Leave()
 	s.isNotAccepted(d)
 	m := d.instance.members[place{formation.Web, 1}]
-	m.exited(t.Context(), m.current())
-	if s.condition != Down {
-		t.Errorf("visitors meet %s", s.condition)
+	m.exited(t.Context(), m.proc)
+	if s.state != Down {
+		t.Errorf("visitors meet %s", s.state)
 	}
-	s.actor(1).Stop(0)
-	m.ended(t.Context(), m.current())
+	s.actor(1).End(crash)
+	s.hears(m)
 	if now, _ := s.app.Status(1); now.State != volume.Failed || !strings.Contains(now.Reason, "web: exit status 1, ") {
 		t.Errorf("%+v", now)
 	}
@@ -377,12 +408,12 @@ func TestWorkerCrashesAsItsTimeIsOver(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
 	s.file = `{"formation": {"worker": {"quantity": 1}}, "healthchecks": {"worker": [{"type": "startup", "command": ["true"]}]}}`
-	s.ends = func(spec Spec) (error, bool) { return nil, spec.Type == "check" }
+	s.ends = func(p *enginetest.Process) (engine.Exit, bool) { return engine.Exit{}, p.Type == "check" }
 	d := byHand(t, s)
 	m := d.instance.members[place{"worker", 1}]
-	m.current().Stop(0)
+	s.newestOf("worker").End(crash)
 	s.isNotAccepted(d)
-	m.ended(t.Context(), m.current())
+	s.hears(m)
 	if now, _ := s.app.Status(1); now.State != volume.Failed || !strings.Contains(now.Reason, "worker: exit status 1, ") {
 		t.Errorf("%+v", now)
 	}
@@ -403,8 +434,8 @@ func TestAcceptedWithoutDescriptors(t *testing.T) {
 	d.accept()
 	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)
 	d.home.writeVerdicts()
-	if now, _ := s.app.Status(1); now.State != volume.Live || s.app.Live() != 1 || s.condition != Running {
-		t.Errorf("v1 is %s: %s; v%d is live, visitors meet %s", now.State, now.Reason, s.app.Live(), s.condition)
+	if now, _ := s.app.Status(1); now.State != volume.Live || s.app.Live() != 1 || s.state != Running {
+		t.Errorf("v1 is %s: %s; v%d is live, visitors meet %s", now.State, now.Reason, s.app.Live(), s.state)
 	}
 }
 
@@ -416,7 +447,7 @@ func (s *stage) exits() {
 	told := len(s.routes)
 	web := s.actors[2]
 	s.mu.Unlock()
-	web.exit()
+	web.Leave()
 	rig.Eventually(s.t, "the traffic is back", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -453,8 +484,8 @@ func TestServerStopsAfterAnExit(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.all {
-		if !closed(a.done) {
-			t.Errorf("%s runs on", a.name)
+		if !a.Ended() {
+			t.Errorf("%s runs on", a.Name)
 		}
 	}
 }
@@ -565,7 +596,7 @@ func TestWorkerThatWaitsIsWatched(t *testing.T) {
 			time.Sleep(c.stops)
 			close(linger)
 			time.Sleep(c.crashes)
-			s.kill("v2 worker.1 y", errors.New("exit status 4"))
+			s.kill("v2 worker.1 y", engine.Exit{Code: 4})
 			if now := s.reaches(2, c.want); c.want == volume.Failed && !strings.HasPrefix(now.Reason, "worker: exit status 4, ") {
 				t.Errorf("%+v", now)
 			}

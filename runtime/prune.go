@@ -156,15 +156,8 @@ func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
 		return remove, err
 	}
 	p.rt.Log.Info("old builds removed", "app", app.Name, "builds", builds)
-	if s, ok := p.rt.Engine.(sweeper); ok {
-		err = s.Sweep(app.Name, app.Cache()) // still in our turn: no build is about to use what it takes
-	}
-	return remove, err
+	return remove, p.rt.Engine.Sweep(context.Background(), app.Name) // still in our turn: no build is about to use what it takes
 }
-
-// sweeper is an [Engine] that keeps things in an app's cache on behalf of single builds. Sweep takes
-// away those whose builds are all gone.
-type sweeper interface{ Sweep(app, cache string) error }
 
 // spare are the builds of the app that may go: all but those of the live release, of one under way,
 // and the last ones that were live. The error is that its history cannot be read, and then none may.
@@ -189,7 +182,7 @@ func (p *pruner) spare(app volume.App) ([]string, error) {
 		needed = append(needed, r.Build)
 	}
 	return slices.DeleteFunc(builds, func(id string) bool {
-		return slices.Contains(needed, id) || p.rt.trees.used(app.BuildTree(id)) || p.rt.held(app.Name, id)
+		return slices.Contains(needed, id) || p.rt.held(app.Name, id)
 	}), nil
 }
 

@@ -36,7 +36,7 @@ func TestSpare(t *testing.T) {
 		"its status was not written when it was overtaken": {2, "ar bl cl", "b c"},
 	} {
 		s := newStage(t)
-		rt := &Runtime{Volume: s.app.Volume(), Engine: s, Log: slog.New(slog.DiscardHandler), KeepBuilds: c.keep}
+		rt := &Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler), KeepBuilds: c.keep}
 		ids := map[string]string{"-": ""}
 		for _, word := range strings.Fields(c.releases + " x") {
 			if _, made := ids[word[:1]]; !made {
@@ -84,7 +84,7 @@ func TestSpare(t *testing.T) {
 // History only grows: a second look reads nothing of what the first has read.
 func TestPrunerRemembers(t *testing.T) {
 	s := newStage(t)
-	p := newPruner(&Runtime{Volume: s.app.Volume(), Engine: s, Log: slog.New(slog.DiscardHandler), KeepBuilds: 2})
+	p := newPruner(&Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler), KeepBuilds: 2})
 	live := func() {
 		t.Helper()
 		n := s.publish()
@@ -163,7 +163,7 @@ func (s *stage) pruned(rt *Runtime) (busy bool) {
 // the turn, and so its build stays. Of one that was killed there nobody has the turn, and it goes.
 func TestTheTurnGuardsABuildOfNoRelease(t *testing.T) {
 	s := newStage(t)
-	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Log: slog.New(slog.DiscardHandler)}
+	rt := &Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler)}
 	done := s.turn()
 	dir, err := s.app.Volume().TempDir()
 	if err == nil {
@@ -209,7 +209,7 @@ func TestDamagedHistory(t *testing.T) {
 			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			rt := &Runtime{Volume: s.app.Volume(), Engine: s, Log: slog.New(slog.DiscardHandler), KeepBuilds: 1}
+			rt := &Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler), KeepBuilds: 1}
 			newPruner(rt).prune(t.Context(), s.app)
 			left, err := s.app.Builds()
 			var numbers []int
@@ -231,7 +231,7 @@ func TestDamagedHistory(t *testing.T) {
 // A version that is being retired still reads its files.
 func TestBuildsInUseAreKept(t *testing.T) {
 	s := newStage(t)
-	rt := &Runtime{Volume: s.app.Volume(), Engine: s, Log: slog.New(slog.DiscardHandler), KeepBuilds: 1}
+	rt := &Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler), KeepBuilds: 1}
 	for n := 1; n <= 2; n++ {
 		if err := errors.Join(s.app.SetStatus(s.publish(), volume.Status{State: volume.Retired}), s.app.SetLive(n)); err != nil {
 			t.Fatal(err)
@@ -241,15 +241,18 @@ func TestBuildsInUseAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := rt.start(Spec{App: s.app.Name, Release: 1, Tree: s.app.BuildTree(one.Build)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := newHome(rt, s.app)
+	i := newInstance(h, 1)
+	i.release, i.built.Processes = one, map[string]string{"web": "x"}
+	m := newMember(i, place{"web", 1}, "web", volume.Wanted{})
+	i.members[m.place] = m
+	go rt.Engine.Watch(t.Context(), func(string) { h.units.refresh() })
+	h.units.want(m, volume.Wanted{})
 	s.pruned(rt)
 	if left := s.left(); len(left) != 2 {
 		t.Errorf("left: %v", left)
 	}
-	p.Stop(0)
+	i.stop(0)
 	s.pruned(rt)
 	if left := s.left(); !slices.Equal(left, []int{2}) {
 		t.Errorf("left: %v", left)

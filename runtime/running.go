@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"paas/engine"
 	"paas/volume"
 )
 
@@ -24,7 +25,7 @@ type running struct {
 	cancel  context.CancelCauseFunc
 	unwatch func() // ends the look-out for the app's end
 	letGo   func() // of its build
-	proc    Process
+	proc    engine.Process
 }
 
 func (r *running) name() string { return fmt.Sprintf("run.%d", r.n) }
@@ -94,7 +95,7 @@ func (o *oneoffs) enter(ctx context.Context, app volume.App, release int) (*runn
 }
 
 // started says what r's process is.
-func (o *oneoffs) started(r *running, p Process) {
+func (o *oneoffs) started(r *running, p engine.Process) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r.proc = p
@@ -136,7 +137,7 @@ func (rt *Runtime) onces(app string) (list []volume.Process) {
 	for _, r := range o.all {
 		if r.app.Name == app && r.proc != nil {
 			list = append(list, volume.Process{
-				Type: "run", Index: r.n, Release: r.release, State: string(Running), PID: r.proc.PID(), Since: r.since, Limits: held(r.proc),
+				Type: "run", Index: r.n, Release: r.release, State: string(Running), PID: r.proc.PID(), Since: r.since, Limits: r.proc.Limits(),
 			})
 		}
 	}

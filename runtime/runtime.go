@@ -6,33 +6,37 @@ import (
 	"sync"
 	"time"
 
+	"paas/engine"
 	"paas/volume"
 )
 
 // Runtime runs every app of a volume.
 type Runtime struct {
 	Volume *volume.Volume
-	Engine Engine
+	Engine engine.Engine
 	Front  Front
 	Grace  time.Duration // between SIGTERM and SIGKILL; 0: 10 s
 	Boot   time.Duration // how long a web process may take to listen; 0: 1 min
 	Prove  time.Duration // how long a new release is watched before it is accepted; 0: not at all
 	Log    *slog.Logger
 
+	// PassEnv names the server's own environment variables that processes may see, besides PATH, LANG, TZ
+	// and those for proxies and certificate authorities.
+	PassEnv []string
+
 	KeepBuilds int // builds of an app that stay, those that were live most recently; 0: 5
 
-	now     func() time.Time // what the clock on the wall says; nil: time.Now
-	oneoffs oneoffs
-	trees   trees
-	wakes   wakes
+	now      func() time.Time // what the clock on the wall says; nil: time.Now
+	oneoffs  oneoffs
+	backends backends
+	wakes    wakes
 }
 
 // Front is what stands before the apps and sends them their requests. Its methods do not block.
 type Front interface {
-	// Route sends the app's requests to addrs, each to the one that has least to do, or, where there
-	// are none, answers them as condition asks. drained closes when nobody waits any more for an
-	// answer from an address that is not among addrs.
-	Route(app string, addrs []string, condition Condition) (drained <-chan struct{})
+	// Route makes r the app's route. drained closes when nobody waits any more for an answer from an
+	// address that is not among those of r.
+	Route(r Route) (drained <-chan struct{})
 
 	// Sleep has the app sleep as [Asleep] says if nobody has used it for idle: no request is on its way to one of
 	// its processes, and none will be. Otherwise in says when that is to be asked again.
@@ -42,14 +46,22 @@ type Front interface {
 	Remove(app string)
 }
 
-// Condition is what an app's visitors meet.
-type Condition string
+// Route is where the requests for an app go.
+type Route struct {
+	App   string
+	Hosts []string // hosts that it answers for besides its default one
+	Addrs []string // for [Runtime.Dial]: each request goes to the one that has least to do
+	State State    // what visitors meet where there are no Addrs
+}
+
+// State is what an app's visitors meet.
+type State string
 
 const (
-	Starting Condition = "starting" // hold requests: it will answer shortly
-	Running  Condition = "running"  // it answers
-	Down     Condition = "down"     // say so at once: nothing runs, or it keeps failing
-	Asleep   Condition = "asleep"   // hold requests, and call [Runtime.Wake]
+	Starting State = "starting" // hold requests: it will answer shortly
+	Running  State = "running"  // it answers
+	Down     State = "down"     // say so at once: nothing runs, or it keeps failing
+	Asleep   State = "asleep"   // hold requests, and call [Runtime.Wake]
 )
 
 const lookAgain = time.Minute // the reconciler's round, for what no bell announced
@@ -89,6 +101,11 @@ func (rt *Runtime) Run(ctx context.Context) error {
 	rt.wakes.begin(homes.wake)
 	stop := rt.Volume.Watch(homes.wake)
 	defer stop()
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { rt.Engine.Watch(watching, homes.refresh) })
+	defer watch.Wait()
+	defer unwatch()
 	pruner := newPruner(rt)
 	var pruning sync.WaitGroup
 	pruning.Go(func() { pruner.run(ctx) })
@@ -131,6 +148,16 @@ func (hs *homes) close() {
 	hs.closed = true
 	hs.mu.Unlock()
 	hs.wait.Wait()
+}
+
+// refresh has an app take how its processes are now.
+func (hs *homes) refresh(name string) {
+	hs.mu.Lock()
+	h := hs.apps[name]
+	hs.mu.Unlock()
+	if h != nil {
+		h.units.refresh()
+	}
 }
 
 // wake tells an app's goroutine to compare and act. It never blocks.

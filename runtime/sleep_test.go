@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	stdruntime "runtime"
@@ -15,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/rig"
 	"paas/volume"
 )
@@ -64,12 +65,12 @@ func (s *stage) isAsleep(since time.Time) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.condition != Asleep {
-		s.t.Errorf("its visitors meet: %s", s.condition)
+	if s.state != Asleep {
+		s.t.Errorf("its visitors meet: %s", s.state)
 	}
 	for _, a := range s.all {
-		if !closed(a.done) {
-			s.t.Errorf("%s runs", a.name)
+		if !a.Ended() {
+			s.t.Errorf("%s runs", a.Name)
 		}
 	}
 }
@@ -85,16 +86,16 @@ func (s *stage) isUp(running string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.condition != Running {
-		s.t.Errorf("its visitors meet: %s", s.condition)
+	if s.state != Running {
+		s.t.Errorf("its visitors meet: %s", s.state)
 	}
 }
 
 // meets is what visitors meet now.
-func (s *stage) meets() Condition {
+func (s *stage) meets() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.condition
+	return s.state
 }
 
 // naps is how often the app was put to sleep.
@@ -207,13 +208,13 @@ func TestKeptAwake(t *testing.T) {
 }
 
 // newest is the last process of that type to be started.
-func (s *stage) newest(processType string) (newest *actor) {
+func (s *stage) newest(processType string) (newest *enginetest.Process) {
 	s.t.Helper()
 	time.Sleep(2 * time.Second) // until the bell is looked at
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.all {
-		if strings.Contains(a.name, " "+processType+".") {
+		if strings.Contains(a.Name, " "+processType+".") {
 			newest = a
 		}
 	}
@@ -282,7 +283,7 @@ func TestWakes(t *testing.T) {
 }
 
 // conditions are what the front was told, in order.
-func (s *stage) conditions() []Condition {
+func (s *stage) conditions() []State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.told)
@@ -300,9 +301,9 @@ func (s *stage) inPlace() {
 	s.app.Ring()
 }
 
-func fails(context.Context) error { return errors.New("exit status 1") }
+func fails(context.Context) error { return engine.Exit{Code: 1} }
 
-func atOnce(spec Spec) (error, bool) { return nil, spec.Type == "run" }
+func atOnce(p *enginetest.Process) (engine.Exit, bool) { return engine.Exit{}, p.Type == "run" }
 
 // An app that is woken while its processes still end has a web process at once; a worker waits for the one before.
 func TestWokenWhileItEnds(t *testing.T) {
@@ -356,7 +357,7 @@ func TestAsleepAcrossRestart(t *testing.T) {
 				test.meanwhile(s)
 				before := len(s.names())
 
-				rt := &Runtime{Volume: s.app.Volume(), Engine: s, Front: s, Log: slog.New(slog.DiscardHandler)}
+				rt := s.runtime()
 				if err := rt.Announce(); err != nil {
 					t.Error(err)
 				}
@@ -438,15 +439,15 @@ func TestSleepingAndWaking(t *testing.T) {
 func (s *stage) visit() {
 	for {
 		s.mu.Lock()
-		condition := s.condition
+		condition := s.state
 		if condition == Running {
 			alive, workers := 0, 0
 			for _, a := range s.all {
 				switch {
-				case closed(a.done):
-				case strings.Contains(a.name, "web.1"):
+				case a.Ended():
+				case strings.Contains(a.Name, "web.1"):
 					alive++
-				case strings.Contains(a.name, "worker.1"):
+				case strings.Contains(a.Name, "worker.1"):
 					workers++
 				}
 			}
@@ -458,7 +459,7 @@ func (s *stage) visit() {
 			return
 		}
 		if condition == Asleep {
-			s.condition = Starting
+			s.state = Starting
 		}
 		s.mu.Unlock()
 		if condition == Asleep {
@@ -502,7 +503,7 @@ func TestAsleepIsCheap(t *testing.T) {
 	if after, _ := cost(); (after-heap)/apps > 32<<10 {
 		t.Errorf("%d bytes an app", (after-heap)/apps)
 	}
-	if n := len(s.names()); n != started || slices.ContainsFunc(s.conditions(), func(c Condition) bool { return c != Asleep }) {
+	if n := len(s.names()); n != started || slices.ContainsFunc(s.conditions(), func(c State) bool { return c != Asleep }) {
 		t.Errorf("%d were started, and visitors told %q", n-started, s.conditions())
 	}
 }

@@ -1,70 +1,57 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
 	"time"
 
+	"paas/engine"
 	"paas/runtime/health"
 	"paas/say"
 )
 
 // subject is a process as its health checks see it.
 type subject struct {
-	*member
-	Process
+	member *member
+	proc   *proc
 }
 
-func (s subject) Name() string { return s.name }
+func (s subject) Name() string          { return s.member.name }
+func (s subject) Addr() string          { return s.proc.place.Addr }
+func (s subject) Done() <-chan struct{} { return s.proc.done }
+func (s subject) Err() error            { return s.proc.Err() }
+
+// Dial is as [health.Subject.Dial].
+func (s subject) Dial(ctx context.Context, port int) (net.Conn, error) {
+	if site := s.member.site; site != nil {
+		return site.calls.dial(ctx)
+	}
+	return s.member.in.home.rt.Engine.Dial(ctx, s.proc.place, port)
+}
 
 // Listening is where the process listens, where the engine can tell.
 func (s subject) Listening() []string {
-	if p, ok := s.Process.(interface{ Listening() []string }); ok {
-		return p.Listening()
-	}
-	return nil
+	return s.member.in.home.rt.Engine.Listening(context.Background(), s.proc.place)
 }
 
 // Run runs a check's command in the environment of the process. Its error ends with the last line
 // that the command printed.
 func (s subject) Run(ctx context.Context, argv []string) error {
-	var out bytes.Buffer
-	bounded := say.NewBounded(&out, 0, 4<<10)
-	spec := s.spec()
-	spec.Type, spec.Argv, spec.Out = "check", argv, bounded
-	if _, port, err := net.SplitHostPort(s.Addr()); err == nil {
-		spec.Port, _ = strconv.Atoi(port)
+	output, exit, err := s.member.in.home.rt.Engine.Exec(ctx, s.proc.place, engine.Command{Argv: argv, Max: 4 << 10})
+	if err == nil {
+		err = exit.Err()
 	}
-	err := s.in.home.rt.runToEnd(ctx, spec, time.Second)
-	bounded.Close()
-	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); err != nil && ctx.Err() == nil && lines[len(lines)-1] != "" {
+	if lines := strings.Split(strings.TrimSpace(output), "\n"); err != nil && ctx.Err() == nil && lines[len(lines)-1] != "" {
 		return fmt.Errorf("%w: %s", err, say.Plain(lines[len(lines)-1], 200))
 	}
 	return err
 }
 
-// runToEnd runs a process that is to end by itself, and says how it did; the end of ctx ends it.
-func (rt *Runtime) runToEnd(ctx context.Context, spec Spec, grace time.Duration) error {
-	p, err := rt.start(spec)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-p.Done():
-		return p.Err()
-	case <-ctx.Done():
-		p.Stop(grace)
-		return context.Cause(ctx)
-	}
-}
-
 // keepChecking makes the liveness and readiness checks of a process that serves, until it ends or is
 // stopped.
-func (m *member) keepChecking(ctx context.Context, p Process) {
+func (m *member) keepChecking(ctx context.Context, p *proc) {
 	h := m.in.home
 	for _, c := range m.in.file.Checks[m.Type] {
 		var changed func(error)
@@ -82,12 +69,12 @@ func (m *member) keepChecking(ctx context.Context, p Process) {
 
 // serves says whether p is the member's process and runs; what a check says of one that has died, or is being
 // ended, comes too late.
-func (m *member) serves(p Process) bool {
-	return m.mine() && m.current() == p && (m.status.State == string(Running) || m.status.State == unready)
+func (m *member) serves(p *proc) bool {
+	return m.mine() && m.proc == p && !m.left && (m.status.State == string(Running) || m.status.State == unready)
 }
 
 // fell ends a process that fails its liveness check; its end has it started anew.
-func (m *member) fell(p Process, err error) {
+func (m *member) fell(p *proc, err error) {
 	if !m.serves(p) || err == nil {
 		return
 	}
@@ -97,16 +84,14 @@ func (m *member) fell(p Process, err error) {
 		return
 	}
 	h.log.Warn("not alive; starting it anew", "process", m.place.String(), "release", m.in.n, "err", err)
-	m.reason = err
 	m.status.State, m.status.Reason, m.status.Since = stopping, err.Error(), time.Now().UTC()
 	h.route()
 	h.saveProcesses()
-	grace := h.grace()
-	h.stopping.Go(func() { p.Stop(grace) })
+	h.rt.Engine.Restart(context.Background(), p.place, err.Error())
 }
 
 // fits takes a process out of the traffic, or puts it back.
-func (m *member) fits(p Process, err error) {
+func (m *member) fits(p *proc, err error) {
 	if !m.serves(p) || m.unfit == (err != nil) {
 		return
 	}

@@ -41,7 +41,7 @@ func (h *home) discard(n int) {
 	case volume.CauseConfig, volume.CauseRollback, volume.CauseRestart:
 		return
 	}
-	if h.rt.trees.used(h.app.BuildTree(r.Build)) || h.rt.held(h.app.Name, r.Build) {
+	if h.rt.held(h.app.Name, r.Build) {
 		return
 	}
 	if err := h.app.RemoveBuild(r.Build); err != nil {

@@ -36,7 +36,7 @@ func TestWatchModeTakesOver(t *testing.T) {
 	s.app.Commit(one)
 	s.reaches(one, volume.Live)
 	two := s.place()
-	rig.Eventually(t, "v1 is stopped", func() bool { return closed(s.actor(one).done) })
+	rig.Eventually(t, "v1 is stopped", func() bool { return s.actor(one).Ended() })
 	rig.Eventually(t, "nothing runs", func() bool { p, err := s.app.Processes(); return err == nil && len(p) == 0 })
 
 	stop()

@@ -37,8 +37,7 @@ type Memory struct {
 
 // Process is a process of [Memory].
 type Process struct {
-	Name   string // "v1 web.1 node server.js"
-	Beside bool   // it was started by Exec
+	Name string // "v1 web.1 node server.js"; of Exec "v1 check.1 probe"
 	engine.Job
 	Linger <-chan struct{} // it heeds no SIGTERM before this closes; nil: it does at once
 
@@ -123,8 +122,8 @@ func (m *Memory) Exec(ctx context.Context, at engine.Place, c engine.Command) (s
 		return "", engine.Exit{}, err
 	}
 	var out strings.Builder
-	p, err := m.begin(false, &Process{Beside: true, Job: engine.Job{
-		App: unit.Name.App, Release: unit.Name.Release, Type: unit.Name.Type, Index: at.Index, Image: unit.Image,
+	p, err := m.begin(false, &Process{Job: engine.Job{
+		App: unit.Name.App, Release: unit.Name.Release, Type: "check", Index: at.Index, Image: unit.Image,
 		Argv: c.Argv, Env: beside.(*Process).Env, Out: &out,
 	}})
 	if err != nil {

@@ -247,6 +247,9 @@ func cannotStart(t *testing.T, b *bench) {
 	u.Argv = []string{"no-such-program"}
 	b.want(u)
 	p := b.place(1, "it waits", func(p engine.Place) bool { return p.State == engine.Waiting })
+	if !p.Since.IsZero() {
+		t.Errorf("started at %v", p.Since)
+	}
 	if !strings.Contains(p.Exit.Reason, "no-such-program") {
 		t.Errorf("%+v", p.Exit)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"paas/engine"
+	"paas/volume"
 )
 
 // Fleet keeps units running. Fill in the fields first.
@@ -30,9 +31,14 @@ type Fleet struct {
 	closed   bool
 }
 
-// Process is a process of a unit.
+// Process is a process of a unit. Its methods are as those of [engine.Process].
 type Process interface {
-	engine.Process
+	PID() int
+	Limits() volume.Limits
+	Done() <-chan struct{}
+	Exit() engine.Exit
+	Stop(grace time.Duration)
+
 	Addr() string            // where it is to listen; empty: nowhere
 	Exited() <-chan struct{} // closed as soon as the process itself has ended; Done follows
 

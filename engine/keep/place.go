@@ -25,7 +25,7 @@ type place struct {
 
 func newPlace(f *Fleet, name engine.UnitName, index int) *place {
 	pl := &place{fleet: f, wake: make(chan struct{}, 1)}
-	pl.Place = engine.Place{Unit: name, Index: index, State: engine.Starting, Since: time.Now().UTC()}
+	pl.Place = engine.Place{Unit: name, Index: index, State: engine.Starting}
 	if f.Log != nil {
 		pl.out.log = f.Log(name, index)
 	}
@@ -108,7 +108,7 @@ func (pl *place) once(try int) (again bool) {
 	f.starts++
 	pl.Start = f.starts
 	pl.stopped, pl.reason, pl.Addr, pl.PID = false, "", "", 0
-	pl.Next = time.Time{}
+	pl.Next, pl.Since = time.Time{}, time.Time{}
 	pl.set(engine.Starting)
 	pl.out.begin()
 	f.mu.Unlock()

@@ -11,7 +11,6 @@ import (
 
 	"paas/engine/local/confine"
 	"paas/rig"
-	paas "paas/runtime"
 )
 
 // An app that starts as many processes as its user may have leaves the server some: one that gets
@@ -63,13 +62,13 @@ func TestBombed(t *testing.T) {
 	all := confine.Probe(t.TempDir(), rig.Self()...)
 	force := map[string]confine.Force{"all": all, "Landlock": {Landlock: all.Landlock, Seccomp: all.Seccomp}}[way]
 	user := func(string) (int, error) { return 71780, nil }
-	l := &Local{Root: t.TempDir(), Self: rig.Self(), Confined: Confined{Force: force, User: user}}
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, Confined: Confined{Force: force, User: user}}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	out := &rig.Screen{}
-	bomb := begin(t, l, paas.Spec{Out: out}, `sh -c "(while sleep 1000 & do :; done) & exec sleep 1000"`)
+	bomb := begin(t, l, spec{out: out}, `sh -c "(while sleep 1000 & do :; done) & exec sleep 1000"`)
 	rig.Eventually(t, "no more processes", func() bool { return strings.Contains(strings.ToLower(out.String()), "fork") })
 	began, end := make(chan struct{}), make(chan struct{})
 	defer close(end)
@@ -83,7 +82,7 @@ func TestBombed(t *testing.T) {
 	for range 20 {
 		<-began
 	}
-	if got := printed(t, l, paas.Spec{}, "echo alive"); got != "alive\n" {
+	if got := printed(t, l, spec{}, "echo alive"); got != "alive\n" {
 		t.Errorf("another app: %q", got)
 	}
 	bomb.Stop(0)

@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"paas/runtime"
 )
 
 // Files that the server was started with are none of an app's: a descriptor of a folder leads around what is
@@ -19,7 +17,7 @@ func TestInheritedFiles(t *testing.T) {
 	}
 	defer unix.Close(fd)
 	l := newLocal(t)
-	if out := printed(t, l, runtime.Spec{}, fmt.Sprintf("ls -l /proc/self/fd/%d", fd)); !strings.Contains(out, "No such file") {
+	if out := printed(t, l, spec{}, fmt.Sprintf("ls -l /proc/self/fd/%d", fd)); !strings.Contains(out, "No such file") {
 		t.Errorf("%s", out)
 	}
 }

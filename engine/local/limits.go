@@ -6,7 +6,6 @@ import (
 
 	"paas/engine/local/child"
 	"paas/engine/local/limits"
-	"paas/volume"
 )
 
 // Limiting says in one line what holds processes to the limits that are set. It counts once the engine is
@@ -70,16 +69,4 @@ func elsewhere(f func()) {
 		f()
 	}()
 	<-over
-}
-
-// Limits are those that the process is held to.
-func (p process) Limits() volume.Limits { return p.limits }
-
-// Err says what to do about an end for want of memory, too.
-func (p process) Err() error {
-	err := p.Child.Err()
-	if _, over := errors.AsType[child.Overuse](err); over {
-		return fmt.Errorf("%w; limits:set %s memory=... gives it more", err, p.app)
-	}
-	return err
 }

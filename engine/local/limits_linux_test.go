@@ -13,7 +13,6 @@ import (
 	"paas/engine/local/child"
 	"paas/engine/local/limits"
 	"paas/rig"
-	"paas/runtime"
 	"paas/volume"
 )
 
@@ -53,7 +52,7 @@ func inside(t *testing.T, pid int) bool {
 
 func TestLimitOfMemory(t *testing.T) {
 	l := newLimiting(t)
-	spec := runtime.Spec{Limits: volume.Limits{Memory: 32 << 20}}
+	limited := spec{limits: volume.Limits{Memory: 32 << 20}}
 	const want = "used 32 MiB of memory; the limit is 32 MiB; limits:set blog memory=... gives it more"
 	for line, why := range map[string]string{
 		"tail /dev/zero":                        "signal: killed: " + want,
@@ -62,9 +61,9 @@ func TestLimitOfMemory(t *testing.T) {
 		`sh -c "kill -KILL $$"`:                 "signal: killed",
 		`sh -c "head -c 20000000 /dev/zero; :"`: "<nil>",
 	} {
-		p := begin(t, l, spec, line)
+		p := begin(t, l, limited, line)
 		<-p.Done()
-		got := rig.Message(p.Err())
+		got := rig.Message(p.Exit().Err())
 		// Of a kill that is nobody's the kernel's log tells, which in a container it does not, and others run out of memory too.
 		got = strings.TrimSuffix(got, ": the server ran out of memory, or a limit from outside it")
 		if got != why {
@@ -77,7 +76,7 @@ func TestLimitOfMemory(t *testing.T) {
 func TestLimitOfCPU(t *testing.T) {
 	l := newLimiting(t)
 	began := time.Now()
-	p := begin(t, l, runtime.Spec{Limits: volume.Limits{CPU: 0.2}}, "sh -c 'while :; do :; done'")
+	p := begin(t, l, spec{limits: volume.Limits{CPU: 0.2}}, "sh -c 'while :; do :; done'")
 	dir := group(t, p.PID(), "cpu")
 	rig.Eventually(t, "it has waited for its share ten times", func() bool {
 		counts, _ := os.ReadFile(filepath.Join(dir, "cpu.stat"))
@@ -101,14 +100,14 @@ func TestLimitOfCPU(t *testing.T) {
 func TestLimitOfProcesses(t *testing.T) {
 	l := newLimiting(t)
 	out := &rig.Screen{}
-	p := begin(t, l, runtime.Spec{Limits: volume.Limits{Processes: 10}, Out: out},
+	p := begin(t, l, spec{limits: volume.Limits{Processes: 10}, out: out},
 		`sh -c "(while sleep 1000 & do :; done) & exec sleep 1000"`)
 	rig.Eventually(t, "no more processes", func() bool { return strings.Contains(out.String(), "fork") })
 	content, _ := os.ReadFile(filepath.Join(group(t, p.PID(), "pids"), "pids.current"))
 	if n, _ := strconv.Atoi(strings.TrimSpace(string(content))); n < 5 || n > 10 {
 		t.Errorf("%d processes", n)
 	}
-	if got := printed(t, l, runtime.Spec{}, "echo alive"); got != "alive\n" {
+	if got := printed(t, l, spec{}, "echo alive"); got != "alive\n" {
 		t.Errorf("another: %q", got)
 	}
 }
@@ -118,14 +117,14 @@ func TestLimitOfProcesses(t *testing.T) {
 func TestGroups(t *testing.T) {
 	l := newLimiting(t)
 	out := &rig.Screen{}
-	spec := runtime.Spec{Limits: volume.Limits{Memory: 64 << 20, CPU: 1, Processes: 50}, Out: out}
-	p := begin(t, l, spec, `sh -c "setsid sh -c 'echo $$; exec sleep 1000' & wait"`)
+	limited := spec{limits: volume.Limits{Memory: 64 << 20, CPU: 1, Processes: 50}, out: out}
+	p := begin(t, l, limited, `sh -c "setsid sh -c 'echo $$; exec sleep 1000' & wait"`)
 	rig.Eventually(t, "a grandchild", func() bool { return strings.HasSuffix(out.String(), "\n") })
 	grandchild, _ := strconv.Atoi(strings.TrimSpace(out.String()))
 	if !inside(t, p.PID()) || !inside(t, grandchild) || group(t, p.PID(), "pids") != group(t, grandchild, "pids") {
 		t.Errorf("in %s and %s", group(t, p.PID(), "pids"), group(t, grandchild, "pids"))
 	}
-	if got := p.(process).Limits(); got != spec.Limits {
+	if got := p.Limits(); got != limited.limits {
 		t.Errorf("held to %v", got)
 	}
 	rig.Eventually(t, "no thread of the server is in it", func() bool {
@@ -135,13 +134,13 @@ func TestGroups(t *testing.T) {
 			return strings.Contains(string(groups), "/paas-")
 		})
 	})
-	free := begin(t, l, runtime.Spec{}, "sleep 1000")
+	free := begin(t, l, spec{}, "sleep 1000")
 	if inside(t, free.PID()) {
 		t.Error("what has no limits is in a group")
 	}
 	dirs := []string{group(t, p.PID(), "memory"), group(t, p.PID(), "cpu"), group(t, p.PID(), "pids")}
 	p.Stop(0)
-	another := begin(t, l, spec, "sleep 1000")
+	another := begin(t, l, limited, "sleep 1000")
 	dirs = append(dirs, filepath.Dir(dirs[0]))
 	for _, dir := range dirs[:3] {
 		if _, err := os.Stat(dir); err == nil {
@@ -192,7 +191,7 @@ func TestTake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.Close()
-	p := begin(t, l, runtime.Spec{}, "sleep 1000")
+	p := begin(t, l, spec{}, "sleep 1000")
 	if inside(t, p.PID()) {
 		t.Fatal("it is in a group already")
 	}
@@ -216,11 +215,11 @@ func TestLimitsWithoutGroups(t *testing.T) {
 	if got := l.Limiting(); got != "memory limits by polling; no cpu or process limits" {
 		t.Error(got)
 	}
-	p := begin(t, l, runtime.Spec{Limits: volume.Limits{Memory: 32 << 20, CPU: 0.1, Processes: 5}},
+	p := begin(t, l, spec{limits: volume.Limits{Memory: 32 << 20, CPU: 0.1, Processes: 5}},
 		`sh -c "(head -c 60000000 /dev/zero; sleep 1000) | tail -c 60000000"`)
-	if got := p.(process).Limits(); got != (volume.Limits{Memory: 32 << 20}) {
+	if got := p.Limits(); got != (volume.Limits{Memory: 32 << 20}) {
 		t.Errorf("held to %v", got)
 	}
 	<-p.Done()
-	rig.WantIn(t, "end", rig.Message(p.Err()), "MiB of memory; the limit is 32 MiB; limits:set blog memory=... gives it more")
+	rig.WantIn(t, "end", rig.Message(p.Exit().Err()), "MiB of memory; the limit is 32 MiB; limits:set blog memory=... gives it more")
 }

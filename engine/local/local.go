@@ -1,7 +1,6 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,15 +8,18 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"paas/builder"
 	"paas/builder/cmdline"
+	"paas/engine"
+	"paas/engine/keep"
 	"paas/engine/local/child"
 	"paas/engine/local/confine"
 	"paas/engine/local/limits"
-	"paas/runtime"
+	"paas/logs"
 	"paas/volume"
 )
 
@@ -39,6 +41,10 @@ type Local struct {
 
 	Confined Confined // what keeps apps apart; zero: nothing does
 
+	// Layout tells where the folders of an image are; those of its app alone where it has no build.
+	Layout func(engine.Image) (Layout, error)
+
+	keep.Fleet
 	keeper   child.Keeper
 	launcher confine.Launcher
 	builder  builder.Builder
@@ -52,13 +58,14 @@ type Local struct {
 	ports map[int]*claim // reserved
 }
 
-// Open ends what an earlier life of the server left running. It comes before the first Build and
-// Start, and blocks until nothing is left.
+// Open ends what an earlier life of the server left running: its processes are not adopted, and Units
+// lists none of them. It comes before all other methods, and blocks until nothing is left.
 func (l *Local) Open() error {
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
 	}
 	l.ports = map[int]*claim{}
+	l.Fleet.Start, l.Fleet.Log = l.startUnit, l.log
 	homes := real(homes()...)
 	l.hidden = append(homes, real(l.Root)...)
 	l.tools = confine.Tools(cmdline.Base(nil)["PATH"], homes, real(l.Root))
@@ -105,6 +112,7 @@ func (l *Local) Open() error {
 
 // Close ends whatever still runs. Nothing is started after it.
 func (l *Local) Close() error {
+	l.Fleet.Close()
 	err := l.keeper.Close()
 	l.launcher.Close()
 	if l.Confined.Firewall != nil {
@@ -116,15 +124,25 @@ func (l *Local) Close() error {
 // Adopt is as [child.Keeper.Adopt]. Valid once Open has returned.
 func (l *Local) Adopt(name string) string { return l.keeper.Adopt(name) }
 
-// Build makes a checked-out commit runnable, in place.
-func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.Built, err error) {
-	if job.Trash != "" {
-		if err := builder.Clear(job.Cache, job.Trash, job.InUse); err != nil {
-			return built, fmt.Errorf("empty the cache: %w", err)
-		}
+// log is where the output of a unit's place is written down.
+func (l *Local) log(name engine.UnitName, index int) keep.Log {
+	at, err := l.Layout(engine.Image{App: name.App})
+	if err != nil || at.Logs == "" {
+		return nil
 	}
-	tree := cmp.Or(job.Top, job.Tree)
-	room, err := l.confine(job.App, job.Tree, job.Cache, nil, tree, job.Cache)
+	return &logs.File{Path: at.logFile(name, index)}
+}
+
+// Build is as [engine.Engine.Build].
+func (l *Local) Build(ctx context.Context, job engine.BuildJob) (built volume.Built, err error) {
+	at, err := l.Layout(job.Image)
+	if err == nil && job.ClearCache {
+		err = l.clearCache(at, job.InUse)
+	}
+	if err != nil {
+		return built, err
+	}
+	room, err := l.confine(job.Image.App, at.Tree, at.Cache, nil, at.Top, at.Cache)
 	if err != nil {
 		return built, err
 	}
@@ -136,23 +154,43 @@ func (l *Local) Build(ctx context.Context, job runtime.BuildJob) (built volume.B
 	}
 	err = room.as(func() error {
 		built, err = l.builder.Build(ctx, builder.Job{
-			App: job.App, Tree: job.Tree, Top: job.Top, Cache: job.Cache, Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
+			App: job.Image.App, Tree: at.Tree, Top: at.Top, Cache: at.Cache, Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
 			Under: room.under, Env: room.env, Fetcher: room.fetcher(l.Buildpacks),
 		})
 		return err
-	}, filepath.Dir(job.Cache), folders(job.Buildpack)...)
+	}, filepath.Dir(at.Cache), folders(job.Buildpack)...)
 	return built, err
 }
 
-// Sweep takes away what an app's cache holds for builds that are all gone.
-func (l *Local) Sweep(app, cache string) error {
-	if _, err := os.Stat(cache); errors.Is(err, fs.ErrNotExist) {
+// clearCache empties an app's cache, but for what inUse names.
+func (l *Local) clearCache(at Layout, inUse []string) error {
+	trash, err := os.MkdirTemp(l.scratch(), "")
+	if err != nil {
+		return err
+	}
+	paths := make([]string, len(inUse))
+	for i, path := range inUse {
+		paths[i] = strings.ReplaceAll(path, engine.Cache, at.Cache)
+	}
+	if err = builder.Clear(at.Cache, trash, paths); err != nil {
+		err = fmt.Errorf("empty the cache: %w", err)
+	}
+	return errors.Join(err, os.RemoveAll(trash))
+}
+
+// Sweep removes what an app's cache holds for builds that are all gone.
+func (l *Local) Sweep(_ context.Context, app string) error {
+	at, err := l.Layout(engine.Image{App: app})
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(at.Cache); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	room, err := l.confine(app, "", cache, nil, cache)
+	room, err := l.confine(app, "", at.Cache, nil, at.Cache)
 	if err != nil {
 		return err
 	}
 	defer room.leave()
-	return room.as(func() error { return builder.Sweep(cache) }, filepath.Dir(cache))
+	return room.as(func() error { return builder.Sweep(at.Cache) }, filepath.Dir(at.Cache))
 }

@@ -2,13 +2,17 @@ package local
 
 import (
 	"io"
+	"maps"
 	"os"
+	"path/filepath"
 	"testing"
 
+	"paas/builder/cmdline"
+	"paas/engine"
 	"paas/engine/local/child"
 	"paas/engine/local/confine"
 	"paas/rig"
-	"paas/runtime"
+	"paas/volume"
 )
 
 // The test binary plays the paas binary too: the guard.
@@ -32,7 +36,7 @@ func TestNotRoot(t *testing.T) { rig.AsNobody(t, "^Test[^N]") }
 // newLocal is an engine on a root of its own, closed at the end.
 func newLocal(t *testing.T) *Local {
 	t.Helper()
-	l := &Local{Root: t.TempDir(), Self: rig.Self()}
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout}
 	if os.Getuid() != 0 { // see TestNotRoot
 		l.Confined.Force = confine.Probe(t.TempDir(), l.Self...)
 	}
@@ -47,21 +51,48 @@ func newLocal(t *testing.T) *Local {
 	return l
 }
 
-// begin starts one process of the given command line, stopped at the end.
-func begin(t *testing.T, l *Local, spec runtime.Spec, line string) runtime.Process {
+// layout is of tests: the name of a build is its folder, with cache and data beside it.
+func layout(image engine.Image) (Layout, error) {
+	at := func(folder string) string {
+		dir := filepath.Join(filepath.Dir(image.Build), folder)
+		os.Mkdir(dir, 0o755)
+		return dir
+	}
+	return Layout{Top: image.Build, Tree: filepath.Join(image.Build, image.Folder), Cache: at("cache"), Data: at("data")}, nil
+}
+
+// spec is a process of a test.
+type spec struct {
+	web    bool
+	tree   string
+	config map[string]string
+	limits volume.Limits
+	out    io.Writer
+}
+
+// order is what is to start for the command line.
+func (s spec) order(t *testing.T, line string) order {
 	t.Helper()
-	if spec.Type == "" {
-		spec.Type = "worker"
+	o := order{listens: s.web, Job: engine.Job{
+		App: "blog", Release: 7, Type: "worker", Index: 1, Argv: cmdline.Arguments(line), Env: cmdline.Base(nil), Limits: s.limits, Out: s.out,
+	}}
+	if o.Image.Build = s.tree; s.tree == "" {
+		o.Image.Build = t.TempDir()
 	}
-	if spec.Tree == "" {
-		spec.Tree = t.TempDir()
+	if o.Out == nil {
+		o.Out = io.Discard
 	}
-	if spec.Out == nil {
-		spec.Out = io.Discard
+	if s.web {
+		o.Type, o.Env["PORT"] = "web", engine.Port
 	}
-	spec.App, spec.Release, spec.Index = "blog", 7, 1
-	spec.Built.Processes = map[string]string{spec.Type: line}
-	p, err := l.Start(spec)
+	maps.Copy(o.Env, s.config)
+	return o
+}
+
+// begin starts one process of the given command line, stopped at the end.
+func begin(t *testing.T, l *Local, s spec, line string) *process {
+	t.Helper()
+	p, err := l.start(s.order(t, line))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,10 +101,10 @@ func begin(t *testing.T, l *Local, spec runtime.Spec, line string) runtime.Proce
 }
 
 // printed runs line to its end and returns what it printed.
-func printed(t *testing.T, l *Local, spec runtime.Spec, line string) string {
+func printed(t *testing.T, l *Local, s spec, line string) string {
 	t.Helper()
 	out := &rig.Screen{}
-	spec.Out = out
-	<-begin(t, l, spec, line).Done()
+	s.out = out
+	<-begin(t, l, s, line).Done()
 	return out.String()
 }

@@ -11,11 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"paas/engine"
 	"paas/engine/local/ports"
 	"paas/rig"
-	"paas/runtime"
 	"paas/runtime/health"
-	"paas/volume"
 )
 
 // serveHere is a web process: it listens on $PORT, and on $ALSO where that is set.
@@ -39,17 +38,16 @@ func needCheck(t *testing.T) {
 	}
 }
 
-func connects(t *testing.T, l *Local, app, addr string) error {
-	t.Helper()
-	conn, err := l.Dial(t.Context(), app, addr)
+func (a asked) connects(port int) error {
+	conn, err := a.Dial(context.Background(), port)
 	if err == nil {
 		conn.Close()
 	}
 	return err
 }
 
-// web starts serveHere as a web process, and waits until it is healthy.
-func web(t *testing.T, l *Local, config map[string]string, checks ...health.Check) (runtime.Process, error) {
+// web runs serveHere as a web process, and waits until it is healthy.
+func web(t *testing.T, l *Local, config map[string]string, checks ...health.Check) (asked, error) {
 	t.Helper()
 	all := map[string]string{"TEST_SERVE": "1"}
 	for name, value := range config {
@@ -60,38 +58,45 @@ func web(t *testing.T, l *Local, config map[string]string, checks ...health.Chec
 		t.Fatal(err)
 	}
 	tree := rig.Tree(t, map[string]string{"bin/serve": string(program)}) // there it is seen from within a sandbox, too
-	p := begin(t, l, runtime.Spec{Type: "web", Config: all, Tree: tree}, "bin/serve")
-	return p, await(t, p, 0, checks...)
+	p := unit(t, l, spec{web: true, config: all, tree: tree}, "bin/serve")
+	return p, p.await(0, checks...)
 }
 
-// A port belongs to one app, and to that only while its process has it.
-func TestDialIsOfOneApp(t *testing.T) {
+// A port belongs to one process, and to that only while it runs.
+func TestDialIsOfOneProcess(t *testing.T) {
 	l := newLocal(t)
 	p, err := web(t, l, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := connects(t, l, "blog", p.Addr()); err != nil {
+	if err := p.connects(0); err != nil {
 		t.Error(err)
 	}
-	if err := connects(t, l, "shop", p.Addr()); rig.Message(err) != p.Addr()+": the process there has ended" {
-		t.Errorf("another app: %v", err)
+	another := p
+	another.place.Unit.App = "shop"
+	if err := another.connects(0); err == nil {
+		t.Error("another app is connected to it")
 	}
-	p.Stop(0)
-	other, err := net.Listen("tcp", p.Addr())
+	before := p
+	before.place.Start--
+	if err := before.connects(0); rig.Message(err) != "web.1: the process has ended" {
+		t.Errorf("the process before it: %v", err)
+	}
+	addr := p.Addr()
+	l.Drop(t.Context(), p.place.Unit, 0)
+	<-p.Done()
+	other, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if err := connects(t, l, "blog", p.Addr()); err == nil {
+	if err := p.connects(0); err == nil {
 		t.Error("its process has ended, and another program is there")
 	}
-	_, text, _ := net.SplitHostPort(p.Addr())
+	_, text, _ := net.SplitHostPort(addr)
 	port, _ := strconv.Atoi(text)
 	if c := l.reserve(port, "blog"); c == nil {
 		t.Error("still reserved")
-	} else if err := connects(t, l, "blog", p.Addr()); err == nil {
-		t.Error("nothing has been started there")
 	}
 }
 
@@ -106,11 +111,11 @@ func TestCheckOfForeignPort(t *testing.T) {
 	foreign := other.Addr().(*net.TCPAddr).Port
 	check := health.Check{Port: foreign, Attempts: 1, Wait: 1}
 	_, err = web(t, l, nil, check)
-	if !errors.Is(err, ports.ErrForeign) || !strings.Contains(rig.Message(err), "its port does not answer: ") {
+	if !errors.Is(err, engine.ErrForeign) || !strings.Contains(rig.Message(err), "its port does not answer: ") {
 		t.Errorf("another program has the port: %v", err)
 	}
 	check.Path = "/"
-	if _, err = web(t, l, nil, check); !errors.Is(err, ports.ErrForeign) {
+	if _, err = web(t, l, nil, check); !errors.Is(err, engine.ErrForeign) {
 		t.Errorf("another program would answer: %v", err)
 	}
 	other.Close()
@@ -119,9 +124,8 @@ func TestCheckOfForeignPort(t *testing.T) {
 	}
 }
 
-// A site takes the next port where somebody listens on the first, be it that this was free a moment before.
-func TestSiteTakesFreePort(t *testing.T) {
-	needCheck(t)
+// A process takes the next port where somebody listens on the first, be it that this was free a moment before.
+func TestTakesFreePort(t *testing.T) {
 	l := newLocal(t)
 	other, err := net.Listen("tcp", "0.0.0.0:0")
 	if err != nil {
@@ -133,25 +137,50 @@ func TestSiteTakesFreePort(t *testing.T) {
 		if tries++; tries < 3 {
 			port = other.Addr().(*net.TCPAddr).Port // taken since it was chosen
 		}
-		own, err := new(ports.Owner).Listen(loopback(port))
-		if err == nil {
-			own.Close()
-		}
-		return err
+		return tryPort(port)
 	})
 	if err != nil || tries != 3 || len(l.ports) != 1 || l.ports[c.port] != c {
 		t.Errorf("%v, after %d tries, %d ports reserved", err, tries, len(l.ports))
 	}
-	dir := rig.Tree(t, map[string]string{"index.html": "home"})
-	p, err := l.Start(runtime.Spec{App: "blog", Type: "web", Tree: dir, Built: volume.Built{Static: "."}})
+}
+
+// Another program listens on the port of a process that does not yet: the process is given another one, and has
+// not failed for that.
+func TestTakenPort(t *testing.T) {
+	needCheck(t)
+	l := newLocal(t)
+	p := unit(t, l, spec{web: true}, "sleep 1000")
+	other, err := net.Listen("tcp", p.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Stop(0) })
-	if err := connects(t, l, "blog", p.Addr()); err != nil {
-		t.Error(err)
+	defer other.Close()
+	var now engine.Place
+	rig.Eventually(t, "it is given another port", func() bool {
+		err := p.connects(0)
+		if places, _ := l.Places(t.Context(), "blog"); len(places) == 1 {
+			now = places[0]
+		}
+		if now.Start == p.place.Start && err == nil {
+			t.Error("connected to the other program")
+		}
+		return now.State == engine.Running && now.Start > p.place.Start
+	})
+	if now.Addr == p.Addr() || now.Restarts > 0 {
+		t.Errorf("%+v", now)
 	}
-	if conn, err := p.Dial(context.Background(), other.Addr().String()); !errors.Is(err, ports.ErrForeign) {
-		t.Errorf("%v, %v", conn, err)
+}
+
+// It listens on the port of one that has answered there: that one is ended for it, which counts as a failure.
+func TestSharedPort(t *testing.T) {
+	l := newLocal(t)
+	p, err := web(t, l, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.met(engine.ErrForeign)
+	<-p.Done()
+	if want := (engine.Exit{Reason: "another program listens on its port"}); p.Exit() != want {
+		t.Errorf("%+v", p.Exit())
 	}
 }

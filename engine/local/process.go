@@ -1,155 +1,240 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
+	"io"
+	"io/fs"
+	"os/exec"
+	"strconv"
 	"syscall"
+	"time"
 
 	"paas/builder/cmdline"
+	"paas/engine"
+	"paas/engine/keep"
 	"paas/engine/local/child"
 	"paas/engine/local/limits"
 	"paas/engine/local/ports"
-	"paas/runtime"
-	"paas/site"
+	"paas/terminal"
 	"paas/volume"
 )
 
 // process is a [child.Child] in the role of an app's process.
 type process struct {
 	*child.Child
-	app    string
-	limits volume.Limits // that it is held to
-	owner  *ports.Owner  // the process itself
-	claim  *claim        // of its port; nil: it has none
+	app     string
+	limits  volume.Limits // that it is held to
+	owner   *ports.Owner  // the process itself
+	claim   *claim        // of its port; nil: it has none
+	try     int           // which port this is, one after the other that somebody else had
+	signals chan syscall.Signal
+	sizes   terminal.Sizes
 }
 
-// Start starts spec's process: what its line of the Procfile names, or where there is no web
-// command the server of its static files. An error means that nothing runs.
-func (l *Local) Start(spec runtime.Spec) (runtime.Process, error) {
-	argv := spec.Argv
-	if line := cmp.Or(spec.Line, spec.Built.Processes[spec.Type]); len(argv) == 0 && line != "" {
-		argv = cmdline.Arguments(line)
+// order is a process to start.
+type order struct {
+	engine.Job
+	once    bool // it is not kept running: a person may be at the other end
+	listens bool // it is given a port
+	port    int  // the port of the process that it runs beside; 0: none
+	try     int
+}
+
+// place is what people call a process: "web.2".
+func place(processType string, index int) string { return processType + "." + strconv.Itoa(index) }
+
+// Start is as [engine.Engine.Start].
+func (l *Local) Start(_ context.Context, job engine.Job) (engine.Process, error) {
+	p, err := l.start(order{Job: job, once: true})
+	if err != nil {
+		return nil, err
 	}
-	if len(argv) == 0 && spec.Type == "web" && spec.Built.Static != "" {
-		return l.startSite(spec)
+	return p, nil
+}
+
+// startUnit starts a process of a unit.
+func (l *Local) startUnit(unit engine.Unit, index, try int, out io.Writer) (keep.Process, error) {
+	p, err := l.start(order{try: try, listens: unit.Listens, Job: engine.Job{
+		App: unit.Name.App, Release: unit.Name.Release, Type: unit.Name.Type, Index: index,
+		Image: unit.Image, Argv: unit.Argv, Env: unit.Env, Limits: unit.Limits, Out: out,
+	}})
+	if err != nil {
+		return nil, err
 	}
-	if len(argv) == 0 {
-		return nil, fmt.Errorf("%s: no such process type", spec.Type)
+	return p, nil
+}
+
+// start starts a process. The error is an [engine.StartError], and nothing runs then.
+func (l *Local) start(o order) (*process, error) {
+	p, err := l.launch(o)
+	if err == nil {
+		return p, nil
 	}
-	var own *claim
-	port := spec.Port
-	if spec.Type == "web" {
-		var err error
-		if own, err = l.takePort(spec.App, tryPort); err != nil {
+	status := 1
+	switch { // POSIX.1-2024, Shell Command Language, 2.8.2
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
+		status = 126
+	case errors.Is(err, fs.ErrNotExist):
+		status = 127
+	}
+	return nil, engine.StartError{Status: status, Reason: err.Error()}
+}
+
+func (l *Local) launch(o order) (*process, error) {
+	at, err := l.Layout(o.Image)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{app: o.App, try: o.try}
+	port := o.port
+	if o.listens {
+		if p.claim, err = l.takePort(o.App, tryPort); err != nil {
 			return nil, err
 		}
-		port = own.port
+		port = p.claim.port
 	}
-	room, err := l.confine(spec.App, spec.Tree, cmp.Or(spec.Data, spec.Tree), []string{spec.Cache}, cmp.Or(spec.Top, spec.Tree), spec.Data)
+	room, err := l.confine(o.App, at.Tree, at.Data, []string{at.Cache}, at.Top, at.Data)
 	if err != nil {
-		l.freePort(own)
-		return nil, fmt.Errorf("%s: %w", spec.Type, err)
+		l.freePort(p.claim)
+		return nil, fmt.Errorf("%s: %w", o.Type, err)
 	}
-	if l.Confined.Firewall != nil && own != nil {
-		l.Confined.Firewall.Allow(room.uid, own.port)
+	if l.Confined.Firewall != nil && p.claim != nil {
+		l.Confined.Firewall.Allow(room.uid, port)
 		leave := room.leave
 		room.leave = func() {
-			l.Confined.Firewall.Forbid(room.uid, own.port)
+			l.Confined.Firewall.Forbid(room.uid, port)
 			leave()
 		}
 	}
+	env := engine.Expand(o.Env, at.Tree, at.Data, at.Cache, strconv.Itoa(port))
 	c := child.Command{
-		Name: fmt.Sprintf("%s.v%d.%s.%d", spec.App, spec.Release, spec.Type, spec.Index),
-		Argv: argv,
-		Dir:  spec.Tree,
-		Env:  cmdline.With(l.processEnv(spec, port), room.env),
-		Out:  spec.Out, Err: spec.Err, In: spec.In, Terminal: spec.Terminal, Signals: spec.Signals,
+		Name: fmt.Sprintf("%s.v%d.%s.%d", o.App, o.Release, o.Type, o.Index),
+		Argv: o.Argv,
+		Dir:  at.Tree,
+		Env:  cmdline.With(env, room.env),
+		Out:  o.Out, Err: o.Err, In: o.In,
 		Under: room.under,
 		Gone: func() {
 			room.leave()
-			l.freePort(own)
+			l.freePort(p.claim)
 		},
 	}
-	held, err := l.limit(&c, limits.Limits(spec.Limits))
+	if o.once {
+		p.attend(&c, o.Terminal)
+	}
+	held, err := l.limit(&c, limits.Limits(o.Limits))
 	if err != nil {
 		c.Gone()
-		return nil, fmt.Errorf("%s: %w", spec.Type, err)
+		return nil, fmt.Errorf("%s: %w", o.Type, err)
 	}
-	started, err := l.keeper.Start(c)
-	if err != nil {
+	if p.Child, err = l.keeper.Start(c); err != nil {
 		c.Gone()
-		return nil, fmt.Errorf("%s: %w", spec.Type, err)
+		return nil, fmt.Errorf("%s: %w", o.Type, err)
 	}
-	owner := &ports.Owner{UID: room.uid, Holds: started.Holds}
-	l.letListen(own, owner)
-	return process{started, spec.App, volume.Limits(held), owner, own}, nil
+	p.limits, p.owner = volume.Limits(held), &ports.Owner{UID: room.uid, Holds: p.Holds}
+	return p, nil
 }
 
-func (p process) Addr() string {
-	if p.claim == nil {
-		return ""
+// execGrace is between SIGTERM and SIGKILL to a command that has run beside a process for too long.
+const execGrace = time.Second
+
+// attend connects c to what a person does while it runs.
+func (p *process) attend(c *child.Command, t *engine.Terminal) {
+	p.signals = make(chan syscall.Signal, 8)
+	c.Signals = p.signals
+	if t != nil {
+		p.sizes = terminal.NewSizes()
+		c.Terminal = &terminal.Terminal{Type: t.Type, Size: terminal.Size{Columns: t.Columns, Rows: t.Rows}, Resized: p.sizes}
 	}
-	return loopback(p.claim.port)
 }
 
-// Dial connects to addr where the process itself listens there.
-func (p process) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	return p.owner.Dial(ctx, addr)
-}
-
-// Lost is closed when visitors were found to meet another program on the process's port.
-func (p process) Lost() <-chan struct{} {
-	if p.claim == nil {
-		return nil
+// Signal is as [engine.Process.Signal].
+func (p *process) Signal(number int) {
+	select {
+	case p.signals <- syscall.Signal(number):
+	case <-p.Done():
 	}
-	return p.claim.lost
 }
 
-// Taken reports, once the process has ended, whether another program has its port.
-func (p process) Taken() bool {
-	return p.claim != nil && errors.Is(tryPort(p.claim.port), syscall.EADDRINUSE)
+// Resize is as [engine.Process.Resize]. One goroutine calls it.
+func (p *process) Resize(columns, rows uint16) {
+	if p.sizes != nil {
+		p.sizes.Put(terminal.Size{Columns: columns, Rows: rows})
+	}
 }
 
-// files are the web process of an app of static files.
-type files struct {
-	*site.Server
-	addr  string
-	owner *ports.Owner
+// Limits are those that the process is held to.
+func (p *process) Limits() volume.Limits { return p.limits }
+
+// Exit is how the process ended, after Done.
+func (p *process) Exit() engine.Exit {
+	if exit, ok := p.claim.exit(p.try); ok {
+		return exit
+	}
+	err := p.Err()
+	e := exitOf(err)
+	if _, over := errors.AsType[child.Overuse](err); over {
+		e.Reason += fmt.Sprintf("; limits:set %s memory=... gives it more", p.app)
+	}
+	return e
 }
 
-func (f files) PID() int     { return 0 }
-func (f files) Addr() string { return f.addr }
-
-func (f files) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	return f.owner.Dial(ctx, addr)
+// exitOf is how a child ended, of which err is told.
+func exitOf(err error) (e engine.Exit) {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	switch {
+	case err == nil:
+		return engine.Exit{}
+	case !ok:
+		return engine.Exit{Reason: err.Error()}
+	}
+	e.Code = exit.ExitCode()
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		e.Code, e.Signal = 0, int(status.Signal())
+	}
+	if more := err.Error()[len(exit.Error()):]; more != "" { // ": used 32 MiB of memory, ..."
+		e.Reason = more[len(": "):]
+	}
+	return e
 }
 
-func (l *Local) startSite(spec runtime.Spec) (runtime.Process, error) {
-	tree, err := os.OpenRoot(spec.Tree)
+// Exec is as [engine.Fleet.Exec].
+func (l *Local) Exec(ctx context.Context, at engine.Place, c engine.Command) (string, engine.Exit, error) {
+	beside, unit, err := l.process(at)
 	if err != nil {
-		return nil, err
+		return "", engine.Exit{}, err
 	}
-	defer tree.Close()
-	root, err := tree.OpenRoot(spec.Built.Static) // a link that leaves the tree is refused
+	out := &lastBytes{most: c.Max}
+	p, err := l.start(order{port: beside.claim.number(), Job: engine.Job{
+		App: unit.Name.App, Release: unit.Name.Release, Type: "check", Index: at.Index, Image: unit.Image,
+		Argv: c.Argv, Env: unit.Env, Limits: unit.Limits, Out: out,
+	}})
 	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+		return "", engine.Exit{}, err
 	}
-	owner := &ports.Owner{}
-	var listener net.Listener
-	own, err := l.takePort(spec.App, func(port int) (err error) {
-		listener, err = owner.Listen(loopback(port))
-		return err
-	})
-	if err != nil {
-		root.Close()
-		return nil, err
+	select {
+	case <-p.Done():
+		return out.String(), p.Exit(), nil
+	case <-ctx.Done():
+		p.Stop(execGrace)
+		return "", engine.Exit{}, context.Cause(ctx)
 	}
-	l.letListen(own, owner)
-	s := &site.Server{Root: root, Log: l.Log, Gone: func() { l.freePort(own) }}
-	s.Start(listener)
-	return files{s, loopback(own.port), owner}, nil
 }
+
+// lastBytes keeps the end of what is written.
+type lastBytes struct {
+	most int
+	kept []byte
+}
+
+func (b *lastBytes) Write(p []byte) (int, error) {
+	b.kept = append(b.kept, p...)
+	if over := len(b.kept) - b.most; over > b.most {
+		b.kept = append([]byte(nil), b.kept[over:]...)
+	}
+	return len(p), nil
+}
+
+func (b *lastBytes) String() string { return string(b.kept[max(0, len(b.kept)-b.most):]) }

@@ -4,52 +4,22 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"paas/engine/local/child"
-	"paas/rig"
-	"paas/runtime"
-	"paas/volume"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-)
 
-func TestProcessEnvironment(t *testing.T) {
-	t.Setenv("SECRET", "of the server")
-	t.Setenv("PASSED", "on")
-	t.Setenv("HTTPS_PROXY", "http://proxy")
-	l := newLocal(t)
-	l.PassEnv = []string{"PASSED"}
-	dir, data := rig.Tree(t, map[string]string{"node_modules/.bin/x": "", ".paas/bin/y": ""}), t.TempDir()
-	spec := runtime.Spec{
-		Tree: dir, Data: data, Type: "web",
-		Built:  volume.Built{Kind: "node", Env: map[string]string{"PATH": "/front", "FROM_BUILD": "1", "SHARED": "build"}},
-		Config: map[string]string{"SHARED": "config", "PORT": "1", "DATA_DIR": "/x", child.Marker: "x", "LANG": "tlh"},
-	}
-	got := printed(t, l, spec, "env")
-	rig.WantIn(t, "env", "\n"+got, "\nPASSED=on\n", "\nHTTPS_PROXY=http://proxy\n", "\nPAAS_APP=blog\n", "\nPAAS_RELEASE=v7\n",
-		"\nDATA_DIR="+data+"\n", "\nHOME="+data+"\n", "\nNODE_ENV=production\n", "\nPYTHONUNBUFFERED=1\n", "\nPORT=",
-		"\nFROM_BUILD=1\n", "\nSHARED=config\n", "\nLANG=tlh\n", "\nPAAS_RUN=", "/blog.v7.web.1.",
-		"\nPATH=/front:"+dir+"/.paas/bin:"+dir+"/node_modules/.bin:"+os.Getenv("PATH")+"\n")
-	if strings.Contains(got, "\nPORT=1\n") {
-		t.Error("config vars set the port")
-	}
-	if strings.Contains(got, "SECRET") || strings.Contains(got, "of the server") {
-		t.Errorf("the server's secret is in:\n%s", got)
-	}
-	got = printed(t, l, runtime.Spec{Config: map[string]string{"NODE_ENV": "x", "PORT": "1"}, Built: volume.Built{Kind: "node"}}, "env")
-	rig.WantIn(t, "env", got, "NODE_ENV=x\n")
-	if strings.Contains(got, "\nPORT=") {
-		t.Error("a worker has a port")
-	}
-}
+	"paas/engine"
+	"paas/rig"
+)
 
 // What runs is what the line names, with no shell above it.
 func TestNoShellStays(t *testing.T) {
 	l := newLocal(t)
 	for _, line := range []string{"sleep 1000", `sleep "1000"`, "sleep $LONG"} {
-		p := begin(t, l, runtime.Spec{Config: map[string]string{"LONG": "1000"}}, line)
+		p := begin(t, l, spec{config: map[string]string{"LONG": "1000"}}, line)
 		rig.Eventually(t, line+" is sleep itself", func() bool {
 			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID()))
 			return string(name) == "sleep\n"
@@ -58,7 +28,7 @@ func TestNoShellStays(t *testing.T) {
 			t.Errorf("%s: has children %s", line, children)
 		}
 		p.Stop(time.Minute)
-		if rig.Message(p.Err()) != "signal: terminated" {
+		if rig.Message(p.Exit().Err()) != "signal: terminated" {
 			t.Error(p.Err())
 		}
 	}
@@ -71,22 +41,22 @@ func TestProcessEnds(t *testing.T) {
 		"exit 3":        "exit status 3",
 		"kill -KILL $$": "signal: killed",
 	} {
-		p := begin(t, l, runtime.Spec{}, line)
+		p := begin(t, l, spec{}, line)
 		<-p.Done()
-		if rig.Message(p.Err()) != want {
+		if rig.Message(p.Exit().Err()) != want {
 			t.Errorf("%s: %v", line, p.Err())
 		}
 		p.Stop(time.Hour)
 	}
-	for line, want := range map[string]string{
-		"no-such-program x": "worker: no-such-program: not found in PATH",
-		"./missing":         "no such file or directory",
+	tree := rig.Tree(t, map[string]string{"data": ""})
+	for line, want := range map[string]engine.StartError{
+		"no-such-program x": {Status: 127, Reason: "worker: no-such-program: not found in PATH"},
+		"./data":            {Status: 126, Reason: "worker: run " + filepath.Join(tree, "data") + ": not an executable file"},
 	} {
-		_, err := l.Start(runtime.Spec{App: "blog", Type: "worker", Tree: t.TempDir(), Built: volume.Built{Processes: map[string]string{"worker": line}}})
-		rig.WantIn(t, line, rig.Message(err), want)
-	}
-	if _, err := l.Start(runtime.Spec{App: "blog", Type: "web"}); rig.Message(err) != "web: no such process type" {
-		t.Error(err)
+		_, err := l.start(spec{tree: tree}.order(t, line))
+		if err != error(want) {
+			t.Errorf("%s: %#v", line, err)
+		}
 	}
 	if len(l.ports) != 0 {
 		t.Errorf("ports kept: %v", l.ports)
@@ -100,9 +70,9 @@ func TestProcessEnds(t *testing.T) {
 func TestPorts(t *testing.T) {
 	l := newLocal(t)
 	seen := map[string]bool{}
-	var all []runtime.Process
+	var all []*process
 	for range 20 {
-		p := begin(t, l, runtime.Spec{Type: "web"}, "sleep 1000")
+		p := begin(t, l, spec{web: true}, "sleep 1000")
 		_, text, _ := net.SplitHostPort(p.Addr())
 		if port, _ := strconv.Atoi(text); port < firstPort || port > lastPort || seen[text] {
 			t.Errorf("port %s", text)

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"paas/engine"
 	"paas/engine/local/confine"
 	"paas/rig"
-	paas "paas/runtime"
 )
 
 // landlocked is an engine whose apps have no /tmp of their own.
@@ -19,7 +19,7 @@ func landlocked(t *testing.T) *Local {
 	if all.Landlock == 0 || os.Getuid() == 0 {
 		t.Skip("SKIP: it takes Landlock, and an ordinary user (TestNotRoot)")
 	}
-	l := &Local{Root: t.TempDir(), Self: rig.Self(), Confined: Confined{Force: confine.Force{Landlock: all.Landlock, Seccomp: all.Seccomp}}}
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, Confined: Confined{Force: confine.Force{Landlock: all.Landlock, Seccomp: all.Seccomp}}}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -33,12 +33,12 @@ func TestBuildNamesTmp(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	build := func(l *Local) error {
 		app := t.TempDir()
-		tree, cache := filepath.Join(app, "tree"), filepath.Join(app, "cache")
+		tree := filepath.Join(app, "tree")
 		rig.Write(t, app, map[string]string{
 			"tree/package.json": `{"private": true, "scripts": {"build": "node build.js", "start": "node x"}}`,
 			"tree/build.js":     `require("fs").writeFileSync("/tmp/compiler.lock", "x")`, "cache/x": "",
 		})
-		_, err := l.Build(t.Context(), paas.BuildJob{App: "blog", Tree: tree, Cache: cache, Out: io.Discard})
+		_, err := l.Build(t.Context(), engine.BuildJob{Image: engine.Image{App: "blog", Build: tree}, Out: io.Discard})
 		return err
 	}
 	if err := build(newLocal(t)); err != nil {
@@ -53,7 +53,7 @@ func TestDotnetTmp(t *testing.T) {
 	l := landlocked(t)
 	for file, want := range map[string]string{"app.csproj": "wrote\n", "package.json": ""} {
 		tree := rig.Tree(t, map[string]string{file: ""})
-		out := printed(t, l, paas.Spec{Tree: tree}, `sh -c "mkdir -p /tmp/.dotnet/shm && echo x >/tmp/.dotnet/paas-test && echo wrote; rm -f /tmp/.dotnet/paas-test; echo x >/tmp/paas-test"`)
+		out := printed(t, l, spec{tree: tree}, `sh -c "mkdir -p /tmp/.dotnet/shm && echo x >/tmp/.dotnet/paas-test && echo wrote; rm -f /tmp/.dotnet/paas-test; echo x >/tmp/paas-test"`)
 		if !strings.HasPrefix(out, want) || strings.Contains(out, "wrote") != (want != "") || !strings.Contains(strings.ToLower(out), "permission denied") {
 			t.Errorf("%s: %q", file, out)
 		}

@@ -28,7 +28,7 @@ func (c Check) asker(s Subject) func(context.Context) error {
 		}
 	}
 	return func(ctx context.Context) error {
-		if err := dial(ctx, s, c.addr(s)); err != nil {
+		if err := dial(ctx, s, c.Port); err != nil {
 			return fmt.Errorf("its port does not answer: %w", bareDialError(err))
 		}
 		return nil
@@ -49,7 +49,7 @@ func (c Check) client(s Subject) *http.Client {
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return s.Dial(ctx, c.addr(s))
+				return s.Dial(ctx, c.Port)
 			},
 		},
 		Timeout:       c.Timeout,

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"strings"
 	"time"
 
-	"paas/engine/local/ports"
 	"paas/pause"
 )
 
@@ -20,9 +18,9 @@ type Subject interface {
 	Done() <-chan struct{}
 	Err() error // after Done
 
-	// Dial connects to addr where the process itself listens there. The error is [ports.ErrForeign] where
-	// another program does.
-	Dial(ctx context.Context, addr string) (net.Conn, error)
+	// Dial connects to the process at port, or where it is to listen if port is 0. It returns an error
+	// where another program listens there.
+	Dial(ctx context.Context, port int) (net.Conn, error)
 
 	// Run runs a command beside the process, in its environment, until it has ended or ctx does.
 	Run(ctx context.Context, argv []string) error
@@ -40,16 +38,11 @@ func Await(ctx context.Context, s Subject, checks []Check, boot time.Duration) e
 		return fmt.Errorf("%s: ended, with status 0", s.Name())
 	case errors.Is(err, errEnded):
 		return fmt.Errorf("%s: %w", s.Name(), s.Err())
-	case errors.Is(err, ErrTaken):
-		return fmt.Errorf("%s: %w", s.Name(), err)
 	case errors.Is(err, errSilent):
 		return fmt.Errorf("%s %w%s", s.Name(), err, elsewhere(s))
 	}
 	return err
 }
-
-// ErrTaken says that another program listens on the port that the process was given.
-var ErrTaken = errors.New("another program listens on the port that it was given")
 
 var (
 	errEnded  = errors.New("ended before it was healthy")
@@ -75,40 +68,18 @@ func awaitAll(ctx context.Context, s Subject, checks []Check, boot time.Duration
 }
 
 func awaitPort(ctx context.Context, s Subject, patience time.Duration) error {
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	_, port, _ := net.SplitHostPort(s.Addr())
-	taken := fmt.Errorf("%w (%s)", ErrTaken, port)
-	var since time.Time // when another program was first found to listen there; zero: none does
-	err := retry(ctx, s.Done(), patience, 1, func() error {
-		err := dial(ctx, s, s.Addr())
-		switch {
-		case !errors.Is(err, ports.ErrForeign):
-			since = time.Time{}
-		case since.IsZero():
-			since = time.Now()
-		case time.Since(since) >= takenFor:
-			giveUp(taken)
-		}
-		return err
-	})
-	if errors.Is(err, errEnded) && !since.IsZero() {
-		return taken // that is why it has ended
-	}
+	err := retry(ctx, s.Done(), patience, 1, func() error { return dial(ctx, s, 0) })
 	if late, ok := errors.AsType[*lateError](err); ok && late != nil {
+		_, port, _ := net.SplitHostPort(s.Addr())
 		return fmt.Errorf("%w (%s) within %s", errSilent, port, patience)
 	}
 	return err
 }
 
-// takenFor is how long another program must have had a port before the process is given up. It may be one that
-// is just ending.
-const takenFor = time.Second / 4
-
-func dial(ctx context.Context, s Subject, addr string) error {
+func dial(ctx context.Context, s Subject, port int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	conn, err := s.Dial(ctx, addr)
+	conn, err := s.Dial(ctx, port)
 	if err == nil {
 		conn.Close()
 	}
@@ -131,9 +102,6 @@ func (c Check) await(ctx context.Context, s Subject, began time.Time) error {
 	err := retry(ctx, s.Done(), time.Duration(c.Attempts)*c.Wait, c.Attempts, func() error { return ask(ctx) })
 	late, ok := errors.AsType[*lateError](err)
 	switch {
-	case ok && errors.Is(late.last, ports.ErrForeign) && c.addr(s) == s.Addr():
-		_, port, _ := net.SplitHostPort(s.Addr())
-		return fmt.Errorf("%w (%s)", ErrTaken, port)
 	case ok:
 		return fmt.Errorf("%s: %w, for %s", c.place(s), late.last, time.Since(since).Round(100*time.Millisecond))
 	}
@@ -151,13 +119,6 @@ func (c Check) place(s Subject) string {
 // asks says whether there is anything to ask beside whether it runs.
 func (c Check) asks(s Subject) bool {
 	return len(c.Command) > 0 || c.Port != 0 || s.Addr() != "" && (c.Path != "" || c.Uptime == 0)
-}
-
-func (c Check) addr(s Subject) string {
-	if c.Port != 0 {
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.Port))
-	}
-	return s.Addr()
 }
 
 // lateError is what the last attempt of [retry] said.

@@ -10,12 +10,10 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"paas/engine/local/ports"
 	"paas/rig"
 )
 
@@ -33,9 +31,10 @@ func (s subject) Addr() string          { return s.addr }
 func (s subject) Done() <-chan struct{} { return s.done }
 func (s subject) Err() error            { return s.err }
 
-func (s subject) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	if s.dial != nil {
-		return s.dial()
+func (s subject) Dial(ctx context.Context, port int) (net.Conn, error) {
+	addr := s.addr
+	if port != 0 {
+		addr = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }
@@ -106,45 +105,6 @@ func TestAwaitAnswers(t *testing.T) {
 	cancel(errors.New("the pusher left"))
 	if err := Await(ctx, subject{addr: "127.0.0.1:1"}, nil, 0); rig.Message(err) != "the pusher left" {
 		t.Error(err)
-	}
-}
-
-// A process whose port is another program's is given up after a moment, and at once where it ends.
-func TestAwaitTaken(t *testing.T) {
-	const want = "web: another program listens on the port that it was given (21301)"
-	foreign := func() (net.Conn, error) { return nil, fmt.Errorf("127.0.0.1:21301: %w", ports.ErrForeign) }
-	refused := func() (net.Conn, error) { return nil, syscall.ECONNREFUSED }
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		err := Await(t.Context(), subject{addr: "127.0.0.1:21301", dial: foreign}, nil, time.Hour)
-		if rig.Message(err) != want || !errors.Is(err, ErrTaken) || time.Since(began) < takenFor || time.Since(began) > 2*takenFor {
-			t.Errorf("%v, after %s", err, time.Since(began))
-		}
-	})
-	synctest.Test(t, func(t *testing.T) { // the other program ends
-		answers := []func() (net.Conn, error){foreign, foreign, refused, foreign}
-		s := subject{addr: "127.0.0.1:21301", dial: func() (net.Conn, error) {
-			next := refused
-			if len(answers) > 0 {
-				next, answers = answers[0], answers[1:]
-				if len(answers) == 0 {
-					next = func() (net.Conn, error) { conn, _ := net.Pipe(); return conn, nil }
-				}
-			}
-			return next()
-		}}
-		if err := Await(t.Context(), s, nil, time.Hour); err != nil {
-			t.Error(err)
-		}
-	})
-	ended := make(chan struct{})
-	close(ended)
-	s := subject{addr: "127.0.0.1:21301", dial: foreign, done: ended, err: errors.New("exit status 1")}
-	if err := Await(t.Context(), s, nil, 0); rig.Message(err) != want {
-		t.Errorf("it could not listen: %v", err)
-	}
-	if s.dial = refused; rig.Message(Await(t.Context(), s, nil, 0)) != "web: exit status 1" {
-		t.Error("nobody listens")
 	}
 }
 

@@ -1,7 +1,9 @@
-package local
+package runtime
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,13 +12,11 @@ import (
 	"time"
 
 	"paas/rig"
-	"paas/runtime"
 	"paas/runtime/health"
 	"paas/volume"
 )
 
 func TestSite(t *testing.T) {
-	l := newLocal(t)
 	outside := rig.Tree(t, map[string]string{"secret.txt": "secret", "sub/index.html": "secret"})
 	dir := rig.Tree(t, map[string]string{
 		"Procfile": "not below public", "public/index.html": "<h1>home</h1>", "public/style.css": "body{}", "public/404.html": "lost",
@@ -28,17 +28,14 @@ func TestSite(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p, err := l.Start(runtime.Spec{App: "blog", Type: "web", Tree: dir, Built: volume.Built{Kind: "static", Static: "public"}})
-	if err != nil {
-		t.Fatal(err)
+	m, p, err := servesSite(t, dir, "public", health.Check{Path: "/"})
+	if err != nil || p.place.PID != 0 {
+		t.Fatal(err, p.place.PID)
 	}
-	if err := await(t, p, 0, health.Check{Path: "/"}); err != nil || p.PID() != 0 {
-		t.Fatal(err, p.PID())
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: m.visitors(p), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	ask := func(method, path string, header ...string) (*http.Response, string) {
 		t.Helper()
-		r, err := http.NewRequest(method, "http://"+p.Addr()+path, nil)
+		r, err := http.NewRequest(method, "http://localhost"+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,45 +89,69 @@ func TestSite(t *testing.T) {
 	}
 
 	began := time.Now()
-	p.Stop(time.Minute)
-	if _, err := client.Get("http://" + p.Addr()); err == nil || p.Err() != nil || time.Since(began) > 10*time.Second {
-		t.Error("it still answers", p.Err())
+	m.in.stop(time.Minute)
+	if time.Since(began) > 10*time.Second {
+		t.Error("it took", time.Since(began))
 	}
-	if len(l.ports) != 0 {
-		t.Errorf("ports kept: %v", l.ports)
+	if _, err := client.Get("http://localhost/"); err == nil {
+		t.Error("it still answers")
+	}
+	if conn, err := m.in.home.rt.Dial(t.Context(), "blog", p.place.Addr); err == nil {
+		conn.Close()
+		t.Error("visitors are still sent to it")
 	}
 }
 
+// servesSite is a web process of static files that is healthy.
+func servesSite(t *testing.T, tree, folder string, checks ...health.Check) (*member, *proc, error) {
+	t.Helper()
+	s := newStage(t)
+	h := newHome(s.runtime(), s.app)
+	i := newInstance(h, 1)
+	i.tree, i.built.Static, i.file.Checks = tree, folder, map[string][]health.Check{"web": checks}
+	m := newMember(i, place{"web", 1}, "web", volume.Wanted{})
+	i.members[m.place] = m
+	h.units.want(m, volume.Wanted{})
+	t.Cleanup(func() { i.stop(0) })
+	p, err := m.healthy(t.Context(), nil)
+	return m, p, err
+}
+
+// visitors is how the front connects to the member's process.
+func (m *member) visitors(p *proc) *http.Transport {
+	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return m.in.home.rt.Dial(ctx, m.in.home.app.Name, p.place.Addr)
+	}}
+}
+
 func TestSiteFolderLeavesTree(t *testing.T) {
-	l := newLocal(t)
 	dir := t.TempDir()
 	if err := os.Symlink(rig.Tree(t, map[string]string{"index.html": "secret"}), filepath.Join(dir, "public")); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := l.Start(runtime.Spec{Type: "web", Tree: dir, Built: volume.Built{Static: "public"}}); err == nil {
-		p.Stop(0)
+	if _, _, err := servesSite(t, dir, "public"); err == nil {
 		t.Error("served")
 	}
 }
 
 // A visitor that never reads the end does not hold the stop beyond its grace.
 func TestSiteStopForced(t *testing.T) {
-	l := newLocal(t)
 	dir := rig.Tree(t, map[string]string{"index.html": "", "big": ""})
 	if err := os.Truncate(filepath.Join(dir, "big"), 1<<30); err != nil {
 		t.Fatal(err)
 	}
-	p, err := l.Start(runtime.Spec{Type: "web", Tree: dir, Built: volume.Built{Static: "."}})
+	m, p, err := servesSite(t, dir, ".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := http.Get("http://" + p.Addr() + "/big")
+	client := &http.Client{Transport: m.visitors(p)}
+	answer, err := client.Get("http://localhost/big")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
 	began := time.Now()
-	p.Stop(20 * time.Millisecond)
+	m.in.stop(20 * time.Millisecond)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}

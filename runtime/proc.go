@@ -1,0 +1,158 @@
+package runtime
+
+import (
+	"context"
+	"net"
+
+	"paas/engine"
+)
+
+// proc is one process of a member, from its start to its end.
+type proc struct {
+	started chan struct{} // closed when it runs, or has failed to
+	exited  chan struct{} // closed when it has ended itself
+	done    chan struct{} // closed when nothing of it is left, and it is known how it ended
+
+	// Set before started closes.
+	place engine.Place
+	ran   bool // it was started
+
+	// Set before done closes.
+	exit  engine.Exit
+	after engine.Place // how the place stood then
+	moved bool         // the engine has put another in its place, which is no failure
+
+	restarts int // of its place, as it began
+}
+
+func newProc(restarts int) *proc {
+	return &proc{restarts: restarts, started: make(chan struct{}), exited: make(chan struct{}), done: make(chan struct{})}
+}
+
+// Err is how it ended, after done; nil for status 0.
+func (p *proc) Err() error { return p.exit.Err() }
+
+// begin notes that it runs.
+func (p *proc) begin(at engine.Place) {
+	if !isClosed(p.started) {
+		p.place, p.ran = at, true
+		close(p.started)
+	}
+}
+
+// end notes that nothing is left of it.
+func (p *proc) end(at engine.Place, exit engine.Exit) {
+	if isClosed(p.done) {
+		return
+	}
+	p.exit, p.after = exit, at
+	if !isClosed(p.started) {
+		p.place, p.ran = at, !at.Since.IsZero()
+		close(p.started)
+	}
+	p.leave()
+	close(p.done)
+}
+
+// leave notes that it has ended itself.
+func (p *proc) leave() {
+	if !isClosed(p.exited) {
+		close(p.exited)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// saw takes how the engine says that the member's place stands. The units are locked.
+func (m *member) saw(at engine.Place) {
+	if at.Start == 0 {
+		return
+	}
+	if m.start < at.Start {
+		if p := m.latest; p != nil && !isClosed(p.done) {
+			p.moved = at.Restarts == p.restarts
+			m.finish(p, at, at.Exit)
+		}
+		m.latest, m.start = newProc(at.Restarts), at.Start
+		close(m.changed)
+		m.changed = make(chan struct{})
+	}
+	p := m.latest
+	switch at.State {
+	case engine.Running:
+		m.began(p, at)
+	case engine.Exited:
+		m.began(p, at)
+		p.leave()
+	case engine.Waiting:
+		m.finish(p, at, at.Exit)
+	}
+}
+
+// began has a process that runs be found by the address it listens on.
+func (m *member) began(p *proc, at engine.Place) {
+	if isClosed(p.started) {
+		return
+	}
+	p.begin(at)
+	if at.Addr != "" {
+		rt := m.in.home.rt
+		rt.backends.add(m.in.home.app.Name, at.Addr, func(ctx context.Context) (net.Conn, error) {
+			return rt.Engine.Dial(ctx, p.place, 0)
+		})
+	}
+}
+
+// finish ends a process of the member, and lets no visitor be sent to it any more.
+func (m *member) finish(p *proc, at engine.Place, exit engine.Exit) {
+	p.end(at, exit)
+	if p.place.Addr != "" {
+		m.in.home.rt.backends.remove(m.in.home.app.Name, p.place.Addr)
+	}
+}
+
+// leave notes that nothing of the member is left in the engine. The units are locked.
+func (m *member) leave() {
+	if isClosed(m.gone) {
+		return
+	}
+	if p := m.latest; p != nil {
+		m.finish(p, p.place, engine.Exit{Reason: "stopped"})
+	}
+	if u := &m.in.home.units; u.members[m.seat()] == m {
+		delete(u.members, m.seat())
+		m.letGo()
+	}
+	close(m.gone)
+}
+
+// newer blocks until the member has another process than after that runs, or has failed to; nil: it never
+// will, or ctx ended.
+func (m *member) newer(ctx context.Context, after *proc) *proc {
+	u := &m.in.home.units
+	for {
+		u.mu.Lock()
+		p, changed := m.latest, m.changed
+		u.mu.Unlock()
+		if p != nil && p != after {
+			changed = p.started
+		}
+		select {
+		case <-changed:
+		case <-m.gone:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+		if p != nil && p != after {
+			return p
+		}
+	}
+}
