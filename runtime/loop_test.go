@@ -34,9 +34,10 @@ type stage struct {
 	processes map[string]string // what a build has; nil: one web
 	file      string            // app.json of the builds that follow
 
-	ends   func(*enginetest.Process) (engine.Exit, bool) // how what is to end by itself does, at once; nil: nothing is
-	fail   error                                         // of every start from now on
-	linger <-chan struct{}                               // what is told to end and is not web does when it closes; nil: at once
+	ends    func(*enginetest.Process) (engine.Exit, bool) // how what is to end by itself does, at once; nil: nothing is
+	fail    error                                         // of every start from now on
+	slowWeb bool                                          // and web too
+	linger  <-chan struct{}                               // what is told to end and is not web does when it closes; nil: at once
 
 	started  []int                       // releases of web.1, in order
 	actors   map[int]*enginetest.Process // web.1 of each release, the newest
@@ -75,7 +76,7 @@ func (s *stage) begins(p *enginetest.Process) error {
 		return s.fail
 	}
 	s.all = append(s.all, p)
-	if p.Type != "web" {
+	if p.Type != "web" || s.slowWeb {
 		p.Linger = s.linger
 	}
 	if s.ends != nil {

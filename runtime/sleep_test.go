@@ -329,6 +329,36 @@ func TestWokenWhileItEnds(t *testing.T) {
 	})
 }
 
+// A web process that still ends when the app is woken has another one beside it, and both end in their time.
+func TestWokenWhileWebEnds(t *testing.T) {
+	var linger chan struct{}
+	drowsy(t, func(t *testing.T, s *stage) {
+		after(10*time.Minute + time.Second)
+		if got := s.running(); got != "web.1 is stopping" {
+			t.Errorf("runs: %s", got)
+		}
+		s.rt.Wake("blog")
+		after(time.Minute)
+		if got := s.running(); got != "web.1 of v1, web.1 is stopping, worker.1 of v1" && got != "web.1 is stopping, web.1 of v1, worker.1 of v1" {
+			t.Errorf("runs: %s", got)
+		}
+		close(linger)
+		synctest.Wait()
+		s.isUp(up)
+		after(9*time.Minute + time.Second)
+		s.isAsleep(time.Now())
+	}, func(s *stage) {
+		linger = make(chan struct{})
+		s.slowWeb, s.linger = true, linger
+		s.ends = func(p *enginetest.Process) (engine.Exit, bool) {
+			if p.Type == "worker" {
+				p.Linger = nil
+			}
+			return engine.Exit{}, false
+		}
+	})
+}
+
 // What sleeps when the server stops, or is killed, does so when it is back, and is woken even before it looks;
 // unless something else is wanted by then.
 func TestAsleepAcrossRestart(t *testing.T) {

@@ -34,6 +34,10 @@ func (u *units) want(m *member, w volume.Wanted) {
 	if m.dropped {
 		return
 	}
+	if u.members[m.seat()] != nil { // the one before is still being ended: one may run beside it
+		u.copies++
+		m.unit.Copy = u.copies
+	}
 	u.members[m.seat()] = m
 	m.letGo = u.home.rt.hold(u.home.app.Name, m.in.release.Build)
 	if m.isSite() {
