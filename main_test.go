@@ -30,7 +30,7 @@ import (
 // TestMain lets the test binary be every program that the scripts run: paas, its hooks, webapp (an
 // app that can misbehave in many ways), and the programs of thief_test.go.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tests{m}, map[string]func(){
 		"paas":         exitAtOnce(main),
 		"pre-receive":  exitAtOnce(main),
 		"post-receive": exitAtOnce(main),
@@ -40,6 +40,14 @@ func TestMain(m *testing.M) {
 		"visitor":      visitor,
 		"dial":         dial,
 	})
+}
+
+// tests are the tests themselves, where the binary is none of the programs.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	rig.DefaultSignals()
+	return t.M.Run()
 }
 
 // exitAtOnce keeps the race detector from delaying the program's exit by a second. Scripts have

@@ -16,7 +16,11 @@ import (
 // Only changes of a large commit are read again. A push of 20,000 files used to read all of them,
 // because they did not fit into the cache.
 func TestInspectReadsOnlyWhatChanged(t *testing.T) {
-	const files, few = 150_000, 10
+	files := 150_000
+	if testing.Short() {
+		files = 20_000
+	}
+	const few = 10
 	r := newRepo(t)
 	var blobs strings.Builder
 	for n := range files {

@@ -341,7 +341,11 @@ func (e *endingContext) Err() error {
 // Whatever the commits are and wherever updates are interrupted, the folder ends up with what git
 // checks out and what the app made.
 func TestRandomUpdates(t *testing.T) {
-	for seed := range uint64(4) {
+	seeds := uint64(4)
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
 		h := &history{rand.New(rand.NewPCG(seed, 3)), files{}}
 		all := make([]files, 30)
 		for i := range all {

@@ -18,7 +18,11 @@ import (
 // the end what runs, what visitors meet and what the volume says agree.
 func TestChaos(t *testing.T) {
 	first := uint64(time.Now().UnixNano())
-	for seed := first; seed < first+15 && !t.Failed(); seed++ {
+	seeds := uint64(15)
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := first; seed < first+seeds && !t.Failed(); seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			c := newChaos(t, seed)
 			for range 120 {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"paas/rig"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "app" {
 		os.Exit(appMain(os.Args[2:]))
 	}
+	rig.DefaultSignals()
 	os.Exit(m.Run())
 }
 
