@@ -40,7 +40,10 @@ func appRows() []Row {
 			},
 		},
 		Verb[destroyInput, removed]{
-			Head: Head{Name: "apps:destroy", Short: "remove an app with all its releases and data", Group: Apps},
+			Head: Head{
+				Name: "apps:destroy", Group: Apps,
+				Short: "remove an app with all its releases and data",
+			},
 			Run:  destroyApp,
 			Text: printRemoved,
 		},
@@ -65,11 +68,12 @@ type appURL struct {
 	URL string `json:"url"`
 }
 
-// AppInfo describes an app.
+// AppInfo describes an app. Its State is running, starting, crashed, stopped, scaled to 0, cron,
+// asleep, watch, changing, damaged or empty.
 type AppInfo struct {
 	Name    string      `json:"name"`
 	URL     string      `json:"url"`
-	State   string      `json:"state"` // running, starting, crashed, stopped, scaled to 0, cron, asleep, empty; watch, changing; damaged
+	State   string      `json:"state"`
 	Release int         `json:"release,omitempty"`
 	Commit  string      `json:"commit,omitempty"`
 	Branch  string      `json:"branch,omitempty"`
@@ -79,11 +83,11 @@ type AppInfo struct {
 	Cause   string      `json:"cause,omitempty"`
 	Since   time.Time   `json:"since,omitzero"`
 	Git     string      `json:"git"`
-	Source  *SourceInfo `json:"source,omitempty"`      // the repository that it follows, if it does
-	Sleep   string      `json:"sleep,omitempty"`       // it sleeps after so long without a request; empty: never
-	Asleep  time.Time   `json:"asleep_since,omitzero"` //
+	Source  *SourceInfo `json:"source,omitempty"` // the repository that it follows, if it does
+	Sleep   string      `json:"sleep,omitempty"`  // after so long without a request; empty: never
+	Asleep  time.Time   `json:"asleep_since,omitzero"`
 
-	Problem string `json:"problem,omitempty"` // one line: which file is damaged, and what to do about it
+	Problem string `json:"problem,omitempty"` // which file is damaged, and what to do about it
 
 	Isolation string `json:"isolation,omitempty"` // what keeps it apart from others
 }
@@ -110,8 +114,8 @@ func listApps(c *Call, _ struct{}) (apps []AppInfo, err error) {
 	return apps, nil
 }
 
-// appInfo describes the app. A damaged file is no error: it is the Problem, and the facts that it holds are
-// left out.
+// appInfo describes the app. A damaged file is no error: it is the Problem, and the facts that it
+// holds are left out.
 func (c *Call) appInfo(app volume.App) (AppInfo, error) {
 	i, err := c.liveInfo(app)
 	if volume.IsDamage(err) {
@@ -143,7 +147,8 @@ func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
 	if err != nil {
 		return i, err
 	}
-	i.Release, i.Commit, i.Branch, i.Subject, i.By, i.Cause = n, r.Commit, r.Branch, r.Subject, r.By, r.Cause
+	i.Release, i.Commit, i.Branch, i.Subject = n, r.Commit, r.Branch, r.Subject
+	i.By, i.Cause = r.By, r.Cause
 	if s, err := app.Status(n); err == nil {
 		i.Since = s.At
 	}
@@ -201,7 +206,8 @@ type createdApp struct {
 func createApp(c *Call, in appInput) (createdApp, error) {
 	app, err := c.Volume.Create(in.App)
 	if errors.Is(err, fs.ErrExist) {
-		return createdApp{}, conflict("choose another, or look at it: "+c.how("apps:info", in.App), "the name %s is taken by an app that exists", in.App)
+		return createdApp{}, conflict("choose another, or look at it: "+c.how("apps:info", in.App),
+			"the name %s is taken by an app that exists", in.App)
 	}
 	if err != nil {
 		return createdApp{}, err
@@ -226,12 +232,13 @@ func destroyApp(c *Call, in destroyInput) (removed, error) {
 			Err: fmt.Errorf("this removes %s with its releases, config vars and data for ever", app.Name),
 		}
 	}
-	done, err := app.Turn(c, c.Caller.Name+"'s "+c.verb, c.waiting) // and no more: a damaged app can go
+	done, err := app.Turn(c, c.Caller.Name+"'s "+c.verb, c.waiting) // also for a damaged app
 	if err != nil {
 		return removed{}, err
 	}
 	defer done()
-	if err := c.Volume.Credentials(app.Name).RemoveAll(); err != nil { // first: none may wait for the next of that name
+	// First, so that no later app of that name finds them.
+	if err := c.Volume.Credentials(app.Name).RemoveAll(); err != nil {
 		return removed{}, err
 	}
 	if err := c.Volume.Destroy(app); err != nil {

@@ -28,7 +28,8 @@ func parseSleep(text string) (time.Duration, error) {
 		after = time.Duration(n) * 24 * time.Hour
 	}
 	if err != nil || after < minSleep || after > maxSleep {
-		return 0, fmt.Errorf("an app sleeps after a time from 1s to 7d, such as 10m, or off; not %q", plain(text))
+		const form = "an app sleeps after a time from 1s to 7d, such as 10m, or off; not %q"
+		return 0, fmt.Errorf(form, plain(text))
 	}
 	return after, nil
 }
@@ -56,10 +57,11 @@ func asleepSince(since time.Time) string {
 	if since.IsZero() {
 		return "asleep; the next request wakes it"
 	}
-	return fmt.Sprintf("asleep since %s; the next request wakes it", since.Local().Format(time.DateTime))
+	return fmt.Sprintf("asleep since %s; the next request wakes it", when(since))
 }
 
-// asleep reports whether the app sleeps, and since when. Without a server none does: all are stopped.
+// asleep reports whether the app sleeps, and since when. Without a server none does: all are
+// stopped.
 func (c *Call) asleep(app volume.App, w volume.Wanted) (since time.Time, asleep bool, err error) {
 	z, err := app.Asleep()
 	if volume.IsDamage(err) { // the runtime takes it for awake too
@@ -68,12 +70,13 @@ func (c *Call) asleep(app volume.App, w volume.Wanted) (since time.Time, asleep 
 	return z.Since, err == nil && z.Holds(w, app.Live()) && c.serving(), err
 }
 
-// maySleep fails if the app cannot be put to sleep: its processes are not started from here, or no request
-// would wake it.
+// maySleep fails if the app cannot be put to sleep: its processes are not started from here, or no
+// request would wake it.
 func (c *Call) maySleep(app volume.App, s volume.Settings, w volume.Wanted) error {
 	if app.Live() == 0 {
 		if s.InPlace(c.Mode) {
-			return conflict("", "%s is in watch mode: its processes are not started from here, and cannot be put to sleep", app.Name)
+			return conflict("", "%s is in watch mode: its processes are not started from here, "+
+				"and cannot be put to sleep", app.Name)
 		}
 		return nil
 	}
@@ -82,7 +85,8 @@ func (c *Call) maySleep(app volume.App, s volume.Settings, w volume.Wanted) erro
 	}
 	_, counts, err := c.formation(app, w)
 	if err == nil && counts[formation.Web] == 0 {
-		err = conflict("ps:stop "+app.Name+" stops it", "%s has no web process, so no request could wake it, and it is not put to sleep", app.Name)
+		err = conflict("ps:stop "+app.Name+" stops it",
+			"%s has no web process, so no request could wake it, and it is not put to sleep", app.Name)
 	}
 	return err
 }

@@ -29,9 +29,9 @@ type Server struct {
 	GitHost   func() string                  // where git connects: "my.server:2222"
 	SSHHost   func() string                  // the same without the port
 	Hint      func(verb, args string) string // how a person runs a verb from another machine
-	Webhook   func(app string) string        // the address of an app's webhook; empty: no sidecar takes any
+	Webhook   func(app string) string        // address of an app's webhook; empty: none is taken
 	Isolation func() (string, error)         // what keeps the apps apart; empty: no app runs here
-	Settings  func() ([]Setting, error)      // the server's settings; nil: this caller may not see them
+	Settings  func() ([]Setting, error)      // the server's; nil: not for this caller
 
 	// Agree reports whether the app's branch points at what is live.
 	Agree   func(volume.App) (bool, error)
@@ -81,8 +81,8 @@ type Call struct {
 
 // Console is the caller's terminal, for raw verbs.
 type Console interface {
-	// Take gives the terminal to the verb, key by key, until restore is called; t is nil if there is none.
-	// The screen is where the verb then writes to, with or without a terminal.
+	// Take gives the terminal to the verb, key by key, until restore is called; t is nil if there
+	// is none. The screen is where the verb then writes to, with or without a terminal.
 	Take() (t *terminal.Terminal, screen io.Writer, restore func(), err error)
 	// Signals are those that the caller sends to what runs; nil: they end the call.
 	Signals() <-chan syscall.Signal
@@ -113,7 +113,9 @@ func (c *Call) info(format string, args ...any) { say.Detail(c.Stderr, format, a
 
 // did records what the verb has done, for the audit log. app is empty if it concerns the server.
 func (c *Call) did(app, note string) {
-	c.events = append(c.events, volume.Event{At: time.Now().UTC(), By: c.Caller.Name, Did: c.verb, App: app, Note: note})
+	c.events = append(c.events, volume.Event{
+		At: time.Now().UTC(), By: c.Caller.Name, Did: c.verb, App: app, Note: note,
+	})
 }
 
 func (c *Call) audit(e volume.Event) {

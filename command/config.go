@@ -14,7 +14,10 @@ import (
 func configRows() []Row {
 	return []Row{
 		Verb[configInput, configAnswer]{
-			Head: Head{Name: "config", Short: "show an app's config vars; on the server without APP, the server's own settings", Group: Config},
+			Head: Head{
+				Name: "config", Group: Config,
+				Short: "show an app's config vars; on the server without APP, the server's own settings",
+			},
 			Run:  showConfig,
 			Text: printConfig,
 		},
@@ -24,12 +27,18 @@ func configRows() []Row {
 			Text: func(p *Page, v configVar) { p.line("%s", v.Value) },
 		},
 		Stream[setConfigInput, Progress]{
-			Head: Head{Name: "config:set", Short: "set config vars: a new release of the same build", Group: Config},
+			Head: Head{
+				Name: "config:set", Group: Config,
+				Short: "set config vars: a new release of the same build",
+			},
 			Run:  setConfig,
 			Text: printProgress,
 		},
 		Stream[unsetConfigInput, Progress]{
-			Head: Head{Name: "config:unset", Short: "remove config vars: a new release of the same build", Group: Config},
+			Head: Head{
+				Name: "config:unset", Group: Config,
+				Short: "remove config vars: a new release of the same build",
+			},
 			Run:  unsetConfig,
 			Text: printProgress,
 		},
@@ -123,7 +132,8 @@ func getConfig(c *Call, in getConfigInput) (configVar, error) {
 }
 
 func noVar(app volume.App, key string) error {
-	return &Fault{Kind: NotFound, Field: "key", Err: fmt.Errorf("%s has no config var %s", app.Name, plain(key))}
+	err := fmt.Errorf("%s has no config var %s", app.Name, plain(key))
+	return &Fault{Kind: NotFound, Field: "key", Err: err}
 }
 
 // configKey is a config var's name: what a POSIX environment carries through every program
@@ -154,17 +164,19 @@ func setConfig(c *Call, in setConfigInput, events Teller[Progress]) error {
 		}
 	}
 	note := "set " + strings.Join(slices.Sorted(maps.Keys(in.Vars)), ", ")
-	return c.changeConfig(in.App, note, progress{events}, func(_ volume.App, config map[string]string) error {
+	change := func(_ volume.App, config map[string]string) error {
 		maps.Copy(config, in.Vars)
 		sum := 0
 		for k, v := range config {
 			sum += len(k) + len(v) + 2
 		}
 		if sum > maxConfig {
-			return wrong("vars", "the config vars would be %d bytes together; at most %d fit an environment", sum, maxConfig)
+			return wrong("vars", "the config vars would be %d bytes together; at most %d fit an environment",
+				sum, maxConfig)
 		}
 		return nil
-	})
+	}
+	return c.changeConfig(in.App, note, progress{events}, change)
 }
 
 type unsetConfigInput struct {
@@ -174,7 +186,7 @@ type unsetConfigInput struct {
 
 func unsetConfig(c *Call, in unsetConfigInput, events Teller[Progress]) error {
 	note := "unset " + strings.Join(in.Keys, ", ")
-	return c.changeConfig(in.App, note, progress{events}, func(app volume.App, config map[string]string) error {
+	change := func(app volume.App, config map[string]string) error {
 		for _, k := range in.Keys {
 			if _, ok := config[k]; !ok {
 				return noVar(app, k)
@@ -182,12 +194,15 @@ func unsetConfig(c *Call, in unsetConfigInput, events Teller[Progress]) error {
 			delete(config, k)
 		}
 		return nil
-	})
+	}
+	return c.changeConfig(in.App, note, progress{events}, change)
 }
 
-// changeConfig makes a release of the live build with changed config vars. If no release is live yet, it
-// keeps them for the first one.
-func (c *Call) changeConfig(name, note string, p progress, change func(volume.App, map[string]string) error) error {
+// changeConfig makes a release of the live build with changed config vars. If no release is live
+// yet, it keeps them for the first one.
+func (c *Call) changeConfig(
+	name, note string, p progress, change func(volume.App, map[string]string) error,
+) error {
 	app, done, err := c.turn(name)
 	if err != nil {
 		return err
@@ -224,6 +239,6 @@ func (c *Call) changeConfig(name, note string, p progress, change func(volume.Ap
 	if err != nil {
 		return err
 	}
-	base.Settings.Config, base.Of = changed, 0 // the other settings are those of the build, not of the next push
+	base.Settings.Config, base.Of = changed, 0 // the other settings stay the build's
 	return c.release(app, base, volume.CauseConfig, note, p)
 }

@@ -20,12 +20,18 @@ import (
 func cronRows() []Row {
 	return []Row{
 		Verb[appInput, cronAnswer]{
-			Head: Head{Name: "cron", Short: "show what runs by the clock, when next, and how the last run ended", Group: Running},
+			Head: Head{
+				Name: "cron", Group: Running,
+				Short: "show what runs by the clock, when next, and how the last run ended",
+			},
 			Run:  showCron,
 			Text: printCron,
 		},
 		Stream[runCronInput, Progress]{
-			Head: Head{Name: "cron:run", Short: "run an entry of cron now, and end with its exit status", Group: Running},
+			Head: Head{
+				Name: "cron:run", Group: Running,
+				Short: "run an entry of cron now, and end with its exit status",
+			},
 			Run:  runCron,
 			Text: printProgress,
 		},
@@ -78,7 +84,8 @@ func (c *Call) cron(app volume.App) (volume.Cron, error) {
 
 func printCron(p *Page, a cronAnswer) {
 	if len(a.cron.Entries) == 0 {
-		p.line("nothing of %s runs by the clock; add a line like `cron: */10 * * * * node tidy.js` to the Procfile", a.app)
+		p.line("nothing of %s runs by the clock; "+
+			"add a line like `cron: */10 * * * * node tidy.js` to the Procfile", a.app)
 		return
 	}
 	zone := time.Local
@@ -91,7 +98,8 @@ func printCron(p *Page, a cronAnswer) {
 		}
 		return t.In(zone).Format(layout)
 	}
-	list(p, a.cron.Entries, "ID\tSCHEDULE\tNEXT\tLAST\tRESULT\tCOMMAND", func(e volume.CronEntry) string {
+	const heading = "ID\tSCHEDULE\tNEXT\tLAST\tRESULT\tCOMMAND"
+	list(p, a.cron.Entries, heading, func(e volume.CronEntry) string {
 		last, result := "-", "-"
 		if e.Last != nil {
 			last, result = clock(e.Last.At, time.DateTime), cronResult(*e.Last)
@@ -99,7 +107,9 @@ func printCron(p *Page, a cronAnswer) {
 		if !e.Skipped.IsZero() && (e.Last == nil || e.Skipped.After(e.Last.At)) {
 			result += "; skipped at " + clock(e.Skipped, "15:04")
 		}
-		return fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s", e.ID, e.Schedule, clock(e.Next, "2006-01-02 15:04 MST"), last, result, plain(e.Command))
+		next := clock(e.Next, "2006-01-02 15:04 MST")
+		return fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s",
+			e.ID, e.Schedule, next, last, result, plain(e.Command))
 	})
 }
 
@@ -205,9 +215,11 @@ func (c *Call) followFile(path string, offset int64, p progress) (stop func()) {
 	return func() { cancel(); <-ended }
 }
 
-// awaitCron waits until the run that was asked for is over. begun is called when the runtime has taken the
-// request: until then nobody else may make one.
-func (c *Call) awaitCron(app volume.App, token string, begun func()) (run volume.CronRun, err error) {
+// awaitCron waits until the run that was asked for is over. begun is called when the runtime has
+// taken the request: until then nobody else may make one.
+func (c *Call) awaitCron(
+	app volume.App, token string, begun func(),
+) (run volume.CronRun, err error) {
 	ctx, stop := c.whileServing()
 	defer stop()
 	err = app.Await(ctx, func() (bool, error) {

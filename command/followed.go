@@ -23,7 +23,9 @@ type SourceInfo struct {
 }
 
 func (c *Call) sourceInfo(app volume.App, s volume.Source) (SourceInfo, error) {
-	i := SourceInfo{App: app.Name, URL: s.URL, Branch: s.Branch, Every: s.Every.String(), State: "waiting"}
+	i := SourceInfo{
+		App: app.Name, URL: s.URL, Branch: s.Branch, Every: s.Every.String(), State: "waiting",
+	}
 	l, err := app.SourceStatus()
 	if err != nil {
 		return i, err
@@ -41,7 +43,7 @@ func (c *Call) sourceInfo(app volume.App, s volume.Source) (SourceInfo, error) {
 	if err != nil {
 		return i, err
 	}
-	if public, err := c.deployKey(app, key); err == nil { // else each look reports what is wrong with it
+	if public, err := c.deployKey(app, key); err == nil { // else each look reports the error
 		i.Key = public
 	}
 	return i, nil

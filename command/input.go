@@ -29,14 +29,18 @@ type Field struct {
 	index int
 }
 
-// Fields returns the fields of an input: the arguments, then the flags, each in the order of the struct.
+// Fields returns the fields of an input: the arguments, then the flags, each in the order of the
+// struct.
 func Fields(in any) []Field {
 	t := reflect.TypeOf(in).Elem()
 	var args, flags []Field
 	for i := range t.NumField() {
 		tag := t.Field(i).Tag
 		name, _, _ := strings.Cut(tag.Get("json"), ",")
-		f := Field{JSON: name, Default: tag.Get("default"), Help: tag.Get("help"), Value: tag.Get("value"), index: i}
+		f := Field{
+			JSON: name, Default: tag.Get("default"), Help: tag.Get("help"), Value: tag.Get("value"),
+			index: i,
+		}
 		if text, ok := tag.Lookup("flag"); ok {
 			f.Name, f.Short, _ = strings.Cut(text, ",")
 			f.IsFlag, f.Optional = true, true
@@ -132,8 +136,8 @@ func SetArguments(in any, words []string) error {
 
 func isPair(word string) bool { return strings.Contains(word, "=") }
 
-// Set sets the field of in, or adds a value if the field takes many. The error does not repeat a pair,
-// which may hold a secret.
+// Set sets the field of in, or adds a value if the field takes many. The error does not repeat a
+// pair, which may hold a secret.
 func (f Field) Set(in any, text string) error {
 	return f.set(reflect.ValueOf(in).Elem().Field(f.index), text)
 }

@@ -14,7 +14,8 @@ func keyRows() []Row {
 			Run:  func(c *Call, _ struct{}) ([]access.Key, error) { return c.Keys.List() },
 			Text: func(p *Page, keys []access.Key) {
 				if len(keys) == 0 {
-					p.line("no keys yet; paas keys:add NAME ~/.ssh/id_ed25519.pub adds one, and the first is an admin")
+					p.line("no keys yet; paas keys:add NAME ~/.ssh/id_ed25519.pub adds one, " +
+						"and the first is an admin")
 					return
 				}
 				list(p, keys, "NAME\tADMIN\tTYPE\tFINGERPRINT\tCOMMENT", func(k access.Key) string {
@@ -22,13 +23,17 @@ func keyRows() []Row {
 					if k.Admin {
 						admin = "admin"
 					}
-					return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", k.Name, admin, k.Type, k.Fingerprint, orNone(plain(k.Comment)))
+					return fmt.Sprintf("%s\t%s\t%s\t%s\t%s",
+						k.Name, admin, k.Type, k.Fingerprint, orNone(plain(k.Comment)))
 				})
 			},
 		},
 		Verb[addKeyInput, access.Key]{
-			Head: Head{Name: "keys:add", Short: "add a public key, from FILE or standard input", Group: Keys, Needs: Admin},
-			Run:  addKey,
+			Head: Head{
+				Name: "keys:add", Group: Keys, Needs: Admin,
+				Short: "add a public key, from FILE or standard input",
+			},
+			Run: addKey,
 			Text: func(p *Page, k access.Key) {
 				admin := ""
 				if k.Admin {
@@ -44,7 +49,7 @@ func keyRows() []Row {
 				if err == nil {
 					c.did("", in.Name)
 				}
-				return removed{in.Name}, err
+				return removed(in), err
 			},
 			Text: printRemoved,
 		},
@@ -65,7 +70,8 @@ func addKey(c *Call, in addKeyInput) (access.Key, error) {
 	from := c.Stdin
 	if in.File != "" && in.File != "-" {
 		if c.Caller.Remote {
-			return access.Key{}, wrong("file", "over SSH the key comes on standard input: keys:add NAME < FILE")
+			return access.Key{}, wrong("file",
+				"over SSH the key comes on standard input: keys:add NAME < FILE")
 		}
 		f, err := os.Open(in.File)
 		if err != nil {

@@ -19,12 +19,18 @@ import (
 func limitRows() []Row {
 	return []Row{
 		Verb[appInput, limitsAnswer]{
-			Head: Head{Name: "limits", Short: "show what each process of an app may use, and the limits of those that run", Group: Running},
+			Head: Head{
+				Name: "limits", Group: Running,
+				Short: "show what each process of an app may use, and the limits of those that run",
+			},
 			Run:  showLimits,
 			Text: printLimits,
 		},
 		Stream[setLimitsInput, Progress]{
-			Head: Head{Name: "limits:set", Short: "limit each process, or those of one type: memory=256M, cpu=0.5, processes=100; off removes a limit", Group: Running},
+			Head: Head{
+				Name: "limits:set", Group: Running,
+				Short: "limit each process, or those of one type: memory=256M, cpu=0.5, processes=100; off removes a limit",
+			},
 			Run:  setLimits,
 			Text: printProgress,
 		},
@@ -34,14 +40,16 @@ func limitRows() []Row {
 // limitsAnswer is what the processes of an app may use.
 type limitsAnswer struct {
 	App     string                   `json:"app"`
-	Wanted  map[string]volume.Limits `json:"wanted"`            // by type; "" is the default for types that set none
+	Wanted  map[string]volume.Limits `json:"wanted"`            // by type; "" is the default
 	InForce map[string]volume.Limits `json:"in_force"`          // by process
-	Missing []string                 `json:"missing,omitempty"` // wanted, but this server cannot enforce them
+	Missing []string                 `json:"missing,omitempty"` // what the server cannot enforce
 	names   []string                 // of InForce, in order
 }
 
 func showLimits(c *Call, in appInput) (limitsAnswer, error) {
-	a := limitsAnswer{App: in.App, Wanted: map[string]volume.Limits{}, InForce: map[string]volume.Limits{}}
+	a := limitsAnswer{
+		App: in.App, Wanted: map[string]volume.Limits{}, InForce: map[string]volume.Limits{},
+	}
 	app, err := c.App(in.App)
 	if err != nil {
 		return a, err
@@ -56,7 +64,8 @@ func showLimits(c *Call, in appInput) (limitsAnswer, error) {
 	}
 	maps.Copy(a.Wanted, w.Limits)
 	for _, p := range processes {
-		if _, replaced := a.InForce[p.Name()]; p.PID > 0 && !replaced { // one that is being replaced comes later
+		// A process that is being replaced comes after the new one.
+		if _, replaced := a.InForce[p.Name()]; p.PID > 0 && !replaced {
 			a.InForce[p.Name()] = p.Limits
 			a.names = append(a.names, p.Name())
 		}
@@ -68,7 +77,8 @@ func showLimits(c *Call, in appInput) (limitsAnswer, error) {
 func printLimits(p *Page, a limitsAnswer) {
 	limited := func(name string) bool { return a.InForce[name] != volume.Limits{} }
 	if len(a.Wanted) == 0 && !slices.ContainsFunc(a.names, limited) {
-		p.line("%s has no limits; limits:set %s memory=256M cpu=0.5 processes=100 sets them for each of its processes", a.App, a.App)
+		p.line("%s has no limits; limits:set %s memory=256M cpu=0.5 processes=100 "+
+			"sets them for each of its processes", a.App, a.App)
 		return
 	}
 	p.table(func(t io.Writer) {
@@ -102,12 +112,13 @@ func limitCells(l volume.Limits) string {
 	return strings.Join(cells, "\t")
 }
 
-// missingLimits are the limits that running processes should have and that this server cannot enforce.
+// missingLimits are the limits that running processes should have and that this server cannot
+// enforce.
 func missingLimits(w volume.Wanted, processes []volume.Process) (names []string) {
 	var memory, cpu, count bool
 	for _, p := range processes {
-		if p.PID == 0 || p.State != running || p.Failure != "" || p.Type == formation.Run { // these keep the limits that they started with
-			continue
+		if p.PID == 0 || p.State != running || p.Failure != "" || p.Type == formation.Run {
+			continue // it keeps the limits that it started with
 		}
 		want := w.LimitsOf(p.Type)
 		memory = memory || want.Memory > 0 && p.Limits.Memory == 0
@@ -182,7 +193,8 @@ func setLimits(c *Call, in setLimitsInput, events Teller[Progress]) error {
 		return nil
 	}
 	p.step("Limiting %s: %s", app.Name, said)
-	if err := c.awaitFormation(app, func(p volume.Process) bool { return affected[p.Type] != "" }, p); err != nil {
+	isAffected := func(p volume.Process) bool { return affected[p.Type] != "" }
+	if err := c.awaitFormation(app, isAffected, p); err != nil {
 		return err
 	}
 	w, err := app.Wanted()
@@ -196,9 +208,11 @@ func setLimits(c *Call, in setLimitsInput, events Teller[Progress]) error {
 	return err
 }
 
-// changeLimits changes the limits of a type, or the default, and asks for a restart of the processes that
-// they apply to. It returns their types; none if no release is live.
-func (c *Call) changeLimits(app volume.App, w *volume.Wanted, in setLimitsInput) (affected map[string]string, err error) {
+// changeLimits changes the limits of a type, or the default, and asks for a restart of the
+// processes that they apply to. It returns their types; none if no release is live.
+func (c *Call) changeLimits(
+	app volume.App, w *volume.Wanted, in setLimitsInput,
+) (affected map[string]string, err error) {
 	l := w.Limits[in.Type]
 	for _, key := range slices.Sorted(maps.Keys(in.Limits)) {
 		if err := changeLimit(&l, key, in.Limits[key]); err != nil {
@@ -221,8 +235,10 @@ func (c *Call) changeLimits(app volume.App, w *volume.Wanted, in setLimitsInput)
 	}
 	if _, there := lines[in.Type]; in.Type != "" && !there && !slices.Contains(unscaled, in.Type) {
 		return nil, &Fault{
-			Kind: NotFound, Field: "type", Err: fmt.Errorf("%s has no process type %q", app.Name, plain(in.Type)),
-			Next: fmt.Sprintf("it has %s; and there are %s", strings.Join(slices.Sorted(maps.Keys(lines)), ", "), strings.Join(unscaled, ", ")),
+			Kind: NotFound, Field: "type",
+			Err: fmt.Errorf("%s has no process type %q", app.Name, plain(in.Type)),
+			Next: fmt.Sprintf("it has %s; and there are %s",
+				strings.Join(slices.Sorted(maps.Keys(lines)), ", "), strings.Join(unscaled, ", ")),
 		}
 	}
 	maps.DeleteFunc(lines, func(t, _ string) bool { return w.LimitsOf(t) == before.LimitsOf(t) })

@@ -10,14 +10,14 @@ import (
 // The least that a program can start with, and the most that a person can mean.
 const (
 	minMemory, maxMemory       = 16 << 20, 1 << 40 // bytes
-	minCPU                     = 0.01              // the kernel takes no quota below a thousandth of a second
+	minCPU                     = 0.01              // the kernel takes no quota below 1 ms
 	minProcesses, maxProcesses = 5, 100_000
 )
 
 var memorySize = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(?:([kmgt])(?:i?b)?)?$`)
 
-// parseMemory reads a size in bytes as people write it: 256M, 256m, 256MB and 256MiB are the same here,
-// as they are to docker.
+// parseMemory reads a size in bytes as people write it: 256M, 256m, 256MB and 256MiB are the same
+// here, as they are to docker.
 func parseMemory(s string) (int64, error) {
 	parts := memorySize.FindStringSubmatch(strings.ToLower(s))
 	if parts == nil {
@@ -29,7 +29,8 @@ func parseMemory(s string) (int64, error) {
 	n, _ := strconv.ParseFloat(parts[1], 64) // too large is +Inf
 	n *= float64(int64(1) << (10 * (1 + strings.Index("kmgt", parts[2]))))
 	if n < minMemory || n > maxMemory {
-		return 0, fmt.Errorf("memory is from %s to %s, not %s", memoryText(minMemory), memoryText(maxMemory), s)
+		return 0, fmt.Errorf("memory is from %s to %s, not %s",
+			memoryText(minMemory), memoryText(maxMemory), s)
 	}
 	return int64(n) &^ 4095, nil // whole pages, as the kernel counts
 }
@@ -53,7 +54,8 @@ func parseProcesses(s string) (int, error) {
 		return 0, fmt.Errorf("processes is a number such as 100, not %q", s)
 	}
 	if n < minProcesses || n > maxProcesses {
-		return 0, fmt.Errorf("processes is from %d to %d, threads included, not %s", minProcesses, maxProcesses, s)
+		return 0, fmt.Errorf("processes is from %d to %d, threads included, not %s",
+			minProcesses, maxProcesses, s)
 	}
 	return n, nil
 }

@@ -27,9 +27,9 @@ func (t anyText) MarshalText() ([]byte, error) { return t, nil }
 // logTime is how a line's time is shown: as it is on disk.
 const logTime = "2006-01-02T15:04:05.000Z07:00"
 
-// logPage shows lines of logs to people: "2026-11-25T10:00:00.000Z web.1    | text". A program or a file
-// gets the app's own bytes. On a terminal each type of process has a colour, and a line can do nothing
-// but set colours.
+// logPage shows lines of logs to people: "2026-11-25T10:00:00.000Z web.1    | text". A program or a
+// file gets the app's own bytes. On a terminal each type of process has a colour, and a line can do
+// nothing but set colours.
 type logPage struct {
 	out    *bufio.Writer
 	colour bool
@@ -64,7 +64,8 @@ func (l *logPage) Tell(line LogLine) error {
 	case !l.colour:
 		to = append(to, line.Text...)
 	case line.Note:
-		to = append(append(append(append(to, reset...), faint...), say.Screen(nil, line.Text)...), reset...)
+		to = append(append(to, reset...), faint...)
+		to = append(append(to, say.Screen(nil, line.Text)...), reset...)
 	default:
 		to = say.Screen(append(to, reset...), line.Text)
 	}

@@ -114,8 +114,8 @@ func (c *Call) logged(app volume.App) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// selection reports which of the known processes are wanted. wanted names processes and types; if it is
-// empty, selection is nil, and all are.
+// selection reports which of the known processes are wanted. wanted names processes and types; if
+// it is empty, selection is nil, and all are.
 func selection(app string, wanted, known []string) (func(string) bool, error) {
 	if len(wanted) == 0 {
 		return nil, nil
@@ -136,7 +136,8 @@ func selection(app string, wanted, known []string) (func(string) bool, error) {
 		if word := nearest.Word(name, names); word != "" {
 			near = " (did you mean " + word + "?)"
 		}
-		return nil, noProcess("%s has no process %q%s; there are logs of %s", app, plain(name), near, strings.Join(known, ", "))
+		return nil, noProcess("%s has no process %q%s; there are logs of %s",
+			app, plain(name), near, strings.Join(known, ", "))
 	}
 	return func(process string) bool {
 		return slices.Contains(wanted, process) || slices.Contains(wanted, logs.Type(process))
@@ -147,8 +148,8 @@ func noProcess(format string, args ...any) error {
 	return &Fault{Kind: NotFound, Field: "processes", Err: fmt.Errorf(format, args...)}
 }
 
-// since is the time that text means: so long ago, or then. A time without a zone is in the server's, as
-// other verbs show times.
+// since is the time that text means: so long ago, or then. A time without a zone is in the
+// server's, as other verbs show times.
 func since(text string, now time.Time) (time.Time, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
@@ -158,11 +159,14 @@ func since(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago), nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", time.DateOnly} {
+	for _, layout := range []string{
+		time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04",
+		time.DateOnly,
+	} {
 		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
 			return at, nil
 		}
 	}
-	return time.Time{}, wrong("since", "--since is how long ago (90s, 10m, 2h30m, 2d) or when (2026-11-25T10:00:00Z, "+
-		`"2026-11-25 10:00:00"), not %q`, plain(text))
+	return time.Time{}, wrong("since", "--since is how long ago (90s, 10m, 2h30m, 2d) or "+
+		`when (2026-11-25T10:00:00Z, "2026-11-25 10:00:00"), not %q`, plain(text))
 }

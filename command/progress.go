@@ -89,8 +89,8 @@ func (p progress) answer(format string, args ...any) {
 	p.tell(Progress{Event: Answer, Text: fmt.Sprintf(format, args...)})
 }
 
-// progressLog turns text in the form of package say, as package deploy writes it, into events. Its methods
-// may be called from any goroutine.
+// progressLog turns text in the form of package say, as package deploy writes it, into events. Its
+// methods may be called from any goroutine.
 type progressLog struct {
 	progress
 	mu   sync.Mutex
@@ -123,7 +123,8 @@ func (l *progressLog) Close() error {
 }
 
 func (l *progressLog) tellLine(line string) {
-	for prefix, event := range map[string]ProgressEvent{say.StepPrefix: Step, say.DetailPrefix: Detail} {
+	events := map[string]ProgressEvent{say.StepPrefix: Step, say.DetailPrefix: Detail}
+	for prefix, event := range events {
 		if text, ok := strings.CutPrefix(line, prefix); ok {
 			l.tell(Progress{Event: event, Text: text})
 			return

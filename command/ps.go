@@ -21,17 +21,26 @@ func psRows() []Row {
 			Text: printProcesses,
 		},
 		Stream[restartInput, Progress]{
-			Head: Head{Name: "ps:restart", Short: "restart all processes without a gap, or only those of TYPE, or one", Group: Running},
+			Head: Head{
+				Name: "ps:restart", Group: Running,
+				Short: "restart all processes without a gap, or only those of TYPE, or one",
+			},
 			Run:  restart,
 			Text: printProgress,
 		},
 		Stream[appInput, Progress]{
-			Head: Head{Name: "ps:stop", Short: "stop all processes, until ps:start or the next release", Group: Running},
+			Head: Head{
+				Name: "ps:stop", Group: Running,
+				Short: "stop all processes, until ps:start or the next release",
+			},
 			Run:  stopApp,
 			Text: printProgress,
 		},
 		Stream[appInput, Progress]{
-			Head: Head{Name: "ps:start", Short: "start an app that was stopped, or wake one that sleeps", Group: Running},
+			Head: Head{
+				Name: "ps:start", Group: Running,
+				Short: "start an app that was stopped, or wake one that sleeps",
+			},
 			Run:  startApp,
 			Text: printProgress,
 		},
@@ -80,9 +89,12 @@ func listProcesses(c *Call, in appInput) (a processesAnswer, err error) {
 	} else if c.serving() {
 		switch state, start := c.resting(app, w); state {
 		case scaledToNone:
-			a.idle, a.none = true, fmt.Sprintf("%s is %s; ps:scale %s %s starts it", app.Name, state, app.Name, start)
+			a.idle = true
+			a.none = fmt.Sprintf("%s is %s; ps:scale %s %s starts it", app.Name, state, app.Name, start)
 		case onlyCron:
-			a.idle, a.none = true, fmt.Sprintf("%s has only commands that run by the clock; cron %s shows them", app.Name, app.Name)
+			a.idle = true
+			a.none = fmt.Sprintf("%s has only commands that run by the clock; cron %s shows them",
+				app.Name, app.Name)
 		}
 	}
 	return a, nil
@@ -93,7 +105,8 @@ func printProcesses(p *Page, a processesAnswer) {
 		p.line("%s", a.none)
 		return
 	}
-	list(p, a.processes, "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON", func(p volume.Process) string {
+	const heading = "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON"
+	list(p, a.processes, heading, func(p volume.Process) string {
 		pid := "-"
 		if p.PID > 0 {
 			pid = strconv.Itoa(p.PID)
@@ -123,10 +136,11 @@ type restartInput struct {
 func restart(c *Call, in restartInput, events Teller[Progress]) error {
 	p := progress{events}
 	if in.Name == "" {
-		return c.again(in.App, volume.CauseRestart, p, func(app volume.App) (volume.Release, string, error) {
+		live := func(app volume.App) (volume.Release, string, error) {
 			r, err := app.Release(app.Live())
 			return r, "", err
-		})
+		}
+		return c.again(in.App, volume.CauseRestart, p, live)
 	}
 	app, r, err := c.running(in.App)
 	if err != nil {
@@ -181,7 +195,8 @@ func (c *Call) restartable(app volume.App) ([]volume.Process, error) {
 		return all, err
 	}
 	processes, err := app.Processes()
-	return slices.DeleteFunc(processes, func(p volume.Process) bool { return lines[p.Type] == "" }), err // what people run once
+	isOnce := func(p volume.Process) bool { return lines[p.Type] == "" }
+	return slices.DeleteFunc(processes, isOnce), err
 }
 
 func stopApp(c *Call, in appInput, events Teller[Progress]) error {

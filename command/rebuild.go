@@ -8,7 +8,10 @@ import (
 func rebuildRows() []Row {
 	return []Row{
 		Stream[rebuildInput, Progress]{
-			Head: Head{Name: "ps:rebuild", Short: `rebuild the live commit; use it when git push says "Everything up-to-date"`, Group: Running},
+			Head: Head{
+				Name: "ps:rebuild", Group: Running,
+				Short: `rebuild the live commit; use it when git push says "Everything up-to-date"`,
+			},
 			Run:  rebuild,
 			Text: printProgress,
 		},
@@ -20,11 +23,11 @@ type rebuildInput struct {
 	ClearCache bool   `json:"clear_cache" flag:"clear-cache" help:"empty the app's build cache first"`
 }
 
-// rebuild makes a new build of the live commit, for when something outside of it has changed: the tools on
-// the server, say, or the newest version in a range.
+// rebuild makes a new build of the live commit, for when something outside of it has changed: the
+// tools on the server, say, or the newest version in a range.
 func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 	p := progress{events}
-	return c.again(in.App, volume.CauseRebuild, p, func(app volume.App) (volume.Release, string, error) {
+	rebuilt := func(app volume.App) (volume.Release, string, error) {
 		live, err := app.Release(app.Live())
 		if err != nil {
 			return live, "", err
@@ -49,5 +52,6 @@ func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 		out.Close()
 		live.Build = b.ID // if it is never published, no release has it, and the runtime removes it
 		return live, note, nil
-	})
+	}
+	return c.again(in.App, volume.CauseRebuild, p, rebuilt)
 }

@@ -21,7 +21,9 @@ func (c *Call) turn(name string) (app volume.App, done func(), err error) {
 }
 
 // again makes a new release of an old one of the app.
-func (c *Call) again(name, cause string, p progress, old func(volume.App) (volume.Release, string, error)) error {
+func (c *Call) again(
+	name, cause string, p progress, old func(volume.App) (r volume.Release, note string, err error),
+) error {
 	app, done, err := c.turn(name)
 	if err != nil {
 		return err
@@ -49,8 +51,8 @@ func (c *Call) again(name, cause string, p progress, old func(volume.App) (volum
 	return nil
 }
 
-// release makes base the app's next release and waits until it is live. If the call ends before that,
-// nothing has changed. The caller holds the turn.
+// release makes base the app's next release and waits until it is live. If the call ends before
+// that, nothing has changed. The caller holds the turn.
 func (c *Call) release(app volume.App, base volume.Release, cause, note string, p progress) error {
 	if !c.serving() {
 		return errNotServing
@@ -76,22 +78,29 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 	if s.State == volume.Live || s.State == volume.Retired {
 		line := maker.LiveLine(r.N)
 		_, url, _ := strings.Cut(line, " is live: ")
-		p.tell(Progress{Event: Live, Text: line, Release: &Released{App: app.Name, Number: r.N, URL: url}})
+		released := &Released{App: app.Name, Number: r.N, URL: url}
+		p.tell(Progress{Event: Live, Text: line, Release: released})
 		return nil
 	}
 	return &Fault{
 		Kind: Failed, Next: s.Hint,
-		Err: fmt.Errorf("%s %v: %s\nnothing changed: v%d keeps serving", app.Name, r, s.Reason, app.Live()),
+		Err: fmt.Errorf("%s %v: %s\nnothing changed: v%d keeps serving",
+			app.Name, r, s.Reason, app.Live()),
 	}
 }
 
-var errNotServing = conflict("start it: paas serve", "the server is not running, and only it can make a release live")
+var errNotServing = conflict("start it: paas serve",
+	"the server is not running, and only it can make a release live")
 
 // errNothingRuns is the fault of a verb that needs the server to run a command.
-var errNothingRuns = conflict("start it: paas serve", "the server is not running, and apps run in it")
+var errNothingRuns = conflict("start it: paas serve",
+	"the server is not running, and apps run in it")
 
 // errStopped ends the wait for a server that no longer runs.
-var errStopped error = &Fault{Kind: Failed, Err: errors.New("the server has stopped"), Next: "paas releases shows what became of it"}
+var errStopped error = &Fault{
+	Kind: Failed, Err: errors.New("the server has stopped"),
+	Next: "paas releases shows what became of it",
+}
 
 // whileServing is the call's context. It also ends when no server runs the apps any more.
 func (c *Call) whileServing() (ctx context.Context, stop context.CancelFunc) {
@@ -116,9 +125,10 @@ func (c *Call) whileServing() (ctx context.Context, stop context.CancelFunc) {
 // agreeing is how long a verb waits for the branch.
 const agreeing = 30 * time.Second
 
-// awaitBranch blocks until the repository's branch agrees with the live release, so that a push right after
-// the verb finds the branch in its place. The server's git role moves it, once nobody has the turn. If it
-// does not within 30 s, awaitBranch warns, and the verb has succeeded all the same.
+// awaitBranch blocks until the repository's branch agrees with the live release, so that a push
+// right after the verb finds the branch in its place. The server's git role moves it, once nobody
+// has the turn. If it does not within 30 s, awaitBranch warns, and the verb has succeeded all the
+// same.
 func (c *Call) awaitBranch(app volume.App) {
 	app.Ring()
 	ctx, stop := context.WithTimeout(c, agreeing)
@@ -130,6 +140,7 @@ func (c *Call) awaitBranch(app volume.App) {
 		return c.Agree(app)
 	})
 	if err != nil && c.Err() == nil {
-		c.warn("the branch of %s does not point at what is live yet (%v); the server tries again", app.Name, err)
+		c.warn("the branch of %s does not point at what is live yet (%v); the server tries again",
+			app.Name, err)
 	}
 }

@@ -21,7 +21,10 @@ func releaseRows() []Row {
 			Text: printReleases,
 		},
 		Stream[rollbackInput, Progress]{
-			Head: Head{Name: "rollback", Short: "make an earlier release live again, config vars included", Group: Running},
+			Head: Head{
+				Name: "rollback", Group: Running,
+				Short: "make an earlier release live again, config vars included",
+			},
 			Run:  rollback,
 			Text: printProgress,
 		},
@@ -39,8 +42,8 @@ type releaseRow struct {
 	Settings  *struct{}     `json:"settings,omitempty"` // hides the config vars' values
 	Wanted    *struct{}     `json:"wanted,omitempty"`   // hides what is not part of the release
 	Status    volume.Status `json:"status"`
-	BuildKept bool          `json:"build_kept"`        // rollback can go back to it, if it was ever live
-	Problem   string        `json:"problem,omitempty"` // one line: which file is damaged, and what to do about it
+	BuildKept bool          `json:"build_kept"`        // for a rollback
+	Problem   string        `json:"problem,omitempty"` // of a damaged file
 }
 
 // releasesAnswer is a part of an app's history.
@@ -98,8 +101,8 @@ func (c *Call) releaseRow(app volume.App, n int) (row releaseRow, err error) {
 	if row.Status, err = app.Status(n); err != nil {
 		return row, err
 	}
-	if why, cancelled := app.Cancelled(n); cancelled && !row.Status.State.Over() { // no runtime has recorded it
-		row.Status.State, row.Status.Reason = volume.Cancelled, why
+	if why, cancelled := app.Cancelled(n); cancelled && !row.Status.State.Over() {
+		row.Status.State, row.Status.Reason = volume.Cancelled, why // no runtime has recorded it
 	}
 	if n == app.Live() && c.serving() {
 		crashed, err := app.CrashedOf(n)
@@ -147,7 +150,7 @@ type rollbackInput struct {
 }
 
 func rollback(c *Call, in rollbackInput, events Teller[Progress]) error {
-	return c.again(in.App, volume.CauseRollback, progress{events}, func(app volume.App) (volume.Release, string, error) {
+	old := func(app volume.App) (volume.Release, string, error) {
 		n, err := rollbackTo(app, in.To)
 		if err != nil {
 			return volume.Release{}, "", err
@@ -161,7 +164,8 @@ func rollback(c *Call, in rollbackInput, events Teller[Progress]) error {
 			}
 		}
 		return r, fmt.Sprintf("rollback to v%d", n), err
-	})
+	}
+	return c.again(in.App, volume.CauseRollback, progress{events}, old)
 }
 
 // rollbackTo is the release to go back to: the one asked for, or the last one before the live one
@@ -184,7 +188,7 @@ func rollbackTo(app volume.App, to string) (int, error) {
 			continue
 		}
 		r, err := app.Release(n)
-		if err != nil || r.Settings.Mode == volume.InPlace || r.Build == now.Build && maps.Equal(r.Settings.Config, now.Settings.Config) {
+		if err != nil || r.Settings.Mode == volume.InPlace || same(r, now) {
 			continue
 		}
 		if app.BuildKept(r.Build) {
@@ -198,13 +202,20 @@ func rollbackTo(app volume.App, to string) (int, error) {
 	return 0, conflict("", "%s has no earlier release to go back to", app.Name)
 }
 
+// same reports whether two releases have the same code and config vars.
+func same(a, b volume.Release) bool {
+	return a.Build == b.Build && maps.Equal(a.Settings.Config, b.Settings.Config)
+}
+
 func rollbackToNamed(app volume.App, name string) (int, error) {
 	n, err := strconv.Atoi(strings.TrimPrefix(name, "v"))
 	if err != nil || n < 1 {
 		return 0, wrong("to", "%q is not a release; releases are named v1, v2 and so on", plain(name))
 	}
 	if _, err := app.Release(n); err != nil {
-		return 0, &Fault{Kind: NotFound, Field: "to", Err: err, Next: "releases " + app.Name + " lists those it has"}
+		return 0, &Fault{
+			Kind: NotFound, Field: "to", Err: err, Next: "releases " + app.Name + " lists those it has",
+		}
 	}
 	if n == app.Live() {
 		return 0, conflict("", "v%d is live already", n)
@@ -215,8 +226,8 @@ func rollbackToNamed(app volume.App, name string) (int, error) {
 	return n, nil
 }
 
-// buildGone is the fault of a rollback to v<n>, whose build was removed. It names releases that still have
-// theirs.
+// buildGone is the fault of a rollback to v<n>, whose build was removed. It names releases that
+// still have theirs.
 func buildGone(app volume.App, n int) error {
 	const shown = 10
 	var left []string
@@ -239,5 +250,6 @@ func buildGone(app volume.App, n int) error {
 	case len(left) > 0:
 		to = "you can go back to " + strings.Join(left, ", ")
 	}
-	return conflict(to+", or push its commit again", "the build of v%d was removed: only the last ones are kept (PAAS_KEEP_BUILDS)", n)
+	return conflict(to+", or push its commit again",
+		"the build of v%d was removed: only the last ones are kept (PAAS_KEEP_BUILDS)", n)
 }

@@ -12,8 +12,11 @@ import (
 func runRows() []Row {
 	return []Row{
 		Raw[runInput]{
-			Head: Head{Name: "run", Short: "run a command once, with the app's build, config vars and data", Group: Running},
-			Run:  runOnce,
+			Head: Head{
+				Name: "run", Group: Running,
+				Short: "run a command once, with the app's build, config vars and data",
+			},
+			Run: runOnce,
 		},
 	}
 }
@@ -45,7 +48,9 @@ func runOnce(c *Call, in runInput) error {
 	}
 	defer restore()
 	request.Terminal = t
-	return c.attach(request, attach.Streams{In: c.Stdin, Out: screen, Err: c.Stderr, Signals: c.Console.Signals()})
+	return c.attach(request, attach.Streams{
+		In: c.Stdin, Out: screen, Err: c.Stderr, Signals: c.Console.Signals(),
+	})
 }
 
 // attach asks the app's runtime to run a command, and waits for its end.

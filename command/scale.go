@@ -15,7 +15,10 @@ import (
 func scaleRows() []Row {
 	return []Row{
 		Stream[scaleInput, Progress]{
-			Head: Head{Name: "ps:scale", Short: "set how many processes of each type run; without TYPE=N, show how many are wanted", Group: Running},
+			Head: Head{
+				Name: "ps:scale", Group: Running,
+				Short: "set how many processes of each type run; without TYPE=N, show how many are wanted",
+			},
 			Run:  scale,
 			Text: printProgress,
 		},
@@ -45,8 +48,8 @@ func scale(c *Call, in scaleInput, events Teller[Progress]) error {
 			return err
 		}
 	}
-	note := spellCounts(in.Counts)
-	err = c.changeWanted(app.Name, strings.Join(note, " "), func(app volume.App, w *volume.Wanted) error {
+	said := strings.Join(spellCounts(in.Counts), " ")
+	err = c.changeWanted(app.Name, said, func(app volume.App, w *volume.Wanted) error {
 		if live > 0 {
 			if err := c.haveTypes(app, *w, in.Counts); err != nil {
 				return err
@@ -64,14 +67,15 @@ func scale(c *Call, in scaleInput, events Teller[Progress]) error {
 	case err != nil:
 		return err
 	case live == 0:
-		p.answer("%s; for the first release of %s", strings.Join(note, " "), app.Name)
+		p.answer("%s; for the first release of %s", said, app.Name)
 		return nil
 	case !c.serving():
 		p.answer(laterText)
 		return nil
 	}
-	p.step("Scaling %s: %s", app.Name, strings.Join(note, " "))
-	return c.awaitFormation(app, func(p volume.Process) bool { _, ok := in.Counts[p.Type]; return ok }, p)
+	p.step("Scaling %s: %s", app.Name, said)
+	scaled := func(p volume.Process) bool { _, ok := in.Counts[p.Type]; return ok }
+	return c.awaitFormation(app, scaled, p)
 }
 
 // spellCounts is TYPE=N of each type, the web process first.
@@ -103,8 +107,9 @@ func (c *Call) haveTypes(app volume.App, w volume.Wanted, counts map[string]int)
 	for _, t := range slices.Sorted(maps.Keys(counts)) {
 		if _, there := lines[t]; !there {
 			return &Fault{
-				Kind: NotFound, Field: "counts", Next: "it has " + strings.Join(slices.Sorted(maps.Keys(lines)), ", "),
-				Err: fmt.Errorf("%s has no process type %q", app.Name, plain(t)),
+				Kind: NotFound, Field: "counts",
+				Err:  fmt.Errorf("%s has no process type %q", app.Name, plain(t)),
+				Next: "it has " + strings.Join(slices.Sorted(maps.Keys(lines)), ", "),
 			}
 		}
 	}

@@ -31,7 +31,10 @@ func settingRows() []Row {
 			Text: printSettings,
 		},
 		Verb[setSettingsInput, settingsAnswer]{
-			Head: Head{Name: "settings:set", Short: "set branch, mode=release|watch, prove=5s, grace=10s, sleep=10m, build-dir=FOLDER, buildpack=URL", Group: Config},
+			Head: Head{
+				Name: "settings:set", Group: Config,
+				Short: "set branch, mode=release|watch, prove=5s, grace=10s, sleep=10m, build-dir=FOLDER, buildpack=URL",
+			},
 			Run:  setSettings,
 			Text: printSettings,
 		},
@@ -57,8 +60,8 @@ func (c *Call) settingsAnswer(s volume.Settings, w volume.Wanted) settingsAnswer
 		prove = *w.Prove
 	}
 	return settingsAnswer{
-		Branch: s.Branch, Mode: cmp.Or(s.Mode, c.Mode), Prove: Duration(prove), Grace: Duration(cmp.Or(w.Grace, c.Grace)),
-		Sleep: sleepTime(w.Sleep), BuildDir: s.BuildDir, Buildpack: s.Buildpack,
+		Branch: s.Branch, Mode: cmp.Or(s.Mode, c.Mode), BuildDir: s.BuildDir, Buildpack: s.Buildpack,
+		Prove: Duration(prove), Grace: Duration(cmp.Or(w.Grace, c.Grace)), Sleep: sleepTime(w.Sleep),
 	}
 }
 
@@ -155,15 +158,17 @@ func (c *Call) mayName(key, value string) error {
 	packs, _ := builder.ParseBuildpacks(value)
 	if slices.ContainsFunc(packs, builder.Buildpack.OnServer) {
 		return &Fault{
-			Kind: Forbidden, Field: "settings", Next: "name its URL, or a folder of the repository such as ./buildpack",
-			Err: fmt.Errorf("a buildpack that is a folder of the server is for admins to set; %s is not one", c.Caller.Name),
+			Kind: Forbidden, Field: "settings",
+			Err: fmt.Errorf("only admins may set a buildpack that is a folder of the server; %s is not one",
+				c.Caller.Name),
+			Next: "name its URL, or a folder of the repository such as ./buildpack",
 		}
 	}
 	return nil
 }
 
-// maxGrace is the longest time that a process has to stop, maxProve the longest that a release has to prove
-// itself.
+// maxGrace is the longest time that a process has to stop, maxProve the longest that a release has
+// to prove itself.
 const (
 	maxGrace = time.Hour
 	maxProve = time.Hour
@@ -206,7 +211,8 @@ func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error)
 	case "build-dir":
 		s.BuildDir, err = volume.CheckBuildDir(value)
 	default:
-		err = fmt.Errorf("no setting %q; there are branch, mode, prove, grace, sleep, build-dir and buildpack", plain(key))
+		const known = "branch, mode, prove, grace, sleep, build-dir and buildpack"
+		err = fmt.Errorf("no setting %q; there are %s", plain(key), known)
 	}
 	if err != nil {
 		return wrong("settings", "%w", err)
@@ -243,7 +249,8 @@ func CheckBuildpack(url string) error {
 		return err
 	}
 	if remote.IsSSH(url) {
-		return errors.New("ssh needs a key, and buildpacks are fetched without one; name its https URL, or put it into a folder of the repository, such as ./buildpack")
+		return errors.New("ssh needs a key, and buildpacks are fetched without one; " +
+			"name its https URL, or put it into a folder of the repository, such as ./buildpack")
 	}
 	return nil
 }

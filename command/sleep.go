@@ -7,7 +7,10 @@ import (
 func sleepRows() []Row {
 	return []Row{
 		Stream[sleepInput, Progress]{
-			Head: Head{Name: "sleep:set", Short: "stop all processes after so long without a request, such as 10m; the next request starts them", Group: Running},
+			Head: Head{
+				Name: "sleep:set", Group: Running,
+				Short: "stop all processes after so long without a request, such as 10m; the next request starts them",
+			},
 			Run:  setSleep,
 			Text: printProgress,
 		},
@@ -44,7 +47,8 @@ func setSleep(c *Call, in sleepInput, events Teller[Progress]) error {
 		return err
 	}
 	if after > 0 {
-		p.step("%s sleeps after %s without a request; the next request wakes it", in.App, sleepTime(after))
+		p.step("%s sleeps after %s without a request; the next request wakes it",
+			in.App, sleepTime(after))
 		return nil
 	}
 	p.step("%s does not sleep", in.App)

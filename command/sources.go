@@ -18,29 +18,43 @@ import (
 func sourceRows() []Row {
 	return []Row{
 		Verb[sourceInput, sourceAnswer]{
-			Head: Head{Name: "source", Short: "show which apps follow a repository hosted elsewhere, and how that goes", Group: Sources},
+			Head: Head{
+				Name: "source", Group: Sources,
+				Short: "show which apps follow a repository hosted elsewhere, and how that goes",
+			},
 			Run:  showSource,
 			Text: printSource,
 		},
 		Stream[setSourceInput, Progress]{
-			Head: Head{Name: "source:set", Short: "make an app follow a repository hosted elsewhere", Group: Sources},
+			Head: Head{
+				Name: "source:set", Group: Sources,
+				Short: "make an app follow a repository hosted elsewhere",
+			},
 			Run:  setSource,
 			Text: printProgress,
 		},
 		Stream[appInput, Progress]{
-			Head: Head{Name: "source:sync", Short: "look now, and deploy what is there even if it failed before", Group: Sources},
+			Head: Head{
+				Name: "source:sync", Group: Sources,
+				Short: "look now, and deploy what is there even if it failed before",
+			},
 			Run:  syncSource,
 			Text: printProgress,
 		},
 		Verb[appInput, webhook]{
-			Head: Head{Name: "source:webhook", Short: "show the address and the secret of the webhook that makes the server look at once", Group: Sources},
+			Head: Head{
+				Name: "source:webhook", Group: Sources,
+				Short: "show the address and the secret of the webhook that makes the server look at once",
+			},
 			Run:  showWebhook,
 			Text: printWebhook,
 		},
 		Verb[appInput, unfollowed]{
 			Head: Head{Name: "source:unset", Short: "stop following; what is live stays", Group: Sources},
 			Run:  unsetSource,
-			Text: func(p *Page, u unfollowed) { p.line("%s follows nothing any more; git push deploys it", u.App) },
+			Text: func(p *Page, u unfollowed) {
+				p.line("%s follows nothing any more; git push deploys it", u.App)
+			},
 		},
 	}
 }
@@ -117,7 +131,8 @@ func printSource(p *Page, a sourceAnswer) {
 	}
 	list(p, a.all, "APP\tSTATE\tCOMMIT\tEVERY\tURL\tREASON", func(i SourceInfo) string {
 		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s",
-			i.App, i.State, orNone(git.Short(i.Commit)), orNone(i.Every), orNone(plain(i.URL)), orNone(plain(i.Reason)))
+			i.App, i.State, orNone(git.Short(i.Commit)), orNone(i.Every),
+			orNone(plain(i.URL)), orNone(plain(i.Reason)))
 	})
 }
 
@@ -175,7 +190,8 @@ func setSource(c *Call, in setSourceInput, events Teller[Progress]) error {
 	if err != nil {
 		return err
 	}
-	host, err := c.hostToTrust(in, p) // before anything is made, and nobody waits for a stranger's server
+	// Before anything is created, and before the turn: nobody should wait for a stranger's server.
+	host, err := c.hostToTrust(in, p)
 	if err != nil {
 		return err
 	}
@@ -212,13 +228,13 @@ func checkSource(name string, s volume.Source) error {
 		}
 	}
 	if s.Every < volume.MinEvery || s.Every > volume.MaxEvery {
-		return wrong("every", "--every is a time from %s to %s, not %s", volume.MinEvery, volume.MaxEvery, s.Every)
+		return wrong("every", "--every is a time from 1s to 24h, not %s", s.Every)
 	}
 	return nil
 }
 
-// readSecret reads what --token or --key asks for from standard input: everybody on the machine could
-// read it on a command line.
+// readSecret reads what --token or --key asks for from standard input: everybody on the machine
+// could read it on a command line.
 func (c *Call) readSecret(in setSourceInput) (token, key []byte, err error) {
 	ssh := remote.IsSSH(in.URL)
 	switch {
@@ -291,8 +307,8 @@ func (c *Call) keepCredentials(app volume.App, url string, token, key, host []by
 	return credentials.Set(volume.SourceKnownHosts, host)
 }
 
-// hostToTrust is the known_hosts line of the key that the URL's host shows, the first time and when the
-// caller asks to trust it; else nil.
+// hostToTrust is the known_hosts line of the key that the URL's host shows, the first time and when
+// the caller asks to trust it; else nil.
 func (c *Call) hostToTrust(in setSourceInput, p progress) ([]byte, error) {
 	if !remote.IsSSH(in.URL) {
 		return nil, nil
@@ -313,8 +329,8 @@ func (c *Call) hostToTrust(in setSourceInput, p progress) ([]byte, error) {
 	return []byte(line + "\n"), nil
 }
 
-// tryLook tells what a first look finds. A look that fails is no failure of the command: what is missing
-// can be put right at the other end.
+// tryLook tells what a first look finds. A look that fails is no failure of the command: what is
+// missing can be put right at the other end.
 func (c *Call) tryLook(app volume.App, s volume.Source, p progress) error {
 	key, err := c.Volume.Credentials(app.Name).Get(volume.SourceKey)
 	if err != nil {
@@ -332,7 +348,8 @@ func (c *Call) tryLook(app volume.App, s volume.Source, p progress) error {
 	if err != nil {
 		p.note("%v", err)
 		if errors.Is(err, remote.ErrHostKey) {
-			p.note("To trust the key that it shows now: %s", c.how("source:set", app.Name+" "+s.URL+" --new-host-key"))
+			p.note("To trust the key that it shows now: %s",
+				c.how("source:set", app.Name+" "+s.URL+" --new-host-key"))
 		}
 		p.note("It is tried again every %s; to try at once: %s", s.Every, c.how("source:sync", app.Name))
 		return nil

@@ -11,8 +11,8 @@ import (
 	"paas/volume"
 )
 
-// processes are the app's processes. There are none while no server runs, whatever a killed one left on
-// disk.
+// processes are the app's processes. There are none while no server runs, whatever a killed one
+// left on disk.
 func (c *Call) processes(app volume.App) ([]volume.Process, error) {
 	if !c.serving() {
 		return nil, nil
@@ -20,9 +20,11 @@ func (c *Call) processes(app volume.App) ([]volume.Process, error) {
 	return app.Processes()
 }
 
-// formation returns the process types of the live release that can be scaled, with their command lines,
-// and how many processes of each are wanted.
-func (c *Call) formation(app volume.App, w volume.Wanted) (lines map[string]string, counts map[string]int, err error) {
+// formation returns the process types of the live release that can be scaled, with their command
+// lines, and how many processes of each are wanted.
+func (c *Call) formation(
+	app volume.App, w volume.Wanted,
+) (lines map[string]string, counts map[string]int, err error) {
 	r, err := app.Release(app.Live())
 	if err != nil {
 		return nil, nil, err
@@ -62,8 +64,9 @@ const (
 	onlyCron     = "cron" // all its commands run by the clock
 )
 
-// resting is the state of an app of which no process is wanted, and the argument of ps:scale that starts
-// one. The state is empty if some are wanted, or if that cannot be told: then starting them reports why.
+// resting is the state of an app of which no process is wanted, and the argument of ps:scale that
+// starts one. The state is empty if some are wanted, or if that cannot be told: then starting them
+// reports why.
 func (c *Call) resting(app volume.App, w volume.Wanted) (state, start string) {
 	lines, counts, err := c.formation(app, w)
 	switch {
@@ -75,7 +78,8 @@ func (c *Call) resting(app volume.App, w volume.Wanted) (state, start string) {
 	return scaledToNone, slices.MinFunc(slices.Collect(maps.Keys(lines)), formation.Compare) + "=1"
 }
 
-// overall is the state of an app that should run: that of its best web process, or else of its others.
+// overall is the state of an app that should run: that of its best web process, or else of its
+// others.
 func overall(processes []volume.Process) string {
 	state := starting
 	for _, p := range processes {
@@ -90,13 +94,14 @@ func overall(processes []volume.Process) string {
 	return state
 }
 
-// notInPlace fails if the live release is in watch mode: its processes are not this server's, and it cannot
-// be released again.
+// notInPlace fails if the live release is in watch mode: its processes are not this server's, and
+// it cannot be released again.
 func notInPlace(app volume.App) error {
 	live, err := app.Release(app.Live())
 	if err == nil && live.Settings.Mode == volume.InPlace {
 		return conflict("settings:set "+app.Name+" mode=release, then push",
-			"%v of %s is in watch mode: its processes are not started from here, and have their own environment", live, app.Name)
+			"%v of %s is in watch mode: its processes are not started from here, "+
+				"and have their own environment", live, app.Name)
 	}
 	return err
 }

@@ -8,8 +8,8 @@ import (
 // Rows is the table.
 func Rows() []Row {
 	return slices.Concat(appRows(), configRows(), settingRows(),
-		psRows(), scaleRows(), limitRows(), sleepRows(), releaseRows(), rebuildRows(), logRows(), cronRows(), runRows(),
-		sourceRows(), keyRows(), eventRows())
+		psRows(), scaleRows(), limitRows(), sleepRows(), releaseRows(), rebuildRows(), logRows(),
+		cronRows(), runRows(), sourceRows(), keyRows(), eventRows())
 }
 
 // Right is what a caller must have to run a verb.
@@ -103,8 +103,8 @@ func (s Stream[In, Event]) run(c *Call, in any, format Format) error {
 	return err
 }
 
-// Raw is a row that takes the caller's terminal and signals, and has no JSON. Its flags come before its
-// first argument: what follows may be a command with flags of its own.
+// Raw is a row that takes the caller's terminal and signals, and has no JSON. Its flags come before
+// its first argument: what follows may be a command with flags of its own.
 type Raw[In any] struct {
 	Head
 	Run func(*Call, In) error
@@ -139,7 +139,8 @@ func Find(rows []Row, name string) (Row, bool) {
 func Run(c *Call, row Row, in any, format Format) error {
 	c.verb = row.About().Name
 	if row.About().Needs == Admin && !c.Caller.Admin {
-		return &Fault{Kind: Forbidden, Err: fmt.Errorf("%s is for admins; %s is not one", c.verb, c.Caller.Name)}
+		err := fmt.Errorf("%s is for admins; %s is not one", c.verb, c.Caller.Name)
+		return &Fault{Kind: Forbidden, Err: err}
 	}
 	err := row.run(c, in, format)
 	for _, e := range c.events {

@@ -2,19 +2,21 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
 	"time"
 
+	"paas/formation"
 	"paas/volume"
 )
 
 // laterText answers a change while no server runs.
 const laterText = "the server is not running; this takes effect when it starts (paas serve)"
 
-// running returns the app of that name and its live release. It fails if this server does not start the
-// release's processes.
+// running returns the app of that name and its live release. It fails if this server does not start
+// the release's processes.
 func (c *Call) running(name string) (app volume.App, r volume.Release, err error) {
 	if app, err = c.App(name); err != nil {
 		return app, r, err
@@ -30,7 +32,9 @@ func (c *Call) running(name string) (app volume.App, r volume.Release, err error
 }
 
 // changeWanted changes what should run of the app, in its turn, and tells the runtime.
-func (c *Call) changeWanted(name, note string, change func(volume.App, *volume.Wanted) error) error {
+func (c *Call) changeWanted(
+	name, note string, change func(volume.App, *volume.Wanted) error,
+) error {
 	app, done, err := c.turn(name)
 	if err != nil {
 		return err
@@ -61,9 +65,9 @@ func with[V any](m map[string]V, key string, value V) map[string]V {
 
 func everyProcess(volume.Process) bool { return true }
 
-// awaitFormation waits until the processes that which selects match the formation, or have crashed, and
-// tells the result. If none should run, it waits until the last one has ended. It does not wait for an app
-// that sleeps, nor for commands that people run once.
+// awaitFormation waits until the processes that which selects match the formation, or have crashed,
+// and tells the result. If none should run, it waits until the last one has ended. It does not wait
+// for an app that sleeps, nor for commands that people run once.
 func (c *Call) awaitFormation(app volume.App, which func(volume.Process) bool, p progress) error {
 	ctx, stop := c.whileServing()
 	defer stop()
@@ -83,14 +87,17 @@ func (c *Call) awaitFormation(app volume.App, which func(volume.Process) bool, p
 	case now.asleep:
 		p.detail("%s is asleep; the next request wakes it", app.Name)
 	case len(now.crashed) > 0:
-		var problem strings.Builder
+		var problem []string
 		for _, process := range now.crashed {
-			fmt.Fprintf(&problem, "%s: %s\n", process.Name(), plain(reason(process)))
+			problem = append(problem, fmt.Sprintf("%s: %s", process.Name(), plain(reason(process))))
 			for _, line := range process.Last {
-				fmt.Fprintf(&problem, "  %s\n", plain(line))
+				problem = append(problem, "  "+plain(line))
 			}
 		}
-		return &Fault{Kind: Failed, Err: fmt.Errorf("%s", strings.TrimSuffix(problem.String(), "\n")), Next: "see " + c.Hint("logs", app.Name)}
+		return &Fault{
+			Kind: Failed, Err: errors.New(strings.Join(problem, "\n")),
+			Next: "see " + c.how("logs", app.Name),
+		}
 	case len(now.run) > 0:
 		p.detail("running: %s", strings.Join(now.run, ", "))
 	}
@@ -131,7 +138,8 @@ func (c *Call) settled(app volume.App, which func(volume.Process) bool) (now set
 	}
 	now.done = true
 	for _, p := range processes {
-		if lines[p.Type] == "" || !which(p) || (p.State == stopping || p.State == standby) && len(wanted) > 0 {
+		leaving := (p.State == stopping || p.State == standby) && len(wanted) > 0
+		if lines[p.Type] == "" || !which(p) || leaving {
 			continue
 		}
 		now.run = append(now.run, p.Name())
@@ -144,9 +152,10 @@ func (c *Call) settled(app volume.App, which func(volume.Process) bool) (now set
 	return now, nil
 }
 
-// steady reports whether the process has settled: a web process has passed its check, and any other has
-// run for a second, or has crashed.
+// steady reports whether the process has settled: a web process has passed its check, and any other
+// has run for a second, or has crashed.
 func steady(p volume.Process) bool {
 	const proof = time.Second
-	return p.State != starting && (p.Type == "web" || p.State != running || time.Since(p.Since) >= proof)
+	proved := p.Type == formation.Web || p.State != running || time.Since(p.Since) >= proof
+	return proved && p.State != starting
 }

@@ -1,5 +1,5 @@
-// Package cli reads calls of the command table from words: on the server's command line, and from SSH.
-// It derives parsing, help and completion from the rows. It writes no answers.
+// Package cli reads calls of the command table from words: on the server's command line, and from
+// SSH. It derives parsing, help and completion from the rows. It writes no answers.
 package cli
 
 import (
@@ -23,8 +23,9 @@ import (
 
 // groups are the groups in the order in which the help lists them.
 var groups = []group{
-	{command.Apps, "Apps:"}, {command.Config, "Config vars and settings of an app:"}, {command.Running, "What runs:"},
-	{command.Sources, "Repositories elsewhere:"}, {command.Keys, "Keys:"}, {command.Operate, "Server:"},
+	{command.Apps, "Apps:"}, {command.Config, "Config vars and settings of an app:"},
+	{command.Running, "Processes and releases:"}, {command.Sources, "Repositories hosted elsewhere:"},
+	{command.Keys, "Keys:"}, {command.Operate, "Server:"},
 }
 
 type group struct {
@@ -35,15 +36,17 @@ type group struct {
 // Table is rows that begin in the same way.
 type Table struct {
 	Rows []command.Row
-	// Begin fills in the server, the caller and the console of a call. end is called when the row has run.
+	// Begin fills in the server, the caller and the console of a call. end is called when the row
+	// has run.
 	Begin func(*command.Call) (end func(), err error)
 }
 
-// New returns a command line for the tables. words is what it is called with: rows that are not among the
-// words are listed in the help, and cost nothing else.
+// New returns a command line for the tables. words is what it is called with: rows that are not
+// among the words are listed in the help, and cost nothing else.
 func New(use, short string, admin bool, words []string, tables ...Table) *cobra.Command {
 	root := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
-	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: use} // else its first word
+	// In usages cobra else shows the first word of use.
+	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: use}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: string(g.is), Title: g.title})
 	}
@@ -102,7 +105,9 @@ func (t Table) command(row command.Row, admin bool, words []string) *cobra.Comma
 		defer end()
 		return command.Run(c, row, l.in, l.format)
 	}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cmd.ValidArgsFunction = func(
+		cmd *cobra.Command, args []string, _ string,
+	) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 || !l.takesApp() {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
@@ -118,7 +123,10 @@ func (t Table) command(row command.Row, admin bool, words []string) *cobra.Comma
 }
 
 func (t Table) begin(cmd *cobra.Command) (*command.Call, func(), error) {
-	c := &command.Call{Context: cmd.Context(), Stdin: cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr()}
+	c := &command.Call{
+		Context: cmd.Context(),
+		Stdin:   cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(),
+	}
 	end, err := t.Begin(c)
 	return c, end, err
 }
@@ -173,7 +181,7 @@ type formatValue command.Format
 
 func (f *formatValue) Set(text string) error {
 	if text != string(command.Text) && text != string(command.JSON) {
-		return &command.Fault{Kind: command.Usage, Err: fmt.Errorf("--format is text or json, not %q", text)}
+		return UsageError(fmt.Errorf("--format is text or json, not %q", text))
 	}
 	*f = formatValue(text)
 	return nil
@@ -256,7 +264,9 @@ func help(cmd *cobra.Command, rows map[string]command.Row) {
 	fmt.Fprintf(w, "\nMore about one: %s help COMMAND\n", cmd.Use)
 }
 
-func helpGroup(w io.Writer, title, id string, commands []*cobra.Command, rows map[string]command.Row) {
+func helpGroup(
+	w io.Writer, title, id string, commands []*cobra.Command, rows map[string]command.Row,
+) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer t.Flush()
 	first := true

@@ -20,8 +20,8 @@ import (
 
 const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICkQos1u59KQZZ4f8H2UeNIB83lJjmWQh8f/PPzGv9Sh bob@laptop\n"
 
-// examples has a call of each row: the words of the command line, the same input as JSON, and facts that
-// both the text and the JSON of the answer have.
+// examples has a call of each row: the words of the command line, the same input as JSON, and facts
+// that both the text and the JSON of the answer have.
 var examples = map[string]struct {
 	words string
 	json  string
@@ -152,7 +152,8 @@ func TestRightsOfEachRow(t *testing.T) {
 	}
 }
 
-// TestRefusedChangeNothing checks that what was forbidden did not happen and is not in the audit log.
+// TestRefusedChangeNothing checks that what was forbidden did not happen and is not in the audit
+// log.
 func TestRefusedChangeNothing(t *testing.T) {
 	s := newStage(t)
 	before, _ := s.server.Volume.Events("", 100)
@@ -167,8 +168,8 @@ func TestRefusedChangeNothing(t *testing.T) {
 	}
 }
 
-// TestAuditOfEachRow checks that what changes something is recorded once, under the row's name and for its
-// app, and that what only shows something is not.
+// TestAuditOfEachRow checks that what changes something is recorded once, under the row's name and
+// for its app, and that what only shows something is not.
 func TestAuditOfEachRow(t *testing.T) {
 	shows := strings.Fields("apps:list apps:info url config config:get settings ps limits logs releases cron source source:webhook keys events")
 	elsewhere := []string{"run", "source:sync"} // the runtime and the sidecar record these

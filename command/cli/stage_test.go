@@ -29,8 +29,8 @@ type stage struct {
 	server *command.Server
 }
 
-// newStage has the apps blog, which is live and has been configured once, tired, which was stopped, and
-// follower, which follows a repository; and the keys alice, an admin's, and guest.
+// newStage has the apps blog, which is live and has been configured once, tired, which was stopped,
+// and follower, which follows a repository; and the keys alice, an admin's, and guest.
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	vol := &volume.Volume{Root: t.TempDir(), Poll: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}
