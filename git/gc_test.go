@@ -84,7 +84,7 @@ func TestGC(t *testing.T) {
 		}
 	}
 	if _, err := objects.Commit(gone); err == nil {
-		t.Error("what nothing reaches is still there")
+		t.Error("unreachable objects are still there")
 	}
 	if shown := runGit(t, r, "", append(r.options(), "upload-pack", "--http-backend-info-refs",
 		".")...); strings.Contains(shown, "refs/paas") {

@@ -167,7 +167,7 @@ func TestAncestors(t *testing.T) {
 		t.Error(n, err)
 	}
 	if _, err := r.IsAncestor(t.Context(), strings.Repeat("1", 40), merge); err == nil {
-		t.Error("a commit that is not there is an ancestor or not")
+		t.Error("no error for a missing commit")
 	}
 }
 
@@ -186,7 +186,7 @@ func TestCommit(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := o.Commit(commit(t, r, strings.Repeat("x", 2<<20), tree(t, r))); err == nil {
-		t.Error("a message of 2 MiB is read into memory")
+		t.Error("read a message of 2 MiB into memory")
 	}
 }
 
@@ -246,7 +246,7 @@ func TestQuarantine(t *testing.T) {
 	o := r.Objects()
 	defer o.Close()
 	if _, err := o.Commit(pushed); err == nil {
-		t.Error("what is in quarantine is seen from outside")
+		t.Error("quarantined objects are visible outside")
 	}
 	for _, other := range []string{t.TempDir(), filepath.Join(r.Dir, "objects", "info"),
 		"/nonexistent/tmp_objdir-x", filepath.Join(r.Dir, "tmp_objdir-x")} {
@@ -295,7 +295,7 @@ func TestCheckoutIsExact(t *testing.T) {
 		t.Errorf("beside the tree: %v", entries)
 	}
 	if err := r.Checkout(t.Context(), strings.Repeat("1", 40), out); err == nil {
-		t.Error("a commit that is not there was checked out")
+		t.Error("checked out a missing commit")
 	}
 }
 
@@ -370,7 +370,7 @@ func TestInspect(t *testing.T) {
 
 func TestSaturated(t *testing.T) {
 	if saturated(math.MaxInt64-1, 2) != math.MaxInt64 || saturated(1, 2) != 3 {
-		t.Error("sums")
+		t.Error("sums do not saturate")
 	}
 }
 

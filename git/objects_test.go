@@ -63,7 +63,7 @@ func TestObjectsDuringGC(t *testing.T) {
 		}
 	}
 	if packs, _ := filepath.Glob(filepath.Join(r.Dir, "objects/pack/*.pack")); len(packs) != 1 {
-		t.Error("not tidied:", packs)
+		t.Error("not packed:", packs)
 	}
 }
 

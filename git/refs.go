@@ -76,9 +76,9 @@ func (r Repo) SetRef(ctx context.Context, name, old, new string) error {
 // Head returns the branch that HEAD names, which clones check out, or "".
 func (r Repo) Head() (string, error) {
 	content, err := os.ReadFile(filepath.Join(r.Dir, "HEAD"))
-	name, _ := strings.CutPrefix(strings.TrimSpace(string(content)), "ref: refs/heads/")
-	if strings.HasPrefix(name, "ref:") {
-		name = ""
+	name, ok := strings.CutPrefix(strings.TrimSpace(string(content)), "ref: refs/heads/")
+	if !ok {
+		return "", err
 	}
 	return name, err
 }

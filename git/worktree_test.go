@@ -143,7 +143,7 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	if !os.SameFile(state, must(t, os.Stat, w.State)) {
-		t.Error("the state was written for nothing")
+		t.Error("the state was written needlessly")
 	}
 	content := string(must(t, os.ReadFile, w.State))
 	if want := `{"state":"settled","commit":"` + c[1] + "\"}\n"; content != want {
@@ -203,7 +203,7 @@ func TestLocalChanges(t *testing.T) {
 	}
 	lost := commit(t, r, "lost", tree(t, r, "100644 blob "+strings.Repeat("1", 40)+"\ta"))
 	if _, err := w.to(t.Context(), r, lost); err == nil { // the first attempt fails
-		t.Error("written without its content")
+		t.Error("written without content")
 	}
 	w.mustTo(t, r, c[1])
 	compareTrees(t, "removed", readTree(t, w.Dir), fresh(t, r, c[1]))
@@ -560,7 +560,7 @@ func TestInterruptedCommitIsLost(t *testing.T) {
 		compareTrees(t, strconv.Itoa(step), readTree(t, w.Dir), fresh(t, two, b))
 	}
 	if !seen {
-		t.Error("no update was cut short half-way")
+		t.Error("no update was interrupted")
 	}
 }
 
@@ -656,7 +656,7 @@ func TestTornReads(t *testing.T) {
 	stop()
 	readers.Wait()
 	if seen['1'] == 0 || seen['2'] == 0 {
-		t.Error("the reader saw one side only:", seen)
+		t.Error("the reader saw only one version:", seen)
 	}
 }
 

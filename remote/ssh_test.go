@@ -189,7 +189,7 @@ func TestHostKey(t *testing.T) {
 	}
 	dead := listen(t, func(conn net.Conn) {})
 	if _, _, err := HostKey(t.Context(), "ssh://git@"+dead+"/x"); err == nil {
-		t.Error("a peer that hangs up has a key")
+		t.Error("got a key from a server that hung up")
 	}
 }
 

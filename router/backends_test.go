@@ -291,7 +291,7 @@ func TestDrainOneOfThree(t *testing.T) {
 	again := r.Set("blog", routeTo(c, a))
 	back := r.Set("blog", routeTo(a, b, c))
 	if !isClosed(back) {
-		t.Error("waits for an address that is in the route")
+		t.Error("waits for an address in the route")
 	}
 	next := r.Set("blog", routeTo(a))
 	for range 20 {

@@ -147,6 +147,6 @@ func TestIdleAppsAreCheap(t *testing.T) {
 	up.mu.Unlock()
 	up.expire()
 	if up.idle != nil {
-		t.Error("keeps connections")
+		t.Error("keeps idle connections")
 	}
 }

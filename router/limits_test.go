@@ -134,10 +134,10 @@ func TestSlowReader(t *testing.T) {
 	select {
 	case <-cut:
 	case <-time.After(testTimeout):
-		t.Error("not cut")
+		t.Error("not disconnected")
 	}
 	if n, _ := io.Copy(io.Discard, br); n >= size {
-		t.Error("all of it came")
+		t.Error("the client got the whole response")
 	}
 	// Each response has its own deadline.
 	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
@@ -168,7 +168,7 @@ func TestMaxConns(t *testing.T) {
 	io.WriteString(three, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	three.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if _, err := br.Peek(1); err == nil {
-		t.Error("a third was served")
+		t.Error("served a third connection")
 	}
 	three.SetReadDeadline(time.Now().Add(testTimeout))
 	one.Close()
@@ -263,7 +263,7 @@ func TestListenError(t *testing.T) {
 	defer l.Close()
 	r := &Router{Addr: l.Addr().String()}
 	if r.Address() != nil {
-		t.Error("an address before Listen")
+		t.Error("there is an address before Listen")
 	}
 	if err := r.Run(t.Context()); err == nil ||
 		!strings.Contains(err.Error(), "address already in use") {

@@ -112,7 +112,7 @@ func TestIdleConnections(t *testing.T) {
 	u.put(one)
 	u.put(two)
 	if u.pop() != two || u.pop() != one || u.pop() != nil {
-		t.Error("not a stack")
+		t.Error("idle connections are not reused last in, first out")
 	}
 	u.put(one)
 	u.idle[0].idleSince = time.Now().Add(-maxIdleTime)

@@ -28,7 +28,7 @@ func TestSwitch(t *testing.T) {
 		io.WriteString(w, "old")
 	})
 	if !isClosed(r.Set("blog", routeTo(old))) {
-		t.Error("nothing came before, and it is not drained")
+		t.Error("the first route is not drained")
 	}
 	c := client(t)
 	var reused atomic.Bool
@@ -58,7 +58,7 @@ func TestSwitch(t *testing.T) {
 	waitClosed(t, "slow request at the old process", arrived)
 
 	if !isClosed(r.Set("blog", Route{Addrs: []string{old}, Hosts: []string{"b.example"}})) {
-		t.Error("the same address is not drained at once")
+		t.Error("the same address is not drained immediately")
 	}
 	drained := r.Set("blog", routeTo(startReplying(t, "new")))
 	if got := next(); got != "new" || !reused.Load() {
@@ -163,7 +163,7 @@ func TestRetiredBackendRefusesRequests(t *testing.T) {
 	live := a.live.Load()
 	gone := a.setRoute(Route{}, false)
 	if !isClosed(r.drain(a, gone)) || live.choose(nil).acquire() {
-		t.Error("a drained instance took a request")
+		t.Error("a drained backend accepted a request")
 	}
 }
 

@@ -280,6 +280,6 @@ func TestSleepingBackendRefusesRequests(t *testing.T) {
 	live := r.apps["blog"].live.Load()
 	putToSleep(t, r)
 	if live.choose(nil).acquire() || !isClosed(drained) || !isClosed(live.choose(nil).drained) {
-		t.Error("an app asleep took a request")
+		t.Error("a sleeping app accepted a request")
 	}
 }

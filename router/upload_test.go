@@ -192,7 +192,7 @@ func TestStalledBody(t *testing.T) {
 	fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 10\r\n\r\nxx")
 	get(t, addr, "blog.localhost")
 	if !isClosed(r.Set("blog", Route{})) {
-		t.Error("half a body holds the drain")
+		t.Error("an incomplete body delays the drain")
 	}
 }
 

@@ -124,7 +124,7 @@ func TestCertificateIsNotTheKey(t *testing.T) {
 	}
 	if client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(signer))); err == nil {
 		client.Close()
-		t.Error("got in")
+		t.Error("authenticated")
 	}
 }
 
@@ -159,7 +159,7 @@ func TestMaxAuthTries(t *testing.T) {
 	client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(append(keys, w.alice)...)))
 	if err == nil {
 		client.Close()
-		t.Error("the eleventh key got in")
+		t.Error("the eleventh key was tried")
 	}
 }
 
@@ -176,7 +176,7 @@ func TestUnknownKeyBanner(t *testing.T) {
 		return nil
 	}
 	if _, err := gossh.Dial("tcp", w.addr(), c); err == nil {
-		t.Fatal("got in")
+		t.Fatal("authenticated")
 	}
 	if len(banners) != maxNotices {
 		t.Fatalf("%d notices, want %d:\n%s", len(banners), maxNotices, banners)

@@ -484,7 +484,7 @@ func TestIdle(t *testing.T) {
 	})
 	lively := w.dial(w.alice)
 	if got := w.run(lively, "git-receive-pack 'silent'"); got.status != 0 {
-		t.Errorf("a silent build was cut: %+v", got)
+		t.Errorf("a silent build was disconnected: %+v", got)
 	}
 	<-ended
 	// Nothing is asked of it now, so it is disconnected.

@@ -106,7 +106,7 @@ func TestUnauthenticatedWait(t *testing.T) {
 		}
 		cs.closeAll()
 		if !cs.empty() {
-			t.Error("somebody is left")
+			t.Error("connections are left")
 		}
 		admit("198.51.100.2")
 		synctest.Wait()
@@ -322,7 +322,7 @@ func TestStopWithWaiting(t *testing.T) {
 	closed(t, first, patience)
 	closed(t, second, patience)
 	if !w.conns.empty() {
-		t.Error("somebody is left")
+		t.Error("connections are left")
 	}
 	if strings.Contains(w.log.String(), "refused") {
 		t.Errorf("it takes a stop for too many connections:\n%s", w.log)

@@ -37,6 +37,6 @@ func TestProbe(t *testing.T) {
 	}
 	l.Close()
 	if err := Probe(t.Context(), l.Addr().String()); err == nil {
-		t.Error("no error where nothing listens")
+		t.Error("no error although nothing listens")
 	}
 }

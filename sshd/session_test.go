@@ -69,7 +69,7 @@ func TestPanic(t *testing.T) {
 func TestPanicDuringLookup(t *testing.T) {
 	w := serve(t, func(s *Server) { s.AddKeyHint = func(string, string) string { panic("hint") } })
 	if _, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(newSigner(t)))); err == nil {
-		t.Fatal("got in")
+		t.Fatal("authenticated")
 	}
 	if got := w.run(w.dial(w.alice), "whoami"); got.status != 0 {
 		t.Errorf("afterwards: %+v", got)
@@ -181,7 +181,7 @@ func TestOutputIsSanitized(t *testing.T) {
 	eventually(t, "the command is logged",
 		func() bool { return strings.Contains(w.log.String(), "verb=config:set") })
 	if strings.Contains(w.log.String(), "hunter2") {
-		t.Error("the log has an argument")
+		t.Error("an argument was logged")
 	}
 }
 

@@ -232,7 +232,7 @@ func TestSensorPolls(t *testing.T) {
 	r.put("b.js", "1")
 	r.now = r.nextWake()
 	if r.wake(r.now) {
-		t.Error("the burst was over though it brought another file")
+		t.Error("the burst ended although it added a file")
 	}
 	if got := r.wait(5 * time.Second); !strings.HasSuffix(got, " 2 files changed (a.js, b.js)") {
 		t.Error(got)

@@ -233,7 +233,7 @@ func TestWatchLeaderExits(t *testing.T) {
 	r.put("status", "")
 	r.awaitStarts(4)
 	if strings.Count(read(r.out), "got-terminated") != 1 {
-		t.Error("the child was not asked to end")
+		t.Error("the child was not signalled")
 	}
 }
 
