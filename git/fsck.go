@@ -90,7 +90,8 @@ func (o *Objects) readObject(t plumbing.ObjectType, h plumbing.Hash, limit int64
 		case obj.Type() != t:
 			return &BrokenObject{h.String(), fmt.Sprintf("a %s where a %s is named", obj.Type(), t)}
 		case obj.Size() > limit:
-			return &BrokenObject{h.String(), fmt.Sprintf("a %s larger than %s", t, say.Limit(limit))}
+			return &BrokenObject{h.String(),
+				fmt.Sprintf("a %s larger than %s", t, say.Limit(limit))}
 		}
 		r, err := obj.Reader()
 		if err != nil {

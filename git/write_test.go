@@ -238,7 +238,8 @@ func TestWriteTreeStreams(t *testing.T) {
 			t.Fatal(state, err)
 		}
 		if n := after.TotalAlloc - before.TotalAlloc; n > size/8 {
-			t.Errorf("%s: %s were allocated for a file of %s", state, say.Bytes(int64(n)), say.Bytes(size))
+			t.Errorf("%s: %s were allocated for a file of %s", state, say.Bytes(int64(n)),
+				say.Bytes(size))
 		}
 		runGit(t, r, "", "repack", "-adq")
 	}

@@ -33,8 +33,8 @@ func startRogue(t testing.TB, serve func(io.Writer)) map[string]Remote {
 	})
 	web := listen(t, func(conn net.Conn) {
 		conn.Read(make([]byte, 1000))
-		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\n"+
-			"Content-Type: application/x-git-upload-pack-advertisement\r\nConnection: close\r\n\r\n")
+		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\n"+
+			"Content-Type: application/x-git-upload-pack-advertisement\r\n\r\n")
 		serve(conn)
 	})
 	return map[string]Remote{"git": {URL: "git://" + plain + "/x"},

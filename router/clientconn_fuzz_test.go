@@ -81,8 +81,8 @@ func through(t *testing.T, folder string, send []byte, serve func(net.Conn)) str
 func FuzzSession(f *testing.F) {
 	folder := f.TempDir()
 	for _, text := range []string{
-		"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: blog.localhost\r\n" +
-			"Connection: close\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\nGET /2 HTTP/1.1\r\n" +
+			"Host: blog.localhost\r\nConnection: close\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\n" +
 			"hi\r\n0\r\nX: y\r\n\r\nHEAD / HTTP/1.0\r\nHost: blog.localhost\r\n\r\n",
 		"PUT /a HTTP/1.1\r\nHost: blog.localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n" +

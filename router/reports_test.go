@@ -294,7 +294,8 @@ func TestConnectionCannotDropReservedFields(t *testing.T) {
 	app, heads := script(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	r.Set("blog", routeTo(app))
 	exchangeRaw(t, addr, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 0\r\n"+
-		"Connection: close, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Request-Id, Host, Content-Length\r\n\r\n")
+		"Connection: close, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, "+
+		"X-Request-Id, Host, Content-Length\r\n\r\n")
 	head := <-heads
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
 		"X-Request-Id", "Host", "Content-Length"} {

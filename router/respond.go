@@ -98,8 +98,8 @@ func (x *exchange) sendInformational(in *responseHead) {
 	x.client.flush()
 }
 
-// startResponse writes the header of the final response. It is sent along with the first bytes of
-// the body, or as soon as the body has to be waited for.
+// startResponse writes the header of the final response. It is flushed together with the start of
+// the body, or before waiting for the body.
 func (x *exchange) startResponse(in *responseHead) {
 	r := &x.resp
 	r.mu.Lock()

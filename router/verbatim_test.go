@@ -67,37 +67,56 @@ func TestRequestHeaderVerbatim(t *testing.T) {
 // Responses reach the client as the app wrote them: names, order, reason, and nothing added but a
 // Date.
 func TestResponseVerbatim(t *testing.T) {
-	for answer, want := range map[string]string{
-		"HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\n" +
-			"Set-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\n\r\nhi": "HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\nConnection: close\r\n\r\nhi",
+	for _, test := range [][2]string{
+		{"HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\n" +
+			"Set-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\n\r\nhi",
+			"HTTP/1.1 200 OK\r\nETag: \"x\"\r\nWWW-Authenticate: Basic\r\nset-cookie: a=1\r\n" +
+				"Set-Cookie: b=2\r\nX-XSS-Protection: 0\r\ncontent-length: 2\r\n" +
+				"Connection: close\r\n\r\nhi"},
 		// No Content-Type is added, and an empty one stays.
-		"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n<!DOCTYPE html>":       "HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<!DOCTYPE html>",
-		"HTTP/1.1 200 OK\r\nContent-Type:\r\nContent-Length: 0\r\n\r\n":      "HTTP/1.1 200 OK\r\nContent-Type: \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx": "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",
+		{"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n<!DOCTYPE html>",
+			"HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<!DOCTYPE html>"},
+		{"HTTP/1.1 200 OK\r\nContent-Type:\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Type: \r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+			"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx"},
 		// The reason phrase is the app's.
-		"HTTP/1.1 200 Alles gut, \xfcberall\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 Alles gut, \xfcberall\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 299\r\nContent-Length: 0\r\n\r\n":                       "HTTP/1.1 299 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n":                      "HTTP/1.1 404 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 999 Enough\r\nContent-Length: 0\r\n\r\n":                "HTTP/1.1 999 Enough\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		{"HTTP/1.1 200 Alles gut, \xfcberall\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 200 Alles gut, \xfcberall\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+		{"HTTP/1.1 299\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 299 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+		{"HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 404 \r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+		{"HTTP/1.1 999 Enough\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 999 Enough\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
 		// Repaired as RFC 9112 section 5 asks of a proxy.
-		"HTTP/1.1 200 OK\nX : a\nContent-Length: 0\n\n":                      "HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nX: a\r\n  b\r\n\tc\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 OK\r\nX: a b c\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		{"HTTP/1.1 200 OK\nX : a\nContent-Length: 0\n\n",
+			"HTTP/1.1 200 OK\r\nX: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+		{"HTTP/1.1 200 OK\r\nX: a\r\n  b\r\n\tc\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nX: a b c\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
 		// Hop-by-hop fields are removed, and so are bodies that must not be there.
-		"HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\n" +
-			"Upgrade: h2c\r\nContent-Length: 0\r\n\r\n": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" +
-			"Connection: close\r\n\r\n",
-		"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello":                  "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\n\r\nhello": "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\nConnection: close\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n2;x\r\nhi\r\n" +
-			"0\r\n\r\n": "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n" +
-			"\r\n2\r\nhi\r\n0\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n" +
-			"hi\r\n0\r\n\r\n": "HTTP/1.1 200 OK\r\nConnection: close\r\n" +
-			"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-		"HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" +
-			"Content-Length: 0\r\n\r\n": "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n" +
-			"Connection: Upgrade\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n",
+		{"HTTP/1.1 200 OK\r\nConnection: X-Hop, keep-alive\r\nKeep-Alive: timeout=5\r\n" +
+			"X-Hop: 1\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+		{"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
+			"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"},
+		{"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\n\r\nhello",
+			"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 5\r\n" +
+				"Connection: close\r\n\r\n"},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n2;x\r\nhi\r\n" +
+			"0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n" +
+				"hi\r\n0\r\n\r\n"},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			"2\r\nhi\r\n0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n" +
+				"hi\r\n0\r\n\r\n"},
+		{"HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" +
+			"Content-Length: 0\r\n\r\n",
+			"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nConnection: Upgrade\r\n" +
+				"Upgrade: websocket\r\nConnection: close\r\n\r\n"},
 	} {
+		answer, want := test[0], test[1]
 		r := &Router{}
 		addr := start(t, r)
 		app, _ := script(t, answer)
@@ -128,12 +147,14 @@ func TestDate(t *testing.T) {
 func TestOldClient(t *testing.T) {
 	const hints = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" +
 		"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-	for answer, want := range map[string]string{
-		hints +
-			"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi": "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-		hints +
-			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: 1\r\n\r\n": "HTTP/1.0 200 OK\r\n\r\nhi",
+	for _, test := range [][2]string{
+		{hints + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+			"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi"},
+		{hints +
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: 1\r\n\r\n",
+			"HTTP/1.0 200 OK\r\n\r\nhi"},
 	} {
+		answer, want := test[0], test[1]
 		r := &Router{}
 		addr := start(t, r)
 		app, heads := script(t, answer)

@@ -102,7 +102,8 @@ func TestUnauthenticatedWait(t *testing.T) {
 		let(2)
 		time.Sleep(handshake + time.Second)
 		if inside, waiting := cs.unauthenticated.count(); inside != 0 || waiting != 0 {
-			t.Errorf("%d unauthenticated connections outlive the handshake timeout, %d wait", inside, waiting)
+			t.Errorf("%d unauthenticated connections outlive the handshake timeout, %d wait",
+				inside, waiting)
 		}
 		cs.closeAll()
 		if !cs.empty() {
@@ -159,8 +160,8 @@ func TestLimitsAreSeparate(t *testing.T) {
 	c := config(gossh.PublicKeys(w.bob))
 	var told bytes.Buffer
 	c.BannerCallback = func(text string) error { told.WriteString(text); return nil }
-	if _, err := gossh.Dial("tcp", w.addr(), c); err == nil ||
-		told.String() != " !     your key has too many connections at once; try again in a moment\n" {
+	const want = " !     your key has too many connections at once; try again in a moment\n"
+	if _, err := gossh.Dial("tcp", w.addr(), c); err == nil || told.String() != want {
 		t.Errorf("connection beyond the limit: %v, %q", err, &told)
 	}
 

@@ -36,8 +36,8 @@ type Git interface {
 	// session is over and returns the exit status. ctx ends when the client leaves, or when the
 	// server stops and DrainTimeout is over. protocol is the client's GIT_PROTOCOL: "" or
 	// "version=N" with N 0, 1 or 2. Reading stdin can block until the client leaves, so Serve must
-	// not wait for a goroutine that reads it. Writing to stdout returns [terminal.ErrOutputClosed] once the
-	// client no longer reads it.
+	// not wait for a goroutine that reads it. Writing to stdout returns [terminal.ErrOutputClosed]
+	// once the client no longer reads it.
 	Serve(ctx context.Context, who Identity, service, app, protocol string, stdin io.Reader, stdout,
 		stderr io.Writer) int
 }
