@@ -14,7 +14,7 @@ import (
 	"paas/frame"
 )
 
-// listen opens the socket the hooks call, again where its file is gone.
+// listen opens the socket that the hooks call. Call it again if the file is gone.
 func (r *Receiver) listen() error {
 	if r.listener != nil {
 		r.listener.Close()
@@ -30,7 +30,7 @@ func (r *Receiver) listen() error {
 	return nil
 }
 
-// hangUp closes the socket and waits for the calls under way.
+// hangUp closes the socket and waits for calls under way.
 func (r *Receiver) hangUp() {
 	r.listener.Close()
 	r.calls.Wait()
@@ -42,7 +42,7 @@ func (r *Receiver) accept(l net.Listener) {
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return
-		case err != nil: // out of file descriptors, most likely: they come back
+		case err != nil: // most likely too many open files, which passes
 			r.Log.Error("hook not answered", "err", err)
 			time.Sleep(50 * time.Millisecond)
 			continue
@@ -56,7 +56,7 @@ func (r *Receiver) accept(l net.Listener) {
 	}
 }
 
-// call is what a hook told the server.
+// call is what a hook reports to the server.
 type call struct {
 	token, name string
 	env         []string
@@ -64,14 +64,14 @@ type call struct {
 }
 
 const (
-	maxCall  = 10 * time.Second // for a hook to say what git told it
+	maxCall  = 10 * time.Second // for a hook to report what git told it
 	maxLines = 1000
 	maxEnv   = 100
 )
 
 var errTooMuch = errors.New("more references or push options than a push can have")
 
-// answer decides one call of a hook.
+// answer answers one call of a hook.
 func (r *Receiver) answer(conn net.Conn) (err error) {
 	conn.SetReadDeadline(time.Now().Add(maxCall))
 	in := bufio.NewReader(conn)
@@ -90,7 +90,7 @@ func (r *Receiver) answer(conn net.Conn) (err error) {
 	if s == nil {
 		return fmt.Errorf("%s of no push of ours", c.name)
 	}
-	// While the hook runs its connection is open; it says nothing more.
+	// The hook sends nothing more, and its connection stays open while it runs.
 	ctx, hungUp := context.WithCancel(s.ctx)
 	defer hungUp()
 	go func() {
@@ -110,13 +110,13 @@ func (r *Receiver) answer(conn net.Conn) (err error) {
 	}
 	conn.SetWriteDeadline(time.Now().Add(2 * r.stall))
 	if frame.Write(conn, frameExit, []byte{byte(status)}) != nil {
-		return nil // the hook was killed: git sees that itself
+		return nil // the hook was killed; git finds out by itself
 	}
 	return nil
 }
 
-// decide does the phase of the push that a hook begins. An error refuses the push, or says that it is not
-// live.
+// decide runs the phase of the push that the hook is for. An error refuses the push, or says why
+// the release is not live.
 func (r *Receiver) decide(ctx context.Context, s *session, c call, say voice) error {
 	switch c.name {
 	case preReceive:
@@ -131,7 +131,8 @@ func (r *Receiver) decide(ctx context.Context, s *session, c call, say voice) er
 	return fmt.Errorf("no hook is called %s", plain(c.name, 40))
 }
 
-// rescue makes an error of a panic in a phase: else one odd commit ends the server for everybody.
+// rescue turns a panic in a phase into an error: else one odd commit would end the server for
+// everybody.
 func (r *Receiver) rescue(s *session, err *error) {
 	if p := recover(); p != nil {
 		r.Log.Error("panic", "app", s.app.Name, "err", p, "stack", string(debug.Stack()))
@@ -139,8 +140,8 @@ func (r *Receiver) rescue(s *session, err *error) {
 	}
 }
 
-// readCall reads what a hook says up to its end. With errTooMuch it has been read to the end, but
-// not been kept.
+// readCall reads what a hook reports, to its end. With errTooMuch it has read all, but has not kept
+// all.
 func readCall(r io.Reader) (c call, err error) {
 	for {
 		k, content, readErr := frame.Read(r)
@@ -172,7 +173,7 @@ func readCall(r io.Reader) (c call, err error) {
 	}
 }
 
-// pushOptions are what the pusher gave with -o.
+// pushOptions are the options that the pusher gave with -o.
 func (c call) pushOptions() (options []string) {
 	for _, v := range c.env {
 		name, value, _ := strings.Cut(v, "=")

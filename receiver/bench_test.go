@@ -19,7 +19,7 @@ func BenchmarkPush(b *testing.B) {
 	s := newServer(b, func(r *Receiver) { r.breakpoint = func(where string) { marks[where] = time.Now() } })
 	c := s.newClone("blog")
 	c.git("push", "paas", "main")
-	order := []string{"asked", "published", "settled", "moved", "committed"}
+	order := []string{"asked", "published", "concluded", "moved", "committed"}
 	names := []string{"upload", "inspect", "verdict", "move", "commit"}
 	sums := make([]time.Duration, len(order)+1)
 	n := 0

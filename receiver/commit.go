@@ -8,7 +8,8 @@ import (
 	"paas/volume"
 )
 
-// postReceive is the second phase of a push: git has moved the branch, and the release goes live.
+// postReceive is the second phase of a push: git has moved the branch, and now the release goes
+// live.
 func (r *Receiver) postReceive(s *session, say voice) (a accepted, err error) {
 	defer r.rescue(s, &err)
 	if s.prepared == nil || s.prepared.release.N == 0 { // the push is taken back
@@ -27,12 +28,14 @@ func (r *Receiver) postReceive(s *session, say voice) (a accepted, err error) {
 	why := ""
 	switch {
 	case err != nil:
-		why, a.note = deploy.DiskFull(err).Error(), plain(err.Error(), 200)
+		why = deploy.DiskFull(err).Error()
+		a.note = plain(err.Error(), 200)
 	case status.State == volume.Live:
 		say.step("%s", m.LiveLine(release.N))
 		return accepted{live: true}, nil
 	default:
-		why, a.note = fmt.Sprintf("%s: %s", status.State, plain(status.Reason, 500)), plain(status.Reason, 200)
+		why = fmt.Sprintf("%s: %s", status.State, plain(status.Reason, 500))
+		a.note = plain(status.Reason, 200)
 	}
 	a.note = "failed: " + a.note
 	return a, refused{

@@ -41,7 +41,7 @@ func (c *clone) packRequest(old string) []byte {
 	return append(fmt.Appendf(nil, "%04x%s0000", len(line)+4, line), pack...)
 }
 
-// A hook that is killed leaves the app as it was, or with what git took.
+// A hook that is killed leaves the app as it was, or as git accepted it.
 func TestHookKilled(t *testing.T) {
 	g := newGate("committed")
 	s := newServer(t, g.set)
@@ -101,10 +101,10 @@ func killHook(t *testing.T, dump, name string) {
 	syscall.Kill(pid, syscall.SIGKILL)
 }
 
-// kill -9 of the server at any point of a push, and the next start finds the old release or the
-// new one: the branch is what is live, and the next push goes through.
+// After kill -9 of the server at any point of a push, the next start finds the old release or the
+// new one: the branch points at what is live, and the next push goes through.
 func TestServerKilled(t *testing.T) {
-	for at, wantNew := range map[string]bool{"verdict": false, "settled": false, "moved": true, "committed": true} {
+	for at, wantNew := range map[string]bool{"verdict": false, "concluded": false, "moved": true, "committed": true} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			root := t.TempDir()
@@ -118,7 +118,7 @@ func TestServerKilled(t *testing.T) {
 			socket, process := child(t, root, at)
 			c.socket = socket
 			commit := c.commit("two", "a", "b")
-			out, _ := c.try("push", "paas", "main") // git reports what it did by itself
+			out, _ := c.try("push", "paas", "main") // git itself reports what it did
 			process.Wait()
 			contains(t, out, "connection ended")
 
@@ -207,7 +207,7 @@ func TestServerKilledInUpload(t *testing.T) {
 	})
 	process.Process.Kill()
 	process.Wait()
-	// What the server itself cannot have left alone, its git may: both must be dead.
+	// Not only the server but also its git may still write: both must be dead.
 	io.Copy(io.Discard, conn)
 
 	s := startServer(t, root)
@@ -218,7 +218,7 @@ func TestServerKilledInUpload(t *testing.T) {
 	contains(t, c.git("push", "paas", "main"), "v1 is live")
 }
 
-// Locks of git processes that were killed would refuse every later push.
+// Locks of killed git processes would block every later push.
 func TestStaleLocks(t *testing.T) {
 	root := t.TempDir()
 	s := startServer(t, root)
@@ -249,7 +249,7 @@ func TestStaleLocks(t *testing.T) {
 	contains(t, c.git("push", "paas", "main"), "v2 is live")
 }
 
-// Leftovers go at the start also of an app that another process, such as a command, is deploying then.
+// A start also removes leftovers of an app that another process, such as a command, is deploying.
 func TestStaleLocksOfBusyApp(t *testing.T) {
 	root := t.TempDir()
 	s := startServer(t, root)
@@ -277,7 +277,7 @@ func TestStaleLocksOfBusyApp(t *testing.T) {
 	contains(t, c.git("push", "paas", "main"), "v2 is live")
 }
 
-// A leftover that cannot be removed at the start keeps no branch from agreeing with what is live.
+// A leftover that cannot be removed does not keep the branch from agreeing with what is live.
 func TestStartWithStubbornLeftover(t *testing.T) {
 	root := t.TempDir()
 	s := startServer(t, root)
@@ -329,7 +329,7 @@ func (s *server) rollBack(name string) {
 	until(s.t, "what was rolled back to is live", func() bool { return app.Live() == next.N })
 }
 
-// Rolling back is making an old release live: the branch follows by itself.
+// After a rollback the branch follows by itself.
 func TestBranchFollowsRollback(t *testing.T) {
 	s := newServer(t)
 	c := s.newClone("blog")
@@ -343,8 +343,8 @@ func TestBranchFollowsRollback(t *testing.T) {
 	contains(t, c.git("push", "paas", "main"), "v4 is live")
 }
 
-// A branch that cannot be moved, as on a full disk, is tried again soon, and not only at the next tick of
-// a minute; the reason is logged once.
+// A branch that cannot be moved, such as on a full disk, is tried again soon, not only after a
+// minute. The reason is logged once.
 func TestBranchIsTriedAgain(t *testing.T) {
 	var log output
 	s := newServer(t, func(r *Receiver) { r.Log = slog.New(slog.NewTextHandler(&log, nil)) })
@@ -374,7 +374,7 @@ func TestBranchIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A full disk refuses the push, says so, and keeps nothing of it.
+// A push to a full disk is refused with the reason, and leaves nothing.
 func TestDiskFull(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("NOT TESTED: a full disk; mounting a small one needs root")
@@ -388,7 +388,7 @@ func TestDiskFull(t *testing.T) {
 	t.Cleanup(s.stop)
 	self, _ := os.Executable()
 	if target, err := os.Readlink(filepath.Join(s.hooks.dir, preReceive)); target != self || err != nil {
-		t.Errorf("without room for a copy of the program, the hook leads to %q, %v", target, err)
+		t.Errorf("without space for a copy of the program, the hook leads to %q, %v", target, err)
 	}
 	c := s.newClone("blog")
 	c.git("push", "paas", "main")
@@ -417,7 +417,7 @@ func must(f *os.File, err error) *os.File {
 	return f
 }
 
-// The root's path may be longer than a socket's.
+// The path of the root may be longer than that of a socket.
 func TestLongRoot(t *testing.T) {
 	root := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
 	if err := os.MkdirAll(root, 0o755); err != nil {

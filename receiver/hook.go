@@ -11,18 +11,22 @@ import (
 	"paas/frame"
 )
 
-// What git-receive-pack's environment tells the hooks.
+// Variables in the environment of git-receive-pack, for the hooks.
 const (
 	socketEnv = "PAAS_HOOK_SOCKET"
 	tokenEnv  = "PAAS_HOOK_TOKEN"
 )
 
-// relayed begin the names of the variables of git's that the server is told.
-var relayed = []string{"GIT_OBJECT_DIRECTORY=", "GIT_ALTERNATE_OBJECT_DIRECTORIES=", "GIT_PUSH_OPTION_"}
+// relayed are the prefixes of git's variables that a hook passes on to the server.
+var relayed = []string{
+	"GIT_OBJECT_DIRECTORY=",
+	"GIT_ALTERNATE_OBJECT_DIRECTORIES=",
+	"GIT_PUSH_OPTION_",
+}
 
-// Hook is the whole of a git hook: it hands git's words to the server that runs git, prints what
-// the server says, and returns the status to end with. name is what git called it, argv[0] without
-// folders. It blocks until the server has decided.
+// Hook is a whole git hook: it passes on what git reports to the server that runs git, prints what
+// the server sends, and returns the exit status. name is argv[0] without folders. It blocks until
+// the server has decided.
 func Hook(name string, stdin io.Reader, stdout io.Writer, env ...string) int {
 	status, err := relay(name, stdin, stdout, env)
 	if err == nil {
@@ -66,7 +70,7 @@ func relay(name string, stdin io.Reader, stdout io.Writer, env []string) (status
 	}
 }
 
-// report tells the server everything git told the hook.
+// report passes on to the server all that git told the hook.
 func report(conn io.Writer, name string, stdin io.Reader, env []string) error {
 	out := bufio.NewWriter(conn)
 	send := func(k frame.Kind, content string) error {

@@ -13,19 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The hooks git is given.
+// The hooks that git runs.
 const (
 	preReceive  = "pre-receive"
 	postReceive = "post-receive"
 )
 
-// IsHook says whether a program called name (its argv[0], without folders) is to be [Hook].
+// IsHook reports whether a program of that name (its argv[0], without folders) has to run [Hook].
 func IsHook(name string) bool { return name == preReceive || name == postReceive }
 
-// hooks is the folder of the hooks of this life of the server: links to a copy of this program beside
-// them. git skips a hook that it cannot run, without a word, so nothing may matter that others change:
-// an upgrade replaces the program at the path that the server was started from. A link has no content
-// that could be templated, half-written or out of date, and hooks inside a repository are not run.
+// hooks is the folder of the hooks of this start of the server: links to a copy of this program
+// beside them. git silently skips a hook that it cannot run, so the hooks must not depend on the
+// path that the server was started from: an upgrade replaces the program there. A link has no
+// content that could be templated, half-written or out of date. Hooks inside a repository are not
+// run.
 type hooks struct {
 	mu  sync.Mutex
 	dir string
@@ -33,16 +34,16 @@ type hooks struct {
 
 const (
 	program  = "paas" // the copy's name
-	timesOwn = 10     // how many times its own size the disk has free where the program is copied
+	timesOwn = 10     // the program is copied only if the disk has so many times its size free
 )
 
-// readyHooks sees to it that git can run the hooks and that they reach this server, and returns the
-// socket that they call. It does so at start, when other folders of hooks go, and whenever a push begins.
+// readyHooks makes sure that git can run the hooks and that they reach this server, and returns the
+// socket that they call. It is called at start and whenever a push begins.
 func (r *Receiver) readyHooks() (socket string, err error) {
 	h := &r.hooks
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.lay(r); err != nil {
+	if err := h.install(r); err != nil {
 		return "", fmt.Errorf("hooks: %w", err)
 	}
 	if _, err := os.Lstat(r.socket); errors.Is(err, os.ErrNotExist) {
@@ -53,9 +54,9 @@ func (r *Receiver) readyHooks() (socket string, err error) {
 	return r.socket, nil
 }
 
-// nameHooks names this life's folder of hooks, and removes those of earlier lives: nobody uses them,
-// since there is one receiver on a volume. A folder that cannot be written to, as in a container, has
-// its hooks already.
+// nameHooks names the folder of hooks of this start, and removes those of earlier starts: nobody
+// uses them, because a volume has one receiver. A read-only folder, as in a container, has its
+// hooks already.
 func (r *Receiver) nameHooks() error {
 	all := filepath.Join(r.Volume.Root, "hooks")
 	r.hooks.dir = filepath.Join(all, rand.Text())
@@ -73,7 +74,7 @@ func (r *Receiver) nameHooks() error {
 	return err
 }
 
-func (h *hooks) lay(r *Receiver) error {
+func (h *hooks) install(r *Receiver) error {
 	names := []string{filepath.Join(h.dir, preReceive), filepath.Join(h.dir, postReceive)}
 	if runnable(names...) {
 		return nil
@@ -87,8 +88,10 @@ func (h *hooks) lay(r *Receiver) error {
 	}
 	target := program
 	if err := h.copyProgram(r, self); err != nil {
-		if filepath.Dir(self) == "/proc/self" { // which is git, to git
-			return fmt.Errorf("%w, and the program is not any more where it was; start the server again", err)
+		if filepath.Dir(self) == "/proc/self" { // for git, that is git itself
+			return fmt.Errorf(
+				"%w, and the program is no longer where it was; start the server again", err,
+			)
 		}
 		r.Log.Warn("the hooks are links to the program itself", "why", err)
 		target = self
@@ -104,8 +107,9 @@ func (h *hooks) lay(r *Receiver) error {
 	return nil
 }
 
-// copyProgram copies this program next to the hooks; where the file system can, the two share their
-// blocks. No hard link: a chown or chmod of all that is under PAAS_ROOT would reach the program itself.
+// copyProgram copies this program next to the hooks; if the file system can, the two share their
+// blocks. It makes no hard link: a chown or chmod of all files under PAAS_ROOT would change the
+// program itself.
 func (h *hooks) copyProgram(r *Receiver, self string) error {
 	path := filepath.Join(h.dir, program)
 	if runnable(path) {
@@ -123,7 +127,7 @@ func (h *hooks) copyProgram(r *Receiver, self string) error {
 	if disk, err := r.Volume.Disk(); err != nil {
 		return err
 	} else if disk.Free/timesOwn < info.Size() {
-		return errors.New("the disk has little room for a copy of it")
+		return errors.New("the disk has little space for a copy of it")
 	}
 	dir, err := r.Volume.TempDir()
 	if err != nil {
@@ -137,7 +141,7 @@ func (h *hooks) copyProgram(r *Receiver, self string) error {
 	}
 	_, err = io.Copy(to, from)
 	if err == nil {
-		err = to.Chmod(0o700) // the umask may have taken bits away
+		err = to.Chmod(0o700) // the umask may have removed bits
 	}
 	if err := errors.Join(err, to.Close()); err != nil {
 		return err
@@ -152,7 +156,7 @@ func (h *hooks) copyProgram(r *Receiver, self string) error {
 	return nil
 }
 
-// runnable says whether git will run what the paths name.
+// runnable reports whether git can run all of the paths.
 func runnable(paths ...string) bool {
 	for _, path := range paths {
 		if unix.Access(path, unix.X_OK) != nil {

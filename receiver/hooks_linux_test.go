@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// In a container the hooks come with the image, on a volume that is not written to.
+// In a container the hooks come with the image, on a read-only volume.
 func TestHooksReadOnly(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "hooks")

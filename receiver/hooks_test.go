@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// Nothing that happens to the program's own path, to the hooks or to their socket loses a push.
+// No change of the program's path, the hooks or their socket loses a push.
 func TestHooksAreReady(t *testing.T) {
 	self := filepath.Join(t.TempDir(), "paas")
 	if out, err := exec.Command("cp", os.Args[0], self).CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
-	root, err := os.MkdirTemp("/tmp", "paas") // /dev/shm may have little room
+	root, err := os.MkdirTemp("/tmp", "paas") // /dev/shm may have little space
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestHooksAreReady(t *testing.T) {
 		{"a hook is gone", func() error { return os.Remove(hook(postReceive)) }},
 		{"a hook leads nowhere", func() error { return s.Volume.ReplaceLink("/none", hook(preReceive)) }},
 		{"the socket is gone", func() error { return os.Remove(s.Receiver.socket) }},
-		{"the copy is gone", func() error { // and there is a program again
+		{"the copy is gone", func() error { // and the program is there again
 			return errors.Join(os.Remove(hook(program)), exec.Command("cp", os.Args[0], self).Run())
 		}},
 		{"the copy cannot be run", func() error { return os.Chmod(hook(program), 0o600) }},
@@ -65,7 +65,7 @@ func TestHooksAreReady(t *testing.T) {
 	c.refused("paas main", "hooks: "+self+" cannot be run; start the server again")
 }
 
-// What git did without its hooks is no push: its client ends with an error, and the branch is where it was.
+// If git did not run its hooks, the client ends with an error, and the branch is where it was.
 func TestSkippedHooks(t *testing.T) {
 	var skip atomic.Value
 	s := newServer(t, func(r *Receiver) { r.breakpoint = func(where string) { skip.Load().(func(string))(where) } })
@@ -77,7 +77,7 @@ func TestSkippedHooks(t *testing.T) {
 		{"both hooks", "ready", []string{preReceive, postReceive}},
 		{"the first hook", "ready", []string{preReceive}},
 		{"the last hook", "ready", []string{postReceive}},
-		{"the last hook at the last moment", "settled", []string{postReceive}},
+		{"the last hook at the last moment", "concluded", []string{postReceive}},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			name := fmt.Sprintf("blog%d", i)

@@ -13,7 +13,7 @@ import (
 
 func inPlace(r *Receiver) { r.Mode = volume.InPlace }
 
-// A push in watch mode writes the worktree and nothing else, and says what it did.
+// A push in watch mode writes only the worktree, and reports what it did.
 func TestPushInPlace(t *testing.T) {
 	s := newServer(t, inPlace)
 	c := s.newClone("blog")
@@ -38,7 +38,7 @@ func holds(t *testing.T, s *server, name, want string) {
 	}
 }
 
-// A worktree that cannot be written takes the push back: the branch is what is live.
+// If the worktree cannot be written, the push is taken back, and the branch points at what is live.
 func TestPushInPlaceFails(t *testing.T) {
 	s := newServer(t, inPlace)
 	c := s.newClone("blog")
@@ -54,7 +54,7 @@ func TestPushInPlaceFails(t *testing.T) {
 	c.commit("two", "page", "two")
 	out, err := c.try("push", "paas", "main")
 	contains(t, out, "blog v2 is not live: worktree:")
-	if err == nil { // git itself has taken it, and moved the branch
+	if err == nil { // git itself has accepted it, and moved the branch
 		t.Error("git push says all went well")
 	}
 	agree(t, s, one)
@@ -66,10 +66,10 @@ func TestPushInPlaceFails(t *testing.T) {
 	left(t, s, "blog")
 }
 
-// kill -9 at any point of a push in watch mode: the branch, the live release and the worktree are
-// the old commit or the new one.
+// After kill -9 at any point of a push in watch mode, the branch, the live release and the worktree
+// are all at the old commit or at the new one.
 func TestKilledInPlace(t *testing.T) {
-	for at, wantNew := range map[string]bool{"published": false, "settled": false, "moved": true, "committed": true} {
+	for at, wantNew := range map[string]bool{"published": false, "concluded": false, "moved": true, "committed": true} {
 		t.Run(at, func(t *testing.T) {
 			t.Parallel()
 			root := t.TempDir()
@@ -103,15 +103,15 @@ func TestKilledInPlace(t *testing.T) {
 	}
 }
 
-// An app that follows a repository elsewhere is neither pushed to nor fetched from here; once it
-// does no more, a push deploys it again, whatever commit is live.
+// An app that follows a remote repository can neither be pushed to nor fetched from. Once it
+// follows none, a push deploys it again, whatever commit is live.
 func TestFollowedApp(t *testing.T) {
 	s := newServer(t)
 	c := s.newClone("blog")
 	c.git("push", "paas", "main")
 	app := s.app("blog")
 
-	// A push that waits while the source is set is not deployed either.
+	// A push that waited while the source was set is not deployed either.
 	turn, err := app.Turn(t.Context(), "source:set", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -8,11 +8,11 @@ import (
 	"paas/git"
 )
 
-// usualBranches may deploy where the settings name no branch.
+// usualBranches may deploy if the settings name no branch.
 var usualBranches = []string{"main", "master"}
 
-// deployBranch is the branch that deploys: the one set, or else the one of main and master that is
-// live, that is there, or, for the very first push, that is pushed; main where nothing says.
+// deployBranch is the deploy branch: the one that is set, or else main or master: the one that is
+// live, that exists, or, for the first push, that is pushed. Without any of these it is main.
 func deployBranch(set, live string, there, pushed []string) string {
 	if set != "" {
 		return set
@@ -30,8 +30,11 @@ func deployBranch(set, live string, there, pushed []string) string {
 	return usualBranches[0]
 }
 
-// judge is judge for the branch that deploys in this view.
-func (v view) judge(updates []update, app string, hint func(verb, app string) string) (branch string, deploys update, err error) {
+// judge judges a push as the app is in this view, and returns the deploy branch and its update. The
+// error is [refused].
+func (v view) judge(
+	updates []update, app string, hint func(verb, app string) string,
+) (branch string, deploys update, err error) {
 	var pushed []string
 	for _, u := range updates {
 		if short, ok := strings.CutPrefix(u.ref, "refs/heads/"); ok && !u.delete {
@@ -46,9 +49,11 @@ func (v view) judge(updates []update, app string, hint func(verb, app string) st
 	return branch, deploys, nil
 }
 
-// judge says which of a push's updates deploys, or why the push is refused, each reference by name.
-// Exactly one of the two is returned.
-func judge(updates []update, branch, app string, hint func(verb, app string) string) (deploys update, refused []string) {
+// judge returns the update of the deploy branch, or else the reasons why the push is refused, one
+// for each reference.
+func judge(
+	updates []update, branch, app string, hint func(verb, app string) string,
+) (deploys update, refused []string) {
 	var found bool
 	for _, u := range updates {
 		if u.ref == git.Branch(branch) && !u.delete {
@@ -61,14 +66,23 @@ func judge(updates []update, branch, app string, hint func(verb, app string) str
 		return deploys, nil
 	}
 	if found {
-		refused = append(refused, fmt.Sprintf("%s is not deployed either: a push is taken as a whole. Push it alone: git push paas %s", branch, branch))
+		refused = append(
+			refused,
+			fmt.Sprintf(
+				"%s is not deployed either: a push is taken as a whole. Push it alone: git push paas %s",
+				branch, branch,
+			),
+		)
 	}
 	return update{}, refused
 }
 
 func refusal(u update, branch, app string, hint func(verb, app string) string) string {
 	if u.ref == git.Branch(branch) {
-		return fmt.Sprintf("%s cannot be deleted: it is what runs. To remove the app: %s", branch, hint("apps:destroy", app))
+		return fmt.Sprintf(
+			"%s cannot be deleted: it is what runs. To remove the app: %s", branch,
+			hint("apps:destroy", app),
+		)
 	}
 	short, isBranch := strings.CutPrefix(u.ref, "refs/heads/")
 	tag, isTag := strings.CutPrefix(u.ref, "refs/tags/")
@@ -77,11 +91,21 @@ func refusal(u update, branch, app string, hint func(verb, app string) string) s
 	case isBranch:
 		shown = plain(short, 200)
 		if u.delete {
-			return fmt.Sprintf("%s is nothing to delete: only %s is deployed from here", shown, branch)
+			return fmt.Sprintf(
+				"%s is nothing to delete: only %s is deployed from here", shown, branch,
+			)
 		}
-		return fmt.Sprintf("%s does not deploy here; %s does. To deploy it: git push paas %s:%s", shown, branch, shown, branch)
+		return fmt.Sprintf(
+			"%s does not deploy here; %s does. To deploy it: git push paas %s:%s", shown, branch,
+			shown, branch,
+		)
 	case isTag:
-		return fmt.Sprintf("the tag %s is not stored here; only %s is. To deploy: git push --no-follow-tags paas %s", plain(tag, 200), branch, branch)
+		return fmt.Sprintf(
+			"the tag %s is not stored here; only %s is. To deploy: git push --no-follow-tags paas %s",
+			plain(tag, 200), branch, branch,
+		)
 	}
-	return fmt.Sprintf("%s is not stored here; only %s is. To deploy: git push paas %s", shown, branch, branch)
+	return fmt.Sprintf(
+		"%s is not stored here; only %s is. To deploy: git push paas %s", shown, branch, branch,
+	)
 }

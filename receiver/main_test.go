@@ -21,8 +21,8 @@ import (
 	"paas/volume"
 )
 
-// The test binary is also what git runs as its hooks, what it runs in place of ssh, and a server
-// that can be killed.
+// The test binary is also the hooks that git runs, the ssh that it runs, and a server that can be
+// killed.
 func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	switch {
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		serveUntilKilled(os.Getenv("TEST_SERVER"), os.Getenv("TEST_SOCKET"), os.Getenv("TEST_AT"))
 	}
 	if _, err := os.Stat("/dev/shm"); err == nil && os.Getenv("TMPDIR") == "" {
-		os.Setenv("TMPDIR", "/dev/shm") // what is tested here does not get better by waiting for a disk
+		os.Setenv("TMPDIR", "/dev/shm") // waiting for a disk would only make the tests slower
 	}
 	os.Exit(m.Run())
 }
@@ -78,7 +78,7 @@ func transport(socket, target, command string) int {
 	}
 }
 
-// serveTransport serves the sessions that transport brings to l.
+// serveTransport serves the sessions that transport connects to l.
 func serveTransport(r *Receiver, l net.Listener) {
 	for {
 		conn, err := l.Accept()
@@ -117,8 +117,8 @@ func serveTransport(r *Receiver, l net.Listener) {
 	}
 }
 
-// fakeRuntime gives each release the fate its tree asks for in a file of that name: "fail REASON",
-// "hang" before the verdict, "late" (ready, but never live), anything else: ready, and live once
+// fakeRuntime does with each release what the file fate in its tree says: "fail REASON", "hang"
+// before it decides, "late" (ready, but never live), anything else: ready, and live once it is
 // committed.
 func fakeRuntime(ctx context.Context, vol *volume.Volume) {
 	started := map[string]bool{}
@@ -297,7 +297,7 @@ func child(t *testing.T, root, at string, env ...string) (socket string, process
 	return socket, cmd
 }
 
-// until waits for a condition.
+// until waits until is returns true.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(15 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
@@ -357,13 +357,13 @@ func (c *clone) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// try runs git and returns all it printed.
+// try runs git and returns its output.
 func (c *clone) try(args ...string) (string, error) {
 	out, err := c.command(args...).CombinedOutput()
 	return string(out), err
 }
 
-// git runs git, which must succeed.
+// git runs git, which must succeed, and returns its output.
 func (c *clone) git(args ...string) string {
 	c.t.Helper()
 	out, err := c.try(args...)
@@ -373,7 +373,7 @@ func (c *clone) git(args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// write writes files, given as names and contents in turn, and adds them.
+// write writes files, given as pairs of name and content, and adds them.
 func (c *clone) write(files ...string) {
 	c.t.Helper()
 	for i := 0; i < len(files); i += 2 {
@@ -396,7 +396,7 @@ func (c *clone) commit(message string, files ...string) string {
 	return c.git("rev-parse", "HEAD")
 }
 
-// refused pushes, which must fail, and have the pusher read the words.
+// refused pushes, which must fail, and checks that the pusher reads the words.
 func (c *clone) refused(push string, words ...string) string {
 	c.t.Helper()
 	out, err := c.try(append([]string{"push"}, strings.Fields(push)...)...)
@@ -416,7 +416,7 @@ func contains(t testing.TB, out string, words ...string) {
 	}
 }
 
-// object writes an object that git would not make, and returns its name.
+// object writes an object that git itself would not make, and returns its name.
 func (c *clone) object(kind, content string) string {
 	c.t.Helper()
 	cmd := c.command("hash-object", "-t", kind, "--literally", "-w", "--stdin")

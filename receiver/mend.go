@@ -7,9 +7,9 @@ import (
 	"paas/volume"
 )
 
-// mend puts right of the app and its repository what a torn file would keep from every push: the
-// reconciler then sets the branch to what is live. It reports whether the repository was damaged. The
-// caller holds the app's turn.
+// mend repairs torn files of the app and its repository, which would keep every push from going
+// through. The reconciler then moves the branch to what is live. It reports whether the repository
+// was damaged. The caller holds the app's turn.
 func (r *Receiver) mend(app volume.App, repo git.Repo) (mended bool, err error) {
 	if err := app.Mend(); err != nil {
 		return false, err
@@ -29,8 +29,8 @@ func (r *Receiver) mend(app volume.App, repo git.Repo) (mended bool, err error) 
 	return true, nil
 }
 
-// mendFirst is mend before git runs, which would refuse. It waits for the app's turn where something
-// is damaged.
+// mendFirst repairs a damaged repository before git runs, which would refuse it. It waits for the
+// app's turn then.
 func (r *Receiver) mendFirst(ctx context.Context, app volume.App, repo git.Repo) error {
 	files, err := repo.Damaged()
 	if err != nil || len(files) == 0 {
@@ -45,7 +45,7 @@ func (r *Receiver) mendFirst(ctx context.Context, app volume.App, repo git.Repo)
 	return err
 }
 
-// news reports whether err is another reason than the one that the log has for the app; nil is none.
+// news reports whether err differs from what was last logged for the app; nil never does.
 func (r *Receiver) news(app string, err error) bool {
 	if err == nil {
 		r.said.Delete(app)

@@ -12,12 +12,12 @@ import (
 	"paas/volume"
 )
 
-// refused is why a push is not taken, in lines for the pusher.
+// refused is why a push is refused, in lines for the pusher.
 type refused []string
 
 func (r refused) Error() string { return strings.Join(r, "\n") }
 
-// reasons are the lines in which a pusher reads err.
+// reasons are the lines of err for the pusher.
 func reasons(err error) []string {
 	var lines refused
 	if errors.As(err, &lines) {
@@ -26,9 +26,11 @@ func reasons(err error) []string {
 	return []string{err.Error()}
 }
 
-// preReceive is the first phase of a push: with no error, the release that it made has proved itself, and
-// git moves the branch.
-func (r *Receiver) preReceive(ctx context.Context, s *session, c call, say voice) (p prepared, err error) {
+// preReceive is the first phase of a push. Without an error the release has proved itself, and git
+// moves the branch.
+func (r *Receiver) preReceive(
+	ctx context.Context, s *session, c call, say voice,
+) (p prepared, err error) {
 	defer r.rescue(s, &err)
 	r.reached("asked")
 	updates, err := parseLines(c.lines)
@@ -38,7 +40,9 @@ func (r *Receiver) preReceive(ctx context.Context, s *session, c call, say voice
 	for _, option := range c.pushOptions() {
 		say.detail("the push option %q is not known here", plain(option, 100))
 	}
-	if p.repo, err = s.repo.WithQuarantine(git.Quarantine{Objects: lookup(c.env, "GIT_OBJECT_DIRECTORY")}); err != nil {
+	if p.repo, err = s.repo.WithQuarantine(
+		git.Quarantine{Objects: lookup(c.env, "GIT_OBJECT_DIRECTORY")},
+	); err != nil {
 		return p, err
 	}
 	waited := false
@@ -48,9 +52,10 @@ func (r *Receiver) preReceive(ctx context.Context, s *session, c call, say voice
 	if err := followed(s.app); err != nil { // it may have been set while this push waited
 		return p, err
 	}
-	if p.view, err = r.reconcile(ctx, s.app, true); err != nil { // else the branch may still be behind a rollback
+	// else the branch may still be behind a rollback
+	if p.view, err = r.reconcile(ctx, s.app, true); err != nil {
 		r.Log.Warn("not reconciled", "app", s.app.Name, "err", err)
-		if p.view, err = look(s.app, p.repo); err != nil {
+		if p.view, err = readView(s.app, p.repo); err != nil {
 			return p, err
 		}
 	}
@@ -74,14 +79,16 @@ func (r *Receiver) preReceive(ctx context.Context, s *session, c call, say voice
 	return p, err
 }
 
-// turn waits for the app's turn. A push that has to wait is judged before, so that nobody waits to be told
-// a wrong name.
-func (r *Receiver) turn(ctx context.Context, s *session, updates []update, say voice, waited *bool) (done func(), err error) {
+// turn waits for the app's turn. A push that has to wait is judged before, so that nobody waits
+// only to learn that a name is wrong.
+func (r *Receiver) turn(
+	ctx context.Context, s *session, updates []update, say voice, waited *bool,
+) (done func(), err error) {
 	ctx, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	done, err = deploy.Turn(ctx, s.app, s.who+"'s push", func(holder string) {
 		*waited = true
-		v, err := look(s.app, s.repo)
+		v, err := readView(s.app, s.repo)
 		if err == nil {
 			_, _, err = v.judge(updates, s.app.Name, r.Hint)
 		}
@@ -97,7 +104,7 @@ func (r *Receiver) turn(ctx context.Context, s *session, updates []update, say v
 	return done, err
 }
 
-// why is err, or that the pusher left where that is its cause.
+// why returns err, or errLeft if the pusher has left.
 func (s *session) why(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return errLeft
@@ -105,8 +112,8 @@ func (s *session) why(ctx context.Context, err error) error {
 	return err
 }
 
-// moved says that the branch is not where the pusher saw it. git would find that out too, but only
-// after the build.
+// moved returns an error if the branch is not where the pusher saw it. git would find out too, but
+// only after the build.
 func moved(v view, u update, waited bool) error {
 	if v.ref == u.old {
 		return nil
@@ -118,7 +125,9 @@ func moved(v view, u update, waited bool) error {
 	if v.ref == "" {
 		return fmt.Errorf("%s is gone%s; push again", v.branch, while)
 	}
-	return fmt.Errorf("%s has moved to %s%s; git pull, then push again", v.branch, git.Short(v.ref), while)
+	return fmt.Errorf(
+		"%s has moved to %s%s; git pull, then push again", v.branch, git.Short(v.ref), while,
+	)
 }
 
 // sayCrashed tells the pusher which processes of the live release have crashed since their push.
@@ -126,31 +135,42 @@ func sayCrashed(app volume.App, say voice) {
 	live := app.Live()
 	crashed, err := app.CrashedOf(live)
 	if err != nil {
-		return // ps says so
+		return // ps reports it
 	}
 	for _, p := range crashed {
-		say.fault("%s v%d, which is live, has crashed: %s: %s", app.Name, live, p.Name(), plain(p.Reason, 200))
+		say.fault(
+			"%s v%d, which is live, has crashed: %s: %s", app.Name, live, p.Name(),
+			plain(p.Reason, 200),
+		)
 	}
 }
 
-// publish inspects the pushed commit, checks it out and makes it a release, which waits for its
-// commit.
-func (r *Receiver) publish(ctx context.Context, s *session, repo git.Repo, branch string, u update, say voice) (volume.Release, error) {
+// publish inspects the pushed commit, checks it out, and makes it a release.
+func (r *Receiver) publish(
+	ctx context.Context, s *session, repo git.Repo, branch string, u update, say voice,
+) (volume.Release, error) {
 	objects := repo.Objects()
 	defer objects.Close()
 	if _, err := objects.Commit(u.new); errors.Is(err, git.ErrNotCommit) {
-		return volume.Release{}, fmt.Errorf("%s can only be a commit, and this is %w. Push what it points at: git push paas 'TAG^{commit}:%s'", branch, err, branch)
+		return volume.Release{}, fmt.Errorf(
+			"%s can only be a commit, and this is %w. Push what it points at: git push paas 'TAG^{commit}:%s'",
+			branch, err, branch,
+		)
 	} else if err != nil {
 		return volume.Release{}, err
 	}
-	if s.heard.shallow() { // git looks after the hook, and says no more than "not allowed"
+	if s.heard.shallow() { // git checks after the hook, and reports no more than "not allowed"
 		if _, err := repo.CountDropped(ctx, u.new, u.old); err != nil {
-			return volume.Release{}, refused{"this clone is shallow, and the server lacks the history before it",
-				"Fetch the rest, then push again: git fetch --unshallow"}
+			return volume.Release{}, refused{
+				"this clone is shallow, and the server lacks the history before it",
+				"Fetch the rest, then push again: git fetch --unshallow",
+			}
 		}
 	}
 	if err := r.sayMove(ctx, objects, repo, branch, u, say); err != nil {
-		r.Log.Warn("moved commits not counted", "app", s.app.Name, "commit", git.Short(u.new), "err", err)
+		r.Log.Warn(
+			"moved commits not counted", "app", s.app.Name, "commit", git.Short(u.new), "err", err,
+		)
 	}
 	m := r.maker(s.app, say)
 	build, _, err := m.Inspect(ctx, objects, u.new, branch)
@@ -166,11 +186,13 @@ func (r *Receiver) publish(ctx context.Context, s *session, repo git.Repo, branc
 	return release, full(err)
 }
 
-// nearby is how many commits are looked through for the branch's old one before git is asked.
+// nearby is how many commits are searched for the branch's old one before git is asked.
 const nearby = 256
 
-// sayMove tells the pusher that commits are taken off the branch. Its error is for the log.
-func (r *Receiver) sayMove(ctx context.Context, objects *git.Objects, repo git.Repo, branch string, u update, say voice) error {
+// sayMove tells the pusher that commits are removed from the branch. Its error is for the log.
+func (r *Receiver) sayMove(
+	ctx context.Context, objects *git.Objects, repo git.Repo, branch string, u update, say voice,
+) error {
 	if u.old == "" {
 		return nil
 	}
@@ -189,11 +211,14 @@ func (r *Receiver) sayMove(ctx context.Context, objects *git.Objects, repo git.R
 	if dropped == "1" {
 		commits = "1 commit is"
 	}
-	say.step("%s moves from %s to %s: %s no longer on it", branch, git.Short(u.old), git.Short(u.new), commits)
+	say.step(
+		"%s moves from %s to %s: %s no longer on it", branch, git.Short(u.old), git.Short(u.new),
+		commits,
+	)
 	return nil
 }
 
-// full says what to do about a full disk, if err is about that.
+// full adds what to do if err is about a full disk.
 func full(err error) error {
 	if plain := deploy.DiskFull(err); plain != err {
 		return fmt.Errorf("%w, then push again", plain)
@@ -201,9 +226,12 @@ func full(err error) error {
 	return err
 }
 
-// verdict shows the pusher what happens to the release until it is decided. nil: it is ready, and the
-// push goes through whatever happens to the pusher. note is why it is not, for the audit.
-func (r *Receiver) verdict(ctx context.Context, s *session, release volume.Release, say voice) (note string, err error) {
+// verdict shows the pusher what happens to the release until it is decided on. Without an error it
+// is ready, and the push goes through even if the pusher leaves; otherwise note is the reason, for
+// the audit.
+func (r *Receiver) verdict(
+	ctx context.Context, s *session, release volume.Release, say voice,
+) (note string, err error) {
 	m := r.maker(s.app, say)
 	status, err := m.Await(ctx, release)
 	r.reached("verdict")
@@ -216,10 +244,13 @@ func (r *Receiver) verdict(ctx context.Context, s *session, release volume.Relea
 		if status.Hint != "" {
 			lines = append(lines, plain(status.Hint, 500))
 		}
-		return "failed: " + plain(reason, 200), append(lines, deploy.Instead(s.app, "Fix it, commit, and push again."))
-	case !s.settle(ctx):
+		return "failed: " + plain(
+			reason,
+			200,
+		), append(lines, deploy.Instead(s.app, "Fix it, commit, and push again."))
+	case !s.conclude(ctx):
 		return "", errors.Join(errLeft, m.TakeBack(release.N, s.who+" left"))
 	}
-	r.reached("settled")
+	r.reached("concluded")
 	return "", nil
 }

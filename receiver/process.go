@@ -15,22 +15,23 @@ import (
 	"paas/git"
 )
 
-// process is a git process that talks to a client.
+// process is a git process with its client.
 type process struct {
 	protocol       string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	stall          time.Duration   // how long the client may leave output unread before it counts as gone
-	env            []string        // besides what git always gets
-	client         context.Context // ends when the client has left; may be nil
-	gone           func()          // told once that it has, in a goroutine of its own
-	heard          *tail
+	// the client counts as gone once it has not read output for so long
+	stall  time.Duration
+	env    []string        // in addition to what git always gets
+	client context.Context // ends when the client has left; may be nil
+	gone   func()          // called once when it has, in a goroutine of its own
+	heard  *transcript
 }
 
 var protocolVersion = regexp.MustCompile(`^version=[012]$`)
 
-// run runs git to its end, and returns its exit status: 128 and the signal for one that was killed.
-// A client that leaves does not end it: gone may.
+// run runs git to its end, and returns its exit status: 128 + signal if it was killed. It goes on
+// if the client leaves; gone may end it.
 func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 	cmd.Env = append(cmd.Env, p.env...)
 	if protocolVersion.MatchString(p.protocol) {
@@ -38,14 +39,17 @@ func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 	}
 	leave := sync.OnceFunc(func() { go p.gone() })
 
-	// A pipe and not cmd.Stdin: Wait would then wait for the client to end its side.
+	// A pipe instead of cmd.Stdin, because Wait would wait for the client to close its side.
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return 1, err
 	}
-	// Pipes of our own, because Wait gives what exec copies only so long, and a slow client may
+	// Pipes of our own, because Wait allows only limited time for copying, and a slow client may
 	// take longer for the end of a fetch.
-	outs := []*patient{newPatient(io.MultiWriter(p.heard, p.stdout), p.stall, leave), newPatient(p.stderr, p.stall, leave)}
+	outs := []*clientWriter{
+		newClientWriter(io.MultiWriter(p.heard, p.stdout), p.stall, leave),
+		newClientWriter(p.stderr, p.stall, leave),
+	}
 	var readers, writers []*os.File
 	defer func() {
 		for _, f := range append(readers, writers...) {
@@ -74,7 +78,8 @@ func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 		go func() {
 			io.Copy(in, p.heard.counting(p.stdin))
 			in.Close()
-			io.Copy(io.Discard, p.stdin) // git stopped reading; let the client get to reading why
+			// git has stopped reading: let the client go on, to read why
+			io.Copy(io.Discard, p.stdin)
 		}()
 		if p.client != nil {
 			go func() {
@@ -91,7 +96,8 @@ func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 	if cmd.Process == nil {
 		return 1, err
 	}
-	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left behind would hold the pipes open
+	// processes that it left would keep the pipes open
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	copying.Wait()
 	if err != nil && cmd.ProcessState == nil {
 		return 1, err
@@ -99,11 +105,10 @@ func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 	return exitcode.Of(cmd.ProcessState), nil
 }
 
-// patient writes to a client, and takes it to be gone when that fails or does not happen for too
-// long. From then on it swallows what it is given: git must not end half-way because nobody
-// listens, and a client that does not read must not hold a push, and with it the app's turn, for
-// ever.
-type patient struct {
+// clientWriter writes to a client. If a write fails or takes too long, the client counts as gone,
+// and clientWriter drops what it gets from then on: git must not end half-way because nobody reads,
+// and a client that does not read must not block a push, and with it the app's turn, for ever.
+type clientWriter struct {
 	to     io.Writer
 	stall  time.Duration
 	leave  func()
@@ -112,8 +117,14 @@ type patient struct {
 	gone   bool
 }
 
-func newPatient(to io.Writer, stall time.Duration, leave func()) *patient {
-	p := &patient{to: to, stall: stall, leave: leave, chunks: make(chan []byte), done: make(chan struct{})}
+func newClientWriter(to io.Writer, stall time.Duration, leave func()) *clientWriter {
+	p := &clientWriter{
+		to:     to,
+		stall:  stall,
+		leave:  leave,
+		chunks: make(chan []byte),
+		done:   make(chan struct{}),
+	}
 	go func() {
 		defer close(p.done)
 		for c := range p.chunks {
@@ -126,7 +137,7 @@ func newPatient(to io.Writer, stall time.Duration, leave func()) *patient {
 }
 
 // Write implements [io.Writer]; it always succeeds.
-func (p *patient) Write(b []byte) (int, error) {
+func (p *clientWriter) Write(b []byte) (int, error) {
 	if p.gone {
 		return len(b), nil
 	}
@@ -143,8 +154,8 @@ func (p *patient) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// finish waits until the last chunk is written, or is not going to be.
-func (p *patient) finish() {
+// finish waits until the last chunk is written or given up.
+func (p *clientWriter) finish() {
 	close(p.chunks)
 	select {
 	case <-p.done:
@@ -152,9 +163,9 @@ func (p *patient) finish() {
 	}
 }
 
-// tail is what a session is remembered by: how much came in and how that began, and the end of what
-// went out.
-type tail struct {
+// transcript records of a session how much came in and how that began, and the end of what went
+// out.
+type transcript struct {
 	mu   sync.Mutex
 	in   int64
 	head []byte
@@ -162,11 +173,11 @@ type tail struct {
 }
 
 const (
-	headSize = 12      // bytes; a packet's length and the word after it
-	tailSize = 4 << 10 // bytes; git's report on the references comes last
+	headSize = 12      // bytes; the length of a packet and the word after it
+	tailSize = 4 << 10 // bytes; git's report about the references comes last
 )
 
-func (t *tail) Write(p []byte) (int, error) {
+func (t *transcript) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.out = append(t.out, p[max(0, len(p)-tailSize):]...)
@@ -174,50 +185,50 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// shallow says whether the client said that it lacks a part of its history: it does so in the
-// first packet of a push (gitprotocol-pack(5), "Reference Update Request").
-func (t *tail) shallow() bool {
+// shallow reports whether the client lacks a part of its history: it says so in the first packet of
+// a push (gitprotocol-pack(5), "Reference Update Request").
+func (t *transcript) shallow() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.head) == headSize && string(t.head[4:]) == "shallow "
 }
 
-// failed is the line of git's report (gitprotocol-pack(5), "Report Status") for a pack that was
-// not taken; the other is "unpack ok".
+// failed matches the line of git's report (gitprotocol-pack(5), "Report Status") about a pack that
+// it refused; the other is "unpack ok".
 var failed = regexp.MustCompile(`[0-9a-f]{4}unpack [^o]`)
 
-func (t *tail) unpackFailed() bool {
+func (t *transcript) unpackFailed() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return failed.Match(t.out)
 }
 
-// taken is the line of git's report for a reference that was moved.
+// taken matches the line of git's report about a reference that it moved.
 var taken = regexp.MustCompile(`[0-9a-f]{4}ok refs/`)
 
-// accepted says whether git reported that it moved a reference.
-func (t *tail) accepted() bool {
+// accepted reports whether git has moved a reference.
+func (t *transcript) accepted() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return taken.Match(t.out)
 }
 
 // read is how much came in, in bytes.
-func (t *tail) read() int64 {
+func (t *transcript) read() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.in
 }
 
-// saw says whether text is in the end of what went out.
-func (t *tail) saw(text string) bool {
+// saw reports whether text is in the end of what went out.
+func (t *transcript) saw(text string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return bytes.Contains(t.out, []byte(text))
 }
 
-// counting counts what is read from r.
-func (t *tail) counting(r io.Reader) io.Reader {
+// counting returns a reader that records what is read from r.
+func (t *transcript) counting(r io.Reader) io.Reader {
 	return readerFunc(func(p []byte) (int, error) {
 		n, err := r.Read(p)
 		t.mu.Lock()

@@ -45,7 +45,7 @@ func TestPush(t *testing.T) {
 		t.Errorf("in the build: %v", entries)
 	}
 
-	// Again: the old tree of the new commit is not read again, the new one is there.
+	// Again: the old build stays, and there is a new one.
 	two := c.commit("two", "bin/run", "#!/bin/sh\n", "fate", "worker")
 	contains(t, c.git("push", "paas", "main"), "3 files", "blog v2 is live   ")
 	if ref := s.ref("blog", "refs/heads/main"); ref != two {
@@ -58,7 +58,7 @@ func TestPush(t *testing.T) {
 	left(t, s, "blog")
 }
 
-// left checks that nothing of pushes that are over is left, apart from what they made.
+// left checks that pushes that are over have left nothing but what they made.
 func left(t *testing.T, s *server, app string) {
 	t.Helper()
 	until(t, "the turn is free", func() bool { return !s.app(app).TurnHeld() })
@@ -177,7 +177,8 @@ func TestForcePush(t *testing.T) {
 		fmt.Sprintf("main moves from %s to %s: 2 commits are no longer on it", git.Short(two), git.Short(other)), "v2 is live")
 }
 
-// A push that leaves commits out goes through even where they cannot be counted: counting only warns.
+// A push that drops commits goes through even if they cannot be counted: that is only for a
+// warning.
 func TestForcePushOverDamagedHistory(t *testing.T) {
 	s := newServer(t)
 	c := s.newClone("blog")
@@ -337,7 +338,7 @@ func TestShallow(t *testing.T) {
 	shallow.dir = dir
 	shallow.git("remote", "add", "paas", "ssh://alice@host/blog")
 	shallow.refused("paas main", "this clone is shallow", "git fetch --unshallow")
-	c.git("push", "paas", "main") // from here on the server has what the clone lacks
+	c.git("push", "paas", "main") // from here on the server has a commit that the clone lacks
 	shallow.commit("three", "b", "b")
 	contains(t, shallow.git("push", "paas", "main"), "v2 is live")
 }
@@ -373,8 +374,8 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// What a power cut can tear in a repository is put right before git runs, and the branch goes back to
-// what is live.
+// What a power cut can tear in a repository is repaired before git runs, and the branch moves back
+// to what is live.
 func TestDamagedRepository(t *testing.T) {
 	s := newServer(t)
 	c := s.newClone("blog")
@@ -404,7 +405,7 @@ func TestDamagedRepository(t *testing.T) {
 		}
 	}
 
-	// Without its objects the repository begins again: the client sends all it has.
+	// Without its objects the repository starts again: the client sends all that it has.
 	if err := os.RemoveAll(filepath.Join(repo, "objects")); err != nil {
 		t.Fatal(err)
 	}
@@ -430,7 +431,7 @@ func TestTenApps(t *testing.T) {
 	pushes.Wait()
 }
 
-// What a hook can read of the server is what it needs.
+// A hook gets only those variables of the server that it needs.
 func TestHookEnvironment(t *testing.T) {
 	t.Setenv("PAAS_SECRET", "hunter2")
 	s := newServer(t)

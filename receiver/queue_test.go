@@ -59,8 +59,8 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// Two pushes to one app go one after the other; the second finds the branch moved before it builds
-// anything.
+// Two pushes to one app run one after the other. The second finds that the branch has moved before
+// it builds anything.
 func TestQueue(t *testing.T) {
 	g := newGate("verdict")
 	s := newServer(t, g.set)
@@ -96,7 +96,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// A pusher who leaves before the verdict has changed nothing, whatever they leave by.
+// A pusher who leaves before the decision has changed nothing, however they leave.
 func TestPusherLeaves(t *testing.T) {
 	s := newServer(t)
 	c := s.newClone("blog")
@@ -163,9 +163,9 @@ func TestPusherLeavesAtTheVerdict(t *testing.T) {
 	}
 }
 
-// One who leaves after it gets their release.
+// The release of a pusher who leaves after the decision goes live.
 func TestPusherLeavesAfterTheVerdict(t *testing.T) {
-	for _, at := range []string{"settled", "moved", "committed"} {
+	for _, at := range []string{"concluded", "moved", "committed"} {
 		t.Run(at, func(t *testing.T) {
 			g := newGate(at)
 			s := newServer(t, g.set)
@@ -187,7 +187,7 @@ func TestPusherLeavesAfterTheVerdict(t *testing.T) {
 	}
 }
 
-// A client that stays but does not read holds the app's turn only so long.
+// A client that stays but does not read holds the app's turn only for a while.
 func TestPusherDoesNotRead(t *testing.T) {
 	s := newServer(t, func(r *Receiver) { r.stall = 200 * time.Millisecond })
 	c := s.newClone("blog")

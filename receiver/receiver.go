@@ -20,17 +20,20 @@ import (
 // it, and keep [Receiver.Run] running while sessions are served.
 type Receiver struct {
 	Volume *volume.Volume
-	Self   func() (string, error)        // path of this program as it runs, a copy of which git runs as its hooks
-	URL    func(app string) string       // an app's address as people type it
-	Hint   func(verb, app string) string // how a person runs a verb: "ssh -p 2222 paas@host logs blog"
-	Mode   volume.Mode                   // of apps that are not set to one; default ByRelease
-	GitEnv []string                      // of git's processes, besides what they always get
+	// Self: path of this program, a copy of which git runs as its hooks
+	Self func() (string, error)
+	URL  func(app string) string // an app's address as people type it
+	// Hint: how a person runs a verb: "ssh -p 2222 paas@host logs blog"
+	Hint func(verb, app string) string
+	Mode volume.Mode // of apps that set none; default ByRelease
+	// GitEnv: variables for git's processes, in addition to what they always get
+	GitEnv []string
 
 	MaxPush  int64 // bytes of one pushed pack; default 512 MiB
 	MaxFiles int   // files and folders in one commit; default 200,000
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 
-	DiskSpace deploy.DiskSpace // of the disk, without which a push is refused
+	DiskSpace deploy.DiskSpace // that a push needs
 
 	Log *slog.Logger
 
@@ -39,22 +42,23 @@ type Receiver struct {
 	prepared  error
 	inspector git.Inspector
 	listener  net.Listener
-	socket    string // path of listener
+	socket    string // path of the listener's socket
 	calls     sync.WaitGroup
 
 	mu       sync.Mutex
 	stopping bool
 	inFlight sync.WaitGroup
-	sessions map[string]*session // pushes under way, by the token their hooks show
+	sessions map[string]*session // pushes under way, by the token of their hooks
 
-	opening sync.Mutex // guards the coming and going of apps, and tenants
-	tenants map[string]*tenant
+	opening sync.Mutex // guards making and destroying apps, and active
+	active  map[string]*activeApp
 	tidying tidying
 
 	wakes wakes
-	said  sync.Map // by app: why it could not be reconciled, as the log has it
+	said  sync.Map // by app: why it could not be reconciled, as last logged
 
-	stall      time.Duration      // how long a client may leave what it is sent unread
+	// the client counts as gone once it has not read output for so long
+	stall      time.Duration
 	breakpoint func(where string) // tests end the server here
 }
 
@@ -64,13 +68,13 @@ const (
 	defaultMaxTree  = 2 << 30
 
 	reconcileEvery = time.Minute
-	leaveGrace     = 10 * time.Second // for git to end by itself once its client has left
+	leaveGrace     = 10 * time.Second // for git to end by itself after its client has left
 	defaultStall   = time.Minute
 )
 
-// Prepare makes ready what pushes need: hooks, socket, repositories without leftovers of a killed
+// Prepare prepares what pushes need: hooks, socket, repositories without leftovers of a killed
 // server, and branches that agree with what is live. Call it before the runtime starts and before
-// any git runs. It does so once; later calls return what the first did.
+// any git runs. Later calls return the error of the first.
 func (r *Receiver) Prepare() error {
 	r.once.Do(func() { r.prepared = r.prepare() })
 	return r.prepared
@@ -91,7 +95,7 @@ func (r *Receiver) prepare() error {
 	}
 	r.inspector = git.Inspector{MaxFiles: r.MaxFiles, MaxBytes: r.MaxTree}
 	r.sessions = map[string]*session{}
-	r.tenants = map[string]*tenant{}
+	r.active = map[string]*activeApp{}
 	if err := r.nameHooks(); err != nil {
 		r.Log.Error("hooks of an earlier start are left", "err", err)
 	}
@@ -107,14 +111,14 @@ func (r *Receiver) prepare() error {
 	if err := r.listen(); err != nil {
 		return fmt.Errorf("hook socket: %w", err)
 	}
-	if _, err := r.readyHooks(); err != nil { // a full disk, say: each push tries again
+	if _, err := r.readyHooks(); err != nil { // such as on a full disk: each push tries again
 		r.Log.Error("no push is taken yet", "err", err)
 	}
 	return nil
 }
 
-// recover makes one app whole again after a server that was killed. It waits for nobody: a process
-// that has the app's turn now is alive, and reconciles at its end. git runs in nobody else's process.
+// recover repairs one app after a server that was killed. It does not wait for the app's turn: a
+// process that has it is alive, and reconciles at its end.
 func (r *Receiver) recover(name string) error {
 	app, err := r.Volume.App(name)
 	if err != nil {
@@ -132,14 +136,14 @@ func (r *Receiver) recover(name string) error {
 	if _, err := r.mend(app, repo); err != nil {
 		return err
 	}
-	// Where leftovers cannot be removed, the branch has to agree with what is live all the same.
+	// Even if leftovers cannot be removed, the branch must agree with what is live.
 	err = errors.Join(repo.Clean(), deploy.Repair(app))
 	_, unagreed := r.reconcile(context.Background(), app, false)
 	return errors.Join(err, unagreed)
 }
 
-// Run keeps branches and releases in agreement and answers hooks until ctx ends; it then lets the
-// pushes in flight end, takes no new ones, and returns nil.
+// Run makes branches and releases agree, and answers hooks, until ctx ends. Then it takes no new
+// pushes, waits for those under way, and returns nil.
 func (r *Receiver) Run(ctx context.Context) error {
 	if err := r.Prepare(); err != nil {
 		return err
@@ -188,7 +192,14 @@ func (r *Receiver) repo(app volume.App) git.Repo {
 
 // maker makes releases of the app for a push.
 func (r *Receiver) maker(app volume.App, out io.Writer) deploy.Maker {
-	return deploy.Maker{App: app, Mode: r.Mode, URL: r.URL, Out: out, Inspector: &r.inspector, DiskSpace: r.DiskSpace}
+	return deploy.Maker{
+		App:       app,
+		Mode:      r.Mode,
+		URL:       r.URL,
+		Out:       out,
+		Inspector: &r.inspector,
+		DiskSpace: r.DiskSpace,
+	}
 }
 
 func (r *Receiver) reached(where string) {

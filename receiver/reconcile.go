@@ -14,13 +14,13 @@ import (
 type view struct {
 	set        string   // the deploy branch that the settings name; empty: none
 	liveBranch string   // the branch of the live release
-	there      []string // those of main and master that are there
-	branch     string   // that deploys
-	ref        string   // what it points at; empty: it is not there
+	there      []string // main and master, if they exist
+	branch     string   // the deploy branch
+	ref        string   // what it points at; empty: it does not exist
 	live       int      // the live release; 0: none
 	liveCommit string
-	strays     []string    // branches that do not deploy: of an earlier setting
-	after      []candidate // releases younger than live, oldest first
+	strays     []string    // other branches, such as of an earlier setting
+	after      []candidate // releases after the live one, oldest first
 }
 
 type candidate struct {
@@ -32,8 +32,8 @@ type candidate struct {
 	state     volume.State
 }
 
-// look takes the view. It runs no git.
-func look(app volume.App, repo git.Repo) (v view, err error) {
+// readView reads what the app looks like now. It runs no git.
+func readView(app volume.App, repo git.Repo) (v view, err error) {
 	settings, err := app.Settings()
 	if err != nil {
 		return v, err
@@ -72,7 +72,7 @@ func look(app volume.App, repo git.Repo) (v view, err error) {
 	}
 	for _, n := range open {
 		release, err := app.Release(n)
-		if err != nil && !volume.IsDamage(err) { // the runtime takes out a damaged one
+		if err != nil && !volume.IsDamage(err) { // the runtime makes a damaged one fail
 			return v, err
 		}
 		status, err := app.Status(n)
@@ -80,35 +80,46 @@ func look(app volume.App, repo git.Repo) (v view, err error) {
 			return v, err
 		}
 		_, cancelled := app.Cancelled(n)
-		v.after = append(v.after, candidate{n, release.Commit, app.Committed(n), cancelled, release.Settings.Mode == volume.InPlace, status.State})
+		v.after = append(
+			v.after,
+			candidate{
+				n,
+				release.Commit,
+				app.Committed(n),
+				cancelled,
+				release.Settings.Mode == volume.InPlace,
+				status.State,
+			},
+		)
 	}
 	if v.liveCommit != "" && v.liveCommit != v.ref {
 		objects := repo.Objects()
 		defer objects.Close()
-		if _, err := objects.Commit(v.liveCommit); err != nil { // of a repository that the app followed
+		// it is of a repository that the app followed
+		if _, err := objects.Commit(v.liveCommit); err != nil {
 			v.liveCommit = ""
 		}
 	}
 	return v, nil
 }
 
-// move is a step towards a branch that is what is live.
+// move is a step towards a branch that agrees with what is live.
 type move struct {
-	do string // one of the words below
-	n  int    // the release it is done to
+	do string // one of the constants below
+	n  int    // the release that it is about
 }
 
 const (
 	rest   = "rest"   // they agree
-	await  = "await"  // n has been committed and is on its way
-	place  = "place"  // n has been committed, in watch mode: what its push would have done next
-	commit = "commit" // git took n's commit, then something was cut off
+	await  = "await"  // n is committed and on its way
+	place  = "place"  // n is committed, in watch mode: its files are written
+	commit = "commit" // git has moved the branch to n, then its push was cut off
 	cancel = "cancel" // the maker of n has died
-	prune  = "prune"  // branches that do not deploy any more go; one may be in the way of the one that does
-	turn   = "turn"   // the branch goes back, or on, to what is live
+	prune  = "prune"  // other branches are removed; one may be in the way of the deploy branch
+	turn   = "turn"   // the branch is moved to what is live
 )
 
-// next is the step to take while the caller has the app's turn: nobody else is deploying then, so the
+// next returns the next step. The caller holds the app's turn, so nobody else is deploying, and the
 // maker of a release that is not committed has died.
 func (v view) next() move {
 	for _, c := range v.after {
@@ -135,7 +146,8 @@ func (v view) next() move {
 		return move{cancel, abandoned}
 	case len(v.strays) > 0:
 		return move{prune, 0}
-	case v.live > 0 && v.liveCommit == "": // made of no commit of ours: there is nothing to agree with
+	// it is made of no commit of this repository: there is nothing to agree with
+	case v.live > 0 && v.liveCommit == "":
 		return move{rest, 0}
 	case v.ref != v.liveCommit:
 		return move{turn, v.live}
@@ -143,10 +155,13 @@ func (v view) next() move {
 	return move{rest, 0}
 }
 
-// reconcile makes the app's branch and releases agree, and returns what they look like then. The caller
-// holds the app's turn. If patient, it waits for a release that is on its way as [deploy.AwaitOver] does:
-// it is no error that it is still on its way then, because the next reconciliation goes on.
-func (r *Receiver) reconcile(ctx context.Context, app volume.App, patient bool) (v view, err error) {
+// reconcile makes the app's branch and releases agree, and returns what they look like then. The
+// caller holds the app's turn. If patient, it waits for a release that is on its way, as
+// [deploy.AwaitOver] does. A release that is still on its way then is not an error, because the
+// next reconciliation goes on.
+func (r *Receiver) reconcile(
+	ctx context.Context, app volume.App, patient bool,
+) (v view, err error) {
 	if !app.Exists() {
 		return v, nil
 	}
@@ -156,7 +171,7 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patient bool) 
 	}
 	for awaited := false; ; {
 		r.reached("look")
-		if v, err = look(app, repo); err != nil {
+		if v, err = readView(app, repo); err != nil {
 			return v, err
 		}
 		m := v.next()
@@ -189,7 +204,8 @@ func (r *Receiver) reconcile(ctx context.Context, app volume.App, patient bool) 
 	}
 }
 
-// place writes release n, of watch mode, into the app's worktree. A verdict on it is no error.
+// place writes release n, of watch mode, into the app's worktree/. A release that fails is not an
+// error.
 func (r *Receiver) place(ctx context.Context, app volume.App, n int) error {
 	release, err := app.Release(n)
 	if err != nil {
@@ -217,7 +233,7 @@ func (r *Receiver) prune(ctx context.Context, repo git.Repo, strays []string) er
 	return nil
 }
 
-// followHead has a clone check out the branch that deploys.
+// followHead makes a clone check out the deploy branch.
 func (r *Receiver) followHead(ctx context.Context, repo git.Repo, v view) error {
 	head, err := repo.Head()
 	if err != nil || head == v.branch || v.ref == "" {

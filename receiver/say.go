@@ -6,13 +6,13 @@ import (
 	"paas/say"
 )
 
-// voice is what the pusher reads. Nothing is done about a pusher who no longer listens: that is
-// noticed where the session is served.
+// voice writes what the pusher reads. It ignores errors: [Receiver.Serve] notices a pusher who has
+// left.
 type voice struct{ io.Writer }
 
 func (v voice) step(format string, args ...any)   { say.Step(v, format, args...) }
 func (v voice) detail(format string, args ...any) { say.Detail(v, format, args...) }
 func (v voice) fault(format string, args ...any)  { say.Fault(v, format, args...) }
 
-// plain is text of a user's as others may see it.
+// plain makes text of a user safe to show.
 func plain(text string, limit int) string { return say.Plain(text, limit) }

@@ -20,20 +20,30 @@ const (
 	uploadPack  = "git-upload-pack"
 )
 
-// Serve serves one git session, of a client whose key is called who and who may do it: service is
-// git-receive-pack (a push) or git-upload-pack (a fetch), app the app's name, protocol what the
-// client sent as GIT_PROTOCOL, and the rest is wired to the client. It blocks until the session is
-// over, the app's turn included, and returns the exit status to send. End ctx when the client's
-// connection has ended: a push that has no verdict yet is then cancelled. Serve may return while a
-// read of stdin or a write to the client is still blocked; close them.
-func (r *Receiver) Serve(ctx context.Context, who, service, app, protocol string, stdin io.Reader, stdout, stderr io.Writer) int {
+// Serve serves one git session of a client whose key is called who, and who has the right to it.
+// service is git-receive-pack (a push) or git-upload-pack (a fetch), app is the app's name,
+// protocol is what the client sent as GIT_PROTOCOL, and the rest is connected to the client. It
+// blocks until the session is over, the app's turn included, and returns the exit status to send.
+// End ctx when the client's connection ends: a push that is not decided on yet is then cancelled.
+// Serve may return while a read of stdin or a write to the client still blocks; close them.
+func (r *Receiver) Serve(
+	ctx context.Context, who, service, app, protocol string, stdin io.Reader,
+	stdout, stderr io.Writer,
+) int {
 	say := voice{stderr}
 	if !r.begin() {
 		say.fault("the server is starting or stopping; try again in a moment")
 		return 1
 	}
 	defer r.inFlight.Done()
-	p := process{protocol: protocol, stdin: stdin, stdout: stdout, stderr: stderr, stall: r.stall, heard: new(tail)}
+	p := process{
+		protocol: protocol,
+		stdin:    stdin,
+		stdout:   stdout,
+		stderr:   stderr,
+		stall:    r.stall,
+		heard:    new(transcript),
+	}
 	var status int
 	var err error
 	switch service {
@@ -51,7 +61,7 @@ func (r *Receiver) Serve(ctx context.Context, who, service, app, protocol string
 	return status
 }
 
-// begin counts a session in, unless there is to be none now.
+// begin counts a session, unless the server takes none now.
 func (r *Receiver) begin() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,7 +103,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	if err := followed(app); err != nil {
 		return 1, err
 	}
-	if err := r.DiskSpace.Check(r.Volume, 0, 0); err != nil { // a pack may be large itself
+	if err := r.DiskSpace.Check(r.Volume, 0, 0); err != nil { // the pack itself may be large
 		return 1, err
 	}
 	repo, err := r.open(app)
@@ -115,8 +125,8 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	r.sessions[s.token] = s
 	r.mu.Unlock()
 
-	// git outlives the client's connection: for a moment where that stops the push, and until the
-	// release is live where it does not.
+	// git outlives the client's connection: for a moment if that stops the push, otherwise until
+	// the release is live.
 	running, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	ended := make(chan struct{})
@@ -136,16 +146,17 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	status, err := p.run(repo.Command(running, "receive-pack", "."))
 	close(ended)
 	r.mu.Lock()
-	delete(r.sessions, s.token) // no hook gets in from here on
+	delete(r.sessions, s.token) // no hook is let in from here on
 	r.mu.Unlock()
-	s.left() // and one that is still being answered has nobody to answer to
+	s.left() // and a hook that is still being answered has no pusher any more
 	s.calls.Wait()
 	if status == 0 && (s.prepared == nil || s.accepted == nil) && p.heard.accepted() {
 		r.takeBack(s, voice{p.stderr})
 		status = 1
 	}
 	r.finish(s, status)
-	if status == 0 && s.accepted != nil && !s.accepted.live { // git ignores how post-receive ends; its client does not
+	// git ignores the status of post-receive; its client must not
+	if status == 0 && s.accepted != nil && !s.accepted.live {
 		status = 1
 	}
 	if s.prepared == nil && !p.heard.accepted() {
@@ -154,11 +165,13 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	return status, err
 }
 
-// takeBack undoes a push that git took without running both hooks: [Receiver.finish] moves the branch
-// back to what is live.
+// takeBack undoes a push that git accepted without running both hooks: [Receiver.finish] then moves
+// the branch back to what is live.
 func (r *Receiver) takeBack(s *session, say voice) {
 	r.Log.Error("git did not run both hooks; taking the push back", "app", s.app.Name, "by", s.who)
-	say.fault("the server could not run its hooks, so this push was not deployed, whatever git says; the branch is where it was")
+	say.fault(
+		"the server could not run its hooks, so this push was not deployed, whatever git says; the branch is where it was",
+	)
 	say.fault("Push again; if that does not help, the server's owner must start it again.")
 	if s.prepared == nil {
 		s.prepared = new(prepared)
@@ -166,9 +179,14 @@ func (r *Receiver) takeBack(s *session, say voice) {
 	p := s.prepared
 	var err error
 	if p.done == nil {
-		p.done, err = deploy.Turn(context.Background(), s.app, s.who+"'s push", func(holder string) {
-			say.step("%s", deploy.Waiting(holder))
-		})
+		p.done, err = deploy.Turn(
+			context.Background(),
+			s.app,
+			s.who+"'s push",
+			func(holder string) {
+				say.step("%s", deploy.Waiting(holder))
+			},
+		)
 	} else if p.release.N > 0 {
 		p.note = "git did not run both hooks"
 		err = r.maker(s.app, io.Discard).TakeBack(p.release.N, p.note)
@@ -178,12 +196,12 @@ func (r *Receiver) takeBack(s *session, say voice) {
 	}
 }
 
-// finish leaves the app in order after git has ended, whichever way, and passes the turn on.
+// finish puts the app in order after git has ended, however it did, and ends the turn.
 func (r *Receiver) finish(s *session, status int) {
 	var errs []error
 	p := s.prepared
 	if p != nil && p.repo.Quarantine.Objects != "" {
-		errs = append(errs, p.repo.RemoveQuarantine()) // gone unless git was killed
+		errs = append(errs, p.repo.RemoveQuarantine()) // git has removed it unless it was killed
 	} else if status > 128 && r.alone(s.app) {
 		errs = append(errs, s.repo.RemoveQuarantines())
 	}
@@ -193,7 +211,7 @@ func (r *Receiver) finish(s *session, status int) {
 		p.done()
 		if err != nil {
 			errs = append(errs, err)
-			s.app.Ring() // and it is tried again
+			s.app.Ring() // so that it is tried again
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -201,8 +219,8 @@ func (r *Receiver) finish(s *session, status int) {
 	}
 }
 
-// agree makes the branch agree with what is live after a push. Where the push went through, both are known:
-// git has moved the branch to the commit that is live.
+// agree makes the branch agree with what is live after a push. If the push went through, both are
+// known: git has moved the branch to the commit that is live.
 func (r *Receiver) agree(s *session, status int) error {
 	if status == 0 && s.accepted != nil && s.accepted.live {
 		v := s.prepared.view
@@ -213,7 +231,7 @@ func (r *Receiver) agree(s *session, status int) error {
 	return err
 }
 
-// record writes the push into the audit log, as it ended.
+// record writes how the push ended into the audit log.
 func (r *Receiver) record(s *session) {
 	release, note := s.prepared.release, s.prepared.note
 	if release.N == 0 {
@@ -226,22 +244,31 @@ func (r *Receiver) record(s *session) {
 		note = "live"
 	}
 	what := fmt.Sprintf("%s %s %s", release, git.Short(release.Commit), note)
-	if err := r.Volume.Record(volume.RoleGit, volume.Event{By: s.who, Did: "push", App: s.app.Name, Note: what}); err != nil {
+	if err := r.Volume.Record(
+		volume.RoleGit, volume.Event{By: s.who, Did: "push", App: s.app.Name, Note: what},
+	); err != nil {
 		r.Log.Error("push not recorded", "app", s.app.Name, "err", err)
 	}
 	r.Log.Info("push", "app", s.app.Name, "by", s.who, "release", release.N, "end", note)
 }
 
-// explain says what git only hints at where it refused a push before any hook ran.
-func (r *Receiver) explain(heard *tail, to voice) {
+// explain explains to the pusher why git refused a push before any hook ran.
+func (r *Receiver) explain(heard *transcript, to voice) {
 	switch {
 	case heard.read() > r.MaxPush:
-		to.fault("the push is larger than %s; PAAS_MAX_PUSH raises that. Nothing changed.", say.Limit(r.MaxPush))
-		to.fault("Large files are better kept out of the repository: git rev-list --objects HEAD shows what is in it.")
+		to.fault(
+			"the push is larger than %s; PAAS_MAX_PUSH raises that. Nothing changed.",
+			say.Limit(r.MaxPush),
+		)
+		to.fault(
+			"Large files are better kept out of the repository: git rev-list --objects HEAD shows what is in it.",
+		)
 	case heard.saw("No space left on device"):
 		to.fault("the server's disk is full. Nothing changed. Make room on it, then push again.")
 	case heard.unpackFailed():
-		to.fault("git did not accept the objects of the push, for the reason it gives above. Nothing changed.")
-		to.fault("A commit that git calls broken has to be made again; git fsck finds it.")
+		to.fault(
+			"git did not accept the objects of the push, for the reason it gives above. Nothing changed.",
+		)
+		to.fault("A commit that git calls broken must be made again; git fsck finds it.")
 	}
 }

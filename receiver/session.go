@@ -16,30 +16,30 @@ type session struct {
 	repo  git.Repo
 	who   string
 	token string
-	heard *tail
+	heard *transcript
 
-	ctx   context.Context // ends when the pusher leaves before the verdict
+	ctx   context.Context // ends when the pusher leaves before the push is decided on
 	leave context.CancelCauseFunc
 	calls sync.WaitGroup // hooks being answered
 
-	mu      sync.Mutex
-	settled bool // the verdict is out: the push goes through, whoever leaves
+	mu        sync.Mutex
+	concluded bool // the push goes through, even if the pusher leaves
 
-	// What the hooks came to; read once git has ended.
+	// What the hooks returned; read after git has ended.
 	prepared *prepared // nil: git has not run pre-receive
 	accepted *accepted // nil: git has not run post-receive
 }
 
-// prepared is what pre-receive came to: the first phase.
+// prepared is the result of pre-receive, the first phase.
 type prepared struct {
 	repo    git.Repo       // with the quarantine of the push
-	view    view           // of the app, under its turn
-	done    func()         // gives up the app's turn; nil: it was not taken
+	view    view           // read under the app's turn
+	done    func()         // ends the app's turn; nil: it was not taken
 	release volume.Release // number 0: none was published
 	note    string         // for the audit: why the release is not live
 }
 
-// accepted is what post-receive came to: the second phase.
+// accepted is the result of post-receive, the second phase.
 type accepted struct {
 	live bool
 	note string // for the audit, if it is not live
@@ -53,20 +53,20 @@ func newSession(ctx context.Context, app volume.App, repo git.Repo, who string) 
 	return s
 }
 
-// settle makes the verdict final, unless the pusher has left.
-func (s *session) settle(ctx context.Context) bool {
+// conclude makes the push go through, unless the pusher has left: then it returns false.
+func (s *session) conclude(ctx context.Context) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settled = ctx.Err() == nil
-	return s.settled
+	s.concluded = ctx.Err() == nil
+	return s.concluded
 }
 
-// left is told that the pusher is gone. It says whether that stops the push.
+// left records that the pusher has left, and reports whether that stops the push.
 func (s *session) left() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.settled {
+	if !s.concluded {
 		s.leave(errLeft)
 	}
-	return !s.settled
+	return !s.concluded
 }

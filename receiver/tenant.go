@@ -13,14 +13,13 @@ import (
 	"paas/volume"
 )
 
-// tenant is an app with pushes under way.
-type tenant struct {
+// activeApp is an app with pushes under way.
+type activeApp struct {
 	sessions int
-	created  bool // by one of them
+	created  bool // by one of these pushes
 }
 
-// enter finds the app for a push, or makes it: the first push is how an app begins. Pair it with
-// [Receiver.exit].
+// enter returns the app for a push. The first push makes the app. Call [Receiver.exit] at the end.
 func (r *Receiver) enter(name string) (volume.App, error) {
 	r.opening.Lock()
 	defer r.opening.Unlock()
@@ -36,40 +35,44 @@ func (r *Receiver) enter(name string) (volume.App, error) {
 	if err != nil {
 		return volume.App{}, err
 	}
-	t := r.tenants[name]
+	t := r.active[name]
 	if t == nil {
-		t = new(tenant)
-		r.tenants[name] = t
+		t = new(activeApp)
+		r.active[name] = t
 	}
 	t.sessions++
 	t.created = t.created || created
 	return app, nil
 }
 
-// followed says that the app is not pushed to or fetched from here where it follows a repository
-// elsewhere: two would deploy it, each taking back what the other did.
+// followed returns an error if the app follows a remote repository: pushes and syncs would each
+// undo what the other did.
 func followed(app volume.App) error {
 	source, ok, err := app.Source()
 	if err == nil && ok {
-		err = fmt.Errorf("%s follows %s: push there, clone that. source:unset %s ends it", app.Name, plain(source.URL, 200), app.Name)
+		err = fmt.Errorf(
+			"%s follows %s: push there, clone that. source:unset %s ends it", app.Name,
+			plain(source.URL, 200), app.Name,
+		)
 	}
 	return err
 }
 
-// exit ends what enter began. An app that its pushes made, and that nobody has given anything since, is
-// destroyed again: a mistyped name leaves nothing.
+// exit ends a push. If its app was made by these pushes, and is still empty after the last of them,
+// it is destroyed: a mistyped name leaves nothing.
 func (r *Receiver) exit(app volume.App) {
 	r.opening.Lock()
 	defer r.opening.Unlock()
-	t := r.tenants[app.Name]
+	t := r.active[app.Name]
 	if t.sessions--; t.sessions > 0 {
 		return
 	}
-	delete(r.tenants, app.Name)
+	delete(r.active, app.Name)
 	if !t.created {
 		return
 	}
-	ctx, stop := context.WithTimeout(context.Background(), time.Second) // who looks at a new app has its turn for a moment
+	// the reconciler may hold the turn of a new app for a moment
+	ctx, stop := context.WithTimeout(context.Background(), time.Second)
 	defer stop()
 	done, err := app.Turn(ctx, "the end of a push", nil)
 	if err != nil {
@@ -84,20 +87,20 @@ func (r *Receiver) exit(app volume.App) {
 	}
 }
 
-// alone says whether the app has one push under way and no more.
+// alone reports whether the app has only one push under way.
 func (r *Receiver) alone(app volume.App) bool {
 	r.opening.Lock()
 	defer r.opening.Unlock()
-	t := r.tenants[app.Name]
+	t := r.active[app.Name]
 	return t != nil && t.sessions == 1
 }
 
-// open is the app's repository, made if there is none. It appears whole or not at all.
+// open returns the app's repository, and makes it if there is none. It appears whole or not at all.
 func (r *Receiver) open(app volume.App) (git.Repo, error) {
 	repo := r.repo(app)
 	err := repo.Check()
 	if !errors.Is(err, fs.ErrNotExist) {
-		return repo, nil // one that is damaged is repaired before git runs
+		return repo, nil // a damaged one is repaired before git runs
 	}
 	settings, err := app.Settings()
 	if err != nil {
@@ -115,7 +118,8 @@ func (r *Receiver) open(app volume.App) (git.Repo, error) {
 	if err := git.Init(fresh, deployBranch(settings.Branch, "", nil, nil)); err != nil {
 		return repo, err
 	}
-	if err := os.Rename(fresh, repo.Dir); err != nil && repo.Check() != nil { // else another push was faster
+	// otherwise another push was faster
+	if err := os.Rename(fresh, repo.Dir); err != nil && repo.Check() != nil {
 		return repo, err
 	}
 	return repo, nil

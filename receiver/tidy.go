@@ -10,35 +10,36 @@ import (
 	"paas/volume"
 )
 
-// tidying is the one repository of the server that is being tidied, on a quiet moment: none while any
-// push is under way, and a push to this app ends it.
+// tidying is the one repository that is being tidied. That begins only while no push is under way,
+// and a push to the app ends it.
 type tidying struct {
 	running sync.WaitGroup
 
-	// Guarded by Receiver.opening, as are the pushes under way.
-	app   string // whose; empty: nobody's
+	// Guarded by Receiver.opening, like the pushes under way.
+	app   string // whose repository it is; empty: none is being tidied
 	stop  context.CancelFunc
 	ended chan struct{}
-	rests map[string]time.Time // when the apps were last tidied, or tried
+	last  map[string]time.Time // when the apps were last tidied, also in vain
 }
 
 const (
 	maxTidy   = 10 * time.Minute // for one repository
-	restsTidy = time.Hour        // after which an app that is untidy again, or still, has its turn
+	tidyAgain = time.Hour        // after which a repository may be tidied again
 )
 
-// tidyAll begins to tidy what needs it, one repository after the other. It does not block.
+// tidyAll begins to tidy all repositories that need it, one after the other. It does not block.
 func (r *Receiver) tidyAll(ctx context.Context) {
 	apps, err := r.Volume.Apps()
 	if err != nil {
-		return // the reconciler has said so
+		return // the reconciler has logged it
 	}
 	r.opening.Lock()
 	defer r.opening.Unlock()
-	if r.tidying.app == "" && len(r.tenants) == 0 {
+	if r.tidying.app == "" && len(r.active) == 0 {
 		r.tidying.running.Go(func() {
 			for _, name := range apps {
-				if err := r.tidy(ctx, name); err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrNotExist) {
+				if err := r.tidy(ctx, name); err != nil && ctx.Err() == nil &&
+					!errors.Is(err, os.ErrNotExist) {
 					r.Log.Warn("repository not tidied", "app", name, "err", err)
 				}
 			}
@@ -46,7 +47,7 @@ func (r *Receiver) tidyAll(ctx context.Context) {
 	}
 }
 
-// tidy tidies the app's repository where that is worth while and nobody pushes.
+// tidy tidies the app's repository if that is worthwhile and nobody pushes.
 func (r *Receiver) tidy(ctx context.Context, name string) error {
 	app, err := r.Volume.App(name)
 	if err != nil {
@@ -78,36 +79,40 @@ func (r *Receiver) tidy(ctx context.Context, name string) error {
 		return nil
 	}
 	if err == nil {
-		r.Log.Info("repository tidied", "app", name, "in", time.Since(began).Round(time.Millisecond))
+		r.Log.Info(
+			"repository tidied", "app", name, "in", time.Since(began).Round(time.Millisecond),
+		)
 	}
 	return err
 }
 
-// kept are the commits that the app's builds were made of: a rollback moves the branch to one of them,
-// and ps:rebuild checks one out, though no branch may lead to it any more.
+// kept lists the commits of the app's builds: a rollback moves the branch to one of them, and a
+// rebuild checks one out, though no branch may lead to it any more.
 func kept(app volume.App) (commits []string, err error) {
 	builds, err := app.Builds()
 	for _, id := range builds {
 		if b, err := app.Build(id); err == nil {
 			commits = append(commits, b.Commit)
-		} else if !errors.Is(err, os.ErrNotExist) { // not removed since, but unreadable
+		} else if !errors.Is(err, os.ErrNotExist) { // it is unreadable, not removed
 			return nil, err
 		}
 	}
 	return commits, err
 }
 
-// beginTidy makes the app the one that is tidied, unless somebody pushes to any, it had its turn, or
-// another is.
-func (r *Receiver) beginTidy(ctx context.Context, app string) (_ context.Context, end func(), ok bool) {
+// beginTidy reserves the app for tidying. ok is false if a push is under way, another repository is
+// being tidied, or this one was tidied lately.
+func (r *Receiver) beginTidy(
+	ctx context.Context, app string,
+) (_ context.Context, end func(), ok bool) {
 	r.opening.Lock()
 	defer r.opening.Unlock()
 	t := &r.tidying
-	if len(r.tenants) > 0 || t.app != "" || time.Since(t.rests[app]) < restsTidy {
+	if len(r.active) > 0 || t.app != "" || time.Since(t.last[app]) < tidyAgain {
 		return nil, nil, false
 	}
-	if t.rests == nil {
-		t.rests = map[string]time.Time{}
+	if t.last == nil {
+		t.last = map[string]time.Time{}
 	}
 	ctx, t.stop = context.WithTimeout(ctx, maxTidy)
 	t.app, t.ended = app, make(chan struct{})
@@ -115,7 +120,7 @@ func (r *Receiver) beginTidy(ctx context.Context, app string) (_ context.Context
 		r.opening.Lock()
 		defer r.opening.Unlock()
 		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			t.rests[app] = time.Now()
+			t.last[app] = time.Now()
 		}
 		t.stop()
 		t.app = ""
@@ -123,8 +128,8 @@ func (r *Receiver) beginTidy(ctx context.Context, app string) (_ context.Context
 	}, true
 }
 
-// endTidy ends the tidying of the app's repository, if it is under way, and waits for that. No other
-// begins while the caller's push is under way.
+// endTidy stops the tidying of the app's repository, if it is under way, and waits until it has
+// stopped. None begins while the caller's push is under way.
 func (r *Receiver) endTidy(app string) {
 	r.opening.Lock()
 	t := &r.tidying

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// litter makes the app's repository untidy, and all in it old.
+// litter makes the app's repository untidy, and all files in it old.
 func (s *server) litter(app string) {
 	s.t.Helper()
 	objects := filepath.Join(s.app(app).Repo(), "objects")
-	for i := range 20 { // what is counted are names
+	for i := range 20 { // files are counted
 		if err := os.MkdirAll(filepath.Join(objects, "17"), 0o755); err != nil {
 			s.t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func (s *server) untidy(app string) bool {
 	return untidy
 }
 
-// The commits that builds were made of stay, though a force push has left them behind; others go.
+// Commits of builds stay, even if a force push has dropped them; others are removed.
 func TestTidyKeepsTheCommitsOfBuilds(t *testing.T) {
 	s := newServer(t)
 	c := s.newClone("blog")
@@ -85,14 +85,15 @@ func TestTidyKeepsTheCommitsOfBuilds(t *testing.T) {
 	}
 }
 
-// busy says whether a push is under way.
+// busy reports whether a push is under way.
 func (s *server) busy() bool {
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	return len(s.tenants) > 0
+	return len(s.active) > 0
 }
 
-// A push to the app that is being tidied ends that, and goes on; while a push is under way, no other begins.
+// A push to the app that is being tidied stops the tidying and goes on. While a push is under way,
+// no tidying begins.
 func TestPushEndsTheTidying(t *testing.T) {
 	g := newGate("tidying")
 	s := newServer(t, g.set)
@@ -114,7 +115,7 @@ func TestPushEndsTheTidying(t *testing.T) {
 		t.Error("it was tidied all the same")
 	}
 	until(t, "the push has ended", func() bool { return !s.busy() })
-	s.tidyAll(t.Context()) // what was interrupted has another turn
+	s.tidyAll(t.Context()) // the one that was interrupted is tidied now
 	s.tidying.running.Wait()
 	if s.untidy("blog") {
 		t.Error("it is as it was")

@@ -68,7 +68,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// Nobody at the socket: the push is refused, and says what to do.
+// If nobody listens at the socket, the push is refused with what to do.
 func TestHookWithoutServer(t *testing.T) {
 	var out bytes.Buffer
 	if status := Hook(preReceive, strings.NewReader(""), &out, socketEnv+"=/nonexistent"); status != 1 {
@@ -130,7 +130,7 @@ func FuzzCall(f *testing.F) {
 	})
 }
 
-// An app that a push made stays if somebody gave it anything meanwhile, even if the push fails.
+// An app that a failing push made stays if a person has given it anything meanwhile.
 func TestAppWithAnythingStays(t *testing.T) {
 	for name, give := range map[string]func(volume.App) error{
 		"nothing":   nil,

@@ -10,26 +10,27 @@ import (
 	"paas/volume"
 )
 
-// wakes are the apps being looked at, one goroutine each while there is something to see.
+// wakes are the apps that are being reconciled, each by a goroutine that ends when nothing is left
+// to do.
 type wakes struct {
 	mu      sync.Mutex
-	rung    map[string]chan struct{} // by app that is being looked at: a ring since
+	rung    map[string]chan struct{} // by app: a ring since then
 	running sync.WaitGroup
 }
 
-// busy is how long a look waits for an app whose turn is taken, since not every holder rings the bell
-// at its end.
+// busy is the interval between checks of an app whose turn is taken, because not every holder rings
+// the bell at its end.
 const busy = 250 * time.Millisecond
 
-// maxPause is the longest interval between looks that fail; the first is busy.
+// maxPause is the longest interval between tries that fail; the first is busy.
 const maxPause = 10 * time.Second
 
-// wake has the app looked at soon. It does not block.
+// wake reconciles the app soon. It does not block.
 func (r *Receiver) wake(ctx context.Context, app string) {
 	w := &r.wakes
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if rung, looking := w.rung[app]; looking {
+	if rung, running := w.rung[app]; running {
 		select {
 		case rung <- struct{}{}:
 		default:
@@ -44,29 +45,29 @@ func (r *Receiver) wake(ctx context.Context, app string) {
 	}
 	rung := make(chan struct{}, 1)
 	w.rung[app] = rung
-	w.running.Go(func() { r.lookAfter(ctx, app, rung) })
+	w.running.Go(func() { r.keepChecking(ctx, app, rung) })
 }
 
-// lookAfter looks at the app until there is nothing more to do. What fails, such as moving the branch on
-// a full disk, is tried again at growing intervals, and logged once for each reason. A damaged file is
-// for a person to mend.
-func (r *Receiver) lookAfter(ctx context.Context, app string, rung <-chan struct{}) {
+// keepChecking checks the app until nothing is left to do. What fails, such as moving the branch on
+// a full disk, is tried again at growing intervals, and logged once for each reason. A person has
+// to repair a damaged file.
+func (r *Receiver) keepChecking(ctx context.Context, app string, rung <-chan struct{}) {
 	w := &r.wakes
 	for pause := busy; ; {
-		settled, err := r.check(ctx, app)
+		done, err := r.check(ctx, app)
 		if ctx.Err() == nil && r.news(app, err) {
 			r.Log.Error("not reconciled", "app", app, "err", err)
 		}
 		switch {
 		case ctx.Err() != nil:
 		case err != nil && !volume.IsDamage(err):
-			select { // a bell says nothing about what failed
+			select { // a ring says nothing about what failed
 			case <-ctx.Done():
 			case <-time.After(pause):
 			}
 			pause = min(2*pause, maxPause)
 			continue
-		case !settled:
+		case !done:
 			select {
 			case <-ctx.Done():
 			case <-rung:
@@ -86,33 +87,34 @@ func (r *Receiver) lookAfter(ctx context.Context, app string, rung <-chan struct
 	}
 }
 
-// check reconciles the app if need be; settled is false where somebody else has its turn. It looks
-// first and asks for the turn only to act, so that nobody has to wait for a look.
-func (r *Receiver) check(ctx context.Context, name string) (settled bool, err error) {
+// check reconciles the app if needed; done is false if somebody else has its turn. It takes the
+// turn only to act, so that nobody has to wait for a mere check.
+func (r *Receiver) check(ctx context.Context, name string) (done bool, err error) {
 	app, err := r.Volume.App(name)
 	if err != nil {
-		return true, nil // destroyed
+		return true, nil // it was destroyed
 	}
 	repo := r.repo(app)
 	err = repo.Check()
 	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil // nothing was pushed yet
+		return true, nil // nothing has been pushed yet
 	}
-	if app.TurnHeld() { // whoever has it changes what is looked at
+	if app.TurnHeld() { // its holder is changing what would be checked
 		return false, nil
 	}
-	v, unread := look(app, repo)
-	if volume.IsDamage(unread) { // for a person to mend
+	v, unread := readView(app, repo)
+	if volume.IsDamage(unread) { // a person has to repair it
 		return true, unread
 	}
-	if do := v.next().do; err == nil && unread == nil && (do == rest || do == await) { // the bell rings when it has arrived
+	// the bell rings when the release is live
+	if do := v.next().do; err == nil && unread == nil && (do == rest || do == await) {
 		return true, nil
 	}
-	done, ok := app.TryTurn("the server's check")
+	endTurn, ok := app.TryTurn("the server's check")
 	if !ok {
 		return !app.Exists(), nil
 	}
-	defer done()
+	defer endTurn()
 	if _, err := r.reconcile(ctx, app, true); err != nil {
 		return true, err
 	}
