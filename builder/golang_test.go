@@ -50,7 +50,7 @@ func TestBuildGo(t *testing.T) {
 		t.Errorf("printed %q", got)
 	}
 	for want, files := range map[string]map[string]string{
-		"but no main package":  {"go.mod": mod, "lib.go": "package shop\n"},
+		"but no main package":     {"go.mod": mod, "lib.go": "package shop\n"},
 		"2 main packages":         {"go.mod": mod, "a/main.go": mainGo, "b/main.go": mainGo},
 		"go build: exit status 1": {"go.mod": mod, "main.go": mainGo + "!"},
 		"go list: exit status 1":  {"go.mod": "nonsense"},

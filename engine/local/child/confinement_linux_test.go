@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,12 +93,28 @@ type fleeting struct{ niced }
 
 func (fleeting) MayStay() bool { return false }
 
+// awaitNiceThreads waits until the threads of earlier commands are gone: a command's end does not
+// wait for its thread.
+func awaitNiceThreads(t *testing.T) {
+	t.Helper()
+	rig.Eventually(t, "no thread is nice", func() bool {
+		stats, _ := filepath.Glob("/proc/self/task/*/stat")
+		return !slices.ContainsFunc(stats, func(path string) bool {
+			stat, _ := os.ReadFile(path) // one that is gone by now has none
+			_, fields, _ := strings.Cut(string(stat), ") ")
+			numbers := strings.Fields(fields) // proc_pid_stat(5) from the third field on
+			return len(numbers) > 16 && numbers[16] == "7"
+		})
+	})
+}
+
 // A command that could reach its thread finds it gone. Its end and its signals are as usual.
 func TestThreadIsGoneFirst(t *testing.T) {
 	k := newKeeper(t)
 	const niceThreads = `for s in /proc/$PPID/task/*/stat; do cut -d' ' -f19 $s 2>/dev/null; done | grep -c '^7$'; nice; exit 3`
 	for under, gone := range map[Confinement]bool{fleeting{}: true, niced{}: false} {
 		for range 20 {
+			awaitNiceThreads(t)
 			out := &rig.Screen{}
 			c := toRun(niceThreads, nil, out)
 			c.Under = []Confinement{under}
@@ -106,9 +124,14 @@ func TestThreadIsGoneFirst(t *testing.T) {
 			}
 			<-p.Done()
 			threads, nice, _ := strings.Cut(out.String(), "\n")
-			if (threads == "0") != gone || nice != "7\n" ||
-				rig.Message(p.Err()) != "exit status 3" {
-				t.Errorf("%T: printed %q, err = %v", under, out.String(), p.Err())
+			if (threads == "0") != gone {
+				t.Errorf("%T: the command found %s nice threads", under, threads)
+			}
+			if nice != "7\n" {
+				t.Errorf("%T: the command's own niceness is %q", under, nice)
+			}
+			if got := rig.Message(p.Err()); got != "exit status 3" {
+				t.Errorf("%T: err = %s", under, got)
 			}
 		}
 	}
