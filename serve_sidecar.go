@@ -1,23 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"paas/command"
 	"paas/command/cli"
 	"paas/config"
 	"paas/notify"
-	"paas/remote"
 	"paas/sidecar"
 	"paas/volume"
 )
@@ -43,7 +38,7 @@ func (p *paas) announce(log *slog.Logger) func(context.Context, volume.App, volu
 }
 
 func (s *server) listenSidecar() error {
-	if err := errors.Join(s.endSourcesOfSettings(), s.sourceOfSettings()); err != nil {
+	if err := errors.Join(s.fixedSource().EndOthers(s.vol), s.setFixedSource()); err != nil {
 		return err
 	}
 	if program := s.config.SidecarExec; program != "" {
@@ -64,92 +59,26 @@ func (s *server) listenSidecar() error {
 	return nil
 }
 
-// endSourcesOfSettings makes apps stop following a source that only earlier settings named.
-func (p *paas) endSourcesOfSettings() error {
-	want := p.config.Source
-	names, err := p.vol.Apps()
-	if err != nil {
-		return err
+// fixedSource returns the source that the settings name.
+func (p *paas) fixedSource() sidecar.Fixed {
+	s := p.config.Source
+	return sidecar.Fixed{
+		App: s.App, URL: s.URL, Branch: s.Branch, Every: s.Every,
+		Files: map[volume.Credential]string{
+			volume.SourceToken: s.TokenFile, volume.SourceKey: s.KeyFile,
+			volume.SourceKnownHosts: s.KnownHostsFile,
+		},
 	}
-	for _, name := range names {
-		app, err := p.vol.App(name)
-		if err != nil {
-			continue // destroyed in the meantime
-		}
-		s, ok, err := app.Source()
-		ours := err == nil && ok && s.ByEnvironment
-		if ours && (want.URL == "" || want.App != name) {
-			if err := app.UnsetSource(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
-// sourceOfSettings makes the app that the settings name follow the repository that they name.
-func (p *paas) sourceOfSettings() error {
-	want := p.config.Source
-	if want.URL == "" {
-		return nil
+// setFixedSource names the setting that is wrong, if one is.
+func (p *paas) setFixedSource() error {
+	err := p.fixedSource().Set(p.vol)
+	var wrong *sidecar.FixedError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("PAAS_SOURCE_%s: %w", strings.ToUpper(wrong.Field), wrong.Err)
 	}
-	if err := errors.Join(remote.CheckURL(want.URL), checkOptionalBranch(want.Branch)); err != nil {
-		return fmt.Errorf("PAAS_SOURCE_URL: %w", err)
-	}
-	app, err := p.vol.App(want.App)
-	if errors.Is(err, volume.ErrNoApp) {
-		app, err = p.vol.Create(want.App)
-		if errors.Is(err, fs.ErrExist) { // another container created it first
-			app, err = p.vol.App(want.App)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("PAAS_SOURCE_APP: %w", err)
-	}
-	if err := p.credentialsOfSettings(app.Name); err != nil {
-		return err
-	}
-	return app.SetSource(volume.Source{URL: want.URL, Branch: want.Branch, Every: want.Every,
-		ByEnvironment: true})
-}
-
-func checkOptionalBranch(name string) error {
-	if name == "" {
-		return nil
-	}
-	return command.CheckBranch(name)
-}
-
-// credentialsOfSettings copies the files that the settings name, such as a container's secrets, to
-// where the sidecar looks.
-func (p *paas) credentialsOfSettings(app string) error {
-	kept := p.vol.Credentials(app)
-	for which, path := range map[volume.Credential]string{
-		volume.SourceToken: p.config.Source.TokenFile, volume.SourceKey: p.config.Source.KeyFile,
-		volume.SourceKnownHosts: p.config.Source.KnownHostsFile,
-	} {
-		if path == "" {
-			if err := kept.Remove(which); err != nil {
-				return err
-			}
-			continue
-		}
-		content, err := os.ReadFile(path)
-		switch {
-		case err != nil:
-		case which == volume.SourceToken:
-			content = bytes.TrimSpace(content)
-		case which == volume.SourceKey:
-			_, err = remote.PublicKey(content)
-		}
-		if err == nil {
-			err = kept.Set(which, content)
-		}
-		if err != nil {
-			return fmt.Errorf("PAAS_SOURCE_%s_FILE: %w", strings.ToUpper(string(which)), err)
-		}
-	}
-	return nil
+	return err
 }
 
 func syncCommand(load func() (*config.Config, error)) *cobra.Command {
@@ -174,7 +103,7 @@ func syncCommand(load func() (*config.Config, error)) *cobra.Command {
 			return err
 		}
 		defer p.vol.Close()
-		if err := p.sourceOfSettings(); err != nil {
+		if err := p.setFixedSource(); err != nil {
 			return err
 		}
 		return p.syncOnce(cmd.Context(), cmd)

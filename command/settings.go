@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"paas/builder"
+	"paas/git"
 	"paas/remote"
 	"paas/volume"
 )
@@ -179,7 +180,7 @@ func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error)
 	switch key {
 	case "branch":
 		if s.Branch = value; value != "" {
-			err = CheckBranch(value)
+			err = git.CheckBranch(value)
 		}
 	case "mode":
 		s.Mode = volume.Mode(value)
@@ -234,7 +235,7 @@ func checkBuildpacks(words string) error {
 			_, err = os.Stat(p.Folder)
 		}
 		if err == nil && p.Branch != "" {
-			err = CheckBranch(p.Branch)
+			err = git.CheckBranch(p.Branch)
 		}
 		if err != nil {
 			return fmt.Errorf("buildpack %s: %w", plain(p.String()), err)

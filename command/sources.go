@@ -223,7 +223,7 @@ func checkSource(name string, s volume.Source) error {
 		return wrong("url", "%w", err)
 	}
 	if s.Branch != "" {
-		if err := CheckBranch(s.Branch); err != nil {
+		if err := git.CheckBranch(s.Branch); err != nil {
 			return wrong("branch", "%w", err)
 		}
 	}
