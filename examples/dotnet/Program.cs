@@ -1,4 +1,4 @@
-// Where to listen is said by ASPNETCORE_URLS, which the platform makes of $PORT.
+// ASPNETCORE_URLS says where to listen; the platform derives it from $PORT.
 var app = WebApplication.CreateBuilder(args).Build();
 app.MapGet("/", () => "Hello from .NET\n");
 app.Run();

@@ -1,4 +1,4 @@
-// An app in one file: no go.mod, for it needs nothing but the standard library.
+// An app in one file. It needs no go.mod because it uses only the standard library.
 package main
 
 import (

@@ -28,7 +28,7 @@ func main() {
 	})
 	server := &http.Server{Addr: ":" + cmp.Or(os.Getenv("PORT"), "3000"), Handler: mux}
 
-	// SIGTERM means: finish what you have, take nothing new.
+	// On SIGTERM finish requests and accept no new ones.
 	stop, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	stopped := make(chan error)
 	go func() {

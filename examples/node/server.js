@@ -7,8 +7,8 @@ const path = require('node:path')
 const port = process.env.PORT || 3000
 const folder = path.join(__dirname, 'posts')
 
-// Posts are read when first asked for, so that the server listens at once. What was pushed does
-// not change under a running app, so once is enough.
+// Read posts on the first request, so that the server listens at once. Once is enough: pushed files
+// do not change while the app runs.
 let cache
 function posts() {
   cache ??= fs.readdirSync(folder)
@@ -59,7 +59,7 @@ function answer(req, res) {
     res.writeHead(status, { 'Content-Type': `${type}; charset=utf-8`, 'Content-Length': Buffer.byteLength(body) })
     res.end(req.method === 'HEAD' ? undefined : body)
   }
-  const [pathname] = req.url.split('?', 1) // not new URL(): it throws at what strangers send, such as "//"
+  const [pathname] = req.url.split('?', 1) // not new URL(): it throws on odd input such as "//"
   if (pathname === '/health') return send(200, 'text/plain', 'ok\n')
   if (pathname === '/') return send(200, 'text/html', frontPage())
   const post = posts().find((p) => pathname === `/${encodeURIComponent(p.slug)}`)
@@ -70,8 +70,8 @@ function answer(req, res) {
 const server = http.createServer(answer)
 server.listen(port, () => console.log(`listening on port ${port}`))
 
-// SIGTERM means: finish what you have, take nothing new. Connections without a request are closed,
-// and the others after their answer, else they would hold the process until the other side lets go.
+// On SIGTERM finish requests and accept no new ones. Close idle connections now, and the others after
+// their response, else they would keep the process alive until the client closes them.
 process.on('SIGTERM', () => {
   server.close(() => process.exit(0))
   server.closeIdleConnections()

@@ -1,5 +1,5 @@
-# A web server out of Ruby's own socket library, so that the example needs no gem. An app with a
-# framework has a config.ru and a line more in its Gemfile; README.md says which.
+# A web server with only Ruby's socket library, so that the example needs no gem. An app with a
+# framework has a config.ru and another line in its Gemfile, see README.md.
 require "socket"
 
 $stdout.sync = true # else the log shows nothing until a buffer is full

@@ -1,4 +1,4 @@
-//! A web server out of the standard library, so that the example needs no crate.
+//! A web server with only the standard library, so that the example needs no crate.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

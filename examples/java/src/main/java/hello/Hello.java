@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 
-/** A web server out of the JDK's own. */
+/** A web server from the JDK's own library. */
 public final class Hello {
     public static void main(String[] args) throws IOException {
         int port = Integer.parseInt(System.getenv().getOrDefault("PORT", "3000"));
@@ -20,7 +20,7 @@ public final class Hello {
             }
             exchange.close();
         });
-        // SIGTERM: take nothing new, and give what is under way a second.
+        // On SIGTERM accept no new requests, and give the others a second.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> server.stop(1)));
         server.start();
         System.out.println("listening on port " + port);
