@@ -22,13 +22,11 @@ import (
 
 // Builder makes checked-out commits runnable. Fill in the fields; it is safe for concurrent use.
 type Builder struct {
-	Keeper *child.Keeper
-	// variables of the server's environment that builds may see; see [cmdline.Base]
-	PassEnv []string
-	Timeout time.Duration // of a whole build; default 15 min
-	Memory  int64         // bytes that each step of a build may use; 0: no limit
-	// builds that may run commands at once; 0: one per two processors, at least 1
-	MaxBuilds int
+	Keeper    *child.Keeper
+	PassEnv   []string      // server variables that builds may see; see [cmdline.Base]
+	Timeout   time.Duration // of a whole build; default 15 min
+	Memory    int64         // bytes that each step of a build may use; 0: no limit
+	MaxBuilds int           // builds at once; 0: one per two processors, at least 1
 
 	// Group makes a group for one step, freed after it; nil: there are no groups. HoldsMemory: the
 	// group enforces Memory; otherwise memory is polled.
@@ -41,15 +39,13 @@ type Builder struct {
 
 // Job describes one build.
 type Job struct {
-	App string
-	// the app's folder in the checked-out commit; its processes run here
-	Tree   string
-	Top    string            // the top of the commit, if Tree is a folder below it; empty: Tree
-	Cache  string            // a folder for this app alone, kept between builds
-	Config map[string]string // config vars
-	// buildpacks to use, see [ParseBuildpacks]; empty: recognise languages
-	Buildpack string
-	Out       io.Writer // what the pusher sees: steps and details
+	App       string
+	Tree      string            // the app's folder in the commit; its processes run here
+	Top       string            // the top of the commit, if Tree is a folder below it; empty: Tree
+	Cache     string            // a folder for this app alone, kept between builds
+	Config    map[string]string // config vars
+	Buildpack string            // see [ParseBuildpacks]; empty: recognise languages
+	Out       io.Writer         // what the pusher sees: steps and details
 
 	Under   []child.Confinement // confines all commands of the build
 	Env     map[string]string   // what Under needs in their environment

@@ -16,9 +16,6 @@ import (
 	"paas/say"
 )
 
-// goProgram is the path of the app's one program if there is no Procfile.
-const goProgram = ".paas/bin/app"
-
 var golang = language{kind: "go", detect: detectGo}
 
 var goTool = tool{
@@ -78,7 +75,7 @@ func (g goApp) tools(p *plan) []tool {
 // language.
 func (g goApp) isScript(p *plan) bool { return !g.module && p.kind != "go" }
 
-func (goApp) web(*os.Root) (string, error) { return goProgram, nil }
+func (goApp) web(*os.Root) (string, error) { return appProgram, nil }
 
 // build compiles the module's programs into .paas/bin, which is at the front of PATH: with a
 // Procfile all of them, under their own names; without one the one that is the app.
@@ -111,7 +108,7 @@ func (g goApp) build(ctx context.Context, b *build) error {
 		return noWebProcess(fmt.Sprintf("%d main packages, none at the top", len(programs)),
 			path.Base(programs[0]))
 	default:
-		target = goProgram
+		target = appProgram
 	}
 	if _, err := b.output("bin"); err != nil {
 		return err

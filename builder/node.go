@@ -2,7 +2,6 @@ package builder
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -132,9 +131,9 @@ func (a *nodeApp) makesSite() bool { return a.Scripts["build"] != "" }
 func (a *nodeApp) site(root *os.Root) (string, error) {
 	folder := staticFolder(root, "dist", "build", "out", "_site", "public", ".")
 	if folder == "" {
-		return "", noWebProcess(fmt.Sprintf("%s run build left no index.html in dist, build, "+
-			"out, _site or public", a.by.tool.name), "node server.js",
-			"a start script to package.json")
+		problem := a.by.tool.name +
+			" run build left no index.html in dist, build, out, _site or public"
+		return "", noWebProcess(problem, "node server.js", "a start script to package.json")
 	}
 	return folder, nil
 }
@@ -207,9 +206,9 @@ func (a *nodeApp) install(ctx context.Context, b *build, env map[string]string) 
 	if err != nil {
 		return err
 	}
-	if modules.kept() {
+	if modules.copy.exists() {
 		say.Detail(b.job.Out, "using node_modules of an earlier build (%s has not changed)", a.lock)
-		return modules.restore(ctx)
+		return modules.copy.restore(ctx, b.tree, "node_modules", !modules.mayChange())
 	}
 	// committed by mistake; not every installer starts by emptying it
 	if err := b.tree.RemoveAll("node_modules"); err != nil {
@@ -222,5 +221,5 @@ func (a *nodeApp) install(ctx context.Context, b *build, env map[string]string) 
 		say.Detail(b.job.Out, "not keeping node_modules for the next build: %s", reason)
 		return nil
 	}
-	return modules.keep(ctx)
+	return modules.copy.keep(ctx, b.tree, "node_modules", !modules.mayChange())
 }

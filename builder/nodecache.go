@@ -122,8 +122,6 @@ func (m *nodeModules) reasonNotKept() string {
 	return ""
 }
 
-func (m *nodeModules) kept() bool { return m.copy.exists() }
-
 // isWorkspace reports whether there are packages below this one, each with its own node_modules.
 func (m *nodeModules) isWorkspace() bool {
 	pnpm, _ := tree.Read(m.build.tree, "pnpm-workspace.yaml", 1<<20) // has other settings too
@@ -131,16 +129,6 @@ func (m *nodeModules) isWorkspace() bool {
 }
 
 var hasPackages = regexp.MustCompile(`(?m)^packages:`)
-
-// restore copies the kept folder into the tree.
-func (m *nodeModules) restore(ctx context.Context) error {
-	return m.copy.restore(ctx, m.build.tree, "node_modules", !m.mayChange())
-}
-
-// keep copies what was installed into the cache.
-func (m *nodeModules) keep(ctx context.Context) error {
-	return m.copy.keep(ctx, m.build.tree, "node_modules", !m.mayChange())
-}
 
 // mayChange reports whether a build script follows, which may write into files of node_modules.
 // They are then not shared with the cache and other builds.

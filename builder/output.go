@@ -2,6 +2,9 @@ package builder
 
 import "path/filepath"
 
+// appProgram is the path of a compiled app's one program if there is no Procfile.
+const appProgram = ".paas/bin/app"
+
 // output makes a folder in .paas, where compiled programs go, and returns its path. It first
 // removes a .paas of the commit, which may be a link that leads out of the tree.
 func (b *build) output(name string) (string, error) {

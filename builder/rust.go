@@ -20,9 +20,6 @@ import (
 	"paas/say"
 )
 
-// rustProgram is the path of the app's one program if there is no Procfile.
-const rustProgram = ".paas/bin/app"
-
 var rust = language{kind: "rust", detect: func(root *os.Root) (project, error) {
 	if !tree.IsFile(root, "Cargo.toml") {
 		return nil, nil
@@ -46,7 +43,7 @@ func (c *crate) tools(*plan) []tool {
 	return []tool{{name: "cargo", install: installRust}, {name: "rustc", install: installRust}}
 }
 
-func (*crate) web(*os.Root) (string, error) { return rustProgram, nil }
+func (*crate) web(*os.Root) (string, error) { return appProgram, nil }
 
 // build compiles the programs and copies them to .paas/bin, which is at the front of PATH: with a
 // Procfile all of them, under their own names; without one the one that is the app.
@@ -90,7 +87,7 @@ func (c *crate) build(ctx context.Context, b *build) error {
 	for _, name := range programs {
 		to := name
 		if b.plan.runs("rust") {
-			to = path.Base(rustProgram)
+			to = path.Base(appProgram)
 		}
 		compiled := filepath.Join(target, "release", name)
 		if err := cloneFile(compiled, filepath.Join(bin, to), false); err != nil {
