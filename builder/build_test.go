@@ -203,7 +203,7 @@ func TestBuildDotEnv(t *testing.T) {
 }
 
 // A build that uses more than its memory is killed, and the error has the figures.
-func TestMemoryOfABuild(t *testing.T) {
+func TestBuildMemory(t *testing.T) {
 	if !child.CapsMemory {
 		t.Skip("SKIP: this system does not report the memory of processes")
 	}

@@ -37,7 +37,7 @@ esac
 
 const webProject = `<Project Sdk="Microsoft.NET.Sdk.Web"></Project>`
 
-func TestBuildDotnetPretended(t *testing.T) {
+func TestBuildDotnetFake(t *testing.T) {
 	folder := rig.Tree(t, map[string]string{"bin/dotnet": fakeDotnet})
 	t.Setenv("PATH", folder+"/bin:"+os.Getenv("PATH"))
 	t.Setenv("PORT", "4000")

@@ -100,7 +100,7 @@ func TestParseVersion(t *testing.T) {
 
 // A wrong version is an error before anything runs that names both versions. A newer patch is
 // reported and will do.
-func TestVersionsAskedFor(t *testing.T) {
+func TestRequiredVersions(t *testing.T) {
 	bin := fakeTools(t, map[string]string{
 		"node": "v20.20.2",
 		"npm":  "10.8.2",

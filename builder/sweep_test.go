@@ -56,7 +56,7 @@ func TestClear(t *testing.T) {
 
 // An app can write to its cache. If it puts a link there for the root server to write through, or a
 // pipe or device for it to read, the link is removed and the server does not block.
-func TestClearWhatAnAppHasLaid(t *testing.T) {
+func TestClearFollowsNoLink(t *testing.T) {
 	cache, trash := rig.Tree(t, map[string]string{"venv/x": "", "bundle/x": ""}), t.TempDir()
 	machine := filepath.Join(rig.Tree(t, map[string]string{"passwd": "root"}), "passwd")
 	if err := os.Symlink(machine, filepath.Join(cache, generation)); err != nil {

@@ -89,7 +89,7 @@ func TestFile(t *testing.T) {
 
 // An incomplete line becomes a line of its own before a note and before the output of the next
 // process.
-func TestFileUnendedLine(t *testing.T) {
+func TestFileIncompleteLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "web.1.log")
 	f := &File{Path: path}
 	defer f.Close()
@@ -215,7 +215,7 @@ func TestFileFullDisk(t *testing.T) {
 
 // Two releases write one log during a switch: neither writes into a file that the other has rotated
 // away.
-func TestFileOfTwo(t *testing.T) {
+func TestFileTwoWriters(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "web.1.log")
 	one, two := &File{Path: path, MaxBytes: 200}, &File{Path: path, MaxBytes: 200}
 	defer one.Close()

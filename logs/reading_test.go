@@ -324,7 +324,7 @@ func (f readerFunc) Line(l Line) error { return f(l) }
 func (f readerFunc) Pause() error      { return nil }
 
 // After a power cut leaves an incomplete line, the next one is a line of its own.
-func TestTorn(t *testing.T) {
+func TestIncompleteLine(t *testing.T) {
 	dir := rig.Tree(t, map[string]string{
 		"web.1.log": "2026-11-25T10:00:00.000Z whole\n2026-11-25T10:0",
 	})

@@ -271,7 +271,7 @@ func TestRanges(t *testing.T) {
 }
 
 // A file that the author has compressed is sent to clients that accept it.
-func TestCompressedBeside(t *testing.T) {
+func TestCompressedByAuthor(t *testing.T) {
 	s := newFiles(t, map[string]string{
 		"a.js": "tiny", "a.js.br": "brotli it", "a.js.gz": "from gzip", "b.css": long,
 		"b.css.gz": "from gzip", "c.png": "png", "c.png.gz": "from gzip",

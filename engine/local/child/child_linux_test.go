@@ -54,7 +54,7 @@ func TestStopForced(t *testing.T) {
 	}
 }
 
-func TestStopGivesTheRestItsGrace(t *testing.T) {
+func TestStopGraceForDescendants(t *testing.T) {
 	k := newKeeper(t)
 	out := &rig.Screen{}
 	p := begin(t, k,
@@ -96,7 +96,7 @@ func TestStopFindsOrphans(t *testing.T) {
 	}
 }
 
-func TestKinWithoutMarker(t *testing.T) {
+func TestTreeWithoutMarker(t *testing.T) {
 	k := newKeeper(t)
 	out := &rig.Screen{}
 	p := begin(t, k,

@@ -109,7 +109,7 @@ func awaitNiceThreads(t *testing.T) {
 }
 
 // A command that could reach its thread finds it gone. Its end and its signals are as usual.
-func TestThreadIsGoneFirst(t *testing.T) {
+func TestThreadEndsFirst(t *testing.T) {
 	k := newKeeper(t)
 	const niceThreads = `for s in /proc/$PPID/task/*/stat; do cut -d' ' -f19 $s 2>/dev/null; done | grep -c '^7$'; nice; exit 3`
 	for under, gone := range map[Confinement]bool{fleeting{}: true, niced{}: false} {

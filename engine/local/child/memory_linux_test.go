@@ -12,7 +12,7 @@ import (
 // hungry is a shell line that uses 30 MB of memory and prints when it does.
 const hungry = `x=$(head -c 30000000 /dev/zero | tr '\0' x); echo full; sleep 1000; :`
 
-func TestOveruseIsEnded(t *testing.T) {
+func TestOveruseIsKilled(t *testing.T) {
 	rig.Need(t, "head", "tr")
 	k := newKeeper(t)
 	for name, line := range map[string]string{
@@ -53,7 +53,7 @@ func TestSharedMemoryCountsOnce(t *testing.T) {
 	}
 }
 
-func TestWithinItsMemory(t *testing.T) {
+func TestBelowMemoryLimit(t *testing.T) {
 	k := newKeeper(t)
 	c := toRun("sleep 0.6; exit 3", nil, &rig.Screen{})
 	c.MaxMemory = 20 << 20

@@ -12,7 +12,7 @@ import (
 	"paas/rig"
 )
 
-func TestShareOfApps(t *testing.T) {
+func TestAppsShare(t *testing.T) {
 	for all, want := range map[uint64]uint64{
 		math.MaxUint64: 0, math.MaxInt64: 0, 0: 0, 1: 1, 40: 20, 100: 50, 200: 136, 1024: 896,
 		8000: 7000,

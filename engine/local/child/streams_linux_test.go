@@ -44,7 +44,7 @@ func TestInput(t *testing.T) {
 }
 
 // A command's end waits neither for a person who types nothing nor for input that it does not read.
-func TestInputOfWhoStays(t *testing.T) {
+func TestInputBlocks(t *testing.T) {
 	k := newKeeper(t)
 	silent, _ := io.Pipe()
 	for _, in := range []io.Reader{silent, neverEnding{}} {
@@ -77,7 +77,7 @@ func TestDrainAfterDeadline(t *testing.T) {
 }
 
 // A command never sees the end of an input that failed.
-func TestInputBreaksOff(t *testing.T) {
+func TestInputFails(t *testing.T) {
 	k := newKeeper(t)
 	out := &rig.Screen{}
 	p := started(t, k, "cat; echo the end", func(c *Command) {

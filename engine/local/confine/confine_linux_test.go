@@ -266,7 +266,7 @@ func TestOtherProcess(t *testing.T) {
 
 // A home folder that other users may not enter is covered as a whole, but the box's files in it are
 // visible at their paths.
-func TestUnderClosedFolder(t *testing.T) {
+func TestBelowClosedFolder(t *testing.T) {
 	force := Probe(t.TempDir())
 	if !force.Users {
 		t.Skipf("SKIP: no user per app: %s", force.Missing)

@@ -80,7 +80,7 @@ func service(t *testing.T) (dir string) {
 	return dir
 }
 
-func TestTwo(t *testing.T) {
+func TestV2(t *testing.T) {
 	dir := service(t)
 	groups, leaf, self := filepath.Join(dir, "paas-x"), filepath.Join(dir, "paas-x-server"),
 		strconv.Itoa(os.Getpid())
@@ -155,7 +155,7 @@ func TestTwo(t *testing.T) {
 }
 
 // Open removes what a killed server has left, and no other groups.
-func TestTwoLeftBehind(t *testing.T) {
+func TestV2LeftBehind(t *testing.T) {
 	dir := service(t)
 	for _, left := range []string{
 		"paas-x", "paas-x/3-blog.v1.web.1", "paas-x-server", "paas-y", "paas-y/1-shop.v1.web.1",
@@ -174,7 +174,7 @@ func TestTwoLeftBehind(t *testing.T) {
 }
 
 // If other processes are in the server's group, everything stays as it was.
-func TestTwoRefused(t *testing.T) {
+func TestV2Refused(t *testing.T) {
 	dir := service(t)
 	os.Remove(filepath.Join(dir, "cgroup.subtree_control"))
 	os.Mkdir(filepath.Join(dir, "cgroup.subtree_control"), 0o755) // which takes nothing
@@ -188,7 +188,7 @@ func TestTwoRefused(t *testing.T) {
 }
 
 // A machine without one of the controllers, where root makes groups at the top.
-func TestTwoAtTheTop(t *testing.T) {
+func TestV2AtTheTop(t *testing.T) {
 	dir := t.TempDir()
 	write(dir, "cgroup.controllers=cpu pids", "cgroup.subtree_control=cpu pids", "cgroup.procs")
 	l, err := openV2At(fakeKernel, folder(dir), false, "paas-x")
@@ -212,7 +212,7 @@ func TestTwoAtTheTop(t *testing.T) {
 
 // With the real kernel, without controllers: a process starts in its group. What it starts is in
 // the group too, and is killed with it, even in another session.
-func TestTwoForReal(t *testing.T) {
+func TestV2RealKernel(t *testing.T) {
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	all := hierarchies(string(mounts), "")
 	at := slices.IndexFunc(all, func(h hierarchy) bool { return h.v2 })

@@ -329,7 +329,7 @@ func TestDialOtherAddress(t *testing.T) {
 }
 
 // A thief listens for a moment, takes a connection, and is gone before anybody looks.
-func TestThiefForAMoment(t *testing.T) {
+func TestBriefThief(t *testing.T) {
 	scenes(t, func(t *testing.T, s scene) {
 		connect := func(port int) net.Conn {
 			conn, err := net.Dial("tcp", at("127.0.0.1", port))
