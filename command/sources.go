@@ -211,7 +211,7 @@ func setSource(c *Call, in setSourceInput, events Teller[Progress]) error {
 	}
 	done()
 	c.did(app.Name, plain(s.URL))
-	p.step("%s follows %s, looked at every %s", app.Name, s.URL, s.Every)
+	p.step("%s follows %s, checked every %s", app.Name, s.URL, s.Every)
 	return c.tryLook(app, s, p)
 }
 
