@@ -95,8 +95,8 @@ func (c *Client) withSession(ctx context.Context, at address, r Remote, onData f
 }
 
 // openSession opens a session. onData, unless nil, is called whenever data arrives.
-func (c *Client) openSession(ctx context.Context, at address, r Remote, onData func()) (*session,
-	error) {
+func (c *Client) openSession(ctx context.Context, at address, r Remote,
+	onData func()) (*session, error) {
 	c.init()
 	limit := cmp.Or(c.MaxRefs, maxRefs)
 	switch at.scheme {

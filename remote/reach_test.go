@@ -22,8 +22,7 @@ func freePort(t *testing.T) string {
 // A host that cannot be reached is told apart from one that answers with an error.
 func TestUnreachable(t *testing.T) {
 	nothing := freePort(t)
-	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
-		_ *http.Request) {
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(503)
 	}))
 	defer broken.Close()

@@ -161,8 +161,7 @@ func startSSHServer(t testing.TB, root string, old bool) *sshTestServer {
 	}
 	rig := &sshTestServer{key: private, accepted: make(chan net.Conn, 1000)}
 	rig.Server = &gliderssh.Server{
-		PublicKeyHandler: func(_ gliderssh.Context,
-			key gliderssh.PublicKey) bool {
+		PublicKeyHandler: func(_ gliderssh.Context, key gliderssh.PublicKey) bool {
 			return gliderssh.KeysEqual(key, allowed)
 		},
 		ConnCallback: func(_ gliderssh.Context, conn net.Conn) net.Conn {

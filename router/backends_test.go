@@ -571,8 +571,7 @@ func TestAllBackendsRefuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter,
-		_ *http.Request) {
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "back")
 	})}
 	t.Cleanup(func() { s.Close() })

@@ -91,8 +91,7 @@ func TestRefusedDialIsHeld(t *testing.T) {
 		w.Write(b)
 	}
 	for name, comeBack := range map[string]func(*Router, string){
-		"other address": func(r *Router,
-			_ string) {
+		"other address": func(r *Router, _ string) {
 			r.Set("blog", routeTo(startBackend(t, echo)))
 		},
 		"same address": func(_ *Router, addr string) {

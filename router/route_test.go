@@ -32,8 +32,7 @@ func TestSwitch(t *testing.T) {
 	}
 	c := client(t)
 	var reused atomic.Bool
-	trace := &httptrace.ClientTrace{GotConn: func(
-		i httptrace.GotConnInfo) {
+	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
 		reused.Store(i.Reused)
 	}}
 	next := func() string {

@@ -124,8 +124,8 @@ func (cs *clientConns) setLimits(maxConns int) {
 
 // admit registers conn and waits in the queue of unauthenticated connections, at most for queue.
 // Then the client has handshake to prove a key.
-func (cs *clientConns) admit(conn net.Conn, queue, handshake, idle time.Duration) (*clientConn,
-	error) {
+func (cs *clientConns) admit(conn net.Conn,
+	queue, handshake, idle time.Duration) (*clientConn, error) {
 	c := &clientConn{Conn: conn, socket: rawSocket(conn), idleTimeout: idle}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.unregister = func() { cs.remove(c) }

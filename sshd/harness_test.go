@@ -47,12 +47,10 @@ func (f verbFunc) Raw([]string) bool { return false }
 // rawVerb is a command that handles its console itself.
 type rawVerb func(ctx context.Context, c Console) int
 
-func (f rawVerb) Run(ctx context.Context, _ Identity, _ []string,
-	c Console) int {
+func (f rawVerb) Run(ctx context.Context, _ Identity, _ []string, c Console) int {
 	return f(ctx, c)
 }
-func (f rawVerb) Raw(
-	args []string) bool {
+func (f rawVerb) Raw(args []string) bool {
 	return args[0] == "raw"
 }
 

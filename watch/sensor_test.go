@@ -175,8 +175,7 @@ func TestSensorWithoutWatches(t *testing.T) {
 	for name, set := range map[string]func(*sensorRig){
 		"fs.inotify.max_user_watches is exhausted": func(r *sensorRig) { r.events.limit = 2 },
 		"fs.inotify.max_user_instances is exhausted": func(r *sensorRig) {
-			r.open = func() (events,
-				error) {
+			r.open = func() (events, error) {
 				return events{}, syscall.EMFILE
 			}
 		},
