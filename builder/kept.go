@@ -67,10 +67,8 @@ func pruneKept(parent string) {
 			os.RemoveAll(filepath.Join(parent, e.Name()))
 		}
 	}
-	names := slices.SortedFunc(maps.Keys(used), func(a,
-		b string) int {
-		return used[b].Compare(used[a])
-	})
+	newestFirst := func(a, b string) int { return used[b].Compare(used[a]) }
+	names := slices.SortedFunc(maps.Keys(used), newestFirst)
 	for _, name := range names[min(len(names), keptCopies-1):] {
 		// renamed first, else a kill could leave half a folder under its key
 		trash := filepath.Join(parent, unfinishedPrefix+rand.Text())

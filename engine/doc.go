@@ -1,12 +1,12 @@
-// Package engine is the seam between the runtime, which decides what should run and when, and an
-// engine, which makes builds and runs processes. It has the interface and the values that cross it,
-// and no code that runs anything.
+// Package engine is the interface between the runtime, which decides what should run and when, and
+// an engine, which builds commits and runs processes. It defines the interface and its values, and
+// runs nothing itself.
 //
-// Everything that crosses the seam could cross a socket: plain values, and streams. No value names a
-// path of the server: an [Image] says which folder of which build a process runs in, and the
-// environment names folders by [Tree], [Data] and [Cache]. The engine knows where they are.
+// All values could pass through a socket: they are plain data and streams. None has a path of the
+// server: an [Image] identifies a folder of a build, and an environment refers to folders by
+// [Tree], [Data] and [Cache]. The engine knows where these folders are.
 //
-// What is the same for every engine stays above the seam: health checks, the two phases, routing,
-// scaling, sleep, cron, the environment, and command lines of a Procfile. Restarts and their
-// backoff are behind it.
+// The runtime does everything that is the same for every engine: health checks, the two phases,
+// routing, scaling, sleep, cron, environments and the command lines of a Procfile. The engine
+// restarts processes, with growing delays.
 package engine

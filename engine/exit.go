@@ -10,16 +10,16 @@ import (
 
 // Exit is how a process ended. The zero value is status 0.
 type Exit struct {
-	Code   int    // exit status, where no signal ended it
-	Signal int    // number of the signal that ended it; 0: none did
-	Reason string // what was behind it, where the engine knows more; on its own where the engine ended it
+	Code   int    // exit status, if no signal ended it
+	Signal int    // number of the signal that ended it; 0: none
+	Reason string // the cause, if the engine knows more; alone if the engine ended the process
 	Hint   string // what to do about it
 }
 
-// OK reports whether the process ended by itself with status 0.
+// OK reports whether the process exited by itself with status 0.
 func (e Exit) OK() bool { return e == Exit{} }
 
-// Error describes the end: "exit status 3", "signal: killed", with Reason behind it. An Exit that is
+// Error describes the end: "exit status 3" or "signal: killed", followed by Reason. An Exit that is
 // OK is not an error; see [Exit.Err].
 func (e Exit) Error() string {
 	text := ""
@@ -40,7 +40,7 @@ func (e Exit) Error() string {
 	return text
 }
 
-// Err is the Exit as an error; nil for one that is OK.
+// Err returns the Exit as an error, or nil if it is OK.
 func (e Exit) Err() error {
 	if e.OK() {
 		return nil
@@ -48,7 +48,8 @@ func (e Exit) Err() error {
 	return e
 }
 
-// Status is what a shell makes of the end: the exit status, or 128 and the signal.
+// Status returns the exit status as a shell reports it: 128 plus the signal if one ended the
+// process.
 func (e Exit) Status() int {
 	switch {
 	case e.Signal != 0:
@@ -59,13 +60,13 @@ func (e Exit) Status() int {
 	return e.Code
 }
 
-// StartError is why a process did not start.
+// StartError is the reason why a process did not start.
 type StartError struct {
-	Status int // what a shell exits with: 127 for a command that is not there, 126 for one that cannot be run, else 1
+	Status int // as in a shell: 127 if there is no such command, 126 if it cannot be run; else 1
 	Reason string
 }
 
 func (e StartError) Error() string { return e.Reason }
 
-// ErrForeign is the error of a dial that met a program of somebody else.
+// ErrForeign is the error of a dial to a port where another program listens.
 var ErrForeign = errors.New("another program listens there")

@@ -2,24 +2,23 @@ package engine
 
 import "strings"
 
-// Image is what a process is made of: a folder of a build of an app.
+// Image is the folder of an app's build that a process runs in.
 type Image struct {
 	App    string
 	Build  string
-	Folder string // where the processes run, below the build's top; empty: the top
+	Folder string // below the top of the build; empty: the top
 }
 
-// Names that values of an environment may contain, anywhere. The engine replaces each by what a
-// process finds there. No text from outside has them: neither a setting nor an environment can
-// contain a zero byte.
+// Placeholders in the values of an environment. The engine replaces them by what the process finds
+// there. No other text can contain them: neither a setting nor an environment can have a zero byte.
 const (
 	Tree  = "\x00tree\x00"  // the image's folder
 	Data  = "\x00data\x00"  // the app's own files, kept across releases
-	Cache = "\x00cache\x00" // what builds of the app keep
-	Port  = "\x00port\x00"  // the number of the port that a process listens on
+	Cache = "\x00cache\x00" // the cache of the app's builds
+	Port  = "\x00port\x00"  // the number of the port to listen on
 )
 
-// Expand returns env with the names above replaced by what the arguments say.
+// Expand returns env with the placeholders replaced by the arguments.
 func Expand(env map[string]string, tree, data, cache, port string) map[string]string {
 	names := strings.NewReplacer(Tree, tree, Data, data, Cache, cache, Port, port)
 	expanded := make(map[string]string, len(env))

@@ -7,32 +7,32 @@ import (
 	"paas/volume"
 )
 
-// BuildJob is one build to make.
+// BuildJob describes a build.
 type BuildJob struct {
 	Image     Image
 	Config    map[string]string // config vars
 	Buildpack string            // buildpacks, as in [volume.Settings]
-	Out       io.Writer         // what the pusher sees: Step and Detail lines
+	Out       io.Writer         // for the pusher: Step and Detail lines
 
-	ClearCache bool     // what earlier builds have kept is removed first
-	InUse      []string // what they kept and finished builds run with, by [Cache]: it stays
+	ClearCache bool     // first remove what earlier builds have kept
+	InUse      []string // kept files, by their [Cache] path, that finished builds still need
 }
 
-// Job is a process that runs once, to its end.
+// Job describes a process that runs once.
 type Job struct {
 	App     string
 	Release int
-	Type    string // for people: "run", "release", "cron"
+	Type    string // for people: "run", "release" or "cron"
 	Index   int    // from 1
 	Image   Image
 	Argv    []string          // the first word is looked up in the PATH of Env
-	Env     map[string]string // all of it; values may name [Tree], [Data] and [Cache]
-	Limits  volume.Limits     // what it may use, with all it starts
+	Env     map[string]string // the whole environment; values may contain [Tree], [Data] and [Cache]
+	Limits  volume.Limits     // for the process and all it starts
 
-	Out      io.Writer // what it prints, both streams; called from one goroutine
-	Err      io.Writer // standard error, from another goroutine; nil: it goes to Out
-	In       io.Reader // standard input; a Read may still be blocked when the process has ended; nil: empty
-	Terminal *Terminal // in place of three streams; Err is then not used
+	Out      io.Writer // both outputs; called from one goroutine
+	Err      io.Writer // standard error, called from another goroutine; nil: it goes to Out
+	In       io.Reader // standard input; a Read may still block after Done; nil: empty
+	Terminal *Terminal // instead of the three streams; Err is then unused
 }
 
 // Terminal is a person's terminal.
@@ -41,21 +41,21 @@ type Terminal struct {
 	Columns, Rows uint16 // when the process starts; 0: unknown
 }
 
-// Process is one started process, with everything it started in turn.
+// Process is a started process with everything that it starts.
 type Process interface {
-	PID() int              // 0 where the engine has no number for it
-	Limits() volume.Limits // those of its job that it is held to
-	Done() <-chan struct{} // closed when nothing of it is left and its output was read to the end
-	Exit() Exit            // how it ended; after Done
+	PID() int              // 0 if the engine has no process id for it
+	Limits() volume.Limits // the enforced limits of its job
+	Done() <-chan struct{} // closed when none of its processes is left and all output was read
+	Exit() Exit            // valid after Done
 
-	// Signal sends the process and its group a signal, by number.
+	// Signal sends a signal, by number, to the process and its group.
 	Signal(number int)
 
-	// Resize tells the process that its terminal has another size now.
+	// Resize tells the process the new size of its terminal.
 	Resize(columns, rows uint16)
 
-	// Stop ends the process and all it started: SIGTERM (SIGHUP where it has a terminal), then SIGKILL
-	// to whatever is left after grace. It blocks until nothing is left, and may be called again and
+	// Stop sends SIGTERM (SIGHUP if it has a terminal) to the process and all it started, and SIGKILL
+	// to what is left after grace. It blocks until no process is left. It may be called repeatedly and
 	// concurrently.
 	Stop(grace time.Duration)
 }

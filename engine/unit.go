@@ -7,12 +7,12 @@ import (
 	"paas/volume"
 )
 
-// UnitName names a unit among all that an engine runs.
+// UnitName identifies a unit within an engine.
 type UnitName struct {
 	App     string
 	Release int
 	Type    string
-	Copy    int // tells apart units of the same processes: a restart starts one beside the other
+	Copy    int // distinguishes units of the same processes: a restart starts one beside the other
 }
 
 func (n UnitName) String() string {
@@ -22,57 +22,60 @@ func (n UnitName) String() string {
 	return fmt.Sprintf("%s.v%d.%s-%d", n.App, n.Release, n.Type, n.Copy)
 }
 
-// Unit is the processes of one type of one release: what an engine is asked to keep running.
+// Unit is the processes of one type of one release, which an engine keeps running.
 type Unit struct {
-	Name    UnitName
-	Indexes []int // of its processes, from 1: {1, 3} are web.1 and web.3; empty: none runs, and the unit is kept
+	Name UnitName
+	// Indexes numbers the processes from 1: {1, 3} are web.1 and web.3. If it is empty, none runs, but
+	// the engine keeps the unit.
+	Indexes []int
 	Image   Image
 	Argv    []string          // the first word is looked up in the PATH of Env
-	Env     map[string]string // all of it; values may name [Tree], [Data], [Cache] and [Port]
-	Limits  volume.Limits     // what each process may use, with all it starts
-	Listens bool              // it is given a [Port] to listen on
+	Env     map[string]string // all of it; values may contain [Tree], [Data], [Cache] and [Port]
+	Limits  volume.Limits     // for each process and all it starts
+	Listens bool              // each process gets a [Port] to listen on
 	Grace   time.Duration     // between SIGTERM and SIGKILL
 
-	// Stable is how long a process must have run for its end not to count as one more failure in a row.
+	// Stable is how long a process must run so that its end does not count as another failure in a
+	// row.
 	Stable time.Duration
 }
 
-// State is how a place stands.
+// State is the state of a place.
 type State string
 
 const (
-	Starting State = "starting" // its process is being started
-	Running  State = "running"  // its process runs; whether it is of use is not for the engine to tell
-	Exited   State = "exited"   // its process has ended; what it left is being ended too, and Exit is not known yet
-	Waiting  State = "waiting"  // its process has ended, or did not start, as Exit says; the next one starts at Next
-	Stopping State = "stopping" // it is not wanted any more, and its process is being ended
+	Starting State = "starting" // the process is being started
+	Running  State = "running"  // the process runs; the engine does not know its health
+	Exited   State = "exited"   // the process has ended, but not its children; Exit is not set yet
+	Waiting  State = "waiting"  // the process has ended or did not start; the next one starts at Next
+	Stopping State = "stopping" // the place is no longer wanted, and its process is being ended
 )
 
-// Place is where one process of a unit runs, and those that follow it when that ends.
+// Place is where one process of a unit runs, and after it its successors.
 type Place struct {
 	Unit  UnitName
 	Index int
-	Start int // which process this is: each start of the engine's has a higher number than those before; 0: none yet
+	Start int // number of the process: each start has a higher one than those before; 0: none yet
 
 	State    State
-	Since    time.Time     // when the process was started; zero: it was not, or could not be
-	PID      int           // of the process; 0 where the engine has no number for it
-	Addr     string        // where the process is to listen: host and port; empty: nowhere
-	Limits   volume.Limits // those that the process is held to
-	Exit     Exit          // how the process ended, in [Waiting]; before, how the last one did
-	Last     []string      // what that one printed last, at most 20 lines
-	Next     time.Time     // when the next process starts, in [Waiting]
-	Restarts int           // how often a process has ended here, or did not start, since the first
+	Since    time.Time     // when the process was started; zero: it was not
+	PID      int           // process id; 0 if the engine has none
+	Addr     string        // host:port to listen on; empty: none
+	Limits   volume.Limits // the enforced limits
+	Exit     Exit          // how the process ended, if Waiting; otherwise how the previous one did
+	Last     []string      // its last lines, at most 20
+	Next     time.Time     // when the next process starts, if Waiting
+	Restarts int           // how often a process has ended or failed to start
 	Failures int           // those in a row, each soon after the start
 }
 
-// Same reports whether both are about the same process.
+// Same reports whether both refer to the same process.
 func (p Place) Same(other Place) bool {
 	return p.Unit == other.Unit && p.Index == other.Index && p.Start == other.Start
 }
 
-// Command is what to run beside a process.
+// Command is a command to run beside a process.
 type Command struct {
 	Argv []string
-	Max  int // bytes of output that are kept; 0: none
+	Max  int // bytes of output to keep; 0: none
 }

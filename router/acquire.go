@@ -24,8 +24,8 @@ const (
 
 // acquire counts x as in flight at one of the app's backends. While there is none it waits, within
 // HoldMax, until one appears, the state becomes Down, the hold time is over or ctx ends. It wakes a
-// sleeping app. With refused, x has just been refused a connection: acquire waits a moment before
-// it returns a backend that refuses connections.
+// sleeping app. refused reports that a backend has just refused x a connection; acquire then
+// prefers other backends, and waits a moment before it returns one that refuses connections.
 func (a *app) acquire(ctx context.Context, x *exchange, refused bool) error {
 	for !refused {
 		b := a.live.Load().choose(x.avoid)

@@ -30,7 +30,7 @@ type burst struct {
 // pending reports whether there was an event since the last reset.
 func (b *burst) pending() bool { return !b.first.IsZero() }
 
-// add adds an event. fresh says that its path is new to the burst.
+// add adds an event. fresh reports whether its path is new to the burst.
 func (b *burst) add(now time.Time, fresh bool) {
 	if !b.pending() {
 		b.first = now

@@ -12,8 +12,8 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// Once a process has exited its place is not said to run, also before anybody was told and while it is
-// not known yet how it ended.
+// Once a process has exited, its place does not count as running, even before the watcher was told
+// and before its exit is known.
 func TestExitIsSeenAtOnce(t *testing.T) {
 	m := &Memory{Begin: func(*Process) error { return nil }}
 	b := &bench{t: t, Suite: Suite{Engine: m, Image: engine.Image{App: "blog"}}}
@@ -30,7 +30,7 @@ func TestExitIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// No process is started before the one that had its place has ended, however long that takes.
+// A process starts only after the previous process of its place has ended, however long that takes.
 func TestOneAtATime(t *testing.T) {
 	linger := make(chan struct{})
 	m := &Memory{Begin: func(p *Process) error { p.Linger = linger; return nil }}

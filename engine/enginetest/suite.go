@@ -1,5 +1,5 @@
-// Package enginetest has what every engine must do, as a test suite, and an engine in memory for
-// tests of what stands above the seam.
+// Package enginetest is a test suite for engines, and an engine in memory for tests of the packages
+// above the seam.
 package enginetest
 
 import (
@@ -19,17 +19,17 @@ import (
 	"paas/rig"
 )
 
-// Suite is an engine to test.
+// Suite describes the engine to test.
 type Suite struct {
 	Engine engine.Engine
-	Image  engine.Image // of the app blog; where it runs there is /bin/sh
+	Image  engine.Image // of the app blog; it must have /bin/sh
 	Env    map[string]string
 
-	// Serve is a program that listens on the port in $PORT.
+	// Serve is a program that listens on $PORT.
 	Serve []string
 }
 
-// Run runs all tests of the suite on engines that begin makes, one for each test.
+// Run runs all tests of the suite, each on a new engine from begin.
 func Run(t *testing.T, begin func(*testing.T) Suite) {
 	for name, test := range map[string]func(*testing.T, *bench){
 		"starts once":           startsOnce,
@@ -54,7 +54,7 @@ func Run(t *testing.T, begin func(*testing.T) Suite) {
 	}
 }
 
-// bench is the suite in one test.
+// bench is the state of one test.
 type bench struct {
 	t *testing.T
 	Suite
@@ -101,7 +101,7 @@ func (b *bench) places() []engine.Place {
 	return all
 }
 
-// stands lists the places as "worker.1 running".
+// stands returns the places as text: "worker.1 running".
 func (b *bench) stands() string {
 	var all []string
 	for _, p := range b.places() {
@@ -115,7 +115,7 @@ func (b *bench) until(want string) {
 	rig.Eventually(b.t, want, func() bool { return b.stands() == want })
 }
 
-// place waits for the place of a process to be as wanted says.
+// place waits until the place of a process is as wanted.
 func (b *bench) place(index int, what string, wanted func(engine.Place) bool) (found engine.Place) {
 	b.t.Helper()
 	rig.Eventually(b.t, what, func() bool {
@@ -149,7 +149,7 @@ func (b *bench) start(job engine.Job) engine.Process {
 	return p
 }
 
-// A process that runs once says how it ended.
+// A process that runs once reports how it ended.
 func startsOnce(t *testing.T, b *bench) {
 	for script, want := range map[string]engine.Exit{
 		"exit 0":        {},
@@ -185,10 +185,10 @@ func stopsOnce(t *testing.T, b *bench) {
 	if want := (engine.Exit{Signal: int(syscall.SIGTERM)}); p.Exit() != want {
 		t.Errorf("%+v", p.Exit())
 	}
-	p.Stop(time.Hour) // it has ended
+	p.Stop(time.Hour) // it has ended already
 }
 
-// The names in the environment become what the process finds.
+// The placeholders in the environment are replaced.
 func environment(t *testing.T, b *bench) {
 	var out rig.Screen
 	job := b.job("echo $WHERE; echo $PLAIN")
@@ -209,7 +209,7 @@ func runsAUnit(t *testing.T, b *bench) {
 	b.want(u)
 	b.until("worker.1 running, worker.2 running")
 	first := b.running(1)
-	b.want(u) // harmless
+	b.want(u) // has no effect
 	if now := b.running(1); !now.Same(first) || now.Restarts != 0 {
 		t.Errorf("%+v, then %+v", first, now)
 	}
@@ -221,7 +221,7 @@ func runsAUnit(t *testing.T, b *bench) {
 	if units, err := b.Engine.Units(t.Context()); err != nil || len(units) > 0 {
 		t.Errorf("%v, %v", units, err)
 	}
-	b.drop(u) // no error
+	b.drop(u) // not an error
 }
 
 func startsAgain(t *testing.T, b *bench) {
@@ -276,7 +276,7 @@ func fewer(t *testing.T, b *bench) {
 	}
 }
 
-// A process that is wanted again while it is being ended is started when that is over, at once.
+// A process that is wanted again while it is being ended starts at once after that.
 func wantedAgain(t *testing.T, b *bench) {
 	u := b.unit("sleep 1000", 1)
 	b.want(u)
@@ -317,7 +317,7 @@ func restart(t *testing.T, b *bench) {
 		t.Errorf("%+v", p.Exit)
 	}
 	second := b.place(1, "it runs again", func(p engine.Place) bool { return p.State == engine.Running && p.Start > first.Start })
-	b.Engine.Restart(t.Context(), first, "not alive") // that one is gone
+	b.Engine.Restart(t.Context(), first, "not alive") // its process has been replaced
 	if now := b.running(1); !now.Same(second) {
 		t.Errorf("%+v, then %+v", second, now)
 	}
@@ -427,7 +427,7 @@ func dials(t *testing.T, b *bench) {
 	}
 }
 
-// Units and places are plain values: nothing of them is lost on the way through a socket.
+// Units and places are plain values: nothing is lost when they pass through a socket.
 func valuesCross(t *testing.T, b *bench) {
 	u := b.unit("exit 3", 1)
 	u.Env["HOME"] = engine.Data

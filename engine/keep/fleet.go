@@ -16,11 +16,11 @@ import (
 
 // Fleet keeps units running. Fill in the fields first.
 type Fleet struct {
-	// Start starts a process of a unit. Its output goes to out, which is called from one goroutine at
-	// a time. try is 1, and more where a process asked to be started again.
+	// Start starts a process of a unit. Its output goes to out, from one goroutine at a time. try is
+	// 1, or more if a process asked to be started again.
 	Start func(unit engine.Unit, index, try int, out io.Writer) (Process, error)
 
-	// Log is where the output of a place is written down; nil: nowhere.
+	// Log returns the log for the output of a place; nil: there is none.
 	Log func(name engine.UnitName, index int) Log
 
 	mu       sync.Mutex
@@ -31,7 +31,7 @@ type Fleet struct {
 	closed   bool
 }
 
-// Process is a process of a unit. Its methods are as those of [engine.Process].
+// Process is a process of a unit. For its methods see [engine.Process].
 type Process interface {
 	PID() int
 	Limits() volume.Limits
@@ -39,29 +39,29 @@ type Process interface {
 	Exit() engine.Exit
 	Stop(grace time.Duration)
 
-	Addr() string            // where it is to listen; empty: nowhere
-	Exited() <-chan struct{} // closed as soon as the process itself has ended; Done follows
+	Addr() string            // where it should listen; empty: nowhere
+	Exited() <-chan struct{} // closed when the process itself has ended; Done follows
 
-	// Again reports, after Done, whether the process is to be started again at once because of something
-	// that another one need not meet, and why.
+	// Again reports, after Done, whether to start another process at once, for a reason that may not
+	// affect that one, and the reason.
 	Again() (why string, again bool)
 }
 
-// Log takes the output of a place.
+// Log receives the output of a place.
 type Log interface {
 	io.Writer
-	Note(format string, args ...any) // writes a line of our own
-	EndLine()                        // ends a line that was begun
+	Note(format string, args ...any) // writes a line of the engine's own
+	EndLine()                        // ends an incomplete line
 	Close() error
 }
 
-// seat is where a place is.
+// seat identifies a place.
 type seat struct {
 	unit  engine.UnitName
 	index int
 }
 
-// Want is as [engine.Fleet.Want].
+// Want implements [engine.Fleet.Want].
 func (f *Fleet) Want(_ context.Context, unit engine.Unit) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -96,7 +96,7 @@ func (f *Fleet) Want(_ context.Context, unit engine.Unit) error {
 
 var errClosed = engine.StartError{Status: 1, Reason: "the engine has ended"}
 
-// of lists the places of a unit.
+// of returns the places of a unit.
 func (f *Fleet) of(name engine.UnitName) (all []*place) {
 	for at, pl := range f.places {
 		if at.unit == name {
@@ -106,7 +106,7 @@ func (f *Fleet) of(name engine.UnitName) (all []*place) {
 	return all
 }
 
-// Drop is as [engine.Fleet.Drop].
+// Drop implements [engine.Fleet.Drop].
 func (f *Fleet) Drop(_ context.Context, name engine.UnitName, grace time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -117,14 +117,14 @@ func (f *Fleet) Drop(_ context.Context, name engine.UnitName, grace time.Duratio
 	return nil
 }
 
-// Units is as [engine.Fleet.Units].
+// Units implements [engine.Fleet.Units].
 func (f *Fleet) Units(context.Context) ([]engine.UnitName, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Collect(maps.Keys(f.units)), nil
 }
 
-// Places is as [engine.Fleet.Places].
+// Places implements [engine.Fleet.Places].
 func (f *Fleet) Places(_ context.Context, app string) (all []engine.Place, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +140,7 @@ func (f *Fleet) Places(_ context.Context, app string) (all []engine.Place, _ err
 	return all, nil
 }
 
-// Restart is as [engine.Fleet.Restart].
+// Restart implements [engine.Fleet.Restart].
 func (f *Fleet) Restart(_ context.Context, at engine.Place, reason string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -153,7 +153,7 @@ func (f *Fleet) Restart(_ context.Context, at engine.Place, reason string) error
 	return nil
 }
 
-// Process is the process that at is about, and the unit that it is of.
+// Process returns the process that at refers to, and its unit.
 func (f *Fleet) Process(at engine.Place) (Process, engine.Unit, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -164,7 +164,7 @@ func (f *Fleet) Process(at engine.Place) (Process, engine.Unit, error) {
 	return pl.process, *pl.unit, nil
 }
 
-// Logs is as [engine.Fleet.Logs].
+// Logs implements [engine.Fleet.Logs].
 func (f *Fleet) Logs(ctx context.Context, at engine.Place, follow bool) (io.ReadCloser, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -175,7 +175,7 @@ func (f *Fleet) Logs(ctx context.Context, at engine.Place, follow bool) (io.Read
 	return pl.out.read(ctx, follow), nil
 }
 
-// Close starts nothing more. What runs is left to who can end it.
+// Close prevents further starts. The caller must end the running processes.
 func (f *Fleet) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -7,26 +7,26 @@ import (
 	"sync"
 )
 
-// output is what the processes of a place print. The last part of what the present one, or the last one, has
-// printed is kept in memory, for who asks why it ended or how it starts.
+// output is the output of a place's processes. It keeps the end of the current or last process's
+// output in memory, to show why it ended or how it starts.
 type output struct {
 	log Log // nil: none
 
 	mu      sync.Mutex
 	tail    []byte
-	cut     bool // something was printed before tail
-	over    bool // nothing more comes
+	cut     bool // tail is not the whole output
+	over    bool // the process has ended
 	readers map[*reader]struct{}
 }
 
 const (
 	maxTail   = 16 << 10 // bytes
-	maxBehind = 1 << 20  // bytes that a reader may be behind; what comes then is lost to it
+	maxBehind = 1 << 20  // maximum delay of a reader in bytes; it misses what comes then
 	lastLines = 20
 	maxLine   = 1 << 10
 )
 
-// begin forgets what the process before has printed.
+// begin discards the output of the previous process.
 func (o *output) begin() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -50,7 +50,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// end ends the streams of those who follow.
+// end ends the readers that follow.
 func (o *output) end() {
 	o.mu.Lock()
 	o.over = true
@@ -76,7 +76,7 @@ func (o *output) close() {
 	}
 }
 
-// last are the last lines.
+// last returns the last lines.
 func (o *output) last() (lines []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -94,7 +94,7 @@ func (o *output) last() (lines []string) {
 	return lines
 }
 
-// reader reads what a process prints.
+// reader reads the output of a process.
 type reader struct {
 	ctx   context.Context
 	leave func()
@@ -102,13 +102,14 @@ type reader struct {
 	mu      sync.Mutex
 	waiting []byte
 	over    bool
-	wake    chan struct{} // one place
+	wake    chan struct{} // has one place
 }
 
 func (o *output) read(ctx context.Context, follow bool) io.ReadCloser {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r := &reader{ctx: ctx, waiting: bytes.Clone(o.tail), over: o.over || !follow, wake: make(chan struct{}, 1)}
+	r := &reader{ctx: ctx, waiting: bytes.Clone(o.tail), over: o.over || !follow,
+		wake: make(chan struct{}, 1)}
 	if !r.over {
 		if o.readers == nil {
 			o.readers = map[*reader]struct{}{}

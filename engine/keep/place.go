@@ -7,19 +7,19 @@ import (
 	"paas/engine"
 )
 
-// place is one process of a unit, and those that follow it. The fleet's lock guards it; its goroutine
-// runs it.
+// place runs the processes of one place, one after the other, in its own goroutine. The fleet's
+// lock guards its fields.
 type place struct {
 	fleet *Fleet
 	engine.Place
 	unit    *engine.Unit
-	process Process // nil: none runs
+	process Process // nil: none is running
 
 	wanted  bool
-	stopped bool          // told to end, also where it is wanted again by now
-	grace   time.Duration // for that
-	reason  string        // why its process is ended, to start another; empty: it is not
-	wake    chan struct{} // ends the wait for its next start; one place
+	stopped bool          // told to end; it may be wanted again since
+	grace   time.Duration // grace of that
+	reason  string        // reason for ending the process and starting another; empty: none
+	wake    chan struct{} // ends the wait for the next start; has one place
 	out     output
 }
 
@@ -32,8 +32,8 @@ func newPlace(f *Fleet, name engine.UnitName, index int) *place {
 	return pl
 }
 
-// now is how the place stands. A process that has ended a moment ago is known to have, though the
-// place's goroutine may not have seen it yet.
+// now returns the state of the place. It includes an end of the process that the place's goroutine
+// has not seen yet.
 func (pl *place) now() engine.Place {
 	p := pl.Place
 	if p.State == engine.Running && isClosed(pl.process.Exited()) {
@@ -51,7 +51,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// set changes the state, and tells those who watch. The fleet is locked.
+// set changes the state and notifies watchers. The fleet is locked.
 func (pl *place) set(s engine.State) {
 	pl.State = s
 	pl.changed()
@@ -65,7 +65,7 @@ func (pl *place) changed() {
 
 // drop ends the place. The fleet is locked.
 func (pl *place) drop(grace time.Duration) {
-	if pl.stopped && pl.process == nil { // it is being started
+	if pl.stopped && pl.process == nil { // a process is being started
 		grace = min(grace, pl.grace)
 	}
 	pl.wanted, pl.stopped, pl.grace = false, true, grace
@@ -81,7 +81,7 @@ func (pl *place) drop(grace time.Duration) {
 	}
 }
 
-// run starts the place's processes, one after the other, until it is not wanted.
+// run starts processes, one after the other, until the place is dropped.
 func (pl *place) run() {
 	for try := 1; ; {
 		again := pl.once(try)
@@ -96,7 +96,7 @@ func (pl *place) run() {
 	}
 }
 
-// once runs one process to its end. again: the next is to follow at once, as one more try.
+// once runs one process until it ends. again reports whether to try again at once.
 func (pl *place) once(try int) (again bool) {
 	f := pl.fleet
 	f.mu.Lock()
@@ -152,12 +152,12 @@ func (pl *place) once(try int) (again bool) {
 	return pl.ended(began, exit)
 }
 
-// ended takes how a process ended, or why it did not start.
+// ended records how a process ended, or why it did not start.
 func (pl *place) ended(began time.Time, exit engine.Exit) (again bool) {
 	pl.out.end()
 	f := pl.fleet
 	f.mu.Lock()
-	if pl.stopped { // as it was told to
+	if pl.stopped { // as expected
 		pl.Failures = 0
 		f.mu.Unlock()
 		return false
@@ -175,8 +175,8 @@ func (pl *place) ended(began time.Time, exit engine.Exit) (again bool) {
 	return false
 }
 
-// rest waits until it is time for the next process. It returns false, having forgotten the place, where
-// there is to be none.
+// rest waits until the next process may start. If none should, it forgets the place and returns
+// false.
 func (pl *place) rest() bool {
 	f := pl.fleet
 	f.mu.Lock()
@@ -197,7 +197,7 @@ func (pl *place) rest() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	select {
-	case <-pl.wake: // it was meant for a process that has ended since
+	case <-pl.wake: // it was for a process that has ended in the meantime
 	default:
 	}
 	if pl.wanted {
@@ -215,7 +215,7 @@ func (pl *place) isWanted() bool {
 	return pl.wanted
 }
 
-// exitOf is why a process did not start, as its end.
+// exitOf converts the error of a start to an Exit.
 func exitOf(err error) engine.Exit {
 	if e, ok := errors.AsType[engine.Exit](err); ok {
 		return e

@@ -2,13 +2,13 @@ package keep
 
 import "context"
 
-// watcher is one call of [Fleet.Watch].
+// watcher is a call of [Fleet.Watch].
 type watcher struct {
-	apps map[string]struct{} // that have changed since it was last told
-	wake chan struct{}       // one place
+	apps map[string]struct{} // changed since the last report
+	wake chan struct{}       // has one place
 }
 
-// Watch is as [engine.Fleet.Watch].
+// Watch implements [engine.Fleet.Watch].
 func (f *Fleet) Watch(ctx context.Context, changed func(app string)) error {
 	w := &watcher{apps: map[string]struct{}{}, wake: make(chan struct{}, 1)}
 	f.mu.Lock()
@@ -16,7 +16,7 @@ func (f *Fleet) Watch(ctx context.Context, changed func(app string)) error {
 		f.watchers = map[*watcher]struct{}{}
 	}
 	f.watchers[w] = struct{}{}
-	for _, pl := range f.places { // what changed before
+	for _, pl := range f.places { // changes from before this call
 		w.tell(pl.Unit.App)
 	}
 	f.mu.Unlock()
@@ -41,7 +41,7 @@ func (f *Fleet) Watch(ctx context.Context, changed func(app string)) error {
 	}
 }
 
-// tell notes that a place of the app has changed. The fleet is locked.
+// tell records that a place of the app has changed. The fleet is locked.
 func (w *watcher) tell(app string) {
 	w.apps[app] = struct{}{}
 	select {

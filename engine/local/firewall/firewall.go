@@ -105,7 +105,8 @@ func (f *Firewall) isGuarded(user int) bool {
 	return f.users[user]
 }
 
-// Allow soon lets a user connect to its own port, until Forbid has been called as often.
+// Allow lets a user connect to its own port, a moment later. It counts: the port is closed again
+// once Forbid has been called as often.
 func (f *Firewall) Allow(user, number int) { f.count(port{user, number}, 1) }
 
 // Forbid undoes one Allow.
