@@ -1,13 +1,13 @@
 // Package command is the one table of what people can ask of the server. The command line and SSH
-// share it, and so will every other door: a row says what it takes, who may ask, what it does, and
-// how its answer reads as text and as JSON.
+// share it, and other doors can. A row says what input it takes, who may call it, what it does, and
+// how its answer looks as text and as JSON.
 //
-// A row is a [Verb], which has one answer, a [Stream], which tells events while it runs, or a [Raw]
-// one, which has the caller's terminal. The tags of its input describe arguments and flags once: a
-// door derives parsing, help and completion from [Fields]. [Run] is where rights are checked, where
-// the audit log is written, and where every error becomes a [Fault] or an [Exit].
+// A row is a [Verb], which gives one answer, a [Stream], which tells events while it runs, or a
+// [Raw], which takes the caller's terminal. The struct tags of its input describe the arguments and
+// flags. [Fields] reads them, so that a door derives parsing, help and completion from the row.
+// [Run] checks rights, writes the audit log, and turns every error into a [Fault] or an [Exit].
 //
-// The package knows no door and no engine: what it needs of the server, main fills into a [Server].
-// What follows a verb reads from the bottom up in table.go, call.go, app.go and release.go; no verb
-// uses another one.
+// The package knows no door and no engine: main fills in a [Server] with what the verbs need. Each
+// file has the rows of one noun, with their inputs and answers. What several nouns share is in
+// call.go, state.go, wanted.go and release.go. No verb uses another one.
 package command
