@@ -49,7 +49,9 @@ func TestBorders(t *testing.T) {
 	all := imports(t)
 	for _, border := range []struct{ from, not string }{
 		{"command", "sshd receiver sidecar router runtime config engine/local command/cli"},
-		{"runtime", "sshd command command/cli receiver sidecar deploy router config"},
+		{"runtime", "sshd command command/cli receiver sidecar deploy router config engine/local engine/keep"},
+		{"engine", "runtime engine/keep engine/local builder command"},
+		{"engine/keep", "runtime engine/local builder command"},
 		{"receiver", "runtime router engine/local command sshd"},
 		{"sidecar", "runtime router engine/local command sshd receiver"},
 		{"deploy", "runtime router engine/local command sshd receiver sidecar"},
@@ -57,7 +59,7 @@ func TestBorders(t *testing.T) {
 		{"sshd", "command command/cli receiver runtime volume access"},
 		{"access", "sshd command"},
 		{"builder", "engine/local runtime command"},
-		{"engine/local", "command sshd receiver sidecar deploy router config"},
+		{"engine/local", "runtime command sshd receiver sidecar deploy router config"},
 		{"formation", "runtime engine/local command"},
 	} {
 		needed := map[string]bool{}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"paas/engine"
 	"paas/engine/local"
 	"paas/engine/local/confine"
 	"paas/engine/local/firewall"
@@ -54,21 +53,6 @@ func (s *server) confined() (local.Confined, error) {
 	}, nil
 }
 
-// layout tells the engine where the folders of an image are on the volume.
-func (s *server) layout(image engine.Image) (at local.Layout, err error) {
-	app, err := s.vol.App(image.App)
-	if err != nil {
-		return at, err
-	}
-	at = local.Layout{Cache: app.Cache(), Data: app.Data(), Logs: app.Logs()}
-	if image.Build != "" {
-		release := volume.Release{Build: image.Build, Settings: volume.Settings{BuildDir: image.Folder}}
-		at.Top = app.BuildTree(image.Build)
-		at.Tree, err = app.ReleaseTree(release)
-	}
-	return at, err
-}
-
 // firewall returns the firewall that closes the ports of other apps and the cloud's metadata to
 // apps. If there is none, open says what stays open.
 func (s *server) firewall(force confine.Force) (_ *firewall.Firewall, open []string) {
@@ -103,16 +87,16 @@ func (p *paas) isolationFile() string { return filepath.Join(p.config.Root, "run
 
 // announceIsolation logs the isolation in force and publishes it for commands.
 func (s *server) announceIsolation() {
-	text := s.engine.InForce()
-	if force := s.engine.Confined.Force; force.Any() {
-		s.log.Info("apps are kept apart", "by", text)
-		if open := s.engine.Confined.Open; len(open) > 0 {
-			s.log.Warn("not everything is kept from apps", "open", strings.Join(open, ", "))
+	now := s.engine.Isolation()
+	if now.Missing == "" {
+		s.log.Info("apps are kept apart", "by", now.By)
+		if len(now.Open) > 0 {
+			s.log.Warn("not everything is kept from apps", "open", strings.Join(now.Open, ", "))
 		}
 	} else {
-		s.log.Warn("apps are not kept apart from each other and from the server", "why", force.Missing)
+		s.log.Warn("apps are not kept apart from each other and from the server", "why", now.Missing)
 	}
-	if err := s.vol.WriteFile(s.isolationFile(), []byte(text), 0o600); err != nil {
+	if err := s.vol.WriteFile(s.isolationFile(), []byte(now.By), 0o600); err != nil {
 		s.log.Error("cannot tell commands what keeps apps apart", "err", err)
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"paas/attach"
 	"paas/command/cli"
 	"paas/config"
-	"paas/engine/local"
+	"paas/engine"
 	"paas/engine/local/child"
 	"paas/folder"
 	"paas/receiver"
@@ -75,7 +75,7 @@ type server struct {
 	receiver *receiver.Receiver //
 
 	front   *router.Router   // role app
-	engine  *local.Local     //
+	engine  engine.Engine    //
 	runtime *runtime.Runtime //
 	attach  *attach.Server   //
 
@@ -207,14 +207,8 @@ func (s *server) listenApp() error {
 		MaxConns: maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold,
 		DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
-	s.engine = &local.Local{
-		Root: c.Root, Layout: s.layout, PassEnv: c.PassEnv,
-		BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, MaxBuilds: c.MaxBuilds,
-		Log:        s.log.With("role", "engine"),
-		Buildpacks: buildpacks{s.remotes, s.vol},
-	}
 	var err error
-	if s.engine.Confined, err = s.confined(); err != nil {
+	if s.engine, err = s.newEngine(); err != nil {
 		return err
 	}
 	s.runtime = &runtime.Runtime{
@@ -258,8 +252,8 @@ func (s *server) freePorts() {
 // prepare repairs what a killed server left, and makes the apps known.
 func (s *server) prepare() error {
 	if s.receiver != nil {
-		if s.engine != nil { // after kill -9, git's children would outlive the server
-			s.receiver.GitEnv = []string{s.engine.Adopt("git")}
+		if e, ok := s.engine.(engine.Adopter); ok { // after kill -9, git's children would outlive the server
+			s.receiver.GitEnv = []string{e.Adopt("git")}
 		}
 		if err := s.receiver.Prepare(); err != nil {
 			return err
@@ -282,7 +276,7 @@ func (s *server) greet(stdout io.Writer) {
 	}
 	if s.front != nil {
 		fmt.Fprintf(stdout, "http  %s\n", s.addresses.App(""))
-		fmt.Fprintf(stdout, "apps  isolation: %s\n", s.engine.InForce())
+		fmt.Fprintf(stdout, "apps  isolation: %s\n", s.engine.Isolation().By)
 	}
 	if s.sidecar != nil && s.sidecar.Addr != "" {
 		fmt.Fprintf(stdout, "hooks http://%s/hooks/APP\n", s.sidecar.Address())

@@ -13,6 +13,16 @@ import (
 type Engine interface {
 	Fleet
 
+	// Open makes the engine ready. It comes before all other methods, and blocks until what an earlier
+	// life of the server left running has ended, or is among Units.
+	Open() error
+
+	// Close ends the engine's work for this server. Nothing is started after it.
+	Close() error
+
+	// Isolation reports what keeps apps apart, once the engine is open.
+	Isolation() Isolation
+
 	// Build makes a checked-out commit runnable, in place. It blocks until it is done, also when ctx ends, and
 	// then leaves no process behind. The error says which command failed, and how.
 	Build(ctx context.Context, job BuildJob) (volume.Built, error)
@@ -24,6 +34,17 @@ type Engine interface {
 	// bounds only the start. The error is a [StartError] where the job is to blame.
 	Start(ctx context.Context, job Job) (Process, error)
 }
+
+// Isolation is what keeps apps apart from each other and from the server.
+type Isolation struct {
+	By      string   // what does, and what holds apps to their limits, in a few words
+	Open    []string // what apps can do all the same, though they must not
+	Missing string   // why nothing keeps them apart; empty: something does
+}
+
+// Adopter is an engine that ends other children of the server too if the server is killed. Adopt returns
+// the environment variable to start them with.
+type Adopter interface{ Adopt(name string) string }
 
 // Fleet keeps units running: it starts their processes, and starts them again when they end, less and less
 // often while they fail. Methods that end with ctx return its cause.

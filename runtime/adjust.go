@@ -35,13 +35,17 @@ func (h *home) adjust(ctx context.Context) {
 	if h.nap.asleep() {
 		wanted = nil
 	}
+	var missing []*member
 	for _, p := range wanted {
 		if i.members[p] == nil && i.mayStart(p) {
 			m := newMember(i, p, nameIn(wanted, p), settings)
 			i.members[p] = m
-			m.run(ctx, settings)
-			changed = true
+			missing = append(missing, m)
 		}
+	}
+	if len(missing) > 0 {
+		h.begin(ctx, settings, missing...)
+		changed = true
 	}
 	var surplus []*member
 	for _, p := range slices.Collect(maps.Keys(i.members)) {
@@ -130,7 +134,7 @@ func (m *member) restart(ctx context.Context, token string) {
 			h.retireMembers([]*member{m.next}, nil)
 		}
 		m.next = next
-		h.units.want(next, h.settings)
+		h.units.want(h.settings, next)
 		go func() {
 			p, err := next.healthy(ctx, nil)
 			h.post(func() { m.replaced(ctx, next, p, err) })
@@ -141,14 +145,14 @@ func (m *member) restart(ctx context.Context, token string) {
 	gone := h.leave(m, nil)
 	h.saveProcesses()
 	if m.isWeb() { // it does not answer yet, or has crashed
-		next.run(ctx, h.settings)
+		h.begin(ctx, h.settings, next)
 		return
 	}
 	h.stopping.Go(func() {
 		<-gone
 		go h.post(func() {
 			if next.mine() {
-				next.run(ctx, h.settings)
+				h.begin(ctx, h.settings, next)
 			}
 		})
 	})

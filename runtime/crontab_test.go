@@ -66,6 +66,13 @@ func (w *clockwork) begins(p *enginetest.Process) error {
 	return nil
 }
 
+// lingers has runs that begin from now on heed no SIGTERM for so long.
+func (w *clockwork) lingers(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slow = d
+}
+
 func (w *clockwork) wall() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -288,9 +295,9 @@ func TestCronOverlap(t *testing.T) {
 		}
 		w.file = `{"cron": [{"schedule": "* * * * *", "command": "a", "concurrency_policy": "replace"}]}`
 		w.deploy(nil, nil)
-		w.slow = 150 * time.Second // to be through with what it does
+		w.lingers(150 * time.Second) // to be through with what it does
 		w.until("00:23:00")
-		w.slow = 0
+		w.lingers(0)
 		w.until("00:25:29")
 		if len(w.shifts()) != 21 {
 			t.Error(w.began())

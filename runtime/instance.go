@@ -124,6 +124,7 @@ func (i *instance) boot(ctx context.Context, s volume.Wanted, out io.Writer) err
 	for _, p := range places {
 		i.members[p] = newMember(i, p, nameIn(places, p), s)
 	}
+	i.home.units.want(s, i.sorted()...)
 	shared := say.NewShared(out)
 	ended := make(chan error, len(places))
 	for _, m := range i.members {
@@ -132,7 +133,7 @@ func (i *instance) boot(ctx context.Context, s volume.Wanted, out io.Writer) err
 			if len(places) > 1 {
 				shown = say.NewIndentNamed(shared, m.place.String())
 			}
-			err := m.boot(ctx, s, shown)
+			err := m.boot(ctx, shown)
 			shown.Close()
 			ended <- err
 		}()
@@ -154,13 +155,12 @@ func (i *instance) early(s volume.Wanted) []place {
 
 var errOther = errors.New("another process of the release has failed")
 
-// boot has the engine run the member and waits until it is healthy. What its processes print until then is
-// shown on out.
-func (m *member) boot(ctx context.Context, w volume.Wanted, out io.Writer) error {
+// boot waits until the member, which the engine runs, is healthy. What its processes print until then is shown
+// on out.
+func (m *member) boot(ctx context.Context, out io.Writer) error {
 	showing, hide := context.WithCancel(ctx)
 	var shown sync.WaitGroup
 	shown.Go(func() { m.show(showing, out) })
-	m.in.home.units.want(m, w)
 	p, err := m.healthy(ctx, nil)
 	if p != nil && isClosed(p.exited) {
 		<-p.done // what it printed comes to its end

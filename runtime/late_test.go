@@ -19,7 +19,7 @@ func (s *stage) serving(ctx context.Context) (*home, *member) {
 	h.live.built.Processes = map[string]string{formation.Web: "x"}
 	m := newMember(h.live, place{formation.Web, 1}, formation.Web, volume.Wanted{})
 	h.live.members[m.place] = m
-	h.units.want(m, volume.Wanted{})
+	h.units.want(volume.Wanted{}, m)
 	p, err := m.healthy(ctx, nil)
 	if err != nil {
 		s.t.Fatal(err)

@@ -88,10 +88,12 @@ func (m *member) healthy(ctx context.Context, after *proc) (*proc, error) {
 	}
 }
 
-// run has the engine run the member, and follows it from its first process on.
-func (m *member) run(ctx context.Context, w volume.Wanted) {
-	m.in.home.units.want(m, w)
-	go m.follow(ctx, nil)
+// begin has the engine run members, and follows them from their first process on.
+func (h *home) begin(ctx context.Context, w volume.Wanted, members ...*member) {
+	h.units.want(w, members...)
+	for _, m := range members {
+		go m.follow(ctx, nil)
+	}
 }
 
 // follow follows what becomes of the member's processes until none will be started any more. p is the one that

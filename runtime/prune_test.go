@@ -247,7 +247,7 @@ func TestBuildsInUseAreKept(t *testing.T) {
 	m := newMember(i, place{"web", 1}, "web", volume.Wanted{})
 	i.members[m.place] = m
 	go rt.Engine.Watch(t.Context(), func(string) { h.units.refresh() })
-	h.units.want(m, volume.Wanted{})
+	h.units.want(volume.Wanted{}, m)
 	s.pruned(rt)
 	if left := s.left(); len(left) != 2 {
 		t.Errorf("left: %v", left)

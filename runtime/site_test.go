@@ -111,7 +111,7 @@ func servesSite(t *testing.T, tree, folder string, checks ...health.Check) (*mem
 	i.tree, i.built.Static, i.file.Checks = tree, folder, map[string][]health.Check{"web": checks}
 	m := newMember(i, place{"web", 1}, "web", volume.Wanted{})
 	i.members[m.place] = m
-	h.units.want(m, volume.Wanted{})
+	h.units.want(volume.Wanted{}, m)
 	t.Cleanup(func() { i.stop(0) })
 	p, err := m.healthy(t.Context(), nil)
 	return m, p, err

@@ -27,13 +27,25 @@ type seat struct {
 	index int
 }
 
-// want has the engine keep a process of m running.
-func (u *units) want(m *member, w volume.Wanted) {
+// want has the engine keep a process of each member running. It is told of all at once: it ends what else it
+// runs of their units.
+func (u *units) want(w volume.Wanted, members ...*member) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if m.dropped {
-		return
+	changed := map[engine.UnitName]bool{}
+	for _, m := range members {
+		if !m.dropped {
+			u.enter(m, w, changed)
+		}
 	}
+	for name := range changed {
+		u.tell(name, u.specs[name].Grace)
+	}
+	u.look()
+}
+
+// enter makes m one of the members. changed are the units of which the engine is to be told.
+func (u *units) enter(m *member, w volume.Wanted, changed map[engine.UnitName]bool) {
 	if u.members[m.seat()] != nil { // the one before is still being ended: one may run beside it
 		u.copies++
 		m.unit.Copy = u.copies
@@ -44,10 +56,8 @@ func (u *units) want(m *member, w volume.Wanted) {
 		m.openSite()
 		return
 	}
-	spec := m.in.unit(m.unit, w)
-	u.specs[m.unit] = spec
-	u.tell(m.unit, spec.Grace)
-	u.look()
+	u.specs[m.unit] = m.in.unit(m.unit, w)
+	changed[m.unit] = true
 }
 
 // drop ends the process of m for good. m.gone closes when nothing of it is left. Called again, the shorter

@@ -104,6 +104,18 @@ func (m *Memory) Processes() []*Process {
 	return slices.Clone(m.all)
 }
 
+// Open is as [engine.Engine.Open]. Units that were wanted before are among Units.
+func (m *Memory) Open() error { return nil }
+
+// Close is as [engine.Engine.Close].
+func (m *Memory) Close() error {
+	m.Fleet.Close()
+	return nil
+}
+
+// Isolation is as [engine.Engine.Isolation].
+func (m *Memory) Isolation() engine.Isolation { return engine.Isolation{By: "nothing runs"} }
+
 // Build is as [engine.Engine.Build].
 func (m *Memory) Build(ctx context.Context, job engine.BuildJob) (volume.Built, error) {
 	if m.Make == nil {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"paas/builder"
+	"paas/engine"
 	"paas/engine/local/child"
 	"paas/engine/local/confine"
 	"paas/engine/local/firewall"
@@ -29,8 +31,8 @@ type Confined struct {
 // FirstPort and LastPort are the range of ports that web processes are given.
 const FirstPort, LastPort = firstPort, lastPort
 
-// InForce says in a few words what keeps apps apart and within their limits. It counts once the engine is open.
-func (l *Local) InForce() string {
+// Isolation is as [engine.Engine.Isolation].
+func (l *Local) Isolation() engine.Isolation {
 	list := []string{l.Confined.Force.String(), l.Limiting(), l.Checking()}
 	if l.Confined.Firewall != nil {
 		list = append(list, "own ports only, by nftables")
@@ -38,7 +40,11 @@ func (l *Local) InForce() string {
 	if open := l.Confined.Open; len(open) > 0 {
 		list = append(list, "open to apps: "+strings.Join(open, ", "))
 	}
-	return strings.Join(list, "; ")
+	i := engine.Isolation{By: strings.Join(list, "; "), Open: l.Confined.Open}
+	if !l.Confined.Force.Any() {
+		i.Missing = cmp.Or(l.Confined.Force.Missing, "no isolation")
+	}
+	return i
 }
 
 // room is what one process, or one build, is confined to. It is left when that has ended.
