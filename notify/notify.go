@@ -1,5 +1,5 @@
-// Package notify tells the outside world that a new version of an app is live: it runs a program, or POSTs
-// to a URL. It knows neither the volume nor who made the version.
+// Package notify tells the outside world that a new version of an app is live: it runs a program,
+// or POSTs to a URL. It knows neither the volume nor who made the version.
 package notify
 
 import (
@@ -15,7 +15,8 @@ import (
 // Notifier tells about new versions. Its zero value, but for Log, tells nobody.
 type Notifier struct {
 	Exec string // path of a program that is run without arguments; empty: none
-	Call string // http(s) URL that the version is POSTed to as JSON; treated as a secret; empty: none
+	// Call: http(s) URL that the version is POSTed to as JSON; treated as a secret; empty: none
+	Call string
 	Log  *slog.Logger
 }
 
@@ -28,8 +29,9 @@ type Version struct {
 	URL     string `json:"url,omitempty"` // the app's address, if it has one
 }
 
-// Announce runs Exec and calls Call, side by side, and blocks until both have succeeded or used up their
-// tries. If the process dies meanwhile, nobody is told later: who must not miss a version looks at the app.
+// Announce runs Exec and calls Call, side by side, and blocks until both have succeeded or used up
+// their tries. If the process dies meanwhile, nobody is told later: who must not miss a version
+// looks at the app.
 func (n Notifier) Announce(ctx context.Context, v Version) {
 	var both sync.WaitGroup
 	if n.Exec != "" {
@@ -42,7 +44,9 @@ func (n Notifier) Announce(ctx context.Context, v Version) {
 }
 
 // insist tries to tell about a version up to four times, with pauses of 1, 2 and 4 s.
-func (n Notifier) insist(ctx context.Context, v Version, how string, tell func(context.Context, Version) error) {
+func (n Notifier) insist(
+	ctx context.Context, v Version, how string, tell func(context.Context, Version) error,
+) {
 	const tries = 4
 	for try, wait := 1, time.Second; ; try, wait = try+1, 2*wait {
 		err := tell(ctx, v)
@@ -51,7 +55,10 @@ func (n Notifier) insist(ctx context.Context, v Version, how string, tell func(c
 			n.Log.Info("announced", "app", v.App, "release", v.Release, "by", how)
 			return
 		case ctx.Err() != nil || try == tries:
-			n.Log.Error("not announced", "app", v.App, "release", v.Release, "by", how, "err", cmp.Or(ctx.Err(), err))
+			n.Log.Error(
+				"not announced", "app", v.App, "release", v.Release, "by", how, "err",
+				cmp.Or(ctx.Err(), err),
+			)
 			return
 		}
 		pause.For(ctx, wait, nil)

@@ -245,8 +245,7 @@ func (r *Receiver) verdict(
 			lines = append(lines, plain(status.Hint, 500))
 		}
 		return "failed: " + plain(
-			reason,
-			200,
+			reason, 200,
 		), append(lines, deploy.Instead(s.app, "Fix it, commit, and push again."))
 	case !s.conclude(ctx):
 		return "", errors.Join(errLeft, m.TakeBack(release.N, s.who+" left"))

@@ -57,7 +57,7 @@ type Receiver struct {
 	wakes wakes
 	said  sync.Map // by app: why it could not be reconciled, as last logged
 
-	// the client counts as gone once it has not read output for so long
+	// stall: the client counts as gone once it has not read output for so long
 	stall      time.Duration
 	breakpoint func(where string) // tests end the server here
 }

@@ -14,44 +14,46 @@ import (
 	"paas/volume"
 )
 
-// attempt is one try to make of a commit what runs. It is used up by its run.
+// attempt is one try to deploy a commit. Run it once.
 type attempt struct {
 	*Sidecar
 	subject
-	by      string // who is named in the release
-	who     string // who is said to have the turn
-	forced  bool   // also a commit that had its verdict
-	patient bool   // somebody else's sync is waited for
-	once    bool   // a runtime is not waited for
-	leave   func() // gives up its place among the syncs, of which it needs none to wait; nil: it has none
-	out     io.Writer
+	by      string // author of the release
+	who     string // who has the turn, in words for others
+	forced  bool   // also tries a commit that was decided on before
+	patient bool   // waits for a sync of somebody else
+	once    bool   // does not wait for a runtime
+	// leave: gives up its place among the syncs, which it does not need to wait; nil: it has none
+	leave func()
+	out   io.Writer
 
-	warned bool // of what would keep the commit from running
+	warned bool // of scripts that cannot run
 }
 
-// deed is what an attempt came to.
-type deed string
+// result is how an attempt ended.
+type result string
 
 const (
-	nothing deed = ""        // the commit had its verdict before, or is live
-	live    deed = "live"    // it is a release, and that is live
-	failed  deed = "failed"  // it is a release, and that is not
-	refused deed = "refused" // it cannot be a release
+	nothing result = ""        // the commit was decided on before, or is live
+	live    result = "live"    // its release is live
+	failed  result = "failed"  // its release failed
+	refused result = "refused" // no release can be made of it
 )
 
-// outcome is what is so after an attempt that came to an end.
+// outcome is what an attempt found or did.
 type outcome struct {
-	looked  volume.SourceStatus // as on the volume
-	deed    deed
-	release volume.Release // live or failed; of nothing: the live one, where it is of that commit
-	status  volume.Status  // of a failed one
+	source volume.SourceStatus // as on the volume
+	result result
+	// release: live or failed; if nothing was done: the live one, if it is of that commit
+	release volume.Release
+	status  volume.Status // if it failed
 }
 
 // errBusy says that somebody else is syncing the app.
 var errBusy = errors.New("somebody else is syncing it")
 
-// run brings the app to head, or to where the branch has come since. An error says that there is no
-// verdict: it is to be tried again.
+// run deploys head, or the commit that the branch points at by now. With an error nothing was
+// decided, and the caller tries again.
 func (a attempt) run(ctx context.Context, head remote.Head) (outcome, error) {
 	unlock, err := a.lock(ctx)
 	if err != nil {
@@ -74,8 +76,15 @@ func (a attempt) run(ctx context.Context, head remote.Head) (outcome, error) {
 		return outcome{}, err
 	}
 	commit, err := a.Remote.Fetch(ctx, a.remote, head.Branch, a.app.SourceRepo())
-	if errors.Is(err, remote.ErrTooLarge) || errors.Is(err, remote.ErrBroken) { // else it is fetched again and again, up to the limit
-		return a.verdict(known, outcome{deed: refused, looked: volume.SourceStatus{Commit: head.Commit, Failed: oneLine(err)}})
+	// else it would be fetched again and again
+	if errors.Is(err, remote.ErrTooLarge) || errors.Is(err, remote.ErrBroken) {
+		return a.decided(
+			known,
+			outcome{
+				result: refused,
+				source: volume.SourceStatus{Commit: head.Commit, Failed: oneLine(err)},
+			},
+		)
 	}
 	if err != nil {
 		return outcome{}, deploy.DiskFull(err)
@@ -100,12 +109,15 @@ func (a *attempt) lock(ctx context.Context) (unlock func(), err error) {
 	return a.app.SourceLock(ctx)
 }
 
-// unneeded is the outcome where nothing is to be done about commit: it has had its verdict, or is
-// live already. Without the latter a process that died between a verdict and noting it, or a
-// source that was set to where the app came from, would deploy the same once more.
-func (a *attempt) unneeded(known volume.SourceStatus, commit string) (done outcome, ok bool, err error) {
+// unneeded returns the outcome if nothing has to be done about commit, because it was decided on
+// before or is live. The latter matters after a process died before it recorded its decision, or
+// after the source was set to the repository that the app came from: else the same commit would be
+// deployed again.
+func (a *attempt) unneeded(
+	known volume.SourceStatus, commit string,
+) (done outcome, ok bool, err error) {
 	if !a.forced && commit == known.Commit {
-		done, err = a.settle(known, outcome{looked: known})
+		done, err = a.save(known, outcome{source: known})
 		return done, true, err
 	}
 	n := a.app.Live()
@@ -120,7 +132,13 @@ func (a *attempt) unneeded(known volume.SourceStatus, commit string) (done outco
 	if err != nil || r.Commit != commit || a.inPlace(s) != a.inPlace(r.Settings) {
 		return outcome{}, false, err
 	}
-	done, err = a.settle(known, outcome{release: r, looked: volume.SourceStatus{Source: known.Source, Commit: commit, Release: n}})
+	done, err = a.save(
+		known,
+		outcome{
+			release: r,
+			source:  volume.SourceStatus{Source: known.Source, Commit: commit, Release: n},
+		},
+	)
 	return done, true, err
 }
 
@@ -128,23 +146,31 @@ func (a *attempt) inPlace(s volume.Settings) bool {
 	return s.InPlace(a.Mode)
 }
 
-// settle notes on the volume what is so now, if that is not there already.
-func (a *attempt) settle(known volume.SourceStatus, done outcome) (outcome, error) {
-	done.looked.Error = ""
-	known.Since, known.At = done.looked.Since, done.looked.At
-	if known == done.looked {
+// save records the outcome on the volume, unless it is there already.
+func (a *attempt) save(known volume.SourceStatus, done outcome) (outcome, error) {
+	done.source.Error = ""
+	known.Since, known.At = done.source.Since, done.source.At
+	if known == done.source {
 		a.app.TouchSourceStatus()
 		return done, nil
 	}
-	return done, a.app.SetSourceStatus(done.looked)
+	return done, a.app.SetSourceStatus(done.source)
 }
 
-// deploy takes the fetched commit through its two steps.
-func (a *attempt) deploy(ctx context.Context, known volume.SourceStatus, head remote.Head, objects *git.Objects) (outcome, error) {
+// deploy takes the fetched commit through the two phases.
+func (a *attempt) deploy(
+	ctx context.Context, known volume.SourceStatus, head remote.Head, objects *git.Objects,
+) (outcome, error) {
 	b, err := a.inspect(ctx, objects, head)
 	var bad *git.Refused
 	if errors.As(err, &bad) {
-		return a.verdict(known, outcome{deed: refused, looked: volume.SourceStatus{Commit: head.Commit, Failed: ofSource(bad)}})
+		return a.decided(
+			known,
+			outcome{
+				result: refused,
+				source: volume.SourceStatus{Commit: head.Commit, Failed: ofSource(bad)},
+			},
+		)
 	}
 	if err != nil {
 		return outcome{}, err
@@ -157,7 +183,8 @@ func (a *attempt) deploy(ctx context.Context, known volume.SourceStatus, head re
 	}
 	defer done()
 	a.reached("turn")
-	if err := a.current(); err != nil { // else a commit of one source is deployed after another was set
+	// else a commit of the old source would be deployed after another was set
+	if err := a.current(); err != nil {
 		return outcome{}, err
 	}
 	if done, ok, err := a.unneeded(known, head.Commit); ok || err != nil {
@@ -168,37 +195,49 @@ func (a *attempt) deploy(ctx context.Context, known volume.SourceStatus, head re
 	if err != nil {
 		return outcome{}, err
 	}
-	now := outcome{deed: live, release: r, status: status, looked: volume.SourceStatus{Commit: b.Commit, Release: r.N}}
+	now := outcome{
+		result:  live,
+		release: r,
+		status:  status,
+		source:  volume.SourceStatus{Commit: b.Commit, Release: r.N},
+	}
 	switch status.State {
 	case volume.Live, volume.Retired:
 	case volume.Failed:
-		now.deed = failed
-		now.looked.Failed = say.Plain(cmp.Or(status.Reason, "failed"), maxLine)
+		now.result = failed
+		now.source.Failed = say.Plain(cmp.Or(status.Reason, "failed"), maxLine)
 		if a.warned {
-			now.looked.Failed += "; it has scripts with Windows line endings, which cannot run"
+			now.source.Failed += "; it has scripts with Windows line endings, which cannot run"
 		}
-	default: // somebody took it back
+	default: // it was taken back
 		return outcome{}, fmt.Errorf("%s: %s: %s", r, status.State, status.Reason)
 	}
-	return a.verdict(known, now)
+	return a.decided(known, now)
 }
 
-// record writes a release, as it ended, into the audit log.
+// record writes how a release ended into the audit log.
 func (a *attempt) record(done outcome) {
 	if done.release.N == 0 {
 		return
 	}
-	note := fmt.Sprintf("%s %s %s", done.release, git.Short(done.looked.Commit), cmp.Or(done.looked.Failed, string(done.deed)))
-	if err := a.Volume.Record(volume.RoleSidecar, volume.Event{By: a.by, Did: "sync", App: a.app.Name, Note: note}); err != nil {
+	note := fmt.Sprintf(
+		"%s %s %s", done.release, git.Short(done.source.Commit),
+		cmp.Or(done.source.Failed, string(done.result)),
+	)
+	if err := a.Volume.Record(
+		volume.RoleSidecar, volume.Event{By: a.by, Did: "sync", App: a.app.Name, Note: note},
+	); err != nil {
 		a.Log.Error("sync not recorded", "app", a.app.Name, "err", err)
 	}
 }
 
-// verdict notes what became of a commit.
-func (a *attempt) verdict(known volume.SourceStatus, done outcome) (outcome, error) {
-	done.looked.Source = a.source.ID
-	a.Log.Info("synced", "app", a.app.Name, "commit", git.Short(done.looked.Commit), "release", done.looked.Release,
-		"is", string(done.deed), "why", done.looked.Failed)
+// decided records what was decided on a commit.
+func (a *attempt) decided(known volume.SourceStatus, done outcome) (outcome, error) {
+	done.source.Source = a.source.ID
+	a.Log.Info(
+		"synced", "app", a.app.Name, "commit", git.Short(done.source.Commit), "release",
+		done.source.Release, "result", string(done.result), "why", done.source.Failed,
+	)
 	a.record(done)
-	return a.settle(known, done)
+	return a.save(known, done)
 }

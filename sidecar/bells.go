@@ -2,7 +2,7 @@ package sidecar
 
 import "sync"
 
-// bell is a mailbox for a word that needs saying once: the newest covers those before it.
+// bell wakes one goroutine: rings that it has not heard yet count as one.
 type bell chan struct{}
 
 func newBell() bell { return make(bell, 1) }
@@ -15,7 +15,7 @@ func (b bell) ring() {
 	}
 }
 
-// bells are the apps whose bells have rung since somebody last took them.
+// bells are the apps that have rung since the last take.
 type bells struct {
 	wake bell
 	mu   sync.Mutex

@@ -15,11 +15,11 @@ import (
 	"paas/volume"
 )
 
-// Sync looks at the app's source now and deploys what is there, also a commit that failed before,
-// and says on out what it does. Who is named in the release. Blocks until the commit has its verdict
-// and the new version was announced; a ctx that ends earlier takes the release back. It needs no
-// Run, and minds one in any process. It is no error that there is nothing to deploy; it is one that
-// what is there does not run.
+// Sync polls the app's source now and deploys what is there, also a commit that failed before, and
+// shows on out what it does. who is the author of the release. It blocks until the commit is
+// decided on and the new version is announced; if ctx ends earlier, the release is taken back. It
+// does not need Run, and works beside one in any process. If there is nothing to deploy, that is
+// not an error; it is one if the commit does not run.
 func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.Writer) error {
 	s.prepare()
 	u, err := s.subjectOf(app.Name)
@@ -35,13 +35,24 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 		return err
 	}
 	say.Detail(out, "%s is at %s", head.Branch, git.Short(head.Commit))
-	done, err := attempt{Sidecar: s, subject: *u, by: who, who: who + "'s sync", forced: true, patient: true, out: out}.run(ctx, head)
+	done, err := attempt{
+		Sidecar: s,
+		subject: *u,
+		by:      who,
+		who:     who + "'s sync",
+		forced:  true,
+		patient: true,
+		out:     out,
+	}.run(ctx, head)
 	if err != nil {
 		return err
 	}
-	switch done.deed {
+	switch done.result {
 	case nothing:
-		say.Step(out, "%s %s is live already: it is %s", app.Name, done.release, git.Short(done.looked.Commit))
+		say.Step(
+			out, "%s %s is live already: it is %s", app.Name, done.release,
+			git.Short(done.source.Commit),
+		)
 		return nil
 	case live:
 		say.Step(out, "%s", s.maker(app, out).LiveLine(done.release.N))
@@ -52,20 +63,21 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 		say.Detail(out, "%s", say.Plain(done.status.Hint, maxLine))
 	}
 	say.Detail(out, "%s", deploy.Instead(app, "Fix it, commit, and push to the source."))
-	return errors.New(verdict(app, done.looked))
+	return errors.New(whyNot(app, done.source))
 }
 
-// verdict is why the last commit does not run.
-func verdict(app volume.App, l volume.SourceStatus) string {
+// whyNot says why the last commit does not run.
+func whyNot(app volume.App, l volume.SourceStatus) string {
 	if l.Release == 0 {
 		return fmt.Sprintf("%s: %s cannot be deployed: %s", app.Name, git.Short(l.Commit), l.Failed)
 	}
 	return fmt.Sprintf("%s v%d: %s", app.Name, l.Release, l.Failed)
 }
 
-// Once looks at every source one time, some side by side, deploys what is new, and says on out one
-// line for each. A commit that had its verdict is not tried again. Blocks until all is decided. The
-// error names the apps whose source could not be followed, or whose last commit does not run.
+// Once polls each source one time, several at once, deploys new commits, and writes a line for each
+// source on out. It does not try again a commit that was decided on. It blocks until all are
+// decided on. The error names the apps whose source could not be followed, or whose last commit
+// does not run.
 func (s *Sidecar) Once(ctx context.Context, out io.Writer) error {
 	s.prepare()
 	names, err := s.Volume.Apps()
@@ -115,9 +127,9 @@ func (s *Sidecar) Once(ctx context.Context, out io.Writer) error {
 	return fmt.Errorf("not synced: %s", strings.Join(failed, ", "))
 }
 
-// single looks at one source one time, and says in a line what came of it.
+// single polls one source one time, and returns a line about the result.
 func (s *Sidecar) single(ctx context.Context, u subject) (line string, err error) {
-	leave, err := s.looks.take(ctx, false)
+	leave, err := s.polls.take(ctx, false)
 	if err != nil {
 		return "", err
 	}
@@ -130,15 +142,26 @@ func (s *Sidecar) single(ctx context.Context, u subject) (line string, err error
 		return "", err
 	}
 	defer leave()
-	done, err := attempt{Sidecar: s, subject: u, by: "sidecar", who: "the sidecar", patient: true, once: true, leave: leave, out: io.Discard}.run(ctx, head)
+	done, err := attempt{
+		Sidecar: s,
+		subject: u,
+		by:      "sidecar",
+		who:     "the sidecar",
+		patient: true,
+		once:    true,
+		leave:   leave,
+		out:     io.Discard,
+	}.run(ctx, head)
 	if err != nil {
 		return "", err
 	}
-	if done.looked.Failed != "" {
-		return "", errors.New(verdict(u.app, done.looked))
+	if done.source.Failed != "" {
+		return "", errors.New(whyNot(u.app, done.source))
 	}
-	if done.deed == nothing {
-		return fmt.Sprintf("%s: nothing new; %s is at %s", u.app.Name, head.Branch, git.Short(head.Commit)), nil
+	if done.result == nothing {
+		return fmt.Sprintf(
+			"%s: nothing new; %s is at %s", u.app.Name, head.Branch, git.Short(head.Commit),
+		), nil
 	}
 	s.announce(ctx, u.app, done.release)
 	return s.maker(u.app, io.Discard).LiveLine(done.release.N), nil

@@ -48,7 +48,7 @@ func TestSync(t *testing.T) {
 	contains(t, out, "-----> blog v1 is live already: it is "+one[:7])
 
 	r.commit("two", "fate", "fail build: false: exit status 1")
-	for n := range 2 { // a person's wish is to try again
+	for n := range 2 { // a person who asks wants it tried again
 		out, err = s.sync(app)
 		if err == nil || !strings.Contains(err.Error(), "build: false: exit status 1") || len(app.Numbers()) != 2+n {
 			t.Error(err, app.Numbers())
@@ -61,7 +61,7 @@ func TestSync(t *testing.T) {
 	left(t, s, app)
 }
 
-// A person who leaves before the verdict has changed nothing.
+// A person who leaves before the commit is decided on has changed nothing.
 func TestSyncLeft(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
@@ -83,7 +83,7 @@ func TestSyncLeft(t *testing.T) {
 	left(t, s, app)
 }
 
-// Two who sync one app at once, in one process or two, do so one after the other, and deploy once.
+// Two concurrent syncs of one app, in one process or two, run one after the other, and deploy once.
 func TestSyncTwice(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
@@ -150,11 +150,11 @@ func newGatedRemote(r Remote) *gatedRemote {
 
 func (g *gatedRemote) Fetch(ctx context.Context, r remote.Remote, branch, dir string) (string, error) {
 	g.fetching <- struct{}{}
-	<-g.open // ctx is not heeded: the worst there is
+	<-g.open // ignoring ctx is the worst case
 	return g.Remote.Fetch(context.WithoutCancel(ctx), r, branch, dir)
 }
 
-// What is being fetched is not deployed once the source has become another, or none.
+// A fetched commit is not deployed if the source was changed or unset meanwhile.
 func TestChangedWhileSyncing(t *testing.T) {
 	for _, to := range []string{"other", "none"} {
 		t.Run(to, func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestChangedWhileSyncing(t *testing.T) {
 	}
 }
 
-// The same where a person asked for the sync, which nothing stops.
+// The same for a sync that a person asked for, which nothing stops.
 func TestChangedWhilePersonSyncs(t *testing.T) {
 	g := newGatedRemote(newClient(t))
 	s := newStage(t, g)
@@ -241,8 +241,8 @@ func TestChangedWhileBuilding(t *testing.T) {
 	}
 }
 
-// An app that is destroyed while its source is fetched stays so, and one that takes its name gets
-// nothing of it.
+// An app that is destroyed while its source is fetched stays destroyed, and the next app of that
+// name gets nothing of it.
 func TestDestroyedWhileSyncing(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		g := newGatedRemote(newClient(t))

@@ -24,8 +24,8 @@ func child(t *testing.T, root, at string) *exec.Cmd {
 	return cmd
 }
 
-// kill -9 of the sidecar at any point of a sync, and the next start finds the old release or the new
-// one, and brings the new one to life without making it twice.
+// After kill -9 of the sidecar at any point of a sync, the next start finds the old release or the
+// new one, and makes the new one live without releasing it twice.
 func TestKilled(t *testing.T) {
 	for at, states1 := range map[string]string{
 		"locked": "retired live", "fetched": "retired live", "turn": "retired live", "built": "retired live",
@@ -46,7 +46,7 @@ func TestKilled(t *testing.T) {
 				two = r.commit("hangs", "fate", "hang")
 			}
 			cmd := child(t, s.Volume.Root, at)
-			if at == "building" { // nothing of ours runs then
+			if at == "building" { // no code of ours runs then
 				until(t, "it is building", func() bool { return states(app) == "live building" })
 				cmd.Process.Kill()
 			}
@@ -66,14 +66,14 @@ func TestKilled(t *testing.T) {
 			until(t, "two is live, and the releases are "+states1, func() bool {
 				return isLive(app, two) && looked(t, app).Commit == two && states(app) == states1
 			})
-			if at != "built" { // a build of no release is left, until somebody clears those away
+			if at != "built" { // a build without a release is left, until the runtime removes it
 				left(t, s, app)
 			}
 		})
 	}
 }
 
-// A full disk is said, nothing is left of what did not fit, and it is tried again.
+// A full disk is reported, nothing is left of what did not fit, and it is tried again.
 func TestDiskFull(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("NOT TESTED: a full disk; mounting a small one needs root")
@@ -99,8 +99,8 @@ func TestDiskFull(t *testing.T) {
 	}
 	defer noise.Close()
 	for _, c := range []struct{ size, copies int }{
-		{2 << 20, 3},  // fits as it is fetched, but not what is checked out beside it
-		{12 << 20, 1}, // does not fit as it is fetched
+		{2 << 20, 3},  // fits when it is fetched, but not when it is checked out
+		{12 << 20, 1}, // does not fit when it is fetched
 	} {
 		big := make([]byte, c.size)
 		if _, err := io.ReadFull(noise, big); err != nil {

@@ -1,27 +1,27 @@
-// Package sidecar follows repositories hosted elsewhere: a commit that a look finds becomes a
-// release by the same two steps as a push. It knows neither who asks nor what runs the app; it meets
-// them on the volume, and the repositories through [Remote].
+// Package sidecar follows remote repositories: it polls them, and a new commit becomes a release in
+// the same two phases as a push. It does not know what runs the app; the two meet on the volume. It
+// reaches the repositories through [Remote].
 //
 // # Following
 //
-// Each app with a source has a goroutine that looks at it once in its period (volume.Source.Every),
-// give or take a tenth, so that many sources do not come together. Sources come, change and go
-// while it runs. A look that finds nothing new costs one question to the other end: it reads no
-// file, takes no lock and starts nothing.
+// Each app with a source has a goroutine that polls it once in each interval (volume.Source.Every),
+// give or take a tenth, so that sources do not bunch up. Sources are added, changed and removed
+// while it runs. A poll that finds nothing new costs one request: it reads no file, takes no lock
+// and starts nothing.
 //
-// A commit that is new is fetched, inspected and deployed, and then has its verdict: it is live, or
-// it failed and the version before it still is. Either way it is not tried again until the branch
-// moves or a person asks ([Sidecar.Sync]), so what a person rolled back to stays. What is not the
-// commit's fault (the network, a full disk, a repository that is gone) is tried again: once in the
-// period at first, then after a quarter of the time that it has lasted, up to five minutes. A host that
-// takes no connections is probed meanwhile, and its sources are looked at once it does. Sources in trouble
-// have turns of their own, so that they cannot hold up the others.
+// A new commit is fetched, inspected and deployed, and is decided on then: it is live, or it failed
+// and the version before it is still live. Either way it is not tried again until the branch moves
+// or a person asks ([Sidecar.Sync]), so a rollback stays. What is not the commit's fault (the
+// network, a full disk, a repository that is gone) is tried again: after the interval at first,
+// then after a quarter of the time that the trouble has lasted, up to five minutes. A host that
+// takes no connections is probed meanwhile, and its sources are polled as soon as it answers.
+// Sources in trouble queue apart from the others, so that they do not delay them.
 //
 // # What is kept
 //
-// apps/<app>/looked.json says which commit had its verdict, and what is wrong now. All other
-// knowledge is in the releases. kill -9 at any point leaves the old release or the new one: a commit
-// without a verdict is taken up again, and one that went live meanwhile is recognised by its name.
-// The order of locks is: source lock, then the app's turn; nobody waits for a place among the few
-// that fetch and deploy while holding either.
+// apps/<app>/looked.json records which commit was decided on, and what is wrong now. The rest is in
+// the releases. kill -9 at any point leaves the old release or the new one: a commit that was not
+// decided on is tried again, and one that went live meanwhile is recognised by its name. Locks are
+// taken in this order: the source lock, then the app's turn. Nobody who holds one of them waits for
+// a place among the few that fetch and deploy.
 package sidecar

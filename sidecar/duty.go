@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// duty knows whether a follower does what it should: look when a look is due.
+// duty records whether a follower polls when it should.
 type duty struct {
 	mu      sync.Mutex
-	due     time.Time     // of the next look; zero: not begun
-	period  time.Duration // in which it comes round
-	working int           // on what has deadlines of its own: syncing, announcing
+	due     time.Time     // of the next poll; zero: not begun
+	period  time.Duration // interval between polls
+	working int           // on things with deadlines of their own: syncing, announcing
 }
 
-// expect says that the next look is due in wait.
+// expect records that the next poll is due in wait.
 func (d *duty) expect(wait, every time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.due, d.period = time.Now().Add(wait), max(wait, every)
 }
 
-// busy says that looking has to wait, until done is called.
+// busy records that polling has to wait until done is called.
 func (d *duty) busy() (done func()) {
 	d.add(1)
 	return func() { d.add(-1) }
@@ -32,9 +32,10 @@ func (d *duty) add(n int) {
 	d.working += n
 }
 
-// late says whether the source was not looked at within three periods and the time a look may take.
+// late reports whether the source was not polled within three intervals and the time that a poll
+// may take.
 func (d *duty) late(now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.working == 0 && !d.due.IsZero() && now.After(d.due.Add(2*d.period+lookTimeout))
+	return d.working == 0 && !d.due.IsZero() && now.After(d.due.Add(2*d.period+pollTimeout))
 }

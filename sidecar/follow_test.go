@@ -16,10 +16,10 @@ import (
 	"paas/volume"
 )
 
-const rarely = 24 * 60 * 60 * 1e9 // a period that no test sees the end of
+const rarely = 24 * 60 * 60 * 1e9 // an interval that no test sees the end of
 
-// What is committed elsewhere goes live by itself; what fails leaves the old version live and is
-// not tried again until the branch moves.
+// A commit in the remote repository goes live by itself. One that fails leaves the old version
+// live, and is not tried again until the branch moves.
 func TestFollow(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
@@ -76,10 +76,10 @@ func TestFollow(t *testing.T) {
 func (f *follower) looksDone() int {
 	f.meter.mu.Lock()
 	defer f.meter.mu.Unlock()
-	return f.meter.looks
+	return f.meter.polls
 }
 
-// left says what a sync has left lying about.
+// left lists what a sync has left behind.
 func left(t *testing.T, s *stage, app volume.App) {
 	t.Helper()
 	until(t, "the turn is free", func() bool { return !app.TurnHeld() })
@@ -92,7 +92,7 @@ func left(t *testing.T, s *stage, app volume.App) {
 	}
 }
 
-// A look that finds nothing new reads no file and takes no lock: it does not miss them.
+// A poll that finds nothing new reads no file and takes no lock: it works without them.
 func TestEmptyLook(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
@@ -103,7 +103,7 @@ func TestEmptyLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := newFollower(s.Sidecar, *u)
-	f.look(t.Context())
+	f.poll(t.Context())
 	if looked(t, app).Release != 1 {
 		t.Fatal("it is not live")
 	}
@@ -113,7 +113,7 @@ func TestEmptyLook(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.look(t.Context())
+	f.poll(t.Context())
 	if !f.since.IsZero() || f.said != "" || s.log.count("level=WARN")+s.log.count("level=ERROR") > 0 {
 		t.Error("the look wanted a file")
 	}
@@ -166,8 +166,7 @@ func TestRollbackStays(t *testing.T) {
 	}
 }
 
-// A source that is where the app came from deploys nothing: the live release is taken for its
-// verdict.
+// A source with the commit that is live deploys nothing: the commit counts as decided on.
 func TestAdopt(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
@@ -192,7 +191,8 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// What cannot be deployed at all is said, in words for who does not push here, and not tried again.
+// A commit that cannot be deployed is reported in words for people who do not push here, and not
+// tried again.
 func TestRefused(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
@@ -221,7 +221,7 @@ func TestRefused(t *testing.T) {
 	contains(t, out.String(), "Nothing is live yet.")
 }
 
-// Scripts that Windows line endings keep from running are named, and so in what failed.
+// Scripts that cannot run because of Windows line endings are named, also in the failure.
 func TestCarriageReturns(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
@@ -241,7 +241,7 @@ func TestCarriageReturns(t *testing.T) {
 	contains(t, out.String(), "run has Windows line endings")
 }
 
-// The branch may be forced, renamed, deleted and made anew, and so may the repository.
+// The branch may be forced, renamed, deleted and made again, and so may the repository.
 func TestUpstreamTurmoil(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
@@ -338,11 +338,11 @@ func TestInPlace(t *testing.T) {
 	left(t, s, app)
 }
 
-// Credentials that cannot be read are trouble like any other.
+// Credentials that cannot be read count as trouble.
 func TestUnreadCredential(t *testing.T) {
 	s := newStage(t, newDiary(here))
 	key := filepath.Join(s.Volume.Root, "sources", "blog", "key")
-	if err := os.MkdirAll(key, 0o700); err != nil { // a folder is not read, not even by root
+	if err := os.MkdirAll(key, 0o700); err != nil { // not even root can read a folder as a file
 		t.Fatal(err)
 	}
 	s.start()
@@ -355,7 +355,7 @@ func TestUnreadCredential(t *testing.T) {
 	until(t, "all is well", func() bool { return looked(t, app).Error == "" })
 }
 
-// A credential that was missing is found at once, whatever the backoff has come to.
+// A new credential is used at once, however long the backoff is.
 func TestNewCredential(t *testing.T) {
 	s := newStage(t, &fakeRemote{
 		look: func(_ context.Context, r remote.Remote, _ string) (remote.Head, error) {
@@ -381,7 +381,8 @@ func TestNewCredential(t *testing.T) {
 	}
 }
 
-// What is larger than is taken has its verdict: else it would be fetched again and again, up to the limit.
+// A commit that is too large is decided on: else it would be fetched again and again, up to the
+// limit.
 func TestTooLarge(t *testing.T) {
 	fetches := 0
 	s := newStage(t, &fakeRemote{
@@ -404,7 +405,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// A commit that git would refuse in a push has its verdict, and the next one goes live.
+// A commit that git would refuse in a push is decided on, and the next one goes live.
 func TestBrokenCommit(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
@@ -425,8 +426,8 @@ func TestBrokenCommit(t *testing.T) {
 	until(t, "the next is live", func() bool { return isLive(app, mended) })
 }
 
-// A disk without room for a deploy is no verdict on the commit: nothing is fetched, and it is live once
-// there is room.
+// A disk without space for a deploy decides nothing: nothing is fetched, and the commit goes live
+// once there is space.
 func TestLowDisk(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.DiskSpace.MinFree = 1 << 60
@@ -440,14 +441,14 @@ func TestLowDisk(t *testing.T) {
 	if _, err := os.Stat(app.SourceRepo()); err == nil || len(app.Numbers()) > 0 {
 		t.Errorf("fetched: %v; releases %s", err, states(app))
 	}
-	roomy := newSidecar(s.Volume.Root, newClient(t))
-	roomy.DiskSpace.MinFree = 1 << 10
-	if err := roomy.Sync(t.Context(), app, "alice", io.Discard); err != nil || !isLive(app, r.git("rev-parse", "HEAD")) {
-		t.Errorf("with room: %v; releases %s", err, states(app))
+	spacious := newSidecar(s.Volume.Root, newClient(t))
+	spacious.DiskSpace.MinFree = 1 << 10
+	if err := spacious.Sync(t.Context(), app, "alice", io.Discard); err != nil || !isLive(app, r.git("rev-parse", "HEAD")) {
+		t.Errorf("with space: %v; releases %s", err, states(app))
 	}
 }
 
-// A release that is being watched leaves its place to other apps.
+// A release that is being watched gives up its place for other apps.
 func TestWatchingTakesNoPlace(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()

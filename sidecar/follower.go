@@ -11,35 +11,42 @@ import (
 )
 
 const (
-	lookTimeout = 30 * time.Second // for a Remote that has no deadline of its own
-	busyAgain   = 5 * time.Second  // after which a source that somebody else syncs is looked at again
+	pollTimeout = 30 * time.Second // for a Remote without a deadline of its own
+	busyAgain   = 5 * time.Second  // after which a source that somebody else syncs is polled again
 )
 
 // follower follows the source of one app, in one goroutine.
 type follower struct {
 	*Sidecar
-	subject // app and source ID stay; changed under Sidecar.mu
+	subject // app and source ID never change; the rest does under Sidecar.mu
 	stop    context.CancelFunc
 	stopped bool // guarded by Sidecar.mu
 	done    chan struct{}
 
 	settings bell // they may have changed
-	asked    bell // somebody wants a look now
+	asked    bell // somebody wants a poll now
 
-	// Of its goroutine alone.
-	looked   volume.SourceStatus // as on the volume, for all we know
-	since    time.Time           // when the first of the failures in a row began; zero: the last look went well
-	away     *outage             // of its host; nil: that was reached
-	answered bool                // the next look is due because the host answers again
-	last     time.Time           // when the last look began
-	said     string              // the trouble the log speaks of; empty: none
+	// Only its goroutine uses these.
+	known volume.SourceStatus // as last read from or written to the volume
+	// since: when the first of the failures in a row began; zero: the last poll succeeded
+	since    time.Time
+	away     *outage   // of its host; nil: the host was reached
+	answered bool      // the next poll is due because the host answers again
+	last     time.Time // when the last poll began
+	said     string    // the trouble that was last logged; empty: none
 
 	meter meter
 	duty  duty
 }
 
 func newFollower(s *Sidecar, u subject) *follower {
-	return &follower{Sidecar: s, subject: u, done: make(chan struct{}), settings: newBell(), asked: newBell()}
+	return &follower{
+		Sidecar:  s,
+		subject:  u,
+		done:     make(chan struct{}),
+		settings: newBell(),
+		asked:    newBell(),
+	}
 }
 
 func (f *follower) ended() bool {
@@ -51,7 +58,7 @@ func (f *follower) ended() bool {
 	}
 }
 
-// run follows until ctx ends. It begins when before, if there was one, has ended.
+// run follows the source until ctx ends. It begins when before, if not nil, has ended.
 func (f *follower) run(ctx context.Context, before *follower, first phase) {
 	defer close(f.done)
 	if before != nil {
@@ -83,30 +90,30 @@ func (f *follower) run(ctx context.Context, before *follower, first phase) {
 			timer.Reset(wait)
 			continue
 		case <-f.asked:
-			if early := f.calm - time.Since(f.last); early > 0 {
+			if early := f.minPause - time.Since(f.last); early > 0 {
 				wait = early
 				timer.Reset(wait)
 				continue
 			}
 		}
-		wait = f.look(ctx)
+		wait = f.poll(ctx)
 		timer.Reset(wait)
 	}
 }
 
-// recall reads what is known of the source.
+// recall reads what is known about the source.
 func (f *follower) recall() {
 	looked, err := f.app.SourceStatus()
 	if err != nil {
-		f.Log.Error("what is known of the source is not read", "app", f.app.Name, "err", err)
+		f.Log.Error("source status not read", "app", f.app.Name, "err", err)
 	}
-	f.looked = looked // or nothing: then it is found out again
+	f.known = looked // with an error it is empty, and found out again
 }
 
-// reread takes over what has changed on the volume, and says whether that calls for a look.
+// reread reads what has changed on the volume, and reports whether that needs a poll.
 func (f *follower) reread() bool {
 	now, err := f.subjectOf(f.app.Name)
-	if err != nil || now == nil || !now.same(f.subject) { // Run sees it too, and acts
+	if err != nil || now == nil || !now.same(f.subject) { // Run finds out too, and acts
 		return false
 	}
 	f.recall()
@@ -119,9 +126,8 @@ func (f *follower) reread() bool {
 	return true
 }
 
-// look looks at the source, has deployed what is new, and returns how long to wait until the next
-// look.
-func (f *follower) look(ctx context.Context) time.Duration {
+// poll polls the source, deploys a new commit, and returns how long to wait until the next poll.
+func (f *follower) poll(ctx context.Context) time.Duration {
 	f.last = time.Now()
 	done, err := f.follow(ctx)
 	f.awaitHost(ctx, err)
@@ -140,7 +146,7 @@ func (f *follower) look(ctx context.Context) time.Duration {
 		f.meter.succeeded(time.Now())
 		f.well()
 	}
-	if done.deed == live {
+	if done.result == live {
 		defer f.duty.busy()()
 		f.announce(ctx, f.app, done.release)
 	}
@@ -155,9 +161,9 @@ func (f *follower) down() time.Duration {
 	return time.Since(f.since)
 }
 
-// awaitHost has the follower told when its host answers again, if the look ended with err because it
-// does not. If the host had answered a probe just before, a probe proves nothing, and the follower is
-// not told.
+// awaitHost makes the follower wait for its host, if the poll ended with err because the host did
+// not answer. If the host had answered a probe just before, probes prove nothing, and the follower
+// does not wait.
 func (f *follower) awaitHost(ctx context.Context, err error) {
 	answered := f.answered
 	f.answered = false
@@ -172,59 +178,68 @@ func (f *follower) awaitHost(ctx context.Context, err error) {
 	f.waitFor(f.outages.join(ctx, remote.HostPort(f.source.URL), since))
 }
 
-// waitFor has the follower wait for the end of next, or of none, and of no other outage.
+// waitFor makes the follower wait for the end of next, and of no other outage; nil: of none.
 func (f *follower) waitFor(next *outage) {
 	f.away, next = next, f.away
 	next.leave()
 }
 
-// follow looks once, and syncs where there is something to do.
+// follow polls once, and syncs if there is something to do.
 func (f *follower) follow(ctx context.Context) (outcome, error) {
 	head, err := f.head(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
-	if head.Commit == f.looked.Commit && f.looked.Error == "" {
+	if head.Commit == f.known.Commit && f.known.Error == "" {
 		f.app.TouchSourceStatus()
 		return outcome{}, nil
 	}
 	defer f.duty.busy()()
-	unproven := !f.since.IsZero() || f.looked.Commit == "" // what was never fetched may hang, too
+	// a source that was never fetched may hang too
+	unproven := !f.since.IsZero() || f.known.Commit == ""
 	leave, err := f.syncs.take(ctx, unproven)
 	if err != nil {
 		return outcome{}, err
 	}
 	defer leave()
 	began := time.Now()
-	done, err := attempt{Sidecar: f.Sidecar, subject: f.subject, by: "sidecar", who: "the sidecar", leave: leave, out: io.Discard}.run(ctx, head)
+	done, err := attempt{
+		Sidecar: f.Sidecar,
+		subject: f.subject,
+		by:      "sidecar",
+		who:     "the sidecar",
+		leave:   leave,
+		out:     io.Discard,
+	}.run(ctx, head)
 	if err == nil {
-		f.looked = done.looked
+		f.known = done.source
 	}
-	if ctx.Err() == nil && !errors.Is(err, errBusy) && !errors.Is(err, errChanged) { // those are no attempts
-		f.meter.synced(done.deed, err, time.Since(began))
+	// these are not attempts
+	if ctx.Err() == nil && !errors.Is(err, errBusy) && !errors.Is(err, errChanged) {
+		f.meter.synced(done.result, err, time.Since(began))
 	}
 	return done, err
 }
 
-// head asks where the source's branch is.
+// head asks for the head of the source's branch.
 func (f *follower) head(ctx context.Context) (remote.Head, error) {
-	leave, err := f.looks.take(ctx, !f.since.IsZero())
+	leave, err := f.polls.take(ctx, !f.since.IsZero())
 	if err != nil {
 		return remote.Head{}, err
 	}
 	defer leave()
 	began := time.Now()
 	head, err := f.ask(ctx, f.subject)
-	f.meter.looked(err, time.Since(began))
+	f.meter.polled(err, time.Since(began))
 	return head, err
 }
 
-// ask asks where the subject's branch is, within the time a look may take.
+// ask asks for the head of the subject's branch, within the time that a poll may take.
 func (s *Sidecar) ask(ctx context.Context, u subject) (remote.Head, error) {
 	if u.unread != nil {
 		return remote.Head{}, u.unread
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	return s.Remote.Head(ctx, u.remote, u.source.Branch)
 }

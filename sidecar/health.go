@@ -11,16 +11,17 @@ import (
 	"time"
 )
 
-// Health is how the sidecar is, as GET /healthz has it: 200 where OK, else 503. A source that is
-// looked at and answers with an error is not the sidecar's ill health.
+// Health is the answer of GET /healthz: with status 200 if OK, otherwise 503. A source that answers
+// polls with an error does not make the sidecar unhealthy.
 type Health struct {
-	OK      bool     `json:"ok"`
-	Running bool     `json:"running"`          // Run comes round
-	Sources int      `json:"sources"`          // that are followed
-	Behind  []string `json:"behind,omitempty"` // apps whose source was not looked at for three periods, sorted
+	OK      bool `json:"ok"`
+	Running bool `json:"running"` // Run goes round its loop
+	Sources int  `json:"sources"` // sources that are followed
+	// Behind: apps whose source was not polled for three intervals, sorted
+	Behind []string `json:"behind,omitempty"`
 }
 
-// Health says how the sidecar is now.
+// Health returns how the sidecar is now.
 func (s *Sidecar) Health() Health {
 	now := time.Now()
 	s.mu.Lock()
@@ -49,8 +50,8 @@ func (s *Sidecar) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	json.NewEncoder(w).Encode(h)
 }
 
-// Probe asks the sidecar that serves at addr, host:port, how it is; nil: well. Blocks until ctx
-// ends, at most 5 s.
+// Probe asks the sidecar that serves at addr, host:port, for its health. The error is nil if it is
+// OK. It blocks until ctx ends, at most 5 s.
 func Probe(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -58,7 +59,7 @@ func Probe(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	// Not the default transport: a proxy from the environment has no business here.
+	// Not the default transport, which would use a proxy from the environment.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
@@ -73,7 +74,7 @@ func Probe(ctx context.Context, addr string) error {
 	case h.OK:
 		return nil
 	case !h.Running:
-		return fmt.Errorf("the sidecar does not come round")
+		return fmt.Errorf("the sidecar's main loop hangs")
 	}
-	return fmt.Errorf("not looked at for three periods: %s", strings.Join(h.Behind, ", "))
+	return fmt.Errorf("not polled for three intervals: %s", strings.Join(h.Behind, ", "))
 }

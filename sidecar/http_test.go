@@ -25,7 +25,7 @@ func signed(secret, body string) string {
 }
 
 func TestGenuine(t *testing.T) {
-	// The example of GitHub's documentation.
+	// The example in GitHub's documentation.
 	const secret, body = "It's a Secret to Everybody", "Hello, World!"
 	const sum = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
 	for _, c := range []struct {
@@ -131,8 +131,8 @@ func (s *stage) do(request *http.Request) (int, string) {
 	return response.StatusCode, string(content)
 }
 
-// A push that the hosting tells of is live without waiting for the period; who does not know the
-// secret learns nothing, not even which apps there are.
+// A push that the host reports goes live without waiting for the interval. A caller who does not
+// know the secret learns nothing, not even which apps exist.
 func TestWebhook(t *testing.T) {
 	s := serving(t, newClient(t))
 	r := newHosting(t).repo("blog")
@@ -184,7 +184,7 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// endless is a body without end.
+// endless is a body without an end.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
@@ -238,7 +238,7 @@ func TestHealth(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &h); err != nil || status != http.StatusServiceUnavailable || len(h.Behind) != 1 {
 		t.Errorf("%d %s %v", status, body, err)
 	}
-	if err := Probe(t.Context(), s.Address().String()); err == nil || err.Error() != "not looked at for three periods: blog" {
+	if err := Probe(t.Context(), s.Address().String()); err == nil || err.Error() != "not polled for three intervals: blog" {
 		t.Error(err)
 	}
 	done := f.duty.busy()
@@ -249,7 +249,7 @@ func TestHealth(t *testing.T) {
 	s.mu.Lock()
 	s.beat = time.Now().Add(-time.Hour)
 	s.mu.Unlock()
-	if err := Probe(t.Context(), s.Address().String()); err == nil || !strings.Contains(err.Error(), "does not come round") {
+	if err := Probe(t.Context(), s.Address().String()); err == nil || !strings.Contains(err.Error(), "main loop hangs") {
 		t.Error(err)
 	}
 	addr := s.Address().String()
@@ -288,10 +288,10 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// The text format has three characters to escape in the value of a label.
+// The text format escapes three characters in the value of a label.
 func TestLabel(t *testing.T) {
 	var out bytes.Buffer
-	write(&out, map[string]*meter{"a\\b\"c\nd é": {looks: 1, looking: 1500 * time.Millisecond}})
+	write(&out, map[string]*meter{"a\\b\"c\nd é": {polls: 1, polling: 1500 * time.Millisecond}})
 	contains(t, out.String(), `paas_source_look_seconds_sum{app="a\\b\"c\nd é"} 1.5`+"\n")
 	for line := range strings.Lines(out.String()) {
 		if !strings.HasPrefix(line, "# HELP ") && !strings.HasPrefix(line, "# TYPE ") && !strings.HasPrefix(line, "paas_source_") {
@@ -300,14 +300,14 @@ func TestLabel(t *testing.T) {
 	}
 }
 
-// Those who hold a connection and say nothing keep nobody out for good, and nobody keeps the
-// sidecar from ending.
+// Clients that hold a connection and send nothing do not keep others out for ever, and do not keep
+// the sidecar from ending.
 func TestCrowd(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := crowd{l, make(chan struct{}, 1)}
+	c := limited{l, make(chan struct{}, 1)}
 	defer c.Close()
 	for range 2 {
 		conn, err := net.Dial("tcp", l.Addr().String())

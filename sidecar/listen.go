@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	maxConns = 256 // at once; who comes later waits
+	maxConns = 256 // at once; later clients wait
 	wrapUp   = 5 * time.Second
 )
 
-// Listen opens Addr, so that whoever starts the sidecar learns at once that it cannot be had. Run
-// serves it. With no Addr it does nothing.
+// Listen opens Addr, so that its caller learns at once if that fails. Run serves it. Without an
+// Addr it does nothing.
 func (s *Sidecar) Listen() error {
 	if s.Addr == "" {
 		return nil
@@ -25,11 +25,11 @@ func (s *Sidecar) Listen() error {
 	if err != nil {
 		return err
 	}
-	s.listener = crowd{l, make(chan struct{}, maxConns)}
+	s.listener = limited{l, make(chan struct{}, maxConns)}
 	return nil
 }
 
-// Address is where the sidecar listens; nil where it does not.
+// Address is where the sidecar listens; nil if it does not.
 func (s *Sidecar) Address() net.Addr {
 	if s.listener == nil {
 		return nil
@@ -45,7 +45,7 @@ func (s *Sidecar) routes() http.Handler {
 	return mux
 }
 
-// serve answers until ctx ends; requests under way then get a moment.
+// serve serves until ctx ends; requests under way then get a few seconds.
 func (s *Sidecar) serve(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           s.routes(),
@@ -73,29 +73,29 @@ func (s *Sidecar) serve(ctx context.Context) error {
 	return nil
 }
 
-// crowd lets only so many connections in at once: strangers can reach the port, and the files of
-// this process are also for looking and deploying.
-type crowd struct {
+// limited accepts only so many connections at once: strangers can reach the port, and this process
+// needs open files for polling and deploying too.
+type limited struct {
 	net.Listener
 	in chan struct{}
 }
 
-func (c crowd) Accept() (net.Conn, error) {
-	c.in <- struct{}{} // the timeouts of those who are in free a place
+func (c limited) Accept() (net.Conn, error) {
+	c.in <- struct{}{} // connections have timeouts, so a place becomes free
 	conn, err := c.Listener.Accept()
 	if err != nil {
 		<-c.in
 		return nil, err
 	}
-	return guest{conn, sync.OnceFunc(func() { <-c.in })}, nil
+	return limitedConn{conn, sync.OnceFunc(func() { <-c.in })}, nil
 }
 
-type guest struct {
+type limitedConn struct {
 	net.Conn
 	leave func()
 }
 
-func (g guest) Close() error {
-	defer g.leave()
-	return g.Conn.Close()
+func (c limitedConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
 }

@@ -23,14 +23,13 @@ import (
 	"paas/volume"
 )
 
-// The test binary is also a sidecar that kills itself at a certain place, and a program that is run
-// after new versions.
+// The test binary is also a sidecar that kills itself at a certain place.
 func TestMain(m *testing.M) {
 	if root := os.Getenv("SIDECAR_TEST_ROOT"); root != "" {
 		followUntilKilled(root, os.Getenv("SIDECAR_TEST_AT"))
 	}
 	if _, err := os.Stat("/dev/shm"); err == nil && os.Getenv("TMPDIR") == "" {
-		os.Setenv("TMPDIR", "/dev/shm") // what is tested here does not get better by waiting for a disk
+		os.Setenv("TMPDIR", "/dev/shm") // waiting for a disk would only make the tests slower
 	}
 	os.Exit(m.Run())
 }
@@ -91,15 +90,15 @@ func newStage(t testing.TB, r Remote) *stage {
 
 func newSidecar(root string, r Remote) *Sidecar {
 	return &Sidecar{
-		Volume: &volume.Volume{Root: root, Poll: 5 * time.Millisecond},
-		Remote: r,
-		URL:    func(app string) string { return "http://" + app + ".test" },
-		Log:    slog.New(slog.DiscardHandler),
-		calm:   time.Millisecond,
+		Volume:   &volume.Volume{Root: root, Poll: 5 * time.Millisecond},
+		Remote:   r,
+		URL:      func(app string) string { return "http://" + app + ".test" },
+		Log:      slog.New(slog.DiscardHandler),
+		minPause: time.Millisecond,
 	}
 }
 
-// app makes an app that is fed by url.
+// app makes an app that follows the source.
 func (s *stage) app(name string, source volume.Source) volume.App {
 	s.t.Helper()
 	app, err := s.Volume.Create(name)
@@ -134,7 +133,7 @@ func (s *stage) start() (stop func()) {
 	return stop
 }
 
-// runtime runs what makes releases live, until the test's end.
+// runtime runs a runtime until the test's end.
 func (s *stage) runtime() {
 	release, err := s.Volume.Claim(volume.RoleApp)
 	if err != nil {
@@ -146,7 +145,7 @@ func (s *stage) runtime() {
 	s.t.Cleanup(func() { cancel(); running.Wait(); release() })
 }
 
-// now has the app's source looked at now.
+// now polls the app's source now.
 func (s *stage) now(app string) {
 	s.t.Helper()
 	s.follower(app).asked.ring()
@@ -163,8 +162,8 @@ func (s *stage) follower(app string) (f *follower) {
 	return f
 }
 
-// fakeRuntime gives each release the fate its tree asks for in a file of that name: "fail REASON",
-// "hang" before the verdict, "prove" for an hour, anything else: ready, and live once committed.
+// fakeRuntime does with each release what the file fate in its tree says: "fail REASON", "hang"
+// before it decides, "prove" for an hour, anything else: ready, and live once it is committed.
 func fakeRuntime(ctx context.Context, vol *volume.Volume) {
 	for ctx.Err() == nil {
 		apps, _ := vol.Apps()
@@ -205,7 +204,7 @@ func step(app volume.App, n int) {
 		app.SetBuilt(release.Build, volume.Built{Processes: map[string]string{"web": "serve"}})
 		app.SetStatus(n, volume.Status{State: volume.Ready})
 	case status.State == volume.Ready && app.Committed(n):
-		if live := app.Live(); live > 0 && live != n { // the same, where two of us are at it
+		if live := app.Live(); live > 0 && live != n { // there may be two of us
 			defer app.SetStatus(live, volume.Status{State: volume.Retired})
 		}
 		app.SetLive(n)
@@ -213,7 +212,7 @@ func step(app volume.App, n int) {
 	}
 }
 
-// hosting is a place where repositories are hosted, reached over HTTP.
+// hosting hosts repositories over HTTP.
 type hosting struct {
 	t    testing.TB
 	dir  string
@@ -266,7 +265,7 @@ func (h *hosting) repo(name string) *repo {
 	return r
 }
 
-// repo is a repository elsewhere, in which people commit.
+// repo is a remote repository, in which people commit.
 type repo struct {
 	t        testing.TB
 	dir, url string
@@ -285,7 +284,7 @@ func (r *repo) git(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// commit commits files, given as names and contents in turn, and returns the commit.
+// commit commits files, given as pairs of name and content, and returns the commit.
 func (r *repo) commit(message string, files ...string) string {
 	r.t.Helper()
 	for i := 0; i < len(files); i += 2 {
@@ -299,14 +298,14 @@ func (r *repo) commit(message string, files ...string) string {
 	return r.git("rev-parse", "HEAD")
 }
 
-// newClient is the real thing.
+// newClient returns a real client.
 func newClient(t testing.TB) *remote.Client {
 	c := new(remote.Client)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
 
-// until waits for a condition.
+// until waits until is returns true.
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
@@ -316,7 +315,7 @@ func until(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// live says whether the app's live release is of commit.
+// live reports whether the app's live release is of commit.
 func isLive(app volume.App, commit string) bool {
 	r, err := app.Release(app.Live())
 	return err == nil && r.Commit == commit
@@ -340,7 +339,7 @@ func contains(t testing.TB, out string, words ...string) {
 	}
 }
 
-// states are those of the app's releases, first to last.
+// states are the states of the app's releases, first to last.
 func states(app volume.App) string {
 	var all []string
 	for _, n := range app.Numbers() {
@@ -350,7 +349,8 @@ func states(app volume.App) string {
 	return strings.Join(all, " ")
 }
 
-// followUntilKilled is the body of the sidecar process that tests kill; at is where it kills itself.
+// followUntilKilled is the body of the sidecar process that tests kill; at is where it kills
+// itself.
 func followUntilKilled(root, at string) {
 	s := newSidecar(root, new(remote.Client))
 	s.breakpoint = func(where string) {

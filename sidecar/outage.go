@@ -8,9 +8,9 @@ import (
 	"paas/pause"
 )
 
-// outages are the hosts that no connection can be made to, by address (host:port). Each is probed by
-// one goroutine, however many sources it has, which are told once it answers. A probe is a bare
-// connection, far cheaper than a look, so it can come more often.
+// outages are the hosts that take no connections, by address (host:port). One goroutine probes each
+// of them, however many sources it has, and tells them once it answers. A probe only connects, so
+// it is much cheaper than a poll, and can come more often.
 type outages struct {
 	reach func(ctx context.Context, host string) error
 	mu    sync.Mutex
@@ -24,30 +24,31 @@ type outage struct {
 	stop    context.CancelFunc
 	ended   chan struct{} // closed when probing has ended
 	over    chan struct{} // closed when the host answers again
-	waiting int           // sources; guarded by all.mu, as is told
-	told    int           // sources that have been told that it is over
+	waiting int           // sources; guarded by all.mu, like told
+	told    int           // sources that know that it is over
 }
 
 const (
 	minProbe = time.Second
 	maxProbe = 30 * time.Second
-	spread   = 50 * time.Millisecond // between the looks of two sources when their host is back
+	spread   = 50 * time.Millisecond // between the polls of two sources when their host is back
 )
 
-// probePause is how long to wait for the next probe of a host that has been away for down: a
-// twentieth of that, at least a second and at most 30 s, a tenth more or less.
+// probePause is how long to wait for the next probe of a host that has been down for so long: a
+// twentieth of that, at least 1 s and at most 30 s, give or take a tenth.
 func probePause(down time.Duration, dice float64) time.Duration {
 	return jittered(min(max(down/20, minProbe), maxProbe), dice)
 }
 
-// join begins to wait for host, which has been away since. The caller leaves in the end.
+// join begins to wait for host, which has been down since. Call leave at the end.
 func (all *outages) join(ctx context.Context, host string, since time.Time) *outage {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	o := all.hosts[host]
 	if o == nil {
 		o = &outage{all: all, host: host, ended: make(chan struct{}), over: make(chan struct{})}
-		ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx)) // it may outlive the first source
+		// it may outlive the first source
+		ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx))
 		if all.hosts == nil {
 			all.hosts = map[string]*outage{}
 		}
@@ -77,7 +78,7 @@ func (o *outage) probe(ctx context.Context, since time.Time) {
 	close(o.over)
 }
 
-// isOver is closed when the host answers again; nil, of which nothing comes, for no outage.
+// isOver is closed when the host answers again. It is nil for no outage.
 func (o *outage) isOver() <-chan struct{} {
 	if o == nil {
 		return nil
@@ -85,8 +86,8 @@ func (o *outage) isOver() <-chan struct{} {
 	return o.over
 }
 
-// turn is how long to wait with the look after an outage: nothing for the first source of the host,
-// and a little more for each other.
+// turn is how long to wait with the poll after an outage: nothing for the first source of the host,
+// and a little longer for each next one.
 func (o *outage) turn() time.Duration {
 	o.all.mu.Lock()
 	defer o.all.mu.Unlock()
@@ -94,7 +95,8 @@ func (o *outage) turn() time.Duration {
 	return time.Duration(o.told-1) * spread
 }
 
-// leave ends the waiting. The last source to leave ends the probing, and waits for that.
+// leave ends the waiting. The last source to leave also stops the probing, and waits until it has
+// stopped.
 func (o *outage) leave() {
 	if o == nil {
 		return

@@ -36,7 +36,7 @@ func dark() (d *diary, light func()) {
 
 const blog = "https://host/blog"
 
-// after counts the times that come after one.
+// after counts the times after one.
 func after(at time.Time, times []time.Time) (n int) {
 	for _, t := range times {
 		if t.After(at) {
@@ -46,8 +46,8 @@ func after(at time.Time, times []time.Time) (n int) {
 	return n
 }
 
-// A source whose host answers again is looked at at once, whatever its period is, and a dead host is
-// not asked often: a bare connection a second at first, and then less and less often.
+// A source whose host answers again is polled at once, however long its interval is. A dead host is
+// not asked often: with one connection a second at first, and then less and less often.
 func TestLookOnceTheHostAnswers(t *testing.T) {
 	for _, c := range []struct {
 		every, down, notice time.Duration
@@ -62,7 +62,7 @@ func TestLookOnceTheHostAnswers(t *testing.T) {
 		d, light := dark()
 		bubble(t, d, func(s *stage) {}, func(s *stage) {
 			s.settled("blog", c.every, blog)
-			time.Sleep(2 * time.Second) // until it is looked at for the first time
+			time.Sleep(2 * time.Second) // until it is polled for the first time
 			time.Sleep(c.down)
 			probes, looks := len(d.times("host:443")), len(d.times(blog))
 			if probes > c.probes || looks > c.looks {
@@ -83,7 +83,7 @@ func TestLookOnceTheHostAnswers(t *testing.T) {
 	}
 }
 
-// Many sources of one host are one to probe, and are not all looked at in the same instant.
+// Many sources of one host need one probe, and are not all polled in the same instant.
 func TestManySourcesOfOneHost(t *testing.T) {
 	const sources = 40
 	d, light := dark()
@@ -113,8 +113,8 @@ func TestManySourcesOfOneHost(t *testing.T) {
 	})
 }
 
-// A host that takes connections and yet cannot be reached, as behind a redirect, is looked at as other
-// sources in trouble are.
+// A host that takes connections and still cannot be reached, such as behind a redirect, is polled
+// like other sources in trouble.
 func TestProbeThatProvesNothing(t *testing.T) {
 	d := newDiary(func(context.Context, string) (string, error) { return "", errNoConnection })
 	d.reach = func() error { return nil }
@@ -127,7 +127,7 @@ func TestProbeThatProvesNothing(t *testing.T) {
 	})
 }
 
-// Nobody is probed for a source that is gone, or for one that answers with an error.
+// A host is not probed for a source that is gone, or that answers with an error.
 func TestNoProbes(t *testing.T) {
 	d, _ := dark()
 	bubble(t, d, func(s *stage) {}, func(s *stage) {
@@ -153,7 +153,7 @@ func TestNoProbes(t *testing.T) {
 	})
 }
 
-// A real server that is stopped and started again is noticed without waiting for the period.
+// The restart of a real server is noticed without waiting for the interval.
 func TestServerStartsAgain(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()

@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// phase says when a source is looked at for the first time.
+// phase is when a source is polled for the first time.
 type phase int
 
 const (
-	atOnce   phase = iota
-	anyPhase       // at a random moment of its first period: at a start all are new
+	atOnce phase = iota
+	// at a random moment of the first interval, because at a start all sources are new
+	anyPhase
 )
 
 func (p phase) wait(every time.Duration, dice float64) time.Duration {
@@ -22,14 +23,14 @@ func (p phase) wait(every time.Duration, dice float64) time.Duration {
 
 const (
 	maxBackoff = 5 * time.Minute
-	jitter     = 0.1 // of a pause, to either side
+	jitter     = 0.1 // of a pause, up or down
 )
 
-// untilNext is how long to wait for the next look at a source that has been in trouble for down; zero:
-// it is well. It is the period, or a quarter of down if that is longer, up to five minutes or the period
-// itself, whichever is longer; a tenth more or less, as dice in [0, 1) say. So what is well again is
-// noticed soon, in proportion to the time it was away, and nobody is asked more often than in good
-// times.
+// untilNext is how long to wait for the next poll of a source that has been in trouble for down;
+// zero: it is in none. It is the interval, or a quarter of down if that is longer, up to five
+// minutes or the interval, whichever is longer; give or take a tenth, as dice in [0, 1) says. So
+// the end of trouble is noticed soon, in proportion to its length, and no source is polled more
+// often than usual.
 func untilNext(every, down time.Duration, dice float64) time.Duration {
 	return jittered(min(max(every, down/4), max(every, maxBackoff)), dice)
 }

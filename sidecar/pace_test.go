@@ -49,7 +49,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// diary is a Remote that notes when it was asked for what, and answers as it is told.
+// diary is a Remote that records when it was asked for what, and answers as the test wants.
 type diary struct {
 	mu     sync.Mutex
 	asked  map[string][]time.Time // by URL, or by host for probes
@@ -89,8 +89,8 @@ func newDiary(answer func(ctx context.Context, url string) (string, error)) *dia
 	return &diary{asked: map[string][]time.Time{}, answer: answer}
 }
 
-// settled makes an app whose source is at the commit that had its verdict. Its URL is its name unless
-// one is given.
+// settled makes an app whose source is at the commit that was decided on. Its URL is its name
+// unless one is given.
 func (s *stage) settled(name string, every time.Duration, url ...string) volume.App {
 	app := s.app(name, volume.Source{URL: append(url, name)[0], Every: every})
 	source, _, err := app.Source()
@@ -105,12 +105,12 @@ func (s *stage) settled(name string, every time.Duration, url ...string) volume.
 
 func here(_ context.Context, url string) (string, error) { return url, nil }
 
-// bubble runs a sidecar in a bubble in which time passes when nothing else is to be done.
+// bubble runs a sidecar in a bubble in which time passes when nothing else is left to do.
 func bubble(t *testing.T, d *diary, set func(s *stage), live func(s *stage)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, d)
 		s.Volume.Poll = time.Second
-		s.calm = defaultCalm
+		s.minPause = defaultMinPause
 		set(s)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
@@ -124,8 +124,8 @@ func bubble(t *testing.T, d *diary, set func(s *stage), live func(s *stage)) {
 	})
 }
 
-// After a start sources are looked at one here, one there, each within its period, and then once in
-// each, give or take a tenth.
+// After a start the polls of sources are spread over their first interval; then each is polled once
+// in each interval, give or take a tenth.
 func TestPeriod(t *testing.T) {
 	const apps, every = 20, 10 * time.Second
 	d := newDiary(here)
@@ -155,7 +155,7 @@ func TestPeriod(t *testing.T) {
 	})
 }
 
-// A source that is set is looked at at once, and so is one that is set again to something else.
+// A source that is set is polled at once, and so is one that is changed.
 func TestSetAtOnce(t *testing.T) {
 	d := newDiary(here)
 	bubble(t, d, func(s *stage) {}, func(s *stage) {
@@ -190,7 +190,8 @@ func TestSetAtOnce(t *testing.T) {
 	})
 }
 
-// Failures are looked into less and less often, logged once, and forgotten with the first success.
+// A source that fails is polled less and less often, and the failure is logged once. A success ends
+// that.
 func TestBackoff(t *testing.T) {
 	var mu sync.Mutex
 	trouble, n := true, 0
@@ -244,8 +245,7 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// Sources that hang until their deadline, however many, do not delay one that answers, beyond the
-// first time.
+// Sources that hang until their deadline, however many, delay one that answers only the first time.
 func TestHanging(t *testing.T) {
 	d := newDiary(func(ctx context.Context, url string) (string, error) {
 		if strings.HasPrefix(url, "hangs") {
@@ -255,7 +255,7 @@ func TestHanging(t *testing.T) {
 		return url, nil
 	})
 	bubble(t, d, func(s *stage) {
-		for i := range 3 * maxLooks {
+		for i := range 3 * maxPolls {
 			s.settled(fmt.Sprint("hangs", i), 10*time.Second)
 		}
 	}, func(s *stage) {
@@ -274,7 +274,7 @@ func TestHanging(t *testing.T) {
 	})
 }
 
-// However often others ask, a source is looked at once a second at most, and once is enough.
+// However often others ask, a source is polled once a second at most.
 func TestAskedOften(t *testing.T) {
 	d := newDiary(here)
 	bubble(t, d, func(s *stage) { s.settled("blog", rarely) }, func(s *stage) {
@@ -296,7 +296,8 @@ func TestAskedOften(t *testing.T) {
 	})
 }
 
-// A source whose looks do not end, deadline or not, is behind, and the sidecar is not well.
+// A source whose polls do not end, not even at their deadline, is behind, and the sidecar is not
+// healthy.
 func TestBehind(t *testing.T) {
 	release := make(chan struct{})
 	d := newDiary(func(_ context.Context, url string) (string, error) {

@@ -8,7 +8,8 @@ import (
 	"paas/volume"
 )
 
-// Peek says where the source of the app is now, and changes nothing: for whoever has just set it.
+// Peek returns the head of the app's source, and changes nothing. It is for a person who has just
+// set it.
 func (s *Sidecar) Peek(ctx context.Context, app volume.App) (remote.Head, error) {
 	u, err := s.subjectOf(app.Name)
 	if err == nil && u == nil {

@@ -6,15 +6,15 @@ import (
 )
 
 // places bound how many apps do something at once. Apps in trouble, or not known to be sound, have
-// places of their own: so only they wait for one that hangs until its deadline.
+// places of their own: so only they wait for an app that hangs until its deadline.
 type places struct{ sound, troubled chan struct{} }
 
 func newPlaces(n int) places {
 	return places{make(chan struct{}, n), make(chan struct{}, n)}
 }
 
-// take waits for a place and returns what gives it back; calling that again is harmless. The error is
-// ctx's. Holding a lock while waiting here would let one app's trouble reach another.
+// take waits for a place; leave gives it back, and calling it again is harmless. The error is that
+// of ctx. A caller must hold no lock, else the trouble of one app would reach another.
 func (p places) take(ctx context.Context, troubled bool) (leave func(), err error) {
 	queue := p.sound
 	if troubled {

@@ -13,43 +13,56 @@ import (
 	"paas/volume"
 )
 
-// inspect says what the fetched commit is, and what about it will not work. The error is a
-// [*git.Refused] where it cannot be deployed.
-func (a *attempt) inspect(ctx context.Context, objects *git.Objects, head remote.Head) (volume.Build, error) {
+// inspect reads the fetched commit, and warns about what will not work. The error is a
+// [*git.Refused] if it cannot be deployed.
+func (a *attempt) inspect(
+	ctx context.Context, objects *git.Objects, head remote.Head,
+) (volume.Build, error) {
 	b, scripts, err := a.maker(a.app, a.out).Inspect(ctx, objects, head.Commit, head.Branch)
 	if errors.Is(err, git.ErrNotCommit) {
 		err = &git.Refused{Reason: err.Error(), Advice: "point the branch at a commit"}
 	}
 	if a.warned = len(scripts) > 0; a.warned {
-		a.Log.Warn("scripts cannot run: Windows line endings", "app", a.app.Name, "commit", git.Short(b.Commit), "scripts", scripts)
+		a.Log.Warn(
+			"scripts cannot run: Windows line endings", "app", a.app.Name, "commit",
+			git.Short(b.Commit), "scripts", scripts,
+		)
 	}
 	return b, err
 }
 
-// ofSource is why a commit cannot be deployed, for people who do not push here.
+// ofSource says why a commit cannot be deployed, for people who do not push here.
 func ofSource(r *git.Refused) string {
 	reason := strings.ReplaceAll(r.Reason, "part of this push", "part of what is fetched")
 	return say.Plain(reason+"; "+r.Advice, maxLine)
 }
 
-// release makes a release of b and brings it to life, if it can. The caller holds the turn.
-func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Objects) (r volume.Release, s volume.Status, err error) {
+// release makes a release of b, and takes it through both phases. The caller holds the turn.
+func (a *attempt) release(
+	ctx context.Context, b volume.Build, objects *git.Objects,
+) (r volume.Release, s volume.Status, err error) {
 	settings, err := a.app.Settings()
 	if err != nil {
 		return r, s, err
 	}
 	if a.once && !a.inPlace(settings) && !a.Volume.Claimed(volume.RoleApp) {
-		return r, s, errors.New("nothing runs the apps of this volume, so no release can go live; start it: paas serve app")
+		return r, s, errors.New(
+			"nothing runs the apps of this volume, so no release can go live; start it: paas serve app",
+		)
 	}
 	m := a.maker(a.app, a.out)
 	m.Watching = a.leave
-	r, err = m.Publish(b, volume.Release{By: a.by, Cause: volume.CauseSync}, func(tree string) error {
-		if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
-			return err
-		}
-		a.reached("built")
-		return nil
-	})
+	r, err = m.Publish(
+		b,
+		volume.Release{By: a.by, Cause: volume.CauseSync},
+		func(tree string) error {
+			if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
+				return err
+			}
+			a.reached("built")
+			return nil
+		},
+	)
 	if err != nil {
 		return r, s, err
 	}
@@ -57,7 +70,14 @@ func (a *attempt) release(ctx context.Context, b volume.Build, objects *git.Obje
 	return r, s, err
 }
 
-// maker makes releases of the app for a commit of its source.
+// maker returns the maker of the app's releases.
 func (s *Sidecar) maker(app volume.App, out io.Writer) deploy.Maker {
-	return deploy.Maker{App: app, Mode: s.Mode, URL: s.URL, Out: out, Inspector: &s.inspector, DiskSpace: s.DiskSpace}
+	return deploy.Maker{
+		App:       app,
+		Mode:      s.Mode,
+		URL:       s.URL,
+		Out:       out,
+		Inspector: &s.inspector,
+		DiskSpace: s.DiskSpace,
+	}
 }

@@ -14,31 +14,32 @@ import (
 	"paas/volume"
 )
 
-// Remote is what the sidecar asks of repositories elsewhere. Its calls return soon after ctx ends.
+// Remote asks remote repositories. Its calls return soon after ctx ends.
 type Remote interface {
 	// Head returns the head of branch; "" means the branch that the repository's HEAD points at.
 	Head(ctx context.Context, r remote.Remote, branch string) (remote.Head, error)
-	// Fetch brings that branch's commit into the bare repository dir, made if need be; the folder
-	// above it is not made, for that is the app, which may be gone.
+	// Fetch fetches that branch's commit into the bare repository dir, which it makes if needed. It
+	// does not make the folder above, which is the app's: the app may be gone.
 	Fetch(ctx context.Context, r remote.Remote, branch, dir string) (commit string, err error)
 	// Reach connects to host, host:port, and hangs up; the error is nil if something listens there.
 	Reach(ctx context.Context, host string) error
 }
 
 // Sidecar follows the sources of all apps of a volume. Set the fields; then [Sidecar.Run] follows
-// until it is told to stop, and [Sidecar.Sync] and [Sidecar.Once] look a single time.
+// until its ctx ends, and [Sidecar.Sync] and [Sidecar.Once] poll a single time.
 type Sidecar struct {
 	Volume *volume.Volume
 	Remote Remote
-	Mode   volume.Mode             // of apps that have none set; empty: volume.ByRelease
+	Mode   volume.Mode             // of apps that set none; empty: volume.ByRelease
 	URL    func(app string) string // an app's address as people type it; nil: none is shown
 
 	MaxFiles int   // files and folders in one commit; default 200,000
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 
-	DiskSpace deploy.DiskSpace // of the disk, without which nothing is fetched or deployed
+	DiskSpace deploy.DiskSpace // that a fetch and a deploy need
 
-	// Announce tells the outside world that a release is live, and blocks until that is done; nil: nobody.
+	// Announce tells the outside world that a release is live, and blocks until that is done; nil:
+	// nobody is told.
 	Announce func(ctx context.Context, app volume.App, r volume.Release)
 
 	Addr string // where health, metrics and webhooks are served, host:port; empty: nowhere
@@ -47,29 +48,29 @@ type Sidecar struct {
 
 	once      sync.Once
 	inspector git.Inspector
-	looks     places // looking at once
+	polls     places // polling at once
 	syncs     places // fetching and deploying at once
 	outages   outages
 	listener  net.Listener
-	unread    sync.Map // by app: why its source cannot be read, as the log has it
+	unread    sync.Map // by app: why its source cannot be read, as last logged
 
 	mu        sync.Mutex
-	followers map[string]*follower // by app; those that have ended until another takes their name
-	beat      time.Time            // when Run last came round
+	followers map[string]*follower // by app; one that has ended stays until another takes its place
+	beat      time.Time            // when Run last went round its loop
 
-	calm       time.Duration      // how often others may have a source looked at
-	breakpoint func(where string) // tests end the process here
+	minPause   time.Duration      // between polls that others ask for
+	breakpoint func(where string) // for tests, which end the process here
 }
 
 const (
 	defaultMaxFiles = 200_000
 	defaultMaxTree  = 2 << 30
 
-	maxLooks = 32
+	maxPolls = 32
 	maxSyncs = 8
-	sweep    = time.Minute // how often all apps are gone through, for a ring that was lost
+	sweep    = time.Minute // interval between checks of all apps, in case a ring was lost
 
-	defaultCalm = time.Second
+	defaultMinPause = time.Second
 )
 
 func (s *Sidecar) prepare() {
@@ -81,14 +82,14 @@ func (s *Sidecar) prepare() {
 		if s.MaxTree <= 0 {
 			s.inspector.MaxBytes = defaultMaxTree
 		}
-		s.calm = cmp.Or(s.calm, defaultCalm)
-		s.looks, s.syncs = newPlaces(maxLooks), newPlaces(maxSyncs)
+		s.minPause = cmp.Or(s.minPause, defaultMinPause)
+		s.polls, s.syncs = newPlaces(maxPolls), newPlaces(maxSyncs)
 		s.outages.reach = s.Remote.Reach
 	})
 }
 
-// Run follows all sources, and serves what [Sidecar.Listen] opened, until ctx ends. A deploy under
-// way then is taken back unless it has its verdict, and is done again at the next start.
+// Run follows all sources, and serves what [Sidecar.Listen] opened, until ctx ends. A deploy that
+// is not decided on by then is taken back, and done again at the next start.
 func (s *Sidecar) Run(ctx context.Context) error {
 	s.prepare()
 	ctx, stop := context.WithCancel(ctx)
@@ -110,7 +111,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 		return err
 	}
 	for _, name := range known {
-		first := atOnce // one that was never looked at is not kept waiting
+		first := atOnce // a source that was never polled does not wait
 		if app, err := s.Volume.App(name); err == nil {
 			if l, err := app.SourceStatus(); err == nil && l.Source != "" {
 				first = anyPhase
@@ -140,7 +141,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	}
 }
 
-// names are those of all apps there are and of all that are followed.
+// names are the names of all apps, and of all that are followed.
 func (s *Sidecar) names() []string {
 	names, err := s.Volume.Apps()
 	if err != nil {
@@ -155,7 +156,7 @@ func (s *Sidecar) names() []string {
 	return names
 }
 
-// adjust has the app followed if it has a source and the one it has, and otherwise not.
+// adjust starts or stops following the app's source, as the app is now.
 func (s *Sidecar) adjust(ctx context.Context, running *sync.WaitGroup, name string, first phase) {
 	if volume.CheckName(name) != nil {
 		return
@@ -194,11 +195,14 @@ func (s *Sidecar) adjust(ctx context.Context, running *sync.WaitGroup, name stri
 		s.followers = map[string]*follower{}
 	}
 	s.followers[name] = f
-	s.Log.Info("following", "app", name, "url", f.source.URL, "branch", f.source.Branch, "every", f.source.Every)
+	s.Log.Info(
+		"following", "app", name, "url", f.source.URL, "branch", f.source.Branch, "every",
+		f.source.Every,
+	)
 	running.Go(func() { f.run(ctx, old, first) })
 }
 
-// announce tells about a release that is live now. A process that dies meanwhile leaves it undone.
+// announce tells about a release that is live now. If the process dies meanwhile, nobody is told.
 func (s *Sidecar) announce(ctx context.Context, app volume.App, r volume.Release) {
 	if s.Announce != nil {
 		s.Announce(ctx, app, r)

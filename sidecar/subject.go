@@ -9,16 +9,17 @@ import (
 	"paas/volume"
 )
 
-// subject is an app with the source that feeds it, as they were when they were read.
+// subject is an app with its source, as they were when they were read.
 type subject struct {
 	app      volume.App
-	identity string // of the app: another may take its name
+	identity string // of the app: another app may take its name
 	source   volume.Source
 	remote   remote.Remote
-	unread   error // why its credentials are not known; nil: they are
+	unread   error // why its credentials could not be read; nil: they were
 }
 
-// subjectOf reads that of the app called name; nil where there is no such app, or it has no source.
+// subjectOf reads the app of that name and its source; nil if there is no such app, or it has no
+// source.
 func (s *Sidecar) subjectOf(name string) (*subject, error) {
 	app, err := s.Volume.App(name)
 	if errors.Is(err, volume.ErrNoApp) {
@@ -39,29 +40,31 @@ func (s *Sidecar) subjectOf(name string) (*subject, error) {
 	credentials := s.Volume.Credentials(name)
 	token, err1 := credentials.Get(volume.SourceToken)
 	var err2, err3 error
-	u.remote.Token = strings.TrimSpace(string(token)) // a file made by hand ends in a newline
+	u.remote.Token = strings.TrimSpace(string(token)) // a file that a person made ends in a newline
 	u.remote.Key, err2 = credentials.Get(volume.SourceKey)
 	u.remote.KnownHosts, err3 = credentials.Get(volume.SourceKnownHosts)
 	u.unread = errors.Join(err1, err2, err3)
 	return &u, nil
 }
 
-// same says whether other is the same app with the same source; the rest of it may have changed.
+// same reports whether other is the same app with the same source; the rest may have changed.
 func (u subject) same(other subject) bool {
 	return u.identity == other.identity && u.source.ID == other.source.ID
 }
 
-// equal says whether nothing at all has changed.
+// equal reports whether nothing has changed.
 func (u subject) equal(other subject) bool {
-	return u.identity == other.identity && u.source == other.source && (u.unread == nil) == (other.unread == nil) &&
-		u.remote.Token == other.remote.Token && bytes.Equal(u.remote.Key, other.remote.Key) &&
+	return u.identity == other.identity && u.source == other.source &&
+		(u.unread == nil) == (other.unread == nil) &&
+		u.remote.Token == other.remote.Token &&
+		bytes.Equal(u.remote.Key, other.remote.Key) &&
 		bytes.Equal(u.remote.KnownHosts, other.remote.KnownHosts)
 }
 
 // errChanged ends a sync whose app or source is not what it began with.
 var errChanged = errors.New("the source was changed meanwhile")
 
-// current is errChanged where the subject is not what is on the volume any more.
+// current returns errChanged if the app or its source is not the same any more.
 func (u subject) current() error {
 	identity, err := u.app.Identity()
 	if err != nil {

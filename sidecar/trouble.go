@@ -6,22 +6,22 @@ import (
 	"paas/say"
 )
 
-// trouble says what went wrong: in the log once, on the volume where it does not say so already.
+// trouble logs once what went wrong, and records it on the volume, unless it is there already.
 func (f *follower) trouble(text string) {
 	if !alike(text, f.said) {
 		f.Log.Warn("not synced; tried again", "app", f.app.Name, "err", text)
 		f.said = text
 	}
-	if alike(text, f.looked.Error) {
+	if alike(text, f.known.Error) {
 		f.app.TouchSourceStatus()
 		return
 	}
 	if err := f.note(text); err != nil {
-		f.Log.Error("trouble not noted", "app", f.app.Name, "err", err)
+		f.Log.Error("trouble not recorded", "app", f.app.Name, "err", err)
 	}
 }
 
-// note writes what went wrong to the volume; the next failure does where somebody else is syncing.
+// note records on the volume what went wrong. If somebody else is syncing, the next failure does.
 func (f *follower) note(text string) error {
 	unlock, err := f.app.TrySourceLock()
 	if unlock == nil {
@@ -29,21 +29,21 @@ func (f *follower) note(text string) error {
 	}
 	defer unlock()
 	if err := f.current(); err != nil {
-		return nil // it is the trouble of a source that was
+		return nil // the trouble is that of an earlier source
 	}
-	looked, err := f.app.SourceStatus()
+	now, err := f.app.SourceStatus()
 	if err != nil {
 		return err
 	}
-	looked.Source, looked.Error = f.source.ID, text
-	if err := f.app.SetSourceStatus(looked); err != nil {
+	now.Source, now.Error = f.source.ID, text
+	if err := f.app.SetSourceStatus(now); err != nil {
 		return err
 	}
-	f.looked = looked
+	f.known = now
 	return nil
 }
 
-// well says that trouble is over.
+// well logs that trouble is over.
 func (f *follower) well() {
 	if f.said != "" {
 		f.Log.Info("synced again", "app", f.app.Name)
@@ -51,8 +51,8 @@ func (f *follower) well() {
 	}
 }
 
-// alike says whether two errors are the same trouble: they may differ in numbers, such as the port
-// a connection came from.
+// alike reports whether two errors are about the same trouble: they may differ in numbers, such as
+// the port of a connection.
 func alike(a, b string) bool { return withoutDigits(a) == withoutDigits(b) }
 
 func withoutDigits(text string) string {
@@ -64,10 +64,16 @@ func withoutDigits(text string) string {
 	}, text)
 }
 
-// maxLine is the length of an error that is kept, in characters.
+// maxLine is the maximum length of an error that is kept, in characters.
 const maxLine = 500
 
-// oneLine is an error as it is kept and shown.
+// oneLine returns an error as it is kept and shown.
 func oneLine(err error) string {
-	return say.Plain(strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; "), maxLine)
+	return say.Plain(
+		strings.Join(
+			strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }),
+			"; ",
+		),
+		maxLine,
+	)
 }

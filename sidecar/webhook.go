@@ -15,12 +15,12 @@ import (
 	"paas/volume"
 )
 
-// maxHook is the size up to which a call is read, in bytes: GitHub sends no larger ones.
+// maxHook is the largest call that is read, in bytes: GitHub sends no larger ones.
 const maxHook = 25 << 20
 
-// serveHook has an app's source looked at now, if who asks knows the app's secret. What the call
-// says is not heeded, only that it came: so one that is played again costs a look, and no more than
-// one a second. Without the secret all apps look the same, also those that do not exist.
+// serveHook polls an app's source now, if the caller knows the app's secret. It ignores what the
+// call says: so a replayed call costs no more than one poll a second. Without the secret all apps
+// look the same, also those that do not exist.
 func (s *Sidecar) serveHook(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	f := s.followers[r.PathValue("app")]
@@ -30,9 +30,12 @@ func (s *Sidecar) serveHook(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	var secret []byte
 	if f != nil {
-		secret, _ = s.Volume.Credentials(f.app.Name).Get(volume.SourceWebhook) // unreadable is none
+		// one that cannot be read counts as none
+		secret, _ = s.Volume.Credentials(f.app.Name).Get(volume.SourceWebhook)
 	}
-	ok, err := genuine(r.Header, strings.TrimSpace(string(secret)), http.MaxBytesReader(w, r.Body, maxHook))
+	ok, err := genuine(
+		r.Header, strings.TrimSpace(string(secret)), http.MaxBytesReader(w, r.Body, maxHook),
+	)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -48,8 +51,8 @@ func (s *Sidecar) serveHook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// genuine says whether a call was made by who knows the secret; with an empty one nobody does, and
-// it takes as long to say so. It reads body where it is signed.
+// genuine reports whether the caller knows the secret. Nobody knows an empty one; the answer takes
+// as long then. It reads body if that is signed.
 //
 //   - GitHub: X-Hub-Signature-256, "sha256=" and the HMAC of the body in hexadecimal
 //     (https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries)
@@ -61,7 +64,8 @@ func genuine(h http.Header, secret string, body io.Reader) (bool, error) {
 	key := []byte(cmp.Or(secret, rand.Text()))
 	claimed, signed := signature(h)
 	if !signed {
-		want, got := sha256.Sum256(key), sha256.Sum256([]byte(h.Get("X-Gitlab-Token"))) // of one length
+		// of equal length
+		want, got := sha256.Sum256(key), sha256.Sum256([]byte(h.Get("X-Gitlab-Token")))
 		return subtle.ConstantTimeCompare(want[:], got[:]) == 1, nil
 	}
 	mac := hmac.New(sha256.New, key)
@@ -71,7 +75,7 @@ func genuine(h http.Header, secret string, body io.Reader) (bool, error) {
 	return hmac.Equal(mac.Sum(nil), claimed), nil
 }
 
-// signature is the one that the headers claim; false where there is none.
+// signature returns the signature in the headers; false if there is none.
 func signature(h http.Header) (sum []byte, signed bool) {
 	text, prefixed := strings.CutPrefix(h.Get("X-Hub-Signature-256"), "sha256=")
 	if !prefixed {

@@ -123,8 +123,8 @@ func (a App) UnsetSource() error {
 		}
 	}
 	errs = append(errs, durable.SyncDir(a.Dir()), a.vol.Credentials(a.Name).RemoveAll())
-	// A fetch that is under way fails, and finds that the source is gone. A fetch that was killed may
-	// have left the second folder.
+	// A fetch that is under way fails, and finds that the source is gone. A fetch that was killed
+	// may have left the second folder.
 	for _, dir := range []string{a.SourceRepo(), a.SourceRepo() + ".new"} {
 		errs = append(errs, a.vol.discard(dir))
 	}
