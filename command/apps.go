@@ -229,7 +229,7 @@ func destroyApp(c *Call, in destroyInput) (removed, error) {
 	if !in.Force {
 		return removed{}, &Fault{
 			Kind: Usage, Field: "force", Next: "to do it: apps:destroy " + app.Name + " --force",
-			Err: fmt.Errorf("this removes %s with its releases, config vars and data for ever", app.Name),
+			Err: fmt.Errorf("this removes %s with its releases, config vars and data forever", app.Name),
 		}
 	}
 	done, err := app.Turn(c, c.Caller.Name+"'s "+c.verb, c.waiting) // also for a damaged app

@@ -202,7 +202,7 @@ func (c *Call) cronEntry(app volume.App, id int) (e volume.CronEntry, err error)
 	return state.Entries[at], nil
 }
 
-// followFile tells what is written to a log from offset on, until stop.
+// followFile tells what is written to the file from offset on, until stop is called.
 func (c *Call) followFile(path string, offset int64, p progress) (stop func()) {
 	ctx, cancel := context.WithCancel(c)
 	ended := make(chan struct{})

@@ -25,11 +25,11 @@ const (
 	Failed    Kind = "failed"    // it was tried, and failed
 )
 
-// Fault is the error of a verb. Its text is one line, or several where it quotes.
+// Fault is the error of a verb. Its text is one line, or several if it quotes.
 type Fault struct {
 	Kind   Kind
 	Field  string // the field of the input that is wrong, by its JSON name; empty: none
-	Err    error  // what is wrong; nil: the input is not of the verb's form
+	Err    error  // what is wrong; nil: the input has not the verb's form
 	Next   string // what to do about it; empty: obvious, or not known
 	Status int    // the exit status; 0: that of the kind
 }

@@ -105,7 +105,7 @@ func SetArguments(in any, words []string) error {
 		if f.IsFlag {
 			break
 		}
-		if f.Many && len(words) > 0 && words[0] == "--" { // what follows is no flag of ours
+		if f.Many && len(words) > 0 && words[0] == "--" { // what follows are no flags of ours
 			words = words[1:]
 		}
 		if len(words) == 0 && f.Optional {

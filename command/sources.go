@@ -89,7 +89,7 @@ func showSource(c *Call, in sourceInput) (sourceAnswer, error) {
 	return sourceAnswer{one: &i}, err
 }
 
-// sources is what is known of every source. A damaged one is no error: its State is "damaged".
+// sources describes every source. A damaged one is no error: its State is "damaged".
 func (c *Call) sources() ([]SourceInfo, error) {
 	names, err := c.Volume.Apps()
 	if err != nil {
@@ -329,7 +329,7 @@ func (c *Call) hostToTrust(in setSourceInput, p progress) ([]byte, error) {
 	return []byte(line + "\n"), nil
 }
 
-// tryLook tells what a first look finds. A look that fails is no failure of the command: what is
+// tryLook tells what a first look finds. A look that fails is no failure of the verb: what is
 // missing can be put right at the other end.
 func (c *Call) tryLook(app volume.App, s volume.Source, p progress) error {
 	key, err := c.Volume.Credentials(app.Name).Get(volume.SourceKey)
@@ -341,7 +341,7 @@ func (c *Call) tryLook(app volume.App, s volume.Source, p progress) error {
 		if err != nil {
 			return err
 		}
-		p.step("Its deploy key, which the repository must let read:")
+		p.step("Give this deploy key read access to the repository:")
 		p.tell(Progress{Event: DeployKey, Text: public})
 	}
 	head, err := c.Sidecar.Peek(c, app)
@@ -351,12 +351,12 @@ func (c *Call) tryLook(app volume.App, s volume.Source, p progress) error {
 			p.note("To trust the key that it shows now: %s",
 				c.how("source:set", app.Name+" "+s.URL+" --new-host-key"))
 		}
-		p.note("It is tried again every %s; to try at once: %s", s.Every, c.how("source:sync", app.Name))
+		p.note("The server tries again every %s; to try now: %s", s.Every, c.how("source:sync", app.Name))
 		return nil
 	}
 	p.step("%s is at %s", head.Branch, git.Short(head.Commit))
 	if !c.Volume.Claimed(volume.RoleSidecar) {
-		p.note("No sidecar runs, so nothing looks by itself: paas serve sidecar")
+		p.note("No sidecar runs, so nothing is deployed automatically; start one: paas serve sidecar")
 	}
 	return nil
 }
