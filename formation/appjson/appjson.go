@@ -15,26 +15,26 @@ import (
 	"paas/say"
 )
 
-// File is what an app.json says.
+// File is the content of an app.json.
 type File struct {
-	Formation  map[string]int            // process type -> how many processes; types that are not named are not there
+	Formation  map[string]int            // process type -> number of processes, if given
 	Checks     map[string][]health.Check // process type -> health checks, in order
-	Predeploy  string                    // a command line, run before the release phase
-	Postdeploy string                    // a command line, run when the processes are healthy, before they get traffic
-	FirstTime  string                    // as Postdeploy, in the app's first release alone
+	Predeploy  string                    // command line to run before the release phase
+	Postdeploy string                    // command line to run once all are healthy, before traffic
+	FirstTime  string                    // like Postdeploy, only in the app's first release
 	Cron       []Cron
 }
 
-// Cron is a command that runs by the clock.
+// Cron is a scheduled command.
 type Cron struct {
-	Schedule    string // five fields, or @daily and the like: crontab(5)
-	Command     string // a command line, as a Procfile has it
-	Concurrency string // what to do while the last run goes on: forbid, allow or replace; empty: forbid
+	Schedule    string // five fields, or @daily and similar: crontab(5)
+	Command     string // as in a Procfile
+	Concurrency string // if the last run has not ended: forbid (default), allow or replace
 }
 
-const maxSize = 1 << 20 // bytes; real ones have a few hundred
+const maxSize = 1 << 20 // bytes; a usual app.json has a few hundred
 
-// Read reads the app.json at the top of dir; the zero File where there is none.
+// Read reads the app.json in dir. It returns the zero File if there is none.
 func Read(dir string) (File, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -51,8 +51,7 @@ func Read(dir string) (File, error) {
 	return Parse(content)
 }
 
-// Parse reads the content of an app.json. Its error begins with the file's name and says what is
-// wrong in it.
+// Parse parses an app.json. Its error begins with "app.json: " and names the field.
 func Parse(content []byte) (File, error) {
 	f, err := parse(content)
 	if err != nil {
@@ -61,14 +60,14 @@ func Parse(content []byte) (File, error) {
 	return f, nil
 }
 
-// maxProcesses is how many processes of one type may be asked for.
+// maxProcesses is the maximum number of processes of one type.
 const maxProcesses = 100
 
 var quantities = fmt.Sprintf("a whole number from 0 to %d", maxProcesses)
 
 func parse(content []byte) (File, error) {
 	strict, err := hujson.Standardize(tree.Text(content))
-	if err != nil { // it repeats what stands there, whatever that is
+	if err != nil { // the error may quote anything in the file
 		return File{}, errors.New(say.Plain(strings.TrimPrefix(err.Error(), "hujson: "), 200))
 	}
 	decoder := json.NewDecoder(bytes.NewReader(strict))
@@ -132,7 +131,7 @@ func (r *reader) cron(v value) (crons []Cron) {
 	return crons
 }
 
-// CheckQuantity says why there cannot be n processes of a type, or nil.
+// CheckQuantity returns an error if an app cannot have n processes of a type.
 func CheckQuantity(n int) error {
 	if n < 0 || n > maxProcesses {
 		return fmt.Errorf("%d processes: not between 0 and %d", n, maxProcesses)

@@ -35,65 +35,65 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What has the wrong type or makes no sense is one line: the field, what it must be, and what it is.
+// A wrong value is reported in one line: the field, what it must be, and what it is.
 func TestParseErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		`{`:     "line 1, column ",
 		`{} {}`: "line 1, column ",
-		`[]`:    `must be an object, {...}, and is []`,
-		`"x"`:   `must be an object, {...}, and is "x"`,
+		`[]`:    `must be an object, {...}, but is []`,
+		`"x"`:   `must be an object, {...}, but is "x"`,
 
-		`{"formation": ["web"]}`:                                     `formation must be an object such as {"web": {"quantity": 2}}, and is ["web"]`,
-		`{"formation": {"web": 2}}`:                                  `formation.web must be an object such as {"quantity": 2}, and is 2`,
-		`{"formation": {"web": {"quantity": "2"}}}`:                  `formation.web.quantity must be a whole number from 0 to 100, and is "2"`,
-		`{"formation": {"web": {"quantity": 2.5}}}`:                  `formation.web.quantity must be a whole number from 0 to 100, and is 2.5`,
-		`{"formation": {"web": {"quantity": -1}}}`:                   `formation.web.quantity must be a whole number from 0 to 100, and is -1`,
-		`{"formation": {"web": {"quantity": 1000}}}`:                 `formation.web.quantity must be a whole number from 0 to 100, and is 1000`,
-		`{"formation": {"web": {"quantity": 99999999999999999999}}}`: `formation.web.quantity must be a whole number from 0 to 100, and is 99999999999999999999`,
-		`{"formation": {"we\nb": 2}}`:                                `formation["we\nb"] must be an object such as {"quantity": 2}, and is 2`,
-		`{"formation": {"b": 1, "a": 2}}`:                            `formation.a must be an object such as {"quantity": 2}, and is 2`,
+		`{"formation": ["web"]}`:                                     `formation must be an object such as {"web": {"quantity": 2}}, but is ["web"]`,
+		`{"formation": {"web": 2}}`:                                  `formation.web must be an object such as {"quantity": 2}, but is 2`,
+		`{"formation": {"web": {"quantity": "2"}}}`:                  `formation.web.quantity must be a whole number from 0 to 100, but is "2"`,
+		`{"formation": {"web": {"quantity": 2.5}}}`:                  `formation.web.quantity must be a whole number from 0 to 100, but is 2.5`,
+		`{"formation": {"web": {"quantity": -1}}}`:                   `formation.web.quantity must be a whole number from 0 to 100, but is -1`,
+		`{"formation": {"web": {"quantity": 1000}}}`:                 `formation.web.quantity must be a whole number from 0 to 100, but is 1000`,
+		`{"formation": {"web": {"quantity": 99999999999999999999}}}`: `formation.web.quantity must be a whole number from 0 to 100, but is 99999999999999999999`,
+		`{"formation": {"we\nb": 2}}`:                                `formation["we\nb"] must be an object such as {"quantity": 2}, but is 2`,
+		`{"formation": {"b": 1, "a": 2}}`:                            `formation.a must be an object such as {"quantity": 2}, but is 2`,
 
-		`{"scripts": "x"}`:                              `scripts must be an object such as {"postdeploy": "node seed.js"}, and is "x"`,
-		`{"scripts": {"postdeploy": ["a"]}}`:            `scripts.postdeploy must be a string, and is ["a"]`,
-		`{"scripts": {"dokku": "x"}}`:                   `scripts.dokku must be an object such as {"predeploy": "node check.js"}, and is "x"`,
-		`{"scripts": {"dokku": {"predeploy": 1}}}`:      `scripts.dokku.predeploy must be a string, and is 1`,
-		`{"scripts": {"dokku": {"postdeploy": false}}}`: `scripts.dokku.postdeploy must be a string, and is false`,
+		`{"scripts": "x"}`:                              `scripts must be an object such as {"postdeploy": "node seed.js"}, but is "x"`,
+		`{"scripts": {"postdeploy": ["a"]}}`:            `scripts.postdeploy must be a string, but is ["a"]`,
+		`{"scripts": {"dokku": "x"}}`:                   `scripts.dokku must be an object such as {"predeploy": "node check.js"}, but is "x"`,
+		`{"scripts": {"dokku": {"predeploy": 1}}}`:      `scripts.dokku.predeploy must be a string, but is 1`,
+		`{"scripts": {"dokku": {"postdeploy": false}}}`: `scripts.dokku.postdeploy must be a string, but is false`,
 
-		`{"cron": {"command": "a"}}`:                                                     `cron must be a list such as [{"schedule": "@daily", "command": "node tidy.js"}], and is {"command":"a"}`,
-		`{"cron": ["@daily a"]}`:                                                         `cron[0] must be an object such as {"schedule": "@daily", "command": "node tidy.js"}, and is "@daily a"`,
+		`{"cron": {"command": "a"}}`:                                                     `cron must be a list such as [{"schedule": "@daily", "command": "node tidy.js"}], but is {"command":"a"}`,
+		`{"cron": ["@daily a"]}`:                                                         `cron[0] must be an object such as {"schedule": "@daily", "command": "node tidy.js"}, but is "@daily a"`,
 		`{"cron": [{"schedule": "@daily"}]}`:                                             `cron[0]: needs a schedule and a command`,
-		`{"cron": [{"schedule": 5, "command": "a"}]}`:                                    `cron[0].schedule must be a string, and is 5`,
-		`{"cron": [{"schedule": "@daily", "command": ["a"]}]}`:                           `cron[0].command must be a string, and is ["a"]`,
-		`{"cron": [{"schedule": "@daily", "command": "a", "concurrency_policy": true}]}`: `cron[0].concurrency_policy must be a string, and is true`,
-		`{"cron": [{"schedule": "@daily", "command": "a"}, {"schedule": "@daily", "command": "a", "concurrency_policy": "no"}]}`: `cron[1].concurrency_policy must be forbid, allow or replace, and is "no"`,
+		`{"cron": [{"schedule": 5, "command": "a"}]}`:                                    `cron[0].schedule must be a string, but is 5`,
+		`{"cron": [{"schedule": "@daily", "command": ["a"]}]}`:                           `cron[0].command must be a string, but is ["a"]`,
+		`{"cron": [{"schedule": "@daily", "command": "a", "concurrency_policy": true}]}`: `cron[0].concurrency_policy must be a string, but is true`,
+		`{"cron": [{"schedule": "@daily", "command": "a"}, {"schedule": "@daily", "command": "a", "concurrency_policy": "no"}]}`: `cron[1].concurrency_policy must be forbid, allow or replace, but is "no"`,
 
-		`{"healthchecks": []}`:                      `healthchecks must be an object such as {"web": [{"path": "/health"}]}, and is []`,
-		`{"healthchecks": {"web": {"path": "/a"}}}`: `healthchecks.web must be a list such as [{"path": "/health"}], and is {"path":"/a"}`,
-		`{"healthchecks": {"web": ["/a"]}}`:         `healthchecks.web[0] must be an object such as {"path": "/health"}, and is "/a"`,
-		`{"healthchecks": {"web": [{"path": "` + strings.Repeat("/", 99) + `"}, ["` + strings.Repeat("a", 99) + `"]]}}`: `healthchecks.web[1] must be an object such as {"path": "/health"}, and is ["` + strings.Repeat("a", 58) + `...`,
+		`{"healthchecks": []}`:                      `healthchecks must be an object such as {"web": [{"path": "/health"}]}, but is []`,
+		`{"healthchecks": {"web": {"path": "/a"}}}`: `healthchecks.web must be a list such as [{"path": "/health"}], but is {"path":"/a"}`,
+		`{"healthchecks": {"web": ["/a"]}}`:         `healthchecks.web[0] must be an object such as {"path": "/health"}, but is "/a"`,
+		`{"healthchecks": {"web": [{"path": "` + strings.Repeat("/", 99) + `"}, ["` + strings.Repeat("a", 99) + `"]]}}`: `healthchecks.web[1] must be an object such as {"path": "/health"}, but is ["` + strings.Repeat("a", 58) + `...`,
 	} {
 		if got, err := Parse([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), "app.json: "+want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %+v, %v; want %q", text, got, err, want)
 		}
 	}
-	const seconds = "must be a number of seconds from 0 to 86400, such as 5, and is "
+	const seconds = "must be a number of seconds from 0 to 86400, such as 5, but is "
 	for check, want := range map[string]string{
-		`"type": 1`:                                  `.type must be a string, and is 1`,
-		`"name": {}`:                                 `.name must be a string, and is {}`,
-		`"path": ["/"]`:                              `.path must be a string, and is ["/"]`,
-		`"content": 200`:                             `.content must be a string, and is 200`,
-		`"command": "./check"`:                       `.command must be a list of strings such as ["./check", "--fast"], and is "./check"`,
-		`"command": ["./check", 1]`:                  `.command[1] must be a string, and is 1`,
-		`"port": "80"`:                               `.port must be a whole number from 1 to 65535, and is "80"`,
-		`"port": 80.5`:                               `.port must be a whole number from 1 to 65535, and is 80.5`,
-		`"attempts": "3"`:                            `.attempts must be a whole number, and is "3"`,
-		`"listening": "yes"`:                         `.listening must be true or false, and is "yes"`,
-		`"scheme": 1`:                                `.scheme must be a string, and is 1`,
-		`"scheme": "https"`:                          `.scheme must be "http", for TLS ends at the front door, and is "https"`,
-		`"httpHeaders": {"Host": "a"}`:               `.httpHeaders must be a list such as [{"name": "Host", "value": "example.com"}], and is {"Host":"a"}`,
-		`"httpHeaders": ["Host: a"]`:                 `.httpHeaders[0] must be an object such as {"name": "Host", "value": "example.com"}, and is "Host: a"`,
-		`"httpHeaders": [{"name": 1}]`:               `.httpHeaders[0].name must be a string, and is 1`,
-		`"httpHeaders": [{"name": "a", "value": 1}]`: `.httpHeaders[0].value must be a string, and is 1`,
+		`"type": 1`:                                  `.type must be a string, but is 1`,
+		`"name": {}`:                                 `.name must be a string, but is {}`,
+		`"path": ["/"]`:                              `.path must be a string, but is ["/"]`,
+		`"content": 200`:                             `.content must be a string, but is 200`,
+		`"command": "./check"`:                       `.command must be a list of strings such as ["./check", "--fast"], but is "./check"`,
+		`"command": ["./check", 1]`:                  `.command[1] must be a string, but is 1`,
+		`"port": "80"`:                               `.port must be a whole number from 1 to 65535, but is "80"`,
+		`"port": 80.5`:                               `.port must be a whole number from 1 to 65535, but is 80.5`,
+		`"attempts": "3"`:                            `.attempts must be a whole number, but is "3"`,
+		`"listening": "yes"`:                         `.listening must be true or false, but is "yes"`,
+		`"scheme": 1`:                                `.scheme must be a string, but is 1`,
+		`"scheme": "https"`:                          `.scheme must be "http", because TLS ends at the front door, but is "https"`,
+		`"httpHeaders": {"Host": "a"}`:               `.httpHeaders must be a list such as [{"name": "Host", "value": "example.com"}], but is {"Host":"a"}`,
+		`"httpHeaders": ["Host: a"]`:                 `.httpHeaders[0] must be an object such as {"name": "Host", "value": "example.com"}, but is "Host: a"`,
+		`"httpHeaders": [{"name": 1}]`:               `.httpHeaders[0].name must be a string, but is 1`,
+		`"httpHeaders": [{"name": "a", "value": 1}]`: `.httpHeaders[0].value must be a string, but is 1`,
 		`"initialDelay": "1s"`:                       `.initialDelay ` + seconds + `"1s"`,
 		`"timeout": "5s"`:                            `.timeout ` + seconds + `"5s"`,
 		`"timeout": -1`:                              `.timeout ` + seconds + `-1`,
@@ -106,9 +106,9 @@ func TestParseErrors(t *testing.T) {
 		`"path": "/a\r\nHost:"`:           `: path "/a\r\nHost:": must begin with / and have no spaces`,
 		`"attempts": -1`:                  `: attempts -1`,
 		`"type": "sometimes"`:             `: type "sometimes"`,
-		`"command": ["a"], "path": "/"`:   `: a command and a path: one of them`,
+		`"command": ["a"], "path": "/"`:   `: a command and a path: use only one`,
 		`"port": 70000`:                   `: port 70000: not a port`,
-		`"uptime": 3, "type": "liveness"`: `: uptime: only of a startup check`,
+		`"uptime": 3, "type": "liveness"`: `: uptime: only for a startup check`,
 	} {
 		text := `{"healthchecks": {"web": [{"path": "/"}, {` + check + `}]}}`
 		want = "app.json: healthchecks.web[1]" + want
@@ -118,7 +118,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// A field that is null is one that is not there.
+// A field that is null counts as missing.
 func TestParseNull(t *testing.T) {
 	for _, text := range []string{
 		`null`, `{"formation": null, "healthchecks": null, "scripts": null, "cron": null}`,
@@ -130,7 +130,7 @@ func TestParseNull(t *testing.T) {
 	}
 }
 
-// A link in a commit shows nothing of what is outside of it.
+// Read does not follow a link out of the tree.
 func TestReadStaysInTree(t *testing.T) {
 	outside := rig.Tree(t, map[string]string{"app.json": "{"})
 	dir := t.TempDir()

@@ -17,8 +17,8 @@ func (r *reader) checks(v value) (checks map[string][]health.Check) {
 	return checks
 }
 
-// check reads one check. Its field listening is for other systems: a web process is asked to listen
-// anyway.
+// check reads one check. It ignores the field listening, which is for other systems: a web process
+// must listen anyway.
 func (r *reader) check(v value) health.Check {
 	o := r.object(v, `an object such as {"path": "/health"}`)
 	c := health.Check{
@@ -27,7 +27,8 @@ func (r *reader) check(v value) health.Check {
 		Delay: r.seconds(o.field("initialDelay")), Timeout: r.seconds(o.field("timeout")),
 		Wait: r.seconds(o.field("wait")), Uptime: r.seconds(o.field("uptime")),
 	}
-	for _, word := range r.list(o.field("command"), `a list of strings such as ["./check", "--fast"]`) {
+	for _, word := range r.list(o.field("command"),
+		`a list of strings such as ["./check", "--fast"]`) {
 		c.Command = append(c.Command, r.text(word))
 	}
 	if port := r.whole(o.field("port"), "a whole number from 1 to 65535"); port != nil {
@@ -38,9 +39,10 @@ func (r *reader) check(v value) health.Check {
 	}
 	r.flag(o.field("listening"))
 	if scheme := r.text(o.field("scheme")); scheme != "" && scheme != "http" {
-		r.wrong(o.field("scheme"), `"http", for TLS ends at the front door`)
+		r.wrong(o.field("scheme"), `"http", because TLS ends at the front door`)
 	}
-	for _, v := range r.list(o.field("httpHeaders"), `a list such as [{"name": "Host", "value": "example.com"}]`) {
+	for _, v := range r.list(o.field("httpHeaders"),
+		`a list such as [{"name": "Host", "value": "example.com"}]`) {
 		header := r.object(v, `an object such as {"name": "Host", "value": "example.com"}`)
 		if c.Headers == nil {
 			c.Headers = map[string]string{}

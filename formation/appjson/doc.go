@@ -1,7 +1,7 @@
-// Package appjson reads app.json, where the owner of an app says in the repository how it is run:
-// formation, health checks, commands around a deploy, and what runs by the clock. It knows the
-// format, which is Heroku's (https://devcenter.heroku.com/articles/app-json-schema) with Dokku's
-// additions (https://dokku.com/docs/appendices/file-formats/app-json/), and nothing of what is done
-// with it. Comments and trailing commas are accepted; what it does not know is left alone, since
-// the format is shared with other systems.
+// Package appjson parses app.json, in which a repository sets formation, health checks, commands
+// around a deploy, and scheduled commands. The format is Heroku's
+// (https://devcenter.heroku.com/articles/app-json-schema) with Dokku's additions
+// (https://dokku.com/docs/appendices/file-formats/app-json/). Comments and trailing commas are
+// allowed. Unknown fields are ignored, because other systems use the format too. The package does
+// not know what is done with the values.
 package appjson

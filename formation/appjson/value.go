@@ -13,18 +13,18 @@ import (
 	"time"
 )
 
-// value is a part of an app.json, and where it stands: healthchecks.web[0].timeout. A value that is
-// null counts as one that is not there.
+// value is a part of an app.json and its path: healthchecks.web[0].timeout. A value that is null
+// counts as missing.
 type value struct {
 	at   string
-	json any // as package json decodes it, with numbers as they are written; nil: not there
+	json any // as decoded by package json, with json.Number; nil: missing
 }
 
-// reader takes values for what they should be. The first that is something else is its error, and
-// then every value counts as not there.
+// reader converts values to their types. The first value with a wrong type becomes its error; after
+// that every value counts as missing.
 type reader struct{ err error }
 
-// wrong notes that v is not what it must be, which is told in a few words.
+// wrong records that v is not what it must be. must describes that in a few words.
 func (r *reader) wrong(v value, must string) {
 	if r.err != nil {
 		return
@@ -38,20 +38,20 @@ func (r *reader) wrong(v value, must string) {
 		text = string(runes[:60]) + "..."
 	}
 	if v.at == "" {
-		r.err = fmt.Errorf("must be %s, and is %s", must, text)
+		r.err = fmt.Errorf("must be %s, but is %s", must, text)
 		return
 	}
-	r.err = fmt.Errorf("%s must be %s, and is %s", v.at, must, text)
+	r.err = fmt.Errorf("%s must be %s, but is %s", v.at, must, text)
 }
 
-// fail notes what else is the matter with v.
+// fail records another problem with v.
 func (r *reader) fail(v value, why string) {
 	if r.err == nil {
 		r.err = fmt.Errorf("%s: %s", v.at, why)
 	}
 }
 
-// as returns v as a T, or nothing where it is not there.
+// as returns v as a T, or the zero T if it is missing.
 func as[T any](r *reader, v value, must string) (t T) {
 	if v.json == nil || r.err != nil {
 		return t
@@ -63,7 +63,7 @@ func as[T any](r *reader, v value, must string) (t T) {
 	return t
 }
 
-// object is a value whose fields have names.
+// object is a value with named fields.
 type object struct {
 	at     string
 	fields map[string]any
@@ -75,7 +75,7 @@ func (r *reader) object(v value, must string) object {
 
 func (o object) field(name string) value {
 	at := o.at + "." + name
-	if !plainName.MatchString(name) { // a line break in it would be one in the error
+	if !plainName.MatchString(name) { // a line break must not get into the error
 		at = fmt.Sprintf("%s[%+q]", o.at, name)
 	}
 	return value{strings.TrimPrefix(at, "."), o.fields[name]}
@@ -83,7 +83,7 @@ func (o object) field(name string) value {
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
 
-// all are the fields by name, in order.
+// all yields the fields, sorted by name.
 func (o object) all() iter.Seq2[string, value] {
 	return func(yield func(string, value) bool) {
 		for _, name := range slices.Sorted(maps.Keys(o.fields)) {
@@ -105,7 +105,7 @@ func (r *reader) text(v value) string { return as[string](r, v, "a string") }
 
 func (r *reader) flag(v value) bool { return as[bool](r, v, "true or false") }
 
-// whole reads a whole number; nil: it is not there.
+// whole reads a whole number, or nil if it is missing.
 func (r *reader) whole(v value, must string) *int {
 	number := as[json.Number](r, v, must)
 	if number == "" {
@@ -119,7 +119,7 @@ func (r *reader) whole(v value, must string) *int {
 	return &n
 }
 
-// seconds reads a number of seconds, up to a day: a larger one may not fit a duration.
+// seconds reads a number of seconds, at most a day: more may not fit into a duration.
 func (r *reader) seconds(v value) time.Duration {
 	const must = "a number of seconds from 0 to 86400, such as 5"
 	number := as[json.Number](r, v, must)

@@ -1,17 +1,17 @@
-// Package cron knows what the owner of an app wants run by the clock: which lines of a Procfile and
-// which entries of an app.json say so, when they are due, and what is to be done while the last run
-// goes on. It knows neither processes nor the volume, and asks nobody for the time.
+// Package cron has the rules for scheduled commands: which lines of a Procfile and entries of an
+// app.json are scheduled, when they are due, and what to do if the last run has not ended. It knows
+// neither processes nor the volume, and reads no clock.
 //
 // # Schedules
 //
-// Five fields as in crontab(5): minute, hour, day of the month, month, day of the week; or @hourly,
-// @daily, @midnight, @weekly, @monthly, @yearly, @annually. Not seconds: a process is no timer. Where both
-// days are restricted, either will do.
+// A schedule has five fields as in crontab(5): minute, hour, day of the month, month, day of the
+// week. Or it is @hourly, @daily, @midnight, @weekly, @monthly, @yearly or @annually. There are no
+// seconds. If both days are restricted, either may match.
 //
-// # Clocks that are put forward and back
+// # Clock changes
 //
-// As cron(8) has it on Debian. An entry whose hours begin with * goes by the time that passes: it is due
-// whenever the clock reads so, twice where an hour comes twice, and not where it is left out. Any other
-// is due once: at the moment of the change where its time is left out, and the first time where its
-// time comes twice.
+// They work as with cron(8) on Debian. An entry whose hour field begins with * runs by elapsed
+// time: whenever the clock shows a matching time, so twice if an hour is repeated, and not if it is
+// skipped. Any other entry runs once: at the moment of the change if its time is skipped, and at
+// the first occurrence if its time is repeated.
 package cron

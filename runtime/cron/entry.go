@@ -13,20 +13,20 @@ import (
 	"paas/formation/appjson"
 )
 
-// Entry is one command that runs by the clock.
+// Entry is a scheduled command.
 type Entry struct {
-	ID       int    // from 1: those of app.json in its order, then those of the Procfile by name
+	ID       int    // from 1: first the entries of app.json in order, then the Procfile lines by name
 	From     string // the process type of its Procfile line, or "app.json"
-	When     string // its schedule, as the owner wrote it
+	When     string // the schedule, as the owner wrote it
 	Schedule Schedule
-	Command  string // a command line, as a Procfile has it
+	Command  string // command line, as in a Procfile
 	Policy   Policy
 }
 
 const maxEntries = 100
 
-// Entries are what runs by the clock of an app with these Procfile lines and entries of app.json. The
-// error names the line.
+// Entries returns the scheduled commands of an app with these Procfile lines and app.json entries.
+// The error names the line.
 func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) {
 	var entries []Entry
 	for i, c := range file {
@@ -53,7 +53,7 @@ func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) 
 		entries = append(entries, e)
 	}
 	if len(entries) > maxEntries {
-		return nil, fmt.Errorf("%d cron entries; at most %d are run", len(entries), maxEntries)
+		return nil, fmt.Errorf("%d cron entries; the maximum is %d", len(entries), maxEntries)
 	}
 	for i := range entries {
 		entries[i].ID = i + 1
@@ -61,12 +61,12 @@ func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) 
 	return entries, nil
 }
 
-// compareTypes puts cron2 before cron10, and numbers before names.
+// compareTypes orders cron2 before cron10, and numbers before names.
 func compareTypes(a, b string) int {
 	number := func(t string) int {
 		if digits := strings.TrimPrefix(t, "cron"); digits != "" {
 			n, err := strconv.Atoi(digits)
-			if err != nil || n < 0 { // a name: -2 is one
+			if err != nil || n < 0 { // not a number, such as -2
 				return 1 << 30
 			}
 			return n
@@ -76,10 +76,10 @@ func compareTypes(a, b string) int {
 	return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b))
 }
 
-// aField is what could be a field of a schedule, and hardly a program.
+// aField matches what can be a field of a schedule and is hardly a program.
 var aField = regexp.MustCompile(`^[0-9*/,?-]+$`)
 
-// parseLine reads what a Procfile has behind the process type: the schedule, then the command.
+// parseLine parses a Procfile line without its process type: the schedule, then the command.
 func parseLine(line string) (Entry, error) {
 	count := len(fields)
 	if strings.HasPrefix(line, "@") {
@@ -101,7 +101,8 @@ func parseLine(line string) (Entry, error) {
 	command := strings.TrimSpace(line)
 	when := strings.Join(parts, " ")
 	if first, _, _ := strings.Cut(command, " "); aField.MatchString(first) {
-		return Entry{}, fmt.Errorf("%q has more than the five fields: minute, hour, day of the month, month, day of the week", when+" "+first)
+		return Entry{}, fmt.Errorf("%q has more than the five fields: "+
+			"minute, hour, day of the month, month, day of the week", when+" "+first)
 	}
 	return newEntry(when, command)
 }
@@ -112,7 +113,8 @@ func newEntry(when, command string) (Entry, error) {
 	case err != nil:
 		return Entry{}, err
 	case command == "":
-		return Entry{}, errors.New("no command behind the schedule; write it as `*/10 * * * * node tidy.js`")
+		return Entry{}, errors.New("no command after the schedule; " +
+			"write it as `*/10 * * * * node tidy.js`")
 	case strings.ContainsRune(command, 0):
 		return Entry{}, errors.New("NUL in the command")
 	}

@@ -19,14 +19,16 @@ func TestEntries(t *testing.T) {
 			"cron-tidy": "@hourly ./bin/tidy --all",
 			"cron_a":    "0 0 1 1 * 7z x",
 		},
-		[]appjson.Cron{{Schedule: "@weekly", Command: "a", Concurrency: "allow"}, {Schedule: " 5 * * * * ", Command: "b"}})
+		[]appjson.Cron{{Schedule: "@weekly", Command: "a", Concurrency: "allow"},
+			{Schedule: " 5 * * * * ", Command: "b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []Entry{
 		{ID: 1, From: "app.json", When: "@weekly", Command: "a", Policy: Allow},
 		{ID: 2, From: "app.json", When: "5 * * * *", Command: "b", Policy: Forbid},
-		{ID: 3, From: "cron", When: "*/10 * * * *", Command: "node tidy.js $HOME; echo done", Policy: Forbid},
+		{ID: 3, From: "cron", When: "*/10 * * * *", Command: "node tidy.js $HOME; echo done",
+			Policy: Forbid},
 		{ID: 4, From: "cron2", When: "0 4 * * *", Command: "node  b.js '*'", Policy: Forbid},
 		{ID: 5, From: "cron10", When: "@daily", Command: "j", Policy: Forbid},
 		{ID: 6, From: "cron-tidy", When: "@hourly", Command: "./bin/tidy --all", Policy: Forbid},
@@ -51,17 +53,19 @@ func TestEntriesRefuse(t *testing.T) {
 		"61 * * * * node tidy.js":       `line cron-2 of the Procfile: minute "61": 61 is not between 0 and 59`,
 		"node tidy.js":                  `line cron-2 of the Procfile: "node tidy.js" has 2 fields`,
 		"node tidy.js --all a b c":      `minute "node": not a number`,
-		"*/10 * * * *":                  "no command behind the schedule",
-		"@daily":                        "no command behind the schedule",
+		"*/10 * * * *":                  "no command after the schedule",
+		"@daily":                        "no command after the schedule",
 		"@soon node tidy.js":            `"@soon" is none of`,
 		"0 */10 * * * * node tidy.js":   `"0 */10 * * * *" has more than the five fields`,
 		"*/10 * * * * node\x00 tidy.js": "NUL",
 	} {
-		if entries, err := Entries(map[string]string{"cron-2": line}, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if entries, err := Entries(map[string]string{"cron-2": line},
+			nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %+v, %v; want %q", line, entries, err, want)
 		}
 	}
-	_, err := Entries(nil, []appjson.Cron{{Schedule: "@daily", Command: "a"}, {Schedule: "* * * 0 *", Command: "b"}})
+	_, err := Entries(nil, []appjson.Cron{{Schedule: "@daily", Command: "a"},
+		{Schedule: "* * * 0 *", Command: "b"}})
 	if err == nil || err.Error() != `app.json: cron[1]: month "0": 0 is not between 1 and 12` {
 		t.Error(err)
 	}
@@ -91,11 +95,12 @@ func TestDecide(t *testing.T) {
 }
 
 func FuzzLine(f *testing.F) {
-	for _, seed := range []string{"*/10 * * * * node tidy.js", "@daily x", "0 0 1 1 *", "@", "* * * * * * x", "1 2 3 4 5 '\t'"} {
+	for _, seed := range []string{"*/10 * * * * node tidy.js", "@daily x", "0 0 1 1 *", "@",
+		"* * * * * * x", "1 2 3 4 5 '\t'"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		e, err := parseLine(strings.TrimSpace(line)) // as a Procfile hands it on
+		e, err := parseLine(strings.TrimSpace(line)) // as in a Procfile
 		if err != nil {
 			return
 		}

@@ -1,19 +1,19 @@
 package cron
 
-// Policy is what to do about a tick while an earlier run goes on.
+// Policy is what to do when a run is due and an earlier one has not ended.
 type Policy string
 
 const (
-	Forbid  Policy = "forbid"  // leave the tick out; the default
-	Allow   Policy = "allow"   // run beside it, up to maxBeside
-	Replace Policy = "replace" // stop it, and run when it has ended
+	Forbid  Policy = "forbid"  // skip the new run; the default
+	Allow   Policy = "allow"   // run both, up to maxBeside
+	Replace Policy = "replace" // stop the old run, then start the new one
 )
 
-// maxBeside is how many runs of one entry may go on at a time: runs that never end would else fill the
-// machine.
+// maxBeside is the maximum number of simultaneous runs of one entry. Otherwise runs that never end
+// would fill the machine.
 const maxBeside = 20
 
-// Step is what a tick comes to.
+// Step is what to do when a run is due.
 type Step int
 
 const (
@@ -22,7 +22,7 @@ const (
 	StopFirst // then run
 )
 
-// Decide says what a tick comes to while so many runs of its entry go on.
+// Decide returns what to do if n runs of the entry have not ended.
 func (p Policy) Decide(running int) Step {
 	switch {
 	case running == 0:

@@ -8,22 +8,22 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // an image may have no time zones of its own
+	_ "time/tzdata" // an image may lack time zones
 
 	"github.com/adhocore/gronx"
 )
 
-// Schedule is when something is due. The zero value never is.
+// Schedule is when something is due. The zero Schedule is never due.
 type Schedule struct {
-	fields string // five of them
-	hourly bool   // its hours begin with *
+	fields string // five fields
+	hourly bool   // the hour field begins with *
 }
 
-// field is one of the five.
+// field describes one of the five fields.
 type field struct {
 	name      string
 	low, high int
-	words     []string // in place of numbers: the first stands for first
+	words     []string // names of numbers, beginning with first
 	first     int
 }
 
@@ -31,33 +31,36 @@ var fields = []field{
 	{name: "minute", high: 59},
 	{name: "hour", high: 23},
 	{name: "day of the month", low: 1, high: 31},
-	{name: "month", low: 1, high: 12, first: 1, words: strings.Fields("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC")},
+	{name: "month", low: 1, high: 12, first: 1,
+		words: strings.Fields("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC")},
 	{name: "day of the week", high: 7, words: strings.Fields("SUN MON TUE WED THU FRI SAT")},
 }
 
-// names stand for five fields (crontab(5)).
+// names are short forms of five fields (crontab(5)).
 var names = map[string]string{
 	"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
 	"@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *",
 }
 
-const maxSchedule = 200 // bytes; a list of all sixty minutes fits
+const maxSchedule = 200 // bytes; enough for a list of all sixty minutes
 
-// Parse reads a schedule. Its error says which field is wrong, and how.
+// Parse parses a schedule. Its error names the field and the mistake.
 func Parse(text string) (Schedule, error) {
 	if len(text) > maxSchedule {
-		return Schedule{}, fmt.Errorf("a schedule of %d bytes; at most %d are read", len(text), maxSchedule)
+		return Schedule{}, fmt.Errorf("a schedule of %d bytes; the maximum is %d", len(text), maxSchedule)
 	}
 	if strings.HasPrefix(text, "@") {
 		expanded, ok := names[strings.ToLower(text)]
 		if !ok {
-			return Schedule{}, fmt.Errorf("%q is none of @hourly, @daily, @weekly, @monthly and @yearly", text)
+			const shorts = "@hourly, @daily, @weekly, @monthly and @yearly"
+			return Schedule{}, fmt.Errorf("%q is not one of %s", text, shorts)
 		}
 		text = expanded
 	}
 	parts := strings.Fields(text)
 	if len(parts) != len(fields) {
-		return Schedule{}, fmt.Errorf("%q has %d fields, not the five: minute, hour, day of the month, month, day of the week", text, len(parts))
+		return Schedule{}, fmt.Errorf("%q has %d fields, not the five: "+
+			"minute, hour, day of the month, month, day of the week", text, len(parts))
 	}
 	for i, f := range fields {
 		if err := f.check(parts[i]); err != nil {
@@ -71,10 +74,11 @@ func Parse(text string) (Schedule, error) {
 	return s, nil
 }
 
-// item is one part of a field's list: *, 5, 5-9, mon-fri, and each with a step.
+// item matches one part of a field's list: *, 5, 5-9 or mon-fri, each with an optional step.
 var item = regexp.MustCompile(`^(?:\*|([0-9]{1,2}|[A-Z]{3})(?:-([0-9]{1,2}|[A-Z]{3}))?)(?:/([0-9]{1,2}))?$`)
 
-// check says what is wrong with a field. The library would let some mistakes pass, by the time of day.
+// check returns an error if a field is wrong. The library accepts some wrong fields, depending on
+// the time of day.
 func (f field) check(text string) error {
 	for part := range strings.SplitSeq(strings.ToUpper(text), ",") {
 		m := item.FindStringSubmatch(part)
@@ -102,7 +106,7 @@ func (f field) check(text string) error {
 	return nil
 }
 
-// number is what a word of the field stands for.
+// number returns the number for a word of the field.
 func (f field) number(word string) (int, error) {
 	n, err := strconv.Atoi(word)
 	if err != nil {
@@ -118,7 +122,7 @@ func (f field) number(word string) (int, error) {
 	return n, nil
 }
 
-// Next is the first moment after t at which it is due, by the clock of t's location; zero: never.
+// Next returns the first time after t at which the schedule is due, in t's time zone; zero: never.
 func (s Schedule) Next(t time.Time) time.Time {
 	if s.fields == "" {
 		return time.Time{}
@@ -128,7 +132,7 @@ func (s Schedule) Next(t time.Time) time.Time {
 	for {
 		n := s.steady(t)
 		since, until := t.ZoneBounds()
-		again := since.Add(offset(since.Add(-1)) - offset(since)) // until then the clock reads what it has read before
+		again := since.Add(offset(since.Add(-1)) - offset(since)) // until then the clock repeats times
 		switch {
 		case n.IsZero():
 			return n
@@ -145,9 +149,9 @@ func (s Schedule) Next(t time.Time) time.Time {
 	}
 }
 
-// steady is the first moment not before t at which it is due, of a clock that nobody puts forward or
-// back. The library is asked for such alone: of others it leaves out or says again some ticks, and
-// finds none at all behind a midnight that does not exist.
+// steady returns the first time not before t at which the schedule is due, for a clock without
+// changes. The library is used only for such clocks: at changes it skips or repeats times, and
+// after a midnight that does not exist it finds none.
 func (s Schedule) steady(t time.Time) time.Time {
 	n, err := gronx.NextTickAfter(s.fields, t.In(time.FixedZone("", int(offset(t)/time.Second))), true)
 	if err != nil {
@@ -156,7 +160,7 @@ func (s Schedule) steady(t time.Time) time.Time {
 	return n
 }
 
-// offset is how far the clock of t's location is before UTC at t.
+// offset returns how far the clock of t's location is behind UTC at t.
 func offset(t time.Time) time.Duration {
 	_, seconds := t.Zone()
 	return time.Duration(seconds) * time.Second

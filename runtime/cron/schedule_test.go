@@ -10,7 +10,7 @@ import (
 
 const minute = "2006-01-02 15:04 -0700"
 
-// at is a moment by the clock of a zone.
+// at parses a time in a zone.
 func at(t testing.TB, zone, text string) time.Time {
 	t.Helper()
 	loc, err := time.LoadLocation(zone)
@@ -33,7 +33,7 @@ func TestNext(t *testing.T) {
 		{"0 0 * * 7", "2026-11-25 00:00 +0000", "2026-11-29 00:00 +0000"},
 		{"0 0 31 * *", "2026-11-25 00:00 +0000", "2026-12-31 00:00 +0000"},
 		{"0 0 29 feb *", "2026-11-25 00:00 +0000", "2028-02-29 00:00 +0000"},
-		{"0 0 13 * FRI", "2026-11-25 00:00 +0000", "2026-11-27 00:00 +0000"}, // either day will do
+		{"0 0 13 * FRI", "2026-11-25 00:00 +0000", "2026-11-27 00:00 +0000"}, // either day matches
 		{"5-20/5,50 1,13 * * *", "2026-11-25 13:20 +0000", "2026-11-25 13:50 +0000"},
 		{"@hourly", "2026-11-25 10:00 +0000", "2026-11-25 11:00 +0000"},
 		{"@Daily", "2026-11-25 10:00 +0000", "2026-11-26 00:00 +0000"},
@@ -67,9 +67,9 @@ func TestParseRefuses(t *testing.T) {
 		"* * * *":                   "has 4 fields, not the five",
 		"0 * * * * *":               "has 6 fields", // seconds
 		"0 0 1 1 * 2027":            "has 6 fields",
-		"@everysecond":              "is none of @hourly",
-		"@reboot":                   "is none of @hourly",
-		"@":                         "is none of @hourly",
+		"@everysecond":              "is not one of @hourly",
+		"@reboot":                   "is not one of @hourly",
+		"@":                         "is not one of @hourly",
 		"61 * * * *":                `minute "61": 61 is not between 0 and 59`,
 		"*,60 * * * *":              `minute "*,60": 60 is not`,
 		"0-60 * * * *":              "60 is not between",
@@ -103,26 +103,26 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// Clocks put forward and back, as package cron's doc has it.
+// Clock changes, as described in package cron's doc.
 func TestChangesOfTheClock(t *testing.T) {
 	for _, c := range []struct{ zone, schedule, after, want string }{
-		// Berlin, 29 March: 02:00 to 03:00 is left out.
+		// Berlin, 29 March: 02:00 to 03:00 is skipped.
 		{"Europe/Berlin", "30 2 * * *", "2026-03-28 02:30 +0100", "2026-03-29 03:00 +0200"},
 		{"Europe/Berlin", "30 2 * * *", "2026-03-29 03:00 +0200", "2026-03-30 02:30 +0200"},
 		{"Europe/Berlin", "*/30 2 * * *", "2026-03-28 02:30 +0100", "2026-03-29 03:00 +0200"},
 		{"Europe/Berlin", "*/30 * * * *", "2026-03-29 01:30 +0100", "2026-03-29 03:00 +0200"},
 		{"Europe/Berlin", "15 * * * *", "2026-03-29 01:15 +0100", "2026-03-29 03:15 +0200"},
-		// 25 October: 02:00 to 03:00 comes twice.
+		// 25 October: 02:00 to 03:00 is repeated.
 		{"Europe/Berlin", "30 2 * * *", "2026-10-24 02:30 +0200", "2026-10-25 02:30 +0200"},
 		{"Europe/Berlin", "30 2 * * *", "2026-10-25 02:30 +0200", "2026-10-26 02:30 +0100"},
 		{"Europe/Berlin", "30 * * * *", "2026-10-25 02:30 +0200", "2026-10-25 02:30 +0100"},
 		{"Europe/Berlin", "*/10 * * * *", "2026-10-25 02:50 +0200", "2026-10-25 02:00 +0100"},
 		{"Europe/Berlin", "0 3 * * *", "2026-10-25 02:30 +0100", "2026-10-25 03:00 +0100"},
-		// Santiago and Havana, where midnight does not exist; the library finds nothing behind it.
+		// Santiago and Havana, where midnight does not exist.
 		{"America/Santiago", "0 3 * * 0", "2026-08-30 03:00 -0400", "2026-09-06 03:00 -0300"},
 		{"America/Santiago", "@daily", "2026-09-05 00:00 -0400", "2026-09-06 01:00 -0300"},
 		{"America/Havana", "0 0 1 * *", "2026-03-01 00:00 -0500", "2026-04-01 00:00 -0400"},
-		// Half an hour, on Lord Howe; a whole day, in Samoa.
+		// Half an hour on Lord Howe, a whole day in Samoa.
 		{"Australia/Lord_Howe", "45 1 * * *", "2026-04-04 01:45 +1100", "2026-04-05 01:45 +1100"},
 		{"Australia/Lord_Howe", "45 1 * * *", "2026-04-05 01:45 +1100", "2026-04-06 01:45 +1030"},
 		{"Pacific/Apia", "0 12 * * *", "2011-12-29 12:00 -1000", "2011-12-31 00:00 +1400"},
@@ -137,7 +137,7 @@ func TestChangesOfTheClock(t *testing.T) {
 	}
 }
 
-// Every tick around each change of a year, against somebody who reads the clock each minute.
+// Around each change of a year, Next agrees with a reader of the clock who looks at each minute.
 func TestTicksAroundChanges(t *testing.T) {
 	for _, zone := range []string{"Europe/Berlin", "America/Santiago", "Australia/Lord_Howe"} {
 		for _, schedule := range []string{"*/20 * * * *", "30 2 * * *", "0,30 0-3 * * *", "0 0 * * 0"} {
@@ -162,11 +162,12 @@ func TestTicksAroundChanges(t *testing.T) {
 	}
 }
 
-// ticks are what somebody finds due who reads the clock each minute from start on.
+// ticks returns when the schedule is due for a reader who looks at the clock each minute from start
+// on.
 func ticks(t *testing.T, s Schedule, start time.Time, during time.Duration) (due []time.Time) {
 	t.Helper()
 	const clock = "2006-01-02 15:04"
-	reads := func(now time.Time) time.Time { // as if it were UTC, which nobody changes
+	reads := func(now time.Time) time.Time { // as if it were UTC, which has no changes
 		wall, err := time.Parse(clock, now.Format(clock))
 		if err != nil {
 			t.Fatal(err)
@@ -197,7 +198,8 @@ func ticks(t *testing.T, s Schedule, start time.Time, during time.Duration) (due
 }
 
 func FuzzSchedule(f *testing.F) {
-	for _, seed := range []string{"*/10 * * * *", "0 0 29 2 *", "@daily", "1-5,7 0/3 * jan-mar sun", "0 0 31 2 *", "0 0 * * 7-7/7"} {
+	for _, seed := range []string{"*/10 * * * *", "0 0 29 2 *", "@daily", "1-5,7 0/3 * jan-mar sun",
+		"0 0 31 2 *", "0 0 * * 7-7/7"} {
 		f.Add(seed, int64(1_790_000_000))
 	}
 	berlin, err := time.LoadLocation("Europe/Berlin")

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// asker is one attempt of the check at s, to be called again and again. What its error says
-// completes the process's name: "GET /up answered 500".
+// asker returns a function that attempts the check of s once. Its error completes the process's
+// name: "GET /up answered 500".
 func (c Check) asker(s Subject) func(context.Context) error {
 	switch {
 	case len(c.Command) > 0:
@@ -57,7 +57,7 @@ func (c Check) client(s Subject) *http.Client {
 	}
 }
 
-// get makes one request. Its error completes "GET /path".
+// get sends one request. Its error completes "GET /path".
 func (c Check) get(ctx context.Context, client *http.Client) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+c.Path, nil)
 	if err != nil {
@@ -93,7 +93,7 @@ func (c Check) get(ctx context.Context, client *http.Client) error {
 	return nil
 }
 
-// bareURLError is err without the made-up URL of the request.
+// bareURLError returns err without the made-up URL of the request.
 func bareURLError(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
@@ -101,7 +101,7 @@ func bareURLError(err error) error {
 	return err
 }
 
-// bareDialError is err without the address, which means nothing to the owner.
+// bareDialError returns err without the address, which the owner does not know.
 func bareDialError(err error) error {
 	if wrapped, ok := errors.AsType[*net.OpError](err); ok {
 		return wrapped.Err
@@ -109,9 +109,9 @@ func bareDialError(err error) error {
 	return err
 }
 
-// Keep makes a liveness or readiness check of s over and over until ctx or s ends: changed is called
-// with the failure when as many attempts in a row as the check has failed, and with nil when one
-// passes again after that. It blocks.
+// Keep repeats a liveness or readiness check of s until ctx or s ends. It calls changed with the
+// failure after as many failed attempts in a row as the check allows, and with nil when an attempt
+// succeeds again. It blocks.
 func (c Check) Keep(ctx context.Context, s Subject, changed func(error)) {
 	c = c.withDefaults()
 	if !c.asks(s) || sleep(ctx, s.Done(), max(c.Delay, time.Millisecond)) != nil {

@@ -11,29 +11,30 @@ import (
 	"paas/pause"
 )
 
-// Subject is the process that is asked.
+// Subject is the process to check.
 type Subject interface {
 	Name() string // "web.1", for people
-	Addr() string // where it is to listen; empty: nowhere
+	Addr() string // where it should listen; empty: nowhere
 	Done() <-chan struct{}
-	Err() error // after Done
+	Err() error // valid after Done
 
-	// Dial connects to the process at port, or where it is to listen if port is 0. It returns an error
-	// where another program listens there.
+	// Dial connects to the process at port, or at its own address if port is 0. It returns an error if
+	// another program listens there.
 	Dial(ctx context.Context, port int) (net.Conn, error)
 
-	// Run runs a command beside the process, in its environment, until it has ended or ctx does.
+	// Run runs a command beside the process, in its environment, until it or ctx ends.
 	Run(ctx context.Context, argv []string) error
 }
 
-// Await blocks until s may have traffic, has ended, or has used up its time; the error says which,
-// as the owner should read it: its port first, where it has one, then each startup check among checks. It asks
-// every few milliseconds. boot is how long its port may take; 0: 60 s.
+// Await blocks until s is healthy, has ended, or has taken too long. It first waits for the port of
+// s, if it has one, then for each startup check among checks, with an attempt every few
+// milliseconds. boot is the time for the port; 0: 60 s. The error is meant for the app's owner.
 func Await(ctx context.Context, s Subject, checks []Check, boot time.Duration) error {
 	err := awaitAll(ctx, s, checks, boot)
 	switch {
 	case errors.Is(err, errEnded) && s.Err() == nil && s.Addr() != "":
-		return fmt.Errorf("%s: ended, with status 0, before it listened on $PORT: it must stay in the foreground", s.Name())
+		return fmt.Errorf("%s: ended, with status 0, before it listened on $PORT: "+
+			"it must stay in the foreground", s.Name())
 	case errors.Is(err, errEnded) && s.Err() == nil:
 		return fmt.Errorf("%s: ended, with status 0", s.Name())
 	case errors.Is(err, errEnded):
@@ -86,7 +87,7 @@ func dial(ctx context.Context, s Subject, port int) error {
 	return err
 }
 
-// await makes one startup check of a process that began at began.
+// await makes one startup check of a process that started at began.
 func (c Check) await(ctx context.Context, s Subject, began time.Time) error {
 	c = c.withDefaults()
 	if pause := max(c.Delay, c.Uptime-time.Since(began)); pause > 0 {
@@ -99,16 +100,18 @@ func (c Check) await(ctx context.Context, s Subject, began time.Time) error {
 	}
 	ask := c.asker(s)
 	since := time.Now()
-	err := retry(ctx, s.Done(), time.Duration(c.Attempts)*c.Wait, c.Attempts, func() error { return ask(ctx) })
+	err := retry(ctx, s.Done(), time.Duration(c.Attempts)*c.Wait, c.Attempts,
+		func() error { return ask(ctx) })
 	late, ok := errors.AsType[*lateError](err)
 	switch {
 	case ok:
-		return fmt.Errorf("%s: %w, for %s", c.place(s), late.last, time.Since(since).Round(100*time.Millisecond))
+		return fmt.Errorf("%s: %w, for %s", c.place(s), late.last,
+			time.Since(since).Round(100*time.Millisecond))
 	}
 	return err
 }
 
-// place is how the failure of a check begins: "web: GET /health".
+// place returns the beginning of a failed check's error: "web: GET /health".
 func (c Check) place(s Subject) string {
 	if c.Name != "" {
 		return s.Name() + ": " + c.Name
@@ -116,20 +119,22 @@ func (c Check) place(s Subject) string {
 	return s.Name()
 }
 
-// asks says whether there is anything to ask beside whether it runs.
+// asks reports whether the check does more than look whether the process runs.
 func (c Check) asks(s Subject) bool {
 	return len(c.Command) > 0 || c.Port != 0 || s.Addr() != "" && (c.Path != "" || c.Uptime == 0)
 }
 
-// lateError is what the last attempt of [retry] said.
+// lateError is the error of the last attempt of [retry].
 type lateError struct{ last error }
 
 func (e *lateError) Error() string { return e.last.Error() }
 
-// retry calls try until it succeeds: again after 1 ms, then ever less often, so that no more than a
-// sixteenth of the time is lost, nor more than 50 ms. It gives up with a *lateError when patience is
-// over and it has tried at least so many times.
-func retry(ctx context.Context, exited <-chan struct{}, patience time.Duration, times int, try func() error) error {
+// retry calls try until it succeeds, first after 1 ms and then less and less often, so that it
+// wastes at most a sixteenth of the time and at most 50 ms. It returns a *lateError once patience
+// is over and it has tried often enough.
+func retry(
+	ctx context.Context, exited <-chan struct{}, patience time.Duration, times int, try func() error,
+) error {
 	began := time.Now()
 	for {
 		err := try()
@@ -140,7 +145,8 @@ func retry(ctx context.Context, exited <-chan struct{}, patience time.Duration, 
 		if times <= 0 && time.Since(began) >= patience {
 			return &lateError{err}
 		}
-		if err := sleep(ctx, exited, min(max(time.Since(began)/32, time.Millisecond), 50*time.Millisecond)); err != nil {
+		if err := sleep(ctx, exited, min(max(time.Since(began)/32, time.Millisecond),
+			50*time.Millisecond)); err != nil {
 			return err
 		}
 	}
@@ -154,7 +160,7 @@ func sleep(ctx context.Context, exited <-chan struct{}, d time.Duration) error {
 	return err
 }
 
-// elsewhere says what s does listen on, where that can be found out.
+// elsewhere returns where s does listen, if that can be found out.
 func elsewhere(s Subject) string {
 	known, ok := s.(interface{ Listening() []string })
 	if !ok {
@@ -164,8 +170,10 @@ func elsewhere(s Subject) string {
 	if len(where) == 0 {
 		return ""
 	}
-	if _, port, _ := net.SplitHostPort(s.Addr()); len(where) == 1 && strings.HasSuffix(where[0], ":"+port) {
+	if _, port, _ := net.SplitHostPort(s.Addr()); len(where) == 1 && strings.HasSuffix(where[0],
+		":"+port) {
 		return fmt.Sprintf("; it listens on %s alone: listen on 127.0.0.1 or 0.0.0.0", where[0])
 	}
-	return fmt.Sprintf("; it listens on %s: use the PORT environment variable", strings.Join(where, ", "))
+	return fmt.Sprintf("; it listens on %s: use the PORT environment variable",
+		strings.Join(where, ", "))
 }

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// Check is one thing that a process is asked, in the form of app.json
-// (https://dokku.com/docs/deployment/zero-downtime-deploys/). The zero Check of a process that has
-// an address asks only that its port answers; of another, nothing.
+// Check is a health check in the form of app.json
+// (https://dokku.com/docs/deployment/zero-downtime-deploys/). The zero Check of a process with an
+// address asks only for its port; that of another process asks nothing.
 type Check struct {
 	Type Type   // default Startup
 	Name string // for people; default its path or command
 
-	Path    string            // to GET, must answer 2xx or 3xx; empty: the port answering is enough
-	Content string            // what the answer must hold in its first 1 MiB; empty: anything
-	Headers map[string]string // sent with the request
-	Port    int               // default the process's own ($PORT)
-	Command []string          // run in the process's environment, must exit with 0; in place of asking the port
-	Uptime  time.Duration     // how long it must have run; in place of asking the port; of a startup check alone
+	Path    string            // to GET; the answer must be 2xx or 3xx; empty: only the port is asked
+	Content string            // must be in the first 1 MiB of the answer; empty: anything
+	Headers map[string]string // of the request
+	Port    int               // default: the process's own port ($PORT)
+	Command []string          // instead: run in the process's environment; must exit with 0
+	Uptime  time.Duration     // instead: how long it must have run; startup checks only
 
 	Delay    time.Duration // before the first attempt; default 0
 	Timeout  time.Duration // of one attempt; default 5 s
-	Attempts int           // how many may fail; default 3
-	Wait     time.Duration // between attempts; default 5 s. Starting is asked far more often: a good answer is not waited for
-	Boot     time.Duration // until the port answers, when starting; default 60 s
+	Attempts int           // maximum number of failed attempts; default 3
+	Wait     time.Duration // between attempts, except for startup checks; default 5 s
+	Boot     time.Duration // time for the port to accept connections at the start; default 60 s
 }
 
 // Type is when a check is made.
@@ -32,17 +32,17 @@ type Type string
 
 const (
 	Startup   Type = "startup"   // before the process may have traffic
-	Liveness  Type = "liveness"  // while it runs: failing, it is started anew
-	Readiness Type = "readiness" // while it runs: failing, it gets no traffic until it passes again
+	Liveness  Type = "liveness"  // while it runs; if it fails, it is restarted
+	Readiness Type = "readiness" // while it runs; if it fails, it gets no traffic until it passes
 )
 
-// What people may ask for.
+// Limits for what people may set.
 const (
 	maxAttempts = 1000
 	maxTime     = 24 * time.Hour
 )
 
-// Validate says what is wrong with the check, as its owner wrote it.
+// Validate returns an error if the check is wrong.
 func (c Check) Validate() error {
 	switch {
 	case c.Type != "" && c.Type != Startup && c.Type != Liveness && c.Type != Readiness:
@@ -54,9 +54,9 @@ func (c Check) Validate() error {
 	case c.Port < 0 || c.Port > 65535:
 		return fmt.Errorf("port %d: not a port", c.Port)
 	case len(c.Command) > 0 && c.Path != "":
-		return fmt.Errorf("a command and a path: one of them")
+		return fmt.Errorf("a command and a path: use only one")
 	case c.Uptime > 0 && c.Type != "" && c.Type != Startup:
-		return fmt.Errorf("uptime: only of a startup check")
+		return fmt.Errorf("uptime: only for a startup check")
 	}
 	for _, d := range []time.Duration{c.Delay, c.Timeout, c.Wait, c.Uptime} {
 		if d < 0 || d > maxTime {
@@ -75,7 +75,7 @@ func plainPath(path string) bool {
 	return path[0] == '/'
 }
 
-// String is the check as an error names it.
+// String returns the check's name in errors.
 func (c Check) String() string {
 	switch {
 	case c.Name != "":

@@ -1,3 +1,3 @@
-// Package health finds out whether a process may have traffic. It knows an address and a promise of
-// the owner's, not what runs there.
+// Package health finds out whether a process can serve traffic. It knows the process's address and
+// its owner's checks, but not what the process is.
 package health

@@ -17,13 +17,13 @@ import (
 	"paas/rig"
 )
 
-// subject is a process that listens at addr, and whose commands end as run says.
+// subject is a process that listens at addr and runs commands with run.
 type subject struct {
 	addr string
 	done chan struct{}
 	err  error
 	run  func(argv []string) error
-	dial func() (net.Conn, error) // nil: to whatever listens
+	dial func() (net.Conn, error) // nil: connects to any listener
 }
 
 func (s subject) Name() string          { return "web" }
@@ -85,18 +85,25 @@ func TestAwaitAnswers(t *testing.T) {
 		{Check{Path: "/ok", Content: "well"}, nil, "<nil>"},
 		{Check{Path: "/moved"}, nil, "<nil>"},
 		{Check{Path: "/third"}, nil, "<nil>"},
-		{Check{Path: "/header", Headers: map[string]string{"X-Probe": "yes", "host": "blog.example.com"}}, nil, "<nil>"},
-		{Check{Path: "/health", Type: Liveness}, nil, "<nil>"}, // not of a start
+		{Check{Path: "/header", Headers: map[string]string{"X-Probe": "yes", "host": "blog.example.com"}},
+			nil, "<nil>"},
+		{Check{Path: "/health", Type: Liveness}, nil, "<nil>"}, // not a startup check
 		{Check{Uptime: short}, nil, "<nil>"},
 		{Check{Command: []string{"ok"}}, func(argv []string) error { return nil }, "<nil>"},
-		{Check{Command: []string{"./probe", "x"}, Attempts: 2, Wait: short}, failing, "web: ./probe: exit status 2, for "},
-		{Check{Command: []string{"./probe"}, Timeout: short, Attempts: 1, Wait: short}, nil, "web: ./probe: no end after 20ms, for "},
+		{Check{Command: []string{"./probe", "x"}, Attempts: 2, Wait: short}, failing,
+			"web: ./probe: exit status 2, for "},
+		{Check{Command: []string{"./probe"}, Timeout: short, Attempts: 1, Wait: short}, nil,
+			"web: ./probe: no end after 20ms, for "},
 		{Check{Path: "/health", Attempts: 2, Wait: short}, nil, "web: GET /health answered 500, for "},
-		{Check{Path: "/ok", Content: "ill", Attempts: 1, Wait: short}, nil, `web: GET /ok answered 200, without "ill" in it, for `},
-		{Check{Path: "/slow", Attempts: 2, Wait: short, Timeout: short, Name: "is it up"}, nil, "web: is it up: GET /slow did not answer within 20ms, for "},
-		{Check{Port: 1, Attempts: 1, Wait: short}, nil, "web: its port does not answer: connect: connection refused, for "},
+		{Check{Path: "/ok", Content: "ill", Attempts: 1, Wait: short}, nil,
+			`web: GET /ok answered 200, without "ill" in it, for `},
+		{Check{Path: "/slow", Attempts: 2, Wait: short, Timeout: short, Name: "is it up"}, nil,
+			"web: is it up: GET /slow did not answer within 20ms, for "},
+		{Check{Port: 1, Attempts: 1, Wait: short}, nil,
+			"web: its port does not answer: connect: connection refused, for "},
 	} {
-		err := Await(t.Context(), subject{addr: server.Listener.Addr().String(), run: test.run}, []Check{test.check}, 0)
+		err := Await(t.Context(), subject{addr: server.Listener.Addr().String(), run: test.run},
+			[]Check{test.check}, 0)
 		if !strings.HasPrefix(rig.Message(err), test.want) {
 			t.Errorf("%+v: %v", test.check, err)
 		}
@@ -108,7 +115,7 @@ func TestAwaitAnswers(t *testing.T) {
 	}
 }
 
-// A process that is gone while it is waited for is told how it went.
+// If the process ends while it is awaited, the error is its exit.
 func TestAwaitEnded(t *testing.T) {
 	ended := make(chan struct{})
 	close(ended)
@@ -125,8 +132,8 @@ func TestAwaitEnded(t *testing.T) {
 	}
 }
 
-// A check that is made over and over says once when it fails, after as many attempts as it has, and
-// once when it passes again.
+// A repeated check reports a failure once, after as many failed attempts as it allows, and its next
+// success once.
 func TestKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answers := []error{nil, os.ErrInvalid, nil, os.ErrInvalid, os.ErrInvalid, os.ErrInvalid, nil, nil}
@@ -140,7 +147,8 @@ func TestKeep(t *testing.T) {
 		}}
 		var said []string
 		began := time.Now()
-		Check{Type: Readiness, Command: []string{"probe"}, Attempts: 2, Wait: time.Minute, Delay: time.Hour}.Keep(t.Context(), s, func(err error) {
+		Check{Type: Readiness, Command: []string{"probe"}, Attempts: 2, Wait: time.Minute,
+			Delay: time.Hour}.Keep(t.Context(), s, func(err error) {
 			said = append(said, fmt.Sprintf("%s %v", time.Since(began), err))
 		})
 		want := "1h4m0s readiness check: probe: invalid argument, 2 times; 1h6m0s <nil>"
