@@ -73,7 +73,7 @@ func TestEntriesRefuse(t *testing.T) {
 	for i := range many {
 		many[i] = appjson.Cron{Schedule: "@daily", Command: "a"}
 	}
-	if _, err := Entries(nil, many); err == nil || err.Error() != "101 cron entries; at most 100 are run" {
+	if _, err := Entries(nil, many); err == nil || err.Error() != "101 cron entries; the maximum is 100" {
 		t.Error(err)
 	}
 }

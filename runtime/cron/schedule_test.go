@@ -91,7 +91,7 @@ func TestParseRefuses(t *testing.T) {
 		"0 0 31 2 *":                "there is no such day",
 		"0 0 31 4,6,9,11 *":         "there is no such day",
 		"$(id) * * * *":             "not a number",
-		strings.Repeat("1,", 150):   "at most 200",
+		strings.Repeat("1,", 150):   "the maximum is 200",
 		"\u0661 * * * *":            "not a number",
 		"999999999999999 * * * * ":  "not a number",
 		"0 0 * * mon#2":             "not a number",
