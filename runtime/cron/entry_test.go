@@ -55,7 +55,7 @@ func TestEntriesRefuse(t *testing.T) {
 		"node tidy.js --all a b c":      `minute "node": not a number`,
 		"*/10 * * * *":                  "no command after the schedule",
 		"@daily":                        "no command after the schedule",
-		"@soon node tidy.js":            `"@soon" is none of`,
+		"@soon node tidy.js":            `"@soon" is not one of`,
 		"0 */10 * * * * node tidy.js":   `"0 */10 * * * *" has more than the five fields`,
 		"*/10 * * * * node\x00 tidy.js": "NUL",
 	} {
