@@ -154,7 +154,7 @@ type setConfigInput struct {
 func setConfig(c *Call, in setConfigInput, events Teller[Progress]) error {
 	for key, value := range in.Vars {
 		if !configKey.MatchString(key) { // it is not repeated: it may be a part of a secret
-			return wrong("vars", "config:set takes KEY=VALUE; a KEY has letters, digits and _")
+			return wrong("vars", "a KEY has letters, digits and _, and does not start with a digit")
 		}
 		if slices.Contains(reserved, key) {
 			return wrong("vars", "%s is set by the server", key)
