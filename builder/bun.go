@@ -12,10 +12,9 @@ var bun = language{
 	detect: func(root *os.Root) (project, error) { return detectNode(root, true) },
 }
 
-var bunTool = tool{name: "bun", install: "install Bun (https://bun.com, or npm install -g bun)"}
+var bunTool = tool{name: "bun", install: "Bun (https://bun.com, or npm install -g bun)"}
 
 var bunInstaller = &installer{
-	kind:   "bun",
 	tool:   bunTool,
 	locks:  []string{"bun.lock", "bun.lockb"},
 	files:  []string{"bunfig.toml", ".npmrc"},

@@ -17,10 +17,7 @@ import (
 
 var deno = language{kind: "deno", detect: detectDeno}
 
-var denoTool = tool{
-	name:    "deno",
-	install: "install Deno (https://deno.com, or npm install -g deno)",
-}
+var denoTool = tool{name: "deno", install: "Deno (https://deno.com, or npm install -g deno)"}
 
 // denoApp is a tree with a deno.json (https://docs.deno.com/runtime/fundamentals/configuration) or
 // a deno.lock.

@@ -28,7 +28,7 @@ type dotnetApp struct {
 	top []string // the files of the projects and solutions
 }
 
-const installDotnet = "install the .NET SDK (https://dotnet.microsoft.com/download; Debian has " +
+const installDotnet = "the .NET SDK (https://dotnet.microsoft.com/download; Debian has " +
 	"no package for it)"
 
 func (dotnetApp) tools(*plan) []tool { return []tool{{name: "dotnet", install: installDotnet}} }
@@ -104,7 +104,8 @@ func (dotnetApp) checkSDK(ctx context.Context, b *build, env map[string]string) 
 			say.Detail(b.job.Out, "%s", say.Plain(line, 200))
 		}
 	}
-	return errors.New("global.json asks for a .NET SDK that this server lacks: " + installDotnet +
+	return errors.New("global.json asks for a .NET SDK that this server lacks: install " +
+		installDotnet +
 		" in that version, or change global.json")
 }
 

@@ -20,7 +20,7 @@ var golang = language{kind: "go", detect: detectGo}
 
 var goTool = tool{
 	name:        "go",
-	install:     "install Go (https://go.dev/dl, or the package golang)",
+	install:     "Go (https://go.dev/dl, or the package golang)",
 	versionArgs: []string{"version"},
 	// else go silently downloads another version
 	env: map[string]string{"GOTOOLCHAIN": "local"},

@@ -44,7 +44,7 @@ var javaBuilders = []javaBuilder{
 		files: []string{"pom.xml"}, wrapper: "mvnw", jars: "target",
 		tool: tool{
 			name: "mvn",
-			install: "install Maven (https://maven.apache.org, or the package maven), or commit " +
+			install: "Maven (https://maven.apache.org, or the package maven), or commit " +
 				"its wrapper: mvn wrapper:wrapper",
 		},
 		argv: []string{"--batch-mode", "--no-transfer-progress", "-DskipTests", "package"},
@@ -61,7 +61,7 @@ var javaBuilders = []javaBuilder{
 		wrapper: "gradlew", jars: "build/libs",
 		tool: tool{
 			name: "gradle",
-			install: "install Gradle (https://gradle.org, or the package gradle), or commit its " +
+			install: "Gradle (https://gradle.org, or the package gradle), or commit its " +
 				"wrapper: gradle wrapper",
 		},
 		argv: []string{"--no-daemon", "--console=plain", "--build-cache", "assemble"},
@@ -81,7 +81,7 @@ type javaApp struct {
 }
 
 func (j *javaApp) tools(*plan) []tool {
-	const install = "install a JDK (https://adoptium.net, or the package default-jdk-headless)"
+	const install = "a JDK (https://adoptium.net, or the package default-jdk-headless)"
 	tools := []tool{
 		{name: "java", install: install},
 		{name: "javac", install: install, versionArgs: []string{"-version"}, requires: j.requires},

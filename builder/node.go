@@ -18,10 +18,7 @@ var node = language{
 	detect: func(root *os.Root) (project, error) { return detectNode(root, false) },
 }
 
-var nodeTool = tool{
-	name:    "node",
-	install: "install Node.js (https://nodejs.org, or the package nodejs)",
-}
+var nodeTool = tool{name: "node", install: "Node.js (https://nodejs.org, or the package nodejs)"}
 
 // nodeApp is a tree with a package.json.
 type nodeApp struct {
@@ -46,16 +43,11 @@ func detectNode(root *os.Root, byBun bool) (project, error) {
 	}
 	if byBun {
 		app.runtime = bunTool
+		app.runtime.requires = app.by.requires(p, root)
+		return app, nil
 	}
-	app.runtime.requires, err = app.runtimeRequirements(root)
+	app.runtime.requires, err = nodeRequirements(root, p)
 	return app, err
-}
-
-func (a *nodeApp) runtimeRequirements(root *os.Root) ([]requirement, error) {
-	if a.by == bunInstaller {
-		return a.by.requires(a.nodePackage, root), nil
-	}
-	return nodeRequirements(root, a.nodePackage)
 }
 
 // tools includes what a Procfile names. With a Procfile and nothing to install, the app may need no
@@ -143,7 +135,7 @@ func (a *nodeApp) build(ctx context.Context, b *build) error {
 	if !a.hasDependencies() && a.Scripts["build"] == "" {
 		return nil
 	}
-	b.step(a.kind())
+	b.step(a.runtime.name)
 	for _, note := range a.notes {
 		say.Detail(b.job.Out, "%s", note)
 	}
@@ -173,13 +165,6 @@ func (a *nodeApp) build(ctx context.Context, b *build) error {
 	}
 	return b.run(ctx, a.by.tool.name+" run build", env,
 		append(slices.Clone(a.by.script), "build")...)
-}
-
-func (a *nodeApp) kind() string {
-	if a.by == bunInstaller {
-		return "bun"
-	}
-	return "node"
 }
 
 // install fills node_modules: from the cache if nothing that affects the install has changed, else

@@ -1,11 +1,7 @@
 package builder
 
 var npm = &installer{
-	kind: "npm",
-	tool: tool{
-		name:    "npm",
-		install: "install npm (it comes with https://nodejs.org, or the package npm)",
-	},
+	tool:   tool{name: "npm", install: "npm (it comes with https://nodejs.org, or the package npm)"},
 	locks:  []string{"npm-shrinkwrap.json", "package-lock.json"},
 	files:  []string{".npmrc"},
 	frozen: []string{"npm", "ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"},

@@ -40,7 +40,7 @@ func pip(file string, packages ...string) *packager {
 
 var uv = &packager{
 	file: "pyproject.toml", lock: "uv.lock",
-	tool:  tool{name: "uv", install: "install uv (https://docs.astral.sh/uv)"},
+	tool:  tool{name: "uv", install: "uv (https://docs.astral.sh/uv)"},
 	shown: "uv sync",
 	// no-editable: an editable install would find the app's own package in the tree of the build
 	// that made the environment
@@ -59,7 +59,7 @@ var poetry = &packager{
 	file: "pyproject.toml", lock: "poetry.lock",
 	tool: tool{
 		name:    "poetry",
-		install: "install Poetry (https://python-poetry.org, or the package python3-poetry)",
+		install: "Poetry (https://python-poetry.org, or the package python3-poetry)",
 	},
 	shown: "poetry install",
 	install: []string{

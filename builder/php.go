@@ -43,14 +43,14 @@ func (p *phpApp) tools(plan *plan) []tool {
 	tools := []tool{
 		{
 			name:     "php",
-			install:  "install PHP (https://www.php.net, or the package php-cli)",
+			install:  "PHP (https://www.php.net, or the package php-cli)",
 			requires: p.requires,
 		},
 	}
 	if p.composer {
 		tools = append(tools, tool{
 			name:    "composer",
-			install: "install Composer (https://getcomposer.org, or the package composer)",
+			install: "Composer (https://getcomposer.org, or the package composer)",
 		})
 	}
 	return tools

@@ -5,8 +5,7 @@ import "regexp"
 // pnpm makes node_modules relocatable: relative links to a folder of packages inside it. With
 // extend-node-path off nothing in it contains its own path, so a copy is as good as an install.
 var pnpm = &installer{
-	kind: "pnpm",
-	tool: tool{name: "pnpm", install: "install pnpm (npm install -g pnpm)",
+	tool: tool{name: "pnpm", install: "pnpm (npm install -g pnpm)",
 		// else pnpm downloads the version in packageManager, and checks node_modules before each
 		// script
 		env: map[string]string{"npm_config_manage_package_manager_versions": "false",

@@ -32,10 +32,7 @@ type pythonApp struct {
 	requires []requirement
 }
 
-var pythonTool = tool{
-	name:    "python3",
-	install: "install Python 3 (the packages python3 and python3-venv)",
-}
+var pythonTool = tool{name: "python3", install: "Python 3 (the packages python3 and python3-venv)"}
 
 func (p pythonApp) tools(*plan) []tool {
 	interpreter := pythonTool

@@ -10,7 +10,7 @@ import (
 )
 
 func TestNodeVersion(t *testing.T) {
-	for asked, want := range map[string]string{ // of a server with 20.20.2
+	for text, want := range map[string]string{ // of a server with 20.20.2
 		"20": "fits", "v20\n": "fits", "20.x": "fits", "20.20": "fits", "20.20.2": "fits",
 		"lts/iron": "fits", "lts/*": "fits",
 		"node": "any", "# for CI\n20": "fits", ">=18 <21": "fits", "^18 || ^20": "fits",
@@ -20,21 +20,21 @@ func TestNodeVersion(t *testing.T) {
 		"lts/jod": "other", ">=22": "other", "18 - 19": "other",
 		"": "error", "lts/nonsense": "error", "one of these": "error", "20; rm -rf /": "error",
 	} {
-		if got := verdict(asked); got != want {
-			t.Errorf("%q: got %s, want %s", asked, got, want)
+		if got := verdict(text); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
 }
 
-func verdict(asked string) string {
-	w, any, err := nodeVersion(".nvmrc", []byte(asked))
+func verdict(text string) string {
+	r, any, err := nodeVersion(".nvmrc", []byte(text))
 	switch {
 	case err != nil:
 		return "error"
 	case any:
 		return "any"
 	}
-	switch fits, near := w.fits(semver.MustParse("20.20.2")); {
+	switch fits, near := r.fits(semver.MustParse("20.20.2")); {
 	case near:
 		return "near"
 	case fits:
@@ -50,47 +50,47 @@ func FuzzNodeVersion(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, asked string) { verdict(asked) })
+	f.Fuzz(func(t *testing.T, text string) { verdict(text) })
 }
 
 func TestAtLeast(t *testing.T) {
 	for _, test := range []struct {
-		asked, has string
-		digits     int
-		want       string
+		text, has string
+		digits    int
+		want      string
 	}{
 		{"3.11", "3.11.7", 2, "fits"}, {"3.11.4", "3.11.7", 2, "near"},
 		{"3.11.7", "3.11.7", 2, "fits"}, {"3", "3.11.7", 2, "fits"},
 		{"3.12", "3.11.7", 2, "other"}, {"3.10", "3.11.7", 2, "other"},
 		{"3.11.9", "3.11.7", 2, "other"}, {"2", "3.11.7", 2, "other"},
 	} {
-		w, err := atLeast(".python-version", test.asked, test.digits)
+		r, err := atLeast(".python-version", test.text, test.digits)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := "other"
-		switch fits, near := w.fits(semver.MustParse(test.has)); {
+		switch fits, near := r.fits(semver.MustParse(test.has)); {
 		case near:
 			got = "near"
 		case fits:
 			got = "fits"
 		}
 		if got != test.want {
-			t.Errorf("%s for %s: got %s, want %s", test.has, test.asked, got, test.want)
+			t.Errorf("%s for %s: got %s, want %s", test.has, test.text, got, test.want)
 		}
 	}
 }
 
 func TestParseVersion(t *testing.T) {
-	for said, want := range map[string]string{
+	for output, want := range map[string]string{
 		"v20.20.2": "20.20.2", "Python 3.11.7": "3.11.7",
 		"go version go1.26.8 linux/amd64": "1.26.8", "go version go1.21rc2 linux/amd64": "1.21",
 		"deno 2.9.6 (stable, release, x86_64-unknown-linux-gnu)\nv8 15.0.245.2-rusty": "2.9.6",
 		"ruby 3.1.2p20 (2022-04-12)":  "3.1.2",
 		"openjdk 17.0.9.1 2023-10-17": "17.0.9",
 	} {
-		if v, err := parseVersion(said); err != nil || v.Original() != want {
-			t.Errorf("parseVersion(%q) = %v, %v", said, v, err)
+		if v, err := parseVersion(output); err != nil || v.Original() != want {
+			t.Errorf("parseVersion(%q) = %v, %v", output, v, err)
 		}
 	}
 	if v, err := parseVersion("no such command"); err == nil {

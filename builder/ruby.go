@@ -38,7 +38,7 @@ type rubyApp struct {
 
 var bundlerTool = tool{
 	name:    "bundle",
-	install: "install Bundler (gem install bundler, or the package bundler)",
+	install: "Bundler (gem install bundler, or the package bundler)",
 }
 
 func (r *rubyApp) tools(p *plan) []tool {
@@ -48,7 +48,7 @@ func (r *rubyApp) tools(p *plan) []tool {
 	tools := []tool{
 		{
 			name:     "ruby",
-			install:  "install Ruby (https://www.ruby-lang.org, or the package ruby)",
+			install:  "Ruby (https://www.ruby-lang.org, or the package ruby)",
 			requires: r.requires,
 		},
 	}

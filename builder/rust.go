@@ -37,7 +37,7 @@ type crate struct {
 	toolchain toolchain
 }
 
-const installRust = "install Rust (https://rustup.rs, or the packages cargo and rustc)"
+const installRust = "Rust (https://rustup.rs, or the packages cargo and rustc)"
 
 func (c *crate) tools(*plan) []tool {
 	return []tool{{name: "cargo", install: installRust}, {name: "rustc", install: installRust}}

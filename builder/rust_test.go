@@ -124,13 +124,13 @@ func TestToolchainFile(t *testing.T) {
 			t.Errorf("%s: got %+v, err = %v", name, got, err)
 		}
 	}
-	for said, want := range map[string]string{
+	for output, want := range map[string]string{
 		"rustc 1.95.0 (abc 2026-01-01)":         "stable",
 		"rustc 1.97.0-nightly (abc 2026-01-01)": "nightly",
 		"rustc 1.96.0-beta.2 (abc 2026-01-01)":  "beta",
 	} {
-		if got := channelOf(said); got != want {
-			t.Errorf("channelOf(%q) = %q", said, got)
+		if got := channelOf(output); got != want {
+			t.Errorf("channelOf(%q) = %q", output, got)
 		}
 	}
 }

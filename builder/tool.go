@@ -16,7 +16,7 @@ import (
 // tool is a program that must be on the server.
 type tool struct {
 	name        string
-	install     string        // what to do if it is missing: "install Go (https://go.dev/dl, ...)"
+	install     string        // how to install it: "Go (https://go.dev/dl, ...)"
 	versionArgs []string      // arguments that make it print its version; default --version
 	requires    []requirement // versions that the repository requires
 
@@ -32,7 +32,7 @@ func (b *build) needTools(ctx context.Context) error {
 		for _, t := range p.tools(b.plan) {
 			if _, err := cmdline.LookPath(t.name, b.env["PATH"], b.job.Tree); err != nil {
 				if !reported[t.name] {
-					wrong = append(wrong, fmt.Errorf("%s is not on this server: %s", t.name,
+					wrong = append(wrong, fmt.Errorf("%s is not on this server: install %s", t.name,
 						t.install))
 				}
 				reported[t.name] = true
@@ -66,7 +66,7 @@ func (b *build) checkRequirement(t tool, r requirement, printed string) error {
 	}
 	switch fits, near := r.fits(version); {
 	case !fits:
-		return fmt.Errorf("%s has %s: %s in that version, or change %s",
+		return fmt.Errorf("%s has %s: install %s in that version, or change %s",
 			asks, version.Original(), t.install, r.source)
 	case near:
 		b.notes = append(b.notes, fmt.Sprintf("%s has %s", asks, version.Original()))

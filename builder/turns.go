@@ -77,20 +77,15 @@ func (q *turns) pass(app string) {
 	}
 }
 
-// maxBuilds returns how many builds may run commands at once.
-func (b *Builder) maxBuilds() int {
-	if b.MaxBuilds > 0 {
-		return b.MaxBuilds
-	}
-	return max(1, runtime.GOMAXPROCS(0)/2) // GOMAXPROCS respects a container's limit
-}
-
 // takeTurn waits for the build's turn, once. The wait does not count towards Timeout.
 func (b *build) takeTurn(ctx context.Context) error {
 	if b.hasTurn {
 		return nil
 	}
-	most := b.maxBuilds()
+	most := b.MaxBuilds
+	if most <= 0 {
+		most = max(1, runtime.GOMAXPROCS(0)/2) // GOMAXPROCS respects a container's limit
+	}
 	err := b.turns.take(ctx, b.job.App, most, func(running []string, waiting int) {
 		b.clock.stop()
 		for i, app := range running {

@@ -16,12 +16,12 @@ func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q turns
 		var begun []string
-		said := map[string]string{}
+		waits := map[string]string{}
 		enter := func(ctx context.Context, app string) {
 			go func() {
 				err := q.take(ctx, app, 2, func(running []string,
 					waiting int) {
-					said[app] = fmt.Sprint(running, waiting)
+					waits[app] = fmt.Sprint(running, waiting)
 				})
 				if err != nil {
 					app += ": " + err.Error()
@@ -45,8 +45,8 @@ func TestTurns(t *testing.T) {
 		enter(impatient, "d")
 		enter(t.Context(), "e")
 		expect()
-		if said["c"] != "[a b] 0" || said["e"] != "[a b] 2" || said["a"] != "" {
-			t.Error(said)
+		if waits["c"] != "[a b] 0" || waits["e"] != "[a b] 2" || waits["a"] != "" {
+			t.Errorf("builds waited for %v", waits)
 		}
 		leave(errors.New("left"))
 		expect("d: left")

@@ -11,8 +11,7 @@ import (
 
 // yarn is Yarn 2 and later, a rewrite (https://yarnpkg.com).
 var yarn = &installer{
-	kind: "yarn",
-	tool: tool{name: "yarn", install: "install Yarn (https://yarnpkg.com/getting-started/install)",
+	tool: tool{name: "yarn", install: "Yarn (https://yarnpkg.com/getting-started/install)",
 		// yarn run needs the state file of an install, so it is kept with the modules
 		env: map[string]string{
 			"YARN_INSTALL_STATE_PATH":         "node_modules/.yarn-install-state.gz",
@@ -35,8 +34,7 @@ var yarn = &installer{
 
 // classic is Yarn 1. Its program and lock file have the same names as those of [yarn].
 var classic = &installer{
-	kind: "yarn 1",
-	tool: tool{name: "yarn", install: "install Yarn 1 (npm install -g yarn@1)",
+	tool: tool{name: "yarn", install: "Yarn 1 (npm install -g yarn@1)",
 		env: map[string]string{
 			"SKIP_YARN_COREPACK_CHECK":        "1",
 			"COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",

@@ -2,14 +2,14 @@ package limits
 
 import "testing"
 
-// some is a Limiter that can enforce the given limits.
-type some struct {
+// fakeLimiter is a Limiter that can enforce the given limits.
+type fakeLimiter struct {
 	none
 	Limits
 }
 
-func (s some) Holds(Limits) Limits { return s.Limits }
-func (s some) String() string      { return "cgroup v9" }
+func (s fakeLimiter) Holds(Limits) Limits { return s.Limits }
+func (s fakeLimiter) String() string      { return "cgroup v9" }
 
 func TestDescribe(t *testing.T) {
 	for _, c := range []struct {
@@ -26,7 +26,7 @@ func TestDescribe(t *testing.T) {
 		{Limits{}, true, "memory limits by polling; no cpu or process limits"},
 		{Limits{}, false, "no limits on this system"},
 	} {
-		if got := Describe(some{none{}, c.held}, c.watch); got != c.want {
+		if got := Describe(fakeLimiter{none{}, c.held}, c.watch); got != c.want {
 			t.Errorf("%v: got %q, want %q", c.held, got, c.want)
 		}
 	}
