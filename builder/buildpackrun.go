@@ -155,7 +155,7 @@ func (b *build) profile(ctx context.Context) error {
 	}
 	own := b.job
 	own.Config = nil
-	env := cmdline.With(b.environment(own), map[string]string{"HOME": b.job.Tree}) // as for processes
+	env := cmdline.With(b.environment(own), map[string]string{"HOME": b.job.Tree})
 	changed, err := b.sourceScripts(ctx, env, scripts...)
 	if err != nil {
 		return fmt.Errorf(".profile.d: %w", err)

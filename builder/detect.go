@@ -32,8 +32,8 @@ var errNothing = errors.New("nothing to run was recognised: " +
 	"Cargo.toml, a .NET project, an executable bin/start, and index.html or public/index.html; " +
 	"add a Procfile with a line like `web: node server.js`")
 
-// noWebProcess says why the web process is unknown, and that a Procfile with the given command line, or
-// one of the alternatives, would help.
+// noWebProcess says why the web process is unknown, and that a Procfile with the given command
+// line, or one of the alternatives, would help.
 func noWebProcess(problem, line string, alternatives ...string) error {
 	add := append(alternatives, "a Procfile with a line like `web: "+line+"`")
 	return fmt.Errorf("%s; add %s", problem, strings.Join(add, ", or "))

@@ -104,9 +104,8 @@ func (dotnetApp) checkSDK(ctx context.Context, b *build, env map[string]string) 
 			say.Detail(b.job.Out, "%s", say.Plain(line, 200))
 		}
 	}
-	return errors.New("global.json asks for a .NET SDK that this server lacks: install " +
-		installDotnet +
-		" in that version, or change global.json")
+	return errors.New("global.json asks for a .NET SDK that this server lacks: " +
+		"install " + installDotnet + " in that version, or change global.json")
 }
 
 // project returns the file to publish: the one that a config var names, the only one at the top, or

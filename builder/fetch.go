@@ -28,9 +28,8 @@ type Fetcher interface {
 func (b *build) prepare(ctx context.Context, p Buildpack, number int) (string, error) {
 	if p.URL == "" && !p.OnServer() {
 		if !isProgram(b.tree, filepath.Join(p.Folder, "bin/compile")) {
-			return "", fmt.Errorf("%s/bin/compile is not an executable file of the repository; "+
-				"try git "+
-				"update-index --chmod=+x", p.Folder)
+			return "", fmt.Errorf("%s/bin/compile is not an executable file of the repository "+
+				"(try git update-index --chmod=+x)", p.Folder)
 		}
 		return filepath.Join(b.job.Tree, p.Folder), nil
 	}
@@ -41,8 +40,8 @@ func (b *build) prepare(ctx context.Context, p Buildpack, number int) (string, e
 			return "", err
 		}
 	}
-	if info, err := os.Stat(filepath.Join(from, "bin/compile")); err != nil ||
-		info.Mode()&0o111 == 0 {
+	info, err := os.Stat(filepath.Join(from, "bin/compile"))
+	if err != nil || info.Mode()&0o111 == 0 {
 		return "", errors.New("not a classic buildpack: it has no executable bin/compile " +
 			"(https://devcenter.heroku.com/articles/buildpack-api)")
 	}

@@ -137,9 +137,8 @@ func (g goApp) makeModule(ctx context.Context, b *build) error {
 	if err != nil {
 		return err
 	}
-	say.Detail(b.job.Out,
-		"no go.mod: this build uses the standard library only; run `go mod init NAME` and "+
-			"commit go.mod")
+	say.Detail(b.job.Out, "no go.mod: this build uses the standard library only; "+
+		"run `go mod init NAME` and commit go.mod")
 	content := fmt.Appendf(nil, "module app\n\ngo %d.%d\n", version.Major(), version.Minor())
 	return b.tree.WriteFile("go.mod", content, 0o644)
 }

@@ -168,8 +168,8 @@ func javaRequirement(source, text string) ([]requirement, error) {
 	text = strings.TrimSpace(text)
 	number := javaNumber.FindStringSubmatch(text) // temurin-17.0.2, 1.8, 21
 	if number == nil {
-		return nil, fmt.Errorf("%s: %.40q is not a version; write a number such as 21", source,
-			text)
+		return nil, fmt.Errorf("%s: %.40q is not a version; write a number such as 21",
+			source, text)
 	}
 	major, digits := number[1], 1
 	if major == "8" { // its own name for itself is 1.8.0_392

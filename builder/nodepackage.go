@@ -39,10 +39,9 @@ func readNodePackage(root *os.Root) (*nodePackage, error) {
 // dependencyFields are the fields of package.json that affect an install.
 var dependencyFields = []string{
 	"dependencies", "devDependencies", "optionalDependencies", "peerDependencies",
-	"peerDependenciesMeta",
-	"bundleDependencies", "bundledDependencies", "overrides", "resolutions", "pnpm",
-	"dependenciesMeta", "trustedDependencies",
-	"patchedDependencies", "workspaces", "engines", "os", "cpu", "bin",
+	"peerDependenciesMeta", "bundleDependencies", "bundledDependencies", "overrides", "resolutions",
+	"pnpm", "dependenciesMeta", "trustedDependencies", "patchedDependencies", "workspaces",
+	"engines", "os", "cpu", "bin",
 }
 
 // hasDependencies reports whether there is anything to install.

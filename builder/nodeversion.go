@@ -51,9 +51,10 @@ func versionOrRange(source, text string, digits int) (requirement, error) {
 
 // longTerm maps the code names of Node's long-term releases, which .nvmrc may use, to their major
 // version (https://github.com/nodejs/Release).
-var longTerm = map[string]uint64{"argon": 4, "boron": 6, "carbon": 8, "dubnium": 10, "erbium": 12,
-	"fermium": 14,
-	"gallium": 16, "hydrogen": 18, "iron": 20, "jod": 22, "krypton": 24}
+var longTerm = map[string]uint64{
+	"argon": 4, "boron": 6, "carbon": 8, "dubnium": 10, "erbium": 12, "fermium": 14,
+	"gallium": 16, "hydrogen": 18, "iron": 20, "jod": 22, "krypton": 24,
+}
 
 // nodeVersion reads a .node-version or an .nvmrc (https://github.com/nvm-sh/nvm#nvmrc): one word
 // and comments. any means that every version will do.
@@ -63,8 +64,8 @@ func nodeVersion(source string, content []byte) (r requirement, any bool, err er
 	if name, ok := strings.CutPrefix(lower, "lts/"); ok && name != "*" {
 		major, known := longTerm[name]
 		if !known {
-			return r, false, fmt.Errorf("%s: unknown Node release %.40q; write its number, such "+
-				"as 22", source, text)
+			return r, false, fmt.Errorf("%s: unknown Node release %.40q; write a number such as 22",
+				source, text)
 		}
 		r = sameMajor(source, major)
 		r.text = fmt.Sprintf("%d (%s)", major, lower)

@@ -1,13 +1,14 @@
 package builder
 
 var npm = &installer{
-	tool:   tool{name: "npm", install: "npm (it comes with https://nodejs.org, or the package npm)"},
+	tool:   tool{name: "npm", install: "npm (part of https://nodejs.org, or the package npm)"},
 	locks:  []string{"npm-shrinkwrap.json", "package-lock.json"},
 	files:  []string{".npmrc"},
 	frozen: []string{"npm", "ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"},
-	loose: []string{"npm", "install", "--include=dev", "--no-audit", "--no-fund",
-		"--loglevel=error",
-		"--no-package-lock"},
+	loose: []string{
+		"npm", "install", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error",
+		"--no-package-lock",
+	},
 	script: []string{"npm", "run", "--loglevel=error"},
 	env: func(b *build) map[string]string {
 		return map[string]string{

@@ -123,9 +123,7 @@ func (p *phpApp) build(ctx context.Context, b *build) error {
 var packageInTree = regexp.MustCompile(`"type":\s*"path"`)
 
 // vendor returns the cache's copy of the folder for these files and this version of PHP.
-func (p *phpApp) vendor(
-	ctx context.Context, b *build, env map[string]string,
-) (keptFolder, error) {
+func (p *phpApp) vendor(ctx context.Context, b *build, env map[string]string) (keptFolder, error) {
 	key, err := b.newCacheKey(ctx, env, "php")
 	if err != nil {
 		return keptFolder{}, err

@@ -20,8 +20,8 @@ func Processes(dir string) ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		// during a rotation there may be only the older file
-		if name, ok := strings.CutSuffix(strings.TrimSuffix(e.Name(), ".1"), ".log"); ok &&
-			isProcess(name) {
+		name, ok := strings.CutSuffix(strings.TrimSuffix(e.Name(), ".1"), ".log")
+		if ok && isProcess(name) {
 			names = append(names, name)
 		}
 	}

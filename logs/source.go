@@ -278,8 +278,12 @@ func lastLines(f io.ReaderAt, start, end int64, n int) (at int64, count int, err
 		if _, err := f.ReadAt(chunk, from); err != nil && !errors.Is(err, io.EOF) {
 			return end, 0, err
 		}
-		for i := bytes.LastIndexByte(chunk, '\n'); i >= 0; i = bytes.LastIndexByte(chunk[:i],
-			'\n') {
+		for rest := chunk; ; {
+			i := bytes.LastIndexByte(rest, '\n')
+			if i < 0 {
+				break
+			}
+			rest = rest[:i]
 			if begin := from + int64(i) + 1; begin != end {
 				if count++; count == n {
 					return begin, count, nil

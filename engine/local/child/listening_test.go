@@ -34,8 +34,7 @@ func inodeOf(l net.Listener, err error) (inode uint32, _ error) {
 	}
 	var stat syscall.Stat_t
 	if controlErr := raw.Control(func(fd uintptr) {
-		err = syscall.Fstat(int(fd),
-			&stat)
+		err = syscall.Fstat(int(fd), &stat)
 	}); controlErr != nil {
 		return 0, controlErr
 	}

@@ -46,8 +46,7 @@ func (t processTree) find() []process {
 		})
 	}
 	return slices.DeleteFunc(found, func(p process) bool {
-		return p.state == 'Z' ||
-			p.state == 'X'
+		return p.state == 'Z' || p.state == 'X'
 	})
 }
 
@@ -109,8 +108,7 @@ func readStat(pid int) (process, bool) {
 // knows reports whether p was found earlier.
 func (t processTree) knows(p process) bool {
 	return slices.ContainsFunc(t.known, func(q process) bool {
-		return p.pid == q.pid &&
-			p.started == q.started
+		return p.pid == q.pid && p.started == q.started
 	})
 }
 

@@ -5,8 +5,7 @@ package child
 import "os/exec"
 
 func (k *Keeper) startStopped(cmd *exec.Cmd) (ready func(), err error) {
-	return nil,
-		k.ifOpen(func() error { return k.start(cmd) })
+	return nil, k.ifOpen(func() error { return k.start(cmd) })
 }
 
 func (k *Keeper) start(cmd *exec.Cmd) error { return cmd.Start() }

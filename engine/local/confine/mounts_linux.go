@@ -203,8 +203,8 @@ func (w *bindMount) createAndBind() error {
 }
 
 func (w *bindMount) bind() error {
-	if err := mount("/proc/self/fd/"+strconv.Itoa(w.fd), w.path, "", unix.MS_BIND|unix.MS_REC,
-		""); err != nil {
+	source := "/proc/self/fd/" + strconv.Itoa(w.fd)
+	if err := mount(source, w.path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return err
 	}
 	flags := uintptr(unix.MS_NOSUID)

@@ -25,8 +25,8 @@ func (b *Box) makeReadOnly(shown []*bindMount, proc *bindMount) error {
 	}
 	readWrite := unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}
 	for _, path := range writable {
-		if err := unix.MountSetattr(unix.AT_FDCWD, path, 0, &readWrite); err != nil &&
-			err != unix.ENOENT {
+		err := unix.MountSetattr(unix.AT_FDCWD, path, 0, &readWrite)
+		if err != nil && err != unix.ENOENT {
 			return fmt.Errorf("mount %s: %w", path, err)
 		}
 	}

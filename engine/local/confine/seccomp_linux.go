@@ -9,7 +9,9 @@ import (
 
 // machines are the kernel's names of the supported processors (audit.h), all little-endian.
 var machines = map[string]uint32{
-	"386": unix.AUDIT_ARCH_I386, "amd64": unix.AUDIT_ARCH_X86_64, "arm": unix.AUDIT_ARCH_ARM,
+	"386":     unix.AUDIT_ARCH_I386,
+	"amd64":   unix.AUDIT_ARCH_X86_64,
+	"arm":     unix.AUDIT_ARCH_ARM,
 	"arm64":   unix.AUDIT_ARCH_AARCH64,
 	"riscv64": unix.AUDIT_ARCH_RISCV64,
 }
@@ -58,69 +60,51 @@ func canFilter() bool {
 func filter(machine uint32, others bool) []unix.SockFilter {
 	const (
 		number, arch        = 0, 4
-		load                = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
-		equal               = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
-		atLeast             = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
-		end                 = unix.BPF_RET | unix.BPF_K
+		argument            = 16 // the first one; each has 8 bytes
+		upper               = 4  // its upper half
 		deny                = uint32(unix.SECCOMP_RET_ERRNO) | uint32(unix.EPERM)
 		missing             = uint32(unix.SECCOMP_RET_ERRNO) | uint32(unix.ENOSYS)
 		allow               = uint32(unix.SECCOMP_RET_ALLOW)
 		x32          uint32 = 0x40000000 // __X32_SYSCALL_BIT of asm/unistd.h
 	)
-	argument := func(i int, upper bool) uint32 {
-		at := uint32(16 + 8*i)
-		if upper {
-			at += 4
-		}
-		return at
+	load := func(offset uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
+	}
+	jump := func(test uint16, k uint32, ifTrue, ifFalse uint8) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_JMP | test | unix.BPF_K, K: k, Jt: ifTrue, Jf: ifFalse}
+	}
+	equal := func(k uint32, ifTrue, ifFalse uint8) unix.SockFilter {
+		return jump(unix.BPF_JEQ, k, ifTrue, ifFalse)
+	}
+	end := func(action uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: action}
 	}
 	foreign := missing
 	if !others {
 		foreign = allow
 	}
-	program := []unix.SockFilter{
-		{Code: load, K: arch},
-		{Code: equal, K: machine, Jt: 1},
-		{Code: end, K: foreign},
-		{Code: load, K: number},
-	}
+	program := []unix.SockFilter{load(arch), equal(machine, 1, 0), end(foreign), load(number)}
 	add := func(more ...unix.SockFilter) { program = append(program, more...) }
 	if machine == unix.AUDIT_ARCH_X86_64 {
-		add(unix.SockFilter{Code: atLeast, K: x32, Jf: 1}, unix.SockFilter{Code: end, K: missing})
+		add(jump(unix.BPF_JGE, x32, 0, 1), end(missing))
 	}
 	for _, call := range refused {
-		add(unix.SockFilter{Code: equal, K: call, Jf: 1}, unix.SockFilter{Code: end, K: deny})
+		add(equal(call, 0, 1), end(deny))
 	}
 	if !others {
-		add(unix.SockFilter{Code: end, K: allow})
+		add(end(allow))
 		return program
 	}
 	for _, call := range onSelf {
-		add(unix.SockFilter{Code: equal, K: call, Jf: 4},
-			unix.SockFilter{Code: load, K: argument(0, false)},
-			unix.SockFilter{Code: equal, K: 0, Jf: 1}, unix.SockFilter{Code: end, K: allow},
-			unix.SockFilter{Code: end, K: deny})
+		add(equal(call, 0, 4), load(argument), equal(0, 0, 1), end(allow), end(deny))
 	}
 	for call, process := range onSelfSecond {
-		add(unix.SockFilter{Code: equal, K: call, Jf: 6},
-			unix.SockFilter{Code: load, K: argument(0, false)},
-			unix.SockFilter{Code: equal, K: process, Jf: 3},
-			unix.SockFilter{Code: load, K: argument(1, false)},
-			unix.SockFilter{Code: equal, K: 0, Jf: 1}, unix.SockFilter{Code: end, K: allow},
-			unix.SockFilter{Code: end, K: deny})
+		add(equal(call, 0, 6), load(argument), equal(process, 0, 3),
+			load(argument+8), equal(0, 0, 1), end(allow), end(deny))
 	}
 	// prlimit64 with new limits; reading another's limits is harmless
-	add(unix.SockFilter{
-		Code: equal,
-		K:    unix.SYS_PRLIMIT64,
-		Jf:   8,
-	}, unix.SockFilter{Code: load, K: argument(0, false)},
-		unix.SockFilter{Code: equal, K: 0, Jt: 4}, unix.SockFilter{Code: load,
-			K: argument(2, false)},
-		unix.SockFilter{Code: equal, K: 0, Jf: 3}, unix.SockFilter{Code: load,
-			K: argument(2, true)},
-		unix.SockFilter{Code: equal, K: 0, Jf: 1}, unix.SockFilter{Code: end, K: allow},
-		unix.SockFilter{Code: end, K: deny})
-	add(unix.SockFilter{Code: end, K: allow})
+	add(equal(unix.SYS_PRLIMIT64, 0, 8), load(argument), equal(0, 4, 0), load(argument+16),
+		equal(0, 0, 3), load(argument+16+upper), equal(0, 0, 1), end(allow), end(deny))
+	add(end(allow))
 	return program
 }

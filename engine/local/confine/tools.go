@@ -58,9 +58,11 @@ func toolsOf(dir string) []string {
 
 var (
 	// managers are folders of version managers, without secrets
-	managers = []string{".nvm", ".fnm", ".volta", ".n", ".nodenv", ".pyenv", ".rbenv", ".rvm",
-		".goenv", ".jenv", ".sdkman",
-		".phpenv", ".asdf", ".bun", ".deno", ".dotnet", ".rustup", ".proto", ".nix-profile"}
+	managers = []string{
+		".nvm", ".fnm", ".volta", ".n", ".nodenv", ".pyenv", ".rbenv", ".rvm", ".goenv", ".jenv",
+		".sdkman", ".phpenv", ".asdf", ".bun", ".deno", ".dotnet", ".rustup", ".proto",
+		".nix-profile",
+	}
 	// mixed are folders with tools and other things -> what those tools need
 	mixed = map[string][]string{
 		"go":      nil,
@@ -79,11 +81,12 @@ const Run = "/run"
 // Resolver returns the folder or file for name resolution (resolv.conf(5)) if it is below Run, for
 // [Box].Read. Prefer the folder: the file is replaced when the network changes.
 func Resolver() []string {
-	if path, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && below(path, Run) &&
-		filepath.Dir(path) != Run {
-		return []string{filepath.Dir(path)}
-	} else if err == nil && below(path, Run) {
+	path, err := filepath.EvalSymlinks("/etc/resolv.conf")
+	switch {
+	case err != nil || !below(path, Run):
+		return nil
+	case filepath.Dir(path) == Run:
 		return []string{path}
 	}
-	return nil
+	return []string{filepath.Dir(path)}
 }

@@ -68,8 +68,8 @@ func (f folder) kill() {
 	}
 	content, _ := os.ReadFile(f.path("cgroup.procs"))
 	for line := range strings.Lines(string(content)) {
-		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 1 &&
-			pid != os.Getpid() {
+		pid, err := strconv.Atoi(strings.TrimSpace(line))
+		if err == nil && pid > 1 && pid != os.Getpid() {
 			unix.Kill(pid, unix.SIGKILL)
 		}
 	}

@@ -166,8 +166,8 @@ func query(request *diagRequest) (found []socket, err error) {
 	}
 	defer unix.Close(fd)
 	message := unsafe.Slice((*byte)(unsafe.Pointer(request)), unsafe.Sizeof(*request))
-	if err := unix.Sendto(fd, message, 0,
-		&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	if err := unix.Sendto(fd, message, 0, kernel); err != nil {
 		return nil, fmt.Errorf("sock_diag: %w", err)
 	}
 	buffer := answers.Get().(*[32 << 10]byte)
@@ -242,8 +242,8 @@ func parseSocket(body []byte) (socket, error) {
 		if size < unix.SizeofNlAttr || size > len(rest) {
 			return socket{}, errShort
 		}
-		if kind := binary.NativeEndian.Uint16(rest[2:]); kind == attributeV6Only &&
-			size > unix.SizeofNlAttr {
+		kind := binary.NativeEndian.Uint16(rest[2:])
+		if kind == attributeV6Only && size > unix.SizeofNlAttr {
 			s.only6 = rest[unix.SizeofNlAttr] != 0
 		}
 		rest = rest[min(aligned(size), len(rest)):]

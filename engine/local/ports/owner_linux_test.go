@@ -61,8 +61,7 @@ func listen(addr string, share bool) (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		if share {
 			raw.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET,
-					unix.SO_REUSEPORT, 1)
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 			})
 		}
 		return err
@@ -482,8 +481,7 @@ func BenchmarkDial(b *testing.B) {
 	}()
 	for name, dial := range map[string]func() (net.Conn, error){
 		"checked": func() (net.Conn, error) {
-			return o.Dial(context.Background(),
-				l.Addr().String())
+			return o.Dial(context.Background(), l.Addr().String())
 		},
 		"net": func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) },
 	} {
