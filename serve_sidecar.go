@@ -84,7 +84,7 @@ func (p *paas) setFixedSource() error {
 func syncCommand(load func() (*config.Config, error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sync [--once]", Args: cli.Arguments(0, 0), DisableFlagsInUseLine: true,
-		Short: "follow repositories hosted elsewhere, as serve sidecar does; with --once look once and end",
+		Short: "follow remote repositories, as serve sidecar does; with --once check them once and end",
 	}
 	once := cmd.Flags().Bool("once", false,
 		"look at each once, deploy what is new, and end with status 0 if all went well")

@@ -38,7 +38,8 @@ func HostKey(dir string, log *slog.Logger) (gossh.Signer, error) {
 	if err != nil {
 		// The parser's error can quote the key.
 		return nil, fmt.Errorf("host key: %s is not a readable OpenSSH private key; "+
-			"restore it from a backup, or remove it to have a new one made (clients will then ask for the new key)", path)
+			"restore it from a backup, or remove it to have a new one made "+
+			"(clients will then ask for the new key)", path)
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
 		log.Warn("host key was open to other users; closing it", "file", path, "mode",

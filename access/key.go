@@ -17,7 +17,7 @@ import (
 type Key struct {
 	Name        string    `json:"name"`
 	Admin       bool      `json:"admin"`
-	Type        string    `json:"type"`              // as in authorized_keys: "ssh-ed25519", "ssh-rsa", ...
+	Type        string    `json:"type"`              // as in authorized_keys: "ssh-ed25519"
 	Fingerprint string    `json:"fingerprint"`       // as ssh-keygen -l prints it: "SHA256:..."
 	Comment     string    `json:"comment,omitempty"` // from the key; often user@machine
 	Added       time.Time `json:"added"`
@@ -84,7 +84,8 @@ func fit(public gossh.PublicKey) error {
 			return errors.New("not an RSA key")
 		}
 		if key, ok := crypto.CryptoPublicKey().(*rsa.PublicKey); !ok || key.N.BitLen() < minRSA {
-			return fmt.Errorf("an RSA key needs at least %d bits; make a better one with: ssh-keygen -t ed25519", minRSA)
+			return fmt.Errorf("an RSA key needs at least %d bits; "+
+				"make a better one with: ssh-keygen -t ed25519", minRSA)
 		}
 		return nil
 	}

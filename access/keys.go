@@ -60,14 +60,15 @@ func (k *Keys) Add(name string, publicKey []byte, admin bool) (Key, error) {
 		return Key{}, err
 	}
 	if len(options) > 0 {
-		return Key{}, fmt.Errorf("options in front of a key are not supported (%.80q); give the key without them", options)
+		return Key{}, fmt.Errorf("options in front of a key are not supported (%.80q); "+
+			"give the key without them", options)
 	}
 	files, err := k.files()
 	if err != nil {
 		return Key{}, err
 	}
 	if slices.Contains(files, name) {
-		return Key{}, fmt.Errorf("there is a key named %q already; remove it first, or choose another name", name)
+		return Key{}, errTaken(name)
 	}
 	if other, ok := k.Lookup(key.public); ok {
 		return Key{}, fmt.Errorf("this key is here already, as %q", other.Name)
@@ -80,13 +81,17 @@ func (k *Keys) Add(name string, publicKey []byte, admin bool) (Key, error) {
 	}
 	err = writeNew(k.Dir, filepath.Join(keysFolder, name), []byte(line))
 	if errors.Is(err, fs.ErrExist) {
-		return Key{}, fmt.Errorf("there is a key named %q already; remove it first, or choose another name", name)
+		return Key{}, errTaken(name)
 	}
 	if err != nil {
 		return Key{}, fmt.Errorf("add key %s: %w", name, err)
 	}
 	key.Added = time.Now()
 	return key, nil
+}
+
+func errTaken(name string) error {
+	return fmt.Errorf("there is a key named %q already; remove it first, or choose another name", name)
 }
 
 // Remove removes a key. Its open sessions go on; new ones are refused. The last admin key cannot be

@@ -20,7 +20,7 @@ func sourceRows() []Row {
 		Verb[sourceInput, sourceAnswer]{
 			Head: Head{
 				Name: "source", Group: Sources,
-				Short: "show which apps follow a repository hosted elsewhere, and how that goes",
+				Short: "show which apps follow a remote repository, and the state of each",
 			},
 			Run:  showSource,
 			Text: printSource,
@@ -28,7 +28,7 @@ func sourceRows() []Row {
 		Stream[setSourceInput, Progress]{
 			Head: Head{
 				Name: "source:set", Group: Sources,
-				Short: "make an app follow a repository hosted elsewhere",
+				Short: "make an app follow a remote repository",
 			},
 			Run:  setSource,
 			Text: printProgress,

@@ -24,7 +24,7 @@ import (
 // groups are the groups in the order in which the help lists them.
 var groups = []group{
 	{command.Apps, "Apps:"}, {command.Config, "Config vars and settings of an app:"},
-	{command.Running, "Processes and releases:"}, {command.Sources, "Repositories hosted elsewhere:"},
+	{command.Running, "Processes and releases:"}, {command.Sources, "Remote repositories:"},
 	{command.Keys, "Keys:"}, {command.Operate, "Server:"},
 }
 
