@@ -9,85 +9,84 @@ import (
 	"paas/volume"
 )
 
-// Engine makes builds and runs processes.
+// Engine builds commits and runs processes.
 type Engine interface {
 	Fleet
 
-	// Open makes the engine ready. It comes before all other methods, and blocks until what an earlier
-	// life of the server left running has ended, or is among Units.
+	// Open prepares the engine. Call it before all other methods. It blocks until every process that
+	// an earlier server left has ended or is in Units.
 	Open() error
 
-	// Close ends the engine's work for this server. Nothing is started after it.
+	// Close ends the engine's work for this server. It starts nothing afterwards.
 	Close() error
 
-	// Isolation reports what keeps apps apart, once the engine is open.
+	// Isolation describes how apps are isolated. Call it after Open.
 	Isolation() Isolation
 
-	// Build makes a checked-out commit runnable, in place. It blocks until it is done, also when ctx ends, and
-	// then leaves no process behind. The error says which command failed, and how.
+	// Build makes a checked-out commit runnable, in place. It blocks until it is done or ctx ends, and
+	// leaves no process behind. The error names the command that failed, and how.
 	Build(ctx context.Context, job BuildJob) (volume.Built, error)
 
-	// Sweep removes what the engine keeps for builds of the app that are gone.
+	// Sweep removes what the engine keeps for removed builds of the app.
 	Sweep(ctx context.Context, app string) error
 
-	// Start starts a process that runs once, and returns without waiting for it to be of use. ctx
-	// bounds only the start. The error is a [StartError] where the job is to blame.
+	// Start starts a process that runs once, and returns at once. ctx limits only the start. If the
+	// job is to blame, the error is a [StartError].
 	Start(ctx context.Context, job Job) (Process, error)
 }
 
-// Isolation is what keeps apps apart from each other and from the server.
+// Isolation describes what isolates apps from each other and from the server.
 type Isolation struct {
-	By      string   // what does, and what holds apps to their limits, in a few words
-	Open    []string // what apps can do all the same, though they must not
-	Missing string   // why nothing keeps them apart; empty: something does
+	By      string   // what isolates and limits apps, in a few words
+	Open    []string // what apps can do although they should not
+	Missing string   // why there is no isolation; empty: there is some
 }
 
-// Adopter is an engine that ends other children of the server too if the server is killed. Adopt returns
-// the environment variable to start them with.
+// Adopter is an engine that also ends other children of the server if the server is killed. Adopt
+// returns the environment variable for such a child.
 type Adopter interface{ Adopt(name string) string }
 
-// Fleet keeps units running: it starts their processes, and starts them again when they end, less and less
-// often while they fail. Methods that end with ctx return its cause.
+// Fleet keeps units running: it starts their processes and restarts them when they end, with
+// growing delays if they fail. Methods that end with ctx return its cause.
 type Fleet interface {
-	// Want makes unit what is kept running under its name. It returns at once, and calling it again is
-	// harmless. Processes that are not among Indexes any more are ended, as by Drop; those that run
-	// and still are go on as they are, and what else has changed counts from their next start.
+	// Want makes the engine keep the unit running, and replaces an earlier unit of the same name. It
+	// returns at once; calling it again is harmless. Processes that are no longer in Indexes are
+	// ended, as by Drop. The others go on; other changes take effect when they next start.
 	Want(ctx context.Context, unit Unit) error
 
-	// Drop ends the processes of a unit, with grace between SIGTERM and SIGKILL, and forgets it. It
-	// returns at once; each place is listed until nothing of its process is left. Called again, the
-	// shorter grace counts. A unit that is not there is no error.
+	// Drop ends the processes of a unit, with grace between SIGTERM and SIGKILL, and forgets the unit.
+	// It returns at once; each place stays listed until its process and all its children have ended.
+	// If it is called again, the shorter grace counts. An unknown unit is not an error.
 	Drop(ctx context.Context, name UnitName, grace time.Duration) error
 
-	// Units lists the units that are wanted, also those from an earlier life of the caller.
+	// Units lists the wanted units, including those from an earlier server.
 	Units(ctx context.Context) ([]UnitName, error)
 
-	// Places lists the places of an app as they are now.
+	// Places lists the current places of an app.
 	Places(ctx context.Context, app string) ([]Place, error)
 
-	// Watch calls changed with the name of each app of which a place has changed, soon after that and once
-	// for several changes. It blocks until ctx ends.
+	// Watch calls changed with the name of each app that has a changed place, soon after the change
+	// and once for several changes. It blocks until ctx ends.
 	Watch(ctx context.Context, changed func(app string)) error
 
-	// Restart ends the process of a place because of reason, which counts as its end: the next one
-	// starts as after a crash. It returns at once, and does nothing where place is about another
-	// process than the present one.
+	// Restart ends the process of a place for reason, and starts the next one as after a crash. It
+	// returns at once. It does nothing if place refers to an earlier process.
 	Restart(ctx context.Context, place Place, reason string) error
 
-	// Logs reads what the process of a place has printed since its start, or the last part of it where that
-	// is much. With follow the stream goes on until that process has ended; when ctx ends it returns
-	// what has come by then, and io.EOF.
+	// Logs reads the output of a place's process since its start, or the end of it if there is much.
+	// With follow, the stream continues until that process has ended. If ctx ends, it returns the
+	// output so far and then io.EOF.
 	Logs(ctx context.Context, place Place, follow bool) (io.ReadCloser, error)
 
-	// Exec runs a command beside the process of a place, with its files and environment, until the
-	// command ends. When ctx ends it is killed. output is the end of what it printed.
+	// Exec runs a command beside the process of a place, with the same files and environment, until
+	// the command ends. If ctx ends, the command is killed. output is the end of its output.
 	Exec(ctx context.Context, place Place, command Command) (output string, exit Exit, err error)
 
-	// Dial connects to the process of a place, at port, or at the one that it was given where port is 0. The
-	// error is [ErrForeign] where another program listens there.
+	// Dial connects to the process of a place at port, or at its own port if port is 0. If another
+	// program listens there, the error is [ErrForeign].
 	Dial(ctx context.Context, place Place, port int) (net.Conn, error)
 
-	// Listening lists where the process of a place listens for TCP, as far as that can be found out:
-	// "3000" for any or the usual loopback address, "[::1]:3000" for others.
+	// Listening lists the TCP addresses where the process of a place listens, if that can be found
+	// out: "3000" for any or the usual loopback address, "[::1]:3000" for others.
 	Listening(ctx context.Context, place Place) []string
 }
