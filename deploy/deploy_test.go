@@ -107,7 +107,9 @@ func TestRelease(t *testing.T) {
 	}
 	s.decide(volume.Failed)
 	r, status, err = s.release(t.Context())
-	if err != nil || status.State != volume.Failed || status.Reason != "because" || s.app.Committed(r.N) || s.app.Live() != 1 {
+	if err != nil || status.State != volume.Failed || status.Reason != "because" ||
+		s.app.Committed(r.N) ||
+		s.app.Live() != 1 {
 		t.Errorf("%v %+v %v", r, status, err)
 	}
 }
@@ -118,7 +120,9 @@ func TestReleaseLeft(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r, _, err := s.release(ctx)
-	if why, cancelled := s.app.Cancelled(r.N); !errors.Is(err, context.Canceled) || !cancelled || why != "alice left" {
+	why, cancelled := s.app.Cancelled(r.N)
+	if !errors.Is(err, context.Canceled) || !cancelled ||
+		why != "alice left" {
 		t.Errorf("%v: %v %q", err, cancelled, why)
 	}
 }
@@ -128,10 +132,13 @@ func TestReleaseWithoutRuntime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		_, _, err := s.release(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "start it: paas serve app") || !strings.Contains(s.out.String(), "v1 waits for the runtime") {
+		if err == nil || !strings.Contains(err.Error(), "start it: paas serve app") ||
+			!strings.Contains(s.out.String(), "v1 waits for the runtime") {
 			t.Errorf("%v, %q", err, s.out.String())
 		}
-		if why, cancelled := s.app.Cancelled(1); !cancelled || !strings.HasPrefix(why, "nothing runs the apps") {
+		why, cancelled := s.app.Cancelled(1)
+		if !cancelled ||
+			!strings.HasPrefix(why, "nothing runs the apps") {
 			t.Errorf("%v %q", cancelled, why)
 		}
 	})
@@ -163,7 +170,20 @@ func commits(t *testing.T, contents ...string) (git.Repo, []string) {
 	t.Helper()
 	dir := t.TempDir()
 	run := func(args ...string) string {
-		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=alice", "-c", "user.email=alice@laptop", "-c", "core.autocrlf=false"}, args...)...)
+		cmd := exec.Command(
+			"git",
+			append(
+				[]string{
+					"-C",
+					dir,
+					"-c",
+					"user.name=alice",
+					"-c",
+					"user.email=alice@laptop",
+					"-c",
+					"core.autocrlf=false",
+				},
+				args...)...)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("git %v: %v: %s", args, err, out)
@@ -202,7 +222,9 @@ func TestInPlace(t *testing.T) {
 	if got := s.states(); got != "cancelled retired live" {
 		t.Errorf("v%d and those after it are %s", abandoned.N, got)
 	}
-	if !strings.Contains(s.out.String(), "-----> blog v3 is in worktree/: 1 file written, 0 removed\n") {
+	if !strings.Contains(
+		s.out.String(), "-----> blog v3 is in worktree/: 1 file written, 0 removed\n",
+	) {
 		t.Error(s.out.String())
 	}
 	s.out.Reset()
@@ -261,7 +283,9 @@ func TestPlaceInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.maker().place(ctx, r, objects); !errors.Is(err, context.Canceled) || s.states() != "ready" {
+	if err := s.maker().
+		place(ctx, r, objects); !errors.Is(err, context.Canceled) ||
+		s.states() != "ready" {
 		t.Errorf("%v, %s", err, s.states())
 	}
 	if err := s.maker().place(t.Context(), r, objects); err != nil || s.states() != "live" {
@@ -275,10 +299,11 @@ func TestPlaceFails(t *testing.T) {
 	repo, all := commits(t, "one")
 	objects := repo.Objects()
 	defer objects.Close()
-	if err := os.WriteFile(s.app.Worktree(), nil, 0o644); err != nil { // a file in the place of the folder
+	err := os.WriteFile(s.app.Worktree(), nil, 0o644)
+	if err != nil { // a file in the place of the folder
 		t.Fatal(err)
 	}
-	_, err := s.inPlace(all[0], objects)
+	_, err = s.inPlace(all[0], objects)
 	if err == nil || s.states() != "failed" || s.app.Live() != 0 {
 		t.Errorf("%v, %s, live v%d", err, s.states(), s.app.Live())
 	}

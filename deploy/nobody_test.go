@@ -27,13 +27,19 @@ func TestPlaceForbidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := filepath.Join(s.app.Worktree(), "page")
-	err := errors.Join(os.Remove(page), os.Mkdir(page, 0o700), os.WriteFile(filepath.Join(page, "x"), nil, 0o600), os.Chmod(page, 0))
+	err := errors.Join(
+		os.Remove(page), os.Mkdir(page, 0o700), os.WriteFile(filepath.Join(page, "x"), nil, 0o600),
+		os.Chmod(page, 0),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = s.inPlace(all[1], objects)
 	if err == nil || !strings.HasPrefix(err.Error(), "worktree: page is in the way: ") ||
-		!strings.HasSuffix(err.Error(), "permission denied. the server's user may not change that; remove it, or make that user its owner, then push again") {
+		!strings.HasSuffix(
+			err.Error(),
+			"permission denied. the server's user may not change that; remove it, or make that user its owner, then push again",
+		) {
 		t.Error(err)
 	}
 	if err := errors.Join(os.Chmod(page, 0o700), os.RemoveAll(page)); err != nil {

@@ -66,9 +66,20 @@ func TestAnnounce(t *testing.T) {
 	defer server.Close()
 	n, log := logged()
 	dump := filepath.Join(t.TempDir(), "dump")
-	n.Exec = script(t, "echo $# >>"+dump+"; env >>"+dump+"; echo hello; printf 'no\\033[31m end' >&2")
+	n.Exec = script(
+		t, "echo $# >>"+dump+"; env >>"+dump+"; echo hello; printf 'no\\033[31m end' >&2",
+	)
 	n.Call = server.URL + "/hush"
-	n.Announce(t.Context(), Version{App: "blog", Commit: "0123abc", Release: "v1", Branch: "main", URL: "http://blog.test"})
+	n.Announce(
+		t.Context(),
+		Version{
+			App:     "blog",
+			Commit:  "0123abc",
+			Release: "v1",
+			Branch:  "main",
+			URL:     "http://blog.test",
+		},
+	)
 	server.Close() // after it nothing is called any more
 	content, err := os.ReadFile(dump)
 	if err != nil {
@@ -132,7 +143,9 @@ func TestExecKilled(t *testing.T) {
 	n, _ := logged()
 	dir := t.TempDir()
 	t.Run("late", func(t *testing.T) {
-		n.Exec = script(t, "sleep 1000 & echo $! >"+dir+"/late.new; mv "+dir+"/late.new "+dir+"/late; wait")
+		n.Exec = script(
+			t, "sleep 1000 & echo $! >"+dir+"/late.new; mv "+dir+"/late.new "+dir+"/late; wait",
+		)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- n.exec(ctx, Version{}) }()
@@ -144,7 +157,9 @@ func TestExecKilled(t *testing.T) {
 		rig.Eventually(t, "the sleeper is dead", func() bool { return dead(pid) })
 	})
 	t.Run("left", func(t *testing.T) {
-		n.Exec = script(t, "sleep 1000 & echo $! >"+dir+"/left.new; mv "+dir+"/left.new "+dir+"/left")
+		n.Exec = script(
+			t, "sleep 1000 & echo $! >"+dir+"/left.new; mv "+dir+"/left.new "+dir+"/left",
+		)
 		if err := n.exec(t.Context(), Version{}); err != nil {
 			t.Error(err)
 		}
@@ -177,7 +192,10 @@ func dead(pid int) bool {
 // A program that talks without end fills neither memory nor log.
 func TestExecTalks(t *testing.T) {
 	n, log := logged()
-	n.Exec = script(t, "head -c 3000000 /dev/zero | tr '\\0' x; i=0; while [ $i -lt 500 ]; do echo line; i=$((i+1)); done")
+	n.Exec = script(
+		t,
+		"head -c 3000000 /dev/zero | tr '\\0' x; i=0; while [ $i -lt 500 ]; do echo line; i=$((i+1)); done",
+	)
 	if err := n.exec(t.Context(), Version{}); err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +237,9 @@ func TestCallFails(t *testing.T) {
 	plain.Close()
 	for _, url := range []string{plain.URL + "/hush", "http://hush.invalid\x00/", "gopher://hush/"} {
 		n.Call = url
-		if err := n.call(t.Context(), Version{}); err == nil || strings.Contains(err.Error(), "hush/") || strings.Contains(err.Error(), "/hush") {
+		err := n.call(t.Context(), Version{})
+		if err == nil || strings.Contains(err.Error(), "hush/") ||
+			strings.Contains(err.Error(), "/hush") {
 			t.Error(err)
 		}
 	}
@@ -230,12 +250,17 @@ func TestInsist(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n, log := logged()
 			tried, begin := 0, time.Now()
-			n.insist(t.Context(), Version{App: "blog"}, "call", func(context.Context, Version) error {
-				if tried++; tried <= fails {
-					return errors.New("nobody there")
-				}
-				return nil
-			})
+			n.insist(
+				t.Context(),
+				Version{App: "blog"},
+				"call",
+				func(context.Context, Version) error {
+					if tried++; tried <= fails {
+						return errors.New("nobody there")
+					}
+					return nil
+				},
+			)
 			if took := time.Since(begin); took != wantTook || tried != min(fails+1, 4) {
 				t.Errorf("%d failures: tried %d times in %s", fails, tried, took)
 			}
@@ -249,7 +274,10 @@ func TestInsist(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		tried := 0
-		n.insist(ctx, Version{}, "call", func(context.Context, Version) error { tried++; return errors.New("no") })
+		n.insist(
+			ctx, Version{}, "call",
+			func(context.Context, Version) error { tried++; return errors.New("no") },
+		)
 		if tried > 2 {
 			t.Errorf("tried %d times", tried)
 		}

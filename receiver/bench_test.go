@@ -16,7 +16,9 @@ import (
 //	end        live, and the end of git push
 func BenchmarkPush(b *testing.B) {
 	marks := map[string]time.Time{}
-	s := newServer(b, func(r *Receiver) { r.breakpoint = func(where string) { marks[where] = time.Now() } })
+	s := newServer(
+		b, func(r *Receiver) { r.breakpoint = func(where string) { marks[where] = time.Now() } },
+	)
 	c := s.newClone("blog")
 	c.git("push", "paas", "main")
 	order := []string{"asked", "published", "concluded", "moved", "committed"}

@@ -37,7 +37,9 @@ func (c *clone) packRequest(old string) []byte {
 	if old == "" {
 		old = git.Zero
 	}
-	line := fmt.Sprintf("%s %s refs/heads/main\x00report-status side-band-64k", old, c.git("rev-parse", "HEAD"))
+	line := fmt.Sprintf(
+		"%s %s refs/heads/main\x00report-status side-band-64k", old, c.git("rev-parse", "HEAD"),
+	)
 	return append(fmt.Appendf(nil, "%04x%s0000", len(line)+4, line), pack...)
 }
 
@@ -227,8 +229,16 @@ func TestStaleLocks(t *testing.T) {
 	left(t, s, "blog")
 	s.stop()
 	repo := s.app("blog").Repo()
-	stale := []string{"HEAD.lock", "packed-refs.lock", "refs/heads/main.lock", "config.lock", "shallow.lock",
-		"objects/tmp_objdir-incoming-x/ab/cd", "objects/incoming-y/z", "objects/pack/tmp_pack_x"}
+	stale := []string{
+		"HEAD.lock",
+		"packed-refs.lock",
+		"refs/heads/main.lock",
+		"config.lock",
+		"shallow.lock",
+		"objects/tmp_objdir-incoming-x/ab/cd",
+		"objects/incoming-y/z",
+		"objects/pack/tmp_pack_x",
+	}
 	for _, name := range stale {
 		path := filepath.Join(repo, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -338,7 +348,10 @@ func TestBranchFollowsRollback(t *testing.T) {
 	c.commit("two", "a", "b")
 	c.git("push", "paas", "main")
 	s.rollBack("blog")
-	until(t, "the branch is where v1 was", func() bool { return s.ref("blog", "refs/heads/main") == one })
+	until(
+		t, "the branch is where v1 was",
+		func() bool { return s.ref("blog", "refs/heads/main") == one },
+	)
 	c.commit("three", "a", "c")
 	contains(t, c.git("push", "paas", "main"), "v4 is live")
 }
@@ -360,7 +373,10 @@ func TestBranchIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.rollBack("blog")
-	until(t, "the branch could not be moved", func() bool { return strings.Contains(log.String(), "main.lock': File exists") })
+	until(
+		t, "the branch could not be moved",
+		func() bool { return strings.Contains(log.String(), "main.lock': File exists") },
+	)
 	if ref := s.ref("blog", "refs/heads/main"); ref != two {
 		t.Errorf("main is %s", ref)
 	}
@@ -380,14 +396,17 @@ func TestDiskFull(t *testing.T) {
 		t.Skip("NOT TESTED: a full disk; mounting a small one needs root")
 	}
 	root := t.TempDir()
-	if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", root).Run(); err != nil {
+	if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", root).
+		Run(); err != nil {
 		t.Skip("NOT TESTED: a full disk; no tmpfs can be mounted here:", err)
 	}
 	t.Cleanup(func() { exec.Command("umount", "-l", root).Run() })
 	s := startServer(t, root)
 	t.Cleanup(s.stop)
 	self, _ := os.Executable()
-	if target, err := os.Readlink(filepath.Join(s.hooks.dir, preReceive)); target != self || err != nil {
+	target, err := os.Readlink(filepath.Join(s.hooks.dir, preReceive))
+	if target != self ||
+		err != nil {
 		t.Errorf("without space for a copy of the program, the hook leads to %q, %v", target, err)
 	}
 	c := s.newClone("blog")

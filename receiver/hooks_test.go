@@ -21,7 +21,9 @@ func TestHooksAreReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(root) })
-	s := startServer(t, root, func(r *Receiver) { r.Self = func() (string, error) { return self, nil } })
+	s := startServer(
+		t, root, func(r *Receiver) { r.Self = func() (string, error) { return self, nil } },
+	)
 	c := s.newClone("blog")
 	c.git("push", "paas", "main")
 	hook := func(name string) string { return filepath.Join(s.hooks.dir, name) }
@@ -52,7 +54,10 @@ func TestHooksAreReady(t *testing.T) {
 		t.Error(info, err)
 	}
 	s.stop()
-	s = startServer(t, s.Volume.Root, func(r *Receiver) { r.Self = func() (string, error) { return self, nil } })
+	s = startServer(
+		t, s.Volume.Root,
+		func(r *Receiver) { r.Self = func() (string, error) { return self, nil } },
+	)
 	c.socket = s.socket
 	c.commit("next life", "n", "next")
 	contains(t, c.git("push", "paas", "main"), "v10 is live")
@@ -68,7 +73,10 @@ func TestHooksAreReady(t *testing.T) {
 // If git did not run its hooks, the client ends with an error, and the branch is where it was.
 func TestSkippedHooks(t *testing.T) {
 	var skip atomic.Value
-	s := newServer(t, func(r *Receiver) { r.breakpoint = func(where string) { skip.Load().(func(string))(where) } })
+	s := newServer(
+		t,
+		func(r *Receiver) { r.breakpoint = func(where string) { skip.Load().(func(string))(where) } },
+	)
 	hook := func(name string) string { return filepath.Join(s.hooks.dir, name) }
 	for i, test := range []struct {
 		what, where string

@@ -18,10 +18,16 @@ func TestPushInPlace(t *testing.T) {
 	s := newServer(t, inPlace)
 	c := s.newClone("blog")
 	c.commit("one", "page", "one")
-	contains(t, c.git("push", "paas", "main"), "blog v1 is in worktree/: 2 files written, 0 removed", "blog v1 is live, in "+s.app("blog").Worktree())
+	contains(
+		t, c.git("push", "paas", "main"), "blog v1 is in worktree/: 2 files written, 0 removed",
+		"blog v1 is live, in "+s.app("blog").Worktree(),
+	)
 	holds(t, s, "page", "one")
 	two := c.commit("two", "page", "two")
-	contains(t, c.git("push", "paas", "main"), "blog v2 is in worktree/: 1 file written, 0 removed", "blog v2 is live")
+	contains(
+		t, c.git("push", "paas", "main"), "blog v2 is in worktree/: 1 file written, 0 removed",
+		"blog v2 is live",
+	)
 	holds(t, s, "page", "two")
 	agree(t, s, two)
 	if builds, _ := os.ReadDir(filepath.Join(s.app("blog").Dir(), "builds")); len(builds) != 0 {
@@ -135,11 +141,16 @@ func TestFollowedApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	turn()
-	if rest, _ := io.ReadAll(said); waiting.Wait() == nil || !strings.Contains(string(rest), "blog follows https://host.test/blog.git") {
+	rest, _ := io.ReadAll(said)
+	if waiting.Wait() == nil ||
+		!strings.Contains(string(rest), "blog follows https://host.test/blog.git") {
 		t.Errorf("it went through: %s", rest)
 	}
 	c.commit("two", "a", "b")
-	c.refused("paas main", "blog follows https://host.test/blog.git: push there, clone that. source:unset blog ends it")
+	c.refused(
+		"paas main",
+		"blog follows https://host.test/blog.git: push there, clone that. source:unset blog ends it",
+	)
 	if out, err := c.try("fetch", "paas"); err == nil {
 		t.Errorf("fetched: %s", out)
 	}

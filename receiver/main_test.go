@@ -28,14 +28,19 @@ func TestMain(m *testing.M) {
 	switch {
 	case IsHook(name):
 		root := filepath.Dir(filepath.Dir(filepath.Dir(os.Args[0])))
-		if f, err := os.OpenFile(filepath.Join(root, "hook-env"), os.O_WRONLY|os.O_APPEND, 0); err == nil {
+		f, err := os.OpenFile(filepath.Join(root, "hook-env"), os.O_WRONLY|os.O_APPEND, 0)
+		if err == nil {
 			fmt.Fprintf(f, "%d %s\n%s\n", os.Getpid(), name, strings.Join(os.Environ(), "\n"))
 			f.Close()
 		}
 		// Not os.Exit: built to detect races, a program then lingers for a second.
 		syscall.Exit(Hook(name, os.Stdin, os.Stdout, os.Environ()...))
 	case os.Getenv("TEST_TRANSPORT") != "":
-		syscall.Exit(transport(os.Getenv("TEST_TRANSPORT"), os.Args[len(os.Args)-2], os.Args[len(os.Args)-1]))
+		syscall.Exit(
+			transport(
+				os.Getenv("TEST_TRANSPORT"), os.Args[len(os.Args)-2], os.Args[len(os.Args)-1],
+			),
+		)
 	case os.Getenv("TEST_SERVER") != "":
 		serveUntilKilled(os.Getenv("TEST_SERVER"), os.Getenv("TEST_SOCKET"), os.Getenv("TEST_AT"))
 	}
@@ -54,7 +59,9 @@ func transport(socket, target, command string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 255
 	}
-	hello := strings.Join([]string{who, service, strings.Trim(app, "'/"), os.Getenv("GIT_PROTOCOL")}, "\x00")
+	hello := strings.Join(
+		[]string{who, service, strings.Trim(app, "'/"), os.Getenv("GIT_PROTOCOL")}, "\x00",
+	)
 	if frame.Write(conn, 'c', []byte(hello)) != nil {
 		return 255
 	}
@@ -110,7 +117,10 @@ func serveTransport(r *Receiver, l net.Listener) {
 					}
 				}
 			}()
-			status := r.Serve(ctx, args[0], args[1], args[2], args[3], stdin, frame.Writer{To: conn, Kind: 'o'}, frame.Writer{To: conn, Kind: 'e'})
+			status := r.Serve(
+				ctx, args[0], args[1], args[2], args[3], stdin, frame.Writer{To: conn, Kind: 'o'},
+				frame.Writer{To: conn, Kind: 'e'},
+			)
 			stdin.Close()
 			frame.Write(conn, 'x', []byte{byte(status)})
 		}()
@@ -152,10 +162,15 @@ func step(app volume.App, n int, started map[string]bool) {
 		app.SetStatus(n, volume.Status{State: volume.Cancelled})
 	case status.State == volume.Queued || status.State != volume.Ready && !started[key]:
 		started[key] = true
-		os.WriteFile(app.ReleaseLog(n), []byte("-----> Building "+release.String()+"\n       compiled\n"), 0o644)
+		os.WriteFile(
+			app.ReleaseLog(n), []byte("-----> Building "+release.String()+"\n       compiled\n"),
+			0o644,
+		)
 		app.SetStatus(n, volume.Status{State: volume.Building})
 	case status.State == volume.Building && verb == "fail":
-		app.SetStatus(n, volume.Status{State: volume.Failed, Reason: reason, Hint: "look at line 3"})
+		app.SetStatus(
+			n, volume.Status{State: volume.Failed, Reason: reason, Hint: "look at line 3"},
+		)
 	case status.State == volume.Building && verb == "hang":
 	case status.State == volume.Building:
 		built := volume.Built{Processes: map[string]string{"web": "serve"}}
@@ -349,9 +364,17 @@ func (c *clone) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("git", args...)
 	cmd.Dir = c.dir
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@b.c", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@b.c",
-		"GIT_SSH_COMMAND=" + os.Args[0], "GIT_SSH_VARIANT=ssh", "TEST_TRANSPORT=" + c.socket,
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + c.home,
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_AUTHOR_NAME=A",
+		"GIT_AUTHOR_EMAIL=a@b.c",
+		"GIT_COMMITTER_NAME=A",
+		"GIT_COMMITTER_EMAIL=a@b.c",
+		"GIT_SSH_COMMAND=" + os.Args[0],
+		"GIT_SSH_VARIANT=ssh",
+		"TEST_TRANSPORT=" + c.socket,
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd

@@ -19,8 +19,11 @@ func TestPush(t *testing.T) {
 	c := s.newClone("blog")
 	one := c.git("rev-parse", "HEAD")
 	out := c.git("push", "paas", "main")
-	contains(t, out, `remote: -----> blog: 1 file, 6 bytes at `+git.Short(one)+` "one"`,
-		"remote: -----> Building v1", "remote:        compiled", "remote: -----> blog v1 is live: http://blog.test")
+	contains(
+		t, out, `remote: -----> blog: 1 file, 6 bytes at `+git.Short(one)+` "one"`,
+		"remote: -----> Building v1", "remote:        compiled",
+		"remote: -----> blog v1 is live: http://blog.test",
+	)
 	var last string
 	for line := range strings.Lines(out) {
 		if strings.HasPrefix(line, "remote: ") && strings.TrimSpace(line) != "remote:" {
@@ -33,7 +36,9 @@ func TestPush(t *testing.T) {
 	}
 	app := s.app("blog")
 	release, err := app.Release(1)
-	if err != nil || release.Commit != one || release.By != "alice" || release.Cause != volume.CausePush || release.Branch != "main" {
+	if err != nil || release.Commit != one || release.By != "alice" ||
+		release.Cause != volume.CausePush ||
+		release.Branch != "main" {
 		t.Errorf("release %+v, %v", release, err)
 	}
 	build, err := app.Build(release.Build)
@@ -53,7 +58,8 @@ func TestPush(t *testing.T) {
 	}
 	until(t, "both pushes are in the audit", func() bool {
 		events, _ := os.ReadFile(filepath.Join(s.Volume.Root, "events", "git.jsonl"))
-		return strings.Contains(string(events), "v1 "+git.Short(one)+" live") && strings.Contains(string(events), "v2 "+git.Short(two)+" live")
+		return strings.Contains(string(events), "v1 "+git.Short(one)+" live") &&
+			strings.Contains(string(events), "v2 "+git.Short(two)+" live")
 	})
 	left(t, s, "blog")
 }
@@ -74,12 +80,18 @@ func TestFailedBuild(t *testing.T) {
 	s := newServer(t)
 	c := s.newClone("blog")
 	c.commit("broken", "fate", "fail build: npm ci: exit status 1")
-	c.refused("paas main", " !     blog v1: build: npm ci: exit status 1", " !     look at line 3", "Nothing is live yet")
+	c.refused(
+		"paas main", " !     blog v1: build: npm ci: exit status 1", " !     look at line 3",
+		"Nothing is live yet",
+	)
 	c.commit("mended", "fate", "")
 	c.git("push", "paas", "main")
 	live := s.ref("blog", "refs/heads/main")
 	c.commit("broken again", "fate", "fail boot: nothing listens on $PORT")
-	out := c.refused("paas main", "blog v3: boot: nothing listens", "v2 keeps serving. Fix it, commit, and push again.")
+	out := c.refused(
+		"paas main", "blog v3: boot: nothing listens",
+		"v2 keeps serving. Fix it, commit, and push again.",
+	)
 	if strings.Index(out, "Building v3") > strings.Index(out, "blog v3: boot") {
 		t.Errorf("the log comes after the verdict:\n%s", out)
 	}
@@ -120,10 +132,14 @@ func TestRefusedByName(t *testing.T) {
 	if n := s.app("blog").Numbers(); len(n) != 1 {
 		t.Errorf("releases %v, want only the first", n)
 	}
-	if out := c.git("ls-remote", "paas"); strings.Contains(out, "feature") || strings.Contains(out, "tags") {
+	if out := c.git("ls-remote", "paas"); strings.Contains(out, "feature") ||
+		strings.Contains(out, "tags") {
 		t.Errorf("stored all the same:\n%s", out)
 	}
-	contains(t, c.git("push", "-o", "ci.skip", "paas", "main"), `the push option "ci.skip" is not known here`, "v2 is live")
+	contains(
+		t, c.git("push", "-o", "ci.skip", "paas", "main"),
+		`the push option "ci.skip" is not known here`, "v2 is live",
+	)
 }
 
 func TestMaster(t *testing.T) {
@@ -158,7 +174,9 @@ func TestBranchSetting(t *testing.T) {
 	}
 	done()
 	c := s.newClone("blog")
-	c.refused("paas main", "main does not deploy here; prod does. To deploy it: git push paas main:prod")
+	c.refused(
+		"paas main", "main does not deploy here; prod does. To deploy it: git push paas main:prod",
+	)
 	contains(t, c.git("push", "paas", "main:prod"), "v1 is live")
 }
 
@@ -173,8 +191,15 @@ func TestForcePush(t *testing.T) {
 	if out, err := c.try("push", "paas", "main"); err == nil {
 		t.Errorf("git itself lets it through: %s", out)
 	}
-	contains(t, c.git("push", "-f", "paas", "main"),
-		fmt.Sprintf("main moves from %s to %s: 2 commits are no longer on it", git.Short(two), git.Short(other)), "v2 is live")
+	contains(
+		t,
+		c.git("push", "-f", "paas", "main"),
+		fmt.Sprintf(
+			"main moves from %s to %s: 2 commits are no longer on it", git.Short(two),
+			git.Short(other),
+		),
+		"v2 is live",
+	)
 }
 
 // A push that drops commits goes through even if they cannot be counted: that is only for a
@@ -199,7 +224,10 @@ func TestForcePushOverDamagedHistory(t *testing.T) {
 
 func TestRefusedCommits(t *testing.T) {
 	s := newServer(t, func(r *Receiver) { r.MaxFiles, r.MaxTree = 50, 1<<20 })
-	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("ab", 32) + "\nsize 12345\n"
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat(
+		"ab",
+		32,
+	) + "\nsize 12345\n"
 	for name, test := range map[string]struct {
 		make  func(c *clone)
 		words []string
@@ -322,7 +350,10 @@ func TestTooLarge(t *testing.T) {
 	}
 	c.commit("big", "big", string(noise))
 	c.git("config", "core.compression", "0")
-	c.refused("paas main", " !     the push is larger than 1 MiB; PAAS_MAX_PUSH raises that. Nothing changed.")
+	c.refused(
+		"paas main",
+		" !     the push is larger than 1 MiB; PAAS_MAX_PUSH raises that. Nothing changed.",
+	)
 	if _, err := s.Volume.App("blog"); err == nil {
 		t.Error("an app came of it")
 	}
@@ -400,8 +431,12 @@ func TestDamagedRepository(t *testing.T) {
 		if out, err := c.try("push", "paas", "main"); err != nil {
 			t.Fatalf("damage %d: %v\n%s", i, err, out)
 		}
-		if head := c.git("rev-parse", "HEAD"); s.ref("blog", "refs/heads/main") != head || s.app("blog").Live() != i+2 {
-			t.Errorf("damage %d: main is at %s, not %s; v%d is live", i, s.ref("blog", "refs/heads/main"), head, s.app("blog").Live())
+		if head := c.git("rev-parse", "HEAD"); s.ref("blog", "refs/heads/main") != head ||
+			s.app("blog").Live() != i+2 {
+			t.Errorf(
+				"damage %d: main is at %s, not %s; v%d is live", i,
+				s.ref("blog", "refs/heads/main"), head, s.app("blog").Live(),
+			)
 		}
 	}
 

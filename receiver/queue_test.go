@@ -90,7 +90,13 @@ func TestQueue(t *testing.T) {
 		t.Error("the second push went through")
 	}
 	contains(t, out1.String(), "v1 is live")
-	contains(t, out2.String(), " !     main has moved to "+git.Short(alice.git("rev-parse", "HEAD"))+" while this push waited; git pull, then push again")
+	contains(
+		t,
+		out2.String(),
+		" !     main has moved to "+git.Short(
+			alice.git("rev-parse", "HEAD"),
+		)+" while this push waited; git pull, then push again",
+	)
 	if n := s.app("blog").Numbers(); len(n) != 1 {
 		t.Errorf("releases %v: the second was built", n)
 	}

@@ -17,7 +17,8 @@ func (s *server) litter(app string) {
 		if err := os.MkdirAll(filepath.Join(objects, "17"), 0o755); err != nil {
 			s.t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(objects, "17", fmt.Sprintf("tmp_obj_%d", i)), nil, 0o444); err != nil {
+		err := os.WriteFile(filepath.Join(objects, "17", fmt.Sprintf("tmp_obj_%d", i)), nil, 0o444)
+		if err != nil {
 			s.t.Fatal(err)
 		}
 	}

@@ -71,7 +71,8 @@ func TestNext(t *testing.T) {
 // If nobody listens at the socket, the push is refused with what to do.
 func TestHookWithoutServer(t *testing.T) {
 	var out bytes.Buffer
-	if status := Hook(preReceive, strings.NewReader(""), &out, socketEnv+"=/nonexistent"); status != 1 {
+	status := Hook(preReceive, strings.NewReader(""), &out, socketEnv+"=/nonexistent")
+	if status != 1 {
 		t.Errorf("status %d", status)
 	}
 	contains(t, out.String(), " !     the server stopped; nothing changed, push again")
@@ -100,18 +101,24 @@ func FuzzHookLine(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !strings.HasPrefix(u.ref, "refs/") || strings.ContainsAny(u.ref, " \n\x00\x1b") || !strings.HasSuffix(line, " "+u.ref) {
+		if !strings.HasPrefix(u.ref, "refs/") || strings.ContainsAny(u.ref, " \n\x00\x1b") ||
+			!strings.HasSuffix(line, " "+u.ref) {
 			t.Errorf("%q: %+v", line, u)
 		}
 		for _, rev := range []string{u.old, u.new} {
-			if rev != "" && len(rev) != 40 && len(rev) != 64 || strings.Trim(rev, "0123456789abcdef") != "" {
+			if rev != "" && len(rev) != 40 && len(rev) != 64 ||
+				strings.Trim(rev, "0123456789abcdef") != "" {
 				t.Errorf("%q: %+v", line, u)
 			}
 		}
 		if u.delete != (u.new == "") {
 			t.Errorf("%q: %+v", line, u)
 		}
-		if _, refused := judge([]update{u}, "main", "app", func(verb, app string) string { return verb }); len(refused) == 0 && u.ref != "refs/heads/main" {
+		_, refused := judge(
+			[]update{u}, "main", "app", func(verb, app string) string { return verb },
+		)
+		if len(refused) == 0 &&
+			u.ref != "refs/heads/main" {
 			t.Errorf("%q deploys", line)
 		}
 	})

@@ -27,7 +27,9 @@ func TestSync(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.sync(bare); err == nil || !strings.Contains(err.Error(), "bare follows no source; source:set gives it one") {
+	_, err = s.sync(bare)
+	if err == nil ||
+		!strings.Contains(err.Error(), "bare follows no source; source:set gives it one") {
 		t.Error(err)
 	}
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
@@ -36,8 +38,11 @@ func TestSync(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contains(t, out, "-----> Looking at "+r.url+"\n       main is at "+one[:7]+"\n-----> blog: 1 file, 6 bytes at "+one[:7]+" \"one\"\n",
-		"compiled", "-----> blog v1 is live: http://blog.test\n")
+	contains(
+		t, out,
+		"-----> Looking at "+r.url+"\n       main is at "+one[:7]+"\n-----> blog: 1 file, 6 bytes at "+one[:7]+" \"one\"\n",
+		"compiled", "-----> blog v1 is live: http://blog.test\n",
+	)
 	if release, _ := app.Release(1); release.By != "alice" || release.Cause != volume.CauseSync {
 		t.Errorf("%+v", release)
 	}
@@ -50,10 +55,14 @@ func TestSync(t *testing.T) {
 	r.commit("two", "fate", "fail build: false: exit status 1")
 	for n := range 2 { // a person who asks wants it tried again
 		out, err = s.sync(app)
-		if err == nil || !strings.Contains(err.Error(), "build: false: exit status 1") || len(app.Numbers()) != 2+n {
+		if err == nil || !strings.Contains(err.Error(), "build: false: exit status 1") ||
+			len(app.Numbers()) != 2+n {
 			t.Error(err, app.Numbers())
 		}
-		contains(t, out, "       look at line 3\n", "v1 keeps serving. Fix it, commit, and push to the source.")
+		contains(
+			t, out, "       look at line 3\n",
+			"v1 keeps serving. Fix it, commit, and push to the source.",
+		)
 	}
 	if l := looked(t, app); l.Release != 3 || l.Failed == "" {
 		t.Errorf("%+v", l)
@@ -129,9 +138,16 @@ func TestOnce(t *testing.T) {
 	if len(lines) != 3 || failed != "not synced: bad, gone" {
 		t.Errorf("%q\n%s", lines, failed)
 	}
-	contains(t, strings.Join(lines, "\n"), "-----> good v1 is live: http://good.test", " !     bad v1: boot: web: exit status 1")
+	contains(
+		t, strings.Join(lines, "\n"), "-----> good v1 is live: http://good.test",
+		" !     bad v1: boot: web: exit status 1",
+	)
 	lines, failed = once()
-	contains(t, strings.Join(lines, "\n"), "-----> good: nothing new; main is at "+good.git("rev-parse", "--short=7", "HEAD"), "bad v1: boot")
+	contains(
+		t, strings.Join(lines, "\n"),
+		"-----> good: nothing new; main is at "+good.git("rev-parse", "--short=7", "HEAD"),
+		"bad v1: boot",
+	)
 	if app, _ := s.Volume.App("bad"); failed != "not synced: bad, gone" || len(app.Numbers()) != 1 {
 		t.Errorf("%s; %v", failed, app.Numbers())
 	}
@@ -148,7 +164,9 @@ func newGatedRemote(r Remote) *gatedRemote {
 	return &gatedRemote{Remote: r, fetching: make(chan struct{}, 100), open: make(chan struct{})}
 }
 
-func (g *gatedRemote) Fetch(ctx context.Context, r remote.Remote, branch, dir string) (string, error) {
+func (g *gatedRemote) Fetch(
+	ctx context.Context, r remote.Remote, branch, dir string,
+) (string, error) {
 	g.fetching <- struct{}{}
 	<-g.open // ignoring ctx is the worst case
 	return g.Remote.Fetch(context.WithoutCancel(ctx), r, branch, dir)
@@ -183,7 +201,10 @@ func TestChangedWhileSyncing(t *testing.T) {
 			})
 			close(g.open)
 			if want != "" {
-				until(t, "the other is live", func() bool { return isLive(app, want) && looked(t, app).Commit == want })
+				until(
+					t, "the other is live",
+					func() bool { return isLive(app, want) && looked(t, app).Commit == want },
+				)
 				if n := s.follower("blog").looksDone(); n != 1 || len(app.Numbers()) != 1 {
 					t.Errorf("%d looks; %s", n, states(app))
 				}
@@ -235,7 +256,10 @@ func TestChangedWhileBuilding(t *testing.T) {
 	if err := app.SetSource(volume.Source{URL: other.url, Every: rarely}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the other is live", func() bool { return isLive(app, want) && looked(t, app).Commit == want })
+	until(
+		t, "the other is live",
+		func() bool { return isLive(app, want) && looked(t, app).Commit == want },
+	)
 	if states(app) != "cancelled live" {
 		t.Error(states(app))
 	}

@@ -79,7 +79,8 @@ func TestDiskFull(t *testing.T) {
 		t.Skip("NOT TESTED: a full disk; mounting a small one needs root")
 	}
 	root := t.TempDir()
-	if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", root).Run(); err != nil {
+	if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", root).
+		Run(); err != nil {
 		t.Skip("NOT TESTED: a full disk; no tmpfs can be mounted here:", err)
 	}
 	t.Cleanup(func() { exec.Command("umount", "-l", root).Run() })
@@ -119,7 +120,10 @@ func TestDiskFull(t *testing.T) {
 		r.git("rm", "-q", "-r", "big*")
 		small := r.commit("small", "a", fmt.Sprint(c.size))
 		s.now("blog")
-		until(t, "it fits", func() bool { return isLive(app, small) && looked(t, app).Commit == small && looked(t, app).Error == "" })
+		until(
+			t, "it fits",
+			func() bool { return isLive(app, small) && looked(t, app).Commit == small && looked(t, app).Error == "" },
+		)
 		left(t, s, app)
 	}
 }

@@ -42,7 +42,9 @@ func TestFixed(t *testing.T) {
 	if s.URL != f.URL || s.Branch != f.Branch || s.Every != f.Every || !s.ByEnvironment {
 		t.Errorf("the source is %+v", s)
 	}
-	if kept, err := v.Credentials("blog").Get(volume.SourceToken); string(kept) != "s3cret" || err != nil {
+	if kept, err := v.Credentials("blog").
+		Get(volume.SourceToken); string(kept) != "s3cret" ||
+		err != nil {
 		t.Errorf("the token is %q, %v", kept, err)
 	}
 

@@ -27,22 +27,29 @@ func TestFollow(t *testing.T) {
 	r := newHosting(t).repo("blog")
 	one := r.git("rev-parse", "HEAD")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(t, "the first commit is live at once", func() bool { return isLive(app, one) && looked(t, app).Commit == one })
+	until(
+		t, "the first commit is live at once",
+		func() bool { return isLive(app, one) && looked(t, app).Commit == one },
+	)
 	release, _ := app.Release(1)
-	if release.Cause != volume.CauseSync || release.By != "sidecar" || release.Branch != "main" || release.Subject != "one" {
+	if release.Cause != volume.CauseSync || release.By != "sidecar" || release.Branch != "main" ||
+		release.Subject != "one" {
 		t.Errorf("%+v", release)
 	}
 	if l := looked(t, app); l.Release != 1 || l.Failed != "" || l.Error != "" {
 		t.Errorf("%+v", l)
 	}
-	if content, err := os.ReadFile(filepath.Join(app.BuildTree(release.Build), "hello")); string(content) != "hello\n" || err != nil {
+	content, err := os.ReadFile(filepath.Join(app.BuildTree(release.Build), "hello"))
+	if string(content) != "hello\n" ||
+		err != nil {
 		t.Errorf("%q %v", content, err)
 	}
 
 	two := r.commit("two", "fate", "fail build: npm ci: exit status 1")
 	s.now("blog")
 	until(t, "the second has its verdict", func() bool { return looked(t, app).Commit == two })
-	if l := looked(t, app); l.Release != 2 || l.Failed != "build: npm ci: exit status 1" || l.Error != "" {
+	if l := looked(t, app); l.Release != 2 || l.Failed != "build: npm ci: exit status 1" ||
+		l.Error != "" {
 		t.Errorf("%+v", l)
 	}
 	if !isLive(app, one) || states(app) != "live failed" {
@@ -57,7 +64,10 @@ func TestFollow(t *testing.T) {
 
 	three := r.commit("three", "fate", "")
 	s.now("blog")
-	until(t, "the third is live", func() bool { return isLive(app, three) && looked(t, app).Commit == three })
+	until(
+		t, "the third is live",
+		func() bool { return isLive(app, three) && looked(t, app).Commit == three },
+	)
 	left(t, s, app)
 
 	events, err := s.Volume.Events("blog", 10)
@@ -66,8 +76,11 @@ func TestFollow(t *testing.T) {
 		told = append(told, e.By+" "+e.Did+" "+e.Note)
 	}
 	short := func(commit string) string { return commit[:7] }
-	want := []string{"sidecar sync v1 " + short(one) + " live", "sidecar sync v2 " + short(two) + " build: npm ci: exit status 1",
-		"sidecar sync v3 " + short(three) + " live"}
+	want := []string{
+		"sidecar sync v1 " + short(one) + " live",
+		"sidecar sync v2 " + short(two) + " build: npm ci: exit status 1",
+		"sidecar sync v3 " + short(three) + " live",
+	}
 	if err != nil || !slices.Equal(told, want) {
 		t.Errorf("the audit log has %q, %v", told, err)
 	}
@@ -107,14 +120,24 @@ func TestEmptyLook(t *testing.T) {
 	if looked(t, app).Release != 1 {
 		t.Fatal("it is not live")
 	}
-	files := []string{"source.json", "looked.json", "source.lock", "turn", "live", "releases", "source.git"}
+	files := []string{
+		"source.json",
+		"looked.json",
+		"source.lock",
+		"turn",
+		"live",
+		"releases",
+		"source.git",
+	}
 	for _, name := range files {
-		if err := os.Rename(filepath.Join(app.Dir(), name), filepath.Join(app.Dir(), name+".away")); err != nil {
+		err := os.Rename(filepath.Join(app.Dir(), name), filepath.Join(app.Dir(), name+".away"))
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	f.poll(t.Context())
-	if !f.since.IsZero() || f.said != "" || s.log.count("level=WARN")+s.log.count("level=ERROR") > 0 {
+	if !f.since.IsZero() || f.said != "" ||
+		s.log.count("level=WARN")+s.log.count("level=ERROR") > 0 {
 		t.Error("the look wanted a file")
 	}
 	for _, name := range files {
@@ -205,7 +228,10 @@ func TestRefused(t *testing.T) {
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
 	until(t, "it has its verdict", func() bool { return looked(t, app).Commit == bad })
 	l := looked(t, app)
-	contains(t, l.Failed, "vendor/lib is a submodule, and its files are not part of what is fetched", "git subtree")
+	contains(
+		t, l.Failed, "vendor/lib is a submodule, and its files are not part of what is fetched",
+		"git subtree",
+	)
 	if l.Release != 0 || l.Error != "" || len(app.Numbers()) != 0 {
 		t.Errorf("%+v", l)
 	}
@@ -226,18 +252,22 @@ func TestCarriageReturns(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
 	r := newHosting(t).repo("blog")
-	if err := os.WriteFile(filepath.Join(r.dir, "run"), []byte("#!/bin/sh\r\necho\r\n"), 0o755); err != nil {
+	err := os.WriteFile(filepath.Join(r.dir, "run"), []byte("#!/bin/sh\r\necho\r\n"), 0o755)
+	if err != nil {
 		t.Fatal(err)
 	}
 	r.git("add", "run")
 	r.commit("crlf", "fate", "fail boot: web: no such file or directory")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
 	var out bytes.Buffer
-	err := s.Sync(t.Context(), app, "alice", &out)
+	err = s.Sync(t.Context(), app, "alice", &out)
 	if err == nil {
 		t.Fatal("Sync says all is well")
 	}
-	contains(t, err.Error(), "boot: web: no such file or directory; it has scripts with Windows line endings")
+	contains(
+		t, err.Error(),
+		"boot: web: no such file or directory; it has scripts with Windows line endings",
+	)
 	contains(t, out.String(), "run has Windows line endings")
 }
 
@@ -253,7 +283,10 @@ func TestUpstreamTurmoil(t *testing.T) {
 	deployed := func(what, commit string) {
 		t.Helper()
 		s.now("blog")
-		until(t, what, func() bool { l := looked(t, app); return isLive(app, commit) && l.Commit == commit && l.Error == "" })
+		until(
+			t, what,
+			func() bool { l := looked(t, app); return isLive(app, commit) && l.Commit == commit && l.Error == "" },
+		)
 	}
 	troubled := func(what string, words ...string) {
 		t.Helper()
@@ -325,11 +358,19 @@ func TestInPlace(t *testing.T) {
 	r := newHosting(t).repo("blog")
 	one := r.git("rev-parse", "HEAD")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(t, "one is in place", func() bool { return isLive(app, one) && looked(t, app).Commit == one })
+	until(
+		t, "one is in place",
+		func() bool { return isLive(app, one) && looked(t, app).Commit == one },
+	)
 	two := r.commit("two", "hello", "changed\n")
 	s.now("blog")
-	until(t, "two is in place", func() bool { return isLive(app, two) && looked(t, app).Commit == two })
-	if content, err := os.ReadFile(filepath.Join(app.Worktree(), "hello")); string(content) != "changed\n" || err != nil {
+	until(
+		t, "two is in place",
+		func() bool { return isLive(app, two) && looked(t, app).Commit == two },
+	)
+	content, err := os.ReadFile(filepath.Join(app.Worktree(), "hello"))
+	if string(content) != "changed\n" ||
+		err != nil {
 		t.Errorf("%q %v", content, err)
 	}
 	if states(app) != "retired live" {
@@ -347,7 +388,10 @@ func TestUnreadCredential(t *testing.T) {
 	}
 	s.start()
 	app := s.settled("blog", rarely)
-	until(t, "it is said", func() bool { return strings.Contains(looked(t, app).Error, "sources/blog/key") })
+	until(
+		t, "it is said",
+		func() bool { return strings.Contains(looked(t, app).Error, "sources/blog/key") },
+	)
 	if err := os.Remove(key); err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +415,8 @@ func TestNewCredential(t *testing.T) {
 	s.start()
 	app := s.app("blog", volume.Source{URL: "https://host/blog", Every: rarely})
 	until(t, "it is refused", func() bool { return looked(t, app).Error == "access denied" })
-	if err := s.Volume.Credentials("blog").Set(volume.SourceToken, []byte("open sesame\n")); err != nil {
+	if err := s.Volume.Credentials("blog").
+		Set(volume.SourceToken, []byte("open sesame\n")); err != nil {
 		t.Fatal(err)
 	}
 	app.Ring()
@@ -413,11 +458,18 @@ func TestBrokenCommit(t *testing.T) {
 	r := newHosting(t).repo("blog")
 	one := r.git("rev-parse", "HEAD")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(t, "the first commit is live", func() bool { return isLive(app, one) && looked(t, app).Commit == one })
-	broken := r.commit("broken", ".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\turl = --upload-pack=id\n")
+	until(
+		t, "the first commit is live",
+		func() bool { return isLive(app, one) && looked(t, app).Commit == one },
+	)
+	broken := r.commit(
+		"broken", ".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\turl = --upload-pack=id\n",
+	)
 	s.now("blog")
 	until(t, "it has its verdict", func() bool { return looked(t, app).Commit == broken })
-	if l := looked(t, app); !strings.Contains(l.Failed, "gitmodulesUrl") || l.Error != "" || !isLive(app, one) || states(app) != "live" {
+	l := looked(t, app)
+	if !strings.Contains(l.Failed, "gitmodulesUrl") || l.Error != "" || !isLive(app, one) ||
+		states(app) != "live" {
 		t.Errorf("%+v; %s", l, states(app))
 	}
 	r.git("rm", "-q", ".gitmodules")
@@ -436,14 +488,16 @@ func TestLowDisk(t *testing.T) {
 	r := newHosting(t).repo("blog")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
 	until(t, "it is said", func() bool {
-		return strings.Contains(looked(t, app).Error, "MB free of") || strings.Contains(looked(t, app).Error, "GB free of")
+		return strings.Contains(looked(t, app).Error, "MB free of") ||
+			strings.Contains(looked(t, app).Error, "GB free of")
 	})
 	if _, err := os.Stat(app.SourceRepo()); err == nil || len(app.Numbers()) > 0 {
 		t.Errorf("fetched: %v; releases %s", err, states(app))
 	}
 	spacious := newSidecar(s.Volume.Root, newClient(t))
 	spacious.DiskSpace.MinFree = 1 << 10
-	if err := spacious.Sync(t.Context(), app, "alice", io.Discard); err != nil || !isLive(app, r.git("rev-parse", "HEAD")) {
+	if err := spacious.Sync(t.Context(), app, "alice", io.Discard); err != nil ||
+		!isLive(app, r.git("rev-parse", "HEAD")) {
 		t.Errorf("with space: %v; releases %s", err, states(app))
 	}
 }

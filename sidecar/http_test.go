@@ -62,21 +62,31 @@ func TestGenuine(t *testing.T) {
 	if got, err := genuine(h, secret, strings.NewReader(body+"!")); got || err != nil {
 		t.Error("another body is taken")
 	}
-	if got, err := genuine(h, secret, iotest.ErrReader(io.ErrUnexpectedEOF)); got || !errors.Is(err, io.ErrUnexpectedEOF) {
+	if got, err := genuine(h, secret, iotest.ErrReader(io.ErrUnexpectedEOF)); got ||
+		!errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Error(got, err)
 	}
 }
 
 func FuzzGenuine(f *testing.F) {
-	f.Add("sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17", "", "token", "body")
+	f.Add(
+		"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17", "", "token",
+		"body",
+	)
 	f.Fuzz(func(t *testing.T, hub, gitea, gitlab, body string) {
 		const secret = "a secret that nobody guesses"
-		h := http.Header{"X-Hub-Signature-256": {hub}, "X-Gitea-Signature": {gitea}, "X-Gitlab-Token": {gitlab}}
+		h := http.Header{
+			"X-Hub-Signature-256": {hub},
+			"X-Gitea-Signature":   {gitea},
+			"X-Gitlab-Token":      {gitlab},
+		}
 		ok, err := genuine(h, secret, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		known := strings.EqualFold(hub, "sha256="+signed(secret, body)) || strings.EqualFold(gitea, signed(secret, body)) || gitlab == secret
+		known := strings.EqualFold(hub, "sha256="+signed(secret, body)) ||
+			strings.EqualFold(gitea, signed(secret, body)) ||
+			gitlab == secret
 		if ok && !known {
 			t.Fatalf("%q %q %q were taken", hub, gitea, gitlab)
 		}
@@ -149,7 +159,9 @@ func TestWebhook(t *testing.T) {
 	refusal := ""
 	for _, path := range []string{"blog", "quiet", "bare", "nobody", "..%2fblog", "%00"} {
 		for _, value := range []string{"sha256=" + signed("wrong", body), "sha256=" + signed("", body), "nonsense", ""} {
-			status, said := s.post("/hooks/"+path, "X-Hub-Signature-256", value, strings.NewReader(body))
+			status, said := s.post(
+				"/hooks/"+path, "X-Hub-Signature-256", value, strings.NewReader(body),
+			)
 			if refusal == "" {
 				refusal = said
 			}
@@ -157,7 +169,8 @@ func TestWebhook(t *testing.T) {
 				t.Errorf("%s: %d %q", path, status, said)
 			}
 		}
-		if status, _ := s.post("/hooks/"+path, "X-Gitlab-Token", "", strings.NewReader(body)); status != http.StatusForbidden {
+		status, _ := s.post("/hooks/"+path, "X-Gitlab-Token", "", strings.NewReader(body))
+		if status != http.StatusForbidden {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
@@ -168,14 +181,18 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("GET: %d", status)
 	}
 	for range 3 { // and again
-		status, said := s.post("/hooks/blog", "X-Hub-Signature-256", "sha256="+signed(secret, body), strings.NewReader(body))
+		status, said := s.post(
+			"/hooks/blog", "X-Hub-Signature-256", "sha256="+signed(secret, body),
+			strings.NewReader(body),
+		)
 		if status != http.StatusAccepted || said != "looking\n" {
 			t.Errorf("%d %q", status, said)
 		}
 	}
 	until(t, "two is live", func() bool { return isLive(app, two) && looked(t, app).Commit == two })
 	three := r.commit("three", "a", "c")
-	if status, _ := s.post("/hooks/blog", "X-Gitlab-Token", secret, strings.NewReader(body)); status != http.StatusAccepted {
+	status, _ := s.post("/hooks/blog", "X-Gitlab-Token", secret, strings.NewReader(body))
+	if status != http.StatusAccepted {
 		t.Errorf("GitLab: %d", status)
 	}
 	until(t, "three is live", func() bool { return isLive(app, three) })
@@ -197,7 +214,12 @@ func TestWebhookLarge(t *testing.T) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
-	io.WriteString(conn, "POST /hooks/blog HTTP/1.1\r\nHost: x\r\nX-Gitea-Signature: "+signed("a", "b")+"\r\nContent-Length: 99999999999\r\n\r\n")
+	io.WriteString(
+		conn,
+		"POST /hooks/blog HTTP/1.1\r\nHost: x\r\nX-Gitea-Signature: "+signed(
+			"a", "b",
+		)+"\r\nContent-Length: 99999999999\r\n\r\n",
+	)
 	go io.Copy(conn, endless{})
 	status := make([]byte, 12)
 	if _, err := io.ReadFull(conn, status); err != nil || string(status) != "HTTP/1.1 413" {
@@ -221,7 +243,9 @@ func TestHealth(t *testing.T) {
 	}
 	s.settled("blog", volume.DefaultEvery)
 	stop := s.start()
-	if status, body := s.get("/healthz"); status != http.StatusOK || body != `{"ok":true,"running":true,"sources":1}`+"\n" {
+	status, body := s.get("/healthz")
+	if status != http.StatusOK ||
+		body != `{"ok":true,"running":true,"sources":1}`+"\n" {
 		t.Errorf("%d %s", status, body)
 	}
 	if err := Probe(t.Context(), s.Address().String()); err != nil {
@@ -233,12 +257,15 @@ func TestHealth(t *testing.T) {
 	f.duty.mu.Lock()
 	f.duty.due = time.Now().Add(-time.Hour)
 	f.duty.mu.Unlock()
-	status, body := s.get("/healthz")
+	status, body = s.get("/healthz")
 	var h Health
-	if err := json.Unmarshal([]byte(body), &h); err != nil || status != http.StatusServiceUnavailable || len(h.Behind) != 1 {
+	err := json.Unmarshal([]byte(body), &h)
+	if err != nil || status != http.StatusServiceUnavailable ||
+		len(h.Behind) != 1 {
 		t.Errorf("%d %s %v", status, body, err)
 	}
-	if err := Probe(t.Context(), s.Address().String()); err == nil || err.Error() != "not polled for three intervals: blog" {
+	if err := Probe(t.Context(), s.Address().String()); err == nil ||
+		err.Error() != "not polled for three intervals: blog" {
 		t.Error(err)
 	}
 	done := f.duty.busy()
@@ -249,12 +276,14 @@ func TestHealth(t *testing.T) {
 	s.mu.Lock()
 	s.beat = time.Now().Add(-time.Hour)
 	s.mu.Unlock()
-	if err := Probe(t.Context(), s.Address().String()); err == nil || !strings.Contains(err.Error(), "main loop hangs") {
+	if err := Probe(t.Context(), s.Address().String()); err == nil ||
+		!strings.Contains(err.Error(), "main loop hangs") {
 		t.Error(err)
 	}
 	addr := s.Address().String()
 	stop()
-	if err := Probe(t.Context(), addr); err == nil || !strings.Contains(err.Error(), "does not answer") {
+	if err := Probe(t.Context(), addr); err == nil ||
+		!strings.Contains(err.Error(), "does not answer") {
 		t.Error(err)
 	}
 }
@@ -265,7 +294,10 @@ func TestMetrics(t *testing.T) {
 	r := h.repo("blog")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
 	gone := s.app("gone", volume.Source{URL: h.URL + "/gone", Every: rarely})
-	until(t, "one is live", func() bool { return looked(t, app).Release == 1 && looked(t, gone).Error != "" })
+	until(
+		t, "one is live",
+		func() bool { return looked(t, app).Release == 1 && looked(t, gone).Error != "" },
+	)
 	bad := r.commit("bad", "fate", "fail build: no")
 	s.now("blog")
 	until(t, "it has failed", func() bool { return looked(t, app).Commit == bad })
@@ -278,11 +310,18 @@ func TestMetrics(t *testing.T) {
 	if status != http.StatusOK {
 		t.Error(status)
 	}
-	contains(t, text, "# TYPE paas_sources gauge\npaas_sources 2\n",
-		"# TYPE paas_source_look_seconds summary\n", `paas_source_look_seconds_count{app="blog"} 2`+"\n", `paas_source_look_seconds_sum{app="blog"} 0.`,
-		`paas_source_look_failures_total{app="blog"} 0`+"\n", `paas_source_look_failures_total{app="gone"} 1`+"\n",
-		`paas_source_last_success_timestamp_seconds{app="blog"} 1`, `paas_source_sync_seconds_count{app="blog"} 2`+"\n",
-		`paas_source_deploys_total{app="blog",result="failed"} 1`+"\n", `paas_source_deploys_total{app="blog",result="live"} 1`+"\n")
+	contains(
+		t, text, "# TYPE paas_sources gauge\npaas_sources 2\n",
+		"# TYPE paas_source_look_seconds summary\n",
+		`paas_source_look_seconds_count{app="blog"} 2`+"\n",
+		`paas_source_look_seconds_sum{app="blog"} 0.`,
+		`paas_source_look_failures_total{app="blog"} 0`+"\n",
+		`paas_source_look_failures_total{app="gone"} 1`+"\n",
+		`paas_source_last_success_timestamp_seconds{app="blog"} 1`,
+		`paas_source_sync_seconds_count{app="blog"} 2`+"\n",
+		`paas_source_deploys_total{app="blog",result="failed"} 1`+"\n",
+		`paas_source_deploys_total{app="blog",result="live"} 1`+"\n",
+	)
 	if strings.Contains(text, `timestamp_seconds{app="gone"}`) || !strings.HasSuffix(text, "\n") {
 		t.Error(text)
 	}
@@ -294,7 +333,8 @@ func TestLabel(t *testing.T) {
 	write(&out, map[string]*meter{"a\\b\"c\nd é": {polls: 1, polling: 1500 * time.Millisecond}})
 	contains(t, out.String(), `paas_source_look_seconds_sum{app="a\\b\"c\nd é"} 1.5`+"\n")
 	for line := range strings.Lines(out.String()) {
-		if !strings.HasPrefix(line, "# HELP ") && !strings.HasPrefix(line, "# TYPE ") && !strings.HasPrefix(line, "paas_source_") {
+		if !strings.HasPrefix(line, "# HELP ") && !strings.HasPrefix(line, "# TYPE ") &&
+			!strings.HasPrefix(line, "paas_source_") {
 			t.Errorf("not a line of the format: %q", line)
 		}
 	}

@@ -40,15 +40,21 @@ type fakeRemote struct {
 	fetch func(ctx context.Context, r remote.Remote, branch, dir string) (string, error)
 }
 
-func (r *fakeRemote) Head(ctx context.Context, at remote.Remote, branch string) (remote.Head, error) {
+func (r *fakeRemote) Head(
+	ctx context.Context, at remote.Remote, branch string,
+) (remote.Head, error) {
 	return r.look(ctx, at, branch)
 }
 
-func (r *fakeRemote) Fetch(ctx context.Context, at remote.Remote, branch, dir string) (string, error) {
+func (r *fakeRemote) Fetch(
+	ctx context.Context, at remote.Remote, branch, dir string,
+) (string, error) {
 	return r.fetch(ctx, at, branch, dir)
 }
 
-func (r *fakeRemote) Reach(context.Context, string) error { return errors.New("nothing listens there") }
+func (r *fakeRemote) Reach(context.Context, string) error {
+	return errors.New("nothing listens there")
+}
 
 // record is what the sidecar has logged.
 type record struct {
@@ -196,7 +202,9 @@ func step(app volume.App, n int) {
 		os.WriteFile(app.ReleaseLog(n), []byte("       compiled\n"), 0o644)
 		app.SetStatus(n, volume.Status{State: volume.Building})
 	case status.State == volume.Building && verb == "fail":
-		app.SetStatus(n, volume.Status{State: volume.Failed, Reason: reason, Hint: "look at line 3"})
+		app.SetStatus(
+			n, volume.Status{State: volume.Failed, Reason: reason, Hint: "look at line 3"},
+		)
 	case status.State == volume.Building && verb == "hang", status.State == volume.Proving:
 	case status.State == volume.Building && verb == "prove":
 		app.SetStatus(n, volume.Status{State: volume.Proving, Prove: time.Hour})
@@ -230,10 +238,18 @@ func newHosting(t testing.TB) *hosting {
 		t.Fatal(err)
 	}
 	backend := &cgi.Handler{
-		Logger: log.New(io.Discard, "", 0), Stderr: io.Discard,
-		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
-		Env: []string{"GIT_PROJECT_ROOT=" + h.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+		Logger: log.New(io.Discard, "", 0),
+		Stderr: io.Discard,
+		Path:   filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
+		Env: []string{
+			"GIT_PROJECT_ROOT=" + h.dir,
+			"GIT_HTTP_EXPORT_ALL=1",
+			"GIT_CONFIG_NOSYSTEM=1",
+			"GIT_CONFIG_GLOBAL=/dev/null",
+			"GIT_CONFIG_COUNT=1",
+			"GIT_CONFIG_KEY_0=safe.directory",
+			"GIT_CONFIG_VALUE_0=*",
+		},
 	}
 	var mu sync.Mutex
 	var down bool
@@ -275,8 +291,16 @@ func (r *repo) git(args ...string) string {
 	r.t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = r.dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@b.c", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@b.c"}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=/dev/null",
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_AUTHOR_NAME=A",
+		"GIT_AUTHOR_EMAIL=a@b.c",
+		"GIT_COMMITTER_NAME=A",
+		"GIT_COMMITTER_EMAIL=a@b.c",
+	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		r.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -289,7 +313,10 @@ func (r *repo) commit(message string, files ...string) string {
 	r.t.Helper()
 	for i := 0; i < len(files); i += 2 {
 		path := filepath.Join(r.dir, files[i])
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(files[i+1]), 0o644)); err != nil {
+		err := errors.Join(
+			os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(files[i+1]), 0o644),
+		)
+		if err != nil {
 			r.t.Fatal(err)
 		}
 		r.git("add", files[i])

@@ -14,7 +14,9 @@ import (
 	"paas/volume"
 )
 
-var errNoConnection = fmt.Errorf("https://host/blog: %w", &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED})
+var errNoConnection = fmt.Errorf(
+	"https://host/blog: %w", &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED},
+)
 
 // dark is a Remote whose hosts cannot be reached until it is lit.
 func dark() (d *diary, light func()) {
@@ -66,13 +68,18 @@ func TestLookOnceTheHostAnswers(t *testing.T) {
 			time.Sleep(c.down)
 			probes, looks := len(d.times("host:443")), len(d.times(blog))
 			if probes > c.probes || looks > c.looks {
-				t.Errorf("every %s, away for %s: %d probes and %d looks, want at most %d and %d", c.every, c.down, probes, looks, c.probes, c.looks)
+				t.Errorf(
+					"every %s, away for %s: %d probes and %d looks, want at most %d and %d",
+					c.every, c.down, probes, looks, c.probes, c.looks,
+				)
 			}
 			back := time.Now()
 			light()
 			time.Sleep(c.notice)
 			if after(back, d.times(blog)) == 0 {
-				t.Errorf("every %s, away for %s: not looked at within %s", c.every, c.down, c.notice)
+				t.Errorf(
+					"every %s, away for %s: not looked at within %s", c.every, c.down, c.notice,
+				)
 			}
 			probes = len(d.times("host:443"))
 			time.Sleep(time.Hour)
@@ -143,7 +150,9 @@ func TestNoProbes(t *testing.T) {
 			t.Errorf("%d probes, and %d for a source that is gone", n, more)
 		}
 	})
-	d = newDiary(func(context.Context, string) (string, error) { return "", errors.New("503 Service Unavailable") })
+	d = newDiary(
+		func(context.Context, string) (string, error) { return "", errors.New("503 Service Unavailable") },
+	)
 	bubble(t, d, func(s *stage) {}, func(s *stage) {
 		s.settled("blog", time.Second, blog)
 		time.Sleep(time.Minute)

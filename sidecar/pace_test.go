@@ -36,7 +36,8 @@ func TestPause(t *testing.T) {
 			t.Errorf("untilNext(%s, %s, %g) = %s, want %s", c.every, c.down, c.dice, got, c.want)
 		}
 	}
-	if got := untilNext(10*time.Second, 0, 0.999999); got <= 10900*time.Millisecond || got > 11*time.Second {
+	if got := untilNext(10*time.Second, 0, 0.999999); got <= 10900*time.Millisecond ||
+		got > 11*time.Second {
 		t.Errorf("the longest pause is %s", got)
 	}
 	for down, want := range map[time.Duration]time.Duration{
@@ -140,7 +141,10 @@ func TestPeriod(t *testing.T) {
 		for i := range apps {
 			at := d.times(fmt.Sprint("app", i))
 			if len(at) < 9 || at[0].Sub(start) > every {
-				t.Fatalf("app%d: %d looks in %s, the first after %s", i, len(at), 10*every, at[0].Sub(start))
+				t.Fatalf(
+					"app%d: %d looks in %s, the first after %s", i, len(at), 10*every,
+					at[0].Sub(start),
+				)
 			}
 			together[at[0].Sub(start).Truncate(time.Second)]++
 			for i, next := range at[1:] {
@@ -218,7 +222,8 @@ func TestBackoff(t *testing.T) {
 		app, _ := s.Volume.App("blog")
 		l := looked(t, app)
 		contains(t, l.Error, "connection reset")
-		if l.Commit != "blog" || l.Since.Sub(at[0]) > time.Second || time.Since(l.At) > 6*time.Minute {
+		if l.Commit != "blog" || l.Since.Sub(at[0]) > time.Second ||
+			time.Since(l.At) > 6*time.Minute {
 			t.Errorf("%+v", l)
 		}
 		if said := s.log.count("connection reset"); said != 1 {

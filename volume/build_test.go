@@ -25,7 +25,9 @@ func FuzzBuildDir(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, dir string) {
-		if got, err := CheckBuildDir(dir); err == nil && got != "" && (!fs.ValidPath(got) || !filepath.IsLocal(got)) {
+		got, err := CheckBuildDir(dir)
+		if err == nil && got != "" &&
+			(!fs.ValidPath(got) || !filepath.IsLocal(got)) {
 			t.Errorf("%q: %q", dir, got)
 		}
 	})

@@ -19,7 +19,8 @@ var damages = map[string]func(t *testing.T, path string){
 	"zeros":      func(t *testing.T, path string) { write(t, path, strings.Repeat("\x00", 100)) },
 	"wrong type": func(t *testing.T, path string) { write(t, path, `"text"`) },
 	"a folder": func(t *testing.T, path string) {
-		if err := errors.Join(os.RemoveAll(path), os.MkdirAll(filepath.Join(path, "sub"), 0o755)); err != nil {
+		err := errors.Join(os.RemoveAll(path), os.MkdirAll(filepath.Join(path, "sub"), 0o755))
+		if err != nil {
 			t.Fatal(err)
 		}
 	},
@@ -42,15 +43,27 @@ func wholeApp(t *testing.T) (a App, files map[string]func() error) {
 	}
 	b, err := a.PublishBuild(Build{Commit: "0123456789abcdef"}, dir)
 	errs := []error{
-		err, a.SetBuilt(b.ID, Built{Kind: "static"}), a.SetSettings(Settings{Branch: "trunk"}),
-		a.SetSource(Source{URL: "https://example.com"}), a.SetProcesses([]Process{{Type: "web"}}), a.SetCron(Cron{Release: 2}),
-		a.SetAsleep(Asleep{Release: 2}), a.SetWanted(Wanted{Sleep: time.Minute}),
+		err,
+		a.SetBuilt(b.ID, Built{Kind: "static"}),
+		a.SetSettings(Settings{Branch: "trunk"}),
+		a.SetSource(Source{URL: "https://example.com"}),
+		a.SetProcesses([]Process{{Type: "web"}}),
+		a.SetCron(Cron{Release: 2}),
+		a.SetAsleep(Asleep{Release: 2}),
+		a.SetWanted(Wanted{Sleep: time.Minute}),
 	}
 	s, _, err := a.Source()
 	errs = append(errs, err, a.SetSourceStatus(SourceStatus{Source: s.ID}))
 	for n := 1; n <= 2; n++ {
-		r, err := a.Publish(Release{Build: b.ID, Settings: Settings{Config: map[string]string{"N": string(rune('0' + n))}}})
-		errs = append(errs, err, a.Commit(r.N), a.SetLive(r.N), a.SetStatus(r.N, Status{State: Live}))
+		r, err := a.Publish(
+			Release{
+				Build:    b.ID,
+				Settings: Settings{Config: map[string]string{"N": string(rune('0' + n))}},
+			},
+		)
+		errs = append(
+			errs, err, a.Commit(r.N), a.SetLive(r.N), a.SetStatus(r.N, Status{State: Live}),
+		)
 	}
 	if err := errors.Join(append(errs, a.SetStatus(1, Status{State: Retired}))...); err != nil {
 		t.Fatal(err)
@@ -88,7 +101,9 @@ func TestDamage(t *testing.T) {
 			}
 			damage(t, path)
 			err = read()
-			if !IsDamage(err) || !strings.HasPrefix(err.Error(), "apps/blog/"+file+": ") || strings.ContainsAny(err.Error(), "\n\x00") || !strings.Contains(err.Error(), "; ") {
+			if !IsDamage(err) || !strings.HasPrefix(err.Error(), "apps/blog/"+file+": ") ||
+				strings.ContainsAny(err.Error(), "\n\x00") ||
+				!strings.Contains(err.Error(), "; ") {
 				t.Errorf("%s %s: %v", file, how, err)
 			}
 			os.RemoveAll(path)
@@ -118,8 +133,11 @@ func TestUnreadable(t *testing.T) {
 			t.Fatal(err)
 		}
 		again.Path, again.Dir, again.Env = self, dir, append(os.Environ(), "TMPDIR="+dir)
-		again.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		if out, err := again.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestUnreadable") {
+		again.SysProcAttr = &syscall.SysProcAttr{
+			Credential: &syscall.Credential{Uid: 65534, Gid: 65534},
+		}
+		if out, err := again.CombinedOutput(); err != nil ||
+			!strings.Contains(string(out), "--- PASS: TestUnreadable") {
 			t.Errorf("%v\n%s", err, out)
 		}
 		return
@@ -138,7 +156,8 @@ func TestUnreadable(t *testing.T) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: was.Max}); err != nil {
+	err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: was.Max})
+	if err != nil {
 		t.Fatal(err)
 	}
 	defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was)
@@ -171,10 +190,12 @@ func TestLostStatus(t *testing.T) {
 		for n, want := range map[int]State{1: Retired, 2: Live, 3: Queued} {
 			damage(t, filepath.Join(a.releaseDir(n), "status.json"))
 			s, err := a.Status(n)
-			if err != nil || s.State != want || !strings.Contains(s.Reason, "status.json") && !(how == "missing" && n == 3) {
+			if err != nil || s.State != want ||
+				!strings.Contains(s.Reason, "status.json") && !(how == "missing" && n == 3) {
 				t.Errorf("%s of v%d: %+v, %v", how, n, s, err)
 			}
-			if err := a.SetStatus(n, Status{State: want}); err != nil { // also if a folder is in the way
+			err = a.SetStatus(n, Status{State: want})
+			if err != nil { // also if a folder is in the way
 				t.Error(err)
 			}
 			if s, err := a.Status(n); err != nil || s.State != want || s.Reason != "" {

@@ -17,7 +17,10 @@ func TestRecordIsOneLineEach(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
-			if err := v.Record(RoleCommand, Event{By: "alice", Did: "push", App: fmt.Sprint(i), Note: "a\nb"}); err != nil {
+			err := v.Record(
+				RoleCommand, Event{By: "alice", Did: "push", App: fmt.Sprint(i), Note: "a\nb"},
+			)
+			if err != nil {
 				t.Error(err)
 			}
 		})
@@ -55,7 +58,10 @@ func TestEventsAreBounded(t *testing.T) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := range each {
-				if err := v.Record(RoleCommand, Event{By: fmt.Sprint(w), Did: "x", Note: fmt.Sprint(i)}); err != nil {
+				err := v.Record(
+					RoleCommand, Event{By: fmt.Sprint(w), Did: "x", Note: fmt.Sprint(i)},
+				)
+				if err != nil {
 					t.Error(err)
 				}
 			}
@@ -104,11 +110,16 @@ func TestEventsOfAll(t *testing.T) {
 		line, _ := json.Marshal(Event{At: at(0), By: "old", Note: fmt.Sprint(i)})
 		old.Write(append(line, '\n'))
 	}
-	if err := os.WriteFile(filepath.Join(v.Root, "events.jsonl"), []byte(old.String()), 0o600); err != nil {
+	err := os.WriteFile(filepath.Join(v.Root, "events.jsonl"), []byte(old.String()), 0o600)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for i, role := range []string{RoleGit, RoleApp, RoleCommand, RoleGit, RoleApp} {
-		if err := v.Record(role, Event{At: at(i + 1), By: role, App: []string{"blog", "shop"}[i%2], Note: fmt.Sprint(i)}); err != nil {
+		err := v.Record(
+			role,
+			Event{At: at(i + 1), By: role, App: []string{"blog", "shop"}[i%2], Note: fmt.Sprint(i)},
+		)
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -19,7 +19,9 @@ func TestFoldersWhateverUmask(t *testing.T) {
 	open := func(want os.FileMode, names ...string) {
 		t.Helper()
 		for _, name := range names {
-			if info, err := os.Stat(filepath.Join(app.Dir(), name)); err != nil || info.Mode().Perm() != want {
+			info, err := os.Stat(filepath.Join(app.Dir(), name))
+			if err != nil ||
+				info.Mode().Perm() != want {
 				t.Errorf("%s: %v, %v", name, info.Mode(), err)
 			}
 		}

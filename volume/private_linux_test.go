@@ -62,8 +62,14 @@ func TestOpenRefusesAnOpenRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = openAsNobody(root)
-	if err == nil || !strings.Contains(err.Error(), "is open to other users (drwxrwxrwx) and cannot be closed: ") ||
-		!strings.HasSuffix(err.Error(), "as its owner: chmod 700 "+root+"; or choose a folder below it as PAAS_ROOT") {
+	if err == nil ||
+		!strings.Contains(
+			err.Error(), "is open to other users (drwxrwxrwx) and cannot be closed: ",
+		) ||
+		!strings.HasSuffix(
+			err.Error(),
+			"as its owner: chmod 700 "+root+"; or choose a folder below it as PAAS_ROOT",
+		) {
 		t.Errorf("%v", err)
 	}
 	if left, err := os.ReadDir(root); err != nil || len(left) > 0 {

@@ -43,10 +43,16 @@ func asNobody(t *testing.T, do func(dir string)) {
 func closedTree(t *testing.T, dir string) {
 	t.Helper()
 	inner := filepath.Join(dir, "pkg", "mod")
-	err := errors.Join(os.MkdirAll(inner, 0o755), os.WriteFile(filepath.Join(inner, "f"), nil, 0o444),
-		os.Symlink("../../..", filepath.Join(inner, "out")), os.Mkdir(filepath.Join(inner, "unread"), 0o700),
-		os.WriteFile(filepath.Join(inner, "unread", "f"), nil, 0o444))
-	err = errors.Join(err, os.Chmod(filepath.Join(inner, "unread"), 0), os.Chmod(inner, 0o555), os.Chmod(filepath.Dir(inner), 0o555))
+	err := errors.Join(
+		os.MkdirAll(inner, 0o755), os.WriteFile(filepath.Join(inner, "f"), nil, 0o444),
+		os.Symlink("../../..", filepath.Join(inner, "out")),
+		os.Mkdir(filepath.Join(inner, "unread"), 0o700),
+		os.WriteFile(filepath.Join(inner, "unread", "f"), nil, 0o444),
+	)
+	err = errors.Join(
+		err, os.Chmod(filepath.Join(inner, "unread"), 0), os.Chmod(inner, 0o555),
+		os.Chmod(filepath.Dir(inner), 0o555),
+	)
 	if err != nil {
 		t.Error(err)
 	}
@@ -111,12 +117,15 @@ func TestClosedFoldersGo(t *testing.T) {
 // found lists what is in tmp/, without the process's own empty folder.
 func found(v *Volume) string {
 	var names []string
-	filepath.WalkDir(filepath.Join(v.Root, "tmp"), func(path string, d os.DirEntry, err error) error {
-		if path != filepath.Join(v.Root, "tmp") && path != v.tmpDir.dir {
-			names = append(names, path)
-		}
-		return nil
-	})
+	filepath.WalkDir(
+		filepath.Join(v.Root, "tmp"),
+		func(path string, d os.DirEntry, err error) error {
+			if path != filepath.Join(v.Root, "tmp") && path != v.tmpDir.dir {
+				names = append(names, path)
+			}
+			return nil
+		},
+	)
 	return strings.Join(names, " ")
 }
 
@@ -128,14 +137,20 @@ func TestWipeGoesOn(t *testing.T) {
 	}
 	var log bytes.Buffer
 	asNobody(t, func(dir string) {
-		v := &Volume{Root: filepath.Join(dir, "root"), Log: slog.New(slog.NewTextHandler(&log, nil))}
+		v := &Volume{
+			Root: filepath.Join(dir, "root"),
+			Log:  slog.New(slog.NewTextHandler(&log, nil)),
+		}
 		if err := v.Open(); err != nil {
 			t.Error(err)
 			return
 		}
 		for _, name := range []string{"a", "b", "c"} {
 			path := filepath.Join(v.Root, "tmp", name, "made")
-			if err := errors.Join(os.MkdirAll(path, 0o755), os.WriteFile(filepath.Join(path, "f"), nil, 0o644)); err != nil {
+			err := errors.Join(
+				os.MkdirAll(path, 0o755), os.WriteFile(filepath.Join(path, "f"), nil, 0o644),
+			)
+			if err != nil {
 				t.Error(err)
 			}
 		}
@@ -147,11 +162,14 @@ func TestWipeGoesOn(t *testing.T) {
 		if err := v.Wipe(); err != nil {
 			t.Error(err)
 		}
-		if left := found(v); !strings.HasSuffix(left, "/b/made/f") || strings.Contains(left, "/a") || strings.Contains(left, "/c") {
+		left := found(v)
+		if !strings.HasSuffix(left, "/b/made/f") || strings.Contains(left, "/a") ||
+			strings.Contains(left, "/c") {
 			t.Error("left in tmp/:", left)
 		}
 	})
-	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "tmp/b") || !strings.Contains(log.String(), "permission denied") {
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "tmp/b") ||
+		!strings.Contains(log.String(), "permission denied") {
 		t.Errorf("the log says:\n%s", log.String())
 	}
 }

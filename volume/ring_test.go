@@ -41,7 +41,11 @@ func TestFailedWriteDoesNotRing(t *testing.T) {
 				t.Errorf("%s, failed %v: the bell: %v", name, full, err)
 			}
 			if full {
-				if err := errors.Join(os.Remove(filepath.Join(v.Root, "tmp")), os.Rename(filepath.Join(v.Root, "away"), filepath.Join(v.Root, "tmp"))); err != nil {
+				err := errors.Join(
+					os.Remove(filepath.Join(v.Root, "tmp")),
+					os.Rename(filepath.Join(v.Root, "away"), filepath.Join(v.Root, "tmp")),
+				)
+				if err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -93,7 +97,8 @@ func TestUnchangedSourceIsNotWritten(t *testing.T) {
 func breakTmp(t *testing.T, v *Volume) {
 	t.Helper()
 	tmp := filepath.Join(v.Root, "tmp")
-	if err := errors.Join(os.Rename(tmp, filepath.Join(v.Root, "away")), os.WriteFile(tmp, nil, 0o600)); err != nil {
+	err := errors.Join(os.Rename(tmp, filepath.Join(v.Root, "away")), os.WriteFile(tmp, nil, 0o600))
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -57,7 +57,8 @@ func TestSourceID(t *testing.T) {
 	if err := a.SetSourceStatus(SourceStatus{Source: first, Commit: "c1"}); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := a.SourceStatus(); err != nil || l.Commit != "c1" || l.Since.IsZero() || l.At.IsZero() {
+	if l, err := a.SourceStatus(); err != nil || l.Commit != "c1" || l.Since.IsZero() ||
+		l.At.IsZero() {
 		t.Errorf("%+v %v", l, err)
 	}
 	branch := set(Source{URL: "https://host/a", Branch: "next"})
@@ -79,7 +80,8 @@ func TestSourceRefused(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "{", `{"url":"u"}`, `{"url":"u","every":"soon"}`, `{"url":"u","every":"1ms"}`, `{"every":"10s"}`} {
-		if err := os.WriteFile(filepath.Join(a.Dir(), "source.json"), []byte(text), 0o644); err != nil {
+		err := os.WriteFile(filepath.Join(a.Dir(), "source.json"), []byte(text), 0o644)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if s, ok, err := a.Source(); ok || err == nil {
@@ -99,12 +101,17 @@ func TestUnsetSource(t *testing.T) {
 	}
 	before, _ := os.ReadDir(a.Dir())
 	c := a.Volume().Credentials(a.Name)
-	if err := errors.Join(c.Set(SourceToken, []byte("secret")), a.SetSource(Source{URL: "u"})); err != nil {
+	err := errors.Join(c.Set(SourceToken, []byte("secret")), a.SetSource(Source{URL: "u"}))
+	if err != nil {
 		t.Fatal(err)
 	}
 	s, _, _ := a.Source()
-	if err := errors.Join(a.SetSourceStatus(SourceStatus{Source: s.ID, Commit: "c1"}), os.MkdirAll(filepath.Join(a.SourceRepo(), "refs"), 0o755),
-		os.Mkdir(a.SourceRepo()+".new", 0o755)); err != nil {
+	err = errors.Join(
+		a.SetSourceStatus(SourceStatus{Source: s.ID, Commit: "c1"}),
+		os.MkdirAll(filepath.Join(a.SourceRepo(), "refs"), 0o755),
+		os.Mkdir(a.SourceRepo()+".new", 0o755),
+	)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := a.UnsetSource(); err != nil {
@@ -146,7 +153,8 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%s: %v %v", path, info.Mode(), err)
 		}
 	}
-	if err := errors.Join(c.Remove(SourceKey), c.Remove(SourceKey), c.RemoveAll(), c.RemoveAll()); err != nil {
+	err = errors.Join(c.Remove(SourceKey), c.Remove(SourceKey), c.RemoveAll(), c.RemoveAll())
+	if err != nil {
 		t.Error(err)
 	}
 }

@@ -49,13 +49,15 @@ func TestUID(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if uid := ask(newApp(t, v, "e")); uid == first { // the range begins again, without the ids in use
+	uid := ask(newApp(t, v, "e"))
+	if uid == first { // the range begins again, without the ids in use
 		t.Error("given although another app has it")
 	}
 	for _, name := range []string{"f", "g", "h"} {
 		ask(newApp(t, v, name))
 	}
-	if _, err := newApp(t, v, "i").UID(within); err == nil || !strings.Contains(err.Error(), "PAAS_UIDS") {
+	if _, err := newApp(t, v, "i").UID(within); err == nil ||
+		!strings.Contains(err.Error(), "PAAS_UIDS") {
 		t.Error(err)
 	}
 	if err := os.WriteFile(filepath.Join(blog.Dir(), "uid"), []byte("0\n"), 0o644); err != nil {

@@ -86,7 +86,8 @@ func FuzzName(f *testing.F) {
 	f.Add("blog")
 	f.Add("../x")
 	f.Fuzz(func(t *testing.T, name string) {
-		if CheckName(name) == nil && (filepath.Base(name) != name || len(name) > 30 || strings.ToLower(name) != name) {
+		if CheckName(name) == nil &&
+			(filepath.Base(name) != name || len(name) > 30 || strings.ToLower(name) != name) {
 			t.Errorf("%q passed", name)
 		}
 	})
@@ -264,7 +265,9 @@ func TestTurnsGoInOrder(t *testing.T) {
 	for i := range 5 {
 		asked := make(chan string, 1)
 		wg.Go(func() {
-			done, err := a.Turn(context.Background(), fmt.Sprint(i), func(holder string) { asked <- holder })
+			done, err := a.Turn(
+				context.Background(), fmt.Sprint(i), func(holder string) { asked <- holder },
+			)
 			if err != nil {
 				t.Error(err)
 				return
@@ -493,7 +496,9 @@ func TestClaimIsForOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Claim("runtime"); !errors.Is(err, ErrClaimed) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
+	_, err = v.Claim("runtime")
+	if !errors.Is(err, ErrClaimed) ||
+		!strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
 		t.Errorf("got %v", err)
 	}
 	if !v.Claimed("runtime") || v.Claimed("sshd") {
@@ -539,7 +544,11 @@ func TestWipeRaces(t *testing.T) {
 		wg.Go(func() {
 			for range 50 {
 				p := &Volume{Root: v.Root}
-				if err := errors.Join(p.Wipe(), p.WriteFile(filepath.Join(v.Root, fmt.Sprint("f", i)), nil, 0o600), p.Close()); err != nil {
+				err := errors.Join(
+					p.Wipe(), p.WriteFile(filepath.Join(v.Root, fmt.Sprint("f", i)), nil, 0o600),
+					p.Close(),
+				)
+				if err != nil {
 					t.Error(err)
 				}
 			}

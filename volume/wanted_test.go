@@ -15,11 +15,26 @@ const mixed = `{
 }`
 
 var (
-	mixedSettings = Settings{Branch: "prod", Mode: ByRelease, Config: map[string]string{"COLOR": "red"}, BuildDir: "api", Buildpack: "./pack"}
-	mixedWanted   = Wanted{
-		Formation: map[string]int{"web": 2, "worker": 0}, Limits: map[string]Limits{"": {Memory: 1 << 20}}, Sleep: time.Minute,
-		Grace: 3 * time.Second, Prove: new(time.Duration), Stopped: 3, Restarts: map[string]string{"web": "a"}, Wake: "b",
-		Cron: CronRequest{Entry: 1, Token: "c"},
+	mixedSettings = Settings{
+		Branch:    "prod",
+		Mode:      ByRelease,
+		Config:    map[string]string{"COLOR": "red"},
+		BuildDir:  "api",
+		Buildpack: "./pack",
+	}
+	mixedWanted = Wanted{
+		Formation: map[string]int{
+			"web":    2,
+			"worker": 0,
+		},
+		Limits:   map[string]Limits{"": {Memory: 1 << 20}},
+		Sleep:    time.Minute,
+		Grace:    3 * time.Second,
+		Prove:    new(time.Duration),
+		Stopped:  3,
+		Restarts: map[string]string{"web": "a"},
+		Wake:     "b",
+		Cron:     CronRequest{Entry: 1, Token: "c"},
 	}
 )
 
