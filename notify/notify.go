@@ -20,7 +20,7 @@ type Notifier struct {
 	Log  *slog.Logger
 }
 
-// Version is what is told about a new version.
+// Version describes a new version.
 type Version struct {
 	App     string `json:"app"`
 	Commit  string `json:"commit"`
@@ -30,8 +30,8 @@ type Version struct {
 }
 
 // Announce runs Exec and calls Call, side by side, and blocks until both have succeeded or used up
-// their tries. If the process dies meanwhile, nobody is told later: who must not miss a version
-// looks at the app.
+// their tries. If the process dies meanwhile, nobody is told later. A program that must not miss a
+// version has to poll the app.
 func (n Notifier) Announce(ctx context.Context, v Version) {
 	var both sync.WaitGroup
 	if n.Exec != "" {

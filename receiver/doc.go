@@ -11,7 +11,7 @@
 //
 // pre-receive is the first phase of the commit: the push is judged, waits for the app's turn, is
 // inspected, checked out and published as a release. The runtime builds and boots it, gives it the
-// traffic and watches it, and its decision is the hook's. Then git moves the branch. post-receive
+// traffic and watches it; the hook ends with its decision. Then git moves the branch. post-receive
 // is the second phase: the release is accepted. If the pusher leaves before the decision, the
 // release is taken back; later it goes live all the same.
 //

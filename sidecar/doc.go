@@ -9,19 +9,19 @@
 // while it runs. A poll that finds nothing new costs one request: it reads no file, takes no lock
 // and starts nothing.
 //
-// A new commit is fetched, inspected and deployed, and is decided on then: it is live, or it failed
-// and the version before it is still live. Either way it is not tried again until the branch moves
-// or a person asks ([Sidecar.Sync]), so a rollback stays. What is not the commit's fault (the
-// network, a full disk, a repository that is gone) is tried again: after the interval at first,
-// then after a quarter of the time that the trouble has lasted, up to five minutes. A host that
-// takes no connections is probed meanwhile, and its sources are polled as soon as it answers.
-// Sources in trouble queue apart from the others, so that they do not delay them.
+// A new commit is fetched, inspected and deployed. This decides it: it is live, or it failed and
+// the version before it is still live. Either way it is not tried again until the branch moves or a
+// person asks ([Sidecar.Sync]), so a rollback stays. If the commit is not to blame (the network, a
+// full disk, a repository that is gone), it is tried again: after the interval at first, then after
+// a quarter of the time that the trouble has lasted, up to five minutes. A host that takes no
+// connections is probed meanwhile, and its sources are polled as soon as it answers. Sources in
+// trouble have a queue of their own, so that they do not delay the others.
 //
 // # What is kept
 //
 // apps/<app>/looked.json records which commit was decided on, and what is wrong now. The rest is in
 // the releases. kill -9 at any point leaves the old release or the new one: a commit that was not
 // decided on is tried again, and one that went live meanwhile is recognised by its name. Locks are
-// taken in this order: the source lock, then the app's turn. Nobody who holds one of them waits for
-// a place among the few that fetch and deploy.
+// taken in this order: the source lock, then the app's turn. A holder of either never waits for one
+// of the few slots for fetching and deploying.
 package sidecar

@@ -14,7 +14,7 @@
 //	                                       sleep, grace, prove, stopped,
 //	                                       restarts, requests                  commands
 //	  apps/<app>/source.json               the remote repository it follows    commands, sidecar
-//	  apps/<app>/looked.json               how following it goes               the one who syncs
+//	  apps/<app>/looked.json               how the last checks of it went      the one who syncs
 //	  apps/<app>/source.lock               held (flock) during a sync          the one who syncs
 //	  apps/<app>/source.git/               what was fetched from there         the one who syncs
 //	  apps/<app>/builds/<id>/tree/         checked-out commit, then built      its maker, runtime
@@ -50,7 +50,7 @@
 //	  scratch/                    (0700)   the /tmp of each process that runs  runtime
 //	  events/<role>.jsonl         (0700)   audit: who did what when; renamed
 //	                                       to end in .1 at 4 MiB               that role
-//	  events.jsonl                         the same, of earlier versions       nobody any more
+//	  events.jsonl                         the same, from earlier versions     nobody
 //	  ssh/                        (0700)   host key, keys                      package access
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar
 //	  hooks/<start>/              (0700)   the hooks that git runs: a copy of
@@ -58,7 +58,7 @@
 //	  paas.yaml                            the server's settings, if any       its owner
 //	  up/, server.log, server.log.1        what scripts/up keeps               scripts/up, server
 //	  run/                        (0700)   sockets and locks of the server;
-//	                                       what keeps apps apart               main, receiver
+//	                                       the isolation in force              main, receiver
 //	  run/<role>.json                      where the role can be reached; valid
 //	                                       while run/<role>.lock is held       main, in that role
 //
@@ -87,6 +87,6 @@
 // retired, so a walk from the newest backwards is short. Each release holds all its config vars:
 // its folder is all that a rollback needs.
 //
-// The bell is watched instead of whole trees: one folder, however many apps and releases there are.
-// A ring means only "compare and act". A lost ring costs one interval between polls.
+// Readers watch one folder, the bell, instead of whole trees. A ring only means: compare and act. If
+// a ring is lost, the next poll finds the change.
 package volume
