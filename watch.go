@@ -15,6 +15,7 @@ import (
 	"paas/command"
 	"paas/command/cli"
 	"paas/signals"
+	"paas/terminal"
 	"paas/watch"
 )
 
@@ -23,7 +24,7 @@ import (
 func watchRow() command.Row {
 	return command.Raw[watchInput]{
 		Head: command.Head{
-			Name: "watch", Group: command.Operate, More: watchHelp(),
+			Name: "watch", Group: command.Operate, More: watch.Manual(),
 			Short: "run a command, and restart it when files change",
 		},
 		Run: runWatch,
@@ -57,7 +58,7 @@ func runWatch(c *command.Call, in watchInput) error {
 	if w.Delay < 0 || w.Grace < 0 {
 		return cli.UsageError(errors.New("--delay and --grace are at least 0"))
 	}
-	if readable(os.Stdin) {
+	if terminal.Readable(os.Stdin) {
 		w.Keyboard = os.Stdin
 	}
 	received := make(chan os.Signal, 2)
@@ -72,40 +73,4 @@ func runWatch(c *command.Call, in watchInput) error {
 		return command.Exit(status)
 	}
 	return nil
-}
-
-// readable reports whether stdin is a terminal that we may read: a background job would be stopped
-// for reading it.
-func readable(stdin *os.File) bool {
-	group, err := unix.IoctlGetInt(int(stdin.Fd()), unix.TIOCGPGRP)
-	return err == nil && group == syscall.Getpgrp()
-}
-
-func watchHelp() string {
-	return `When files below DIR change, COMMAND's whole process group is stopped and COMMAND is started again. If
-COMMAND ends by itself, it is started again at the next change. Its standard input is empty.
-PAAS_WATCH_CHANGED has the paths that changed, one on a line, 100 at most. In a terminal, rs and Enter
-restarts it.
-
-SIGINT, SIGTERM and SIGHUP are passed on to COMMAND and end both. The exit status is COMMAND's, or 128 plus
-the number of the signal that ended it, or 127 if there is no such COMMAND, or 126 if it cannot be run.
-SIGQUIT (Ctrl-\) is passed on too, and ends nothing here.
-
-Files are left out that .gitignore files name, and these:
-` + columns(watch.DefaultIgnores)
-}
-
-// columns returns words in indented lines of at most 100 characters.
-func columns(words []string) string {
-	var b strings.Builder
-	width := 0
-	for _, word := range words {
-		if width == 0 || width+1+len(word) > 100 {
-			b.WriteString("\n ")
-			width = 1
-		}
-		b.WriteString(" " + word)
-		width += 1 + len(word)
-	}
-	return strings.TrimPrefix(b.String(), "\n") + "\n"
 }

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -13,6 +14,13 @@ import (
 func Is(out io.Writer) bool {
 	f, ok := out.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Readable reports whether in is this process's terminal, and the process may read it: a job in the
+// background would be stopped for reading it.
+func Readable(in *os.File) bool {
+	group, err := unix.IoctlGetInt(int(in.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == syscall.Getpgrp()
 }
 
 // Take puts the terminal of this process into raw mode until restore is called: every key, Ctrl-C
