@@ -212,8 +212,8 @@ func (c *Child) awaitRest() {
 	}
 }
 
-// Stop sends SIGTERM to all processes (SIGHUP if there is a terminal) and SIGKILL to those left
-// after grace. It blocks until none is left. Of several calls the shortest grace counts.
+// Stop sends SIGTERM to all processes (SIGHUP each second if there is a terminal) and SIGKILL to
+// those left after grace. It blocks until none is left. Of several calls the shortest grace counts.
 func (c *Child) Stop(grace time.Duration) {
 	deadline := time.Now().Add(grace)
 	c.mu.Lock()
@@ -227,11 +227,23 @@ func (c *Child) Stop(grace time.Duration) {
 	}
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
-	select {
-	case <-c.done:
-	case <-timer.C:
-		c.signal(unix.SIGKILL) // supervise kills the rest, after the command itself
-		<-c.done
+	var again <-chan time.Time
+	if first && c.stopSignal == unix.SIGHUP { // a shell misses one that comes as it begins to read
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		again = ticker.C
+	}
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-again:
+			c.signal(unix.SIGHUP)
+		case <-timer.C:
+			c.signal(unix.SIGKILL) // supervise kills the rest, after the command itself
+			<-c.done
+			return
+		}
 	}
 }
 

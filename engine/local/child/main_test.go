@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("TEST_FIRST") != "" {
 		os.Exit(beFirst())
 	}
+	rig.DefaultSignals()
 	os.Exit(m.Run())
 }
 
