@@ -115,22 +115,23 @@ func (o *Owner) check(before sockets, conn net.Conn) error {
 			return nil
 		}
 	}
-	rivals, err := acceptors(theirs)
+	listening, err := acceptors(theirs)
 	if err != nil {
 		return err
 	}
-	fresh, err := o.learn(before, theirs, rivals)
+	fresh, err := o.learn(before, theirs, listening)
 	if err != nil {
 		return err
 	}
-	if fresh || len(rivals) == 0 {
+	if fresh || len(listening) == 0 {
 		return errAgain // another program may have listened there until now
 	}
 	return o.checkPeer(theirs, ours)
 }
 
-// learn adds those of the sockets listening at addr that belong to the owner to the known ones, and
-// reports whether any was not in before. The error is ErrForeign if one belongs to another program.
+// learn checks the sockets that listen at addr and adds the owner's new ones to the known set.
+// fresh reports whether one of them was not in before. The error is ErrForeign if one belongs to
+// another program.
 func (o *Owner) learn(
 	before sockets, addr netip.AddrPort, listening []socket,
 ) (fresh bool, err error) {
