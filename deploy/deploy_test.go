@@ -236,7 +236,7 @@ func TestInPlace(t *testing.T) {
 
 // A process died after it made a release live, before it recorded the state: the next one records
 // it.
-func TestRepair(t *testing.T) {
+func TestRepairStates(t *testing.T) {
 	s := newStage(t)
 	for range 2 {
 		r, err := publishInPlace(s.app, volume.Release{})
@@ -247,7 +247,7 @@ func TestRepair(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := Repair(s.app); err != nil || s.states() != "cancelled live" {
+	if err := RepairStates(s.app); err != nil || s.states() != "cancelled live" {
 		t.Error(err, s.states())
 	}
 }
@@ -260,7 +260,7 @@ func TestRepairKeepsTheProof(t *testing.T) {
 		err = s.app.SetStatus(one.N, volume.Status{State: volume.Live, Proved: true})
 	}
 	two, announced := publishInPlace(s.app, volume.Release{})
-	if err := errors.Join(err, announced, s.app.SetLive(two.N), Repair(s.app)); err != nil {
+	if err := errors.Join(err, announced, s.app.SetLive(two.N), RepairStates(s.app)); err != nil {
 		t.Fatal(err)
 	}
 	if now, err := s.app.Status(one.N); err != nil || now.State != volume.Retired || !now.Proved {

@@ -68,12 +68,12 @@ func (m Maker) place(ctx context.Context, r volume.Release, objects *git.Objects
 			m.Out, "%s of the app was in the way of the commit; it is gone", say.Plain(path, 200),
 		)
 	}
-	return Repair(app)
+	return RepairStates(app)
 }
 
-// Repair makes the states of releases agree with what is live in watch mode, after a process died
+// RepairStates makes the states of releases agree with what is live in watch mode, after a process died
 // between writing one and the other. In release mode the runtime does so.
-func Repair(app volume.App) error {
+func RepairStates(app volume.App) error {
 	n := app.Live()
 	if n == 0 {
 		return nil

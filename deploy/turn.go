@@ -17,7 +17,7 @@ func Turn(
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(app.Mend(), Repair(app))
+	err = errors.Join(app.Repair(), RepairStates(app))
 	if err == nil {
 		err = awaitCommitted(ctx, app)
 	}

@@ -70,18 +70,20 @@ func (r Repo) Damaged() (files []string, err error) {
 	return files, errors.Join(err, walkErr)
 }
 
-// Repair fixes the files that [Repo.Damaged] listed and makes HEAD name branch. It removes damaged
-// branches; restore them with [Repo.SetRef]. It renames a damaged packed-refs to
-// packed-refs.damaged. Nothing else may use the repository meanwhile.
-func (r Repo) Repair(files []string, branch string) error {
+// Repair fixes the files that [Repo.Damaged] listed and makes HEAD name branch. If branch is damaged,
+// it points at commit afterwards; "" if that is not known. Other damaged branches are removed. It
+// renames a damaged packed-refs to packed-refs.damaged. Nothing else may use the repository
+// meanwhile.
+func (r Repo) Repair(files []string, branch, commit string) error {
+	tmp := filepath.Join(r.Dir, "repair")
 	for _, name := range files {
 		path := filepath.Join(r.Dir, name)
 		var err error
 		switch name {
 		case "HEAD":
-			err = durable.Replace(path, path+".mend", []byte("ref: "+Branch(branch)+"\n"), 0o644)
+			err = durable.Replace(path, tmp, []byte("ref: "+Branch(branch)+"\n"), 0o644)
 		case "config":
-			err = durable.Replace(path, path+".mend", []byte(config), 0o644)
+			err = durable.Replace(path, tmp, []byte(config), 0o644)
 		case "packed-refs":
 			err = os.Rename(path, path+".damaged")
 		case "refs/heads":
@@ -89,6 +91,12 @@ func (r Repo) Repair(files []string, branch string) error {
 		case "objects":
 			err = errors.Join(os.MkdirAll(filepath.Join(path, "info"), 0o755),
 				os.MkdirAll(filepath.Join(path, "pack"), 0o755))
+		case Branch(branch):
+			if commit == "" {
+				err = os.Remove(path)
+			} else {
+				err = durable.Replace(path, tmp, []byte(commit+"\n"), 0o644)
+			}
 		default:
 			err = os.Remove(path)
 		}

@@ -84,7 +84,7 @@ func TestFailedBuild(t *testing.T) {
 		"paas main", " !     blog v1: build: npm ci: exit status 1", " !     look at line 3",
 		"Nothing is live yet",
 	)
-	c.commit("mended", "fate", "")
+	c.commit("fixed", "fate", "")
 	c.git("push", "paas", "main")
 	live := s.ref("blog", "refs/heads/main")
 	c.commit("broken again", "fate", "fail boot: nothing listens on $PORT")

@@ -133,11 +133,11 @@ func (r *Receiver) recover(name string) error {
 		return errors.Join(errors.New("somebody else is deploying it"), repo.Clean())
 	}
 	defer done()
-	if _, err := r.mend(app, repo); err != nil {
+	if err := r.repair(app, repo); err != nil {
 		return err
 	}
 	// Even if leftovers cannot be removed, the branch must agree with what is live.
-	err = errors.Join(repo.Clean(), deploy.Repair(app))
+	err = errors.Join(repo.Clean(), deploy.RepairStates(app))
 	_, unagreed := r.reconcile(context.Background(), app, false)
 	return errors.Join(err, unagreed)
 }

@@ -166,7 +166,7 @@ func (r *Receiver) reconcile(
 		return v, nil
 	}
 	repo := r.repo(app)
-	if _, err := r.mend(app, repo); err != nil {
+	if err := r.repair(app, repo); err != nil {
 		return v, err
 	}
 	for awaited := false; ; {

@@ -82,7 +82,7 @@ func (r *Receiver) fetch(ctx context.Context, name string, p process) (int, erro
 	}
 	repo, err := r.open(app)
 	if err == nil {
-		err = r.mendFirst(ctx, app, repo)
+		err = r.repairFirst(ctx, app, repo)
 	}
 	if err != nil {
 		return 1, err
@@ -108,7 +108,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	}
 	repo, err := r.open(app)
 	if err == nil {
-		err = r.mendFirst(ctx, app, repo)
+		err = r.repairFirst(ctx, app, repo)
 	}
 	if err != nil {
 		return 1, err

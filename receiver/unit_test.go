@@ -3,6 +3,8 @@ package receiver
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -162,5 +164,31 @@ func TestAppWithAnythingStays(t *testing.T) {
 		if app.Exists() != (give != nil) {
 			t.Errorf("given %s: the app is there: %v", name, app.Exists())
 		}
+	}
+}
+
+// A torn deploy branch points at what is live as soon as it is repaired: a push may begin at any
+// moment, and must not be told that there is no branch.
+func TestRepairedBranch(t *testing.T) {
+	s := newServer(t)
+	c := s.newClone("blog")
+	c.git("push", "paas", "main")
+	left(t, s, "blog")
+	app := s.app("blog")
+	done, err := app.Turn(t.Context(), "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	repo := s.repo(app)
+	err = os.WriteFile(filepath.Join(repo.Dir, "refs", "heads", "main"), nil, 0o644)
+	if err == nil {
+		err = s.Receiver.repair(app, repo)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ref, want := s.ref("blog", "refs/heads/main"), c.git("rev-parse", "HEAD"); ref != want {
+		t.Errorf("main is at %q, not %s", ref, want)
 	}
 }

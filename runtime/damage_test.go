@@ -74,7 +74,7 @@ func TestDamaged(t *testing.T) {
 					}
 					s.app.Ring()
 					s.turn()
-					if err := s.app.Mend(); err != nil { // as who deploys does
+					if err := s.app.Repair(); err != nil { // as who deploys does
 						t.Errorf("%s: %v", name, err)
 					}
 					n := s.publish()

@@ -144,7 +144,7 @@ func (h *home) shutDown() {
 
 // resume brings back what was live when the server last ran.
 func (h *home) resume() {
-	h.underTurn(h.app.Mend)
+	h.underTurn(h.app.Repair)
 	h.announce()
 	h.adopt()
 	h.repair()
@@ -224,7 +224,7 @@ func (h *home) look(ctx context.Context) {
 		h.saveProcesses()
 	}
 	if h.app.Live() == 0 && h.live != nil {
-		h.underTurn(h.app.Mend)
+		h.underTurn(h.app.Repair)
 	}
 	h.takeUp()
 	h.rewrite()

@@ -473,9 +473,9 @@ func TestBrokenCommit(t *testing.T) {
 		t.Errorf("%+v; %s", l, states(app))
 	}
 	r.git("rm", "-q", ".gitmodules")
-	mended := r.commit("mended")
+	fixed := r.commit("fixed")
 	s.now("blog")
-	until(t, "the next is live", func() bool { return isLive(app, mended) })
+	until(t, "the next is live", func() bool { return isLive(app, fixed) })
 }
 
 // A disk without space for a deploy decides nothing: nothing is fetched, and the commit goes live

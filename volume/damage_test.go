@@ -237,7 +237,7 @@ func TestLostLive(t *testing.T) {
 			if err := damage(a.path("live")); err != nil {
 				t.Fatal(err)
 			}
-			if err := a.Mend(); err != nil || a.Live() != want {
+			if err := a.Repair(); err != nil || a.Live() != want {
 				t.Errorf("%s, %q: v%d is live, %v; want v%d", how, states, a.Live(), err, want)
 			}
 			if _, err := os.Lstat(a.path("live")); want == 0 && !errors.Is(err, fs.ErrNotExist) {
@@ -288,7 +288,7 @@ func TestLostFolders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := a.Mend(); err != nil {
+	if err := a.Repair(); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := a.Publish(Release{}); err != nil || r.N != 1 {

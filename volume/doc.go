@@ -78,7 +78,7 @@
 //
 // A file that a power cut or a person has damaged harms only its app. Reading it fails with
 // [Damage], which names the file and the remedy in one line. What can be worked out from the rest
-// of the volume is repaired instead, and logged: see [App.Mend], [App.SetIdentity] and
+// of the volume is repaired instead, and logged: see [App.Repair], [App.SetIdentity] and
 // [App.Status]. A runtime that finds wanted.json damaged goes on with what it has read before, or
 // with what was wanted when the live release was made.
 //

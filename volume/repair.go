@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Mend repairs what can be worked out from the rest of the app: missing folders, and the link to
+// Repair repairs what can be worked out from the rest of the app: missing folders, and the link to
 // the live release. It logs each repair. The next deploy starts from what is live, so a maker calls
-// Mend right after it has taken the app's turn.
-func (a App) Mend() error {
+// Repair right after it has taken the app's turn.
+func (a App) Repair() error {
 	if !a.Exists() {
 		return nil
 	}
