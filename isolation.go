@@ -20,7 +20,7 @@ import (
 func (s *server) confined() (local.Confined, error) {
 	c := s.config
 	if c.Isolation == "off" {
-		return local.Confined{Force: confine.Force{Missing: "PAAS_ISOLATION=off"}}, nil
+		return local.Confined{Isolation: confine.Isolation{Missing: "PAAS_ISOLATION=off"}}, nil
 	}
 	dir, err := s.vol.TempDir()
 	if err != nil { // a full disk must not keep the server from starting
@@ -29,16 +29,16 @@ func (s *server) confined() (local.Confined, error) {
 	if err != nil {
 		return local.Confined{}, err
 	}
-	force := confine.Probe(dir)
+	isolation := confine.Probe(dir)
 	if err := os.RemoveAll(dir); err != nil {
 		return local.Confined{}, err
 	}
-	wall, open := s.firewall(force)
-	open = append(force.Open(), open...)
+	wall, open := s.firewall(isolation)
+	open = append(isolation.Open(), open...)
 	if c.Isolation == "required" && len(open) > 0 {
 		return local.Confined{}, fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; "+
 			"open to apps: %s; run it as root on Linux 6.12 or later, with nftables, "+
-			"or take PAAS_ISOLATION=auto", force, strings.Join(open, ", "))
+			"or take PAAS_ISOLATION=auto", isolation, strings.Join(open, ", "))
 	}
 	uids := volume.UIDs{First: c.FirstUID, Last: c.LastUID, Foreign: confine.UIDInUse}
 	user := func(name string) (int, error) {
@@ -49,19 +49,19 @@ func (s *server) confined() (local.Confined, error) {
 		return app.UID(uids)
 	}
 	return local.Confined{
-		Force: force, User: user, Read: c.AppRead, Write: c.AppWrite, Firewall: wall, Open: open,
+		Isolation: isolation, User: user, Read: c.AppRead, Write: c.AppWrite, Firewall: wall, Open: open,
 	}, nil
 }
 
 // firewall returns the firewall that closes the ports of other apps and the cloud's metadata to
 // apps. If there is none, open says what stays open.
-func (s *server) firewall(force confine.Force) (_ *firewall.Firewall, open []string) {
+func (s *server) firewall(isolation confine.Isolation) (_ *firewall.Firewall, open []string) {
 	c := s.config
 	if c.AppNet == "open" {
 		return nil, nil // as the setting asks
 	}
 	why := "apps have the server's user"
-	if force.Users {
+	if isolation.Users {
 		f := &firewall.Firewall{
 			Name: c.Root, First: local.FirstPort, Last: local.LastPort, Log: s.log.With("role", "engine"),
 		}
@@ -82,7 +82,7 @@ func (s *server) firewall(force confine.Force) (_ *firewall.Firewall, open []str
 }
 
 // isolationFile returns the path of the file in which the app role publishes the isolation in
-// force.
+// isolation.
 func (p *paas) isolationFile() string { return filepath.Join(p.config.Root, "run", "isolation") }
 
 // announceIsolation logs the isolation in force and publishes it for commands.

@@ -60,9 +60,9 @@ func TestBombed(t *testing.T) {
 		t.Skip("SKIP: TestForkBomb runs it")
 	}
 	all := confine.Probe(t.TempDir(), rig.Self()...)
-	force := map[string]confine.Force{"all": all, "Landlock": {Landlock: all.Landlock, Seccomp: all.Seccomp}}[way]
+	isolation := map[string]confine.Isolation{"all": all, "Landlock": {Landlock: all.Landlock, Seccomp: all.Seccomp}}[way]
 	user := func(string) (int, error) { return 71780, nil }
-	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, Confined: Confined{Force: force, User: user}}
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, Confined: Confined{Isolation: isolation, User: user}}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}

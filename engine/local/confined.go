@@ -19,10 +19,10 @@ import (
 
 // Confined is what keeps apps apart from each other and from the server.
 type Confined struct {
-	Force confine.Force                         // what is put in force; zero: nothing
-	User  func(app string) (uid int, err error) // the app's user, where Force.Users
-	Read  []string                              // folders that all apps may read besides what any user may
-	Write []string                              // and write
+	Isolation confine.Isolation                     // what is put in force; zero: nothing
+	User      func(app string) (uid int, err error) // the app's user, where Isolation.Users
+	Read      []string                              // folders that all apps may read besides what any user may
+	Write     []string                              // and write
 
 	Firewall *firewall.Firewall // of apps that have users of their own; nil: none
 	Open     []string           // what apps can do all the same that they must not, for people
@@ -33,7 +33,7 @@ const FirstPort, LastPort = firstPort, lastPort
 
 // Isolation is as [engine.Engine.Isolation].
 func (l *Local) Isolation() engine.Isolation {
-	list := []string{l.Confined.Force.String(), l.Limiting(), l.Checking()}
+	list := []string{l.Confined.Isolation.String(), l.Limiting(), l.Checking()}
 	if l.Confined.Firewall != nil {
 		list = append(list, "own ports only, by nftables")
 	}
@@ -41,8 +41,8 @@ func (l *Local) Isolation() engine.Isolation {
 		list = append(list, "open to apps: "+strings.Join(open, ", "))
 	}
 	i := engine.Isolation{By: strings.Join(list, "; "), Open: l.Confined.Open}
-	if !l.Confined.Force.Any() {
-		i.Missing = cmp.Or(l.Confined.Force.Missing, "no isolation")
+	if !l.Confined.Isolation.Any() {
+		i.Missing = cmp.Or(l.Confined.Isolation.Missing, "no isolation")
 	}
 	return i
 }
@@ -61,7 +61,7 @@ type room struct {
 func (l *Local) confine(app, tree, home string, read []string, write ...string) (room, error) {
 	c := l.Confined
 	r := room{leave: func() {}}
-	if !c.Force.Any() {
+	if !c.Isolation.Any() {
 		return r, nil
 	}
 	var err error
@@ -79,20 +79,20 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	}
 	r.leave = func() { os.RemoveAll(own) }
 	box := &confine.Box{
-		Force: c.Force, UID: r.uid, Hide: l.hidden, Read: slices.Concat(c.Read, read, l.tools), Tmp: filepath.Join(own, "tmp"),
+		Isolation: c.Isolation, UID: r.uid, Hide: l.hidden, Read: slices.Concat(c.Read, read, l.tools), Tmp: filepath.Join(own, "tmp"),
 	}
 	for _, dir := range write {
 		if dir != "" {
 			box.Write = append(box.Write, dir)
 		}
 	}
-	if err = os.Mkdir(box.Tmp, 0o700); err == nil && c.Force.Users {
+	if err = os.Mkdir(box.Tmp, 0o700); err == nil && c.Isolation.Users {
 		err = l.give(r.uid, append(box.Write, box.Tmp)...)
 	}
-	if err == nil && c.Force.Users {
+	if err == nil && c.Isolation.Users {
 		box.Replace, err = confine.Users(own, app, r.uid, home)
 	}
-	if err == nil && c.Force.Sandboxes {
+	if err == nil && c.Isolation.Sandboxes {
 		var sandbox *confine.Sandbox
 		if sandbox, err = l.launcher.Sandbox(app); err == nil {
 			box.In(sandbox)
@@ -106,7 +106,7 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 		r.leave()
 		return r, err
 	}
-	if !c.Force.Users && !c.Force.Sandboxes {
+	if !c.Isolation.Users && !c.Isolation.Sandboxes {
 		r.env = map[string]string{"TMPDIR": box.Tmp}
 		if tree != "" {
 			box.Write = append(box.Write, insisted(tree)...)
@@ -206,7 +206,7 @@ func (f fetcher) Fetch(ctx context.Context, url, branch, dir string) (commit str
 
 // uid is the app's user; 0: the server's own.
 func (c Confined) uid(app string) (int, error) {
-	if !c.Force.Users {
+	if !c.Isolation.Users {
 		return 0, nil
 	}
 	return c.User(app)

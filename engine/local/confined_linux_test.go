@@ -11,12 +11,12 @@ import (
 // What a build takes from the cache it shares with it: a hard link, where a copy of thousands of files would be. What
 // is the server's in the app's folder stays closed to it.
 func TestBuildSharesWithCache(t *testing.T) {
-	force := confine.Probe(t.TempDir())
-	if !force.Users {
-		t.Skipf("SKIP: users of their own: %s", force.Missing)
+	isolation := confine.Probe(t.TempDir())
+	if !isolation.Users {
+		t.Skipf("SKIP: users of their own: %s", isolation.Missing)
 	}
 	l := newLocal(t)
-	l.Confined = Confined{Force: force, User: func(string) (int, error) { return 71005, nil }}
+	l.Confined = Confined{Isolation: isolation, User: func(string) (int, error) { return 71005, nil }}
 	app := filepath.Join(l.Root, "apps", "blog")
 	cache, tree := filepath.Join(app, "cache"), filepath.Join(app, "builds", "1", "tree")
 	for _, dir := range []string{cache, tree} {

@@ -69,7 +69,7 @@ func (l *Local) Open() error {
 	homes := real(homes()...)
 	l.hidden = append(homes, real(l.Root)...)
 	l.tools = confine.Tools(cmdline.Base(nil)["PATH"], homes, real(l.Root))
-	if l.Confined.Force.Sandboxes {
+	if l.Confined.Isolation.Sandboxes {
 		l.hidden = append(l.hidden, confine.Run)
 		l.tools = append(l.tools, confine.Resolver()...)
 	}
@@ -88,13 +88,13 @@ func (l *Local) Open() error {
 	if err := l.keeper.Open(); err != nil {
 		return errors.Join(err, l.limiter.Close())
 	}
-	switch force := l.Confined.Force; {
-	case force.Sandboxes:
+	switch isolation := l.Confined.Isolation; {
+	case isolation.Sandboxes:
 		l.launcher = confine.Launcher{Self: l.Self, Log: l.Log}
 		if err := l.launcher.Open(); err != nil {
 			return errors.Join(err, l.Close())
 		}
-	case force.Any() && !force.Users:
+	case isolation.Any() && !isolation.Users:
 		if err := confine.Untraceable(); err != nil {
 			l.Log.Warn("other processes of the server's user may look into it", "err", err)
 		}

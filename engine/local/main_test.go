@@ -38,7 +38,7 @@ func newLocal(t *testing.T) *Local {
 	t.Helper()
 	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout}
 	if os.Getuid() != 0 { // see TestNotRoot
-		l.Confined.Force = confine.Probe(t.TempDir(), l.Self...)
+		l.Confined.Isolation = confine.Probe(t.TempDir(), l.Self...)
 	}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)

@@ -229,7 +229,7 @@ func (l *Local) Checking() string {
 	switch {
 	case ports.Check() != nil:
 		return fmt.Sprintf("ports not checked (%v)", ports.Check())
-	case l.Confined.Force.Users:
+	case l.Confined.Isolation.Users:
 		return "ports checked by user"
 	}
 	return "ports checked by process (an app that sets SO_REUSEPORT can be made to restart by a neighbour)"

@@ -19,7 +19,7 @@ func landlocked(t *testing.T) *Local {
 	if all.Landlock == 0 || os.Getuid() == 0 {
 		t.Skip("SKIP: it takes Landlock, and an ordinary user (TestNotRoot)")
 	}
-	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, Confined: Confined{Force: confine.Force{Landlock: all.Landlock, Seccomp: all.Seccomp}}}
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, Confined: Confined{Isolation: confine.Isolation{Landlock: all.Landlock, Seccomp: all.Seccomp}}}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}

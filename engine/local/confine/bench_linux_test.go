@@ -14,32 +14,32 @@ func BenchmarkEnter(b *testing.B) {
 	dir := b.TempDir()
 	os.Mkdir(dir+"/data", 0o755)
 	os.Mkdir(dir+"/tmp", 0o755)
-	force := Probe(b.TempDir(), rig.Self()...)
-	if force.Sandboxes {
-		b.Run("sandbox", func(b *testing.B) { benchmarkSandbox(b, force, dir) })
+	isolation := Probe(b.TempDir(), rig.Self()...)
+	if isolation.Sandboxes {
+		b.Run("sandbox", func(b *testing.B) { benchmarkSandbox(b, isolation, dir) })
 		return
 	}
 	for name, box := range map[string]*Box{
 		"nothing": {},
 		"Landlock": {
-			Force: Force{Landlock: force.Landlock},
-			Hide:  []string{dir},
-			Write: []string{dir + "/data"},
-			Tmp:   dir + "/tmp",
+			Isolation: Isolation{Landlock: isolation.Landlock},
+			Hide:      []string{dir},
+			Write:     []string{dir + "/data"},
+			Tmp:       dir + "/tmp",
 		},
 		"users": {
-			Force: Force{Users: force.Users},
-			UID:   blogUser,
-			Hide:  []string{dir},
-			Write: []string{dir + "/data"},
-			Tmp:   dir + "/tmp",
+			Isolation: Isolation{Users: isolation.Users},
+			UID:       blogUser,
+			Hide:      []string{dir},
+			Write:     []string{dir + "/data"},
+			Tmp:       dir + "/tmp",
 		},
 		"all": {
-			Force: force,
-			UID:   blogUser,
-			Hide:  []string{dir},
-			Write: []string{dir + "/data"},
-			Tmp:   dir + "/tmp",
+			Isolation: isolation,
+			UID:       blogUser,
+			Hide:      []string{dir},
+			Write:     []string{dir + "/data"},
+			Tmp:       dir + "/tmp",
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
@@ -59,7 +59,7 @@ func BenchmarkEnter(b *testing.B) {
 	}
 }
 
-func benchmarkSandbox(b *testing.B, force Force, dir string) {
+func benchmarkSandbox(b *testing.B, isolation Isolation, dir string) {
 	l := &Launcher{Self: rig.Self()}
 	if err := l.Open(); err != nil {
 		b.Fatal(err)
@@ -71,10 +71,10 @@ func benchmarkSandbox(b *testing.B, force Force, dir string) {
 	}
 	defer s.Leave()
 	box := &Box{
-		Force: force,
-		Hide:  []string{dir, Run},
-		Write: []string{dir + "/data"},
-		Tmp:   dir + "/tmp",
+		Isolation: isolation,
+		Hide:      []string{dir, Run},
+		Write:     []string{dir + "/data"},
+		Tmp:       dir + "/tmp",
 	}
 	box.In(s)
 	for b.Loop() {

@@ -8,8 +8,8 @@ import (
 
 // Box says what one command may see and write.
 type Box struct {
-	Force Force
-	UID   int // the command's user and group if Force.Users
+	Isolation Isolation
+	UID       int // the command's user and group if Isolation.Users
 
 	// Hide are folders in which the command sees only what Read and Write list. It sees the rest of
 	// the machine as any user does.
@@ -18,7 +18,7 @@ type Box struct {
 	Write []string // existing folders
 	Tmp   string   // the command's own folder for /tmp or, if mounts are impossible, TMPDIR
 
-	// files of the machine -> what the command sees instead; if Force.Users
+	// files of the machine -> what the command sees instead; if Isolation.Users
 	Replace map[string]string
 
 	sandbox *Sandbox // or nil

@@ -39,7 +39,7 @@ func inside(t *testing.T, b *Box, script string) string {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", script)
 	tmp := b.Tmp
-	if b.Force.mounts() {
+	if b.Isolation.mounts() {
 		tmp = "/tmp"
 	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SECRET=mine", "TMPDIR=" + tmp}
@@ -66,7 +66,7 @@ func inside(t *testing.T, b *Box, script string) string {
 func begin(t *testing.T, b *Box, cmd *exec.Cmd) {
 	t.Helper()
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	if b.Force.Sandboxes {
+	if b.Isolation.Sandboxes {
 		b.In(sandboxes(t))
 		if err := b.Start(cmd, func(int) error { return nil }); err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ var (
 )
 
 // place makes a root with two apps, and the box of the first.
-func place(t *testing.T, force Force) (root string, b *Box) {
+func place(t *testing.T, isolation Isolation) (root string, b *Box) {
 	t.Helper()
 	root = rig.Tree(t, map[string]string{
 		"apps/blog/builds/1/tree/page": "page", "apps/blog/data/kept": "kept",
@@ -117,7 +117,7 @@ func place(t *testing.T, force Force) (root string, b *Box) {
 	})
 	os.Chmod(root, 0o700)
 	b = &Box{
-		Force: force, UID: blogUser, Hide: []string{root},
+		Isolation: isolation, UID: blogUser, Hide: []string{root},
 		Read: []string{root + "/apps/blog/cache"},
 		Write: []string{
 			root + "/apps/blog/builds/1/tree", root + "/apps/blog/data",
@@ -126,7 +126,7 @@ func place(t *testing.T, force Force) (root string, b *Box) {
 	if err := os.Mkdir(b.Tmp, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if force.Users {
+	if isolation.Users {
 		for _, dir := range append(b.Write, b.Tmp, root+"/apps/blog/cache") {
 			if err := Own(dir, blogUser); err != nil {
 				t.Fatal(err)
@@ -136,25 +136,25 @@ func place(t *testing.T, force Force) (root string, b *Box) {
 	return root, b
 }
 
-// ways returns the kinds of Force that this machine supports.
-func ways(t *testing.T) map[string]Force {
+// ways returns the kinds of Isolation that this machine supports.
+func ways(t *testing.T) map[string]Isolation {
 	t.Helper()
 	has := Probe(t.TempDir(), rig.Self()...)
 	t.Logf("in force: %s", has)
-	list := map[string]Force{}
+	list := map[string]Isolation{}
 	if has.Landlock > 0 {
-		list["Landlock"] = Force{Landlock: has.Landlock, Seccomp: canFilter()}
+		list["Landlock"] = Isolation{Landlock: has.Landlock, Seccomp: canFilter()}
 	} else {
 		t.Log("SKIP: no Landlock in this kernel")
 	}
 	if has.Users {
-		list["users"] = Force{Users: true}
+		list["users"] = Isolation{Users: true}
 		list["users and Landlock"] = has
 	} else {
 		t.Logf("SKIP: no user per app: %s", has.Missing)
 	}
 	if has.Sandboxes {
-		list["sandboxes"] = Force{Sandboxes: true, Seccomp: has.Seccomp}
+		list["sandboxes"] = Isolation{Sandboxes: true, Seccomp: has.Seccomp}
 		list["sandboxes and Landlock"] = has
 	}
 	if len(list) == 0 {
@@ -164,9 +164,9 @@ func ways(t *testing.T) map[string]Force {
 }
 
 func TestBox(t *testing.T) {
-	for name, force := range ways(t) {
+	for name, isolation := range ways(t) {
 		t.Run(name, func(t *testing.T) {
-			root, b := place(t, force)
+			root, b := place(t, isolation)
 			blog := root + "/apps/blog"
 			for _, may := range []string{
 				"cat page ../../../data/kept " + blog + "/cache/x", "echo new > page", "echo x > " +
@@ -211,8 +211,8 @@ func TestBox(t *testing.T) {
 
 // Files of others in /tmp are invisible, and the box's are visible nowhere else.
 func TestPrivateTmp(t *testing.T) {
-	for name, force := range ways(t) {
-		_, b := place(t, force)
+	for name, isolation := range ways(t) {
+		_, b := place(t, isolation)
 		mark := filepath.Base(t.TempDir()) + strconv.Itoa(os.Getpid())
 		theirs := "/tmp/paas-test-" + mark
 		if err := os.WriteFile(theirs, []byte("secret"), 0o666); err != nil {
@@ -222,7 +222,7 @@ func TestPrivateTmp(t *testing.T) {
 		folders := []string{"/tmp", "/var/tmp", "/dev/shm"}
 		for _, dir := range folders {
 			out := inside(t, b, "cat "+theirs+"; touch "+dir+"/x"+mark+" && echo wrote")
-			if strings.Contains(out, "secret") || strings.Contains(out, "wrote") != force.mounts() {
+			if strings.Contains(out, "secret") || strings.Contains(out, "wrote") != isolation.mounts() {
 				t.Errorf("%s: %s: %s", name, dir, out)
 			}
 			if _, err := os.Stat(dir + "/x" + mark); err == nil {
@@ -235,11 +235,11 @@ func TestPrivateTmp(t *testing.T) {
 
 // An app cannot read another app's processes or files, nor kill them.
 func TestOtherProcess(t *testing.T) {
-	for name, force := range ways(t) {
-		_, b := place(t, force)
+	for name, isolation := range ways(t) {
+		_, b := place(t, isolation)
 		other := exec.Command("sleep", "1000")
 		other.Env = []string{"SECRET=theirs"}
-		_, theirs := place(t, force)
+		_, theirs := place(t, isolation)
 		theirs.UID = shopUser
 		begin(t, theirs, other)
 		pid := strconv.Itoa(other.Process.Pid)
@@ -252,7 +252,7 @@ func TestOtherProcess(t *testing.T) {
 				t.Errorf("%s: can %s: %s", name, not, out)
 			}
 		}
-		if out := inside(t, b, "ls -d /proc/"+pid); force.mounts() &&
+		if out := inside(t, b, "ls -d /proc/"+pid); isolation.mounts() &&
 			!strings.Contains(out, "No such file") {
 			t.Errorf("%s: /proc shows the other app's process: %s", name, out)
 		}
@@ -267,9 +267,9 @@ func TestOtherProcess(t *testing.T) {
 // A home folder that other users may not enter is covered as a whole, but the box's files in it are
 // visible at their paths.
 func TestBelowClosedFolder(t *testing.T) {
-	force := Probe(t.TempDir())
-	if !force.Users {
-		t.Skipf("SKIP: no user per app: %s", force.Missing)
+	isolation := Probe(t.TempDir())
+	if !isolation.Users {
+		t.Skipf("SKIP: no user per app: %s", isolation.Missing)
 	}
 	top, err := os.MkdirTemp("/opt", "paas-test-") // not below /tmp, which is the box's own
 	if err != nil {
@@ -284,7 +284,7 @@ func TestBelowClosedFolder(t *testing.T) {
 	os.Chmod(top, 0o755)
 	os.Chmod(home, 0o700)
 	data := home + "/.paas/apps/blog/data"
-	b := &Box{Force: force, UID: blogUser, Hide: []string{home + "/.paas", home},
+	b := &Box{Isolation: isolation, UID: blogUser, Hide: []string{home + "/.paas", home},
 		Write: []string{data}, Tmp: t.TempDir(),
 		Read: Tools(home+"/.nvm/v22/bin:"+home+"/bin:/usr/bin", []string{home},
 			[]string{home + "/.paas"})}
@@ -337,8 +337,8 @@ func TestTools(t *testing.T) {
 // Programs find the name of their user.
 func TestUsers(t *testing.T) {
 	_, b := place(t, Probe(t.TempDir()))
-	if !b.Force.Users {
-		t.Skipf("SKIP: no user per app: %s", b.Force.Missing)
+	if !b.Isolation.Users {
+		t.Skipf("SKIP: no user per app: %s", b.Isolation.Missing)
 	}
 	before, err := os.ReadFile("/etc/passwd")
 	if err != nil {
@@ -397,11 +397,11 @@ func TestOwn(t *testing.T) {
 // What As makes belongs to the app, and it follows no link of the app's to files that the app may
 // not read: the app gets to see what the server reads for it.
 func TestAs(t *testing.T) {
-	force := Probe(t.TempDir())
-	if !force.Users {
-		t.Skipf("SKIP: no user per app: %s", force.Missing)
+	isolation := Probe(t.TempDir())
+	if !isolation.Users {
+		t.Skipf("SKIP: no user per app: %s", isolation.Missing)
 	}
-	root, b := place(t, force)
+	root, b := place(t, isolation)
 	dir, shop := b.Write[1], root+"/apps/shop/data"
 	os.WriteFile(dir+"/x", []byte("x"), 0o644)
 	os.Lchown(dir+"/x", blogUser, blogUser)

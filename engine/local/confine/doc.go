@@ -18,8 +18,8 @@
 //     other processes. /tmp is denied; TMPDIR names a private folder.
 //
 // In all three, nothing that a command executes can gain privileges (PR_SET_NO_NEW_PRIVS). If the
-// kernel has Landlock, a command can write only to its own folders. [Force.Open] lists what remains
-// possible.
+// kernel has Landlock, a command can write only to its own folders. [Isolation.Open] lists what
+// remains possible.
 //
 // No way hides what the machine lets every user read, nor protects against a bug in the kernel.
 package confine

@@ -13,36 +13,36 @@ func (b *Box) Enter(attr *syscall.SysProcAttr) error {
 	if b.sandbox != nil {
 		return nil
 	}
-	if b.Force.mounts() {
+	if b.Isolation.mounts() {
 		if err := b.makeMounts(); err != nil {
 			return fmt.Errorf("confine: %w", err)
 		}
 	}
-	if b.Force.Users {
+	if b.Isolation.Users {
 		attr.Credential = &syscall.Credential{
 			Uid:    uint32(b.UID),
 			Gid:    uint32(b.UID),
 			Groups: []uint32{},
 		}
 	}
-	if !b.Force.Any() {
+	if !b.Isolation.Any() {
 		return nil
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("confine: no new privileges: %w", err)
 	}
-	if !b.Force.Users {
+	if !b.Isolation.Users {
 		if err := dropCapabilities(); err != nil {
 			return fmt.Errorf("confine: drop capabilities: %w", err)
 		}
 	}
-	if b.Force.Landlock > 0 {
+	if b.Isolation.Landlock > 0 {
 		if err := b.enterLandlock(); err != nil {
 			return fmt.Errorf("confine: Landlock: %w", err)
 		}
 	}
-	if b.Force.Seccomp {
-		if err := filterCalls(!b.Force.Sandboxes); err != nil {
+	if b.Isolation.Seccomp {
+		if err := filterCalls(!b.Isolation.Sandboxes); err != nil {
 			return fmt.Errorf("confine: seccomp: %w", err)
 		}
 	}
@@ -57,7 +57,7 @@ func Untraceable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 // MayStay reports whether the thread that has entered may exist while the command runs. A command
 // with its own user cannot do anything to it; one with the server's user is in the same Landlock
 // domain and could.
-func (b *Box) MayStay() bool { return b.Force.Users || !b.Force.Any() }
+func (b *Box) MayStay() bool { return b.Isolation.Users || !b.Isolation.Any() }
 
 // dropCapabilities makes what the thread starts an ordinary user, even with user id 0, as in a
 // container that may not mount. For root the bounding set decides at execve (capabilities(7)).

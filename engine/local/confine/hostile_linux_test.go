@@ -124,10 +124,10 @@ func TestSameUser(t *testing.T) {
 	if list["Landlock"].Landlock < scopes {
 		t.Skipf("SKIP: Landlock %d allows more", list["Landlock"].Landlock)
 	}
-	list["Landlock alone"] = Force{Landlock: list["Landlock"].Landlock}
-	for name, force := range list {
+	list["Landlock alone"] = Isolation{Landlock: list["Landlock"].Landlock}
+	for name, isolation := range list {
 		t.Run(name, func(t *testing.T) {
-			root, b := place(t, force)
+			root, b := place(t, isolation)
 			victim := exec.Command("sleep", "1000")
 			if err := victim.Start(); err != nil {
 				t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 func (b *Box) enterLandlock() error {
 	config := landlock.V7
 	config.HandledAccessNet = 0
-	if b.Force.mounts() {
+	if b.Isolation.mounts() {
 		// the user or the sandbox already restricts signals to the same app
 		config.Scoped = llsys.ScopeAbstractUnixSocket
 	}
@@ -36,10 +36,10 @@ var devices = []string{
 func (b *Box) rules() []landlock.Rule {
 	read, write := []string{"/"}, slices.Concat(b.Write, devices)
 	switch {
-	case b.Force.Users:
+	case b.Isolation.Users:
 		// without users, terminals in /dev/pts would belong to every app
 		write = append(append(write, privateFolders...), "/dev/pts")
-	case b.Force.Sandboxes:
+	case b.Isolation.Sandboxes:
 		read = append(outside([]string{"/dev"}), "/dev/shm")
 		write = append(write, privateFolders...)
 	default:

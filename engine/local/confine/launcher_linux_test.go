@@ -19,16 +19,16 @@ import (
 // boxed returns a launcher and a box for its sandboxes.
 func boxed(t *testing.T) (*Launcher, *Box) {
 	t.Helper()
-	force := Probe(t.TempDir(), rig.Self()...)
-	if !force.Sandboxes {
-		t.Skipf("SKIP: no sandboxes: %s", force)
+	isolation := Probe(t.TempDir(), rig.Self()...)
+	if !isolation.Sandboxes {
+		t.Skipf("SKIP: no sandboxes: %s", isolation)
 	}
 	l := &Launcher{Self: rig.Self()}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	_, b := place(t, force)
+	_, b := place(t, isolation)
 	return l, b
 }
 
@@ -226,7 +226,7 @@ func TestSandboxHelperKilled(t *testing.T) {
 	}
 }
 
-// If user namespaces are forbidden, Force says so, and what would allow them.
+// If user namespaces are forbidden, Isolation says so, and what would allow them.
 func TestRefused(t *testing.T) {
 	rig.Need(t, "unshare")
 	refusing := []string{
@@ -240,15 +240,15 @@ func TestProbeRefused(t *testing.T) {
 	if os.Getenv("TEST_REFUSED") == "" {
 		t.Skip("SKIP: TestRefused runs it")
 	}
-	force := Probe(t.TempDir(), rig.Self()...)
-	if force.Sandboxes || force.Users {
-		t.Errorf("Probe found %s", force)
+	isolation := Probe(t.TempDir(), rig.Self()...)
+	if isolation.Sandboxes || isolation.Users {
+		t.Errorf("Probe found %s", isolation)
 	}
-	rig.WantIn(t, "force", force.String(), "no user namespaces: ",
+	rig.WantIn(t, "isolation", isolation.String(), "no user namespaces: ",
 		"(sysctl user.max_user_namespaces=10000 allows them)")
-	rig.WantIn(t, "open", strings.Join(force.Open(), ", "),
+	rig.WantIn(t, "open", strings.Join(isolation.Open(), ", "),
 		"Unix sockets of the server's user, mode and times of files of the server's user")
-	_, b := place(t, force)
+	_, b := place(t, isolation)
 	if out := inside(t, b, "echo x >new && cat new"); out != "x\n" {
 		t.Errorf("the remaining confinement does not work: %s", out)
 	}

@@ -59,7 +59,7 @@ func (b *Box) makeMounts() error {
 		}
 	}
 	var proc *bindMount
-	if b.Force.Sandboxes {
+	if b.Isolation.Sandboxes {
 		proc = &bindMount{path: spareProc, writable: true}
 		if err := proc.open(); err != nil {
 			return err
@@ -100,11 +100,11 @@ func (b *Box) makeMounts() error {
 	for _, w := range replaced {
 		err := w.bind()
 		// a socket may vanish
-		if err != nil && !(b.Force.Sandboxes && errors.Is(err, fs.ErrNotExist)) {
+		if err != nil && !(b.Isolation.Sandboxes && errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
 	}
-	if b.Force.Sandboxes {
+	if b.Isolation.Sandboxes {
 		return b.makeReadOnly(shown, proc)
 	}
 	for _, c := range covers {
@@ -152,7 +152,7 @@ func (b *Box) bindMounts(covered []string) (list []*bindMount) {
 		}
 	}
 	for _, path := range outermost(b.Write) {
-		if isIn(covered, path) || b.Force.Sandboxes { // in a sandbox all else is read-only
+		if isIn(covered, path) || b.Isolation.Sandboxes { // in a sandbox all else is read-only
 			list = append(list, &bindMount{path: path, writable: true})
 		}
 	}

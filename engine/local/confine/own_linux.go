@@ -39,9 +39,9 @@ func Own(dir string, uid int) error {
 // As runs f with the file rights of the box's user and the box's view of the file system. What f
 // makes belongs to that user, and a link that the user has made leads f to nothing that the user
 // could not read or write. f runs on another goroutine; goroutines that f starts are not affected.
-// Without Force.Users it just runs f.
+// Without Isolation.Users it just runs f.
 func (b *Box) As(f func() error) error {
-	if !b.Force.Users {
+	if !b.Isolation.Users {
 		return f()
 	}
 	return onThread(func() error {

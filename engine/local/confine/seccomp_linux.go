@@ -71,7 +71,8 @@ func filter(machine uint32, others bool) []unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
 	}
 	jump := func(test uint16, k uint32, ifTrue, ifFalse uint8) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_JMP | test | unix.BPF_K, K: k, Jt: ifTrue, Jf: ifFalse}
+		code := unix.BPF_JMP | test | unix.BPF_K
+		return unix.SockFilter{Code: code, K: k, Jt: ifTrue, Jf: ifFalse}
 	}
 	equal := func(k uint32, ifTrue, ifFalse uint8) unix.SockFilter {
 		return jump(unix.BPF_JEQ, k, ifTrue, ifFalse)

@@ -15,20 +15,20 @@ import (
 
 // Probe finds out by trying what the server can put in force. dir is a new folder on the file
 // system of the apps' files. self is as in [Launcher].
-func Probe(dir string, self ...string) Force {
-	f := Force{Landlock: max(0, landlockVersion())}
-	f.Missing = tryUsers(dir)
-	if f.Missing == "" {
-		f.Users = true
-		return f
+func Probe(dir string, self ...string) Isolation {
+	i := Isolation{Landlock: max(0, landlockVersion())}
+	i.Missing = tryUsers(dir)
+	if i.Missing == "" {
+		i.Users = true
+		return i
 	}
-	f.Seccomp = canFilter()
-	f.Sandboxes = true
-	if err := f.trySandbox(dir, self); err != nil {
-		f.Sandboxes = false
-		f.Missing += "; no user namespaces: " + withRemedy(err)
+	i.Seccomp = canFilter()
+	i.Sandboxes = true
+	if err := i.trySandbox(dir, self); err != nil {
+		i.Sandboxes = false
+		i.Missing += "; no user namespaces: " + withRemedy(err)
 	}
-	return f
+	return i
 }
 
 // tryUsers says why the server cannot give each app a user, or "".
@@ -50,7 +50,7 @@ func tryUsers(dir string) (missing string) {
 }
 
 // trySandbox lets a command in a sandbox write to its /tmp.
-func (f Force) trySandbox(dir string, self []string) error {
+func (i Isolation) trySandbox(dir string, self []string) error {
 	l := &Launcher{Self: self}
 	if err := l.Open(); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (f Force) trySandbox(dir string, self []string) error {
 		return err
 	}
 	defer s.Leave()
-	b := &Box{Force: f, Hide: []string{dir}, Write: []string{dir}, Tmp: dir}
+	b := &Box{Isolation: i, Hide: []string{dir}, Write: []string{dir}, Tmp: dir}
 	b.In(s)
 	const script = `echo $$ >/tmp/probe && read pid rest </proc/self/stat && test "$pid" = $$`
 	cmd := exec.Command("/bin/sh", "-c", script)
