@@ -54,8 +54,8 @@ type Process interface {
 	// Resize tells the process the new size of its terminal.
 	Resize(columns, rows uint16)
 
-	// Stop sends SIGTERM (SIGHUP if it has a terminal) to the process and all it started, and SIGKILL
-	// to what is left after grace. It blocks until no process is left. It may be called repeatedly and
-	// concurrently.
+	// Stop sends SIGTERM (SIGHUP if it has a terminal) to the process and all it started, and
+	// SIGKILL to what is left after grace. It blocks until no process is left. It may be called
+	// repeatedly and concurrently.
 	Stop(grace time.Duration)
 }

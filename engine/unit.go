@@ -25,8 +25,8 @@ func (n UnitName) String() string {
 // Unit is the processes of one type of one release, which an engine keeps running.
 type Unit struct {
 	Name UnitName
-	// Indexes numbers the processes from 1: {1, 3} are web.1 and web.3. If it is empty, none runs, but
-	// the engine keeps the unit.
+	// Indexes numbers the processes from 1: {1, 3} are web.1 and web.3. If it is empty, none runs,
+	// but the engine keeps the unit.
 	Indexes []int
 	Image   Image
 	Argv    []string          // the first word is looked up in the PATH of Env

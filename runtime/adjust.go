@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// adjust makes the processes of the release with the traffic match the settings: it starts what is
-// missing, stops what is too many, and restarts what ps:restart names.
-func (h *home) adjust(ctx context.Context) {
-	i := h.live
-	first := i.release.N == 0 // since the server's start; the front holds requests, perhaps for nothing
-	settings, err := h.readWanted()
+// adjust makes the processes of the live release match what is wanted: it starts those that are
+// missing, stops those that are too many, and restarts those that a person asked to restart.
+func (a *appLoop) adjust(ctx context.Context) {
+	i := a.live
+	first := i.release.N == 0 // just after the server's start: the front holds requests until it is told more
+	settings, err := a.readWanted()
 	if err == nil {
 		err = i.load()
 	}
 	if err != nil {
-		if h.there() {
-			h.complain("tell what is to run", err)
-			time.AfterFunc(lookAgain/2, h.poke)
+		if a.there() {
+			a.complain("tell what is to run", err)
+			time.AfterFunc(lookAgain/2, a.poke)
 		}
 		return
 	}
-	h.works("tell what is to run")
-	if !first && !reflect.DeepEqual(settings, h.settings) {
-		h.units.respec(i, settings)
+	a.works("tell what is to run")
+	if !first && !reflect.DeepEqual(settings, a.settings) {
+		a.units.respec(i, settings)
 	}
-	h.settings = settings
-	h.crontab.follow(ctx, i, settings)
-	changed := h.nap.ended(settings) || first
+	a.settings = settings
+	a.crontab.follow(ctx, i, settings)
+	changed := a.sleeper.ended(settings) || first
 	wanted := i.wanted(settings)
-	if h.nap.asleep() {
+	if a.sleeper.asleep() {
 		wanted = nil
 	}
 	var missing []*member
@@ -44,7 +44,7 @@ func (h *home) adjust(ctx context.Context) {
 		}
 	}
 	if len(missing) > 0 {
-		h.begin(ctx, settings, missing...)
+		a.begin(ctx, settings, missing...)
 		changed = true
 	}
 	var surplus []*member
@@ -56,27 +56,27 @@ func (h *home) adjust(ctx context.Context) {
 		}
 	}
 	if changed {
-		h.retireMembers(surplus, h.route())
-		h.saveProcesses()
+		a.retireMembers(surplus, a.route())
+		a.saveProcesses()
 	}
-	if len(h.adopted) > 0 {
-		h.dropOthers()
+	if len(a.adopted) > 0 {
+		a.dropOthers()
 	}
 	for _, m := range i.sorted() {
 		if token := settings.Restart(m.Type, m.Index); token != m.wanted {
 			m.restart(ctx, token)
 		}
 	}
-	h.nap.doze()
+	a.sleeper.doze()
 }
 
-// mayStart reports whether no process that does the same work is still stopping: one of another release,
-// or the one that had the place before. Two web processes may answer side by side.
+// mayStart reports whether no process that does the same work is still stopping: none of another
+// release, and not the one that had the place before. Web processes may run side by side.
 func (i *instance) mayStart(p place) bool {
 	if p.isWeb() {
 		return true
 	}
-	for m := range i.home.leaving {
+	for m := range i.loop.leaving {
 		if !m.isWeb() && (m.in != i || m.place == p) {
 			return false
 		}
@@ -84,107 +84,108 @@ func (i *instance) mayStart(p place) bool {
 	return true
 }
 
-// retireMembers stops processes that are not wanted any more, in the background. Web processes answer
-// what they were asked before, where drained is not nil.
-func (h *home) retireMembers(members []*member, drained <-chan struct{}) {
+// retireMembers stops processes in the background. If drained is not nil, web processes first
+// finish the requests they have.
+func (a *appLoop) retireMembers(members []*member, drained <-chan struct{}) {
 	for _, m := range members {
-		if m.next != nil { // it never had any traffic
-			h.leave(m.next, nil)
+		if m.next != nil { // it has had no traffic
+			a.leave(m.next, nil)
 		}
 		if m.isWeb() {
-			h.leave(m, drained)
+			a.leave(m, drained)
 		} else {
-			h.leave(m, nil)
+			a.leave(m, nil)
 		}
 	}
 }
 
-// leave stops a process in the background, after drained where that is not nil; ps shows it until it is gone.
-// The returned channel closes then.
-func (h *home) leave(m *member, drained <-chan struct{}) (gone <-chan struct{}) {
+// leave stops a process in the background, once drained closes if that is not nil. The process is
+// listed until it is gone, and then the returned channel closes.
+func (a *appLoop) leave(m *member, drained <-chan struct{}) (gone <-chan struct{}) {
 	over := make(chan struct{})
 	m.status.State, m.status.Since, m.status.Next = stopping, time.Now().UTC(), time.Time{}
-	h.leaving[m] = struct{}{}
-	grace := h.grace()
-	h.stopping.Go(func() {
+	a.leaving[m] = struct{}{}
+	grace := a.grace()
+	a.stopping.Go(func() {
 		if drained != nil {
 			<-drained
 		}
-		h.units.drop(m, grace)
+		a.units.drop(m, grace)
 		<-m.gone
 		close(over)
-		go h.post(func() { // h.stopping is waited for where nothing is posted any more
-			delete(h.leaving, m)
-			h.saveProcesses()
+		go a.post(func() { // not waited for: shutDown waits for a.stopping when nothing can be posted any more
+			delete(a.leaving, m)
+			a.saveProcesses()
 		})
 	})
 	return over
 }
 
-const stopping = "stopping" // the state of a process that answers what it was asked, or has been sent SIGTERM
+const stopping = "stopping" // state of a process that finishes its requests, or was sent SIGTERM
 
-// restart starts a process again: a web process beside the old one, which stops when the new one is
-// healthy; any other once the old one has ended, so that no two of them do the same work.
+// restart starts a process again. A web process starts beside the old one, which stops when the new
+// one is healthy. Any other starts after the old one has ended, so that no two of them do the same
+// work.
 func (m *member) restart(ctx context.Context, token string) {
-	h := m.in.home
+	a := m.in.loop
 	m.wanted = token
-	next := m.again(h.settings)
+	next := m.again(a.settings)
 	if m.isWeb() && m.proc != nil && m.serves(m.proc) {
 		if m.next != nil { // of an earlier restart, still starting
-			h.retireMembers([]*member{m.next}, nil)
+			a.retireMembers([]*member{m.next}, nil)
 		}
 		m.next = next
-		h.units.want(h.settings, next)
+		a.units.want(a.settings, next)
 		go func() {
 			p, err := next.healthy(ctx, nil)
-			h.post(func() { m.replaced(ctx, next, p, err) })
+			a.post(func() { m.replaced(ctx, next, p, err) })
 		}()
 		return
 	}
 	m.in.members[m.place] = next
-	gone := h.leave(m, nil)
-	h.saveProcesses()
-	if m.isWeb() { // it does not answer yet, or has crashed
-		h.begin(ctx, h.settings, next)
+	gone := a.leave(m, nil)
+	a.saveProcesses()
+	if m.isWeb() { // it does not answer: nothing is lost if it stops first
+		a.begin(ctx, a.settings, next)
 		return
 	}
-	h.stopping.Go(func() {
+	a.stopping.Go(func() {
 		<-gone
-		go h.post(func() {
+		go a.post(func() {
 			if next.mine() {
-				h.begin(ctx, h.settings, next)
+				a.begin(ctx, a.settings, next)
 			}
 		})
 	})
 }
 
-// replaced ends the restart of a web process, one way or the other: p, the process of next, is healthy unless
-// err says why it is not.
+// replaced ends the restart of a web process: the traffic goes to p, the process of next, unless
+// err says why it is not healthy.
 func (m *member) replaced(ctx context.Context, next *member, p *proc, err error) {
-	h := m.in.home
+	a := m.in.loop
 	if !m.mine() || m.next != next || ctx.Err() != nil || p == nil {
-		h.leave(next, nil)
+		a.leave(next, nil)
 		return
 	}
 	m.next = nil
 	if err != nil {
-		h.units.drop(next, 0)
+		a.units.drop(next, 0)
 		m.status.Restart, m.status.Failure = next.wanted, err.Error()
-		h.log.Warn("not started anew; the process from before goes on", "process", m.place.String(), "release", m.in.n, "err", err)
-		h.saveProcesses()
+		a.log.Warn("restart failed; the process from before goes on", "process", m.place.String(), "release", m.in.n, "err", err)
+		a.saveProcesses()
 		return
 	}
 	m.in.members[m.place] = next
 	next.serve(ctx, p)
 	go next.follow(ctx, p)
-	h.retireMembers([]*member{m}, h.route())
-	h.saveProcesses()
+	a.retireMembers([]*member{m}, a.route())
+	a.saveProcesses()
 }
 
-// grace is what processes of the app get between SIGTERM and SIGKILL.
-func (h *home) grace() time.Duration {
-	if g := h.settings.Grace; g > 0 {
+// grace is the time that processes of the app have between SIGTERM and SIGKILL.
+func (a *appLoop) grace() time.Duration {
+	if g := a.settings.Grace; g > 0 {
 		return g
 	}
-	return h.rt.grace()
+	return a.rt.grace()
 }

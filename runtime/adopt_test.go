@@ -9,8 +9,8 @@ import (
 	"paas/volume"
 )
 
-// An engine may have gone on while the server was away. What it runs and still should is taken over as it
-// is; the rest is dropped.
+// An engine may have gone on while the server was away. What it runs and still should is taken over
+// as it is; the rest is dropped.
 func TestAdopt(t *testing.T) {
 	s := newStage(t)
 	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"web": 2} })

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// backends are the processes that answer for apps, by address. The zero value is ready.
+// backends are the processes that get traffic, by app and address. The zero value is ready.
 type backends struct {
 	mu    sync.Mutex
 	dials map[backend]func(context.Context) (net.Conn, error)
@@ -30,8 +30,9 @@ func (b *backends) remove(app, addr string) {
 	delete(b.dials, backend{app, addr})
 }
 
-// Dial connects to the process of the app that [Front.Route] was told the address of. It returns an error
-// where that has ended, or another program listens there. It blocks until it is connected, or ctx ends.
+// Dial connects to a process of the app by an address that [Front.Route] was given. It returns an
+// error if the process has ended or another program listens there. It blocks until it is connected
+// or ctx ends.
 func (rt *Runtime) Dial(ctx context.Context, app, addr string) (net.Conn, error) {
 	rt.backends.mu.Lock()
 	dial := rt.backends.dials[backend{app, addr}]

@@ -7,11 +7,11 @@ import (
 	"paas/say"
 )
 
-// maxReleaseLog is how much of what building and booting print is kept and shown, in bytes.
+// maxReleaseLog is how much output of a build and a boot is kept and shown, in bytes.
 const maxReleaseLog = 16 << 20
 
-// bounded passes on what is written until left bytes have come, and then a line that says so. It is
-// safe for concurrent use.
+// bounded passes on the first left bytes, and then one line that says that the rest is not shown.
+// It is safe for concurrent use.
 type bounded struct {
 	mu   sync.Mutex
 	to   io.Writer

@@ -42,8 +42,8 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
 
-// Of a release that is long over, the log goes, and its history stays. Those that never had one are no
-// end of it.
+// Of a release that is long over, the log goes, and its history stays. Those that never had one are
+// no end of it.
 func TestOldLogsGo(t *testing.T) {
 	s := newStage(t)
 	const releases = 60

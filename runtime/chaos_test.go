@@ -14,8 +14,8 @@ import (
 	"paas/volume"
 )
 
-// Whatever happens to releases that prove themselves, no two versions of a worker run at once, and in
-// the end what runs, what visitors meet and what the volume says agree.
+// Whatever happens to releases that prove themselves, no two versions of a worker run at once, and
+// in the end what runs, what visitors meet and what the volume says agree.
 func TestChaos(t *testing.T) {
 	first := uint64(time.Now().UnixNano())
 	seeds := uint64(15)

@@ -15,25 +15,25 @@ import (
 	"paas/volume"
 )
 
-// order is why an entry is to run: cron:run where it has a token, else it is due.
+// order is a reason to run an entry: a person asked for it if it has a token, otherwise it is due.
 type order struct{ token string }
 
 // cronRun is one run of an entry.
 type cronRun struct {
 	row    *row
-	status *volume.CronRun // as it is shown, on the app's goroutine
+	status *volume.CronRun // as cron.json has it; for the app's goroutine
 	cancel context.CancelCauseFunc
 
-	over  chan struct{}  // closed when nothing of it is left
-	ended volume.CronRun // how it ended; once over
+	over  chan struct{}  // closed when it has ended
+	ended volume.CronRun // how it ended; valid after over
 }
 
-// killed is why a run was ended.
+// killed is the reason why a run was stopped.
 type killed struct{ error }
 
 func (k killed) Error() string { return "killed: " + k.error.Error() }
 
-// ask does what cron:run asks for.
+// ask runs the entry that a person asked for.
 func (c *crontab) ask(ctx context.Context, q volume.CronRequest, stopped bool) {
 	at := slices.IndexFunc(c.rows, func(r *row) bool { return r.ID == q.Entry && r.ID > 0 })
 	switch {
@@ -47,7 +47,7 @@ func (c *crontab) ask(ctx context.Context, q volume.CronRequest, stopped bool) {
 	}
 }
 
-// tick runs r, or does what its policy says while an earlier run goes on.
+// tick runs r, or does what its policy says if an earlier run goes on.
 func (c *crontab) tick(ctx context.Context, r *row, o order) {
 	c.unsaved = true
 	switch r.Policy.Decide(len(r.runs)) {
@@ -61,7 +61,7 @@ func (c *crontab) tick(ctx context.Context, r *row, o order) {
 		}
 	case cron.Skip:
 		since := r.runs[len(r.runs)-1].status.At.In(c.zone).Format(time.DateTime)
-		c.home.log.Warn("cron: skipped, since an earlier run goes on", "entry", r.ID, "since", since)
+		c.loop.log.Warn("cron: skipped, since an earlier run goes on", "entry", r.ID, "since", since)
 		why := fmt.Sprintf("skipped: the run of %s goes on", since)
 		if o.token != "" {
 			c.refuse(o, r.ID, why)
@@ -74,7 +74,7 @@ func (c *crontab) tick(ctx context.Context, r *row, o order) {
 	}
 }
 
-// drop gives up what waits to run of r.
+// drop gives up the run of r that waits.
 func (c *crontab) drop(r *row, why string) {
 	if o := r.waiting; o != nil {
 		r.waiting = nil
@@ -82,19 +82,20 @@ func (c *crontab) drop(r *row, why string) {
 	}
 }
 
-// refuse tells who asked for a run that there is none; nobody asked for a tick.
+// refuse records for the person who asked for a run why there is none. A tick was asked for by
+// nobody.
 func (c *crontab) refuse(o order, entry int, why string) {
 	if o.token != "" {
 		c.unsaved = true
-		c.asked = append(c.asked, &volume.CronRun{Entry: entry, At: c.home.rt.clock().UTC(), Result: why, Status: 1, Token: o.token})
+		c.asked = append(c.asked, &volume.CronRun{Entry: entry, At: c.loop.rt.clock().UTC(), Result: why, Status: 1, Token: o.token})
 		c.forget()
 	}
 }
 
-// keptAsked is how many answers to cron:run are kept for those who wait for them.
+// keptAsked is how many results of runs that people asked for are kept.
 const keptAsked = 20
 
-// forget lets go of the oldest answers, but of none that is still to come.
+// forget drops the oldest results, but none of a run that goes on.
 func (c *crontab) forget() {
 	for at := 0; len(c.asked) > keptAsked && at < len(c.asked); {
 		if c.asked[at].Result == "" {
@@ -105,17 +106,17 @@ func (c *crontab) forget() {
 	}
 }
 
-// file is the log of an entry's runs. Each run opens its own, so that lines of two do not mix.
+// file is the log of an entry. Each run opens its own, so that lines of two runs do not mix.
 func (c *crontab) file(r *row) *logs.File {
-	return &logs.File{Path: filepath.Join(c.home.app.Logs(), fmt.Sprintf("cron.%d.log", r.status.ID))}
+	return &logs.File{Path: filepath.Join(c.loop.app.Logs(), fmt.Sprintf("cron.%d.log", r.status.ID))}
 }
 
-// start runs an entry, as it is in the live release, until it ends by itself.
+// start runs an entry of the live release, on another goroutine.
 func (c *crontab) start(ctx context.Context, r *row, o order) {
-	h, i, out := c.home, c.of, c.file(r)
+	a, i, out := c.loop, c.of, c.file(r)
 	run := &cronRun{
 		row: r, over: make(chan struct{}),
-		status: &volume.CronRun{Entry: r.ID, Release: i.n, At: h.rt.clock().UTC(), Token: o.token},
+		status: &volume.CronRun{Entry: r.ID, Release: i.n, At: a.rt.clock().UTC(), Token: o.token},
 	}
 	r.runs = append(r.runs, run)
 	r.status.Last = run.status
@@ -125,28 +126,28 @@ func (c *crontab) start(ctx context.Context, r *row, o order) {
 	}
 	runCtx, cancel := context.WithCancelCause(ctx)
 	run.cancel, run.ended = cancel, *run.status
-	job := i.job("cron", r.ID, cmdline.Arguments(r.Command), h.settings)
+	job := i.job("cron", r.ID, cmdline.Arguments(r.Command), a.settings)
 	job.Out = out
-	grace, began := h.grace(), time.Now()
-	letGo := h.rt.hold(h.app.Name, i.release.Build) // a deploy meanwhile does not end it
-	h.stopping.Go(func() {
+	grace, began := a.grace(), time.Now()
+	letGo := a.rt.hold(a.app.Name, i.release.Build) // a deploy does not stop it
+	a.stopping.Go(func() {
 		defer letGo()
-		err := h.rt.runToEnd(runCtx, job, grace)
+		err := a.rt.runToEnd(runCtx, job, grace)
 		run.end(err, time.Since(began))
 		cancel(nil)
 		out.Note("%s, after %s", run.ended.Result, run.ended.Took)
 		out.Close()
 		close(run.over)
-		h.post(func() { c.ended(ctx, run) })
+		a.post(func() { c.ended(ctx, run) })
 	})
 }
 
-// end says how the run came to its end.
+// end records how the run ended.
 func (run *cronRun) end(err error, took time.Duration) {
 	e := &run.ended
 	e.Took = took.Round(time.Millisecond)
 	e.Result, e.Status = "ok", 0
-	if errors.Is(err, context.Canceled) { // the server's own
+	if errors.Is(err, context.Canceled) { // the server stops
 		err = killed{errServerStopped}
 	}
 	if err != nil {
@@ -154,7 +155,7 @@ func (run *cronRun) end(err error, took time.Duration) {
 	}
 }
 
-// statusOf is what a shell would make of how a run ended.
+// statusOf is the status of a shell for how a run ended.
 func statusOf(err error) int {
 	if _, stopped := errors.AsType[killed](err); stopped {
 		return 128 + int(syscall.SIGTERM)
@@ -162,15 +163,15 @@ func statusOf(err error) int {
 	return exitStatus(err)
 }
 
-// note takes what became of a run that is over.
+// note makes known how a run ended.
 func (run *cronRun) note() { *run.status = run.ended }
 
-// ended notes a run that is over, and starts what waited for it.
+// ended notes the end of a run and starts the run that waits for it.
 func (c *crontab) ended(ctx context.Context, run *cronRun) {
 	r := run.row
 	run.note()
 	if s := run.status; s.Status != 0 {
-		c.home.log.Warn("cron: did not end well", "entry", r.status.ID, "release", s.Release, "result", s.Result)
+		c.loop.log.Warn("cron: did not end well", "entry", r.status.ID, "release", s.Release, "result", s.Result)
 	}
 	r.runs = slices.DeleteFunc(r.runs, func(other *cronRun) bool { return other == run })
 	if o := r.waiting; o != nil && len(r.runs) == 0 && ctx.Err() == nil {
@@ -181,7 +182,7 @@ func (c *crontab) ended(ctx context.Context, run *cronRun) {
 	c.save()
 }
 
-// cutOffRun ends a run that an earlier life of the server began; nil is none.
+// cutOffRun records the end of a run that was cut off by the end of the server. run may be nil.
 func cutOffRun(run *volume.CronRun) {
 	if run != nil && run.Result == "" {
 		run.Result, run.Status = "killed: the server ended", 128+int(syscall.SIGKILL)

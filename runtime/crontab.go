@@ -14,36 +14,35 @@ import (
 	"paas/volume"
 )
 
-// crontab is what of an app runs by the clock. All of it is the app's goroutine's; between two ticks
-// there is one timer, and without entries nothing.
+// crontab is what runs by the clock in an app. It is for the app's goroutine. Between two ticks it
+// costs one timer, and without entries nothing.
 type crontab struct {
-	home    *home
-	of      *instance // whose entries these are; nil: nobody's
+	loop    *appLoop
+	of      *instance // the release that has these entries; nil: none
 	zone    *time.Location
-	rows    []*row            // in order; behind them those of earlier releases of which a run goes on
-	asked   []*volume.CronRun // by cron:run
-	token   string            // of the last cron:run seen
-	seen    time.Time         // what the clock said at the last look
-	timer   *time.Timer       // wakes the app at the next tick
-	unsaved bool              // cron.json is behind
+	rows    []*row            // in order, then those of earlier releases that have a run
+	asked   []*volume.CronRun // runs that people asked for
+	token   string            // of the last run that a person asked for
+	seen    time.Time         // the wall clock when it was last checked
+	timer   *time.Timer       // has the app reconcile at the next tick
+	unsaved bool              // cron.json is out of date
 	saving  retry             // of cron.json
 }
 
-// row is an entry and what became of it. It goes with the schedule and the command from one release to
-// the next.
+// row is an entry and its runs. A later release with the same schedule and command keeps it.
 type row struct {
-	cron.Entry // its ID is 0 where the live release does not have it
+	cron.Entry // its ID is 0 if the live release does not have it
 	status     volume.CronEntry
-	runs       []*cronRun // that go on
-	waiting    *order     // runs when those have ended
+	runs       []*cronRun // those that go on
+	waiting    *order     // runs when those have ended; nil: nothing waits
 }
 
-// load takes up what an earlier life of the server knew.
+// load reads what was recorded before the server started.
 func (c *crontab) load() {
-	h := c.home
-	state, err := h.app.Cron()
+	a := c.loop
+	state, err := a.app.Cron()
 	if err != nil {
-		h.log.Error("cannot tell what ran by the clock", "err", err)
+		a.log.Error("cannot tell what ran by the clock", "err", err)
 		c.unsaved = volume.IsDamage(err)
 	}
 	for _, status := range state.Entries {
@@ -54,9 +53,9 @@ func (c *crontab) load() {
 		cutOffRun(&run)
 		c.asked = append(c.asked, &run)
 	}
-	settings, err := h.readWanted()
+	settings, err := a.readWanted()
 	if err != nil {
-		h.complain("read what should run", err)
+		a.complain("read what should run", err)
 	}
 	c.token = settings.Cron.Token
 	if r := settings.Cron; r.Token != "" && !slices.ContainsFunc(c.asked, func(run *volume.CronRun) bool { return run.Token == r.Token }) {
@@ -64,15 +63,15 @@ func (c *crontab) load() {
 	}
 }
 
-// take makes the entries of i those that run by the clock.
+// take replaces the entries with those of i.
 func (c *crontab) take(i *instance) {
 	if c.of == i {
 		return
 	}
-	h := c.home
+	a := c.loop
 	entries, err := i.cron()
-	if err != nil { // of a release from before there was cron
-		h.log.Error("nothing runs by the clock", "release", i.n, "err", err)
+	if err != nil { // the release is older than cron
+		a.log.Error("nothing runs by the clock", "release", i.n, "err", err)
 	}
 	zone, _ := i.zone()
 	former := c.rows
@@ -94,10 +93,10 @@ func (c *crontab) take(i *instance) {
 	}
 	c.of, c.zone = i, zone
 	c.keepRunning(former)
-	c.plan(h.rt.clock().Round(0))
+	c.plan(a.rt.clock().Round(0))
 }
 
-// promote is take, and records that on the volume.
+// promote is like take, and records the entries on the volume.
 func (c *crontab) promote(i *instance) {
 	c.take(i)
 	if c.unsaved {
@@ -105,8 +104,8 @@ func (c *crontab) promote(i *instance) {
 	}
 }
 
-// giveBack ends what release n runs by the clock, and makes the entries of i, which had the traffic
-// before, those that run; nil: none do.
+// giveBack stops the runs of release n, and brings back the entries of i, which had the traffic
+// before; i may be nil.
 func (c *crontab) giveBack(i *instance, n int) {
 	for _, r := range c.rows {
 		for _, run := range r.runs {
@@ -115,17 +114,17 @@ func (c *crontab) giveBack(i *instance, n int) {
 			}
 		}
 	}
-	if i == nil || i.load() != nil { // follow takes them once they can be read
+	if i == nil || i.load() != nil { // follow takes them when they can be read
 		c.halt(errTakenBack)
 		return
 	}
 	c.promote(i)
 }
 
-// keepRunning keeps of rows that the live release does not have those of which a run goes on.
+// keepRunning keeps those rows of an earlier release that have a run.
 func (c *crontab) keepRunning(former []*row) {
 	for _, r := range former {
-		r.ID, r.status.Next = 0, time.Time{} // else it would be due for ever
+		r.ID, r.status.Next = 0, time.Time{} // else it would stay due
 		c.drop(r, "skipped: its entry is gone")
 		if len(r.runs) > 0 {
 			c.rows = append(c.rows, r)
@@ -133,7 +132,7 @@ func (c *crontab) keepRunning(former []*row) {
 	}
 }
 
-// plan finds out when each entry is due next, where that is not known.
+// plan sets when each entry is due next, if that is not known.
 func (c *crontab) plan(now time.Time) {
 	for _, r := range c.rows {
 		if r.ID == 0 || !r.status.Next.IsZero() {
@@ -141,7 +140,7 @@ func (c *crontab) plan(now time.Time) {
 		}
 		from := now
 		if ahead := r.status.Tick.Sub(now); ahead > 0 && ahead <= setBack {
-			from = r.status.Tick // it was due then already, before the clock was set back
+			from = r.status.Tick // it has run for that time, before the clock was set back
 		}
 		if next := r.Schedule.Next(from.In(c.zone)); !next.IsZero() {
 			r.status.Next = next.UTC()
@@ -150,25 +149,24 @@ func (c *crontab) plan(now time.Time) {
 	}
 }
 
-// setBack is how far back a clock may be set without anything running twice. Farther is a clock
-// that was wrong, by years perhaps, and what was due by it counts no more (cron(8) has the same three
-// hours).
+// setBack is how far back a clock may be set without anything running twice. If it is set back
+// farther, it was wrong, and what was due by it does not count (cron(8) has the same three hours).
 const setBack = 3 * time.Hour
 
-// follow runs what is due of release i, which has the traffic, and what cron:run asked for, and wakes the
-// app for what is due next. Calling it again is harmless.
+// follow runs the entries of i, the live release, that are due or that a person asked for, and sets
+// the timer for the next one. Calling it again is harmless.
 func (c *crontab) follow(ctx context.Context, i *instance, s volume.Wanted) {
 	c.take(i)
 	if len(c.rows) == 0 && !c.unsaved {
 		return
 	}
-	now := c.home.rt.clock().Round(0) // the wall's clock: what went by meanwhile is of no interest
+	now := c.loop.rt.clock().Round(0) // the wall clock alone
 	back := now.Before(c.seen)
 	c.seen = now
 	if s.Stopped == i.n {
 		c.rest(errAppStopped)
 	} else {
-		c.look(ctx, now, back)
+		c.runDue(ctx, now, back)
 	}
 	if r := s.Cron; r.Token != c.token {
 		c.token = r.Token
@@ -179,8 +177,8 @@ func (c *crontab) follow(ctx context.Context, i *instance, s volume.Wanted) {
 	}
 }
 
-// look runs what is due.
-func (c *crontab) look(ctx context.Context, now time.Time, back bool) {
+// runDue runs what is due.
+func (c *crontab) runDue(ctx context.Context, now time.Time, back bool) {
 	if back {
 		for _, r := range c.rows {
 			r.status.Next = time.Time{}
@@ -189,7 +187,7 @@ func (c *crontab) look(ctx context.Context, now time.Time, back bool) {
 	var due []*row
 	for _, r := range c.rows {
 		if next := r.status.Next; r.ID > 0 && !next.IsZero() && !now.Before(next) {
-			r.status.Tick, r.status.Next = next, time.Time{} // once, however many ticks have gone by
+			r.status.Tick, r.status.Next = next, time.Time{} // once, however many ticks were missed
 			due = append(due, r)
 		}
 	}
@@ -211,7 +209,7 @@ func (c *crontab) look(ctx context.Context, now time.Time, back bool) {
 
 func (c *crontab) wake(in time.Duration) {
 	if c.timer == nil {
-		c.timer = time.AfterFunc(in, c.home.poke)
+		c.timer = time.AfterFunc(in, c.loop.poke)
 		return
 	}
 	c.timer.Reset(in)
@@ -222,7 +220,7 @@ func (c *crontab) running() bool {
 	return slices.ContainsFunc(c.rows, func(r *row) bool { return len(r.runs) > 0 })
 }
 
-// rest stops what runs by the clock, and runs nothing more for now.
+// rest stops all runs, and nothing runs until follow is called.
 func (c *crontab) rest(why error) {
 	if c.timer != nil {
 		c.timer.Stop()
@@ -237,7 +235,7 @@ func (c *crontab) rest(why error) {
 	}
 }
 
-// halt is rest where no release has the traffic any more.
+// halt is like rest, for when no release has the traffic any more.
 func (c *crontab) halt(why error) {
 	c.rest(why)
 	former := c.rows
@@ -248,24 +246,24 @@ func (c *crontab) halt(why error) {
 	}
 }
 
-// stop ends all of it as the app's goroutine ends. What became of the runs is recorded when they have
-// ended; h.stopping waits for that.
+// stop stops all runs when the app's goroutine ends. The results are recorded when the runs have
+// ended; a.stopping waits for that.
 func (c *crontab) stop() {
 	c.rest(errServerStopped)
-	h := c.home
+	a := c.loop
 	var runs []*cronRun
 	for _, r := range c.rows {
 		runs = append(runs, r.runs...)
 	}
-	if len(runs) == 0 && (c.of == nil || len(c.rows) == 0 && !c.unsaved) { // what was written stays
+	if len(runs) == 0 && (c.of == nil || len(c.rows) == 0 && !c.unsaved) { // cron.json stays as it is
 		return
 	}
-	h.stopping.Go(func() {
+	a.stopping.Go(func() {
 		for _, run := range runs {
 			<-run.over
 			run.note()
 		}
-		if h.there() {
+		if a.there() {
 			c.save()
 		}
 	})
@@ -279,9 +277,9 @@ var (
 	errReplaced      = errors.New("its next run took its place")
 )
 
-// save records on the volume how things stand.
+// save writes cron.json.
 func (c *crontab) save() {
-	h := c.home
+	a := c.loop
 	state := volume.Cron{Entries: []volume.CronEntry{}}
 	if c.of != nil {
 		state.Release = c.of.n
@@ -297,31 +295,32 @@ func (c *crontab) save() {
 	for _, run := range c.asked {
 		state.Asked = append(state.Asked, *run)
 	}
-	err := h.app.SetCron(state)
+	err := a.app.SetCron(state)
 	c.saving.ended(err)
 	c.unsaved = c.saving.pending()
 }
 
-// cron are the release's entries.
+// cron returns the release's entries.
 func (i *instance) cron() ([]cron.Entry, error) {
 	return cron.Entries(i.built.Processes, i.file.Cron)
 }
 
-// zone is the clock that the release's entries go by: that of its config var TZ, else the server's. The
-// error says why it is the server's in spite of TZ.
+// zone returns the time zone of the release's entries: that of its config var TZ, else the
+// server's. The error says why it is the server's although TZ is set.
 func (i *instance) zone() (*time.Location, error) {
 	name := strings.TrimPrefix(i.release.Settings.Config["TZ"], ":") // tzset(3)
 	if name == "" {
 		return time.Local, nil
 	}
 	zone, err := time.LoadLocation(name)
-	if err != nil { // not repeated: a config var is nobody's business
+	if err != nil { // the value is not shown: it may be a secret
 		return time.Local, errors.New("the config var TZ names no time zone, such as Europe/Berlin; cron goes by the server's clock")
 	}
 	return zone, nil
 }
 
-// sayCron shows what will run by the clock, and by which clock. The error names the line that is wrong.
+// sayCron shows how many entries there are and which clock they go by. The error names a wrong
+// line.
 func (i *instance) sayCron(file io.Writer) error {
 	entries, err := i.cron()
 	if err != nil || len(entries) == 0 {

@@ -19,8 +19,8 @@ import (
 	"paas/volume"
 )
 
-// clockwork is a runtime of one app on a clock that goes when nothing else does, and whose processes end when
-// they are told to. It begins on a Saturday, 2000-01-01 00:00:00 UTC.
+// clockwork is a runtime of one app on a clock that goes when nothing else does, and whose
+// processes end when they are told to. It begins on a Saturday, 2000-01-01 00:00:00 UTC.
 type clockwork struct {
 	*stage
 	rt        *Runtime
@@ -309,8 +309,8 @@ func TestCronOverlap(t *testing.T) {
 	})
 }
 
-// A deploy brings its own entries. What runs of the old release goes on, and is in the way of its next run;
-// what became of an entry stays with it.
+// A deploy brings its own entries. What runs of the old release goes on, and is in the way of its
+// next run; what became of an entry stays with it.
 func TestCronAcrossReleases(t *testing.T) {
 	tried(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "*/10 * * * * b"}, func(t *testing.T, w *clockwork) {
 		w.until("00:10:00")
@@ -357,7 +357,8 @@ func TestCronOfAStoppedApp(t *testing.T) {
 	})
 }
 
-// cron:run runs an entry at once, each request once, and is told where an earlier run is in the way.
+// cron:run runs an entry at once, each request once, and is told where an earlier run is in the
+// way.
 func TestCronAsked(t *testing.T) {
 	tried(t, map[string]string{"cron": "@yearly a"}, func(t *testing.T, w *clockwork) {
 		answer := func(token string) string {
@@ -396,8 +397,8 @@ func TestCronAsked(t *testing.T) {
 	})
 }
 
-// The clock is put forward: what is due runs once, however much was left out. It is put back: nothing
-// runs twice, unless the clock was quite wrong.
+// The clock is put forward: what is due runs once, however much was left out. It is put back:
+// nothing runs twice, unless the clock was quite wrong.
 func TestCronClockJumps(t *testing.T) {
 	tried(t, map[string]string{"cron": "*/10 * * * * a"}, func(t *testing.T, w *clockwork) {
 		w.until("00:05:00")

@@ -18,90 +18,90 @@ import (
 	"paas/volume"
 )
 
-// deploy is one release on its way to being live.
+// deploy is a release on its way to being live.
 type deploy struct {
-	home     *home
+	loop     *appLoop
 	n        int
-	ctx      context.Context    // the app's
+	ctx      context.Context    // ends when the server stops
 	cancel   context.CancelFunc // stops building and booting
-	finished chan struct{}      // closed when nothing is being built or booted any more
+	finished chan struct{}      // closed when the build and the boot are over
 
 	// Set before finished closes.
 	instance *instance
-	settings volume.Wanted // as it was booted
-	phases   bool          // a command of the release phase has done its work
+	settings volume.Wanted // what was wanted when it was booted
+	phases   bool          // a command of the release phase has run to its end
 
-	// On the app's goroutine.
+	// For the app's goroutine.
 	switched bool            // it has the traffic
-	since    time.Time       // when it got that
-	slept    volume.Asleep   // how the release before slept then
-	drained  <-chan struct{} // closes when nobody waits for an answer from the release that lost it last
-	proof    time.Duration   // how long it is watched
-	proves   bool            // it has proved itself once that is over
-	watched  bool            // that has begun
-	timer    *time.Timer     // begins that at the latest, then ends it
-	due      bool            // that time is over
-	fallen   *member         // a web process that has exited meanwhile: the traffic went back
-	ready    bool            // it has proved itself, and waits for its commit
+	since    time.Time       // when it got the traffic
+	slept    volume.Asleep   // whether the release before was asleep
+	drained  <-chan struct{} // closes when the release that lost the traffic last has answered all its requests
+	proof    time.Duration   // how long it has to prove itself
+	proves   bool            // it counts as proved after that time
+	watched  bool            // the time has begun
+	timer    *time.Timer     // begins the time at the latest, then ends it
+	due      bool            // the time is over
+	fallen   *member         // a web process that exited in that time: the traffic went back
+	ready    bool            // it waits for its commit
 }
 
-// startDeploy builds and boots release n on a goroutine of its own.
-func (h *home) startDeploy(ctx context.Context, n int) {
-	d := &deploy{home: h, n: n, ctx: ctx, finished: make(chan struct{})}
+// startDeploy builds and boots release n on another goroutine.
+func (a *appLoop) startDeploy(ctx context.Context, n int) {
+	d := &deploy{loop: a, n: n, ctx: ctx, finished: make(chan struct{})}
 	ctx, d.cancel = context.WithCancel(ctx)
-	h.deploying = d
+	a.deploying = d
 	go func() {
 		defer d.cancel()
 		instance, err := d.prepare(ctx)
 		d.instance = instance
 		close(d.finished)
-		h.post(func() { d.verdict(err) })
+		a.post(func() { d.verdict(err) })
 	}()
 }
 
-// look reacts to what the volume says of the release under way.
-func (d *deploy) look() {
-	h := d.home
-	why, cancelled := h.app.Cancelled(d.n)
+// step reacts to what the volume says about the release.
+func (d *deploy) step() {
+	a := d.loop
+	why, cancelled := a.app.Cancelled(d.n)
 	switch {
 	case !d.switched && cancelled:
-		d.cancel() // prepare ends now, and verdict is next
-	case !d.switched || d.fallen != nil: // what comes next comes by itself
+		d.cancel() // prepare ends now and posts the verdict
+	case !d.switched || d.fallen != nil: // prepare, or the end of the process, is posted
 	case cancelled:
 		d.takeBack(volume.Status{State: volume.Cancelled, Reason: why})
-	case h.abandoned(d.n):
+	case a.abandoned(d.n):
 		d.takeBack(volume.Status{State: volume.Cancelled, Reason: cutOff})
-	case d.instance.breaks(): // how it ended is known soon
-	case d.ready && h.app.Committed(d.n):
+	case d.instance.breaks(): // how it ended will be posted
+	case d.ready && a.app.Committed(d.n):
 		d.accept()
 	case d.due && !d.ready:
 		d.proved()
-	case !d.due && d.instance.started(h.settings):
+	case !d.due && d.instance.started(a.settings):
 		d.watch()
 	}
 }
 
-// verdict takes what prepare came to.
+// verdict goes on from what prepare returned.
 func (d *deploy) verdict(err error) {
-	h := d.home
-	why, cancelled := h.app.Cancelled(d.n)
-	if err == nil && !cancelled && h.abandoned(d.n) {
+	a := d.loop
+	why, cancelled := a.app.Cancelled(d.n)
+	if err == nil && !cancelled && a.abandoned(d.n) {
 		why, cancelled = cutOff, true
 	}
 	switch {
 	case cancelled:
 		d.takeBack(volume.Status{State: volume.Cancelled, Reason: why})
 	case errors.Is(err, context.Canceled):
-		h.deploying = nil // the server is stopping: the next one decides
+		a.deploying = nil // the server stops: the next one decides
 	case err != nil:
 		d.takeBack(volume.Status{State: volume.Failed, Reason: err.Error(), Hint: hintIn(err)})
 	default:
 		d.takeTraffic()
 	}
-	h.poke()
+	a.poke()
 }
 
-// fault is an error with what to do about it.
+// fault is an error with a hint about what to do.
 type fault struct {
 	error
 	hint string
@@ -109,7 +109,7 @@ type fault struct {
 
 func (f fault) Unwrap() error { return f.error }
 
-// hintIn is what to do about err; empty: nobody knows.
+// hintIn returns the hint in err, or "".
 func hintIn(err error) string {
 	if f, ok := errors.AsType[fault](err); ok {
 		return f.hint
@@ -118,10 +118,10 @@ func hintIn(err error) string {
 	return exit.Hint
 }
 
-// prepare is the first phase: build, release phase, boot and check, with everything said in the
-// release's log.
+// prepare is the first phase: build, release phase, boot and health checks. The release's log shows
+// all of it.
 func (d *deploy) prepare(ctx context.Context) (*instance, error) {
-	app := d.home.app
+	app := d.loop.app
 	r, err := app.Release(d.n)
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}
-	i := newInstance(d.home, d.n)
+	i := newInstance(d.loop, d.n)
 	i.release, i.built = r, built
 	if err = d.bringUp(ctx, i, log); err == nil {
 		err = i.exited()
@@ -151,45 +151,46 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 	return i, nil
 }
 
-// build makes the release's build, unless an earlier release has. keep waits until the build is on
-// disk, where a power cut cannot halve it, and says that it is complete; the boot need not wait.
+// build makes the release's build, unless an earlier release has made it. keep waits until the
+// build is on disk, safe from a power cut, and records it as complete. The boot need not wait for
+// that.
 func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (built volume.Built, keep func() error, err error) {
-	h := d.home
-	if built, err := h.app.Built(r.Build); err == nil {
+	a := d.loop
+	if built, err := a.app.Built(r.Build); err == nil {
 		return built, func() error { return nil }, nil
 	}
-	h.setStatus(d.n, volume.Status{State: volume.Building})
-	if _, err := h.app.ReleaseTree(r); err != nil { // it says what is wrong with the build folder
+	a.setStatus(d.n, volume.Status{State: volume.Building})
+	if _, err := a.app.ReleaseTree(r); err != nil { // the error explains what is wrong with the build folder
 		return built, nil, err
 	}
 	out := say.NewBounded(file, 4<<20, 16<<10)
 	job := engine.BuildJob{
-		Image:  engine.Image{App: h.app.Name, Build: r.Build, Folder: r.Settings.BuildDir},
+		Image:  engine.Image{App: a.app.Name, Build: r.Build, Folder: r.Settings.BuildDir},
 		Config: r.Settings.Config, Buildpack: r.Settings.Buildpack, Out: out,
 	}
-	if b, err := h.app.Build(r.Build); err == nil && b.ClearCache {
+	if b, err := a.app.Build(r.Build); err == nil && b.ClearCache {
 		job.ClearCache = true
-		if job.InUse, err = inUse(h.app); err != nil {
+		if job.InUse, err = inUse(a.app); err != nil {
 			return built, nil, err
 		}
-		say.Step(out, "Emptying the build cache of %s", h.app.Name)
+		say.Step(out, "Emptying the build cache of %s", a.app.Name)
 	}
-	built, err = h.rt.Engine.Build(ctx, job)
+	built, err = a.rt.Engine.Build(ctx, job)
 	out.Close()
 	if err != nil {
 		return built, nil, err
 	}
 	flushed := make(chan error, 1)
-	go func() { flushed <- flush(h.app.BuildTree(r.Build)) }()
+	go func() { flushed <- flush(a.app.BuildTree(r.Build)) }()
 	return built, func() error {
 		if err := <-flushed; err != nil {
 			return err
 		}
-		return h.app.SetBuilt(r.Build, built)
+		return a.app.SetBuilt(r.Build, built)
 	}, nil
 }
 
-// inUse are the paths that the app's finished builds have in their environment; some are in its cache.
+// inUse lists the paths in the environments of the app's finished builds. Some are in its cache.
 func inUse(app volume.App) (paths []string, err error) {
 	builds, err := app.Builds()
 	for _, id := range builds {
@@ -204,17 +205,17 @@ func inUse(app volume.App) (paths []string, err error) {
 	return paths, err
 }
 
-// bringUp takes a release that is built to where it may have traffic.
+// bringUp runs the release phase and boots the release, until it may have traffic.
 func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error {
-	h := d.home
+	a := d.loop
 	if err := i.find(); err != nil {
 		return err
 	}
 	if err := i.sayCron(file); err != nil {
 		return err
 	}
-	settings, err := h.app.Wanted()
-	if volume.IsDamage(err) { // a damaged file keeps no rollback from starting
+	settings, err := a.app.Wanted()
+	if volume.IsDamage(err) { // a damaged file must not keep a rollback from starting
 		settings, err = i.release.Wanted, nil
 	}
 	if err != nil {
@@ -235,7 +236,8 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 	return d.postdeploy(ctx, i, file)
 }
 
-// nothingRuns says what to do about a release of which no process would start, unless that is wanted.
+// nothingRuns returns an error for a release of which no process would start, unless that is
+// wanted.
 func (i *instance) nothingRuns(s volume.Wanted) error {
 	types := processTypes(i.built)
 	entries, err := i.cron()
@@ -249,15 +251,15 @@ func (i *instance) nothingRuns(s volume.Wanted) error {
 		hint = fmt.Sprintf("the Procfile's line %s: is another type; write web: in small letters", types[at])
 	case len(types) > 0:
 		slices.Sort(types)
-		hint += fmt.Sprintf("; or, if it is to have none, say what runs: ps:scale %s %s=1", i.home.app.Name, types[0])
+		hint += fmt.Sprintf("; or, if it is to have none, say what runs: ps:scale %s %s=1", i.loop.app.Name, types[0])
 	}
 	return fault{errors.New("boot: no web process"), hint}
 }
 
-// boot starts the release beside the live one and waits until it is healthy. What it prints until
-// then is shown to the pusher.
+// boot starts the release beside the live one and waits until it is healthy. The pusher sees what
+// it prints until then.
 func (d *deploy) boot(ctx context.Context, i *instance, s volume.Wanted, file io.Writer) error {
-	d.home.setStatus(d.n, volume.Status{State: volume.Booting})
+	d.loop.setStatus(d.n, volume.Status{State: volume.Booting})
 	for _, line := range i.lines(s) {
 		say.Step(file, "Booting v%d: %s", d.n, line)
 	}
@@ -267,7 +269,7 @@ func (d *deploy) boot(ctx context.Context, i *instance, s volume.Wanted, file io
 	if err := i.boot(ctx, s, bounded); err != nil {
 		return err
 	}
-	if err := i.exited(); err != nil { // one may have while another booted
+	if err := i.exited(); err != nil { // one may have exited while another booted
 		return err
 	}
 	if len(i.members) > 0 {
@@ -276,7 +278,8 @@ func (d *deploy) boot(ctx context.Context, i *instance, s volume.Wanted, file io
 	return nil
 }
 
-// lines are what is booted, for people: a command line, and of how many processes where there are several.
+// lines describes what is booted: each command line, and the number of processes if there are
+// several.
 func (i *instance) lines(s volume.Wanted) (lines []string) {
 	counts := map[string]int{}
 	for _, p := range i.early(s) {

@@ -13,18 +13,19 @@ import (
 	"paas/volume"
 )
 
-// env is the environment of a process: built from nothing, config vars above our defaults, below what would
-// break the app's place here (PORT, DATA_DIR). tree is the folder of its build.
+// env returns the environment of a process. It begins empty. Config vars replace our defaults,
+// except for PORT and DATA_DIR, without which the app would not work here. tree is the folder of
+// the build where the process runs.
 func (rt *Runtime) env(app volume.App, r volume.Release, built volume.Built, tree string, listens bool) map[string]string {
 	env := cmdline.Base(rt.PassEnv)
-	env["HOME"] = engine.Data // what a program keeps at home outlives a deploy, and a tree stays as built
+	env["HOME"] = engine.Data // so that what programs keep there outlives a deploy, and the build stays as it is
 	env["PAAS_APP"] = app.Name
 	env["PAAS_RELEASE"] = "v" + strconv.Itoa(r.N)
 	env["PYTHONUNBUFFERED"] = "1" // else the log of a crashed app is empty
 	if built.Kind == "node" || built.Kind == "bun" {
 		env["NODE_ENV"] = "production"
 	}
-	// A build says where it put things on this volume; a process may find them elsewhere.
+	// The build recorded paths of this server; the process may find the folders elsewhere.
 	moved := strings.NewReplacer(tree, engine.Tree, app.Cache(), engine.Cache)
 	front := strings.Split(moved.Replace(built.Env["PATH"]), ":")
 	for _, dir := range []string{".paas/bin", "node_modules/.bin"} {

@@ -20,15 +20,15 @@ type place struct {
 
 func (p place) String() string { return fmt.Sprintf("%s.%d", p.Type, p.Index) }
 
-// isWeb says whether the process gets $PORT and traffic.
+// isWeb reports whether the process gets $PORT and traffic.
 func (p place) isWeb() bool { return p.Type == formation.Web }
 
-// comparePlaces puts web first, then goes by name and number.
+// comparePlaces orders places: web first, then by name and number.
 func comparePlaces(a, b place) int {
 	return cmp.Or(formation.Compare(a.Type, b.Type), cmp.Compare(a.Index, b.Index))
 }
 
-// places lists the processes that are wanted of a release with these process types.
+// places lists the wanted processes of a release with these process types.
 func places(types []string, scaled, inFile map[string]int) []place {
 	var places []place
 	for _, t := range types {
@@ -40,7 +40,8 @@ func places(types []string, scaled, inFile map[string]int) []place {
 	return places
 }
 
-// nameIn is what people call the process at p among places: its type where there is no other of it.
+// nameIn is the name of the process at p for people: only its type if places has no other of that
+// type.
 func nameIn(places []place, p place) string {
 	if slices.ContainsFunc(places, func(other place) bool { return other.Type == p.Type && other.Index != p.Index }) {
 		return p.String()
@@ -48,14 +49,14 @@ func nameIn(places []place, p place) string {
 	return p.Type
 }
 
-// processTypes are those of a build that can be part of a formation.
+// processTypes lists the process types of a build that can be scaled.
 func processTypes(built volume.Built) []string {
 	return slices.Collect(maps.Keys(formation.Lines(built)))
 }
 
-// bootsEarly says whether the process is started beside the live release and checked before the commit:
-// web, and who asks for a startup check. The others start when the release is live and those of the
-// old one have ended, so that no two versions of a worker do the same work.
+// bootsEarly reports whether the process is started beside the live release and checked before the
+// commit: web, and those with a startup check. The others start when the release has the traffic
+// and those of the old one have ended, so that no two versions of a worker do the same work.
 func bootsEarly(p place, file appjson.File) bool {
 	return p.isWeb() || slices.ContainsFunc(file.Checks[p.Type], func(c health.Check) bool {
 		return c.Type == "" || c.Type == health.Startup

@@ -174,8 +174,8 @@ func TestScale(t *testing.T) {
 	s.runs("web.1 of v2")
 }
 
-// A web process is started anew beside the old one, a worker after it; a server that starts takes the
-// restarts of before for done.
+// A web process is started anew beside the old one, a worker after it; a server that starts takes
+// the restarts of before for done.
 func TestRestartOne(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
@@ -299,8 +299,8 @@ func TestNothingRuns(t *testing.T) {
 	s.runs("worker.1 of v2")
 }
 
-// A process that fails its liveness check is started anew; one that fails its readiness check gets no
-// traffic until it passes.
+// A process that fails its liveness check is started anew; one that fails its readiness check gets
+// no traffic until it passes.
 func TestChecksWhileItRuns(t *testing.T) {
 	s := newStage(t)
 	s.file = `{"healthchecks": {"web": [{"type": "liveness", "command": ["alive"], "attempts": 2, "wait": 0.005},

@@ -12,8 +12,8 @@ import (
 	"paas/volume"
 )
 
-// A deploy, with the removal of the oldest build, costs the same after ten releases and after 20,000:
-// it reads none of what is long over, and does not list it.
+// A deploy, with the removal of the oldest build, costs the same after ten releases and after
+// 20,000: it reads none of what is long over, and does not list it.
 func TestHistoryCostsNothing(t *testing.T) {
 	reads := map[int]int{}
 	many := 20_000

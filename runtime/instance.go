@@ -18,33 +18,34 @@ import (
 	"paas/volume"
 )
 
-// instance is one release running: the processes of its formation.
+// instance is a release that runs, with the processes of its formation.
 type instance struct {
-	home    *home
+	loop    *appLoop
 	n       int
 	release volume.Release
 	built   volume.Built
-	tree    string // where its processes run
+	tree    string // folder of its build where its processes run, on this server
 	file    appjson.File
 
 	members map[place]*member // on the app's goroutine once booted
 }
 
-// newInstance knows the release by its number alone; load reads the rest.
-func newInstance(h *home, n int) *instance {
-	return &instance{home: h, n: n, members: map[place]*member{}}
+// newInstance returns the instance of a release of which only the number is known; load reads the
+// rest.
+func newInstance(a *appLoop, n int) *instance {
+	return &instance{loop: a, n: n, members: map[place]*member{}}
 }
 
-// load reads what is to run. It is no matter to call it again.
+// load reads the release from the volume. Calling it again is harmless.
 func (i *instance) load() error {
 	if i.release.N != 0 {
 		return nil
 	}
-	r, err := i.home.app.Release(i.n)
+	r, err := i.loop.app.Release(i.n)
 	if err != nil {
 		return err
 	}
-	if i.built, err = i.home.app.BuiltOf(r); err != nil {
+	if i.built, err = i.loop.app.BuiltOf(r); err != nil {
 		return err
 	}
 	i.release = r
@@ -55,50 +56,52 @@ func (i *instance) load() error {
 	return nil
 }
 
-// find looks where the release's files are, and reads its app.json.
+// find finds the release's files and reads its app.json.
 func (i *instance) find() (err error) {
-	if i.tree, err = i.home.app.ReleaseTree(i.release); err != nil {
+	if i.tree, err = i.loop.app.ReleaseTree(i.release); err != nil {
 		return err
 	}
 	i.file, err = appjson.Read(i.tree)
 	return err
 }
 
-// image is what its processes are made of.
+// image is what the processes of the release are made of.
 func (i *instance) image() engine.Image {
-	return engine.Image{App: i.home.app.Name, Build: i.release.Build, Folder: i.release.Settings.BuildDir}
+	return engine.Image{App: i.loop.app.Name, Build: i.release.Build, Folder: i.release.Settings.BuildDir}
 }
 
-// unit is what the engine is to run under the name.
+// unit returns the unit of that name.
 func (i *instance) unit(name engine.UnitName, w volume.Wanted) engine.Unit {
-	h := i.home
+	a := i.loop
 	listens := name.Type == formation.Web
 	return engine.Unit{
 		Name: name, Image: i.image(), Argv: cmdline.Arguments(i.built.Processes[name.Type]),
-		Env:    h.rt.env(h.app, i.release, i.built, i.tree, listens),
-		Limits: w.LimitsOf(name.Type), Listens: listens, Grace: cmp.Or(w.Grace, h.rt.grace()), Stable: i.stable(name.Type),
+		Env:    a.rt.env(a.app, i.release, i.built, i.tree, listens),
+		Limits: w.LimitsOf(name.Type), Listens: listens, Grace: cmp.Or(w.Grace, a.rt.grace()), Stable: i.stable(name.Type),
 	}
 }
 
-// stableAfter is how long a process must have been healthy for its end to be a first one again.
+// stableAfter is how long a process must have been healthy for its end not to count as one more
+// crash in a row.
 const stableAfter = time.Minute
 
-// stable is how long a process runs that was healthy for so long.
+// stable is how long a process of the type runs at the longest until it has been healthy for
+// stableAfter.
 func (i *instance) stable(processType string) time.Duration {
 	stable := stableAfter
 	if processType == formation.Web {
-		stable += cmp.Or(i.home.rt.Boot, time.Minute)
+		stable += cmp.Or(i.loop.rt.Boot, time.Minute)
 	}
 	return stable + i.uptime(processType)
 }
 
-// job is a command to run once with the release.
+// job returns a command that runs once with the files and environment of the release.
 func (i *instance) job(processType string, index int, argv []string, w volume.Wanted) engine.Job {
-	h := i.home
-	return jobOf(h.rt, h.app, i.release, i.built, i.tree, processType, index, argv, w)
+	a := i.loop
+	return jobOf(a.rt, a.app, i.release, i.built, i.tree, processType, index, argv, w)
 }
 
-// jobOf is job of a release whose processes run in tree.
+// jobOf is like [instance.job] for a release without an instance, whose processes run in tree.
 func jobOf(rt *Runtime, app volume.App, r volume.Release, built volume.Built, tree, processType string, index int, argv []string, w volume.Wanted) engine.Job {
 	return engine.Job{
 		App: app.Name, Release: r.N, Type: processType, Index: index,
@@ -107,7 +110,7 @@ func jobOf(rt *Runtime, app volume.App, r volume.Release, built volume.Built, tr
 	}
 }
 
-// wanted are the processes that are to run, as the settings are now.
+// wanted lists the processes that should run.
 func (i *instance) wanted(s volume.Wanted) []place {
 	if s.Stopped == i.n {
 		return nil
@@ -115,8 +118,8 @@ func (i *instance) wanted(s volume.Wanted) []place {
 	return places(processTypes(i.built), s.Formation, i.file.Formation)
 }
 
-// boot starts what has to be healthy before the release gets traffic, and waits until it is. What
-// it prints meanwhile is shown on out.
+// boot starts the processes that must be healthy before the release gets traffic, and waits until
+// they are. Until then out shows what they print.
 func (i *instance) boot(ctx context.Context, s volume.Wanted, out io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -124,7 +127,7 @@ func (i *instance) boot(ctx context.Context, s volume.Wanted, out io.Writer) err
 	for _, p := range places {
 		i.members[p] = newMember(i, p, nameIn(places, p), s)
 	}
-	i.home.units.want(s, i.sorted()...)
+	i.loop.units.want(s, i.sorted()...)
 	shared := say.NewShared(out)
 	ended := make(chan error, len(places))
 	for _, m := range i.members {
@@ -142,28 +145,28 @@ func (i *instance) boot(ctx context.Context, s volume.Wanted, out io.Writer) err
 	for range places {
 		if err := <-ended; err != nil && first == nil {
 			first = err
-			cancel(errOther) // the others need not be waited for
+			cancel(errOther) // there is no point in waiting for the others
 		}
 	}
 	return first
 }
 
-// early are the processes that [instance.boot] starts.
+// early lists the processes that [instance.boot] starts.
 func (i *instance) early(s volume.Wanted) []place {
 	return slices.DeleteFunc(i.wanted(s), func(p place) bool { return !bootsEarly(p, i.file) })
 }
 
 var errOther = errors.New("another process of the release has failed")
 
-// boot waits until the member, which the engine runs, is healthy. What its processes print until then is shown
-// on out.
+// boot waits until the member, which the engine runs by now, is healthy. Until then out shows what
+// its processes print.
 func (m *member) boot(ctx context.Context, out io.Writer) error {
 	showing, hide := context.WithCancel(ctx)
 	var shown sync.WaitGroup
 	shown.Go(func() { m.show(showing, out) })
 	p, err := m.healthy(ctx, nil)
 	if p != nil && isClosed(p.exited) {
-		<-p.done // what it printed comes to its end
+		<-p.done // else the end of its output would be missing
 		shown.Wait()
 	}
 	hide()
@@ -175,18 +178,17 @@ func (m *member) boot(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// show copies what the member's processes print to out, up to the end of the first that is no more replaced by
-// the engine for nothing.
+// show copies to out what the member's processes print, until ctx ends or one of them has failed.
 func (m *member) show(ctx context.Context, out io.Writer) {
 	for p := m.newer(ctx, nil); p != nil; p = m.newer(ctx, p) {
-		stream, err := m.in.home.rt.Engine.Logs(ctx, p.place, true)
+		stream, err := m.in.loop.rt.Engine.Logs(ctx, p.place, true)
 		if err == nil {
 			io.Copy(out, stream)
 			stream.Close()
 		}
 		select {
 		case <-p.done:
-			if err != nil && len(p.after.Last) > 0 { // it was over too soon
+			if err != nil && len(p.after.Last) > 0 { // it had ended before anybody could follow it
 				io.WriteString(out, strings.Join(p.after.Last, "\n")+"\n")
 			}
 			if !p.moved {
@@ -198,17 +200,18 @@ func (m *member) show(ctx context.Context, out io.Writer) {
 	}
 }
 
-// stop ends all its processes for good. It blocks for up to grace.
+// stop ends all processes of the instance. It blocks until they have ended, for about grace at
+// most.
 func (i *instance) stop(grace time.Duration) {
 	for _, m := range i.members {
-		i.home.units.drop(m, grace)
+		i.loop.units.drop(m, grace)
 	}
 	for _, m := range i.members {
 		<-m.gone
 	}
 }
 
-// sorted are the members, web first.
+// sorted lists the members, web first.
 func (i *instance) sorted() []*member {
 	var all []*member
 	for _, m := range i.members {

@@ -11,9 +11,10 @@ import (
 	"paas/volume"
 )
 
-// serving is a web process that serves, on a stage without a runtime: the test is the app's goroutine.
-func (s *stage) serving(ctx context.Context) (*home, *member) {
-	h := newHome(s.runtime(), s.app)
+// serving is a web process that serves, on a stage without a runtime: the test is the app's
+// goroutine.
+func (s *stage) serving(ctx context.Context) (*appLoop, *member) {
+	h := newLoop(s.runtime(), s.app)
 	go h.rt.Engine.Watch(ctx, func(string) { h.units.refresh() })
 	h.live = newInstance(h, 1)
 	h.live.built.Processes = map[string]string{formation.Web: "x"}
@@ -30,14 +31,15 @@ func (s *stage) serving(ctx context.Context) (*home, *member) {
 }
 
 // leaves ends what serving began.
-func (s *stage) leaves(h *home, m *member) {
+func (s *stage) leaves(h *appLoop, m *member) {
 	close(h.ended)
 	h.units.drop(m, 0)
 	<-m.gone
 	h.stopping.Wait()
 }
 
-// What a check says of a process that has died, or is being ended, does not bring it back into the traffic.
+// What a check says of a process that has died, or is being ended, does not bring it back into the
+// traffic.
 func TestChecksThatComeTooLate(t *testing.T) {
 	for name, end := range map[string]func(*stage, *member){
 		"died": func(s *stage, m *member) {
@@ -66,7 +68,8 @@ func TestChecksThatComeTooLate(t *testing.T) {
 	}
 }
 
-// A process that ran for long and is then found not alive, or not ready, has not died again and again.
+// A process that ran for long and is then found not alive, or not ready, has not died again and
+// again.
 func TestDeathsFarBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

@@ -11,8 +11,8 @@ import (
 	"paas/volume"
 )
 
-// A worker that takes its time to end has not done so because something else was asked for meanwhile:
-// the one that takes its place waits.
+// A worker that takes its time to end has not done so because something else was asked for
+// meanwhile: the one that takes its place waits.
 func TestNoTwoWorkersDoTheSame(t *testing.T) {
 	one, none := map[string]int{"worker": 1}, map[string]int{"worker": 0}
 	for name, ask := range map[string]func(*stage){

@@ -11,7 +11,8 @@ import (
 	"paas/volume"
 )
 
-// A process that was being started when its limits were set is started anew: it may have those from before.
+// A process that was being started when its limits were set is started anew: it may have those from
+// before.
 func TestLimitsSetDuringAStart(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
@@ -42,7 +43,8 @@ func TestLimitsSetDuringAStart(t *testing.T) {
 	}
 }
 
-// A server that starts and finds wanted.json damaged runs what was wanted when the live release was made.
+// A server that starts and finds wanted.json damaged runs what was wanted when the live release was
+// made.
 func TestDamagedWanted(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}

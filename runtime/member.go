@@ -14,39 +14,39 @@ import (
 	"paas/volume"
 )
 
-// member is one place in the formation of a release that runs: its process, and those that the engine starts
-// when that ends.
+// member is one place in the formation of an instance: its process, and those that the engine
+// starts when that one ends.
 type member struct {
 	in *instance
 	place
-	name string          // for people: "web", or where there are several "web.2"
-	unit engine.UnitName // that it is part of
+	name string          // for people: "web", or "web.2" if there are several
+	unit engine.UnitName // the unit that it belongs to
 
 	// With the units locked:
-	latest  *proc         // what the engine has started last; nil: nothing yet
-	start   int           // which that is
-	changed chan struct{} // closed when there is another; then there is another channel
-	dropped bool
-	letGo   func()      // of its build; nil before it was asked for
-	site    *staticSite // nil: it is no static files, or none are served
+	latest  *proc         // the process that the engine started last; nil: none yet
+	start   int           // the number of that start
+	changed chan struct{} // closes when latest changes, and is replaced
+	dropped bool          // it must not run any more
+	letGo   func()        // releases its build; nil: it was never wanted
+	site    *staticSite   // serves its static files; nil: nothing does
 
 	gone chan struct{} // closed when nothing of it is left
 
-	// On the app's goroutine, or on that of the deploy before the release has the traffic:
-	proc     *proc          // the one that is healthy, or was; nil: none yet
+	// For the app's goroutine, or the deploy's before the release has the traffic:
+	proc     *proc          // the process that was healthy last; nil: none yet
 	status   volume.Process // for ps
-	restarts int            // of those that had its place before
-	deaths   int            // in a row
-	left     bool           // has exited; how is known soon
-	unfit    bool           // fails its readiness check
-	wanted   string         // token of the last ps:restart that it was started under or that was tried
-	next     *member        // takes its place once healthy: a restart of a web process
+	restarts int            // how often the members before it in its place were restarted
+	deaths   int            // crashes in a row
+	left     bool           // proc has exited
+	unfit    bool           // proc fails its readiness check
+	wanted   string         // token of the last restart that a person asked for and that was begun
+	next     *member        // takes its place when healthy: the restart of a web process
 }
 
-// newMember is a process that has not been started, under what is wanted now.
+// newMember returns a member that is not started yet.
 func newMember(i *instance, p place, name string, w volume.Wanted) *member {
 	m := &member{
-		in: i, place: p, name: name, unit: i.home.units.name(i.n, p.Type), wanted: w.Restart(p.Type, p.Index),
+		in: i, place: p, name: name, unit: i.loop.units.name(i.n, p.Type), wanted: w.Restart(p.Type, p.Index),
 		changed: make(chan struct{}), gone: make(chan struct{}),
 	}
 	m.status = volume.Process{
@@ -55,21 +55,22 @@ func newMember(i *instance, p place, name string, w volume.Wanted) *member {
 	return m
 }
 
-// again is a process that takes the place of m, in a unit of its own.
+// again returns a member that takes the place of m, in a unit of its own.
 func (m *member) again(w volume.Wanted) *member {
 	next := newMember(m.in, m.place, m.name, w)
-	next.unit = m.in.home.units.beside(m.unit)
+	next.unit = m.in.loop.units.beside(m.unit)
 	next.restarts, next.status.Restarts = m.status.Restarts, m.status.Restarts
 	return next
 }
 
 func (m *member) seat() seat { return seat{m.unit, m.Index} }
 
-// hasExited reports whether the process that was healthy has exited. It may not be known yet how.
+// hasExited reports whether the process that was healthy has exited. How may not be known yet.
 func (m *member) hasExited() bool { return m.proc != nil && isClosed(m.proc.exited) }
 
-// healthy blocks until another process of the member than after is healthy, or has ended or used up its time:
-// then the error says why. nil without an error: there will be none.
+// healthy blocks until a process of the member that follows after is healthy, and returns it. If
+// that process ends, or uses up its time, it returns it with an error. It returns no process if the
+// member is dropped or ctx ends.
 func (m *member) healthy(ctx context.Context, after *proc) (*proc, error) {
 	for {
 		p := m.newer(ctx, after)
@@ -79,8 +80,8 @@ func (m *member) healthy(ctx context.Context, after *proc) (*proc, error) {
 		if !p.ran {
 			return p, p.exit
 		}
-		err := health.Await(ctx, subject{m, p}, m.in.file.Checks[m.Type], m.in.home.rt.Boot)
-		if err != nil && isClosed(p.done) && p.moved { // to another port
+		err := health.Await(ctx, subject{m, p}, m.in.file.Checks[m.Type], m.in.loop.rt.Boot)
+		if err != nil && isClosed(p.done) && p.moved { // it was started again on another port
 			after = p
 			continue
 		}
@@ -88,18 +89,18 @@ func (m *member) healthy(ctx context.Context, after *proc) (*proc, error) {
 	}
 }
 
-// begin has the engine run members, and follows them from their first process on.
-func (h *home) begin(ctx context.Context, w volume.Wanted, members ...*member) {
-	h.units.want(w, members...)
+// begin has the engine run members, and follows their processes.
+func (a *appLoop) begin(ctx context.Context, w volume.Wanted, members ...*member) {
+	a.units.want(w, members...)
 	for _, m := range members {
 		go m.follow(ctx, nil)
 	}
 }
 
-// follow follows what becomes of the member's processes until none will be started any more. p is the one that
-// is healthy already; nil: none is.
+// follow follows the member's processes, one after the other, until the member is dropped. p is
+// healthy already; nil: no process is.
 func (m *member) follow(ctx context.Context, p *proc) {
-	h := m.in.home
+	a := m.in.loop
 	if p != nil {
 		m.awaitEnd(ctx, p, nil)
 	}
@@ -109,40 +110,40 @@ func (m *member) follow(ctx context.Context, p *proc) {
 		case next == nil || ctx.Err() != nil:
 			return
 		case err == nil:
-			h.post(func() { m.serving(ctx, next) })
+			a.post(func() { m.serving(ctx, next) })
 		case !isClosed(next.done):
-			h.rt.Engine.Restart(context.WithoutCancel(ctx), next.place, err.Error())
+			a.rt.Engine.Restart(context.WithoutCancel(ctx), next.place, err.Error())
 		}
 		m.awaitEnd(ctx, next, err)
 		p = next
 	}
 }
 
-// awaitEnd blocks until a process of the member has ended, and has the app's goroutine deal with that. err is
-// why it was not healthy, nil where it was.
+// awaitEnd blocks until p has ended, and posts that it has exited and ended. err says why p was not
+// healthy; nil: it was.
 func (m *member) awaitEnd(ctx context.Context, p *proc, err error) {
-	h := m.in.home
+	a := m.in.loop
 	<-p.exited
-	h.post(func() { m.exited(ctx, p) })
+	a.post(func() { m.exited(ctx, p) })
 	<-p.done
-	h.post(func() { m.ended(ctx, p, cmp.Or(err, p.Err(), errExited)) })
+	a.post(func() { m.ended(ctx, p, cmp.Or(err, p.Err(), errExited)) })
 }
 
-// mine reports, on the app's goroutine, whether the member still has its place in the release that
-// has the traffic, or in the one that stands by.
+// mine reports whether the member still has its place in the release with the traffic, or in the
+// one that stands by. For the app's goroutine.
 func (m *member) mine() bool {
-	h := m.in.home
-	return (h.live == m.in || h.standby == m.in) && m.in.members[m.place] == m
+	a := m.in.loop
+	return (a.live == m.in || a.standby == m.in) && m.in.members[m.place] == m
 }
 
-// serving notes that a process of the live release is healthy.
+// serving notes that p is healthy, and gives it traffic.
 func (m *member) serving(ctx context.Context, p *proc) {
 	if !m.mine() || ctx.Err() != nil {
 		return
 	}
 	m.serve(ctx, p)
-	m.in.home.route()
-	m.in.home.saveProcesses()
+	m.in.loop.route()
+	m.in.loop.saveProcesses()
 }
 
 // serve makes p the process that serves.
@@ -155,26 +156,26 @@ func (m *member) serve(ctx context.Context, p *proc) {
 	m.keepChecking(ctx, p)
 }
 
-// exited takes a web process out of the traffic that has just exited. What it leaves behind is still
-// being ended, and its output read; on a busy machine that takes a second.
+// exited takes a web process that has exited out of the traffic. The processes that it started are
+// still being ended and its output is being read, which takes a second on a busy machine.
 func (m *member) exited(ctx context.Context, p *proc) {
 	if !m.isWeb() || !m.mine() || m.proc != p || m.left || ctx.Err() != nil {
 		return
 	}
-	if d := m.in.home.proving(m.in); d != nil {
+	if d := m.in.loop.proving(m.in); d != nil {
 		d.fall(m)
 		return
 	}
 	m.left = true
-	m.in.home.route()
+	m.in.loop.route()
 }
 
-// ended deals with a process of which nothing is left, or which did not start.
+// ended deals with a process of which nothing is left, or that did not start.
 func (m *member) ended(ctx context.Context, p *proc, err error) {
 	if ctx.Err() != nil || p.moved {
 		return
 	}
-	if d := m.in.home.proving(m.in); d != nil && d.fallen == m {
+	if d := m.in.loop.proving(m.in); d != nil && d.fallen == m {
 		d.fail(m, err)
 	} else if m.mine() {
 		m.died(p, err)
@@ -183,10 +184,10 @@ func (m *member) ended(ctx context.Context, p *proc, err error) {
 
 var errExited = errors.New("exited with status 0")
 
-// died deals with the end, or the failed start, of a process of the live release. The engine starts the next.
+// died records the end of a process of the live release. The engine starts the next one.
 func (m *member) died(p *proc, err error) {
-	h := m.in.home
-	if d := h.proving(m.in); d != nil && (m.isWeb() || err != errExited) { // a worker may have done its work
+	a := m.in.loop
+	if d := a.proving(m.in); d != nil && (m.isWeb() || err != errExited) { // a worker may have done its work
 		d.fail(m, err)
 		return
 	}
@@ -197,21 +198,21 @@ func (m *member) died(p *proc, err error) {
 		Type: m.Type, Index: m.Index, Release: m.in.n, State: volume.Crashed, Reason: err.Error(), Since: time.Now().UTC(),
 		Restarts: m.restarts + at.Restarts, Next: at.Next, Last: at.Last[max(0, len(at.Last)-5):], Restart: m.wanted,
 	}
-	h.route()
-	h.saveProcesses()
-	h.log.Warn("crashed; restarting", "process", m.place.String(), "release", m.in.n, "err", err, "in", time.Until(at.Next).Round(time.Millisecond))
-	if m.deaths == 1 { // not each start of a crash loop. Where the disk takes no event, the log has it
+	a.route()
+	a.saveProcesses()
+	a.log.Warn("crashed; restarting", "process", m.place.String(), "release", m.in.n, "err", err, "in", time.Until(at.Next).Round(time.Millisecond))
+	if m.deaths == 1 { // only the first of a crash loop. If the event cannot be written, the log still has it
 		note := fmt.Sprintf("v%d %s: %v", m.in.n, m.place, err)
-		h.rt.Volume.Record(volume.RoleApp, volume.Event{By: "server", Did: "crash", App: h.app.Name, Note: note})
+		a.rt.Volume.Record(volume.RoleApp, volume.Event{By: "server", Did: "crash", App: a.app.Name, Note: note})
 	}
 }
 
-// lastWords are the last lines that a process of the member has printed.
+// lastWords returns the last lines that p has printed.
 func (m *member) lastWords(p *proc) []string {
 	if isClosed(p.done) {
 		return p.after.Last
 	}
-	stream, err := m.in.home.rt.Engine.Logs(context.Background(), p.place, false)
+	stream, err := m.in.loop.rt.Engine.Logs(context.Background(), p.place, false)
 	if err != nil { // there are none to show
 		return nil
 	}

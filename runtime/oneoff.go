@@ -16,12 +16,12 @@ import (
 	"paas/volume"
 )
 
-// Once is a command that a person runs once, in the live release's build, with its config vars and
-// all else that its processes have.
+// Once is a one-off command: a person runs it in the live release's build, with the environment
+// that its processes have.
 type Once struct {
 	App  string
 	Argv []string
-	By   string // who runs it, for the audit log
+	By   string // name of the person, for the audit log
 
 	In       io.Reader // standard input; a Read may still be blocked when it is over; nil: empty
 	Out, Err io.Writer // each called from one goroutine; Err may be nil: it goes to Out
@@ -29,10 +29,10 @@ type Once struct {
 	Signals  <-chan syscall.Signal
 }
 
-// RunOnce runs o until it ends, and returns the status to exit with: its own, 128 and the signal
-// where one ended it, 127 where there is no such command and 126 where it cannot be run. As ctx
-// ends, the server stops or the app is destroyed it is stopped. An error is what there is to say;
-// a status comes with it. No output of o's goes to a log, nor do its arguments: they may be secrets.
+// RunOnce runs o until it ends and returns the status to exit with: the command's own, 128 and the
+// signal that ended it, 127 if there is no such command, or 126 if it cannot be run. The command is
+// stopped when ctx ends, the server stops or the app is destroyed. An error is for the person, and
+// a status comes with it too. Neither the output nor the arguments are logged: they may be secrets.
 func (rt *Runtime) RunOnce(ctx context.Context, o Once) (status int, err error) {
 	r, status, err := rt.startOnce(ctx, o, nil)
 	if err != nil {
@@ -42,8 +42,8 @@ func (rt *Runtime) RunOnce(ctx context.Context, o Once) (status int, err error) 
 	return r.wait()
 }
 
-// Detach starts o and returns its name, by which its output is found in the app's logs. It runs on
-// until it ends, the server stops or the app is destroyed. o's streams are not used.
+// Detach starts o and returns its name, which its output has in the app's logs. The command goes on
+// until it ends, the server stops or the app is destroyed. The streams of o are not used.
 func (rt *Runtime) Detach(o Once) (name string, status int, err error) {
 	out := &logs.File{}
 	o.In, o.Out, o.Err, o.Terminal, o.Signals = nil, out, nil, nil, nil
@@ -64,9 +64,8 @@ func (rt *Runtime) Detach(o Once) (name string, status int, err error) {
 	return r.name(), 0, nil
 }
 
-// startOnce starts o and counts it in, unless an error says why not. output, where it is not nil, is
-// given its place among the app's logs.
-func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r *running, status int, err error) {
+// startOnce starts o and counts it. If output is not nil, it gets its path among the app's logs.
+func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r *oneOff, status int, err error) {
 	app, err := rt.Volume.App(o.App)
 	if err != nil {
 		return nil, 1, err
@@ -112,7 +111,7 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 	if o.Signals != nil || o.Terminal != nil {
 		go o.attend(p)
 	}
-	app.Ring() // ps has one more to show
+	app.Ring() // it is listed from now on
 	program := say.Plain(o.Argv[0], 100)
 	if err := rt.Volume.Record(volume.RoleApp, volume.Event{By: o.By, Did: "run", App: app.Name, Note: r.name() + " " + program}); err != nil {
 		r.log.Error("run not recorded", "err", err)
@@ -121,7 +120,7 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 	return r, 0, nil
 }
 
-// takeLive is the app's live release, and keeps its build from being removed until letGo.
+// takeLive returns the app's live release. Its build is not removed before letGo is called.
 func (rt *Runtime) takeLive(app volume.App) (r volume.Release, built volume.Built, letGo func(), err error) {
 	n := app.Live()
 	if n == 0 {
@@ -137,13 +136,13 @@ func (rt *Runtime) takeLive(app volume.App) (r volume.Release, built volume.Buil
 	letGo = rt.hold(app.Name, r.Build)
 	if built, err = app.Built(r.Build); err != nil {
 		letGo()
-		return r, built, nil, fmt.Errorf("the build of %v is not there; ps:rebuild %s makes it anew", r, app.Name)
+		return r, built, nil, fmt.Errorf("the build of %v is not there; ps:rebuild %s builds it again", r, app.Name)
 	}
 	return r, built, letGo, nil
 }
 
-// wait blocks until nothing of it is left.
-func (r *running) wait() (status int, err error) {
+// wait blocks until the command has ended, and returns the status to exit with.
+func (r *oneOff) wait() (status int, err error) {
 	select {
 	case <-r.proc.Done():
 	case <-r.ctx.Done():
@@ -153,13 +152,13 @@ func (r *running) wait() (status int, err error) {
 		}
 	}
 	exit := r.proc.Exit()
-	if exit.Reason != "" { // there is more to say than the status does
+	if exit.Reason != "" { // the status does not say it all
 		return exit.Status(), exit
 	}
 	return exit.Status(), nil
 }
 
-// exitStatus is what a shell makes of how a process ended, or of why it did not start.
+// exitStatus is the status of a shell for how a process ended, or for why it did not start.
 func exitStatus(err error) int {
 	if exit, ok := errors.AsType[engine.Exit](err); ok {
 		return exit.Status()
@@ -173,7 +172,7 @@ func exitStatus(err error) int {
 	return 0
 }
 
-// attend passes on to p what the person does, until it ends.
+// attend passes the person's signals and changes of the terminal's size on to p until it ends.
 func (o Once) attend(p engine.Process) {
 	var sizes <-chan terminal.Size
 	if o.Terminal != nil {
@@ -200,7 +199,7 @@ func (o Once) attend(p engine.Process) {
 	}
 }
 
-// runToEnd runs a job that ends by itself, and returns how it did; when ctx ends it is ended.
+// runToEnd runs a job to its end and returns how it ended. When ctx ends, it stops the job.
 func (rt *Runtime) runToEnd(ctx context.Context, job engine.Job, grace time.Duration) error {
 	defer rt.hold(job.App, job.Image.Build)()
 	p, err := rt.Engine.Start(ctx, job)
@@ -216,7 +215,7 @@ func (rt *Runtime) runToEnd(ctx context.Context, job engine.Job, grace time.Dura
 	}
 }
 
-// ending is a status in words.
+// ending describes a status.
 func ending(status int) string {
 	if status > 128 {
 		return fmt.Sprintf("ended by signal %d (%v), status %d", status-128, syscall.Signal(status-128), status)

@@ -101,8 +101,8 @@ func TestRunOnce(t *testing.T) {
 	if !slices.Equal(job.Argv, []string{"node", "--token=hunter2"}) {
 		t.Errorf("%q", job.Argv)
 	}
-	rig.Eventually(t, "it is listed", func() bool { return len(d.rt.onces("blog")) == 1 })
-	if p := d.rt.onces("blog")[0]; p.Type != "run" || p.Index != 1 || p.Release != 1 || p.PID == 0 || p.State != "running" {
+	rig.Eventually(t, "it is listed", func() bool { return len(d.rt.oneOffsOf("blog")) == 1 })
+	if p := d.rt.oneOffsOf("blog")[0]; p.Type != "run" || p.Index != 1 || p.Release != 1 || p.PID == 0 || p.State != "running" {
 		t.Errorf("%+v", p)
 	}
 	d.goLive(volume.Settings{}) // a deploy meanwhile
@@ -113,7 +113,7 @@ func TestRunOnce(t *testing.T) {
 	if status := <-ended; status != 143 {
 		t.Errorf("status %d", status)
 	}
-	if d.rt.held("blog", release.Build) || len(d.rt.onces("blog")) != 0 {
+	if d.rt.held("blog", release.Build) || len(d.rt.oneOffsOf("blog")) != 0 {
 		t.Error("held or listed after its end")
 	}
 	events, _ := os.ReadFile(filepath.Join(d.app.Volume().Root, "events", "app.jsonl"))

@@ -11,19 +11,19 @@ import (
 	"paas/volume"
 )
 
-// keptOutputs is how many outputs of detached commands an app keeps.
+// keptOutputs is how many outputs of detached commands are kept for an app.
 const keptOutputs = 20
 
-// outputFile is where the output of the app's detached command n goes.
+// outputFile is the path of the output of the app's detached command n.
 func outputFile(app volume.App, n int) string {
 	return filepath.Join(app.Logs(), fmt.Sprintf("run.%d.log", n))
 }
 
 var outputName = regexp.MustCompile(`^run\.([1-9][0-9]{0,8})\.log$`)
 
-// outputs are the numbers of the app's detached commands that left an output, in order.
+// outputs lists the numbers of the app's detached commands that have an output, in order.
 func outputs(app volume.App) (numbers []int) {
-	entries, _ := os.ReadDir(app.Logs()) // where that fails, so does writing there
+	entries, _ := os.ReadDir(app.Logs()) // if that fails, so does writing there
 	for _, e := range entries {
 		if m := outputName.FindStringSubmatch(e.Name()); m != nil {
 			n, _ := strconv.Atoi(m[1])
@@ -34,12 +34,12 @@ func outputs(app volume.App) (numbers []int) {
 	return numbers
 }
 
-// prune removes the oldest outputs, so that with the one to come there are keptOutputs.
-func (r *running) prune() {
+// prune removes the oldest outputs to make room for one more.
+func (r *oneOff) prune() {
 	numbers := outputs(r.app)
 	for i := 0; i <= len(numbers)-keptOutputs; i++ {
 		path := outputFile(r.app, numbers[i])
-		os.Remove(path + ".1") // where there is one
+		os.Remove(path + ".1") // if there is one
 		if err := os.Remove(path); err != nil {
 			r.log.Error("cannot remove an old output", "err", err)
 		}

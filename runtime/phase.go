@@ -13,12 +13,12 @@ import (
 	"paas/volume"
 )
 
-// phaseLimit is how long a command around a deploy may take: a migration of much data takes its time.
+// phaseLimit is how long a command of a deploy may take. Migrating much data takes a while.
 const phaseLimit = time.Hour
 
-// releasePhase runs what the owner wants done once a release, before any of its processes start:
-// app.json's predeploy, then the release line of the Procfile (https://devcenter.heroku.com/articles/release-phase).
-// A restart makes no new release of anything.
+// releasePhase runs the commands that run once for each release, before its processes start:
+// app.json's predeploy, then the release line of the Procfile
+// (https://devcenter.heroku.com/articles/release-phase). A restart runs neither.
 func (d *deploy) releasePhase(ctx context.Context, i *instance, file io.Writer) error {
 	if i.release.Cause == volume.CauseRestart {
 		return nil
@@ -29,7 +29,7 @@ func (d *deploy) releasePhase(ctx context.Context, i *instance, file io.Writer) 
 	return d.phase(ctx, i, file, formation.Release, i.built.Processes[formation.Release])
 }
 
-// postdeploy runs what the owner wants done when the new processes are healthy, before they get
+// postdeploy runs the commands that run when the new processes are healthy, before they get
 // traffic.
 func (d *deploy) postdeploy(ctx context.Context, i *instance, file io.Writer) error {
 	if i.release.Cause == volume.CauseRestart {
@@ -38,13 +38,13 @@ func (d *deploy) postdeploy(ctx context.Context, i *instance, file io.Writer) er
 	if err := d.phase(ctx, i, file, "postdeploy", i.file.Postdeploy); err != nil {
 		return err
 	}
-	if d.home.app.Live() > 0 {
+	if d.loop.app.Live() > 0 {
 		return nil
 	}
 	return d.phase(ctx, i, file, "postdeploy", i.file.FirstTime)
 }
 
-// phase runs one such command to its end, and shows what it prints.
+// phase runs one command to its end and shows what it prints.
 func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, line string) error {
 	if line == "" {
 		return nil
@@ -56,7 +56,7 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 	shown := say.NewIndent(bounded)
 	job := i.job(name, 1, cmdline.Arguments(line), d.settings)
 	job.Out = shown
-	err := d.home.rt.runToEnd(ctx, job, cmp.Or(d.settings.Grace, d.home.rt.grace()))
+	err := d.loop.rt.runToEnd(ctx, job, cmp.Or(d.settings.Grace, d.loop.rt.grace()))
 	shown.Close()
 	bounded.Close()
 	if err != nil {

@@ -9,30 +9,30 @@ import (
 
 // proc is one process of a member, from its start to its end.
 type proc struct {
-	started chan struct{} // closed when it runs, or has failed to
-	exited  chan struct{} // closed when it has ended itself
-	done    chan struct{} // closed when nothing of it is left, and it is known how it ended
+	started chan struct{} // closed when it runs, or has failed to start
+	exited  chan struct{} // closed when the process itself has ended
+	done    chan struct{} // closed when nothing of it is left and it is known how it ended
 
 	// Set before started closes.
 	place engine.Place
-	ran   bool // it was started
+	ran   bool // it did start
 
 	// Set before done closes.
 	exit  engine.Exit
-	after engine.Place // how the place stood then
-	moved bool         // the engine has put another in its place, which is no failure
+	after engine.Place // the state of its place at its end
+	moved bool         // the engine replaced it; it has not failed
 
-	restarts int // of its place, as it began
+	restarts int // of its place when it began
 }
 
 func newProc(restarts int) *proc {
 	return &proc{restarts: restarts, started: make(chan struct{}), exited: make(chan struct{}), done: make(chan struct{})}
 }
 
-// Err is how it ended, after done; nil for status 0.
+// Err returns how the process ended, after done; nil for status 0.
 func (p *proc) Err() error { return p.exit.Err() }
 
-// begin notes that it runs.
+// begin notes that the process runs.
 func (p *proc) begin(at engine.Place) {
 	if !isClosed(p.started) {
 		p.place, p.ran = at, true
@@ -40,7 +40,7 @@ func (p *proc) begin(at engine.Place) {
 	}
 }
 
-// end notes that nothing is left of it.
+// end notes that nothing is left of the process.
 func (p *proc) end(at engine.Place, exit engine.Exit) {
 	if isClosed(p.done) {
 		return
@@ -54,7 +54,7 @@ func (p *proc) end(at engine.Place, exit engine.Exit) {
 	close(p.done)
 }
 
-// leave notes that it has ended itself.
+// leave notes that the process itself has ended.
 func (p *proc) leave() {
 	if !isClosed(p.exited) {
 		close(p.exited)
@@ -70,7 +70,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// saw takes how the engine says that the member's place stands. The units are locked.
+// saw takes note of what the engine reports about the member's place. The units are locked.
 func (m *member) saw(at engine.Place) {
 	if at.Start == 0 {
 		return
@@ -96,29 +96,29 @@ func (m *member) saw(at engine.Place) {
 	}
 }
 
-// began has a process that runs be found by the address it listens on.
+// began notes that p runs, and lets visitors be sent to its address.
 func (m *member) began(p *proc, at engine.Place) {
 	if isClosed(p.started) {
 		return
 	}
 	p.begin(at)
 	if at.Addr != "" {
-		rt := m.in.home.rt
-		rt.backends.add(m.in.home.app.Name, at.Addr, func(ctx context.Context) (net.Conn, error) {
+		rt := m.in.loop.rt
+		rt.backends.add(m.in.loop.app.Name, at.Addr, func(ctx context.Context) (net.Conn, error) {
 			return rt.Engine.Dial(ctx, p.place, 0)
 		})
 	}
 }
 
-// finish ends a process of the member, and lets no visitor be sent to it any more.
+// finish notes the end of p, and lets no visitor be sent to it any more.
 func (m *member) finish(p *proc, at engine.Place, exit engine.Exit) {
 	p.end(at, exit)
 	if p.place.Addr != "" {
-		m.in.home.rt.backends.remove(m.in.home.app.Name, p.place.Addr)
+		m.in.loop.rt.backends.remove(m.in.loop.app.Name, p.place.Addr)
 	}
 }
 
-// leave notes that nothing of the member is left in the engine. The units are locked.
+// leave notes that nothing of the member is left. The units are locked.
 func (m *member) leave() {
 	if isClosed(m.gone) {
 		return
@@ -126,17 +126,17 @@ func (m *member) leave() {
 	if p := m.latest; p != nil {
 		m.finish(p, p.place, engine.Exit{Reason: "stopped"})
 	}
-	if u := &m.in.home.units; u.members[m.seat()] == m {
+	if u := &m.in.loop.units; u.members[m.seat()] == m {
 		delete(u.members, m.seat())
 		m.letGo()
 	}
 	close(m.gone)
 }
 
-// newer blocks until the member has another process than after that runs, or has failed to; nil: it never
-// will, or ctx ended.
+// newer blocks until the member has a process that follows after and has started, or failed to, and
+// returns it. It returns nil if the member is dropped or ctx ends.
 func (m *member) newer(ctx context.Context, after *proc) *proc {
-	u := &m.in.home.units
+	u := &m.in.loop.units
 	for {
 		u.mu.Lock()
 		p, changed := m.latest, m.changed

@@ -14,48 +14,49 @@ import (
 	"paas/volume"
 )
 
-// takeTraffic gives the app's traffic to the release, which is healthy, and begins to watch it. The
-// release before stands by: its web processes go on, and everything else of it stops.
+// takeTraffic gives the app's traffic to the release, which is healthy, and lets it prove itself.
+// The release before stands by: its web processes go on, its other processes stop.
 func (d *deploy) takeTraffic() {
-	h := d.home
-	h.standby, h.live = h.live, d.instance
+	a := d.loop
+	a.standby, a.live = a.live, d.instance
 	d.switched, d.since = true, time.Now()
-	d.slept, h.nap.now = h.nap.now, volume.Asleep{}
-	for _, m := range h.live.sorted() {
+	d.slept, a.sleeper.now = a.sleeper.now, volume.Asleep{}
+	for _, m := range a.live.sorted() {
 		m.serve(d.ctx, m.proc)
 		go m.follow(d.ctx, m.proc)
 	}
-	if h.standby != nil {
-		h.retireMembers(h.standby.standBy(), nil)
+	if a.standby != nil {
+		a.retireMembers(a.standby.standBy(), nil)
 	}
-	// A visitor who sees the release answer may ask what runs, so ps shows it first.
-	h.saveProcesses()
-	h.crontab.promote(h.live)
-	d.drained = h.route()
-	d.proof, d.proves = h.proof(d.instance, d.settings)
-	if h.app.Committed(d.n) { // it has proved itself, and then the server was killed
+	// First: a visitor who has seen the release answer may list what runs.
+	a.saveProcesses()
+	a.crontab.promote(a.live)
+	d.drained = a.route()
+	d.proof, d.proves = a.proof(d.instance, d.settings)
+	if a.app.Committed(d.n) { // it was proved before the server was killed
 		d.proof = 0
 	}
 	if d.proof == 0 {
-		d.due = true // look goes on
+		d.due = true // step goes on
 		return
 	}
-	h.setStatus(d.n, volume.Status{State: volume.Proving, Prove: d.proof})
-	d.timer = time.AfterFunc(d.proof, func() { h.post(d.watch) }) // look mostly does so before
+	a.setStatus(d.n, volume.Status{State: volume.Proving, Prove: d.proof})
+	d.timer = time.AfterFunc(d.proof, func() { a.post(d.watch) }) // step mostly does it earlier
 }
 
-// watch begins the time in which the release proves itself: when all of it has started, or at the
-// latest after as long as that time, for workers wait until those of the release before have ended.
+// watch begins the time in which the release proves itself. It begins when all processes have
+// started, and at the latest after as long as it lasts: workers wait until those of the release
+// before have ended.
 func (d *deploy) watch() {
 	if d.watched || d.fallen != nil {
 		return
 	}
 	d.watched = true
 	d.timer.Stop()
-	d.timer = time.AfterFunc(d.proof, func() { d.home.post(func() { d.due = true }) })
+	d.timer = time.AfterFunc(d.proof, func() { d.loop.post(func() { d.due = true }) })
 }
 
-// started reports whether each process that is wanted has been started.
+// started reports whether all wanted processes have been started.
 func (i *instance) started(s volume.Wanted) bool {
 	return !slices.ContainsFunc(i.wanted(s), func(p place) bool {
 		m := i.members[p]
@@ -63,19 +64,19 @@ func (i *instance) started(s volume.Wanted) bool {
 	})
 }
 
-// proved ends the watch over a release that has not failed in that time.
+// proved records that the release has not failed in its time.
 func (d *deploy) proved() {
 	d.ready = true
-	d.home.conclude(d.n, volume.Status{State: volume.Ready, Proved: d.proves})
-	d.home.poke()
+	d.loop.conclude(d.n, volume.Status{State: volume.Ready, Proved: d.proves})
+	d.loop.poke()
 }
 
-// standBy takes from the release what must not run beside the one that has the traffic.
+// standBy removes and returns the processes that must not run beside those of another release.
 func (i *instance) standBy() (surplus []*member) {
 	return i.drop(func(m *member) bool { return !m.isWeb() })
 }
 
-// drop takes the processes from the release that are meant.
+// drop removes and returns the members for which meant is true.
 func (i *instance) drop(meant func(*member) bool) (dropped []*member) {
 	for _, m := range i.sorted() {
 		if meant(m) {
@@ -86,11 +87,11 @@ func (i *instance) drop(meant func(*member) bool) (dropped []*member) {
 	return dropped
 }
 
-// proof is how long the release is watched before it may be accepted, 0 for not at all, and whether it
-// has proved itself then. A release of static files cannot die, one that repeats a proved release has
-// proved itself, and the time that app.json wants its processes to run before they get traffic counts.
-func (h *home) proof(i *instance, s volume.Wanted) (watch time.Duration, proves bool) {
-	prove := h.rt.Prove
+// proof returns how long the release has to prove itself before it may be accepted, and whether it
+// counts as proved then. Static files cannot crash, and a release that repeats a proved one is
+// proved. The time that app.json lets processes run before they get traffic counts too.
+func (a *appLoop) proof(i *instance, s volume.Wanted) (watch time.Duration, proves bool) {
+	prove := a.rt.Prove
 	if s.Prove != nil {
 		prove = *s.Prove
 	}
@@ -103,7 +104,7 @@ func (h *home) proof(i *instance, s volume.Wanted) (watch time.Duration, proves 
 		ran = min(ran, i.uptime(p.Type))
 	}
 	switch {
-	case h.repeats(i.release):
+	case a.repeats(i.release):
 		return 0, true
 	case !programs:
 		return 0, false
@@ -111,7 +112,7 @@ func (h *home) proof(i *instance, s volume.Wanted) (watch time.Duration, proves 
 	return prove - ran, prove > 0
 }
 
-// uptime is how long app.json wants a process of the type to run before it gets traffic.
+// uptime is how long app.json lets a process of the type run before it gets traffic.
 func (i *instance) uptime(processType string) (longest time.Duration) {
 	for _, c := range i.file.Checks[processType] {
 		if c.Type == "" || c.Type == health.Startup {
@@ -121,28 +122,27 @@ func (i *instance) uptime(processType string) (longest time.Duration) {
 	return longest
 }
 
-// repeats reports whether the release repeats one that has proved itself.
-func (h *home) repeats(r volume.Release) bool {
+// repeats reports whether the release repeats a proved one.
+func (a *appLoop) repeats(r volume.Release) bool {
 	if r.Of == 0 {
 		return false
 	}
-	s, err := h.app.Status(r.Of)
+	s, err := a.app.Status(r.Of)
 	return err == nil && s.Proved
 }
 
-// proving is the deploy of the release i while it has the traffic and is not accepted yet; nil: i is
-// not in that state.
-func (h *home) proving(i *instance) *deploy {
-	if d := h.deploying; d != nil && d.switched && d.instance == i {
+// proving returns the deploy of i if i has the traffic and is not accepted yet; otherwise nil.
+func (a *appLoop) proving(i *instance) *deploy {
+	if d := a.deploying; d != nil && d.switched && d.instance == i {
 		return d
 	}
 	return nil
 }
 
-// breaks reports whether a process of the release has exited without which it is none, or of which
-// is not known yet how.
+// breaks reports whether a process has exited that the release needs. A worker that exits with
+// status 0 may have done its work; until it is known how it exited, the release needs it.
 func (i *instance) breaks() bool {
-	i.home.units.refresh() // what the engine knows and has not told yet
+	i.loop.units.refresh() // the engine may know more than it has reported
 	for _, m := range i.members {
 		if p := m.proc; m.hasExited() && (m.isWeb() || !isClosed(p.done) || p.Err() != nil) {
 			return true
@@ -151,9 +151,9 @@ func (i *instance) breaks() bool {
 	return false
 }
 
-// exited waits for the end of each web process that has exited, and returns how the first of them did.
+// exited returns how a web process ended that has exited, or nil. It waits until that is known.
 func (i *instance) exited() error {
-	i.home.units.refresh()
+	i.loop.units.refresh()
 	for _, m := range i.sorted() {
 		if m.isWeb() && m.hasExited() {
 			<-m.proc.done
@@ -164,7 +164,7 @@ func (i *instance) exited() error {
 	return nil
 }
 
-// hintOf is what to do about a process that has ended with err.
+// hintOf returns what to do about a process that has ended with err.
 func hintOf(err error) string {
 	if errors.Is(err, errExited) {
 		return "a process must stay in the foreground: what it leaves in the background ends with it"
@@ -172,17 +172,17 @@ func hintOf(err error) string {
 	return "look at its last lines, above and in the app's log"
 }
 
-// fall gives the traffic back as soon as a web process has exited, and stops the others of the
-// release; fail follows once it is known how that one ended.
+// fall gives the traffic back as soon as a web process has exited, and stops the other processes of
+// the release. fail follows when it is known how the process ended.
 func (d *deploy) fall(m *member) {
 	d.fallen = m
 	d.giveBack()
 	others := d.instance.drop(func(other *member) bool { return other != m })
-	d.home.retireMembers(others, d.drained)
-	d.home.saveProcesses()
+	d.loop.retireMembers(others, d.drained)
+	d.loop.saveProcesses()
 }
 
-// fail takes back a release of which a process has ended, or fails a check.
+// fail takes back a release because a process of it has ended or fails a check.
 func (d *deploy) fail(m *member, err error) {
 	after := fmt.Sprintf(", %d ms after it got the traffic", time.Since(d.since).Milliseconds())
 	d.show(func(log *os.File) {
@@ -197,19 +197,19 @@ func (d *deploy) fail(m *member, err error) {
 	d.takeBack(volume.Status{State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after), Hint: hintOf(err)})
 }
 
-// takeBack ends a deploy that is not accepted: the release before has the traffic again, and
-// everything else of it starts again.
+// takeBack ends a deploy that is not accepted: the release before gets the traffic again, and its
+// other processes start again.
 func (d *deploy) takeBack(s volume.Status) {
-	h := d.home
+	a := d.loop
 	if d.switched && d.fallen == nil {
 		d.giveBack()
 	}
-	h.deploying = nil
+	a.deploying = nil
 	if d.switched {
-		h.crontab.giveBack(h.live, d.n)
+		a.crontab.giveBack(a.live, d.n)
 	}
-	if d.switched && h.live != nil {
-		d.show(func(log *os.File) { say.Step(log, "v%d has the traffic again", h.live.n) })
+	if d.switched && a.live != nil {
+		d.show(func(log *os.File) { say.Step(log, "v%d has the traffic again", a.live.n) })
 	}
 	if d.phases {
 		d.show(func(log *os.File) {
@@ -217,32 +217,32 @@ func (d *deploy) takeBack(s volume.Status) {
 		})
 	}
 	if d.instance != nil {
-		h.retireMembers(d.instance.sorted(), d.drained)
+		a.retireMembers(d.instance.sorted(), d.drained)
 	}
 	if d.switched {
-		h.saveProcesses()
+		a.saveProcesses()
 	}
-	h.conclude(d.n, s)
-	h.log.Info("not deployed", "release", d.n, "state", s.State, "reason", s.Reason)
-	h.poke()
+	a.conclude(d.n, s)
+	a.log.Info("not deployed", "release", d.n, "state", s.State, "reason", s.Reason)
+	a.poke()
 }
 
-// giveBack gives the traffic to the release that had it before, in one step and without a boot.
+// giveBack gives the traffic back to the release that had it before. Its web processes still run.
 func (d *deploy) giveBack() {
-	h := d.home
+	a := d.loop
 	if d.timer != nil {
 		d.timer.Stop()
 	}
-	h.live, h.standby = h.standby, nil
-	h.nap.now = d.slept
-	d.drained = h.route()
+	a.live, a.standby = a.standby, nil
+	a.sleeper.now = d.slept
+	d.drained = a.route()
 }
 
-// show adds to the release's log, which its maker reads.
+// show appends to the release's log, which its maker follows.
 func (d *deploy) show(write func(log *os.File)) {
-	log, err := os.OpenFile(d.home.app.ReleaseLog(d.n), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	log, err := os.OpenFile(d.loop.app.ReleaseLog(d.n), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
-		return // the disk is full: the verdict says the most important part
+		return // the disk is full, say; the recorded reason has the most important part
 	}
 	defer log.Close()
 	write(log)
@@ -250,29 +250,29 @@ func (d *deploy) show(write func(log *os.File)) {
 
 // accept makes the release live: the commit of the two-phase push.
 func (d *deploy) accept() {
-	h := d.home
-	before := h.app.Live()
-	if err := h.app.SetLive(d.n); err != nil && h.app.Live() != d.n { // else only a power cut may undo it
+	a := d.loop
+	before := a.app.Live()
+	if err := a.app.SetLive(d.n); err != nil && a.app.Live() != d.n { // if the link has moved, only a power cut could undo it
 		d.takeBack(volume.Status{State: volume.Failed, Reason: "switch: " + err.Error()})
 		return
 	}
-	was := h.standby
-	h.deploying, h.standby = nil, nil
-	h.nap.now = d.slept
-	h.nap.end()
+	was := a.standby
+	a.deploying, a.standby = nil, nil
+	a.sleeper.now = d.slept
+	a.sleeper.end()
 	if before > 0 { // first, so that nobody sees two live releases
-		h.conclude(before, volume.Status{State: volume.Retired, Proved: h.wasProved(before)})
+		a.conclude(before, volume.Status{State: volume.Retired, Proved: a.wasProved(before)})
 	}
-	h.conclude(d.n, volume.Status{State: volume.Live, Proved: d.proves})
+	a.conclude(d.n, volume.Status{State: volume.Live, Proved: d.proves})
 	if was != nil {
-		h.retireMembers(was.sorted(), d.drained)
+		a.retireMembers(was.sorted(), d.drained)
 	}
-	h.saveProcesses()
-	h.log.Info("live", "release", d.n)
-	h.poke() // the next release may be waiting
+	a.saveProcesses()
+	a.log.Info("live", "release", d.n)
+	a.poke() // the next release may be waiting
 }
 
-func (h *home) wasProved(n int) bool {
-	s, err := h.app.Status(n)
+func (a *appLoop) wasProved(n int) bool {
+	s, err := a.app.Status(n)
 	return err == nil && s.Proved
 }

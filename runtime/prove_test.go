@@ -43,8 +43,8 @@ func pair(t *testing.T) *stage {
 	return pairOf(t, nil)
 }
 
-// slowPair is pair, and the processes of v2 have exited for a while before it is known how. Its worker
-// stops when letGo is called.
+// slowPair is pair, and the processes of v2 have exited for a while before it is known how. Its
+// worker stops when letGo is called.
 func slowPair(t *testing.T) (s *stage, letGo func()) {
 	t.Helper()
 	linger := make(chan struct{})
@@ -101,7 +101,8 @@ func (s *stage) isBack(state volume.State, reason string) {
 	}
 }
 
-// While a release proves itself it has the traffic, the one before stands by, and ps tells them apart.
+// While a release proves itself it has the traffic, the one before stands by, and ps tells them
+// apart.
 func TestProving(t *testing.T) {
 	s := pair(t)
 	if s.app.Live() != 1 {
@@ -211,7 +212,8 @@ func TestMakerGoneWhileProving(t *testing.T) {
 	s.isBack(volume.Cancelled, cutOff)
 }
 
-// A server that stops meanwhile starts with what is live, and takes back what nobody makes any more.
+// A server that stops meanwhile starts with what is live, and takes back what nobody makes any
+// more.
 func TestServerGoneWhileProving(t *testing.T) {
 	s := newStage(t)
 	s.prove = time.Hour
@@ -271,8 +273,8 @@ func TestFirstDiesWhileProving(t *testing.T) {
 	}
 }
 
-// What has exited by the time its check has passed is not healthy: nothing is done on its behalf, and it
-// never gets the traffic.
+// What has exited by the time its check has passed is not healthy: nothing is done on its behalf,
+// and it never gets the traffic.
 func TestExitedBeforeTheSwitch(t *testing.T) {
 	s := newStage(t)
 	s.file = `{"scripts": {"dokku": {"postdeploy": "true"}}, "healthchecks": {"web": [{"type": "startup", "command": ["probe"]}]}}`
@@ -324,20 +326,20 @@ func TestWhatThePhaseDidIsNotUndone(t *testing.T) {
 	}
 }
 
-// byHand is the deploy of v1, which has the traffic, on a home whose goroutine is the test: what the
-// others say, the test says itself.
+// byHand is the deploy of v1, which has the traffic, on a home whose goroutine is the test: what
+// the others say, the test says itself.
 func byHand(t *testing.T, s *stage) *deploy {
 	t.Helper()
 	s.turn()
 	s.prove = time.Hour
-	h := newHome(s.runtime(), s.app)
+	h := newLoop(s.runtime(), s.app)
 	watching, unwatch := context.WithCancel(t.Context())
 	go h.rt.Engine.Watch(watching, func(string) { h.units.refresh() })
 	go func() {
 		for range h.posts {
 		}
 	}()
-	d := &deploy{home: h, n: s.publish(), ctx: t.Context(), cancel: func() {}}
+	d := &deploy{loop: h, n: s.publish(), ctx: t.Context(), cancel: func() {}}
 	h.deploying = d
 	var err error
 	if d.instance, err = d.prepare(t.Context()); err != nil {
@@ -356,7 +358,7 @@ func (s *stage) isNotAccepted(d *deploy) {
 	s.t.Helper()
 	d.due = true
 	s.app.Commit(1)
-	d.look()
+	d.step()
 	if now, _ := s.app.Status(1); now.State != volume.Proving || s.app.Live() != 0 {
 		s.t.Errorf("v1 is %s, v%d is live", now.State, s.app.Live())
 	}
@@ -366,7 +368,7 @@ func (s *stage) isNotAccepted(d *deploy) {
 func (s *stage) hears(m *member) {
 	s.t.Helper()
 	rig.Eventually(s.t, "it is known how it ended", func() bool {
-		m.in.home.units.refresh()
+		m.in.loop.units.refresh()
 		return isClosed(m.proc.done)
 	})
 	m.ended(s.t.Context(), m.proc, cmp.Or(m.proc.Err(), errExited))
@@ -419,8 +421,8 @@ func TestWorkerCrashesAsItsTimeIsOver(t *testing.T) {
 	}
 }
 
-// The link to the live release has moved, and the server has no file descriptor left to make that last
-// through a power cut. The release is live then: to take it back would leave two that are.
+// The link to the live release has moved, and the server has no file descriptor left to make that
+// last through a power cut. The release is live then: to take it back would leave two that are.
 func TestAcceptedWithoutDescriptors(t *testing.T) {
 	s := newStage(t)
 	d := byHand(t, s)
@@ -433,7 +435,7 @@ func TestAcceptedWithoutDescriptors(t *testing.T) {
 	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none)
 	d.accept()
 	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)
-	d.home.writeVerdicts()
+	d.loop.writeVerdicts()
 	if now, _ := s.app.Status(1); now.State != volume.Live || s.app.Live() != 1 || s.state != Running {
 		t.Errorf("v1 is %s: %s; v%d is live, visitors meet %s", now.State, now.Reason, s.app.Live(), s.state)
 	}
@@ -504,7 +506,8 @@ func TestBuildOfOneTakenBack(t *testing.T) {
 	rig.Eventually(t, "its build is removed", func() bool { return slices.Equal(s.left(), []int{1}) })
 }
 
-// What a release runs by the clock ends with it when it is taken back; a run of the one before goes on.
+// What a release runs by the clock ends with it when it is taken back; a run of the one before goes
+// on.
 func TestCronOfOneTakenBack(t *testing.T) {
 	for _, first := range []bool{false, true} {
 		s := newStage(t)
@@ -551,8 +554,8 @@ func (s *stage) asked(token string) string {
 	return fmt.Sprint("not begun: ", err)
 }
 
-// The server is killed after a release was accepted and before it was live. It has proved itself, and
-// whoever accepted it waits for no second proof.
+// The server is killed after a release was accepted and before it was live. It has proved itself,
+// and whoever accepted it waits for no second proof.
 func TestAcceptedBeforeAKill(t *testing.T) {
 	s := newStage(t)
 	s.prove = time.Hour
@@ -566,8 +569,8 @@ func TestAcceptedBeforeAKill(t *testing.T) {
 	}
 }
 
-// A worker starts when that of the release before has ended. It is watched from then on for as long as
-// any other process, unless that one takes too long to stop.
+// A worker starts when that of the release before has ended. It is watched from then on for as long
+// as any other process, unless that one takes too long to stop.
 func TestWorkerThatWaitsIsWatched(t *testing.T) {
 	for _, c := range []struct {
 		stops, crashes time.Duration // the old worker after the switch, the new one after its start
@@ -631,7 +634,7 @@ func TestProof(t *testing.T) {
 		if err := s.app.SetStatus(n, volume.Status{State: volume.Retired, Proved: c.proved}); err != nil {
 			t.Fatal(err)
 		}
-		h := newHome(&Runtime{Volume: s.app.Volume(), Log: slog.New(slog.DiscardHandler)}, s.app)
+		h := newLoop(&Runtime{Volume: s.app.Volume(), Log: slog.New(slog.DiscardHandler)}, s.app)
 		i := newInstance(h, n+1)
 		i.built = c.built
 		i.release = volume.Release{N: n + 1, Of: c.of}

@@ -13,29 +13,29 @@ import (
 	"paas/volume"
 )
 
-// pruner takes away the builds that nobody needs any more, one app after the other. It runs beside
-// the apps' own goroutines and shares nothing with them but the volume.
+// pruner removes builds that are not needed any more, one app after the other. It runs beside the
+// apps' goroutines and shares nothing with them but the volume.
 //
-// What guards it is the app's turn. Whoever deploys holds that from before they check a build out, or
-// find the one to roll back to, until their release is published and has its verdict. So who has the
-// turn sees every build that somebody means to use in a release that needs it, and a build of no
-// release is one whose maker was killed between the two. To decide without the turn would be to
-// take away what a push has just checked out. The turn is never waited for: a pruner in the queue
-// would hold up the push behind it for as long as the one before it builds.
+// The app's turn makes it safe. A deploy holds the turn from before it checks out a build, or finds
+// the one to roll back to, until its release is published and has a final state. So the holder of
+// the turn sees a release for every build that somebody means to use, and a build without a release
+// is left from a maker that was killed. Without the turn, the pruner might remove what a push has
+// just checked out. It never waits for the turn: it would delay the next push for as long as the
+// one before builds.
 type pruner struct {
 	rt       *Runtime
 	memories map[string]memory // by app
-	said     map[string]string // by app: why its builds could not be removed, as the log has it
+	said     map[string]string // by app: the last reason that was logged why builds cannot be removed
 
 	mu      sync.Mutex
-	waiting map[string]bool // apps to look at
-	asked   chan struct{}   // one place
+	waiting map[string]bool // apps to prune
+	asked   chan struct{}   // holds one
 }
 
 const (
-	pruneAfter  = time.Second // of a release going live: its push has ended then, mostly
+	pruneAfter  = time.Second // after a release goes live: mostly its push has ended then
 	defaultKeep = 5
-	keptLogs    = 20 // of the newest releases
+	keptLogs    = 20 // logs of the newest releases that stay
 )
 
 func newPruner(rt *Runtime) *pruner {
@@ -45,7 +45,7 @@ func newPruner(rt *Runtime) *pruner {
 	}
 }
 
-// ask has the app looked at soon. It does not block.
+// ask has the app pruned soon. It does not block.
 func (p *pruner) ask(app string) {
 	p.mu.Lock()
 	p.waiting[app] = true
@@ -56,8 +56,8 @@ func (p *pruner) ask(app string) {
 	}
 }
 
-// run prunes until ctx ends: after each ring of an app's bell, which is rung when a release goes live,
-// and when it is asked to. An app whose turn is taken is looked at again in a second.
+// run prunes until ctx ends: each app after its volume has changed, as when a release goes live,
+// and when it is asked to. If somebody has the app's turn it tries again in a second.
 func (p *pruner) run(ctx context.Context) {
 	defer p.rt.Volume.Watch(p.ask)()
 	for {
@@ -77,7 +77,7 @@ func (p *pruner) run(ctx context.Context) {
 	}
 }
 
-// round looks at the apps that wait for it, and says whether any still does.
+// round prunes the waiting apps, and reports whether any has to wait longer.
 func (p *pruner) round(ctx context.Context) bool {
 	p.mu.Lock()
 	apps := p.waiting
@@ -85,7 +85,7 @@ func (p *pruner) round(ctx context.Context) bool {
 	p.mu.Unlock()
 	for name := range apps {
 		app, err := p.rt.Volume.App(name)
-		if err != nil { // destroyed since
+		if err != nil { // destroyed meanwhile
 			delete(p.memories, name)
 			delete(p.said, name)
 			continue
@@ -115,9 +115,8 @@ func (p *pruner) say(app volume.App, err error) {
 	}
 }
 
-// prune removes old logs of releases, and the builds of the app that are spare. It says busy, and leaves
-// the builds, while somebody deploys. It looks before it asks for the turn, so that nobody waits for a
-// look that finds nothing.
+// prune removes old logs of releases and the builds of the app that are not needed. busy: somebody
+// deploys, and the builds stay. It takes the turn only if there is something to remove.
 func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err error) {
 	last, err := app.Last()
 	if err == nil {
@@ -136,16 +135,17 @@ func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err erro
 	}
 	remove, err := p.drop(app)
 	done()
-	app.Ring() // a look meanwhile took the turn for a deploy
+	app.Ring() // who looked meanwhile took this for a deploy
 	for _, f := range remove {
-		if ctx.Err() == nil { // else what is left goes with this process's part of tmp/
+		if ctx.Err() == nil { // else the rest is removed at the next start, with tmp/
 			err = errors.Join(err, f())
 		}
 	}
 	return false, err
 }
 
-// drop takes what is spare out of the app, for whoever has its turn. remove then removes the files.
+// drop takes the builds that are not needed out of the app. remove then removes the files. The
+// caller holds the turn.
 func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
 	builds, err := p.spare(app)
 	for _, id := range builds {
@@ -156,11 +156,12 @@ func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
 		return remove, err
 	}
 	p.rt.Log.Info("old builds removed", "app", app.Name, "builds", builds)
-	return remove, p.rt.Engine.Sweep(context.Background(), app.Name) // still in our turn: no build is about to use what it takes
+	return remove, p.rt.Engine.Sweep(context.Background(), app.Name) // under the turn: no build is about to use what it removes
 }
 
-// spare are the builds of the app that may go: all but those of the live release, of one under way,
-// and the last ones that were live. The error is that its history cannot be read, and then none may.
+// spare lists the builds of the app that are not needed: all but those of the live release, of a
+// release under way, and of the last ones that were live. If the history cannot be read, it returns
+// an error.
 func (p *pruner) spare(app volume.App) ([]string, error) {
 	builds, err := app.Builds()
 	if err != nil || len(builds) == 0 {
@@ -186,15 +187,15 @@ func (p *pruner) spare(app volume.App) ([]string, error) {
 	}), nil
 }
 
-// memory is what the pruner remembers of an app, for its history only grows.
+// memory is what the pruner remembers of an app's history, which only grows.
 type memory struct {
-	id     string   // of the app: another may have taken its name
-	upTo   int      // the release that was live
-	builds []string // of the releases that were live until then: the last ones, most recent first, each once
+	id     string   // of the app: another may have its name by now
+	upTo   int      // the release that was live then
+	builds []string // of the last releases that were live until then, most recent first, each once
 }
 
-// lived are the builds that were live most recently, the live one's first. It reads the releases since
-// its last call; the first one reads as far back as it takes to find as many as are kept.
+// lived lists the builds that were live most recently, the live one's first. It reads the releases
+// since its last call; the first call reads back until it has found as many as are kept.
 func (p *pruner) lived(app volume.App) ([]string, error) {
 	id, err := app.Identity()
 	if err != nil {
@@ -205,10 +206,10 @@ func (p *pruner) lived(app volume.App) ([]string, error) {
 		known = memory{id: id}
 	}
 	live := app.Live()
-	if known.upTo > live { // the link is lost, say
+	if known.upTo > live { // the link is lost, perhaps
 		return known.builds, nil
 	}
-	if live > 0 { // the one release of which nothing can be passed over
+	if live > 0 { // this release must be readable
 		if _, err := app.Release(live); err != nil {
 			return nil, err
 		}
@@ -222,14 +223,14 @@ func (p *pruner) lived(app volume.App) ([]string, error) {
 	return builds, nil
 }
 
-// past is what matters here of a release.
+// past is a release of the history.
 type past struct {
 	build string
 	live  bool // now, or before
 }
 
-// pasts goes back from the live release, as far as what is known, which comes last. A damaged release
-// that is not live is passed over.
+// pasts goes back from the live release to the known ones, which come last. It skips damaged
+// releases that are not live.
 func pasts(app volume.App, live int, known memory, unread *error) iter.Seq[past] {
 	return func(yield func(past) bool) {
 		for n, err := range app.Back(live) {
@@ -263,7 +264,7 @@ func pasts(app volume.App, live int, known memory, unread *error) iter.Seq[past]
 	}
 }
 
-// recent are the builds of the first so many releases that were live, each once.
+// recent lists the builds of the first keep releases that were live, each once.
 func recent(keep int, releases iter.Seq[past]) (builds []string) {
 	for r := range releases {
 		if r.live && r.build != "" && !slices.Contains(builds, r.build) {

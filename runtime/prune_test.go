@@ -159,8 +159,9 @@ func (s *stage) pruned(rt *Runtime) (busy bool) {
 	return busy
 }
 
-// Between checking a build out and publishing its release a push has a build of no release: it holds
-// the turn, and so its build stays. Of one that was killed there nobody has the turn, and it goes.
+// Between checking a build out and publishing its release a push has a build of no release: it
+// holds the turn, and so its build stays. Of one that was killed there nobody has the turn, and it
+// goes.
 func TestTheTurnGuardsABuildOfNoRelease(t *testing.T) {
 	s := newStage(t)
 	rt := &Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler)}
@@ -191,8 +192,8 @@ func TestTheTurnGuardsABuildOfNoRelease(t *testing.T) {
 	}
 }
 
-// A damaged release keeps no builds from being removed, unless it is the live one, of which the build
-// is not known then.
+// A damaged release keeps no builds from being removed, unless it is the live one, of which the
+// build is not known then.
 func TestDamagedHistory(t *testing.T) {
 	for damaged, want := range map[int][]int{1: {3}, 2: {3}, 3: {1, 2, 3}} {
 		for file, content := range map[string]string{"release.json": "{", "status.json": ""} {
@@ -241,7 +242,7 @@ func TestBuildsInUseAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHome(rt, s.app)
+	h := newLoop(rt, s.app)
 	i := newInstance(h, 1)
 	i.release, i.built.Processes = one, map[string]string{"web": "x"}
 	m := newMember(i, place{"web", 1}, "web", volume.Wanted{})

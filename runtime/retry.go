@@ -11,10 +11,10 @@ import (
 // retryEvery is the time between two attempts to write a file that could not be written.
 const retryEvery = time.Second
 
-// retry repeats a failed write to the volume: once a second until the disk takes it, however often
-// the app looks in between. It logs each reason once. It belongs to the app's goroutine.
+// retry repeats a failed write to the volume once a second until it succeeds, however often the app
+// reconciles in between. It logs each reason once. It is for the app's goroutine.
 type retry struct {
-	home  *home
+	loop  *appLoop
 	doing string // for the log: "write processes.json"
 
 	next  time.Time // of the next attempt; zero: the last one succeeded
@@ -30,24 +30,24 @@ func (r *retry) early() bool { return r.pending() && time.Now().Before(r.next) }
 // due reports whether it is time for another attempt.
 func (r *retry) due() bool { return r.pending() && !r.early() }
 
-// ended takes the result of an attempt. After a failure it wakes the app in a second.
+// ended notes the result of an attempt. After a failure the app reconciles again in a second.
 func (r *retry) ended(err error) {
-	h := r.home
-	if err == nil || !h.there() {
+	a := r.loop
+	if err == nil || !a.there() {
 		r.next = time.Time{}
-		h.works(r.doing)
+		a.works(r.doing)
 		return
 	}
-	h.complain(r.doing, err)
+	a.complain(r.doing, err)
 	r.next = time.Now().Add(retryEvery)
 	if r.timer == nil {
-		r.timer = time.AfterFunc(retryEvery, h.poke)
+		r.timer = time.AfterFunc(retryEvery, a.poke)
 	} else {
 		r.timer.Reset(retryEvery)
 	}
 }
 
-// reasonOf is err without the paths of temporary files, which differ each time.
+// reasonOf returns err without the paths of temporary files, which differ each time.
 func reasonOf(err error) string {
 	var number syscall.Errno
 	if errors.As(err, &number) && !volume.IsDamage(err) {

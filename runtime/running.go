@@ -12,8 +12,8 @@ import (
 	"paas/volume"
 )
 
-// running is one command that a person runs once.
-type running struct {
+// oneOff is a one-off command that runs.
+type oneOff struct {
 	rt      *Runtime
 	app     volume.App
 	n       int // of the app's; its name is run.<n>
@@ -21,34 +21,34 @@ type running struct {
 	since   time.Time
 	log     *slog.Logger
 
-	ctx     context.Context // ends when it is to stop
+	ctx     context.Context // ends when the command should stop
 	cancel  context.CancelCauseFunc
-	unwatch func() // ends the look-out for the app's end
-	letGo   func() // of its build
+	unwatch func() // ends the watch for the app's end
+	letGo   func() // releases its build
 	proc    engine.Process
 }
 
-func (r *running) name() string { return fmt.Sprintf("run.%d", r.n) }
+func (r *oneOff) name() string { return fmt.Sprintf("run.%d", r.n) }
 
-// over counts it out. It has ended, or never began.
-func (r *running) over() {
+// over forgets the command, which has ended or never began.
+func (r *oneOff) over() {
 	r.unwatch()
 	r.cancel(nil)
 	r.letGo()
 	r.rt.oneoffs.leave(r)
 	if r.proc != nil {
-		r.app.Ring() // ps has one less to show
+		r.app.Ring() // it is listed no more
 	}
 }
 
-// oneoffs are the commands that run once, of all apps, and the builds they run in. The zero value is
+// oneoffs are the one-off commands of all apps, and the builds that are in use. The zero value is
 // ready.
 type oneoffs struct {
 	mu     sync.Mutex
 	closed bool
-	all    []*running     // oldest first
+	all    []*oneOff      // oldest first
 	last   map[string]int // the highest number given, by app
-	builds map[string]int // how many run in it, by app/build
+	builds map[string]int // how many users it has, by app/build
 	wait   sync.WaitGroup
 }
 
@@ -57,13 +57,13 @@ var (
 	errDestroyed = errors.New("the app was destroyed")
 )
 
-// enter gives a command of the app its number, until leave.
-func (o *oneoffs) enter(ctx context.Context, app volume.App, release int) (*running, error) {
+// enter adds a command of the app and gives it a number.
+func (o *oneoffs) enter(ctx context.Context, app volume.App, release int) (*oneOff, error) {
 	born, err := app.Identity()
 	if err != nil {
 		return nil, err
 	}
-	r := &running{app: app, release: release, since: time.Now().UTC()}
+	r := &oneOff{app: app, release: release, since: time.Now().UTC()}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -75,7 +75,7 @@ func (o *oneoffs) enter(ctx context.Context, app volume.App, release int) (*runn
 		o.last = map[string]int{}
 	}
 	r.n = o.last[app.Name] + 1
-	if numbers := outputs(app); len(numbers) > 0 { // of an earlier life too
+	if numbers := outputs(app); len(numbers) > 0 { // also those from before the server started
 		r.n = max(r.n, numbers[len(numbers)-1]+1)
 	}
 	o.last[app.Name] = r.n
@@ -90,18 +90,18 @@ func (o *oneoffs) enter(ctx context.Context, app volume.App, release int) (*runn
 		}
 	}
 	r.unwatch = app.Volume().Watch(look)
-	look(app.Name) // what happened before anybody watched
+	look(app.Name) // in case it happened before
 	return r, nil
 }
 
-// started says what r's process is.
-func (o *oneoffs) started(r *running, p engine.Process) {
+// started notes the process of r.
+func (o *oneoffs) started(r *oneOff, p engine.Process) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r.proc = p
 }
 
-func (o *oneoffs) leave(r *running) {
+func (o *oneoffs) leave(r *oneOff) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i, other := range o.all {
@@ -113,7 +113,7 @@ func (o *oneoffs) leave(r *running) {
 	o.wait.Done()
 }
 
-// close stops all of them, and lets none begin any more. The channel closes when none is left.
+// close stops all commands and lets none begin any more. The channel closes when none is left.
 func (o *oneoffs) close() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -129,8 +129,8 @@ func (o *oneoffs) close() <-chan struct{} {
 	return none
 }
 
-// onces are the app's commands that run now, for ps, oldest first.
-func (rt *Runtime) onces(app string) (list []volume.Process) {
+// oneOffsOf lists the app's one-off commands that run now, oldest first.
+func (rt *Runtime) oneOffsOf(app string) (list []volume.Process) {
 	o := &rt.oneoffs
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -144,7 +144,7 @@ func (rt *Runtime) onces(app string) (list []volume.Process) {
 	return list
 }
 
-// hold says that something runs in a build, which must not be removed until release is called.
+// hold keeps a build from being removed until release is called: something runs in it.
 func (rt *Runtime) hold(app, build string) (release func()) {
 	o, key := &rt.oneoffs, app+"/"+build
 	add := func(n int) {
@@ -161,7 +161,7 @@ func (rt *Runtime) hold(app, build string) (release func()) {
 	return sync.OnceFunc(func() { add(-1) })
 }
 
-// held says whether something that a person runs once runs in the build, be it live or not.
+// held reports whether something runs in the build.
 func (rt *Runtime) held(app, build string) bool {
 	o := &rt.oneoffs
 	o.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"paas/engine"
+	"paas/pause"
 	"paas/volume"
 )
 
@@ -20,26 +21,27 @@ type Runtime struct {
 	Prove  time.Duration // how long a new release is watched before it is accepted; 0: not at all
 	Log    *slog.Logger
 
-	// PassEnv names the server's own environment variables that processes may see, besides PATH, LANG, TZ
-	// and those for proxies and certificate authorities.
+	// PassEnv names the server's own environment variables that processes may see, besides PATH,
+	// LANG, TZ and those for proxies and certificate authorities.
 	PassEnv []string
 
-	KeepBuilds int // builds of an app that stay, those that were live most recently; 0: 5
+	KeepBuilds int // how many builds of an app are kept, of those that were live most recently; 0: 5
 
-	now      func() time.Time // what the clock on the wall says; nil: time.Now
+	now      func() time.Time // the wall clock; nil: time.Now
 	oneoffs  oneoffs
 	backends backends
 	wakes    wakes
 }
 
-// Front is what stands before the apps and sends them their requests. Its methods do not block.
+// Front sends visitors' requests to the apps. Its methods do not block.
 type Front interface {
-	// Route makes r the app's route. drained closes when nobody waits any more for an answer from an
-	// address that is not among those of r.
+	// Route replaces the app's route. drained closes when no request is in progress any more at an
+	// address that is not in r.
 	Route(r Route) (drained <-chan struct{})
 
-	// Sleep has the app sleep as [Asleep] says if nobody has used it for idle: no request is on its way to one of
-	// its processes, and none will be. Otherwise in says when that is to be asked again.
+	// Sleep sets the state [Asleep] if the app has had no request for idle. Then no request is in
+	// progress at any of its processes, and none will be sent. Otherwise the caller should ask
+	// again after in.
 	Sleep(app string, idle time.Duration) (asleep bool, in time.Duration)
 
 	// Remove forgets the app.
@@ -49,22 +51,22 @@ type Front interface {
 // Route is where the requests for an app go.
 type Route struct {
 	App   string
-	Hosts []string // hosts that it answers for besides its default one
-	Addrs []string // for [Runtime.Dial]: each request goes to the one that has least to do
-	State State    // what visitors meet where there are no Addrs
+	Hosts []string // hosts of the app besides its default one
+	Addrs []string // addresses for [Runtime.Dial]; each request goes to the one with the fewest in progress
+	State State    // what to do with requests if there are no Addrs
 }
 
-// State is what an app's visitors meet.
+// State is the state of an app for its visitors.
 type State string
 
 const (
-	Starting State = "starting" // hold requests: it will answer shortly
+	Starting State = "starting" // hold requests: it will answer soon
 	Running  State = "running"  // it answers
-	Down     State = "down"     // say so at once: nothing runs, or it keeps failing
+	Down     State = "down"     // answer at once that the app is down: nothing runs, or it keeps crashing
 	Asleep   State = "asleep"   // hold requests, and call [Runtime.Wake]
 )
 
-const lookAgain = time.Minute // the reconciler's round, for what no bell announced
+const lookAgain = time.Minute // between two rounds over all apps, for changes that nobody announced
 
 func (rt *Runtime) grace() time.Duration {
 	if rt.Grace == 0 {
@@ -80,30 +82,30 @@ func (rt *Runtime) clock() time.Time {
 	return rt.now()
 }
 
-// Announce tells the front which apps there are, so that a visitor who comes before Run has looked
-// at an app waits for it, and does not hear that there is none.
+// Announce tells the front which apps exist, so that a request that comes before Run has started an
+// app waits for it instead of getting an error.
 func (rt *Runtime) Announce() error {
 	names, err := rt.Volume.Apps()
 	for _, name := range names {
 		if app, err := rt.Volume.App(name); err == nil {
-			h := newHome(rt, app)
-			h.log = slog.New(slog.DiscardHandler) // Run logs what cannot be read
-			h.announce()
+			a := newLoop(rt, app)
+			a.log = slog.New(slog.DiscardHandler) // Run logs what cannot be read
+			a.announce()
 		}
 	}
 	return err
 }
 
-// Run brings back what is live, then follows the volume until ctx ends, and stops every process
-// before it returns.
+// Run starts what is live, then follows the volume until ctx ends. Before it returns it stops all
+// processes.
 func (rt *Runtime) Run(ctx context.Context) error {
-	homes := &homes{rt: rt, ctx: ctx, apps: map[string]*home{}}
-	rt.wakes.begin(homes.wake)
-	stop := rt.Volume.Watch(homes.wake)
+	loops := &loops{rt: rt, ctx: ctx, apps: map[string]*appLoop{}}
+	rt.wakes.begin(loops.wake)
+	stop := rt.Volume.Watch(loops.wake)
 	defer stop()
 	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
-	watch.Go(func() { rt.Engine.Watch(watching, homes.refresh) })
+	watch.Go(func() { rt.watch(watching, loops.refresh) })
 	defer watch.Wait()
 	defer unwatch()
 	pruner := newPruner(rt)
@@ -118,13 +120,13 @@ func (rt *Runtime) Run(ctx context.Context) error {
 			rt.Log.Error("cannot list the apps", "err", err)
 		}
 		for _, name := range names {
-			homes.wake(name)
+			loops.wake(name)
 			pruner.ask(name)
 		}
 		select {
 		case <-ctx.Done():
 			stopped := rt.oneoffs.close()
-			homes.close()
+			loops.close()
 			<-stopped
 			return nil
 		case <-round.C:
@@ -132,58 +134,73 @@ func (rt *Runtime) Run(ctx context.Context) error {
 	}
 }
 
-// homes are the apps' goroutines, each started by the first word of its app.
-type homes struct {
+// watch follows what the engine reports until ctx ends. An engine that cannot be reached is asked
+// again every second.
+func (rt *Runtime) watch(ctx context.Context, changed func(app string)) {
+	for {
+		err := rt.Engine.Watch(ctx, changed)
+		if ctx.Err() != nil {
+			return
+		}
+		rt.Log.Error("cannot follow the engine", "err", err)
+		if pause.For(ctx, time.Second, nil) != nil {
+			return
+		}
+	}
+}
+
+// loops are the goroutines of all apps. Each starts when its app is woken for the first time.
+type loops struct {
 	rt     *Runtime
 	ctx    context.Context
 	mu     sync.Mutex
 	closed bool
-	apps   map[string]*home
+	apps   map[string]*appLoop
 	wait   sync.WaitGroup
 }
 
-// close waits until every app has ended; none begins any more.
-func (hs *homes) close() {
-	hs.mu.Lock()
-	hs.closed = true
-	hs.mu.Unlock()
-	hs.wait.Wait()
+// close lets no loop begin any more and waits until all have ended.
+func (l *loops) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.wait.Wait()
 }
 
-// refresh has an app take how its processes are now.
-func (hs *homes) refresh(name string) {
-	hs.mu.Lock()
-	h := hs.apps[name]
-	hs.mu.Unlock()
-	if h != nil {
-		h.units.refresh()
+// refresh lets an app take note of how its processes are.
+func (l *loops) refresh(name string) {
+	l.mu.Lock()
+	a := l.apps[name]
+	l.mu.Unlock()
+	if a != nil {
+		a.units.refresh()
 	}
 }
 
-// wake tells an app's goroutine to compare and act. It never blocks.
-func (hs *homes) wake(name string) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	if volume.CheckName(name) != nil || hs.closed {
+// wake has an app reconcile soon. It never blocks.
+func (l *loops) wake(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if volume.CheckName(name) != nil || l.closed {
 		return
 	}
-	h := hs.apps[name]
-	if h == nil {
-		app, err := hs.rt.Volume.App(name)
+	a := l.apps[name]
+	if a == nil {
+		app, err := l.rt.Volume.App(name)
 		if err != nil {
 			return
 		}
-		h = newHome(hs.rt, app)
-		hs.apps[name] = h
-		hs.wait.Go(func() {
-			h.run(hs.ctx)
-			hs.mu.Lock()
-			delete(hs.apps, name)
-			hs.mu.Unlock()
-			if id, err := app.Identity(); err == nil && id != "" { // made again while the old one was being stopped
-				hs.wake(name)
+		a = newLoop(l.rt, app)
+		l.apps[name] = a
+		l.wait.Go(func() {
+			a.run(l.ctx)
+			l.mu.Lock()
+			delete(l.apps, name)
+			l.mu.Unlock()
+			if id, err := app.Identity(); err == nil && id != "" { // another app was made with its name meanwhile
+				l.wake(name)
 			}
 		})
 	}
-	h.poke()
+	a.poke()
 }

@@ -15,18 +15,18 @@ import (
 	"paas/site"
 )
 
-// staticSite serves a release's static files in this process, without an engine.
+// staticSite serves the static files of a release in this process, without an engine.
 type staticSite struct {
 	server site.Server
 	calls  calls
 }
 
-// isSite reports whether the member is static files: no program of the release is its web process.
+// isSite reports whether the member is static files: the release has no web program.
 func (m *member) isSite() bool { return m.isWeb() && m.in.built.Processes[m.Type] == "" }
 
-// openSite begins to serve. The units are locked.
+// openSite begins to serve static files. The units are locked.
 func (m *member) openSite() {
-	h := m.in.home
+	a := m.in.loop
 	p := newProc(0)
 	m.latest = p
 	close(m.changed)
@@ -42,25 +42,25 @@ func (m *member) openSite() {
 		return
 	}
 	s := &staticSite{calls: calls{queue: make(chan net.Conn), closed: make(chan struct{})}}
-	s.server = site.Server{Root: root, Log: h.log.With(slog.String("site", m.name))}
+	s.server = site.Server{Root: root, Log: a.log.With(slog.String("site", m.name))}
 	s.server.Start(&s.calls)
 	m.site = s
 	p.begin(place)
-	h.rt.backends.add(h.app.Name, addr, s.calls.dial)
+	a.rt.backends.add(a.app.Name, addr, s.calls.dial)
 }
 
-// closeSite ends it, and returns when nothing is served any more.
+// closeSite ends that, and blocks until the requests in progress have ended, for grace at most.
 func (m *member) closeSite(grace time.Duration) {
 	if m.site != nil {
 		m.site.server.Stop(grace)
 	}
-	u := &m.in.home.units
+	u := &m.in.loop.units
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	m.leave()
 }
 
-// openFolder opens a folder below tree; a link that leaves the tree is refused.
+// openFolder opens a folder below tree. It refuses a link that leads out of the tree.
 func openFolder(tree, folder string) (*os.Root, error) {
 	root, err := os.OpenRoot(tree)
 	if err != nil {
@@ -70,8 +70,8 @@ func openFolder(tree, folder string) (*os.Root, error) {
 	return root.OpenRoot(folder)
 }
 
-// calls is a listener without an address: only this process can connect, so no other program's port is ever
-// taken for it.
+// calls is a listener without an address. Only this process can connect to it, so it needs no port
+// that another program might take.
 type calls struct {
 	queue  chan net.Conn
 	once   sync.Once
@@ -94,7 +94,7 @@ func (c *calls) Close() error {
 
 func (c *calls) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 
-// dial connects to who accepts.
+// dial connects to the listener.
 func (c *calls) dial(ctx context.Context) (net.Conn, error) {
 	here, there, err := connect()
 	if err != nil {
@@ -111,9 +111,9 @@ func (c *calls) dial(ctx context.Context) (net.Conn, error) {
 	return nil, errors.Join(err, here.Close(), there.Close())
 }
 
-// connect makes two ends of one connection.
+// connect returns the two ends of a connection.
 func connect() (here, there net.Conn, err error) {
-	syscall.ForkLock.RLock() // not every system can make them close-on-exec at once
+	syscall.ForkLock.RLock() // not every system can make close-on-exec sockets in one step
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err == nil {
 		syscall.CloseOnExec(fds[0])

@@ -96,7 +96,7 @@ func TestSite(t *testing.T) {
 	if _, err := client.Get("http://localhost/"); err == nil {
 		t.Error("it still answers")
 	}
-	if conn, err := m.in.home.rt.Dial(t.Context(), "blog", p.place.Addr); err == nil {
+	if conn, err := m.in.loop.rt.Dial(t.Context(), "blog", p.place.Addr); err == nil {
 		conn.Close()
 		t.Error("visitors are still sent to it")
 	}
@@ -106,7 +106,7 @@ func TestSite(t *testing.T) {
 func servesSite(t *testing.T, tree, folder string, checks ...health.Check) (*member, *proc, error) {
 	t.Helper()
 	s := newStage(t)
-	h := newHome(s.runtime(), s.app)
+	h := newLoop(s.runtime(), s.app)
 	i := newInstance(h, 1)
 	i.tree, i.built.Static, i.file.Checks = tree, folder, map[string][]health.Check{"web": checks}
 	m := newMember(i, place{"web", 1}, "web", volume.Wanted{})
@@ -120,7 +120,7 @@ func servesSite(t *testing.T, tree, folder string, checks ...health.Check) (*mem
 // visitors is how the front connects to the member's process.
 func (m *member) visitors(p *proc) *http.Transport {
 	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return m.in.home.rt.Dial(ctx, m.in.home.app.Name, p.place.Addr)
+		return m.in.loop.rt.Dial(ctx, m.in.loop.app.Name, p.place.Addr)
 	}}
 }
 

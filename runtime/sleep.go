@@ -7,47 +7,47 @@ import (
 	"paas/volume"
 )
 
-// nap is whether an app sleeps, and when it will. All of it is the app's goroutine's. There is one timer
-// while the app is awake, if it is to sleep at all, and none while it sleeps.
-type nap struct {
-	home  *home
-	now   volume.Asleep // it sleeps; zero: it is awake
-	idle  time.Time     // since when requests alone keep it awake; zero: something else does
-	wake  string        // the settings' token as last seen
-	timer *time.Timer   // looks whether it is time
+// sleeper knows whether an app sleeps, and when it will. It is for the app's goroutine. An app that
+// is awake and may sleep costs one timer, a sleeping app none.
+type sleeper struct {
+	loop  *appLoop
+	now   volume.Asleep // since when it sleeps; zero: it is awake
+	idle  time.Time     // since when only requests keep it awake; zero: something else does
+	wake  string        // token of the last command that woke the app
+	timer *time.Timer   // has the app reconcile when it may be time to sleep
 
 	saving retry // of asleep.json
 }
 
-func (n *nap) asleep() bool { return n.now.Release > 0 }
+func (n *sleeper) asleep() bool { return n.now.Release > 0 }
 
-// load takes up whether the app slept when the server last ran.
-func (n *nap) load() {
-	h := n.home
-	z, err := h.app.Asleep()
+// load reads whether the app slept when the server last ran.
+func (n *sleeper) load() {
+	a := n.loop
+	z, err := a.app.Asleep()
 	if err != nil {
-		h.log.Error("cannot tell whether the app is asleep; it is started", "err", err)
+		a.log.Error("cannot tell whether the app is asleep; it is started", "err", err)
 		n.record()
 	}
-	if z.Release == h.app.Live() {
+	if z.Release == a.app.Live() {
 		n.now = z
 	}
 }
 
-// ended wakes the app where a request, a command or the clock asks for that, and reports whether it did.
-func (n *nap) ended(s volume.Wanted) bool {
-	h := n.home
-	asked := h.rt.wakes.take(h.app.Name)
-	if !n.asleep() || !asked && n.now.Holds(s, h.live.n) && !h.crontab.running() {
+// ended wakes the app if a request, a command or cron asks for it, and reports whether it did.
+func (n *sleeper) ended(s volume.Wanted) bool {
+	a := n.loop
+	asked := a.rt.wakes.take(a.app.Name)
+	if !n.asleep() || !asked && n.now.Holds(s, a.live.n) && !a.crontab.running() {
 		return false
 	}
-	h.log.Info("awake", "release", h.live.n, "request", asked)
+	a.log.Info("awake", "release", a.live.n, "request", asked)
 	n.end()
 	return true
 }
 
 // end records that the app is awake.
-func (n *nap) end() {
+func (n *sleeper) end() {
 	if !n.asleep() {
 		return
 	}
@@ -56,83 +56,83 @@ func (n *nap) end() {
 }
 
 // record writes down whether the app is asleep.
-func (n *nap) record() {
+func (n *sleeper) record() {
 	if n.asleep() {
-		n.saving.ended(n.home.app.SetAsleep(n.now))
+		n.saving.ended(n.loop.app.SetAsleep(n.now))
 	} else {
-		n.saving.ended(n.home.app.SetAwake())
+		n.saving.ended(n.loop.app.SetAwake())
 	}
 }
 
-// doze puts the app to sleep where nobody has asked for it for long enough, or looks again when that may be
-// so.
-func (n *nap) doze() {
-	h := n.home
-	after := h.settings.Sleep
+// doze puts the app to sleep if nobody has used it for long enough, or sets the timer for when that
+// may be so.
+func (n *sleeper) doze() {
+	a := n.loop
+	after := a.settings.Sleep
 	if after == 0 || n.asleep() || n.inUse() {
 		n.idle = time.Time{}
 		n.stop()
 		return
 	}
-	if n.idle.IsZero() || n.wake != h.settings.Wake {
-		n.idle, n.wake = time.Now(), h.settings.Wake
+	if n.idle.IsZero() || n.wake != a.settings.Wake {
+		n.idle, n.wake = time.Now(), a.settings.Wake
 	}
 	in := time.Until(n.idle.Add(after))
 	if in <= 0 {
 		var asleep bool
-		if asleep, in = h.rt.Front.Sleep(h.app.Name, after); asleep {
+		if asleep, in = a.rt.Front.Sleep(a.app.Name, after); asleep {
 			n.begin()
 			return
 		}
 	}
 	if n.timer == nil {
-		n.timer = time.AfterFunc(in, h.poke)
+		n.timer = time.AfterFunc(in, a.poke)
 	} else {
 		n.timer.Reset(in)
 	}
 }
 
-// inUse reports whether something besides requests keeps the app awake: a deploy, a run by the clock, or a
-// command that a person runs. An app that does not answer stays awake too: sleep must not hide that.
-func (n *nap) inUse() bool {
-	h := n.home
-	addrs, _ := h.live.traffic()
-	return len(addrs) == 0 || h.deploying != nil || h.crontab.running() || len(h.onces) > 0
+// inUse reports whether something besides requests keeps the app awake: a deploy, a cron run, or a
+// one-off command. An app that does not answer stays awake too: sleep must not hide that.
+func (n *sleeper) inUse() bool {
+	a := n.loop
+	addrs, _ := a.live.traffic()
+	return len(addrs) == 0 || a.deploying != nil || a.crontab.running() || len(a.oneOffs) > 0
 }
 
-// begin records that an app sleeps to which the front sends nothing any more. Its processes end with the
-// next look, unless somebody asks for it before.
-func (n *nap) begin() {
-	h := n.home
+// begin records that the app sleeps, after the front has stopped sending requests. Its processes
+// are stopped when the app reconciles next, unless somebody has asked for it by then.
+func (n *sleeper) begin() {
+	a := n.loop
 	n.stop()
-	now := volume.Asleep{Release: h.live.n, Since: h.rt.clock().UTC(), Wake: n.wake}
-	// First: a server that is killed from here on finds it asleep.
-	err := h.app.SetAsleep(now)
+	now := volume.Asleep{Release: a.live.n, Since: a.rt.clock().UTC(), Wake: n.wake}
+	// First: a server that is killed after this finds it asleep.
+	err := a.app.SetAsleep(now)
 	n.saving.ended(err)
-	if err != nil { // it stays awake until it has been unused for as long again
+	if err != nil { // it stays awake, and the time begins again
 		n.idle = time.Time{}
-		h.route()
+		a.route()
 		return
 	}
 	n.now = now
-	h.log.Info("asleep", "release", now.Release, "unused", h.settings.Sleep)
-	h.poke()
+	a.log.Info("asleep", "release", now.Release, "unused", a.settings.Sleep)
+	a.poke()
 }
 
-func (n *nap) stop() {
+func (n *sleeper) stop() {
 	if n.timer != nil {
 		n.timer.Stop()
 	}
 }
 
-// wakes are the apps asleep that a request waits for.
+// wakes are the sleeping apps that a request waits for.
 type wakes struct {
 	mu      sync.Mutex
 	waiting map[string]bool
-	poke    func(app string) // has an app look; nil before [Runtime.Run]
+	poke    func(app string) // has an app reconcile; nil before [Runtime.Run]
 }
 
-// Wake starts an app that is asleep, for a request that waits for it. It does not block, and may be called
+// Wake starts a sleeping app because a request waits for it. It does not block, and may be called
 // before Run.
 func (rt *Runtime) Wake(app string) {
 	w := &rt.wakes
@@ -148,14 +148,15 @@ func (rt *Runtime) Wake(app string) {
 	}
 }
 
-// begin says how an app is had to look, which those waited for before do by themselves.
+// begin sets how an app is poked. Apps that were woken before need no poke: Run starts with all of
+// them.
 func (w *wakes) begin(poke func(string)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.poke = poke
 }
 
-// take reports once that a request waits for the app.
+// take reports whether a request waits for the app, and forgets it.
 func (w *wakes) take(app string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

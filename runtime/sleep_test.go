@@ -20,8 +20,8 @@ import (
 	"paas/volume"
 )
 
-// drowsy plays f on a stage where the app is up, with a web process and a worker, and sleeps after ten minutes; on
-// a clock that goes when nothing else does.
+// drowsy plays f on a stage where the app is up, with a web process and a worker, and sleeps after
+// ten minutes; on a clock that goes when nothing else does.
 func drowsy(t *testing.T, f func(*testing.T, *stage), prepare ...func(*stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -305,7 +305,8 @@ func fails(context.Context) error { return engine.Exit{Code: 1} }
 
 func atOnce(p *enginetest.Process) (engine.Exit, bool) { return engine.Exit{}, p.Type == "run" }
 
-// An app that is woken while its processes still end has a web process at once; a worker waits for the one before.
+// An app that is woken while its processes still end has a web process at once; a worker waits for
+// the one before.
 func TestWokenWhileItEnds(t *testing.T) {
 	var linger chan struct{}
 	drowsy(t, func(t *testing.T, s *stage) {
@@ -329,7 +330,8 @@ func TestWokenWhileItEnds(t *testing.T) {
 	})
 }
 
-// A web process that still ends when the app is woken has another one beside it, and both end in their time.
+// A web process that still ends when the app is woken has another one beside it, and both end in
+// their time.
 func TestWokenWhileWebEnds(t *testing.T) {
 	var linger chan struct{}
 	drowsy(t, func(t *testing.T, s *stage) {
@@ -359,8 +361,8 @@ func TestWokenWhileWebEnds(t *testing.T) {
 	})
 }
 
-// What sleeps when the server stops, or is killed, does so when it is back, and is woken even before it looks;
-// unless something else is wanted by then.
+// What sleeps when the server stops, or is killed, does so when it is back, and is woken even
+// before it looks; unless something else is wanted by then.
 func TestAsleepAcrossRestart(t *testing.T) {
 	for name, test := range map[string]struct {
 		meanwhile func(*stage)

@@ -12,7 +12,7 @@ import (
 	"paas/say"
 )
 
-// subject is a process as its health checks see it.
+// subject is a process for its health checks.
 type subject struct {
 	member *member
 	proc   *proc
@@ -28,18 +28,18 @@ func (s subject) Dial(ctx context.Context, port int) (net.Conn, error) {
 	if site := s.member.site; site != nil {
 		return site.calls.dial(ctx)
 	}
-	return s.member.in.home.rt.Engine.Dial(ctx, s.proc.place, port)
+	return s.member.in.loop.rt.Engine.Dial(ctx, s.proc.place, port)
 }
 
-// Listening is where the process listens, where the engine can tell.
+// Listening lists where the process listens, if the engine can tell.
 func (s subject) Listening() []string {
-	return s.member.in.home.rt.Engine.Listening(context.Background(), s.proc.place)
+	return s.member.in.loop.rt.Engine.Listening(context.Background(), s.proc.place)
 }
 
-// Run runs a check's command in the environment of the process. Its error ends with the last line
-// that the command printed.
+// Run runs a check's command beside the process. The error ends with the last line that the command
+// printed.
 func (s subject) Run(ctx context.Context, argv []string) error {
-	output, exit, err := s.member.in.home.rt.Engine.Exec(ctx, s.proc.place, engine.Command{Argv: argv, Max: 4 << 10})
+	output, exit, err := s.member.in.loop.rt.Engine.Exec(ctx, s.proc.place, engine.Command{Argv: argv, Max: 4 << 10})
 	if err == nil {
 		err = exit.Err()
 	}
@@ -49,17 +49,16 @@ func (s subject) Run(ctx context.Context, argv []string) error {
 	return err
 }
 
-// keepChecking makes the liveness and readiness checks of a process that serves, until it ends or is
-// stopped.
+// keepChecking makes the liveness and readiness checks of a process until it ends.
 func (m *member) keepChecking(ctx context.Context, p *proc) {
-	h := m.in.home
+	a := m.in.loop
 	for _, c := range m.in.file.Checks[m.Type] {
 		var changed func(error)
 		switch c.Type {
 		case health.Liveness:
-			changed = func(err error) { h.post(func() { m.fell(p, err) }) }
+			changed = func(err error) { a.post(func() { m.fell(p, err) }) }
 		case health.Readiness:
-			changed = func(err error) { h.post(func() { m.fits(p, err) }) }
+			changed = func(err error) { a.post(func() { m.fits(p, err) }) }
 		default:
 			continue
 		}
@@ -67,35 +66,35 @@ func (m *member) keepChecking(ctx context.Context, p *proc) {
 	}
 }
 
-// serves says whether p is the member's process and runs; what a check says of one that has died, or is being
-// ended, comes too late.
+// serves reports whether p is the process that serves. The result of a check that comes after the
+// process has ended, or was told to, does not count.
 func (m *member) serves(p *proc) bool {
 	return m.mine() && m.proc == p && !m.left && (m.status.State == string(Running) || m.status.State == unready)
 }
 
-// fell ends a process that fails its liveness check; its end has it started anew.
+// fell has the engine restart a process that fails its liveness check.
 func (m *member) fell(p *proc, err error) {
 	if !m.serves(p) || err == nil {
 		return
 	}
-	h := m.in.home
-	if d := h.proving(m.in); d != nil {
+	a := m.in.loop
+	if d := a.proving(m.in); d != nil {
 		d.fail(m, err)
 		return
 	}
-	h.log.Warn("not alive; starting it anew", "process", m.place.String(), "release", m.in.n, "err", err)
+	a.log.Warn("not alive; restarting", "process", m.place.String(), "release", m.in.n, "err", err)
 	m.status.State, m.status.Reason, m.status.Since = stopping, err.Error(), time.Now().UTC()
-	h.route()
-	h.saveProcesses()
-	h.rt.Engine.Restart(context.Background(), p.place, err.Error())
+	a.route()
+	a.saveProcesses()
+	a.rt.Engine.Restart(context.Background(), p.place, err.Error())
 }
 
-// fits takes a process out of the traffic, or puts it back.
+// fits takes a process out of the traffic if err is not nil, or puts it back.
 func (m *member) fits(p *proc, err error) {
 	if !m.serves(p) || m.unfit == (err != nil) {
 		return
 	}
-	if d := m.in.home.proving(m.in); d != nil && err != nil {
+	if d := m.in.loop.proving(m.in); d != nil && err != nil {
 		d.fail(m, err)
 		return
 	}
@@ -105,8 +104,8 @@ func (m *member) fits(p *proc, err error) {
 		m.status.State, m.status.Reason = unready, err.Error()
 	}
 	m.status.Since = time.Now().UTC()
-	m.in.home.route()
-	m.in.home.saveProcesses()
+	m.in.loop.route()
+	m.in.loop.saveProcesses()
 }
 
-const unready = "unready" // the state of a process that runs and fails its readiness check
+const unready = "unready" // state of a process that runs and fails its readiness check

@@ -1,23 +1,24 @@
 package runtime
 
-// route tells the front who answers for the app now: the web processes that are healthy. drained
-// closes when nobody waits for another any more.
-func (h *home) route() (drained <-chan struct{}) {
+// route tells the front which web processes of the app are healthy. drained closes when no request
+// is in progress at another one.
+func (a *appLoop) route() (drained <-chan struct{}) {
 	var addrs []string
 	state := Down
-	if h.nap.asleep() {
+	if a.sleeper.asleep() {
 		state = Asleep
-	} else if h.live != nil {
-		addrs, state = h.live.traffic()
+	} else if a.live != nil {
+		addrs, state = a.live.traffic()
 	}
-	return h.rt.Front.Route(Route{App: h.app.Name, Addrs: addrs, State: state})
+	return a.rt.Front.Route(Route{App: a.app.Name, Addrs: addrs, State: state})
 }
 
-// downAfter is how many failures in a row are a crash loop: visitors are told.
+// downAfter is the number of crashes in a row after which visitors are told that the app is down.
 const downAfter = 5
 
-// traffic is where requests go and, where they cannot go anywhere, what visitors meet: they wait
-// while a process starts, and are told at once where none is wanted or all are in a crash loop.
+// traffic returns the addresses of the healthy web processes and, if there are none, what to do
+// with requests: they wait while a process starts, and get an error if none is wanted or all keep
+// crashing.
 func (i *instance) traffic() (addrs []string, state State) {
 	state = Down
 	for _, m := range i.sorted() {

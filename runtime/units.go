@@ -10,25 +10,25 @@ import (
 	"paas/volume"
 )
 
-// units are what the engine is asked to run of one app, and what it reports of that. Processes are booted
-// beside the app's own goroutine, so units is safe for concurrent use.
+// units are what the engine is asked to run for one app, with what it reports about it. It is safe
+// for concurrent use, for a release is booted beside the app's goroutine.
 type units struct {
-	home *home
+	loop *appLoop
 
 	mu      sync.Mutex
 	members map[seat]*member
-	specs   map[engine.UnitName]engine.Unit // as the engine was told last
-	copies  int                             // the highest number of a copy so far
+	specs   map[engine.UnitName]engine.Unit // what the engine was told last
+	copies  int                             // the highest copy number so far
 }
 
-// seat is where the process of a member is, for the engine.
+// seat is where the engine runs the process of a member.
 type seat struct {
 	unit  engine.UnitName
 	index int
 }
 
-// want has the engine keep a process of each member running. It is told of all at once: it ends what else it
-// runs of their units.
+// want has the engine keep a process of each member running. Members of one unit must come
+// together: the engine ends what else it runs of a unit.
 func (u *units) want(w volume.Wanted, members ...*member) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -44,14 +44,14 @@ func (u *units) want(w volume.Wanted, members ...*member) {
 	u.look()
 }
 
-// enter makes m one of the members. changed are the units of which the engine is to be told.
+// enter adds m to the members, and to changed the unit that the engine must be told about.
 func (u *units) enter(m *member, w volume.Wanted, changed map[engine.UnitName]bool) {
-	if u.members[m.seat()] != nil { // the one before is still being ended: one may run beside it
+	if u.members[m.seat()] != nil { // the one before is still being ended; this one runs beside it
 		u.copies++
 		m.unit.Copy = u.copies
 	}
 	u.members[m.seat()] = m
-	m.letGo = u.home.rt.hold(u.home.app.Name, m.in.release.Build)
+	m.letGo = u.loop.rt.hold(u.loop.app.Name, m.in.release.Build)
 	if m.isSite() {
 		m.openSite()
 		return
@@ -60,8 +60,8 @@ func (u *units) enter(m *member, w volume.Wanted, changed map[engine.UnitName]bo
 	changed[m.unit] = true
 }
 
-// drop ends the process of m for good. m.gone closes when nothing of it is left. Called again, the shorter
-// grace counts.
+// drop ends the process of m, and m.gone closes when nothing of it is left. If drop is called
+// again, the shorter grace counts.
 func (u *units) drop(m *member, grace time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -78,7 +78,8 @@ func (u *units) drop(m *member, grace time.Duration) {
 	u.look()
 }
 
-// tell tells the engine which processes of a unit are wanted. Others are ended with grace.
+// tell tells the engine which processes of a unit are wanted. The engine ends the others, with
+// grace.
 func (u *units) tell(name engine.UnitName, grace time.Duration) {
 	spec := u.specs[name]
 	spec.Grace, spec.Indexes = grace, nil
@@ -90,17 +91,16 @@ func (u *units) tell(name engine.UnitName, grace time.Duration) {
 	slices.Sort(spec.Indexes)
 	var err error
 	if len(spec.Indexes) > 0 {
-		err = u.home.rt.Engine.Want(context.Background(), spec)
+		err = u.loop.rt.Engine.Want(context.Background(), spec)
 	} else {
-		err = u.home.rt.Engine.Drop(context.Background(), name, grace)
+		err = u.loop.rt.Engine.Drop(context.Background(), name, grace)
 	}
 	if err != nil {
-		u.home.log.Error("the engine does not take what should run", "unit", name.String(), "err", err)
+		u.loop.log.Error("cannot tell the engine what should run", "unit", name.String(), "err", err)
 	}
 }
 
-// respec tells the engine what has changed for the processes of release i: it counts from their next
-// start.
+// respec tells the engine what should run of i now. Running processes go on as they are.
 func (u *units) respec(i *instance, w volume.Wanted) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -112,21 +112,21 @@ func (u *units) respec(i *instance, w volume.Wanted) {
 	}
 }
 
-// refresh takes how all places are now.
+// refresh asks the engine how all places are, and takes note of it.
 func (u *units) refresh() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.look()
 }
 
-// look asks under the lock, so that what is seen is never older than what was seen or asked for before.
+// look asks under the lock, so that no answer is older than what was seen or told before.
 func (u *units) look() {
 	if len(u.members) == 0 {
 		return
 	}
-	places, err := u.home.rt.Engine.Places(context.Background(), u.home.app.Name)
+	places, err := u.loop.rt.Engine.Places(context.Background(), u.loop.app.Name)
 	if err != nil {
-		u.home.log.Error("the engine does not tell what runs", "err", err)
+		u.loop.log.Error("cannot ask the engine what runs", "err", err)
 		return
 	}
 	now := map[seat]engine.Place{}
@@ -156,11 +156,11 @@ func (u *units) has(name engine.UnitName) bool {
 	return false
 }
 
-// name is the unit of a type of release n: the one that the engine has from an earlier life of the server, if
-// there is one.
+// name returns the unit for a process type of release n. If the engine has run one since before the
+// server started, it is that one.
 func (u *units) name(n int, processType string) engine.UnitName {
-	name := engine.UnitName{App: u.home.app.Name, Release: n, Type: processType}
-	for _, other := range u.home.adopted {
+	name := engine.UnitName{App: u.loop.app.Name, Release: n, Type: processType}
+	for _, other := range u.loop.adopted {
 		if other.Release == n && other.Type == processType {
 			name.Copy = max(name.Copy, other.Copy)
 		}
@@ -168,7 +168,7 @@ func (u *units) name(n int, processType string) engine.UnitName {
 	return name
 }
 
-// beside is the name of another unit of the same processes.
+// beside returns a new name for a unit that runs beside the one called name.
 func (u *units) beside(name engine.UnitName) engine.UnitName {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -177,28 +177,28 @@ func (u *units) beside(name engine.UnitName) engine.UnitName {
 	return name
 }
 
-// adopt finds what an earlier life of the server left running.
-func (h *home) adopt() {
-	all, err := h.rt.Engine.Units(context.Background())
+// adopt lists the units that the engine has run since before the server started.
+func (a *appLoop) adopt() {
+	all, err := a.rt.Engine.Units(context.Background())
 	if err != nil {
-		h.log.Error("the engine does not tell what it runs", "err", err)
+		a.log.Error("cannot ask the engine which units it has", "err", err)
 	}
 	for _, name := range all {
-		if name.App == h.app.Name {
-			h.adopted = append(h.adopted, name)
-			h.units.copies = max(h.units.copies, name.Copy)
+		if name.App == a.app.Name {
+			a.adopted = append(a.adopted, name)
+			a.units.copies = max(a.units.copies, name.Copy)
 		}
 	}
 }
 
-// dropOthers drops what was left running and is not part of what should run.
-func (h *home) dropOthers() {
-	h.units.mu.Lock()
-	defer h.units.mu.Unlock()
-	for _, name := range h.adopted {
-		if _, wanted := h.units.specs[name]; !wanted {
-			h.rt.Engine.Drop(context.Background(), name, h.grace())
+// dropOthers drops those of the adopted units that should not run any more.
+func (a *appLoop) dropOthers() {
+	a.units.mu.Lock()
+	defer a.units.mu.Unlock()
+	for _, name := range a.adopted {
+		if _, wanted := a.units.specs[name]; !wanted {
+			a.rt.Engine.Drop(context.Background(), name, a.grace())
 		}
 	}
-	h.adopted = nil
+	a.adopted = nil
 }

@@ -7,33 +7,33 @@ import (
 	"paas/volume"
 )
 
-// conclude records a state of release n that somebody waits for, retrying every second until the write
-// succeeds. A release without a final state would be built again.
-func (h *home) conclude(n int, s volume.Status) {
+// conclude records a state of release n that its maker waits for, and retries every second until
+// the write succeeds. A release without a final state would be built again.
+func (a *appLoop) conclude(n int, s volume.Status) {
 	if s.State == volume.Failed || s.State == volume.Cancelled {
-		h.discard(n) // first: it may be what filled the disk
+		a.discard(n) // first: the build may be what filled the disk
 	}
-	h.unsaid[n] = s
-	h.writeVerdicts()
+	a.pending[n] = s
+	a.writeVerdicts()
 }
 
-// writeVerdicts records the final states that are not on the volume yet, in the order of the releases:
-// so what is before one that is over is over as well. See [volume.App.Open].
-func (h *home) writeVerdicts() {
-	for _, n := range slices.Sorted(maps.Keys(h.unsaid)) {
-		err := h.app.SetStatus(n, h.unsaid[n])
-		h.verdicts.ended(err)
-		if err != nil && h.there() {
+// writeVerdicts records the pending final states in the order of the releases: [volume.App.Open]
+// relies on that.
+func (a *appLoop) writeVerdicts() {
+	for _, n := range slices.Sorted(maps.Keys(a.pending)) {
+		err := a.app.SetStatus(n, a.pending[n])
+		a.verdicts.ended(err)
+		if err != nil && a.there() {
 			return
 		}
-		delete(h.unsaid, n)
+		delete(a.pending, n)
 	}
 }
 
-// discard removes the build of a release that came to nothing, unless it was made for another. What
-// still runs in it keeps it: the pruner then removes it later.
-func (h *home) discard(n int) {
-	r, err := h.app.Release(n)
+// discard removes the build of a failed release, unless it was made for an earlier one. If a
+// process still uses it, the pruner removes it later.
+func (a *appLoop) discard(n int) {
+	r, err := a.app.Release(n)
 	if err != nil {
 		return
 	}
@@ -41,17 +41,17 @@ func (h *home) discard(n int) {
 	case volume.CauseConfig, volume.CauseRollback, volume.CauseRestart:
 		return
 	}
-	if h.rt.held(h.app.Name, r.Build) {
+	if a.rt.held(a.app.Name, r.Build) {
 		return
 	}
-	if err := h.app.RemoveBuild(r.Build); err != nil {
-		h.log.Error("cannot remove a build", "build", r.Build, "err", err)
+	if err := a.app.RemoveBuild(r.Build); err != nil {
+		a.log.Error("cannot remove a build", "build", r.Build, "err", err)
 	}
 }
 
-// setStatus records how far a release has come.
-func (h *home) setStatus(n int, s volume.Status) {
-	if err := h.app.SetStatus(n, s); err != nil && h.app.Exists() {
-		h.log.Error("cannot say how a release stands", "release", n, "state", s.State, "err", err)
+// setStatus records how far a release is. A failed write does no harm.
+func (a *appLoop) setStatus(n int, s volume.Status) {
+	if err := a.app.SetStatus(n, s); err != nil && a.app.Exists() {
+		a.log.Error("cannot record the state of a release", "release", n, "state", s.State, "err", err)
 	}
 }

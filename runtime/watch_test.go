@@ -26,8 +26,8 @@ func (s *stage) place() int {
 	return r.N
 }
 
-// A release of watch mode is left to who made it, and what ran before it is stopped; the next release
-// that is to be built takes over again.
+// A release of watch mode is left to who made it, and what ran before it is stopped; the next
+// release that is to be built takes over again.
 func TestWatchModeTakesOver(t *testing.T) {
 	s := newStage(t)
 	s.turn()

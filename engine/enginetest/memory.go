@@ -22,8 +22,8 @@ import (
 type Memory struct {
 	keep.Fleet
 
-	// Begin is called with each process before anybody else knows of it. It may change or end the process; an
-	// error keeps it from starting. nil: the process runs its script, see run.
+	// Begin is called with each process before anybody else knows of it. It may change or end the
+	// process; an error keeps it from starting. nil: the process runs its script, see run.
 	Begin func(*Process) error
 
 	// Make makes builds; nil: each succeeds and has one process type, web.

@@ -16,8 +16,8 @@ import (
 
 // Fleet keeps units running. Fill in the fields first.
 type Fleet struct {
-	// Start starts a process of a unit. Its output goes to out, from one goroutine at a time. try is
-	// 1, or more if a process asked to be started again.
+	// Start starts a process of a unit. Its output goes to out, from one goroutine at a time. try
+	// is 1, or more if a process asked to be started again.
 	Start func(unit engine.Unit, index, try int, out io.Writer) (Process, error)
 
 	// Log returns the log for the output of a place; nil: there is none.
@@ -42,8 +42,8 @@ type Process interface {
 	Addr() string            // where it should listen; empty: nowhere
 	Exited() <-chan struct{} // closed when the process itself has ended; Done follows
 
-	// Again reports, after Done, whether to start another process at once, for a reason that may not
-	// affect that one, and the reason.
+	// Again reports, after Done, whether to start another process at once, for a reason that may
+	// not affect that one, and the reason.
 	Again() (why string, again bool)
 }
 

@@ -56,8 +56,8 @@ type room struct {
 	leave func()
 }
 
-// confine makes a room for something of the app's that is at home in the folder home, from where it may read and
-// write these folders. tree is the app's sources; empty: none.
+// confine makes a room for something of the app's that is at home in the folder home, from where it
+// may read and write these folders. tree is the app's sources; empty: none.
 func (l *Local) confine(app, tree, home string, read []string, write ...string) (room, error) {
 	c := l.Confined
 	r := room{leave: func() {}}
@@ -121,8 +121,8 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	return r, nil
 }
 
-// give gives folders to an app's user, one app after the other: two at once would meet what a process that the
-// first has let start makes of them.
+// give gives folders to an app's user, one app after the other: two at once would meet what a
+// process that the first has let start makes of them.
 func (l *Local) give(uid int, folders ...string) (err error) {
 	l.owning.Lock()
 	defer l.owning.Unlock()
@@ -135,8 +135,8 @@ func (l *Local) give(uid int, folders ...string) (err error) {
 // scratch is where the /tmp of each process is.
 func (l *Local) scratch() string { return filepath.Join(l.Root, "scratch") }
 
-// openScratch makes it, without what an earlier life of the server left there. What cannot be removed, folders nested
-// deeper than files may be open, say, keeps no server from starting.
+// openScratch makes it, without what an earlier life of the server left there. What cannot be
+// removed, folders nested deeper than files may be open, say, keeps no server from starting.
 func (l *Local) openScratch() error {
 	if err := os.RemoveAll(l.scratch()); err != nil {
 		l.Log.Error("not removed; it can go by hand while the server is down", "path", l.scratch(), "err", err)
@@ -144,9 +144,9 @@ func (l *Local) openScratch() error {
 	return os.MkdirAll(l.scratch(), 0o700)
 }
 
-// as runs f with the app's rights to files, where the app sees them and in what else of the app's folder those rights
-// reach. That is one mount, so that builds can share the contents of files with the cache: a hard link leads from
-// no mount to another, be they of the same disk.
+// as runs f with the app's rights to files, where the app sees them and in what else of the app's
+// folder those rights reach. That is one mount, so that builds can share the contents of files with
+// the cache: a hard link leads from no mount to another, be they of the same disk.
 func (r room) as(f func() error, folder string, read ...string) error {
 	r.box.Write = append(slices.Clone(r.box.Write), folder)
 	r.box.Read = slices.Concat(r.box.Read, read)
@@ -164,8 +164,8 @@ func folders(buildpacks string) (list []string) {
 	return list
 }
 
-// fetcher has f work with the server's rights, which it needs, where the app does not reach, and gives the app what
-// came.
+// fetcher has f work with the server's rights, which it needs, where the app does not reach, and
+// gives the app what came.
 func (r room) fetcher(f builder.Fetcher) builder.Fetcher {
 	if f == nil || r.uid == 0 {
 		return f
@@ -212,7 +212,8 @@ func (c Confined) uid(app string) (int, error) {
 	return c.User(app)
 }
 
-// real are the paths, and what they are without links: Landlock knows folders, whatever they are called.
+// real are the paths, and what they are without links: Landlock knows folders, whatever they are
+// called.
 func real(paths ...string) (list []string) {
 	for _, path := range paths {
 		list = append(list, path)
@@ -223,7 +224,8 @@ func real(paths ...string) (list []string) {
 	return list
 }
 
-// homes are where the server's user keeps what is theirs: as the environment says, and as the machine does.
+// homes are where the server's user keeps what is theirs: as the environment says, and as the
+// machine does.
 func homes() (list []string) {
 	if home, err := os.UserHomeDir(); err == nil {
 		list = append(list, home)

@@ -8,8 +8,8 @@ import (
 	"paas/engine/local/confine"
 )
 
-// What a build takes from the cache it shares with it: a hard link, where a copy of thousands of files would be. What
-// is the server's in the app's folder stays closed to it.
+// What a build takes from the cache it shares with it: a hard link, where a copy of thousands of
+// files would be. What is the server's in the app's folder stays closed to it.
 func TestBuildSharesWithCache(t *testing.T) {
 	isolation := confine.Probe(t.TempDir())
 	if !isolation.Users {

@@ -8,8 +8,8 @@ import (
 	"paas/engine/local/limits"
 )
 
-// Limiting says in one line what holds processes to the limits that are set. It counts once the engine is
-// open.
+// Limiting says in one line what holds processes to the limits that are set. It counts once the
+// engine is open.
 func (l *Local) Limiting() string { return limits.Describe(l.limiter, child.CapsMemory) }
 
 // limit has c held to want, as far as this machine can, and says which of it that is.
@@ -41,8 +41,8 @@ func (l *Local) freeing(name string, g limits.Group) func() {
 	}
 }
 
-// buildGroup is what one command of a build is held in, which leaves processors and disks to others. The
-// caller's thread may have no more than the app's rights to files.
+// buildGroup is what one command of a build is held in, which leaves processors and disks to
+// others. The caller's thread may have no more than the app's rights to files.
 func (l *Local) buildGroup() (child.Confinement, func(), error) {
 	var g limits.Group
 	var err error

@@ -26,7 +26,8 @@ func newLimiting(t *testing.T) *Local {
 	return l
 }
 
-// group is the folder of the control group that a process is in, of version 1 that of one controller.
+// group is the folder of the control group that a process is in, of version 1 that of one
+// controller.
 func group(t *testing.T, pid int, controller string) string {
 	t.Helper()
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
@@ -64,7 +65,8 @@ func TestLimitOfMemory(t *testing.T) {
 		p := begin(t, l, limited, line)
 		<-p.Done()
 		got := rig.Message(p.Exit().Err())
-		// Of a kill that is nobody's the kernel's log tells, which in a container it does not, and others run out of memory too.
+		// Of a kill that is nobody's the kernel's log tells, which in a container it does not, and
+		// others run out of memory too.
 		got = strings.TrimSuffix(got, ": the server ran out of memory, or a limit from outside it")
 		if got != why {
 			t.Errorf("%s: %s", line, got)
@@ -112,8 +114,8 @@ func TestLimitOfProcesses(t *testing.T) {
 	}
 }
 
-// The group has all that a process starts, and is gone with it, as are all with the server. The server itself
-// is in none, whatever thread of it has started something.
+// The group has all that a process starts, and is gone with it, as are all with the server. The
+// server itself is in none, whatever thread of it has started something.
 func TestGroups(t *testing.T) {
 	l := newLimiting(t)
 	out := &rig.Screen{}
@@ -156,7 +158,8 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// A build's group leaves the processors to others: with its own weight, nice would count within it alone.
+// A build's group leaves the processors to others: with its own weight, nice would count within it
+// alone.
 func TestBuildGroupIsLow(t *testing.T) {
 	l := newLimiting(t)
 	l.BuildMemory = 64 << 20
@@ -183,7 +186,8 @@ func TestBuildGroupIsLow(t *testing.T) {
 	}
 }
 
-// A process that has not begun can be moved into a group: where another program starts it, as in sandboxes.
+// A process that has not begun can be moved into a group: where another program starts it, as in
+// sandboxes.
 func TestTake(t *testing.T) {
 	l := newLimiting(t)
 	g, err := l.limiter.Group("taken", limits.Limits{Memory: 64 << 20, CPU: 1, Processes: 50})

@@ -58,8 +58,8 @@ type Local struct {
 	ports map[int]*claim // reserved
 }
 
-// Open ends what an earlier life of the server left running: its processes are not adopted, and Units
-// lists none of them. It comes before all other methods, and blocks until nothing is left.
+// Open ends what an earlier life of the server left running: its processes are not adopted, and
+// Units lists none of them. It comes before all other methods, and blocks until nothing is left.
 func (l *Local) Open() error {
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)

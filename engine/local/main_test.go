@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// All of it for a server that is an ordinary user, whose apps are in sandboxes, where there can be such.
+// All of it for a server that is an ordinary user, whose apps are in sandboxes, where there can be
+// such.
 func TestNotRoot(t *testing.T) { rig.AsNobody(t, "^Test[^N]") }
 
 // newLocal is an engine on a root of its own, closed at the end.

@@ -94,12 +94,12 @@ func (l *Local) freePort(c *claim) {
 	}
 }
 
-// foreignFor is how long another program must have had a port before the process is ended for that. It may be
-// one that is just ending; or the process has crashed, and then its port was taken.
+// foreignFor is how long another program must have had a port before the process is ended for that.
+// It may be one that is just ending; or the process has crashed, and then its port was taken.
 const foreignFor = time.Second / 4
 
-// portTries is how many ports a process is given, one after the other, where another program has taken each
-// of those before.
+// portTries is how many ports a process is given, one after the other, where another program has
+// taken each of those before.
 const portTries = 5
 
 // Dial is as [engine.Fleet.Dial]. It blocks until it is connected, or ctx ends.
@@ -122,8 +122,8 @@ func (l *Local) Dial(ctx context.Context, at engine.Place, port int) (net.Conn, 
 	return conn, err
 }
 
-// met takes what was met at the process's port: the process where err is nil. A process whose port is another
-// program's is ended, to be given another port.
+// met takes what was met at the process's port: the process where err is nil. A process whose port
+// is another program's is ended, to be given another port.
 func (p *process) met(err error) {
 	c := p.claim
 	c.mu.Lock()
@@ -145,7 +145,8 @@ func (p *process) met(err error) {
 	}
 }
 
-// leavePort ends a process that shares its port with another program, unless it has ended by itself.
+// leavePort ends a process that shares its port with another program, unless it has ended by
+// itself.
 func (p *process) leavePort() {
 	select {
 	case <-p.Done():
@@ -183,8 +184,9 @@ func (c *claim) takenBy() string {
 	return fmt.Sprintf("another program listens on the port that it was given (%d)", c.port)
 }
 
-// Again is as [keep.Process.Again]: once more with another port where this one was taken before the process
-// listened. It may have failed to bind where the other program is not met: on another address, or not listening.
+// Again is as [keep.Process.Again]: once more with another port where this one was taken before the
+// process listened. It may have failed to bind where the other program is not met: on another
+// address, or not listening.
 func (p *process) Again() (why string, again bool) {
 	c := p.claim
 	if c == nil || p.try >= portTries {
@@ -235,8 +237,8 @@ func (l *Local) Checking() string {
 	return "ports checked by process (an app that sets SO_REUSEPORT can be made to restart by a neighbour)"
 }
 
-// tryPort reports why nothing can listen on the port. It tries all addresses at once: an app may want to listen
-// on any of them.
+// tryPort reports why nothing can listen on the port. It tries all addresses at once: an app may
+// want to listen on any of them.
 func tryPort(port int) error {
 	listener, err := net.Listen("tcp", ":"+strconv.Itoa(port))
 	if err == nil {

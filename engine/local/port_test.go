@@ -124,7 +124,8 @@ func TestCheckOfForeignPort(t *testing.T) {
 	}
 }
 
-// A process takes the next port where somebody listens on the first, be it that this was free a moment before.
+// A process takes the next port where somebody listens on the first, be it that this was free a
+// moment before.
 func TestTakesFreePort(t *testing.T) {
 	l := newLocal(t)
 	other, err := net.Listen("tcp", "0.0.0.0:0")
@@ -144,8 +145,8 @@ func TestTakesFreePort(t *testing.T) {
 	}
 }
 
-// Another program listens on the port of a process that does not yet: the process is given another one, and has
-// not failed for that.
+// Another program listens on the port of a process that does not yet: the process is given another
+// one, and has not failed for that.
 func TestTakenPort(t *testing.T) {
 	needCheck(t)
 	l := newLocal(t)
@@ -171,7 +172,8 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
-// It listens on the port of one that has answered there: that one is ended for it, which counts as a failure.
+// It listens on the port of one that has answered there: that one is ended for it, which counts as
+// a failure.
 func TestSharedPort(t *testing.T) {
 	l := newLocal(t)
 	p, err := web(t, l, nil)
