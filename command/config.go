@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -55,11 +54,11 @@ type configAnswer struct {
 	server []Setting
 }
 
-func (a configAnswer) MarshalJSON() ([]byte, error) {
+func (a configAnswer) inJSON() any {
 	if a.server != nil {
-		return json.Marshal(a.server)
+		return a.server
 	}
-	return json.Marshal(a.vars)
+	return a.vars
 }
 
 func showConfig(c *Call, in configInput) (configAnswer, error) {

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,12 +43,7 @@ type cronAnswer struct {
 	cron volume.Cron
 }
 
-func (a cronAnswer) MarshalJSON() ([]byte, error) {
-	if a.cron.Entries == nil {
-		return []byte("[]"), nil
-	}
-	return json.Marshal(a.cron.Entries)
-}
+func (a cronAnswer) inJSON() any { return a.cron.Entries }
 
 func showCron(c *Call, in appInput) (cronAnswer, error) {
 	app, err := c.App(in.App)

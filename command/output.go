@@ -60,8 +60,14 @@ func orNone(s string) string {
 	return s
 }
 
+// briefer is an answer that knows more for its text than it has in JSON.
+type briefer interface{ inJSON() any }
+
 // writeJSON writes an answer. A list without rows is [], not null.
 func writeJSON(w io.Writer, answer any) error {
+	if b, ok := answer.(briefer); ok {
+		answer = b.inJSON()
+	}
 	if v := reflect.ValueOf(answer); v.Kind() == reflect.Slice && v.IsNil() {
 		answer = []struct{}{}
 	}

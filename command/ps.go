@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,12 +53,7 @@ type processesAnswer struct {
 	none      string // why nothing runs, in words
 }
 
-func (a processesAnswer) MarshalJSON() ([]byte, error) {
-	if len(a.processes) == 0 {
-		return []byte("[]"), nil
-	}
-	return json.Marshal(a.processes)
-}
+func (a processesAnswer) inJSON() any { return a.processes }
 
 func listProcesses(c *Call, in appInput) (a processesAnswer, err error) {
 	app, err := c.App(in.App)

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -53,12 +52,7 @@ type releasesAnswer struct {
 	more bool         // there are older ones
 }
 
-func (a releasesAnswer) MarshalJSON() ([]byte, error) {
-	if len(a.rows) == 0 {
-		return []byte("[]"), nil
-	}
-	return json.Marshal(a.rows)
-}
+func (a releasesAnswer) inJSON() any { return a.rows }
 
 func listReleases(c *Call, in releasesInput) (releasesAnswer, error) {
 	a := releasesAnswer{app: in.App}

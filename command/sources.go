@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -69,11 +68,11 @@ type sourceAnswer struct {
 	all []SourceInfo
 }
 
-func (a sourceAnswer) MarshalJSON() ([]byte, error) {
+func (a sourceAnswer) inJSON() any {
 	if a.one != nil {
-		return json.Marshal(a.one)
+		return a.one
 	}
-	return json.Marshal(a.all)
+	return a.all
 }
 
 func showSource(c *Call, in sourceInput) (sourceAnswer, error) {
@@ -95,7 +94,7 @@ func (c *Call) sources() ([]SourceInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []SourceInfo{}
+	var all []SourceInfo
 	for _, name := range names {
 		app, err := c.App(name)
 		if err != nil {
