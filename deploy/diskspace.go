@@ -16,8 +16,8 @@ type DiskSpace struct {
 }
 
 const (
-	// timesTree: a build needs so many times the size of its commit: for itself, what is installed
-	// and what is compiled
+	// timesTree is how many times the size of its commit a build needs: for itself, what is
+	// installed and what is compiled.
 	timesTree    = 3
 	minFreeFiles = 2000 // files and folders that any deploy may need
 )

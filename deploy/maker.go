@@ -86,7 +86,7 @@ func (m Maker) TakeBack(n int, why string) error {
 	if err != nil || r.Settings.Mode != volume.InPlace {
 		return err
 	}
-	// there is no runtime to do so
+	// In watch mode no runtime does so.
 	return m.App.SetStatus(n, volume.Status{State: volume.Cancelled, Reason: why})
 }
 
@@ -107,7 +107,7 @@ func (m Maker) Finish(
 		}
 		return m.App.Status(r.N)
 	}
-	// the release is committed, whoever leaves
+	// It is committed, so it goes on if the caller leaves.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), GoLive)
 	defer stop()
 	s, err := m.App.AwaitOver(ctx, r.N)

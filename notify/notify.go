@@ -15,7 +15,8 @@ import (
 // Notifier tells about new versions. Its zero value, but for Log, tells nobody.
 type Notifier struct {
 	Exec string // path of a program that is run without arguments; empty: none
-	// Call: http(s) URL that the version is POSTed to as JSON; treated as a secret; empty: none
+	// Call is the http(s) URL that the version is POSTed to as JSON; treated as a secret; empty:
+	// none.
 	Call string
 	Log  *slog.Logger
 }

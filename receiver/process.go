@@ -20,7 +20,7 @@ type process struct {
 	protocol       string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	// stall: the client counts as gone once it has not read output for so long
+	// stall is how long the client may leave output unread before it counts as gone.
 	stall  time.Duration
 	env    []string        // in addition to what git always gets
 	client context.Context // ends when the client has left; may be nil

@@ -20,13 +20,13 @@ import (
 // it, and keep [Receiver.Run] running while sessions are served.
 type Receiver struct {
 	Volume *volume.Volume
-	// Self: path of this program, a copy of which git runs as its hooks
+	// Self returns the path of this program, a copy of which git runs as its hooks.
 	Self func() (string, error)
 	URL  func(app string) string // an app's address as people type it
-	// Hint: how a person runs a verb: "ssh -p 2222 paas@host logs blog"
+	// Hint returns how a person runs a verb: "ssh -p 2222 paas@host logs blog".
 	Hint func(verb, app string) string
 	Mode volume.Mode // of apps that set none; default ByRelease
-	// GitEnv: variables for git's processes, in addition to what they always get
+	// GitEnv has variables for git's processes, in addition to what they always get.
 	GitEnv []string
 
 	MaxPush  int64 // bytes of one pushed pack; default 512 MiB
@@ -57,7 +57,7 @@ type Receiver struct {
 	wakes wakes
 	said  sync.Map // by app: why it could not be reconciled, as last logged
 
-	// stall: the client counts as gone once it has not read output for so long
+	// stall is how long a client may leave output unread before it counts as gone.
 	stall      time.Duration
 	breakpoint func(where string) // tests end the server here
 }

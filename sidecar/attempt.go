@@ -23,7 +23,7 @@ type attempt struct {
 	forced  bool   // also tries a commit that was decided on before
 	patient bool   // waits for a sync of somebody else
 	once    bool   // does not wait for a runtime
-	// leave: gives up its place among the syncs, which it does not need to wait; nil: it has none
+	// leave gives up the place among the syncs, which waiting does not need; nil: it has none.
 	leave func()
 	out   io.Writer
 
@@ -44,7 +44,7 @@ const (
 type outcome struct {
 	source volume.SourceStatus // as on the volume
 	result result
-	// release: live or failed; if nothing was done: the live one, if it is of that commit
+	// release is live or failed. If nothing was done, it is the live one, if that is of the commit.
 	release volume.Release
 	status  volume.Status // if it failed
 }

@@ -106,7 +106,7 @@ func left(t *testing.T, s *stage, app volume.App) {
 }
 
 // A poll that finds nothing new reads no file and takes no lock: it works without them.
-func TestEmptyLook(t *testing.T) {
+func TestEmptyPoll(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.runtime()
 	s.prepare()

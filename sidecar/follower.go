@@ -28,7 +28,7 @@ type follower struct {
 
 	// Only its goroutine uses these.
 	known volume.SourceStatus // as last read from or written to the volume
-	// since: when the first of the failures in a row began; zero: the last poll succeeded
+	// since is when the first of the failures in a row began; zero: the last poll succeeded.
 	since    time.Time
 	away     *outage   // of its host; nil: the host was reached
 	answered bool      // the next poll is due because the host answers again

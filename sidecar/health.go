@@ -17,7 +17,7 @@ type Health struct {
 	OK      bool `json:"ok"`
 	Running bool `json:"running"` // Run goes round its loop
 	Sources int  `json:"sources"` // sources that are followed
-	// Behind: apps whose source was not polled for three intervals, sorted
+	// Behind are the apps whose source was not polled for three intervals, sorted.
 	Behind []string `json:"behind,omitempty"`
 }
 

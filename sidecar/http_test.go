@@ -342,7 +342,7 @@ func TestLabel(t *testing.T) {
 
 // Clients that hold a connection and send nothing do not keep others out for ever, and do not keep
 // the sidecar from ending.
-func TestCrowd(t *testing.T) {
+func TestConnectionLimit(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func after(at time.Time, times []time.Time) (n int) {
 
 // A source whose host answers again is polled at once, however long its interval is. A dead host is
 // not asked often: with one connection a second at first, and then less and less often.
-func TestLookOnceTheHostAnswers(t *testing.T) {
+func TestPollOnceTheHostAnswers(t *testing.T) {
 	for _, c := range []struct {
 		every, down, notice time.Duration
 		probes, looks       int // at most

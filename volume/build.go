@@ -25,18 +25,18 @@ type Build struct {
 	Bytes   int64     `json:"bytes"` // of all files in the commit
 	At      time.Time `json:"at"`
 
-	// ClearCache: the app's build cache is emptied before it is built
+	// ClearCache asks the runtime to empty the app's build cache before it builds.
 	ClearCache bool `json:"clear_cache,omitempty"`
 }
 
 // Built is what the build produced. The file exists only if the build is complete.
 type Built struct {
-	// Kind: what was recognised: "node", "static", ...
+	// Kind is what was recognised: "node", "static", ...
 	Kind      string            `json:"kind"`
 	Processes map[string]string `json:"processes"` // process type -> command line
-	// Static: folder below tree/ to serve if there is no web command
+	// Static is the folder below tree/ to serve if there is no web command.
 	Static string `json:"static,omitempty"`
-	// Env: variables that processes need to run with this build
+	// Env has the variables that processes need to run with this build.
 	Env map[string]string `json:"env,omitempty"`
 }
 

@@ -11,7 +11,7 @@ type Cron struct {
 	Release int         `json:"release"`        // that the entries are of; 0: none
 	Zone    string      `json:"zone,omitempty"` // time zone of the schedules; empty: the server's
 	Entries []CronEntry `json:"entries"`        // in order of their numbers
-	// Asked: runs that a person asked for: those under way, and the last that have ended
+	// Asked are runs that a person asked for: those under way, and the last that have ended.
 	Asked []CronRun `json:"asked,omitempty"`
 }
 
@@ -24,7 +24,7 @@ type CronEntry struct {
 	Policy   string    `json:"concurrency_policy"`
 	Next     time.Time `json:"next,omitzero"` // when it is due; zero: it does not run
 	Tick     time.Time `json:"tick,omitzero"` // when it was last due
-	// Skipped: when it was last due, and skipped because an earlier run was under way
+	// Skipped is when it was last due, but skipped because an earlier run was under way.
 	Skipped time.Time `json:"skipped,omitzero"`
 	Last    *CronRun  `json:"last,omitempty"` // the run that began last
 }
@@ -35,7 +35,7 @@ type CronRun struct {
 	Release int           `json:"release,omitempty"`
 	At      time.Time     `json:"at"` // when it began
 	Took    time.Duration `json:"took,omitempty"`
-	// Result: "ok", "exit status 1", "killed: ...", "skipped: ..."; empty: it is under way
+	// Result is "ok", "exit status 1", "killed: ..." or "skipped: ..."; empty: it is under way.
 	Result string `json:"result,omitempty"`
 	Status int    `json:"status"`          // exit status
 	Token  string `json:"token,omitempty"` // of the [CronRequest]; empty: nobody asked

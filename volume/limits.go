@@ -3,7 +3,7 @@ package volume
 // Limits bound what one process of an app may use, together with all that it starts; 0: no limit.
 type Limits struct {
 	Memory int64 `json:"memory,omitempty"` // bytes
-	// CPU: of one core: 0.5 is half of one, 2 are two whole ones
+	// CPU counts cores: 0.5 is half of one, 2 are two whole ones.
 	CPU       float64 `json:"cpu,omitempty"`
 	Processes int     `json:"processes,omitempty"` // threads count too
 }

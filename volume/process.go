@@ -20,9 +20,9 @@ type Process struct {
 	Reason   string    `json:"reason,omitempty"` // why it is not running: "exit status 1"
 	Last     []string  `json:"last,omitempty"`   // crashed: the last lines it printed
 	Next     time.Time `json:"next,omitzero"`    // crashed: when it is started again
-	// Restart: token of the last restart that was done for it, or has failed
+	// Restart is the token of the last restart that was done for it, or has failed.
 	Restart string `json:"restart,omitempty"`
-	// Failure: why that restart failed; the process from before goes on
+	// Failure is why that restart failed; the process from before goes on.
 	Failure string `json:"failure,omitempty"`
 	Limits  Limits `json:"limits,omitzero"` // that are in force for it
 }

@@ -31,13 +31,14 @@ type Release struct {
 	Subject string `json:"subject"` // first line of the commit message
 	By      string `json:"by"`      // key name
 	Cause   string `json:"cause"`
-	// Note: "set COLOR", "rollback to v3"; never the value of a config var
+	// Note is such as "set COLOR" or "rollback to v3"; never the value of a config var.
 	Note string `json:"note,omitempty"`
-	// Of: the release whose build and config vars this repeats; 0: none
+	// Of is the release whose build and config vars this repeats; 0: none.
 	Of       int       `json:"of,omitempty"`
 	At       time.Time `json:"at"`
 	Settings Settings  `json:"settings"`
-	// Wanted: at that time: only for a runtime that finds wanted.json damaged
+	// Wanted is what was wanted when it was made: only for a runtime that finds wanted.json
+	// damaged.
 	Wanted Wanted `json:"wanted,omitzero"`
 }
 

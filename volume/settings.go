@@ -10,13 +10,13 @@ import (
 // change takes effect with the next release that is made for it, and a rollback brings back those
 // of its release. What takes effect on running processes at once is [Wanted].
 type Settings struct {
-	// Branch: deploy branch; empty: main, or master if that came first
+	// Branch is the deploy branch; empty: main, or master if that came first.
 	Branch string `json:"branch,omitempty"`
-	// Mode: how a commit goes live; empty: the server's mode
+	// Mode is how a commit goes live; empty: the server's mode.
 	Mode Mode `json:"mode,omitempty"`
-	// Config: config vars: environment of builds and processes
+	// Config has the config vars: variables for builds and processes.
 	Config map[string]string `json:"config,omitempty"`
-	// BuildDir: the folder of the commit that is the app, with its Procfile; empty: the top
+	// BuildDir is the folder of the commit that is the app, with its Procfile; empty: the top.
 	BuildDir string `json:"build_dir,omitempty"`
 	// URLs and folders, separated by spaces; empty: what is recognised
 	Buildpack string `json:"buildpack,omitempty"`
@@ -26,9 +26,9 @@ type Settings struct {
 type Mode string
 
 const (
-	// ByRelease: built, booted and checked beside the live release, which it then replaces
+	// ByRelease builds, boots and checks a release beside the live one, which it then replaces.
 	ByRelease Mode = "release"
-	// InPlace: written into worktree/, which the program that runs the app watches
+	// InPlace writes the commit into worktree/, which the program that runs the app watches.
 	InPlace Mode = "watch"
 )
 

@@ -17,15 +17,15 @@ import (
 
 // Source is the remote repository that an app follows.
 type Source struct {
-	// ID: random; given by SetSource: the status of one source says nothing about the next
+	// ID is random, and given by SetSource: the status of one source says nothing about the next.
 	ID string `json:"id"`
-	// URL: without secrets, which are in [Credentials]
+	// URL has no secrets: those are in [Credentials].
 	URL string `json:"url"`
-	// Branch; empty: the branch that the repository's HEAD points at
+	// Branch is empty for the branch that the repository's HEAD points at.
 	Branch string `json:"branch,omitempty"`
-	// Every: interval between polls, from MinEvery to MaxEvery; in the file "10s"
+	// Every is the interval between polls, from MinEvery to MaxEvery; in the file "10s".
 	Every time.Duration `json:"-"`
-	// ByEnvironment: set by the sidecar's environment, not by a command
+	// ByEnvironment is true if the sidecar's environment set it, not a command.
 	ByEnvironment bool `json:"by_environment,omitempty"`
 }
 

@@ -10,12 +10,12 @@ import (
 // SourceStatus is how following an app's source goes, as far as the releases do not tell.
 type SourceStatus struct {
 	Source string `json:"source"` // ID of the source that this is about
-	// Commit: the last commit that was decided on; it is not tried again by itself
+	// Commit is the last one that was decided on; it is not tried again by itself.
 	Commit  string `json:"commit,omitempty"`
 	Release int    `json:"release,omitempty"` // that was made of the commit; 0: none could be
-	// Failed: one line: why the commit did not go live; empty: it did
+	// Failed says in one line why the commit did not go live; empty: it did.
 	Failed string `json:"failed,omitempty"`
-	// Error: one line: why the last poll or sync failed; it is tried again
+	// Error says in one line why the last poll or sync failed, which is tried again.
 	Error string    `json:"error,omitempty"`
 	Since time.Time `json:"since"` // since when all this is so
 	At    time.Time `json:"-"`     // of the last poll: the file's time

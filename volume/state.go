@@ -38,6 +38,6 @@ type Status struct {
 	At     time.Time `json:"at"`               // when the state began
 
 	Prove time.Duration `json:"prove,omitempty"` // proving: how long it is watched
-	// Proved: it ran for as long as the owner wants a new release to be watched
+	// Proved is true if it ran for as long as the owner wants a new release to be watched.
 	Proved bool `json:"proved,omitempty"`
 }

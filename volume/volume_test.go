@@ -292,7 +292,7 @@ func TestTurnsGoInOrder(t *testing.T) {
 	}
 }
 
-func TestWhoLeavesTheQueuePassesTheTurnOn(t *testing.T) {
+func TestLeavingTheQueuePassesTheTurnOn(t *testing.T) {
 	a := testApp(t)
 	first, _ := a.Turn(context.Background(), "first", nil)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -558,7 +558,7 @@ func TestWipeRaces(t *testing.T) {
 }
 
 // A live server can still write after a person has emptied tmp/.
-func TestTempSweptByHand(t *testing.T) {
+func TestTmpEmptiedByHand(t *testing.T) {
 	v := testVolume(t)
 	for range 2 {
 		if err := v.WriteFile(filepath.Join(v.Root, "f"), nil, 0o600); err != nil {

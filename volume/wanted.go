@@ -15,24 +15,25 @@ import (
 // Grace and Prove belong here: they say how the server treats processes from now on, are part of no
 // build or environment, and a rollback in an emergency must not bring back a limit from long ago.
 type Wanted struct {
-	// Formation: process type -> how many; app.json decides about the others
+	// Formation maps process types to how many run; app.json decides about the others.
 	Formation map[string]int `json:"formation,omitempty"`
-	// Limits: process type -> limits of each process; "" is the default for types that set none
+	// Limits maps process types to the limits of each process; "" is the default for types that set
+	// none.
 	Limits map[string]Limits `json:"limits,omitempty"`
-	// Sleep: the app sleeps after so many nanoseconds without a request; 0: never
+	// Sleep is after how many nanoseconds without a request the app sleeps; 0: never.
 	Sleep time.Duration `json:"sleep,omitempty"`
-	// Grace: between SIGTERM and SIGKILL, in nanoseconds; 0: the server's
+	// Grace is the time between SIGTERM and SIGKILL, in nanoseconds; 0: the server's.
 	Grace time.Duration `json:"grace,omitempty"`
-	// Prove: how long a new release is watched before the branch moves, in nanoseconds; nil: the
-	// server's
+	// Prove is how long a new release is watched before the branch moves, in nanoseconds; nil: the
+	// server's.
 	Prove *time.Duration `json:"prove,omitempty"`
-	// Stopped: the release that was stopped; a later one runs
+	// Stopped is the release that was stopped; a later one runs.
 	Stopped int `json:"stopped,omitempty"`
-	// Restarts: process type, or type.index -> token of the last restart
+	// Restarts maps a process type, or type.index, to the token of its last restart.
 	Restarts map[string]string `json:"restarts,omitempty"`
-	// Wake: token of the last command that wakes the app
+	// Wake is the token of the last command that wakes the app.
 	Wake string `json:"wake,omitempty"`
-	// Cron: the last run of a cron entry that a person asked for
+	// Cron is the last run of a cron entry that a person asked for.
 	Cron CronRequest `json:"cron,omitzero"`
 }
 
