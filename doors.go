@@ -94,11 +94,12 @@ func (d runDoor) run(ctx context.Context, s attach.Session) (int, error) {
 		Signals: s.Signals,
 	}
 	if !s.Detach {
-		return d.RunOnce(ctx, once)
+		status, err := d.RunOnce(ctx, once)
+		return status, command.AsFault(err)
 	}
 	name, status, err := d.Runtime.Detach(once)
 	if err == nil {
 		_, err = io.WriteString(s.Out, name)
 	}
-	return status, err
+	return status, command.AsFault(err)
 }

@@ -51,3 +51,6 @@ func (p *paas) server() *command.Server {
 		Agree:   receiver.Agree, Sidecar: p.newSidecar(slog.New(slog.DiscardHandler)),
 	}
 }
+
+// advice is a remedy for people who reach the server by SSH.
+func (p *paas) advice(r volume.Remedy) string { return command.Advice(r, p.addresses.Verb) }

@@ -174,7 +174,7 @@ func (s *server) listen(role string) error {
 func (s *server) listenGit() error {
 	c := s.config
 	s.receiver = &receiver.Receiver{
-		Volume: s.vol, Self: child.Program, URL: s.addresses.App, Hint: s.addresses.Verb,
+		Volume: s.vol, Self: child.Program, URL: s.addresses.App, Advice: s.advice,
 		Mode: volume.Mode(c.Mode), MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree,
 		DiskSpace: s.diskSpace(), Log: s.log.With("role", "receiver"),
 	}

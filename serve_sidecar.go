@@ -23,7 +23,7 @@ func (p *paas) newSidecar(log *slog.Logger) *sidecar.Sidecar {
 	return &sidecar.Sidecar{
 		Volume: p.vol, Remote: p.remotes, Mode: volume.Mode(c.Mode),
 		MaxFiles: c.MaxFiles, MaxTree: c.MaxTree, DiskSpace: p.diskSpace(),
-		URL: p.addresses.App, Announce: p.announce(log), Log: log,
+		URL: p.addresses.App, Advice: p.advice, Announce: p.announce(log), Log: log,
 	}
 }
 

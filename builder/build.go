@@ -112,7 +112,7 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 	}
 	if tree.IsFile(root, ".env") {
 		say.Detail(job.Out,
-			"not loading .env from the repository; use `config:set %s KEY=VALUE` instead", job.App)
+			"not loading .env from the repository; set config vars instead")
 	}
 	if err := one.needTools(ctx); err != nil {
 		return volume.Built{}, err
@@ -232,8 +232,9 @@ func (b *build) runTo(
 	case err == nil:
 		return nil
 	case errors.As(err, &tooMuch):
-		return fmt.Errorf("%s: used %d MiB of memory; a build may use %d MiB (PAAS_BUILD_MEMORY)",
+		err := fmt.Errorf("%s: used %d MiB of memory; a build may use %d MiB",
 			name, tooMuch.Used>>20, tooMuch.Max>>20)
+		return &volume.Problem{Err: err, Remedy: volume.Remedy{Do: volume.RaiseBuildMemory}}
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", name, context.Cause(ctx))
 	case watch.RanOut():

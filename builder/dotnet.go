@@ -13,6 +13,7 @@ import (
 	"paas/builder/cmdline"
 	"paas/builder/tree"
 	"paas/say"
+	"paas/volume"
 )
 
 var dotnet = language{kind: "dotnet", detect: func(root *os.Root) (project, error) {
@@ -136,8 +137,10 @@ func (d dotnetApp) project(b *build) (string, error) {
 	case len(all) == 1:
 		return all[0], nil
 	}
-	return "", fmt.Errorf("%d projects, %d of them web apps; choose one: config:set %s "+
-		"PROJECT_FILE=src/Web/Web.csproj", len(all), len(web), b.job.App)
+	return "", &volume.Problem{
+		Err:    fmt.Errorf("%d projects, %d of them web apps; choose one", len(all), len(web)),
+		Remedy: volume.Remedy{Do: volume.SetConfigVar, App: b.job.App, With: "PROJECT_FILE=src/Web/Web.csproj"},
+	}
 }
 
 func isSolution(name string) bool {

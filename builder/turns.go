@@ -97,7 +97,7 @@ func (b *build) takeTurn(ctx context.Context) error {
 		if waiting > 0 {
 			also = fmt.Sprintf(" and %d waiting before it", waiting)
 		}
-		say.Detail(b.job.Out, "waiting for %s%s; at most %d run at once (PAAS_MAX_BUILDS)",
+		say.Detail(b.job.Out, "waiting for %s%s; this server runs at most %d at once",
 			strings.Join(running, " and "), also, most)
 	})
 	b.clock.start()

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,17 +90,21 @@ func conflict(next, format string, args ...any) error {
 	return &Fault{Kind: Conflict, Err: fmt.Errorf(format, args...), Next: next}
 }
 
-// asFault turns every error except an [Exit] into a [Fault].
-func asFault(err error) error {
+// AsFault turns every error except an [Exit] into a [Fault].
+func AsFault(err error) error {
 	var exit Exit
 	var fault *Fault
-	switch {
-	case err == nil, errors.As(err, &exit), errors.As(err, &fault):
+	switch next := Advice(volume.RemedyOf(err), bare); {
+	case err == nil, errors.As(err, &exit):
+		return err
+	case errors.As(err, &fault):
+		fault.Next = cmp.Or(fault.Next, next)
 		return err
 	case errors.Is(err, volume.ErrNoApp):
-		return &Fault{Kind: NotFound, Field: "app", Err: err}
+		return &Fault{Kind: NotFound, Field: "app", Err: err, Next: next}
+	default:
+		return &Fault{Kind: Failed, Err: err, Next: next}
 	}
-	return &Fault{Kind: Failed, Err: err}
 }
 
 // plain is text that a stranger wrote, for a terminal.

@@ -83,7 +83,7 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 		return nil
 	}
 	return &Fault{
-		Kind: Failed, Next: s.Hint,
+		Kind: Failed, Next: joined(s.Hint, Advice(s.Remedy, c.how)),
 		Err: fmt.Errorf("%s %v: %s\nnothing changed: v%d keeps serving",
 			app.Name, r, s.Reason, app.Live()),
 	}

@@ -146,5 +146,5 @@ func Run(c *Call, row Row, in any, format Format) error {
 	for _, e := range c.events {
 		c.audit(e)
 	}
-	return asFault(err)
+	return AsFault(err)
 }

@@ -67,9 +67,10 @@ func (m Maker) decided(
 		case alone.IsZero():
 			alone = time.Now()
 		case time.Since(alone) > noRuntime:
-			return false, errors.New(
-				"nothing runs the apps of this server; start it: paas serve app",
-			)
+			return false, &volume.Problem{
+				Err:    errors.New("nothing runs the apps of this server"),
+				Remedy: volume.Remedy{Do: volume.StartServer, With: volume.RoleApp},
+			}
 		}
 		return false, nil
 	})

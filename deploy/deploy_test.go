@@ -132,7 +132,7 @@ func TestReleaseWithoutRuntime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		_, _, err := s.release(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "start it: paas serve app") ||
+		if err == nil || volume.RemedyOf(err).Do != volume.StartServer ||
 			!strings.Contains(s.out.String(), "v1 waits for the runtime") {
 			t.Errorf("%v, %q", err, s.out.String())
 		}

@@ -36,27 +36,28 @@ func (s DiskSpace) Check(v *volume.Volume, bytes int64, files int) error {
 }
 
 func (s DiskSpace) on(d volume.Disk, bytes int64, files int) error {
-	const advice = "Make room on it: destroy apps that nobody needs, keep fewer builds (PAAS_KEEP_BUILDS), " +
-		"look into data/ and cache/ of the others"
 	want := s.MinFree
 	if bytes > math.MaxInt64/timesTree {
 		want = math.MaxInt64
 	}
 	want = max(want, timesTree*bytes)
 	if d.Free < want {
-		return fmt.Errorf(
-			"the server's disk has %s free of %s, and this deploy wants %s "+
-				"(PAAS_MIN_FREE, or %d times the commit). %s",
-			say.Bytes(d.Free), say.Bytes(d.Size), say.Limit(want), timesTree, advice,
+		return fullSoon(
+			"the server's disk has %s free of %s, and this deploy wants %s (what the server keeps free, or %d times the commit)",
+			say.Bytes(d.Free), say.Bytes(d.Size), say.Limit(want), timesTree,
 		)
 	}
 	if wantFiles := max(minFreeFiles, timesTree*int64(files)); d.FreeFilesCounts &&
 		d.FreeFiles < wantFiles {
-		return fmt.Errorf(
-			"the server's disk takes only %d more files, and this deploy wants %d "+
-				"(its inodes run out: df -i). %s",
-			d.FreeFiles, wantFiles, advice,
+		return fullSoon(
+			"the server's disk takes only %d more files, and this deploy wants %d (its inodes run out: df -i)",
+			d.FreeFiles, wantFiles,
 		)
 	}
 	return nil
+}
+
+// fullSoon is the problem of a disk that a deploy would fill.
+func fullSoon(format string, args ...any) error {
+	return &volume.Problem{Err: fmt.Errorf(format, args...), Remedy: volume.Remedy{Do: volume.FreeDisk}}
 }

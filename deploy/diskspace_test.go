@@ -20,7 +20,7 @@ func TestDiskSpace(t *testing.T) {
 	}{
 		"enough":                      {100 * mb, 0, 0, nil, ""},
 		"exactly enough":              {150 * mb, 0, 0, nil, ""},
-		"too little, whatever comes":  {512 << 20, 0, 0, nil, "has 150.0 MB free of 20.0 GB, and this deploy wants 512 MiB (PAAS_MIN_FREE"},
+		"too little, whatever comes":  {512 << 20, 0, 0, nil, "has 150.0 MB free of 20.0 GB, and this deploy wants 512 MiB (what the server keeps free"},
 		"three times the commit fits": {1 * mb, 50 * mb, 0, nil, ""},
 		"and does not":                {1 * mb, 51 * mb, 0, nil, "wants 153.0 MB"},
 		"a commit beyond all bounds":  {1 * mb, math.MaxInt64 / 2, 0, nil, "150.0 MB free"},

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"paas/exitcode"
+	"paas/volume"
 )
 
 // Exit is how a process ended. The zero value is status 0.
@@ -14,7 +15,12 @@ type Exit struct {
 	Signal int    // number of the signal that ended it; 0: none
 	Reason string // the cause, if the engine knows more; alone if the engine ended the process
 	Hint   string // what to do about it
+
+	Remedy volume.Remedy // what to do about it, for doors to say
 }
+
+// Remedied returns what to do about the end, for [volume.RemedyOf].
+func (e Exit) Remedied() volume.Remedy { return e.Remedy }
 
 // OK reports whether the process exited by itself with status 0.
 func (e Exit) OK() bool { return e == Exit{} }

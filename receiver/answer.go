@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"paas/frame"
+	"paas/volume"
 )
 
 // listen opens the socket that the hooks call. Call it again if the file is gone.
@@ -107,6 +108,7 @@ func (r *Receiver) answer(conn net.Conn) (err error) {
 		for _, line := range reasons(err) {
 			say.fault("%s", line)
 		}
+		r.advise(volume.RemedyOf(err), say)
 	}
 	conn.SetWriteDeadline(time.Now().Add(2 * r.stall))
 	if frame.Write(conn, frameExit, []byte{byte(status)}) != nil {

@@ -40,6 +40,6 @@ func (r *Receiver) postReceive(s *session, say voice) (a accepted, err error) {
 	a.note = "failed: " + a.note
 	return a, refused{
 		fmt.Sprintf("%s %s is not live: %s", s.app.Name, release, why),
-		"See what became of it: " + r.Hint("releases", s.app.Name),
+		r.advice(volume.Remedy{Do: volume.ShowReleases, App: s.app.Name}),
 	}
 }

@@ -151,7 +151,7 @@ func (h *hooks) copyProgram(r *Receiver, self string) error {
 	}
 	if !runnable(path) {
 		os.Remove(path)
-		return errors.New("PAAS_ROOT is mounted noexec")
+		return errors.New("the file system of the volume is mounted noexec")
 	}
 	return nil
 }

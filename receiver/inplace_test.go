@@ -147,10 +147,7 @@ func TestFollowedApp(t *testing.T) {
 		t.Errorf("it went through: %s", rest)
 	}
 	c.commit("two", "a", "b")
-	c.refused(
-		"paas main",
-		"blog follows https://host.test/blog.git: push there, clone that. source:unset blog ends it",
-	)
+	c.refused("paas main", "blog follows https://host.test/blog.git: push there, clone that")
 	if out, err := c.try("fetch", "paas"); err == nil {
 		t.Errorf("fetched: %s", out)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"paas/git"
+	"paas/volume"
 )
 
 // usualBranches may deploy if the settings name no branch.
@@ -33,7 +34,7 @@ func deployBranch(set, live string, there, pushed []string) string {
 // judge judges a push as the app is in this view, and returns the deploy branch and its update. The
 // error is [refused].
 func (v view) judge(
-	updates []update, app string, hint func(verb, app string) string,
+	updates []update, app string, advice func(volume.Remedy) string,
 ) (branch string, deploys update, err error) {
 	var pushed []string
 	for _, u := range updates {
@@ -42,7 +43,7 @@ func (v view) judge(
 		}
 	}
 	branch = deployBranch(v.set, v.liveBranch, v.there, pushed)
-	deploys, lines := judge(updates, branch, app, hint)
+	deploys, lines := judge(updates, branch, app, advice)
 	if len(lines) > 0 {
 		return branch, update{}, refused(lines)
 	}
@@ -52,7 +53,7 @@ func (v view) judge(
 // judge returns the update of the deploy branch, or else the reasons why the push is refused, one
 // for each reference.
 func judge(
-	updates []update, branch, app string, hint func(verb, app string) string,
+	updates []update, branch, app string, advice func(volume.Remedy) string,
 ) (deploys update, refused []string) {
 	var found bool
 	for _, u := range updates {
@@ -60,7 +61,7 @@ func judge(
 			deploys, found = u, true
 			continue
 		}
-		refused = append(refused, refusal(u, branch, app, hint))
+		refused = append(refused, refusal(u, branch, app, advice))
 	}
 	if len(refused) == 0 {
 		return deploys, nil
@@ -77,12 +78,10 @@ func judge(
 	return update{}, refused
 }
 
-func refusal(u update, branch, app string, hint func(verb, app string) string) string {
+func refusal(u update, branch, app string, advice func(volume.Remedy) string) string {
 	if u.ref == git.Branch(branch) {
-		return fmt.Sprintf(
-			"%s cannot be deleted: it is what runs. To remove the app: %s", branch,
-			hint("apps:destroy", app),
-		)
+		return fmt.Sprintf("%s cannot be deleted: it is what runs; %s",
+			branch, advice(volume.Remedy{Do: volume.DestroyApp, App: app}))
 	}
 	short, isBranch := strings.CutPrefix(u.ref, "refs/heads/")
 	tag, isTag := strings.CutPrefix(u.ref, "refs/tags/")

@@ -206,7 +206,7 @@ func newReceiver(root string) *Receiver {
 		Volume: &volume.Volume{Root: root, Poll: 10 * time.Millisecond},
 		Self:   os.Executable,
 		URL:    func(app string) string { return "http://" + app + ".test" },
-		Hint:   func(verb, app string) string { return "ssh paas@host " + verb + " " + app },
+		Advice: func(r volume.Remedy) string { return strings.TrimSpace(string(r.Do) + " " + r.App) },
 		Log:    log,
 	}
 }

@@ -59,7 +59,7 @@ func (r *Receiver) preReceive(
 			return p, err
 		}
 	}
-	branch, u, err := p.view.judge(updates, s.app.Name, r.Hint)
+	branch, u, err := p.view.judge(updates, s.app.Name, r.advice)
 	if err != nil {
 		return p, err
 	}
@@ -90,7 +90,7 @@ func (r *Receiver) turn(
 		*waited = true
 		v, err := readView(s.app, s.repo)
 		if err == nil {
-			_, _, err = v.judge(updates, s.app.Name, r.Hint)
+			_, _, err = v.judge(updates, s.app.Name, r.advice)
 		}
 		if err != nil {
 			refuse(err)
@@ -226,6 +226,14 @@ func full(err error) error {
 	return err
 }
 
+// advice returns what the pusher can do; empty if that is not known.
+func (r *Receiver) advice(what volume.Remedy) string {
+	if r.Advice == nil {
+		return ""
+	}
+	return r.Advice(what)
+}
+
 // verdict shows the pusher what happens to the release until it is decided on. Without an error it
 // is ready, and the push goes through even if the pusher leaves; otherwise note is the reason, for
 // the audit.
@@ -243,6 +251,9 @@ func (r *Receiver) verdict(
 		lines := refused{fmt.Sprintf("%s %s: %s", s.app.Name, release, plain(reason, 500))}
 		if status.Hint != "" {
 			lines = append(lines, plain(status.Hint, 500))
+		}
+		if advice := r.advice(status.Remedy); advice != "" {
+			lines = append(lines, advice)
 		}
 		return "failed: " + plain(
 			reason, 200,

@@ -119,7 +119,7 @@ func TestRefusedByName(t *testing.T) {
 		"paas main --tags":     {"the tag v1 is not stored", "the tag signed is not stored", "main is not deployed either"},
 		"paas refs/notes/*":    {"refs/notes/commits is not stored here"},
 		"paas main:refs/stash": {"refs/stash is not stored here"},
-		"paas :main":           {"main cannot be deleted: it is what runs. To remove the app: ssh paas@host apps:destroy blog"},
+		"paas :main":           {"main cannot be deleted: it is what runs; destroy-app blog"},
 		"paas signed:main":     {"main can only be a commit, and this is not a commit but a tag"},
 		"paas main:refs/paas/x": {
 			"remote rejected"},
@@ -350,10 +350,7 @@ func TestTooLarge(t *testing.T) {
 	}
 	c.commit("big", "big", string(noise))
 	c.git("config", "core.compression", "0")
-	c.refused(
-		"paas main",
-		" !     the push is larger than 1 MiB; PAAS_MAX_PUSH raises that. Nothing changed.",
-	)
+	c.refused("paas main", " !     the push is larger than 1 MiB. Nothing changed.")
 	if _, err := s.Volume.App("blog"); err == nil {
 		t.Error("an app came of it")
 	}

@@ -23,9 +23,9 @@ type Receiver struct {
 	// Self returns the path of this program, a copy of which git runs as its hooks.
 	Self func() (string, error)
 	URL  func(app string) string // an app's address as people type it
-	// Hint returns how a person runs a verb: "ssh -p 2222 paas@host logs blog".
-	Hint func(verb, app string) string
-	Mode volume.Mode // of apps that set none; default ByRelease
+	// Advice returns a remedy in words for the pusher; nil: none is shown.
+	Advice func(volume.Remedy) string
+	Mode   volume.Mode // of apps that set none; default ByRelease
 	// GitEnv has variables for git's processes, in addition to what they always get.
 	GitEnv []string
 

@@ -56,6 +56,7 @@ func (r *Receiver) Serve(
 	}
 	if err != nil {
 		say.fault("%v", full(err))
+		r.advise(volume.RemedyOf(err), say)
 		return 1
 	}
 	return status
@@ -252,14 +253,19 @@ func (r *Receiver) record(s *session) {
 	r.Log.Info("push", "app", s.app.Name, "by", s.who, "release", release.N, "end", note)
 }
 
+// advise shows what can be done, if that is known.
+func (r *Receiver) advise(what volume.Remedy, to voice) {
+	if advice := r.advice(what); advice != "" {
+		to.fault("%s", advice)
+	}
+}
+
 // explain explains to the pusher why git refused a push before any hook ran.
 func (r *Receiver) explain(heard *transcript, to voice) {
 	switch {
 	case heard.read() > r.MaxPush:
-		to.fault(
-			"the push is larger than %s; PAAS_MAX_PUSH raises that. Nothing changed.",
-			say.Limit(r.MaxPush),
-		)
+		to.fault("the push is larger than %s. Nothing changed.", say.Limit(r.MaxPush))
+		r.advise(volume.Remedy{Do: volume.RaisePushSize}, to)
 		to.fault(
 			"Large files are better kept out of the repository: git rev-list --objects HEAD shows what is in it.",
 		)

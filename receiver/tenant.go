@@ -50,10 +50,10 @@ func (r *Receiver) enter(name string) (volume.App, error) {
 func followed(app volume.App) error {
 	source, ok, err := app.Source()
 	if err == nil && ok {
-		err = fmt.Errorf(
-			"%s follows %s: push there, clone that. source:unset %s ends it", app.Name,
-			plain(source.URL, 200), app.Name,
-		)
+		return &volume.Problem{
+			Err:    fmt.Errorf("%s follows %s: push there, clone that", app.Name, plain(source.URL, 200)),
+			Remedy: volume.Remedy{Do: volume.UnfollowRepository, App: app.Name},
+		}
 	}
 	return err
 }

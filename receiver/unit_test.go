@@ -117,7 +117,7 @@ func FuzzHookLine(f *testing.F) {
 			t.Errorf("%q: %+v", line, u)
 		}
 		_, refused := judge(
-			[]update{u}, "main", "app", func(verb, app string) string { return verb },
+			[]update{u}, "main", "app", func(r volume.Remedy) string { return string(r.Do) },
 		)
 		if len(refused) == 0 &&
 			u.ref != "refs/heads/main" {

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"paas/volume"
 )
 
 // adjust makes the processes of the live release match what is wanted: it starts those that are
@@ -170,7 +172,7 @@ func (m *member) replaced(ctx context.Context, next *member, p *proc, err error)
 	m.next = nil
 	if err != nil {
 		a.units.drop(next, 0)
-		m.status.Restart, m.status.Failure = next.wanted, err.Error()
+		m.status.Restart, m.status.Failure, m.status.Remedy = next.wanted, err.Error(), volume.RemedyOf(err)
 		a.log.Warn("restart failed; the process from before goes on", "process", m.place.String(), "release", m.in.n, "err", err)
 		a.saveProcesses()
 		return

@@ -94,7 +94,7 @@ func (d *deploy) verdict(err error) {
 	case errors.Is(err, context.Canceled):
 		a.deploying = nil // the server stops: the next one decides
 	case err != nil:
-		d.takeBack(volume.Status{State: volume.Failed, Reason: err.Error(), Hint: hintIn(err)})
+		d.takeBack(volume.Status{State: volume.Failed, Reason: err.Error(), Hint: hintIn(err), Remedy: volume.RemedyOf(err)})
 	default:
 		d.takeTraffic()
 	}
@@ -245,15 +245,16 @@ func (i *instance) nothingRuns(s volume.Wanted) error {
 		return err
 	}
 	hint := "add a line like `web: node server.js` to the Procfile"
+	var other volume.Remedy
 	isWeb := func(t string) bool { return strings.EqualFold(t, formation.Web) }
 	switch at := slices.IndexFunc(types, isWeb); {
 	case at >= 0:
 		hint = fmt.Sprintf("the Procfile's line %s: is another type; write web: in small letters", types[at])
 	case len(types) > 0:
 		slices.Sort(types)
-		hint += fmt.Sprintf("; or, if it is to have none, say what runs: ps:scale %s %s=1", i.loop.app.Name, types[0])
+		other = volume.Remedy{Do: volume.RunOther, App: i.loop.app.Name, With: types[0]}
 	}
-	return fault{errors.New("boot: no web process"), hint}
+	return fault{&volume.Problem{Err: errors.New("boot: no web process"), Remedy: other}, hint}
 }
 
 // boot starts the release beside the live one and waits until it is healthy. The pusher sees what

@@ -291,7 +291,8 @@ func TestNothingRuns(t *testing.T) {
 	s.turn()
 	s.run()
 	status := s.reaches(s.publish(), volume.Failed)
-	if status.Reason != "boot: no web process" || !strings.Contains(status.Hint, "ps:scale blog worker=1") {
+	if status.Reason != "boot: no web process" ||
+		status.Remedy != (volume.Remedy{Do: volume.RunOther, App: "blog", With: "worker"}) {
 		t.Errorf("%+v", status)
 	}
 	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })

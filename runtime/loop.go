@@ -251,7 +251,7 @@ func (a *appLoop) reconcile(ctx context.Context) {
 		}
 		release, err := a.app.Release(n)
 		if volume.IsDamage(err) {
-			a.conclude(n, volume.Status{State: volume.Failed, Reason: err.Error()})
+			a.conclude(n, volume.Status{State: volume.Failed, Reason: err.Error(), Remedy: volume.RemedyOf(err)})
 			continue
 		}
 		if err != nil {

@@ -195,7 +195,7 @@ func (m *member) died(p *proc, err error) {
 	m.left = true
 	m.deaths = at.Failures
 	m.status = volume.Process{
-		Type: m.Type, Index: m.Index, Release: m.in.n, State: volume.Crashed, Reason: err.Error(), Since: time.Now().UTC(),
+		Type: m.Type, Index: m.Index, Release: m.in.n, State: volume.Crashed, Reason: err.Error(), Remedy: volume.RemedyOf(err), Since: time.Now().UTC(),
 		Restarts: m.restarts + at.Restarts, Next: at.Next, Last: at.Last[max(0, len(at.Last)-5):], Restart: m.wanted,
 	}
 	a.route()

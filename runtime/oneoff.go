@@ -130,13 +130,17 @@ func (rt *Runtime) takeLive(app volume.App) (r volume.Release, built volume.Buil
 		return r, built, nil, err
 	}
 	if r.Settings.Mode == volume.InPlace {
-		return r, built, nil, fmt.Errorf("%v of %s is in watch mode: what runs it is not started from here; run the command where the app runs, or settings:set %s mode=release, then push",
-			r, app.Name, app.Name)
+		return r, built, nil, &volume.Problem{
+			Err:    fmt.Errorf("%v of %s is in watch mode: what runs it is not started from here", r, app.Name),
+			Remedy: volume.Remedy{Do: volume.LeaveWatchMode, App: app.Name},
+		}
 	}
 	letGo = rt.hold(app.Name, r.Build)
 	if built, err = app.Built(r.Build); err != nil {
 		letGo()
-		return r, built, nil, fmt.Errorf("the build of %v is not there; ps:rebuild %s builds it again", r, app.Name)
+		return r, built, nil, &volume.Problem{
+			Err: fmt.Errorf("the build of %v is not there", r), Remedy: volume.Remedy{Do: volume.Rebuild, App: app.Name},
+		}
 	}
 	return r, built, letGo, nil
 }

@@ -159,7 +159,7 @@ func TestNothingToRunIn(t *testing.T) {
 	if err := d.app.RemoveBuild(r.Build); err != nil {
 		t.Fatal(err)
 	}
-	refused("blog", "the build of v1 is not there; ps:rebuild blog")
+	refused("blog", "the build of v1 is not there")
 	if d.rt.held("blog", r.Build) {
 		t.Error("a build is held that is not there")
 	}

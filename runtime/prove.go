@@ -194,7 +194,7 @@ func (d *deploy) fail(m *member, err error) {
 			say.Detail(log, "%s", say.Plain(line, 500))
 		}
 	})
-	d.takeBack(volume.Status{State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after), Hint: hintOf(err)})
+	d.takeBack(volume.Status{State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after), Hint: hintOf(err), Remedy: volume.RemedyOf(err)})
 }
 
 // takeBack ends a deploy that is not accepted: the release before gets the traffic again, and its

@@ -27,7 +27,9 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 		return err
 	}
 	if u == nil {
-		return fmt.Errorf("%s follows no source; source:set gives it one", app.Name)
+		return &volume.Problem{
+			Err: fmt.Errorf("%s follows no source", app.Name), Remedy: volume.Remedy{Do: volume.FollowRepository, App: app.Name},
+		}
 	}
 	say.Step(out, "Looking at %s", u.source.URL)
 	head, err := s.ask(ctx, *u)
@@ -62,8 +64,19 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 	if done.status.Hint != "" {
 		say.Detail(out, "%s", say.Plain(done.status.Hint, maxLine))
 	}
+	s.advise(out, done.status.Remedy)
 	say.Detail(out, "%s", deploy.Instead(app, "Fix it, commit, and push to the source."))
 	return errors.New(whyNot(app, done.source))
+}
+
+// advise shows what can be done, if that is known.
+func (s *Sidecar) advise(out io.Writer, what volume.Remedy) {
+	if s.Advice == nil {
+		return
+	}
+	if advice := s.Advice(what); advice != "" {
+		say.Detail(out, "%s", advice)
+	}
 }
 
 // whyNot says why the last commit does not run.
@@ -107,6 +120,7 @@ func (s *Sidecar) Once(ctx context.Context, out io.Writer) error {
 				failed = append(failed, name)
 				if ctx.Err() == nil {
 					say.Fault(out, "%s", oneLine(err))
+					s.advise(out, volume.RemedyOf(err))
 				}
 				return
 			}
@@ -115,7 +129,8 @@ func (s *Sidecar) Once(ctx context.Context, out io.Writer) error {
 	}
 	all.Wait()
 	if !any {
-		say.Step(out, "No app follows a repository; source:set APP URL has one do so")
+		say.Step(out, "No app follows a repository")
+		s.advise(out, volume.Remedy{Do: volume.FollowRepository})
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -28,8 +28,7 @@ func TestSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.sync(bare)
-	if err == nil ||
-		!strings.Contains(err.Error(), "bare follows no source; source:set gives it one") {
+	if volume.RemedyOf(err) != (volume.Remedy{Do: volume.FollowRepository, App: "bare"}) {
 		t.Error(err)
 	}
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})

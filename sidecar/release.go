@@ -46,9 +46,10 @@ func (a *attempt) release(
 		return r, s, err
 	}
 	if a.once && !a.inPlace(settings) && !a.Volume.Claimed(volume.RoleApp) {
-		return r, s, errors.New(
-			"nothing runs the apps of this volume, so no release can go live; start it: paas serve app",
-		)
+		return r, s, &volume.Problem{
+			Err:    errors.New("nothing runs the apps of this volume, so no release can go live"),
+			Remedy: volume.Remedy{Do: volume.StartServer, With: volume.RoleApp},
+		}
 	}
 	m := a.maker(a.app, a.out)
 	m.Watching = a.leave

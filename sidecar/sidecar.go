@@ -33,6 +33,8 @@ type Sidecar struct {
 	Mode   volume.Mode             // of apps that set none; empty: volume.ByRelease
 	URL    func(app string) string // an app's address as people type it; nil: none is shown
 
+	Advice func(volume.Remedy) string // a remedy, as people type it; nil: none is shown
+
 	MaxFiles int   // files and folders in one commit; default 200,000
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 

@@ -57,11 +57,8 @@ func (a App) ReleaseTree(r Release) (string, error) {
 	}
 	defer root.Close()
 	if info, err := root.Stat(dir); err != nil || !info.IsDir() {
-		return "", fmt.Errorf(
-			"build-dir %s is not a folder of this commit; "+
-				"settings:set %s build-dir=FOLDER names another, build-dir= the top",
-			dir, a.Name,
-		)
+		err = fmt.Errorf("build-dir %s is not a folder of this commit", dir)
+		return "", &Problem{err, Remedy{Do: ChooseBuildDir, App: a.Name}}
 	}
 	return filepath.Join(top, dir), nil
 }

@@ -66,10 +66,7 @@ func TestOpenRefusesAnOpenRoot(t *testing.T) {
 		!strings.Contains(
 			err.Error(), "is open to other users (drwxrwxrwx) and cannot be closed: ",
 		) ||
-		!strings.HasSuffix(
-			err.Error(),
-			"as its owner: chmod 700 "+root+"; or choose a folder below it as PAAS_ROOT",
-		) {
+		RemedyOf(err) != (Remedy{Do: ChooseRoot, With: root}) {
 		t.Errorf("%v", err)
 	}
 	if left, err := os.ReadDir(root); err != nil || len(left) > 0 {

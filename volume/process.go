@@ -24,6 +24,7 @@ type Process struct {
 	Restart string `json:"restart,omitempty"`
 	// Failure is why that restart failed; the process from before goes on.
 	Failure string `json:"failure,omitempty"`
+	Remedy  Remedy `json:"remedy,omitzero"` // what to do about Reason or Failure
 	Limits  Limits `json:"limits,omitzero"` // that are in force for it
 }
 

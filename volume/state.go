@@ -35,6 +35,7 @@ type Status struct {
 	State  State     `json:"state"`
 	Reason string    `json:"reason,omitempty"` // one line: "build: npm ci: exit status 1"
 	Hint   string    `json:"hint,omitempty"`   // one line: what to do next
+	Remedy Remedy    `json:"remedy,omitzero"`  // what to do next, for doors to say
 	At     time.Time `json:"at"`               // when the state began
 
 	Prove time.Duration `json:"prove,omitempty"` // proving: how long it is watched

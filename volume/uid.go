@@ -92,10 +92,8 @@ func (a App) UID(within UIDs) (int, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf(
-		"all user ids from %d to %d are taken by apps; PAAS_UIDS can be more", within.First,
-		within.Last,
-	)
+	err = fmt.Errorf("all user ids from %d to %d are taken by apps", within.First, within.Last)
+	return 0, &Problem{err, Remedy{Do: AddUIDs}}
 }
 
 // takenUIDs are the ids that apps have. If an app's file is damaged, it is the owner of its data.

@@ -3,7 +3,6 @@ package volume
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -56,8 +55,7 @@ func TestUID(t *testing.T) {
 	for _, name := range []string{"f", "g", "h"} {
 		ask(newApp(t, v, name))
 	}
-	if _, err := newApp(t, v, "i").UID(within); err == nil ||
-		!strings.Contains(err.Error(), "PAAS_UIDS") {
+	if _, err := newApp(t, v, "i").UID(within); RemedyOf(err).Do != AddUIDs {
 		t.Error(err)
 	}
 	if err := os.WriteFile(filepath.Join(blog.Dir(), "uid"), []byte("0\n"), 0o644); err != nil {

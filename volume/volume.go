@@ -90,8 +90,8 @@ func (v *Volume) private(dir string) error {
 		err = errors.New("its file system keeps no modes")
 	}
 	if err != nil {
-		return fmt.Errorf("volume: %s is open to other users (%v) and cannot be closed: %w; "+
-			"as its owner: chmod 700 %s; or choose a folder below it as PAAS_ROOT", dir, before.Mode(), err, dir)
+		err = fmt.Errorf("volume: %s is open to other users (%v) and cannot be closed: %w", dir, before.Mode(), err)
+		return &Problem{err, Remedy{Do: ChooseRoot, With: dir}}
 	}
 	mode := before.Mode().String()
 	v.log().Warn("the folder was open to other users; closed it", "dir", dir, "mode", mode)
@@ -121,7 +121,7 @@ func (v *Volume) App(name string) (App, error) {
 	if near := nearest.Word(name, names); near != "" {
 		return App{}, fmt.Errorf("%w: %q; did you mean %s?", ErrNoApp, name, near)
 	}
-	return App{}, fmt.Errorf("%w: %q; apps:list shows those there are", ErrNoApp, name)
+	return App{}, &Problem{fmt.Errorf("%w: %q", ErrNoApp, name), Remedy{Do: ListApps}}
 }
 
 // Apps lists the names of all apps, sorted.

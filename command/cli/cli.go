@@ -80,7 +80,7 @@ func Execute(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 	case errors.Is(err, context.Canceled):
 		say.Fault(stderr, "interrupted")
 	default:
-		say.Fault(stderr, "%v", spell(err, cmd))
+		say.Fault(stderr, "%v", spell(command.AsFault(err), cmd))
 	}
 	return command.ExitStatus(err)
 }

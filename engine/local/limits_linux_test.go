@@ -54,7 +54,7 @@ func inside(t *testing.T, pid int) bool {
 func TestLimitOfMemory(t *testing.T) {
 	l := newLimiting(t)
 	limited := spec{limits: volume.Limits{Memory: 32 << 20}}
-	const want = "used 32 MiB of memory; the limit is 32 MiB; limits:set blog memory=... gives it more"
+	const want = "used 32 MiB of memory; the limit is 32 MiB"
 	for line, why := range map[string]string{
 		"tail /dev/zero":                        "signal: killed: " + want,
 		`sh -c "tail /dev/zero; exit 3"`:        "exit status 3: " + want,
@@ -225,5 +225,5 @@ func TestLimitsWithoutGroups(t *testing.T) {
 		t.Errorf("held to %v", got)
 	}
 	<-p.Done()
-	rig.WantIn(t, "end", rig.Message(p.Exit().Err()), "MiB of memory; the limit is 32 MiB; limits:set blog memory=... gives it more")
+	rig.WantIn(t, "end", rig.Message(p.Exit().Err()), "MiB of memory; the limit is 32 MiB")
 }

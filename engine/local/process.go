@@ -176,7 +176,7 @@ func (p *process) Exit() engine.Exit {
 	err := p.Err()
 	e := exitOf(err)
 	if _, over := errors.AsType[child.Overuse](err); over {
-		e.Reason += fmt.Sprintf("; limits:set %s memory=... gives it more", p.app)
+		e.Remedy = volume.Remedy{Do: volume.RaiseMemory, App: p.app}
 	}
 	return e
 }

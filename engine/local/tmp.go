@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+
+	"paas/volume"
 )
 
 // insisted are the folders of the machine's /tmp without which the app in tree does not start, made
@@ -71,6 +73,8 @@ func (d *deniedTmp) explain(err error) error {
 	if d.look(); err == nil || d.path == "" {
 		return err
 	}
-	return fmt.Errorf("%w; %s: apps of this server cannot write to /tmp, only to $TMPDIR; its owner can open a folder to all apps: PAAS_APP_WRITE=/tmp/NAME",
-		err, d.path)
+	return &volume.Problem{
+		Err:    fmt.Errorf("%w; %s: apps of this server cannot write to /tmp, only to $TMPDIR", err, d.path),
+		Remedy: volume.Remedy{Do: volume.OpenFolder},
+	}
 }

@@ -1,0 +1,65 @@
+package command
+
+import (
+	"cmp"
+	"strings"
+
+	"paas/volume"
+)
+
+// Advice says a remedy in words for people who type commands, where how is what they type to run a
+// verb. It is empty for the zero remedy.
+func Advice(r volume.Remedy, how func(verb, args string) string) string {
+	run := func(verb string, args ...string) string { return how(verb, strings.Join(args, " ")) }
+	switch r.Do {
+	case volume.ListApps:
+		return run("apps:list") + " shows those there are"
+	case volume.DestroyApp:
+		return "to remove the app: " + run("apps:destroy", r.App)
+	case volume.ShowReleases:
+		return "see what became of it: " + run("releases", r.App)
+	case volume.SetConfigVar:
+		return "set it: " + run("config:set", r.App, r.With)
+	case volume.ChooseBuildDir:
+		return run("settings:set", r.App, "build-dir=FOLDER") + " names another, build-dir= the top"
+	case volume.LeaveWatchMode:
+		return "run the command where the app runs, or " + run("settings:set", r.App, "mode=release") + ", then push"
+	case volume.Rebuild:
+		return run("ps:rebuild", r.App) + " builds it again"
+	case volume.RunOther:
+		return "to run it without one: " + run("ps:scale", r.App, r.With+"=1")
+	case volume.RaiseMemory:
+		return run("limits:set", r.App, "memory=...") + " gives it more"
+	case volume.FollowRepository:
+		return run("source:set", cmp.Or(r.App, "APP"), "URL") + " makes it do so"
+	case volume.UnfollowRepository:
+		return run("source:unset", r.App) + " ends it"
+	case volume.StartServer:
+		return "start it: paas serve " + r.With
+	case volume.FreeDisk:
+		return "make room on it: destroy apps that nobody needs, keep fewer builds (PAAS_KEEP_BUILDS), " +
+			"look into data/ and cache/ of the others; PAAS_MIN_FREE says what stays free"
+	case volume.RaiseBuildMemory:
+		return "PAAS_BUILD_MEMORY raises that"
+	case volume.RaisePushSize:
+		return "PAAS_MAX_PUSH raises that"
+	case volume.AddUIDs:
+		return "PAAS_UIDS can be more"
+	case volume.OpenFolder:
+		return "the server's owner can open a folder to all apps: PAAS_APP_WRITE=/tmp/NAME"
+	case volume.ChooseRoot:
+		return "as its owner: chmod 700 " + r.With + "; or choose a folder below it as PAAS_ROOT"
+	}
+	return ""
+}
+
+// bare is a verb as it is called by people who know how to reach the server.
+func bare(verb, args string) string { return strings.TrimSpace(verb + " " + args) }
+
+// joined is a hint and an advice, either of which may be empty.
+func joined(hint, advice string) string {
+	if hint != "" && advice != "" {
+		hint += "; "
+	}
+	return hint + advice
+}
