@@ -14,7 +14,8 @@ import (
 
 // notPrograms matches jars beside the one to run, by the names that Maven, Gradle and their plugins
 // give them.
-var notPrograms = regexp.MustCompile(`(^original-.*|-(sources|javadoc|tests|test-fixtures|plain))\.jar$`)
+var notPrograms = regexp.MustCompile(
+	`(^original-.*|-(sources|javadoc|tests|test-fixtures|plain))\.jar$`)
 
 // runnableJars returns the jars with a main class in folder, and in the folder of that name in each
 // folder at the top.

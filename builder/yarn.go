@@ -29,7 +29,7 @@ var yarn = &installer{
 			"YARN_ENABLE_PROGRESS_BARS": "0",
 		}
 	},
-	local: regexp.MustCompile(`@(link|file|portal|workspace):[^.\s]|@(link|file|portal|workspace):\.[^":]`),
+	local: regexp.MustCompile(`@(link|file|portal|workspace):([^.\s]|\.[^":])`),
 }
 
 // classic is Yarn 1. Its program and lock file have the same names as those of [yarn].

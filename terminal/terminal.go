@@ -1,5 +1,5 @@
-// Package terminal describes a person's terminal for the engine that runs a command in it, and takes
-// over the terminal of this process. It knows neither doors nor engines.
+// Package terminal describes a person's terminal for the engine that runs a command in it, and
+// takes over the terminal of this process. It knows neither doors nor engines.
 package terminal
 
 import (

@@ -8,7 +8,7 @@ import (
 // Isolation says by which means apps are separated.
 type Isolation struct {
 	Users     bool   // each app has its own user, and each process its own mounts
-	Sandboxes bool   // each app has its own namespaces, see Launcher, and each process its own mounts
+	Sandboxes bool   // each app has its own namespaces, each process its own mounts
 	Landlock  int    // the version of the kernel's interface; 0: none, or not used
 	Seccomp   bool   // system calls are filtered; not with Users
 	Missing   string // what is not in force, and why
