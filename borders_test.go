@@ -8,9 +8,12 @@ import (
 	"go/types"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"paas/command"
 )
 
 // imports maps each package of the product to what it imports, without tests.
@@ -138,4 +141,56 @@ func TestNoVerbUsesAnother(t *testing.T) {
 			t.Errorf("%s uses %s of %s", from, object.Name(), to)
 		}
 	}
+}
+
+// TestNamesStayInDoors looks for names of verbs and of the server's settings in what other packages say:
+// they return a problem and a [volume.Remedy].
+func TestNamesStayInDoors(t *testing.T) {
+	names := []string{`PAAS_[A-Z_]+`}
+	for _, row := range command.Rows() {
+		if name := row.About().Name; strings.Contains(name, ":") {
+			names = append(names, name)
+		}
+	}
+	pattern := regexp.MustCompile(`\b(` + strings.Join(names, "|") + `)\b`)
+	for _, folder := range lower {
+		paths, err := filepath.Glob(folder + "/*.go")
+		if err != nil || len(paths) == 0 {
+			t.Errorf("no files in %s", folder)
+		}
+		for _, path := range paths {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			fset := token.NewFileSet()
+			f, err := parser.ParseFile(fset, path, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				text, ok := n.(*ast.BasicLit)
+				if !ok || text.Kind != token.STRING {
+					return true
+				}
+				for _, name := range pattern.FindAllString(text.Value, -1) {
+					if !slices.Contains(environment, name) {
+						t.Errorf("%s: %s says %s", fset.Position(text.Pos()), folder, name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
+// lower are the packages below the doors that say something to people.
+var lower = []string{
+	"access", "builder", "deploy", "engine", "engine/local", "engine/local/child", "engine/local/confine", "engine/local/firewall",
+	"engine/local/limits", "engine/local/ports", "formation", "formation/appjson", "git", "logs", "notify", "receiver", "remote",
+	"router", "runtime", "runtime/cron", "runtime/health", "sidecar", "site", "volume",
+}
+
+// environment are variables that processes of the server, apps and hooks find; no setting is called so.
+var environment = []string{
+	"PAAS_APP", "PAAS_RELEASE", "PAAS_RUN", "PAAS_COMMIT", "PAAS_HOOK_SOCKET", "PAAS_HOOK_TOKEN",
 }
