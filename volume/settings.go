@@ -18,7 +18,7 @@ type Settings struct {
 	Config map[string]string `json:"config,omitempty"`
 	// BuildDir is the folder of the commit that is the app, with its Procfile; empty: the top.
 	BuildDir string `json:"build_dir,omitempty"`
-	// URLs and folders, separated by spaces; empty: what is recognised
+	// Buildpack has URLs and folders, separated by spaces; empty: what is recognised.
 	Buildpack string `json:"buildpack,omitempty"`
 }
 
