@@ -278,12 +278,12 @@ func answered(code int, body string, want []string) bool {
 	return fmt.Sprint(code) == want[0] && (len(want) < 2 || strings.Contains(body, want[1]))
 }
 
-// see APP[/PATH] STATUS [TEXT] repeats get until it succeeds, for at most 30 s.
+// see APP[/PATH] STATUS [TEXT] repeats get until it succeeds, for at most rig.Patience.
 func cmdSee(ts *testscript.TestScript, neg bool, args []string) {
 	app, path, _ := strings.Cut(args[0], "/")
 	var code int
 	var body string
-	for retry := retryFor(30 * time.Second); retry(); {
+	for retry := retryFor(rig.Patience); retry(); {
 		var err error
 		code, body, err = request(ts, app, "/"+path)
 		if err == nil && answered(code, body, args[1:]) {
@@ -352,7 +352,7 @@ func (l *load) stop() {
 }
 
 // until REGEXP PROGRAM [ARG...] runs the program repeatedly until its output matches, for at most
-// 30 s. With ! the output must not match.
+// rig.Patience. With ! the output must not match.
 func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP PROGRAM [ARG...]")
@@ -360,7 +360,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := regexp.Compile(args[0])
 	ts.Check(err)
 	var out []byte
-	for retry := retryFor(30 * time.Second); retry(); {
+	for retry := retryFor(rig.Patience); retry(); {
 		path, err := exec.LookPath(args[1])
 		if strings.Contains(args[1], "/") {
 			path, err = args[1], nil
@@ -381,7 +381,7 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("not within 30s: %q in %s", args[0], out)
+	ts.Fatalf("not within %s: %q in %s", rig.Patience, args[0], out)
 }
 
 // retryFor returns a function that reports whether the time is not over yet, after a short pause
@@ -403,19 +403,19 @@ func scriptEnv(ts *testscript.TestScript, names ...string) (env []string) {
 	return env
 }
 
-// gone FILE waits until the process whose id is in FILE has ended, for at most 20 s. The id is the
-// one that the process sees itself; in a sandbox it differs from the one outside.
+// gone FILE waits until the process whose id is in FILE has ended, for at most rig.Patience. The id
+// is the one that the process sees itself; in a sandbox it differs from the one outside.
 func cmdGone(ts *testscript.TestScript, neg bool, args []string) {
 	var pid int
 	if _, err := fmt.Sscan(ts.ReadFile(args[0]), &pid); err != nil {
 		ts.Fatalf("%s: %v", args[0], err)
 	}
-	for retry := retryFor(20 * time.Second); retry(); {
+	for retry := retryFor(rig.Patience); retry(); {
 		if !runs(pid, ts.Getenv("PAAS_ROOT")) {
 			return
 		}
 	}
-	ts.Fatalf("process %d still runs after 20s", pid)
+	ts.Fatalf("process %d still runs after %s", pid, rig.Patience)
 }
 
 // runs reports whether a process with this id runs for the server of root: the ids of different

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"paas/rig"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,7 +72,7 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 		case "end":
 			select {
 			case <-ended:
-			case <-time.After(30 * time.Second):
+			case <-time.After(rig.Patience):
 				ts.Fatalf("the program did not exit; the screen:\n%s", s.text())
 			}
 			if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != what {
@@ -115,7 +116,7 @@ func (s *screen) text() string {
 }
 
 func (s *screen) see(text string) bool {
-	for retry := retryFor(20 * time.Second); retry(); {
+	for retry := retryFor(rig.Patience); retry(); {
 		shown := s.text()
 		if at := strings.Index(shown[s.seen:], text); at >= 0 {
 			s.seen += at + len(text)

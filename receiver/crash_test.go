@@ -16,6 +16,7 @@ import (
 
 	"paas/frame"
 	"paas/git"
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -57,7 +58,7 @@ func TestHookKilled(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a hook runs and its release is there", func() bool {
+	rig.Eventually(t, "a hook runs and its release is there", func() bool {
 		app, err := s.Volume.App("blog")
 		return err == nil && len(app.Numbers()) == 1
 	})
@@ -66,7 +67,7 @@ func TestHookKilled(t *testing.T) {
 		t.Error("the push went through")
 	}
 	app := s.app("blog")
-	until(t, "the release is cancelled", func() bool { return cancelled(app, 1) })
+	rig.Eventually(t, "the release is cancelled", func() bool { return cancelled(app, 1) })
 	left(t, s, "blog")
 	if ref := s.ref("blog", "refs/heads/main"); ref != "" {
 		t.Errorf("main is %s", ref)
@@ -80,7 +81,7 @@ func TestHookKilled(t *testing.T) {
 	killHook(t, dump, postReceive)
 	close(g.open)
 	cmd.Wait()
-	until(t, "it is live", func() bool { return app.Live() == 2 })
+	rig.Eventually(t, "it is live", func() bool { return app.Live() == 2 })
 	left(t, s, "blog")
 }
 
@@ -143,13 +144,13 @@ func agree(t *testing.T, s *server, want string) {
 	t.Helper()
 	app := s.app("blog")
 	var live, ref string
-	until(t, "branch and live release are "+want, func() bool {
+	rig.Eventually(t, "branch and live release are "+want, func() bool {
 		release, err := app.Release(app.Live())
 		live, ref = release.Commit, s.ref("blog", "refs/heads/main")
 		return err == nil && live == want && ref == want
 	})
 	for _, n := range app.Numbers() {
-		until(t, "release is over", func() bool {
+		rig.Eventually(t, "release is over", func() bool {
 			status, err := app.Status(n)
 			return err == nil && status.State.Over()
 		})
@@ -166,7 +167,7 @@ func TestServerKilledWhileBuilding(t *testing.T) {
 		t.Fatal(err)
 	}
 	vol := &volume.Volume{Root: root}
-	until(t, "it builds", func() bool {
+	rig.Eventually(t, "it builds", func() bool {
 		app, err := vol.App("blog")
 		if err != nil {
 			return false
@@ -203,7 +204,7 @@ func TestServerKilledInUpload(t *testing.T) {
 	frame.Write(conn, 'c', []byte("alice\x00git-receive-pack\x00blog\x00"))
 	frame.Write(conn, 'i', request[:len(request)-30])
 	quarantines := filepath.Join(root, "apps", "blog", "repo.git", "objects", "tmp_objdir-*")
-	until(t, "the upload has begun", func() bool {
+	rig.Eventually(t, "the upload has begun", func() bool {
 		found, _ := filepath.Glob(quarantines)
 		return len(found) == 1
 	})
@@ -336,7 +337,7 @@ func (s *server) rollBack(name string) {
 	if err := app.Commit(next.N); err != nil {
 		s.t.Fatal(err)
 	}
-	until(s.t, "what was rolled back to is live", func() bool { return app.Live() == next.N })
+	rig.Eventually(s.t, "what was rolled back to is live", func() bool { return app.Live() == next.N })
 }
 
 // After a rollback the branch follows by itself.
@@ -348,7 +349,7 @@ func TestBranchFollowsRollback(t *testing.T) {
 	c.commit("two", "a", "b")
 	c.git("push", "paas", "main")
 	s.rollBack("blog")
-	until(
+	rig.Eventually(
 		t, "the branch is where v1 was",
 		func() bool { return s.ref("blog", "refs/heads/main") == one },
 	)
@@ -373,18 +374,18 @@ func TestBranchIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.rollBack("blog")
-	until(
+	rig.Eventually(
 		t, "the branch could not be moved",
 		func() bool { return strings.Contains(log.String(), "main.lock': File exists") },
 	)
 	if ref := s.ref("blog", "refs/heads/main"); ref != two {
 		t.Errorf("main is %s", ref)
 	}
-	until(t, "it is tried again", func() bool { return strings.Count(log.String(), "do=turn") > 2 })
+	rig.Eventually(t, "it is tried again", func() bool { return strings.Count(log.String(), "do=turn") > 2 })
 	if err := os.RemoveAll(lock); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the branch is moved", func() bool { return s.ref("blog", "refs/heads/main") == one })
+	rig.Eventually(t, "the branch is moved", func() bool { return s.ref("blog", "refs/heads/main") == one })
 	if n := strings.Count(log.String(), "not reconciled"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, &log)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -165,7 +166,7 @@ func TestFollowedApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	app.Commit(synced.N)
-	until(t, "the commit from elsewhere is live", func() bool { return app.Live() == synced.N })
+	rig.Eventually(t, "the commit from elsewhere is live", func() bool { return app.Live() == synced.N })
 	done()
 	if err := app.UnsetSource(); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"paas/frame"
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -302,7 +303,7 @@ func child(t *testing.T, root, at string, env ...string) (socket string, process
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	until(t, "the server process is up", func() bool {
+	rig.Eventually(t, "the server process is up", func() bool {
 		conn, err := net.Dial("unix", socket)
 		if err == nil {
 			conn.Close()
@@ -310,16 +311,6 @@ func child(t *testing.T, root, at string, env ...string) (socket string, process
 		return err == nil
 	})
 	return socket, cmd
-}
-
-// until waits until is returns true.
-func until(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never came true: %s", what)
-		}
-	}
 }
 
 func (s *server) app(name string) volume.App {

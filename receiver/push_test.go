@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"paas/git"
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -56,7 +57,7 @@ func TestPush(t *testing.T) {
 	if ref := s.ref("blog", "refs/heads/main"); ref != two {
 		t.Errorf("main is %s, want %s", ref, two)
 	}
-	until(t, "both pushes are in the audit", func() bool {
+	rig.Eventually(t, "both pushes are in the audit", func() bool {
 		events, _ := os.ReadFile(filepath.Join(s.Volume.Root, "events", "git.jsonl"))
 		return strings.Contains(string(events), "v1 "+git.Short(one)+" live") &&
 			strings.Contains(string(events), "v2 "+git.Short(two)+" live")
@@ -67,7 +68,7 @@ func TestPush(t *testing.T) {
 // left checks that pushes that are over have left nothing but what they made.
 func left(t *testing.T, s *server, app string) {
 	t.Helper()
-	until(t, "the turn is free", func() bool { return !s.app(app).TurnHeld() })
+	rig.Eventually(t, "the turn is free", func() bool { return !s.app(app).TurnHeld() })
 	for _, dir := range []string{filepath.Join(s.Volume.Root, "tmp", "*"), filepath.Join(s.app(app).Repo(), "objects", "tmp_objdir-*")} {
 		entries, _ := filepath.Glob(filepath.Join(dir, "*"))
 		if len(entries) > 0 {
@@ -148,7 +149,7 @@ func TestMaster(t *testing.T) {
 	c.git("branch", "-m", "master")
 	contains(t, c.git("push", "paas", "master"), "v1 is live")
 	c.refused("paas master:main", "main does not deploy here; master does")
-	until(t, "HEAD follows", func() bool {
+	rig.Eventually(t, "HEAD follows", func() bool {
 		head, _ := s.repo(s.app("blog")).Head()
 		return head == "master"
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"paas/git"
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -79,7 +80,7 @@ func TestQueue(t *testing.T) {
 	if err := second.Start(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the second says whom it waits for", func() bool {
+	rig.Eventually(t, "the second says whom it waits for", func() bool {
 		return strings.Contains(out2.String(), "-----> Waiting for alice's push to end")
 	})
 	close(g.open)
@@ -111,7 +112,7 @@ func TestPusherLeaves(t *testing.T) {
 	c.commit("two", "fate", "hang")
 	s.abandon(c)
 	app := s.app("blog")
-	until(t, "the release is cancelled", func() bool {
+	rig.Eventually(t, "the release is cancelled", func() bool {
 		status, _ := app.Status(2)
 		return cancelled(app, 2) && status.State == volume.Cancelled
 	})
@@ -131,7 +132,7 @@ func (s *server) abandon(c *clone) {
 		s.t.Fatal(err)
 	}
 	app := s.app("blog")
-	until(s.t, "the release is being built", func() bool {
+	rig.Eventually(s.t, "the release is being built", func() bool {
 		n := app.Numbers()
 		if len(n) == 0 {
 			return false
@@ -152,7 +153,7 @@ func TestPusherLeavesAtTheVerdict(t *testing.T) {
 	}
 	g.wait(t)
 	killGroup(cmd)
-	until(t, "the session knows", func() bool {
+	rig.Eventually(t, "the session knows", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, session := range s.sessions {
@@ -162,7 +163,7 @@ func TestPusherLeavesAtTheVerdict(t *testing.T) {
 	})
 	close(g.open)
 	app := s.app("blog")
-	until(t, "the release is cancelled", func() bool { return cancelled(app, 1) })
+	rig.Eventually(t, "the release is cancelled", func() bool { return cancelled(app, 1) })
 	left(t, s, "blog")
 	if ref := s.ref("blog", "refs/heads/main"); ref != "" {
 		t.Errorf("main is %s", ref)
@@ -184,7 +185,7 @@ func TestPusherLeavesAfterTheVerdict(t *testing.T) {
 			killGroup(cmd)
 			close(g.open)
 			app := s.app("blog")
-			until(t, "it is live", func() bool { return app.Live() == 1 })
+			rig.Eventually(t, "it is live", func() bool { return app.Live() == 1 })
 			left(t, s, "blog")
 			if ref := s.ref("blog", "refs/heads/main"); ref != c.git("rev-parse", "HEAD") {
 				t.Errorf("main is %s", ref)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"paas/rig"
 )
 
 // litter makes the app's repository untidy, and all files in it old.
@@ -53,7 +55,7 @@ func TestTidyKeepsTheCommitsOfBuilds(t *testing.T) {
 		commits = append(commits, c.git("rev-parse", "HEAD"))
 		c.git("push", "-f", "paas", "main")
 	}
-	until(t, "the pushes have ended", func() bool { return !s.busy() })
+	rig.Eventually(t, "the pushes have ended", func() bool { return !s.busy() })
 	first, err := s.app("blog").Release(1)
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +79,7 @@ func TestTidyKeepsTheCommitsOfBuilds(t *testing.T) {
 	c.commit("four", "page", "4")
 	c.git("push", "paas", "main")
 
-	until(t, "the push has ended", func() bool { return !s.busy() })
+	rig.Eventually(t, "the push has ended", func() bool { return !s.busy() })
 	s.litter("blog")
 	s.tidyAll(t.Context())
 	s.tidying.running.Wait()
@@ -100,14 +102,14 @@ func TestPushEndsTheTidying(t *testing.T) {
 	s := newServer(t, g.set)
 	c := s.newClone("blog")
 	c.git("push", "paas", "main")
-	until(t, "the push has ended", func() bool { return !s.busy() })
+	rig.Eventually(t, "the push has ended", func() bool { return !s.busy() })
 	s.litter("blog")
 	s.tidyAll(t.Context())
 	g.wait(t)
 	c.commit("two", "page", "2")
 	pushed := make(chan string, 1)
 	go func() { pushed <- c.git("push", "paas", "main") }()
-	until(t, "the push has come", s.busy)
+	rig.Eventually(t, "the push has come", s.busy)
 	s.tidyAll(t.Context()) // not beside it
 	close(g.open)
 	contains(t, <-pushed, "blog v2 is live")
@@ -115,7 +117,7 @@ func TestPushEndsTheTidying(t *testing.T) {
 	if !s.untidy("blog") {
 		t.Error("it was tidied all the same")
 	}
-	until(t, "the push has ended", func() bool { return !s.busy() })
+	rig.Eventually(t, "the push has ended", func() bool { return !s.busy() })
 	s.tidyAll(t.Context()) // the one that was interrupted is tidied now
 	s.tidying.running.Wait()
 	if s.untidy("blog") {

@@ -65,12 +65,16 @@ func (s *Screen) String() string {
 	return s.text.String()
 }
 
-// Eventually waits until is returns true. It fails the test after 15 s.
+// Patience is how long tests wait for what takes a moment. It is long because a busy machine is no
+// reason to fail, and only a failing test waits for all of it.
+const Patience = 2 * time.Minute
+
+// Eventually waits until is returns true. It fails the test after [Patience].
 func Eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(Patience); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 15s: %s", what)
+			t.Fatalf("not within %s: %s", Patience, what)
 		}
 	}
 }

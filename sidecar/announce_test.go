@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -57,5 +58,5 @@ func TestAnnounceFollowed(t *testing.T) {
 	s.runtime()
 	s.start()
 	s.app("blog", volume.Source{URL: newHosting(t).repo("blog").url, Every: rarely})
-	until(t, "v1 is announced", func() bool { return strings.HasPrefix(a.text(), "blog v1 ") })
+	rig.Eventually(t, "v1 is announced", func() bool { return strings.HasPrefix(a.text(), "blog v1 ") })
 }

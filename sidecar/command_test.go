@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"paas/remote"
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -79,12 +80,12 @@ func TestSyncLeft(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Sync(ctx, app, "alice", new(bytes.Buffer)) }()
-	until(t, "it is building", func() bool { return states(app) == "building" })
+	rig.Eventually(t, "it is building", func() bool { return states(app) == "building" })
 	leave()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	until(t, "it is cancelled", func() bool { return states(app) == "cancelled" })
+	rig.Eventually(t, "it is cancelled", func() bool { return states(app) == "cancelled" })
 	if l := looked(t, app); l.Commit != "" || app.Live() != 0 {
 		t.Errorf("%+v", l)
 	}
@@ -193,14 +194,14 @@ func TestChangedWhileSyncing(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := s.follower("blog")
-			until(t, "it is seen", func() bool {
+			rig.Eventually(t, "it is seen", func() bool {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				return f.stopped || s.followers["blog"] != f
 			})
 			close(g.open)
 			if want != "" {
-				until(
+				rig.Eventually(
 					t, "the other is live",
 					func() bool { return isLive(app, want) && looked(t, app).Commit == want },
 				)
@@ -208,7 +209,7 @@ func TestChangedWhileSyncing(t *testing.T) {
 					t.Errorf("%d looks; %s", n, states(app))
 				}
 			} else {
-				until(t, "it ends", f.ended)
+				rig.Eventually(t, "it ends", f.ended)
 				if len(app.Numbers()) != 0 {
 					t.Errorf("%s", states(app))
 				}
@@ -251,11 +252,11 @@ func TestChangedWhileBuilding(t *testing.T) {
 	old.commit("hangs", "fate", "hang")
 	want := other.commit("other", "a", "b")
 	app := s.app("blog", volume.Source{URL: old.url, Every: rarely})
-	until(t, "it is building", func() bool { return states(app) == "building" })
+	rig.Eventually(t, "it is building", func() bool { return states(app) == "building" })
 	if err := app.SetSource(volume.Source{URL: other.url, Every: rarely}); err != nil {
 		t.Fatal(err)
 	}
-	until(
+	rig.Eventually(
 		t, "the other is live",
 		func() bool { return isLive(app, want) && looked(t, app).Commit == want },
 	)
@@ -284,7 +285,7 @@ func TestDestroyedWhileSyncing(t *testing.T) {
 			}
 		}
 		close(g.open)
-		until(t, "the sync ends", f.ended)
+		rig.Eventually(t, "the sync ends", f.ended)
 		if names, _ := s.Volume.Apps(); !again && len(names) > 0 {
 			t.Errorf("it has come back: %v", names)
 		}
@@ -302,9 +303,9 @@ func TestStopped(t *testing.T) {
 	r := newHosting(t).repo("blog")
 	r.commit("hangs", "fate", "hang")
 	app := s.app("blog", volume.Source{URL: r.url})
-	until(t, "it is building", func() bool { return states(app) == "building" })
+	rig.Eventually(t, "it is building", func() bool { return states(app) == "building" })
 	stop()
-	until(t, "it is cancelled", func() bool { return states(app) == "cancelled" })
+	rig.Eventually(t, "it is cancelled", func() bool { return states(app) == "cancelled" })
 	if l := looked(t, app); l.Commit != "" || l.Error != "" {
 		t.Errorf("%+v", l)
 	}
@@ -316,5 +317,5 @@ func TestStopped(t *testing.T) {
 	again := newStage(t, s.Remote)
 	again.Sidecar.Volume = s.Volume
 	again.start()
-	until(t, "it is live", func() bool { return isLive(app, good) })
+	rig.Eventually(t, "it is live", func() bool { return isLive(app, good) })
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -47,7 +48,7 @@ func TestKilled(t *testing.T) {
 			}
 			cmd := child(t, s.Volume.Root, at)
 			if at == "building" { // no code of ours runs then
-				until(t, "it is building", func() bool { return states(app) == "live building" })
+				rig.Eventually(t, "it is building", func() bool { return states(app) == "live building" })
 				cmd.Process.Kill()
 			}
 			if cmd.Wait(); !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
@@ -63,7 +64,7 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.start()
-			until(t, "two is live, and the releases are "+states1, func() bool {
+			rig.Eventually(t, "two is live, and the releases are "+states1, func() bool {
 				return isLive(app, two) && looked(t, app).Commit == two && states(app) == states1
 			})
 			if at != "built" { // a build without a release is left, until the runtime removes it
@@ -93,7 +94,7 @@ func TestDiskFull(t *testing.T) {
 	s.start()
 	r := newHosting(t).repo("blog")
 	app := s.app("blog", volume.Source{URL: r.url, Every: volume.MinEvery})
-	until(t, "one is live", func() bool { return looked(t, app).Release == 1 })
+	rig.Eventually(t, "one is live", func() bool { return looked(t, app).Release == 1 })
 	noise, err := os.Open("/dev/urandom")
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +113,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		releases := len(app.Numbers())
 		s.now("blog")
-		until(t, "the disk is full", func() bool { return looked(t, app).Error != "" })
+		rig.Eventually(t, "the disk is full", func() bool { return looked(t, app).Error != "" })
 		contains(t, looked(t, app).Error, "the server's disk is full", "make room on it")
 		if len(app.Numbers()) != releases {
 			t.Error(states(app))
@@ -120,7 +121,7 @@ func TestDiskFull(t *testing.T) {
 		r.git("rm", "-q", "-r", "big*")
 		small := r.commit("small", "a", fmt.Sprint(c.size))
 		s.now("blog")
-		until(
+		rig.Eventually(
 			t, "it fits",
 			func() bool { return isLive(app, small) && looked(t, app).Commit == small && looked(t, app).Error == "" },
 		)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"paas/remote"
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -27,7 +28,7 @@ func TestFollow(t *testing.T) {
 	r := newHosting(t).repo("blog")
 	one := r.git("rev-parse", "HEAD")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(
+	rig.Eventually(
 		t, "the first commit is live at once",
 		func() bool { return isLive(app, one) && looked(t, app).Commit == one },
 	)
@@ -47,7 +48,7 @@ func TestFollow(t *testing.T) {
 
 	two := r.commit("two", "fate", "fail build: npm ci: exit status 1")
 	s.now("blog")
-	until(t, "the second has its verdict", func() bool { return looked(t, app).Commit == two })
+	rig.Eventually(t, "the second has its verdict", func() bool { return looked(t, app).Commit == two })
 	if l := looked(t, app); l.Release != 2 || l.Failed != "build: npm ci: exit status 1" ||
 		l.Error != "" {
 		t.Errorf("%+v", l)
@@ -57,14 +58,14 @@ func TestFollow(t *testing.T) {
 	}
 	looks := s.follower("blog").looksDone()
 	s.now("blog")
-	until(t, "it is looked at again", func() bool { return s.follower("blog").looksDone() > looks })
+	rig.Eventually(t, "it is looked at again", func() bool { return s.follower("blog").looksDone() > looks })
 	if states(app) != "live failed" {
 		t.Errorf("what failed is tried again: %s", states(app))
 	}
 
 	three := r.commit("three", "fate", "")
 	s.now("blog")
-	until(
+	rig.Eventually(
 		t, "the third is live",
 		func() bool { return isLive(app, three) && looked(t, app).Commit == three },
 	)
@@ -95,7 +96,7 @@ func (f *follower) looksDone() int {
 // left lists what a sync has left behind.
 func left(t *testing.T, s *stage, app volume.App) {
 	t.Helper()
-	until(t, "the turn is free", func() bool { return !app.TurnHeld() })
+	rig.Eventually(t, "the turn is free", func() bool { return !app.TurnHeld() })
 	if left, _ := filepath.Glob(filepath.Join(s.Volume.Root, "tmp", "*", "*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
@@ -155,10 +156,10 @@ func TestRollbackStays(t *testing.T) {
 	r := newHosting(t).repo("blog")
 	one := r.git("rev-parse", "HEAD")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(t, "one is live", func() bool { return isLive(app, one) && looked(t, app).Commit == one })
+	rig.Eventually(t, "one is live", func() bool { return isLive(app, one) && looked(t, app).Commit == one })
 	two := r.commit("two", "a", "b")
 	s.now("blog")
-	until(t, "two is live", func() bool { return isLive(app, two) && looked(t, app).Commit == two })
+	rig.Eventually(t, "two is live", func() bool { return isLive(app, two) && looked(t, app).Commit == two })
 	done, err := app.Turn(t.Context(), "rollback", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -172,14 +173,14 @@ func TestRollbackStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "one is live again", func() bool { return app.Live() == 3 })
+	rig.Eventually(t, "one is live again", func() bool { return app.Live() == 3 })
 	done()
 	f := s.follower("blog")
 	looks := f.looksDone()
 	s.now("blog")
-	until(t, "it is looked at", func() bool { return f.looksDone() > looks })
+	rig.Eventually(t, "it is looked at", func() bool { return f.looksDone() > looks })
 	s.now("blog")
-	until(t, "and again", func() bool { return f.looksDone() > looks+1 })
+	rig.Eventually(t, "and again", func() bool { return f.looksDone() > looks+1 })
 	if app.Live() != 3 || len(app.Numbers()) != 3 {
 		t.Errorf("the rollback did not stay: live is v%d of %d", app.Live(), len(app.Numbers()))
 	}
@@ -197,7 +198,7 @@ func TestAdopt(t *testing.T) {
 	h := newHosting(t)
 	r := h.repo("blog")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(t, "it is live", func() bool { return looked(t, app).Release == 1 })
+	rig.Eventually(t, "it is live", func() bool { return looked(t, app).Release == 1 })
 	stop()
 	if err := os.Rename(r.dir, filepath.Join(h.dir, "moved")); err != nil {
 		t.Fatal(err)
@@ -208,7 +209,7 @@ func TestAdopt(t *testing.T) {
 	if err := app.SetSource(volume.Source{URL: h.URL + "/moved", Every: rarely}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the new source has its verdict", func() bool { return looked(t, app).Release == 1 })
+	rig.Eventually(t, "the new source has its verdict", func() bool { return looked(t, app).Release == 1 })
 	if len(app.Numbers()) != 1 {
 		t.Errorf("%d releases", len(app.Numbers()))
 	}
@@ -226,7 +227,7 @@ func TestRefused(t *testing.T) {
 	r.git("commit", "-q", "-m", "with a submodule")
 	bad := r.git("rev-parse", "HEAD")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(t, "it has its verdict", func() bool { return looked(t, app).Commit == bad })
+	rig.Eventually(t, "it has its verdict", func() bool { return looked(t, app).Commit == bad })
 	l := looked(t, app)
 	contains(
 		t, l.Failed, "vendor/lib is a submodule, and its files are not part of what is fetched",
@@ -283,7 +284,7 @@ func TestUpstreamTurmoil(t *testing.T) {
 	deployed := func(what, commit string) {
 		t.Helper()
 		s.now("blog")
-		until(
+		rig.Eventually(
 			t, what,
 			func() bool { l := looked(t, app); return isLive(app, commit) && l.Commit == commit && l.Error == "" },
 		)
@@ -292,7 +293,7 @@ func TestUpstreamTurmoil(t *testing.T) {
 		t.Helper()
 		live := app.Live()
 		s.now("blog")
-		until(t, what, func() bool { return looked(t, app).Error != "" })
+		rig.Eventually(t, what, func() bool { return looked(t, app).Error != "" })
 		contains(t, looked(t, app).Error, words...)
 		if app.Live() != live {
 			t.Errorf("%s: v%d was live, v%d is", what, live, app.Live())
@@ -310,7 +311,7 @@ func TestUpstreamTurmoil(t *testing.T) {
 	if err := app.SetSource(volume.Source{URL: r.url, Branch: "main", Every: rarely}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the branch is missed", func() bool { return looked(t, app).Error != "" })
+	rig.Eventually(t, "the branch is missed", func() bool { return looked(t, app).Error != "" })
 	contains(t, looked(t, app).Error, "main", "trunk")
 	r.git("branch", "main")
 	r.git("checkout", "-q", "main")
@@ -358,13 +359,13 @@ func TestInPlace(t *testing.T) {
 	r := newHosting(t).repo("blog")
 	one := r.git("rev-parse", "HEAD")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(
+	rig.Eventually(
 		t, "one is in place",
 		func() bool { return isLive(app, one) && looked(t, app).Commit == one },
 	)
 	two := r.commit("two", "hello", "changed\n")
 	s.now("blog")
-	until(
+	rig.Eventually(
 		t, "two is in place",
 		func() bool { return isLive(app, two) && looked(t, app).Commit == two },
 	)
@@ -388,7 +389,7 @@ func TestUnreadCredential(t *testing.T) {
 	}
 	s.start()
 	app := s.settled("blog", rarely)
-	until(
+	rig.Eventually(
 		t, "it is said",
 		func() bool { return strings.Contains(looked(t, app).Error, "sources/blog/key") },
 	)
@@ -396,7 +397,7 @@ func TestUnreadCredential(t *testing.T) {
 		t.Fatal(err)
 	}
 	app.Ring()
-	until(t, "all is well", func() bool { return looked(t, app).Error == "" })
+	rig.Eventually(t, "all is well", func() bool { return looked(t, app).Error == "" })
 }
 
 // A new credential is used at once, however long the backoff is.
@@ -414,13 +415,13 @@ func TestNewCredential(t *testing.T) {
 	})
 	s.start()
 	app := s.app("blog", volume.Source{URL: "https://host/blog", Every: rarely})
-	until(t, "it is refused", func() bool { return looked(t, app).Error == "access denied" })
+	rig.Eventually(t, "it is refused", func() bool { return looked(t, app).Error == "access denied" })
 	if err := s.Volume.Credentials("blog").
 		Set(volume.SourceToken, []byte("open sesame\n")); err != nil {
 		t.Fatal(err)
 	}
 	app.Ring()
-	until(t, "it comes further", func() bool { return looked(t, app).Error == "no pack" })
+	rig.Eventually(t, "it comes further", func() bool { return looked(t, app).Error == "no pack" })
 	if s.log.count("open sesame") > 0 {
 		t.Error("the log holds the token")
 	}
@@ -458,7 +459,7 @@ func TestBrokenCommit(t *testing.T) {
 	r := newHosting(t).repo("blog")
 	one := r.git("rev-parse", "HEAD")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(
+	rig.Eventually(
 		t, "the first commit is live",
 		func() bool { return isLive(app, one) && looked(t, app).Commit == one },
 	)
@@ -466,7 +467,7 @@ func TestBrokenCommit(t *testing.T) {
 		"broken", ".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\turl = --upload-pack=id\n",
 	)
 	s.now("blog")
-	until(t, "it has its verdict", func() bool { return looked(t, app).Commit == broken })
+	rig.Eventually(t, "it has its verdict", func() bool { return looked(t, app).Commit == broken })
 	l := looked(t, app)
 	if !strings.Contains(l.Failed, "gitmodulesUrl") || l.Error != "" || !isLive(app, one) ||
 		states(app) != "live" {
@@ -475,7 +476,7 @@ func TestBrokenCommit(t *testing.T) {
 	r.git("rm", "-q", ".gitmodules")
 	fixed := r.commit("fixed")
 	s.now("blog")
-	until(t, "the next is live", func() bool { return isLive(app, fixed) })
+	rig.Eventually(t, "the next is live", func() bool { return isLive(app, fixed) })
 }
 
 // A disk without space for a deploy decides nothing: nothing is fetched, and the commit goes live
@@ -487,7 +488,7 @@ func TestLowDisk(t *testing.T) {
 	s.start()
 	r := newHosting(t).repo("blog")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(t, "it is said", func() bool {
+	rig.Eventually(t, "it is said", func() bool {
 		return strings.Contains(looked(t, app).Error, "MB free of") ||
 			strings.Contains(looked(t, app).Error, "GB free of")
 	})
@@ -514,7 +515,7 @@ func TestWatchingTakesNoPlace(t *testing.T) {
 	}
 	s.start()
 	for _, app := range apps {
-		until(t, app.Name+" is watched", func() bool {
+		rig.Eventually(t, app.Name+" is watched", func() bool {
 			now, _ := app.Status(1)
 			return now.State == volume.Proving
 		})

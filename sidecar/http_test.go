@@ -15,6 +15,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -149,7 +150,7 @@ func TestWebhook(t *testing.T) {
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
 	s.app("quiet", volume.Source{URL: r.url, Every: rarely}) // nobody asked for its secret
 	s.Volume.Create("bare")
-	until(t, "one is live", func() bool { return looked(t, app).Release == 1 })
+	rig.Eventually(t, "one is live", func() bool { return looked(t, app).Release == 1 })
 	secret, err := s.Volume.Credentials("blog").Webhook()
 	if err != nil {
 		t.Fatal(err)
@@ -189,13 +190,13 @@ func TestWebhook(t *testing.T) {
 			t.Errorf("%d %q", status, said)
 		}
 	}
-	until(t, "two is live", func() bool { return isLive(app, two) && looked(t, app).Commit == two })
+	rig.Eventually(t, "two is live", func() bool { return isLive(app, two) && looked(t, app).Commit == two })
 	three := r.commit("three", "a", "c")
 	status, _ := s.post("/hooks/blog", "X-Gitlab-Token", secret, strings.NewReader(body))
 	if status != http.StatusAccepted {
 		t.Errorf("GitLab: %d", status)
 	}
-	until(t, "three is live", func() bool { return isLive(app, three) })
+	rig.Eventually(t, "three is live", func() bool { return isLive(app, three) })
 	if s.log.count(secret) > 0 {
 		t.Error("the log holds the secret")
 	}
@@ -294,16 +295,16 @@ func TestMetrics(t *testing.T) {
 	r := h.repo("blog")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
 	gone := s.app("gone", volume.Source{URL: h.URL + "/gone", Every: rarely})
-	until(
+	rig.Eventually(
 		t, "one is live",
 		func() bool { return looked(t, app).Release == 1 && looked(t, gone).Error != "" },
 	)
 	bad := r.commit("bad", "fate", "fail build: no")
 	s.now("blog")
-	until(t, "it has failed", func() bool { return looked(t, app).Commit == bad })
+	rig.Eventually(t, "it has failed", func() bool { return looked(t, app).Commit == bad })
 	var status int
 	var text string
-	until(t, "all is counted", func() bool {
+	rig.Eventually(t, "all is counted", func() bool {
 		status, text = s.get("/metrics")
 		return strings.Contains(text, `result="failed"`)
 	})

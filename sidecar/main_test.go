@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"paas/remote"
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -135,7 +136,7 @@ func (s *stage) start() (stop func()) {
 		}
 	})
 	s.t.Cleanup(stop)
-	until(s.t, "it runs", func() bool { return s.Health().Running })
+	rig.Eventually(s.t, "it runs", func() bool { return s.Health().Running })
 	return stop
 }
 
@@ -159,7 +160,7 @@ func (s *stage) now(app string) {
 
 func (s *stage) follower(app string) (f *follower) {
 	s.t.Helper()
-	until(s.t, app+" is followed", func() bool {
+	rig.Eventually(s.t, app+" is followed", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		f = s.followers[app]
@@ -330,16 +331,6 @@ func newClient(t testing.TB) *remote.Client {
 	c := new(remote.Client)
 	t.Cleanup(func() { c.Close() })
 	return c
-}
-
-// until waits until is returns true.
-func until(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never came true: %s", what)
-		}
-	}
 }
 
 // live reports whether the app's live release is of commit.

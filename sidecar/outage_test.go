@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"paas/rig"
 	"paas/volume"
 )
 
@@ -173,7 +174,7 @@ func TestServerStartsAgain(t *testing.T) {
 	h.server.Close()
 	s.start()
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	until(t, "it is not reached", func() bool { return looked(t, app).Error != "" })
+	rig.Eventually(t, "it is not reached", func() bool { return looked(t, app).Error != "" })
 	l, err := net.Listen("tcp", host)
 	if err != nil {
 		t.Skip("SKIP: somebody took the port: ", err)
@@ -181,5 +182,5 @@ func TestServerStartsAgain(t *testing.T) {
 	again := &http.Server{Handler: handler}
 	go again.Serve(l)
 	defer again.Close()
-	until(t, "its commit is live", func() bool { return isLive(app, r.git("rev-parse", "HEAD")) })
+	rig.Eventually(t, "its commit is live", func() bool { return isLive(app, r.git("rev-parse", "HEAD")) })
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"paas/rig"
 )
 
 func TestSessions(t *testing.T) {
@@ -261,7 +263,7 @@ func TestHandshakeTimeout(t *testing.T) {
 		return nil, errors.New("the test is over")
 	}))
 	go func() { _, _, _, _ = gossh.NewClientConn(raw, "", c) }()
-	eventually(t, "the connection is forgotten", func() bool {
+	rig.Eventually(t, "the connection is forgotten", func() bool {
 		return w.conns.empty()
 	})
 

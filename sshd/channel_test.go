@@ -14,6 +14,8 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"paas/rig"
 )
 
 // open opens a session channel by hand and drops its requests.
@@ -252,7 +254,7 @@ func TestSessionsPerConnection(t *testing.T) {
 	for _, s := range open {
 		s.Close()
 	}
-	eventually(t, "a place is free again", func() bool {
+	rig.Eventually(t, "a place is free again", func() bool {
 		s, err := client.NewSession()
 		if err == nil {
 			s.Close()

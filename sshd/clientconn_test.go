@@ -17,6 +17,8 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"paas/rig"
 )
 
 // empty reports whether all slots and queues are empty.
@@ -147,7 +149,7 @@ func TestLimitsAreSeparate(t *testing.T) {
 			_, _, _, _ = gossh.NewClientConn(conn, "", config(gossh.PublicKeys(w.bob)))
 		})
 	}
-	eventually(t, "bob's line is full", func() bool {
+	rig.Eventually(t, "bob's line is full", func() bool {
 		inside, waiting := w.conns.users.count()
 		return inside == 4 && waiting == 16
 	})
@@ -170,7 +172,7 @@ func TestLimitsAreSeparate(t *testing.T) {
 	for range 4 {
 		silent = append(silent, w.dialRaw())
 	}
-	eventually(t, "all slots of the address are used", func() bool {
+	rig.Eventually(t, "all slots of the address are used", func() bool {
 		inside, _ := w.conns.unauthenticated.count()
 		return inside == 4
 	})
@@ -182,7 +184,7 @@ func TestLimitsAreSeparate(t *testing.T) {
 		}
 		admin <- err
 	}()
-	eventually(t, "the admin waits", func() bool {
+	rig.Eventually(t, "the admin waits", func() bool {
 		_, waiting := w.conns.unauthenticated.count()
 		return waiting == 1
 	})
@@ -213,10 +215,10 @@ func TestWaitingClientLeaves(t *testing.T) {
 	waiting := func(want int) func() bool {
 		return func() bool { _, n := w.conns.users.count(); return n == want }
 	}
-	eventually(t, "the second waits", waiting(1))
+	rig.Eventually(t, "the second waits", waiting(1))
 	conn.Close()
 	<-done
-	eventually(t, "nobody waits", waiting(0))
+	rig.Eventually(t, "nobody waits", waiting(0))
 	// The next in the queue gets the slot of the first.
 	second := make(chan error, 1)
 	go func() {
@@ -226,12 +228,12 @@ func TestWaitingClientLeaves(t *testing.T) {
 		}
 		second <- err
 	}()
-	eventually(t, "the third waits", waiting(1))
+	rig.Eventually(t, "the third waits", waiting(1))
 	first.Close()
 	if err := <-second; err != nil {
 		t.Error(err)
 	}
-	eventually(t, "all places are free", w.conns.empty)
+	rig.Eventually(t, "all places are free", w.conns.empty)
 }
 
 // Fifty pushes and two hundred commands at once, with one user's key from one address, all succeed.
@@ -312,10 +314,10 @@ func TestStopWithWaiting(t *testing.T) {
 	w.dial(w.bob)
 	conn := w.dialRaw()
 	go func() { _, _, _, _ = gossh.NewClientConn(conn, "", config(gossh.PublicKeys(w.bob))) }()
-	eventually(t, "one waits with its key",
+	rig.Eventually(t, "one waits with its key",
 		func() bool { _, n := w.conns.users.count(); return n == 1 })
 	first, second := w.dialRaw(), w.dialRaw()
-	eventually(t, "an unauthenticated connection waits",
+	rig.Eventually(t, "an unauthenticated connection waits",
 		func() bool { _, n := w.conns.unauthenticated.count(); return n == 1 })
 	if err := w.stopped(); err != nil {
 		t.Error(err)

@@ -24,7 +24,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-const patience = 10 * time.Second // much longer than anything here takes
+const patience = time.Minute // much longer than anything here takes
 
 // gitFunc and verbFunc are fakes.
 type gitFunc func(ctx context.Context, who Identity, service, app, protocol string, stdin io.Reader,
@@ -228,17 +228,6 @@ func (w *world) run(client *gossh.Client, command string) result {
 	session.Stdout, session.Stderr = &stdout, &stderr
 	err := session.Run(command)
 	return result{stdout.String(), stderr.String(), statusOf(err)}
-}
-
-// eventually polls until ok returns true.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not in %v: %s", patience, what)
 }
 
 // goroutinesBack waits until there are no more goroutines than before.

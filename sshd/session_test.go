@@ -16,6 +16,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"paas/rig"
 	"paas/terminal"
 )
 
@@ -178,7 +179,7 @@ func TestOutputIsSanitized(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	w.run(client, "config:set blog TOKEN=hunter2")
-	eventually(t, "the command is logged",
+	rig.Eventually(t, "the command is logged",
 		func() bool { return strings.Contains(w.log.String(), "verb=config:set") })
 	if strings.Contains(w.log.String(), "hunter2") {
 		t.Error("an argument was logged")
@@ -222,7 +223,7 @@ func TestStopDrains(t *testing.T) {
 		!strings.Contains(got.stderr, "the server is stopping") {
 		t.Errorf("a push during the stop: %+v", got)
 	}
-	eventually(t, "the port is free", func() bool {
+	rig.Eventually(t, "the port is free", func() bool {
 		conn, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(w.alice)))
 		if err == nil {
 			conn.Close()

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"paas/rig"
 )
 
 func TestSource(t *testing.T) {
@@ -260,7 +262,7 @@ func TestSourceLockOfKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { holder.Process.Kill(); holder.Wait() })
-	eventually(t, "the other process has the lock", func() bool {
+	rig.Eventually(t, "the other process has the lock", func() bool {
 		unlock, err := a.TrySourceLock()
 		if err != nil {
 			t.Fatal(err)

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"paas/rig"
 )
 
 // TestMain lets the test binary also be the process that is killed or that holds a turn.
@@ -59,15 +61,6 @@ func as(t *testing.T, role string, v *Volume) (*exec.Cmd, *bytes.Buffer) {
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	return cmd, &out
-}
-
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20s: %s", what)
-		}
-	}
 }
 
 func TestNames(t *testing.T) {
@@ -217,7 +210,7 @@ func TestKilledPublisher(t *testing.T) {
 	for round := range 5 {
 		cmd, _ := as(t, "publisher", a.Volume())
 		before := last(a)
-		eventually(t, "a release", func() bool { return last(a) > before+round })
+		rig.Eventually(t, "a release", func() bool { return last(a) > before+round })
 		cmd.Process.Kill()
 		cmd.Wait()
 		for i, n := range a.Numbers() {
@@ -319,7 +312,7 @@ func TestLeavingTheQueuePassesTheTurnOn(t *testing.T) {
 func TestTurnOfAKilledProcess(t *testing.T) {
 	a := testApp(t)
 	cmd, out := as(t, "holder", a.Volume())
-	eventually(t, "the other process holds the turn", func() bool {
+	rig.Eventually(t, "the other process holds the turn", func() bool {
 		if cmd.ProcessState != nil {
 			t.Fatal(out)
 		}
@@ -442,14 +435,14 @@ func TestFollow(t *testing.T) {
 	go func() { done <- Follow(ctx, path, 0, w) }()
 	f, _ := os.Create(path) // it did not exist at first
 	f.WriteString("one\n")
-	eventually(t, "one", has("one\n"))
+	rig.Eventually(t, "one", has("one\n"))
 	f.WriteString("two\n")
 	os.Rename(path, path+".1") // rotation: the rest of the old file comes before the new one
 	f.WriteString("three\n")
 	os.WriteFile(path, []byte("four\n"), 0o600)
-	eventually(t, "all four", has("one\ntwo\nthree\nfour\n"))
+	rig.Eventually(t, "all four", has("one\ntwo\nthree\nfour\n"))
 	os.WriteFile(path, []byte("5\n"), 0o600) // shorter than what was read
-	eventually(t, "after it was shortened", has("one\ntwo\nthree\nfour\n5\n"))
+	rig.Eventually(t, "after it was shortened", has("one\ntwo\nthree\nfour\n5\n"))
 	g, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	g.WriteString("last\n")
 	cancel() // what the file has by now is still copied

@@ -185,16 +185,6 @@ func read(path string) string {
 	return string(text)
 }
 
-// eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // starts returns the pids of the apps that started, and what had changed.
 func (r *watcher) starts() (pids []int, changed []string) {
 	for line := range strings.Lines(read(r.out)) {
@@ -214,7 +204,7 @@ func (r *watcher) starts() (pids []int, changed []string) {
 // that the last one was told.
 func (r *watcher) awaitStarts(n int) string {
 	r.t.Helper()
-	eventually(r.t, fmt.Sprint(n, " times up"), func() bool {
+	rig.Eventually(r.t, fmt.Sprint(n, " times up"), func() bool {
 		pids, _ := r.starts()
 		return len(pids) >= n
 	})
@@ -227,7 +217,7 @@ func (r *watcher) awaitStarts(n int) string {
 
 func (r *watcher) awaitMessage(text string) {
 	r.t.Helper()
-	eventually(r.t, text, func() bool { return strings.Contains(read(r.messages), text) })
+	rig.Eventually(r.t, text, func() bool { return strings.Contains(read(r.messages), text) })
 }
 
 func (r *watcher) put(path, text string) { write(r.t, r.dir, map[string]string{path: text}) }
