@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,24 +15,21 @@ import (
 
 // crashing DELAY... makes an app with a good v1 and visitors for each delay, and pushes releases to
 // it that crash this long after they listen. None may stay live: the push fails, the branch and the
-// live release stay at v1, and v1 answers. Each app gets PAAS_TEST_ROUNDS pushes, by default 1.
+// live release stay at v1, and v1 answers. lab/again repeats
+// its scripts.
 func cmdCrashing(ts *testscript.TestScript, _ bool, delays []string) {
-	rounds, err := strconv.Atoi(os.Getenv("PAAS_TEST_ROUNDS"))
-	if err != nil {
-		rounds = 1
-	}
 	var apps sync.WaitGroup
 	all := make([]*crashing, len(delays))
 	errs := make([]error, len(delays))
 	for i, delay := range delays {
 		c := &crashing{ts: ts, app: "crashes-" + delay, dir: ts.MkAbs("crashes-" + delay)}
 		all[i] = c
-		apps.Go(func() { errs[i] = c.run(delay, rounds) })
+		apps.Go(func() { errs[i] = c.run(delay) })
 	}
 	apps.Wait()
 	for i, c := range all { // here, because a script may only log from one goroutine
-		ts.Logf("%s: %d pushes, %d requests, %d failed: %q",
-			c.app, rounds, c.requests, len(c.failures), c.failures)
+		ts.Logf("%s: %d requests, %d failed: %q", c.app, c.requests,
+			len(c.failures), c.failures)
 		if errs[i] != nil {
 			errs[i] = fmt.Errorf("%s: %w", c.app, errs[i])
 		}
@@ -48,7 +44,7 @@ type crashing struct {
 	failures []string // the requests that were not answered with 200
 }
 
-func (c *crashing) run(delay string, rounds int) error {
+func (c *crashing) run(delay string) error {
 	if err := os.Mkdir(c.dir, 0o755); err != nil {
 		return err
 	}
@@ -67,43 +63,40 @@ func (c *crashing) run(delay string, rounds int) error {
 		return err
 	}
 	stop := c.visit()
-	for n := range rounds {
-		if err := c.push(delay, n, good); err != nil {
-			stop()
-			return err
-		}
-	}
+	err = c.push(delay, good)
 	c.requests, c.failures = stop()
-	if len(c.failures) > rounds { // at most the requests that were in flight at a crash
+	if err != nil {
+		return err
+	}
+	if len(c.failures) > 1 { // at most the one in flight at the crash
 		return fmt.Errorf("%d of %d requests failed: %q", len(c.failures), c.requests, c.failures)
 	}
 	return nil
 }
 
 // push pushes a release that crashes, and checks that nothing changed.
-func (c *crashing) push(delay string, n int, good string) error {
-	procfile := fmt.Sprintf("web: webapp -crash-after %s -print try-%d", delay, n)
-	if err := c.commit(procfile); err != nil {
+func (c *crashing) push(delay, good string) error {
+	if err := c.commit("web: webapp -crash-after " + delay); err != nil {
 		return err
 	}
 	out, err := c.output("git", "push", c.remote(), "main")
 	if err == nil {
-		return fmt.Errorf("push %d succeeded: %s", n, out)
+		return fmt.Errorf("the push succeeded: %s", out)
 	}
 	if !strings.Contains(out, "v1 keeps serving") {
-		return fmt.Errorf("push %d: %s", n, out)
+		return fmt.Errorf("the push failed in another way: %s", out)
 	}
 	at, err := c.output("git", "ls-remote", c.remote(), "refs/heads/main")
 	if err != nil || !strings.HasPrefix(at, good) {
-		return fmt.Errorf("push %d: the branch is at %s, %v", n, at, err)
+		return fmt.Errorf("the branch is at %s, %v", at, err)
 	}
 	live, err := os.Readlink(filepath.Join(c.ts.Getenv("PAAS_ROOT"), "apps", c.app, "live"))
 	if err != nil || live != "releases/1" {
-		return fmt.Errorf("push %d: %s is live, %v", n, live, err)
+		return fmt.Errorf("%s is live, %v", live, err)
 	}
 	code, body, err := request(c.ts, c.app, "/")
 	if err != nil || code != 200 || !strings.HasPrefix(body, "good") {
-		return fmt.Errorf("push %d: the app answers %d %q, %v", n, code, body, err)
+		return fmt.Errorf("the app answers %d %q, %v", code, body, err)
 	}
 	return nil
 }

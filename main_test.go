@@ -25,6 +25,7 @@ import (
 
 	"paas/engine/local/limits"
 	"paas/rig"
+	"paas/signals"
 )
 
 // TestMain lets the test binary be every program that the scripts run: paas, its hooks, webapp (an
@@ -46,7 +47,7 @@ func TestMain(m *testing.M) {
 type tests struct{ *testing.M }
 
 func (t tests) Run() int {
-	rig.DefaultSignals()
+	signals.ResetForChildren() // also under nohup
 	return t.M.Run()
 }
 

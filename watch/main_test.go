@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"paas/rig"
+	"paas/signals"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "app" {
 		os.Exit(appMain(os.Args[2:]))
 	}
-	rig.DefaultSignals()
+	signals.ResetForChildren() // also under nohup
 	os.Exit(m.Run())
 }
 

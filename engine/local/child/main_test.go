@@ -10,6 +10,7 @@ import (
 
 	"paas/builder/cmdline"
 	"paas/rig"
+	"paas/signals"
 )
 
 // The test binary is also the guard, and a server to kill.
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("TEST_FIRST") != "" {
 		os.Exit(beFirst())
 	}
-	rig.DefaultSignals()
+	signals.ResetForChildren() // also under nohup
 	os.Exit(m.Run())
 }
 
