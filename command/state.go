@@ -127,13 +127,17 @@ func when(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
-// reason tells why a process is in its state, and what comes next.
+// reason is why a process is in its state, what happens next, and what to do about it.
 func reason(p volume.Process) string {
+	text := p.Reason
 	switch {
 	case !p.Next.IsZero() && time.Until(p.Next) > 0:
-		return fmt.Sprintf("%s; next start in %s", p.Reason, time.Until(p.Next).Round(time.Second/10))
+		text += fmt.Sprintf("; next start in %s", time.Until(p.Next).Round(time.Second/10))
 	case p.Failure != "":
-		return "restart failed: " + p.Failure
+		text = "restart failed: " + p.Failure
 	}
-	return p.Reason
+	if text == "" {
+		return ""
+	}
+	return joined(text, Advice(p.Remedy, bare))
 }
