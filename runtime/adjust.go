@@ -14,7 +14,7 @@ import (
 // missing, stops those that are too many, and restarts those that a person asked to restart.
 func (a *appLoop) adjust(ctx context.Context) {
 	i := a.live
-	first := i.release.N == 0 // just after the server's start: the front holds requests until it is told more
+	first := i.release.N == 0 // the server has just started, and the front holds requests
 	settings, err := a.readWanted()
 	if err == nil {
 		err = i.load()
@@ -115,7 +115,7 @@ func (a *appLoop) leave(m *member, drained <-chan struct{}) (gone <-chan struct{
 		a.units.drop(m, grace)
 		<-m.gone
 		close(over)
-		go a.post(func() { // not waited for: shutDown waits for a.stopping when nothing can be posted any more
+		go a.post(func() { // without waiting: shutDown waits for a.stopping, and runs no posts
 			delete(a.leaving, m)
 			a.saveProcesses()
 		})
@@ -172,8 +172,10 @@ func (m *member) replaced(ctx context.Context, next *member, p *proc, err error)
 	m.next = nil
 	if err != nil {
 		a.units.drop(next, 0)
-		m.status.Restart, m.status.Failure, m.status.Remedy = next.wanted, err.Error(), volume.RemedyOf(err)
-		a.log.Warn("restart failed; the process from before goes on", "process", m.place.String(), "release", m.in.n, "err", err)
+		m.status.Restart = next.wanted
+		m.status.Failure, m.status.Remedy = err.Error(), volume.RemedyOf(err)
+		a.log.Warn("restart failed; the process from before goes on",
+			"process", m.place.String(), "release", m.in.n, "err", err)
 		a.saveProcesses()
 		return
 	}

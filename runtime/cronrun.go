@@ -61,7 +61,8 @@ func (c *crontab) tick(ctx context.Context, r *row, o order) {
 		}
 	case cron.Skip:
 		since := r.runs[len(r.runs)-1].status.At.In(c.zone).Format(time.DateTime)
-		c.loop.log.Warn("cron: skipped, since an earlier run goes on", "entry", r.ID, "since", since)
+		c.loop.log.Warn("cron: skipped, since an earlier run goes on",
+			"entry", r.ID, "since", since)
 		why := fmt.Sprintf("skipped: the run of %s goes on", since)
 		if o.token != "" {
 			c.refuse(o, r.ID, why)
@@ -87,7 +88,9 @@ func (c *crontab) drop(r *row, why string) {
 func (c *crontab) refuse(o order, entry int, why string) {
 	if o.token != "" {
 		c.unsaved = true
-		c.asked = append(c.asked, &volume.CronRun{Entry: entry, At: c.loop.rt.clock().UTC(), Result: why, Status: 1, Token: o.token})
+		at := c.loop.rt.clock().UTC()
+		run := volume.CronRun{Entry: entry, At: at, Result: why, Status: 1, Token: o.token}
+		c.asked = append(c.asked, &run)
 		c.forget()
 	}
 }
@@ -108,7 +111,8 @@ func (c *crontab) forget() {
 
 // file is the log of an entry. Each run opens its own, so that lines of two runs do not mix.
 func (c *crontab) file(r *row) *logs.File {
-	return &logs.File{Path: filepath.Join(c.loop.app.Logs(), fmt.Sprintf("cron.%d.log", r.status.ID))}
+	name := fmt.Sprintf("cron.%d.log", r.status.ID)
+	return &logs.File{Path: filepath.Join(c.loop.app.Logs(), name)}
 }
 
 // start runs an entry of the live release, on another goroutine.
@@ -171,14 +175,17 @@ func (c *crontab) ended(ctx context.Context, run *cronRun) {
 	r := run.row
 	run.note()
 	if s := run.status; s.Status != 0 {
-		c.loop.log.Warn("cron: did not end well", "entry", r.status.ID, "release", s.Release, "result", s.Result)
+		c.loop.log.Warn("cron: did not end well",
+			"entry", r.status.ID, "release", s.Release, "result", s.Result)
 	}
 	r.runs = slices.DeleteFunc(r.runs, func(other *cronRun) bool { return other == run })
 	if o := r.waiting; o != nil && len(r.runs) == 0 && ctx.Err() == nil {
 		r.waiting = nil
 		c.start(ctx, r, *o)
 	}
-	c.rows = slices.DeleteFunc(c.rows, func(other *row) bool { return other == r && r.ID == 0 && len(r.runs) == 0 })
+	if r.ID == 0 && len(r.runs) == 0 {
+		c.rows = slices.DeleteFunc(c.rows, func(other *row) bool { return other == r })
+	}
 	c.save()
 }
 

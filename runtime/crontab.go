@@ -47,7 +47,8 @@ func (c *crontab) load() {
 	}
 	for _, status := range state.Entries {
 		cutOffRun(status.Last)
-		c.rows = append(c.rows, &row{Entry: cron.Entry{When: status.Schedule, Command: status.Command}, status: status})
+		entry := cron.Entry{When: status.Schedule, Command: status.Command}
+		c.rows = append(c.rows, &row{Entry: entry, status: status})
 	}
 	for _, run := range state.Asked {
 		cutOffRun(&run)
@@ -58,7 +59,9 @@ func (c *crontab) load() {
 		a.complain("read what should run", err)
 	}
 	c.token = settings.Cron.Token
-	if r := settings.Cron; r.Token != "" && !slices.ContainsFunc(c.asked, func(run *volume.CronRun) bool { return run.Token == r.Token }) {
+	r := settings.Cron
+	known := func(run *volume.CronRun) bool { return run.Token == r.Token }
+	if r.Token != "" && !slices.ContainsFunc(c.asked, known) {
 		c.refuse(order{r.Token}, r.Entry, "skipped: the server has just started; run it again")
 	}
 }
@@ -79,13 +82,15 @@ func (c *crontab) take(i *instance) {
 	c.rows = nil
 	for _, e := range entries {
 		r := &row{}
-		if at := slices.IndexFunc(former, func(f *row) bool { return f.When == e.When && f.Command == e.Command }); at >= 0 {
+		same := func(f *row) bool { return f.When == e.When && f.Command == e.Command }
+		if at := slices.IndexFunc(former, same); at >= 0 {
 			r = former[at]
 			former = slices.Delete(former, at, at+1)
 		}
 		r.Entry = e
 		s := &r.status
-		s.ID, s.From, s.Schedule, s.Command, s.Policy = e.ID, e.From, e.When, e.Command, string(e.Policy)
+		s.ID, s.From, s.Schedule, s.Command = e.ID, e.From, e.When, e.Command
+		s.Policy = string(e.Policy)
 		if c.of == nil || c.zone.String() != zone.String() {
 			s.Next = time.Time{}
 		}
@@ -255,7 +260,7 @@ func (c *crontab) stop() {
 	for _, r := range c.rows {
 		runs = append(runs, r.runs...)
 	}
-	if len(runs) == 0 && (c.of == nil || len(c.rows) == 0 && !c.unsaved) { // cron.json stays as it is
+	if len(runs) == 0 && (c.of == nil || len(c.rows) == 0 && !c.unsaved) { // nothing to write
 		return
 	}
 	a.stopping.Go(func() {
@@ -314,7 +319,8 @@ func (i *instance) zone() (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil { // the value is not shown: it may be a secret
-		return time.Local, errors.New("the config var TZ names no time zone, such as Europe/Berlin; cron goes by the server's clock")
+		return time.Local, errors.New("the config var TZ names no time zone, such as Europe/Berlin; " +
+			"cron goes by the server's clock")
 	}
 	return zone, nil
 }

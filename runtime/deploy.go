@@ -35,7 +35,7 @@ type deploy struct {
 	switched bool            // it has the traffic
 	since    time.Time       // when it got the traffic
 	slept    volume.Asleep   // whether the release before was asleep
-	drained  <-chan struct{} // closes when the release that lost the traffic last has answered all its requests
+	drained  <-chan struct{} // closes when the release that lost the traffic has answered
 	proof    time.Duration   // how long it has to prove itself
 	proves   bool            // it counts as proved after that time
 	watched  bool            // the time has begun
@@ -154,13 +154,15 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 // build makes the release's build, unless an earlier release has made it. keep waits until the
 // build is on disk, safe from a power cut, and records it as complete. The boot need not wait for
 // that.
-func (d *deploy) build(ctx context.Context, r volume.Release, file io.Writer) (built volume.Built, keep func() error, err error) {
+func (d *deploy) build(
+	ctx context.Context, r volume.Release, file io.Writer,
+) (built volume.Built, keep func() error, err error) {
 	a := d.loop
 	if built, err := a.app.Built(r.Build); err == nil {
 		return built, func() error { return nil }, nil
 	}
 	a.setStatus(d.n, volume.Status{State: volume.Building})
-	if _, err := a.app.ReleaseTree(r); err != nil { // the error explains what is wrong with the build folder
+	if _, err := a.app.ReleaseTree(r); err != nil { // it says what is wrong
 		return built, nil, err
 	}
 	out := say.NewBounded(file, 4<<20, 16<<10)
@@ -199,7 +201,8 @@ func inUse(app volume.App) (paths []string, err error) {
 			continue
 		}
 		for _, value := range built.Env {
-			paths = append(paths, strings.Split(strings.ReplaceAll(value, app.Cache(), engine.Cache), ":")...)
+			value = strings.ReplaceAll(value, app.Cache(), engine.Cache)
+			paths = append(paths, strings.Split(value, ":")...)
 		}
 	}
 	return paths, err
@@ -241,7 +244,8 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 func (i *instance) nothingRuns(s volume.Wanted) error {
 	types := processTypes(i.built)
 	entries, err := i.cron()
-	if err != nil || slices.Contains(types, formation.Web) || len(entries) > 0 || len(s.Formation) > 0 {
+	if err != nil || slices.Contains(types, formation.Web) ||
+		len(entries) > 0 || len(s.Formation) > 0 {
 		return err
 	}
 	hint := "add a line like `web: node server.js` to the Procfile"
@@ -249,7 +253,8 @@ func (i *instance) nothingRuns(s volume.Wanted) error {
 	isWeb := func(t string) bool { return strings.EqualFold(t, formation.Web) }
 	switch at := slices.IndexFunc(types, isWeb); {
 	case at >= 0:
-		hint = fmt.Sprintf("the Procfile's line %s: is another type; write web: in small letters", types[at])
+		hint = fmt.Sprintf("the Procfile's line %s: is another type; write web: in small letters",
+			types[at])
 	case len(types) > 0:
 		slices.Sort(types)
 		other = volume.Remedy{Do: volume.RunOther, App: i.loop.app.Name, With: types[0]}

@@ -16,9 +16,11 @@ import (
 // env returns the environment of a process. It begins empty. Config vars replace our defaults,
 // except for PORT and DATA_DIR, without which the app would not work here. tree is the folder of
 // the build where the process runs.
-func (rt *Runtime) env(app volume.App, r volume.Release, built volume.Built, tree string, listens bool) map[string]string {
+func (rt *Runtime) env(
+	app volume.App, r volume.Release, built volume.Built, tree string, listens bool,
+) map[string]string {
 	env := cmdline.Base(rt.PassEnv)
-	env["HOME"] = engine.Data // so that what programs keep there outlives a deploy, and the build stays as it is
+	env["HOME"] = engine.Data // what programs keep there outlives a deploy
 	env["PAAS_APP"] = app.Name
 	env["PAAS_RELEASE"] = "v" + strconv.Itoa(r.N)
 	env["PYTHONUNBUFFERED"] = "1" // else the log of a crashed app is empty

@@ -43,7 +43,8 @@ func places(types []string, scaled, inFile map[string]int) []place {
 // nameIn is the name of the process at p for people: only its type if places has no other of that
 // type.
 func nameIn(places []place, p place) string {
-	if slices.ContainsFunc(places, func(other place) bool { return other.Type == p.Type && other.Index != p.Index }) {
+	another := func(other place) bool { return other.Type == p.Type && other.Index != p.Index }
+	if slices.ContainsFunc(places, another) {
 		return p.String()
 	}
 	return p.Type

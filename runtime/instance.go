@@ -67,7 +67,8 @@ func (i *instance) find() (err error) {
 
 // image is what the processes of the release are made of.
 func (i *instance) image() engine.Image {
-	return engine.Image{App: i.loop.app.Name, Build: i.release.Build, Folder: i.release.Settings.BuildDir}
+	r := i.release
+	return engine.Image{App: i.loop.app.Name, Build: r.Build, Folder: r.Settings.BuildDir}
 }
 
 // unit returns the unit of that name.
@@ -77,7 +78,8 @@ func (i *instance) unit(name engine.UnitName, w volume.Wanted) engine.Unit {
 	return engine.Unit{
 		Name: name, Image: i.image(), Argv: cmdline.Arguments(i.built.Processes[name.Type]),
 		Env:    a.rt.env(a.app, i.release, i.built, i.tree, listens),
-		Limits: w.LimitsOf(name.Type), Listens: listens, Grace: cmp.Or(w.Grace, a.rt.grace()), Stable: i.stable(name.Type),
+		Limits: w.LimitsOf(name.Type), Listens: listens,
+		Grace: cmp.Or(w.Grace, a.rt.grace()), Stable: i.stable(name.Type),
 	}
 }
 
@@ -102,7 +104,10 @@ func (i *instance) job(processType string, index int, argv []string, w volume.Wa
 }
 
 // jobOf is like [instance.job] for a release without an instance, whose processes run in tree.
-func jobOf(rt *Runtime, app volume.App, r volume.Release, built volume.Built, tree, processType string, index int, argv []string, w volume.Wanted) engine.Job {
+func jobOf(
+	rt *Runtime, app volume.App, r volume.Release, built volume.Built,
+	tree, processType string, index int, argv []string, w volume.Wanted,
+) engine.Job {
 	return engine.Job{
 		App: app.Name, Release: r.N, Type: processType, Index: index,
 		Image: engine.Image{App: app.Name, Build: r.Build, Folder: r.Settings.BuildDir},

@@ -27,8 +27,8 @@ type appLoop struct {
 	guessed   bool                  // they come from the live release: see readWanted
 	said      map[string]string     // the last error that was logged, by what could not be done
 	live      *instance             // has the traffic; nil: nothing has
-	standby   *instance             // had the traffic before a release that is not accepted yet; nil: there is none
-	deploying *deploy               // the release that is being built, booted or proved, or waits for its commit
+	standby   *instance             // had the traffic before; while live is not accepted yet
+	deploying *deploy               // the release that is built, booted or proved now; nil: none
 	processes retry                 // of processes.json
 	pending   map[int]volume.Status // final states that are not on the volume yet, by release
 	verdicts  retry                 // of pending
@@ -38,7 +38,7 @@ type appLoop struct {
 	sleeper   sleeper
 	stopping  sync.WaitGroup
 	units     units
-	adopted   []engine.UnitName // units that ran when the server started, until they are taken over or dropped
+	adopted   []engine.UnitName // units that ran at the start, until taken over or dropped
 	born      string            // identity: an app may be destroyed and another made with its name
 }
 
@@ -46,7 +46,8 @@ func newLoop(rt *Runtime, app volume.App) *appLoop {
 	a := &appLoop{
 		rt: rt, app: app, log: rt.Log.With("app", app.Name),
 		poked: make(chan struct{}, 1), posts: make(chan func()), ended: make(chan struct{}),
-		pending: map[int]volume.Status{}, leaving: map[*member]struct{}{}, said: map[string]string{},
+		pending: map[int]volume.Status{}, leaving: map[*member]struct{}{},
+		said: map[string]string{},
 	}
 	a.crontab.loop, a.sleeper.loop = a, a
 	a.units = units{loop: a, members: map[seat]*member{}, specs: map[engine.UnitName]engine.Unit{}}
@@ -223,7 +224,8 @@ func (a *appLoop) reconcile(ctx context.Context) {
 	if a.sleeper.saving.due() {
 		a.sleeper.record()
 	}
-	if a.processes.due() || !slices.Equal(numbersOf(a.oneOffs), numbersOf(a.rt.oneOffsOf(a.app.Name))) {
+	oneOffs := a.rt.oneOffsOf(a.app.Name)
+	if a.processes.due() || !slices.Equal(numbersOf(a.oneOffs), numbersOf(oneOffs)) {
 		a.saveProcesses()
 	}
 	if a.app.Live() == 0 && a.live != nil {

@@ -46,11 +46,13 @@ type member struct {
 // newMember returns a member that is not started yet.
 func newMember(i *instance, p place, name string, w volume.Wanted) *member {
 	m := &member{
-		in: i, place: p, name: name, unit: i.loop.units.name(i.n, p.Type), wanted: w.Restart(p.Type, p.Index),
+		in: i, place: p, name: name,
+		unit: i.loop.units.name(i.n, p.Type), wanted: w.Restart(p.Type, p.Index),
 		changed: make(chan struct{}), gone: make(chan struct{}),
 	}
 	m.status = volume.Process{
-		Type: p.Type, Index: p.Index, Release: i.n, State: string(Starting), Since: time.Now().UTC(), Restart: m.wanted,
+		Type: p.Type, Index: p.Index, Release: i.n,
+		State: string(Starting), Since: time.Now().UTC(), Restart: m.wanted,
 	}
 	return m
 }
@@ -151,7 +153,8 @@ func (m *member) serve(ctx context.Context, p *proc) {
 	m.proc, m.left, m.unfit = p, false, false
 	m.status = volume.Process{
 		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.place.PID,
-		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted, Limits: p.place.Limits,
+		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted,
+		Limits: p.place.Limits,
 	}
 	m.keepChecking(ctx, p)
 }
@@ -187,7 +190,8 @@ var errExited = errors.New("exited with status 0")
 // died records the end of a process of the live release. The engine starts the next one.
 func (m *member) died(p *proc, err error) {
 	a := m.in.loop
-	if d := a.proving(m.in); d != nil && (m.isWeb() || err != errExited) { // a worker may have done its work
+	// A worker that exits with status 0 may have done its work.
+	if d := a.proving(m.in); d != nil && (m.isWeb() || err != errExited) {
 		d.fail(m, err)
 		return
 	}
@@ -195,15 +199,19 @@ func (m *member) died(p *proc, err error) {
 	m.left = true
 	m.deaths = at.Failures
 	m.status = volume.Process{
-		Type: m.Type, Index: m.Index, Release: m.in.n, State: volume.Crashed, Reason: err.Error(), Remedy: volume.RemedyOf(err), Since: time.Now().UTC(),
-		Restarts: m.restarts + at.Restarts, Next: at.Next, Last: at.Last[max(0, len(at.Last)-5):], Restart: m.wanted,
+		Type: m.Type, Index: m.Index, Release: m.in.n, State: volume.Crashed,
+		Reason: err.Error(), Remedy: volume.RemedyOf(err), Since: time.Now().UTC(),
+		Restarts: m.restarts + at.Restarts, Restart: m.wanted,
+		Next: at.Next, Last: at.Last[max(0, len(at.Last)-5):],
 	}
 	a.route()
 	a.saveProcesses()
-	a.log.Warn("crashed; restarting", "process", m.place.String(), "release", m.in.n, "err", err, "in", time.Until(at.Next).Round(time.Millisecond))
-	if m.deaths == 1 { // only the first of a crash loop. If the event cannot be written, the log still has it
+	a.log.Warn("crashed; restarting", "process", m.place.String(), "release", m.in.n, "err", err,
+		"in", time.Until(at.Next).Round(time.Millisecond))
+	if m.deaths == 1 { // only the first of a crash loop
 		note := fmt.Sprintf("v%d %s: %v", m.in.n, m.place, err)
-		a.rt.Volume.Record(volume.RoleApp, volume.Event{By: "server", Did: "crash", App: a.app.Name, Note: note})
+		event := volume.Event{By: "server", Did: "crash", App: a.app.Name, Note: note}
+		a.rt.Volume.Record(volume.RoleApp, event) // if that fails, the log still has it
 	}
 }
 

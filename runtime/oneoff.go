@@ -65,7 +65,9 @@ func (rt *Runtime) Detach(o Once) (name string, status int, err error) {
 }
 
 // startOnce starts o and counts it. If output is not nil, it gets its path among the app's logs.
-func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r *oneOff, status int, err error) {
+func (rt *Runtime) startOnce(
+	ctx context.Context, o Once, output *logs.File,
+) (r *oneOff, status int, err error) {
 	app, err := rt.Volume.App(o.App)
 	if err != nil {
 		return nil, 1, err
@@ -100,7 +102,8 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 	job := jobOf(rt, app, release, built, tree, formation.Run, r.n, o.Argv, wanted)
 	job.Out, job.Err, job.In = o.Out, o.Err, o.In
 	if o.Terminal != nil {
-		job.Terminal = &engine.Terminal{Type: o.Terminal.Type, Columns: o.Terminal.Size.Columns, Rows: o.Terminal.Size.Rows}
+		size := o.Terminal.Size
+		job.Terminal = &engine.Terminal{Type: o.Terminal.Type, Columns: size.Columns, Rows: size.Rows}
 	}
 	p, err := rt.Engine.Start(r.ctx, job)
 	if err != nil {
@@ -113,7 +116,8 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 	}
 	app.Ring() // it is listed from now on
 	program := say.Plain(o.Argv[0], 100)
-	if err := rt.Volume.Record(volume.RoleApp, volume.Event{By: o.By, Did: "run", App: app.Name, Note: r.name() + " " + program}); err != nil {
+	event := volume.Event{By: o.By, Did: "run", App: app.Name, Note: r.name() + " " + program}
+	if err := rt.Volume.Record(volume.RoleApp, event); err != nil {
 		r.log.Error("run not recorded", "err", err)
 	}
 	r.log.Info("run", "by", o.By, "program", program, "release", release.N, "pid", p.PID())
@@ -121,7 +125,9 @@ func (rt *Runtime) startOnce(ctx context.Context, o Once, output *logs.File) (r 
 }
 
 // takeLive returns the app's live release. Its build is not removed before letGo is called.
-func (rt *Runtime) takeLive(app volume.App) (r volume.Release, built volume.Built, letGo func(), err error) {
+func (rt *Runtime) takeLive(
+	app volume.App,
+) (r volume.Release, built volume.Built, letGo func(), err error) {
 	n := app.Live()
 	if n == 0 {
 		return r, built, nil, fmt.Errorf("nothing of %s is live yet; git push deploys it", app.Name)
@@ -222,7 +228,8 @@ func (rt *Runtime) runToEnd(ctx context.Context, job engine.Job, grace time.Dura
 // ending describes a status.
 func ending(status int) string {
 	if status > 128 {
-		return fmt.Sprintf("ended by signal %d (%v), status %d", status-128, syscall.Signal(status-128), status)
+		number := syscall.Signal(status - 128)
+		return fmt.Sprintf("ended by signal %d (%v), status %d", int(number), number, status)
 	}
 	return fmt.Sprintf("exited with status %d", status)
 }

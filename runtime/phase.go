@@ -50,7 +50,8 @@ func (d *deploy) phase(ctx context.Context, i *instance, file io.Writer, name, l
 		return nil
 	}
 	say.Step(file, "Running %s: %s", name, line)
-	ctx, cancel := context.WithTimeoutCause(ctx, phaseLimit, fmt.Errorf("no end after %s; stopped", phaseLimit))
+	late := fmt.Errorf("no end after %s; stopped", phaseLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, phaseLimit, late)
 	defer cancel()
 	bounded := say.NewBounded(file, 1<<20, 16<<10)
 	shown := say.NewIndent(bounded)

@@ -26,7 +26,10 @@ type proc struct {
 }
 
 func newProc(restarts int) *proc {
-	return &proc{restarts: restarts, started: make(chan struct{}), exited: make(chan struct{}), done: make(chan struct{})}
+	return &proc{
+		restarts: restarts,
+		started:  make(chan struct{}), exited: make(chan struct{}), done: make(chan struct{}),
+	}
 }
 
 // Err returns how the process ended, after done; nil for status 0.

@@ -194,7 +194,10 @@ func (d *deploy) fail(m *member, err error) {
 			say.Detail(log, "%s", say.Plain(line, 500))
 		}
 	})
-	d.takeBack(volume.Status{State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after), Hint: hintOf(err), Remedy: volume.RemedyOf(err)})
+	d.takeBack(volume.Status{
+		State: volume.Failed, Reason: fmt.Sprintf("%s: %v%s", m.name, err, after),
+		Hint: hintOf(err), Remedy: volume.RemedyOf(err),
+	})
 }
 
 // takeBack ends a deploy that is not accepted: the release before gets the traffic again, and its
@@ -213,7 +216,8 @@ func (d *deploy) takeBack(s volume.Status) {
 	}
 	if d.phases {
 		d.show(func(log *os.File) {
-			say.Detail(log, "what the release phase of v%d did, to a database for example, is not undone", d.n)
+			say.Detail(log, "what the release phase of v%d did, to a database for example, "+
+				"is not undone", d.n)
 		})
 	}
 	if d.instance != nil {
@@ -252,7 +256,8 @@ func (d *deploy) show(write func(log *os.File)) {
 func (d *deploy) accept() {
 	a := d.loop
 	before := a.app.Live()
-	if err := a.app.SetLive(d.n); err != nil && a.app.Live() != d.n { // if the link has moved, only a power cut could undo it
+	// If the link has moved in spite of an error, only a power cut could undo it.
+	if err := a.app.SetLive(d.n); err != nil && a.app.Live() != d.n {
 		d.takeBack(volume.Status{State: volume.Failed, Reason: "switch: " + err.Error()})
 		return
 	}

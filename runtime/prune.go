@@ -25,7 +25,7 @@ import (
 type pruner struct {
 	rt       *Runtime
 	memories map[string]memory // by app
-	said     map[string]string // by app: the last reason that was logged why builds cannot be removed
+	said     map[string]string // by app: the last logged reason why builds stay
 
 	mu      sync.Mutex
 	waiting map[string]bool // apps to prune
@@ -156,7 +156,8 @@ func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
 		return remove, err
 	}
 	p.rt.Log.Info("old builds removed", "app", app.Name, "builds", builds)
-	return remove, p.rt.Engine.Sweep(context.Background(), app.Name) // under the turn: no build is about to use what it removes
+	// Under the turn: no build is about to use what this removes.
+	return remove, p.rt.Engine.Sweep(context.Background(), app.Name)
 }
 
 // spare lists the builds of the app that are not needed: all but those of the live release, of a
@@ -252,7 +253,8 @@ func pasts(app volume.App, live int, known memory, unread *error) iter.Seq[past]
 				*unread = fmt.Errorf("v%d: %w", n, err)
 				return
 			}
-			if !yield(past{r.Build, n == live || s.State == volume.Live || s.State == volume.Retired}) {
+			lived := n == live || s.State == volume.Live || s.State == volume.Retired
+			if !yield(past{r.Build, lived}) {
 				return
 			}
 		}

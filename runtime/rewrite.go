@@ -20,10 +20,13 @@ func (a *appLoop) rewrite() {
 	if list, err := a.app.Processes(); volume.IsDamage(err) || err == nil && len(list) == 0 {
 		a.saveProcesses() // it writes no file if nothing runs
 	}
-	if state, err := a.app.Cron(); volume.IsDamage(err) || err == nil && a.crontab.of != nil && state.Release != a.crontab.of.n {
+	state, err := a.app.Cron()
+	of := a.crontab.of
+	if volume.IsDamage(err) || err == nil && of != nil && state.Release != of.n {
 		a.crontab.unsaved = a.crontab.unsaved || err != nil || len(a.crontab.rows) > 0
 	}
-	if z, err := a.app.Asleep(); a.sleeper.asleep() && (volume.IsDamage(err) || err == nil && z.Release == 0) {
+	z, err := a.app.Asleep()
+	if a.sleeper.asleep() && (volume.IsDamage(err) || err == nil && z.Release == 0) {
 		a.sleeper.record()
 	}
 }

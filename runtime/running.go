@@ -137,7 +137,8 @@ func (rt *Runtime) oneOffsOf(app string) (list []volume.Process) {
 	for _, r := range o.all {
 		if r.app.Name == app && r.proc != nil {
 			list = append(list, volume.Process{
-				Type: "run", Index: r.n, Release: r.release, State: string(Running), PID: r.proc.PID(), Since: r.since, Limits: r.proc.Limits(),
+				Type: "run", Index: r.n, Release: r.release, State: string(Running),
+				PID: r.proc.PID(), Since: r.since, Limits: r.proc.Limits(),
 			})
 		}
 	}

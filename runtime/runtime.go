@@ -25,7 +25,7 @@ type Runtime struct {
 	// LANG, TZ and those for proxies and certificate authorities.
 	PassEnv []string
 
-	KeepBuilds int // how many builds of an app are kept, of those that were live most recently; 0: 5
+	KeepBuilds int // how many builds of an app are kept, the last ones that were live; 0: 5
 
 	now      func() time.Time // the wall clock; nil: time.Now
 	oneoffs  oneoffs
@@ -52,7 +52,7 @@ type Front interface {
 type Route struct {
 	App   string
 	Hosts []string // hosts of the app besides its default one
-	Addrs []string // addresses for [Runtime.Dial]; each request goes to the one with the fewest in progress
+	Addrs []string // for [Runtime.Dial]; each request goes to the least busy
 	State State    // what to do with requests if there are no Addrs
 }
 
@@ -62,7 +62,7 @@ type State string
 const (
 	Starting State = "starting" // hold requests: it will answer soon
 	Running  State = "running"  // it answers
-	Down     State = "down"     // answer at once that the app is down: nothing runs, or it keeps crashing
+	Down     State = "down"     // answer with an error: nothing runs, or it keeps crashing
 	Asleep   State = "asleep"   // hold requests, and call [Runtime.Wake]
 )
 
@@ -197,7 +197,7 @@ func (l *loops) wake(name string) {
 			l.mu.Lock()
 			delete(l.apps, name)
 			l.mu.Unlock()
-			if id, err := app.Identity(); err == nil && id != "" { // another app was made with its name meanwhile
+			if id, err := app.Identity(); err == nil && id != "" { // another one was made
 				l.wake(name)
 			}
 		})

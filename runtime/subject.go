@@ -39,12 +39,14 @@ func (s subject) Listening() []string {
 // Run runs a check's command beside the process. The error ends with the last line that the command
 // printed.
 func (s subject) Run(ctx context.Context, argv []string) error {
-	output, exit, err := s.member.in.loop.rt.Engine.Exec(ctx, s.proc.place, engine.Command{Argv: argv, Max: 4 << 10})
+	command := engine.Command{Argv: argv, Max: 4 << 10}
+	output, exit, err := s.member.in.loop.rt.Engine.Exec(ctx, s.proc.place, command)
 	if err == nil {
 		err = exit.Err()
 	}
-	if lines := strings.Split(strings.TrimSpace(output), "\n"); err != nil && ctx.Err() == nil && lines[len(lines)-1] != "" {
-		return fmt.Errorf("%w: %s", err, say.Plain(lines[len(lines)-1], 200))
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	if last := lines[len(lines)-1]; err != nil && ctx.Err() == nil && last != "" {
+		return fmt.Errorf("%w: %s", err, say.Plain(last, 200))
 	}
 	return err
 }
@@ -69,7 +71,8 @@ func (m *member) keepChecking(ctx context.Context, p *proc) {
 // serves reports whether p is the process that serves. The result of a check that comes after the
 // process has ended, or was told to, does not count.
 func (m *member) serves(p *proc) bool {
-	return m.mine() && m.proc == p && !m.left && (m.status.State == string(Running) || m.status.State == unready)
+	runs := m.status.State == string(Running) || m.status.State == unready
+	return m.mine() && m.proc == p && !m.left && runs
 }
 
 // fell has the engine restart a process that fails its liveness check.

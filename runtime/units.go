@@ -96,7 +96,8 @@ func (u *units) tell(name engine.UnitName, grace time.Duration) {
 		err = u.loop.rt.Engine.Drop(context.Background(), name, grace)
 	}
 	if err != nil {
-		u.loop.log.Error("cannot tell the engine what should run", "unit", name.String(), "err", err)
+		u.loop.log.Error("cannot tell the engine what should run",
+			"unit", name.String(), "err", err)
 	}
 }
 

@@ -52,6 +52,7 @@ func (a *appLoop) discard(n int) {
 // setStatus records how far a release is. A failed write does no harm.
 func (a *appLoop) setStatus(n int, s volume.Status) {
 	if err := a.app.SetStatus(n, s); err != nil && a.app.Exists() {
-		a.log.Error("cannot record the state of a release", "release", n, "state", s.State, "err", err)
+		a.log.Error("cannot record the state of a release",
+			"release", n, "state", s.State, "err", err)
 	}
 }

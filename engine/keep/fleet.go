@@ -134,8 +134,12 @@ func (f *Fleet) Places(_ context.Context, app string) (all []engine.Place, _ err
 		}
 	}
 	slices.SortFunc(all, func(a, b engine.Place) int {
-		return cmp.Or(cmp.Compare(a.Unit.Release, b.Unit.Release), cmp.Compare(a.Unit.Type, b.Unit.Type),
-			cmp.Compare(a.Unit.Copy, b.Unit.Copy), cmp.Compare(a.Index, b.Index))
+		return cmp.Or(
+			cmp.Compare(a.Unit.Release, b.Unit.Release),
+			cmp.Compare(a.Unit.Type, b.Unit.Type),
+			cmp.Compare(a.Unit.Copy, b.Unit.Copy),
+			cmp.Compare(a.Index, b.Index),
+		)
 	})
 	return all, nil
 }
@@ -159,7 +163,8 @@ func (f *Fleet) Process(at engine.Place) (Process, engine.Unit, error) {
 	defer f.mu.Unlock()
 	pl := f.places[seat{at.Unit, at.Index}]
 	if pl == nil || pl.Start != at.Start || pl.process == nil {
-		return nil, engine.Unit{}, fmt.Errorf("%s.%d: the process has ended", at.Unit.Type, at.Index)
+		err := fmt.Errorf("%s.%d: the process has ended", at.Unit.Type, at.Index)
+		return nil, engine.Unit{}, err
 	}
 	return pl.process, *pl.unit, nil
 }

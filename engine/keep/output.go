@@ -20,8 +20,8 @@ type output struct {
 }
 
 const (
-	maxTail   = 16 << 10 // bytes
-	maxBehind = 1 << 20  // maximum delay of a reader in bytes; it misses what comes then
+	maxTail   = 8 << 10 // bytes; up to twice as many are kept
+	maxBehind = 1 << 20 // maximum delay of a reader in bytes; it misses what comes then
 	lastLines = 20
 	maxLine   = 1 << 10
 )

@@ -17,21 +17,21 @@ import (
 	"paas/engine/local/firewall"
 )
 
-// Confined is what keeps apps apart from each other and from the server.
+// Confined says how apps are isolated from each other and from the server.
 type Confined struct {
-	Isolation confine.Isolation                     // what is put in force; zero: nothing
-	User      func(app string) (uid int, err error) // the app's user, where Isolation.Users
-	Read      []string                              // folders that all apps may read besides what any user may
-	Write     []string                              // and write
+	Isolation confine.Isolation                     // what is used; zero: nothing
+	User      func(app string) (uid int, err error) // the app's user, if Isolation.Users
+	Read      []string                              // folders that all apps may read
+	Write     []string                              // folders that all apps may also write
 
-	Firewall *firewall.Firewall // of apps that have users of their own; nil: none
-	Open     []string           // what apps can do all the same that they must not, for people
+	Firewall *firewall.Firewall // nil: none; it needs Isolation.Users
+	Open     []string           // for people: what apps can do although they should not
 }
 
-// FirstPort and LastPort are the range of ports that web processes are given.
+// FirstPort and LastPort are the range of the ports of web processes.
 const FirstPort, LastPort = firstPort, lastPort
 
-// Isolation is as [engine.Engine.Isolation].
+// Isolation implements [engine.Engine].
 func (l *Local) Isolation() engine.Isolation {
 	list := []string{l.Confined.Isolation.String(), l.Limiting(), l.Checking()}
 	if l.Confined.Firewall != nil {
@@ -47,17 +47,17 @@ func (l *Local) Isolation() engine.Isolation {
 	return i
 }
 
-// room is what one process, or one build, is confined to. It is left when that has ended.
+// room is the isolation of one process or one build. Call leave when that has ended.
 type room struct {
-	uid   int                 // 0: the server's own
-	under []child.Confinement // none where nothing is in force
+	uid   int                 // 0: the server's user
+	under []child.Confinement // nil if there is no isolation
 	env   map[string]string
 	box   confine.Box
 	leave func()
 }
 
-// confine makes a room for something of the app's that is at home in the folder home, from where it
-// may read and write these folders. tree is the app's sources; empty: none.
+// confine returns a room for a process of the app. home is its home folder, read and write are
+// folders that it may read and write. tree is the app's sources; empty: none.
 func (l *Local) confine(app, tree, home string, read []string, write ...string) (room, error) {
 	c := l.Confined
 	r := room{leave: func() {}}
@@ -79,7 +79,8 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	}
 	r.leave = func() { os.RemoveAll(own) }
 	box := &confine.Box{
-		Isolation: c.Isolation, UID: r.uid, Hide: l.hidden, Read: slices.Concat(c.Read, read, l.tools), Tmp: filepath.Join(own, "tmp"),
+		Isolation: c.Isolation, UID: r.uid, Hide: l.hidden,
+		Read: slices.Concat(c.Read, read, l.tools), Tmp: filepath.Join(own, "tmp"),
 	}
 	for _, dir := range write {
 		if dir != "" {
@@ -121,8 +122,8 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	return r, nil
 }
 
-// give gives folders to an app's user, one app after the other: two at once would meet what a
-// process that the first has let start makes of them.
+// give gives folders to an app's user. Calls for one app must not overlap: a process that the first
+// call has let start may change the folders while the second works.
 func (l *Local) give(uid int, folders ...string) (err error) {
 	l.owning.Lock()
 	defer l.owning.Unlock()
@@ -132,30 +133,31 @@ func (l *Local) give(uid int, folders ...string) (err error) {
 	return err
 }
 
-// scratch is where the /tmp of each process is.
+// scratch is the folder with the /tmp of each process.
 func (l *Local) scratch() string { return filepath.Join(l.Root, "scratch") }
 
-// openScratch makes it, without what an earlier life of the server left there. What cannot be
-// removed, folders nested deeper than files may be open, say, keeps no server from starting.
+// openScratch makes an empty scratch folder. What cannot be removed, such as folders nested deeper
+// than files may be open, must not keep the server from starting.
 func (l *Local) openScratch() error {
 	if err := os.RemoveAll(l.scratch()); err != nil {
-		l.Log.Error("not removed; it can go by hand while the server is down", "path", l.scratch(), "err", err)
+		l.Log.Error("cannot remove scratch files; remove them while the server is down",
+			"path", l.scratch(), "err", err)
 	}
 	return os.MkdirAll(l.scratch(), 0o700)
 }
 
-// as runs f with the app's rights to files, where the app sees them and in what else of the app's
-// folder those rights reach. That is one mount, so that builds can share the contents of files with
-// the cache: a hard link leads from no mount to another, be they of the same disk.
+// as runs f with the app's rights to files, in the folders that the app sees and in the app's own
+// folder. That folder is one mount, so that builds can hard-link files of the cache: hard links do
+// not work between two mounts, even of the same disk.
 func (r room) as(f func() error, folder string, read ...string) error {
 	r.box.Write = append(slices.Clone(r.box.Write), folder)
 	r.box.Read = slices.Concat(r.box.Read, read)
 	return r.box.As(f)
 }
 
-// folders are those of the server that a list of buildpacks names.
+// folders returns the folders of this server that a list of buildpacks names.
 func folders(buildpacks string) (list []string) {
-	packs, _ := builder.ParseBuildpacks(buildpacks) // the build says what is wrong with it
+	packs, _ := builder.ParseBuildpacks(buildpacks) // the build reports the error
 	for _, p := range packs {
 		if p.OnServer() {
 			list = append(list, p.Folder)
@@ -164,8 +166,8 @@ func folders(buildpacks string) (list []string) {
 	return list
 }
 
-// fetcher has f work with the server's rights, which it needs, where the app does not reach, and
-// gives the app what came.
+// fetcher downloads with the server's rights into a private folder, then copies the result as the
+// app's user.
 func (r room) fetcher(f builder.Fetcher) builder.Fetcher {
 	if f == nil || r.uid == 0 {
 		return f
@@ -175,22 +177,22 @@ func (r room) fetcher(f builder.Fetcher) builder.Fetcher {
 
 type fetcher struct {
 	from builder.Fetcher
-	dir  string // the server's alone
+	dir  string // private to the server
 }
 
 func (f fetcher) Head(ctx context.Context, url, branch string) (commit string, err error) {
-	elsewhere(func() { commit, err = f.from.Head(ctx, url, branch) })
+	onOtherThread(func() { commit, err = f.from.Head(ctx, url, branch) })
 	return commit, err
 }
 
 func (f fetcher) Fetch(ctx context.Context, url, branch, dir string) (commit string, err error) {
 	var came *os.Root
-	elsewhere(func() {
+	onOtherThread(func() {
 		var own string
 		if own, err = os.MkdirTemp(f.dir, "fetched-"); err != nil {
 			return
 		}
-		if err = os.Chmod(own, 0o755); err != nil { // the app's rights are to open it
+		if err = os.Chmod(own, 0o755); err != nil { // it is opened with the app's rights
 			return
 		}
 		if commit, err = f.from.Fetch(ctx, url, branch, own); err == nil {
@@ -201,10 +203,10 @@ func (f fetcher) Fetch(ctx context.Context, url, branch, dir string) (commit str
 		return commit, err
 	}
 	defer came.Close()
-	return commit, os.CopyFS(dir, came.FS()) // on the thread that has the app's rights
+	return commit, os.CopyFS(dir, came.FS()) // on this thread, which has the app's rights
 }
 
-// uid is the app's user; 0: the server's own.
+// uid returns the app's user, or 0 for the server's.
 func (c Confined) uid(app string) (int, error) {
 	if !c.Isolation.Users {
 		return 0, nil
@@ -212,8 +214,7 @@ func (c Confined) uid(app string) (int, error) {
 	return c.User(app)
 }
 
-// real are the paths, and what they are without links: Landlock knows folders, whatever they are
-// called.
+// real returns the paths and, where they differ, the same paths without symbolic links.
 func real(paths ...string) (list []string) {
 	for _, path := range paths {
 		list = append(list, path)
@@ -224,8 +225,7 @@ func real(paths ...string) (list []string) {
 	return list
 }
 
-// homes are where the server's user keeps what is theirs: as the environment says, and as the
-// machine does.
+// homes returns the home folders of the server's user, by the environment and by the user database.
 func homes() (list []string) {
 	if home, err := os.UserHomeDir(); err == nil {
 		list = append(list, home)

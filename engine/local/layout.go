@@ -10,12 +10,12 @@ import (
 type Layout struct {
 	Top   string // the build
 	Tree  string // the image's folder: Top, or below it
-	Cache string // what builds of the app keep
+	Cache string // build cache of the app
 	Data  string // the app's own files
-	Logs  string // where the output of units is written down; empty: nowhere
+	Logs  string // folder for the output of units; empty: it is not written
 }
 
-// logFile is the log of one place of a unit.
+// logFile is the path of the log of a place.
 func (l Layout) logFile(name engine.UnitName, index int) string {
 	return filepath.Join(l.Logs, place(name.Type, index)+".log")
 }

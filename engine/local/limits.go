@@ -8,11 +8,10 @@ import (
 	"paas/engine/local/limits"
 )
 
-// Limiting says in one line what holds processes to the limits that are set. It counts once the
-// engine is open.
+// Limiting describes in one line how limits are enforced. It is valid after Open.
 func (l *Local) Limiting() string { return limits.Describe(l.limiter, child.CapsMemory) }
 
-// limit has c held to want, as far as this machine can, and says which of it that is.
+// limit applies want to c, as far as this machine can, and returns the limits in force.
 func (l *Local) limit(c *child.Command, want limits.Limits) (held limits.Limits, err error) {
 	held = l.limiter.Holds(want)
 	if held != (limits.Limits{}) {
@@ -20,7 +19,8 @@ func (l *Local) limit(c *child.Command, want limits.Limits) (held limits.Limits,
 		if err != nil {
 			return held, fmt.Errorf("limits: %w", err)
 		}
-		c.Under = append([]child.Confinement{g}, c.Under...) // first: others may keep it from its files
+		// First: others may keep the process from the group's files.
+		c.Under = append([]child.Confinement{g}, c.Under...)
 		rest, free := c.Gone, l.freeing(c.Name, g)
 		c.Gone = func() {
 			free()
@@ -36,17 +36,17 @@ func (l *Local) limit(c *child.Command, want limits.Limits) (held limits.Limits,
 func (l *Local) freeing(name string, g limits.Group) func() {
 	return func() {
 		if err := g.Close(); err != nil {
-			l.Log.Error("limits: a group stays", "command", name, "err", err)
+			l.Log.Error("limits: cannot remove a group", "command", name, "err", err)
 		}
 	}
 }
 
-// buildGroup is what one command of a build is held in, which leaves processors and disks to
-// others. The caller's thread may have no more than the app's rights to files.
+// buildGroup returns the group for one command of a build, which leaves processors and disks to
+// others. The caller's thread may have only the app's rights to files.
 func (l *Local) buildGroup() (child.Confinement, func(), error) {
 	var g limits.Group
 	var err error
-	elsewhere(func() {
+	onOtherThread(func() {
 		if g, err = l.limiter.Group("build", limits.Limits{Memory: l.BuildMemory}); err != nil {
 			return
 		}
@@ -58,11 +58,11 @@ func (l *Local) buildGroup() (child.Confinement, func(), error) {
 		return nil, nil, fmt.Errorf("limits: %w", err)
 	}
 	free := l.freeing("build", g)
-	return g, func() { elsewhere(free) }, nil
+	return g, func() { onOtherThread(free) }, nil
 }
 
-// elsewhere runs f on another thread, and returns when it has ended.
-func elsewhere(f func()) {
+// onOtherThread runs f on another thread, and blocks until it has ended.
+func onOtherThread(f func()) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)

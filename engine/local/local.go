@@ -23,25 +23,25 @@ import (
 	"paas/volume"
 )
 
-// Local is the engine that runs builds and processes as children of this process. They see an
-// environment built from nothing, and do not outlive the server: neither its stop nor its kill -9.
+// Local is the engine that runs builds and processes as children of this process. None of them
+// outlives the server, not even if the server is killed.
 type Local struct {
-	Root string   // the volume's root: by it this server's processes are known
-	Self []string // the command that runs this binary, for the guard: an absolute path and arguments; default the running binary
+	Root string   // the volume's root, which also marks the processes of this server
+	Self []string // command that runs this binary: absolute path and arguments; default: itself
 
 	// PassEnv names the server's own environment variables that builds and processes may see,
 	// besides PATH, LANG, TZ and those for proxies and certificate authorities.
 	PassEnv []string
 
-	BuildTimeout time.Duration   // for the whole of a build; default 15 min
-	Buildpacks   builder.Fetcher // brings buildpacks from elsewhere; nil: none come
-	BuildMemory  int64           // bytes that a build may use, where [child.CapsMemory]; 0: no cap
-	MaxBuilds    int             // builds at once; 0: one for two processors, at least 1
+	BuildTimeout time.Duration   // of a build; default 15 min
+	Buildpacks   builder.Fetcher // downloads buildpacks; nil: there are none to download
+	BuildMemory  int64           // bytes that a build may use, if [child.CapsMemory]; 0: no cap
+	MaxBuilds    int             // at once; 0: one for two processors, at least 1
 	Log          *slog.Logger    // default: silence
 
-	Confined Confined // what keeps apps apart; zero: nothing does
+	Confined Confined // isolation of apps; zero: none
 
-	// Layout tells where the folders of an image are; those of its app alone where it has no build.
+	// Layout returns where the folders of an image are. Without a build, only those of the app.
 	Layout func(engine.Image) (Layout, error)
 
 	keep.Fleet
@@ -51,15 +51,14 @@ type Local struct {
 	limiter  limits.Limiter
 
 	owning sync.Mutex
-	hidden []string // folders of which apps see nothing but what is theirs
-	tools  []string // what of those the programs in PATH need
+	hidden []string // folders in which apps see only their own files
+	tools  []string // files in those folders that the programs in PATH need
 
 	mu    sync.Mutex
-	ports map[int]*claim // reserved
+	ports map[int]*claim // the reserved ones
 }
 
-// Open ends what an earlier life of the server left running: its processes are not adopted, and
-// Units lists none of them. It comes before all other methods, and blocks until nothing is left.
+// Open implements [engine.Engine]. It ends what an earlier server left running: nothing is adopted.
 func (l *Local) Open() error {
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
@@ -75,7 +74,8 @@ func (l *Local) Open() error {
 	}
 	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
 	l.builder = builder.Builder{
-		Keeper: &l.keeper, PassEnv: l.PassEnv, Timeout: l.BuildTimeout, Memory: l.BuildMemory, MaxBuilds: l.MaxBuilds,
+		Keeper: &l.keeper, PassEnv: l.PassEnv,
+		Timeout: l.BuildTimeout, Memory: l.BuildMemory, MaxBuilds: l.MaxBuilds,
 	}
 	if l.BuildMemory > 0 && !child.CapsMemory {
 		l.Log.Warn("the memory of builds is not capped on this system: only Linux tells it")
@@ -110,7 +110,7 @@ func (l *Local) Open() error {
 	return nil
 }
 
-// Close ends whatever still runs. Nothing is started after it.
+// Close ends everything that runs. Nothing is started after it.
 func (l *Local) Close() error {
 	l.Fleet.Close()
 	err := l.keeper.Close()
@@ -121,10 +121,10 @@ func (l *Local) Close() error {
 	return errors.Join(err, l.limiter.Close())
 }
 
-// Adopt is as [child.Keeper.Adopt]. Valid once Open has returned.
+// Adopt implements [engine.Adopter]. It is valid after Open.
 func (l *Local) Adopt(name string) string { return l.keeper.Adopt(name) }
 
-// log is where the output of a unit's place is written down.
+// log returns the log for the output of a place.
 func (l *Local) log(name engine.UnitName, index int) keep.Log {
 	at, err := l.Layout(engine.Image{App: name.App})
 	if err != nil || at.Logs == "" {
@@ -133,7 +133,7 @@ func (l *Local) log(name engine.UnitName, index int) keep.Log {
 	return &logs.File{Path: at.logFile(name, index)}
 }
 
-// Build is as [engine.Engine.Build].
+// Build implements [engine.Engine].
 func (l *Local) Build(ctx context.Context, job engine.BuildJob) (built volume.Built, err error) {
 	at, err := l.Layout(job.Image)
 	if err == nil && job.ClearCache {
@@ -147,14 +147,15 @@ func (l *Local) Build(ctx context.Context, job engine.BuildJob) (built volume.Bu
 		return built, err
 	}
 	defer room.leave()
-	if room.env["TMPDIR"] != "" { // no /tmp of its own
+	if room.env["TMPDIR"] != "" { // it has no /tmp of its own
 		watched := &deniedTmp{Writer: job.Out}
 		job.Out = watched
 		defer func() { err = watched.explain(err) }()
 	}
 	err = room.as(func() error {
 		built, err = l.builder.Build(ctx, builder.Job{
-			App: job.Image.App, Tree: at.Tree, Top: at.Top, Cache: at.Cache, Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
+			App: job.Image.App, Tree: at.Tree, Top: at.Top, Cache: at.Cache,
+			Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
 			Under: room.under, Env: room.env, Fetcher: room.fetcher(l.Buildpacks),
 		})
 		return err
@@ -162,7 +163,7 @@ func (l *Local) Build(ctx context.Context, job engine.BuildJob) (built volume.Bu
 	return built, err
 }
 
-// clearCache empties an app's cache, but for what inUse names.
+// clearCache empties an app's cache, except for the paths in inUse.
 func (l *Local) clearCache(at Layout, inUse []string) error {
 	trash, err := os.MkdirTemp(l.scratch(), "")
 	if err != nil {
@@ -178,7 +179,7 @@ func (l *Local) clearCache(at Layout, inUse []string) error {
 	return errors.Join(err, os.RemoveAll(trash))
 }
 
-// Sweep removes what an app's cache holds for builds that are all gone.
+// Sweep removes what the app's cache keeps for removed builds.
 func (l *Local) Sweep(_ context.Context, app string) error {
 	at, err := l.Layout(engine.Image{App: app})
 	if err != nil {

@@ -15,23 +15,23 @@ import (
 	"paas/engine/local/ports"
 )
 
-// Ports for web processes: below the ephemeral range (from 32768 on Linux, 49152 elsewhere), in
-// which any outgoing connection may sit on the port an app is about to listen on.
+// The ports for web processes are below the ephemeral range, which begins at 32768 on Linux and
+// 49152 elsewhere: an outgoing connection may use any port of that range.
 const firstPort, lastPort = 20000, 31999
 
-// claim is a port that is reserved for a process of an app; nil is none.
+// claim is a port that is reserved for a process of an app. A nil claim is none.
 type claim struct {
 	port int
 	app  string
 
 	mu       sync.Mutex
-	answered bool      // the process was met there
-	foreign  time.Time // since when another program is met there; zero: none is
-	taken    bool      // the process was ended for that, before it listened
-	shared   bool      // and this: it has listened there, and another program does too
+	answered bool      // a dial has reached the process
+	foreign  time.Time // since when dials reach another program; zero: they do not
+	taken    bool      // the process was ended because of that, before it listened
+	shared   bool      // the process was ended because another program listens there too
 }
 
-// number is the port; 0: there is none.
+// number returns the port, or 0 if there is none.
 func (c *claim) number() int {
 	if c == nil {
 		return 0
@@ -39,8 +39,8 @@ func (c *claim) number() int {
 	return c.port
 }
 
-// takePort reserves a TCP port for the app, until freePort: one that try succeeds with. It starts
-// anywhere, so that two servers on one machine seldom meet and a port just left rests.
+// takePort reserves a TCP port for which try succeeds, until freePort. It begins at a random port,
+// so that two servers on one machine seldom collide and a port is not reused at once.
 func (l *Local) takePort(app string, try func(port int) error) (*claim, error) {
 	const count = lastPort - firstPort + 1
 	for start, i := rand.IntN(count), 0; i < count; i++ {
@@ -61,19 +61,21 @@ func (l *Local) takePort(app string, try func(port int) error) (*claim, error) {
 	return nil, l.noPort()
 }
 
-// noPort says who has all the ports.
+// noPort is the error if no port is free: it says who has them.
 func (l *Local) noPort() error {
 	l.mu.Lock()
 	own := len(l.ports)
 	l.mu.Unlock()
-	text := fmt.Sprintf("no free port between %d and %d: processes of apps were given %d", firstPort, lastPort, own)
+	text := fmt.Sprintf("no free port between %d and %d: processes of apps were given %d",
+		firstPort, lastPort, own)
 	if uid, count := ports.Busiest(firstPort, lastPort); count > 0 {
-		text += fmt.Sprintf(", programs of user id %d listen on %d (ss -ltnp shows them)", uid, count)
+		text += fmt.Sprintf(", programs of user id %d listen on %d (ss -ltnp shows them)",
+			uid, count)
 	}
 	return errors.New(text)
 }
 
-// reserve is nil where the port is reserved already.
+// reserve returns nil if the port is already reserved.
 func (l *Local) reserve(port int, app string) *claim {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +87,7 @@ func (l *Local) reserve(port int, app string) *claim {
 	return c
 }
 
-// freePort ends a claim; nil is none.
+// freePort ends a claim; c may be nil.
 func (l *Local) freePort(c *claim) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,15 +96,14 @@ func (l *Local) freePort(c *claim) {
 	}
 }
 
-// foreignFor is how long another program must have had a port before the process is ended for that.
-// It may be one that is just ending; or the process has crashed, and then its port was taken.
+// foreignFor is how long another program must listen on the port before the process is ended. The
+// program may be about to end; or the process has crashed, and its port was taken after that.
 const foreignFor = time.Second / 4
 
-// portTries is how many ports a process is given, one after the other, where another program has
-// taken each of those before.
+// portTries is how many ports a process gets, one after the other, if another program takes them.
 const portTries = 5
 
-// Dial is as [engine.Fleet.Dial]. It blocks until it is connected, or ctx ends.
+// Dial implements [engine.Fleet]. It blocks until it is connected or ctx ends.
 func (l *Local) Dial(ctx context.Context, at engine.Place, port int) (net.Conn, error) {
 	p, _, err := l.process(at)
 	if err != nil {
@@ -122,8 +123,8 @@ func (l *Local) Dial(ctx context.Context, at engine.Place, port int) (net.Conn, 
 	return conn, err
 }
 
-// met takes what was met at the process's port: the process where err is nil. A process whose port
-// is another program's is ended, to be given another port.
+// met takes note of a dial to the process's port, which returned err. If another program has the
+// port, it ends the process, which then gets another port.
 func (p *process) met(err error) {
 	c := p.claim
 	c.mu.Lock()
@@ -145,8 +146,7 @@ func (p *process) met(err error) {
 	}
 }
 
-// leavePort ends a process that shares its port with another program, unless it has ended by
-// itself.
+// leavePort ends a process that shares its port with another program, unless it ends by itself.
 func (p *process) leavePort() {
 	select {
 	case <-p.Done():
@@ -159,7 +159,7 @@ func (p *process) leavePort() {
 	p.Stop(time.Second)
 }
 
-// exit is how a process ended that had the port, where the port was the reason.
+// exit returns how the process with the port ended, if the port was the reason.
 func (c *claim) exit(try int) (e engine.Exit, ok bool) {
 	if c == nil {
 		return e, false
@@ -176,7 +176,8 @@ func (c *claim) exit(try int) (e engine.Exit, ok bool) {
 	}
 	return engine.Exit{
 		Reason: fmt.Sprintf("%s, and on the %d before", c.takenBy(), portTries-1),
-		Hint:   "try again; on the server, ss -ltnp shows who listens; if it is the app itself, keep it in the foreground",
+		Hint: "try again; on the server, ss -ltnp shows who listens; " +
+			"if it is the app itself, keep it in the foreground",
 	}, true
 }
 
@@ -184,9 +185,9 @@ func (c *claim) takenBy() string {
 	return fmt.Sprintf("another program listens on the port that it was given (%d)", c.port)
 }
 
-// Again is as [keep.Process.Again]: once more with another port where this one was taken before the
-// process listened. It may have failed to bind where the other program is not met: on another
-// address, or not listening.
+// Again implements [keep.Process]: a process whose port was taken before it listened gets another
+// one. The other program may have the port without being reached by a dial: on another address, or
+// without listening.
 func (p *process) Again() (why string, again bool) {
 	c := p.claim
 	if c == nil || p.try >= portTries {
@@ -200,7 +201,7 @@ func (p *process) Again() (why string, again bool) {
 	return c.takenBy() + "; trying another port", true
 }
 
-// Addr is where a process with a port is to listen.
+// Addr returns the address that a process with a port should listen on.
 func (p *process) Addr() string {
 	if p.claim == nil {
 		return ""
@@ -208,7 +209,7 @@ func (p *process) Addr() string {
 	return loopback(p.claim.port)
 }
 
-// process is the process that at is about.
+// process returns the process that at refers to.
 func (l *Local) process(at engine.Place) (*process, engine.Unit, error) {
 	p, unit, err := l.Process(at)
 	if err != nil {
@@ -217,7 +218,7 @@ func (l *Local) process(at engine.Place) (*process, engine.Unit, error) {
 	return p.(*process), unit, nil
 }
 
-// Listening is as [engine.Fleet.Listening].
+// Listening implements [engine.Fleet].
 func (l *Local) Listening(_ context.Context, at engine.Place) []string {
 	p, _, err := l.process(at)
 	if err != nil {
@@ -226,7 +227,7 @@ func (l *Local) Listening(_ context.Context, at engine.Place) []string {
 	return p.Child.Listening()
 }
 
-// Checking says in a few words how it is made sure that a port is an app's own.
+// Checking describes how the engine checks that a port is an app's own.
 func (l *Local) Checking() string {
 	switch {
 	case ports.Check() != nil:
@@ -234,11 +235,12 @@ func (l *Local) Checking() string {
 	case l.Confined.Isolation.Users:
 		return "ports checked by user"
 	}
-	return "ports checked by process (an app that sets SO_REUSEPORT can be made to restart by a neighbour)"
+	return "ports checked by process " +
+		"(an app that sets SO_REUSEPORT can be made to restart by a neighbour)"
 }
 
-// tryPort reports why nothing can listen on the port. It tries all addresses at once: an app may
-// want to listen on any of them.
+// tryPort returns why nothing can listen on the port. It tries all addresses at once: an app may
+// listen on any of them.
 func tryPort(port int) error {
 	listener, err := net.Listen("tcp", ":"+strconv.Itoa(port))
 	if err == nil {

@@ -21,14 +21,14 @@ import (
 	"paas/volume"
 )
 
-// process is a [child.Child] in the role of an app's process.
+// process is a [child.Child] that runs as a process of an app.
 type process struct {
 	*child.Child
 	app     string
-	limits  volume.Limits // that it is held to
-	owner   *ports.Owner  // the process itself
-	claim   *claim        // of its port; nil: it has none
-	try     int           // which port this is, one after the other that somebody else had
+	limits  volume.Limits // the limits in force
+	owner   *ports.Owner  // says whether a listener is the process's own
+	claim   *claim        // on its port; nil: it has none
+	try     int           // from 1: number of the attempt to find a port that nobody takes
 	signals chan syscall.Signal
 	sizes   terminal.Sizes
 }
@@ -36,16 +36,16 @@ type process struct {
 // order is a process to start.
 type order struct {
 	engine.Job
-	once    bool // it is not kept running: a person may be at the other end
-	listens bool // it is given a port
-	port    int  // the port of the process that it runs beside; 0: none
+	once    bool // it belongs to no unit; it may have signals and a terminal
+	listens bool // it gets a port of its own
+	port    int  // $PORT of the process that it runs beside; 0: none
 	try     int
 }
 
-// place is what people call a process: "web.2".
+// place is the name of a process for people: "web.2".
 func place(processType string, index int) string { return processType + "." + strconv.Itoa(index) }
 
-// Start is as [engine.Engine.Start].
+// Start implements [engine.Engine].
 func (l *Local) Start(_ context.Context, job engine.Job) (engine.Process, error) {
 	p, err := l.start(order{Job: job, once: true})
 	if err != nil {
@@ -66,7 +66,7 @@ func (l *Local) startUnit(unit engine.Unit, index, try int, out io.Writer) (keep
 	return p, nil
 }
 
-// start starts a process. The error is an [engine.StartError], and nothing runs then.
+// start starts a process. If it returns an error, an [engine.StartError], nothing runs.
 func (l *Local) start(o order) (*process, error) {
 	p, err := l.launch(o)
 	if err == nil {
@@ -137,20 +137,21 @@ func (l *Local) launch(o order) (*process, error) {
 	return p, nil
 }
 
-// execGrace is between SIGTERM and SIGKILL to a command that has run beside a process for too long.
+// execGrace is the time between SIGTERM and SIGKILL for a command of Exec that is stopped.
 const execGrace = time.Second
 
-// attend connects c to what a person does while it runs.
+// attend lets Signal and Resize reach c.
 func (p *process) attend(c *child.Command, t *engine.Terminal) {
 	p.signals = make(chan syscall.Signal, 8)
 	c.Signals = p.signals
 	if t != nil {
 		p.sizes = terminal.NewSizes()
-		c.Terminal = &terminal.Terminal{Type: t.Type, Size: terminal.Size{Columns: t.Columns, Rows: t.Rows}, Resized: p.sizes}
+		size := terminal.Size{Columns: t.Columns, Rows: t.Rows}
+		c.Terminal = &terminal.Terminal{Type: t.Type, Size: size, Resized: p.sizes}
 	}
 }
 
-// Signal is as [engine.Process.Signal].
+// Signal implements [engine.Process].
 func (p *process) Signal(number int) {
 	select {
 	case p.signals <- syscall.Signal(number):
@@ -158,17 +159,17 @@ func (p *process) Signal(number int) {
 	}
 }
 
-// Resize is as [engine.Process.Resize]. One goroutine calls it.
+// Resize implements [engine.Process]. Only one goroutine may call it.
 func (p *process) Resize(columns, rows uint16) {
 	if p.sizes != nil {
 		p.sizes.Put(terminal.Size{Columns: columns, Rows: rows})
 	}
 }
 
-// Limits are those that the process is held to.
+// Limits returns the limits in force.
 func (p *process) Limits() volume.Limits { return p.limits }
 
-// Exit is how the process ended, after Done.
+// Exit returns how the process ended. It is valid after Done.
 func (p *process) Exit() engine.Exit {
 	if exit, ok := p.claim.exit(p.try); ok {
 		return exit
@@ -181,7 +182,7 @@ func (p *process) Exit() engine.Exit {
 	return e
 }
 
-// exitOf is how a child ended, of which err is told.
+// exitOf converts the error of a child.
 func exitOf(err error) (e engine.Exit) {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	switch {
@@ -200,16 +201,18 @@ func exitOf(err error) (e engine.Exit) {
 	return e
 }
 
-// Exec is as [engine.Fleet.Exec].
-func (l *Local) Exec(ctx context.Context, at engine.Place, c engine.Command) (string, engine.Exit, error) {
+// Exec implements [engine.Fleet].
+func (l *Local) Exec(
+	ctx context.Context, at engine.Place, c engine.Command,
+) (output string, exit engine.Exit, err error) {
 	beside, unit, err := l.process(at)
 	if err != nil {
 		return "", engine.Exit{}, err
 	}
 	out := &lastBytes{most: c.Max}
 	p, err := l.start(order{port: beside.claim.number(), Job: engine.Job{
-		App: unit.Name.App, Release: unit.Name.Release, Type: "check", Index: at.Index, Image: unit.Image,
-		Argv: c.Argv, Env: unit.Env, Limits: unit.Limits, Out: out,
+		App: unit.Name.App, Release: unit.Name.Release, Type: "check", Index: at.Index,
+		Image: unit.Image, Argv: c.Argv, Env: unit.Env, Limits: unit.Limits, Out: out,
 	}})
 	if err != nil {
 		return "", engine.Exit{}, err
@@ -223,7 +226,7 @@ func (l *Local) Exec(ctx context.Context, at engine.Place, c engine.Command) (st
 	}
 }
 
-// lastBytes keeps the end of what is written.
+// lastBytes keeps the last bytes that are written.
 type lastBytes struct {
 	most int
 	kept []byte

@@ -11,42 +11,45 @@ import (
 	"paas/volume"
 )
 
-// insisted are the folders of the machine's /tmp without which the app in tree does not start, made
-// where they are not there. For apps that have no /tmp of their own.
+// insisted makes and returns the folders in the machine's /tmp that the app in tree cannot start
+// without. It is for apps that have no /tmp of their own.
 //
-// They are those of .NET, which keeps named mutexes in them whatever TMPDIR says, and builds
-// nothing without. All .NET programs of the server's user share them.
+// .NET keeps named mutexes there whatever TMPDIR says, and cannot build without them. All .NET
+// programs of the server's user share these folders.
 func insisted(tree string) (folders []string) {
 	isProject := func(pattern string) bool {
 		found, _ := filepath.Glob(filepath.Join(tree, pattern))
 		return len(found) > 0
 	}
-	if !slices.ContainsFunc([]string{"*.csproj", "*.fsproj", "*.vbproj", "*.sln", "*.slnx"}, isProject) {
+	projects := []string{"*.csproj", "*.fsproj", "*.vbproj", "*.sln", "*.slnx"}
+	if !slices.ContainsFunc(projects, isProject) {
 		return nil
 	}
 	for path, mode := range map[string]os.FileMode{
-		"/tmp/.dotnet": 0o777 | os.ModeSticky, // as .NET makes it, for all users
+		"/tmp/.dotnet": 0o777 | os.ModeSticky, // the mode that .NET gives it, for all users
 		fmt.Sprintf("/tmp/.dotnet-uid%d", os.Getuid()): 0o700, // from .NET 10 on
 	} {
 		if os.Mkdir(path, mode) == nil {
 			os.Chmod(path, mode) // whatever the umask
 		}
-		if info, err := os.Lstat(path); err == nil && info.IsDir() { // a link would lead elsewhere
+		if info, err := os.Lstat(path); err == nil && info.IsDir() { // not a link
 			folders = append(folders, path)
 		}
 	}
 	return folders
 }
 
-// deniedTmp is an output that looks for a file of /tmp that could not be opened.
+// deniedTmp watches an output for an error about a file in /tmp that could not be opened.
 type deniedTmp struct {
 	io.Writer
-	path string // of the first; empty: none yet
-	line []byte // the last one, as far as it has come
+	path string // path of the first such file; empty: none yet
+	line []byte // the last line so far
 }
 
-// denied are the words of errors for it, with the path before or after them.
-var denied = regexp.MustCompile(`(?i)(/tmp/[^\s'":,;()]+).*(permission denied|access to the path .* is denied|EACCES)|(?:permission denied|access to the path|EACCES).*?(/tmp/[^\s'":,;()]+)`)
+// denied matches such an error, with the path before or after the words.
+var denied = regexp.MustCompile(`(?i)(/tmp/[^\s'":,;()]+).*` +
+	`(permission denied|access to the path .* is denied|EACCES)` +
+	`|(?:permission denied|access to the path|EACCES).*?(/tmp/[^\s'":,;()]+)`)
 
 func (d *deniedTmp) Write(p []byte) (int, error) {
 	for _, b := range p {
@@ -68,7 +71,7 @@ func (d *deniedTmp) look() {
 	d.line = d.line[:0]
 }
 
-// explain adds to err, with which a build has ended, what was behind it.
+// explain adds the cause to err, the error of a build.
 func (d *deniedTmp) explain(err error) error {
 	if d.look(); err == nil || d.path == "" {
 		return err
