@@ -179,7 +179,7 @@ func (m *member) ended(ctx context.Context, p *proc, err error) {
 		return
 	}
 	if d := m.in.loop.proving(m.in); d != nil && d.fallen == m {
-		d.fail(m, err)
+		d.fail(m, p, err)
 	} else if m.mine() {
 		m.died(p, err)
 	}
@@ -192,7 +192,7 @@ func (m *member) died(p *proc, err error) {
 	a := m.in.loop
 	// A worker that exits with status 0 may have done its work.
 	if d := a.proving(m.in); d != nil && (m.isWeb() || err != errExited) {
-		d.fail(m, err)
+		d.fail(m, p, err)
 		return
 	}
 	at := p.after

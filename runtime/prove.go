@@ -182,11 +182,11 @@ func (d *deploy) fall(m *member) {
 	d.loop.saveProcesses()
 }
 
-// fail takes back a release because a process of it has ended or fails a check.
-func (d *deploy) fail(m *member, err error) {
+// fail takes back a release because p, a process of m, has ended, has not started or fails a check.
+func (d *deploy) fail(m *member, p *proc, err error) {
 	after := fmt.Sprintf(", %d ms after it got the traffic", time.Since(d.since).Milliseconds())
 	d.show(func(log *os.File) {
-		last := m.lastWords(m.proc) // a stack trace begins with what happened
+		last := m.lastWords(p) // a stack trace begins with what happened
 		if len(last) > 0 {
 			say.Step(log, "The last lines of %s", m.name)
 		}

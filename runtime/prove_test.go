@@ -171,6 +171,26 @@ func TestDiesWhileProving(t *testing.T) {
 	}
 }
 
+// A worker that cannot be started takes its release back, as one that crashes does.
+func TestWorkerCannotStartWhileProving(t *testing.T) {
+	s := newStage(t)
+	s.processes = map[string]string{"web": "x", "worker": "y"}
+	s.engine.Begin = func(p *enginetest.Process) error {
+		if p.Type == "worker" && p.Release == 2 {
+			return engine.StartError{Status: 127, Reason: "worker: y: not found in PATH"}
+		}
+		return s.begins(p)
+	}
+	s.turn()
+	s.run()
+	s.deploy()
+	s.proves(time.Hour)
+	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })
+	s.runs("web.1 of v1, worker.1 of v1")
+	s.publish()
+	s.isBack(volume.Failed, "worker: y: not found in PATH, ")
+}
+
 // A worker that has done its work is no failure: it is started again, as ever.
 func TestWorkerEndsWhileProving(t *testing.T) {
 	s := pair(t)

@@ -82,7 +82,7 @@ func (m *member) fell(p *proc, err error) {
 	}
 	a := m.in.loop
 	if d := a.proving(m.in); d != nil {
-		d.fail(m, err)
+		d.fail(m, p, err)
 		return
 	}
 	a.log.Warn("not alive; restarting", "process", m.place.String(), "release", m.in.n, "err", err)
@@ -98,7 +98,7 @@ func (m *member) fits(p *proc, err error) {
 		return
 	}
 	if d := m.in.loop.proving(m.in); d != nil && err != nil {
-		d.fail(m, err)
+		d.fail(m, p, err)
 		return
 	}
 	m.unfit = err != nil
