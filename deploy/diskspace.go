@@ -43,14 +43,16 @@ func (s DiskSpace) on(d volume.Disk, bytes int64, files int) error {
 	want = max(want, timesTree*bytes)
 	if d.Free < want {
 		return fullSoon(
-			"the server's disk has %s free of %s, and this deploy wants %s (what the server keeps free, or %d times the commit)",
+			"the server's disk has %s free of %s, and this deploy wants %s "+
+				"(what the server keeps free, or %d times the commit)",
 			say.Bytes(d.Free), say.Bytes(d.Size), say.Limit(want), timesTree,
 		)
 	}
 	if wantFiles := max(minFreeFiles, timesTree*int64(files)); d.FreeFilesCounts &&
 		d.FreeFiles < wantFiles {
 		return fullSoon(
-			"the server's disk takes only %d more files, and this deploy wants %d (its inodes run out: df -i)",
+			"the server's disk takes only %d more files, and this deploy wants %d "+
+				"(its inodes run out: df -i)",
 			d.FreeFiles, wantFiles,
 		)
 	}
@@ -59,5 +61,8 @@ func (s DiskSpace) on(d volume.Disk, bytes int64, files int) error {
 
 // fullSoon is the problem of a disk that a deploy would fill.
 func fullSoon(format string, args ...any) error {
-	return &volume.Problem{Err: fmt.Errorf(format, args...), Remedy: volume.Remedy{Do: volume.FreeDisk}}
+	return &volume.Problem{
+		Err:    fmt.Errorf(format, args...),
+		Remedy: volume.Remedy{Do: volume.FreeDisk},
+	}
 }

@@ -71,8 +71,8 @@ func (m Maker) place(ctx context.Context, r volume.Release, objects *git.Objects
 	return RepairStates(app)
 }
 
-// RepairStates makes the states of releases agree with what is live in watch mode, after a process died
-// between writing one and the other. In release mode the runtime does so.
+// RepairStates makes the states of releases agree with what is live in watch mode, after a process
+// died between writing one and the other. In release mode the runtime does so.
 func RepairStates(app volume.App) error {
 	n := app.Live()
 	if n == 0 {

@@ -70,7 +70,8 @@ func judge(
 		refused = append(
 			refused,
 			fmt.Sprintf(
-				"%s is not deployed either: a push is taken as a whole. Push it alone: git push paas %s",
+				"%s is not deployed either: a push is taken as a whole. "+
+					"Push it alone: git push paas %s",
 				branch, branch,
 			),
 		)
@@ -100,7 +101,8 @@ func refusal(u update, branch, app string, advice func(volume.Remedy) string) st
 		)
 	case isTag:
 		return fmt.Sprintf(
-			"the tag %s is not stored here; only %s is. To deploy: git push --no-follow-tags paas %s",
+			"the tag %s is not stored here; only %s is. "+
+				"To deploy: git push --no-follow-tags paas %s",
 			plain(tag, 200), branch, branch,
 		)
 	}

@@ -153,7 +153,8 @@ func (r *Receiver) publish(
 	defer objects.Close()
 	if _, err := objects.Commit(u.new); errors.Is(err, git.ErrNotCommit) {
 		return volume.Release{}, fmt.Errorf(
-			"%s can only be a commit, and this is %w. Push what it points at: git push paas 'TAG^{commit}:%s'",
+			"%s can only be a commit, and this is %w. "+
+				"Push what it points at: git push paas 'TAG^{commit}:%s'",
 			branch, err, branch,
 		)
 	} else if err != nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // repair repairs torn files of the app and its repository, which would keep every push from going
-// through. A deploy branch that was torn points at what is live at once: git may be about to show it
-// to a pusher. The caller holds the app's turn.
+// through. A deploy branch that was torn points at what is live at once: git may be about to show
+// it to a pusher. The caller holds the app's turn.
 func (r *Receiver) repair(app volume.App, repo git.Repo) error {
 	if err := app.Repair(); err != nil {
 		return err

@@ -171,7 +171,8 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 func (r *Receiver) takeBack(s *session, say voice) {
 	r.Log.Error("git did not run both hooks; taking the push back", "app", s.app.Name, "by", s.who)
 	say.fault(
-		"the server could not run its hooks, so this push was not deployed, whatever git says; the branch is where it was",
+		"the server could not run its hooks, so this push was not deployed, " +
+			"whatever git says; the branch is where it was",
 	)
 	say.fault("Push again; if that does not help, the server's owner must start it again.")
 	if s.prepared == nil {
@@ -267,13 +268,15 @@ func (r *Receiver) explain(heard *transcript, to voice) {
 		to.fault("the push is larger than %s. Nothing changed.", say.Limit(r.MaxPush))
 		r.advise(volume.Remedy{Do: volume.RaisePushSize}, to)
 		to.fault(
-			"Large files are better kept out of the repository: git rev-list --objects HEAD shows what is in it.",
+			"Large files are better kept out of the repository: " +
+				"git rev-list --objects HEAD shows what is in it.",
 		)
 	case heard.saw("No space left on device"):
 		to.fault("the server's disk is full. Nothing changed. Make room on it, then push again.")
 	case heard.unpackFailed():
 		to.fault(
-			"git did not accept the objects of the push, for the reason it gives above. Nothing changed.",
+			"git did not accept the objects of the push, " +
+				"for the reason it gives above. Nothing changed.",
 		)
 		to.fault("A commit that git calls broken must be made again; git fsck finds it.")
 	}

@@ -51,7 +51,9 @@ func followed(app volume.App) error {
 	source, ok, err := app.Source()
 	if err == nil && ok {
 		return &volume.Problem{
-			Err:    fmt.Errorf("%s follows %s: push there, clone that", app.Name, plain(source.URL, 200)),
+			Err: fmt.Errorf(
+				"%s follows %s: push there, clone that", app.Name, plain(source.URL, 200),
+			),
 			Remedy: volume.Remedy{Do: volume.UnfollowRepository, App: app.Name},
 		}
 	}

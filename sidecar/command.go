@@ -28,7 +28,8 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 	}
 	if u == nil {
 		return &volume.Problem{
-			Err: fmt.Errorf("%s follows no source", app.Name), Remedy: volume.Remedy{Do: volume.FollowRepository, App: app.Name},
+			Err:    fmt.Errorf("%s follows no source", app.Name),
+			Remedy: volume.Remedy{Do: volume.FollowRepository, App: app.Name},
 		}
 	}
 	say.Step(out, "Looking at %s", u.source.URL)

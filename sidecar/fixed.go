@@ -33,8 +33,8 @@ func (e *FixedError) Error() string { return e.Field + ": " + e.Err.Error() }
 
 func (e *FixedError) Unwrap() error { return e.Err }
 
-// Set makes the app follow the source, with the credentials as the files are now. It creates the app
-// if there is none. What is wrong with a field is a [*FixedError].
+// Set makes the app follow the source, with the credentials as the files are now. It creates the
+// app if there is none. What is wrong with a field is a [*FixedError].
 func (f Fixed) Set(v *volume.Volume) error {
 	if f.URL == "" {
 		return nil

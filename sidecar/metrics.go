@@ -103,7 +103,8 @@ var metrics = []metric{
 	{
 		"paas_source_deploys_total",
 		"counter",
-		"Results of commits: live; failed: did not build or boot; refused: no release can be made of it; error: tried again.",
+		"Results of commits: live; failed: did not build or boot; " +
+			"refused: no release can be made of it; error: tried again.",
 		func(m *meter) (samples []sample) {
 			for _, result := range slices.Sorted(maps.Keys(m.verdicts)) {
 				samples = append(

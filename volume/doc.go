@@ -87,6 +87,6 @@
 // retired, so a walk from the newest backwards is short. Each release holds all its config vars:
 // its folder is all that a rollback needs.
 //
-// Readers watch one folder, the bell, instead of whole trees. A ring only means: compare and act. If
-// a ring is lost, the next poll finds the change.
+// Readers watch one folder, the bell, instead of whole trees. A ring only means: compare and act.
+// If a ring is lost, the next poll finds the change.
 package volume

@@ -90,7 +90,10 @@ func (v *Volume) private(dir string) error {
 		err = errors.New("its file system keeps no modes")
 	}
 	if err != nil {
-		err = fmt.Errorf("volume: %s is open to other users (%v) and cannot be closed: %w", dir, before.Mode(), err)
+		err = fmt.Errorf(
+			"volume: %s is open to other users (%v) and cannot be closed: %w", dir, before.Mode(),
+			err,
+		)
 		return &Problem{err, Remedy{Do: ChooseRoot, With: dir}}
 	}
 	mode := before.Mode().String()
