@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const getTermios = unix.TCGETS
+
 // ownSession makes cmd the leader of its own session and lets it die with the server. handle is for
 // awaitEnd.
 //
