@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,56 +27,52 @@ func (b *Box) makeMounts() error {
 	defer unix.Umask(unix.Umask(0o022))
 	// Open what will be visible before covering it: it is bound by its descriptor. And do so in
 	// this namespace, because the kernel binds nothing from another one.
-	var shown, opened []*bindMount
+	var shown, replaced, opened []*bindMount
 	defer func() {
 		for _, w := range opened {
 			unix.Close(w.fd)
 		}
 	}()
+	open := func(source string, w *bindMount) error {
+		err := w.open(source)
+		if err == nil {
+			opened = append(opened, w)
+		}
+		return err
+	}
 	covers := b.covers()
 	for _, w := range b.bindMounts(slices.Concat(covers, privateFolders)) {
-		err := w.open()
+		err := open(w.path, w)
 		if !w.writable && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 			continue // the server cannot see it either
 		}
 		if err != nil {
 			return err
 		}
-		shown, opened = append(shown, w), append(opened, w)
+		shown = append(shown, w)
 	}
-	var replaced []*bindMount
-	replace := func(path, other string) error {
-		w := &bindMount{path: other}
-		if err := w.open(); err != nil {
-			return err
-		}
-		w.path = path
-		replaced, opened = append(replaced, w), append(opened, w)
-		return nil
-	}
-	for path, other := range b.Replace {
-		if err := replace(path, other); err != nil {
-			return err
-		}
-	}
-	var proc *bindMount
+	replace := map[string]string{}
+	maps.Copy(replace, b.Replace)
+	proc := &bindMount{path: "/proc", writable: true}
 	if b.Isolation.Sandboxes {
-		proc = &bindMount{path: spareProc, writable: true}
-		if err := proc.open(); err != nil {
+		if err := open(spareProc, proc); err != nil {
 			return err
 		}
-		proc.path, opened = "/proc", append(opened, proc)
 		for _, socket := range b.reachableSockets(covers) {
-			if err := replace(socket, os.DevNull); err != nil {
-				return err
-			}
+			replace[socket] = os.DevNull
 		}
 	}
-	tmp := &bindMount{path: b.Tmp, writable: true}
-	if err := tmp.open(); err != nil {
+	for path, other := range replace {
+		w := &bindMount{path: path}
+		if err := open(other, w); err != nil {
+			return err
+		}
+		replaced = append(replaced, w)
+	}
+	tmp := &bindMount{writable: true}
+	if err := open(b.Tmp, tmp); err != nil {
 		return err
 	}
-	opened = append(opened, tmp)
 	for _, c := range covers {
 		if err := cover(c); err != nil {
 			return err
@@ -167,14 +164,15 @@ type bindMount struct {
 	folder   bool
 }
 
-func (w *bindMount) open() (err error) {
-	if w.fd, err = unix.Open(w.path, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
-		return fmt.Errorf("%s: %w", w.path, err)
+// open opens what will be visible at the path.
+func (w *bindMount) open(source string) (err error) {
+	if w.fd, err = unix.Open(source, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+		return fmt.Errorf("%s: %w", source, err)
 	}
 	var stat unix.Stat_t
 	if err := unix.Fstat(w.fd, &stat); err != nil {
 		unix.Close(w.fd)
-		return fmt.Errorf("%s: %w", w.path, err)
+		return fmt.Errorf("%s: %w", source, err)
 	}
 	w.folder = stat.Mode&unix.S_IFMT == unix.S_IFDIR
 	return nil
