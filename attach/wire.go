@@ -41,22 +41,11 @@ const (
 // Request is what a client asks the server to run.
 type Request struct {
 	App    string
-	Argv   []string
-	By     string // name of the person who asks
-	Detach bool   // run it without streams; Out gets only its name
+	Argv   []string `json:"-"` // may contain any bytes
+	By     string   // name of the person who asks
+	Detach bool     // run it without streams; Out gets only its name
 	// Terminal is the client's terminal if the command needs one, or nil.
 	Terminal *terminal.Terminal
-}
-
-// request is a Request in JSON without the words, which may contain any bytes.
-type request struct {
-	App      string `json:"app"`
-	By       string `json:"by"`
-	Detach   bool   `json:"detach,omitempty"`
-	Terminal bool   `json:"terminal,omitempty"`
-	Type     string `json:"type,omitempty"`
-	Columns  uint16 `json:"columns,omitempty"`
-	Rows     uint16 `json:"rows,omitempty"`
 }
 
 // writeRequest sends the command's words and the request.
@@ -74,12 +63,7 @@ func writeRequest(w io.Writer, r Request) error {
 			return err
 		}
 	}
-	wire := request{App: r.App, By: r.By, Detach: r.Detach}
-	if t := r.Terminal; t != nil {
-		wire.Terminal, wire.Type, wire.Columns, wire.Rows = true, t.Type, t.Size.Columns,
-			t.Size.Rows
-	}
-	text, err := json.Marshal(wire)
+	text, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
@@ -102,19 +86,15 @@ func readRequest(r io.Reader) (Request, error) {
 			}
 			argv = append(argv, string(content))
 		case k == frameRequest:
-			var wire request
-			if err := json.Unmarshal(content, &wire); err != nil {
+			req := Request{Argv: argv}
+			if err := json.Unmarshal(content, &req); err != nil {
 				return Request{}, fmt.Errorf("request: %w", err)
 			}
 			if len(argv) == 0 || argv[0] == "" {
 				return Request{}, fmt.Errorf("no command to run")
 			}
-			req := Request{App: wire.App, Argv: argv, By: wire.By, Detach: wire.Detach}
-			if wire.Terminal {
-				req.Terminal = &terminal.Terminal{
-					Type: terminal.CheckType(wire.Type), Size: terminal.Size{Columns: wire.Columns,
-						Rows: wire.Rows},
-				}
+			if t := req.Terminal; t != nil {
+				t.Type = terminal.CheckType(t.Type)
 			}
 			return req, nil
 		default:

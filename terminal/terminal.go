@@ -11,7 +11,7 @@ import (
 type Terminal struct {
 	Type    string      // for $TERM: "xterm-256color"
 	Size    Size        // at the start of the command
-	Resized <-chan Size // later changes, perhaps only the newest; nil: none
+	Resized <-chan Size `json:"-"` // later changes, perhaps only the newest; nil: none
 }
 
 // ErrOutputClosed is the error of a write once the client reads no more output.
