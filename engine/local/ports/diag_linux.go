@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 	"sync"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -193,29 +194,26 @@ func query(request *diagRequest) (found []socket, err error) {
 // parse appends the sockets of one datagram to found. done reports that the kernel sends no more.
 // The kernel's own errors are returned as they are.
 func parse(data []byte, found []socket) (_ []socket, done bool, err error) {
-	for len(data) >= unix.SizeofNlMsghdr {
-		size := int(binary.NativeEndian.Uint32(data))
-		kind := binary.NativeEndian.Uint16(data[4:])
-		if size < unix.SizeofNlMsghdr || size > len(data) {
-			return found, false, errShort
-		}
-		body := data[unix.SizeofNlMsghdr:size]
-		switch kind {
+	messages, err := syscall.ParseNetlinkMessage(data)
+	if err != nil {
+		return found, false, errShort
+	}
+	for _, m := range messages {
+		switch m.Header.Type {
 		case unix.NLMSG_DONE:
 			return found, true, nil
 		case unix.NLMSG_ERROR:
-			if len(body) < 4 {
+			if len(m.Data) < 4 {
 				return found, false, errShort
 			}
-			return found, false, unix.Errno(-int32(binary.NativeEndian.Uint32(body)))
+			return found, false, unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data)))
 		case unix.SOCK_DIAG_BY_FAMILY:
-			s, err := parseSocket(body)
+			s, err := parseSocket(m.Data)
 			if err != nil {
 				return found, false, err
 			}
 			found = append(found, s)
 		}
-		data = data[min(aligned(size), len(data)):]
 	}
 	return found, false, nil
 }
@@ -246,10 +244,7 @@ func parseSocket(body []byte) (socket, error) {
 		if kind == attributeV6Only && size > unix.SizeofNlAttr {
 			s.only6 = rest[unix.SizeofNlAttr] != 0
 		}
-		rest = rest[min(aligned(size), len(rest)):]
+		rest = rest[min((size+3)&^3, len(rest)):] // where the next one begins
 	}
 	return s, nil
 }
-
-// aligned rounds size up to where the next message or attribute begins.
-func aligned(size int) int { return (size + 3) &^ 3 }
