@@ -37,11 +37,7 @@ func newSource(dir, process string, follow bool) *source {
 }
 
 func (s *source) close() {
-	for _, f := range []*os.File{s.file, s.next} {
-		if f != nil {
-			f.Close()
-		}
-	}
+	closeAll(s.file, s.next)
 	s.file, s.next = nil, nil
 }
 
@@ -176,12 +172,8 @@ func (s *source) switchTo(f *os.File) error {
 // missed tells the reader how many lines are gone, if any.
 func (s *source) missed(lines int64, at time.Time) {
 	if lines > 0 {
-		s.line = Line{
-			Process: s.process,
-			Time:    at,
-			Note:    true,
-			Text:    fmt.Appendf(nil, "--- %d lines left out: the reader was too slow", lines),
-		}
+		text := fmt.Appendf(nil, "--- %d lines left out: the reader was too slow", lines)
+		s.line = Line{Process: s.process, Time: at, Note: true, Text: text}
 		s.has = true
 	}
 }
@@ -332,9 +324,7 @@ func openIf(path string) (*os.File, error) {
 
 func closeAll(files ...*os.File) {
 	for _, f := range files {
-		if f != nil {
-			f.Close()
-		}
+		f.Close() // an error if f is nil
 	}
 }
 

@@ -161,11 +161,7 @@ func (c *Child) why(err error, command Command, k *Keeper) error {
 // killed reports whether err is the end of a command by SIGKILL.
 func killed(err error) bool {
 	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok {
-		return false
-	}
-	status, ok := exit.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+	return ok && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL // else -1 or another
 }
 
 // forward passes signals and changes of the terminal's size to the command.

@@ -19,8 +19,7 @@ const getTermios = unix.TCGETS
 // earlier. So one goroutine, locked to its thread for the life of the server, starts everything:
 // see [Keeper.exec]. Grandchildren do not inherit the signal; the guard kills them.
 func ownSession(cmd *exec.Cmd) (handle *int) {
-	handle = new(int)
-	*handle = -1
+	handle = new(-1)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: handle}
 	return handle
 }

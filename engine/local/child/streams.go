@@ -87,17 +87,13 @@ func (s *streams) copy(c Command) (wait func()) {
 // copied, however slow the writer is.
 func (s *streams) finish() {
 	for _, f := range []*os.File{s.out, s.err} {
-		if f != nil {
-			f.SetReadDeadline(time.Now().Add(time.Second))
-		}
+		f.SetReadDeadline(time.Now().Add(time.Second)) // an error if f is nil
 	}
 }
 
 func (s *streams) close() {
 	for _, f := range []*os.File{s.out, s.err, s.in} {
-		if f != nil {
-			f.Close()
-		}
+		f.Close() // an error if f is nil
 	}
 }
 

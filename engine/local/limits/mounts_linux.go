@@ -33,10 +33,7 @@ func hierarchies(mountinfo, groups string) (all []hierarchy) {
 		h.own = h.top
 		for group := range strings.Lines(groups) {
 			parts := strings.SplitN(strings.TrimSuffix(group, "\n"), ":", 3)
-			if len(parts) < 3 {
-				continue
-			}
-			if h.v2 != (parts[0] == "0") {
+			if len(parts) < 3 || h.v2 != (parts[0] == "0") {
 				continue
 			}
 			if !h.v2 && !slices.Contains(h.controllers, strings.Split(parts[1], ",")[0]) {
@@ -64,11 +61,8 @@ func unescape(path string) string {
 // it before anything is started.
 func Open(root string) Limiter {
 	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return none{}
-	}
-	groups, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
+	groups, groupsErr := os.ReadFile("/proc/self/cgroup")
+	if err != nil || groupsErr != nil {
 		return none{}
 	}
 	all := hierarchies(string(mountinfo), string(groups))

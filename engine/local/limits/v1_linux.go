@@ -24,7 +24,7 @@ type v1 struct {
 type tree struct {
 	controllers []string // those that are used here
 	folder      folder   // of this server's groups
-	ownTasks    *os.File // the tasks file of this process\'s group
+	ownTasks    *os.File // the tasks file of this process's group
 }
 
 func (t tree) has(controller string) bool { return slices.Contains(t.controllers, controller) }
@@ -197,17 +197,13 @@ func (g *groupV1) Lower() (err error) {
 	return err
 }
 
-func (g *groupV1) memory() folder {
-	at := slices.IndexFunc(g.of.trees, func(t tree) bool { return t.has("memory") })
-	if at < 0 {
-		return ""
-	}
-	return g.folders[at]
-}
-
 func (g *groupV1) Overused() (used, max int64, over bool) {
-	f := g.memory()
-	if g.max == 0 || f == "" || f.count("memory.oom_control", "oom_kill") == 0 {
+	at := slices.IndexFunc(g.of.trees, func(t tree) bool { return t.has("memory") })
+	if g.max == 0 || at < 0 {
+		return 0, 0, false
+	}
+	f := g.folders[at]
+	if f.count("memory.oom_control", "oom_kill") == 0 {
 		return 0, 0, false
 	}
 	return overused(f.number("memory.max_usage_in_bytes"), g.max)
