@@ -1,10 +1,12 @@
 package site
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -144,37 +146,26 @@ func (e *encoder) close() {
 // accepted returns the codings that an Accept-Encoding header (RFC 9110 section 12.5.3) ranks no
 // lower than the plain file: the best first, of equals the smaller.
 func accepted(header []string) []string {
-	br, gz, plain, other := -1.0, -1.0, -1.0, 0.0
+	weights := map[string]float64{"br": -1, "gzip": -1, "identity": -1, "*": 0}
 	for part := range strings.SplitSeq(strings.ToLower(strings.Join(header, ",")), ",") {
 		coding, params, _ := strings.Cut(part, ";")
-		q := quality(params)
-		switch strings.TrimSpace(coding) {
-		case "br":
-			br = q
-		case "gzip", "x-gzip":
-			gz = q
-		case "identity":
-			plain = q
-		case "*":
-			other = q
+		if coding = strings.TrimSpace(coding); coding == "x-gzip" {
+			coding = "gzip"
+		}
+		if _, known := weights[coding]; known {
+			weights[coding] = quality(params)
 		}
 	}
-	if br < 0 {
-		br = other
-	}
-	if gz < 0 {
-		gz = other
-	}
-	var codings []string
-	if br > 0 && br >= plain {
-		codings = append(codings, "br")
-	}
-	if gz > 0 && gz >= plain {
-		if gz > br {
-			return append([]string{"gzip"}, codings...)
+	weight := func(coding string) float64 {
+		if weights[coding] < 0 {
+			return weights["*"]
 		}
-		codings = append(codings, "gzip")
+		return weights[coding]
 	}
+	codings := slices.DeleteFunc([]string{"br", "gzip"}, func(coding string) bool {
+		return weight(coding) <= 0 || weight(coding) < weights["identity"]
+	})
+	slices.SortStableFunc(codings, func(a, b string) int { return cmp.Compare(weight(b), weight(a)) })
 	return codings
 }
 
