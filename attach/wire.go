@@ -104,18 +104,13 @@ func readRequest(r io.Reader) (Request, error) {
 }
 
 func sizeFrame(size terminal.Size) []byte {
-	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, size.Columns),
-		size.Rows)
+	content, _ := binary.Append(nil, binary.BigEndian, size)
+	return content
 }
 
-func parseSize(content []byte) (terminal.Size, bool) {
-	if len(content) != 4 {
-		return terminal.Size{}, false
-	}
-	return terminal.Size{
-		Columns: binary.BigEndian.Uint16(content),
-		Rows:    binary.BigEndian.Uint16(content[2:]),
-	}, true
+func parseSize(content []byte) (size terminal.Size, ok bool) {
+	n, err := binary.Decode(content, binary.BigEndian, &size)
+	return size, err == nil && n == len(content)
 }
 
 // passed are the signals that a person may send to a command: those that SSH has names for (RFC

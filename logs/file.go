@@ -130,12 +130,7 @@ func (f *File) Note(format string, args ...any) {
 	defer f.mu.Unlock()
 	now := time.Now()
 	f.endLine(now)
-	text := strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' {
-			return ' '
-		}
-		return r
-	}, fmt.Sprintf(format, args...))
+	text := strings.NewReplacer("\n", " ", "\r", " ").Replace(fmt.Sprintf(format, args...))
 	f.put(appendNote(nil, now, text), 1, now)
 }
 

@@ -21,7 +21,7 @@ func Processes(dir string) ([]string, error) {
 	for _, e := range entries {
 		// during a rotation there may be only the older file
 		name, ok := strings.CutSuffix(strings.TrimSuffix(e.Name(), ".1"), ".log")
-		if ok && isProcess(name) {
+		if kind, _, numbered := cutName(name); ok && numbered && kind != "" {
 			names = append(names, name)
 		}
 	}
@@ -41,11 +41,6 @@ func Compare(a, b string) int {
 	kindB, numberB, _ := cutName(b)
 	return cmp.Or(strings.Compare(kindA, kindB), cmp.Compare(numberA, numberB),
 		strings.Compare(a, b))
-}
-
-func isProcess(name string) bool {
-	kind, _, ok := cutName(name)
-	return ok && kind != ""
 }
 
 func cutName(name string) (kind string, number uint64, ok bool) {

@@ -75,11 +75,8 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 	env := maps.Clone(c.Env)
 	env[Marker] = mark
 	ch := &Child{
-		name:       c.Name,
-		tree:       processTree{mark: mark},
-		stopSignal: unix.SIGTERM,
-		exited:     make(chan struct{}),
-		done:       make(chan struct{}),
+		name: c.Name, tree: processTree{mark: mark}, stopSignal: unix.SIGTERM,
+		exited: make(chan struct{}), done: make(chan struct{}),
 	}
 	if c.Terminal != nil {
 		env["TERM"] = terminal.CheckType(c.Terminal.Type)

@@ -19,11 +19,8 @@ func (b *Box) Enter(attr *syscall.SysProcAttr) error {
 		}
 	}
 	if b.Isolation.Users {
-		attr.Credential = &syscall.Credential{
-			Uid:    uint32(b.UID),
-			Gid:    uint32(b.UID),
-			Groups: []uint32{},
-		}
+		id := uint32(b.UID)
+		attr.Credential = &syscall.Credential{Uid: id, Gid: id, Groups: []uint32{}}
 	}
 	if !b.Isolation.Any() {
 		return nil

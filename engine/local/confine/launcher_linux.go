@@ -205,13 +205,8 @@ func (l *Launcher) Sandbox(name string) (*Sandbox, error) {
 	defer theirs.Close()
 	l.last++
 	s := &Sandbox{
-		launcher: l,
-		helper:   l.helper,
-		name:     name,
-		number:   l.last,
-		alive:    alive,
-		gone:     make(chan struct{}),
-		users:    1,
+		launcher: l, helper: l.helper, name: name, number: l.last, alive: alive,
+		gone: make(chan struct{}), users: 1,
 	}
 	connection, err := s.helper.send(request{Sandbox: s.number, Create: true}, theirs)
 	if err == nil {

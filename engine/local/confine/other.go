@@ -12,7 +12,7 @@ import (
 // This file stands in for what only Linux has: nothing is confined.
 
 // Probe finds nothing here.
-func Probe(string, ...string) Force { return Force{Missing: "needs Linux"} }
+func Probe(string, ...string) Isolation { return Isolation{Missing: "needs Linux"} }
 
 // Enter does nothing here.
 func (b *Box) Enter(*syscall.SysProcAttr) error { return nil }

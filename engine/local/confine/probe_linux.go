@@ -16,8 +16,10 @@ import (
 // Probe finds out by trying what the server can put in force. dir is a new folder on the file
 // system of the apps' files. self is as in [Launcher].
 func Probe(dir string, self ...string) Isolation {
-	i := Isolation{Landlock: max(0, landlockVersion())}
-	i.Missing = tryUsers(dir)
+	i := Isolation{Missing: tryUsers(dir)}
+	if version, err := llsys.LandlockGetABIVersion(); err == nil {
+		i.Landlock = version
+	}
 	if i.Missing == "" {
 		i.Users = true
 		return i
@@ -104,14 +106,6 @@ func tryChown(dir string) error {
 		return errors.New(dir + ": its file system does not store owners")
 	}
 	return nil
-}
-
-func landlockVersion() int {
-	version, err := llsys.LandlockGetABIVersion()
-	if err != nil {
-		return 0
-	}
-	return version
 }
 
 // needed are the capabilities that a user per app takes, and what each is for.
