@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"paas/builder/cmdline"
@@ -33,7 +34,7 @@ type Builder struct {
 	Group       func() (group child.Confinement, free func(), err error)
 	HoldsMemory bool
 
-	versions versions
+	versions sync.Map // program -> what it prints as its version
 	turns    turns
 }
 

@@ -67,15 +67,15 @@ func (b *build) buildpacks() ([]Buildpack, error) {
 	if b.job.Buildpack != "" {
 		return ParseBuildpacks(b.job.Buildpack)
 	}
-	if !tree.IsFile(b.tree, ".buildpacks") {
+	content, err := tree.ReadIf(b.tree, ".buildpacks", 16<<10)
+	if err != nil {
+		return nil, err
+	}
+	if content == nil {
 		if isProgram(b.tree, "bin/detect") && isProgram(b.tree, "bin/compile") {
 			return []Buildpack{{Folder: "."}}, nil
 		}
 		return nil, nil
-	}
-	content, err := tree.Read(b.tree, ".buildpacks", 16<<10)
-	if err != nil {
-		return nil, err
 	}
 	var words []string
 	for line := range strings.Lines(string(tree.Text(content))) {

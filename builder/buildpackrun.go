@@ -130,12 +130,9 @@ func (b *build) processes(defaults map[string]string) (map[string]string, error)
 		}
 		processes[name] = line
 	}
-	if !tree.IsFile(b.tree, "Procfile") {
-		return processes, nil
-	}
-	content, err := tree.Read(b.tree, "Procfile", maxProcfile)
-	if err != nil {
-		return nil, err
+	content, err := tree.ReadIf(b.tree, "Procfile", maxProcfile)
+	if content == nil || err != nil {
+		return processes, err
 	}
 	own, err := ParseProcfile(content)
 	maps.Copy(processes, own)

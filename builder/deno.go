@@ -46,12 +46,12 @@ func detectDeno(root *os.Root) (project, error) {
 		Tasks map[string]json.RawMessage `json:"tasks"`
 	}
 	for _, name := range []string{"deno.json", "deno.jsonc"} {
-		if !tree.IsFile(root, name) {
-			continue
-		}
-		content, err := tree.Read(root, name, 4<<20)
+		content, err := tree.ReadIf(root, name, 4<<20)
 		if err != nil {
 			return nil, err
+		}
+		if content == nil {
+			continue
 		}
 		// both may contain comments
 		if content, err = hujson.Standardize(tree.Text(content)); err == nil {

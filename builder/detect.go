@@ -53,11 +53,11 @@ func detect(root *os.Root, above ...*os.Root) (*plan, error) {
 			p.projects, kinds = append(p.projects, found), append(kinds, l.kind)
 		}
 	}
-	if tree.IsFile(root, "Procfile") {
-		content, err := tree.Read(root, "Procfile", maxProcfile)
-		if err != nil {
-			return nil, err
-		}
+	content, err := tree.ReadIf(root, "Procfile", maxProcfile)
+	if err != nil {
+		return nil, err
+	}
+	if content != nil {
 		p.processes, err = ParseProcfile(content)
 		p.procfile, p.kind = true, append(kinds, "procfile")[0]
 		return p, err

@@ -33,14 +33,11 @@ type goApp struct {
 }
 
 func detectGo(root *os.Root) (project, error) {
-	if !tree.IsFile(root, "go.mod") {
-		if !hasMain(root) {
-			return nil, nil
-		}
-		return goApp{}, nil
+	content, err := tree.ReadIf(root, "go.mod", 4<<20)
+	if err != nil || content == nil && !hasMain(root) {
+		return nil, err
 	}
-	content, err := tree.Read(root, "go.mod", 4<<20)
-	return goApp{module: true, requires: goRequirements(content)}, err
+	return goApp{module: content != nil, requires: goRequirements(content)}, nil
 }
 
 // hasMain reports whether the top folder contains a main package.

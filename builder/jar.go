@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bufio"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"regexp"
@@ -20,29 +19,10 @@ var notPrograms = regexp.MustCompile(
 // runnableJars returns the jars with a main class in folder, and in the folder of that name in each
 // folder at the top.
 func runnableJars(root *os.Root, folder string) ([]string, error) {
-	folders := []string{folder}
-	top, err := fs.ReadDir(root.FS(), ".")
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range top {
-		if e.IsDir() {
-			folders = append(folders, path.Join(e.Name(), folder))
-		}
-	}
-	var jars []string
-	for _, folder := range folders {
-		entries, _ := fs.ReadDir(root.FS(), folder) // usually missing
-		for _, e := range entries {
-			jar := path.Join(folder, e.Name())
-			if path.Ext(jar) == ".jar" && !notPrograms.MatchString(e.Name()) &&
-				hasMainClass(root, jar) {
-				jars = append(jars, jar)
-			}
-		}
-	}
-	slices.Sort(jars)
-	return jars, nil
+	jars, err := matches(root, folder+"/*.jar", "*/"+folder+"/*.jar")
+	return slices.DeleteFunc(jars, func(jar string) bool {
+		return notPrograms.MatchString(path.Base(jar)) || !hasMainClass(root, jar)
+	}), err
 }
 
 // hasMainClass reports whether a jar's manifest names a main class

@@ -143,23 +143,18 @@ var javaRelease = regexp.MustCompile(`(?m)^\s*java\.runtime\.version\s*[=:]\s*(\
 
 // javaRequirements reads system.properties, as Heroku does, or .java-version, as jenv does.
 func javaRequirements(root *os.Root) ([]requirement, error) {
-	if tree.IsFile(root, "system.properties") {
-		content, err := tree.Read(root, "system.properties", 64<<10)
-		if err != nil {
-			return nil, err
-		}
-		if found := javaRelease.FindSubmatch(content); found != nil {
-			return javaRequirement("java.runtime.version in system.properties", string(found[1]))
-		}
+	content, err := tree.ReadIf(root, "system.properties", 64<<10)
+	if err != nil {
+		return nil, err
 	}
-	if tree.IsFile(root, ".java-version") {
-		content, err := tree.Read(root, ".java-version", 4<<10)
-		if err != nil {
-			return nil, err
-		}
-		return javaRequirement(".java-version", string(tree.Text(content)))
+	if found := javaRelease.FindSubmatch(content); found != nil {
+		return javaRequirement("java.runtime.version in system.properties", string(found[1]))
 	}
-	return nil, nil
+	content, err = tree.ReadIf(root, ".java-version", 4<<10)
+	if content == nil || err != nil {
+		return nil, err
+	}
+	return javaRequirement(".java-version", string(tree.Text(content)))
 }
 
 var javaNumber = regexp.MustCompile(`^(?:[A-Za-z]+-)?(?:1\.)?(\d{1,3})(?:[.+_].*)?$`)

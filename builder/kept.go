@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"paas/say"
 )
 
 // keptFolder is a copy of an installed folder in the cache. Its name is a [cacheKey].
@@ -17,17 +19,20 @@ type keptFolder struct{ dir string }
 
 const keptCopies = 3 // per app: switching between two branches stays fast
 
-func (k keptFolder) exists() bool { return isFolder(k.dir) }
-
-// restore copies the folder into the tree under the given name. With link its files are shared with
-// the cache and other builds; use it only if nothing will write into them.
-func (k keptFolder) restore(ctx context.Context, tree *os.Root, name string, link bool) error {
-	if err := tree.RemoveAll(name); err != nil {
-		return err
+// restore copies the folder into the tree under the given name, and reports whether it could: not
+// if there is no copy yet. What the commit contains under that name is removed. The key depends on
+// the lock file. With link the files are shared with the cache and other builds; use it only if
+// nothing will write into them.
+func (k keptFolder) restore(
+	ctx context.Context, b *build, name, lock string, link bool,
+) (restored bool, err error) {
+	if err := b.tree.RemoveAll(name); err != nil || !isFolder(k.dir) {
+		return false, err
 	}
+	say.Detail(b.job.Out, "using %s of an earlier build (%s has not changed)", name, lock)
 	now := time.Now()
 	os.Chtimes(k.dir, now, now) // for pruneKept
-	return clone(ctx, k.dir, filepath.Join(tree.Name(), name), link)
+	return true, clone(ctx, k.dir, filepath.Join(b.tree.Name(), name), link)
 }
 
 // keep copies the tree's folder of the given name into the cache. An error should fail the build:

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"hash"
 	"maps"
+	"os"
 	"regexp"
 	"runtime"
 	"slices"
+
+	"paas/builder/tree"
 )
 
 // cacheKey is a hash of everything that affects what an install makes.
@@ -35,6 +38,18 @@ func (b *build) newCacheKey(
 func (k cacheKey) add(name string, content []byte) {
 	fmt.Fprintf(k.sum, "%d %s %d ", len(name), name, len(content))
 	k.sum.Write(content)
+}
+
+// addFiles adds the contents of files, which may be missing.
+func (k cacheKey) addFiles(root *os.Root, names ...string) error {
+	for _, name := range names {
+		content, err := tree.ReadIf(root, name, 16<<20)
+		if err != nil {
+			return err
+		}
+		k.add(name, content)
+	}
+	return nil
 }
 
 // addConfig adds the config vars whose names match.

@@ -191,12 +191,9 @@ func (a *nodeApp) install(ctx context.Context, b *build, env map[string]string) 
 	if err != nil {
 		return err
 	}
-	if modules.copy.exists() {
-		say.Detail(b.job.Out, "using node_modules of an earlier build (%s has not changed)", a.lock)
-		return modules.copy.restore(ctx, b.tree, "node_modules", !modules.mayChange())
-	}
-	// committed by mistake; not every installer starts by emptying it
-	if err := b.tree.RemoveAll("node_modules"); err != nil {
+	// a committed one must go: not every installer starts by emptying it
+	restored, err := modules.copy.restore(ctx, b, "node_modules", a.lock, !modules.mayChange())
+	if restored || err != nil {
 		return err
 	}
 	if err := run(frozen); err != nil {

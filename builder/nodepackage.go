@@ -21,11 +21,8 @@ type nodePackage struct {
 }
 
 func readNodePackage(root *os.Root) (*nodePackage, error) {
-	if !tree.IsFile(root, "package.json") {
-		return nil, nil
-	}
-	content, err := tree.Read(root, "package.json", 4<<20)
-	if err != nil {
+	content, err := tree.ReadIf(root, "package.json", 4<<20)
+	if content == nil || err != nil {
 		return nil, err
 	}
 	content = tree.Text(content)

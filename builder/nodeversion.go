@@ -16,19 +16,14 @@ import (
 func nodeRequirements(root *os.Root, p *nodePackage) ([]requirement, error) {
 	var requires []requirement
 	for _, name := range []string{".node-version", ".nvmrc"} {
-		if !tree.IsFile(root, name) {
-			continue
+		content, err := tree.ReadIf(root, name, 4<<10)
+		if content != nil {
+			var found []requirement
+			found, err = nodeVersion(name, content)
+			requires = append(requires, found...)
 		}
-		content, err := tree.Read(root, name, 4<<10)
 		if err != nil {
 			return nil, err
-		}
-		r, any, err := nodeVersion(name, content)
-		if err != nil {
-			return nil, err
-		}
-		if !any {
-			requires = append(requires, r)
 		}
 	}
 	var engines struct{ Node string }
@@ -57,33 +52,33 @@ var longTerm = map[string]uint64{
 }
 
 // nodeVersion reads a .node-version or an .nvmrc (https://github.com/nvm-sh/nvm#nvmrc): one word
-// and comments. any means that every version will do.
-func nodeVersion(source string, content []byte) (r requirement, any bool, err error) {
+// and comments. It may allow every version.
+func nodeVersion(source string, content []byte) ([]requirement, error) {
 	text := firstWord(content)
 	lower := strings.ToLower(text)
 	if name, ok := strings.CutPrefix(lower, "lts/"); ok && name != "*" {
 		major, known := longTerm[name]
 		if !known {
-			return r, false, fmt.Errorf("%s: unknown Node release %.40q; write a number such as 22",
+			return nil, fmt.Errorf("%s: unknown Node release %.40q; write a number such as 22",
 				source, text)
 		}
-		r = sameMajor(source, major)
+		r := sameMajor(source, major)
 		r.text = fmt.Sprintf("%d (%s)", major, lower)
-		return r, false, nil
+		return []requirement{r}, nil
 	}
 	switch lower {
 	case "":
-		return r, false, fmt.Errorf("%s is empty; write a version such as 22", source)
+		return nil, fmt.Errorf("%s is empty; write a version such as 22", source)
 	case "node", "stable", "latest", "current", "system":
-		return r, true, nil
+		return nil, nil
 	case "lts", "lts/*", "--lts":
-		return requirement{
+		return []requirement{{
 			source: source, text: "with long-term support",
 			fits: func(v *semver.Version) (bool, bool) { return v.Major()%2 == 0, false },
-		}, false, nil
+		}}, nil
 	}
-	r, err = versionOrRange(source, text, 1)
-	return r, false, err
+	r, err := versionOrRange(source, text, 1)
+	return []requirement{r}, err
 }
 
 // firstWord returns the first line of a version file that is not empty, without comments and

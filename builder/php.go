@@ -40,13 +40,10 @@ func (p *phpApp) tools(plan *plan) []tool {
 	if !p.composer && !plan.runs("php") {
 		return nil
 	}
-	tools := []tool{
-		{
-			name:     "php",
-			install:  "PHP (https://www.php.net, or the package php-cli)",
-			requires: p.requires,
-		},
-	}
+	tools := []tool{{
+		name: "php", install: "PHP (https://www.php.net, or the package php-cli)",
+		requires: p.requires,
+	}}
 	if p.composer {
 		tools = append(tools, tool{
 			name:    "composer",
@@ -103,14 +100,8 @@ func (p *phpApp) build(ctx context.Context, b *build) error {
 	}
 	// Composer still runs: it installs no packages but indexes the app's own classes and runs its
 	// scripts. It writes into vendor, so files are not shared with the cache.
-	restored := vendor.exists()
-	if restored {
-		say.Detail(b.job.Out, "using vendor of an earlier build (composer.lock has not changed)")
-		if err := vendor.restore(ctx, b.tree, "vendor", false); err != nil {
-			return err
-		}
-		// a committed one may not match the lock file
-	} else if err := b.tree.RemoveAll("vendor"); err != nil {
+	restored, err := vendor.restore(ctx, b, "vendor", "composer.lock", false)
+	if err != nil {
 		return err
 	}
 	if err := install(); err != nil || restored {
@@ -128,12 +119,6 @@ func (p *phpApp) vendor(ctx context.Context, b *build, env map[string]string) (k
 	if err != nil {
 		return keptFolder{}, err
 	}
-	for _, name := range []string{"composer.json", "composer.lock"} {
-		content, err := tree.Read(b.tree, name, 16<<20)
-		if err != nil {
-			return keptFolder{}, err
-		}
-		key.add(name, content)
-	}
-	return keptFolder{b.cache("vendor", key.String())}, nil
+	err = key.addFiles(b.tree, "composer.json", "composer.lock")
+	return keptFolder{b.cache("vendor", key.String())}, err
 }

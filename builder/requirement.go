@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/Masterminds/semver/v3"
 )
@@ -31,12 +32,7 @@ func atLeast(source, text string, digits int) (requirement, error) {
 	if err != nil {
 		return requirement{}, fmt.Errorf("%s: %.40q: %w", source, text, err)
 	}
-	parts := 1 // numbers written
-	for _, more := range numbers[2:] {
-		if more != "" {
-			parts++
-		}
-	}
+	parts := 1 + strings.Count(numbers[1], ".") // numbers written
 	return requirement{source: source, text: text, fits: func(v *semver.Version) (bool, bool) {
 		wanted, has := numbersOf(least), numbersOf(v)
 		for i := range min(parts, digits) {
@@ -69,22 +65,18 @@ func inRange(source, text string) (requirement, error) {
 	}, nil
 }
 
-var plainVersion = regexp.MustCompile(`^[vV]?(\d{1,9}(\.\d{1,9})?(\.\d{1,9})?)$`)
+var plainVersion = regexp.MustCompile(`^[vV]?(\d{1,9}(?:\.\d{1,9}){0,2})$`)
 
 func numbersOf(v *semver.Version) [3]uint64 { return [3]uint64{v.Major(), v.Minor(), v.Patch()} }
 
-var firstVersion, threeNumbers = regexp.MustCompile(`\d+(\.\d+)+`),
-	regexp.MustCompile(`^\d+\.\d+(\.\d+)?`)
+var firstVersion = regexp.MustCompile(`\d+\.\d+(\.\d+)?`) // of 1.2.3.4 the first three
 
 // parseVersion finds the version in the output of a tool: "v20.20.2", "Python 3.11.7", "go version
 // go1.26.8 linux/amd64".
 func parseVersion(output string) (*semver.Version, error) {
-	found := firstVersion.FindString(output)
-	if v, err := semver.NewVersion(found); err == nil {
-		return v, nil
+	v, err := semver.NewVersion(firstVersion.FindString(output))
+	if err != nil {
+		return nil, errors.New("no version in its output")
 	}
-	if v, err := semver.NewVersion(threeNumbers.FindString(found)); err == nil { // 1.2.3.4
-		return v, nil
-	}
-	return nil, errors.New("no version in its output")
+	return v, nil
 }

@@ -27,14 +27,14 @@ func TestNodeVersion(t *testing.T) {
 }
 
 func verdict(text string) string {
-	r, any, err := nodeVersion(".nvmrc", []byte(text))
+	found, err := nodeVersion(".nvmrc", []byte(text))
 	switch {
 	case err != nil:
 		return "error"
-	case any:
+	case found == nil:
 		return "any"
 	}
-	switch fits, near := r.fits(semver.MustParse("20.20.2")); {
+	switch fits, near := found[0].fits(semver.MustParse("20.20.2")); {
 	case near:
 		return "near"
 	case fits:

@@ -2,7 +2,6 @@ package builder
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,8 +22,8 @@ var ruby = language{kind: "ruby", detect: func(root *os.Root) (project, error) {
 	if r.requires, err = versionFile(root, ".ruby-version", "ruby-", 2); err != nil {
 		return nil, err
 	}
-	if r.gemfile && tree.IsFile(root, "Gemfile.lock") {
-		r.lock, err = tree.Read(root, "Gemfile.lock", 4<<20)
+	if r.gemfile {
+		r.lock, err = tree.ReadIf(root, "Gemfile.lock", 4<<20)
 	}
 	return r, err
 }}
@@ -37,21 +36,17 @@ type rubyApp struct {
 }
 
 var bundlerTool = tool{
-	name:    "bundle",
-	install: "Bundler (gem install bundler, or the package bundler)",
+	name: "bundle", install: "Bundler (gem install bundler, or the package bundler)",
 }
 
 func (r *rubyApp) tools(p *plan) []tool {
 	if !r.gemfile && !p.runs("ruby") {
 		return nil
 	}
-	tools := []tool{
-		{
-			name:     "ruby",
-			install:  "Ruby (https://www.ruby-lang.org, or the package ruby)",
-			requires: r.requires,
-		},
-	}
+	tools := []tool{{
+		name: "ruby", install: "Ruby (https://www.ruby-lang.org, or the package ruby)",
+		requires: r.requires,
+	}}
 	if r.gemfile {
 		tools = append(tools, bundlerTool)
 	}
@@ -165,14 +160,8 @@ func (r *rubyApp) key(ctx context.Context, b *build) (string, error) {
 		return "", err
 	}
 	key.addConfig(b.job.Config, bundlerSetting)
-	for _, name := range []string{"Gemfile", "Gemfile.lock", ".bundle/config"} {
-		content, err := tree.Read(b.tree, name, 4<<20)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", err
-		}
-		key.add(name, content)
-	}
-	return key.String(), nil
+	err = key.addFiles(b.tree, "Gemfile", "Gemfile.lock", ".bundle/config")
+	return key.String(), err
 }
 
 var bundlerSetting = regexp.MustCompile(`^BUNDLE_`)

@@ -171,16 +171,17 @@ func (c *crate) locked() []string {
 func (c *crate) target(b *build, compiler string) (string, error) {
 	sum := cacheKey{sha256.New()}
 	sum.add("compiler", []byte(compiler))
-	lock, err := tree.Read(b.tree, "Cargo.lock", 16<<20)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := sum.addFiles(b.tree, "Cargo.lock"); err != nil {
 		return "", err
 	}
-	sum.add("lock", lock)
 	key := sum.String()
-	others, _ := os.ReadDir(b.cache("cargo-target"))
+	others, err := os.ReadDir(b.cache("cargo-target"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
 	for _, other := range others {
 		if other.Name() != key {
-			err = os.RemoveAll(b.cache("cargo-target", other.Name()))
+			err = errors.Join(err, os.RemoveAll(b.cache("cargo-target", other.Name())))
 		}
 	}
 	return b.cache("cargo-target", key), err

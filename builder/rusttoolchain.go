@@ -29,11 +29,8 @@ func readToolchain(root *os.Root) (toolchain, error) {
 	if !tree.IsFile(root, t.file) {
 		t.file += ".toml"
 	}
-	if !tree.IsFile(root, t.file) {
-		return toolchain{}, nil
-	}
-	content, err := tree.Read(root, t.file, 64<<10)
-	if err != nil {
+	content, err := tree.ReadIf(root, t.file, 64<<10)
+	if content == nil || err != nil {
 		return toolchain{}, err
 	}
 	t.channel = strings.TrimSpace(string(tree.Text(content)))

@@ -3,6 +3,7 @@ package builder
 import (
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,15 +13,25 @@ import (
 // such as virtual environments. A list beside each names the trees that use it. No build of the app
 // may run during the call.
 func Sweep(cache string) error {
-	lists, err := filepath.Glob(filepath.Join(escape(cache), "*", "*"+usersSuffix))
-	for _, list := range lists {
-		if !used(list) {
+	var err error
+	for folder, used := range sharedFolders(cache) {
+		if !used {
 			// the list last: without it, nothing would ever remove the rest
-			err = errors.Join(err, os.RemoveAll(strings.TrimSuffix(list, usersSuffix)),
-				os.Remove(list))
+			err = errors.Join(err, os.RemoveAll(folder), os.Remove(folder+usersSuffix))
 		}
 	}
 	return err
+}
+
+// sharedFolders returns the folders of a cache that have a list, and whether a build uses them.
+func sharedFolders(cache string) map[string]bool {
+	lists, _ := fs.Glob(os.DirFS(cache), "*/*"+usersSuffix) // fails only for a malformed pattern
+	folders := map[string]bool{}
+	for _, list := range lists {
+		list = filepath.Join(cache, list)
+		folders[strings.TrimSuffix(list, usersSuffix)] = used(list)
+	}
+	return folders
 }
 
 const maxUsers = 1 << 20 // bytes of a list
@@ -41,13 +52,9 @@ func used(path string) bool {
 // so do the paths in inUse; paths outside the cache are ignored. No build of the app may run during
 // the call.
 func Clear(cache, trash string, inUse []string) error {
-	lists, err := filepath.Glob(filepath.Join(escape(cache), "*", "*"+usersSuffix))
-	if err != nil {
-		return err
-	}
-	for _, list := range lists {
-		if used(list) {
-			inUse = append(inUse, strings.TrimSuffix(list, usersSuffix))
+	for folder, used := range sharedFolders(cache) {
+		if used {
+			inUse = append(inUse, folder)
 		}
 	}
 	c := clearing{trash, map[string]bool{}, map[string]bool{}}
@@ -103,9 +110,4 @@ func (c clearing) empty(dir string) error {
 		}
 	}
 	return err
-}
-
-// escape quotes dir for a pattern of [filepath.Glob].
-func escape(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }

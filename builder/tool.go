@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"paas/builder/cmdline"
 )
@@ -81,12 +80,6 @@ type program struct {
 	changed int64 // modification time in nanoseconds
 }
 
-// versions caches what tools print as their version.
-type versions struct {
-	mu    sync.Mutex
-	known map[program]string
-}
-
 // toolVersion returns what a program on PATH prints if run with args, or with --version if there
 // are none. It runs node, which takes 40 ms, only if its file has changed. It runs a script each
 // time: it may belong to a version manager that looks at the tree. But if the script lies in an npm
@@ -106,11 +99,8 @@ func (b *build) toolVersion(
 		return "", err
 	}
 	key := program{path, info.Size(), info.ModTime().UnixNano()}
-	b.versions.mu.Lock()
-	known, ok := b.versions.known[key]
-	b.versions.mu.Unlock()
-	if ok {
-		return known, nil
+	if known, ok := b.versions.Load(key); ok {
+		return known.(string), nil
 	}
 	script := isScript(path)
 	if version := packagedVersion(path); script && version != "" {
@@ -121,12 +111,7 @@ func (b *build) toolVersion(
 		return "", err
 	}
 	if !script {
-		b.versions.mu.Lock()
-		if b.versions.known == nil {
-			b.versions.known = map[program]string{}
-		}
-		b.versions.known[key] = version
-		b.versions.mu.Unlock()
+		b.versions.Store(key, version)
 	}
 	return version, nil
 }

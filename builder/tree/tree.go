@@ -39,6 +39,14 @@ func Read(tree *os.Root, name string, limit int64) ([]byte, error) {
 	return content, nil
 }
 
+// ReadIf is Read for a file that may be missing; then content is nil. Only a regular file counts.
+func ReadIf(tree *os.Root, name string, limit int64) (content []byte, err error) {
+	if !IsFile(tree, name) {
+		return nil, nil
+	}
+	return Read(tree, name, limit)
+}
+
 func plainly(name string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {

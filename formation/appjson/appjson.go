@@ -41,11 +41,8 @@ func Read(dir string) (File, error) {
 		return File{}, err
 	}
 	defer root.Close()
-	if !tree.IsFile(root, "app.json") {
-		return File{}, nil
-	}
-	content, err := tree.Read(root, "app.json", maxSize)
-	if err != nil {
+	content, err := tree.ReadIf(root, "app.json", maxSize)
+	if content == nil || err != nil {
 		return File{}, err
 	}
 	return Parse(content)
