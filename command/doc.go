@@ -6,6 +6,7 @@
 // [Raw], which takes the caller's terminal. The struct tags of its input describe the arguments and
 // flags. [Fields] reads them, so that a door derives parsing, help and completion from the row.
 // [Run] checks rights, writes the audit log, and turns every error into a [Fault] or an [Exit].
+// [Advice] has the words for what lower packages return as a remedy.
 //
 // The package knows no door and no engine: main fills in a [Server] with what the verbs need. Each
 // file has the rows of one noun, with their inputs and answers. What several nouns share is in
