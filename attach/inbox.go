@@ -3,7 +3,6 @@ package attach
 import (
 	"bytes"
 	"errors"
-	"io"
 	"sync"
 )
 
@@ -75,5 +74,3 @@ func (in *inbox) read(p []byte) (n, taken int, err error) {
 	}
 	return n, taken, nil
 }
-
-var _ io.Reader = (*inbox)(nil)

@@ -3,10 +3,14 @@ package builder
 import (
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"paas/builder/tree"
 )
 
 // requirement is a version of a tool that a repository asks for.
@@ -35,21 +39,22 @@ func atLeast(source, text string, digits int) (requirement, error) {
 	parts := 1 + strings.Count(numbers[1], ".") // numbers written
 	return requirement{source: source, text: text, fits: func(v *semver.Version) (bool, bool) {
 		wanted, has := numbersOf(least), numbersOf(v)
-		for i := range min(parts, digits) {
-			if wanted[i] != has[i] {
-				return false, false
-			}
-		}
-		if v.LessThan(least) {
-			return false, false
-		}
-		for i := range parts {
-			if wanted[i] != has[i] {
-				return true, true
-			}
-		}
-		return true, false
+		shares := func(n int) bool { return slices.Equal(wanted[:n], has[:n]) }
+		fits := shares(min(parts, digits)) && !v.LessThan(least)
+		return fits, fits && !shares(parts)
 	}}, nil
+}
+
+// versionFile reads a file that contains only a version, as version managers do, such as
+// .ruby-version. before is what may precede the number. If there is no such file, there is no
+// requirement.
+func versionFile(root *os.Root, name, before string, digits int) ([]requirement, error) {
+	content, err := tree.ReadIf(root, name, 4<<10)
+	if content == nil || err != nil {
+		return nil, err
+	}
+	r, err := atLeast(name, strings.TrimPrefix(firstWord(content), before), digits)
+	return []requirement{r}, err
 }
 
 // inRange reads a range of semantic versions, as in npm.
@@ -67,7 +72,7 @@ func inRange(source, text string) (requirement, error) {
 
 var plainVersion = regexp.MustCompile(`^[vV]?(\d{1,9}(?:\.\d{1,9}){0,2})$`)
 
-func numbersOf(v *semver.Version) [3]uint64 { return [3]uint64{v.Major(), v.Minor(), v.Patch()} }
+func numbersOf(v *semver.Version) []uint64 { return []uint64{v.Major(), v.Minor(), v.Patch()} }
 
 var firstVersion = regexp.MustCompile(`\d+\.\d+(\.\d+)?`) // of 1.2.3.4 the first three
 
