@@ -21,8 +21,11 @@ func TestAddAll(t *testing.T) {
 	if got := strings.Join(names, " "); got != "alice@laptop key-1 alice@laptop-key-1 etc" {
 		t.Errorf("names %q", got)
 	}
-	if !added[0].Admin || added[1].Admin {
-		t.Error("the first key alone is an admin")
+	if !added[0].Admin {
+		t.Error("the first key is not an admin")
+	}
+	if added[1].Admin {
+		t.Error("the second key is an admin")
 	}
 	if again, err := k.AddAll(text); err != nil || len(again) != 0 {
 		t.Errorf("again: %v %v", again, err)

@@ -369,8 +369,11 @@ func TestInspect(t *testing.T) {
 }
 
 func TestSaturated(t *testing.T) {
-	if saturated(math.MaxInt64-1, 2) != math.MaxInt64 || saturated(1, 2) != 3 {
-		t.Error("sums do not saturate")
+	if saturated(math.MaxInt64-1, 2) != math.MaxInt64 {
+		t.Error("a large sum does not saturate")
+	}
+	if saturated(1, 2) != 3 {
+		t.Error("a small sum is wrong")
 	}
 }
 

@@ -84,9 +84,17 @@ func TestCheckURL(t *testing.T) {
 			t.Errorf("%q: %q", url, err)
 		}
 	}
-	if IsSSH("https://host/repo") || !IsSSH("git@host:repo") || !IsSSH("ssh://host/repo") ||
-		IsSSH("repo") {
-		t.Error("IsSSH")
+	if IsSSH("https://host/repo") {
+		t.Error("https is SSH")
+	}
+	if !IsSSH("git@host:repo") {
+		t.Error("the short form is not SSH")
+	}
+	if !IsSSH("ssh://host/repo") {
+		t.Error("ssh:// is not SSH")
+	}
+	if IsSSH("repo") {
+		t.Error("a path is SSH")
 	}
 }
 

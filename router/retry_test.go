@@ -111,8 +111,14 @@ func TestIdleConnections(t *testing.T) {
 	one, two := &appConn{Conn: a, pool: u}, &appConn{Conn: a, pool: u}
 	u.put(one)
 	u.put(two)
-	if u.pop() != two || u.pop() != one || u.pop() != nil {
-		t.Error("idle connections are not reused last in, first out")
+	if u.pop() != two {
+		t.Error("the newest connection is not reused first")
+	}
+	if u.pop() != one {
+		t.Error("the older connection is not reused second")
+	}
+	if u.pop() != nil {
+		t.Error("a third connection was reused")
 	}
 	u.put(one)
 	u.idle[0].idleSince = time.Now().Add(-maxIdleTime)

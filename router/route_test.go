@@ -161,7 +161,10 @@ func TestRetiredBackendRefusesRequests(t *testing.T) {
 	a.live.Store(&backends{i})
 	live := a.live.Load()
 	gone := a.setRoute(Route{}, false)
-	if !isClosed(r.drain(a, gone)) || live.choose(nil).acquire() {
+	if !isClosed(r.drain(a, gone)) {
+		t.Error("the backend is not drained")
+	}
+	if live.choose(nil).acquire() {
 		t.Error("a drained backend accepted a request")
 	}
 }
@@ -197,8 +200,11 @@ func TestRemove(t *testing.T) {
 	status := make(chan int)
 	go func() { s, _ := get(t, addr, "blog.localhost"); status <- s }()
 	waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
-	if !isClosed(r.Remove("blog")) || !isClosed(r.Remove("never")) {
-		t.Error("not drained")
+	if !isClosed(r.Remove("blog")) {
+		t.Error("a removed app is not drained")
+	}
+	if !isClosed(r.Remove("never")) {
+		t.Error("an app that never was is not drained")
 	}
 	if s := <-status; s != 404 {
 		t.Errorf("held: %d", s)

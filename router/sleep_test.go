@@ -279,7 +279,13 @@ func TestSleepingBackendRefusesRequests(t *testing.T) {
 	drained := r.Set("blog", routeTo("127.0.0.1:1"))
 	live := r.apps["blog"].live.Load()
 	putToSleep(t, r)
-	if live.choose(nil).acquire() || !isClosed(drained) || !isClosed(live.choose(nil).drained) {
+	if live.choose(nil).acquire() {
 		t.Error("a sleeping app accepted a request")
+	}
+	if !isClosed(drained) {
+		t.Error("Sleep did not drain")
+	}
+	if !isClosed(live.choose(nil).drained) {
+		t.Error("the backend is not drained")
 	}
 }

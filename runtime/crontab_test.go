@@ -315,8 +315,11 @@ func TestCronAcrossReleases(t *testing.T) {
 	tried(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "*/10 * * * * b"}, func(t *testing.T, w *clockwork) {
 		w.until("00:10:00")
 		w.deploy(map[string]string{"cron": "*/10 * * * * c", "cron2": "*/10 * * * * a"}, nil)
-		if w.shifts()[0].Ended() || w.shifts()[1].Ended() {
-			t.Error("stopped by the deploy")
+		if w.shifts()[0].Ended() {
+			t.Error("the first run was stopped by the deploy")
+		}
+		if w.shifts()[1].Ended() {
+			t.Error("the second run was stopped by the deploy")
 		}
 		if e := w.entry(2); e.Command != "a" || e.Last == nil || e.Last.Release != 1 || e.Next.Format("15:04") != "00:20" {
 			t.Errorf("%+v", e)
@@ -472,8 +475,11 @@ func TestCronOfADestroyedApp(t *testing.T) {
 		done()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if !w.shifts()[0].Ended() || w.app.Exists() {
-			t.Error("still there")
+		if !w.shifts()[0].Ended() {
+			t.Error("the run goes on")
+		}
+		if w.app.Exists() {
+			t.Error("the app still exists")
 		}
 		w.until("01:00:00")
 		w.wantBegan("a 00:10")

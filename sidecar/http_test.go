@@ -230,7 +230,13 @@ func TestWebhookLarge(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	s := newStage(t, newDiary(here))
-	if s.Address() != nil || s.Listen() != nil || s.Address() != nil {
+	if s.Address() != nil {
+		t.Error("it has an address before Listen")
+	}
+	if s.Listen() != nil {
+		t.Error("Listen fails without an address")
+	}
+	if s.Address() != nil {
 		t.Error("it listens without an address")
 	}
 	s.Addr = "127.0.0.1:0"

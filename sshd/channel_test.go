@@ -406,9 +406,11 @@ func TestInvalidTerminal(t *testing.T) {
 		})
 	})
 	ch := open(t, w.dial(w.alice))
-	if !ask(t, ch, "pty-req", ptyRequest{Term: "../../x\n", Columns: 1 << 31, Rows: 24}) ||
-		!ask(t, ch, "exec", text{"raw"}) {
-		t.Fatal("refused")
+	if !ask(t, ch, "pty-req", ptyRequest{Term: "../../x\n", Columns: 1 << 31, Rows: 24}) {
+		t.Fatal("pty-req was refused")
+	}
+	if !ask(t, ch, "exec", text{"raw"}) {
+		t.Fatal("exec was refused")
 	}
 	if said, _ := io.ReadAll(ch); string(said) != "dumb {0 0}\n" {
 		t.Errorf("%q", said)
