@@ -79,10 +79,13 @@ func (m *member) healthy(ctx context.Context, after *proc) (*proc, error) {
 		if p == nil {
 			return nil, context.Cause(ctx)
 		}
-		if !p.ran {
-			return p, p.exit
+		var err error
+		if p.ran {
+			err = health.Await(ctx, subject{m, p}, m.in.file.Checks[m.Type], m.in.loop.rt.Boot)
+		} else {
+			<-p.done
+			err = p.exit
 		}
-		err := health.Await(ctx, subject{m, p}, m.in.file.Checks[m.Type], m.in.loop.rt.Boot)
 		if err != nil && isClosed(p.done) && p.moved { // it was started again on another port
 			after = p
 			continue
