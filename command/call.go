@@ -75,8 +75,7 @@ type Call struct {
 	OnTerminal   bool            // a person reads Stdout
 	Console      Console         // for raw verbs
 
-	verb   string
-	events []volume.Event
+	verb string
 }
 
 // Console is the caller's terminal, for raw verbs.
@@ -111,18 +110,14 @@ func (c *Call) warn(format string, args ...any) { say.Fault(c.Stderr, format, ar
 // info shows a hint beside the answer.
 func (c *Call) info(format string, args ...any) { say.Detail(c.Stderr, format, args...) }
 
-// did records what the verb has done, for the audit log. app is empty if it concerns the server.
+// did records at once what the verb has done, for the audit log: what comes after it may take long,
+// and may be interrupted. app is empty if it concerns the server.
 func (c *Call) did(app, note string) {
-	c.events = append(c.events, volume.Event{
-		At: time.Now().UTC(), By: c.Caller.Name, Did: c.verb, App: app, Note: note,
-	})
-}
-
-func (c *Call) audit(e volume.Event) {
 	role := volume.RoleCommand
 	if c.Caller.Remote {
 		role = volume.RoleGit
 	}
+	e := volume.Event{By: c.Caller.Name, Did: c.verb, App: app, Note: note}
 	c.Volume.Record(role, e)
 }
 

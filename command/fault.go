@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +97,9 @@ func AsFault(err error) error {
 	case err == nil, errors.As(err, &exit):
 		return err
 	case errors.As(err, &fault):
-		fault.Next = cmp.Or(fault.Next, next)
+		if fault.Next == "" && next != "" { // one that has advice may be shared by calls
+			fault.Next = next
+		}
 		return err
 	case errors.Is(err, volume.ErrNoApp):
 		return &Fault{Kind: NotFound, Field: "app", Err: err, Next: next}

@@ -142,9 +142,5 @@ func Run(c *Call, row Row, in any, format Format) error {
 		err := fmt.Errorf("%s is for admins; %s is not one", c.verb, c.Caller.Name)
 		return &Fault{Kind: Forbidden, Err: err}
 	}
-	err := row.run(c, in, format)
-	for _, e := range c.events {
-		c.audit(e)
-	}
-	return AsFault(err)
+	return AsFault(row.run(c, in, format))
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"paas/command"
+	"paas/remote"
+	"paas/volume"
 )
 
 const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICkQos1u59KQZZ4f8H2UeNIB83lJjmWQh8f/PPzGv9Sh bob@laptop\n"
@@ -202,6 +204,31 @@ func TestAuditOfEachRow(t *testing.T) {
 				t.Errorf("recorded %q, want %q", did, want)
 			}
 		})
+	}
+}
+
+// eventsAtPeek looks for events when a verb looks at a repository, which may take long.
+type eventsAtPeek struct {
+	fakeSidecar
+	t      *testing.T
+	volume *volume.Volume
+}
+
+func (p eventsAtPeek) Peek(ctx context.Context, app volume.App) (remote.Head, error) {
+	events, err := p.volume.Events(app.Name, 1)
+	if err != nil || len(events) == 0 || events[0].Did != "source:set" {
+		p.t.Errorf("%v, %v", events, err)
+	}
+	return p.fakeSidecar.Peek(ctx, app)
+}
+
+// A change is recorded before the verb waits for what comes of it: that wait may be interrupted.
+func TestAuditComesBeforeTheWait(t *testing.T) {
+	s := newStage(t)
+	s.server.Sidecar = eventsAtPeek{t: t, volume: s.server.Volume}
+	words := strings.Fields(examples["source:set"].words)
+	if _, _, err := callRow(t, s, admin, "source:set", words, ""); err != nil {
+		t.Error(err)
 	}
 }
 
