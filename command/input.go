@@ -101,7 +101,8 @@ func SetDefaults(in any) {
 
 // SetArguments sets the arguments of in from words.
 func SetArguments(in any, words []string) error {
-	for _, f := range Fields(in) {
+	fields := Fields(in)
+	for i, f := range fields {
 		if f.IsFlag {
 			break
 		}
@@ -114,7 +115,8 @@ func SetArguments(in any, words []string) error {
 		if len(words) == 0 {
 			return &Fault{Kind: Usage, Field: f.JSON}
 		}
-		if f.Optional && !f.Many && isPair(words[0]) && !isPair(f.Name) {
+		pairsFollow := i+1 < len(fields) && isPair(fields[i+1].Name)
+		if f.Optional && pairsFollow && isPair(words[0]) {
 			continue // it was left out, and this is the first pair
 		}
 		take := 1

@@ -50,3 +50,11 @@ func TestListIsNarrow(t *testing.T) {
 		}
 	}
 }
+
+// The name of a file may look like a pair, where no pair is expected.
+func TestFileMayBeNamedLikeAPair(t *testing.T) {
+	row, _ := command.Find(command.Rows(), "keys:add")
+	if err := command.SetArguments(row.Input(), []string{"bob", "/tmp/a=b.pub"}); err != nil {
+		t.Errorf("%v", err)
+	}
+}
