@@ -8,7 +8,7 @@ func (a *appLoop) readWanted() (volume.Wanted, error) {
 	const doing = "read what should run"
 	s, err := a.app.Wanted()
 	if err == nil {
-		if a.guessed { // else a cron:run of long ago would look like a new one
+		if a.guessed { // else a run that a person asked for long ago would look like a new one
 			a.crontab.token = s.Cron.Token
 		}
 		a.guessed, a.read = false, true
@@ -26,9 +26,13 @@ func (a *appLoop) readWanted() (volume.Wanted, error) {
 	if unread != nil {
 		return s, err
 	}
+	then, unread := a.app.WantedThen(r)
+	if unread != nil {
+		return s, err
+	}
 	a.complain(doing, err)
 	a.guessed = true
-	return r.Wanted, nil
+	return then, nil
 }
 
 // complain logs that something cannot be done, once for each reason.

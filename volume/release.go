@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -38,7 +39,7 @@ type Release struct {
 	At       time.Time `json:"at"`
 	Settings Settings  `json:"settings"`
 	// Wanted is what was wanted when it was made: only for a runtime that finds wanted.json
-	// damaged.
+	// damaged. See [App.WantedThen].
 	Wanted Wanted `json:"wanted,omitzero"`
 }
 
@@ -84,21 +85,34 @@ func (a App) Publish(r Release) (Release, error) {
 
 func (a App) releaseDir(n int) string { return a.path("releases", strconv.Itoa(n)) }
 
+const releaseRemedy = "restore it from a backup, or roll back to another release"
+
 // Release reads release n. The error is [Damage] if its folder or its file is lost or unreadable.
 func (a App) Release(n int) (Release, error) {
-	const remedy = "restore it from a backup, or roll back to another release"
 	file := filepath.Join("releases", strconv.Itoa(n), "release.json")
-	r, err := read[Release](a, file, remedy)
+	r, err := read[Release](a, file, releaseRemedy)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if there, err := a.has(n); err == nil && !there && n != a.Live() {
 			return r, fmt.Errorf("%s has no release v%d", a.Name, n)
 		}
-		err = a.vol.damage(a.path(file), errNoFile, remedy)
+		err = a.vol.damage(a.path(file), errNoFile, releaseRemedy)
 	case err == nil && r.N != n:
-		err = a.vol.damage(a.path(file), odd("it is of v%d", r.N), remedy)
+		err = a.vol.damage(a.path(file), odd("it is of v%d", r.N), releaseRemedy)
 	}
 	return r, err
+}
+
+// WantedThen reads what was wanted when r was made. An earlier version kept it in the release's
+// settings.
+func (a App) WantedThen(r Release) (Wanted, error) {
+	if !reflect.DeepEqual(r.Wanted, Wanted{}) {
+		return r.Wanted, nil
+	}
+	type earlier struct{ Settings Wanted }
+	file := filepath.Join("releases", strconv.Itoa(r.N), "release.json")
+	e, err := read[earlier](a, file, releaseRemedy)
+	return e.Settings, err
 }
 
 // Status reads how far release n has come: it is queued until the runtime records something. If the
