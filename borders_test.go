@@ -19,7 +19,8 @@ import (
 // imports maps each package of the product to what it imports, without tests.
 func imports(t *testing.T) map[string][]string {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	const format = `{{.ImportPath}} {{join .Imports " "}}`
+	out, err := exec.Command("go", "list", "-f", format, "./...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,15 +101,16 @@ func TestLibrariesStayBehindTheirPackage(t *testing.T) {
 			if from == "paas/volume" && !standard && to != "paas/durable" && to != "paas/nearest" {
 				t.Errorf("the volume imports %s", to)
 			}
-			if strings.HasPrefix(to, "paas/lab") || to == "paas/rig" && from != "paas/engine/enginetest" || to == "paas/engine/enginetest" {
+			rig := to == "paas/rig" && from != "paas/engine/enginetest"
+			if rig || strings.HasPrefix(to, "paas/lab") || to == "paas/engine/enginetest" {
 				t.Errorf("%s imports %s, which is for tests", from, to)
 			}
 		}
 	}
 }
 
-// TestNoVerbUsesAnother holds the order of the files of package command: a file with rows is used by the
-// table alone.
+// TestNoVerbUsesAnother holds the order of the files of package command: the table alone uses a file
+// with rows.
 func TestNoVerbUsesAnother(t *testing.T) {
 	paths, err := filepath.Glob("command/*.go")
 	if err != nil {
@@ -133,18 +135,20 @@ func TestNoVerbUsesAnother(t *testing.T) {
 		}
 	}
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-	config := types.Config{Importer: importer.Default(), Error: func(error) {}} // what others declare does not matter
+	// What other packages declare does not matter.
+	config := types.Config{Importer: importer.Default(), Error: func(error) {}}
 	config.Check("paas/command", fset, files, info)
 	for use, object := range info.Uses {
 		from, to := fset.Position(use.Pos()).Filename, fset.Position(object.Pos()).Filename
-		if object.Pkg() != nil && object.Pkg().Path() == "paas/command" && rows[to] && from != to && !strings.HasSuffix(object.Name(), "Rows") {
+		ours := object.Pkg() != nil && object.Pkg().Path() == "paas/command"
+		if ours && rows[to] && from != to && !strings.HasSuffix(object.Name(), "Rows") {
 			t.Errorf("%s uses %s of %s", from, object.Name(), to)
 		}
 	}
 }
 
-// TestNamesStayInDoors looks for names of verbs and of the server's settings in what other packages say:
-// they return a problem and a [volume.Remedy].
+// TestNamesStayInDoors looks for names of verbs and of the server's settings in what other packages
+// say: they return a problem and a [volume.Remedy].
 func TestNamesStayInDoors(t *testing.T) {
 	names := []string{`PAAS_[A-Z_]+`}
 	for _, row := range command.Rows() {
@@ -185,12 +189,13 @@ func TestNamesStayInDoors(t *testing.T) {
 
 // lower are the packages below the doors that say something to people.
 var lower = []string{
-	"access", "builder", "deploy", "engine", "engine/local", "engine/local/child", "engine/local/confine", "engine/local/firewall",
-	"engine/local/limits", "engine/local/ports", "formation", "formation/appjson", "git", "logs", "notify", "receiver", "remote",
-	"router", "runtime", "runtime/cron", "runtime/health", "sidecar", "site", "volume",
+	"access", "builder", "deploy", "engine", "engine/local", "engine/local/child",
+	"engine/local/confine", "engine/local/firewall", "engine/local/limits", "engine/local/ports",
+	"formation", "formation/appjson", "git", "logs", "notify", "receiver", "remote", "router",
+	"runtime", "runtime/cron", "runtime/health", "sidecar", "site", "volume",
 }
 
-// environment are variables that processes of the server, apps and hooks find; no setting is called so.
+// environment are variables that apps and hooks find; no setting is called so.
 var environment = []string{
 	"PAAS_APP", "PAAS_RELEASE", "PAAS_RUN", "PAAS_COMMIT", "PAAS_HOOK_SOCKET", "PAAS_HOOK_TOKEN",
 }
