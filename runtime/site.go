@@ -1,14 +1,9 @@
 package runtime
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"sync"
-	"syscall"
 	"time"
 
 	"paas/engine"
@@ -18,7 +13,7 @@ import (
 // staticSite serves the static files of a release in this process, without an engine.
 type staticSite struct {
 	server site.Server
-	calls  calls
+	calls  *site.Calls
 }
 
 // isSite reports whether the member is static files: the release has no web program.
@@ -41,12 +36,12 @@ func (m *member) openSite() {
 		m.finish(p, place, engine.Exit{Reason: "web: " + err.Error()})
 		return
 	}
-	s := &staticSite{calls: calls{queue: make(chan net.Conn), closed: make(chan struct{})}}
+	s := &staticSite{calls: site.NewCalls()}
 	s.server = site.Server{Root: root, Log: a.log.With(slog.String("site", m.name))}
-	s.server.Start(&s.calls)
+	s.server.Start(s.calls)
 	m.site = s
 	p.begin(place)
-	a.rt.backends.add(a.app.Name, addr, s.calls.dial)
+	a.rt.backends.add(a.app.Name, addr, s.calls.Dial)
 }
 
 // closeSite ends that, and blocks until the requests in progress have ended, for grace at most.
@@ -68,74 +63,4 @@ func openFolder(tree, folder string) (*os.Root, error) {
 	}
 	defer root.Close()
 	return root.OpenRoot(folder)
-}
-
-// calls is a listener without an address. Only this process can connect to it, so it needs no port
-// that another program might take.
-type calls struct {
-	queue  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (c *calls) Accept() (net.Conn, error) {
-	select {
-	case conn := <-c.queue:
-		return conn, nil
-	case <-c.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (c *calls) Close() error {
-	c.once.Do(func() { close(c.closed) })
-	return nil
-}
-
-func (c *calls) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
-
-// dial connects to the listener.
-func (c *calls) dial(ctx context.Context) (net.Conn, error) {
-	here, there, err := connect()
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case c.queue <- there:
-		return here, nil
-	case <-c.closed:
-		err = syscall.ECONNREFUSED
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
-	return nil, errors.Join(err, here.Close(), there.Close())
-}
-
-// connect returns the two ends of a connection.
-func connect() (here, there net.Conn, err error) {
-	syscall.ForkLock.RLock() // not every system can make close-on-exec sockets in one step
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fds[0])
-		syscall.CloseOnExec(fds[1])
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	if here, err = connOf(fds[0]); err != nil {
-		syscall.Close(fds[1])
-		return nil, nil, err
-	}
-	if there, err = connOf(fds[1]); err != nil {
-		here.Close()
-		return nil, nil, err
-	}
-	return here, there, nil
-}
-
-func connOf(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "pair")
-	defer f.Close()
-	return net.FileConn(f)
 }

@@ -26,7 +26,7 @@ func (s subject) Err() error            { return s.proc.Err() }
 // Dial is as [health.Subject.Dial].
 func (s subject) Dial(ctx context.Context, port int) (net.Conn, error) {
 	if site := s.member.site; site != nil {
-		return site.calls.dial(ctx)
+		return site.calls.Dial(ctx)
 	}
 	return s.member.in.loop.rt.Engine.Dial(ctx, s.proc.place, port)
 }

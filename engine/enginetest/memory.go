@@ -55,7 +55,7 @@ func (m *Memory) fleet() *keep.Fleet {
 	return &m.Fleet
 }
 
-// Want is as [engine.Fleet.Want].
+// Want implements [engine.Fleet].
 func (m *Memory) Want(ctx context.Context, unit engine.Unit) error { return m.fleet().Want(ctx, unit) }
 
 func (m *Memory) startUnit(unit engine.Unit, index, _ int, out io.Writer) (keep.Process, error) {
@@ -65,7 +65,7 @@ func (m *Memory) startUnit(unit engine.Unit, index, _ int, out io.Writer) (keep.
 	}})
 }
 
-// Start is as [engine.Engine.Start].
+// Start implements [engine.Engine].
 func (m *Memory) Start(_ context.Context, job engine.Job) (engine.Process, error) {
 	p, err := m.begin(false, &Process{Job: job})
 	if err != nil {
@@ -104,19 +104,19 @@ func (m *Memory) Processes() []*Process {
 	return slices.Clone(m.all)
 }
 
-// Open is as [engine.Engine.Open]. Units that were wanted before are among Units.
+// Open implements [engine.Engine]. Units that were wanted before are among Units.
 func (m *Memory) Open() error { return nil }
 
-// Close is as [engine.Engine.Close].
+// Close implements [engine.Engine].
 func (m *Memory) Close() error {
 	m.Fleet.Close()
 	return nil
 }
 
-// Isolation is as [engine.Engine.Isolation].
+// Isolation implements [engine.Engine].
 func (m *Memory) Isolation() engine.Isolation { return engine.Isolation{By: "nothing runs"} }
 
-// Build is as [engine.Engine.Build].
+// Build implements [engine.Engine].
 func (m *Memory) Build(ctx context.Context, job engine.BuildJob) (volume.Built, error) {
 	if m.Make == nil {
 		return volume.Built{Processes: map[string]string{"web": "x"}}, nil
@@ -124,10 +124,10 @@ func (m *Memory) Build(ctx context.Context, job engine.BuildJob) (volume.Built, 
 	return m.Make(ctx, job)
 }
 
-// Sweep is as [engine.Engine.Sweep].
+// Sweep implements [engine.Engine].
 func (m *Memory) Sweep(context.Context, string) error { return nil }
 
-// Exec is as [engine.Fleet.Exec].
+// Exec implements [engine.Fleet].
 func (m *Memory) Exec(ctx context.Context, at engine.Place, c engine.Command) (string, engine.Exit, error) {
 	beside, unit, err := m.Process(at)
 	if err != nil {
@@ -151,7 +151,7 @@ func (m *Memory) Exec(ctx context.Context, at engine.Place, c engine.Command) (s
 	}
 }
 
-// Dial is as [engine.Fleet.Dial]. What answers closes the connection at once.
+// Dial implements [engine.Fleet]. What answers closes the connection at once.
 func (m *Memory) Dial(_ context.Context, at engine.Place, port int) (net.Conn, error) {
 	p, _, err := m.Process(at)
 	switch {
@@ -167,7 +167,7 @@ func (m *Memory) Dial(_ context.Context, at engine.Place, port int) (net.Conn, e
 	return here, nil
 }
 
-// Listening is as [engine.Fleet.Listening].
+// Listening implements [engine.Fleet].
 func (m *Memory) Listening(context.Context, engine.Place) []string { return nil }
 
 func (p *Process) PID() int                { return p.number }
@@ -182,7 +182,7 @@ func (p *Process) Resize(_, _ uint16)      {}
 // Signal ends the process.
 func (p *Process) Signal(number int) { p.End(engine.Exit{Signal: number}) }
 
-// Stop is as [engine.Process.Stop].
+// Stop implements [engine.Process].
 func (p *Process) Stop(time.Duration) {
 	if p.Linger != nil {
 		select {

@@ -1,0 +1,88 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// Calls is a listener without an address. Only this process can connect to it, so it needs no port
+// that another program might take.
+type Calls struct {
+	queue  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+// NewCalls returns a Calls that nobody has connected to yet.
+func NewCalls() *Calls {
+	return &Calls{queue: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// Accept implements [net.Listener].
+func (c *Calls) Accept() (net.Conn, error) {
+	select {
+	case conn := <-c.queue:
+		return conn, nil
+	case <-c.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements [net.Listener].
+func (c *Calls) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return nil
+}
+
+// Addr implements [net.Listener].
+func (c *Calls) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
+
+// Dial connects to the listener. It blocks until the connection is accepted, or ctx ends.
+func (c *Calls) Dial(ctx context.Context) (net.Conn, error) {
+	here, there, err := connect()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case c.queue <- there:
+		return here, nil
+	case <-c.closed:
+		err = syscall.ECONNREFUSED
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	return nil, errors.Join(err, here.Close(), there.Close())
+}
+
+// connect returns the two ends of a connection.
+func connect() (here, there net.Conn, err error) {
+	syscall.ForkLock.RLock() // not every system can make close-on-exec sockets in one step
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(fds[0])
+		syscall.CloseOnExec(fds[1])
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	if here, err = connOf(fds[0]); err != nil {
+		syscall.Close(fds[1])
+		return nil, nil, err
+	}
+	if there, err = connOf(fds[1]); err != nil {
+		here.Close()
+		return nil, nil, err
+	}
+	return here, there, nil
+}
+
+func connOf(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "pair")
+	defer f.Close()
+	return net.FileConn(f)
+}
