@@ -189,10 +189,11 @@ func TestNamesStayInDoors(t *testing.T) {
 
 // lower are the packages below the doors that say something to people.
 var lower = []string{
-	"access", "builder", "deploy", "engine", "engine/local", "engine/local/child",
-	"engine/local/confine", "engine/local/firewall", "engine/local/limits", "engine/local/ports",
-	"formation", "formation/appjson", "git", "logs", "notify", "receiver", "remote", "router",
-	"runtime", "runtime/cron", "runtime/health", "sidecar", "site", "volume",
+	"access", "attach", "builder", "builder/cmdline", "builder/tree", "deploy", "engine",
+	"engine/keep", "engine/local", "engine/local/child", "engine/local/confine",
+	"engine/local/firewall", "engine/local/limits", "engine/local/ports", "folder", "formation",
+	"formation/appjson", "git", "logs", "notify", "receiver", "remote", "reserved", "router",
+	"runtime", "runtime/cron", "runtime/health", "say", "sidecar", "site", "volume",
 }
 
 // environment are variables that apps and hooks find; no setting is called so.

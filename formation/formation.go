@@ -44,7 +44,7 @@ func Lines(built volume.Built) map[string]string {
 	return lines
 }
 
-// Count returns how many processes of a type a release runs: the number that ps:scale set, or the
+// Count returns how many processes of a type a release runs: the number that a person set, or the
 // one in app.json, or 1 for web and 0 for other types.
 func Count(processType string, scaled, inFile map[string]int) int {
 	for _, wanted := range []map[string]int{scaled, inFile} {
