@@ -103,7 +103,7 @@ func (d denoApp) web(*os.Root) (string, error) {
 func (d denoApp) makesSite() bool { return d.tasks["build"] != nil }
 
 func (d denoApp) site(root *os.Root) (string, error) {
-	folder := staticFolder(root, "_site", "dist", "build", "out", "public", ".")
+	folder := folderWith(root, "index.html", "_site", "dist", "build", "out", "public", ".")
 	if folder == "" {
 		return "", errors.New("deno task build left no index.html in _site, dist, build, out or " +
 			"public; add a start task to deno.json")

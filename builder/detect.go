@@ -95,7 +95,7 @@ func (p *plan) guess(root *os.Root, kinds []string) error {
 			return nil
 		}
 	}
-	if p.static = staticFolder(root, ".", "public"); p.static == "" {
+	if p.static = folderWith(root, "index.html", ".", "public"); p.static == "" {
 		return errNothing
 	}
 	return nil
@@ -105,7 +105,7 @@ func (p *plan) guess(root *os.Root, kinds []string) error {
 // the tree contains. It builds only what makes a site, and needs no index.html.
 func (p *plan) markedStatic(root *os.Root) *plan {
 	site := &plan{
-		kind: "static", static: cmp.Or(staticFolder(root, ".", "public"), "."),
+		kind: "static", static: cmp.Or(folderWith(root, "index.html", ".", "public"), "."),
 		processes: p.processes, above: p.above,
 	}
 	for _, found := range p.projects {
@@ -117,10 +117,10 @@ func (p *plan) markedStatic(root *os.Root) *plan {
 	return site
 }
 
-// staticFolder returns the first of the folders that contains an index.html, or "".
-func staticFolder(root *os.Root, folders ...string) string {
+// folderWith returns the first of the folders that contains a file of that name, or "".
+func folderWith(root *os.Root, file string, folders ...string) string {
 	for _, folder := range folders {
-		if tree.IsFile(root, folder+"/index.html") {
+		if tree.IsFile(root, folder+"/"+file) {
 			return folder
 		}
 	}

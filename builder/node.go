@@ -121,7 +121,7 @@ func (a *nodeApp) makesSite() bool { return a.Scripts["build"] != "" }
 
 // site returns the folder that the build script made.
 func (a *nodeApp) site(root *os.Root) (string, error) {
-	folder := staticFolder(root, "dist", "build", "out", "_site", "public", ".")
+	folder := folderWith(root, "index.html", "dist", "build", "out", "_site", "public", ".")
 	if folder == "" {
 		problem := a.by.tool.name +
 			" run build left no index.html in dist, build, out, _site or public"

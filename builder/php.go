@@ -14,12 +14,7 @@ var php = language{kind: "php", detect: func(root *os.Root) (project, error) {
 	p := &phpApp{
 		composer: tree.IsFile(root, "composer.json"),
 		locked:   tree.IsFile(root, "composer.lock"),
-	}
-	for _, folder := range []string{"public", "web", "."} {
-		if tree.IsFile(root, folder+"/index.php") {
-			p.folder = folder
-			break
-		}
+		folder:   folderWith(root, "index.php", "public", "web", "."),
 	}
 	if !p.composer && p.folder == "" {
 		return nil, nil
