@@ -80,7 +80,7 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 	defer root.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	one := &build{Builder: b, job: job, tree: root, env: b.environment(job)}
+	one := &build{Builder: b, job: job, tree: root, env: b.environment(job, job.Config)}
 	timeout := cmp.Or(b.Timeout, 15*time.Minute)
 	one.clock = clock{
 		left: timeout,
@@ -151,12 +151,13 @@ func openAbove(job Job) (above []*os.Root, err error) {
 	return above, nil
 }
 
-// environment returns the environment of a build's commands. Their home folder is in the cache.
-func (b *Builder) environment(job Job) map[string]string {
+// environment returns the environment of a build's commands, with these config vars. Their home
+// folder is in the cache.
+func (b *Builder) environment(job Job, config map[string]string) map[string]string {
 	env := cmdline.Base(b.PassEnv)
 	env["HOME"] = filepath.Join(job.Cache, "home")
 	env["PAAS_APP"] = job.App
-	maps.Copy(env, job.Config)
+	maps.Copy(env, config)
 	maps.Copy(env, job.Env)
 	return env
 }

@@ -31,9 +31,8 @@ func (b *build) buildWith(ctx context.Context, packs []Buildpack) error {
 	if err != nil {
 		return err
 	}
-	own := b.job
-	own.Config = nil // buildpacks read config vars from files
-	env := cmdline.With(b.environment(own), map[string]string{"STACK": stack(b.job.Config)})
+	// buildpacks read config vars from files
+	env := cmdline.With(b.environment(b.job, nil), map[string]string{"STACK": stack(b.job.Config)})
 	var defaults map[string]string
 	for i, p := range packs {
 		dir, err := b.prepare(ctx, p, i)
@@ -150,9 +149,7 @@ func (b *build) profile(ctx context.Context) error {
 	for i, name := range scripts {
 		scripts[i] = filepath.Join(b.job.Tree, name)
 	}
-	own := b.job
-	own.Config = nil
-	env := cmdline.With(b.environment(own), map[string]string{"HOME": b.job.Tree})
+	env := cmdline.With(b.environment(b.job, nil), map[string]string{"HOME": b.job.Tree})
 	changed, err := b.sourceScripts(ctx, env, scripts...)
 	if err != nil {
 		return fmt.Errorf(".profile.d: %w", err)

@@ -20,11 +20,8 @@ func LookPath(name, path, dir string) (string, error) {
 		case err != nil:
 			return "", err
 		case info.IsDir() || info.Mode()&0o111 == 0:
-			return "", &fs.PathError{
-				Op:   "run",
-				Path: name,
-				Err:  notRunnable{"not an executable file", fs.ErrPermission},
-			}
+			err := notRunnable{"not an executable file", fs.ErrPermission}
+			return "", &fs.PathError{Op: "run", Path: name, Err: err}
 		}
 		return name, nil
 	}
