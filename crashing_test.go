@@ -15,8 +15,7 @@ import (
 
 // crashing DELAY... makes an app with a good v1 and visitors for each delay, and pushes releases to
 // it that crash this long after they listen. None may stay live: the push fails, the branch and the
-// live release stay at v1, and v1 answers. lab/again repeats
-// its scripts.
+// live release stay at v1, and v1 answers.
 func cmdCrashing(ts *testscript.TestScript, _ bool, delays []string) {
 	var apps sync.WaitGroup
 	all := make([]*crashing, len(delays))

@@ -13,7 +13,6 @@ import (
 
 // installer is a tool that fills node_modules.
 type installer struct {
-	kind   string // as people call it
 	tool   tool
 	locks  []string // names of its lock file; the first that exists counts
 	files  []string // other files of the tree that affect what it installs

@@ -23,7 +23,6 @@ type subject struct {
 	done chan struct{}
 	err  error
 	run  func(argv []string) error
-	dial func() (net.Conn, error) // nil: connects to any listener
 }
 
 func (s subject) Name() string          { return "web" }
