@@ -121,7 +121,7 @@ func printReleases(p *Page, a releasesAnswer) {
 			what = r.Note
 		}
 		if r.Status.Reason != "" {
-			what += " (" + r.Status.Reason + ")"
+			what += " (" + joined(r.Status.Reason, Advice(r.Status.Remedy, bare)) + ")"
 		}
 		if r.Problem != "" {
 			what = r.Problem

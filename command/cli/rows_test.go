@@ -232,6 +232,21 @@ func TestAuditComesBeforeTheWait(t *testing.T) {
 	}
 }
 
+// People read in the list of releases what to do about one that failed.
+func TestReleasesAdvise(t *testing.T) {
+	s := newStage(t)
+	app, err := s.server.Volume.App("blog")
+	s.must(err)
+	s.must(app.SetStatus(1, volume.Status{
+		State: volume.Failed, Reason: "killed", Remedy: volume.Remedy{Do: volume.RaiseMemory, App: "blog"},
+	}))
+	text, _, err := callRow(t, s, admin, "releases", []string{"blog"}, "")
+	s.must(err)
+	if want := "(killed; limits:set blog memory=... gives it more)"; !strings.Contains(text, want) {
+		t.Errorf("no %q in\n%s", want, text)
+	}
+}
+
 var short = regexp.MustCompile(`^[a-z]+ .*[^.]$`)
 
 // TestHelpOfEachRow checks that everything about a row is explained.
