@@ -145,7 +145,7 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 		err = fmt.Errorf("build: %w", kept)
 	}
 	if err != nil {
-		i.stop(time.Second)
+		i.stop(bootGrace)
 		return nil, err
 	}
 	return i, nil

@@ -176,12 +176,18 @@ func (m *member) boot(ctx context.Context, out io.Writer) error {
 	}
 	hide()
 	shown.Wait()
+	if err != nil { // before the engine starts it again: the rest of the deploy may take a while to end
+		m.in.loop.units.drop(m, bootGrace)
+	}
 	m.proc = p
 	if p == nil {
 		return cmp.Or(err, context.Canceled)
 	}
 	return err
 }
+
+// bootGrace is the time between SIGTERM and SIGKILL for a release whose boot has failed.
+const bootGrace = time.Second
 
 // show copies to out what the member's processes print, until ctx ends or one of them has failed.
 func (m *member) show(ctx context.Context, out io.Writer) {

@@ -1,10 +1,14 @@
 package runtime
 
 import (
+	"context"
+	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"paas/engine"
+	"paas/engine/enginetest"
 	"paas/volume"
 )
 
@@ -34,5 +38,27 @@ func TestReplacedBeforeItWasSeen(t *testing.T) {
 		if p != m.latest {
 			t.Error("not the second process")
 		}
+	})
+}
+
+// A process that fails its boot is not started again while the rest of the deploy ends.
+func TestFailedBootIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.ends = func(*enginetest.Process) (engine.Exit, bool) { return crash, true }
+		a := newLoop(s.runtime(), s.app)
+		watching, unwatch := context.WithCancel(t.Context())
+		defer unwatch()
+		go a.rt.Engine.Watch(watching, func(string) { a.units.refresh() })
+		i := newInstance(a, s.publish())
+		i.built = volume.Built{Processes: map[string]string{"web": "x"}}
+		if err := i.boot(t.Context(), volume.Wanted{}, io.Discard); err == nil {
+			t.Error("it booted")
+		}
+		time.Sleep(time.Minute)
+		if n := len(s.all); n != 1 {
+			t.Errorf("started %d times", n)
+		}
+		i.stop(0)
 	})
 }
