@@ -10,10 +10,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 )
 
 // difference is the work of an update.
@@ -74,36 +76,26 @@ func (d difference) behindLink(before map[string]entry, root folder) bool {
 // changedOnDisk returns the entries whose files below root differ from the commit, by content.
 func (o *Objects) changedOnDisk(ctx context.Context, entries []entry, root folder) ([]entry,
 	error) {
-	type job struct {
-		number int
-		size   int64
-	}
 	group, ctx := errgroup.WithContext(ctx)
-	jobs := make(chan job, readAhead)
-	group.Go(func() error { // go-git does not allow concurrent lookups
-		defer close(jobs)
-		for i, e := range entries {
-			size, err := o.EncodedObjectSize(e.hash)
-			if err != nil {
-				return fmt.Errorf("%s: %w", e.path, err)
-			}
-			select {
-			case jobs <- job{i, size}:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
-	})
+	var lookups sync.Mutex // go-git does not allow concurrent ones
 	same := make([]bool, len(entries))
-	for range numWriters {
+	for first := range numWriters {
 		group.Go(func() error {
 			at := dirCursor{root: root, openSub: folder.subfolder}
 			defer at.close()
-			for l := range jobs {
-				e := entries[l.number]
+			for i := first; i < len(entries); i += numWriters {
+				e := entries[i]
+				lookups.Lock()
+				size, err := o.EncodedObjectSize(e.hash)
+				lookups.Unlock()
+				if err != nil {
+					return fmt.Errorf("%s: %w", e.path, err)
+				}
+				if err := ctx.Err(); err != nil {
+					return err
+				}
 				in, err := at.folderOf(e.path)
-				same[l.number] = err == nil && e.matches(in, path.Base(e.path), l.size)
+				same[i] = err == nil && e.matches(in, path.Base(e.path), size)
 			}
 			return nil
 		})
@@ -125,13 +117,13 @@ func (e entry) matches(in folder, name string, size int64) bool {
 		target, err := in.readlink(name)
 		return err == nil && plumbing.ComputeHash(plumbing.BlobObject, []byte(target)) == e.hash
 	}
-	f, err := in.openRegular(name)
+	f, err := in.openFile(name, unix.O_RDONLY|unix.O_NONBLOCK, 0) // else a named pipe would block
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil || info.Size() != size ||
+	if err != nil || !info.Mode().IsRegular() || info.Size() != size ||
 		info.Mode()&0o100 != 0 != (e.mode == filemode.Executable) {
 		return false // check the size first: the app may have put a huge file here
 	}

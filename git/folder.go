@@ -32,17 +32,11 @@ func (f folder) fd() int { return int(f.Fd()) }
 
 // subfolder opens a subfolder. isNoFolder holds for the error if name is something else.
 func (f folder) subfolder(name string) (folder, error) {
-	var fd int
-	err := f.retryEINTR("open", name, func() (err error) {
-		fd, err = unix.Openat(f.fd(), name,
-			unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		return err
-	})
+	dir, err := f.openFile(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return folder{}, err
 	}
-	at := path.Join(f.path, name)
-	return folder{os.NewFile(uintptr(fd), at), at}, nil
+	return folder{dir, path.Join(f.path, name)}, nil
 }
 
 // isNoFolder reports whether opening a folder failed because it is something else.
@@ -87,23 +81,6 @@ func (f folder) writeFile(name string, mode fs.FileMode, content io.Reader) erro
 		err = file.Chmod(mode)
 	}
 	return errors.Join(err, file.Close())
-}
-
-// openRegular opens a file for reading. The error is [fs.ErrInvalid] if it is not a regular file.
-func (f folder) openRegular(name string) (*os.File, error) {
-	file, err := f.openFile(name, unix.O_RDONLY|unix.O_NONBLOCK, 0) // else a named pipe would block
-	if err != nil {
-		return nil, err
-	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: path.Join(f.path, name), Err: fs.ErrInvalid}
-	}
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return file, nil
 }
 
 func (f folder) openFile(name string, flags int, mode uint32) (*os.File, error) {

@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"paas/say"
 	"path"
 	"strconv"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
+
+	"paas/say"
 )
 
 // BrokenObject is an object that fails git's checks of received objects (transfer.fsckObjects).
@@ -159,7 +159,7 @@ func nameProblem(name string) string {
 		return "hasDot"
 	case name == "..":
 		return "hasDotdot"
-	case bytes.ContainsRune([]byte(name), '/'):
+	case strings.Contains(name, "/"):
 		return "fullPathname: " + name
 	}
 	return "hasDotgit: " + name
@@ -224,18 +224,18 @@ func fsckIdent(ident string) (why string) {
 	if ident != "" && ident[0] == '<' {
 		return "missingNameBeforeEmail"
 	}
-	at := indexAny(ident, "<>")
+	at := strings.IndexAny(ident, "<>")
 	switch {
-	case at < len(ident) && ident[at] == '>':
-		return "badName"
-	case at == len(ident):
+	case at < 0:
 		return "missingEmail"
+	case ident[at] == '>':
+		return "badName"
 	case ident[at-1] != ' ':
 		return "missingSpaceBeforeEmail"
 	}
 	rest := ident[at+1:]
-	at = indexAny(rest, "<>")
-	if at == len(rest) || rest[at] != '>' {
+	at = strings.IndexAny(rest, "<>")
+	if at < 0 || rest[at] != '>' {
 		return "badEmail"
 	}
 	rest = rest[at+1:]
@@ -246,28 +246,12 @@ func fsckIdent(ident string) (why string) {
 	if len(rest) > 1 && rest[0] == '0' && rest[1] != ' ' {
 		return "zeroPaddedDate"
 	}
-	digits := 0
-	for digits < len(rest) && '0' <= rest[digits] && rest[digits] <= '9' {
-		digits++
-	}
-	if seconds, err := strconv.ParseUint(rest[:digits], 10, 64); digits > 0 &&
-		(err != nil || seconds > math.MaxInt64) {
+	digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+	if _, err := strconv.ParseInt(rest[:digits], 10, 64); digits > 0 && err != nil {
 		return "badDateOverflow"
 	}
 	if digits == 0 || digits == len(rest) || rest[digits] != ' ' {
 		return "badDate"
 	}
 	return "" // badTimezone, which is ignored
-}
-
-// indexAny is like strings.IndexAny but returns len(s) if none of chars is in s.
-func indexAny(s, chars string) int {
-	for i := range len(s) {
-		for j := range len(chars) {
-			if s[i] == chars[j] {
-				return i
-			}
-		}
-	}
-	return len(s)
 }

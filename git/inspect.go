@@ -87,8 +87,7 @@ func (i *Inspector) Inspect(ctx context.Context, o *Objects, root string) (Summa
 	case err != nil:
 		return Summary{}, err
 	case f.files == 0:
-		return Summary{},
-			&Refused{"the commit has no files", "git add them, commit, and push again"}
+		return Summary{}, &Refused{"the commit has no files", "git add them, commit, and push again"}
 	case f.climb > 0:
 		return Summary{}, escapes(f.climber)
 	}
@@ -194,8 +193,7 @@ func (in *inspection) entry(e object.TreeEntry, at string, depth int) (treeFacts
 		f.climb = max(0, f.climb-1) // its parent is inside the tree
 		return f, err
 	case filemode.Submodule:
-		return treeFacts{}, &Refused{fmt.Sprintf("%s is a submodule, and its files are not part "+
-			"of this push", at),
+		return treeFacts{}, &Refused{at + " is a submodule, and its files are not part of this push",
 			"commit the files themselves (git subtree does so), or install them as a dependency " +
 				"in the build"}
 	case filemode.Symlink:
@@ -228,11 +226,10 @@ func (in *inspection) file(h plumbing.Hash, at string) (treeFacts, error) {
 			return treeFacts{}, fmt.Errorf("%s: %w", at, err)
 		}
 		if isLFSPointer(content) {
-			return treeFacts{},
-				&Refused{fmt.Sprintf(
-					"%s is a Git LFS pointer: the file itself is not part of this push", at),
-					"git lfs migrate export --include='" + at +
-						"' puts it into the repository; or fetch it in the build"}
+			return treeFacts{}, &Refused{
+				at + " is a Git LFS pointer: the file itself is not part of this push",
+				"git lfs migrate export --include='" + at +
+					"' puts it into the repository; or fetch it in the build"}
 		}
 	}
 	if size <= math.MaxUint32 {

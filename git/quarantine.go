@@ -18,16 +18,11 @@ type Quarantine struct {
 	Alternates string // GIT_ALTERNATE_OBJECT_DIRECTORIES: folder of the existing objects
 }
 
-// quarantinePrefixes begin the names of quarantines, since git 2.35 and before.
-var quarantinePrefixes = []string{"tmp_objdir-", "incoming-"}
+const quarantinePrefix = "tmp_objdir-"
 
 func isQuarantine(name string) bool {
-	for _, prefix := range quarantinePrefixes {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
+	// before git 2.35: incoming-
+	return strings.HasPrefix(name, quarantinePrefix) || strings.HasPrefix(name, "incoming-")
 }
 
 // env returns variables that show the quarantined objects to a git process.
@@ -89,7 +84,7 @@ func (r Repo) RemoveQuarantine() error {
 // removeQuarantine renames a quarantine before removing it. A git process such as index-pack may
 // have survived its parent and still be writing. It no longer finds the folder and exits.
 func removeQuarantine(dir string) error {
-	renamed := filepath.Join(filepath.Dir(dir), quarantinePrefixes[0]+"removed-"+rand.Text())
+	renamed := filepath.Join(filepath.Dir(dir), quarantinePrefix+"removed-"+rand.Text())
 	if err := os.Rename(dir, renamed); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
