@@ -67,8 +67,8 @@ func serverError(msg string) error {
 	msg = printable(msg)
 	low := strings.ToLower(msg)
 	for _, words := range []string{"not found", "does not appear to be a git", "does not exist",
-		"could not be found",
-		"no such repository", "not exported", "no such file", "not a git repository"} {
+		"could not be found", "no such repository", "not exported", "no such file",
+		"not a git repository"} {
 		if strings.Contains(low, words) {
 			return errorf(ErrNotFound,
 				"no such repository, or no access to it (the server says: %s); check the URL, and "+

@@ -1,8 +1,6 @@
 package remote
 
-import (
-	"strings"
-)
+import "strings"
 
 // branchFinder finds a branch in a list of references without storing the list.
 type branchFinder struct {

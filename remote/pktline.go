@@ -2,9 +2,12 @@ package remote
 
 import (
 	"bufio"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -46,12 +49,14 @@ func newPacketReader(r io.Reader, limit int64, onData func()) *packetReader {
 // of a packet.
 func (p *packetReader) next() (k packetKind, line []byte, err error) {
 	var digits [4]byte
+	var number [2]byte
 	if _, err := io.ReadFull(p.r, digits[:]); err != nil {
 		return 0, nil, err
 	}
-	length, ok := parseHex(digits)
+	_, err = hex.Decode(number[:], digits[:])
+	length := int(binary.BigEndian.Uint16(number[:]))
 	switch {
-	case !ok || length == 3 || length > maxPacket:
+	case err != nil || length == 3 || length > maxPacket:
 		return 0, nil, errProtocol
 	case length < 3:
 		return flush + packetKind(length), nil, nil
@@ -60,11 +65,7 @@ func (p *packetReader) next() (k packetKind, line []byte, err error) {
 		return 0, nil, errorf(ErrTooLarge, "the server's list of references is too large; a "+
 			"server with protocol version 2 sends only what is asked for")
 	}
-	if n := length - 4; n <= cap(p.line) {
-		p.line = p.line[:n]
-	} else {
-		p.line = make([]byte, n)
-	}
+	p.line = slices.Grow(p.line[:0], length-4)[:length-4]
 	if _, err := io.ReadFull(p.r, p.line); err != nil {
 		return 0, nil, noEOF(err)
 	}
@@ -91,23 +92,6 @@ func noEOF(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-func parseHex(digits [4]byte) (n int, ok bool) {
-	for _, d := range digits {
-		switch {
-		case '0' <= d && d <= '9':
-			d -= '0'
-		case 'a' <= d && d <= 'f':
-			d -= 'a' - 10
-		case 'A' <= d && d <= 'F':
-			d -= 'A' - 10
-		default:
-			return 0, false
-		}
-		n = n<<4 | int(d)
-	}
-	return n, true
 }
 
 // request is a sequence of pkt-lines to send.

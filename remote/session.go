@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -100,14 +101,7 @@ func unsupportedFormat(format string) error {
 		printable(format))
 }
 
-func containsWord(words, word string) bool {
-	for w := range strings.FieldsSeq(words) {
-		if w == word {
-			return true
-		}
-	}
-	return false
-}
+func containsWord(words, word string) bool { return slices.Contains(strings.Fields(words), word) }
 
 // read reads a packet of text. The end of the connection is an error.
 func (s *session) read() (packetKind, string, error) {
