@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 
@@ -96,13 +97,8 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) bool {
 		return false // OpenSSH offers the key inside it next
 	}
 	fingerprint := gossh.FingerprintSHA256(key)
-	if len(c.unknownKeys) >= maxNotices {
+	if len(c.unknownKeys) >= maxNotices || slices.Contains(c.unknownKeys, fingerprint) {
 		return false
-	}
-	for _, f := range c.unknownKeys {
-		if f == fingerprint {
-			return false
-		}
 	}
 	c.unknownKeys = append(c.unknownKeys, fingerprint)
 	if s.unneeded.has(fingerprint) {

@@ -2,8 +2,10 @@ package sshd
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -190,10 +192,7 @@ func (cs *clientConns) remove(c *clientConn) {
 func (cs *clientConns) closeAll() {
 	cs.mu.Lock()
 	cs.closed = true
-	var all []*clientConn
-	for c := range cs.all {
-		all = append(all, c)
-	}
+	all := slices.Collect(maps.Keys(cs.all))
 	cs.mu.Unlock()
 	for _, c := range all {
 		c.Close()
