@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -43,12 +44,8 @@ func (k *Keys) freeName(comment string) string {
 	name := notInName.ReplaceAllString(strings.ToLower(comment), "-")
 	name = strings.Trim(name[:min(len(name), 50)], "._@-")
 	files, _ := k.files() // Add reports the error
-	taken := map[string]bool{"": true}
-	for _, f := range files {
-		taken[f] = true
-	}
 	free := name
-	for i := 1; taken[free]; i++ {
+	for i := 1; free == "" || slices.Contains(files, free); i++ {
 		free = strings.TrimLeft(name+"-key-"+strconv.Itoa(i), "-")
 	}
 	return free
