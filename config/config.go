@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -146,9 +147,8 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, []Setting, error) {
 }
 
 // filePath returns the settings file's path, and whether the file must exist.
-func filePath(
-	flags *pflag.FlagSet, env map[string]string, environ []string,
-) (path string, required bool) {
+func filePath(flags *pflag.FlagSet, env map[string]string, environ []string) (path string,
+	required bool) {
 	if f := flags.Lookup("config"); f != nil && f.Changed {
 		return f.Value.String(), true
 	}
@@ -161,10 +161,7 @@ func filePath(
 	if f := flags.Lookup("root"); f != nil && f.Changed {
 		root = f.Value.String()
 	}
-	if root == "" {
-		root = defaultRoot
-	}
-	root, _ = expand(root)
+	root, _ = expand(cmp.Or(root, defaultRoot))
 	return filepath.Join(root, "paas.yaml"), false
 }
 
@@ -179,9 +176,7 @@ func readFile(path string, required bool) (file *viper.Viper, errs []error) {
 	case err != nil:
 		return file, []error{fmt.Errorf("%s: %s", path, oneLine(err))}
 	}
-	found := file.AllKeys()
-	slices.Sort(found)
-	for _, key := range found {
+	for _, key := range slices.Sorted(slices.Values(file.AllKeys())) {
 		if !slices.Contains(keys(), key) {
 			errs = append(errs, unknown(path, key, nearest.Word(key, keys())))
 		}

@@ -176,14 +176,8 @@ func (s Setting) Values() string {
 }
 
 func (s setting) shown(value, source string) Setting {
-	return Setting{
-		Key:     s.key,
-		Value:   value,
-		Source:  source,
-		Default: s.def,
-		Unit:    s.unit,
-		Help:    s.help,
-	}
+	return Setting{Key: s.key, Value: value, Source: source, Default: s.def, Unit: s.unit,
+		Help: s.help}
 }
 
 // name is what the setting is called at the place that its value comes from.
