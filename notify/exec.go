@@ -25,9 +25,8 @@ const (
 // exec runs Exec with an environment built from nothing. What it prints goes to the log, and what
 // it leaves running with its output still open is ended with it.
 func (n Notifier) exec(ctx context.Context, v Version) error {
-	ctx, cancel := context.WithTimeoutCause(
-		ctx, execTimeout, fmt.Errorf("still running after %s", execTimeout),
-	)
+	ctx, cancel := context.WithTimeoutCause(ctx, execTimeout,
+		fmt.Errorf("still running after %s", execTimeout))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, n.Exec)
 	cmd.Env = []string{
@@ -69,9 +68,7 @@ type lines struct {
 func (l *lines) Write(p []byte) (int, error) {
 	for rest := p; ; {
 		line, after, whole := bytes.Cut(rest, []byte("\n"))
-		l.partial = append(
-			l.partial,
-			line[:min(len(line), max(0, 4*maxSaidLine-len(l.partial)))]...)
+		l.partial = append(l.partial, line[:min(len(line), max(0, 4*maxSaidLine-len(l.partial)))]...)
 		if !whole {
 			return len(p), nil
 		}

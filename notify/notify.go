@@ -45,9 +45,8 @@ func (n Notifier) Announce(ctx context.Context, v Version) {
 }
 
 // insist tries to tell about a version up to four times, with pauses of 1, 2 and 4 s.
-func (n Notifier) insist(
-	ctx context.Context, v Version, how string, tell func(context.Context, Version) error,
-) {
+func (n Notifier) insist(ctx context.Context, v Version, how string,
+	tell func(context.Context, Version) error) {
 	const tries = 4
 	for try, wait := 1, time.Second; ; try, wait = try+1, 2*wait {
 		err := tell(ctx, v)
@@ -56,10 +55,8 @@ func (n Notifier) insist(
 			n.Log.Info("announced", "app", v.App, "release", v.Release, "by", how)
 			return
 		case ctx.Err() != nil || try == tries:
-			n.Log.Error(
-				"not announced", "app", v.App, "release", v.Release, "by", how, "err",
-				cmp.Or(ctx.Err(), err),
-			)
+			n.Log.Error("not announced", "app", v.App, "release", v.Release, "by", how,
+				"err", cmp.Or(ctx.Err(), err))
 			return
 		}
 		pause.For(ctx, wait, nil)
