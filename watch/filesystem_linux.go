@@ -10,8 +10,8 @@ import (
 // other clients or the host of a virtual machine.
 var sharedFilesystems = []uint32{
 	unix.NFS_SUPER_MAGIC, unix.V9FS_MAGIC, unix.SMB_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC,
-	unix.SMB2_SUPER_MAGIC,
-	unix.FUSE_SUPER_MAGIC, unix.CEPH_SUPER_MAGIC, unix.AFS_SUPER_MAGIC, unix.CODA_SUPER_MAGIC,
+	unix.SMB2_SUPER_MAGIC, unix.FUSE_SUPER_MAGIC, unix.CEPH_SUPER_MAGIC, unix.AFS_SUPER_MAGIC,
+	unix.CODA_SUPER_MAGIC,
 	0x786f4256, // VirtualBox's vboxsf
 	0x7c7c6673, // Parallels' prl_fs
 }

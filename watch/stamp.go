@@ -20,12 +20,8 @@ func stampAt(dir int, name string) (stamp, error) {
 		if err == unix.EINTR {
 			continue
 		}
-		return stamp{
-			modified: st.Mtim.Nano(),
-			size:     st.Size,
-			inode:    st.Ino,
-			kind:     uint32(st.Mode) & unix.S_IFMT,
-		}, err
+		return stamp{modified: st.Mtim.Nano(), size: st.Size, inode: st.Ino,
+			kind: uint32(st.Mode) & unix.S_IFMT}, err
 	}
 }
 

@@ -33,8 +33,7 @@ type folder struct {
 }
 
 func newTree(root string, rules *rules) *tree {
-	return &tree{root: root, rules: rules,
-		top: &folder{}}
+	return &tree{root: root, rules: rules, top: &folder{}}
 }
 
 // absPath returns the absolute path of f.
@@ -171,8 +170,7 @@ func (t *tree) subfolder(f *folder, name string, inode uint64) *folder {
 
 // dropFolder forgets the folder called name in f and its files.
 func (t *tree) dropFolder(f *folder, name string, changed func(path string)) {
-	sub := f.folders[name]
-	t.forget(sub, changed)
+	t.forget(f.folders[name], changed)
 	delete(f.folders, name)
 }
 
