@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -47,12 +48,8 @@ func (h header) values(name string) (all []string) {
 
 // contains reports whether token is in the comma-separated list name, in any of its fields.
 func (h header) contains(name, token string) bool {
-	for i := range h {
-		if equalFold(h[i].name, name) && listContains(h[i].value, token) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.values(name),
+		func(list string) bool { return listContains(list, token) })
 }
 
 // listContains reports whether token is an element of list (RFC 9110 section 5.6.1).
@@ -93,12 +90,7 @@ func (c *connection) parse(list string) error {
 
 // isHopByHop reports whether a Connection field listed name.
 func (c *connection) isHopByHop(name string) bool {
-	for _, hop := range c.names {
-		if equalFold(hop, name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.names, func(hop string) bool { return equalFold(hop, name) })
 }
 
 func equalFold(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }

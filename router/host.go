@@ -2,6 +2,7 @@ package router
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -61,16 +62,8 @@ func parseHost(s string) (host string, ok bool) {
 
 // isPort reports whether s is a port as RFC 3986 allows it: digits up to 65535, or nothing.
 func isPort(s string) bool {
-	n := 0
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-		if n = n*10 + int(s[i]-'0'); n > 65535 {
-			return false
-		}
-	}
-	return true
+	_, err := strconv.ParseUint(s, 10, 16)
+	return s == "" || err == nil
 }
 
 // portOf returns the port of a host that parseHost accepted, or the scheme's default port.

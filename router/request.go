@@ -4,8 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"math"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -103,16 +103,13 @@ func isTarget(s string) bool {
 	return s != ""
 }
 
-func isHex(c byte) bool {
-	return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f'
-}
+func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
 // parseFraming determines the length of the body (RFC 9112 section 6.3) and whether the connection
 // can be reused. It refuses everything that two servers could read differently.
 func (r *clientRequest) parseFraming() error {
 	var codings, lengths, hosts int
-	var coding, length, expect string
-	var upgrade string
+	var coding, length, expect, upgrade string
 	for _, f := range r.header {
 		var buf [20]byte
 		switch string(lower(f.name, &buf)) {
@@ -178,13 +175,8 @@ func (r *clientRequest) parseFraming() error {
 
 // parseLength parses a Content-Length: only digits (RFC 9110 section 8.6).
 func parseLength(s string) (n int64, ok bool) {
-	for i := range len(s) {
-		if !isDigit(s[i]) || n > (math.MaxInt64-9)/10 {
-			return 0, false
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	return n, s != ""
+	u, err := strconv.ParseUint(s, 10, 63)
+	return int64(u), err == nil
 }
 
 // parseTarget splits an absolute target. Its authority then takes precedence over the Host field
@@ -218,10 +210,8 @@ func (r *clientRequest) path() string {
 // requestID returns the client's X-Request-Id if it is safe to log, else "".
 func (r *clientRequest) requestID() string {
 	id := r.header.get("X-Request-Id")
-	if len(id) > 128 || strings.IndexFunc(id, func(c rune) bool {
-		return c != '-' && c != '_' && c != '.' && (c < '0' || '9' < c) && (c < 'A' || 'Z' < c) &&
-			(c < 'a' || 'z' < c)
-	}) >= 0 {
+	if len(id) > 128 || strings.ContainsFunc(id,
+		func(c rune) bool { return isSpecial(c) && c != '_' && c != '.' }) {
 		return ""
 	}
 	return id

@@ -119,7 +119,8 @@ func (x *exchange) startResponse(in *responseHead) {
 	dated := x.writeFields(in, in.status < 200 || in.status == 204 || r.unknownLength)
 	w := x.client.bw
 	if !dated {
-		writeStrings(w, "Date: ", time.Now().UTC().Format(http.TimeFormat), "\r\n")
+		w.WriteString("Date: ")
+		w.Write(time.Now().UTC().AppendFormat(w.AvailableBuffer(), http.TimeFormat+"\r\n"))
 	}
 	if in.status == 101 || in.status == 426 && in.upgrade != "" {
 		writeStrings(w, "Connection: Upgrade\r\nUpgrade: ", in.upgrade, "\r\n")
