@@ -76,7 +76,7 @@ func (s *Server) authenticate(c *clientConn, proven gossh.PublicKey) error {
 	if !ok {
 		return errors.New("the key was removed")
 	}
-	err := s.conns.authenticate(c, who, s.queue())
+	err := s.conns.authenticate(c, who, s.QueueTimeout)
 	if err == nil {
 		return nil
 	}
@@ -104,7 +104,7 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) bool {
 	if s.unneeded.has(fingerprint) {
 		return false
 	}
-	s.log().Info("unknown key", "fingerprint", fingerprint, "addr", c.RemoteAddr())
+	s.Log.Info("unknown key", "fingerprint", fingerprint, "addr", c.RemoteAddr())
 	// A banner (RFC 4252, 5.4) is the only message before authentication; OpenSSH prints it. It is
 	// sent now because the client's last key cannot be recognised. Errors can be ignored: the
 	// library notices that the client is gone.

@@ -1,7 +1,6 @@
 package sshd
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -23,20 +22,19 @@ func (s *Server) channel(srv *ssh.Server, conn *gossh.ServerConn, offer gossh.Ne
 	ctx ssh.Context) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log().Error("panic while serving a channel", "addr", conn.RemoteAddr(), "panic", p,
+			s.Log.Error("panic while serving a channel", "addr", conn.RemoteAddr(), "panic", p,
 				"stack", string(debug.Stack()))
 			conn.Close()
 		}
 	}()
 	c := ctx.Value(clientConnKey{}).(*clientConn)
-	limit := cmp.Or(s.MaxSessions, defaultMaxSessions)
 	// Decrement only when the client has closed its side: otherwise a client that never does could
 	// pile up channels.
 	defer c.sessions.Add(-1)
-	if int(c.sessions.Add(1)) > limit {
+	if int(c.sessions.Add(1)) > s.MaxSessions {
 		// If this fails, the connection has ended.
-		_ = offer.Reject(gossh.ResourceShortage, fmt.Sprintf("at most %d sessions per connection",
-			limit))
+		_ = offer.Reject(gossh.ResourceShortage,
+			fmt.Sprintf("at most %d sessions per connection", s.MaxSessions))
 		return
 	}
 	inner, cancel := context.WithCancel(ctx)

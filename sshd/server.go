@@ -90,12 +90,6 @@ type Server struct {
 }
 
 const (
-	defaultHandshake   = 15 * time.Second
-	defaultQueue       = 30 * time.Second
-	defaultIdle        = 2 * time.Minute
-	defaultDrain       = 30 * time.Second
-	defaultMaxConns    = 256
-	defaultMaxSessions = 10
 	// for clients to close the connection after their last session
 	closeGrace  = 250 * time.Millisecond
 	cancelGrace = 2 * time.Second // for cancelled sessions to return
@@ -115,7 +109,13 @@ func (s *Server) Listen() error {
 			return err
 		}
 	}
-	s.conns.setLimits(cmp.Or(s.MaxConns, defaultMaxConns))
+	s.Log = cmp.Or(s.Log, slog.Default())
+	s.HandshakeTimeout = cmp.Or(s.HandshakeTimeout, 15*time.Second)
+	s.IdleTimeout = cmp.Or(s.IdleTimeout, 2*time.Minute)
+	s.QueueTimeout = cmp.Or(s.QueueTimeout, 30*time.Second)
+	s.MaxSessions = cmp.Or(s.MaxSessions, 10)
+	s.DrainTimeout = cmp.Or(s.DrainTimeout, 30*time.Second)
+	s.conns.setLimits(cmp.Or(s.MaxConns, 256))
 	s.ssh = s.newSSHServer(s.HostKey)
 	return nil
 }
@@ -151,9 +151,8 @@ func (s *Server) Run(ctx context.Context) error {
 	// before commands are cancelled: whoever sees one end must not get in again
 	idle := s.sessions.drain()
 	stopSoft()
-	if !waitFor(idle, cmp.Or(s.DrainTimeout, defaultDrain)) {
-		s.log().Warn("sessions did not end in time; cancelling them",
-			"after", cmp.Or(s.DrainTimeout, defaultDrain))
+	if !waitFor(idle, s.DrainTimeout) {
+		s.Log.Warn("sessions did not end in time; cancelling them", "after", s.DrainTimeout)
 		stopHard()
 		if !waitFor(idle, cancelGrace) {
 			err = errors.Join(err, errors.New("a cancelled session did not end"))
@@ -187,7 +186,7 @@ func (s *Server) accept(ctx context.Context, connections *sync.WaitGroup) error 
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept: %w", err)
 		default: // out of file descriptors, or a client that left early
-			s.log().Warn("accept", "err", err, "retry", backoff)
+			s.Log.Warn("accept", "err", err, "retry", backoff)
 			select {
 			case <-ctx.Done():
 				return nil
@@ -202,11 +201,11 @@ func (s *Server) accept(ctx context.Context, connections *sync.WaitGroup) error 
 func (s *Server) serveConn(conn net.Conn) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log().Error("panic while serving a connection", "addr", conn.RemoteAddr(), "panic", p,
+			s.Log.Error("panic while serving a connection", "addr", conn.RemoteAddr(), "panic", p,
 				"stack", string(debug.Stack()))
 		}
 	}()
-	c, err := s.conns.admit(conn, s.queue(), cmp.Or(s.HandshakeTimeout, defaultHandshake), s.idle())
+	c, err := s.conns.admit(conn, s.QueueTimeout, s.HandshakeTimeout, s.IdleTimeout)
 	if err != nil {
 		s.logRefused(err, "addr", conn.RemoteAddr())
 		conn.Close()
@@ -219,18 +218,8 @@ func (s *Server) serveConn(conn net.Conn) {
 // logRefused logs why a connection was refused, unless it was closed.
 func (s *Server) logRefused(err error, whose ...any) {
 	if !errors.Is(err, net.ErrClosed) {
-		s.log().Warn("connection refused", append(whose, "err", err)...)
+		s.Log.Warn("connection refused", append(whose, "err", err)...)
 	}
-}
-
-func (s *Server) idle() time.Duration  { return cmp.Or(s.IdleTimeout, defaultIdle) }
-func (s *Server) queue() time.Duration { return cmp.Or(s.QueueTimeout, defaultQueue) }
-
-func (s *Server) log() *slog.Logger {
-	if s.Log == nil {
-		return slog.Default()
-	}
-	return s.Log
 }
 
 // waitFor waits for done, at most d, and reports whether it is closed.

@@ -19,7 +19,7 @@ const internalError = 255
 // session serves a session and always sends an exit status.
 func (s *Server) session(sess ssh.Session) {
 	ctx := sess.Context().(*sessionContext)
-	log := s.log().With("addr", sess.RemoteAddr())
+	log := s.Log.With("addr", sess.RemoteAddr())
 	if !s.sessions.begin() {
 		printError(sess.Stderr(), "the server is stopping; try again in a moment")
 		_ = sess.Exit(1) // here and below, errors mean that the client is gone
@@ -34,7 +34,7 @@ func (s *Server) session(sess ssh.Session) {
 		}
 		_ = sess.Exit(code)
 	}()
-	go keepAlive(ctx, ctx.conn, max(s.idle()/4, time.Millisecond))
+	go keepAlive(ctx, ctx.conn, max(s.IdleTimeout/4, time.Millisecond))
 
 	who, ok := s.identify(ctx.conn)
 	if !ok {
@@ -54,7 +54,7 @@ func (s *Server) serve(ctx *sessionContext, sess ssh.Session, who Identity) int 
 		printError(c.Stderr, err.Error())
 		return 1
 	}
-	log := s.log().With("key", who.Name, "addr", sess.RemoteAddr())
+	log := s.Log.With("key", who.Name, "addr", sess.RemoteAddr())
 	if cmd.service != "" {
 		log.Info("git", "service", cmd.service, "app", cmd.app)
 		run, cancel := withStop(ctx, s.cancelled)

@@ -259,7 +259,7 @@ func TestStopCancelsAfterDrain(t *testing.T) {
 	go func() { push <- w.run(client, "git-receive-pack 'blog'") }()
 	<-started
 	began := time.Now()
-	if err := w.stopped(); err != nil || time.Since(began) > defaultHandshake/2 {
+	if err := w.stopped(); err != nil || time.Since(began) > 7*time.Second {
 		t.Errorf("Run: %v, in %v", err, time.Since(began))
 	}
 	if got := <-push; got.status != 9 || got.stderr != "cancelled\n" {
