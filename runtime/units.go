@@ -160,6 +160,8 @@ func (u *units) has(name engine.UnitName) bool {
 // name returns the unit for a process type of release n. If the engine has run one since before the
 // server started, it is that one.
 func (u *units) name(n int, processType string) engine.UnitName {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	name := engine.UnitName{App: u.loop.app.Name, Release: n, Type: processType}
 	for _, other := range u.loop.adopted {
 		if other.Release == n && other.Type == processType {
