@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"paas/builder/cmdline"
+	"paas/exitcode"
 	"paas/logs"
 	"paas/runtime/cron"
 	"paas/volume"
@@ -162,7 +163,7 @@ func (run *cronRun) end(err error, took time.Duration) {
 // statusOf is the status of a shell for how a run ended.
 func statusOf(err error) int {
 	if _, stopped := errors.AsType[killed](err); stopped {
-		return 128 + int(syscall.SIGTERM)
+		return exitcode.Signal(syscall.SIGTERM)
 	}
 	return exitStatus(err)
 }
@@ -192,6 +193,6 @@ func (c *crontab) ended(ctx context.Context, run *cronRun) {
 // cutOffRun records the end of a run that was cut off by the end of the server. run may be nil.
 func cutOffRun(run *volume.CronRun) {
 	if run != nil && run.Result == "" {
-		run.Result, run.Status = "killed: the server ended", 128+int(syscall.SIGKILL)
+		run.Result, run.Status = "killed: the server ended", exitcode.Signal(syscall.SIGKILL)
 	}
 }
