@@ -170,7 +170,7 @@ func setConfig(c *Call, in setConfigInput, events Teller[Progress]) error {
 			sum += len(k) + len(v) + 2
 		}
 		if sum > maxConfig {
-			return wrong("vars", "the config vars would be %d bytes together; at most %d fit an environment",
+			return conflict("", "the config vars would be %d bytes together; at most %d fit an environment",
 				sum, maxConfig)
 		}
 		return nil

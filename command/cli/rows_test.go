@@ -247,6 +247,15 @@ func TestReleasesAdvise(t *testing.T) {
 	}
 }
 
+// What the app has already may leave no space for a config var: that is no wrong use.
+func TestTooMuchConfig(t *testing.T) {
+	words := []string{"blog", "LARGE=" + strings.Repeat("x", 70_000)}
+	_, _, err := callRow(t, newStage(t), admin, "config:set", words, "")
+	if status := command.ExitStatus(err); status != 1 {
+		t.Errorf("status %d: %v", status, err)
+	}
+}
+
 var short = regexp.MustCompile(`^[a-z]+ .*[^.]$`)
 
 // TestHelpOfEachRow checks that everything about a row is explained.
