@@ -27,8 +27,9 @@ func (a *appLoop) adjust(ctx context.Context) {
 		return
 	}
 	a.works("tell what is to run")
-	if !first && !reflect.DeepEqual(settings, a.settings) {
+	if !reflect.DeepEqual(settings, i.told) { // they may have changed while it booted or stood by
 		a.units.respec(i, settings)
+		i.told = settings
 	}
 	a.settings = settings
 	a.crontab.follow(ctx, i, settings)

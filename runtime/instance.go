@@ -28,6 +28,7 @@ type instance struct {
 	file    appjson.File
 
 	members map[place]*member // on the app's goroutine once booted
+	told    volume.Wanted     // what the engine was last told for all its units
 }
 
 // newInstance returns the instance of a release of which only the number is known; load reads the

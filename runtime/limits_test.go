@@ -69,3 +69,18 @@ func TestDamagedWanted(t *testing.T) {
 		t.Errorf("%d bytes of memory", memory.Load())
 	}
 }
+
+// Limits that change while another release proves itself count for the one that gets the traffic
+// back, from its next start on.
+func TestLimitsChangeWhileProving(t *testing.T) {
+	s := pair(t)
+	s.set(func(now *volume.Wanted) { now.Limits = map[string]volume.Limits{"": {Memory: 77 << 20}} })
+	s.kill("v2 web.1 x", crash)
+	s.isBack(volume.Failed, "")
+	first := s.actor(1)
+	rig.Eventually(t, "the engine is told", func() bool {
+		s.kill("v1 web.1 x", crash) // again if it was not told yet
+		now := s.actor(1)
+		return now != first && now.Job.Limits.Memory == 77<<20
+	})
+}
