@@ -181,20 +181,16 @@ func (r *Receiver) takeBack(s *session, say voice) {
 	p := s.prepared
 	var err error
 	if p.done == nil {
-		p.done, err = deploy.Turn(
-			context.Background(),
-			s.app,
-			s.who+"'s push",
-			func(holder string) {
-				say.step("%s", deploy.Waiting(holder))
-			},
-		)
+		p.done, err = deploy.Turn(context.Background(), s.app, s.who+"'s push", func(holder string) {
+			say.step("%s", deploy.Waiting(holder))
+		})
 	} else if p.release.N > 0 {
 		p.note = "git did not run both hooks"
 		err = r.maker(s.app, io.Discard).TakeBack(p.release.N, p.note)
 	}
 	if err != nil {
 		r.Log.Error("push not taken back", "app", s.app.Name, "err", err)
+		s.app.Ring() // the reconciler moves the branch back
 	}
 }
 

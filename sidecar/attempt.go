@@ -205,7 +205,7 @@ func (a *attempt) deploy(
 	case volume.Live, volume.Retired:
 	case volume.Failed:
 		now.result = failed
-		now.source.Failed = say.Plain(cmp.Or(status.Reason, "failed"), maxLine)
+		now.source.Failed = a.withAdvice(cmp.Or(status.Reason, "failed"), status.Remedy)
 		if a.warned {
 			now.source.Failed += "; it has scripts with Windows line endings, which cannot run"
 		}

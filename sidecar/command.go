@@ -65,7 +65,6 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 	if done.status.Hint != "" {
 		say.Detail(out, "%s", say.Plain(done.status.Hint, maxLine))
 	}
-	s.advise(out, done.status.Remedy)
 	say.Detail(out, "%s", deploy.Instead(app, "Fix it, commit, and push to the source."))
 	return errors.New(whyNot(app, done.source))
 }

@@ -484,14 +484,19 @@ func TestBrokenCommit(t *testing.T) {
 func TestLowDisk(t *testing.T) {
 	s := newStage(t, newClient(t))
 	s.DiskSpace.MinFree = 1 << 60
+	s.Advice = func(what volume.Remedy) string { return string(what.Do) }
 	s.runtime()
 	s.start()
 	r := newHosting(t).repo("blog")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
-	rig.Eventually(t, "it is said", func() bool {
-		return strings.Contains(looked(t, app).Error, "MB free of") ||
-			strings.Contains(looked(t, app).Error, "GB free of")
-	})
+	rig.Eventually(t, "the problem is recorded", func() bool { return looked(t, app).Error != "" })
+	problem := looked(t, app).Error
+	if !strings.Contains(problem, "B free of") {
+		t.Errorf("recorded without the disk space: %s", problem)
+	}
+	if !strings.HasSuffix(problem, "; "+string(volume.FreeDisk)) {
+		t.Errorf("recorded without what to do: %s", problem)
+	}
 	if _, err := os.Stat(app.SourceRepo()); err == nil || len(app.Numbers()) > 0 {
 		t.Errorf("fetched: %v; releases %s", err, states(app))
 	}

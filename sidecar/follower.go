@@ -140,7 +140,7 @@ func (f *follower) poll(ctx context.Context) time.Duration {
 		if f.since.IsZero() {
 			f.since = f.last
 		}
-		f.trouble(oneLine(err))
+		f.trouble(f.withAdvice(oneLine(err), volume.RemedyOf(err)))
 	default:
 		f.since = time.Time{}
 		f.meter.succeeded(time.Now())

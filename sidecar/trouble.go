@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"paas/say"
+	"paas/volume"
 )
 
 // trouble logs once what went wrong, and records it on the volume, unless it is there already.
@@ -62,6 +63,16 @@ func withoutDigits(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// withAdvice returns a problem with what can be done about it, for a reader who comes later.
+func (s *Sidecar) withAdvice(problem string, what volume.Remedy) string {
+	if s.Advice != nil {
+		if advice := s.Advice(what); advice != "" {
+			problem += "; " + advice
+		}
+	}
+	return say.Plain(problem, maxLine)
 }
 
 // maxLine is the maximum length of an error that is kept, in characters.
