@@ -19,10 +19,14 @@ type staticSite struct {
 // isSite reports whether the member is static files: the release has no web program.
 func (m *member) isSite() bool { return m.isWeb() && m.in.built.Processes[m.Type] == "" }
 
-// openSite begins to serve static files. The units are locked.
-func (m *member) openSite() {
+// siteAgain is the delay before static files that could not be opened are tried again.
+const siteAgain = time.Second
+
+// openSite begins to serve static files, and tries again later if it cannot: the server may have
+// too many open files. failures is how often it could not before. The units are locked.
+func (m *member) openSite(failures int) {
 	a := m.in.loop
-	p := newProc(0)
+	p := newProc(failures)
 	m.latest = p
 	close(m.changed)
 	m.changed = make(chan struct{})
@@ -33,7 +37,17 @@ func (m *member) openSite() {
 	place := engine.Place{Unit: m.unit, Index: m.Index, State: engine.Running, Addr: addr}
 	root, err := openFolder(m.in.tree, m.in.built.Static)
 	if err != nil {
+		place.Restarts, place.Failures = failures, failures+1
+		place.Next = time.Now().Add(siteAgain)
 		m.finish(p, place, engine.Exit{Reason: "web: " + err.Error()})
+		time.AfterFunc(siteAgain, func() {
+			u := &a.units
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			if !m.dropped {
+				m.openSite(failures + 1)
+			}
+		})
 		return
 	}
 	s := &staticSite{calls: site.NewCalls()}

@@ -134,6 +134,21 @@ func TestSiteFolderLeavesTree(t *testing.T) {
 	}
 }
 
+// Static files that cannot be opened for a while are served afterwards.
+func TestSiteOpensLater(t *testing.T) {
+	dir := t.TempDir()
+	m, first, err := servesSite(t, dir, "public")
+	if err == nil {
+		t.Fatal("serves a folder that is not there")
+	}
+	if err := os.Mkdir(filepath.Join(dir, "public"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.healthy(t.Context(), first); err != nil {
+		t.Errorf("not served once the folder is there: %v", err)
+	}
+}
+
 // A visitor that never reads the end does not hold the stop beyond its grace.
 func TestSiteStopForced(t *testing.T) {
 	dir := rig.Tree(t, map[string]string{"index.html": "", "big": ""})

@@ -53,7 +53,7 @@ func (u *units) enter(m *member, w volume.Wanted, changed map[engine.UnitName]bo
 	u.members[m.seat()] = m
 	m.letGo = u.loop.rt.hold(u.loop.app.Name, m.in.release.Build)
 	if m.isSite() {
-		m.openSite()
+		m.openSite(0)
 		return
 	}
 	u.specs[m.unit] = m.in.unit(m.unit, w)
