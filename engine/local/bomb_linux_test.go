@@ -13,11 +13,11 @@ import (
 	"paas/rig"
 )
 
-// An app that starts as many processes as its user may have leaves the server some: one that gets
-// no thread more ends.
+// An app that starts as many processes as its user may have leaves some for the server, which would
+// end if it could start no thread.
 func TestForkBomb(t *testing.T) {
 	rig.Need(t, "prlimit")
-	user := 71777 // of whom nothing else runs: the kernel counts all of a user's processes
+	user := 71777 // with no other processes: the kernel counts all of a user's
 	for _, way := range []string{"all", "Landlock", "nothing"} {
 		t.Run(way, func(t *testing.T) {
 			rig.AsUser(t, user, []string{"prlimit", "--nproc=200:300", "env", "TEST_BOMB=" + way}, "^TestBombed$")
@@ -26,7 +26,7 @@ func TestForkBomb(t *testing.T) {
 	}
 }
 
-// Root may have any number, but the server's control group may not: systemd gives a unit some
+// Root may have any number of processes, but systemd limits the server's control group to some
 // thousands.
 func TestForkBombAsRoot(t *testing.T) {
 	if os.Getuid() != 0 {
@@ -72,7 +72,7 @@ func TestBombed(t *testing.T) {
 	rig.Eventually(t, "no more processes", func() bool { return strings.Contains(strings.ToLower(out.String()), "fork") })
 	began, end := make(chan struct{}), make(chan struct{})
 	defer close(end)
-	for range 20 { // a server busy on so many threads
+	for range 20 { // a server that uses many threads
 		go func() {
 			runtime.LockOSThread()
 			began <- struct{}{}

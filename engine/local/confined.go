@@ -17,9 +17,9 @@ import (
 	"paas/engine/local/firewall"
 )
 
-// Confined says how apps are isolated from each other and from the server.
+// Confined is how apps are isolated from each other and from the server.
 type Confined struct {
-	Isolation confine.Isolation                     // what is used; zero: nothing
+	Isolation confine.Isolation                     // in use; zero: none
 	User      func(app string) (uid int, err error) // the app's user, if Isolation.Users
 	Read      []string                              // folders that all apps may read
 	Write     []string                              // folders that all apps may also write
@@ -47,8 +47,8 @@ func (l *Local) Isolation() engine.Isolation {
 	return i
 }
 
-// room is the isolation of one process or one build. Call leave when that has ended.
-type room struct {
+// jail is the isolation of one process or build. Call leave when that has ended.
+type jail struct {
 	uid   int                 // 0: the server's user
 	under []child.Confinement // nil if there is no isolation
 	env   map[string]string
@@ -56,30 +56,30 @@ type room struct {
 	leave func()
 }
 
-// confine returns a room for a process of the app. home is its home folder, read and write are
+// confine returns a jail for a process of the app. home is its home folder, read and write are
 // folders that it may read and write. tree is the app's sources; empty: none.
-func (l *Local) confine(app, tree, home string, read []string, write ...string) (room, error) {
+func (l *Local) confine(app, tree, home string, read []string, write ...string) (jail, error) {
 	c := l.Confined
-	r := room{leave: func() {}}
+	j := jail{leave: func() {}}
 	if !c.Isolation.Any() {
-		return r, nil
+		return j, nil
 	}
 	var err error
-	if r.uid, err = c.uid(app); err != nil {
-		return r, err
+	if j.uid, err = c.uid(app); err != nil {
+		return j, err
 	}
 	if c.Firewall != nil {
-		if err := c.Firewall.Guard(r.uid); err != nil {
-			return r, err
+		if err := c.Firewall.Guard(j.uid); err != nil {
+			return j, err
 		}
 	}
 	own, err := os.MkdirTemp(l.scratch(), "")
 	if err != nil {
-		return r, err
+		return j, err
 	}
-	r.leave = func() { os.RemoveAll(own) }
+	j.leave = func() { os.RemoveAll(own) }
 	box := &confine.Box{
-		Isolation: c.Isolation, UID: r.uid, Hide: l.hidden,
+		Isolation: c.Isolation, UID: j.uid, Hide: l.hidden,
 		Read: slices.Concat(c.Read, read, l.tools), Tmp: filepath.Join(own, "tmp"),
 	}
 	for _, dir := range write {
@@ -88,29 +88,29 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 		}
 	}
 	if err = os.Mkdir(box.Tmp, 0o700); err == nil && c.Isolation.Users {
-		err = l.give(r.uid, append(box.Write, box.Tmp)...)
+		err = l.give(j.uid, append(box.Write, box.Tmp)...)
 	}
 	if err == nil && c.Isolation.Users {
-		box.Replace, err = confine.Users(own, app, r.uid, home)
+		box.Replace, err = confine.Users(own, app, j.uid, home)
 	}
 	if err == nil && c.Isolation.Sandboxes {
 		var sandbox *confine.Sandbox
 		if sandbox, err = l.launcher.Sandbox(app); err == nil {
 			box.In(sandbox)
-			r.leave = func() {
+			j.leave = func() {
 				sandbox.Leave()
 				os.RemoveAll(own)
 			}
 		}
 	}
 	if err != nil {
-		r.leave()
-		return r, err
+		j.leave()
+		return j, err
 	}
 	if !c.Isolation.Users && !c.Isolation.Sandboxes {
-		r.env = map[string]string{"TMPDIR": box.Tmp}
+		j.env = map[string]string{"TMPDIR": box.Tmp}
 		if tree != "" {
-			box.Write = append(box.Write, insisted(tree)...)
+			box.Write = append(box.Write, dotnetFolders(tree)...)
 		}
 	}
 	for _, path := range c.Write {
@@ -118,12 +118,12 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 			box.Write = append(box.Write, path)
 		}
 	}
-	r.box, r.under = *box, []child.Confinement{box}
-	return r, nil
+	j.box, j.under = *box, []child.Confinement{box}
+	return j, nil
 }
 
-// give gives folders to an app's user. Calls for one app must not overlap: a process that the first
-// call has let start may change the folders while the second works.
+// give makes an app's user the owner of folders. Calls for one app must not overlap: a process may
+// start after the first call and change the folders while the second works.
 func (l *Local) give(uid int, folders ...string) (err error) {
 	l.owning.Lock()
 	defer l.owning.Unlock()
@@ -136,8 +136,8 @@ func (l *Local) give(uid int, folders ...string) (err error) {
 // scratch is the folder with the /tmp of each process.
 func (l *Local) scratch() string { return filepath.Join(l.Root, "scratch") }
 
-// openScratch makes an empty scratch folder. What cannot be removed, such as folders nested deeper
-// than files may be open, must not keep the server from starting.
+// openScratch makes an empty scratch folder. The server must start even if some files cannot be
+// removed, such as folders nested deeper than the limit on open files.
 func (l *Local) openScratch() error {
 	if err := os.RemoveAll(l.scratch()); err != nil {
 		l.Log.Error("cannot remove scratch files; remove them while the server is down",
@@ -149,10 +149,10 @@ func (l *Local) openScratch() error {
 // as runs f with the app's rights to files, in the folders that the app sees and in the app's own
 // folder. That folder is one mount, so that builds can hard-link files of the cache: hard links do
 // not work between two mounts, even of the same disk.
-func (r room) as(f func() error, folder string, read ...string) error {
-	r.box.Write = append(slices.Clone(r.box.Write), folder)
-	r.box.Read = slices.Concat(r.box.Read, read)
-	return r.box.As(f)
+func (j jail) as(f func() error, folder string, read ...string) error {
+	j.box.Write = append(slices.Clone(j.box.Write), folder)
+	j.box.Read = slices.Concat(j.box.Read, read)
+	return j.box.As(f)
 }
 
 // folders returns the folders of this server that a list of buildpacks names.
@@ -168,11 +168,11 @@ func folders(buildpacks string) (list []string) {
 
 // fetcher downloads with the server's rights into a private folder, then copies the result as the
 // app's user.
-func (r room) fetcher(f builder.Fetcher) builder.Fetcher {
-	if f == nil || r.uid == 0 {
+func (j jail) fetcher(f builder.Fetcher) builder.Fetcher {
+	if f == nil || j.uid == 0 {
 		return f
 	}
-	return fetcher{f, filepath.Dir(r.box.Tmp)}
+	return fetcher{f, filepath.Dir(j.box.Tmp)}
 }
 
 type fetcher struct {
@@ -186,24 +186,24 @@ func (f fetcher) Head(ctx context.Context, url, branch string) (commit string, e
 }
 
 func (f fetcher) Fetch(ctx context.Context, url, branch, dir string) (commit string, err error) {
-	var came *os.Root
+	var fetched *os.Root
 	onOtherThread(func() {
 		var own string
 		if own, err = os.MkdirTemp(f.dir, "fetched-"); err != nil {
 			return
 		}
-		if err = os.Chmod(own, 0o755); err != nil { // it is opened with the app's rights
+		if err = os.Chmod(own, 0o755); err != nil { // the app's user opens it
 			return
 		}
 		if commit, err = f.from.Fetch(ctx, url, branch, own); err == nil {
-			came, err = os.OpenRoot(own)
+			fetched, err = os.OpenRoot(own)
 		}
 	})
 	if err != nil {
 		return commit, err
 	}
-	defer came.Close()
-	return commit, os.CopyFS(dir, came.FS()) // on this thread, which has the app's rights
+	defer fetched.Close()
+	return commit, os.CopyFS(dir, fetched.FS()) // on this thread, which has the app's rights
 }
 
 // uid returns the app's user, or 0 for the server's.
@@ -214,12 +214,12 @@ func (c Confined) uid(app string) (int, error) {
 	return c.User(app)
 }
 
-// real returns the paths and, where they differ, the same paths without symbolic links.
-func real(paths ...string) (list []string) {
+// resolved returns the paths, each followed by its target if a symbolic link leads there.
+func resolved(paths ...string) (list []string) {
 	for _, path := range paths {
 		list = append(list, path)
-		if whole, err := filepath.EvalSymlinks(path); err == nil && whole != path {
-			list = append(list, whole)
+		if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
+			list = append(list, target)
 		}
 	}
 	return list

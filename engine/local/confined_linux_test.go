@@ -8,8 +8,8 @@ import (
 	"paas/engine/local/confine"
 )
 
-// What a build takes from the cache it shares with it: a hard link, where a copy of thousands of
-// files would be. What is the server's in the app's folder stays closed to it.
+// A build can hard-link files of the cache, and so need not copy thousands of them. It cannot open
+// the server's files in the app's folder.
 func TestBuildSharesWithCache(t *testing.T) {
 	isolation := confine.Probe(t.TempDir())
 	if !isolation.Users {
@@ -27,12 +27,12 @@ func TestBuildSharesWithCache(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(app, "settings.json"), []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	room, err := l.confine("blog", tree, cache, nil, tree, cache)
+	jail, err := l.confine("blog", tree, cache, nil, tree, cache)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer room.leave()
-	err = room.as(func() error {
+	defer jail.leave()
+	err = jail.as(func() error {
 		if _, err := os.ReadFile(filepath.Join(app, "settings.json")); err == nil {
 			t.Error("it reads the server's file")
 		}

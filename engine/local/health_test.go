@@ -18,7 +18,7 @@ import (
 
 const listener = `require("http").createServer((q, a) => a.end("hello")).listen(`
 
-// asked is a process of a unit, as its health checks see it.
+// asked is a process of a unit that health checks can ask.
 type asked struct {
 	*process
 	l     *Local
@@ -42,7 +42,7 @@ func (a asked) await(boot time.Duration, checks ...health.Check) error {
 
 var copies atomic.Int32
 
-// unit keeps a process of the given command line running, until the test's end.
+// unit keeps a process with this command line running until the test ends.
 func unit(t *testing.T, l *Local, s spec, line string) asked {
 	t.Helper()
 	o := s.order(t, line)
@@ -80,7 +80,7 @@ func running(t *testing.T, l *Local, u engine.Unit) (a asked) {
 	return a
 }
 
-// noted is a log that takes the output alone.
+// noted is a log that keeps only the output.
 type noted struct{ io.Writer }
 
 func (noted) Note(string, ...any) {}

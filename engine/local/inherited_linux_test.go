@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Files that the server was started with are none of an app's: a descriptor of a folder leads
-// around what is covered, one of a socket to whoever is at its end.
+// Apps do not inherit the files that the server was started with: a descriptor of a folder would
+// give access to hidden folders, and one of a socket to the program at its other end.
 func TestInheritedFiles(t *testing.T) {
-	fd, err := unix.Open(t.TempDir(), unix.O_PATH, 0) // as from the server's own parent: it is passed on
+	fd, err := unix.Open(t.TempDir(), unix.O_PATH, 0) // without O_CLOEXEC, as if the server's parent had opened it
 	if err != nil {
 		t.Fatal(err)
 	}

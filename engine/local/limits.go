@@ -12,14 +12,14 @@ import (
 func (l *Local) Limiting() string { return limits.Describe(l.limiter, child.CapsMemory) }
 
 // limit applies want to c, as far as this machine can, and returns the limits in force.
-func (l *Local) limit(c *child.Command, want limits.Limits) (held limits.Limits, err error) {
-	held = l.limiter.Holds(want)
-	if held != (limits.Limits{}) {
-		g, err := l.limiter.Group(c.Name, held)
+func (l *Local) limit(c *child.Command, want limits.Limits) (inForce limits.Limits, err error) {
+	inForce = l.limiter.Holds(want)
+	if inForce != (limits.Limits{}) {
+		g, err := l.limiter.Group(c.Name, inForce)
 		if err != nil {
-			return held, fmt.Errorf("limits: %w", err)
+			return inForce, fmt.Errorf("limits: %w", err)
 		}
-		// First: others may keep the process from the group's files.
+		// First, because other confinements may hide the group's files from the process.
 		c.Under = append([]child.Confinement{g}, c.Under...)
 		rest, free := c.Gone, l.freeing(c.Name, g)
 		c.Gone = func() {
@@ -27,10 +27,10 @@ func (l *Local) limit(c *child.Command, want limits.Limits) (held limits.Limits,
 			rest()
 		}
 	}
-	if held.Memory == 0 && want.Memory > 0 && child.CapsMemory {
-		c.MaxMemory, held.Memory = want.Memory, want.Memory
+	if inForce.Memory == 0 && want.Memory > 0 && child.CapsMemory {
+		c.MaxMemory, inForce.Memory = want.Memory, want.Memory
 	}
-	return held, nil
+	return inForce, nil
 }
 
 func (l *Local) freeing(name string, g limits.Group) func() {

@@ -16,7 +16,7 @@ import (
 	"paas/volume"
 )
 
-// newLimiting is an engine that the kernel holds processes to limits for.
+// newLimiting returns an engine whose limits the kernel enforces.
 func newLimiting(t *testing.T) *Local {
 	t.Helper()
 	l := newLocal(t)
@@ -26,7 +26,7 @@ func newLimiting(t *testing.T) *Local {
 	return l
 }
 
-// group is the folder of the control group that a process is in, of version 1 that of one
+// group returns the folder of a process's control group; with version 1, the one of this
 // controller.
 func group(t *testing.T, pid int, controller string) string {
 	t.Helper()
@@ -65,8 +65,8 @@ func TestLimitOfMemory(t *testing.T) {
 		p := begin(t, l, limited, line)
 		<-p.Done()
 		got := rig.Message(p.Exit().Err())
-		// Of a kill that is nobody's the kernel's log tells, which in a container it does not, and
-		// others run out of memory too.
+		// In a container the kernel's log is not readable. Then any kill may be blamed on the
+		// whole server if another process runs out of memory at the same time.
 		got = strings.TrimSuffix(got, ": the server ran out of memory, or a limit from outside it")
 		if got != why {
 			t.Errorf("%s: %s", line, got)
@@ -74,7 +74,7 @@ func TestLimitOfMemory(t *testing.T) {
 	}
 }
 
-// A loop that does nothing else than count gets its share of a core, and not the rest.
+// A busy loop gets no more than its share of a core.
 func TestLimitOfCPU(t *testing.T) {
 	l := newLimiting(t)
 	began := time.Now()
@@ -98,7 +98,7 @@ func TestLimitOfCPU(t *testing.T) {
 	}
 }
 
-// What starts ever more processes is stopped at its limit, and nothing else notices.
+// An app that forks without end stops at its limit, and does not harm others.
 func TestLimitOfProcesses(t *testing.T) {
 	l := newLimiting(t)
 	out := &rig.Screen{}
@@ -114,8 +114,9 @@ func TestLimitOfProcesses(t *testing.T) {
 	}
 }
 
-// The group has all that a process starts, and is gone with it, as are all with the server. The
-// server itself is in none, whatever thread of it has started something.
+// The group contains all descendants of a process, and is removed when the process ends. All groups
+// are removed when the server ends. The server itself is in none, no matter which of its threads
+// starts a process.
 func TestGroups(t *testing.T) {
 	l := newLimiting(t)
 	out := &rig.Screen{}
@@ -149,7 +150,7 @@ func TestGroups(t *testing.T) {
 			t.Errorf("%s outlives its process", dir)
 		}
 	}
-	l.limiter.Close() // with what is in it
+	l.limiter.Close() // with all groups in it
 	<-another.Done()
 	for _, dir := range dirs {
 		if _, err := os.Stat(dir); err == nil {
@@ -158,8 +159,8 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// A build's group leaves the processors to others: with its own weight, nice would count within it
-// alone.
+// A build's group has a low weight and so leaves the processors to others: nice counts only within
+// a group.
 func TestBuildGroupIsLow(t *testing.T) {
 	l := newLimiting(t)
 	l.BuildMemory = 64 << 20
@@ -186,8 +187,8 @@ func TestBuildGroupIsLow(t *testing.T) {
 	}
 }
 
-// A process that has not begun can be moved into a group: where another program starts it, as in
-// sandboxes.
+// A process that has not begun can be moved into a group. Sandboxes need it: another program starts
+// their processes.
 func TestTake(t *testing.T) {
 	l := newLimiting(t)
 	g, err := l.limiter.Group("taken", limits.Limits{Memory: 64 << 20, CPU: 1, Processes: 50})
@@ -205,13 +206,14 @@ func TestTake(t *testing.T) {
 	p.Stop(0)
 }
 
-// nothing is a machine without control groups.
+// nothing is the limiter of a machine without control groups.
 type nothing struct{ limits.Limiter }
 
 func (nothing) Holds(limits.Limits) limits.Limits { return limits.Limits{} }
 func (nothing) Close() error                      { return nil }
 
-// Where the kernel holds nothing, memory is looked at, and the rest is said not to be held.
+// Without control groups memory is limited by polling, and the engine reports that the other limits
+// are not enforced.
 func TestLimitsWithoutGroups(t *testing.T) {
 	l := newLocal(t)
 	l.limiter.Close()

@@ -37,7 +37,7 @@ type Local struct {
 	Buildpacks   builder.Fetcher // downloads buildpacks; nil: there are none to download
 	BuildMemory  int64           // bytes that a build may use, if [child.CapsMemory]; 0: no cap
 	MaxBuilds    int             // at once; 0: one for two processors, at least 1
-	Log          *slog.Logger    // default: silence
+	Log          *slog.Logger    // default: discards all
 
 	Confined Confined // isolation of apps; zero: none
 
@@ -55,19 +55,20 @@ type Local struct {
 	tools  []string // files in those folders that the programs in PATH need
 
 	mu    sync.Mutex
-	ports map[int]*claim // the reserved ones
+	ports map[int]*claim // reserved, by number
 }
 
-// Open implements [engine.Engine]. It ends what an earlier server left running: nothing is adopted.
+// Open implements [engine.Engine]. It ends all processes that an earlier server left running: none
+// is adopted.
 func (l *Local) Open() error {
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
 	}
 	l.ports = map[int]*claim{}
 	l.Fleet.Start, l.Fleet.Log = l.startUnit, l.log
-	homes := real(homes()...)
-	l.hidden = append(homes, real(l.Root)...)
-	l.tools = confine.Tools(cmdline.Base(nil)["PATH"], homes, real(l.Root))
+	homes := resolved(homes()...)
+	l.hidden = append(homes, resolved(l.Root)...)
+	l.tools = confine.Tools(cmdline.Base(nil)["PATH"], homes, resolved(l.Root))
 	if l.Confined.Isolation.Sandboxes {
 		l.hidden = append(l.hidden, confine.Run)
 		l.tools = append(l.tools, confine.Resolver()...)
@@ -110,7 +111,7 @@ func (l *Local) Open() error {
 	return nil
 }
 
-// Close ends everything that runs. Nothing is started after it.
+// Close ends all processes and builds. None starts after it.
 func (l *Local) Close() error {
 	l.Fleet.Close()
 	err := l.keeper.Close()
@@ -124,7 +125,7 @@ func (l *Local) Close() error {
 // Adopt implements [engine.Adopter]. It is valid after Open.
 func (l *Local) Adopt(name string) string { return l.keeper.Adopt(name) }
 
-// log returns the log for the output of a place.
+// log returns the log for the output of a place; nil: the output is not written.
 func (l *Local) log(name engine.UnitName, index int) keep.Log {
 	at, err := l.Layout(engine.Image{App: name.App})
 	if err != nil || at.Logs == "" {
@@ -142,21 +143,21 @@ func (l *Local) Build(ctx context.Context, job engine.BuildJob) (built volume.Bu
 	if err != nil {
 		return built, err
 	}
-	room, err := l.confine(job.Image.App, at.Tree, at.Cache, nil, at.Top, at.Cache)
+	jail, err := l.confine(job.Image.App, at.Tree, at.Cache, nil, at.Top, at.Cache)
 	if err != nil {
 		return built, err
 	}
-	defer room.leave()
-	if room.env["TMPDIR"] != "" { // it has no /tmp of its own
+	defer jail.leave()
+	if jail.env["TMPDIR"] != "" { // the app has no /tmp of its own
 		watched := &deniedTmp{Writer: job.Out}
 		job.Out = watched
 		defer func() { err = watched.explain(err) }()
 	}
-	err = room.as(func() error {
+	err = jail.as(func() error {
 		built, err = l.builder.Build(ctx, builder.Job{
 			App: job.Image.App, Tree: at.Tree, Top: at.Top, Cache: at.Cache,
 			Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
-			Under: room.under, Env: room.env, Fetcher: room.fetcher(l.Buildpacks),
+			Under: jail.under, Env: jail.env, Fetcher: jail.fetcher(l.Buildpacks),
 		})
 		return err
 	}, filepath.Dir(at.Cache), folders(job.Buildpack)...)
@@ -179,7 +180,7 @@ func (l *Local) clearCache(at Layout, inUse []string) error {
 	return errors.Join(err, os.RemoveAll(trash))
 }
 
-// Sweep removes what the app's cache keeps for removed builds.
+// Sweep removes the files in the app's cache that only removed builds used.
 func (l *Local) Sweep(_ context.Context, app string) error {
 	at, err := l.Layout(engine.Image{App: app})
 	if err != nil {
@@ -188,10 +189,10 @@ func (l *Local) Sweep(_ context.Context, app string) error {
 	if _, err := os.Stat(at.Cache); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	room, err := l.confine(app, "", at.Cache, nil, at.Cache)
+	jail, err := l.confine(app, "", at.Cache, nil, at.Cache)
 	if err != nil {
 		return err
 	}
-	defer room.leave()
-	return room.as(func() error { return builder.Sweep(at.Cache) }, filepath.Dir(at.Cache))
+	defer jail.leave()
+	return jail.as(func() error { return builder.Sweep(at.Cache) }, filepath.Dir(at.Cache))
 }

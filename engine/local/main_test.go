@@ -30,11 +30,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// All of it for a server that is an ordinary user, whose apps are in sandboxes, where there can be
-// such.
+// TestNotRoot runs all other tests as a user who is not root, with apps in sandboxes if the machine
+// allows them.
 func TestNotRoot(t *testing.T) { rig.AsNobody(t, "^Test[^N]") }
 
-// newLocal is an engine on a root of its own, closed at the end.
+// newLocal returns an open engine with its own root. It is closed when the test ends.
 func newLocal(t *testing.T) *Local {
 	t.Helper()
 	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout}
@@ -52,7 +52,7 @@ func newLocal(t *testing.T) *Local {
 	return l
 }
 
-// layout is of tests: the name of a build is its folder, with cache and data beside it.
+// layout is the layout in tests: a build's name is its folder, with cache and data beside it.
 func layout(image engine.Image) (Layout, error) {
 	at := func(folder string) string {
 		dir := filepath.Join(filepath.Dir(image.Build), folder)
@@ -71,7 +71,7 @@ type spec struct {
 	out    io.Writer
 }
 
-// order is what is to start for the command line.
+// order returns the order that starts this command line.
 func (s spec) order(t *testing.T, line string) order {
 	t.Helper()
 	o := order{listens: s.web, Job: engine.Job{
@@ -90,7 +90,7 @@ func (s spec) order(t *testing.T, line string) order {
 	return o
 }
 
-// begin starts one process of the given command line, stopped at the end.
+// begin starts a process with this command line. It is stopped when the test ends.
 func begin(t *testing.T, l *Local, s spec, line string) *process {
 	t.Helper()
 	p, err := l.start(s.order(t, line))

@@ -16,10 +16,10 @@ import (
 )
 
 // The ports for web processes are below the ephemeral range, which begins at 32768 on Linux and
-// 49152 elsewhere: an outgoing connection may use any port of that range.
+// 49152 on other systems: an outgoing connection may use any port of that range.
 const firstPort, lastPort = 20000, 31999
 
-// claim is a port that is reserved for a process of an app. A nil claim is none.
+// claim is a port that is reserved for a process of an app. A nil claim has no port.
 type claim struct {
 	port int
 	app  string
@@ -96,8 +96,8 @@ func (l *Local) freePort(c *claim) {
 	}
 }
 
-// foreignFor is how long another program must listen on the port before the process is ended. The
-// program may be about to end; or the process has crashed, and its port was taken after that.
+// foreignFor is how long another program must listen on the port before the process is ended. That
+// program may be about to end, or it took the port after the process crashed.
 const foreignFor = time.Second / 4
 
 // portTries is how many ports a process gets, one after the other, if another program takes them.
@@ -118,14 +118,14 @@ func (l *Local) Dial(ctx context.Context, at engine.Place, port int) (net.Conn, 
 		err = engine.ErrForeign
 	}
 	if own && p.claim != nil {
-		p.met(err)
+		p.dialed(err)
 	}
 	return conn, err
 }
 
-// met takes note of a dial to the process's port, which returned err. If another program has the
-// port, it ends the process, which then gets another port.
-func (p *process) met(err error) {
+// dialed records the result of a dial to the process's port. If another program has the port, it
+// ends the process, which then gets another port.
+func (p *process) dialed(err error) {
 	c := p.claim
 	c.mu.Lock()
 	defer c.mu.Unlock()

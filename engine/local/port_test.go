@@ -17,7 +17,7 @@ import (
 	"paas/runtime/health"
 )
 
-// serveHere is a web process: it listens on $PORT, and on $ALSO where that is set.
+// serveHere is a web process. It listens on $PORT and, if it is set, on $ALSO.
 func serveHere() {
 	for _, name := range []string{"ALSO", "PORT"} {
 		if port := os.Getenv(name); port != "" {
@@ -57,12 +57,12 @@ func web(t *testing.T, l *Local, config map[string]string, checks ...health.Chec
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree := rig.Tree(t, map[string]string{"bin/serve": string(program)}) // there it is seen from within a sandbox, too
+	tree := rig.Tree(t, map[string]string{"bin/serve": string(program)}) // a folder that sandboxes show
 	p := unit(t, l, spec{web: true, config: all, tree: tree}, "bin/serve")
 	return p, p.await(0, checks...)
 }
 
-// A port belongs to one process, and to that only while it runs.
+// A port belongs to one process at a time, while that runs.
 func TestDialIsOfOneProcess(t *testing.T) {
 	l := newLocal(t)
 	p, err := web(t, l, nil)
@@ -100,7 +100,7 @@ func TestDialIsOfOneProcess(t *testing.T) {
 	}
 }
 
-// A check with a port of its own asks the process, not whoever listens there.
+// A check with its own port connects only to the process, not to another program on that port.
 func TestCheckOfForeignPort(t *testing.T) {
 	needCheck(t)
 	l := newLocal(t)
@@ -124,8 +124,8 @@ func TestCheckOfForeignPort(t *testing.T) {
 	}
 }
 
-// A process takes the next port where somebody listens on the first, be it that this was free a
-// moment before.
+// A process gets the next port if another program listens on the first one, even if that was free a
+// moment ago.
 func TestTakesFreePort(t *testing.T) {
 	l := newLocal(t)
 	other, err := net.Listen("tcp", "0.0.0.0:0")
@@ -136,7 +136,7 @@ func TestTakesFreePort(t *testing.T) {
 	tries := 0
 	c, err := l.takePort("blog", func(port int) error {
 		if tries++; tries < 3 {
-			port = other.Addr().(*net.TCPAddr).Port // taken since it was chosen
+			port = other.Addr().(*net.TCPAddr).Port // taken after it was chosen
 		}
 		return tryPort(port)
 	})
@@ -145,8 +145,8 @@ func TestTakesFreePort(t *testing.T) {
 	}
 }
 
-// Another program listens on the port of a process that does not yet: the process is given another
-// one, and has not failed for that.
+// If another program takes the port before the process listens, the process gets another port. That
+// does not count as a failure.
 func TestTakenPort(t *testing.T) {
 	needCheck(t)
 	l := newLocal(t)
@@ -172,15 +172,15 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
-// It listens on the port of one that has answered there: that one is ended for it, which counts as
-// a failure.
+// If another program listens on the port of a process that has answered before, the process is
+// ended. That counts as a failure.
 func TestSharedPort(t *testing.T) {
 	l := newLocal(t)
 	p, err := web(t, l, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.met(engine.ErrForeign)
+	p.dialed(engine.ErrForeign)
 	<-p.Done()
 	if want := (engine.Exit{Reason: "another program listens on its port"}); p.Exit() != want {
 		t.Errorf("%+v", p.Exit())

@@ -26,9 +26,9 @@ type process struct {
 	*child.Child
 	app     string
 	limits  volume.Limits // the limits in force
-	owner   *ports.Owner  // says whether a listener is the process's own
-	claim   *claim        // on its port; nil: it has none
-	try     int           // from 1: number of the attempt to find a port that nobody takes
+	owner   *ports.Owner  // tells whether a listener is the process's own
+	claim   *claim        // to its port; nil: it has none
+	try     int           // number of ports tried so far, this one included
 	signals chan syscall.Signal
 	sizes   terminal.Sizes
 }
@@ -95,16 +95,16 @@ func (l *Local) launch(o order) (*process, error) {
 		}
 		port = p.claim.port
 	}
-	room, err := l.confine(o.App, at.Tree, at.Data, []string{at.Cache}, at.Top, at.Data)
+	jail, err := l.confine(o.App, at.Tree, at.Data, []string{at.Cache}, at.Top, at.Data)
 	if err != nil {
 		l.freePort(p.claim)
 		return nil, fmt.Errorf("%s: %w", o.Type, err)
 	}
 	if l.Confined.Firewall != nil && p.claim != nil {
-		l.Confined.Firewall.Allow(room.uid, port)
-		leave := room.leave
-		room.leave = func() {
-			l.Confined.Firewall.Forbid(room.uid, port)
+		l.Confined.Firewall.Allow(jail.uid, port)
+		leave := jail.leave
+		jail.leave = func() {
+			l.Confined.Firewall.Forbid(jail.uid, port)
 			leave()
 		}
 	}
@@ -113,18 +113,18 @@ func (l *Local) launch(o order) (*process, error) {
 		Name: fmt.Sprintf("%s.v%d.%s.%d", o.App, o.Release, o.Type, o.Index),
 		Argv: o.Argv,
 		Dir:  at.Tree,
-		Env:  cmdline.With(env, room.env),
+		Env:  cmdline.With(env, jail.env),
 		Out:  o.Out, Err: o.Err, In: o.In,
-		Under: room.under,
+		Under: jail.under,
 		Gone: func() {
-			room.leave()
+			jail.leave()
 			l.freePort(p.claim)
 		},
 	}
 	if o.once {
 		p.attend(&c, o.Terminal)
 	}
-	held, err := l.limit(&c, limits.Limits(o.Limits))
+	inForce, err := l.limit(&c, limits.Limits(o.Limits))
 	if err != nil {
 		c.Gone()
 		return nil, fmt.Errorf("%s: %w", o.Type, err)
@@ -133,7 +133,7 @@ func (l *Local) launch(o order) (*process, error) {
 		c.Gone()
 		return nil, fmt.Errorf("%s: %w", o.Type, err)
 	}
-	p.limits, p.owner = volume.Limits(held), &ports.Owner{UID: room.uid, Holds: p.Holds}
+	p.limits, p.owner = volume.Limits(inForce), &ports.Owner{UID: jail.uid, Holds: p.Holds}
 	return p, nil
 }
 

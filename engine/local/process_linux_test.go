@@ -15,7 +15,7 @@ import (
 	"paas/rig"
 )
 
-// What runs is what the line names, with no shell above it.
+// The command runs directly, with no shell as its parent.
 func TestNoShellStays(t *testing.T) {
 	l := newLocal(t)
 	for _, line := range []string{"sleep 1000", `sleep "1000"`, "sleep $LONG"} {
@@ -63,10 +63,7 @@ func TestProcessEnds(t *testing.T) {
 	}
 }
 
-// Standard input is empty; output of both streams comes in order, to its end.
-// A shell that goes at the first signal does not take the grace from the server it started.
-// What has left session and parent, and holds the output, goes with the process all the same.
-// The process's own environment may be gone, as setproctitle makes it: the session still tells.
+// Each web process gets its own port, which is free again when the process has ended.
 func TestPorts(t *testing.T) {
 	l := newLocal(t)
 	seen := map[string]bool{}
@@ -87,7 +84,7 @@ func TestPorts(t *testing.T) {
 		t.Errorf("still taken: %v", l.ports)
 	}
 
-	// All but two are taken, and on one of those somebody else listens.
+	// All ports but two are reserved, and another program listens on one of the two.
 	for port := firstPort; port <= lastPort; port++ {
 		l.reserve(port, "shop")
 	}
@@ -113,4 +110,4 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// Nothing that runs costs the server a thread.
+// A running process costs the server no thread.

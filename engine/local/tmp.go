@@ -11,12 +11,12 @@ import (
 	"paas/volume"
 )
 
-// insisted makes and returns the folders in the machine's /tmp that the app in tree cannot start
-// without. It is for apps that have no /tmp of their own.
+// dotnetFolders makes and returns the folders in the machine's /tmp that the app in tree cannot
+// start without. It is for apps that have no /tmp of their own.
 //
 // .NET keeps named mutexes there whatever TMPDIR says, and cannot build without them. All .NET
 // programs of the server's user share these folders.
-func insisted(tree string) (folders []string) {
+func dotnetFolders(tree string) (folders []string) {
 	isProject := func(pattern string) bool {
 		found, _ := filepath.Glob(filepath.Join(tree, pattern))
 		return len(found) > 0
@@ -30,7 +30,7 @@ func insisted(tree string) (folders []string) {
 		fmt.Sprintf("/tmp/.dotnet-uid%d", os.Getuid()): 0o700, // from .NET 10 on
 	} {
 		if os.Mkdir(path, mode) == nil {
-			os.Chmod(path, mode) // whatever the umask
+			os.Chmod(path, mode) // the umask may have removed bits
 		}
 		if info, err := os.Lstat(path); err == nil && info.IsDir() { // not a link
 			folders = append(folders, path)

@@ -12,7 +12,7 @@ import (
 	"paas/rig"
 )
 
-// landlocked is an engine whose apps have no /tmp of their own.
+// landlocked returns an engine whose apps have no /tmp of their own.
 func landlocked(t *testing.T) *Local {
 	t.Helper()
 	all := confine.Probe(t.TempDir(), rig.Self()...)
@@ -27,8 +27,8 @@ func landlocked(t *testing.T) *Local {
 	return l
 }
 
-// A build that names /tmp itself works where each process has its own /tmp. Elsewhere one line says
-// what the owner can do.
+// A build that writes to /tmp works if each process has its own /tmp. Otherwise one line says what
+// the server's owner can do.
 func TestBuildNamesTmp(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	build := func(l *Local) error {
@@ -48,7 +48,7 @@ func TestBuildNamesTmp(t *testing.T) {
 	rig.WantIn(t, "error", rig.Message(err), "/tmp/compiler.lock: apps of this server cannot write to /tmp, only to $TMPDIR; its owner can open a folder to all apps: PAAS_APP_WRITE=/tmp/NAME")
 }
 
-// What .NET has in /tmp, and nothing else of it, is open to apps of .NET, and to no others.
+// Only .NET apps can write to .NET's folders in /tmp, and to nothing else there.
 func TestDotnetTmp(t *testing.T) {
 	l := landlocked(t)
 	for file, want := range map[string]string{"app.csproj": "wrote\n", "package.json": ""} {
