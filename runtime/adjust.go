@@ -70,7 +70,7 @@ func (a *appLoop) adjust(ctx context.Context) {
 			m.restart(ctx, token)
 		}
 	}
-	a.sleeper.doze()
+	a.sleeper.sleepIfIdle()
 }
 
 // mayStart reports whether no process that does the same work is still stopping: none of another

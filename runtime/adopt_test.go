@@ -9,8 +9,8 @@ import (
 	"paas/volume"
 )
 
-// An engine may have gone on while the server was away. What it runs and still should is taken over
-// as it is; the rest is dropped.
+// An engine may outlive the server. The next server keeps those of its processes that are still
+// wanted, and drops the others.
 func TestAdopt(t *testing.T) {
 	s := newStage(t)
 	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"web": 2} })
@@ -44,7 +44,7 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// alive are the names of the processes that have not ended.
+// alive lists the names of the processes that have not ended.
 func (s *stage) alive() (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

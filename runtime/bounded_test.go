@@ -10,7 +10,7 @@ import (
 	"paas/volume"
 )
 
-// What a build prints is cut off at a limit, with one line that says so, and the build goes on.
+// The output of a build is cut off at a limit, with one line that says so. The build goes on.
 func TestBounded(t *testing.T) {
 	var out strings.Builder
 	b := &bounded{to: &out, left: 1000}
@@ -42,8 +42,8 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
 
-// Of a release that is long over, the log goes, and its history stays. Those that never had one are
-// no end of it.
+// The logs of old releases are removed; the releases stay in the history. A release without a log
+// does not end the removal.
 func TestOldLogsGo(t *testing.T) {
 	s := newStage(t)
 	const releases = 60

@@ -14,8 +14,8 @@ import (
 	"paas/volume"
 )
 
-// Whatever happens to releases that prove themselves, no two versions of a worker run at once, and
-// in the end what runs, what visitors meet and what the volume says agree.
+// No two versions of a worker run at once, no matter what happens while a release proves itself. In
+// the end the processes, the state that visitors see and the volume agree.
 func TestChaos(t *testing.T) {
 	first := uint64(time.Now().UnixNano())
 	seeds := uint64(15)
@@ -38,13 +38,13 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// chaos is a stage on which things happen at random.
+// chaos is a stage with random events.
 type chaos struct {
 	*stage
 	*rand.Rand
-	done  func() // gives up the turn; nil: nobody has it
+	done  func() // releases the turn; nil: the test does not hold it
 	n     int    // the release that is being made; 0: none
-	full  bool   // the disk is
+	full  bool   // the disk is full
 	story []string
 }
 
@@ -68,14 +68,14 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 	return c
 }
 
-// one reports true once in so many times.
+// one returns true with probability 1/in.
 func (c *chaos) one(in int) bool { return c.IntN(in) == 0 }
 
 func (c *chaos) tell(format string, args ...any) {
 	c.story = append(c.story, fmt.Sprintf(format, args...))
 }
 
-// happen is one thing that happens.
+// happen makes one random event happen.
 func (c *chaos) happen() {
 	c.takesTime()
 	switch c.IntN(16) {
@@ -112,7 +112,7 @@ func (c *chaos) happen() {
 	}
 }
 
-// takesTime has the workers that start from now on take up to 4 s to stop.
+// takesTime makes workers that start from now on take up to 4 s to stop.
 func (c *chaos) takesTime() {
 	linger := make(chan struct{})
 	time.AfterFunc(time.Duration(c.IntN(4000))*time.Millisecond, func() { close(linger) })
@@ -124,7 +124,7 @@ func (c *chaos) takesTime() {
 func (c *chaos) publishes() {
 	if c.done == nil {
 		done, ok := c.app.TryTurn("the test")
-		if !ok { // the pruner has it
+		if !ok { // the pruner holds it
 			return
 		}
 		c.done = done
@@ -141,7 +141,7 @@ func (c *chaos) leaves() {
 	c.done, c.n = nil, 0
 }
 
-// fill fills the disk, or makes room again.
+// fill fills the disk, or frees it again.
 func (c *chaos) fill(full bool) {
 	if c.full != full {
 		c.tell("the disk is full: %v", full)
@@ -150,7 +150,7 @@ func (c *chaos) fill(full bool) {
 	}
 }
 
-// dies is the end of some process, of which it is not known at once how.
+// dies ends a random process. The engine reports later how it ended.
 func (c *chaos) dies() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,7 +173,7 @@ func (c *chaos) dies() {
 	time.AfterFunc(time.Duration(c.IntN(800))*time.Millisecond, func() { a.End(exit) })
 }
 
-// settle waits until nothing happens any more.
+// settle waits until nothing changes any more.
 func (c *chaos) settle() {
 	c.fill(false)
 	c.set(func(now *volume.Wanted) { now.Sleep = 0 })
@@ -182,7 +182,7 @@ func (c *chaos) settle() {
 	synctest.Wait()
 }
 
-// check checks that all agree.
+// check checks that the processes, the visitors' state and the volume agree.
 func (c *chaos) check() {
 	live := c.app.Live()
 	for _, n := range c.app.Numbers() {
@@ -214,7 +214,7 @@ func (c *chaos) check() {
 	}
 	c.mu.Lock()
 	if (c.state == Running) != (live > 0) {
-		c.t.Errorf("visitors meet %s, v%d is live", c.state, live)
+		c.t.Errorf("the state for visitors is %s, v%d is live", c.state, live)
 	}
 	c.mu.Unlock()
 	c.stop()

@@ -15,20 +15,20 @@ import (
 	"paas/volume"
 )
 
-// nobody is a front that no visitor comes to.
-type nobody struct{}
+// noVisitors is a front without visitors.
+type noVisitors struct{}
 
-func (nobody) Remove(string) {}
+func (noVisitors) Remove(string) {}
 
-func (nobody) Sleep(_ string, idle time.Duration) (bool, time.Duration) { return false, idle }
+func (noVisitors) Sleep(_ string, idle time.Duration) (bool, time.Duration) { return false, idle }
 
-func (nobody) Route(runtime.Route) <-chan struct{} {
+func (noVisitors) Route(runtime.Route) <-chan struct{} {
 	drained := make(chan struct{})
 	close(drained)
 	return drained
 }
 
-// A tick starts a real process, in the live build, without anybody's doing.
+// A tick starts a real process in the live build.
 func TestTickRunsAProcess(t *testing.T) {
 	vol := &volume.Volume{Root: t.TempDir(), Poll: 10 * time.Millisecond}
 	if err := vol.Open(); err != nil {
@@ -70,7 +70,7 @@ func TestTickRunsAProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	rt := &runtime.Runtime{Volume: vol, Engine: l, Front: nobody{}, Log: slog.New(slog.DiscardHandler)}
+	rt := &runtime.Runtime{Volume: vol, Engine: l, Front: noVisitors{}, Log: slog.New(slog.DiscardHandler)}
 	rt.SetClock(time.Date(2026, 11, 25, 10, 9, 58, 0, time.UTC))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

@@ -84,8 +84,7 @@ func (c *crontab) drop(r *row, why string) {
 	}
 }
 
-// refuse records for the person who asked for a run why there is none. A tick was asked for by
-// nobody.
+// refuse records why a run that a person asked for did not start. For a tick it records nothing.
 func (c *crontab) refuse(o order, entry int, why string) {
 	if o.token != "" {
 		c.unsaved = true

@@ -19,42 +19,42 @@ import (
 	"paas/volume"
 )
 
-// clockwork is a runtime of one app on a clock that goes when nothing else does, and whose
-// processes end when they are told to. It begins on a Saturday, 2000-01-01 00:00:00 UTC.
-type clockwork struct {
+// cronStage is a runtime of one app, on the fake clock of a synctest bubble. Its processes end when
+// the test ends them. The clock begins on a Saturday, 2000-01-01 00:00:00 UTC.
+type cronStage struct {
 	*stage
 	rt        *Runtime
 	stop      func()
-	processes map[string]string // of the builds that follow
-	file      string            // app.json of the builds that follow
-	slow      time.Duration     // runs that begin from now on heed no SIGTERM for so long
+	processes map[string]string // of later builds
+	file      string            // app.json of later builds
+	slow      time.Duration     // how long later runs ignore SIGTERM
 
 	mu   sync.Mutex
-	set  time.Duration // how far the clock on the wall has been put forward
-	runs []*shift
+	set  time.Duration // how far the wall clock was set forward
+	runs []*entryRun
 }
 
-// shift is one run of an entry.
-type shift struct {
+// entryRun is one run of an entry.
+type entryRun struct {
 	*enginetest.Process
-	at   time.Time // by the clock on the wall
-	real time.Time // by the one that only goes
+	at   time.Time // by the wall clock
+	real time.Time // by the monotonic clock
 }
 
-func (s *shift) line() string { return strings.Join(s.Argv, " ") }
+func (s *entryRun) line() string { return strings.Join(s.Argv, " ") }
 
-func (w *clockwork) makes(context.Context, engine.BuildJob) (volume.Built, error) {
+func (w *cronStage) makes(context.Context, engine.BuildJob) (volume.Built, error) {
 	return volume.Built{Processes: w.processes}, nil
 }
 
-func (w *clockwork) begins(p *enginetest.Process) error {
+func (w *cronStage) begins(p *enginetest.Process) error {
 	if p.Type != "cron" {
 		return nil
 	}
 	if p.Argv[0] == "missing" {
 		return engine.StartError{Status: 127, Reason: "cron: missing: not found in PATH"}
 	}
-	s := &shift{Process: p, at: w.wall(), real: time.Now()}
+	s := &entryRun{Process: p, at: w.wall(), real: time.Now()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.slow > 0 {
@@ -66,27 +66,27 @@ func (w *clockwork) begins(p *enginetest.Process) error {
 	return nil
 }
 
-// lingers has runs that begin from now on heed no SIGTERM for so long.
-func (w *clockwork) lingers(d time.Duration) {
+// lingers makes later runs ignore SIGTERM for d.
+func (w *cronStage) lingers(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.slow = d
 }
 
-func (w *clockwork) wall() time.Time {
+func (w *cronStage) wall() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return time.Now().Add(w.set)
 }
 
-func (w *clockwork) put(forward time.Duration) {
+func (w *cronStage) put(forward time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.set += forward
 }
 
-// tried plays f on a clockwork whose web app has these entries too.
-func tried(t *testing.T, entries map[string]string, f func(*testing.T, *clockwork)) {
+// withCronStage calls f with a cronStage whose app has a web process and these entries.
+func withCronStage(t *testing.T, entries map[string]string, f func(*testing.T, *cronStage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		v := &volume.Volume{Root: t.TempDir(), Poll: time.Second}
@@ -97,7 +97,7 @@ func tried(t *testing.T, entries map[string]string, f func(*testing.T, *clockwor
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &clockwork{stage: &stage{t: t, app: app, actors: map[int]*enginetest.Process{}}}
+		w := &cronStage{stage: &stage{t: t, app: app, actors: map[int]*enginetest.Process{}}}
 		w.engine = &enginetest.Memory{Begin: w.begins, Make: w.makes}
 		w.start()
 		defer func() { w.stop() }()
@@ -107,7 +107,7 @@ func tried(t *testing.T, entries map[string]string, f func(*testing.T, *clockwor
 }
 
 // start starts the server.
-func (w *clockwork) start() {
+func (w *cronStage) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.rt = &Runtime{Volume: w.app.Volume(), Engine: w.engine, Front: w, Log: slog.New(slog.DiscardHandler), now: w.wall}
 	ended := make(chan struct{})
@@ -116,8 +116,8 @@ func (w *clockwork) start() {
 	synctest.Wait()
 }
 
-// deploy makes a release of these entries live.
-func (w *clockwork) deploy(entries, config map[string]string) int {
+// deploy makes a release with these entries live.
+func (w *cronStage) deploy(entries, config map[string]string) int {
 	w.t.Helper()
 	done := w.turn()
 	defer done()
@@ -130,7 +130,7 @@ func (w *clockwork) deploy(entries, config map[string]string) int {
 	return n
 }
 
-func (w *clockwork) publishWith(config map[string]string) int {
+func (w *cronStage) publishWith(config map[string]string) int {
 	w.t.Helper()
 	dir, err := w.app.Volume().TempDir()
 	if err == nil {
@@ -152,8 +152,8 @@ func (w *clockwork) publishWith(config map[string]string) int {
 	return r.N
 }
 
-// until waits for a moment of 2000-01-01 by the clock that goes, and what happens then.
-func (w *clockwork) until(clock string) {
+// until waits for a time of 2000-01-01, by the monotonic clock, and for what the runtime does then.
+func (w *cronStage) until(clock string) {
 	w.t.Helper()
 	at, err := time.Parse(time.DateTime, "2000-01-01 "+clock)
 	if err != nil {
@@ -163,10 +163,11 @@ func (w *clockwork) until(clock string) {
 	synctest.Wait()
 }
 
-// began are the runs so far: command and time of each, those of one minute by command.
-func (w *clockwork) began() string {
+// began lists the runs so far, each with its command and time. Runs of the same minute are sorted
+// by command.
+func (w *cronStage) began() string {
 	var all []string
-	for _, s := range slices.SortedStableFunc(slices.Values(w.shifts()), func(a, b *shift) int {
+	for _, s := range slices.SortedStableFunc(slices.Values(w.entryRuns()), func(a, b *entryRun) int {
 		return cmp.Or(a.real.Truncate(time.Minute).Compare(b.real.Truncate(time.Minute)), cmp.Compare(a.line(), b.line()))
 	}) {
 		all = append(all, s.line()+" "+s.at.UTC().Format("15:04"))
@@ -174,28 +175,28 @@ func (w *clockwork) began() string {
 	return strings.Join(all, ", ")
 }
 
-func (w *clockwork) wantBegan(want string) {
+func (w *cronStage) wantBegan(want string) {
 	w.t.Helper()
 	if got := w.began(); got != want {
 		w.t.Errorf("ran: %s; want: %s", got, want)
 	}
 }
 
-// shifts are the runs so far.
-func (w *clockwork) shifts() []*shift {
+// entryRuns lists the runs so far.
+func (w *cronStage) entryRuns() []*entryRun {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.runs)
 }
 
 // last ends the last run.
-func (w *clockwork) last(exit engine.Exit) {
-	all := w.shifts()
+func (w *cronStage) last(exit engine.Exit) {
+	all := w.entryRuns()
 	all[len(all)-1].End(exit)
 	synctest.Wait()
 }
 
-func (w *clockwork) entry(id int) volume.CronEntry {
+func (w *cronStage) entry(id int) volume.CronEntry {
 	w.t.Helper()
 	state, err := w.app.Cron()
 	if err != nil || len(state.Entries) < id {
@@ -204,8 +205,8 @@ func (w *clockwork) entry(id int) volume.CronEntry {
 	return state.Entries[id-1]
 }
 
-// result is how the last run of entry 1 ended.
-func (w *clockwork) result() string {
+// result returns how the last run of entry 1 ended.
+func (w *cronStage) result() string {
 	w.t.Helper()
 	if last := w.entry(1).Last; last != nil {
 		return last.Result
@@ -213,7 +214,7 @@ func (w *clockwork) result() string {
 	return "none"
 }
 
-func (w *clockwork) change(f func(*volume.Wanted)) {
+func (w *cronStage) change(f func(*volume.Wanted)) {
 	w.t.Helper()
 	s, err := w.app.Wanted()
 	if err == nil {
@@ -226,15 +227,15 @@ func (w *clockwork) change(f func(*volume.Wanted)) {
 	w.poke()
 }
 
-// poke has the app look, as a bell would.
-func (w *clockwork) poke() {
+// poke makes the app reconcile, as a bell does.
+func (w *cronStage) poke() {
 	w.app.Ring()
 	time.Sleep(2 * time.Second)
 	synctest.Wait()
 }
 
 func TestCronTicks(t *testing.T) {
-	tried(t, map[string]string{"cron": "*/10 * * * * a b", "cron-x": "@hourly y"}, func(t *testing.T, w *clockwork) {
+	withCronStage(t, map[string]string{"cron": "*/10 * * * * a b", "cron-x": "@hourly y"}, func(t *testing.T, w *cronStage) {
 		if next := w.entry(1).Next; next.Format("15:04:05") != "00:10:00" {
 			t.Error(next)
 		}
@@ -242,7 +243,7 @@ func TestCronTicks(t *testing.T) {
 		w.wantBegan("")
 		w.until("00:10:00")
 		w.wantBegan("a b 00:10")
-		p := w.shifts()[0]
+		p := w.entryRuns()[0]
 		if p.App != "blog" || p.Type != "cron" || p.Index != 1 || p.Release != 1 || p.Image.App != "blog" || p.Image.Build == "" || p.Env["DATA_DIR"] != engine.Data {
 			t.Errorf("%+v", p.Job)
 		}
@@ -265,7 +266,7 @@ func TestCronTicks(t *testing.T) {
 			t.Error(w.result())
 		}
 		w.until("01:00:00")
-		w.wantBegan("a b 00:10, a b 00:20, a b 00:30, y 01:00") // from 00:40 on the third one is in the way
+		w.wantBegan("a b 00:10, a b 00:20, a b 00:30, y 01:00") // from 00:40 on the third run blocks the next
 		if s := w.entry(1).Skipped; s.Format("15:04") != "01:00" || w.result() != "" {
 			t.Error(s, w.result())
 		}
@@ -273,7 +274,7 @@ func TestCronTicks(t *testing.T) {
 }
 
 func TestCronNotStarted(t *testing.T) {
-	tried(t, map[string]string{"cron": "* * * * * missing"}, func(t *testing.T, w *clockwork) {
+	withCronStage(t, map[string]string{"cron": "* * * * * missing"}, func(t *testing.T, w *cronStage) {
 		w.until("00:01:00")
 		if w.result() != "cron: missing: not found in PATH" {
 			t.Error(w.result())
@@ -281,44 +282,44 @@ func TestCronNotStarted(t *testing.T) {
 	})
 }
 
-// With allow runs go on side by side; with replace the old one ends before the new one begins.
+// With the policy allow, runs overlap; with replace, the old run ends before the new one begins.
 func TestCronOverlap(t *testing.T) {
-	tried(t, nil, func(t *testing.T, w *clockwork) {
+	withCronStage(t, nil, func(t *testing.T, w *cronStage) {
 		w.file = `{"cron": [{"schedule": "* * * * *", "command": "a", "concurrency_policy": "allow"}]}`
 		w.deploy(nil, nil)
 		w.until("00:22:00")
-		if len(w.shifts()) != 20 {
-			t.Errorf("%d runs side by side", len(w.shifts()))
+		if len(w.entryRuns()) != 20 {
+			t.Errorf("%d runs side by side", len(w.entryRuns()))
 		}
-		for _, s := range w.shifts() {
+		for _, s := range w.entryRuns() {
 			s.End(engine.Exit{})
 		}
 		w.file = `{"cron": [{"schedule": "* * * * *", "command": "a", "concurrency_policy": "replace"}]}`
 		w.deploy(nil, nil)
-		w.lingers(150 * time.Second) // to be through with what it does
+		w.lingers(150 * time.Second) // to finish its work
 		w.until("00:23:00")
 		w.lingers(0)
 		w.until("00:25:29")
-		if len(w.shifts()) != 21 {
+		if len(w.entryRuns()) != 21 {
 			t.Error(w.began())
 		}
 		w.until("00:25:30")
-		if !strings.HasSuffix(w.began(), "a 00:23, a 00:25") || !w.shifts()[20].Ended() {
+		if !strings.HasSuffix(w.began(), "a 00:23, a 00:25") || !w.entryRuns()[20].Ended() {
 			t.Error(w.began())
 		}
 	})
 }
 
-// A deploy brings its own entries. What runs of the old release goes on, and is in the way of its
-// next run; what became of an entry stays with it.
+// A deploy replaces the entries. A run of the old release goes on and blocks its entry's next run.
+// An entry that both releases have keeps its results.
 func TestCronAcrossReleases(t *testing.T) {
-	tried(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "*/10 * * * * b"}, func(t *testing.T, w *clockwork) {
+	withCronStage(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "*/10 * * * * b"}, func(t *testing.T, w *cronStage) {
 		w.until("00:10:00")
 		w.deploy(map[string]string{"cron": "*/10 * * * * c", "cron2": "*/10 * * * * a"}, nil)
-		if w.shifts()[0].Ended() {
+		if w.entryRuns()[0].Ended() {
 			t.Error("the first run was stopped by the deploy")
 		}
-		if w.shifts()[1].Ended() {
+		if w.entryRuns()[1].Ended() {
 			t.Error("the second run was stopped by the deploy")
 		}
 		if e := w.entry(2); e.Command != "a" || e.Last == nil || e.Last.Release != 1 || e.Next.Format("15:04") != "00:20" {
@@ -326,8 +327,8 @@ func TestCronAcrossReleases(t *testing.T) {
 		}
 		w.until("00:20:00")
 		w.wantBegan("a 00:10, b 00:10, c 00:20")
-		w.shifts()[0].End(engine.Exit{})
-		w.shifts()[1].End(engine.Exit{})
+		w.entryRuns()[0].End(engine.Exit{})
+		w.entryRuns()[1].End(engine.Exit{})
 		w.until("00:30:00")
 		w.wantBegan("a 00:10, b 00:10, c 00:20, a 00:30")
 		w.deploy(nil, nil)
@@ -340,7 +341,7 @@ func TestCronAcrossReleases(t *testing.T) {
 }
 
 func TestCronOfAStoppedApp(t *testing.T) {
-	tried(t, map[string]string{"cron": "*/10 * * * * a"}, func(t *testing.T, w *clockwork) {
+	withCronStage(t, map[string]string{"cron": "*/10 * * * * a"}, func(t *testing.T, w *cronStage) {
 		w.until("00:10:00")
 		w.change(func(s *volume.Wanted) { s.Stopped = 1 })
 		if w.result() != "killed: the app is stopped" || !w.entry(1).Next.IsZero() {
@@ -360,10 +361,9 @@ func TestCronOfAStoppedApp(t *testing.T) {
 	})
 }
 
-// cron:run runs an entry at once, each request once, and is told where an earlier run is in the
-// way.
+// cron:run runs an entry at once, once for each request. It reports if an earlier run blocks it.
 func TestCronAsked(t *testing.T) {
-	tried(t, map[string]string{"cron": "@yearly a"}, func(t *testing.T, w *clockwork) {
+	withCronStage(t, map[string]string{"cron": "@yearly a"}, func(t *testing.T, w *cronStage) {
 		answer := func(token string) string {
 			state, _ := w.app.Cron()
 			at := slices.IndexFunc(state.Asked, func(r volume.CronRun) bool { return r.Token == token })
@@ -376,7 +376,7 @@ func TestCronAsked(t *testing.T) {
 			w.change(func(s *volume.Wanted) { s.Cron = volume.CronRequest{Entry: entry, Token: token} })
 		}
 		request(1, "one")
-		if len(w.shifts()) != 1 || answer("one") != "" {
+		if len(w.entryRuns()) != 1 || answer("one") != "" {
 			t.Error(w.began(), answer("one"))
 		}
 		request(1, "two")
@@ -400,13 +400,13 @@ func TestCronAsked(t *testing.T) {
 	})
 }
 
-// The clock is put forward: what is due runs once, however much was left out. It is put back:
-// nothing runs twice, unless the clock was quite wrong.
+// If the clock is set forward, each due entry runs once, no matter how many ticks were skipped. If
+// it is set back, nothing runs twice, unless the clock was more than three hours wrong.
 func TestCronClockJumps(t *testing.T) {
-	tried(t, map[string]string{"cron": "*/10 * * * * a"}, func(t *testing.T, w *clockwork) {
+	withCronStage(t, map[string]string{"cron": "*/10 * * * * a"}, func(t *testing.T, w *cronStage) {
 		w.until("00:05:00")
 		w.put(5 * time.Hour)
-		w.until("00:06:00") // the minute's round finds out
+		w.until("00:06:00") // the round of each minute notices it
 		w.wantBegan("a 05:06")
 		w.last(engine.Exit{})
 		w.until("00:10:30")
@@ -424,13 +424,13 @@ func TestCronClockJumps(t *testing.T) {
 	})
 }
 
-// What was due while the server was down is not made up for. What is known of the runs survives; a
-// request that nobody took up does not.
+// Ticks that were missed while the server was down are skipped, and so is a run that was requested
+// then. The results of earlier runs are kept.
 func TestCronRestart(t *testing.T) {
-	tried(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "@yearly b"}, func(t *testing.T, w *clockwork) {
+	withCronStage(t, map[string]string{"cron": "*/10 * * * * a", "cron2": "@yearly b"}, func(t *testing.T, w *cronStage) {
 		w.until("00:10:00")
 		w.stop()
-		if !w.shifts()[0].Ended() || w.result() != "killed: the server stopped" || !w.entry(1).Next.IsZero() {
+		if !w.entryRuns()[0].Ended() || w.result() != "killed: the server stopped" || !w.entry(1).Next.IsZero() {
 			t.Error(w.result(), w.entry(1).Next)
 		}
 		s, _ := w.app.Wanted()
@@ -447,7 +447,7 @@ func TestCronRestart(t *testing.T) {
 		w.until("00:30:00")
 		w.wantBegan("a 00:10, a 00:30")
 
-		// A server that was killed did not say how the run ended.
+		// A server that was killed has not recorded how the run ended.
 		asItWas, err := os.ReadFile(w.app.Dir() + "/cron.json")
 		if err != nil {
 			t.Fatal(err)
@@ -464,9 +464,9 @@ func TestCronRestart(t *testing.T) {
 	})
 }
 
-// With the app its runs go.
+// When the app is destroyed, its runs end.
 func TestCronOfADestroyedApp(t *testing.T) {
-	tried(t, map[string]string{"cron": "*/10 * * * * a"}, func(t *testing.T, w *clockwork) {
+	withCronStage(t, map[string]string{"cron": "*/10 * * * * a"}, func(t *testing.T, w *cronStage) {
 		w.until("00:10:00")
 		done := w.turn()
 		if err := w.app.Volume().Destroy(w.app); err != nil {
@@ -475,7 +475,7 @@ func TestCronOfADestroyedApp(t *testing.T) {
 		done()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if !w.shifts()[0].Ended() {
+		if !w.entryRuns()[0].Ended() {
 			t.Error("the run goes on")
 		}
 		if w.app.Exists() {
@@ -486,13 +486,13 @@ func TestCronOfADestroyedApp(t *testing.T) {
 	})
 }
 
-// The entries go by the clock of the config var TZ.
+// The config var TZ sets the time zone of the entries.
 func TestCronZone(t *testing.T) {
-	tried(t, map[string]string{"cron": "30 1 * * * a"}, func(t *testing.T, w *clockwork) {
+	withCronStage(t, map[string]string{"cron": "30 1 * * * a"}, func(t *testing.T, w *cronStage) {
 		if e := w.entry(1); e.Next.Format("15:04") != "01:30" {
 			t.Error(e.Next)
 		}
-		w.deploy(map[string]string{"cron": "30 1 * * * a"}, map[string]string{"TZ": "Asia/Kolkata"}) // 5:30 before UTC
+		w.deploy(map[string]string{"cron": "30 1 * * * a"}, map[string]string{"TZ": "Asia/Kolkata"}) // UTC+5:30
 		if e := w.entry(1); e.Next.Format(time.DateTime) != "2000-01-01 20:00:00" {
 			t.Error(e.Next)
 		}

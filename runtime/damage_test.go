@@ -11,8 +11,8 @@ import (
 	"paas/volume"
 )
 
-// Whatever file of an app is damaged, while it runs or before the server starts: what is live runs,
-// unless nobody can tell what that is, and the next release has its verdict.
+// No matter which file of an app is damaged, while the server runs or before it starts, the live
+// release runs, unless the damage hides which one that is. The next release gets its final state.
 func TestDamaged(t *testing.T) {
 	damages := map[string]func(t *testing.T, path string){
 		"missing": func(t *testing.T, path string) {
@@ -24,7 +24,7 @@ func TestDamaged(t *testing.T) {
 		"torn":  func(t *testing.T, path string) { replace(t, path, `{"n`) },
 		"odd":   func(t *testing.T, path string) { replace(t, path, `[7]`) },
 		"a folder": func(t *testing.T, path string) {
-			for os.MkdirAll(filepath.Join(path, "sub"), 0o755) != nil { // the runtime may be faster
+			for os.MkdirAll(filepath.Join(path, "sub"), 0o755) != nil { // the runtime may write the file again in between
 				os.RemoveAll(path)
 			}
 		},
@@ -33,13 +33,13 @@ func TestDamaged(t *testing.T) {
 		"settings.json", "wanted.json", "source.json", "looked.json", "processes.json", "cron.json", "asleep.json", "id", "live",
 		"releases/1/release.json", "releases/1/status.json", "releases/2/status.json", "releases/2/log", "releases/2/commit",
 		"builds/BUILD/build.json", "cache", "data", "logs", "repo.git",
-		"releases/2/release.json", "builds/BUILD/built.json", // without these nobody can tell what is live
+		"releases/2/release.json", "builds/BUILD/built.json", // without these the live release cannot be known
 	} {
 		for how, damage := range damages {
 			for _, running := range []bool{true, false} {
 				name := file + " " + how
 				if how != "missing" && (file == "cache" || file == "data" || file == "logs") || file == "id" && (how == "torn" || how == "odd") {
-					continue // the app's own, and any text is an id
+					continue // the app's identity: any text is a valid one
 				}
 				if running {
 					name += ", running"
@@ -74,7 +74,7 @@ func TestDamaged(t *testing.T) {
 					}
 					s.app.Ring()
 					s.turn()
-					if err := s.app.Repair(); err != nil { // as who deploys does
+					if err := s.app.Repair(); err != nil { // as each deploy does
 						t.Errorf("%s: %v", name, err)
 					}
 					n := s.publish()
@@ -90,7 +90,7 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// replace puts a file of that content in the place of whatever is there, in one step.
+// replace atomically replaces path by a file with this content.
 func replace(t *testing.T, path, content string) {
 	t.Helper()
 	tmp := filepath.Join(t.TempDir(), "damaged")

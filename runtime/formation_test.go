@@ -34,7 +34,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// running are the names of what runs, as ps says it.
+// running lists the processes that run, as ps shows them.
 func (s *stage) running() string {
 	processes, err := s.app.Processes()
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *stage) runs(want string) {
 	rig.Eventually(s.t, want, func() bool { return s.running() == want })
 }
 
-// names are what was started, in order, and whether it has ended since.
+// names lists the started processes in order, and whether each has ended since.
 func (s *stage) names() (all []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +66,7 @@ func (s *stage) names() (all []string) {
 	return all
 }
 
-// set changes the app's settings as a command does.
+// set changes the app's settings, as a command does.
 func (s *stage) set(change func(*volume.Wanted)) {
 	s.t.Helper()
 	now, err := s.app.Wanted()
@@ -89,7 +89,7 @@ func (s *stage) deploy() int {
 	return n
 }
 
-// Workers start when the release has the traffic, and those of the old one have ended before.
+// Workers start when the release has the traffic, after those of the old release have ended.
 func TestWorkersFollow(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y", "release": "true"}
@@ -120,7 +120,7 @@ func TestWorkersFollow(t *testing.T) {
 	s.mu.Unlock()
 }
 
-// A worker that asks to be checked is booted beside the live release, and fails the push.
+// A worker with a startup check is booted beside the live release, and can fail the push.
 func TestCheckedWorkerBootsEarly(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
@@ -146,7 +146,7 @@ func TestCheckedWorkerBootsEarly(t *testing.T) {
 	s.runs("web.1 of v1, worker.1 of v1")
 }
 
-// What runs follows what is wanted, without a release.
+// The processes follow the wanted formation without a new release.
 func TestScale(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
@@ -174,8 +174,8 @@ func TestScale(t *testing.T) {
 	s.runs("web.1 of v2")
 }
 
-// A web process is started anew beside the old one, a worker after it; a server that starts takes
-// the restarts of before for done.
+// A restarted web process starts beside the old one, a worker after the old one has ended. A server
+// that starts does not repeat earlier restarts.
 func TestRestartOne(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
@@ -188,16 +188,16 @@ func TestRestartOne(t *testing.T) {
 		t.Helper()
 		before := len(s.names())
 		s.set(func(now *volume.Wanted) { now.Restarts = map[string]string{name: token} })
-		rig.Eventually(t, name+" is started anew", func() bool { return len(s.names()) == before+1 })
+		rig.Eventually(t, name+" is restarted", func() bool { return len(s.names()) == before+1 })
 		s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
 		if last := s.names()[before]; !strings.HasPrefix(last, "v1 "+name+" ") {
 			t.Errorf("%s was started", last)
 		}
 	}
 	restarted("web.2", "a")
-	// What is said of one is over when something is said of another: each token counts once.
+	// Each token counts once: a restart of one process does not repeat the restart of another.
 	s.set(func(now *volume.Wanted) { now.Restarts["worker.1"] = "b" })
-	rig.Eventually(t, "the worker is started anew", func() bool { return len(s.names()) == 5 })
+	rig.Eventually(t, "the worker is restarted", func() bool { return len(s.names()) == 5 })
 	s.runs("web.1 of v1, web.2 of v1, worker.1 of v1")
 	stop()
 	s.run()
@@ -207,7 +207,7 @@ func TestRestartOne(t *testing.T) {
 	}
 }
 
-// A web process that does not come up when it is started anew leaves the one from before running.
+// If the new process of a web restart does not become healthy, the old one keeps running.
 func TestRestartFails(t *testing.T) {
 	s := newStage(t)
 	s.turn()
@@ -219,16 +219,16 @@ func TestRestartFails(t *testing.T) {
 	s.fail = errors.New("no such program")
 	s.mu.Unlock()
 	s.set(func(now *volume.Wanted) { now.Restarts = map[string]string{"web": "a"} })
-	rig.Eventually(t, "the failure is said", func() bool {
+	rig.Eventually(t, "the failure is recorded", func() bool {
 		p, _ := s.app.Processes()
 		return len(p) == 1 && p[0].Restart == "a" && p[0].Failure == "no such program" && p[0].State == "running"
 	})
 	if first.Ended() {
-		t.Error("the process from before was stopped")
+		t.Error("the old process was stopped")
 	}
 }
 
-// The commands around a deploy run in order, their failure fails it, and a restart runs none.
+// The commands of a deploy run in order. If one fails, the deploy fails. A restart runs none.
 func TestPhases(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "release": "r"}
@@ -272,7 +272,7 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// To call a process Web is a mistake that is named.
+// A process type named Web is refused, with the reason.
 func TestWebInCapitals(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"Web": "x", "Another": "y"}
@@ -284,7 +284,7 @@ func TestWebInCapitals(t *testing.T) {
 	}
 }
 
-// A release of which nothing would start is refused, unless that is what was asked for.
+// A release that would start no process is refused, unless the formation asks for none.
 func TestNothingRuns(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"worker": "y"}
@@ -300,8 +300,8 @@ func TestNothingRuns(t *testing.T) {
 	s.runs("worker.1 of v2")
 }
 
-// A process that fails its liveness check is started anew; one that fails its readiness check gets
-// no traffic until it passes.
+// A process that fails its liveness check is restarted. One that fails its readiness check gets no
+// traffic until it passes.
 func TestChecksWhileItRuns(t *testing.T) {
 	s := newStage(t)
 	s.file = `{"healthchecks": {"web": [{"type": "liveness", "command": ["alive"], "attempts": 2, "wait": 0.005},
@@ -332,7 +332,7 @@ func TestChecksWhileItRuns(t *testing.T) {
 	fail("")
 	s.runs("web.1 of v1")
 	fail("alive")
-	rig.Eventually(t, "it is started anew", func() bool {
+	rig.Eventually(t, "it is restarted", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.started) > 1

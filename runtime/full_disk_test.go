@@ -18,8 +18,8 @@ import (
 	"paas/volume"
 )
 
-// fillDisk writes until the file system of dir takes no more, and returns what makes room again.
-func fillDisk(t *testing.T, dir string) (makeRoom func()) {
+// fillDisk fills the file system of dir, and returns a function that frees it again.
+func fillDisk(t *testing.T, dir string) (freeDisk func()) {
 	t.Helper()
 	path := filepath.Join(dir, "ballast")
 	f, err := os.Create(path)
@@ -37,8 +37,8 @@ func fillDisk(t *testing.T, dir string) (makeRoom func()) {
 }
 
 // While the disk is full, each file that cannot be written is tried again once a second, and logged
-// once: the failed write must not ring the bell that wakes its own writer. With room again all are
-// written.
+// once: the failed write must not ring the bell that wakes its own writer. When the disk has space
+// again, all are written.
 func TestFullDisk(t *testing.T) {
 	root := rig.SmallDisk(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -55,9 +55,9 @@ func TestFullDisk(t *testing.T) {
 		s.deploy()
 		s.runs(up)
 
-		var makeRoom func()
+		var freeDisk func()
 		s.build = func(context.Context) error {
-			makeRoom = fillDisk(t, root)
+			freeDisk = fillDisk(t, root)
 			return errors.New("no space left on device")
 		}
 		failed := s.publish()
@@ -65,14 +65,14 @@ func TestFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		held, err := os.Open(filepath.Join(filepath.Dir(s.app.BuildTree(r.Build)), "build.json"))
+		inBuild, err := os.Open(filepath.Join(filepath.Dir(s.app.BuildTree(r.Build)), "build.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer held.Close() // else the removal of the build makes room for the verdict
+		defer inBuild.Close() // else the removal of the build frees space for the final state
 		after(time.Second)
 		s.newest("worker").Stop(0) // it crashes, and is started again
-		after(90 * time.Second)    // in which cron is due
+		after(90 * time.Second)    // cron is due in that time
 		if s.running() != up {
 			t.Errorf("%s runs", s.running())
 		}
@@ -85,7 +85,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("the log has %d lines:\n%.3000s", n, logged.String())
 		}
 
-		makeRoom()
+		freeDisk()
 		after(2 * time.Second)
 		if status, err := s.app.Status(failed); err != nil || status.State != volume.Failed {
 			t.Errorf("%+v, %v", status, err)

@@ -13,7 +13,7 @@ import (
 )
 
 // A deploy, with the removal of the oldest build, costs the same after ten releases and after
-// 20,000: it reads none of what is long over, and does not list it.
+// 20,000: it neither reads nor lists old releases.
 func TestHistoryCostsNothing(t *testing.T) {
 	reads := map[int]int{}
 	many := 20_000
@@ -22,13 +22,13 @@ func TestHistoryCostsNothing(t *testing.T) {
 	}
 	for _, releases := range []int{10, many} {
 		s := newStage(t)
-		n := s.publish() // live before all others, and by a build of its own
+		n := s.publish() // live before all others, with its own build
 		s.app.Commit(n)
 		dir := filepath.Dir(s.app.ReleaseLog(n))
 		if err := errors.Join(s.app.SetStatus(n, volume.Status{State: volume.Failed})); err != nil {
 			t.Fatal(err)
 		}
-		for n := 2; n <= releases; n++ { // failed ones: nothing is found before all of them were read
+		for n := 2; n <= releases; n++ { // failed, so that a search for a live one reads them all
 			to := filepath.Join(filepath.Dir(dir), strconv.Itoa(n))
 			if err := os.Mkdir(to, 0o755); err != nil {
 				t.Fatal(err)
@@ -62,7 +62,7 @@ func deployed(t *testing.T, s *stage, releases int) int {
 	return reads
 }
 
-// newestBuilds are the numbers of those of the last releases of which the build is there.
+// newestBuilds lists those of the last releases whose build still exists.
 func (s *stage) newestBuilds(last int) (numbers []int) {
 	for n := range s.app.History() {
 		if r, err := s.app.Release(n); err == nil && s.app.BuildKept(r.Build) {

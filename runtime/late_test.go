@@ -11,7 +11,7 @@ import (
 	"paas/volume"
 )
 
-// serving is a web process that serves, on a stage without a runtime: the test is the app's
+// serving returns a web process that serves, on a stage without a runtime: the test is the app's
 // goroutine.
 func (s *stage) serving(ctx context.Context) (*appLoop, *member) {
 	h := newLoop(s.runtime(), s.app)
@@ -30,7 +30,7 @@ func (s *stage) serving(ctx context.Context) (*appLoop, *member) {
 	return h, m
 }
 
-// leaves ends what serving began.
+// leaves ends the loop and the process that serving returned.
 func (s *stage) leaves(h *appLoop, m *member) {
 	close(h.ended)
 	h.units.drop(m, 0)
@@ -38,8 +38,7 @@ func (s *stage) leaves(h *appLoop, m *member) {
 	h.stopping.Wait()
 }
 
-// What a check says of a process that has died, or is being ended, does not bring it back into the
-// traffic.
+// A late check result does not give traffic to a process that has ended or is being ended.
 func TestChecksThatComeTooLate(t *testing.T) {
 	for name, end := range map[string]func(*stage, *member){
 		"died": func(s *stage, m *member) {
@@ -47,20 +46,20 @@ func TestChecksThatComeTooLate(t *testing.T) {
 			<-m.proc.done
 			m.died(m.proc, crash)
 		},
-		"being ended": func(_ *stage, m *member) { m.fell(m.proc, errors.New("not alive")) },
+		"being ended": func(_ *stage, m *member) { m.failLiveness(m.proc, errors.New("not alive")) },
 	} {
 		s := newStage(t)
 		h, m := s.serving(t.Context())
 		p := m.proc
-		m.fits(p, errors.New("not ready"))
+		m.setReadiness(p, errors.New("not ready"))
 		end(s, m)
 		state := m.status.State
-		m.fits(p, nil)
+		m.setReadiness(p, nil)
 		if m.status.State != state || len(s.routes[len(s.routes)-1]) > 0 {
 			t.Errorf("%s: %s, then %s and sent requests: %q", name, state, m.status.State, s.routes)
 		}
-		m.fits(p, errors.New("not ready"))
-		m.fell(p, errors.New("not alive"))
+		m.setReadiness(p, errors.New("not ready"))
+		m.failLiveness(p, errors.New("not alive"))
 		if m.status.State != state {
 			t.Errorf("%s: %s, then %s", name, state, m.status.State)
 		}
@@ -68,8 +67,7 @@ func TestChecksThatComeTooLate(t *testing.T) {
 	}
 }
 
-// A process that ran for long and is then found not alive, or not ready, has not died again and
-// again.
+// A process that runs for long each time before it fails a check is not in a crash loop.
 func TestDeathsFarBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -77,14 +75,14 @@ func TestDeathsFarBetween(t *testing.T) {
 		h, m := s.serving(ctx)
 		for range downAfter + 1 {
 			time.Sleep(time.Hour)
-			m.fits(m.proc, errors.New("not ready"))
-			m.fell(m.proc, errors.New("not alive"))
-			(<-h.posts)() // it has exited
-			(<-h.posts)() // nothing is left of it
+			m.setReadiness(m.proc, errors.New("not ready"))
+			m.failLiveness(m.proc, errors.New("not alive"))
+			(<-h.posts)() // the process has exited
+			(<-h.posts)() // the process has ended
 			if m.deaths != 1 {
 				t.Errorf("%d deaths in a row", m.deaths)
 			}
-			(<-h.posts)() // it is started again
+			(<-h.posts)() // the next process has started
 		}
 		s.leaves(h, m)
 		cancel()

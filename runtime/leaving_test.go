@@ -11,8 +11,8 @@ import (
 	"paas/volume"
 )
 
-// A worker that takes its time to end has not done so because something else was asked for
-// meanwhile: the one that takes its place waits.
+// While a worker is slow to stop, other requests do not make its successor start early: it waits
+// until the worker has ended.
 func TestNoTwoWorkersDoTheSame(t *testing.T) {
 	one, none := map[string]int{"worker": 1}, map[string]int{"worker": 0}
 	for name, ask := range map[string]func(*stage){
@@ -53,7 +53,7 @@ func TestNoTwoWorkersDoTheSame(t *testing.T) {
 				return n
 			}
 			ask(s)
-			for range 10 { // each is a reason to look again
+			for range 10 { // each makes the app reconcile
 				s.app.Ring()
 				time.Sleep(5 * time.Millisecond)
 			}

@@ -11,8 +11,7 @@ import (
 	"paas/volume"
 )
 
-// A process that was being started when its limits were set is started anew: it may have those from
-// before.
+// A process that was starting when its limits changed is restarted: it may have the old limits.
 func TestLimitsSetDuringAStart(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
@@ -34,7 +33,7 @@ func TestLimitsSetDuringAStart(t *testing.T) {
 	s.run()
 	s.deploy()
 	s.set(func(now *volume.Wanted) { now.Formation = map[string]int{"worker": 1} })
-	rig.Eventually(t, "it is started anew", func() bool {
+	rig.Eventually(t, "it is restarted", func() bool {
 		processes, _ := s.app.Processes()
 		return len(processes) == 2 && processes[1].Restart == "a" && processes[1].State == string(Running)
 	})
@@ -43,7 +42,7 @@ func TestLimitsSetDuringAStart(t *testing.T) {
 	}
 }
 
-// A server that starts and finds wanted.json damaged runs what was wanted when the live release was
+// A server that starts with a damaged wanted.json runs what was wanted when the live release was
 // made.
 func TestDamagedWanted(t *testing.T) {
 	s := newStage(t)
@@ -70,8 +69,8 @@ func TestDamagedWanted(t *testing.T) {
 	}
 }
 
-// Limits that change while another release proves itself count for the one that gets the traffic
-// back, from its next start on.
+// If limits change while a release proves itself and it is taken back, the release before has them
+// from its next start on.
 func TestLimitsChangeWhileProving(t *testing.T) {
 	s := pair(t)
 	s.set(func(now *volume.Wanted) { now.Limits = map[string]volume.Limits{"": {Memory: 77 << 20}} })
@@ -79,7 +78,7 @@ func TestLimitsChangeWhileProving(t *testing.T) {
 	s.isBack(volume.Failed, "")
 	first := s.actor(1)
 	rig.Eventually(t, "the engine is told", func() bool {
-		s.kill("v1 web.1 x", crash) // again if it was not told yet
+		s.kill("v1 web.1 x", crash) // once more if the engine does not know the new limits yet
 		now := s.actor(1)
 		return now != first && now.Job.Limits.Memory == 77<<20
 	})

@@ -26,27 +26,27 @@ type stage struct {
 	engine *enginetest.Memory
 
 	stop func() // ends the runtime
-	done func() // gives up the turn
+	done func() // releases the turn
 
 	mu        sync.Mutex
 	build     func(ctx context.Context) error // nil: it succeeds
 	builds    int
-	processes map[string]string // what a build has; nil: one web
-	file      string            // app.json of the builds that follow
+	processes map[string]string // of later builds; nil: one web
+	file      string            // app.json of later builds
 
-	ends    func(*enginetest.Process) (engine.Exit, bool) // how what is to end by itself does, at once; nil: nothing is
-	fail    error                                         // of every start from now on
-	slowWeb bool                                          // and web too
-	linger  <-chan struct{}                               // what is told to end and is not web does when it closes; nil: at once
+	ends    func(*enginetest.Process) (engine.Exit, bool) // returns how a process ends at once, if it does; nil: none does
+	fail    error                                         // error of each later start
+	slowWeb bool                                          // linger applies to web too
+	linger  <-chan struct{}                               // stopped processes other than web end when it closes; nil: at once
 
 	started  []int                       // releases of web.1, in order
 	actors   map[int]*enginetest.Process // web.1 of each release, the newest
 	all      []*enginetest.Process
 	routes   [][]string // addresses, each time the front was told
-	state    State      // what visitors meet now
+	state    State      // state for visitors
 	told     []State
 	used     time.Time // when the last request ended
-	inFlight bool      // one is under way
+	inFlight bool      // a request is in progress
 	slept    int       // how often the app was put to sleep
 	early    bool      // a request comes before the runtime looks
 	log      slog.Handler
@@ -124,7 +124,7 @@ func (s *stage) actor(n int) *enginetest.Process {
 	return s.actors[n]
 }
 
-// crash is how a process ends that fails.
+// crash is the exit of a process that fails.
 var crash = engine.Exit{Code: 1}
 
 func newStage(t *testing.T) *stage { return newStageIn(t, t.TempDir()) }
@@ -143,12 +143,12 @@ func newStageIn(t *testing.T, root string) *stage {
 	return s
 }
 
-// runtime is a runtime that does not run.
+// runtime returns a runtime that does not run yet.
 func (s *stage) runtime() *Runtime {
 	return &Runtime{Volume: s.app.Volume(), Engine: s.engine, Front: s, Prove: s.prove, Log: slog.New(s.log)}
 }
 
-// run runs the runtime until the returned function is called, at the latest at the test's end.
+// run runs the runtime until the returned function is called, or the test ends.
 func (s *stage) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	rt := s.runtime()
@@ -169,7 +169,8 @@ func (s *stage) run() (stop func()) {
 	return stop
 }
 
-// publish makes the next release, of a new build. The app's turn is the caller's business.
+// publish makes the next release, with a new build. The caller holds the app's turn if the test
+// needs that.
 func (s *stage) publish() int {
 	s.t.Helper()
 	dir, err := s.app.Volume().TempDir()
@@ -193,7 +194,7 @@ func (s *stage) publish() int {
 	return r.N
 }
 
-// turn holds the app's turn until the test's end.
+// turn holds the app's turn until the test ends or the returned function is called.
 func (s *stage) turn() (done func()) {
 	done, err := s.app.Turn(context.Background(), "the test", nil)
 	if err != nil {
@@ -259,7 +260,7 @@ func TestCancelInTheBuild(t *testing.T) {
 	}
 }
 
-// Nobody is going to commit a release whose maker has died: the turn is free, or somebody else's.
+// A release whose maker has died is cancelled: the turn is free, or another maker has it.
 func TestAbandoned(t *testing.T) {
 	s := newStage(t)
 	done := s.turn()
@@ -273,7 +274,7 @@ func TestAbandoned(t *testing.T) {
 	done = s.turn()
 	two := s.publish()
 	s.reaches(two, volume.Ready)
-	three := s.publish() // by who has the turn now
+	three := s.publish() // by the maker that has the turn now
 	s.reaches(two, volume.Cancelled)
 	s.reaches(three, volume.Ready)
 	s.app.Commit(three)
@@ -281,7 +282,7 @@ func TestAbandoned(t *testing.T) {
 	done()
 }
 
-// A process that dies between ready and commit is not given the traffic.
+// A release whose process ends between ready and commit does not get the traffic.
 func TestDeadCandidate(t *testing.T) {
 	s := newStage(t)
 	s.turn()
@@ -303,7 +304,7 @@ func TestDeadCandidate(t *testing.T) {
 	}
 }
 
-// The server died after it made v2 live and before it said so.
+// The server died after it made v2 live and before it recorded that.
 func TestRepair(t *testing.T) {
 	s := newStage(t)
 	s.turn()
@@ -325,7 +326,8 @@ func TestRepair(t *testing.T) {
 	})
 }
 
-// breakDisk has nothing be written from now on, or all again: it puts a file in the place of tmp/.
+// breakDisk makes all writes to the volume fail, or work again: it puts a file in the place of
+// tmp/.
 func (s *stage) breakDisk(broken bool) {
 	s.t.Helper()
 	tmp := filepath.Join(s.app.Volume().Root, "tmp")
@@ -340,8 +342,8 @@ func (s *stage) breakDisk(broken bool) {
 	}
 }
 
-// A verdict that a full disk does not take is said again when there is room; until then nothing is
-// built anew.
+// A final state that a full disk refuses is recorded when the disk has space again. Until then the
+// release is not built again.
 func TestVerdictOnAFullDisk(t *testing.T) {
 	s := newStage(t)
 	s.build = func(context.Context) error {
@@ -357,7 +359,7 @@ func TestVerdictOnAFullDisk(t *testing.T) {
 		_, err := os.Stat(filepath.Join(s.app.Volume().Root, "tmp-full"))
 		return s.builds > 0 && err == nil
 	})
-	for range 20 { // each is a reason to look again
+	for range 20 { // each makes the app reconcile
 		s.app.Ring()
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -368,7 +370,7 @@ func TestVerdictOnAFullDisk(t *testing.T) {
 	}
 }
 
-// A release in a crash loop is replaced: its next start, long planned, does not happen.
+// When a release in a crash loop is replaced, its planned restart does not happen.
 func TestReplacedInACrashLoop(t *testing.T) {
 	s := newStage(t)
 	s.turn()
@@ -390,7 +392,7 @@ func TestReplacedInACrashLoop(t *testing.T) {
 	s.mu.Lock()
 	before := len(s.started)
 	s.mu.Unlock()
-	time.Sleep(600 * time.Millisecond) // longer than the planned start was away: nothing can be waited for
+	time.Sleep(600 * time.Millisecond) // until after the planned restart: no event shows that it did not happen
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if slices.Contains(s.started[before:], one) {
@@ -424,7 +426,7 @@ func TestDestroyedAndMadeAgain(t *testing.T) {
 	}
 }
 
-// What cannot be read now (too many open files) is no sign that the app is gone.
+// An app whose identity cannot be read now (too many open files) is not taken for destroyed.
 func TestUnreadableIdentity(t *testing.T) {
 	s := newStage(t)
 	s.turn()
@@ -437,7 +439,7 @@ func TestUnreadableIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	two := s.publish()
-	s.reaches(two, volume.Ready) // the app's goroutine looked, and went on
+	s.reaches(two, volume.Ready) // the app's goroutine has reconciled and goes on
 	if err := os.Rename(aside, id); err != nil {
 		t.Fatal(err)
 	}

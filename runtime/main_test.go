@@ -14,11 +14,11 @@ func TestMain(m *testing.M) {
 		child.GuardMain(os.Stdin, os.Stdout, os.Args[2])
 		return
 	}
-	time.Local = time.UTC // by which entries of cron go that name no other
+	time.Local = time.UTC // the default time zone of cron entries
 	os.Exit(m.Run())
 }
 
-// SetClock puts the runtime's clock on the wall to at, whence it goes on.
+// SetClock sets the runtime's wall clock to at. It goes on from there.
 func (rt *Runtime) SetClock(at time.Time) {
 	began := time.Now()
 	rt.now = func() time.Time { return at.Add(time.Since(began)) }

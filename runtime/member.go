@@ -38,7 +38,7 @@ type member struct {
 	restarts int            // how often the members before it in its place were restarted
 	deaths   int            // crashes in a row
 	left     bool           // proc has exited
-	unfit    bool           // proc fails its readiness check
+	notReady bool           // proc fails its readiness check
 	wanted   string         // token of the last restart that a person asked for and that was begun
 	next     *member        // takes its place when healthy: the restart of a web process
 }
@@ -153,7 +153,7 @@ func (m *member) serving(ctx context.Context, p *proc) {
 
 // serve makes p the process that serves.
 func (m *member) serve(ctx context.Context, p *proc) {
-	m.proc, m.left, m.unfit = p, false, false
+	m.proc, m.left, m.notReady = p, false, false
 	m.status = volume.Process{
 		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.place.PID,
 		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted,

@@ -112,7 +112,7 @@ func (rt *Runtime) startOnce(
 	}
 	rt.oneoffs.started(r, p)
 	if o.Signals != nil || o.Terminal != nil {
-		go o.attend(p)
+		go o.forward(p)
 	}
 	app.Ring() // it is listed from now on
 	program := say.Plain(o.Argv[0], 100)
@@ -124,7 +124,7 @@ func (rt *Runtime) startOnce(
 	return r, 0, nil
 }
 
-// takeLive returns the app's live release. Its build is not removed before letGo is called.
+// takeLive returns the app's live release. Its build is kept until letGo is called.
 func (rt *Runtime) takeLive(
 	app volume.App,
 ) (r volume.Release, built volume.Built, letGo func(), err error) {
@@ -182,8 +182,8 @@ func exitStatus(err error) int {
 	return 0
 }
 
-// attend passes the person's signals and changes of the terminal's size on to p until it ends.
-func (o Once) attend(p engine.Process) {
+// forward passes the person's signals and the terminal's new sizes to p until it ends.
+func (o Once) forward(p engine.Process) {
 	var sizes <-chan terminal.Size
 	if o.Terminal != nil {
 		sizes = o.Terminal.Resized

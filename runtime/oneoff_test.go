@@ -18,16 +18,16 @@ import (
 	"paas/volume"
 )
 
-// desk is a runtime with one app of one live release, and an engine on which a command is what the
-// test makes of it.
-type desk struct {
+// oneOffStage is a runtime with one app and a live release. Its engine only plays the commands
+// echo, exit and kill.
+type oneOffStage struct {
 	*stage
 	rt   *Runtime
 	jobs chan engine.Job
-	err  error // of each start
+	err  error // error of each start
 }
 
-func (d *desk) begins(p *enginetest.Process) error {
+func (d *oneOffStage) begins(p *enginetest.Process) error {
 	if d.err != nil {
 		return d.err
 	}
@@ -48,16 +48,16 @@ func (d *desk) begins(p *enginetest.Process) error {
 	return nil
 }
 
-func newDesk(t *testing.T) *desk {
-	d := &desk{stage: newStage(t), jobs: make(chan engine.Job, 100)}
+func newOneOffStage(t *testing.T) *oneOffStage {
+	d := &oneOffStage{stage: newStage(t), jobs: make(chan engine.Job, 100)}
 	d.engine.Begin = d.begins
 	d.rt = d.runtime()
 	d.goLive(volume.Settings{Config: map[string]string{"TOKEN": "x"}})
 	return d
 }
 
-// goLive makes a release live, as if it had been deployed.
-func (d *desk) goLive(s volume.Settings) volume.Release {
+// goLive makes a release live, as a deploy does.
+func (d *oneOffStage) goLive(s volume.Settings) volume.Release {
 	d.t.Helper()
 	dir, err := d.app.Volume().TempDir()
 	if err != nil {
@@ -75,12 +75,12 @@ func (d *desk) goLive(s volume.Settings) volume.Release {
 	return r
 }
 
-func (d *desk) run(ctx context.Context, argv ...string) (int, error) {
+func (d *oneOffStage) run(ctx context.Context, argv ...string) (int, error) {
 	return d.rt.RunOnce(ctx, Once{App: "blog", Argv: argv, By: "alice", Out: io.Discard})
 }
 
 func TestRunOnce(t *testing.T) {
-	d := newDesk(t)
+	d := newOneOffStage(t)
 	release, _ := d.app.Release(1)
 	ended := make(chan int)
 	ctx, leave := context.WithCancel(t.Context())
@@ -130,7 +130,7 @@ func TestRunOnce(t *testing.T) {
 }
 
 func TestStatusOfOnce(t *testing.T) {
-	d := newDesk(t)
+	d := newOneOffStage(t)
 	for line, want := range map[string]int{"exit 0": 0, "exit 3": 3, "kill 15": 143, "kill 9": 137} {
 		if status, err := d.run(t.Context(), strings.Fields(line)...); status != want || err != nil {
 			t.Errorf("%s: %d, %v", line, status, err)
@@ -151,7 +151,7 @@ func TestStatusOfOnce(t *testing.T) {
 }
 
 func TestNothingToRunIn(t *testing.T) {
-	d := newDesk(t)
+	d := newOneOffStage(t)
 	refused := func(app, want string) {
 		t.Helper()
 		status, err := d.rt.RunOnce(t.Context(), Once{App: app, Argv: []string{"x"}, Out: io.Discard})
@@ -176,17 +176,17 @@ func TestNothingToRunIn(t *testing.T) {
 	refused("blog", "v2 of blog is in watch mode")
 }
 
-// An app that is destroyed, and a server that stops, end what runs and say so.
+// If the app is destroyed or the server stops, the command ends and its error says why.
 func TestOnceIsStopped(t *testing.T) {
-	for want, end := range map[string]func(*desk){
-		"the app was destroyed": func(d *desk) {
+	for want, end := range map[string]func(*oneOffStage){
+		"the app was destroyed": func(d *oneOffStage) {
 			if err := d.app.Volume().Destroy(d.app); err != nil {
 				t.Error(err)
 			}
 		},
-		"the server is stopping": func(d *desk) { <-d.rt.oneoffs.close() },
+		"the server is stopping": func(d *oneOffStage) { <-d.rt.oneoffs.close() },
 	} {
-		d := newDesk(t)
+		d := newOneOffStage(t)
 		var all sync.WaitGroup
 		all.Go(func() {
 			if status, err := d.run(t.Context(), "sleep"); status != 1 || rig.Message(err) != want {
@@ -197,7 +197,7 @@ func TestOnceIsStopped(t *testing.T) {
 		end(d)
 		all.Wait()
 	}
-	d := newDesk(t)
+	d := newOneOffStage(t)
 	d.rt.oneoffs.close()
 	if _, err := d.run(t.Context(), "x"); err != errStopping {
 		t.Error(err)
@@ -205,7 +205,7 @@ func TestOnceIsStopped(t *testing.T) {
 }
 
 func TestDetach(t *testing.T) {
-	d := newDesk(t)
+	d := newOneOffStage(t)
 	output := func(n int) string {
 		content, _ := os.ReadFile(outputFile(d.app, n))
 		return string(content)
@@ -222,7 +222,7 @@ func TestDetach(t *testing.T) {
 	if got := outputs(d.app); len(got) != keptOutputs || got[0] != 6 || got[len(got)-1] != keptOutputs+5 {
 		t.Errorf("kept: %v", got)
 	}
-	rt := d.runtime() // the server's next life
+	rt := d.runtime() // the server starts again
 	if name, _, err := rt.Detach(Once{App: "blog", Argv: []string{"kill", "9"}}); err != nil || name != "run.26" {
 		t.Error(name, err)
 	}

@@ -34,7 +34,7 @@ func outputs(app volume.App) (numbers []int) {
 	return numbers
 }
 
-// prune removes the oldest outputs to make room for one more.
+// prune removes the oldest outputs, so that one more is within the limit.
 func (r *oneOff) prune() {
 	numbers := outputs(r.app)
 	for i := 0; i <= len(numbers)-keptOutputs; i++ {

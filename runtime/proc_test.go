@@ -12,7 +12,7 @@ import (
 	"paas/volume"
 )
 
-// A process that the engine replaces before anybody has seen it run has not failed.
+// A process that the engine replaces before the runtime has seen it run has not failed.
 func TestReplacedBeforeItWasSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

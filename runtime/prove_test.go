@@ -37,14 +37,15 @@ func (s *stage) kill(name string, exit engine.Exit) {
 	})
 }
 
-// pair is a stage with v1 live and v2 proving itself for an hour: both of web and a worker.
+// pair returns a stage where v1 is live and v2 proves itself for an hour, each with a web process
+// and a worker.
 func pair(t *testing.T) *stage {
 	t.Helper()
 	return pairOf(t, nil)
 }
 
-// slowPair is pair, and the processes of v2 have exited for a while before it is known how. Its
-// worker stops when letGo is called.
+// slowPair is like pair, but the worker stops only when letGo is called, and the engine reports
+// late how the processes of v2 ended.
 func slowPair(t *testing.T) (s *stage, letGo func()) {
 	t.Helper()
 	linger := make(chan struct{})
@@ -81,7 +82,7 @@ func (s *stage) proves(d time.Duration) {
 	s.set(func(now *volume.Wanted) { now.Prove = &d })
 }
 
-// isBack checks that v1 has everything again, and v2 is over in that state.
+// isBack checks that v1 is live again with all its processes, and that v2 ended in this state.
 func (s *stage) isBack(state volume.State, reason string) {
 	s.t.Helper()
 	if now := s.reaches(2, state); !strings.Contains(now.Reason, reason) {
@@ -171,7 +172,7 @@ func TestDiesWhileProving(t *testing.T) {
 	}
 }
 
-// A worker that cannot be started takes its release back, as one that crashes does.
+// A release whose worker cannot be started is taken back, as if the worker had crashed.
 func TestWorkerCannotStartWhileProving(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
@@ -191,7 +192,7 @@ func TestWorkerCannotStartWhileProving(t *testing.T) {
 	s.isBack(volume.Failed, "worker: y: not found in PATH, ")
 }
 
-// A worker that has done its work is no failure: it is started again, as ever.
+// A worker that exits with status 0 is no failure: it is started again, as usual.
 func TestWorkerEndsWhileProving(t *testing.T) {
 	s := pair(t)
 	s.kill("v2 worker.1 y", engine.Exit{})
@@ -201,7 +202,7 @@ func TestWorkerEndsWhileProving(t *testing.T) {
 	}
 }
 
-// The release that stands by can die, too; it is there again when it is needed.
+// A process of the release that stands by may crash. It runs again when it is needed.
 func TestStandbyDies(t *testing.T) {
 	s := pair(t)
 	s.kill("v1 web.1 x", engine.Exit{Code: 2})
@@ -216,7 +217,7 @@ func TestStandbyDies(t *testing.T) {
 	s.runs("web.1 of v1, worker.1 of v1")
 }
 
-// A maker who dies leaves the turn free, and the next look takes the release back.
+// If the maker dies, the turn is free, and the app takes the release back when it reconciles next.
 func TestMakerGoneWhileProving(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
@@ -232,8 +233,8 @@ func TestMakerGoneWhileProving(t *testing.T) {
 	s.isBack(volume.Cancelled, cutOff)
 }
 
-// A server that stops meanwhile starts with what is live, and takes back what nobody makes any
-// more.
+// If the server stops while a release proves itself, the next one starts the live release, and
+// takes back the other if its maker is gone.
 func TestServerGoneWhileProving(t *testing.T) {
 	s := newStage(t)
 	s.prove = time.Hour
@@ -254,7 +255,7 @@ func TestServerGoneWhileProving(t *testing.T) {
 	}
 }
 
-// An app that slept sleeps again when the release that woke its name is taken back.
+// An app that slept before a deploy sleeps again when the release is taken back.
 func TestAsleepBehindProving(t *testing.T) {
 	s := newStage(t)
 	s.turn()
@@ -271,11 +272,11 @@ func TestAsleepBehindProving(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != Asleep || slices.Contains(s.started[1:], 1) {
-		t.Errorf("visitors meet %s, started %v", s.state, s.started)
+		t.Errorf("the state for visitors is %s, started %v", s.state, s.started)
 	}
 }
 
-// A release without one before it: nothing is live again.
+// If the first release is taken back, no release is live.
 func TestFirstDiesWhileProving(t *testing.T) {
 	s := newStage(t)
 	s.prove = time.Hour
@@ -289,12 +290,12 @@ func TestFirstDiesWhileProving(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != Down {
-		t.Errorf("visitors meet %s", s.state)
+		t.Errorf("the state for visitors is %s", s.state)
 	}
 }
 
-// What has exited by the time its check has passed is not healthy: nothing is done on its behalf,
-// and it never gets the traffic.
+// A process that has exited when its check passes is not healthy: no postdeploy runs, and it never
+// gets the traffic.
 func TestExitedBeforeTheSwitch(t *testing.T) {
 	s := newStage(t)
 	s.file = `{"scripts": {"dokku": {"postdeploy": "true"}}, "healthchecks": {"web": [{"type": "startup", "command": ["probe"]}]}}`
@@ -318,10 +319,11 @@ func TestExitedBeforeTheSwitch(t *testing.T) {
 	}
 }
 
-// What the release phase did stays done wherever the release fails later, and the push says so.
+// If a release fails after its release phase, the push says that the phase's effects are not
+// undone.
 func TestWhatThePhaseDidIsNotUndone(t *testing.T) {
 	for name, c := range map[string]struct {
-		fails string // the process type that does
+		fails string // the process type that fails
 		said  bool
 	}{
 		"the boot":  {"web", true},
@@ -346,9 +348,9 @@ func TestWhatThePhaseDidIsNotUndone(t *testing.T) {
 	}
 }
 
-// byHand is the deploy of v1, which has the traffic, on a home whose goroutine is the test: what
-// the others say, the test says itself.
-func byHand(t *testing.T, s *stage) *deploy {
+// manualDeploy returns the deploy of v1, which has the traffic. The test is the app's goroutine,
+// and makes the calls that other goroutines would post.
+func manualDeploy(t *testing.T, s *stage) *deploy {
 	t.Helper()
 	s.turn()
 	s.prove = time.Hour
@@ -365,15 +367,16 @@ func byHand(t *testing.T, s *stage) *deploy {
 	if d.instance, err = d.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	unwatch() // from here on nobody is told anything
+	unwatch() // from here on the engine's reports are ignored
 	d.takeTraffic()
 	if s.state != Running {
-		t.Fatalf("visitors meet %s", s.state)
+		t.Fatalf("the state for visitors is %s", s.state)
 	}
 	return d
 }
 
-// isNotAccepted checks that a look does not accept d, though its time is over and it is wanted.
+// isNotAccepted checks that step does not accept d, although its time is over and the maker has
+// committed it.
 func (s *stage) isNotAccepted(d *deploy) {
 	s.t.Helper()
 	d.due = true
@@ -384,8 +387,8 @@ func (s *stage) isNotAccepted(d *deploy) {
 	}
 }
 
-// hears has the app's goroutine hear how the process of m has ended.
-func (s *stage) hears(m *member) {
+// learnsEnd tells the app's goroutine how the process of m has ended.
+func (s *stage) learnsEnd(m *member) {
 	s.t.Helper()
 	rig.Eventually(s.t, "it is known how it ended", func() bool {
 		m.in.loop.units.refresh()
@@ -394,7 +397,7 @@ func (s *stage) hears(m *member) {
 	m.ended(s.t.Context(), m.proc, cmp.Or(m.proc.Err(), errExited))
 }
 
-// newestOf is the last process of that type to be started.
+// newestOf returns the process of this type that was started last.
 func (s *stage) newestOf(processType string) *enginetest.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -406,46 +409,46 @@ func (s *stage) newestOf(processType string) *enginetest.Process {
 	return nil
 }
 
-// The end of a process takes a while to be known on a busy machine. Its exit is enough to give the
-// traffic back, and the release is not accepted in between.
+// On a busy machine it takes a while until it is known how a process ended. The traffic goes back
+// as soon as it has exited, and the release is not accepted in between.
 func TestExitedWhileProving(t *testing.T) {
 	s := newStage(t)
-	d := byHand(t, s)
+	d := manualDeploy(t, s)
 	s.actor(1).Leave()
 	s.isNotAccepted(d)
 	m := d.instance.members[place{formation.Web, 1}]
 	m.exited(t.Context(), m.proc)
 	if s.state != Down {
-		t.Errorf("visitors meet %s", s.state)
+		t.Errorf("the state for visitors is %s", s.state)
 	}
 	s.actor(1).End(crash)
-	s.hears(m)
+	s.learnsEnd(m)
 	if now, _ := s.app.Status(1); now.State != volume.Failed || !strings.Contains(now.Reason, "web: exit status 1, ") {
 		t.Errorf("%+v", now)
 	}
 }
 
-// Nor is it accepted when a worker has crashed and the app's goroutine has not heard of it.
+// A release is not accepted if a worker has crashed and the app's goroutine does not know it yet.
 func TestWorkerCrashesAsItsTimeIsOver(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
 	s.file = `{"formation": {"worker": {"quantity": 1}}, "healthchecks": {"worker": [{"type": "startup", "command": ["true"]}]}}`
 	s.ends = func(p *enginetest.Process) (engine.Exit, bool) { return engine.Exit{}, p.Type == "check" }
-	d := byHand(t, s)
+	d := manualDeploy(t, s)
 	m := d.instance.members[place{"worker", 1}]
 	s.newestOf("worker").End(crash)
 	s.isNotAccepted(d)
-	s.hears(m)
+	s.learnsEnd(m)
 	if now, _ := s.app.Status(1); now.State != volume.Failed || !strings.Contains(now.Reason, "worker: exit status 1, ") {
 		t.Errorf("%+v", now)
 	}
 }
 
-// The link to the live release has moved, and the server has no file descriptor left to make that
-// last through a power cut. The release is live then: to take it back would leave two that are.
+// If the link to the live release has moved, the release is live, even if the server has no file
+// descriptor left to flush the folder. To take it back would leave two live releases.
 func TestAcceptedWithoutDescriptors(t *testing.T) {
 	s := newStage(t)
-	d := byHand(t, s)
+	d := manualDeploy(t, s)
 	var before syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
 		t.Fatal(err)
@@ -457,12 +460,12 @@ func TestAcceptedWithoutDescriptors(t *testing.T) {
 	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)
 	d.loop.writeVerdicts()
 	if now, _ := s.app.Status(1); now.State != volume.Live || s.app.Live() != 1 || s.state != Running {
-		t.Errorf("v1 is %s: %s; v%d is live, visitors meet %s", now.State, now.Reason, s.app.Live(), s.state)
+		t.Errorf("v1 is %s: %s; v%d is live, the state for visitors is %s", now.State, now.Reason, s.app.Live(), s.state)
 	}
 }
 
-// exits lets the web process of v2 exit, and waits until the traffic is back. How it ended is not
-// known yet.
+// exits makes the web process of v2 exit, and waits until the traffic is back. It is not known yet
+// how the process ended.
 func (s *stage) exits() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -477,8 +480,8 @@ func (s *stage) exits() {
 	})
 }
 
-// The worker of the release before starts when that of the one that has fallen has ended, and not
-// before.
+// After a release has failed, the worker of the release before starts only when the failed
+// release's worker has ended.
 func TestWorkerStartsAfterTheOther(t *testing.T) {
 	s, letGo := slowPair(t)
 	s.exits()
@@ -497,7 +500,7 @@ func TestWorkerStartsAfterTheOther(t *testing.T) {
 	s.reaches(2, volume.Failed)
 }
 
-// A server that stops then leaves none of its processes behind.
+// A server that stops at that time leaves no process behind.
 func TestServerStopsAfterAnExit(t *testing.T) {
 	s, letGo := slowPair(t)
 	s.exits()
@@ -526,8 +529,7 @@ func TestBuildOfOneTakenBack(t *testing.T) {
 	rig.Eventually(t, "its build is removed", func() bool { return slices.Equal(s.left(), []int{1}) })
 }
 
-// What a release runs by the clock ends with it when it is taken back; a run of the one before goes
-// on.
+// When a release is taken back, its cron runs end. A run of the release before goes on.
 func TestCronOfOneTakenBack(t *testing.T) {
 	for _, first := range []bool{false, true} {
 		s := newStage(t)
@@ -556,14 +558,14 @@ func TestCronOfOneTakenBack(t *testing.T) {
 	}
 }
 
-// asks has the first entry run by the clock now, and waits until it does.
+// asks starts a run of the first cron entry, and waits until it runs.
 func (s *stage) asks(token string) {
 	s.t.Helper()
 	s.set(func(now *volume.Wanted) { now.Cron = volume.CronRequest{Entry: 1, Token: token} })
 	rig.Eventually(s.t, "cron:run "+token, func() bool { return s.asked(token) == "" })
 }
 
-// asked is how the run ended that was asked for with token; empty: it goes on.
+// asked returns how the run that was asked for with token ended; empty: it goes on.
 func (s *stage) asked(token string) string {
 	now, err := s.app.Cron()
 	for _, run := range now.Asked {
@@ -574,8 +576,8 @@ func (s *stage) asked(token string) string {
 	return fmt.Sprint("not begun: ", err)
 }
 
-// The server is killed after a release was accepted and before it was live. It has proved itself,
-// and whoever accepted it waits for no second proof.
+// If the server is killed after a release was accepted and before it was live, the release need not
+// prove itself again.
 func TestAcceptedBeforeAKill(t *testing.T) {
 	s := newStage(t)
 	s.prove = time.Hour
@@ -634,7 +636,7 @@ func TestProof(t *testing.T) {
 		built   volume.Built
 		file    string
 		of      int  // the release that is repeated
-		proved  bool // that one has proved itself
+		proved  bool // the repeated release has proved itself
 		setting time.Duration
 		want    time.Duration
 		proves  bool

@@ -125,7 +125,7 @@ func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err erro
 	if err != nil {
 		return false, err
 	}
-	builds, err := p.spare(app)
+	builds, err := p.unneeded(app)
 	if err != nil || len(builds) == 0 {
 		return false, err
 	}
@@ -135,7 +135,7 @@ func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err erro
 	}
 	remove, err := p.drop(app)
 	done()
-	app.Ring() // who looked meanwhile took this for a deploy
+	app.Ring() // apps that reconciled meanwhile took this for a deploy
 	for _, f := range remove {
 		if ctx.Err() == nil { // else the rest is removed at the next start, with tmp/
 			err = errors.Join(err, f())
@@ -147,7 +147,7 @@ func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err erro
 // drop takes the builds that are not needed out of the app. remove then removes the files. The
 // caller holds the turn.
 func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
-	builds, err := p.spare(app)
+	builds, err := p.unneeded(app)
 	for _, id := range builds {
 		f, dropErr := app.DropBuild(id)
 		remove, err = append(remove, f), errors.Join(err, dropErr)
@@ -160,10 +160,10 @@ func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
 	return remove, p.rt.Engine.Sweep(context.Background(), app.Name)
 }
 
-// spare lists the builds of the app that are not needed: all but those of the live release, of a
+// unneeded lists the builds of the app that are not needed: all but those of the live release, of a
 // release under way, and of the last ones that were live. If the history cannot be read, it returns
 // an error.
-func (p *pruner) spare(app volume.App) ([]string, error) {
+func (p *pruner) unneeded(app volume.App) ([]string, error) {
 	builds, err := app.Builds()
 	if err != nil || len(builds) == 0 {
 		return nil, err

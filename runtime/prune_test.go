@@ -17,8 +17,8 @@ import (
 func TestSpare(t *testing.T) {
 	for name, c := range map[string]struct {
 		keep     int
-		releases string // oldest first: build, and the first letter of its state
-		left     string // of the builds of them all, and of x, of which no release is
+		releases string // oldest first: build, and first letter of the state
+		left     string // those that stay of all their builds and of x, a build without a release
 	}{
 		"nothing was ever deployed":                        {2, "", ""},
 		"fewer than are kept":                              {5, "ar bl", "a b"},
@@ -81,7 +81,7 @@ func TestSpare(t *testing.T) {
 	}
 }
 
-// History only grows: a second look reads nothing of what the first has read.
+// The history only grows: the second call does not read again what the first has read.
 func TestPrunerRemembers(t *testing.T) {
 	s := newStage(t)
 	p := newPruner(&Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler), KeepBuilds: 2})
@@ -109,7 +109,7 @@ func TestPrunerRemembers(t *testing.T) {
 	}
 }
 
-// deploys takes a release of a new build all the way, as a push does.
+// deploys makes a release with a new build live, as a push does.
 func (s *stage) deploys() int {
 	s.t.Helper()
 	done, err := s.app.Turn(context.Background(), "a push", nil)
@@ -124,7 +124,7 @@ func (s *stage) deploys() int {
 	return n
 }
 
-// left are the numbers of the releases whose builds are there.
+// left lists the releases whose builds exist.
 func (s *stage) left() (numbers []int) {
 	for _, n := range s.app.Numbers() {
 		if r, err := s.app.Release(n); err == nil {
@@ -149,7 +149,7 @@ func TestBuildsAreKept(t *testing.T) {
 	})
 }
 
-// pruned looks once, as the pruner does by itself in its time.
+// pruned prunes once, as the pruner does by itself later.
 func (s *stage) pruned(rt *Runtime) (busy bool) {
 	s.t.Helper()
 	busy, err := newPruner(rt).prune(context.Background(), s.app)
@@ -159,9 +159,9 @@ func (s *stage) pruned(rt *Runtime) (busy bool) {
 	return busy
 }
 
-// Between checking a build out and publishing its release a push has a build of no release: it
-// holds the turn, and so its build stays. Of one that was killed there nobody has the turn, and it
-// goes.
+// Between checking out a build and publishing its release, a push has a build without a release.
+// The build stays, because the push holds the turn. If the push was killed, the turn is free, and
+// the build is removed.
 func TestTheTurnGuardsABuildOfNoRelease(t *testing.T) {
 	s := newStage(t)
 	rt := &Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler)}
@@ -192,8 +192,8 @@ func TestTheTurnGuardsABuildOfNoRelease(t *testing.T) {
 	}
 }
 
-// A damaged release keeps no builds from being removed, unless it is the live one, of which the
-// build is not known then.
+// Builds are removed although a release is damaged, unless it is the live one: then its build is
+// not known.
 func TestDamagedHistory(t *testing.T) {
 	for damaged, want := range map[int][]int{1: {3}, 2: {3}, 3: {1, 2, 3}} {
 		for file, content := range map[string]string{"release.json": "{", "status.json": ""} {
@@ -229,7 +229,7 @@ func TestDamagedHistory(t *testing.T) {
 	}
 }
 
-// A version that is being retired still reads its files.
+// The build of a release stays while its processes are stopping: they may still read its files.
 func TestBuildsInUseAreKept(t *testing.T) {
 	s := newStage(t)
 	rt := &Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler), KeepBuilds: 1}

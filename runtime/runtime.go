@@ -66,7 +66,7 @@ const (
 	Asleep   State = "asleep"   // hold requests, and call [Runtime.Wake]
 )
 
-const lookAgain = time.Minute // between two rounds over all apps, for changes that nobody announced
+const lookAgain = time.Minute // between two rounds over all apps, for changes without a bell
 
 func (rt *Runtime) grace() time.Duration {
 	if rt.Grace == 0 {

@@ -64,9 +64,9 @@ func (n *sleeper) record() {
 	}
 }
 
-// doze puts the app to sleep if nobody has used it for long enough, or sets the timer for when that
-// may be so.
-func (n *sleeper) doze() {
+// sleepIfIdle puts the app to sleep if it was idle for long enough, or sets the timer for when it
+// may be.
+func (n *sleeper) sleepIfIdle() {
 	a := n.loop
 	after := a.settings.Sleep
 	if after == 0 || n.asleep() || n.inUse() {

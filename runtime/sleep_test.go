@@ -20,9 +20,9 @@ import (
 	"paas/volume"
 )
 
-// drowsy plays f on a stage where the app is up, with a web process and a worker, and sleeps after
-// ten minutes; on a clock that goes when nothing else does.
-func drowsy(t *testing.T, f func(*testing.T, *stage), prepare ...func(*stage)) {
+// withSleepStage calls f with a stage where an app with a web process and a worker runs, and sleeps
+// after ten minutes, on the fake clock of a synctest bubble.
+func withSleepStage(t *testing.T, f func(*testing.T, *stage), prepare ...func(*stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -46,13 +46,13 @@ func drowsy(t *testing.T, f func(*testing.T, *stage), prepare ...func(*stage)) {
 
 const up = "web.1 of v1, worker.1 of v1"
 
-// after waits for so long, and for what happens then.
+// after waits for d, and for what the runtime does then.
 func after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// isAsleep fails the test unless the app sleeps, which has it run nothing.
+// isAsleep fails the test unless the app sleeps and runs no process.
 func (s *stage) isAsleep(since time.Time) {
 	s.t.Helper()
 	z, err := s.app.Asleep()
@@ -66,7 +66,7 @@ func (s *stage) isAsleep(since time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != Asleep {
-		s.t.Errorf("its visitors meet: %s", s.state)
+		s.t.Errorf("its state for visitors: %s", s.state)
 	}
 	for _, a := range s.all {
 		if !a.Ended() {
@@ -75,7 +75,7 @@ func (s *stage) isAsleep(since time.Time) {
 	}
 }
 
-// isUp fails the test unless all processes of release n run, and the app is not said to sleep.
+// isUp fails the test unless these processes run and the app is recorded as awake.
 func (s *stage) isUp(running string) {
 	s.t.Helper()
 	if got := s.running(); got != running {
@@ -87,34 +87,35 @@ func (s *stage) isUp(running string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != Running {
-		s.t.Errorf("its visitors meet: %s", s.state)
+		s.t.Errorf("its state for visitors: %s", s.state)
 	}
 }
 
-// meets is what visitors meet now.
-func (s *stage) meets() State {
+// visitorState returns the app's state for visitors.
+func (s *stage) visitorState() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state
 }
 
-// naps is how often the app was put to sleep.
-func (s *stage) naps() int {
+// timesAsleep returns how often the app was put to sleep.
+func (s *stage) timesAsleep() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.slept
 }
 
-// use says that a request has just ended.
+// use records that a request has just ended.
 func (s *stage) use() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used = time.Now()
 }
 
-// An app that nobody asks for sleeps, workers too; a request wakes it, and the time begins anew.
+// An app without requests goes to sleep, with its workers. A request wakes it, and the time begins
+// again.
 func TestSleep(t *testing.T) {
-	drowsy(t, func(t *testing.T, s *stage) {
+	withSleepStage(t, func(t *testing.T, s *stage) {
 		after(9*time.Minute + 50*time.Second)
 		s.isUp(up)
 		s.use()
@@ -122,13 +123,13 @@ func TestSleep(t *testing.T) {
 		after(9*time.Minute + 59*time.Second)
 		s.isUp(up)
 		after(time.Second)
-		fell := time.Now()
+		since := time.Now()
 		s.isAsleep(used.Add(10 * time.Minute))
 		started := len(s.names())
 		after(30 * time.Minute)
-		s.isAsleep(fell)
-		if n, naps := len(s.names()), s.naps(); n != started || naps != 1 {
-			t.Errorf("put to sleep %d times, and %d processes were started meanwhile", naps, n-started)
+		s.isAsleep(since)
+		if n, times := len(s.names()), s.timesAsleep(); n != started || times != 1 {
+			t.Errorf("put to sleep %d times, and %d processes were started meanwhile", times, n-started)
 		}
 		s.rt.Wake("blog")
 		synctest.Wait()
@@ -140,7 +141,7 @@ func TestSleep(t *testing.T) {
 	})
 }
 
-// What goes on keeps an app awake, for ten minutes from its end on.
+// A deploy, a run or a command keeps an app awake until ten minutes after its end.
 func TestKeptAwake(t *testing.T) {
 	for name, what := range map[string]struct{ begin, end func(*stage) }{
 		"request": {
@@ -187,30 +188,30 @@ func TestKeptAwake(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			drowsy(t, func(t *testing.T, s *stage) {
+			withSleepStage(t, func(t *testing.T, s *stage) {
 				what.begin(s)
 				after(30 * time.Minute)
-				if s.naps() > 0 {
+				if s.timesAsleep() > 0 {
 					t.Error("it was put to sleep")
 				}
 				what.end(s)
 				after(9*time.Minute + 50*time.Second)
-				if name != "deploy" { // which leaves the one before
+				if name != "deploy" { // which leaves the release before
 					s.isUp(up)
 				}
 				after(20 * time.Second)
-				if naps := s.naps(); naps != 1 {
-					t.Errorf("put to sleep %d times", naps)
+				if times := s.timesAsleep(); times != 1 {
+					t.Errorf("put to sleep %d times", times)
 				}
 			})
 		})
 	}
 }
 
-// newest is the last process of that type to be started.
+// newest returns the process of this type that was started last.
 func (s *stage) newest(processType string) (newest *enginetest.Process) {
 	s.t.Helper()
-	time.Sleep(2 * time.Second) // until the bell is looked at
+	time.Sleep(2 * time.Second) // until the bell is noticed
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.all {
@@ -224,7 +225,7 @@ func (s *stage) newest(processType string) (newest *enginetest.Process) {
 	return newest
 }
 
-// What wakes an app, and what does not.
+// Some events wake an app, others do not.
 func TestWakes(t *testing.T) {
 	for name, test := range map[string]struct {
 		do   func(*stage)
@@ -248,13 +249,13 @@ func TestWakes(t *testing.T) {
 		"nothing of this": {func(*stage) {}, "asleep"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			drowsy(t, func(t *testing.T, s *stage) {
+			withSleepStage(t, func(t *testing.T, s *stage) {
 				after(10*time.Minute + time.Second)
-				fell := time.Now()
-				s.isAsleep(fell)
+				since := time.Now()
+				s.isAsleep(since)
 				before, told := len(s.names()), s.conditions()
 				test.do(s)
-				after(3 * time.Second) // until the bell is looked at, and a worker has followed
+				after(3 * time.Second) // until the bell is noticed, and a worker has started too
 				webs := 0
 				for _, name := range s.names()[before:] {
 					if strings.Contains(name, " web.1 ") {
@@ -263,10 +264,10 @@ func TestWakes(t *testing.T) {
 				}
 				switch test.want {
 				case "asleep":
-					s.isAsleep(fell)
+					s.isAsleep(since)
 				case "":
-					if got := s.running(); got != "" || s.meets() != Down || webs > 0 {
-						t.Errorf("runs: %s; its visitors meet: %s; started %q", got, s.meets(), s.names()[before:])
+					if got := s.running(); got != "" || s.visitorState() != Down || webs > 0 {
+						t.Errorf("runs: %s; its state for visitors: %s; started %q", got, s.visitorState(), s.names()[before:])
 					}
 				default:
 					s.isUp(test.want)
@@ -282,14 +283,14 @@ func TestWakes(t *testing.T) {
 	}
 }
 
-// conditions are what the front was told, in order.
+// conditions lists the states that the front was told, in order.
 func (s *stage) conditions() []State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.told)
 }
 
-// inPlace makes a release of watch mode the live one.
+// inPlace makes a release in watch mode the live one.
 func (s *stage) inPlace() {
 	n, err := s.app.Publish(volume.Release{Settings: volume.Settings{Mode: volume.InPlace}})
 	if err == nil {
@@ -305,21 +306,21 @@ func fails(context.Context) error { return engine.Exit{Code: 1} }
 
 func atOnce(p *enginetest.Process) (engine.Exit, bool) { return engine.Exit{}, p.Type == "run" }
 
-// An app that is woken while its processes still end has a web process at once; a worker waits for
-// the one before.
+// An app that is woken while its processes are stopping starts a web process at once. Its new
+// worker waits until the old one has ended.
 func TestWokenWhileItEnds(t *testing.T) {
 	var linger chan struct{}
-	drowsy(t, func(t *testing.T, s *stage) {
+	withSleepStage(t, func(t *testing.T, s *stage) {
 		end := sync.OnceFunc(func() { close(linger) })
 		defer end()
 		after(10*time.Minute + time.Second)
-		if got := s.running(); got != "worker.1 is stopping" || s.meets() != Asleep {
-			t.Errorf("runs: %s; its visitors meet: %s", got, s.meets())
+		if got := s.running(); got != "worker.1 is stopping" || s.visitorState() != Asleep {
+			t.Errorf("runs: %s; its state for visitors: %s", got, s.visitorState())
 		}
 		s.rt.Wake("blog")
 		after(time.Minute)
-		if got := s.running(); got != "web.1 of v1, worker.1 is stopping" || s.meets() != Running {
-			t.Errorf("runs: %s; its visitors meet: %s", got, s.meets())
+		if got := s.running(); got != "web.1 of v1, worker.1 is stopping" || s.visitorState() != Running {
+			t.Errorf("runs: %s; its state for visitors: %s", got, s.visitorState())
 		}
 		end()
 		synctest.Wait()
@@ -330,11 +331,11 @@ func TestWokenWhileItEnds(t *testing.T) {
 	})
 }
 
-// A web process that still ends when the app is woken has another one beside it, and both end in
-// their time.
+// If a web process is still stopping when the app is woken, another one starts beside it. Both end
+// when they should.
 func TestWokenWhileWebEnds(t *testing.T) {
 	var linger chan struct{}
-	drowsy(t, func(t *testing.T, s *stage) {
+	withSleepStage(t, func(t *testing.T, s *stage) {
 		after(10*time.Minute + time.Second)
 		if got := s.running(); got != "web.1 is stopping" {
 			t.Errorf("runs: %s", got)
@@ -361,8 +362,8 @@ func TestWokenWhileWebEnds(t *testing.T) {
 	})
 }
 
-// What sleeps when the server stops, or is killed, does so when it is back, and is woken even
-// before it looks; unless something else is wanted by then.
+// An app that sleeps when the server stops or is killed sleeps when the server is back, unless its
+// settings have changed by then. A request wakes it even before the runtime has read the volume.
 func TestAsleepAcrossRestart(t *testing.T) {
 	for name, test := range map[string]struct {
 		meanwhile func(*stage)
@@ -383,8 +384,8 @@ func TestAsleepAcrossRestart(t *testing.T) {
 				s.deploy()
 				done()
 				after(61 * time.Second)
-				fell := time.Now()
-				s.isAsleep(fell)
+				since := time.Now()
+				s.isAsleep(since)
 				stop()
 				test.meanwhile(s)
 				before := len(s.names())
@@ -393,8 +394,8 @@ func TestAsleepAcrossRestart(t *testing.T) {
 				if err := rt.Announce(); err != nil {
 					t.Error(err)
 				}
-				if (s.meets() == Asleep) != test.asleep {
-					t.Errorf("announced as %s", s.meets())
+				if (s.visitorState() == Asleep) != test.asleep {
+					t.Errorf("announced as %s", s.visitorState())
 				}
 				stop = s.run()
 				after(10 * time.Second)
@@ -404,7 +405,7 @@ func TestAsleepAcrossRestart(t *testing.T) {
 					}
 					return
 				}
-				s.isAsleep(fell)
+				s.isAsleep(since)
 				if started := s.names()[before:]; len(started) > 0 {
 					t.Errorf("started %q", started)
 				}
@@ -430,25 +431,26 @@ func (s *stage) again() int {
 	return r.N
 }
 
-// An app that is not put down as asleep stays awake, and is asked again: a full disk, say.
+// An app stays awake if its sleep cannot be recorded, on a full disk for example, and is put to
+// sleep later.
 func TestSleepNotSaid(t *testing.T) {
-	drowsy(t, func(t *testing.T, s *stage) {
+	withSleepStage(t, func(t *testing.T, s *stage) {
 		s.breakDisk(true)
 		after(10*time.Minute + time.Second)
-		if s.naps() != 1 || s.meets() != Running || s.running() != up {
-			t.Errorf("asked %d times; its visitors meet: %s; runs: %s", s.naps(), s.meets(), s.running())
+		if s.timesAsleep() != 1 || s.visitorState() != Running || s.running() != up {
+			t.Errorf("asked %d times; its state for visitors: %s; runs: %s", s.timesAsleep(), s.visitorState(), s.running())
 		}
 		s.breakDisk(false)
 		after(10*time.Minute + time.Minute)
-		if s.naps() != 2 || s.meets() != Asleep || s.running() != "" {
-			t.Errorf("asked %d times; its visitors meet: %s; runs: %s", s.naps(), s.meets(), s.running())
+		if s.timesAsleep() != 2 || s.visitorState() != Asleep || s.running() != "" {
+			t.Errorf("asked %d times; its state for visitors: %s; runs: %s", s.timesAsleep(), s.visitorState(), s.running())
 		}
 	})
 }
 
-// Visitors who come as the app falls asleep are all answered, and no two workers run at once.
+// Requests that come as the app goes to sleep are all answered, and no two workers run at once.
 func TestSleepingAndWaking(t *testing.T) {
-	drowsy(t, func(t *testing.T, s *stage) {
+	withSleepStage(t, func(t *testing.T, s *stage) {
 		s.set(func(now *volume.Wanted) { now.Sleep = time.Second })
 		after(2 * time.Second)
 		var visitors sync.WaitGroup
@@ -461,13 +463,13 @@ func TestSleepingAndWaking(t *testing.T) {
 			})
 		}
 		visitors.Wait()
-		if naps := s.naps(); naps < 5 {
-			t.Errorf("it slept %d times", naps)
+		if times := s.timesAsleep(); times < 5 {
+			t.Errorf("it slept %d times", times)
 		}
 	})
 }
 
-// visit does what the front does of a request.
+// visit makes a request, as the front does.
 func (s *stage) visit() {
 	for {
 		s.mu.Lock()
@@ -501,7 +503,7 @@ func (s *stage) visit() {
 	}
 }
 
-// An app asleep costs one goroutine, which waits to be told something, and less than 32 KiB.
+// A sleeping app costs one goroutine, which waits for a poke, and less than 32 KiB.
 func TestAsleepIsCheap(t *testing.T) {
 	const apps = 100
 	s := newStage(t)

@@ -58,9 +58,9 @@ func (m *member) keepChecking(ctx context.Context, p *proc) {
 		var changed func(error)
 		switch c.Type {
 		case health.Liveness:
-			changed = func(err error) { a.post(func() { m.fell(p, err) }) }
+			changed = func(err error) { a.post(func() { m.failLiveness(p, err) }) }
 		case health.Readiness:
-			changed = func(err error) { a.post(func() { m.fits(p, err) }) }
+			changed = func(err error) { a.post(func() { m.setReadiness(p, err) }) }
 		default:
 			continue
 		}
@@ -75,8 +75,8 @@ func (m *member) serves(p *proc) bool {
 	return m.mine() && m.proc == p && !m.left && runs
 }
 
-// fell has the engine restart a process that fails its liveness check.
-func (m *member) fell(p *proc, err error) {
+// failLiveness has the engine restart a process that fails its liveness check.
+func (m *member) failLiveness(p *proc, err error) {
 	if !m.serves(p) || err == nil {
 		return
 	}
@@ -92,18 +92,18 @@ func (m *member) fell(p *proc, err error) {
 	a.rt.Engine.Restart(context.Background(), p.place, err.Error())
 }
 
-// fits takes a process out of the traffic if err is not nil, or puts it back.
-func (m *member) fits(p *proc, err error) {
-	if !m.serves(p) || m.unfit == (err != nil) {
+// setReadiness takes a process out of the traffic if err is not nil, or puts it back.
+func (m *member) setReadiness(p *proc, err error) {
+	if !m.serves(p) || m.notReady == (err != nil) {
 		return
 	}
 	if d := m.in.loop.proving(m.in); d != nil && err != nil {
 		d.fail(m, p, err)
 		return
 	}
-	m.unfit = err != nil
+	m.notReady = err != nil
 	m.status.State, m.status.Reason = string(Running), ""
-	if m.unfit {
+	if m.notReady {
 		m.status.State, m.status.Reason = unready, err.Error()
 	}
 	m.status.Since = time.Now().UTC()

@@ -7,7 +7,7 @@ import (
 	"paas/volume"
 )
 
-// place makes a release of watch mode the live one, as a push does.
+// place makes a release in watch mode the live one, as a push does.
 func (s *stage) place() int {
 	s.t.Helper()
 	r, err := s.app.Publish(volume.Release{Settings: volume.Settings{Mode: volume.InPlace}})
@@ -26,8 +26,8 @@ func (s *stage) place() int {
 	return r.N
 }
 
-// A release of watch mode is left to who made it, and what ran before it is stopped; the next
-// release that is to be built takes over again.
+// The runtime does not run a release in watch mode, and stops the one before it. The next release
+// that is built takes over again.
 func TestWatchModeTakesOver(t *testing.T) {
 	s := newStage(t)
 	s.turn()
@@ -40,7 +40,7 @@ func TestWatchModeTakesOver(t *testing.T) {
 	rig.Eventually(t, "nothing runs", func() bool { p, err := s.app.Processes(); return err == nil && len(p) == 0 })
 
 	stop()
-	s.run() // a runtime that starts then runs nothing either
+	s.run() // a runtime that starts now runs nothing either
 	three := s.publish()
 	s.reaches(three, volume.Ready)
 	s.mu.Lock()
