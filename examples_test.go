@@ -24,7 +24,7 @@ func TestExamples(t *testing.T) {
 		{"bun", "", []string{"bun --version", registry}, `bun install`, "says Bun"},
 		{"deno", "", []string{"deno --version", registry}, `deno install`, "says Deno"},
 		{"go", "gocache app", []string{"go version"}, `Building \(go\)`, "<h1>It is "},
-		{"go-plain", "gocache app", []string{"go version"}, `no go.mod: one is made`, "says Go"},
+		{"go-plain", "gocache app", []string{"go version"}, `no go.mod: this build uses the standard library only`, "says Go"},
 		{"node-pnpm", "", []string{"node --version", "pnpm --version", registry},
 			`pnpm install`, "installed by pnpm"},
 		{"node-yarn", "", []string{"node --version", "sh -c 'yarn --version | grep -v ^1'", registry},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"paas/engine/local/child"
 	"paas/rig"
+	"paas/volume"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -196,7 +197,7 @@ func TestBuildDotEnv(t *testing.T) {
 	files[".env"] = "LEAK=of-the-repository\n"
 	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), files)
 	rig.WantIn(t, "build", out,
-		"       not loading .env from the repository; use `config:set blog KEY=VALUE` instead\n")
+		"       not loading .env from the repository; set config vars instead\n")
 	if strings.Contains(out, "LEAK") {
 		t.Errorf(".env was loaded; log:\n%s", out)
 	}
@@ -215,6 +216,9 @@ func TestBuildMemory(t *testing.T) {
 		"eat.js":       `const held = []; setInterval(() => held.push(Buffer.alloc(5e6, 1)), 20)`,
 	})
 	rig.WantIn(t, "error", rig.Message(err), "npm run build: used ",
-		"MiB of memory; a build may use 200 MiB (PAAS_BUILD_MEMORY)")
+		"MiB of memory; a build may use 200 MiB")
+	if what := volume.RemedyOf(err).Do; what != volume.RaiseBuildMemory {
+		t.Errorf("what to do: %q", what)
+	}
 	rig.WantIn(t, "output", out, "npm run build")
 }

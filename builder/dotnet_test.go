@@ -88,8 +88,8 @@ func TestBuildDotnetFake(t *testing.T) {
 			"Shop.csproj": webProject,
 			"global.json": `{"sdk": {"version": "99.0.100"}}`,
 		},
-		"2 projects, 0 of them web apps; choose one: config:set blog PROJECT_FILE=": {"A.csproj": "", "B.csproj": ""},
-		"dotnet publish made no program for Library.csproj":                         {"Library.csproj": ""},
+		"2 projects, 0 of them web apps; choose one":        {"A.csproj": "", "B.csproj": ""},
+		"dotnet publish made no program for Library.csproj": {"Library.csproj": ""},
 	} {
 		_, out, _, err := buildFiles(t, b, cache, files)
 		rig.WantIn(t, "error", rig.Message(err), want)

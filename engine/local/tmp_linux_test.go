@@ -10,6 +10,7 @@ import (
 	"paas/engine"
 	"paas/engine/local/confine"
 	"paas/rig"
+	"paas/volume"
 )
 
 // landlocked returns an engine whose apps have no /tmp of their own.
@@ -45,7 +46,11 @@ func TestBuildNamesTmp(t *testing.T) {
 		t.Errorf("with a /tmp of its own: %v", err)
 	}
 	err := build(landlocked(t))
-	rig.WantIn(t, "error", rig.Message(err), "/tmp/compiler.lock: apps of this server cannot write to /tmp, only to $TMPDIR; its owner can open a folder to all apps: PAAS_APP_WRITE=/tmp/NAME")
+	rig.WantIn(t, "error", rig.Message(err),
+		"/tmp/compiler.lock: apps of this server cannot write to /tmp, only to $TMPDIR")
+	if what := volume.RemedyOf(err).Do; what != volume.OpenFolder {
+		t.Errorf("what to do: %q", what)
+	}
 }
 
 // Only .NET apps can write to .NET's folders in /tmp, and to nothing else there.
