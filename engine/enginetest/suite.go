@@ -44,6 +44,7 @@ func Run(t *testing.T, begin func(*testing.T) Suite) {
 		"copies side by side":   copies,
 		"restart":               restart,
 		"tells who watches":     tellsWhoWatches,
+		"tells later watchers":  tellsLaterWatchers,
 		"logs":                  followsLogs,
 		"logs end with ctx":     logsEnd,
 		"runs a command":        execs,
@@ -342,6 +343,21 @@ func tellsWhoWatches(t *testing.T, b *bench) {
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+func tellsLaterWatchers(t *testing.T, b *bench) {
+	u := b.unit("sleep 1000", 1)
+	b.want(u)
+	b.running(1)
+	b.drop(u)
+	for b.stands() != "" { // nobody watches
+		time.Sleep(time.Millisecond)
+	}
+	told := make(chan string, 1000)
+	go b.Engine.Watch(t.Context(), func(app string) { told <- app })
+	if app := <-told; app != b.Image.App {
+		t.Errorf("told of %s", app)
 	}
 }
 

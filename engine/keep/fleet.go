@@ -23,12 +23,13 @@ type Fleet struct {
 	// Log returns the log for the output of a place; nil: there is none.
 	Log func(name engine.UnitName, index int) Log
 
-	mu       sync.Mutex
-	units    map[engine.UnitName]*engine.Unit
-	places   map[seat]*place
-	watchers map[*watcher]struct{}
-	starts   int // so far
-	closed   bool
+	mu        sync.Mutex
+	units     map[engine.UnitName]*engine.Unit
+	places    map[seat]*place
+	watchers  map[*watcher]struct{}
+	unwatched map[string]struct{} // apps that changed while nobody watched
+	starts    int                 // so far
+	closed    bool
 }
 
 // Process is a process of a unit. For its methods see [engine.Process].

@@ -19,6 +19,10 @@ func (f *Fleet) Watch(ctx context.Context, changed func(app string)) error {
 	for _, pl := range f.places { // changes from before this call
 		w.tell(pl.Unit.App)
 	}
+	for app := range f.unwatched { // and of places that are gone by now
+		w.tell(app)
+	}
+	f.unwatched = nil
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
