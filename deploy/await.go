@@ -36,7 +36,7 @@ func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, erro
 		return s, err
 	}
 	log.stop() // shows what was printed until now first
-	say.Step(out, "%s %s gets the traffic%s", m.App.Name, r, m.at(r.N))
+	say.Step(out, "%s %s gets the traffic%s", m.App.Name, r, m.at(r))
 	say.Detail(out, "watching it for %s; Ctrl-C takes it back", seconds(s.Prove))
 	log.follow(ctx)
 	if m.Watching != nil {

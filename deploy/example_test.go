@@ -47,7 +47,7 @@ func ExampleMaker_Release() {
 		log.Fatal(err)
 	}
 	if s.State == volume.Live {
-		fmt.Println(m.LiveLine(r.N))
+		fmt.Println(m.LiveLine(r))
 	} else {
 		fmt.Println(s.Reason, deploy.Instead(app, "Nothing changed."))
 	}

@@ -135,19 +135,18 @@ func (m Maker) Release(
 	return m.Finish(ctx, r, objects)
 }
 
-// LiveLine is the line that says that release n is live, and at which address or in which folder.
-func (m Maker) LiveLine(n int) string {
-	return fmt.Sprintf("%s %s is live%s", m.App.Name, volume.Release{N: n}, m.at(n))
+// LiveLine is the line that says that r is live, and at which address or in which folder.
+func (m Maker) LiveLine(r volume.Release) string {
+	return fmt.Sprintf("%s %s is live%s", m.App.Name, r, m.at(r))
 }
 
-// at is ": " and the address at which release n answers, or ", in " and its folder; empty if it has
+// at is ": " and the address at which r answers, or ", in " and its folder; empty if it has
 // neither.
-func (m Maker) at(n int) string {
-	r, err := m.App.Release(n)
-	if err == nil && r.Settings.Mode == volume.InPlace {
+func (m Maker) at(r volume.Release) string {
+	if r.Settings.Mode == volume.InPlace {
 		return ", in " + m.App.Worktree()
 	}
-	if err != nil || m.URL == nil {
+	if m.URL == nil {
 		return ""
 	}
 	built, err := m.App.Built(r.Build)

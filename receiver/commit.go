@@ -31,7 +31,7 @@ func (r *Receiver) postReceive(s *session, say voice) (a accepted, err error) {
 		why = deploy.DiskFull(err).Error()
 		a.note = plain(err.Error(), 200)
 	case status.State == volume.Live:
-		say.step("%s", m.LiveLine(release.N))
+		say.step("%s", m.LiveLine(release))
 		return accepted{live: true}, nil
 	default:
 		why = fmt.Sprintf("%s: %s", status.State, plain(status.Reason, 500))

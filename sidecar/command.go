@@ -58,7 +58,7 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 		)
 		return nil
 	case live:
-		say.Step(out, "%s", s.maker(app, out).LiveLine(done.release.N))
+		say.Step(out, "%s", s.maker(app, out).LiveLine(done.release))
 		s.announce(ctx, app, done.release)
 		return nil
 	}
@@ -179,5 +179,5 @@ func (s *Sidecar) single(ctx context.Context, u subject) (line string, err error
 		), nil
 	}
 	s.announce(ctx, u.app, done.release)
-	return s.maker(u.app, io.Discard).LiveLine(done.release.N), nil
+	return s.maker(u.app, io.Discard).LiveLine(done.release), nil
 }
