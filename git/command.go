@@ -7,19 +7,18 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
+
+	"paas/subprocess"
 )
 
 // Command returns the command `git args...` in the repository. Its environment is built from
-// nothing: it reads no configuration of the machine or a user. It runs in its own session, which is
-// killed as a whole when ctx ends. Wait returns at most 2 s after git has exited.
+// nothing: it reads no configuration of the machine or a user. Run it with [subprocess.Run].
 func (r Repo) Command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "git", append(r.options(), args...)...)
+	cmd := subprocess.Command(ctx, "git", append(r.options(), args...)...)
 	cmd.Dir = r.Dir
 	cmd.Env = slices.Concat([]string{
 		"PATH=" + cmp.Or(os.Getenv("PATH"), "/usr/local/bin:/usr/bin:/bin"),
@@ -31,9 +30,6 @@ func (r Repo) Command(ctx context.Context, args ...string) *exec.Cmd {
 		"GIT_TERMINAL_PROMPT=0",
 		"GIT_NO_LAZY_FETCH=1",
 	}, r.Quarantine.env(), r.Env)
-	cmd.SysProcAttr = newSession()
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 2 * time.Second
 	return cmd
 }
 
@@ -79,21 +75,6 @@ func (r Repo) options() []string {
 	return options
 }
 
-// Run starts cmd and waits for it. Unless nil, started is called in between.
-func Run(cmd *exec.Cmd, started func()) error {
-	// The parent-death signal is sent when the thread that started the child ends (prctl(2)), which
-	// happens when another goroutine locks that thread and returns.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	if started != nil {
-		started()
-	}
-	return cmd.Wait()
-}
-
 // Error is a failed git command.
 type Error struct {
 	Command string // such as read-tree
@@ -120,7 +101,7 @@ func (r Repo) run(ctx context.Context, env []string, args ...string) (string, er
 	cmd.Env = append(cmd.Env, env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := Run(cmd, nil)
+	err := subprocess.Run(cmd, nil)
 	if err == nil {
 		return strings.TrimSuffix(stdout.String(), "\n"), nil
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"paas/nice"
+	"paas/subprocess"
 )
 
 // When GC is worthwhile. git's own limit, gc.auto, is 6700 loose objects, estimated as here from
@@ -53,13 +54,13 @@ func (r Repo) GC(ctx context.Context) error {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	const nicest = 19
 	ended := make(chan struct{})
-	err := Run(cmd, func() {
+	err := subprocess.Run(cmd, func() {
 		nice.Group(cmd.Process.Pid, nicest)
 		go nice.Session(cmd.Process.Pid, nicest, ended)
 	})
 	close(ended)
 	if cmd.Process != nil {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // processes that git started and left
+		subprocess.Kill(cmd) // processes that git started and left
 	}
 	switch {
 	case err == nil:

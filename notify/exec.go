@@ -9,11 +9,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"runtime"
-	"syscall"
 	"time"
 
 	"paas/say"
+	"paas/subprocess"
 )
 
 const (
@@ -28,7 +27,7 @@ func (n Notifier) exec(ctx context.Context, v Version) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, execTimeout,
 		fmt.Errorf("still running after %s", execTimeout))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, n.Exec)
+	cmd := subprocess.Command(ctx, n.Exec)
 	cmd.Env = []string{
 		"PATH=" + cmp.Or(os.Getenv("PATH"), "/usr/local/bin:/usr/bin:/bin"),
 		"HOME=" + os.Getenv("HOME"),
@@ -36,19 +35,11 @@ func (n Notifier) exec(ctx context.Context, v Version) error {
 	}
 	said := &lines{log: n.Log.With("app", v.App, "release", v.Release)}
 	cmd.Stdout, cmd.Stderr = said, said
-	cmd.SysProcAttr = ownSession()
-	kill := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.Cancel, cmd.WaitDelay = kill, 2*time.Second
-
-	// A parent-death signal comes when the thread that started the child ends, not the process
-	// (prctl(2)).
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := cmd.Run()
+	err := subprocess.Run(cmd, nil)
 	said.end()
 	// it ended well, but somebody of its session has the output open
 	if errors.Is(err, exec.ErrWaitDelay) {
-		kill()
+		subprocess.Kill(cmd)
 		err = nil
 	}
 	if err != nil && ctx.Err() != nil {

@@ -8,11 +8,10 @@ import (
 	"os/exec"
 	"regexp"
 	"sync"
-	"syscall"
 	"time"
 
 	"paas/exitcode"
-	"paas/git"
+	"paas/subprocess"
 )
 
 // process is a git process with its client.
@@ -67,7 +66,7 @@ func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 
 	var copying sync.WaitGroup
 	ended := make(chan struct{})
-	err = git.Run(cmd, func() {
+	err = subprocess.Run(cmd, func() {
 		for i, out := range outs {
 			writers[i].Close()
 			copying.Go(func() {
@@ -97,7 +96,7 @@ func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 		return 1, err
 	}
 	// processes that it left would keep the pipes open
-	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	subprocess.Kill(cmd)
 	copying.Wait()
 	if err != nil && cmd.ProcessState == nil {
 		return 1, err

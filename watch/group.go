@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"paas/subprocess"
 )
 
 // group is a running command and all processes in its process group.
@@ -24,7 +26,7 @@ type group struct {
 
 // startGroup starts cmd as the leader of a new session.
 func startGroup(cmd *exec.Cmd) (*group, *startError) {
-	cmd.SysProcAttr = sysProcAttr()
+	cmd.SysProcAttr = subprocess.OwnSession()
 	if err := startCommand(cmd); err != nil {
 		return nil, &startError{cmd, err}
 	}

@@ -3,16 +3,10 @@ package watch
 import (
 	"os/exec"
 	"runtime"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// sysProcAttr makes a command lead a session, and kills it when this process ends.
-func sysProcAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-}
 
 // startQueue runs functions on one thread that lives as long as the process: the parent-death
 // signal is sent when the *thread* that started the command ends (prctl(2)).

@@ -2,12 +2,7 @@
 
 package watch
 
-import (
-	"os/exec"
-	"syscall"
-)
-
-func sysProcAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+import "os/exec"
 
 func startCommand(cmd *exec.Cmd) error { return cmd.Start() }
 
