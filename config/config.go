@@ -99,6 +99,7 @@ const (
 // as in [os.Environ]), then the file, then the defaults: the first that has a setting wins. The
 // error joins all misspelt names and bad values, one on each line.
 func Load(flags *pflag.FlagSet, environ []string) (*Config, []Setting, error) {
+	known := keys()
 	env := map[string]string{}
 	var errs []error
 	for _, kv := range environ {
@@ -107,15 +108,15 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, []Setting, error) {
 			continue
 		}
 		key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, prefix)), "_", "-")
-		if !slices.Contains(keys(), key) {
-			near := environmentName(nearest.Word(key, keys()))
+		if !slices.Contains(known, key) {
+			near := environmentName(nearest.Word(key, known))
 			errs = append(errs, unknown("environment", name, near))
 			continue
 		}
 		env[key] = value
 	}
 	path, required := filePath(flags, env, environ)
-	file, fileErrs := readFile(path, required)
+	file, fileErrs := readFile(path, required, known)
 	errs = append(errs, fileErrs...)
 
 	c := &Config{}
@@ -165,8 +166,8 @@ func filePath(flags *pflag.FlagSet, env map[string]string, environ []string) (pa
 	return filepath.Join(root, "paas.yaml"), false
 }
 
-// readFile reads the file at path. There is an error for each key that is not a setting.
-func readFile(path string, required bool) (file *viper.Viper, errs []error) {
+// readFile reads the file at path. There is an error for each key that is not known.
+func readFile(path string, required bool, known []string) (file *viper.Viper, errs []error) {
 	file = viper.New()
 	file.SetConfigFile(path)
 	file.SetConfigType("yaml")
@@ -177,8 +178,8 @@ func readFile(path string, required bool) (file *viper.Viper, errs []error) {
 		return file, []error{fmt.Errorf("%s: %s", path, oneLine(err))}
 	}
 	for _, key := range slices.Sorted(slices.Values(file.AllKeys())) {
-		if !slices.Contains(keys(), key) {
-			errs = append(errs, unknown(path, key, nearest.Word(key, keys())))
+		if !slices.Contains(known, key) {
+			errs = append(errs, unknown(path, key, nearest.Word(key, known)))
 		}
 	}
 	return file, errs
