@@ -139,6 +139,17 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+func TestPublicPorts(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"": true, "1": true, "443": true, "65535": true,
+		"0": false, "080": false, "65536": false, "+80": false, "-1": false, "http": false, " 80": false,
+	} {
+		if err := optional(portNumber)(text); (err == nil) != ok {
+			t.Errorf("port %q: err = %v, want an error: %v", text, err, !ok)
+		}
+	}
+}
+
 // For limits, 0 means none; but at least one build is kept.
 func TestLimits(t *testing.T) {
 	c, _, err := load(t, "", nil)

@@ -230,7 +230,8 @@ func address(s string) error {
 }
 
 func portNumber(s string) error {
-	if n, err := strconv.ParseUint(s, 10, 16); err != nil || n == 0 {
+	// It goes into URLs as it is, so it has no zeros in front.
+	if _, err := strconv.ParseUint(s, 10, 16); err != nil || s[0] == '0' {
 		return errors.New("want a port, 1 to 65535")
 	}
 	return nil
