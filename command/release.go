@@ -76,10 +76,8 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 	}
 	c.did(app.Name, strings.TrimSpace(r.String()+" "+note)+": "+string(s.State))
 	if s.State == volume.Live || s.State == volume.Retired {
-		line := maker.LiveLine(r)
-		_, url, _ := strings.Cut(line, " is live: ")
-		released := &Released{App: app.Name, Number: r.N, URL: url}
-		p.tell(Progress{Event: Live, Text: line, Release: released})
+		released := &Released{App: app.Name, Number: r.N, URL: maker.Address(r)}
+		p.tell(Progress{Event: Live, Text: maker.LiveLine(r), Release: released})
 		return nil
 	}
 	return &Fault{

@@ -114,6 +114,42 @@ func TestRelease(t *testing.T) {
 	}
 }
 
+// Only what answers visitors has an address, and the line that it is live shows it.
+func TestAddress(t *testing.T) {
+	const url = "http://blog.test"
+	web, worker := map[string]string{"web": "serve"}, map[string]string{"worker": "work"}
+	for name, c := range map[string]struct {
+		built   volume.Built
+		mode    volume.Mode
+		address string
+		line    string
+	}{
+		"web":    {volume.Built{Processes: web}, "", url, "blog v1 is live: " + url},
+		"static": {volume.Built{Static: "public"}, "", url, "blog v1 is live: " + url},
+		"worker": {volume.Built{Processes: worker}, "", "", "blog v1 is live"},
+		"watch":  {volume.Built{}, volume.InPlace, "", "blog v1 is live, in WORKTREE"},
+	} {
+		s := newStage(t)
+		b, err := s.app.PublishBuild(volume.Build{Commit: "c"}, t.TempDir())
+		if err == nil {
+			err = s.app.SetBuilt(b.ID, c.built)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := volume.Release{N: 1, Build: b.ID, Settings: volume.Settings{Mode: c.mode}}
+		m := s.maker()
+		if address := m.Address(r); address != "" {
+			t.Errorf("%s: address %q without a URL", name, address)
+		}
+		m.URL = func(string) string { return url }
+		line := strings.ReplaceAll(m.LiveLine(r), s.app.Worktree(), "WORKTREE")
+		if address := m.Address(r); address != c.address || line != c.line {
+			t.Errorf("%s: %q and %q, want %q and %q", name, address, line, c.address, c.line)
+		}
+	}
+}
+
 // A caller who leaves in the first phase takes the release back.
 func TestReleaseLeft(t *testing.T) {
 	s := newStage(t)

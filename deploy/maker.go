@@ -146,12 +146,21 @@ func (m Maker) at(r volume.Release) string {
 	if r.Settings.Mode == volume.InPlace {
 		return ", in " + m.App.Worktree()
 	}
-	if m.URL == nil {
+	if address := m.Address(r); address != "" {
+		return ": " + address
+	}
+	return ""
+}
+
+// Address returns the address at which r answers visitors, as people type it. It is empty if r has
+// no web process and no static files, is in watch mode, or m has no URL.
+func (m Maker) Address(r volume.Release) string {
+	if m.URL == nil || r.Settings.Mode == volume.InPlace {
 		return ""
 	}
 	built, err := m.App.Built(r.Build)
 	if _, web := built.Processes["web"]; err == nil && (web || built.Static != "") {
-		return ": " + m.URL(m.App.Name)
+		return m.URL(m.App.Name)
 	}
 	return ""
 }

@@ -247,6 +247,24 @@ func TestReleasesAdvise(t *testing.T) {
 	}
 }
 
+// Programs read from the last event what became live, and where.
+func TestLiveReleaseInJSON(t *testing.T) {
+	words := []string{"blog", "v1", "--format", "json"}
+	answer, _, err := callRow(t, newStage(t), admin, "rollback", words, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(answer), "\n")
+	var last command.Progress
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
+		t.Fatal(err)
+	}
+	want := command.Released{App: "blog", Number: 3, URL: "http://blog.test"}
+	if last.Event != command.Live || last.Release == nil || *last.Release != want {
+		t.Errorf("the last event is %s, want %+v", lines[len(lines)-1], want)
+	}
+}
+
 // What the app has already may leave no space for a config var: that is no wrong use.
 func TestTooMuchConfig(t *testing.T) {
 	words := []string{"blog", "LARGE=" + strings.Repeat("x", 70_000)}
