@@ -187,7 +187,7 @@ func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
 		return i, nil
 	}
 	processes, err := c.processes(app)
-	if i.State = overall(processes); i.State == "starting" {
+	if i.State = overall(processes); i.State == starting {
 		if state, _ := c.resting(app, wanted); state != "" {
 			i.State = state
 		}
@@ -270,7 +270,7 @@ func printApp(p *Page, i AppInfo) {
 		if i.Release > 0 {
 			since := ""
 			if !i.Since.IsZero() {
-				since = " since " + i.Since.Local().Format(time.DateTime)
+				since = " since " + when(i.Since)
 			}
 			fmt.Fprintf(t, "live\tv%d%s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
 				since, i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)

@@ -108,7 +108,7 @@ func (c *Call) logged(app volume.App) ([]string, error) {
 		return nil, err
 	}
 	for _, p := range running {
-		names = append(names, fmt.Sprintf("%s.%d", p.Type, p.Index))
+		names = append(names, p.Name())
 	}
 	slices.SortFunc(names, logs.Compare)
 	return slices.Compact(names), nil

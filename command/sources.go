@@ -146,10 +146,10 @@ func printOneSource(p *Page, i SourceInfo) {
 			fmt.Fprintf(t, "reason\t%s\n", plain(i.Reason))
 		}
 		if !i.Looked.IsZero() {
-			fmt.Fprintf(t, "looked\t%s\n", i.Looked.Local().Format(time.DateTime))
+			fmt.Fprintf(t, "looked\t%s\n", when(i.Looked))
 		}
 		if !i.Since.IsZero() {
-			fmt.Fprintf(t, "since\t%s\n", i.Since.Local().Format(time.DateTime))
+			fmt.Fprintf(t, "since\t%s\n", when(i.Since))
 		}
 		if i.Key != "" {
 			fmt.Fprintf(t, "key\t%s\n", i.Key)
