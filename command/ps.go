@@ -180,13 +180,7 @@ func (c *Call) restartable(app volume.App) ([]volume.Process, error) {
 		return nil, err
 	}
 	if _, asleep, err := c.asleep(app, w); asleep || err != nil {
-		var all []volume.Process
-		for t, n := range counts {
-			for i := range n {
-				all = append(all, volume.Process{Type: t, Index: i + 1})
-			}
-		}
-		return all, err
+		return counted(counts), err
 	}
 	processes, err := app.Processes()
 	isOnce := func(p volume.Process) bool { return lines[p.Type] == "" }

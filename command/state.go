@@ -50,6 +50,16 @@ func (c *Call) formation(
 	return lines, counts, nil
 }
 
+// counted returns the processes that counts, by type, ask for. They have only names.
+func counted(counts map[string]int) (all []volume.Process) {
+	for t, n := range counts {
+		for i := range n {
+			all = append(all, volume.Process{Type: t, Index: i + 1})
+		}
+	}
+	return all
+}
+
 // States of a process.
 const (
 	starting = "starting"

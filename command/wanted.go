@@ -125,9 +125,9 @@ func (c *Call) settled(app volume.App, which func(volume.Process) bool) (now set
 		return now, err
 	}
 	wanted := map[string]bool{}
-	for t, count := range counts {
-		for i := range count {
-			if p := (volume.Process{Type: t, Index: i + 1}); w.Stopped != app.Live() && which(p) {
+	if w.Stopped != app.Live() {
+		for _, p := range counted(counts) {
+			if which(p) {
 				wanted[p.Name()] = true
 			}
 		}
