@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"paas/command"
 	"paas/config"
@@ -69,11 +70,16 @@ func (p healthPage) Tell(h roleHealth) (err error) {
 
 func (p healthPage) Flush() error { return nil }
 
+// healthLimit is how long a role may take to answer.
+const healthLimit = 5 * time.Second
+
 // healthy asks the role where it listens on this machine.
 func (p *paas) healthy(ctx context.Context, role string) error {
 	if !p.vol.Claimed(role) {
 		return errors.New("not running")
 	}
+	ctx, cancel := context.WithTimeout(ctx, healthLimit)
+	defer cancel()
 	at := p.addresses.Of(role)
 	switch {
 	case role == volume.RoleGit:

@@ -51,10 +51,8 @@ func (s *Sidecar) serveHealth(w http.ResponseWriter, _ *http.Request) {
 }
 
 // Probe asks the sidecar that serves at addr, host:port, for its health. The error is nil if it is
-// OK. It blocks until ctx ends, at most 5 s.
+// OK. It blocks until ctx ends.
 func Probe(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/healthz", nil)
 	if err != nil {
 		return err
