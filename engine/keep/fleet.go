@@ -23,13 +23,13 @@ type Fleet struct {
 	// Log returns the log for the output of a place; nil: there is none.
 	Log func(name engine.UnitName, index int) Log
 
-	mu        sync.Mutex
-	units     map[engine.UnitName]*engine.Unit
-	places    map[seat]*place
-	watchers  map[*watcher]struct{}
-	unwatched map[string]struct{} // apps that changed while nobody watched
-	starts    int                 // so far
-	closed    bool
+	mu       sync.Mutex
+	apps     map[string]struct{} // those that have ever had a unit
+	units    map[engine.UnitName]*engine.Unit
+	places   map[seat]*place
+	watchers map[*watcher]struct{}
+	starts   int // so far
+	closed   bool
 }
 
 // Process is a process of a unit. For its methods see [engine.Process].
@@ -70,8 +70,10 @@ func (f *Fleet) Want(_ context.Context, unit engine.Unit) error {
 		return errClosed
 	}
 	if f.units == nil {
+		f.apps = map[string]struct{}{}
 		f.units, f.places = map[engine.UnitName]*engine.Unit{}, map[seat]*place{}
 	}
+	f.apps[unit.Name.App] = struct{}{}
 	known := f.units[unit.Name]
 	if known == nil {
 		known = new(engine.Unit)

@@ -57,19 +57,9 @@ func (pl *place) set(s engine.State) {
 	pl.changed()
 }
 
-func (pl *place) changed() { pl.fleet.changed(pl.Unit.App) }
-
-// changed tells watchers that a place of the app has changed, or the next one to come if there is
-// none. The fleet is locked.
-func (f *Fleet) changed(app string) {
-	if len(f.watchers) == 0 {
-		if f.unwatched == nil {
-			f.unwatched = map[string]struct{}{}
-		}
-		f.unwatched[app] = struct{}{}
-	}
-	for w := range f.watchers {
-		w.tell(app)
+func (pl *place) changed() {
+	for w := range pl.fleet.watchers {
+		w.tell(pl.Unit.App)
 	}
 }
 

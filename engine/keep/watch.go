@@ -16,13 +16,9 @@ func (f *Fleet) Watch(ctx context.Context, changed func(app string)) error {
 		f.watchers = map[*watcher]struct{}{}
 	}
 	f.watchers[w] = struct{}{}
-	for _, pl := range f.places { // changes from before this call
-		w.tell(pl.Unit.App)
-	}
-	for app := range f.unwatched { // and of places that are gone by now
+	for app := range f.apps { // what changed before this call, and may be gone
 		w.tell(app)
 	}
-	f.unwatched = nil
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
