@@ -69,12 +69,17 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 	return errors.New(whyNot(app, done.source))
 }
 
+// advice returns a remedy in words; empty if none is known.
+func (s *Sidecar) advice(what volume.Remedy) string {
+	if s.Advice == nil {
+		return ""
+	}
+	return s.Advice(what)
+}
+
 // advise shows what can be done, if that is known.
 func (s *Sidecar) advise(out io.Writer, what volume.Remedy) {
-	if s.Advice == nil {
-		return
-	}
-	if advice := s.Advice(what); advice != "" {
+	if advice := s.advice(what); advice != "" {
 		say.Detail(out, "%s", advice)
 	}
 }

@@ -67,10 +67,8 @@ func withoutDigits(text string) string {
 
 // withAdvice returns a problem with what can be done about it, for a reader who comes later.
 func (s *Sidecar) withAdvice(problem string, what volume.Remedy) string {
-	if s.Advice != nil {
-		if advice := s.Advice(what); advice != "" {
-			problem += "; " + advice
-		}
+	if advice := s.advice(what); advice != "" {
+		problem += "; " + advice
 	}
 	return say.Plain(problem, maxLine)
 }
