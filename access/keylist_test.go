@@ -3,12 +3,14 @@ package access
 import (
 	"strings"
 	"testing"
+
+	"paas/rig/sshkey"
 )
 
 // A key that is given again is not added again. Keys are named after their comments.
 func TestAddAll(t *testing.T) {
 	k := &Keys{Dir: t.TempDir()}
-	line := func(comment string) string { return keyLine(newSigner(t).PublicKey()) + comment + "\n" }
+	line := func(comment string) string { return keyLine(sshkey.New(t).PublicKey()) + comment + "\n" }
 	text := "# ours\n\n" + line(" Alice@Laptop") + line("") + line(" alice@laptop") + line(" ../../etc")
 	added, err := k.AddAll(text)
 	if err != nil {

@@ -2,7 +2,6 @@ package access
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -10,7 +9,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -23,38 +21,11 @@ import (
 	"testing"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"paas/rig/sshkey"
 )
 
-// newSigner returns a new ed25519 key.
-func newSigner(t testing.TB) gossh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signerOf(t, private)
-}
-
-func signerOf(t testing.TB, private crypto.Signer) gossh.Signer {
-	t.Helper()
-	signer, err := gossh.NewSignerFromSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer
-}
-
 func lineOf(signer gossh.Signer) []byte { return []byte(keyLine(signer.PublicKey()) + " you@laptop") }
-
-// privateText returns a private key as ssh-keygen writes it.
-func privateText(t testing.TB, key crypto.PrivateKey) []byte {
-	t.Helper()
-	block, err := gossh.MarshalPrivateKey(key, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(block)
-}
 
 func mustAdd(t testing.TB, k *Keys, name string, signer gossh.Signer) Key {
 	t.Helper()
@@ -70,7 +41,7 @@ func TestKeysAddListRemove(t *testing.T) {
 	if keys, err := k.List(); err != nil || len(keys) != 0 {
 		t.Fatalf("before the first key: %v, %v", keys, err)
 	}
-	alice, bob := newSigner(t), newSigner(t)
+	alice, bob := sshkey.New(t), sshkey.New(t)
 	first := mustAdd(t, k, "bob", bob)
 	if !first.Admin {
 		t.Error("the first key is not an admin")
@@ -122,7 +93,7 @@ func TestKeysAddListRemove(t *testing.T) {
 	if _, ok := k.Lookup(alice.PublicKey()); ok {
 		t.Error("a removed key is still found")
 	}
-	if _, err := k.Add("carol", lineOf(newSigner(t)), true); err != nil {
+	if _, err := k.Add("carol", lineOf(sshkey.New(t)), true); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Remove("bob"); err != nil {
@@ -132,7 +103,7 @@ func TestKeysAddListRemove(t *testing.T) {
 
 func TestKeysAddRefuses(t *testing.T) {
 	k := &Keys{Dir: t.TempDir()}
-	known := newSigner(t)
+	known := sshkey.New(t)
 	mustAdd(t, k, "alice", known)
 
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -148,11 +119,11 @@ func TestKeysAddRefuses(t *testing.T) {
 		P, Q, G, Y *big.Int
 	}{"ssh-dss", new(big.Int).SetBit(big.NewInt(1), 1023, 1), new(big.Int).SetBit(big.NewInt(1), 159,
 		1), big.NewInt(2), big.NewInt(3)})
-	fresh := string(lineOf(newSigner(t)))
-	secret := string(privateText(t, private))
+	fresh := string(lineOf(sshkey.New(t)))
+	secret := string(sshkey.PrivateText(t, private))
 	cert := &gossh.Certificate{Key: known.PublicKey(), CertType: gossh.UserCert,
 		ValidBefore: gossh.CertTimeInfinity}
-	if err := cert.SignCert(rand.Reader, newSigner(t)); err != nil {
+	if err := cert.SignCert(rand.Reader, sshkey.New(t)); err != nil {
 		t.Fatal(err)
 	}
 
@@ -167,7 +138,7 @@ func TestKeysAddRefuses(t *testing.T) {
 		{"bob", "hello", "not a public key"},
 		{"bob", "ssh-ed25519 AAAA you@laptop", "not a public key"},
 		{"bob", "ssh-ed25519 \x1b[2J", "not a public key"},
-		{"bob", fresh + "\n" + string(lineOf(newSigner(t))), "more than one line"},
+		{"bob", fresh + "\n" + string(lineOf(sshkey.New(t))), "more than one line"},
 		{"bob", fresh + strings.Repeat(" ", 10) + strings.Repeat("x", maxKeyText), "too long"},
 		{"bob", "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA", "ssh-keygen -i"},
 		{"bob", "ssh-rsa " + base64.StdEncoding.EncodeToString(weak), "at least 2048 bits"},
@@ -209,14 +180,14 @@ func TestKeysAddAccepts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"windows":            string(lineOf(newSigner(t))) + "\r\n",
-		"blanks":             "\n\n  " + string(lineOf(newSigner(t))) + "  \n\n",
-		"bom":                "\xef\xbb\xbf" + string(lineOf(newSigner(t))),
-		"no-comment":         keyLine(newSigner(t).PublicKey()),
-		"words":              keyLine(newSigner(t).PublicKey()) + " Ada's old laptop",
-		"rsa":                keyLine(signerOf(t, big).PublicKey()),
-		"ecdsa":              keyLine(signerOf(t, curve).PublicKey()),
-		"ada@home.example_1": keyLine(newSigner(t).PublicKey()),
+		"windows":            string(lineOf(sshkey.New(t))) + "\r\n",
+		"blanks":             "\n\n  " + string(lineOf(sshkey.New(t))) + "  \n\n",
+		"bom":                "\xef\xbb\xbf" + string(lineOf(sshkey.New(t))),
+		"no-comment":         keyLine(sshkey.New(t).PublicKey()),
+		"words":              keyLine(sshkey.New(t).PublicKey()) + " Ada's old laptop",
+		"rsa":                keyLine(sshkey.Signer(t, big).PublicKey()),
+		"ecdsa":              keyLine(sshkey.Signer(t, curve).PublicKey()),
+		"ada@home.example_1": keyLine(sshkey.New(t).PublicKey()),
 	} {
 		k := &Keys{Dir: t.TempDir()}
 		added, err := k.Add(name, []byte(text), false)
@@ -234,9 +205,9 @@ func TestKeysAddAccepts(t *testing.T) {
 func TestKeysSkipsWhatIsNoKey(t *testing.T) {
 	var log bytes.Buffer
 	k := &Keys{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(&log, nil))}
-	alice := newSigner(t)
+	alice := sshkey.New(t)
 	mustAdd(t, k, "alice", alice)
-	eve := string(lineOf(newSigner(t)))
+	eve := string(lineOf(sshkey.New(t)))
 	for name, text := range map[string]string{
 		"broken":   "ssh-ed25519 AAAA",
 		"empty":    "",
@@ -284,7 +255,7 @@ func TestKeysFirstIsTheFirstFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(k.Dir, "keys", "old"), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if key := mustAdd(t, k, "eve", newSigner(t)); key.Admin {
+	if key := mustAdd(t, k, "eve", sshkey.New(t)); key.Admin {
 		t.Error("eve became an admin")
 	}
 }
@@ -293,7 +264,7 @@ func TestKeysFirstIsTheFirstFile(t *testing.T) {
 func TestKeysAreHot(t *testing.T) {
 	dir := t.TempDir()
 	ours, theirs := &Keys{Dir: dir}, &Keys{Dir: dir}
-	admin, bob := newSigner(t), newSigner(t)
+	admin, bob := sshkey.New(t), sshkey.New(t)
 	mustAdd(t, theirs, "admin", admin)
 	mustAdd(t, theirs, "bob", bob)
 	if key, ok := ours.Lookup(bob.PublicKey()); !ok || key.Name != "bob" {
@@ -313,7 +284,7 @@ func TestKeysConcurrentAdds(t *testing.T) {
 	var won atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 16 {
-		line := lineOf(newSigner(t))
+		line := lineOf(sshkey.New(t))
 		wg.Go(func() {
 			k := &Keys{Dir: dir}
 			if _, err := k.Add("same", line, false); err == nil {
@@ -338,12 +309,12 @@ func TestKeysConcurrentAdds(t *testing.T) {
 // Leftovers of a killed write do no harm.
 func TestKeysIgnoresLeftovers(t *testing.T) {
 	k := &Keys{Dir: t.TempDir()}
-	mustAdd(t, k, "alice", newSigner(t))
-	if err := os.WriteFile(filepath.Join(k.Dir, "tmp", "new-123"), lineOf(newSigner(t))[:20],
+	mustAdd(t, k, "alice", sshkey.New(t))
+	if err := os.WriteFile(filepath.Join(k.Dir, "tmp", "new-123"), lineOf(sshkey.New(t))[:20],
 		0o600); err != nil {
 		t.Fatal(err)
 	}
-	mustAdd(t, k, "bob", newSigner(t))
+	mustAdd(t, k, "bob", sshkey.New(t))
 	if keys, err := k.List(); err != nil || len(keys) != 2 {
 		t.Errorf("%v, %v", keys, err)
 	}

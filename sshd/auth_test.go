@@ -13,6 +13,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"paas/rig"
+	"paas/rig/sshkey"
 )
 
 func TestSessions(t *testing.T) {
@@ -45,7 +46,7 @@ func TestPublicKeyOnly(t *testing.T) {
 		"none":        nil,
 		"password":    {gossh.Password("paas")},
 		"interactive": {gossh.KeyboardInteractive(answer)},
-		"unknown key": {gossh.PublicKeys(newSigner(t))},
+		"unknown key": {gossh.PublicKeys(sshkey.New(t))},
 	} {
 		client, err := gossh.Dial("tcp", w.addr(), config(methods...))
 		if err == nil {
@@ -87,7 +88,7 @@ func (s twoFacedSigner) PublicKey() gossh.PublicKey { return s.public }
 // is refused.
 func TestOfferedKeyIsNotIdentity(t *testing.T) {
 	w := serve(t, nil)
-	eve, stranger := newSigner(t), newSigner(t)
+	eve, stranger := sshkey.New(t), sshkey.New(t)
 	w.keys.add("eve", eve.PublicKey())
 	face := &twoFaced{PublicKey: eve.PublicKey(), offer: w.alice.PublicKey()}
 	client := w.dial(twoFacedSigner{eve, face})
@@ -117,7 +118,7 @@ func TestCertificateIsNotTheKey(t *testing.T) {
 	w := serve(t, nil)
 	cert := &gossh.Certificate{Key: w.alice.PublicKey(), CertType: gossh.UserCert,
 		ValidPrincipals: []string{"paas"}, ValidBefore: gossh.CertTimeInfinity}
-	if err := cert.SignCert(rand.Reader, newSigner(t)); err != nil {
+	if err := cert.SignCert(rand.Reader, sshkey.New(t)); err != nil {
 		t.Fatal(err)
 	}
 	signer, err := gossh.NewCertSigner(cert, w.alice)
@@ -143,7 +144,7 @@ func TestRemovedKey(t *testing.T) {
 		!strings.Contains(got.stderr, "was removed") {
 		t.Errorf("after: %+v", got)
 	}
-	carol := newSigner(t)
+	carol := sshkey.New(t)
 	w.keys.add("carol", carol.PublicKey())
 	if got := w.run(w.dial(carol), "whoami"); got.stdout != "carol false [\"whoami\"]\n" {
 		t.Errorf("carol: %+v", got)
@@ -155,7 +156,7 @@ func TestMaxAuthTries(t *testing.T) {
 	w := serve(t, nil)
 	var keys []gossh.Signer
 	for range maxAuthTries {
-		keys = append(keys, newSigner(t))
+		keys = append(keys, sshkey.New(t))
 	}
 	w.dial(append(keys[:maxAuthTries-1:maxAuthTries-1], w.alice)...)
 	client, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(append(keys, w.alice)...)))
@@ -169,7 +170,7 @@ func TestMaxAuthTries(t *testing.T) {
 // keys at most.
 func TestUnknownKeyBanner(t *testing.T) {
 	w := serve(t, nil)
-	keys := []gossh.Signer{newSigner(t), newSigner(t), newSigner(t), newSigner(t), newSigner(t)}
+	keys := []gossh.Signer{sshkey.New(t), sshkey.New(t), sshkey.New(t), sshkey.New(t), sshkey.New(t)}
 	keys[2] = keys[0]
 	var banners []string
 	c := config(gossh.PublicKeys(keys...))
@@ -198,7 +199,7 @@ func TestUnknownKeyBanner(t *testing.T) {
 // Somebody who uses a second key is told about the first one once, not at each push.
 func TestNoBannerForSecondKey(t *testing.T) {
 	w := serve(t, nil)
-	second := newSigner(t)
+	second := sshkey.New(t)
 	count := 0
 	c := config(gossh.PublicKeys(second, w.alice))
 	c.BannerCallback = func(string) error { count++; return nil }

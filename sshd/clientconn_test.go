@@ -19,6 +19,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"paas/rig"
+	"paas/rig/sshkey"
 )
 
 // empty reports whether all slots and queues are empty.
@@ -127,7 +128,7 @@ func TestLimitsAreSeparate(t *testing.T) {
 		s.MaxConns = 8
 		s.HandshakeTimeout, s.QueueTimeout = time.Minute, time.Minute // the machine may be busy
 	})
-	carol := newSigner(t)
+	carol := sshkey.New(t)
 	w.keys.add("carol", carol.PublicKey())
 	before := w.dial(w.alice)
 
@@ -244,21 +245,7 @@ func TestBurstFromOneAddress(t *testing.T) {
 		s.HandshakeTimeout, s.QueueTimeout = time.Minute, 5*time.Minute // the machine may be busy
 		s.Git = gitFunc(func(ctx context.Context, _ Identity, service, app, protocol string,
 			stdin io.Reader, stdout, stderr io.Writer) int {
-			cmd := exec.CommandContext(ctx, "git", strings.TrimPrefix(service, "git-"),
-				filepath.Join(dir, app))
-			cmd.Stdout, cmd.Stderr = stdout, stderr
-			in, err := cmd.StdinPipe()
-			if err != nil || cmd.Start() != nil {
-				return 1
-			}
-			go func() {
-				_, _ = io.Copy(in, stdin)
-				in.Close()
-			}()
-			if err := cmd.Wait(); err != nil {
-				return 1
-			}
-			return 0
+			return runGit(ctx, service, filepath.Join(dir, app), protocol, stdin, stdout, stderr)
 		})
 	})
 	file, public := identityFile(t)

@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"paas/rig/sshkey"
+
 	gossh "golang.org/x/crypto/ssh"
 )
 
@@ -126,11 +128,11 @@ func (l *logBuffer) String() string {
 // serve starts a server on a free port until the end of the test. set may change it first.
 func serve(t *testing.T, set func(*Server)) *world {
 	t.Helper()
-	w := &world{t: t, keys: &keyring{}, alice: newSigner(t), bob: newSigner(t), log: &logBuffer{},
+	w := &world{t: t, keys: &keyring{}, alice: sshkey.New(t), bob: sshkey.New(t), log: &logBuffer{},
 		done: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	w.Server = &Server{
-		Addr: "127.0.0.1:0", HostKey: newSigner(t), Keys: w.keys, Git: gitFunc(sayGit),
+		Addr: "127.0.0.1:0", HostKey: sshkey.New(t), Keys: w.keys, Git: gitFunc(sayGit),
 		Verbs:   verbFunc(sayVerb),
 		AppName: volume.CheckName,
 		Log:     log, DrainTimeout: 100 * time.Millisecond,
@@ -323,8 +325,28 @@ func identityFile(t *testing.T) (string, gossh.PublicKey) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "id")
-	if err := os.WriteFile(file, privateText(t, private), 0o600); err != nil {
+	if err := os.WriteFile(file, sshkey.PrivateText(t, private), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return file, signerOf(t, private).PublicKey()
+	return file, sshkey.Signer(t, private).PublicKey()
+}
+
+// runGit runs a git service on a repository, and returns 0 if it succeeded.
+func runGit(ctx context.Context, service, repo, protocol string,
+	stdin io.Reader, stdout, stderr io.Writer) int {
+	cmd := exec.CommandContext(ctx, "git", strings.TrimPrefix(service, "git-"), repo)
+	cmd.Env = append(os.Environ(), "GIT_PROTOCOL="+protocol)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	in, err := cmd.StdinPipe()
+	if err != nil || cmd.Start() != nil {
+		return 1
+	}
+	go func() { // not waited for: the client may keep its side open
+		_, _ = io.Copy(in, stdin)
+		in.Close()
+	}()
+	if err := cmd.Wait(); err != nil {
+		return 1
+	}
+	return 0
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"paas/rig/sshkey"
 	"paas/volume"
 	"syscall"
 	"testing"
@@ -27,7 +28,7 @@ func TestListenErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	s := &Server{Addr: taken.Addr().String(), HostKey: newSigner(t), Keys: &keyring{},
+	s := &Server{Addr: taken.Addr().String(), HostKey: sshkey.New(t), Keys: &keyring{},
 		Git: gitFunc(sayGit), Verbs: verbFunc(sayVerb),
 		AppName: volume.CheckName,
 		Log:     slog.New(slog.DiscardHandler)}

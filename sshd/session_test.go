@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"paas/rig"
+	"paas/rig/sshkey"
 	"paas/terminal"
 )
 
@@ -69,7 +69,7 @@ func TestPanic(t *testing.T) {
 // A panic while a key is looked up ends only that connection.
 func TestPanicDuringLookup(t *testing.T) {
 	w := serve(t, func(s *Server) { s.AddKeyHint = func(string, string) string { panic("hint") } })
-	if _, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(newSigner(t)))); err == nil {
+	if _, err := gossh.Dial("tcp", w.addr(), config(gossh.PublicKeys(sshkey.New(t)))); err == nil {
 		t.Fatal("authenticated")
 	}
 	if got := w.run(w.dial(w.alice), "whoami"); got.status != 0 {
@@ -320,21 +320,7 @@ func TestGitPushAndFetch(t *testing.T) {
 		s.Git = gitFunc(func(ctx context.Context, _ Identity, service, _, protocol string,
 			stdin io.Reader, stdout, stderr io.Writer) int {
 			protocols <- protocol
-			cmd := exec.CommandContext(ctx, "git", strings.TrimPrefix(service, "git-"), repo)
-			cmd.Env = append(os.Environ(), "GIT_PROTOCOL="+protocol)
-			cmd.Stdout, cmd.Stderr = stdout, stderr
-			in, err := cmd.StdinPipe()
-			if err != nil || cmd.Start() != nil {
-				return 1
-			}
-			go func() {
-				_, _ = io.Copy(in, stdin)
-				in.Close()
-			}()
-			if err := cmd.Wait(); err != nil {
-				return 1
-			}
-			return 0
+			return runGit(ctx, service, repo, protocol, stdin, stdout, stderr)
 		})
 	})
 	file, public := identityFile(t)

@@ -9,23 +9,11 @@ import (
 	"paas/volume"
 )
 
-// A maker publishes a release, the runtime makes it ready, the maker commits it, and the runtime makes it
-// live. They meet only in the files of the volume.
+// A maker publishes a release, the runtime makes it ready, the maker commits it, and the runtime
+// makes it live. They meet only in the files of the volume.
 func Example() {
-	root, err := os.MkdirTemp("", "volume")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(root)
-	v := &volume.Volume{Root: root}
-	if err := v.Open(); err != nil {
-		log.Fatal(err)
-	}
-	defer v.Close()
-	app, err := v.Create("blog")
-	if err != nil {
-		log.Fatal(err)
-	}
+	app, remove := newApp()
+	defer remove()
 
 	// The maker, such as the receiver of a push.
 	done, err := app.Turn(context.Background(), "alice's push", nil)
@@ -56,6 +44,25 @@ func Example() {
 	// v1 is live
 }
 
+// newApp creates an app on a new volume.
+func newApp() (app volume.App, remove func()) {
+	root, err := os.MkdirTemp("", "volume")
+	if err != nil {
+		log.Fatal(err)
+	}
+	v := &volume.Volume{Root: root}
+	if err := v.Open(); err != nil {
+		log.Fatal(err)
+	}
+	if app, err = v.Create("blog"); err != nil {
+		log.Fatal(err)
+	}
+	return app, func() {
+		v.Close()
+		os.RemoveAll(root)
+	}
+}
+
 func show(app volume.App, n int) {
 	s, err := app.Status(n)
 	if err != nil {
@@ -66,20 +73,8 @@ func show(app volume.App, n int) {
 
 // What should run takes effect without a release; a release freezes the settings.
 func ExampleApp_SetWanted() {
-	root, err := os.MkdirTemp("", "volume")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(root)
-	v := &volume.Volume{Root: root}
-	if err := v.Open(); err != nil {
-		log.Fatal(err)
-	}
-	defer v.Close()
-	app, err := v.Create("blog")
-	if err != nil {
-		log.Fatal(err)
-	}
+	app, remove := newApp()
+	defer remove()
 	w, err := app.Wanted()
 	if err != nil {
 		log.Fatal(err)

@@ -1,4 +1,5 @@
-package sshd
+// Package sshkey makes SSH keys for tests. Only tests import it.
+package sshkey
 
 import (
 	"crypto"
@@ -10,17 +11,18 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// newSigner returns a new ed25519 key.
-func newSigner(t testing.TB) gossh.Signer {
+// New returns a new ed25519 key.
+func New(t testing.TB) gossh.Signer {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signerOf(t, private)
+	return Signer(t, private)
 }
 
-func signerOf(t testing.TB, private crypto.Signer) gossh.Signer {
+// Signer returns the signer of a private key.
+func Signer(t testing.TB, private crypto.Signer) gossh.Signer {
 	t.Helper()
 	signer, err := gossh.NewSignerFromSigner(private)
 	if err != nil {
@@ -29,8 +31,8 @@ func signerOf(t testing.TB, private crypto.Signer) gossh.Signer {
 	return signer
 }
 
-// privateText returns a private key in ssh-keygen's format.
-func privateText(t testing.TB, key crypto.PrivateKey) []byte {
+// PrivateText returns a private key as ssh-keygen writes it.
+func PrivateText(t testing.TB, key crypto.PrivateKey) []byte {
 	t.Helper()
 	block, err := gossh.MarshalPrivateKey(key, "")
 	if err != nil {
