@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +23,7 @@ import (
 
 	"paas/engine/local/limits"
 	"paas/rig"
+	"paas/rig/visitor"
 	"paas/signals"
 )
 
@@ -38,7 +37,7 @@ func TestMain(m *testing.M) {
 		"webapp":       webapp,
 		"victim":       victim,
 		"thief":        thief,
-		"visitor":      visitor,
+		"visitor":      countAnswers,
 		"dial":         dial,
 	})
 }
@@ -137,23 +136,6 @@ func condition(name string) (bool, error) {
 	return false, fmt.Errorf("no condition %s", name)
 }
 
-// usedPorts are the ports that scripts were given. They may not listen on them yet.
-var usedPorts sync.Map
-
-// freePort returns a free port of the loopback interface, below the ranges of apps and the system.
-func freePort() string {
-	for {
-		port := fmt.Sprint(10000 + rand.IntN(9999))
-		if _, taken := usedPorts.LoadOrStore(port, true); taken {
-			continue
-		}
-		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			ln.Close()
-			return port
-		}
-	}
-}
-
 func setUp(env *testscript.Env) error {
 	// Not in testscript's work folder: its path is long, and a socket's may have 108 bytes.
 	root, err := os.MkdirTemp("", "paas")
@@ -176,7 +158,7 @@ func setUp(env *testscript.Env) error {
 			return fmt.Errorf("ssh-keygen: %v: %s", err, out)
 		}
 	}
-	sshPort, httpPort := freePort(), freePort()
+	sshPort, httpPort := visitor.FreePort("127.0.0.1"), visitor.FreePort("127.0.0.1")
 	// OpenSSH looks up ~ in the user database, not in $HOME, so every file is named here.
 	ssh := func(key string) string {
 		return fmt.Sprintf("ssh -F /dev/null -i %s/.ssh/%s -p %s -o IdentitiesOnly=yes "+
@@ -233,7 +215,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("VOLUMES", volumes)
 	env.Setenv("SSHPORT", sshPort)
 	env.Setenv("HTTPPORT", httpPort)
-	env.Setenv("APPPORT", freePort())
+	env.Setenv("APPPORT", visitor.FreePort("127.0.0.1"))
 	env.Setenv("REMOTE", "ssh://paas@localhost:"+sshPort)
 	env.Setenv("SECRET_OF_THE_SERVER", "hunter2")
 	env.Values[stateKey{}] = &state{servers: map[string]*running{}}
@@ -242,22 +224,7 @@ func setUp(env *testscript.Env) error {
 
 // request asks the front door for a page of the app, and returns status and body.
 func request(ts *testscript.TestScript, app, path string) (int, string, error) {
-	req, err := http.NewRequest("GET", "http://127.0.0.1:"+ts.Getenv("HTTPPORT")+path, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	req.Host = app + ".localhost"
-	client := http.Client{
-		Timeout:   30 * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true},
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(body), err
+	return visitor.Get(ts.Getenv("HTTPPORT"), app+".localhost", path)
 }
 
 // get APP[/PATH] STATUS [TEXT] sends one request. The answer must have the status, and its body
@@ -300,9 +267,10 @@ func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 	s := stateOf(ts)
 	switch {
 	case len(args) == 2 && args[0] == "start":
-		s.load = &load{quit: make(chan struct{}), done: make(chan struct{})}
-		go s.load.run(ts, args[1])
-		ts.Defer(s.load.stop)
+		s.load = visitor.Start(10*time.Millisecond, func() (int, string, error) {
+			return request(ts, args[1], "/")
+		})
+		ts.Defer(s.load.Stop)
 	case 1 <= len(args) && len(args) <= 2 && args[0] == "stop":
 		allowed := 0
 		if len(args) == 2 {
@@ -310,46 +278,14 @@ func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 			allowed, err = strconv.Atoi(args[1])
 			ts.Check(err)
 		}
-		s.load.stop()
-		ts.Logf("%d requests, %d failed", s.load.requests, len(s.load.failures))
-		if s.load.requests == 0 || len(s.load.failures) > allowed {
-			ts.Fatalf("%d of %d requests failed: %q", len(s.load.failures), s.load.requests, s.load.failures)
+		s.load.Stop()
+		ts.Logf("%d requests, %d failed", s.load.Requests, len(s.load.Failures))
+		if s.load.Requests == 0 || len(s.load.Failures) > allowed {
+			ts.Fatalf("%d of %d requests failed: %q", len(s.load.Failures), s.load.Requests, s.load.Failures)
 		}
 	default:
 		ts.Fatalf("usage: load start APP | load stop [FAILURES]")
 	}
-}
-
-type load struct {
-	quit, done chan struct{}
-	stopped    bool
-	requests   int
-	failures   []string
-}
-
-func (l *load) run(ts *testscript.TestScript, app string) {
-	defer close(l.done)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-l.quit:
-			return
-		case <-tick.C:
-		}
-		l.requests++
-		if code, body, err := request(ts, app, "/"); err != nil || code != 200 {
-			l.failures = append(l.failures, fmt.Sprint(code, " ", err, " ", body))
-		}
-	}
-}
-
-func (l *load) stop() {
-	if !l.stopped {
-		close(l.quit)
-		l.stopped = true
-	}
-	<-l.done
 }
 
 // until REGEXP PROGRAM [ARG...] runs the program repeatedly until its output matches, for at most

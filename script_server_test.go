@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"paas/rig/visitor"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,7 +20,7 @@ import (
 // state is what one script has started.
 type state struct {
 	servers map[string]*running // by roles; "" is a server with all roles
-	load    *load
+	load    *visitor.Load
 }
 
 // running is a server process.

@@ -201,9 +201,9 @@ func steal(verb, addr string) error {
 	return nil
 }
 
-// visitor sends requests to the app named by its argument until there is a file "enough". It prints
+// countAnswers sends requests to the app named by its argument until there is a file "enough". It prints
 // each answer that differs from the one before.
-func visitor() {
+func countAnswers() {
 	last := ""
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for enough := false; !enough; _, enough = noted("enough") {

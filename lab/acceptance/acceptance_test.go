@@ -3,15 +3,15 @@ package acceptance
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"paas/rig/visitor"
 )
 
 // tag is the tag of the tested images.
@@ -76,8 +76,8 @@ func setUp(env *testscript.Env) error {
 		s.remove()
 	})
 	env.Values[sessionKey{}] = s
-	for i, value := range []string{s.name, filepath.Join(main, "docker-compose.yml"), tag, freePort(),
-		freePort(), freePort()} {
+	for i, value := range []string{s.name, filepath.Join(main, "docker-compose.yml"), tag, visitor.FreePort(""),
+		visitor.FreePort(""), visitor.FreePort("")} {
 		env.Setenv(own[i], value)
 	}
 	env.Setenv("REPO", main)
@@ -139,21 +139,4 @@ func setUpHome(env *testscript.Env) error {
 		env.Setenv(name, value)
 	}
 	return nil
-}
-
-// usedPorts are the ports that sessions were given. They may not listen on them yet.
-var usedPorts sync.Map
-
-// freePort returns a free port below the range that the system uses for connections.
-func freePort() string {
-	for {
-		port := fmt.Sprint(10000 + rand.IntN(9999))
-		if _, taken := usedPorts.LoadOrStore(port, true); taken {
-			continue
-		}
-		if ln, err := net.Listen("tcp", ":"+port); err == nil {
-			ln.Close()
-			return port
-		}
-	}
 }

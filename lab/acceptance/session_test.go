@@ -1,11 +1,15 @@
 package acceptance
 
-import "github.com/rogpeppe/go-internal/testscript"
+import (
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"paas/rig/visitor"
+)
 
 // session is the state of one script.
 type session struct {
 	project
-	load *load
+	load *visitor.Load
 }
 
 type sessionKey struct{}

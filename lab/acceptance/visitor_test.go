@@ -2,12 +2,12 @@ package acceptance
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"paas/rig/visitor"
 )
 
 // patience is how long a session waits for something to happen.
@@ -16,20 +16,8 @@ const patience = 90 * time.Second
 // request sends a request to the front door, for any name under localhost.
 func request(ts *testscript.TestScript, place string) (int, string, error) {
 	host, path, _ := strings.Cut(place, "/")
-	req, err := http.NewRequest("GET", "http://127.0.0.1:"+ts.Getenv("HTTP_PORT")+"/"+path, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	req.Host = host + ":" + ts.Getenv("HTTP_PORT")
-	client := http.Client{Timeout: 30 * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(body), err
+	port := ts.Getenv("HTTP_PORT")
+	return visitor.Get(port, host+":"+port, "/"+path)
 }
 
 // get HOST[/PATH] STATUS [TEXT] sends one request. The answer must have the status, and its body
