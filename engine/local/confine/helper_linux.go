@@ -214,16 +214,25 @@ func runSandbox() {
 		return
 	}
 	signal.Ignore(unix.SIGCHLD)
-	if err := closeOutput(); err != nil {
+	// This process cannot be entered while it executes cat: its first thread is gone, and the
+	// calling one has not yet taken that one's place. So its output ends when cat runs.
+	output, err := unix.FcntlInt(os.Stdout.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err == nil {
+		err = closeOutput()
+	}
+	if err != nil {
+		fmt.Println(err)
 		return
 	}
 	if path, err := exec.LookPath("cat"); err == nil {
 		syscall.Exec(path, []string{"sandbox"}, nil)
 	}
+	unix.Close(output)
 	io.Copy(io.Discard, os.Stdin)
 }
 
-// closeOutput ends the process's output for its readers; later output is discarded.
+// closeOutput ends the process's output for its readers, unless it has a copy of the descriptor.
+// Later output is discarded.
 func closeOutput() error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {

@@ -2,12 +2,14 @@ package confine
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -101,6 +103,33 @@ func TestSandboxChild(t *testing.T) {
 	if err := cmd.Wait(); rig.Message(err) != "exit status 5" {
 		t.Error(err)
 	}
+}
+
+// A sandbox can be entered as soon as it has been made, on a busy machine too.
+func TestSandboxIsReady(t *testing.T) {
+	l, b := boxed(t)
+	var makers sync.WaitGroup
+	for maker := range 8 {
+		makers.Go(func() {
+			for n := range 40 {
+				s, err := l.Sandbox(fmt.Sprint(maker, "-", n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				box, cmd := *b, exec.Command("/bin/true")
+				box.In(s)
+				cmd.SysProcAttr = &syscall.SysProcAttr{}
+				if err := box.Start(cmd, func(int) error { return nil }); err != nil {
+					t.Error(err)
+				} else {
+					cmd.Wait()
+				}
+				s.Leave()
+			}
+		})
+	}
+	makers.Wait()
 }
 
 // If tracing is forbidden, commands start nevertheless and are confined soon after.
