@@ -17,7 +17,8 @@ type Engine interface {
 	// an earlier server left has ended or is in Units.
 	Open() error
 
-	// Close ends the engine's work for this server. It starts nothing afterwards.
+	// Close ends the engine's work for this server: what Start and Build run, and units, unless the
+	// engine keeps them for the next server. It starts nothing afterwards.
 	Close() error
 
 	// Isolation describes how apps are isolated. Call it after Open.

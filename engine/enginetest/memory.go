@@ -30,6 +30,7 @@ type Memory struct {
 	Make func(ctx context.Context, job engine.BuildJob) (volume.Built, error)
 
 	mu    sync.Mutex
+	shut  bool
 	all   []*Process
 	ports int
 	once  sync.Once
@@ -39,10 +40,12 @@ type Memory struct {
 type Process struct {
 	Name string // "v1 web.1 node server.js"; of Exec "v1 check.1 probe"
 	engine.Job
-	Linger <-chan struct{} // it heeds no SIGTERM before this closes; nil: it does at once
+	Linger <-chan struct{} // Stop has no effect on it before this closes; nil: it ends at once
 
 	addr   string
 	number int
+	deaf   bool        // it ignores SIGTERM
+	traps  map[int]int // exit status, by signal
 	leave  sync.Once
 	finish sync.Once
 	exited chan struct{}
@@ -93,6 +96,10 @@ func (m *Memory) begin(listens bool, p *Process) (*Process, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.shut {
+		p.End(engine.Exit{Signal: int(syscall.SIGKILL)})
+		return nil, engine.StartError{Status: 1, Reason: "the engine has ended"}
+	}
 	m.all = append(m.all, p)
 	return p, nil
 }
@@ -110,6 +117,12 @@ func (m *Memory) Open() error { return nil }
 // Close implements [engine.Engine].
 func (m *Memory) Close() error {
 	m.Fleet.Close()
+	m.mu.Lock()
+	m.shut = true
+	m.mu.Unlock()
+	for _, p := range m.Processes() {
+		p.End(engine.Exit{Signal: int(syscall.SIGKILL)})
+	}
 	return nil
 }
 
@@ -167,8 +180,14 @@ func (m *Memory) Dial(_ context.Context, at engine.Place, port int) (net.Conn, e
 	return here, nil
 }
 
-// Listening implements [engine.Fleet].
-func (m *Memory) Listening(context.Context, engine.Place) []string { return nil }
+// Listening implements [engine.Fleet]. A process listens on its own port, if it has one.
+func (m *Memory) Listening(_ context.Context, at engine.Place) []string {
+	p, _, err := m.Process(at)
+	if err != nil || p.Addr() == "" {
+		return nil
+	}
+	return []string{p.(*Process).port()}
+}
 
 func (p *Process) PID() int                { return p.number }
 func (p *Process) Addr() string            { return p.addr }
@@ -179,14 +198,28 @@ func (p *Process) Exit() engine.Exit       { return p.exit }
 func (p *Process) Again() (string, bool)   { return "", false }
 func (p *Process) Resize(_, _ uint16)      {}
 
+func (p *Process) port() string { return strings.TrimPrefix(p.addr, "127.0.0.1:") }
+
 // Signal ends the process.
-func (p *Process) Signal(number int) { p.End(engine.Exit{Signal: number}) }
+func (p *Process) Signal(number int) {
+	if status, trapped := p.traps[number]; trapped {
+		p.End(engine.Exit{Code: status})
+	}
+	p.End(engine.Exit{Signal: number})
+}
 
 // Stop implements [engine.Process].
-func (p *Process) Stop(time.Duration) {
+func (p *Process) Stop(grace time.Duration) {
 	if p.Linger != nil {
 		select {
 		case <-p.Linger:
+		case <-p.done:
+		}
+	}
+	if p.deaf {
+		select {
+		case <-time.After(grace):
+			p.End(engine.Exit{Signal: int(syscall.SIGKILL)})
 		case <-p.done:
 		}
 	}
@@ -220,12 +253,19 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// run runs a script, as far as the suite needs the shell: echo, sleep, exit and kill -KILL $$.
+// run runs a script, as far as the suite needs the shell: echo, sleep, exit and kill -KILL $$, after
+// a trap that ignores TERM or exits at USR1.
 func (p *Process) run() error {
 	if p.Argv[0] != "/bin/sh" {
 		return engine.StartError{Status: 127, Reason: p.Type + ": " + p.Argv[0] + ": not found in PATH"}
 	}
-	env := engine.Expand(p.Env, "/tree", "/data", "/cache", strings.TrimPrefix(p.addr, "127.0.0.1:"))
+	env := engine.Expand(p.Env, "/tree", "/data", "/cache", p.port())
+	switch script := p.Argv[2]; {
+	case strings.HasPrefix(script, "trap '' TERM;"):
+		p.deaf = true
+	case strings.HasPrefix(script, "trap 'exit 5' USR1;"):
+		p.traps = map[int]int{int(syscall.SIGUSR1): 5}
+	}
 	go func() {
 		for _, statement := range strings.Split(p.Argv[2], ";") {
 			word, rest, _ := strings.Cut(strings.TrimSpace(statement), " ")
@@ -233,7 +273,8 @@ func (p *Process) run() error {
 			case "echo":
 				fmt.Fprintln(p.Out, os.Expand(rest, func(name string) string { return env[name] }))
 			case "sleep":
-				d, _ := time.ParseDuration(rest + "s")
+				seconds, _, _ := strings.Cut(rest, " ")
+				d, _ := time.ParseDuration(seconds + "s")
 				select {
 				case <-time.After(d):
 				case <-p.exited:

@@ -6,12 +6,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"reflect"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,14 +18,22 @@ import (
 	"paas/rig"
 )
 
-// Suite describes the engine to test.
+// Suite describes the engine to test, and what it lacks.
 type Suite struct {
-	Engine engine.Engine
-	Image  engine.Image // of the app blog; it must have /bin/sh
+	Engine engine.Engine // not open yet; the suite opens and closes it
 	Env    map[string]string
+
+	// Image is a build of the app blog. It must have /bin/sh, and its build must run the shell
+	// script in the config var BUILD.
+	Image engine.Image
 
 	// Serve is a program that listens on $PORT.
 	Serve []string
+
+	Outlives      bool // units go on after Close, for the next server
+	NoTerminal    bool // processes that run once cannot have a terminal
+	NoListening   bool // it cannot find out where a process listens
+	NoMemoryLimit bool // it does not enforce limits of memory
 }
 
 // Run runs all tests of the suite, each on a new engine from begin.
@@ -35,10 +42,21 @@ func Run(t *testing.T, begin func(*testing.T) Suite) {
 		"starts once":           startsOnce,
 		"does not start":        doesNotStart,
 		"stops once":            stopsOnce,
+		"kills once":            killsOnce,
+		"signals":               signals,
+		"terminal":              hasTerminal,
 		"environment":           environment,
+		"builds":                builds,
+		"build fails":           buildFails,
+		"build is stopped":      buildIsStopped,
+		"sweeps":                sweeps,
 		"runs a unit":           runsAUnit,
 		"starts again":          startsAgain,
+		"last lines":            lastLines,
 		"cannot start":          cannotStart,
+		"grace":                 grace,
+		"limits":                limits,
+		"memory":                limitsMemory,
 		"fewer":                 fewer,
 		"wanted again":          wantedAgain,
 		"copies side by side":   copies,
@@ -49,9 +67,15 @@ func Run(t *testing.T, begin func(*testing.T) Suite) {
 		"logs end with ctx":     logsEnd,
 		"runs a command":        execs,
 		"dials":                 dials,
+		"listening":             listening,
+		"closes":                closes,
 		"values cross a socket": valuesCross,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, &bench{t: t, Suite: begin(t)}) })
+		t.Run(name, func(t *testing.T) {
+			b := &bench{t: t, Suite: begin(t)}
+			b.open()
+			test(t, b)
+		})
 	}
 }
 
@@ -59,6 +83,20 @@ func Run(t *testing.T, begin func(*testing.T) Suite) {
 type bench struct {
 	t *testing.T
 	Suite
+	close func() // closes the engine, once
+}
+
+func (b *bench) open() {
+	b.t.Helper()
+	if err := b.Engine.Open(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.close = sync.OnceFunc(func() {
+		if err := b.Engine.Close(); err != nil {
+			b.t.Error(err)
+		}
+	})
+	b.t.Cleanup(b.close)
 }
 
 func shell(script string) []string { return []string{"/bin/sh", "-c", script} }
@@ -136,6 +174,19 @@ func (b *bench) running(index int) engine.Place {
 	return b.place(index, "it runs", func(p engine.Place) bool { return p.State == engine.Running })
 }
 
+// ready waits until a process of a unit has printed a line.
+func (b *bench) ready(at engine.Place) {
+	b.t.Helper()
+	logs, err := b.Engine.Logs(b.t.Context(), at, true)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer logs.Close()
+	if _, err := bufio.NewReader(logs).ReadString('\n'); err != nil {
+		b.t.Error(err)
+	}
+}
+
 func (b *bench) job(script string) engine.Job {
 	return engine.Job{App: b.Image.App, Release: 7, Type: "run", Index: 1, Image: b.Image, Argv: shell(script), Env: b.env(), Out: io.Discard}
 }
@@ -148,299 +199,6 @@ func (b *bench) start(job engine.Job) engine.Process {
 	}
 	b.t.Cleanup(func() { p.Stop(0) })
 	return p
-}
-
-// A process that runs once reports how it ended.
-func startsOnce(t *testing.T, b *bench) {
-	for script, want := range map[string]engine.Exit{
-		"exit 0":        {},
-		"exit 3":        {Code: 3},
-		"kill -KILL $$": {Signal: int(syscall.SIGKILL)},
-	} {
-		var out rig.Screen
-		job := b.job("echo hello; " + script)
-		job.Out = &out
-		p := b.start(job)
-		<-p.Done()
-		if p.Exit() != want {
-			t.Errorf("%s: %+v", script, p.Exit())
-		}
-		if out.String() != "hello\n" {
-			t.Errorf("%s: it printed %q", script, out.String())
-		}
-	}
-}
-
-func doesNotStart(t *testing.T, b *bench) {
-	job := b.job("")
-	job.Argv = []string{"no-such-program"}
-	_, err := b.Engine.Start(t.Context(), job)
-	if e, ok := errors.AsType[engine.StartError](err); !ok || e.Status != 127 {
-		t.Errorf("%#v", err)
-	}
-}
-
-func stopsOnce(t *testing.T, b *bench) {
-	p := b.start(b.job("sleep 1000"))
-	p.Stop(10 * time.Second)
-	if want := (engine.Exit{Signal: int(syscall.SIGTERM)}); p.Exit() != want {
-		t.Errorf("%+v", p.Exit())
-	}
-	p.Stop(time.Hour) // it has ended already
-}
-
-// The placeholders in the environment are replaced.
-func environment(t *testing.T, b *bench) {
-	var out rig.Screen
-	job := b.job("echo $WHERE; echo $PLAIN")
-	job.Env["WHERE"], job.Env["PLAIN"] = "at "+engine.Tree+" "+engine.Data+" "+engine.Cache, "as it is"
-	job.Out = &out
-	<-b.start(job).Done()
-	where, plain, _ := strings.Cut(out.String(), "\n")
-	if words := strings.Fields(where); len(words) != 4 || !strings.HasPrefix(words[1], "/") || strings.Contains(where, "\x00") {
-		t.Errorf("%q", where)
-	}
-	if plain != "as it is\n" {
-		t.Errorf("%q", plain)
-	}
-}
-
-func runsAUnit(t *testing.T, b *bench) {
-	u := b.unit("sleep 1000", 1, 2)
-	b.want(u)
-	b.until("worker.1 running, worker.2 running")
-	first := b.running(1)
-	b.want(u) // has no effect
-	if now := b.running(1); !now.Same(first) || now.Restarts != 0 {
-		t.Errorf("%+v, then %+v", first, now)
-	}
-	if units, err := b.Engine.Units(t.Context()); err != nil || len(units) != 1 || units[0] != u.Name {
-		t.Errorf("%v, %v", units, err)
-	}
-	b.drop(u)
-	b.until("")
-	if units, err := b.Engine.Units(t.Context()); err != nil || len(units) > 0 {
-		t.Errorf("%v, %v", units, err)
-	}
-	b.drop(u) // not an error
-}
-
-func startsAgain(t *testing.T, b *bench) {
-	b.want(b.unit("echo one; echo two; exit 3", 1))
-	p := b.place(1, "it waits", func(p engine.Place) bool { return p.State == engine.Waiting && p.Restarts == 1 })
-	if want := (engine.Exit{Code: 3}); p.Exit != want {
-		t.Errorf("%+v", p.Exit)
-	}
-	if p.Failures != 1 || p.Next.IsZero() {
-		t.Errorf("%+v", p)
-	}
-	if !reflect.DeepEqual(p.Last, []string{"one", "two"}) {
-		t.Errorf("it printed last %q", p.Last)
-	}
-	p = b.place(1, "it waits again", func(p engine.Place) bool { return p.State == engine.Waiting && p.Restarts >= 3 })
-	if p.Failures != p.Restarts {
-		t.Errorf("%+v", p)
-	}
-}
-
-func cannotStart(t *testing.T, b *bench) {
-	u := b.unit("", 1)
-	u.Argv = []string{"no-such-program"}
-	b.want(u)
-	p := b.place(1, "it waits", func(p engine.Place) bool { return p.State == engine.Waiting })
-	if !p.Since.IsZero() {
-		t.Errorf("started at %v", p.Since)
-	}
-	if !strings.Contains(p.Exit.Reason, "no-such-program") {
-		t.Errorf("%+v", p.Exit)
-	}
-	b.drop(u)
-	b.until("")
-}
-
-func fewer(t *testing.T, b *bench) {
-	u := b.unit("sleep 1000", 1, 2, 3)
-	b.want(u)
-	b.until("worker.1 running, worker.2 running, worker.3 running")
-	first := b.running(1)
-	u.Indexes = []int{1, 3}
-	b.want(u)
-	b.until("worker.1 running, worker.3 running")
-	if now := b.running(1); !now.Same(first) {
-		t.Errorf("%+v, then %+v", first, now)
-	}
-	u.Indexes = nil
-	b.want(u)
-	b.until("")
-	if units, err := b.Engine.Units(t.Context()); err != nil || len(units) != 1 {
-		t.Errorf("%v, %v", units, err)
-	}
-}
-
-// A process that is wanted again while it is being ended starts at once after that.
-func wantedAgain(t *testing.T, b *bench) {
-	u := b.unit("sleep 1000", 1)
-	b.want(u)
-	first := b.running(1)
-	b.drop(u)
-	b.want(u)
-	p := b.place(1, "it runs again", func(p engine.Place) bool { return p.State == engine.Running && p.Start > first.Start })
-	if p.Failures != 0 {
-		t.Errorf("%+v", p)
-	}
-	if len(b.places()) != 1 {
-		t.Errorf("%s", b.stands())
-	}
-}
-
-func copies(t *testing.T, b *bench) {
-	u := b.unit("sleep 1000", 1)
-	b.want(u)
-	beside := u
-	beside.Name.Copy = 1
-	b.want(beside)
-	b.until("worker.1 running, worker.1 running")
-	b.drop(u)
-	b.until("worker.1 running")
-	if left := b.places(); left[0].Unit != beside.Name {
-		t.Errorf("%+v", left)
-	}
-}
-
-func restart(t *testing.T, b *bench) {
-	b.want(b.unit("sleep 1000", 1))
-	first := b.running(1)
-	if err := b.Engine.Restart(t.Context(), first, "not alive"); err != nil {
-		t.Error(err)
-	}
-	p := b.place(1, "it has ended", func(p engine.Place) bool { return p.Restarts == 1 })
-	if want := (engine.Exit{Reason: "not alive"}); p.Exit != want {
-		t.Errorf("%+v", p.Exit)
-	}
-	second := b.place(1, "it runs again", func(p engine.Place) bool { return p.State == engine.Running && p.Start > first.Start })
-	b.Engine.Restart(t.Context(), first, "not alive") // its process has been replaced
-	if now := b.running(1); !now.Same(second) {
-		t.Errorf("%+v, then %+v", second, now)
-	}
-}
-
-func tellsWhoWatches(t *testing.T, b *bench) {
-	told := make(chan string, 1000)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- b.Engine.Watch(ctx, func(app string) { told <- app }) }()
-	u := b.unit("sleep 1000", 1)
-	b.want(u)
-	for b.stands() != "worker.1 running" {
-		if app := <-told; app != b.Image.App {
-			t.Errorf("told of %s", app)
-		}
-	}
-	b.drop(u)
-	for b.stands() != "" {
-		<-told
-	}
-	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-}
-
-func tellsLaterWatchers(t *testing.T, b *bench) {
-	u := b.unit("sleep 1000", 1)
-	b.want(u)
-	b.running(1)
-	b.drop(u)
-	for b.stands() != "" { // nobody watches
-		time.Sleep(time.Millisecond)
-	}
-	told := make(chan string, 1000)
-	go b.Engine.Watch(t.Context(), func(app string) { told <- app })
-	if app := <-told; app != b.Image.App {
-		t.Errorf("told of %s", app)
-	}
-}
-
-func followsLogs(t *testing.T, b *bench) {
-	b.want(b.unit("echo one; sleep 0.2; echo two; exit 1", 1))
-	p := b.running(1)
-	logs, err := b.Engine.Logs(t.Context(), p, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer logs.Close()
-	if text, err := io.ReadAll(logs); string(text) != "one\ntwo\n" || err != nil {
-		t.Errorf("%q, %v", text, err)
-	}
-}
-
-func logsEnd(t *testing.T, b *bench) {
-	b.want(b.unit("echo one; sleep 1000", 1))
-	p := b.running(1)
-	ctx, cancel := context.WithCancel(t.Context())
-	logs, err := b.Engine.Logs(ctx, p, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer logs.Close()
-	lines := bufio.NewReader(logs)
-	if line, err := lines.ReadString('\n'); line != "one\n" || err != nil {
-		t.Errorf("%q, %v", line, err)
-	}
-	now, err := b.Engine.Logs(t.Context(), p, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer now.Close()
-	if text, err := io.ReadAll(now); string(text) != "one\n" || err != nil {
-		t.Errorf("without follow: %q, %v", text, err)
-	}
-	cancel()
-	if rest, err := io.ReadAll(lines); len(rest) > 0 || err != nil {
-		t.Errorf("%q, %v", rest, err)
-	}
-}
-
-func execs(t *testing.T, b *bench) {
-	u := b.unit("sleep 1000", 1)
-	u.Env["NAME"] = "shared"
-	b.want(u)
-	p := b.running(1)
-	output, exit, err := b.Engine.Exec(t.Context(), p, engine.Command{Argv: shell("echo it is $NAME; exit 4"), Max: 7})
-	if output != "shared\n" || err != nil {
-		t.Errorf("%q, %v", output, err)
-	}
-	if want := (engine.Exit{Code: 4}); exit != want {
-		t.Errorf("%+v", exit)
-	}
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, errors.New("too slow"))
-	defer cancel()
-	if _, _, err := b.Engine.Exec(ctx, p, engine.Command{Argv: shell("sleep 1000")}); rig.Message(err) != "too slow" {
-		t.Error(err)
-	}
-}
-
-func dials(t *testing.T, b *bench) {
-	u := b.unit("", 1)
-	u.Name.Type, u.Listens, u.Argv, u.Env["PORT"] = "web", true, b.Serve, engine.Port
-	b.want(u)
-	p := b.running(1)
-	if p.Addr == "" {
-		t.Fatalf("%+v", p)
-	}
-	rig.Eventually(t, "it listens", func() bool {
-		conn, err := b.Engine.Dial(t.Context(), p, 0)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
-	b.drop(u)
-	b.until("")
-	if conn, err := b.Engine.Dial(t.Context(), p, 0); err == nil {
-		conn.Close()
-		t.Error("dialed a process that has ended")
-	}
 }
 
 // Units and places are plain values: nothing is lost when they pass through a socket.
@@ -466,5 +224,25 @@ func crosses[T any](t *testing.T, value T) {
 	}
 	if !reflect.DeepEqual(got, value) {
 		t.Errorf("%+v became %+v", value, got)
+	}
+}
+
+// Close ends what runs, and nothing starts after it.
+func closes(t *testing.T, b *bench) {
+	u := b.unit("sleep 1000", 1)
+	b.want(u)
+	b.running(1)
+	p := b.start(b.job("sleep 1000"))
+	b.close()
+	rig.Eventually(t, "the process that runs once has ended", func() bool { return closed(p.Done()) })
+	if !b.Outlives {
+		b.until("")
+	}
+	if err := b.Engine.Want(t.Context(), u); err == nil {
+		t.Error("a unit can be wanted")
+	}
+	if p, err := b.Engine.Start(t.Context(), b.job("sleep 1000")); err == nil {
+		p.Stop(0)
+		t.Error("a process can be started")
 	}
 }

@@ -37,10 +37,7 @@ func TestNotRoot(t *testing.T) { rig.AsNobody(t, "^Test[^N]") }
 // newLocal returns an open engine with its own root. It is closed when the test ends.
 func newLocal(t *testing.T) *Local {
 	t.Helper()
-	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout}
-	if os.Getuid() != 0 { // see TestNotRoot
-		l.Confined.Isolation = confine.Probe(t.TempDir(), l.Self...)
-	}
+	l := unopened(t)
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +49,20 @@ func newLocal(t *testing.T) *Local {
 	return l
 }
 
+// unopened returns an engine with its own root.
+func unopened(t *testing.T) *Local {
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout}
+	if os.Getuid() != 0 { // see TestNotRoot
+		l.Confined.Isolation = confine.Probe(t.TempDir(), l.Self...)
+	}
+	return l
+}
+
 // layout is the layout in tests: a build's name is its folder, with cache and data beside it.
 func layout(image engine.Image) (Layout, error) {
+	if image.Build == "" {
+		return Layout{}, nil
+	}
 	at := func(folder string) string {
 		dir := filepath.Join(filepath.Dir(image.Build), folder)
 		os.Mkdir(dir, 0o755)

@@ -1,19 +1,32 @@
 package local
 
 import (
+	"runtime"
 	"testing"
 
 	"paas/engine"
 	"paas/engine/enginetest"
+	"paas/engine/local/child"
 	"paas/rig"
 )
 
 func TestSuite(t *testing.T) {
 	rig.Need(t, "node")
 	enginetest.Run(t, func(t *testing.T) enginetest.Suite {
-		dir := rig.Tree(t, map[string]string{"server.js": listener + `process.env.PORT)`})
+		dir := rig.Tree(t, map[string]string{
+			"server.js":   listener + `process.env.PORT)`,
+			"Procfile":    "web: node server.js\n",
+			"bin/detect":  "#!/bin/sh\nexit 0\n",
+			"bin/compile": "#!/bin/sh\nexec /bin/sh -c \"$(cat \"$3/BUILD\")\"\n",
+		})
+		l := unopened(t)
+		l.Layout = func(image engine.Image) (Layout, error) {
+			image.Build = dir
+			return layout(image)
+		}
 		return enginetest.Suite{
-			Engine: newLocal(t), Image: engine.Image{App: "blog", Build: dir}, Serve: []string{"node", "server.js"},
+			Engine: l, Image: engine.Image{App: "blog", Build: dir}, Serve: []string{"node", "server.js"},
+			NoListening: runtime.GOOS != "linux", NoMemoryLimit: !child.CapsMemory,
 		}
 	})
 }
