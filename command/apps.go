@@ -176,21 +176,17 @@ func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
 	if wanted.Sleep > 0 {
 		i.Sleep = sleepTime(wanted.Sleep)
 	}
-	since, asleep, err := c.asleep(app, wanted)
-	if asleep {
-		i.State, i.Asleep = "asleep", since
-	}
-	if err != nil || asleep {
+	processes, err := c.processes(app)
+	if err != nil {
 		return i, err
 	}
-	if i.State = "stopped"; !c.serving() || wanted.Stopped == n {
-		return i, nil
-	}
-	processes, err := c.processes(app)
-	if i.State = overall(processes); i.State == starting {
-		if state, _ := c.resting(app, wanted); state != "" {
-			i.State = state
-		}
+	idle, err := c.idle(app, wanted, processes)
+	switch i.State, i.Asleep = idle.Idle, idle.Asleep; {
+	case i.State != "":
+	case !c.serving():
+		i.State = stopped
+	default:
+		i.State = overall(processes)
 	}
 	return i, err
 }

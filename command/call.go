@@ -42,8 +42,10 @@ type Server struct {
 type Sidecar interface {
 	// Peek looks at the app's repository, and changes nothing.
 	Peek(ctx context.Context, app volume.App) (remote.Head, error)
-	// Sync deploys what is there, in the name of by.
-	Sync(ctx context.Context, app volume.App, by string, out io.Writer) error
+	// Sync deploys what is there, in the name of by, and reports the release once it is live.
+	Sync(
+		ctx context.Context, app volume.App, by string, out io.Writer, report func(volume.Release),
+	) error
 }
 
 // Setting is one of the server's settings.

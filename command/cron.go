@@ -37,13 +37,12 @@ func cronRows() []Row {
 	}
 }
 
-// cronAnswer is what runs by the clock; its JSON is the entries.
+// cronAnswer is what runs by the clock.
 type cronAnswer struct {
-	app  string
-	cron volume.Cron
+	App     string             `json:"app"`
+	Zone    string             `json:"zone,omitempty"` // of the schedules; empty: the server's
+	Entries []volume.CronEntry `json:"entries"`
 }
-
-func (a cronAnswer) inJSON() any { return a.cron.Entries }
 
 func showCron(c *Call, in appInput) (cronAnswer, error) {
 	app, err := c.App(in.App)
@@ -51,7 +50,7 @@ func showCron(c *Call, in appInput) (cronAnswer, error) {
 		return cronAnswer{}, err
 	}
 	state, err := c.cron(app)
-	return cronAnswer{app.Name, state}, err
+	return cronAnswer{app.Name, state.Zone, listed(state.Entries)}, err
 }
 
 // cron is what runs of the app by the clock. Nothing does while the server does not run.
@@ -77,13 +76,13 @@ func (c *Call) cron(app volume.App) (volume.Cron, error) {
 }
 
 func printCron(p *Page, a cronAnswer) {
-	if len(a.cron.Entries) == 0 {
+	if len(a.Entries) == 0 {
 		p.line("nothing of %s runs by the clock; "+
-			"add a line like `cron: */10 * * * * node tidy.js` to the Procfile", a.app)
+			"add a line like `cron: */10 * * * * node tidy.js` to the Procfile", a.App)
 		return
 	}
 	zone := time.Local
-	if z, err := time.LoadLocation(a.cron.Zone); err == nil && a.cron.Zone != "" {
+	if z, err := time.LoadLocation(a.Zone); err == nil && a.Zone != "" {
 		zone = z
 	}
 	clock := func(t time.Time, layout string) string {
@@ -93,7 +92,7 @@ func printCron(p *Page, a cronAnswer) {
 		return t.In(zone).Format(layout)
 	}
 	const heading = "ID\tSCHEDULE\tNEXT\tLAST\tRESULT\tCOMMAND"
-	list(p, a.cron.Entries, heading, func(e volume.CronEntry) string {
+	list(p, a.Entries, heading, func(e volume.CronEntry) string {
 		last, result := "-", "-"
 		if e.Last != nil {
 			last, result = clock(e.Last.At, time.DateTime), cronResult(*e.Last)

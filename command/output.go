@@ -60,13 +60,21 @@ func orNone(s string) string {
 	return s
 }
 
-// briefer is an answer that knows more for its text than it has in JSON.
-type briefer interface{ inJSON() any }
+// listed is a list that in JSON is [] without rows, not null.
+func listed[Row any](rows []Row) []Row {
+	if rows == nil {
+		return []Row{}
+	}
+	return rows
+}
+
+// choice is an answer that is one of several values.
+type choice interface{ inJSON() any }
 
 // writeJSON writes an answer. A list without rows is [], not null.
 func writeJSON(w io.Writer, answer any) error {
-	if b, ok := answer.(briefer); ok {
-		answer = b.inJSON()
+	if c, ok := answer.(choice); ok {
+		answer = c.inJSON()
 	}
 	if v := reflect.ValueOf(answer); v.Kind() == reflect.Slice && v.IsNil() {
 		answer = []struct{}{}

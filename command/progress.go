@@ -7,7 +7,9 @@ import (
 	"strings"
 	"sync"
 
+	"paas/deploy"
 	"paas/say"
+	"paas/volume"
 )
 
 // Progress is a step of a verb that takes a while, such as a deploy.
@@ -87,6 +89,12 @@ func (p progress) note(format string, args ...any) {
 
 func (p progress) answer(format string, args ...any) {
 	p.tell(Progress{Event: Answer, Text: fmt.Sprintf(format, args...)})
+}
+
+// live tells that r, which m has made, is live.
+func (p progress) live(m deploy.Maker, r volume.Release) {
+	released := &Released{App: m.App.Name, Number: r.N, URL: m.Address(r)}
+	p.tell(Progress{Event: Live, Text: m.LiveLine(r), Release: released})
 }
 
 // progressLog turns text in the form of package say, as package deploy writes it, into events. Its

@@ -46,21 +46,21 @@ func psRows() []Row {
 	}
 }
 
-// processesAnswer is the processes of an app, and the reason if none should run.
+// processesAnswer is the processes of an app. If it is idle, they are ending, or people run them
+// once.
 type processesAnswer struct {
-	processes []volume.Process
-	idle      bool   // no other process should run
-	none      string // why nothing runs, in words
+	App string `json:"app"`
+	idleness
+	Processes []volume.Process `json:"processes"`
 }
-
-func (a processesAnswer) inJSON() any { return a.processes }
 
 func listProcesses(c *Call, in appInput) (a processesAnswer, err error) {
 	app, err := c.App(in.App)
 	if err != nil {
 		return a, err
 	}
-	if a.processes, err = c.processes(app); err != nil {
+	processes, err := c.processes(app)
+	if err != nil {
 		return a, err
 	}
 	w, err := app.Wanted()
@@ -71,36 +71,27 @@ func listProcesses(c *Call, in appInput) (a processesAnswer, err error) {
 	if err != nil {
 		return a, err
 	}
-	since, asleep, err := c.asleep(app, w)
-	if err != nil {
-		return a, err
-	}
-	a.none, a.idle = app.Name+" has no running processes", asleep
-	if asleep {
-		a.none = app.Name + " is " + asleepSince(since)
-	} else if w.Stopped > 0 && w.Stopped == app.Live() {
-		a.none = app.Name + " is stopped; ps:start " + app.Name + " starts it"
-	} else if c.serving() {
-		switch state, start := c.resting(app, w); state {
-		case scaledToNone:
-			a.idle = true
-			a.none = fmt.Sprintf("%s is %s; ps:scale %s %s starts it", app.Name, state, app.Name, start)
-		case onlyCron:
-			a.idle = true
-			a.none = fmt.Sprintf("%s has only commands that run by the clock; cron %s shows them",
-				app.Name, app.Name)
-		}
-	}
-	return a, nil
+	idle, err := c.idle(app, w, processes)
+	return processesAnswer{app.Name, idle, listed(processes)}, err
 }
 
 func printProcesses(p *Page, a processesAnswer) {
-	if len(a.processes) == 0 {
-		p.line("%s", a.none)
+	none := a.App + " has no running processes"
+	switch a.Idle {
+	case "":
+	case asleep:
+		none = a.App + " is " + asleepSince(a.Asleep)
+	case onlyCron:
+		none = fmt.Sprintf("%s has only commands that run by the clock; %s shows them", a.App, a.Next)
+	default:
+		none = fmt.Sprintf("%s is %s; %s starts it", a.App, a.Idle, a.Next)
+	}
+	if len(a.Processes) == 0 {
+		p.line("%s", none)
 		return
 	}
 	const heading = "PROCESS\tSTATE\tRELEASE\tPID\tSINCE\tRESTARTS\tREASON"
-	list(p, a.processes, heading, func(p volume.Process) string {
+	list(p, a.Processes, heading, func(p volume.Process) string {
 		pid := "-"
 		if p.PID > 0 {
 			pid = strconv.Itoa(p.PID)
@@ -108,7 +99,7 @@ func printProcesses(p *Page, a processesAnswer) {
 		return fmt.Sprintf("%s\t%s\tv%d\t%s\t%s\t%d\t%s", p.Name(), p.State, p.Release, pid,
 			when(p.Since), p.Restarts, orNone(plain(reason(p))))
 	})
-	for _, process := range a.processes {
+	for _, process := range a.Processes {
 		if len(process.Last) == 0 {
 			continue
 		}
@@ -117,8 +108,8 @@ func printProcesses(p *Page, a processesAnswer) {
 			say.Detail(p, "%s", plain(line))
 		}
 	}
-	if a.idle { // those shown are ending, or people run them once
-		p.line("\n%s", a.none)
+	if a.Idle != "" {
+		p.line("\n%s", none)
 	}
 }
 

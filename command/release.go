@@ -76,8 +76,7 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 	}
 	c.did(app.Name, strings.TrimSpace(r.String()+" "+note)+": "+string(s.State))
 	if s.State == volume.Live || s.State == volume.Retired {
-		released := &Released{App: app.Name, Number: r.N, URL: maker.Address(r)}
-		p.tell(Progress{Event: Live, Text: maker.LiveLine(r), Release: released})
+		p.live(maker, r)
 		return nil
 	}
 	return &Fault{

@@ -47,15 +47,13 @@ type releaseRow struct {
 
 // releasesAnswer is a part of an app's history.
 type releasesAnswer struct {
-	app  string
-	rows []releaseRow // the newest first
-	more bool         // there are older ones
+	App      string       `json:"app"`
+	Releases []releaseRow `json:"releases"` // the newest first
+	More     bool         `json:"more"`     // there are older ones
 }
 
-func (a releasesAnswer) inJSON() any { return a.rows }
-
 func listReleases(c *Call, in releasesInput) (releasesAnswer, error) {
-	a := releasesAnswer{app: in.App}
+	a := releasesAnswer{App: in.App, Releases: []releaseRow{}}
 	app, err := c.App(in.App)
 	if err != nil {
 		return a, err
@@ -71,14 +69,14 @@ func listReleases(c *Call, in releasesInput) (releasesAnswer, error) {
 		if err != nil {
 			return a, err
 		}
-		if a.more = len(a.rows) == limit; a.more {
+		if a.More = len(a.Releases) == limit; a.More {
 			break
 		}
 		row, err := c.releaseRow(app, n)
 		if err != nil {
 			return a, err
 		}
-		a.rows = append(a.rows, row)
+		a.Releases = append(a.Releases, row)
 	}
 	return a, nil
 }
@@ -111,11 +109,11 @@ func (c *Call) releaseRow(app volume.App, n int) (row releaseRow, err error) {
 }
 
 func printReleases(p *Page, a releasesAnswer) {
-	if len(a.rows) == 0 {
-		p.line("%s has no releases yet; git push deploys it", a.app)
+	if len(a.Releases) == 0 {
+		p.line("%s has no releases yet; git push deploys it", a.App)
 		return
 	}
-	list(p, a.rows, "RELEASE\tSTATE\tBUILD\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r releaseRow) string {
+	list(p, a.Releases, "RELEASE\tSTATE\tBUILD\tWHEN\tBY\tCAUSE\tCOMMIT\tWHAT", func(r releaseRow) string {
 		what := r.Subject
 		if r.Note != "" {
 			what = r.Note
@@ -133,8 +131,8 @@ func printReleases(p *Page, a releasesAnswer) {
 		return fmt.Sprintf("%v\t%s\t%s\t%s\t%s\t%s\t%s\t%s", r.Release, r.Status.State, build, when(r.At),
 			orNone(r.By), orNone(r.Cause), orNone(git.Short(r.Commit)), plain(what))
 	})
-	if a.more {
-		p.line("\nolder ones: releases %s --all, or -n N for the last N", a.app)
+	if a.More {
+		p.line("\nolder ones: releases %s --all, or -n N for the last N", a.App)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"paas/deploy"
 	"paas/git"
 	"paas/remote"
 	"paas/volume"
@@ -375,8 +376,11 @@ func syncSource(c *Call, in appInput, events Teller[Progress]) error {
 		ctx, stop = c.whileServing()
 		defer stop()
 	}
-	out := &progressLog{progress: progress{events}}
-	err = c.Sidecar.Sync(ctx, app, c.Caller.Name, out)
+	p := progress{events}
+	out := &progressLog{progress: p}
+	err = c.Sidecar.Sync(ctx, app, c.Caller.Name, out, func(r volume.Release) {
+		p.live(deploy.Maker{App: app, URL: c.URL}, r)
+	})
 	out.Close()
 	if context.Cause(ctx) == errStopped {
 		return errStopped

@@ -68,24 +68,50 @@ const (
 	stopping = "stopping"
 )
 
-// States of an app that has nothing to start.
+// States of an app that is idle.
 const (
+	asleep       = "asleep"
+	stopped      = "stopped"
 	scaledToNone = "scaled to 0"
 	onlyCron     = "cron" // all its commands run by the clock
 )
 
-// resting is the state of an app of which no process is wanted, and the argument of ps:scale that
-// starts one. The state is empty if some are wanted, or if that cannot be told: then starting them
-// reports why.
-func (c *Call) resting(app volume.App, w volume.Wanted) (state, start string) {
+// idleness is why no process of an app should run, and what people can type about it.
+type idleness struct {
+	Idle   string    `json:"idle,omitempty"` // the state; empty: some should run
+	Asleep time.Time `json:"asleep_since,omitzero"`
+	Next   string    `json:"next,omitempty"` // starts it, or for cron shows what runs when
+}
+
+// idle reports why no process of the app should run. It reports nothing while no server runs, nor
+// if that cannot be told: then starting them reports why.
+func (c *Call) idle(
+	app volume.App, w volume.Wanted, processes []volume.Process,
+) (idleness, error) {
+	since, sleeps, err := c.asleep(app, w)
+	switch {
+	case err != nil:
+		return idleness{}, err
+	case sleeps:
+		return idleness{asleep, since, "ps:start " + app.Name}, nil
+	case w.Stopped > 0 && w.Stopped == app.Live():
+		return idleness{Idle: stopped, Next: "ps:start " + app.Name}, nil
+	case !c.serving():
+		return idleness{}, nil
+	}
+	if state := overall(processes); state != starting && state != stopping {
+		return idleness{}, nil
+	}
 	lines, counts, err := c.formation(app, w)
 	switch {
 	case err != nil || len(counts) > 0:
-		return "", ""
+		return idleness{}, nil
 	case len(lines) == 0:
-		return onlyCron, ""
+		return idleness{Idle: onlyCron, Next: "cron " + app.Name}, nil
 	}
-	return scaledToNone, slices.MinFunc(slices.Collect(maps.Keys(lines)), formation.Compare) + "=1"
+	first := slices.MinFunc(slices.Collect(maps.Keys(lines)), formation.Compare)
+	next := fmt.Sprintf("ps:scale %s %s=1", app.Name, first)
+	return idleness{Idle: scaledToNone, Next: next}, nil
 }
 
 // overall is the state of an app that should run: that of its best web process, or else of its

@@ -16,11 +16,13 @@ import (
 )
 
 // Sync polls the app's source now and deploys what is there, also a commit that failed before, and
-// shows on out what it does. who is the author of the release. It blocks until the commit is
-// decided on and the new version is announced; if ctx ends earlier, the release is taken back. It
-// does not need Run, and works beside one in any process. If there is nothing to deploy, that is
-// not an error; it is one if the commit does not run.
-func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.Writer) error {
+// shows on out what it does. who is the author of the release. It calls report with the release of
+// the commit once that is live, or if it is already, and then blocks until a new version is
+// announced. If ctx ends before the commit is decided on, the release is taken back. Sync does not
+// need Run, and works beside one in any process. It is an error if the commit does not run.
+func (s *Sidecar) Sync(
+	ctx context.Context, app volume.App, who string, out io.Writer, report func(volume.Release),
+) error {
 	s.prepare()
 	u, err := s.subjectOf(app.Name)
 	if err != nil {
@@ -52,13 +54,11 @@ func (s *Sidecar) Sync(ctx context.Context, app volume.App, who string, out io.W
 	}
 	switch done.result {
 	case nothing:
-		say.Step(
-			out, "%s %s is live already: it is %s", app.Name, done.release,
-			git.Short(done.source.Commit),
-		)
+		say.Detail(out, "it is live already")
+		report(done.release)
 		return nil
 	case live:
-		say.Step(out, "%s", s.maker(app, out).LiveLine(done.release))
+		report(done.release)
 		s.announce(ctx, app, done.release)
 		return nil
 	}

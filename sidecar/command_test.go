@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -16,9 +18,13 @@ import (
 // sync runs Sync and returns what it printed.
 func (s *stage) sync(app volume.App) (string, error) {
 	var out bytes.Buffer
-	err := s.Sync(s.t.Context(), app, "alice", &out)
+	err := s.Sync(s.t.Context(), app, "alice", &out, func(r volume.Release) {
+		fmt.Fprintf(&out, "live: %s\n", r)
+	})
 	return out.String(), err
 }
+
+func anything(volume.Release) {}
 
 func TestSync(t *testing.T) {
 	s := newStage(t, newClient(t))
@@ -41,7 +47,7 @@ func TestSync(t *testing.T) {
 	contains(
 		t, out,
 		"-----> Looking at "+r.url+"\n       main is at "+one[:7]+"\n-----> blog: 1 file, 6 bytes at "+one[:7]+" \"one\"\n",
-		"compiled", "-----> blog v1 is live: http://blog.test\n",
+		"compiled", "live: v1\n",
 	)
 	if release, _ := app.Release(1); release.By != "alice" || release.Cause != volume.CauseSync {
 		t.Errorf("%+v", release)
@@ -50,7 +56,7 @@ func TestSync(t *testing.T) {
 	if err != nil || len(app.Numbers()) != 1 {
 		t.Error(err, app.Numbers())
 	}
-	contains(t, out, "-----> blog v1 is live already: it is "+one[:7])
+	contains(t, out, "       it is live already\nlive: v1\n")
 
 	r.commit("two", "fate", "fail build: false: exit status 1")
 	for n := range 2 { // a person who asks wants it tried again
@@ -79,7 +85,7 @@ func TestSyncLeft(t *testing.T) {
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
 	ctx, leave := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- s.Sync(ctx, app, "alice", new(bytes.Buffer)) }()
+	go func() { ended <- s.Sync(ctx, app, "alice", io.Discard, anything) }()
 	rig.Eventually(t, "it is building", func() bool { return states(app) == "building" })
 	leave()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
@@ -101,7 +107,7 @@ func TestSyncTwice(t *testing.T) {
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
 	ended := make(chan error)
 	for range 3 {
-		go func() { ended <- s.Sync(t.Context(), app, "alice", new(bytes.Buffer)) }()
+		go func() { ended <- s.Sync(t.Context(), app, "alice", io.Discard, anything) }()
 	}
 	for range 3 {
 		if err := <-ended; err != nil {
@@ -228,7 +234,7 @@ func TestChangedWhilePersonSyncs(t *testing.T) {
 	old, other := h.repo("old"), h.repo("other")
 	app := s.app("blog", volume.Source{URL: old.url})
 	ended := make(chan error)
-	go func() { ended <- s.Sync(t.Context(), app, "alice", new(bytes.Buffer)) }()
+	go func() { ended <- s.Sync(t.Context(), app, "alice", io.Discard, anything) }()
 	<-g.fetching
 	if err := app.SetSource(volume.Source{URL: other.url}); err != nil {
 		t.Fatal(err)

@@ -185,7 +185,7 @@ func TestRollbackStays(t *testing.T) {
 		t.Errorf("the rollback did not stay: live is v%d of %d", app.Live(), len(app.Numbers()))
 	}
 	var out bytes.Buffer
-	if err := s.Sync(t.Context(), app, "alice", &out); err != nil || !isLive(app, two) {
+	if err := s.Sync(t.Context(), app, "alice", &out, anything); err != nil || !isLive(app, two) {
 		t.Errorf("a person asks for it: %v\n%s", err, out.String())
 	}
 }
@@ -240,7 +240,7 @@ func TestRefused(t *testing.T) {
 		t.Error("the log does not say so once")
 	}
 	var out bytes.Buffer
-	err := s.Sync(t.Context(), app, "alice", &out)
+	err := s.Sync(t.Context(), app, "alice", &out, anything)
 	if err == nil {
 		t.Fatal("Sync says all is well")
 	}
@@ -261,7 +261,7 @@ func TestCarriageReturns(t *testing.T) {
 	r.commit("crlf", "fate", "fail boot: web: no such file or directory")
 	app := s.app("blog", volume.Source{URL: r.url, Every: rarely})
 	var out bytes.Buffer
-	err = s.Sync(t.Context(), app, "alice", &out)
+	err = s.Sync(t.Context(), app, "alice", &out, anything)
 	if err == nil {
 		t.Fatal("Sync says all is well")
 	}
@@ -347,7 +347,7 @@ func TestShallowUpstream(t *testing.T) {
 	r.git("clone", "-q", "--depth=1", "file://"+r.dir, filepath.Join(h.dir, "shallow"))
 	app := s.app("blog", volume.Source{URL: h.URL + "/shallow", Every: rarely})
 	var out bytes.Buffer
-	if err := s.Sync(t.Context(), app, "alice", &out); err != nil || app.Live() != 1 {
+	if err := s.Sync(t.Context(), app, "alice", &out, anything); err != nil || app.Live() != 1 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
@@ -502,7 +502,7 @@ func TestLowDisk(t *testing.T) {
 	}
 	spacious := newSidecar(s.Volume.Root, newClient(t))
 	spacious.DiskSpace.MinFree = 1 << 10
-	if err := spacious.Sync(t.Context(), app, "alice", io.Discard); err != nil ||
+	if err := spacious.Sync(t.Context(), app, "alice", io.Discard, anything); err != nil ||
 		!isLive(app, r.git("rev-parse", "HEAD")) {
 		t.Errorf("with space: %v; releases %s", err, states(app))
 	}

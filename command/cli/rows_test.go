@@ -59,7 +59,7 @@ var examples = map[string]struct {
 	"cron:run":       {words: "blog 1", json: `{"app":"blog","id":1}`, facts: "tidy ok"},
 	"source":         {words: "follower", json: `{"app":"follower"}`, facts: "follower https://host.test/repo.git main 10s waiting"},
 	"source:set":     {words: "blog https://host.test/repo.git --branch main --every 20s", json: `{"app":"blog","url":"https://host.test/repo.git","branch":"main","every":"20s"}`, facts: "blog https://host.test/repo.git 20s main abcdef0"},
-	"source:sync":    {words: "follower", json: `{"app":"follower"}`, facts: "synced follower"},
+	"source:sync":    {words: "follower", json: `{"app":"follower"}`, facts: "synced follower v3 live"},
 	"source:webhook": {words: "follower", json: `{"app":"follower"}`, facts: "http://hooks.test/follower"},
 	"source:unset":   {words: "follower", json: `{"app":"follower"}`, facts: "follower"},
 	"keys":           {words: "", json: `{}`, facts: "alice ssh-ed25519 SHA256:"},
@@ -93,6 +93,27 @@ func TestRowsSaySameAsTextAndJSON(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What people read about an answer as a whole, programs read too.
+func TestJSONHasFactsOfTheWhole(t *testing.T) {
+	for _, c := range []struct{ name, words, want string }{
+		{"ps", "blog", `"app": "blog"`},
+		{"ps", "tired", `"processes": []`},
+		{"ps", "tired", `"idle": "stopped"`},
+		{"ps", "tired", `"next": "ps:start tired"`},
+		{"releases", "blog -n 1", `"more": true`},
+		{"releases", "follower", `"releases": []`},
+		{"source:sync", "follower", `"release":{"app":"follower","number":3}`},
+		{"cron", "blog", `"zone": "Europe/Lisbon"`},
+		{"cron", "follower", `"entries": []`},
+	} {
+		words := append(strings.Fields(c.words), "--format", "json")
+		answer, _, err := callRow(t, newStage(t), admin, c.name, words, "")
+		if err != nil || !strings.Contains(answer, c.want) {
+			t.Errorf("%s %s: no %s in\n%s%v", c.name, c.words, c.want, answer, err)
+		}
 	}
 }
 

@@ -138,7 +138,7 @@ func (s *stage) golive(app volume.App, n int) {
 }
 
 func (s *stage) cron(release int) volume.Cron {
-	return volume.Cron{Release: release, Entries: []volume.CronEntry{{
+	return volume.Cron{Release: release, Zone: "Europe/Lisbon", Entries: []volume.CronEntry{{
 		ID: 1, From: "cron", Schedule: "@daily", Command: "tidy", Last: &volume.CronRun{Entry: 1, At: time.Now(), Result: "ok"},
 	}}}
 }
@@ -208,8 +208,11 @@ func (fakeSidecar) Peek(context.Context, volume.App) (remote.Head, error) {
 	return remote.Head{Branch: "main", Commit: "abcdef0123456789abcdef0123456789abcdef01"}, nil
 }
 
-func (fakeSidecar) Sync(_ context.Context, app volume.App, _ string, out io.Writer) error {
+func (fakeSidecar) Sync(
+	_ context.Context, app volume.App, _ string, out io.Writer, live func(volume.Release),
+) error {
 	_, err := fmt.Fprintf(out, "-----> synced %s\n", app.Name)
+	live(volume.Release{N: 3})
 	return err
 }
 

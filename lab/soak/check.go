@@ -184,8 +184,8 @@ func (d *day) matchesFormation(ctx context.Context, a *app) error {
 		return nil
 	}
 	return d.eventually(ctx, calm, nothingLost, a.name, func() error {
-		var rows []process
-		if err := d.person.ask(ctx, true, &rows, "ps", a.name); err != nil {
+		rows, err := d.processes(ctx, true, a)
+		if err != nil {
 			return err
 		}
 		count := map[string]int{"web": 0, "worker": 0}

@@ -115,8 +115,8 @@ func (d *day) scale(ctx context.Context, a *app, o op) {
 
 // rollback goes back to a release whose state is known.
 func (d *day) rollback(ctx context.Context, a *app, o op) {
-	var rows []release
-	if err := d.person.ask(ctx, o.SSH, &rows, "releases", a.name, "--all"); err != nil {
+	rows, err := d.releases(ctx, o.SSH, a)
+	if err != nil {
 		d.write("%s: %v", a.name, err)
 		return
 	}

@@ -15,8 +15,8 @@ import (
 
 // killProcess kills one of the app's processes, which must come back.
 func (d *day) killProcess(ctx context.Context, a *app, o op) {
-	var rows []process
-	if err := d.person.ask(ctx, o.SSH, &rows, "ps", a.name); err != nil || len(rows) == 0 {
+	rows, err := d.processes(ctx, o.SSH, a)
+	if err != nil || len(rows) == 0 {
 		d.write("%s: ps: %v, %v", a.name, rows, err)
 		return
 	}
@@ -50,7 +50,7 @@ func (d *day) awaitBack(ctx context.Context, a *app, over func()) {
 			calm = time.Now()
 		}
 		if a.model.allows(got) == nil {
-			err = d.person.ask(ctx, false, &rows, "ps", a.name)
+			rows, err = d.processes(ctx, false, a)
 			all := true
 			for _, p := range rows {
 				all = all && (p.State == "running" || p.State == "stopping")

@@ -11,7 +11,7 @@ import (
 
 // history returns the app's releases, oldest first, or none if the app may be gone.
 func (d *day) history(ctx context.Context, a *app) (rows []release, err error) {
-	err = d.person.ask(ctx, false, &rows, "releases", a.name, "--all")
+	rows, err = d.releases(ctx, false, a)
 	if err != nil && strings.Contains(err.Error(),
 		"no such app") && slices.ContainsFunc(a.model.states(), func(s state) bool { return s.Gone }) {
 		return nil, nil

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// release is a row of releases --format json.
+// release is one of those in releases --format json.
 type release struct {
 	N         int    `json:"n"`
 	Build     string `json:"build"`
@@ -20,11 +20,25 @@ type release struct {
 	Status    struct{ State, Reason string }
 }
 
-// process is a row of ps --format json.
+// releases asks for all releases of the app, newest first.
+func (d *day) releases(ctx context.Context, ssh bool, a *app) ([]release, error) {
+	var answer struct{ Releases []release }
+	err := d.person.ask(ctx, ssh, &answer, "releases", a.name, "--all")
+	return answer.Releases, err
+}
+
+// process is one of those in ps --format json.
 type process struct {
 	Type, State         string
 	Index, Release, PID int
 	Restarts            int
+}
+
+// processes asks for the app's processes.
+func (d *day) processes(ctx context.Context, ssh bool, a *app) ([]process, error) {
+	var answer struct{ Processes []process }
+	err := d.person.ask(ctx, ssh, &answer, "ps", a.name)
+	return answer.Processes, err
 }
 
 // do carries out one operation.
