@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"paas/say"
@@ -14,7 +13,7 @@ import (
 // await blocks until release r is decided on, and shows what happens to it until then.
 func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, error) {
 	out := say.NewShared(m.Out)
-	log := &releaseLog{path: m.App.ReleaseLog(r.N), out: out}
+	log := &releaseLog{path: m.App.ReleaseLog(r.N), out: say.NewFlat(out)}
 	log.follow(ctx)
 	defer log.stop()
 	noticed := make(chan struct{})
@@ -80,7 +79,7 @@ func (m Maker) decided(
 // releaseLog copies a release's log to out. It can be stopped, and goes on from there.
 type releaseLog struct {
 	path     string
-	out      io.Writer
+	out      *say.Indent // where the runtime has no user of its own, an app can write to its log
 	read     int64
 	end      context.CancelFunc // nil: not following
 	followed chan struct{}
@@ -100,6 +99,7 @@ func (l *releaseLog) stop() {
 	if l.end != nil {
 		l.end()
 		<-l.followed
+		l.out.Close()
 		l.end = nil
 	}
 }

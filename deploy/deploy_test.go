@@ -21,6 +21,7 @@ type stage struct {
 	t   *testing.T
 	app volume.App
 	out bytes.Buffer
+	log string // of the next release
 }
 
 func newStage(t *testing.T) *stage {
@@ -33,7 +34,7 @@ func newStage(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stage{t: t, app: app}
+	return &stage{t: t, app: app, log: "building\n"}
 }
 
 // decide puts the next release into that state once it is published, and makes it live once it is
@@ -48,7 +49,7 @@ func (s *stage) decide(state volume.State) {
 		s.app.Await(ctx, func() (bool, error) {
 			if _, err := s.app.Release(n); err == nil && !decided {
 				decided = true
-				os.WriteFile(s.app.ReleaseLog(n), []byte("building\n"), 0o644)
+				os.WriteFile(s.app.ReleaseLog(n), []byte(s.log), 0o644)
 				s.app.SetStatus(n, volume.Status{State: state, Reason: "because"})
 			}
 			if s.app.Committed(n) {
@@ -111,6 +112,31 @@ func TestRelease(t *testing.T) {
 		s.app.Committed(r.N) ||
 		s.app.Live() != 1 {
 		t.Errorf("%v %+v %v", r, status, err)
+	}
+}
+
+// hostile is what an app that can write to the release's log writes there: it would clear the
+// screen, set the title, ring the bell, show the cursor's place, and never end its line.
+const hostile = "building\n\x1b[2J\x1b]0;owned\x07blog v9\a is live\r\nhealthy\rowned\x1b[6n\n"
+
+// An app may be able to write to its release's log. What the log says reaches no terminal as it is.
+func TestLogIsWashed(t *testing.T) {
+	s := newStage(t)
+	endless := strings.Repeat("x", 100_000)
+	s.log = hostile + endless
+	s.decide(volume.Failed)
+	s.release(t.Context())
+	got := s.out.String()
+	if want := "building\nblog v9 is live\nowned\n"; !strings.HasPrefix(got, want) {
+		t.Errorf("shown is %.200q, want %q", got, want)
+	}
+	for line := range strings.Lines(got) {
+		if len(line) > 4<<10+1 {
+			t.Errorf("a line has %d bytes", len(line))
+		}
+	}
+	if x := strings.Count(got, "x"); x != len(endless) {
+		t.Errorf("%d bytes of the endless line are shown, of %d", x, len(endless))
 	}
 }
 

@@ -17,14 +17,15 @@ type Indent struct {
 	prefix string // of each line
 	line   []byte
 	redraw bool // a \r was seen: unless \n follows, the next text replaces the line
-	broken bool // the line was longer than longestLine, and its beginning is written
+	broken bool // the beginning of the line is written already
 	err    error
 }
 
 // NewIndent returns an Indent that writes to w.
 func NewIndent(w io.Writer) *Indent { return &Indent{w: w, prefix: DetailPrefix} }
 
-// NewFlat is NewIndent without the DetailPrefix, for tools that print steps and details themselves.
+// NewFlat is NewIndent without the DetailPrefix, for tools that print steps and details themselves,
+// and for files that a stranger may have written to. What an Indent has written stays as it is.
 func NewFlat(w io.Writer) *Indent { return &Indent{w: w} }
 
 // NewIndentNamed also puts name in front of each line, for several tools that print at once.
@@ -32,11 +33,12 @@ func NewIndentNamed(w io.Writer, name string) *Indent {
 	return &Indent{w: w, prefix: DetailPrefix + name + ": "}
 }
 
-const longestLine = 4 << 10
+const longestLine = 4 << 10 // bytes, with the prefix
 
 // Write returns the first error of w, now and from then on.
 func (in *Indent) Write(p []byte) (int, error) {
 	var lines []byte
+	longest := longestLine - len(in.prefix)
 	for rest := p; len(rest) > 0; {
 		at := bytes.IndexAny(rest, "\r\n")
 		text := rest
@@ -47,9 +49,9 @@ func (in *Indent) Write(p []byte) (int, error) {
 			if in.redraw {
 				in.line, in.redraw = in.line[:0], false
 			}
-			fits := min(len(text), longestLine-len(in.line))
+			fits := min(len(text), longest-len(in.line))
 			in.line = append(in.line, text[:fits]...)
-			if rest = rest[fits:]; fits < len(text) || len(in.line) == longestLine {
+			if rest = rest[fits:]; fits < len(text) || len(in.line) == longest {
 				lines = in.flush(lines)
 				in.broken = true
 			}
@@ -74,10 +76,12 @@ func (in *Indent) Write(p []byte) (int, error) {
 	return len(p), in.err
 }
 
-// Close writes the last line if it has no line ending. It does not close w.
+// Close writes the last line if it has no line ending. It does not close w. What is written later
+// begins on the next line.
 func (in *Indent) Close() error {
 	if len(in.line) > 0 {
 		in.send(in.flush(nil))
+		in.broken = true
 	}
 	return in.err
 }

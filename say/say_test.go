@@ -2,6 +2,7 @@ package say
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -22,7 +23,7 @@ func TestSay(t *testing.T) {
 }
 
 func TestIndent(t *testing.T) {
-	longest := strings.Repeat("x", longestLine)
+	longest := strings.Repeat("x", longestLine-len(DetailPrefix))
 	for text, want := range map[string]string{
 		"a\nb\n":              "       a\n       b\n",
 		"a":                   "       a\n",
@@ -46,6 +47,33 @@ func TestIndent(t *testing.T) {
 				t.Errorf("%.60q, step %d: got %.60q, want %.60q", text, step, out.String(), want)
 			}
 		}
+	}
+}
+
+// A log is washed when it is written, and again when it is read.
+func TestFlatLeavesIndented(t *testing.T) {
+	var once, twice bytes.Buffer
+	in := NewIndent(&once)
+	in.Write(bytes.Repeat([]byte("x"), 3*longestLine))
+	in.Close()
+	flat := NewFlat(&twice)
+	flat.Write(once.Bytes())
+	flat.Close()
+	if twice.String() != once.String() {
+		t.Errorf("%d lines became %d", strings.Count(once.String(), "\n"), strings.Count(twice.String(), "\n"))
+	}
+}
+
+// Close ends a line. What follows is on the next, without an empty one between them.
+func TestFlatGoesOnAfterClose(t *testing.T) {
+	var out bytes.Buffer
+	flat := NewFlat(&out)
+	for _, part := range []string{"a", "\nb", "c\n"} {
+		io.WriteString(flat, part)
+		flat.Close()
+	}
+	if want := "a\nb\nc\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
 	}
 }
 
