@@ -140,13 +140,17 @@ func TestIdleAppsAreCheap(t *testing.T) {
 	r.mu.Lock()
 	up := (*r.apps["app1"].live.Load())[0].pool
 	r.mu.Unlock()
-	up.mu.Lock()
-	for _, c := range up.idle {
-		c.idleSince = time.Now().Add(-maxIdleTime)
+	idle := func() []*appConn {
+		up.mu.Lock()
+		defer up.mu.Unlock()
+		return up.idle
 	}
+	waitFor(t, "the connection is idle", func() bool { return len(idle()) == 1 })
+	up.mu.Lock()
+	up.idle[0].idleSince = time.Now().Add(-maxIdleTime)
 	up.mu.Unlock()
 	up.expire()
-	if up.idle != nil {
+	if idle() != nil {
 		t.Error("keeps idle connections")
 	}
 }
