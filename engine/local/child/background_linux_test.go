@@ -45,6 +45,7 @@ func TestBackgroundAutogroup(t *testing.T) {
 	p := started(t, k, "sleep 1000", func(c *Command) { c.Background = true })
 	rig.Eventually(t, "the session is lowered", func() bool {
 		group, _ := os.ReadFile(procPath(p.PID(), "autogroup"))
-		return strings.HasSuffix(string(group), " nice 10\n")
+		low := min(nicest, nice.Own()+backgroundNice)
+		return strings.HasSuffix(string(group), fmt.Sprintf(" nice %d\n", low))
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"paas/rig"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -92,6 +93,32 @@ func TestStopFindsOrphans(t *testing.T) {
 		<-p.Done()
 		if left := p.tree.find(); len(left) > 0 || rig.Message(p.Err()) != end.want {
 			t.Errorf("%s: err = %v, processes left: %v", end.line, p.Err(), left)
+		}
+	}
+}
+
+// A process has no environment, and so no Marker, while it executes a program. One that has also
+// left its session and lost its parent is found all the same.
+func TestStopFindsExecuting(t *testing.T) {
+	k := newKeeper(t)
+	dir := rig.Tree(t, map[string]string{"bin/again": "#!/bin/sh\nexec \"$0\"\n"})
+	for n := range 100 {
+		file := filepath.Join(dir, fmt.Sprint(n))
+		line := `setsid sh -c 'echo $$ > $0; exec bin/again' ` + file + ` & until [ -s ` + file + ` ]; do :; done`
+		c := toRun(line, nil, io.Discard)
+		c.Dir = dir
+		p, err := k.Start(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-p.Done()
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(content)))
+		if left, ok := readStat(pid); ok && left.state != 'Z' {
+			t.Fatalf("command %d left %v", n, left)
 		}
 	}
 }

@@ -31,9 +31,8 @@ type processTree struct {
 }
 
 // kill kills all of them and what they start meanwhile. It blocks until none is left, and looks
-// once more after the last: during execve(2) a process has no environment for a moment. The error
-// names the processes that survived SIGKILL for 10 s: the kernel keeps them, usually because of a
-// dead disk.
+// once more after the last. The error names the processes that survived SIGKILL for 10 s: the
+// kernel keeps them, usually because of a dead disk.
 func (t processTree) kill() error {
 	const timeout = 10 * time.Second
 	pause := 500 * time.Microsecond
@@ -44,6 +43,7 @@ func (t processTree) kill() error {
 			return nil
 		}
 		found = len(left) > 0
+		t.known = left // one that is ending loses its environment before it closes its ports
 		if time.Since(begin) > timeout {
 			return fmt.Errorf("processes %v survive SIGKILL", pids(left))
 		}

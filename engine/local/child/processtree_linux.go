@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,7 @@ type process struct {
 	pid, parent, group, session int
 	state                       byte
 	kernel                      bool   // a kernel thread
+	noEnv                       bool   // has an empty environment, or has ended
 	started                     string // clock ticks since boot; with pid it is unique
 }
 
@@ -94,14 +96,17 @@ func readStat(pid int) (process, bool) {
 	}
 	name := bytes.LastIndexByte(content, ')') // the name before it may contain anything, even )
 	fields := strings.Fields(string(content[name+1:]))
-	if name < 0 || len(fields) < 20 {
+	if name < 0 || len(fields) < 49 {
 		return process{}, false
 	}
 	number := func(i int) int { n, _ := strconv.Atoi(fields[i]); return n }
 	const kernelThread = 0x00200000 // PF_KTHREAD of linux/sched.h
+	// the kernel sets startcode (26) after env_start and env_end (50, 51)
+	noEnv := fields[23] != "0" && fields[47] == fields[48]
 	return process{
 		pid: pid, state: fields[0][0], parent: number(1), group: number(2), session: number(3),
 		kernel: number(6)&kernelThread != 0, started: fields[19],
+		noEnv: noEnv || fields[0] == "Z" || fields[0] == "X",
 	}, true
 }
 
@@ -117,18 +122,32 @@ func (t processTree) marks(pid int) bool {
 	if t.mark == "" {
 		return false
 	}
-	f, err := os.Open(procPath(pid, "environ"))
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	content, _ := io.ReadAll(io.LimitReader(f, 4<<20))
-	for entry := range bytes.SplitSeq(content, []byte{0}) {
+	for entry := range bytes.SplitSeq(environ(pid), []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(Marker+"=")); ok {
 			return bytes.HasPrefix(value, []byte(t.mark))
 		}
 	}
 	return false
+}
+
+// environ returns the environment of a process, or nil if it may not be read. A process has none
+// for a moment while it executes a program (execve(2)): environ waits until that is over, for at
+// most a second, which is long enough on a busy machine.
+func environ(pid int) []byte {
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(100 * time.Microsecond) {
+		f, err := os.Open(procPath(pid, "environ"))
+		if err != nil {
+			return nil
+		}
+		content, _ := io.ReadAll(io.LimitReader(f, 4<<20))
+		f.Close()
+		if len(content) > 0 || time.Now().After(deadline) {
+			return content
+		}
+		if p, ok := readStat(pid); !ok || p.noEnv {
+			return nil
+		}
+	}
 }
 
 // signal uses a pidfd, because the process id may belong to another process by now.

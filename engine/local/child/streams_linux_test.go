@@ -2,6 +2,7 @@ package child
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math/rand"
 	"os"
@@ -123,6 +124,11 @@ func atTerminal(t *testing.T, k *Keeper, line string) (person, *Child) {
 	read, write := io.Pipe()
 	t.Cleanup(func() { write.Close() })
 	p := person{&rig.Screen{}, write, terminal.NewSizes()}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the terminal:\n%s", p)
+		}
+	})
 	ch := started(t, k, line, func(c *Command) {
 		c.In, c.Out = read, p
 		c.Terminal = &terminal.Terminal{
@@ -136,12 +142,8 @@ func atTerminal(t *testing.T, k *Keeper, line string) (person, *Child) {
 
 func (p person) sees(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !strings.Contains(p.String(),
-		text); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the terminal never showed %q, but:\n%s", text, p)
-		}
-	}
+	rig.Eventually(t, fmt.Sprintf("the terminal shows %q", text),
+		func() bool { return strings.Contains(p.String(), text) })
 }
 
 func TestTerminal(t *testing.T) {
@@ -195,11 +197,9 @@ func TestTerminalGoesAway(t *testing.T) {
 	p, ch := atTerminal(t, k, "bash --norc --noprofile -i")
 	io.WriteString(p.keys, "set -m; sleep 1000 & (setsid sleep 1000 &) ; echo $((6*7)) up\r")
 	p.sees(t, "42 up")
-	began := time.Now()
-	ch.Stop(time.Minute)
-	if took := time.Since(began); took > 20*time.Second ||
-		rig.Message(ch.Err()) != "signal: hangup" {
-		t.Errorf("err = %v after %s; terminal:\n%s", ch.Err(), took, p)
+	ch.Stop(rig.Patience)
+	if got := rig.Message(ch.Err()); got != "signal: hangup" {
+		t.Errorf("err = %s", got)
 	}
 	if left := ch.tree.find(); len(left) > 0 {
 		t.Errorf("processes left: %v", left)
