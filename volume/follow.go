@@ -5,13 +5,15 @@ import (
 	"errors"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
 // Follow copies the file at path to w as it grows, from offset on, until ctx ends; it still copies
 // what the file has then. It waits for a file that does not exist yet. If the file is replaced
 // (rotation) or shortened, Follow copies the rest of the old one and then the new one from its
-// beginning. It returns the error of w or the disk, never that of ctx.
+// beginning. It returns the error of w or the disk, never that of ctx. A link in place of the file is
+// an error, as is a pipe: an app may have put it there.
 func Follow(ctx context.Context, path string, offset int64, w io.Writer) error {
 	const interval = 50 * time.Millisecond // only people watch
 	tick := time.NewTicker(interval)
@@ -53,7 +55,7 @@ func Follow(ctx context.Context, path string, offset int64, w io.Writer) error {
 }
 
 func openAt(path string, offset int64) (*os.File, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -66,7 +68,7 @@ func openAt(path string, offset int64) (*os.File, error) {
 // replaced reports whether path now names another file than f, or f was shortened below what was
 // read.
 func replaced(f *os.File, path string) bool {
-	now, err := os.Stat(path)
+	now, err := os.Lstat(path)
 	if err != nil {
 		return false
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -477,6 +478,27 @@ func TestFollowEndsBehindRotation(t *testing.T) {
 			t.Errorf("%q, %v", got.String(), err)
 		}
 	})
+}
+
+// An app that puts something else in place of its log shows nobody another file of the server, and
+// keeps nobody waiting.
+func TestFollowOnlyFiles(t *testing.T) {
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	os.WriteFile(secret, []byte("secret\n"), 0o600)
+	for name, put := range map[string]func(path string) error{
+		"link": func(path string) error { return os.Symlink(secret, path) },
+		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		path := filepath.Join(dir, name)
+		if err := put(path); err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := Follow(t.Context(), path, 0, &got); err == nil || got.Len() > 0 {
+			t.Errorf("%s: %q, %v", name, got.String(), err)
+		}
+	}
 }
 
 type writerFunc func([]byte) (int, error)
