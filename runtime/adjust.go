@@ -62,9 +62,7 @@ func (a *appLoop) adjust(ctx context.Context) {
 		a.retireMembers(surplus, a.route())
 		a.saveProcesses()
 	}
-	if len(a.adopted) > 0 {
-		a.dropOthers()
-	}
+	a.units.adoptedAll(a.grace())
 	for _, m := range i.sorted() {
 		if token := settings.Restart(m.Type, m.Index); token != m.wanted {
 			m.restart(ctx, token)

@@ -38,8 +38,7 @@ type appLoop struct {
 	sleeper   sleeper
 	stopping  sync.WaitGroup
 	units     units
-	adopted   []engine.UnitName // units that ran at the start, until taken over or dropped
-	born      string            // identity: an app may be destroyed and another made with its name
+	born      string // identity: an app may be destroyed and another made with its name
 }
 
 func newLoop(rt *Runtime, app volume.App) *appLoop {
@@ -50,7 +49,10 @@ func newLoop(rt *Runtime, app volume.App) *appLoop {
 		said: map[string]string{},
 	}
 	a.crontab.loop, a.sleeper.loop = a, a
-	a.units = units{loop: a, members: map[seat]*member{}, specs: map[engine.UnitName]engine.Unit{}}
+	a.units = units{
+		loop: a, members: map[seat]*member{}, specs: map[engine.UnitName]engine.Unit{},
+		refused: map[engine.UnitName]refused{},
+	}
 	a.processes = retry{loop: a, doing: "write processes.json"}
 	a.verdicts = retry{loop: a, doing: "record the state of a release"}
 	a.crontab.saving = retry{loop: a, doing: "write cron.json"}
@@ -149,7 +151,7 @@ func (a *appLoop) shutDown() {
 func (a *appLoop) resume() {
 	a.underTurn(a.app.Repair)
 	a.announce()
-	a.adopt()
+	a.units.adopt()
 	a.repair()
 	a.crontab.load()
 	a.sleeper.load()
@@ -235,6 +237,8 @@ func (a *appLoop) reconcile(ctx context.Context) {
 	a.rewrite()
 	if a.live != nil {
 		a.adjust(ctx)
+	} else if a.deploying == nil {
+		a.units.adoptedAll(a.grace())
 	}
 	if d := a.deploying; d != nil {
 		d.step()

@@ -47,7 +47,7 @@ type member struct {
 func newMember(i *instance, p place, name string, w volume.Wanted) *member {
 	m := &member{
 		in: i, place: p, name: name,
-		unit: i.loop.units.name(i.n, p.Type), wanted: w.Restart(p.Type, p.Index),
+		unit: i.loop.units.name(i.n, p), wanted: w.Restart(p.Type, p.Index),
 		changed: make(chan struct{}), gone: make(chan struct{}),
 	}
 	m.status = volume.Process{

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"net"
+	"time"
 
 	"paas/engine"
 )
@@ -97,6 +98,19 @@ func (m *member) saw(at engine.Place) {
 	case engine.Waiting:
 		m.finish(p, at, at.Exit)
 	}
+}
+
+// refuse notes that the engine cannot be told to run the member, unless it has started a process of
+// it. The units are locked.
+func (m *member) refuse(reason string) {
+	exit := engine.Exit{Reason: reason}
+	if m.start > 0 || m.latest != nil && m.latest.exit == exit {
+		return
+	}
+	m.latest = newProc(0)
+	m.latest.end(engine.Place{Next: time.Now().Add(retryEvery).UTC()}, exit)
+	close(m.changed)
+	m.changed = make(chan struct{})
 }
 
 // began notes that p runs, and lets visitors be sent to its address.

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +67,9 @@ const (
 	Asleep   State = "asleep"   // hold requests, and call [Runtime.Wake]
 )
 
-const lookAgain = time.Minute // between two rounds over all apps, for changes without a bell
+// lookAgain is the time between two rounds over all apps, for changes without a bell, and over all
+// units of the engine.
+const lookAgain = time.Minute
 
 func (rt *Runtime) grace() time.Duration {
 	if rt.Grace == 0 {
@@ -123,6 +126,9 @@ func (rt *Runtime) Run(ctx context.Context) error {
 			loops.wake(name)
 			pruner.ask(name)
 		}
+		if err == nil {
+			loops.dropOthers(names)
+		}
 		select {
 		case <-ctx.Done():
 			stopped := rt.oneoffs.close()
@@ -174,6 +180,29 @@ func (l *loops) refresh(name string) {
 	l.mu.Unlock()
 	if a != nil {
 		a.units.refresh()
+	}
+}
+
+// dropOthers drops the engine's units that nobody wants: others than those that the apps want. names
+// are those of all apps.
+func (l *loops) dropOthers(names []string) {
+	units, err := l.rt.Engine.Units(l.ctx)
+	if err != nil {
+		if l.ctx.Err() == nil {
+			l.rt.Log.Error("cannot ask the engine which units it has", "err", err)
+		}
+		return
+	}
+	for _, unit := range units {
+		l.mu.Lock()
+		a := l.apps[unit.App]
+		l.mu.Unlock()
+		switch {
+		case a != nil:
+			a.units.dropIfOther(unit)
+		case !slices.Contains(names, unit.App): // it was destroyed while no server ran
+			l.rt.dropUnit(unit, l.rt.grace())
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +20,18 @@ type units struct {
 	members map[seat]*member
 	specs   map[engine.UnitName]engine.Unit // what the engine was told last
 	copies  int                             // the highest copy number so far
+
+	refused  map[engine.UnitName]refused // what the engine could not be told about
+	willTell bool                        // it is told again in at most a second
+
+	adopted []seat // places that ran at the start, until ready
+	ready   bool   // what should run of them is wanted by now
+}
+
+// refused is a unit that the engine could not be told about.
+type refused struct {
+	reason string
+	grace  time.Duration // of the attempt
 }
 
 // seat is where the engine runs the process of a member.
@@ -96,9 +109,44 @@ func (u *units) tell(name engine.UnitName, grace time.Duration) {
 		err = u.loop.rt.Engine.Drop(context.Background(), name, grace)
 	}
 	if err != nil {
-		u.loop.log.Error("cannot tell the engine what should run",
-			"unit", name.String(), "err", err)
+		u.refuse(name, refused{err.Error(), grace})
+		return
 	}
+	delete(u.refused, name)
+}
+
+// refuse notes that the engine could not be told about a unit. Its members that do not run have
+// failed to start. The engine is told again in a second.
+func (u *units) refuse(name engine.UnitName, why refused) {
+	if u.refused[name].reason != why.reason {
+		u.loop.log.Error("cannot tell the engine what should run",
+			"unit", name.String(), "err", why.reason)
+	}
+	if !u.willTell {
+		u.willTell = true
+		time.AfterFunc(retryEvery, u.tellAgain)
+	}
+	u.refused[name] = why
+	for at, m := range u.members {
+		if at.unit == name && !m.dropped {
+			m.refuse("the engine does not run it: " + why.reason)
+		}
+	}
+}
+
+// tellAgain tells the engine about the units that it could not be told about.
+func (u *units) tellAgain() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.willTell = false
+	for name, why := range maps.Clone(u.refused) {
+		if u.has(name) {
+			u.tell(name, why.grace)
+		} else {
+			delete(u.refused, name)
+		}
+	}
+	u.look()
 }
 
 // respec tells the engine what should run of i now. Running processes go on as they are.
@@ -157,15 +205,15 @@ func (u *units) has(name engine.UnitName) bool {
 	return false
 }
 
-// name returns the unit for a process type of release n. If the engine has run one since before the
-// server started, it is that one.
-func (u *units) name(n int, processType string) engine.UnitName {
+// name returns the unit for a process of release n. If the engine has run the process since before
+// the server started, it is the unit where it does.
+func (u *units) name(n int, p place) engine.UnitName {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	name := engine.UnitName{App: u.loop.app.Name, Release: n, Type: processType}
-	for _, other := range u.loop.adopted {
-		if other.Release == n && other.Type == processType {
-			name.Copy = max(name.Copy, other.Copy)
+	name := engine.UnitName{App: u.loop.app.Name, Release: n, Type: p.Type}
+	for _, at := range u.adopted {
+		if at.unit.Release == n && at.unit.Type == p.Type && at.index == p.Index {
+			name.Copy = max(name.Copy, at.unit.Copy)
 		}
 	}
 	return name
@@ -180,28 +228,52 @@ func (u *units) beside(name engine.UnitName) engine.UnitName {
 	return name
 }
 
-// adopt lists the units that the engine has run since before the server started.
-func (a *appLoop) adopt() {
-	all, err := a.rt.Engine.Units(context.Background())
+// adopt notes what the engine has run since before the server started: it may be wanted.
+func (u *units) adopt() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	places, err := u.loop.rt.Engine.Places(context.Background(), u.loop.app.Name)
 	if err != nil {
-		a.log.Error("cannot ask the engine which units it has", "err", err)
+		u.loop.log.Error("cannot ask the engine what runs", "err", err)
 	}
-	for _, name := range all {
-		if name.App == a.app.Name {
-			a.adopted = append(a.adopted, name)
-			a.units.copies = max(a.units.copies, name.Copy)
-		}
+	for _, p := range places {
+		u.adopted = append(u.adopted, seat{p.Unit, p.Index})
+		u.copies = max(u.copies, p.Unit.Copy)
 	}
 }
 
-// dropOthers drops those of the adopted units that should not run any more.
-func (a *appLoop) dropOthers() {
-	a.units.mu.Lock()
-	defer a.units.mu.Unlock()
-	for _, name := range a.adopted {
-		if _, wanted := a.units.specs[name]; !wanted {
-			a.rt.Engine.Drop(context.Background(), name, a.grace())
-		}
+// adoptedAll notes that everything that should run of what was adopted is wanted by now, and drops
+// the rest.
+func (u *units) adoptedAll(grace time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ready {
+		return
 	}
-	a.adopted = nil
+	for _, at := range u.adopted {
+		u.dropIfUnwanted(at.unit, grace)
+	}
+	u.ready, u.adopted = true, nil
+}
+
+// dropIfOther drops a unit of the engine that is not wanted, unless it may still be adopted.
+func (u *units) dropIfOther(name engine.UnitName) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ready {
+		u.dropIfUnwanted(name, u.loop.rt.grace())
+	}
+}
+
+func (u *units) dropIfUnwanted(name engine.UnitName, grace time.Duration) {
+	if _, wanted := u.specs[name]; !wanted {
+		u.loop.rt.dropUnit(name, grace)
+	}
+}
+
+// dropUnit drops a unit that nobody wants. If that fails, the next round does it.
+func (rt *Runtime) dropUnit(name engine.UnitName, grace time.Duration) {
+	if err := rt.Engine.Drop(context.Background(), name, grace); err != nil {
+		rt.Log.Error("cannot drop a unit that nobody wants", "unit", name.String(), "err", err)
+	}
 }

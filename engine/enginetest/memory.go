@@ -26,6 +26,9 @@ type Memory struct {
 	// process; an error keeps it from starting. nil: the process runs its script, see run.
 	Begin func(*Process) error
 
+	// Refuse returns why a unit cannot be wanted; nil: every unit can.
+	Refuse func(engine.Unit) error
+
 	// Make makes builds; nil: each succeeds and has one process type, web.
 	Make func(ctx context.Context, job engine.BuildJob) (volume.Built, error)
 
@@ -59,7 +62,14 @@ func (m *Memory) fleet() *keep.Fleet {
 }
 
 // Want implements [engine.Fleet].
-func (m *Memory) Want(ctx context.Context, unit engine.Unit) error { return m.fleet().Want(ctx, unit) }
+func (m *Memory) Want(ctx context.Context, unit engine.Unit) error {
+	if m.Refuse != nil {
+		if err := m.Refuse(unit); err != nil {
+			return err
+		}
+	}
+	return m.fleet().Want(ctx, unit)
+}
 
 func (m *Memory) startUnit(unit engine.Unit, index, _ int, out io.Writer) (keep.Process, error) {
 	return m.begin(unit.Listens, &Process{Job: engine.Job{
