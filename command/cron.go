@@ -201,7 +201,7 @@ func (c *Call) followFile(path string, offset int64, p progress) (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		out := say.NewIndent(&progressLog{progress: p})
+		out := say.NewIndent(progressLog{p})
 		volume.Follow(ctx, path, offset, out)
 		out.Close()
 	}()

@@ -1,11 +1,8 @@
 package command
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"strings"
-	"sync"
 
 	"paas/deploy"
 	"paas/say"
@@ -97,48 +94,19 @@ func (p progress) live(m deploy.Maker, r volume.Release) {
 	p.tell(Progress{Event: Live, Text: m.LiveLine(r), Release: released})
 }
 
-// progressLog turns text in the form of package say, as package deploy writes it, into events. Its
-// methods may be called from any goroutine.
-type progressLog struct {
-	progress
-	mu   sync.Mutex
-	line []byte // the last one, without its end
-}
+// progressLog turns text in the form of package say, as package deploy writes it, into events. Each
+// Write has whole lines, as those of package say do, so it keeps nothing of a line without an end.
+type progressLog struct{ progress }
 
-func (l *progressLog) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.line = append(l.line, text...)
-	for {
-		line, rest, ended := bytes.Cut(l.line, []byte("\n"))
-		if !ended {
-			return len(text), nil
+func (l progressLog) Write(text []byte) (int, error) {
+	for line := range strings.Lines(string(text)) {
+		e := Progress{Event: Output, Text: strings.TrimSuffix(line, "\n")}
+		if text, ok := strings.CutPrefix(e.Text, say.StepPrefix); ok {
+			e = Progress{Event: Step, Text: text}
+		} else if text, ok := strings.CutPrefix(e.Text, say.DetailPrefix); ok {
+			e = Progress{Event: Detail, Text: text}
 		}
-		l.tellLine(string(line))
-		l.line = rest
+		l.tell(e)
 	}
+	return len(text), nil
 }
-
-// Close tells the last line if it has no end.
-func (l *progressLog) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.line) > 0 {
-		l.tellLine(string(l.line))
-	}
-	l.line = nil
-	return nil
-}
-
-func (l *progressLog) tellLine(line string) {
-	events := map[string]ProgressEvent{say.StepPrefix: Step, say.DetailPrefix: Detail}
-	for prefix, event := range events {
-		if text, ok := strings.CutPrefix(line, prefix); ok {
-			l.tell(Progress{Event: event, Text: text})
-			return
-		}
-	}
-	l.tell(Progress{Event: Output, Text: line})
-}
-
-var _ io.WriteCloser = (*progressLog)(nil)

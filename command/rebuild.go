@@ -47,9 +47,7 @@ func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 		if err != nil {
 			return live, "", err
 		}
-		out := &progressLog{progress: p}
-		deploy.Introduce(out, app, b)
-		out.Close()
+		deploy.Introduce(progressLog{p}, app, b)
 		live.Build = b.ID // if it is never published, no release has it, and the runtime removes it
 		return live, note, nil
 	}

@@ -64,10 +64,8 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 	if err != nil {
 		return err
 	}
-	out := &progressLog{progress: p}
-	maker := deploy.Maker{App: app, URL: c.URL, Out: out}
+	maker := deploy.Maker{App: app, URL: c.URL, Out: progressLog{p}}
 	s, err := maker.Release(ctx, r, nil)
-	out.Close()
 	if context.Cause(ctx) == errStopped {
 		return errStopped
 	}

@@ -377,11 +377,9 @@ func syncSource(c *Call, in appInput, events Teller[Progress]) error {
 		defer stop()
 	}
 	p := progress{events}
-	out := &progressLog{progress: p}
-	err = c.Sidecar.Sync(ctx, app, c.Caller.Name, out, func(r volume.Release) {
+	err = c.Sidecar.Sync(ctx, app, c.Caller.Name, progressLog{p}, func(r volume.Release) {
 		p.live(deploy.Maker{App: app, URL: c.URL}, r)
 	})
-	out.Close()
 	if context.Cause(ctx) == errStopped {
 		return errStopped
 	}
