@@ -27,5 +27,6 @@ var pnpm = &installer{
 			"pnpm_config_store_dir": b.cache("pnpm"),
 		}
 	},
-	local: regexp.MustCompile(`\b(link|file):\S|\bdirectory: `),
+	// a package may be called require-directory, and its version follows a colon and a space
+	local: regexp.MustCompile(`\b(link|file):\S|\bresolution: \{directory: `),
 }

@@ -85,12 +85,21 @@ func TestBuildRust(t *testing.T) {
 			t.Errorf("err = %v, want %q; log:\n%s", err, want, out)
 		}
 	}
-	_, out, _ = mustBuild(t, b, cache, map[string]string{
-		"Cargo.toml":          cargoToml,
-		"src/main.rs":         mainRust,
-		"rust-toolchain.toml": "[toolchain]\nchannel = \"stable\"\n",
-	})
-	rig.WantIn(t, "without a lock", out, "no Cargo.lock: commit one")
+}
+
+// A crate without a Cargo.lock builds, whether the cache is empty or not.
+func TestRustWithoutLock(t *testing.T) {
+	t.Parallel()
+	rig.Need(t, "cargo", "rustc")
+	b, cache := newBuilder(t), t.TempDir()
+	for range 2 {
+		_, out, _ := mustBuild(t, b, cache, map[string]string{
+			"Cargo.toml":          cargoToml,
+			"src/main.rs":         mainRust,
+			"rust-toolchain.toml": "[toolchain]\nchannel = \"stable\"\n",
+		})
+		rig.WantIn(t, "without a lock", out, "no Cargo.lock: commit one")
+	}
 }
 
 func TestToolchainFile(t *testing.T) {
