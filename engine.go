@@ -1,24 +1,54 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+
 	"paas/engine"
 	"paas/engine/local"
 	"paas/volume"
 )
 
 // newEngine returns the engine that the settings ask for. It is not open yet.
-func (s *server) newEngine() (engine.Engine, error) {
+func (s *server) newEngine() engine.Engine {
 	c := s.config
-	confined, err := s.confined()
-	if err != nil {
-		return nil, err
+	confined := local.Confined{
+		User: s.appUser, Read: c.AppRead, Write: c.AppWrite,
+		OpenNet: c.AppNet == "open", Doors: []string{c.HTTPAddr, c.SSHAddr, c.SidecarAddr},
+	}
+	if c.Isolation == "off" {
+		confined.Off = "PAAS_ISOLATION=off"
 	}
 	return &local.Local{
 		Root: c.Root, Layout: s.layout, PassEnv: c.PassEnv, Confined: confined,
 		BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, MaxBuilds: c.MaxBuilds,
 		Log:        s.log.With("role", "engine"),
 		Buildpacks: buildpacks{s.remotes, s.vol},
-	}, nil
+	}
+}
+
+// appUser returns the user id of an app.
+func (s *server) appUser(name string, foreign func(uid int) bool) (int, error) {
+	app, err := s.vol.App(name)
+	if err != nil {
+		return 0, err
+	}
+	return app.UID(volume.UIDs{First: s.config.FirstUID, Last: s.config.LastUID, Foreign: foreign})
+}
+
+// openEngine opens the engine. It returns an error if the settings ask for more isolation than the
+// engine has.
+func (s *server) openEngine() error {
+	s.engine = s.newEngine()
+	if err := s.engine.Open(); err != nil {
+		return err
+	}
+	if has := s.engine.Isolation(); s.config.Isolation == "required" && len(has.Open) > 0 {
+		return errors.Join(fmt.Errorf("PAAS_ISOLATION=required: what this server has is %s; "+
+			"run it as root on Linux 6.12 or later, with nftables, or take PAAS_ISOLATION=auto",
+			has.By), s.engine.Close())
+	}
+	return nil
 }
 
 // layout tells the engine where the folders of an image are on the volume.

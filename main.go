@@ -11,8 +11,8 @@ import (
 	"runtime/debug"
 
 	"paas/command/cli"
+	"paas/engine/local"
 	"paas/engine/local/child"
-	"paas/engine/local/confine"
 	"paas/receiver"
 	"paas/signals"
 )
@@ -32,11 +32,7 @@ func run(args []string) int {
 		return receiver.Hook(hook, os.Stdin, os.Stdout, os.Environ()...)
 	}
 	signals.Unblock()
-	if len(args) == 3 && args[1] == "guard" {
-		child.GuardMain(os.Stdin, os.Stdout, args[2])
-		return 0
-	}
-	if confine.Helper(args) {
+	if local.Helper(args) {
 		return 0
 	}
 	if os.Getpid() == 1 {

@@ -20,7 +20,6 @@ import (
 	"paas/command/cli"
 	"paas/config"
 	"paas/engine"
-	"paas/engine/local/child"
 	"paas/folder"
 	"paas/receiver"
 	"paas/reserved"
@@ -29,6 +28,7 @@ import (
 	"paas/serverlog"
 	"paas/sidecar"
 	"paas/sshd"
+	"paas/subprocess"
 	"paas/volume"
 )
 
@@ -117,23 +117,19 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	if err := vol.Wipe(); err != nil { // what cannot be removed does no harm
 		log.Error("leftovers of an earlier start", "err", err)
 	}
-	if slices.Contains(roles, volume.RoleApp) { // one of them might use the port of a door
-		if err := child.EndEarlier(c.Root, log); err != nil {
+	defer s.freePorts()
+	// First, because processes of an earlier server might use the port of a door.
+	if slices.Contains(roles, volume.RoleApp) {
+		if err := s.openEngine(); err != nil {
 			return err
 		}
+		defer s.engine.Close()
 	}
-	// Listen before anything else: if a port is taken, no app has been started yet.
-	defer s.freePorts()
+	// If a port is taken, no app has been started yet.
 	for _, role := range roles {
 		if err := s.listen(role); err != nil {
 			return err
 		}
-	}
-	if s.engine != nil {
-		if err := s.engine.Open(); err != nil {
-			return err
-		}
-		defer s.engine.Close()
 	}
 	if err := s.prepare(); err != nil {
 		return err
@@ -174,7 +170,7 @@ func (s *server) listen(role string) error {
 func (s *server) listenGit() error {
 	c := s.config
 	s.receiver = &receiver.Receiver{
-		Volume: s.vol, Self: child.Program, URL: s.addresses.App, Advice: s.advice,
+		Volume: s.vol, Self: subprocess.Program, URL: s.addresses.App, Advice: s.advice,
 		Mode: volume.Mode(c.Mode), MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree,
 		DiskSpace: s.diskSpace(), Log: s.log.With("role", "receiver"),
 	}
@@ -207,16 +203,13 @@ func (s *server) listenApp() error {
 		MaxConns: maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold,
 		DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
-	var err error
-	if s.engine, err = s.newEngine(); err != nil {
-		return err
-	}
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp},
 		Grace: c.Grace, Boot: c.BootTimeout, Prove: c.Prove, KeepBuilds: c.KeepBuilds,
 		PassEnv: c.PassEnv, Log: s.log.With("role", "runtime"),
 	}
 	s.front.Wake, s.front.Dial = s.runtime.Wake, s.runtime.Dial
+	var err error
 	if s.front.Listener, err = s.listenDoor("PAAS_HTTP_ADDR", c.HTTPAddr); err != nil {
 		return err
 	}
@@ -252,8 +245,8 @@ func (s *server) freePorts() {
 // prepare repairs what a killed server left, and makes the apps known.
 func (s *server) prepare() error {
 	if s.receiver != nil {
-		if e, ok := s.engine.(engine.Adopter); ok { // after kill -9, git's children would outlive the server
-			s.receiver.GitEnv = []string{e.Adopt("git")}
+		if s.engine != nil { // else git's children would outlive a server that is killed
+			s.receiver.GitEnv = s.engine.Adopt("git")
 		}
 		if err := s.receiver.Prepare(); err != nil {
 			return err

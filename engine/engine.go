@@ -21,6 +21,11 @@ type Engine interface {
 	// engine keeps them for the next server. It starts nothing afterwards.
 	Close() error
 
+	// Adopt returns variables for the environment of another child of the server: the engine then ends
+	// that child too, with all it starts, if the server is killed. An engine that cannot do so returns
+	// none. Call it after Open.
+	Adopt(name string) []string
+
 	// Isolation describes how apps are isolated. Call it after Open.
 	Isolation() Isolation
 
@@ -42,10 +47,6 @@ type Isolation struct {
 	Open    []string // what apps can do although they should not
 	Missing string   // why there is no isolation; empty: there is some
 }
-
-// Adopter is an engine that also ends other children of the server if the server is killed. Adopt
-// returns the environment variable for such a child.
-type Adopter interface{ Adopt(name string) string }
 
 // Fleet keeps units running: it starts their processes and restarts them when they end, with
 // growing delays if they fail. Methods that end with ctx return its cause.

@@ -136,6 +136,9 @@ func (m *Memory) Close() error {
 	return nil
 }
 
+// Adopt implements [engine.Engine].
+func (m *Memory) Adopt(string) []string { return nil }
+
 // Isolation implements [engine.Engine].
 func (m *Memory) Isolation() engine.Isolation { return engine.Isolation{By: "nothing runs"} }
 

@@ -61,8 +61,8 @@ func TestBombed(t *testing.T) {
 	}
 	all := confine.Probe(t.TempDir(), rig.Self()...)
 	isolation := map[string]confine.Isolation{"all": all, "Landlock": {Landlock: all.Landlock, Seccomp: all.Seccomp}}[way]
-	user := func(string) (int, error) { return 71780, nil }
-	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, Confined: Confined{Isolation: isolation, User: user}}
+	user := func(string, func(int) bool) (int, error) { return 71780, nil }
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, Confined: Confined{User: user, OpenNet: true}, probe: found(isolation)}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}

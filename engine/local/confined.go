@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"paas/builder"
@@ -17,32 +19,82 @@ import (
 	"paas/engine/local/firewall"
 )
 
-// Confined is how apps are isolated from each other and from the server.
+// Confined is how apps should be isolated from each other and from the server. They are, as far as
+// the machine allows.
 type Confined struct {
-	Isolation confine.Isolation                     // in use; zero: none
-	User      func(app string) (uid int, err error) // the app's user, if Isolation.Users
-	Read      []string                              // folders that all apps may read
-	Write     []string                              // folders that all apps may also write
+	Off string // why they are not, for people; empty: they are
 
-	Firewall *firewall.Firewall // nil: none; it needs Isolation.Users
-	Open     []string           // for people: what apps can do although they should not
+	// User returns the user id of an app, if apps have users of their own. An id that is foreign
+	// belongs to somebody else on this machine.
+	User func(app string, foreign func(uid int) bool) (uid int, err error)
+
+	Read  []string // folders that all apps may read
+	Write []string // folders that all apps may also write
+
+	OpenNet bool     // apps may reach the ports of others and the cloud's metadata
+	Doors   []string // addresses of the server's own that apps may reach
 }
 
-// FirstPort and LastPort are the range of the ports of web processes.
-const FirstPort, LastPort = firstPort, lastPort
+// isolate finds out how this machine can isolate apps.
+func (l *Local) isolate() error {
+	if l.Confined.Off != "" {
+		l.isolation = confine.Isolation{Missing: l.Confined.Off}
+		return nil
+	}
+	dir, err := os.MkdirTemp(l.scratch(), "")
+	if err != nil { // a full disk must not keep the server from starting
+		dir, err = os.MkdirTemp("", "paas-")
+	}
+	if err != nil {
+		return err
+	}
+	if l.probe == nil {
+		l.probe = confine.Probe
+	}
+	l.isolation = l.probe(dir, l.Self...)
+	l.open = l.isolation.Open()
+	if why := l.findFirewall(); why != "" {
+		l.open = append(l.open, "ports of other apps and the cloud's metadata ("+why+")")
+	}
+	return os.RemoveAll(dir)
+}
+
+// findFirewall finds the firewall that closes the ports of other apps and the cloud's metadata to
+// apps. If there is none although there should be, it returns why.
+func (l *Local) findFirewall() (why string) {
+	switch {
+	case l.Confined.OpenNet:
+		return ""
+	case !l.isolation.Users:
+		return "apps have the server's user"
+	}
+	f := &firewall.Firewall{Name: l.Root, First: firstPort, Last: lastPort, Log: l.Log}
+	for _, addr := range l.Confined.Doors {
+		if _, text, err := net.SplitHostPort(addr); err == nil {
+			if port, _ := strconv.Atoi(text); port >= f.First && port <= f.Last {
+				f.Spare = append(f.Spare, port)
+			}
+		}
+	}
+	if err := f.Try(); err != nil {
+		return err.Error()
+	}
+	l.firewall = f
+	return ""
+}
 
 // Isolation implements [engine.Engine].
 func (l *Local) Isolation() engine.Isolation {
-	list := []string{l.Confined.Isolation.String(), l.Limiting(), l.Checking()}
-	if l.Confined.Firewall != nil {
+	list := []string{l.isolation.String(), l.Limiting(), l.Checking()}
+	if l.firewall != nil {
 		list = append(list, "own ports only, by nftables")
 	}
-	if open := l.Confined.Open; len(open) > 0 {
-		list = append(list, "open to apps: "+strings.Join(open, ", "))
+	if len(l.open) > 0 {
+		list = append(list, "open to apps: "+strings.Join(l.open, ", "))
 	}
-	i := engine.Isolation{By: strings.Join(list, "; "), Open: l.Confined.Open}
-	if !l.Confined.Isolation.Any() {
-		i.Missing = cmp.Or(l.Confined.Isolation.Missing, "no isolation")
+	i := engine.Isolation{By: strings.Join(list, "; "), Open: l.open}
+	if !l.isolation.Any() {
+		i.Missing = cmp.Or(l.isolation.Missing, "no isolation")
 	}
 	return i
 }
@@ -59,17 +111,16 @@ type jail struct {
 // confine returns a jail for a process of the app. home is its home folder, read and write are
 // folders that it may read and write. tree is the app's sources; empty: none.
 func (l *Local) confine(app, tree, home string, read []string, write ...string) (jail, error) {
-	c := l.Confined
 	j := jail{leave: func() {}}
-	if !c.Isolation.Any() {
+	if !l.isolation.Any() {
 		return j, nil
 	}
 	var err error
-	if j.uid, err = c.uid(app); err != nil {
+	if j.uid, err = l.uid(app); err != nil {
 		return j, err
 	}
-	if c.Firewall != nil {
-		if err := c.Firewall.Guard(j.uid); err != nil {
+	if l.firewall != nil {
+		if err := l.firewall.Guard(j.uid); err != nil {
 			return j, err
 		}
 	}
@@ -79,21 +130,21 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	}
 	j.leave = func() { os.RemoveAll(own) }
 	box := &confine.Box{
-		Isolation: c.Isolation, UID: j.uid, Hide: l.hidden,
-		Read: slices.Concat(c.Read, read, l.tools), Tmp: filepath.Join(own, "tmp"),
+		Isolation: l.isolation, UID: j.uid, Hide: l.hidden,
+		Read: slices.Concat(l.Confined.Read, read, l.tools), Tmp: filepath.Join(own, "tmp"),
 	}
 	for _, dir := range write {
 		if dir != "" {
 			box.Write = append(box.Write, dir)
 		}
 	}
-	if err = os.Mkdir(box.Tmp, 0o700); err == nil && c.Isolation.Users {
+	if err = os.Mkdir(box.Tmp, 0o700); err == nil && l.isolation.Users {
 		err = l.give(j.uid, append(box.Write, box.Tmp)...)
 	}
-	if err == nil && c.Isolation.Users {
+	if err == nil && l.isolation.Users {
 		box.Replace, err = confine.Users(own, app, j.uid, home)
 	}
-	if err == nil && c.Isolation.Sandboxes {
+	if err == nil && l.isolation.Sandboxes {
 		var sandbox *confine.Sandbox
 		if sandbox, err = l.launcher.Sandbox(app); err == nil {
 			box.In(sandbox)
@@ -107,13 +158,13 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 		j.leave()
 		return j, err
 	}
-	if !c.Isolation.Users && !c.Isolation.Sandboxes {
+	if !l.isolation.Users && !l.isolation.Sandboxes {
 		j.env = map[string]string{"TMPDIR": box.Tmp}
 		if tree != "" {
 			box.Write = append(box.Write, dotnetFolders(tree)...)
 		}
 	}
-	for _, path := range c.Write {
+	for _, path := range l.Confined.Write {
 		if _, err := os.Stat(path); err == nil {
 			box.Write = append(box.Write, path)
 		}
@@ -207,11 +258,11 @@ func (f fetcher) Fetch(ctx context.Context, url, branch, dir string) (commit str
 }
 
 // uid returns the app's user, or 0 for the server's.
-func (c Confined) uid(app string) (int, error) {
-	if !c.Isolation.Users {
+func (l *Local) uid(app string) (int, error) {
+	if !l.isolation.Users {
 		return 0, nil
 	}
-	return c.User(app)
+	return l.Confined.User(app, confine.UIDInUse)
 }
 
 // resolved returns the paths, each followed by its target if a symbolic link leads there.

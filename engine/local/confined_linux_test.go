@@ -16,7 +16,7 @@ func TestBuildSharesWithCache(t *testing.T) {
 		t.Skipf("SKIP: users of their own: %s", isolation.Missing)
 	}
 	l := newLocal(t)
-	l.Confined = Confined{Isolation: isolation, User: func(string) (int, error) { return 71005, nil }}
+	l.isolation, l.Confined.User = isolation, func(string, func(int) bool) (int, error) { return 71005, nil }
 	app := filepath.Join(l.Root, "apps", "blog")
 	cache, tree := filepath.Join(app, "cache"), filepath.Join(app, "builds", "1", "tree")
 	for _, dir := range []string{cache, tree} {

@@ -2,5 +2,6 @@
 // the server. Package keep restarts processes, with backoff; child starts them; confine, limits and
 // firewall restrict them; ports reports whose program listens on a port.
 //
-// It adopts nothing: it ends what an earlier server left running before it starts anything.
+// It finds out how this machine can isolate apps when it is opened. It adopts nothing: it ends what
+// an earlier server left running before it starts anything.
 package local

@@ -18,6 +18,7 @@ import (
 	"paas/engine/keep"
 	"paas/engine/local/child"
 	"paas/engine/local/confine"
+	"paas/engine/local/firewall"
 	"paas/engine/local/limits"
 	"paas/logs"
 	"paas/volume"
@@ -39,7 +40,7 @@ type Local struct {
 	MaxBuilds    int             // at once; 0: one for two processors, at least 1
 	Log          *slog.Logger    // default: discards all
 
-	Confined Confined // isolation of apps; zero: none
+	Confined Confined // isolation of apps
 
 	// Layout returns where the folders of an image are. Without a build, only those of the app.
 	Layout func(engine.Image) (Layout, error)
@@ -49,6 +50,11 @@ type Local struct {
 	launcher confine.Launcher
 	builder  builder.Builder
 	limiter  limits.Limiter
+
+	probe     func(dir string, self ...string) confine.Isolation // nil: confine.Probe
+	isolation confine.Isolation
+	firewall  *firewall.Firewall // nil: none
+	open      []string           // for people: what apps can do although they should not
 
 	owning sync.Mutex
 	hidden []string // folders in which apps see only their own files
@@ -66,10 +72,19 @@ func (l *Local) Open() error {
 	}
 	l.ports = map[int]*claim{}
 	l.Fleet.Start, l.Fleet.Log = l.startUnit, l.log
+	if err := child.EndEarlier(l.Root, l.Log); err != nil { // else they use what is removed here
+		return err
+	}
+	if err := l.openScratch(); err != nil {
+		return err
+	}
+	if err := l.isolate(); err != nil {
+		return err
+	}
 	homes := resolved(homes()...)
 	l.hidden = append(homes, resolved(l.Root)...)
 	l.tools = confine.Tools(cmdline.Base(nil)["PATH"], homes, resolved(l.Root))
-	if l.Confined.Isolation.Sandboxes {
+	if l.isolation.Sandboxes {
 		l.hidden = append(l.hidden, confine.Run)
 		l.tools = append(l.tools, confine.Resolver()...)
 	}
@@ -89,7 +104,7 @@ func (l *Local) Open() error {
 	if err := l.keeper.Open(); err != nil {
 		return errors.Join(err, l.limiter.Close())
 	}
-	switch isolation := l.Confined.Isolation; {
+	switch isolation := l.isolation; {
 	case isolation.Sandboxes:
 		l.launcher = confine.Launcher{Self: l.Self, Log: l.Log}
 		if err := l.launcher.Open(); err != nil {
@@ -100,11 +115,8 @@ func (l *Local) Open() error {
 			l.Log.Warn("other processes of the server's user may look into it", "err", err)
 		}
 	}
-	if err := l.openScratch(); err != nil {
-		return errors.Join(err, l.Close())
-	}
-	if l.Confined.Firewall != nil {
-		if err := l.Confined.Firewall.Open(); err != nil {
+	if l.firewall != nil {
+		if err := l.firewall.Open(); err != nil {
 			return errors.Join(err, l.Close())
 		}
 	}
@@ -116,14 +128,14 @@ func (l *Local) Close() error {
 	l.Fleet.Close()
 	err := l.keeper.Close()
 	l.launcher.Close()
-	if l.Confined.Firewall != nil {
-		err = errors.Join(err, l.Confined.Firewall.Close())
+	if l.firewall != nil {
+		err = errors.Join(err, l.firewall.Close())
 	}
 	return errors.Join(err, l.limiter.Close())
 }
 
-// Adopt implements [engine.Adopter]. It is valid after Open.
-func (l *Local) Adopt(name string) string { return l.keeper.Adopt(name) }
+// Adopt implements [engine.Engine].
+func (l *Local) Adopt(name string) []string { return []string{l.keeper.Adopt(name)} }
 
 // log returns the log for the output of a place; nil: the output is not written.
 func (l *Local) log(name engine.UnitName, index int) keep.Log {

@@ -232,7 +232,7 @@ func (l *Local) Checking() string {
 	switch {
 	case ports.Check() != nil:
 		return fmt.Sprintf("ports not checked (%v)", ports.Check())
-	case l.Confined.Isolation.Users:
+	case l.isolation.Users:
 		return "ports checked by user"
 	}
 	return "ports checked by process " +

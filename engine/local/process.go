@@ -100,11 +100,11 @@ func (l *Local) launch(o order) (*process, error) {
 		l.freePort(p.claim)
 		return nil, fmt.Errorf("%s: %w", o.Type, err)
 	}
-	if l.Confined.Firewall != nil && p.claim != nil {
-		l.Confined.Firewall.Allow(jail.uid, port)
+	if l.firewall != nil && p.claim != nil {
+		l.firewall.Allow(jail.uid, port)
 		leave := jail.leave
 		jail.leave = func() {
-			l.Confined.Firewall.Forbid(jail.uid, port)
+			l.firewall.Forbid(jail.uid, port)
 			leave()
 		}
 	}

@@ -20,7 +20,7 @@ func landlocked(t *testing.T) *Local {
 	if all.Landlock == 0 || os.Getuid() == 0 {
 		t.Skip("SKIP: it takes Landlock, and an ordinary user (TestNotRoot)")
 	}
-	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, Confined: Confined{Isolation: confine.Isolation{Landlock: all.Landlock, Seccomp: all.Seccomp}}}
+	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout, probe: found(confine.Isolation{Landlock: all.Landlock, Seccomp: all.Seccomp})}
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"paas/subprocess"
 )
 
 // guard is the server's side of a second process of this binary, which waits for a pipe to close.
@@ -51,7 +53,7 @@ func (g *guard) start() error {
 	defer g.mu.Unlock()
 	self := g.self
 	if len(self) == 0 {
-		path, err := Program()
+		path, err := subprocess.Program()
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ package child
 
 import (
 	"errors"
-	"os"
 	"os/exec"
 	"syscall"
 
@@ -45,9 +44,6 @@ func awaitEnd(cmd *exec.Cmd, _ *int) (wait func() error) {
 	err := cmd.Wait()
 	return func() error { return err }
 }
-
-// Program returns a path of the running program.
-func Program() (string, error) { return os.Executable() }
 
 func (k *Keeper) startStopped(cmd *exec.Cmd) (ready func(), err error) {
 	return nil, k.ifOpen(func() error { return k.start(cmd) })

@@ -9,25 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Program returns a path of the running program, for this process to open and for its children to
-// run: the path that it was started by, which people recognise in a list of processes, as long as
-// it leads to this program; otherwise /proc/self/exe, for example after an upgrade.
-func Program() (string, error) {
-	const running = "/proc/self/exe"
-	path, err := os.Executable()
-	if err != nil {
-		return running, nil
-	}
-	own, err := os.Stat(running)
-	if err != nil {
-		return "", err
-	}
-	if named, err := os.Stat(path); err != nil || !os.SameFile(own, named) {
-		return running, nil
-	}
-	return path, nil
-}
-
 // dropProgramPages releases the pages of the program's file that its start has read, about 10 MB,
 // most of which it never needs again. The kernel reads them again on use (madvise(2), MADV_DONTNEED
 // on unchanged pages of a file). It is for a process that sleeps all its life.
