@@ -93,8 +93,9 @@ func (c *Call) releaseRow(app volume.App, n int) (row releaseRow, err error) {
 	if row.Status, err = app.Status(n); err != nil {
 		return row, err
 	}
-	if why, cancelled := app.Cancelled(n); cancelled && !row.Status.State.Over() {
-		row.Status.State, row.Status.Reason = volume.Cancelled, why // no runtime has recorded it
+	if s, cancelled := app.Cancelled(n); cancelled && !row.Status.State.Over() {
+		s.At = row.Status.At
+		row.Status = s // no runtime has recorded it
 	}
 	if n == app.Live() && c.serving() {
 		crashed, err := app.CrashedOf(n)

@@ -16,6 +16,14 @@ func Advice(r volume.Remedy, how func(verb, args string) string) string {
 		return run("apps:list") + " shows those there are"
 	case volume.DestroyApp:
 		return "to remove the app: " + run("apps:destroy", r.App)
+	case volume.DeployAgain:
+		switch r.With {
+		case volume.CausePush:
+			return "push again"
+		case volume.CauseSync:
+			return run("source:sync", r.App) + " tries again"
+		}
+		return "run the command again"
 	case volume.ShowReleases:
 		return "see what became of it: " + run("releases", r.App)
 	case volume.SetConfigVar:

@@ -184,8 +184,8 @@ func TestReleaseLeft(t *testing.T) {
 	r, _, err := s.release(ctx)
 	why, cancelled := s.app.Cancelled(r.N)
 	if !errors.Is(err, context.Canceled) || !cancelled ||
-		why != "alice left" {
-		t.Errorf("%v: %v %q", err, cancelled, why)
+		why.Reason != "alice left" {
+		t.Errorf("%v: %v %+v", err, cancelled, why)
 	}
 }
 
@@ -199,9 +199,11 @@ func TestReleaseWithoutRuntime(t *testing.T) {
 			t.Errorf("%v, %q", err, s.out.String())
 		}
 		why, cancelled := s.app.Cancelled(1)
-		if !cancelled ||
-			!strings.HasPrefix(why, "nothing runs the apps") {
-			t.Errorf("%v %q", cancelled, why)
+		if !cancelled || !strings.HasPrefix(why.Reason, "nothing runs the apps") {
+			t.Errorf("%v %+v", cancelled, why)
+		}
+		if why.Remedy.Do != volume.StartServer {
+			t.Errorf("%+v does not say what to do", why)
 		}
 	})
 }

@@ -73,13 +73,15 @@ func (m Maker) Await(ctx context.Context, r volume.Release) (volume.Status, erro
 	if ctx.Err() != nil {
 		why = r.By + " left"
 	}
-	return s, errors.Join(err, m.TakeBack(r.N, why))
+	return s, errors.Join(err, m.takeBack(r.N, why, volume.RemedyOf(err)))
 }
 
 // TakeBack records that release n, which is not committed, is not wanted any more, and why. The
 // runtime then takes it back; TakeBack does not wait for that.
-func (m Maker) TakeBack(n int, why string) error {
-	if err := m.App.Cancel(n, why); err != nil {
+func (m Maker) TakeBack(n int, why string) error { return m.takeBack(n, why, volume.Remedy{}) }
+
+func (m Maker) takeBack(n int, why string, remedy volume.Remedy) error {
+	if err := m.App.Cancel(n, why, remedy); err != nil {
 		return err
 	}
 	r, err := m.App.Release(n)
@@ -87,7 +89,11 @@ func (m Maker) TakeBack(n int, why string) error {
 		return err
 	}
 	// In watch mode no runtime does so.
-	return m.App.SetStatus(n, volume.Status{State: volume.Cancelled, Reason: why})
+	s, cancelled := m.App.Cancelled(n)
+	if !cancelled {
+		return nil
+	}
+	return m.App.SetStatus(n, s)
 }
 
 // Commit begins the second phase: it records that release n, which is ready, is accepted. The

@@ -89,7 +89,7 @@ func (c *chaos) happen() {
 			c.n = 0
 		}
 	case 10:
-		if c.n > 0 && c.one(3) && c.app.Cancel(c.n, "enough") == nil {
+		if c.n > 0 && c.one(3) && c.app.Cancel(c.n, "enough", volume.Remedy{}) == nil {
 			c.tell("cancel v%d", c.n)
 			c.n = 0
 		}

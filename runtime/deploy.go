@@ -62,15 +62,15 @@ func (a *appLoop) startDeploy(ctx context.Context, n int) {
 // step reacts to what the volume says about the release.
 func (d *deploy) step() {
 	a := d.loop
-	why, cancelled := a.app.Cancelled(d.n)
+	status, cancelled := a.app.Cancelled(d.n)
 	switch {
 	case !d.switched && cancelled:
 		d.cancel() // prepare ends now and posts the verdict
 	case !d.switched || d.fallen != nil: // prepare, or the end of the process, is posted
 	case cancelled:
-		d.takeBack(volume.Status{State: volume.Cancelled, Reason: why})
+		d.takeBack(status)
 	case a.abandoned(d.n):
-		d.takeBack(volume.Status{State: volume.Cancelled, Reason: cutOff})
+		d.takeBack(a.app.CancelledFor(d.n, cutOff))
 	case d.instance.breaks(): // how it ended will be posted
 	case d.ready && a.app.Committed(d.n):
 		d.accept()
@@ -84,13 +84,13 @@ func (d *deploy) step() {
 // verdict goes on from what prepare returned.
 func (d *deploy) verdict(err error) {
 	a := d.loop
-	why, cancelled := a.app.Cancelled(d.n)
+	status, cancelled := a.app.Cancelled(d.n)
 	if err == nil && !cancelled && a.abandoned(d.n) {
-		why, cancelled = cutOff, true
+		status, cancelled = a.app.CancelledFor(d.n, cutOff), true
 	}
 	switch {
 	case cancelled:
-		d.takeBack(volume.Status{State: volume.Cancelled, Reason: why})
+		d.takeBack(status)
 	case errors.Is(err, context.Canceled):
 		a.deploying = nil // the server stops: the next one decides
 	case err != nil:

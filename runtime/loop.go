@@ -264,15 +264,15 @@ func (a *appLoop) reconcile(ctx context.Context) {
 			a.complain("read a release", err)
 			return
 		}
-		why, cancelled := a.app.Cancelled(n)
+		status, cancelled := a.app.Cancelled(n)
 		switch {
 		case release.Settings.Mode == volume.InPlace: // the maker runs it
 			continue
 		case cancelled:
-			a.conclude(n, volume.Status{State: volume.Cancelled, Reason: why})
+			a.conclude(n, status)
 			continue
 		case a.abandoned(n):
-			a.conclude(n, volume.Status{State: volume.Cancelled, Reason: cutOff})
+			a.conclude(n, a.app.CancelledFor(n, cutOff))
 			continue
 		}
 		a.startDeploy(ctx, n)

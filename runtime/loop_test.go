@@ -246,9 +246,13 @@ func TestCancelInTheBuild(t *testing.T) {
 	s.run()
 	n := s.publish()
 	s.reaches(n, volume.Building)
-	s.app.Cancel(n, "its pusher left")
-	if status := s.reaches(n, volume.Cancelled); status.Reason != "its pusher left" {
+	s.app.Cancel(n, "its pusher left", volume.Remedy{})
+	status := s.reaches(n, volume.Cancelled)
+	if status.Reason != "its pusher left" {
 		t.Errorf("%+v", status)
+	}
+	if status.Remedy.Do != volume.DeployAgain {
+		t.Errorf("no remedy: %+v", status)
 	}
 	if len(s.started) > 0 {
 		t.Error("something was started")

@@ -124,7 +124,7 @@ func TestProving(t *testing.T) {
 		t.Errorf("ps shows %q", states)
 	}
 	s.proves(0)
-	s.app.Cancel(2, "enough")
+	s.app.Cancel(2, "enough", volume.Remedy{})
 	s.isBack(volume.Cancelled, "enough")
 }
 
@@ -519,7 +519,7 @@ func TestServerStopsAfterAnExit(t *testing.T) {
 // still answer a visitor, or read what it needs to stop well.
 func TestBuildOfOneTakenBack(t *testing.T) {
 	s, letGo := slowPair(t)
-	s.app.Cancel(2, "enough")
+	s.app.Cancel(2, "enough", volume.Remedy{})
 	s.reaches(2, volume.Cancelled)
 	if left := s.left(); !slices.Equal(left, []int{1, 2}) {
 		t.Errorf("left are the builds of %v", left)
@@ -549,7 +549,7 @@ func TestCronOfOneTakenBack(t *testing.T) {
 		s.publish()
 		s.reaches(n, volume.Proving)
 		s.asks("two")
-		s.app.Cancel(n, "enough")
+		s.app.Cancel(n, "enough", volume.Remedy{})
 		s.reaches(n, volume.Cancelled)
 		rig.Eventually(t, "its run has ended", func() bool { return s.asked("two") == "killed: its release was taken back" })
 		if !first && s.asked("one") != "" {

@@ -168,7 +168,7 @@ func TestKeptAwake(t *testing.T) {
 				s.turn()
 				s.publish()
 			},
-			func(s *stage) { s.app.Cancel(2, "enough") },
+			func(s *stage) { s.app.Cancel(2, "enough", volume.Remedy{}) },
 		},
 		"crash loop": {
 			func(s *stage) {

@@ -196,9 +196,9 @@ func step(app volume.App, n int) {
 	why, cancelled := app.Cancelled(n)
 	switch {
 	case cancelled:
-		app.SetStatus(n, volume.Status{State: volume.Cancelled, Reason: why})
+		app.SetStatus(n, why)
 	case !app.TurnHeld() && !app.Committed(n):
-		app.Cancel(n, "abandoned")
+		app.Cancel(n, "abandoned", volume.Remedy{})
 	case status.State == volume.Queued:
 		os.WriteFile(app.ReleaseLog(n), []byte("       compiled\n"), 0o644)
 		app.SetStatus(n, volume.Status{State: volume.Building})

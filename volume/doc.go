@@ -26,7 +26,7 @@
 //	  apps/<app>/releases/<n>/log          output of build and boot; only of
 //	                                       the last 20 releases                runtime
 //	  apps/<app>/releases/<n>/commit       "accepted: you are live"            its maker
-//	  apps/<app>/releases/<n>/cancel       "not wanted any more"               its maker
+//	  apps/<app>/releases/<n>/cancel       "not wanted any more", and why      its maker
 //	  apps/<app>/live -> releases/<n>      relative link                       as status.json
 //	  apps/<app>/worktree/                 watch mode: the commit, in place    the release's maker
 //	  apps/<app>/worktree.json, .files     which commit, whole or being

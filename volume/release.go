@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"paas/durable"
@@ -158,9 +160,18 @@ func (a App) SetStatus(n int, s Status) error {
 // Commit records that release n, which is ready, is accepted: the second phase of a push.
 func (a App) Commit(n int) error { return a.mark(n, "commit", "") }
 
-// Cancel records that release n is not wanted any more, and why, in one line. It has no effect
-// after n is committed.
-func (a App) Cancel(n int, why string) error { return a.mark(n, "cancel", why) }
+// Cancel records that release n is not wanted any more, why, in one line, and what to do about it;
+// the zero Remedy means to deploy it again. It has no effect after n is committed.
+func (a App) Cancel(n int, why string, remedy Remedy) error {
+	if remedy == (Remedy{}) {
+		return a.mark(n, "cancel", why)
+	}
+	text, err := json.Marshal(remedy)
+	if err != nil {
+		return err
+	}
+	return a.mark(n, "cancel", why+"\n"+string(text))
+}
 
 func (a App) mark(n int, name, text string) error {
 	err := a.vol.WriteFile(filepath.Join(a.releaseDir(n), name), []byte(text), 0o644)
@@ -173,13 +184,29 @@ func (a App) mark(n int, name, text string) error {
 // Committed reports whether release n is accepted.
 func (a App) Committed(n int) bool { return a.marked(n, "commit") }
 
-// Cancelled reports whether release n was cancelled before it was committed, and why.
-func (a App) Cancelled(n int) (why string, cancelled bool) {
+// Cancelled reports whether release n was cancelled before it was committed, and the state that it
+// should then have.
+func (a App) Cancelled(n int) (s Status, cancelled bool) {
 	text, err := os.ReadFile(filepath.Join(a.releaseDir(n), "cancel"))
 	if err != nil || a.Committed(n) {
-		return "", false
+		return s, false
 	}
-	return string(text), true
+	why, special, _ := strings.Cut(string(text), "\n")
+	s = a.CancelledFor(n, why)
+	var remedy Remedy
+	if json.Unmarshal([]byte(special), &remedy) == nil {
+		s.Remedy = remedy
+	}
+	return s, true
+}
+
+// CancelledFor is the state of release n if it is cancelled, and it helps to deploy it again.
+func (a App) CancelledFor(n int, why string) Status {
+	r, _ := a.Release(n) // of a damaged one the cause is not known
+	return Status{
+		State: Cancelled, Reason: why,
+		Remedy: Remedy{Do: DeployAgain, App: a.Name, With: r.Cause},
+	}
 }
 
 func (a App) marked(n int, name string) bool {

@@ -24,7 +24,7 @@ func TestFailedWriteDoesNotRing(t *testing.T) {
 		"looked":    func() error { return a.SetSourceStatus(SourceStatus{}) },
 		"source":    func() error { return a.SetSource(Source{URL: "https://example.com"}) },
 		"commit":    func() error { return a.Commit(1) },
-		"cancel":    func() error { return a.Cancel(1, "") },
+		"cancel":    func() error { return a.Cancel(1, "", Remedy{}) },
 	} {
 		for _, full := range []bool{true, false} {
 			if full {

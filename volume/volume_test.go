@@ -178,10 +178,19 @@ func TestPublishGivesEachItsNumber(t *testing.T) {
 
 func TestCommitBeatsCancel(t *testing.T) {
 	a := testApp(t)
-	r, _ := a.Publish(Release{})
-	a.Cancel(r.N, "its pusher left")
-	if why, cancelled := a.Cancelled(r.N); !cancelled || why != "its pusher left" {
-		t.Errorf("cancelled: %v, %q", cancelled, why)
+	r, _ := a.Publish(Release{Cause: CausePush})
+	a.Cancel(r.N, "its pusher left", Remedy{})
+	want := Status{
+		State: Cancelled, Reason: "its pusher left",
+		Remedy: Remedy{Do: DeployAgain, App: a.Name, With: CausePush},
+	}
+	if s, cancelled := a.Cancelled(r.N); !cancelled || s != want {
+		t.Errorf("cancelled: %v, %+v, want %+v", cancelled, s, want)
+	}
+	full := Remedy{Do: FreeDisk}
+	a.Cancel(r.N, "its disk is full", full)
+	if s, _ := a.Cancelled(r.N); s.Remedy != full {
+		t.Errorf("%+v, want the remedy %+v", s, full)
 	}
 	a.Commit(r.N)
 	if _, cancelled := a.Cancelled(r.N); cancelled {

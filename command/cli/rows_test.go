@@ -268,6 +268,30 @@ func TestReleasesAdvise(t *testing.T) {
 	}
 }
 
+// They read it also of one that was cancelled.
+func TestReleasesAdviseOnCancelled(t *testing.T) {
+	for cause, want := range map[string]string{
+		volume.CausePush:   "(bob left; push again)",
+		volume.CauseSync:   "(bob left; source:sync blog tries again)",
+		volume.CauseConfig: "(bob left; run the command again)",
+	} {
+		s := newStage(t)
+		app, err := s.server.Volume.App("blog")
+		s.must(err)
+		live, err := app.Release(2)
+		s.must(err)
+		live.Cause = cause
+		r, err := app.Publish(live)
+		s.must(err)
+		s.must(app.Cancel(r.N, "bob left", volume.Remedy{}))
+		text, _, err := callRow(t, s, admin, "releases", []string{"blog"}, "")
+		s.must(err)
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
 // Programs read from the last event what became live, and where.
 func TestLiveReleaseInJSON(t *testing.T) {
 	words := []string{"blog", "v1", "--format", "json"}
