@@ -79,21 +79,19 @@ func TestLimitOfCPU(t *testing.T) {
 	l := newLimiting(t)
 	began := time.Now()
 	p := begin(t, l, spec{limits: volume.Limits{CPU: 0.2}}, "sh -c 'while :; do :; done'")
-	dir := group(t, p.PID(), "cpu")
-	rig.Eventually(t, "it has waited for its share ten times", func() bool {
-		counts, _ := os.ReadFile(filepath.Join(dir, "cpu.stat"))
-		n := 0
-		_, after, _ := strings.Cut(string(counts), "nr_throttled ")
-		fmt.Sscan(after, &n)
-		return n >= 10
+	var used time.Duration
+	// on a busy machine the kernel may never have to hold it back
+	rig.Eventually(t, "it has used half a second", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Fields(string(stat[strings.LastIndex(string(stat), ")"):]))
+		ticks, _ := strconv.Atoi(fields[12]) // utime; 100 a second
+		used = time.Duration(ticks) * 10 * time.Millisecond
+		return used >= time.Second/2
 	})
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fields := strings.Fields(string(stat[strings.LastIndex(string(stat), ")"):]))
-	ticks, _ := strconv.Atoi(fields[12]) // utime; 100 a second
-	if used, took := time.Duration(ticks)*10*time.Millisecond, time.Since(began); used > took/2 {
+	if took := time.Since(began); used > took/2 {
 		t.Errorf("used %s of %s, where a fifth would be its share", used, took)
 	}
 }
