@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -127,6 +128,38 @@ func TestBranchesIgnoreLocks(t *testing.T) {
 		}
 		if names, err := r.Branches(); err != nil || len(names) != 1 || names[0] != "main" {
 			t.Errorf("with %q in the lock: %q, %v", content, names, err)
+		}
+	}
+}
+
+// All branches are listed while git makes and removes its locks beside them.
+func TestBranchesWhileGitWrites(t *testing.T) {
+	r := newRepo(t)
+	if err := r.SetRef(t.Context(), Branch("main"), "", commit(t, r, "one", tree(t, r))); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	defer close(stop)
+	for n := range 4 {
+		lock := filepath.Join(r.Dir, "refs/heads", fmt.Sprint(n, ".lock"))
+		writing.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				os.WriteFile(lock, nil, 0o644)
+				os.Remove(lock)
+			}
+		})
+	}
+	for n := range 2000 {
+		names, err := r.Branches()
+		if err != nil || len(names) != 1 {
+			t.Fatalf("listing %d: %q, %v", n, names, err)
 		}
 	}
 }

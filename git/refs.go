@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/go-git/go-billy/v5"
@@ -60,10 +59,24 @@ func (r Repo) refs() ([]*plumbing.Reference, error) {
 // and empty ones for broken references. No reference name ends in .lock (git-check-ref-format(1)).
 type withoutLocks struct{ billy.Filesystem }
 
-func (u withoutLocks) ReadDir(path string) ([]os.FileInfo, error) {
-	files, err := u.Filesystem.ReadDir(path)
-	return slices.DeleteFunc(files,
-		func(f os.FileInfo) bool { return strings.HasSuffix(f.Name(), ".lock") }), err
+// ReadDir leaves out what is removed meanwhile. Package osfs would fail then, and go-git would take
+// the whole folder for empty.
+func (u withoutLocks) ReadDir(path string) (files []os.FileInfo, err error) {
+	entries, err := os.ReadDir(u.Join(u.Root(), path))
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), ".lock") {
+			continue
+		}
+		file, infoErr := entry.Info()
+		if errors.Is(infoErr, os.ErrNotExist) {
+			continue
+		}
+		if infoErr != nil {
+			return nil, infoErr
+		}
+		files = append(files, file)
+	}
+	return files, err
 }
 
 // SetRef changes a reference from old to new; "" means none, so that SetRef(ctx, name, old, "")
