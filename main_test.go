@@ -296,6 +296,9 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := regexp.Compile(args[0])
 	ts.Check(err)
+	if want.MatchString("") {
+		ts.Fatalf("%q matches any output: until would not wait", args[0])
+	}
 	var out []byte
 	for retry := retryFor(rig.Patience); retry(); {
 		path, err := exec.LookPath(args[1])
