@@ -156,7 +156,7 @@ func TestBranchesWhileGitWrites(t *testing.T) {
 			}
 		})
 	}
-	for n := range 2000 {
+	for n := range 500 {
 		names, err := r.Branches()
 		if err != nil || len(names) != 1 {
 			t.Fatalf("listing %d: %q, %v", n, names, err)
