@@ -74,7 +74,7 @@ func showConfig(c *Call, in configInput) (configAnswer, error) {
 		return configAnswer{}, err
 	}
 	s, err := app.Settings()
-	return configAnswer{vars: nonNil(s.Config)}, err
+	return configAnswer{vars: copyOf(s.Config)}, err
 }
 
 func printConfig(p *Page, a configAnswer) {
@@ -95,13 +95,6 @@ func (s Setting) values() string {
 		return fmt.Sprintf("(%s)", s.Unit)
 	}
 	return fmt.Sprintf("(%s; default %s)", s.Unit, s.Default)
-}
-
-func nonNil(m map[string]string) map[string]string {
-	if m == nil {
-		return map[string]string{}
-	}
-	return m
 }
 
 type getConfigInput struct {
@@ -211,7 +204,7 @@ func (c *Call) changeConfig(
 	if err != nil {
 		return err
 	}
-	changed := maps.Clone(nonNil(s.Config))
+	changed := copyOf(s.Config)
 	if err := change(app, changed); err != nil {
 		return err
 	}

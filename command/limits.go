@@ -47,9 +47,7 @@ type limitsAnswer struct {
 }
 
 func showLimits(c *Call, in appInput) (limitsAnswer, error) {
-	a := limitsAnswer{
-		App: in.App, Wanted: map[string]volume.Limits{}, InForce: map[string]volume.Limits{},
-	}
+	a := limitsAnswer{App: in.App, InForce: map[string]volume.Limits{}}
 	app, err := c.App(in.App)
 	if err != nil {
 		return a, err
@@ -62,7 +60,7 @@ func showLimits(c *Call, in appInput) (limitsAnswer, error) {
 	if err != nil {
 		return a, err
 	}
-	maps.Copy(a.Wanted, w.Limits)
+	a.Wanted = copyOf(w.Limits)
 	for _, p := range processes {
 		// A process that is being replaced comes after the new one.
 		if _, replaced := a.InForce[p.Name()]; p.PID > 0 && !replaced {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -53,12 +54,7 @@ func list[Row any](p *Page, rows []Row, heading string, cells func(Row) string) 
 	})
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
+func orNone(s string) string { return cmp.Or(s, "-") }
 
 // listed is a list that in JSON is [] without rows, not null.
 func listed[Row any](rows []Row) []Row {

@@ -132,7 +132,7 @@ func restart(c *Call, in restartInput, events Teller[Progress]) error {
 		return err
 	}
 	if !c.serving() {
-		return conflict("start it: paas serve", "the server is not running")
+		return errNothingRuns
 	}
 	processes, err := c.restartable(app)
 	if err != nil {

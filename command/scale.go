@@ -55,10 +55,7 @@ func scale(c *Call, in scaleInput, events Teller[Progress]) error {
 				return err
 			}
 		}
-		counts := maps.Clone(w.Formation)
-		if counts == nil {
-			counts = map[string]int{}
-		}
+		counts := copyOf(w.Formation)
 		maps.Copy(counts, in.Counts)
 		w.Formation, w.Wake = counts, rand.Text()
 		return nil

@@ -53,12 +53,16 @@ func (c *Call) changeWanted(
 	return err
 }
 
+// copyOf is a copy of m, which may be nil.
+func copyOf[V any](m map[string]V) map[string]V {
+	result := make(map[string]V, len(m))
+	maps.Copy(result, m)
+	return result
+}
+
 // with is a copy of m in which key has the value.
 func with[V any](m map[string]V, key string, value V) map[string]V {
-	m = maps.Clone(m)
-	if m == nil {
-		m = map[string]V{}
-	}
+	m = copyOf(m)
 	m[key] = value
 	return m
 }

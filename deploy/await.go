@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"paas/say"
@@ -36,16 +35,13 @@ func (m Maker) await(ctx context.Context, r volume.Release) (volume.Status, erro
 	}
 	log.stop() // shows what was printed until now first
 	say.Step(out, "%s %s gets the traffic%s", m.App.Name, r, m.at(r))
-	say.Detail(out, "watching it for %s; Ctrl-C takes it back", seconds(s.Prove))
+	say.Detail(out, "watching it for %g s; Ctrl-C takes it back", s.Prove.Seconds())
 	log.follow(ctx)
 	if m.Watching != nil {
 		m.Watching()
 	}
 	return m.decided(ctx, r.N, volume.State.Decided)
 }
-
-// seconds returns d as people write it: 5 s, 1.5 s.
-func seconds(d time.Duration) string { return fmt.Sprintf("%g s", d.Seconds()) }
 
 // decided blocks until enough returns true for the state of release n. It waits two minutes for a
 // runtime: one that restarts takes a moment, but if none is started a caller must not wait for
