@@ -213,6 +213,11 @@ func setUp(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("VOLUMES", volumes)
+	dotnet, err := filepath.Abs("testdata/dotnet")
+	if err != nil {
+		return err
+	}
+	env.Setenv("DOTNET", dotnet)
 	env.Setenv("SSHPORT", sshPort)
 	env.Setenv("HTTPPORT", httpPort)
 	env.Setenv("APPPORT", visitor.FreePort("127.0.0.1"))

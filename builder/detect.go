@@ -29,7 +29,7 @@ var errNothing = errors.New("nothing to run was recognised: " +
 	"go.mod or a main package in Go, deno.json, " +
 	"app.py or main.py with requirements.txt or pyproject.toml, " +
 	"config.ru or app.rb, composer.json, index.php or public/index.php, pom.xml, build.gradle, " +
-	"Cargo.toml, a .NET project, an executable bin/start, and index.html or public/index.html; " +
+	"Cargo.toml, a .NET solution or project, an executable bin/start, and index.html or public/index.html; " +
 	"add a Procfile with a line like `web: node server.js`")
 
 // noWebProcess says why the web process is unknown, and that a Procfile with the given command

@@ -2,169 +2,156 @@ package builder
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
 	"paas/builder/cmdline"
 	"paas/builder/tree"
-	"paas/say"
 	"paas/volume"
 )
 
 var dotnet = language{kind: "dotnet", detect: func(root *os.Root) (project, error) {
-	top, err := matches(root, "*.csproj", "*.fsproj", "*.vbproj", "*.sln", "*.slnx")
-	if len(top) == 0 || err != nil {
-		return nil, err
+	app, err := findDotnet(root)
+	if app == nil || err != nil {
+		return nil, err // not app: an interface with a nil pointer in it is not nil
 	}
-	return dotnetApp{top}, nil
+	return app, nil
 }}
 
-// dotnetApp is a tree with .NET projects or a solution at its top.
-type dotnetApp struct {
-	top []string // the files of the projects and solutions
+// dotnetApp is a tree with a .NET solution, project or file-based app at its top.
+type dotnetApp struct{ solutions, projects, files []string }
+
+// IsDotnet reports whether the folder of an app is one of .NET.
+func IsDotnet(dir string) bool {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	app, err := findDotnet(root)
+	return app != nil && err == nil
+}
+
+// webFile matches the directive that makes a single C# file a web app
+// (https://learn.microsoft.com/dotnet/core/sdk/file-based-apps).
+var webFile = regexp.MustCompile(`(?m)^#:sdk\s+Microsoft\.NET\.Sdk\.Web(@\S+)?\s*$`)
+
+func findDotnet(root *os.Root) (*dotnetApp, error) {
+	solutions, err := matches(root, "*.sln", "*.slnx")
+	if err != nil {
+		return nil, err
+	}
+	projects, err := matches(root, "*.csproj", "*.fsproj", "*.vbproj")
+	if len(solutions)+len(projects) > 0 || err != nil {
+		return &dotnetApp{solutions: solutions, projects: projects}, err
+	}
+	files, err := matches(root, "*.cs")
+	files = slices.DeleteFunc(files, func(name string) bool {
+		content, err := tree.Read(root, name, 1<<20)
+		return err != nil || !webFile.Match(content)
+	})
+	if len(files) == 0 || err != nil {
+		return nil, err
+	}
+	return &dotnetApp{files: files}, nil
 }
 
 const installDotnet = "the .NET SDK (https://dotnet.microsoft.com/download; Debian has " +
 	"no package for it)"
 
-func (dotnetApp) tools(*plan) []tool { return []tool{{name: "dotnet", install: installDotnet}} }
+func (*dotnetApp) tools(*plan) []tool { return []tool{{name: "dotnet", install: installDotnet}} }
 
-// web is a placeholder: [dotnetApp.build] sets the command line.
-func (dotnetApp) web(*os.Root) (string, error) { return "dotnet", nil }
+// web is a placeholder: [dotnetApp.build] knows the processes when everything is published.
+func (*dotnetApp) web(*os.Root) (string, error) { return "dotnet", nil }
 
-// published is the folder that the app is published to.
-const published = ".paas/publish"
-
-// build publishes the app's project.
-func (d dotnetApp) build(ctx context.Context, b *build) error {
+// build publishes the app: each project into the folder where Heroku's build puts it.
+func (d *dotnetApp) build(ctx context.Context, b *build) error {
 	b.step("dotnet")
-	project, err := d.project(b)
+	target, err := d.target(b)
 	if err != nil {
 		return err
 	}
-	env := cmdline.With(b.env, map[string]string{
+	sdk := dotnetSDK{b, cmdline.With(b.env, map[string]string{
 		"DOTNET_CLI_HOME":             b.cache("dotnet"),
 		"NUGET_PACKAGES":              b.cache("nuget"),
 		"DOTNET_CLI_TELEMETRY_OPTOUT": "true",
 		"DOTNET_NOLOGO":               "true",
 		// else a compiler process stays alive and blocks this build until it is killed
 		"MSBUILDDISABLENODEREUSE": "1", "UseSharedCompilation": "false",
-	})
-	if err := d.checkSDK(ctx, b, env); err != nil {
+	})}
+	if err := sdk.check(ctx); err != nil {
 		return err
 	}
-	if _, err := b.output(path.Base(published)); err != nil {
-		return err
-	}
-	argv := []string{
-		"dotnet", "publish", project, "--configuration", "Release", "--output", published,
-		"--nologo",
-	}
-	if tree.IsFile(b.tree, path.Join(path.Dir(project), "packages.lock.json")) {
-		argv = append(argv, "-p:RestoreLockedMode=true")
-	}
-	if err := b.run(ctx, "dotnet publish "+project, env, argv...); err != nil {
-		return err
-	}
-	b.setEnv("DOTNET_CLI_TELEMETRY_OPTOUT", "true")
-	b.setEnv("DOTNET_NOLOGO", "true")
-	if !b.plan.runs("dotnet") {
-		return nil
-	}
-	program, err := d.program(b.tree, project)
+	projects, err := sdk.projects(ctx, target)
 	if err != nil {
 		return err
 	}
-	// env replaces itself by dotnet, a shell would stay in between
-	b.plan.processes["web"] = "env ASPNETCORE_URLS=http://127.0.0.1:$PORT dotnet " +
-		cmdline.Quote(program)
-	return nil
+	if err := sdk.publish(ctx, target, projects); err != nil {
+		return err
+	}
+	for _, name := range []string{"DOTNET_CLI_TELEMETRY_OPTOUT", "DOTNET_NOLOGO"} {
+		b.setEnv(name, "true")
+	}
+	var configs []string
+	if b.plan.runs("dotnet") {
+		configs, err = sdk.start(ctx, target, projects)
+	} else {
+		configs = sdk.configs(projects)
+	}
+	if err != nil {
+		return err
+	}
+	return sdk.checkRuntimes(ctx, configs)
 }
 
-// checkSDK fails if global.json asks for an SDK that the server lacks. It asks dotnet itself: the
-// rules have eight forms (https://learn.microsoft.com/dotnet/core/tools/global-json).
-func (dotnetApp) checkSDK(ctx context.Context, b *build, env map[string]string) error {
-	if !tree.IsFile(b.tree, "global.json") {
-		return nil
+// target returns what to publish: the file that a config var names, or the only solution, else the
+// only project, else the only web app in one file at the top.
+func (d *dotnetApp) target(b *build) (string, error) {
+	const project, solution = "PROJECT_FILE", "SOLUTION_FILE" // as on Heroku
+	for _, name := range []string{project, solution} {
+		file := b.job.Config[name]
+		if file == "" {
+			continue
+		}
+		if !tree.IsFile(b.tree, path.Clean(file)) {
+			return "", fmt.Errorf("%s %.100q is not in the repository", name, file)
+		}
+		return path.Clean(file), nil
 	}
-	var printed strings.Builder
-	out := say.NewBounded(&printed, 8<<10, 1)
-	if b.runTo(ctx, out, "dotnet --version", env, "dotnet", "--version") == nil {
-		return nil
+	files, what, name := d.solutions, "solutions", solution
+	if len(files) == 0 {
+		files, what, name = d.projects, "projects", project
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if len(files) == 0 {
+		files, what = d.files, "web apps"
 	}
-	for line := range strings.Lines(printed.String()) {
-		if line = strings.TrimSpace(line); line != "" {
-			say.Detail(b.job.Out, "%s", say.Plain(line, 200))
+	if len(files) > 1 {
+		return "", &volume.Problem{
+			Err: fmt.Errorf("%d %s: %s; choose one", len(files), what, strings.Join(files, ", ")),
+			Remedy: volume.Remedy{
+				Do: volume.SetConfigVar, App: b.job.App, With: name + "=" + files[0],
+			},
 		}
 	}
-	return errors.New("global.json asks for a .NET SDK that this server lacks: " +
-		"install " + installDotnet + " in that version, or change global.json")
+	return files[0], nil
 }
 
-// project returns the file to publish: the one that a config var names, the only one at the top, or
-// the only web app below it. A solution cannot be published into one folder.
-func (d dotnetApp) project(b *build) (string, error) {
-	if name := b.job.Config["PROJECT_FILE"]; name != "" { // as on Heroku
-		if !tree.IsFile(b.tree, path.Clean(name)) {
-			return "", fmt.Errorf("PROJECT_FILE %.100q is not in the repository", name)
+// commitHas returns the first of the files that is in the tree or in a folder above it in the
+// commit, where dotnet looks too; "" if none is.
+func (b *build) commitHas(names ...string) string {
+	for _, folder := range append([]*os.Root{b.tree}, b.plan.above...) {
+		for _, name := range names {
+			if tree.IsFile(folder, name) {
+				return name
+			}
 		}
-		return path.Clean(name), nil
 	}
-	top := slices.DeleteFunc(slices.Clone(d.top), isSolution)
-	if len(top) == 1 {
-		return top[0], nil
-	}
-	all, err := matches(b.tree, "*/*.csproj", "*/*.fsproj", "*/*/*.csproj", "*/*/*.fsproj")
-	if err != nil {
-		return "", err
-	}
-	all = append(top, all...)
-	web := slices.DeleteFunc(slices.Clone(all), func(name string) bool {
-		content, err := tree.Read(b.tree, name, 1<<20)
-		return err != nil || !strings.Contains(string(content), `"Microsoft.NET.Sdk.Web`)
-	})
-	switch {
-	case len(web) == 1:
-		return web[0], nil
-	case len(all) == 1:
-		return all[0], nil
-	}
-	return "", &volume.Problem{
-		Err:    fmt.Errorf("%d projects, %d of them web apps; choose one", len(all), len(web)),
-		Remedy: volume.Remedy{Do: volume.SetConfigVar, App: b.job.App, With: "PROJECT_FILE=src/Web/Web.csproj"},
-	}
-}
-
-func isSolution(name string) bool {
-	return strings.HasSuffix(name, ".sln") || strings.HasSuffix(name, ".slnx")
-}
-
-// program returns the published file to run. A program has a runtimeconfig.json beside it, a
-// library has none.
-func (dotnetApp) program(root *os.Root, project string) (string, error) {
-	const suffix = ".runtimeconfig.json"
-	found, err := matches(root, published+"/*"+suffix)
-	if err != nil {
-		return "", err
-	}
-	if len(found) > 1 { // programs that the app depends on are published too
-		name := strings.TrimSuffix(path.Base(project), path.Ext(project))
-		found = slices.DeleteFunc(found,
-			func(file string) bool { return path.Base(file) != name+suffix })
-	}
-	if len(found) != 1 {
-		return "", noWebProcess(fmt.Sprintf("dotnet publish made no program for %s", project),
-			"dotnet "+published+"/NAME.dll")
-	}
-	return strings.TrimSuffix(found[0], suffix) + ".dll", nil
+	return ""
 }
 
 // matches returns the files in the tree that match one of the patterns of [path.Match], sorted.

@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
-	"slices"
 
+	"paas/builder"
 	"paas/volume"
 )
 
@@ -17,12 +16,7 @@ import (
 // .NET keeps named mutexes there whatever TMPDIR says, and cannot build without them. All .NET
 // programs of the server's user share these folders.
 func dotnetFolders(tree string) (folders []string) {
-	isProject := func(pattern string) bool {
-		found, _ := filepath.Glob(filepath.Join(tree, pattern))
-		return len(found) > 0
-	}
-	projects := []string{"*.csproj", "*.fsproj", "*.vbproj", "*.sln", "*.slnx"}
-	if !slices.ContainsFunc(projects, isProject) {
+	if !builder.IsDotnet(tree) {
 		return nil
 	}
 	for path, mode := range map[string]os.FileMode{

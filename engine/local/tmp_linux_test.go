@@ -56,8 +56,10 @@ func TestBuildNamesTmp(t *testing.T) {
 // Only .NET apps can write to .NET's folders in /tmp, and to nothing else there.
 func TestDotnetTmp(t *testing.T) {
 	l := landlocked(t)
-	for file, want := range map[string]string{"app.csproj": "wrote\n", "package.json": ""} {
-		tree := rig.Tree(t, map[string]string{file: ""})
+	for file, want := range map[string]string{
+		"app.csproj": "wrote\n", "app.cs": "wrote\n", "package.json": "",
+	} {
+		tree := rig.Tree(t, map[string]string{file: "#:sdk Microsoft.NET.Sdk.Web\n"})
 		out := printed(t, l, spec{tree: tree}, `sh -c "mkdir -p /tmp/.dotnet/shm && echo x >/tmp/.dotnet/paas-test && echo wrote; rm -f /tmp/.dotnet/paas-test; echo x >/tmp/paas-test"`)
 		if !strings.HasPrefix(out, want) || strings.Contains(out, "wrote") != (want != "") || !strings.Contains(strings.ToLower(out), "permission denied") {
 			t.Errorf("%s: %q", file, out)
