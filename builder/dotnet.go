@@ -81,10 +81,15 @@ func (d *dotnetApp) build(ctx context.Context, b *build) error {
 		"NUGET_PACKAGES":              b.cache("nuget"),
 		"DOTNET_CLI_TELEMETRY_OPTOUT": "true",
 		"DOTNET_NOLOGO":               "true",
+		// else the first build of an app prints a line about workloads that looks like an error
+		"DOTNET_SKIP_WORKLOAD_INTEGRITY_CHECK": "1",
 		// else a compiler process stays alive and blocks this build until it is killed
 		"MSBUILDDISABLENODEREUSE": "1", "UseSharedCompilation": "false",
 	})}
 	if err := sdk.check(ctx); err != nil {
+		return err
+	}
+	if err := sdk.restoreTools(ctx); err != nil {
 		return err
 	}
 	projects, err := sdk.projects(ctx, target)

@@ -430,6 +430,32 @@ func TestDotnetGlobalJSON(t *testing.T) {
 	}
 }
 
+// Tools that the repository lists are there in the build and in processes, such as the release
+// phase.
+func TestDotnetTools(t *testing.T) {
+	standInDotnet(t)
+	b := newBuilder(t)
+	for _, manifest := range []string{".config/dotnet-tools.json", "dotnet-tools.json"} {
+		built, out, dir := mustBuild(t, b, t.TempDir(), map[string]string{
+			"Shop.csproj": webProject, manifest: `{"tools": {"dotnet-ef": {"version": "10.0.0"}}}`,
+			"Procfile": "web: cd bin/publish; ./Shop\nrelease: dotnet ef database update",
+		})
+		rig.WantIn(t, "log", out, "       dotnet tool restore\n")
+		if got := printed(t, b, dir, built, built.Processes["release"]); got != "ef database\n" {
+			t.Errorf("%s: printed %q", manifest, got)
+		}
+	}
+}
+
+// A build prints nothing that looks like an error.
+func TestDotnetWorkloads(t *testing.T) {
+	standInDotnet(t)
+	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), map[string]string{"Shop.csproj": webProject})
+	if strings.Contains(out, "An issue was encountered") {
+		t.Errorf("log:\n%s", out)
+	}
+}
+
 // Only what is .NET at the top of the tree is recognised.
 func TestIsDotnet(t *testing.T) {
 	for name, test := range map[string]struct {

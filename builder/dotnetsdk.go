@@ -75,6 +75,18 @@ func lacksDotnet(source, asked string, has []string, install, change string) err
 		"change %s", source, asked, strings.Join(has, ", "), install, change)
 }
 
+// restoreTools downloads the tools that the repository lists, such as dotnet-ef. Processes find
+// them in the cache.
+func (s dotnetSDK) restoreTools(ctx context.Context) error {
+	if s.commitHas(".config/dotnet-tools.json", "dotnet-tools.json") == "" {
+		return nil
+	}
+	for _, name := range []string{"DOTNET_CLI_HOME", "NUGET_PACKAGES"} {
+		s.setEnv(name, s.env[name])
+	}
+	return s.run(ctx, "dotnet tool restore", s.env, "dotnet", "tool", "restore")
+}
+
 // projects returns the projects of a target in the tree: those that a solution lists, or the target
 // itself.
 func (s dotnetSDK) projects(ctx context.Context, target string) ([]string, error) {
