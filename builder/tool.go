@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"paas/builder/cmdline"
 )
@@ -26,21 +27,20 @@ type tool struct {
 // runs.
 func (b *build) needTools(ctx context.Context) error {
 	var wrong []error
-	reported := map[string]bool{}
+	report := func(err error) { // several projects may need one tool
+		same := func(other error) bool { return other.Error() == err.Error() }
+		if err != nil && !slices.ContainsFunc(wrong, same) {
+			wrong = append(wrong, err)
+		}
+	}
 	for _, p := range b.plan.projects {
 		for _, t := range p.tools(b.plan) {
 			if _, err := cmdline.LookPath(t.name, b.env["PATH"], b.job.Tree); err != nil {
-				if !reported[t.name] {
-					wrong = append(wrong, fmt.Errorf("%s is not on this server: install %s", t.name,
-						t.install))
-				}
-				reported[t.name] = true
+				report(fmt.Errorf("%s is not on this server: install %s", t.name, t.install))
 				continue
 			}
 			for _, r := range t.requires {
-				if err := b.checkVersion(ctx, t, r); err != nil {
-					wrong = append(wrong, err)
-				}
+				report(b.checkVersion(ctx, t, r))
 			}
 		}
 	}
@@ -68,7 +68,10 @@ func (b *build) checkRequirement(t tool, r requirement, printed string) error {
 		return fmt.Errorf("%s has %s: install %s in that version, or change %s",
 			asks, version.Original(), t.install, r.source)
 	case near:
-		b.notes = append(b.notes, fmt.Sprintf("%s has %s", asks, version.Original()))
+		note := fmt.Sprintf("%s has %s", asks, version.Original())
+		if !slices.Contains(b.notes, note) {
+			b.notes = append(b.notes, note)
+		}
 	}
 	return nil
 }

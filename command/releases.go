@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"paas/git"
+	"paas/say"
 	"paas/volume"
 )
 
@@ -120,7 +121,7 @@ func printReleases(p *Page, a releasesAnswer) {
 			what = r.Note
 		}
 		if r.Status.Reason != "" {
-			what += " (" + joined(r.Status.Reason, Advice(r.Status.Remedy, bare)) + ")"
+			what += " (" + joined(say.OneLine(r.Status.Reason), Advice(r.Status.Remedy, bare)) + ")"
 		}
 		if r.Problem != "" {
 			what = r.Problem

@@ -5,19 +5,20 @@ import (
 	"fmt"
 
 	"paas/deploy"
+	"paas/say"
 	"paas/volume"
 )
 
 // postReceive is the second phase of a push: git has moved the branch, and now the release goes
 // live.
-func (r *Receiver) postReceive(s *session, say voice) (a accepted, err error) {
+func (r *Receiver) postReceive(s *session, to voice) (a accepted, err error) {
 	defer r.rescue(s, &err)
 	if s.prepared == nil || s.prepared.release.N == 0 { // the push is taken back
 		return a, refused{}
 	}
 	r.reached("moved")
 	release := s.prepared.release
-	m := r.maker(s.app, say)
+	m := r.maker(s.app, to)
 	if err := m.Commit(release.N); err != nil {
 		return a, fmt.Errorf("%s %s is not committed: %w", s.app.Name, release, err)
 	}
@@ -31,11 +32,12 @@ func (r *Receiver) postReceive(s *session, say voice) (a accepted, err error) {
 		why = deploy.DiskFull(err).Error()
 		a.note = plain(err.Error(), 200)
 	case status.State == volume.Live:
-		say.step("%s", m.LiveLine(release))
+		to.step("%s", m.LiveLine(release))
 		return accepted{live: true}, nil
 	default:
-		why = fmt.Sprintf("%s: %s", status.State, plain(status.Reason, 500))
-		a.note = plain(status.Reason, 200)
+		reason := say.OneLine(status.Reason)
+		why = fmt.Sprintf("%s: %s", status.State, plain(reason, 500))
+		a.note = plain(reason, 200)
 	}
 	a.note = "failed: " + a.note
 	return a, refused{

@@ -9,6 +9,7 @@ import (
 
 	"paas/deploy"
 	"paas/git"
+	"paas/say"
 	"paas/volume"
 )
 
@@ -239,9 +240,9 @@ func (r *Receiver) advice(what volume.Remedy) string {
 // is ready, and the push goes through even if the pusher leaves; otherwise note is the reason, for
 // the audit.
 func (r *Receiver) verdict(
-	ctx context.Context, s *session, release volume.Release, say voice,
+	ctx context.Context, s *session, release volume.Release, to voice,
 ) (note string, err error) {
-	m := r.maker(s.app, say)
+	m := r.maker(s.app, to)
 	status, err := m.Await(ctx, release)
 	r.reached("verdict")
 	switch {
@@ -249,7 +250,10 @@ func (r *Receiver) verdict(
 		return "", err
 	case status.State != volume.Ready:
 		reason := cmp.Or(status.Reason, string(status.State))
-		lines := refused{fmt.Sprintf("%s %s: %s", s.app.Name, release, plain(reason, 500))}
+		lines := refused{}
+		for line := range strings.Lines(fmt.Sprintf("%s %s: %s", s.app.Name, release, reason)) {
+			lines = append(lines, plain(strings.TrimSuffix(line, "\n"), 500))
+		}
 		if status.Hint != "" {
 			lines = append(lines, plain(status.Hint, 500))
 		}
@@ -257,7 +261,7 @@ func (r *Receiver) verdict(
 			lines = append(lines, advice)
 		}
 		return "failed: " + plain(
-			reason, 200,
+			say.OneLine(reason), 200,
 		), append(lines, deploy.Instead(s.app, "Fix it, commit, and push again."))
 	case !s.conclude(ctx):
 		return "", errors.Join(errLeft, m.TakeBack(release.N, s.who+" left"))

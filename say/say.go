@@ -57,3 +57,8 @@ func Plain(text string, limit int) string {
 	}
 	return b.String()
 }
+
+// OneLine joins the lines of text, such as those of [errors.Join], with semicolons.
+func OneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' }), "; ")
+}

@@ -205,7 +205,8 @@ func (a *attempt) deploy(
 	case volume.Live, volume.Retired:
 	case volume.Failed:
 		now.result = failed
-		now.source.Failed = a.withAdvice(cmp.Or(status.Reason, "failed"), status.Remedy)
+		now.source.Failed = a.withAdvice(
+			say.OneLine(cmp.Or(status.Reason, "failed")), status.Remedy)
 		if a.warned {
 			now.source.Failed += "; it has scripts with Windows line endings, which cannot run"
 		}
