@@ -76,6 +76,14 @@ func begin(t *testing.T, k *Keeper, line string, env map[string]string, out io.W
 	return c
 }
 
+// wantEnd fails the test if the command, which is done, did not end as [Child.Err] says in want.
+func wantEnd(t *testing.T, c *Child, want string) {
+	t.Helper()
+	if got := rig.Message(c.Err()); got != want {
+		t.Errorf("the command ended with %q, want %q", got, want)
+	}
+}
+
 // printed runs a line and returns its output.
 func printed(t *testing.T, k *Keeper, line string, env map[string]string) string {
 	t.Helper()

@@ -37,11 +37,13 @@ func TestInput(t *testing.T) {
 	p := started(t, k, "cat; echo done >&2; exit 3",
 		func(c *Command) { c.In, c.Out, c.Err = bytes.NewReader(sent), out, errs })
 	<-p.Done()
-	if out.String() != string(sent) || errs.String() != "done\n" ||
-		rig.Message(p.Err()) != "exit status 3" {
-		t.Errorf("%d bytes of output, errors %q, err = %v", len(out.String()), errs.String(),
-			p.Err())
+	if out.String() != string(sent) {
+		t.Errorf("%d bytes of output, not those sent", len(out.String()))
 	}
+	if errs.String() != "done\n" {
+		t.Errorf("errors %q", errs)
+	}
+	wantEnd(t, p, "exit status 3")
 }
 
 // A command's end waits neither for a person who types nothing nor for input that it does not read.
@@ -87,9 +89,10 @@ func TestInputFails(t *testing.T) {
 	})
 	rig.Eventually(t, "it came", func() bool { return out.String() == "half" })
 	p.Stop(time.Minute)
-	if out.String() != "half" || rig.Message(p.Err()) != "signal: terminated" {
-		t.Errorf("printed %q, err = %v", out, p.Err())
+	if out.String() != "half" {
+		t.Errorf("printed %q", out)
 	}
+	wantEnd(t, p, "signal: terminated")
 }
 
 type neverEnding struct{}
@@ -161,9 +164,7 @@ func TestTerminal(t *testing.T) {
 	})
 	p.keys.Close() // the end of the input is Ctrl-D
 	<-ch.Done()
-	if rig.Message(ch.Err()) != "exit status 5" {
-		t.Errorf("err = %v; terminal:\n%s", ch.Err(), p)
-	}
+	wantEnd(t, ch, "exit status 5")
 }
 
 func TestTerminalInputEndsInALine(t *testing.T) {
@@ -172,8 +173,9 @@ func TestTerminalInputEndsInALine(t *testing.T) {
 	io.WriteString(p.keys, "half")
 	p.keys.Close()
 	<-ch.Done()
-	if rig.Message(ch.Err()) != "exit status 6" || p.String() != "halfhalf" {
-		t.Errorf("err = %v; terminal: %q", ch.Err(), p)
+	wantEnd(t, ch, "exit status 6")
+	if p.String() != "halfhalf" {
+		t.Errorf("the terminal shows %q", p)
 	}
 }
 
@@ -184,9 +186,8 @@ func TestCtrlC(t *testing.T) {
 	p.sees(t, "up\r\n")
 	io.WriteString(p.keys, "\x03")
 	<-ch.Done()
-	if rig.Message(ch.Err()) != "exit status 7" || !strings.Contains(p.String(), "interrupted") {
-		t.Errorf("err = %v; terminal:\n%s", ch.Err(), p)
-	}
+	wantEnd(t, ch, "exit status 7")
+	rig.WantIn(t, "terminal", p.String(), "interrupted")
 }
 
 // A shell at a terminal ignores SIGTERM. The end of the terminal ends it, its jobs and what
@@ -198,9 +199,7 @@ func TestTerminalGoesAway(t *testing.T) {
 	io.WriteString(p.keys, "set -m; sleep 1000 & (setsid sleep 1000 &) ; echo $((6*7)) up\r")
 	p.sees(t, "42 up")
 	ch.Stop(rig.Patience)
-	if got := rig.Message(ch.Err()); got != "signal: hangup" {
-		t.Errorf("err = %s", got)
-	}
+	wantEnd(t, ch, "signal: hangup")
 	if left := ch.tree.find(); len(left) > 0 {
 		t.Errorf("processes left: %v", left)
 	}
