@@ -4,9 +4,8 @@
 //
 // All values could pass through a socket: they are plain data and streams. What an engine is asked
 // to do has no path of the server: an [Image] identifies a folder of a build, and an environment
-// refers to folders by [Tree], [Data] and [Cache]. The engine knows where these folders are. Only
-// the environment that a build returns has paths, as the volume has kept them since its first
-// format; the runtime replaces them.
+// refers to folders by [Tree], [Data] and [Cache], also the one that a build returns. The engine
+// knows where these folders are.
 //
 // The runtime does everything that is the same for every engine: health checks, the two phases,
 // routing, scaling, sleep, cron, environments and the command lines of a Procfile. The engine

@@ -27,7 +27,7 @@ func (rt *Runtime) env(
 	if built.Kind == "node" || built.Kind == "bun" {
 		env["NODE_ENV"] = "production"
 	}
-	// The build recorded paths of this server; the process may see the folders at other paths.
+	// Older versions recorded paths of this server; the process may see the folders at other paths.
 	moved := strings.NewReplacer(tree, engine.Tree, app.Cache(), engine.Cache)
 	front := strings.Split(moved.Replace(built.Env["PATH"]), ":")
 	for _, dir := range []string{".paas/bin", "node_modules/.bin"} {

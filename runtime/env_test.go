@@ -23,13 +23,13 @@ func TestEnvironment(t *testing.T) {
 		"SHARED": "config", "PORT": "1", "DATA_DIR": "/x", "LANG": "tlh",
 	}}}
 	built := volume.Built{Kind: "node", Env: map[string]string{
-		"PATH": filepath.Join(cache, "node/bin") + ":" + tree + "/front", "FROM_BUILD": tree + "/x", "SHARED": "build",
+		"PATH": filepath.Join(cache, "node/bin") + ":" + tree + "/front", "FROM_BUILD": tree + "/x", "NAMED": engine.Cache + "/y", "SHARED": "build",
 	}}
 	env := rt.env(s.app, r, built, tree, true)
 	for name, want := range map[string]string{
 		"PASSED": "on", "HTTPS_PROXY": "http://proxy", "PAAS_APP": "blog", "PAAS_RELEASE": "v7", "SECRET": "",
 		"DATA_DIR": engine.Data, "HOME": engine.Data, "PORT": engine.Port, "NODE_ENV": "production", "PYTHONUNBUFFERED": "1",
-		"FROM_BUILD": engine.Tree + "/x", "SHARED": "config", "LANG": "tlh",
+		"FROM_BUILD": engine.Tree + "/x", "NAMED": engine.Cache + "/y", "SHARED": "config", "LANG": "tlh",
 		"PATH": engine.Cache + "/node/bin:" + engine.Tree + "/front:" + engine.Tree + "/.paas/bin:" + engine.Tree + "/node_modules/.bin:" + os.Getenv("PATH"),
 	} {
 		if env[name] != want {

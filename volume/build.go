@@ -36,7 +36,8 @@ type Built struct {
 	Processes map[string]string `json:"processes"` // process type -> command line
 	// Static is the folder below tree/ to serve if there is no web command.
 	Static string `json:"static,omitempty"`
-	// Env has the variables that processes need to run with this build.
+	// Env has the variables that processes need to run with this build. A folder in it is a
+	// placeholder of the engine: "\x00cache\x00/node/bin". Older versions wrote paths of the server.
 	Env map[string]string `json:"env,omitempty"`
 }
 

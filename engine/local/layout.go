@@ -2,6 +2,7 @@ package local
 
 import (
 	"path/filepath"
+	"strings"
 
 	"paas/engine"
 )
@@ -13,6 +14,28 @@ type Layout struct {
 	Cache string // build cache of the app
 	Data  string // the app's own files
 	Logs  string // folder for the output of units; empty: it is not written
+}
+
+// named returns env with placeholders instead of the paths of folders, so that it holds wherever the
+// folders are later.
+func (l Layout) named(env map[string]string) (map[string]string, error) {
+	tree, err := filepath.EvalSymlinks(l.Tree) // else .. would lead elsewhere
+	if err != nil {
+		return nil, err
+	}
+	top, err := filepath.EvalSymlinks(l.Top)
+	if err != nil {
+		return nil, err
+	}
+	up, err := filepath.Rel(tree, top)
+	if err != nil {
+		return nil, err
+	}
+	names := strings.NewReplacer(l.Tree, engine.Tree, l.Top, engine.Tree+"/"+up, l.Cache, engine.Cache)
+	for name, value := range env {
+		env[name] = names.Replace(value)
+	}
+	return env, nil
 }
 
 // logFile is the path of the log of a place.

@@ -173,6 +173,10 @@ func (l *Local) Build(ctx context.Context, job engine.BuildJob) (built volume.Bu
 		})
 		return err
 	}, filepath.Dir(at.Cache), folders(job.Buildpack)...)
+	if err != nil {
+		return built, err
+	}
+	built.Env, err = at.named(built.Env)
 	return built, err
 }
 
