@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -67,7 +68,7 @@ func (a *nodeApp) tools(p *plan) (tools []tool) {
 	if p.runs("node") || p.runs("bun") || named(a.runtime.name) {
 		tools = append(tools, a.runtime)
 	}
-	if a.hasDependencies() || a.Scripts["build"] != "" {
+	if a.hasDependencies() || a.buildScript() != "" {
 		tools = append(tools, a.runtime, installer)
 	} else if named(installer.name) {
 		tools = append(tools, installer)
@@ -117,14 +118,14 @@ func (a *nodeApp) web(root *os.Root) (string, error) {
 	return "", nil
 }
 
-func (a *nodeApp) makesSite() bool { return a.Scripts["build"] != "" }
+func (a *nodeApp) makesSite() bool { return a.buildScript() != "" }
 
 // site returns the folder that the build script made.
 func (a *nodeApp) site(root *os.Root) (string, error) {
 	folder := folderWith(root, "index.html", "dist", "build", "out", "_site", "public", ".")
 	if folder == "" {
-		problem := a.by.tool.name +
-			" run build left no index.html in dist, build, out, _site or public"
+		problem := fmt.Sprintf("%s run %s left no index.html in dist, build, out, _site or public",
+			a.by.tool.name, a.buildScript())
 		return "", noWebProcess(problem, "node server.js", "a start script to package.json")
 	}
 	return folder, nil
@@ -132,7 +133,7 @@ func (a *nodeApp) site(root *os.Root) (string, error) {
 
 // build installs the dependencies and runs the build script.
 func (a *nodeApp) build(ctx context.Context, b *build) error {
-	if !a.hasDependencies() && a.Scripts["build"] == "" {
+	if !a.hasDependencies() && a.buildScript() == "" {
 		return nil
 	}
 	b.step(a.runtime.name)
@@ -156,15 +157,16 @@ func (a *nodeApp) build(ctx context.Context, b *build) error {
 	if a.shared {
 		b.setEnv("PATH", filepath.Join(a.lockDir.Name(), "node_modules", ".bin"))
 	}
-	if a.Scripts["build"] == "" {
+	script := a.buildScript()
+	if script == "" {
 		return nil
 	}
 	if env["NODE_ENV"] == "" {
 		// for the build's result; devDependencies are installed either way
 		env["NODE_ENV"] = "production"
 	}
-	return b.run(ctx, a.by.tool.name+" run build", env,
-		append(slices.Clone(a.by.script), "build")...)
+	return b.run(ctx, a.by.tool.name+" run "+script, env,
+		append(slices.Clone(a.by.script), script)...)
 }
 
 // install fills node_modules: from the cache if nothing that affects the install has changed, else
@@ -179,7 +181,7 @@ func (a *nodeApp) install(ctx context.Context, b *build, env map[string]string) 
 		return run(a.by.loose)
 	}
 	frozen := slices.Clone(a.by.frozen)
-	if a.Scripts["build"] != "" {
+	if a.buildScript() != "" {
 		frozen = append(frozen, a.by.copies...)
 	}
 	if a.shared {

@@ -190,3 +190,19 @@ func TestToolVersionIsCached(t *testing.T) {
 		t.Errorf("cached versions: %v, want one", known)
 	}
 }
+
+// As on Heroku, the script heroku-postbuild is run in place of build.
+func TestHerokuPostbuild(t *testing.T) {
+	t.Parallel()
+	rig.Need(t, "node", "npm")
+	_, _, dir := mustBuild(t, newBuilder(t), t.TempDir(), map[string]string{
+		"server.js": "",
+		"package.json": `{"main": "server.js", "scripts": {"build": "touch build",
+			"heroku-postbuild": "touch heroku"}}`,
+	})
+	for name, want := range map[string]bool{"heroku": true, "build": false} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil != want {
+			t.Errorf("the script that makes %s has run: %v", name, !want)
+		}
+	}
+}

@@ -132,4 +132,4 @@ var hasPackages = regexp.MustCompile(`(?m)^packages:`)
 
 // mayChange reports whether a build script follows, which may write into files of node_modules.
 // They are then not shared with the cache and other builds.
-func (m *nodeModules) mayChange() bool { return m.app.Scripts["build"] != "" }
+func (m *nodeModules) mayChange() bool { return m.app.buildScript() != "" }

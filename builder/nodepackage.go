@@ -72,3 +72,15 @@ func (p *nodePackage) hasInstallScripts() bool {
 	}
 	return false
 }
+
+// buildScript returns the name of the script that builds the app, or "" if it has none. As on
+// Heroku, heroku-postbuild takes the place of build
+// (https://devcenter.heroku.com/articles/nodejs-support#customizing-the-build-process).
+func (p *nodePackage) buildScript() string {
+	for _, name := range []string{"heroku-postbuild", "build"} {
+		if p.Scripts[name] != "" {
+			return name
+		}
+	}
+	return ""
+}
