@@ -12,7 +12,8 @@
 //
 // Ignored files are determined by, in this order: --ignore, [DefaultIgnores], and the .gitignore
 // files from the nearest up to the repository's own, interpreted as git does. The first of these
-// that matches a path decides. Ignored folders are not watched at all.
+// that matches a path decides. A folder with a project of .NET has bin/ and obj/ in its .gitignore,
+// in effect. Ignored folders are not watched at all.
 //
 // # When it restarts
 //

@@ -13,7 +13,7 @@ SIGINT, SIGTERM and SIGHUP are passed on to COMMAND and end both. The exit statu
 128 plus the number of the signal that ended it, or 127 if there is no such COMMAND, or 126 if it
 cannot be run. SIGQUIT (Ctrl-\) is passed on too, and ends nothing here.
 
-Ignored are the files that .gitignore files name, and these:
+Ignored are the files that .gitignore files name, bin and obj beside a project of .NET, and these:
 ` + columns(DefaultIgnores)
 }
 

@@ -18,6 +18,18 @@ var DefaultIgnores = []string{
 	"*.log", "*.pid", "*.sock", "*-journal", "*-wal", "*-shm", // of servers and SQLite
 }
 
+// dotnetOutput is ignored beside a project of .NET, which builds into it, unless --ignore or the
+// .gitignore there says otherwise.
+var dotnetOutput = parsePatterns("/bin/\n/obj/\n")
+
+func isDotnetProject(name string) bool {
+	switch filepath.Ext(name) {
+	case ".csproj", ".fsproj", ".vbproj":
+		return true
+	}
+	return false
+}
+
 // rules decide which paths of a tree are watched.
 type rules struct {
 	explicit []pattern // --ignore

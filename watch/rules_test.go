@@ -208,6 +208,34 @@ func TestIgnoredFoldersAreNotWatched(t *testing.T) {
 	}
 }
 
+// What .NET builds beside a project is ignored, unless a rule takes it in again. Other folders of
+// these names are watched.
+func TestDotnetOutputIsIgnored(t *testing.T) {
+	dir := initRepository(t)
+	write(t, dir, map[string]string{
+		"web/Web.csproj": "", "web/Program.cs": "", "web/bin/Debug/Web.dll": "",
+		"web/obj/project.assets.json": "", "web/pages/bin/a.cs": "", "web/obj.cs": "",
+		"lib/Lib.fsproj": "", "lib/obj/x": "", "old/Old.vbproj": "", "old/bin/x": "",
+		"kept/Kept.csproj": "", "kept/.gitignore": "!bin\n", "kept/bin/x": "",
+		"bin/tool": "", "obj/mesh.obj": "",
+	})
+	const others = " lib/Lib.fsproj obj/mesh.obj old/Old.vbproj " +
+		"web/Program.cs web/Web.csproj"
+	for ignore, want := range map[string]string{
+		"#": "bin/tool kept/Kept.csproj kept/bin/x" + others + " web/obj.cs web/pages/bin/a.cs",
+		"!obj": "bin/tool kept/Kept.csproj kept/bin/x lib/Lib.fsproj lib/obj/x obj/mesh.obj " +
+			"old/Old.vbproj web/Program.cs web/Web.csproj web/obj.cs web/obj/project.assets.json " +
+			"web/pages/bin/a.cs",
+	} {
+		if got := strings.Join(watchedFiles(t, dir, []string{ignore}, nil), " "); got != want {
+			t.Errorf("--ignore %s: watched are\n%s, not\n%s", ignore, got, want)
+		}
+	}
+	if got := watchedFiles(t, dir, nil, []string{"dll", "json"}); len(got) > 0 {
+		t.Errorf("with --ext: watched are %q", got)
+	}
+}
+
 func FuzzPattern(f *testing.F) {
 	f.Add("!/a/**/[!b-c]?*.js/ ", "a/x/y/d.js")
 	f.Add(`[[:alpha:]\]-z]\`, "z")

@@ -29,6 +29,7 @@ type folder struct {
 	files      map[string]stamp
 	folders    map[string]*folder
 	ignoreFile stamp // of the .gitignore that patterns come from
+	dotnet     bool  // contains a project of .NET; patterns include what that builds
 	patterns   []pattern
 }
 
@@ -125,7 +126,7 @@ func (t *tree) checkPath(path string, changed func(path string)) error {
 	if f == nil { // a folder above it is new and has an event of its own
 		return nil
 	}
-	if name == ".gitignore" {
+	if name == ".gitignore" || isDotnetProject(name) && !f.dotnet {
 		return t.scanFolder(f, changed)
 	}
 	now, err := stampAt(unix.AT_FDCWD, t.root+"/"+path)
@@ -206,7 +207,9 @@ func (t *tree) scanFolder(f *folder, changed func(path string)) error {
 	if err != nil {
 		return nil
 	}
-	if now := ignoreFile(dir); now != f.ignoreFile {
+	dotnet := slices.ContainsFunc(entries,
+		func(e os.DirEntry) bool { return isDotnetProject(e.Name()) })
+	if now := ignoreFile(dir); now != f.ignoreFile || dotnet != f.dotnet {
 		// Files that are ignored or watched only because of the new rules have not changed. So
 		// compare everything by the old rules first.
 		if f.files != nil || f.folders != nil {
@@ -216,7 +219,10 @@ func (t *tree) scanFolder(f *folder, changed func(path string)) error {
 			changed = func(string) {}
 		}
 		text, _ := os.ReadFile(filepath.Join(path, ".gitignore"))
-		f.ignoreFile, f.patterns = now, parsePatterns(string(text))
+		f.ignoreFile, f.dotnet, f.patterns = now, dotnet, parsePatterns(string(text))
+		if dotnet { // first, so that the .gitignore can take them in again
+			f.patterns = slices.Concat(dotnetOutput, f.patterns)
+		}
 	}
 	return t.compareFolder(f, dir, entries, changed)
 }
