@@ -2,8 +2,10 @@ package watch
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -48,18 +50,22 @@ func (e events) add(folder string) error {
 // remove stops watching a folder. It ignores errors, because the system may have done so already.
 func (e events) remove(folder string) { e.notifier.Remove(folder) }
 
-// limitMessage explains why there are no events, naming the kernel's setting.
+// limitMessage explains why there are no events. For a limit of the kernel it says how to raise it.
 func limitMessage(err error) string {
-	setting := ""
+	var what string
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		setting = "max_user_watches"
+		what = "watches"
 	case errors.Is(err, syscall.EMFILE):
-		setting = "max_user_instances"
+		what = "instances"
 	default:
 		return err.Error()
 	}
-	limit, _ := os.ReadFile("/proc/sys/fs/inotify/" + setting)
-	return strings.TrimSpace("fs.inotify." + setting + " is exhausted " +
-		strings.TrimSpace(string(limit)))
+	content, readErr := os.ReadFile("/proc/sys/fs/inotify/max_user_" + what)
+	limit, parseErr := strconv.Atoi(strings.TrimSpace(string(content)))
+	if readErr != nil || parseErr != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("this user's %d inotify %s are used up "+
+		"(sysctl fs.inotify.max_user_%s=%d allows more)", limit, what, what, 4*limit)
 }

@@ -173,8 +173,8 @@ func TestSensorOverflow(t *testing.T) {
 
 func TestSensorWithoutWatches(t *testing.T) {
 	for name, set := range map[string]func(*sensorRig){
-		"fs.inotify.max_user_watches is exhausted": func(r *sensorRig) { r.events.limit = 2 },
-		"fs.inotify.max_user_instances is exhausted": func(r *sensorRig) {
+		limitMessage(syscall.ENOSPC): func(r *sensorRig) { r.events.limit = 2 },
+		limitMessage(syscall.EMFILE): func(r *sensorRig) {
 			r.open = func() (events, error) {
 				return events{}, syscall.EMFILE
 			}
@@ -201,6 +201,26 @@ func TestSensorWithoutWatches(t *testing.T) {
 	}
 }
 
+// A limit of the kernel is named with a value that is enough.
+func TestLimitMessage(t *testing.T) {
+	for err, limit := range map[error]struct{ what, setting string }{
+		fmt.Errorf("add: %w", syscall.ENOSPC): {"watches", "max_user_watches"},
+		fmt.Errorf("new: %w", syscall.EMFILE): {"instances", "max_user_instances"},
+	} {
+		content, readErr := os.ReadFile("/proc/sys/fs/inotify/" + limit.setting)
+		if readErr != nil {
+			t.Skipf("SKIP: this system has no such limit: %v", readErr)
+		}
+		var now int
+		fmt.Sscan(string(content), &now)
+		want := fmt.Sprintf("this user's %d inotify %s are used up "+
+			"(sysctl fs.inotify.%s=%d allows more)", now, limit.what, limit.setting, 4*now)
+		if got := limitMessage(err); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}
+
 // It is the same if watches run out later.
 func TestSensorRunsOutOfWatches(t *testing.T) {
 	r := newRig(t, map[string]string{"a.js": ""}, func(r *sensorRig) { r.events.limit = 4 })
@@ -213,6 +233,27 @@ func TestSensorRunsOutOfWatches(t *testing.T) {
 	if got := r.wait(5 * time.Second); !r.poll || !strings.HasSuffix(got, "x/y/z/a.js changed") {
 		t.Error(got)
 	}
+}
+
+// A build of .NET beside its project is no change, also if the project came later.
+func TestSensorDotnetBuild(t *testing.T) {
+	r := newRig(t, map[string]string{"a.cs": "", "obj/of/another": ""}, nil)
+	r.put("App.csproj", "")
+	r.sendEvent("App.csproj")
+	if got := r.wait(5 * time.Second); !strings.HasSuffix(got, " App.csproj changed") {
+		t.Error(got)
+	}
+	for _, path := range []string{"bin", "obj", "obj/of/another", "obj/project.assets.json"} {
+		if path != "bin" && path != "obj" {
+			r.put(path, "built")
+		}
+		r.sendEvent(path)
+	}
+	r.put("bin/App.dll", "built")
+	r.expect("a build", r.wait(time.Minute), "nothing")
+	r.put("App.csproj", "another")
+	r.sendEvent("App.csproj")
+	r.expect("the project", r.wait(5*time.Second), "10 ms: App.csproj changed")
 }
 
 // Polling also waits until a burst is over.
