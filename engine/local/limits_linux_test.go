@@ -122,8 +122,13 @@ func TestGroups(t *testing.T) {
 	p := begin(t, l, limited, `sh -c "setsid sh -c 'echo $$; exec sleep 1000' & wait"`)
 	rig.Eventually(t, "a grandchild", func() bool { return strings.HasSuffix(out.String(), "\n") })
 	grandchild, _ := strconv.Atoi(strings.TrimSpace(out.String()))
-	if !inside(t, p.PID()) || !inside(t, grandchild) || group(t, p.PID(), "pids") != group(t, grandchild, "pids") {
-		t.Errorf("in %s and %s", group(t, p.PID(), "pids"), group(t, grandchild, "pids"))
+	for _, pid := range []int{p.PID(), grandchild} {
+		if !inside(t, pid) {
+			t.Errorf("process %d is in %s", pid, group(t, pid, "pids"))
+		}
+	}
+	if one, other := group(t, p.PID(), "pids"), group(t, grandchild, "pids"); one != other {
+		t.Errorf("the grandchild is in %s, not in %s", other, one)
 	}
 	if got := p.Limits(); got != limited.limits {
 		t.Errorf("held to %v", got)

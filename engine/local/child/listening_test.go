@@ -66,8 +66,13 @@ func TestHolds(t *testing.T) {
 				t.Errorf("%s: Holds does not find the socket", what)
 			}
 		}
-		if other.Holds(inode) || c.Holds(inode+1) || c.Holds(0) {
+		if other.Holds(inode) {
 			t.Errorf("%s: Holds finds another command's socket", what)
+		}
+		for _, none := range []uint32{inode + 1, 0} {
+			if c.Holds(none) {
+				t.Errorf("%s: Holds finds socket %d, which is none of the command's", what, none)
+			}
 		}
 		c.Stop(0)
 		if c.Holds(inode) {
