@@ -50,6 +50,7 @@ func localRoot(words []string) *cobra.Command {
 	}
 	root := cli.New("paas", "paas turns a server into a git remote that runs what you push.", true,
 		words, server, here)
+	root.Version = buildVersion()
 	root.PersistentFlags().AddFlagSet(flags)
 	for _, cmd := range []*cobra.Command{serveCommand(load), syncCommand(load)} {
 		cmd.GroupID = string(command.Operate)
@@ -82,7 +83,11 @@ func serverSettings(flags *pflag.FlagSet) func() ([]command.Setting, error) {
 
 func versionRow() command.Row {
 	return command.Verb[struct{}, version]{
-		Head: command.Head{Name: "version", Short: "show which version this is", Group: command.Operate},
+		Head: command.Head{
+			Name: "version", Group: command.Operate,
+			Example: "--format json",
+			Short:   "show which version this is",
+		},
 		Run:  func(*command.Call, struct{}) (version, error) { return version{buildVersion()}, nil },
 		Text: func(p *command.Page, v version) { fmt.Fprintln(p, "paas", v.Version) },
 	}

@@ -62,7 +62,7 @@ func (v verbsDoor) Run(
 	ctx context.Context, who sshd.Identity, args []string, console sshd.Console,
 ) int {
 	table := cli.Table{
-		Rows: command.Rows(),
+		Rows: append(command.Rows(), versionRow()),
 		Begin: func(c *command.Call) (end func(), err error) {
 			c.Server = v.server()
 			c.Caller = command.Caller{Name: who.Name, Admin: who.Admin, Remote: true}
@@ -73,6 +73,7 @@ func (v verbsDoor) Run(
 	}
 	const about = "git push deploys; these commands do the rest."
 	root := cli.New(v.addresses.Verb("", ""), about, who.Admin, args, table)
+	root.Version = buildVersion()
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetIn(console.Stdin)
 	root.SetOut(console.Stdout)

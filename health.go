@@ -19,7 +19,8 @@ func healthRow(load func() (*config.Config, error)) command.Row {
 	return command.Stream[rolesInput, roleHealth]{
 		Head: command.Head{
 			Name: "health", Group: command.Operate,
-			Short: "check whether the roles run here and answer: exit status 0, or 1 and why not",
+			Example: "git app",
+			Short:   "check whether the roles run here and answer: exit status 0, or 1 and why not",
 		},
 		Run: func(c *command.Call, in rolesInput, events command.Teller[roleHealth]) error {
 			roles, err := checkRoles(in.Roles)

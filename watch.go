@@ -25,7 +25,8 @@ func watchRow() command.Row {
 	return command.Raw[watchInput]{
 		Head: command.Head{
 			Name: "watch", Group: command.Operate, More: watch.Manual(),
-			Short: "run a command, and restart it when files change",
+			Example: "-- node server.js",
+			Short:   "run a command, and restart it when files change",
 		},
 		Run: runWatch,
 	}

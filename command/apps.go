@@ -15,8 +15,12 @@ import (
 func appRows() []Row {
 	return []Row{
 		Verb[struct{}, []AppInfo]{
-			Head: Head{Name: "apps:list", Short: "list all apps", Group: Apps},
-			Run:  listApps,
+			Head: Head{
+				Name: "apps:list", Group: Apps,
+				Aliases: []string{"apps"}, Example: "--format json",
+				Short: "list all apps",
+			},
+			Run: listApps,
 			Text: func(p *Page, apps []AppInfo) {
 				for _, a := range apps {
 					if a.Problem != "" {
@@ -33,8 +37,12 @@ func appRows() []Row {
 			},
 		},
 		Verb[appInput, createdApp]{
-			Head: Head{Name: "apps:create", Short: "create an app; the first push does so too", Group: Apps},
-			Run:  createApp,
+			Head: Head{
+				Name: "apps:create", Group: Apps,
+				Example: "blog",
+				Short:   "create an app; the first push does so too",
+			},
+			Run: createApp,
 			Text: func(p *Page, a createdApp) {
 				p.line("created %s; to deploy:\n  git remote add paas %s\n  git push paas main", a.App, a.Git)
 			},
@@ -42,18 +50,27 @@ func appRows() []Row {
 		Verb[destroyInput, removed]{
 			Head: Head{
 				Name: "apps:destroy", Group: Apps,
-				Short: "remove an app with all its releases and data",
+				Example: "blog --force",
+				Short:   "remove an app with all its releases and data",
 			},
 			Run:  destroyApp,
 			Text: printRemoved,
 		},
 		Verb[appInput, AppInfo]{
-			Head: Head{Name: "apps:info", Short: "show what is live, since when, by whom", Group: Apps},
+			Head: Head{
+				Name: "apps:info", Group: Apps,
+				Example: "blog",
+				Short:   "show what is live, since when, by whom",
+			},
 			Run:  infoApp,
 			Text: printApp,
 		},
 		Verb[appInput, appURL]{
-			Head: Head{Name: "url", Short: "show the app's address", Group: Apps},
+			Head: Head{
+				Name: "url", Group: Apps,
+				Example: "blog",
+				Short:   "show the app's address",
+			},
 			Run: func(c *Call, in appInput) (appURL, error) {
 				app, err := c.App(in.App)
 				return appURL{in.App, c.URL(app.Name)}, err

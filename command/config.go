@@ -15,20 +15,26 @@ func configRows() []Row {
 		Verb[configInput, configAnswer]{
 			Head: Head{
 				Name: "config", Group: Config,
+				Aliases: []string{"config:show"}, Example: "blog",
 				Short: "show an app's config vars; on the server without APP, the server's own settings",
 			},
 			Run:  showConfig,
 			Text: printConfig,
 		},
 		Verb[getConfigInput, configVar]{
-			Head: Head{Name: "config:get", Short: "show one config var's value", Group: Config},
+			Head: Head{
+				Name: "config:get", Group: Config,
+				Example: "blog DATABASE_URL",
+				Short:   "show one config var's value",
+			},
 			Run:  getConfig,
 			Text: func(p *Page, v configVar) { p.line("%s", v.Value) },
 		},
 		Stream[setConfigInput, Progress]{
 			Head: Head{
 				Name: "config:set", Group: Config,
-				Short: "set config vars: a new release of the same build",
+				Example: "blog COLOR=red SIZE=2",
+				Short:   "set config vars: a new release of the same build",
 			},
 			Run:  setConfig,
 			Text: printProgress,
@@ -36,7 +42,8 @@ func configRows() []Row {
 		Stream[unsetConfigInput, Progress]{
 			Head: Head{
 				Name: "config:unset", Group: Config,
-				Short: "remove config vars: a new release of the same build",
+				Example: "blog COLOR SIZE",
+				Short:   "remove config vars: a new release of the same build",
 			},
 			Run:  unsetConfig,
 			Text: printProgress,

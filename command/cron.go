@@ -21,7 +21,8 @@ func cronRows() []Row {
 		Verb[appInput, cronAnswer]{
 			Head: Head{
 				Name: "cron", Group: Running,
-				Short: "show what runs by the clock, when next, and how the last run ended",
+				Example: "blog",
+				Short:   "show what runs by the clock, when next, and how the last run ended",
 			},
 			Run:  showCron,
 			Text: printCron,
@@ -29,7 +30,8 @@ func cronRows() []Row {
 		Stream[runCronInput, Progress]{
 			Head: Head{
 				Name: "cron:run", Group: Running,
-				Short: "run an entry of cron now, and end with its exit status",
+				Example: "blog 1",
+				Short:   "run an entry of cron now, and end with its exit status",
 			},
 			Run:  runCron,
 			Text: printProgress,

@@ -10,8 +10,12 @@ import (
 func eventRows() []Row {
 	return []Row{
 		Verb[eventsInput, []volume.Event]{
-			Head: Head{Name: "events", Short: "show who did what, and when", Group: Operate, Needs: Admin},
-			Run:  listEvents,
+			Head: Head{
+				Name: "events", Group: Operate, Needs: Admin,
+				Example: "blog -n 20",
+				Short:   "show who did what, and when",
+			},
+			Run: listEvents,
 			Text: func(p *Page, events []volume.Event) {
 				if len(events) == 0 {
 					p.line("nothing yet")

@@ -15,12 +15,14 @@ import (
 //	To   string            `json:"to" arg:"[vN]"`              one that may be left out
 //	Vars map[string]string `json:"vars" arg:"KEY=VALUE..."`    one or more, to the end
 //	N    int               `json:"number" flag:"number,n" value:"N" default:"20" help:"how many"`
+//	Tail bool              `json:"tail" flag:"tail,t" also:"follow,f" help:"go on"`
 type Field struct {
 	Name     string // of a flag "number"; of an argument "APP", without brackets and dots
 	JSON     string
 	IsFlag   bool
-	Short    string // of a flag: "n"; empty: none
-	Value    string // of a flag: what stands for its value; empty: it is a switch
+	Short    string   // of a flag: "n"; empty: none
+	Also     []string // of a flag: other names, as other tools have for it; one letter is a short one
+	Value    string   // of a flag: what stands for its value; empty: it is a switch
 	Default  string
 	Help     string
 	Optional bool
@@ -44,6 +46,9 @@ func Fields(in any) []Field {
 		if text, ok := tag.Lookup("flag"); ok {
 			f.Name, f.Short, _ = strings.Cut(text, ",")
 			f.IsFlag, f.Optional = true, true
+			if also := tag.Get("also"); also != "" {
+				f.Also = strings.Split(also, ",")
+			}
 			f.Many = t.Field(i).Type.Kind() == reflect.Slice
 			flags = append(flags, f)
 			continue
@@ -119,6 +124,9 @@ func SetArguments(in any, words []string) error {
 		if f.Optional && pairsFollow && isPair(words[0]) {
 			continue // it was left out, and this is the first pair
 		}
+		if f.Name == "APP" && isPair(words[0]) { // it is not repeated: it may hold a secret
+			return wrong(f.JSON, "the app comes first, then %s", otherArguments(fields))
+		}
 		take := 1
 		if f.Many {
 			take = len(words)
@@ -134,6 +142,23 @@ func SetArguments(in any, words []string) error {
 		return &Fault{Kind: Usage}
 	}
 	return nil
+}
+
+// TakesApp reports whether the verb's first argument is an app.
+func TakesApp(in any) bool {
+	fields := Fields(in)
+	return len(fields) > 0 && fields[0].Name == "APP"
+}
+
+// otherArguments names the arguments after the app.
+func otherArguments(fields []Field) string {
+	var names []string
+	for _, f := range fields[1:] {
+		if !f.IsFlag {
+			names = append(names, f.Name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 func isPair(word string) bool { return strings.Contains(word, "=") }

@@ -10,8 +10,12 @@ import (
 func keyRows() []Row {
 	return []Row{
 		Verb[struct{}, []access.Key]{
-			Head: Head{Name: "keys", Short: "list the keys that have access", Group: Keys, Needs: Admin},
-			Run:  func(c *Call, _ struct{}) ([]access.Key, error) { return c.Keys.List() },
+			Head: Head{
+				Name: "keys", Group: Keys, Needs: Admin,
+				Example: "--format json",
+				Short:   "list the keys that have access",
+			},
+			Run: func(c *Call, _ struct{}) ([]access.Key, error) { return c.Keys.List() },
 			Text: func(p *Page, keys []access.Key) {
 				if len(keys) == 0 {
 					p.line("no keys yet; paas keys:add NAME ~/.ssh/id_ed25519.pub adds one, " +
@@ -31,7 +35,8 @@ func keyRows() []Row {
 		Verb[addKeyInput, access.Key]{
 			Head: Head{
 				Name: "keys:add", Group: Keys, Needs: Admin,
-				Short: "add a public key, from FILE or standard input",
+				Example: "alice --admin < alice.pub",
+				Short:   "add a public key, from FILE or standard input",
 			},
 			Run: addKey,
 			Text: func(p *Page, k access.Key) {
@@ -43,7 +48,11 @@ func keyRows() []Row {
 			},
 		},
 		Verb[keyInput, removed]{
-			Head: Head{Name: "keys:remove", Short: "remove a key", Group: Keys, Needs: Admin},
+			Head: Head{
+				Name: "keys:remove", Group: Keys, Needs: Admin,
+				Example: "alice",
+				Short:   "remove a key",
+			},
 			Run: func(c *Call, in keyInput) (removed, error) {
 				err := c.Keys.Remove(in.Name)
 				if err == nil {

@@ -21,7 +21,8 @@ func limitRows() []Row {
 		Verb[appInput, limitsAnswer]{
 			Head: Head{
 				Name: "limits", Group: Running,
-				Short: "show what each process of an app may use, and the limits of those that run",
+				Example: "blog",
+				Short:   "show what each process of an app may use, and the limits of those that run",
 			},
 			Run:  showLimits,
 			Text: printLimits,
@@ -29,7 +30,8 @@ func limitRows() []Row {
 		Stream[setLimitsInput, Progress]{
 			Head: Head{
 				Name: "limits:set", Group: Running,
-				Short: "limit each process, or those of one type: memory=256M, cpu=0.5, processes=100; off removes a limit",
+				Example: "blog worker memory=256M cpu=0.5",
+				Short:   "limit each process, or those of one type: memory=256M, cpu=0.5, processes=100; off removes a limit",
 			},
 			Run:  setLimits,
 			Text: printProgress,

@@ -17,7 +17,11 @@ import (
 func logRows() []Row {
 	return []Row{
 		Stream[logsInput, LogLine]{
-			Head: Head{Name: "logs", Short: "show what the app printed", Group: Running},
+			Head: Head{
+				Name: "logs", Group: Running,
+				Example: "blog -t -p web",
+				Short:   "show what the app printed",
+			},
 			Run:  showLogs,
 			Text: printLogs,
 		},
@@ -26,9 +30,9 @@ func logRows() []Row {
 
 type logsInput struct {
 	App       string   `json:"app" arg:"APP"`
-	Tail      bool     `json:"tail" flag:"tail,t" help:"go on until interrupted"`
+	Tail      bool     `json:"tail" flag:"tail,t" also:"follow,f" help:"go on until interrupted"`
 	Last      *int     `json:"num" flag:"num,n" value:"N" help:"how many of the last lines (default 100; with --since all of them)"`
-	Processes []string `json:"processes" flag:"process,p" value:"PROCESS" help:"only processes of this type (web), or this one (web.1); any number of times"`
+	Processes []string `json:"processes" flag:"process,p" also:"ps" value:"PROCESS" help:"only processes of this type (web), or this one (web.1); any number of times"`
 	Since     string   `json:"since" flag:"since" value:"TIME" help:"only what is not older: 10m, 2d, 2026-11-25T10:00:00Z, or in the server's time \"2026-11-25 10:00:00\""`
 }
 

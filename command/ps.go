@@ -15,14 +15,19 @@ import (
 func psRows() []Row {
 	return []Row{
 		Verb[appInput, processesAnswer]{
-			Head: Head{Name: "ps", Short: "list the processes of an app", Group: Running},
+			Head: Head{
+				Name: "ps", Group: Running,
+				Aliases: []string{"ps:report"}, Example: "blog",
+				Short: "list the processes of an app",
+			},
 			Run:  listProcesses,
 			Text: printProcesses,
 		},
 		Stream[restartInput, Progress]{
 			Head: Head{
 				Name: "ps:restart", Group: Running,
-				Short: "restart all processes without a gap, or only those of TYPE, or one",
+				Example: "blog worker",
+				Short:   "restart all processes without a gap, or only those of TYPE, or one",
 			},
 			Run:  restart,
 			Text: printProgress,
@@ -30,7 +35,8 @@ func psRows() []Row {
 		Stream[appInput, Progress]{
 			Head: Head{
 				Name: "ps:stop", Group: Running,
-				Short: "stop all processes, until ps:start or the next release",
+				Example: "blog",
+				Short:   "stop all processes, until ps:start or the next release",
 			},
 			Run:  stopApp,
 			Text: printProgress,
@@ -38,7 +44,8 @@ func psRows() []Row {
 		Stream[appInput, Progress]{
 			Head: Head{
 				Name: "ps:start", Group: Running,
-				Short: "start an app that was stopped, or wake one that sleeps",
+				Example: "blog",
+				Short:   "start an app that was stopped, or wake one that sleeps",
 			},
 			Run:  startApp,
 			Text: printProgress,

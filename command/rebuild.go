@@ -10,7 +10,8 @@ func rebuildRows() []Row {
 		Stream[rebuildInput, Progress]{
 			Head: Head{
 				Name: "ps:rebuild", Group: Running,
-				Short: `rebuild the live commit; use it when git push says "Everything up-to-date"`,
+				Example: "blog --clear-cache",
+				Short:   `rebuild the live commit; use it when git push says "Everything up-to-date"`,
 			},
 			Run:  rebuild,
 			Text: printProgress,

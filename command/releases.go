@@ -16,14 +16,19 @@ import (
 func releaseRows() []Row {
 	return []Row{
 		Verb[releasesInput, releasesAnswer]{
-			Head: Head{Name: "releases", Short: "list the last releases of an app", Group: Running},
+			Head: Head{
+				Name: "releases", Group: Running,
+				Example: "blog -n 5",
+				Short:   "list the last releases of an app",
+			},
 			Run:  listReleases,
 			Text: printReleases,
 		},
 		Stream[rollbackInput, Progress]{
 			Head: Head{
 				Name: "rollback", Group: Running,
-				Short: "make an earlier release live again, config vars included",
+				Example: "blog v3",
+				Short:   "make an earlier release live again, config vars included",
 			},
 			Run:  rollback,
 			Text: printProgress,

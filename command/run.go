@@ -14,7 +14,8 @@ func runRows() []Row {
 		Raw[runInput]{
 			Head: Head{
 				Name: "run", Group: Running,
-				Short: "run a command once, with the app's build, config vars and data",
+				Example: "blog -- node migrate.js",
+				Short:   "run a command once, with the app's build, config vars and data",
 			},
 			Run: runOnce,
 		},

@@ -17,7 +17,8 @@ func scaleRows() []Row {
 		Stream[scaleInput, Progress]{
 			Head: Head{
 				Name: "ps:scale", Group: Running,
-				Short: "set how many processes of each type run; without TYPE=N, show how many are wanted",
+				Example: "blog web=2 worker=1",
+				Short:   "set how many processes of each type run; without TYPE=N, show how many are wanted",
 			},
 			Run:  scale,
 			Text: printProgress,

@@ -20,7 +20,11 @@ import (
 func settingRows() []Row {
 	return []Row{
 		Verb[appInput, settingsAnswer]{
-			Head: Head{Name: "settings", Short: "show the settings of an app", Group: Config},
+			Head: Head{
+				Name: "settings", Group: Config,
+				Example: "blog",
+				Short:   "show the settings of an app",
+			},
 			Run: func(c *Call, in appInput) (settingsAnswer, error) {
 				app, err := c.App(in.App)
 				if err != nil {
@@ -34,7 +38,8 @@ func settingRows() []Row {
 		Verb[setSettingsInput, settingsAnswer]{
 			Head: Head{
 				Name: "settings:set", Group: Config,
-				Short: "set branch, mode=release|watch, prove=5s, grace=10s, sleep=10m, build-dir=FOLDER, buildpack=URL",
+				Example: "blog branch=production grace=30s",
+				Short:   "set branch, mode=release|watch, prove=5s, grace=10s, sleep=10m, build-dir=FOLDER, buildpack=URL",
 			},
 			Run:  setSettings,
 			Text: printSettings,

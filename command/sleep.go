@@ -9,7 +9,8 @@ func sleepRows() []Row {
 		Stream[sleepInput, Progress]{
 			Head: Head{
 				Name: "sleep:set", Group: Running,
-				Short: "stop all processes after so long without a request, such as 10m; the next request starts them",
+				Example: "blog 10m",
+				Short:   "stop all processes after so long without a request, such as 10m; the next request starts them",
 			},
 			Run:  setSleep,
 			Text: printProgress,

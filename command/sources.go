@@ -20,7 +20,8 @@ func sourceRows() []Row {
 		Verb[sourceInput, sourceAnswer]{
 			Head: Head{
 				Name: "source", Group: Sources,
-				Short: "show which apps follow a remote repository, and the state of each",
+				Example: "blog",
+				Short:   "show which apps follow a remote repository, and the state of each",
 			},
 			Run:  showSource,
 			Text: printSource,
@@ -28,7 +29,8 @@ func sourceRows() []Row {
 		Stream[setSourceInput, Progress]{
 			Head: Head{
 				Name: "source:set", Group: Sources,
-				Short: "make an app follow a remote repository",
+				Example: "blog https://git.example.com/me/blog.git --branch main",
+				Short:   "make an app follow a remote repository",
 			},
 			Run:  setSource,
 			Text: printProgress,
@@ -36,7 +38,8 @@ func sourceRows() []Row {
 		Stream[appInput, Progress]{
 			Head: Head{
 				Name: "source:sync", Group: Sources,
-				Short: "look now, and deploy what is there even if it failed before",
+				Example: "blog",
+				Short:   "look now, and deploy what is there even if it failed before",
 			},
 			Run:  syncSource,
 			Text: printProgress,
@@ -44,14 +47,19 @@ func sourceRows() []Row {
 		Verb[appInput, webhook]{
 			Head: Head{
 				Name: "source:webhook", Group: Sources,
-				Short: "show the address and the secret of the webhook that makes the server look at once",
+				Example: "blog",
+				Short:   "show the address and the secret of the webhook that makes the server look at once",
 			},
 			Run:  showWebhook,
 			Text: printWebhook,
 		},
 		Verb[appInput, unfollowed]{
-			Head: Head{Name: "source:unset", Short: "stop following; what is live stays", Group: Sources},
-			Run:  unsetSource,
+			Head: Head{
+				Name: "source:unset", Group: Sources,
+				Example: "blog",
+				Short:   "stop following; what is live stays",
+			},
+			Run: unsetSource,
 			Text: func(p *Page, u unfollowed) {
 				p.line("%s follows nothing any more; git push deploys it", u.App)
 			},

@@ -22,11 +22,13 @@ const (
 
 // Head is what a door shows of a row.
 type Head struct {
-	Name  string // "config:set"
-	Short string // one line that begins with a lower-case verb
-	Group Group
-	Needs Right
-	More  string // what help shows below the flags; may be empty
+	Name    string   // "config:set"
+	Aliases []string // other names, as Heroku or Dokku have for it
+	Short   string   // one line that begins with a lower-case verb
+	Example string   // words after the name, as a person would type them
+	Group   Group
+	Needs   Right
+	More    string // what help shows below the flags; may be empty
 }
 
 // Group is what the help lists a verb under.
@@ -124,10 +126,13 @@ func IsRaw(row Row) bool {
 	return ok
 }
 
-// Find returns the row of that name.
+// Called reports whether the row has that name, or that alias.
+func (h Head) Called(name string) bool { return h.Name == name || slices.Contains(h.Aliases, name) }
+
+// Find returns the row of that name or alias.
 func Find(rows []Row, name string) (Row, bool) {
 	for _, r := range rows {
-		if r.About().Name == name {
+		if r.About().Called(name) {
 			return r, true
 		}
 	}

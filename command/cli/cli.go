@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"paas/command"
 	"paas/nearest"
@@ -65,7 +66,12 @@ func New(use, short string, admin bool, words []string, tables ...Table) *cobra.
 	}
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, rows) })
 	root.SetHelpCommand(helpCommand(root))
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return UsageError(err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if name := firstArgument(words); cmd == root && name != "" { // no command has these flags
+			return noCommand(root, name)
+		}
+		return UsageError(err)
+	})
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetArgs(words)
 	return root
@@ -89,10 +95,10 @@ func Execute(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 func (t Table) command(row command.Row, admin bool, words []string) *cobra.Command {
 	about := row.About()
 	cmd := &cobra.Command{
-		Use: about.Name, Short: about.Short, GroupID: string(about.Group),
+		Use: about.Name, Aliases: about.Aliases, Short: about.Short, GroupID: string(about.Group),
 		Hidden: about.Needs == command.Admin && !admin, DisableFlagsInUseLine: true,
 	}
-	if !slices.Contains(words, about.Name) {
+	if !slices.ContainsFunc(words, about.Called) {
 		cmd.Run = func(*cobra.Command, []string) {} // else the help leaves it out
 		return cmd
 	}
@@ -108,16 +114,23 @@ func (t Table) command(row command.Row, admin bool, words []string) *cobra.Comma
 	cmd.ValidArgsFunction = func(
 		cmd *cobra.Command, args []string, _ string,
 	) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 || !l.takesApp() {
-			return nil, cobra.ShellCompDirectiveDefault
+		return t.complete(cmd, l, args)
+	}
+	for _, f := range l.fields {
+		if f.IsFlag && f.Value != "" {
+			cmd.RegisterFlagCompletionFunc(f.Name, func(
+				cmd *cobra.Command, args []string, _ string,
+			) ([]string, cobra.ShellCompDirective) {
+				return t.offer(cmd, f, l.appIn(args))
+			})
 		}
-		c, end, err := t.begin(cmd)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		defer end()
-		apps, _ := c.Volume.Apps()
-		return apps, cobra.ShellCompDirectiveNoFileComp
+	}
+	if l.takesApp() {
+		cmd.RegisterFlagCompletionFunc("app", func(
+			cmd *cobra.Command, _ []string, _ string,
+		) ([]string, cobra.ShellCompDirective) {
+			return t.offer(cmd, l.fields[0], "")
+		})
 	}
 	return cmd
 }
@@ -131,11 +144,55 @@ func (t Table) begin(cmd *cobra.Command) (*command.Call, func(), error) {
 	return c, end, err
 }
 
+// complete offers words for the argument after args.
+func (t Table) complete(
+	cmd *cobra.Command, l *line, args []string,
+) ([]string, cobra.ShellCompDirective) {
+	app := l.appIn(args)
+	at := len(args)
+	if l.app != "" {
+		at++
+	}
+	var arguments []command.Field
+	for _, f := range l.fields {
+		if !f.IsFlag {
+			arguments = append(arguments, f)
+		}
+	}
+	if len(arguments) > 0 && arguments[len(arguments)-1].Many {
+		at = min(at, len(arguments)-1)
+	}
+	if at >= len(arguments) {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return t.offer(cmd, arguments[at], app)
+}
+
+// offer returns words for the field of a command for an app. For a FILE the shell offers files.
+func (t Table) offer(
+	cmd *cobra.Command, f command.Field, app string,
+) ([]string, cobra.ShellCompDirective) {
+	c, end, err := t.begin(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	defer end()
+	words := c.Complete(f, app)
+	switch {
+	case f.Name == "FILE":
+		return nil, cobra.ShellCompDirectiveDefault
+	case len(words) > 0 && strings.HasSuffix(words[0], "="):
+		return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
 // line is the input of a row, and the format of its answer, as words say them.
 type line struct {
 	in     any
 	fields []command.Field
 	format command.Format
+	app    string // of --app
 }
 
 // newLine prepares cmd to read its words into a line.
@@ -146,22 +203,66 @@ func newLine(row command.Row, cmd *cobra.Command) *line {
 	cmd.Use = command.UsageLine(row)
 	for _, f := range l.fields {
 		if f.IsFlag {
-			flag := cmd.Flags().VarPF(&flagValue{in: l.in, field: f}, f.Name, f.Short, f.Help)
-			if f.Value == "" {
-				flag.NoOptDefVal = "true"
+			addFlag(cmd, l.in, f, f.Name, f.Short)
+			for _, name := range f.Also {
+				short := ""
+				if len(name) == 1 {
+					short = name
+				}
+				addFlag(cmd, l.in, f, name, short).Hidden = true
 			}
 		}
+	}
+	if l.takesApp() {
+		cmd.Flags().VarP(&appValue{&l.app}, "app", "a", "the app, instead of the first argument")
 	}
 	if command.IsRaw(row) {
 		cmd.Flags().SetInterspersed(false)
 	} else {
 		cmd.Flags().Var((*formatValue)(&l.format), "format", "text or json")
 	}
-	cmd.Args = func(_ *cobra.Command, args []string) error { return command.SetArguments(l.in, args) }
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if l.app != "" {
+			args = append([]string{l.app}, args...)
+		}
+		return command.SetArguments(l.in, args)
+	}
 	return l
 }
 
-func (l *line) takesApp() bool { return len(l.fields) > 0 && l.fields[0].Name == "APP" }
+func (l *line) takesApp() bool { return command.TakesApp(l.in) }
+
+// appIn is the app that the flag --app or the first of args names; it may be empty.
+func (l *line) appIn(args []string) string {
+	if l.app == "" && l.takesApp() && len(args) > 0 {
+		return args[0]
+	}
+	return l.app
+}
+
+// addFlag adds a flag that sets the field.
+func addFlag(cmd *cobra.Command, in any, f command.Field, name, short string) *pflag.Flag {
+	flag := cmd.Flags().VarPF(&flagValue{in: in, field: f}, name, short, f.Help)
+	if f.Value == "" {
+		flag.NoOptDefVal = "true"
+	}
+	return flag
+}
+
+// appValue is the flag --app.
+type appValue struct{ app *string }
+
+func (v *appValue) Set(text string) error {
+	if text == "" || strings.HasPrefix(text, "-") {
+		return UsageError(errors.New("--app is the name of an app"))
+	}
+	*v.app = text
+	return nil
+}
+
+func (v *appValue) String() string { return "" }
+
+func (v *appValue) Type() string { return "APP" }
 
 // flagValue sets a field of an input.
 type flagValue struct {
@@ -209,11 +310,21 @@ func spell(err error, cmd *cobra.Command) error {
 	return err
 }
 
+// firstArgument is the first word that is no flag; empty: there is none.
+func firstArgument(words []string) string {
+	for _, word := range words {
+		if !strings.HasPrefix(word, "-") {
+			return word
+		}
+	}
+	return ""
+}
+
 // noCommand is the error for a name that none of root's commands has.
 func noCommand(root *cobra.Command, name string) error {
 	var names []string
 	for _, c := range root.Commands() {
-		names = append(names, c.Name())
+		names = append(append(names, c.Name()), c.Aliases...)
 	}
 	next := "help lists them"
 	if near := nearest.Word(name, names); near != "" {
@@ -231,7 +342,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 				return root.Help()
 			}
 			for _, c := range root.Commands() {
-				if c.Name() == names[0] {
+				if c.Name() == names[0] || c.HasAlias(names[0]) {
 					return c.Help()
 				}
 			}
@@ -248,8 +359,8 @@ func help(cmd *cobra.Command, rows map[string]command.Row) {
 		if flags := cmd.LocalNonPersistentFlags(); flags.HasAvailableFlags() {
 			fmt.Fprintf(w, "\n%s\n", strings.TrimRight(flags.FlagUsages(), "\n"))
 		}
-		if row, ok := rows[cmd.Name()]; ok && row.About().More != "" {
-			fmt.Fprintf(w, "\n%s\n", strings.TrimRight(row.About().More, "\n"))
+		if row, ok := rows[cmd.Name()]; ok {
+			helpMore(w, row.About(), cmd)
 		}
 		if cmd.Name() == "serve" {
 			const title = "Settings, each also as PAAS_<NAME> in the environment or in paas.yaml:"
@@ -262,6 +373,18 @@ func help(cmd *cobra.Command, rows map[string]command.Row) {
 		helpGroup(w, g.title, string(g.is), cmd.Commands(), rows)
 	}
 	fmt.Fprintf(w, "\nMore about one: %s help COMMAND\n", cmd.Use)
+}
+
+// helpMore prints what only the table knows of a command.
+func helpMore(w io.Writer, about command.Head, cmd *cobra.Command) {
+	if about.More != "" {
+		fmt.Fprintf(w, "\n%s\n", strings.TrimRight(about.More, "\n"))
+	}
+	example := strings.TrimSpace(cmd.Root().Use + " " + about.Name + " " + about.Example)
+	fmt.Fprintf(w, "\nexample: %s\n", example)
+	if len(about.Aliases) > 0 {
+		fmt.Fprintf(w, "also called: %s\n", strings.Join(about.Aliases, ", "))
+	}
 }
 
 func helpGroup(

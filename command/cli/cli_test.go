@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 
@@ -57,4 +58,75 @@ func TestFileMayBeNamedLikeAPair(t *testing.T) {
 	if err := command.SetArguments(row.Input(), []string{"bob", "/tmp/a=b.pub"}); err != nil {
 		t.Errorf("%v", err)
 	}
+}
+
+// A misspelt command is suggested, whatever flags follow it.
+func TestSuggestionWithFlags(t *testing.T) {
+	const want = " !     no command \"apps:lst\"; did you mean apps:list?\n"
+	if is := execute(t, "paas", "apps:lst", "--format", "json"); is != want {
+		t.Errorf("%q, want %q", is, want)
+	}
+}
+
+func TestPairBeforeApp(t *testing.T) {
+	for words, want := range map[string]string{
+		"config:set A=secret blog":      "the app comes first, then KEY=VALUE",
+		"ps:scale web=2 blog":           "the app comes first, then TYPE=N",
+		"limits:set memory=256M blog":   "the app comes first, then TYPE LIMIT=VALUE",
+		"settings:set branch=next blog": "the app comes first, then KEY=VALUE",
+	} {
+		is := execute(t, "paas", strings.Fields(words)...)
+		if !strings.Contains(is, want) {
+			t.Errorf("%s: %q, want %q", words, is, want)
+		}
+		if strings.Contains(is, "secret") {
+			t.Errorf("%s: it repeats the secret: %q", words, is)
+		}
+	}
+}
+
+func TestHelpOfAlias(t *testing.T) {
+	help := execute(t, "paas", "help", "config:show")
+	for _, want := range []string{"\nexample: paas config blog\n", "\nalso called: config:show\n"} {
+		if !strings.Contains(help, want) {
+			t.Errorf("no %q in\n%s", want, help)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for words, want := range map[string]string{
+		"ps ":                  "blog follower tired :4",
+		"ps:scale blog ":       "web= worker= :6",
+		"ps:scale -a blog ":    "web= worker= :6",
+		"ps:restart blog ":     "web worker :4",
+		"limits:set blog ":     "web worker :4",
+		"rollback blog ":       "v2 v1 :4",
+		"rollback ":            "blog follower tired :4",
+		"logs blog --process ": "web web.1 worker :4",
+		"logs --app ":          "blog follower tired :4",
+		"url blog ":            ":4",
+	} {
+		name, rest, _ := strings.Cut(words, " ")
+		is := complete(t, newStage(t), append([]string{name}, strings.Split(rest, " ")...)...)
+		if is != want {
+			t.Errorf("%q: %q, want %q", words, is, want)
+		}
+	}
+}
+
+// complete returns what a shell is offered for the last of the words.
+func complete(t *testing.T, s *stage, words ...string) string {
+	t.Helper()
+	words = append([]string{"__complete"}, words...)
+	var out bytes.Buffer
+	begin := func(c *command.Call) (func(), error) {
+		c.Server, c.Caller = s.server, admin
+		return func() {}, nil
+	}
+	root := New("paas", "", true, words, Table{Rows: command.Rows(), Begin: begin})
+	root.SetOut(&out)
+	root.SetErr(io.Discard)
+	Execute(t.Context(), root, io.Discard)
+	return strings.Join(strings.Fields(out.String()), " ")
 }

@@ -128,19 +128,54 @@ func isJSON(text string) bool {
 	}
 }
 
+// What follows the app works with the app in front and with --app.
+func TestAppOfEachRow(t *testing.T) {
+	for _, row := range command.Rows() {
+		if !command.TakesApp(row.Input()) {
+			continue
+		}
+		name := row.About().Name
+		app, rest, _ := strings.Cut(examples[name].words, " ")
+		for _, flag := range []string{"-a " + app, "--app " + app, "--app=" + app} {
+			want, got := readWords(t, row, app+" "+rest), readWords(t, row, flag+" "+rest)
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s %s %s is %+v, want %+v", name, flag, rest, got, want)
+			}
+		}
+	}
+}
+
+// The example that the help of each row shows is one that the row takes.
+func TestExampleOfEachRow(t *testing.T) {
+	for _, row := range command.Rows() {
+		about := row.About()
+		if about.Example == "" {
+			t.Errorf("%s has no example", about.Name)
+		}
+		words, _, _ := strings.Cut(about.Example, " <")
+		readWords(t, row, words)
+	}
+}
+
+func readWords(t *testing.T, row command.Row, words string) any {
+	t.Helper()
+	cmd := &cobra.Command{}
+	l := newLine(row, cmd)
+	if err := cmd.ParseFlags(strings.Fields(words)); err != nil {
+		t.Errorf("%s %s: %v", row.About().Name, words, err)
+	}
+	if err := cmd.Args(cmd, cmd.Flags().Args()); err != nil {
+		t.Errorf("%s %s: %v", row.About().Name, words, err)
+	}
+	return l.in
+}
+
 // TestRowsReadSameFromWordsAndJSON gives each row its input both ways.
 func TestRowsReadSameFromWordsAndJSON(t *testing.T) {
 	for _, row := range command.Rows() {
 		name := row.About().Name
 		example := examples[name]
-		cmd := &cobra.Command{}
-		l := newLine(row, cmd)
-		if err := cmd.ParseFlags(strings.Fields(example.words)); err != nil {
-			t.Errorf("%s %s: %v", name, example.words, err)
-		}
-		if err := cmd.Args(cmd, cmd.Flags().Args()); err != nil {
-			t.Errorf("%s %s: %v", name, example.words, err)
-		}
+		fromWords := readWords(t, row, example.words)
 		in := row.Input()
 		command.SetDefaults(in)
 		d := json.NewDecoder(strings.NewReader(example.json))
@@ -148,8 +183,8 @@ func TestRowsReadSameFromWordsAndJSON(t *testing.T) {
 		if err := d.Decode(in); err != nil {
 			t.Errorf("%s %s: %v", name, example.json, err)
 		}
-		if !reflect.DeepEqual(l.in, in) {
-			t.Errorf("%s %s is %+v, but %s is %+v", name, example.words, l.in, example.json, in)
+		if !reflect.DeepEqual(fromWords, in) {
+			t.Errorf("%s %s is %+v, but %s is %+v", name, example.words, fromWords, example.json, in)
 		}
 	}
 }
@@ -326,10 +361,12 @@ func TestHelpOfEachRow(t *testing.T) {
 	names := map[string]bool{}
 	for _, row := range command.Rows() {
 		about := row.About()
-		if names[about.Name] {
-			t.Errorf("two rows are called %s", about.Name)
+		for _, name := range append(about.Aliases, about.Name) {
+			if names[name] {
+				t.Errorf("two rows are called %s", name)
+			}
+			names[name] = true
 		}
-		names[about.Name] = true
 		if !short.MatchString(about.Short) {
 			t.Errorf("%s: %q is not a line that begins with a verb in small letters", about.Name, about.Short)
 		}
