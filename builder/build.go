@@ -192,7 +192,7 @@ func (b *build) setEnv(name, value string) {
 }
 
 // run runs one command of the build in the tree. Out gets its output: the first megabyte and the
-// last lines.
+// last lines. The error ends with what the output says about the reason, see [failures].
 func (b *build) run(ctx context.Context, name string, env map[string]string, argv ...string) error {
 	if err := b.takeTurn(ctx); err != nil { // before printing the name: it does not run yet
 		return fmt.Errorf("%s: %w", name, err)
@@ -200,10 +200,13 @@ func (b *build) run(ctx context.Context, name string, env map[string]string, arg
 	say.Detail(b.job.Out, "%s", name)
 	bounded := say.NewBounded(b.job.Out, 1<<20, 16<<10)
 	indent := say.NewIndent(bounded)
-	err := b.runTo(ctx, indent, name, env, argv...)
+	why := &reason{failure: failures[name]}
+	lines := say.NewFlat(why)
+	err := b.runTo(ctx, io.MultiWriter(indent, lines), name, env, argv...)
+	lines.Close()
 	indent.Close()
 	bounded.Close()
-	return err
+	return why.explain(err)
 }
 
 // runTo runs one command of the build in the tree and writes its raw output to out. The error names

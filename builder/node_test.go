@@ -164,10 +164,18 @@ func TestNodeWithoutLock(t *testing.T) {
 func TestNodeInstallFails(t *testing.T) {
 	rig.Need(t, "node", "npm")
 	b := newBuilder(t)
-	_, out, _, err := buildFiles(t, b, t.TempDir(),
-		nodeFiles(map[string]string{"package-lock.json": "{}"}))
-	if rig.Message(err) != "npm ci: exit status 1" || !strings.Contains(out, "       npm error") {
-		t.Errorf("err = %v; log:\n%s", err, out)
+	for want, extra := range map[string]map[string]string{
+		"npm ci: exit status 1: the lock file does not fit; " +
+			"run npm install and commit package-lock.json": {"package.json": `{"name": "app",
+			"version": "1.0.0", "dependencies": {"greet": "file:greet", "other": "1.0.0"}}`},
+		"npm ci: exit status 3: command sh -c echo no; exit 3": {"package.json": `{"name": "app",
+			"version": "1.0.0", "dependencies": {"greet": "file:greet"},
+			"scripts": {"postinstall": "echo no; exit 3"}}`},
+	} {
+		_, out, _, err := buildFiles(t, b, t.TempDir(), nodeFiles(extra))
+		if rig.Message(err) != want {
+			t.Errorf("err = %v, want %s; log:\n%s", err, want, out)
+		}
 	}
 }
 
