@@ -24,7 +24,8 @@ var ErrClaimed = errors.New("already running on this volume")
 
 // Claim gives this process the role (such as [RoleApp]) on the volume, until release is called or
 // the process dies. If another process has it, Claim waits at most 0.1 s; the error then wraps
-// [ErrClaimed] and names that process.
+// [ErrClaimed] and names that process. It waits at most 5 s if that process is dead: the lock is
+// free once the last child that it forked has executed its program or ended.
 func (v *Volume) Claim(role string) (release func(), err error) {
 	f, err := os.OpenFile(v.claim(role), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -32,25 +33,30 @@ func (v *Volume) Claim(role string) (release func(), err error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	// Claimed holds the lock for a moment
-	for try := 0; try < 10 && errors.Is(err, syscall.EWOULDBLOCK); try++ {
+	for try := 0; try < 500 && errors.Is(err, syscall.EWOULDBLOCK); try++ {
+		if pid, _ := strconv.Atoi(claimant(f)); try >= 10 && syscall.Kill(pid, 0) != syscall.ESRCH {
+			break
+		}
 		time.Sleep(10 * time.Millisecond)
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	}
 	if err != nil {
 		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			pid := make([]byte, 20)
-			n, _ := f.ReadAt(pid, 0)
-			return nil, fmt.Errorf(
-				"%s of %s: %w (process %s)", role, v.Root, ErrClaimed,
-				strings.TrimSpace(string(pid[:n])),
-			)
+			return nil, fmt.Errorf("%s of %s: %w (process %s)", role, v.Root, ErrClaimed, claimant(f))
 		}
 		return nil, err
 	}
 	f.Truncate(0)
 	f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return func() { f.Close() }, nil
+}
+
+// claimant returns the process id in the file of a claim.
+func claimant(f *os.File) string {
+	pid := make([]byte, 20)
+	n, _ := f.ReadAt(pid, 0)
+	return strings.TrimSpace(string(pid[:n]))
 }
 
 // Claimed reports whether a live process has the role on the volume.
