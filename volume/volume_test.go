@@ -514,6 +514,38 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
+// A child that a killed server has just forked keeps the lock until it executes its program.
+func TestClaimAfterKill(t *testing.T) {
+	v := testVolume(t)
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	pid := fmt.Appendln(nil, dead.Process.Pid)
+	if err := os.WriteFile(v.claim("runtime"), pid, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.Open(v.claim("runtime"))
+	if err == nil {
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command("sleep", "0.5") // longer than a claim waits for a server that lives
+	child.ExtraFiles = []*os.File{lock}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer child.Wait()
+	lock.Close()
+	release, err := v.Claim("runtime")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+}
+
 func TestClaimIsForOne(t *testing.T) {
 	v := testVolume(t)
 	release, err := v.Claim("runtime")
