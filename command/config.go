@@ -1,11 +1,13 @@
 package command
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"paas/volume"
 )
@@ -30,6 +32,7 @@ func configRows() []Row {
 			Run:  getConfig,
 			Text: func(p *Page, v configVar) { p.line("%s", v.Value) },
 		},
+		exportRow(),
 		Stream[setConfigInput, Progress]{
 			Head: Head{
 				Name: "config:set", Group: Config,
@@ -81,7 +84,13 @@ func showConfig(c *Call, in configInput) (configAnswer, error) {
 		return configAnswer{}, err
 	}
 	s, err := app.Settings()
-	return configAnswer{vars: copyOf(s.Config)}, err
+	if err != nil {
+		return configAnswer{}, err
+	}
+	if s.ConfigAfter > 0 {
+		c.info("changes with --no-restart wait for the next release; ps:restart %s makes one", app.Name)
+	}
+	return configAnswer{vars: copyOf(s.Config)}, nil
 }
 
 func printConfig(p *Page, a configAnswer) {
@@ -146,25 +155,39 @@ const maxConfig = 64 << 10
 var reserved = []string{"PORT", "DATA_DIR", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN"}
 
 type setConfigInput struct {
-	App  string            `json:"app" arg:"APP"`
-	Vars map[string]string `json:"vars" arg:"KEY=VALUE..."`
+	App       string            `json:"app" arg:"APP"`
+	Vars      map[string]string `json:"vars" arg:"KEY=VALUE..."`
+	Encoded   bool              `json:"encoded" flag:"encoded" help:"the values are base64"`
+	NoRestart bool              `json:"no_restart" flag:"no-restart" help:"make no release now: the next one takes them"`
 }
 
 func setConfig(c *Call, in setConfigInput, events Teller[Progress]) error {
-	for key, value := range in.Vars {
+	vars := copyOf(in.Vars)
+	for key, value := range vars {
 		if !configKey.MatchString(key) { // it is not repeated: it may be a part of a secret
 			return wrong("vars", "a KEY has letters, digits and _, and does not start with a digit")
 		}
 		if slices.Contains(reserved, key) {
 			return wrong("vars", "%s is set by the server", key)
 		}
+		if in.Encoded {
+			decoded, err := base64.StdEncoding.DecodeString(value)
+			if err != nil {
+				return wrong("vars", "%s: with --encoded, a value is base64", key)
+			}
+			value = string(decoded)
+			vars[key] = value
+		}
 		if strings.ContainsRune(value, 0) {
 			return wrong("vars", "%s: a value cannot hold a NUL byte", key)
+		}
+		if !utf8.ValidString(value) { // the volume's JSON would change it
+			return wrong("vars", "%s: a value is UTF-8 text; keep bytes as base64, and decode it in the app", key)
 		}
 	}
 	note := "set " + strings.Join(slices.Sorted(maps.Keys(in.Vars)), ", ")
 	change := func(_ volume.App, config map[string]string) error {
-		maps.Copy(config, in.Vars)
+		maps.Copy(config, vars)
 		sum := 0
 		for k, v := range config {
 			sum += len(k) + len(v) + 2
@@ -175,12 +198,13 @@ func setConfig(c *Call, in setConfigInput, events Teller[Progress]) error {
 		}
 		return nil
 	}
-	return c.changeConfig(in.App, note, progress{events}, change)
+	return c.changeConfig(in.App, note, in.NoRestart, progress{events}, change)
 }
 
 type unsetConfigInput struct {
-	App  string   `json:"app" arg:"APP"`
-	Keys []string `json:"keys" arg:"KEY..."`
+	App       string   `json:"app" arg:"APP"`
+	Keys      []string `json:"keys" arg:"KEY..."`
+	NoRestart bool     `json:"no_restart" flag:"no-restart" help:"make no release now: the next one lacks them"`
 }
 
 func unsetConfig(c *Call, in unsetConfigInput, events Teller[Progress]) error {
@@ -194,13 +218,13 @@ func unsetConfig(c *Call, in unsetConfigInput, events Teller[Progress]) error {
 		}
 		return nil
 	}
-	return c.changeConfig(in.App, note, progress{events}, change)
+	return c.changeConfig(in.App, note, in.NoRestart, progress{events}, change)
 }
 
-// changeConfig makes a release of the live build with changed config vars. If no release is live
-// yet, it keeps them for the first one.
+// changeConfig makes a release of the live build with changed config vars. If it is to be later, or
+// no release is live yet, it keeps them for the next one.
 func (c *Call) changeConfig(
-	name, note string, p progress, change func(volume.App, map[string]string) error,
+	name, note string, later bool, p progress, change func(volume.App, map[string]string) error,
 ) error {
 	app, done, err := c.turn(name)
 	if err != nil {
@@ -215,29 +239,45 @@ func (c *Call) changeConfig(
 	if err := change(app, changed); err != nil {
 		return err
 	}
-	if maps.Equal(changed, s.Config) {
+	if maps.Equal(changed, s.Config) && (later || s.ConfigAfter == 0) {
 		p.answer("nothing changes")
 		return nil
 	}
-	if app.Live() == 0 {
-		s.Config = changed
+	live := app.Live()
+	if live > 0 {
+		if err := notInPlace(app); err != nil {
+			return err
+		}
+	}
+	if later || live == 0 {
+		s.Config, s.ConfigAfter = changed, live
 		if err := app.SetSettings(s); err != nil {
 			return err
 		}
 		c.did(app.Name, note)
-		p.answer("%s; for the first release of %s", note, app.Name)
+		if live == 0 {
+			p.answer("%s; for the first release of %s", note, app.Name)
+		} else {
+			p.answer("%s; for the next release of %s, such as ps:restart makes", note, app.Name)
+		}
 		return nil
-	}
-	if err := notInPlace(app); err != nil {
-		return err
 	}
 	if err := c.DiskSpace.Check(c.Volume, 0, 0); err != nil {
 		return err
 	}
-	base, err := app.Release(app.Live())
+	base, err := app.Release(live)
 	if err != nil {
 		return err
 	}
 	base.Settings.Config, base.Of = changed, 0 // the other settings stay the build's
 	return c.release(app, base, volume.CauseConfig, note, p)
+}
+
+// takeConfig gives r the config vars that wait for the next release. It then repeats none.
+func takeConfig(app volume.App, r *volume.Release) error {
+	s, err := app.Settings()
+	if err == nil && s.ConfigAfter > 0 {
+		r.Settings.Config, r.Of = s.Config, 0
+	}
+	return err
 }

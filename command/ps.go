@@ -130,6 +130,10 @@ func restart(c *Call, in restartInput, events Teller[Progress]) error {
 	if in.Name == "" {
 		live := func(app volume.App) (volume.Release, string, error) {
 			r, err := app.Release(app.Live())
+			r.Of = r.N
+			if err == nil {
+				err = takeConfig(app, &r)
+			}
 			return r, "", err
 		}
 		return c.again(in.App, volume.CauseRestart, p, live)

@@ -49,6 +49,10 @@ func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 			return live, "", err
 		}
 		deploy.Introduce(progressLog{p}, app, b)
+		if err := takeConfig(app, &live); err != nil {
+			return live, "", err
+		}
+		live.Of = 0
 		live.Build = b.ID // if it is never published, no release has it, and the runtime removes it
 		return live, note, nil
 	}

@@ -39,10 +39,6 @@ func (c *Call) again(
 	if err != nil {
 		return err
 	}
-	base.Of = 0
-	if cause == volume.CauseRollback || cause == volume.CauseRestart {
-		base.Of = base.N
-	}
 	if err := c.release(app, base, cause, note, p); err != nil {
 		return err
 	}

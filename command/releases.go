@@ -155,6 +155,7 @@ func rollback(c *Call, in rollbackInput, events Teller[Progress]) error {
 			return volume.Release{}, "", err
 		}
 		r, err := app.Release(n)
+		r.Of = n
 		if err == nil {
 			if r.Settings.Mode == volume.InPlace {
 				err = conflict("", "v%d was in watch mode: it has no build to go back to", n)

@@ -8,8 +8,8 @@
 //	  apps/<app>/repo.git/                 bare repository: the remote itself  receiver
 //	  apps/<app>/id                        random, made with the app           receiver, commands
 //	  apps/<app>/settings.json    (0600)   what the next release freezes: branch,
-//	                                       mode, build settings, and the config
-//	                                       vars until a release is live        commands
+//	                                       mode, build settings, and config
+//	                                       vars that wait for a release        commands
 //	  apps/<app>/wanted.json               what should run now: formation, limits,
 //	                                       sleep, grace, prove, stopped,
 //	                                       restarts, requests                  commands

@@ -61,7 +61,7 @@ func (a App) Publish(r Release) (Release, error) {
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return Release{}, err
 	}
-	r.At = time.Now().UTC()
+	r.At, r.Settings.ConfigAfter = time.Now().UTC(), 0
 	last, err := a.Last()
 	if err != nil {
 		return Release{}, err

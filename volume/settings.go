@@ -16,6 +16,8 @@ type Settings struct {
 	Mode Mode `json:"mode,omitempty"`
 	// Config has the config vars: variables for builds and processes.
 	Config map[string]string `json:"config,omitempty"`
+	// ConfigAfter is the live release after which Config is meant for the next one; 0: as below.
+	ConfigAfter int `json:"config_after,omitempty"`
 	// BuildDir is the folder of the commit that is the app, with its Procfile; empty: the top.
 	BuildDir string `json:"build_dir,omitempty"`
 	// Buildpack has URLs and folders, separated by spaces; empty: what is recognised.
@@ -40,23 +42,23 @@ const settingsRemedy = "restore it from a backup, or delete it: " +
 	"then the app has default settings, and keeps the config vars of what is live"
 
 // Settings reads what the next release of the app is made with; zero if nothing was ever set. The
-// config vars are those of the live release, if there is one: so a change that did not go live has
-// changed nothing, and a rollback brings its own vars back.
+// config vars are those of the live release, if there is one, unless ConfigAfter names it: so a
+// change that did not go live has changed nothing, and a rollback brings its own vars back.
 func (a App) Settings() (Settings, error) {
 	s, err := read[Settings](a, "settings.json", settingsRemedy)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	if n := a.Live(); n > 0 && err == nil {
+	if n := a.Live(); n > 0 && n != s.ConfigAfter && err == nil {
 		var live Release
 		live, err = a.Release(n)
-		s.Config = live.Settings.Config
+		s.Config, s.ConfigAfter = live.Settings.Config, 0
 	}
 	return s, err
 }
 
-// SetSettings replaces the app's settings; its config vars count until the first release is live.
-// The caller holds the app's turn, and has read the settings under it.
+// SetSettings replaces the app's settings; its config vars count until the first release is live,
+// and with ConfigAfter until the next one is. The caller holds the app's turn, and has read the settings under it.
 func (a App) SetSettings(s Settings) error {
 	if err := a.splitWanted(); err != nil {
 		return err

@@ -218,7 +218,7 @@ func newLine(row command.Row, cmd *cobra.Command) *line {
 	}
 	if command.IsRaw(row) {
 		cmd.Flags().SetInterspersed(false)
-	} else {
+	} else if cmd.Flags().Lookup("format") == nil {
 		cmd.Flags().Var((*formatValue)(&l.format), "format", "text or json")
 	}
 	cmd.Args = func(_ *cobra.Command, args []string) error {

@@ -224,3 +224,11 @@ func (noConsole) Take() (*terminal.Terminal, io.Writer, func(), error) {
 }
 
 func (noConsole) Signals() <-chan syscall.Signal { return nil }
+
+// must2 is must for what callRow returns.
+func (s *stage) must2(_, stderr string, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatalf("%v\n%s", err, stderr)
+	}
+}
