@@ -2,23 +2,41 @@ package git
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"paas/say"
 )
 
-// branchName is what git accepts as a branch and a person can type (git-check-ref-format(1)).
-var branchName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$`)
+// maxBranch is the maximum length of a branch's name in bytes. The name and ".lock" are also those
+// of a file.
+const maxBranch = 200
 
-// CheckBranch fails if name cannot be the name of a branch.
+// CheckBranch returns an error if name cannot be the name of a branch. It accepts what git accepts
+// (git-check-ref-format(1)), as long as people can see each character.
 func CheckBranch(name string) error {
 	switch {
-	case !branchName.MatchString(name), strings.Contains(name, ".."), strings.Contains(name+"/", "./"),
-		strings.Contains(name+"/", ".lock/"), name == "HEAD", len(name) > 200:
+	case !validBranch(name):
 		return fmt.Errorf("%q is not a branch name", say.Plain(name, 500))
 	case strings.HasPrefix(name, "refs/"), strings.HasPrefix(name, "heads/"):
 		return fmt.Errorf("%q: name the branch alone, such as main", say.Plain(name, 500))
 	}
 	return nil
+}
+
+func validBranch(name string) bool {
+	if len(name) > maxBranch || !utf8.ValidString(name) || name == "HEAD" || name == "@" ||
+		name[:min(1, len(name))] == "-" || strings.HasSuffix(name, ".") ||
+		strings.Contains(name, "..") || strings.Contains(name, "@{") {
+		return false
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock") {
+			return false
+		}
+	}
+	return !strings.ContainsFunc(name, func(c rune) bool {
+		return !unicode.IsPrint(c) || strings.ContainsRune(` ~^:?*[\`, c)
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"paas/builder/cmdline"
 	"paas/git"
 	"paas/volume"
 )
@@ -72,7 +73,7 @@ func judge(
 			fmt.Sprintf(
 				"%s is not deployed either: a push is taken as a whole. "+
 					"Push it alone: git push paas %s",
-				branch, branch,
+				branch, cmdline.Quote(branch),
 			),
 		)
 	}
@@ -96,17 +97,18 @@ func refusal(u update, branch, app string, advice func(volume.Remedy) string) st
 			)
 		}
 		return fmt.Sprintf(
-			"%s does not deploy here; %s does. To deploy it: git push paas %s:%s", shown, branch,
-			shown, branch,
+			"%s does not deploy here; %s does. To deploy it: git push paas %s", shown, branch,
+			cmdline.Quote(shown+":"+branch),
 		)
 	case isTag:
 		return fmt.Sprintf(
 			"the tag %s is not stored here; only %s is. "+
 				"To deploy: git push --no-follow-tags paas %s",
-			plain(tag, 200), branch, branch,
+			plain(tag, 200), branch, cmdline.Quote(branch),
 		)
 	}
 	return fmt.Sprintf(
-		"%s is not stored here; only %s is. To deploy: git push paas %s", shown, branch, branch,
+		"%s is not stored here; only %s is. To deploy: git push paas %s", shown, branch,
+		cmdline.Quote(branch),
 	)
 }

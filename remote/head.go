@@ -3,9 +3,8 @@ package remote
 import (
 	"cmp"
 	"context"
-	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing"
+	"paas/git"
 )
 
 // Head is the head of a branch.
@@ -39,8 +38,7 @@ func (r Remote) validate(branch string) (address, error) {
 		return at, err
 	}
 	// A line break in the name would inject a line into the protocol.
-	if name := plumbing.NewBranchReferenceName(branch); branch != "" &&
-		(name.Validate() != nil || strings.ContainsAny(branch, " ~^:?*[\\\x7f")) {
+	if branch != "" && git.CheckBranch(branch) != nil {
 		return at, errorf(ErrNoBranch, "%s: not a valid branch name; git branch -r lists the "+
 			"branches", at)
 	}

@@ -12,6 +12,7 @@ func TestHead(t *testing.T) {
 	r := newRepository(t, root, "repo.git")
 	first := r.commit("main", map[string]string{"a": "1"})
 	other := r.commit("feature/x", map[string]string{"a": "2"})
+	odd := r.commit("@ünï/#1+2;", map[string]string{"a": "4"})
 	r.commit("feature/xy", map[string]string{"a": "3"})
 	r.git("", "tag", "-a", "-m", "x", "v1", "main")
 	newRepository(t, root, "empty.git")
@@ -32,8 +33,9 @@ func TestHead(t *testing.T) {
 					{"repo.git", "main", Head{"main", first}, nil, ""},
 					{"repo.git", "", Head{"main", first}, nil, ""},
 					{"repo.git", "feature/x", Head{"feature/x", other}, nil, ""},
+					{"repo.git", "@ünï/#1+2;", Head{"@ünï/#1+2;", odd}, nil, ""},
 					{"repo.git", "feature", Head{}, ErrNoBranch,
-						"no branch feature; it has feature/x, feature/xy, main"},
+						"no branch feature; it has @ünï/#1+2;, feature/x, feature/xy, main"},
 					{"repo.git", "v1", Head{}, ErrNoBranch, "no branch v1"},
 					{"repo.git", "a\nb", Head{}, ErrNoBranch, "not a valid branch name"},
 					{"empty.git", "", Head{}, ErrNoBranch, "no branches yet"},

@@ -1,6 +1,10 @@
 package remote
 
-import "strings"
+import (
+	"strings"
+
+	"paas/git"
+)
 
 // branchFinder finds a branch in a list of references without storing the list.
 type branchFinder struct {
@@ -68,6 +72,9 @@ func (f *branchFinder) result() (Head, error) {
 	case f.want != "" && !ok, f.want == "" && f.found != "":
 		return Head{}, errorf(ErrNoBranch, "the repository's HEAD is not on a branch; name the "+
 			"branch to follow")
+	case f.want != "" && git.CheckBranch(branch) != nil:
+		return Head{}, errorf(ErrNoBranch, "the repository's HEAD is on %s, which cannot be "+
+			"followed: git branch -m renames it", printable(branch))
 	case f.found != "":
 		return Head{Branch: branch, Commit: f.found}, nil
 	case len(f.others) == 0:
