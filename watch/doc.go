@@ -35,7 +35,7 @@
 // The command leads its own session and process group. Its standard input is /dev/null: outside the
 // terminal's foreground group it would be stopped when it reads, and inside it would receive our
 // Ctrl-C. A restart sends Signal to the whole group, and after Grace SIGKILL to what is left of it.
-// The next command starts when the group has ended, so its port is free. On Linux this process
-// adopts and reaps orphans, also as the first process of a container, so the caller of [Watch.Run]
+// The next command starts when the group has ended, so its port is free. On Linux that includes
+// descendants that have left the group, as by setsid. There this process adopts and reaps orphans, also as the first process of a container, so the caller of [Watch.Run]
 // must not start other children meanwhile.
 package watch

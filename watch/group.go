@@ -14,14 +14,15 @@ import (
 	"paas/subprocess"
 )
 
-// group is a running command and all processes in its process group.
+// group is a running command, all processes in its process group, and on Linux the descendants that
+// have left the group.
 type group struct {
 	pid   int           // of the command; also the group's number
 	ended chan struct{} // closed when the command itself has exited
 	state *os.ProcessState
 
 	mu   sync.Mutex
-	dead bool // the group has ended; its number may be reused
+	dead bool // nothing is left in the process group; its number may be reused
 }
 
 // startGroup starts cmd as the leader of a new session.
@@ -39,8 +40,11 @@ func startGroup(cmd *exec.Cmd) (*group, *startError) {
 	return g, nil
 }
 
-// alive reports whether any process of the group is left.
-func (g *group) alive() bool {
+// alive reports whether any process is left.
+func (g *group) alive() bool { return g.groupAlive() || len(strays(g.pid)) > 0 }
+
+// groupAlive reports whether any process is left in the process group.
+func (g *group) groupAlive() bool {
 	select {
 	case <-g.ended:
 	default:
@@ -55,14 +59,17 @@ func (g *group) alive() bool {
 }
 
 func (g *group) signal(s syscall.Signal) {
-	if g.alive() {
+	for _, pid := range strays(g.pid) {
+		syscall.Kill(pid, s)
+	}
+	if g.groupAlive() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		syscall.Kill(-g.pid, s)
 	}
 }
 
-// stop sends s to the group, and SIGKILL to what is left after grace. It returns when nothing is
+// stop sends s to all processes, and SIGKILL to those left after grace. It returns when none is
 // left. The error means that a process survived SIGKILL, usually because the kernel waits for a
 // broken disk.
 func (g *group) stop(s syscall.Signal, grace time.Duration) error {
@@ -71,7 +78,7 @@ func (g *group) stop(s syscall.Signal, grace time.Duration) error {
 	kill := time.NewTimer(grace)
 	defer kill.Stop()
 	var giveUp, again <-chan time.Time
-	pause := time.Millisecond
+	pause, killing := time.Millisecond, false
 	for ended := g.ended; ; {
 		select {
 		case <-ended:
@@ -79,15 +86,18 @@ func (g *group) stop(s syscall.Signal, grace time.Duration) error {
 		case <-again:
 			pause = min(2*pause, 20*time.Millisecond)
 		case <-kill.C:
-			g.signal(syscall.SIGKILL)
+			killing = true
 			giveUp = time.After(killTimeout)
 		case <-giveUp:
 			return fmt.Errorf("process group %d survived SIGKILL", g.pid)
 		}
+		if killing { // again, for what was started meanwhile
+			g.signal(syscall.SIGKILL)
+		}
 		if !g.alive() {
 			return nil
 		}
-		if ended == nil { // the other processes do not notify us
+		if ended == nil || killing { // the other processes do not notify us
 			again = time.After(pause)
 		}
 	}

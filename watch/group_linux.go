@@ -1,8 +1,13 @@
 package watch
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -52,4 +57,38 @@ func reap(except int) {
 		}
 		unix.Wait4(int(info.pid), nil, unix.WNOHANG, nil)
 	}
+}
+
+// strays returns the descendants of this process that run outside the process group, because they
+// called setsid or setpgid. Orphans, and what was not reaped yet, are among them: see
+// becomeSubreaper.
+func strays(group int) []int {
+	type process struct{ pid, group int }
+	children := map[int][]process{} // by parent
+	names, _ := os.ReadDir("/proc")
+	for _, name := range names {
+		pid, err := strconv.Atoi(name.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile(filepath.Join("/proc", name.Name(), "stat"))
+		if err != nil {
+			continue // it has ended
+		}
+		// The program's name may contain anything, even ")": proc_pid_stat(5).
+		rest := stat[bytes.LastIndexByte(stat, ')')+1:]
+		var state string
+		var parent, in int
+		if _, err := fmt.Sscan(string(rest), &state, &parent, &in); err == nil {
+			children[parent] = append(children[parent], process{pid, in})
+		}
+	}
+	var found []int
+	for next := children[os.Getpid()]; len(next) > 0; next = next[1:] {
+		if next[0].group != group {
+			found = append(found, next[0].pid)
+		}
+		next = append(next, children[next[0].pid]...)
+	}
+	return found
 }

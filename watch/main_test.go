@@ -78,6 +78,19 @@ func appMain(args []string) int {
 			if err := cmd.Start(); err != nil {
 				panic(err)
 			}
+		case "setsid": // a child in a session of its own
+			cmd := exec.Command(os.Args[0], "app", value)
+			cmd.Stdout = os.Stdout
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+			if err := cmd.Start(); err != nil {
+				panic(err)
+			}
+		case "daemon": // an orphan in a session of its own
+			cmd := exec.Command("sh", "-c", `setsid "$0" app stubborn=1 & exit`, os.Args[0])
+			cmd.Stdout = os.Stdout
+			if err := cmd.Run(); err != nil {
+				panic(err)
+			}
 		case "orphan": // a child whose parent is gone
 			cmd := exec.Command("sh", "-c", `"$0" app stubborn=1 & exit`, os.Args[0])
 			cmd.Stdout = os.Stdout

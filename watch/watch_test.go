@@ -190,8 +190,8 @@ func TestWatchQuit(t *testing.T) {
 	})
 }
 
-// The next command starts when the whole group has ended: a child that ignores the signal, one
-// whose parent has exited, and one that holds the port.
+// The next command starts when everything has ended: a child that ignores the signal, one whose
+// parent has exited, one in a session of its own, and one that holds the port.
 func TestWatchStopsTheGroup(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -202,6 +202,8 @@ func TestWatchStopsTheGroup(t *testing.T) {
 	for _, args := range [][]string{
 		{"plain", "child=stubborn=1"},
 		{"plain", "orphan"},
+		{"plain", "setsid=stubborn=1"},
+		{"plain", "daemon"},
 		{"stubborn", "port=" + port},
 	} {
 		r := startWatch(t, Watch{Grace: 50 * time.Millisecond}, args...).run()
@@ -231,6 +233,17 @@ func TestWatchStopsTheGroup(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A child in a session of its own may end by itself.
+func TestWatchSignalsOtherSessions(t *testing.T) {
+	r := startWatch(t, Watch{Grace: time.Minute}, "plain", "setsid=plain").run()
+	r.awaitStarts(2)
+	r.put("a.js", "1")
+	r.awaitStarts(4)
+	if got := strings.Count(read(r.out), "got-terminated"); got != 2 {
+		t.Errorf("%d processes were asked to end, not 2", got)
 	}
 }
 
