@@ -1,5 +1,4 @@
-// The app of the book: one page on port 5000. Change the text, push, and reload.
+// The app of the book: one page. Change the text, push, and reload.
 var app = WebApplication.CreateBuilder(args).Build();
-app.Urls.Add("http://*:5000");
 app.MapGet("/", () => "Hello from the book\n");
 app.Run();
