@@ -72,7 +72,7 @@ func withTimeout(ctx context.Context, at address, limit time.Duration,
 	if cause := context.Cause(inner); cause != nil {
 		err = cause
 	}
-	return fmt.Errorf("%s: %w", at, err)
+	return fmt.Errorf("%s: %w", at, at.translate(err))
 }
 
 // withSession opens a session and calls do with it. A kept connection may be dead, and what is
