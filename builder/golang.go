@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -77,8 +78,8 @@ func (g goApp) isScript(p *plan) bool { return !g.module && p.kind != "go" }
 
 func (goApp) web(*os.Root) (string, error) { return appProgram, nil }
 
-// build compiles the module's programs into .paas/bin, which is at the front of PATH: with a
-// Procfile all of them, under their own names; without one the one that is the app.
+// build compiles the module's programs into .paas/bin: with a Procfile all of them, under their own
+// names; without one the one that is the app.
 func (g goApp) build(ctx context.Context, b *build) error {
 	if g.isScript(b.plan) {
 		return nil
@@ -96,27 +97,82 @@ func (g goApp) build(ctx context.Context, b *build) error {
 	if err != nil {
 		return err
 	}
-	target := ".paas/bin/" // a folder: go names the programs
 	switch {
 	case len(programs) == 0 && !b.plan.runs("go"):
 		say.Detail(b.job.Out, "no main package: nothing to compile")
 		return nil
 	case len(programs) == 0:
 		return noWebProcess("go.mod, but no main package", "node server.js")
-	case !b.plan.runs("go"):
-	case len(programs) > 1:
+	case b.plan.runs("go") && len(programs) > 1:
 		return noWebProcess(fmt.Sprintf("%d main packages, none at the top", len(programs)),
-			path.Base(programs[0]))
-	default:
-		target = appProgram
+			programs[0].name)
 	}
 	if _, err := b.output("bin"); err != nil {
 		return err
 	}
-	// -trimpath: else the compiler's cache depends on the folder, which differs for each build.
-	// -modcacherw: else only root can delete the module cache.
+	if b.plan.runs("go") {
+		return b.run(ctx, "go build", env, goBuild(appProgram, programs)...)
+	}
+	return b.goBuildAll(ctx, env, programs)
+}
+
+// goBuild is the command that compiles programs. If target ends in a slash, go names them.
+//
+// -trimpath: else the compiler's cache depends on the folder, which differs for each build.
+// -modcacherw: else only root can delete the module cache.
+func goBuild(target string, programs []goProgram) []string {
 	argv := []string{"go", "build", "-trimpath", "-buildvcs=false", "-modcacherw", "-o", target}
-	return b.run(ctx, "go build", env, append(argv, programs...)...)
+	for _, p := range programs {
+		argv = append(argv, p.path)
+	}
+	return argv
+}
+
+// goBuildAll compiles what the Procfile names, and then the other programs, such as examples, of
+// which it leaves out those that do not compile. If the Procfile names none, all must compile: a
+// script may run them.
+func (b *build) goBuildAll(ctx context.Context, env map[string]string, programs []goProgram) error {
+	var named, others []goProgram
+	for _, p := range programs {
+		if b.plan.names(p.name) {
+			named = append(named, p)
+		} else {
+			others = append(others, p)
+		}
+	}
+	if len(named) == 0 {
+		named, others = others, nil
+	}
+	known := map[string]string{} // name -> path
+	for _, p := range named {
+		if other := known[p.name]; other != "" {
+			return fmt.Errorf("%s and %s are both called %s; rename the folder of one",
+				other, p.path, p.name)
+		}
+		known[p.name] = p.path
+	}
+	if err := b.run(ctx, "go build", env, goBuild(binFolder+"/", named)...); err != nil {
+		return err
+	}
+	for _, p := range others {
+		if other := known[p.name]; other != "" {
+			say.Detail(b.job.Out, "leaving out %s: %s is called %s too", p.path, other, p.name)
+			continue
+		}
+		known[p.name] = p.path
+		var out bytes.Buffer
+		why := &reason{failure: failures["go build"]}
+		err := b.runTo(ctx, io.MultiWriter(say.NewBounded(&out, 4<<10, 1), say.NewFlat(why)),
+			"go build "+p.path, env, goBuild(binFolder+"/", []goProgram{p})...)
+		switch {
+		case ctx.Err() != nil:
+			return err
+		case err != nil:
+			say.Detail(b.job.Out, "leaving out %s, which the Procfile does not name: %v", p.path,
+				why.explain(err))
+		}
+	}
+	return b.linkPrograms()
 }
 
 // makeModule writes a go.mod if there is none, for the server's Go version. It has no requirements.
@@ -143,10 +199,16 @@ func (g goApp) makeModule(ctx context.Context, b *build) error {
 	return b.tree.WriteFile("go.mod", content, 0o644)
 }
 
-// goPrograms returns the import paths of the main packages. Without a Procfile, a main package at
-// the top is the only one.
-func (b *build) goPrograms(ctx context.Context, env map[string]string) ([]string, error) {
-	const form = `{{if eq .Name "main"}}{{.ImportPath}} {{.Dir}}{{end}}`
+// goProgram is a main package.
+type goProgram struct {
+	path string // import path
+	name string // of the file that go makes
+}
+
+// goPrograms returns the main packages. Without a Procfile, a main package at the top is the only
+// one.
+func (b *build) goPrograms(ctx context.Context, env map[string]string) ([]goProgram, error) {
+	const form = "{{if eq .Name `main`}}{{.ImportPath}}\t{{.Target}}\t{{.Dir}}{{end}}"
 	var list bytes.Buffer
 	out := say.NewBounded(&list, 1<<20, 1)
 	argv := []string{"go", "list", "-modcacherw", "-e", "-find", "-f", form, "./..."}
@@ -158,15 +220,19 @@ func (b *build) goPrograms(ctx context.Context, env map[string]string) ([]string
 	if err != nil {
 		return nil, err
 	}
-	var programs []string
+	var programs []goProgram
 	for line := range strings.Lines(list.String()) {
-		program, dir, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		info, err := os.Stat(dir)
-		if err != nil || !info.IsDir() { // a warning, not a package
+		words := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 3)
+		if len(words) < 3 { // a warning, not a package
 			continue
 		}
+		info, err := os.Stat(words[2])
+		if err != nil || !info.IsDir() {
+			continue
+		}
+		program := goProgram{words[0], path.Base(words[1])}
 		if b.plan.runs("go") && os.SameFile(top, info) {
-			return []string{program}, nil
+			return []goProgram{program}, nil
 		}
 		programs = append(programs, program)
 	}

@@ -169,3 +169,61 @@ func FuzzGoMod(f *testing.F) {
 		}
 	})
 }
+
+// The Procfile decides which programs must compile and may share no name. bin/NAME and ./NAME run
+// what go built.
+func TestGoPrograms(t *testing.T) {
+	rig.Need(t, "go")
+	b, cache := newBuilder(t), t.TempDir()
+	keepGoCache(t, cache)
+	says := func(text string) string { return strings.Replace(mainGo, "compiled", text, 1) }
+	mod := "module example.com/shop\n\ngo 1.21\n"
+	app := func(procfile string, extra ...string) map[string]string {
+		files := map[string]string{
+			"go.mod": mod, "Procfile": procfile, "cmd/shop/main.go": mainGo,
+			"tools/env/main.go": says("not the command"),
+		}
+		for i := 0; i < len(extra); i += 2 {
+			files[extra[i]] = extra[i+1]
+		}
+		return files
+	}
+	for name, test := range map[string]struct {
+		files       map[string]string
+		run, prints string
+	}{
+		"in bin":        {app("web: bin/shop"), "bin/shop", "compiled\n"},
+		"at the top":    {app("web: ./shop"), "./shop", "compiled\n"},
+		"on PATH":       {app("web: shop"), "shop", "compiled\n"},
+		"a command":     {app("web: shop"), "env printf %s command", "command"},
+		"by its path":   {app("web: shop"), "bin/env", "not the command\n"},
+		"its own bin":   {app("web: shop", "bin/shop", "#!/bin/sh\necho script"), "bin/shop", "script\n"},
+		"bin is a file": {app("web: shop", "bin", ""), "shop", "compiled\n"},
+	} {
+		built, out, dir := mustBuild(t, b, cache, test.files)
+		if got := printed(t, b, dir, built, test.run); got != test.prints {
+			t.Errorf("%s: printed %q, want %q; log:\n%s", name, got, test.prints, out)
+		}
+	}
+
+	broken := app("web: shop", "examples/old/main.go", "package main\n\nimport _ \"example.com/gone\"\n")
+	_, out, _ := mustBuild(t, b, cache, broken)
+	rig.WantIn(t, "a broken example", out,
+		"leaving out example.com/shop/examples/old, which the Procfile does not name: go build")
+	twins := app("web: shop", "a/twin/main.go", mainGo, "b/twin/main.go", mainGo)
+	_, out, _ = mustBuild(t, b, cache, twins)
+	rig.WantIn(t, "twins", out,
+		"leaving out example.com/shop/b/twin: example.com/shop/a/twin is called twin too")
+	for procfile, want := range map[string]string{
+		"web: twin": "example.com/shop/a/twin and example.com/shop/b/twin are both called twin; " +
+			"rename the folder of one",
+		"web: ./start": "example.com/shop/a/twin and example.com/shop/b/twin are both called twin",
+	} {
+		twins["Procfile"] = procfile
+		_, _, _, err := buildFiles(t, b, cache, twins)
+		rig.WantIn(t, procfile, rig.Message(err), want)
+	}
+	broken["Procfile"] = "web: old"
+	_, _, _, err := buildFiles(t, b, cache, broken)
+	rig.WantIn(t, "a broken app", rig.Message(err), "go build: exit status 1: ", "example.com/gone")
+}

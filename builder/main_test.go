@@ -68,8 +68,8 @@ func printed(t *testing.T, b *Builder, tree string, built volume.Built, line str
 	maps.Copy(env, built.Env)
 	env["HOME"] = t.TempDir()
 	env["PATH"] = strings.Join([]string{
-		built.Env["PATH"], filepath.Join(tree, ".paas/bin"),
-		filepath.Join(tree, "node_modules/.bin"), os.Getenv("PATH"),
+		built.Env["PATH"], filepath.Join(tree, "node_modules/.bin"), os.Getenv("PATH"),
+		filepath.Join(tree, binFolder),
 	}, ":")
 	out := &rig.Screen{}
 	b.Keeper.Run(t.Context(), child.Command{

@@ -45,8 +45,8 @@ func (c *crate) tools(*plan) []tool {
 
 func (*crate) web(*os.Root) (string, error) { return appProgram, nil }
 
-// build compiles the programs and copies them to .paas/bin, which is at the front of PATH: with a
-// Procfile all of them, under their own names; without one the one that is the app.
+// build compiles the programs and copies them to .paas/bin: with a Procfile all of them, under their
+// own names; without one the one that is the app.
 func (c *crate) build(ctx context.Context, b *build) error {
 	b.step("rust")
 	env, compiler, err := c.toolchain.environment(ctx, b)
@@ -94,6 +94,11 @@ func (c *crate) build(ctx context.Context, b *build) error {
 			return err
 		}
 	}
+	if !b.plan.runs("rust") {
+		if err := b.linkPrograms("target/release"); err != nil {
+			return err
+		}
+	}
 	return about.clean(ctx, b, env)
 }
 
@@ -137,6 +142,7 @@ func (c *crate) metadata(
 // programs returns the names of the binaries to build: the one that is the app, or all of them.
 func (m metadata) programs(top string, one bool) ([]string, error) {
 	var all []string
+	of := map[string]string{} // program -> its package
 	for _, p := range m.Packages {
 		atTop := p.Manifest == filepath.Join(top, "Cargo.toml")
 		for _, t := range p.Targets {
@@ -146,6 +152,11 @@ func (m metadata) programs(top string, one bool) ([]string, error) {
 			if one && atTop && t.Name == cmp.Or(p.DefaultRun, p.Name) {
 				return []string{t.Name}, nil
 			}
+			if other := of[t.Name]; other != "" {
+				return nil, fmt.Errorf("the packages %s and %s both have a program called %s; rename one",
+					other, p.Name, t.Name)
+			}
+			of[t.Name] = p.Name
 			all = append(all, t.Name)
 		}
 	}

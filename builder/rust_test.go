@@ -51,7 +51,7 @@ func TestBuildRust(t *testing.T) {
 		began := time.Now()
 		built, out, dir = mustBuild(t, b, cache, files)
 		t.Logf("Rust build of a small workspace: %s", time.Since(began))
-		if got := printed(t, b, dir, built, "shop && worker"); got != "of a\ncompiled\n" {
+		if got := printed(t, b, dir, built, "target/release/shop && bin/worker"); got != "of a\ncompiled\n" {
 			t.Errorf("printed %q; log:\n%s", got, out)
 		}
 	}
@@ -67,6 +67,13 @@ func TestBuildRust(t *testing.T) {
 			"Cargo.lock":   cargoLock,
 			"src/bin/a.rs": mainRust,
 			"src/bin/b.rs": mainRust,
+		},
+		"the packages a and shop both have a program called twin; rename one": {
+			"Procfile":          "web: twin",
+			"Cargo.toml":        "[workspace]\nmembers = [\"a\"]\n" + cargoToml,
+			"a/Cargo.toml":      strings.Replace(cargoToml, "shop", "a", 1),
+			"src/bin/twin.rs":   mainRust,
+			"a/src/bin/twin.rs": mainRust,
 		},
 		"cargo build: exit status 101": {
 			"Cargo.toml":  cargoToml,

@@ -16,6 +16,8 @@ type Exit struct {
 	Reason string // the cause, if the engine knows more; alone if the engine ended the process
 	Hint   string // what to do about it
 
+	NoStart int // the status of the [StartError], if it did not start
+
 	Remedy volume.Remedy // what to do about it, for doors to say
 }
 
@@ -60,6 +62,8 @@ func (e Exit) Status() int {
 	switch {
 	case e.Signal != 0:
 		return exitcode.Signal(syscall.Signal(e.Signal))
+	case e.NoStart != 0:
+		return e.NoStart
 	case e.Code == 0 && e.Reason != "":
 		return 1
 	}

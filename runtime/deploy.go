@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -146,9 +147,25 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 	}
 	if err != nil {
 		i.stop(bootGrace)
-		return nil, err
+		return nil, i.nameMade(err)
 	}
 	return i, nil
+}
+
+// nameMade adds to the error of a program that was not found the names of those that the build made.
+func (i *instance) nameMade(err error) error {
+	if status := exitStatus(err); status != 126 && status != 127 || hintIn(err) != "" {
+		return err
+	}
+	made, readErr := os.ReadDir(filepath.Join(i.tree, programs))
+	if readErr != nil || len(made) == 0 {
+		return err
+	}
+	var names []string
+	for _, program := range made {
+		names = append(names, program.Name())
+	}
+	return fault{err, "the build made " + strings.Join(names, ", ") + ": run bin/" + names[0]}
 }
 
 // build makes the release's build, unless an earlier release has made it. keep waits until the

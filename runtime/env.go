@@ -13,6 +13,9 @@ import (
 	"paas/volume"
 )
 
+// programs is the folder of a build's tree with the programs that it compiled.
+const programs = ".paas/bin"
+
 // env returns the environment of a process. It begins empty. Config vars replace our defaults,
 // except for PORT and DATA_DIR, without which the app would not work here. tree is the folder of
 // the build where the process runs.
@@ -30,17 +33,23 @@ func (rt *Runtime) env(
 	// Older versions recorded paths of this server; the process may see the folders at other paths.
 	moved := strings.NewReplacer(tree, engine.Tree, app.Cache(), engine.Cache)
 	front := strings.Split(moved.Replace(built.Env["PATH"]), ":")
-	for _, dir := range []string{".paas/bin", "node_modules/.bin"} {
-		if info, err := os.Stat(filepath.Join(tree, dir)); err == nil && info.IsDir() {
-			front = append(front, engine.Tree+"/"+dir)
-		}
+	has := func(dir string) bool {
+		info, err := os.Stat(filepath.Join(tree, dir))
+		return err == nil && info.IsDir()
+	}
+	if has("node_modules/.bin") {
+		front = append(front, engine.Tree+"/node_modules/.bin")
+	}
+	path := append(front, env["PATH"])
+	if has(programs) { // last: a program called env must not replace the command
+		path = append(path, engine.Tree+"/"+programs)
 	}
 	for name, value := range built.Env {
 		if name != "PATH" {
 			env[name] = moved.Replace(value)
 		}
 	}
-	env["PATH"] = joinPath(append(front, env["PATH"])...)
+	env["PATH"] = joinPath(path...)
 	maps.Copy(env, r.Settings.Config)
 	delete(env, "PORT")
 	if listens {

@@ -30,7 +30,7 @@ func TestEnvironment(t *testing.T) {
 		"PASSED": "on", "HTTPS_PROXY": "http://proxy", "PAAS_APP": "blog", "PAAS_RELEASE": "v7", "SECRET": "",
 		"DATA_DIR": engine.Data, "HOME": engine.Data, "PORT": engine.Port, "NODE_ENV": "production", "PYTHONUNBUFFERED": "1",
 		"FROM_BUILD": engine.Tree + "/x", "NAMED": engine.Cache + "/y", "SHARED": "config", "LANG": "tlh",
-		"PATH": engine.Cache + "/node/bin:" + engine.Tree + "/front:" + engine.Tree + "/.paas/bin:" + engine.Tree + "/node_modules/.bin:" + os.Getenv("PATH"),
+		"PATH": engine.Cache + "/node/bin:" + engine.Tree + "/front:" + engine.Tree + "/node_modules/.bin:" + os.Getenv("PATH") + ":" + engine.Tree + "/.paas/bin",
 	} {
 		if env[name] != want {
 			t.Errorf("%s is %q, want %q", name, env[name], want)

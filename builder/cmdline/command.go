@@ -81,6 +81,12 @@ func replacesShell(line string) bool {
 	return quote == 0
 }
 
+// Words returns the words of a command line that have no meaning to the shell, in order: what it
+// may run, and arguments.
+func Words(line string) []string {
+	return strings.FieldsFunc(line, func(c rune) bool { return c < 0x80 && !PlainByte(byte(c)) })
+}
+
 // Quote quotes word for the shell and for [Arguments].
 func Quote(word string) string {
 	if plain(word) && !strings.ContainsAny(word, " \t") {

@@ -220,5 +220,6 @@ func exitOf(err error) engine.Exit {
 	if e, ok := errors.AsType[engine.Exit](err); ok {
 		return e
 	}
-	return engine.Exit{Reason: err.Error()}
+	start, _ := errors.AsType[engine.StartError](err)
+	return engine.Exit{Reason: err.Error(), NoStart: start.Status}
 }
