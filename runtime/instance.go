@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -177,6 +178,9 @@ func (m *member) boot(ctx context.Context, out io.Writer) error {
 	}
 	hide()
 	shown.Wait()
+	if p != nil && isClosed(p.done) {
+		err = portTaken(err, p.after.Last)
+	}
 	if err != nil { // before the engine starts it again: the rest of the deploy may take a while to end
 		m.in.loop.units.drop(m, bootGrace)
 	}
@@ -185,6 +189,26 @@ func (m *member) boot(ctx context.Context, out io.Writer) error {
 		return cmp.Or(err, context.Canceled)
 	}
 	return err
+}
+
+var (
+	takenLine = regexp.MustCompile(`EADDRINUSE|[Aa]ddress (is )?(already )?in use|` +
+		`[Pp]ort \d+ (is|was) (already )?in use`)
+	portNumber = regexp.MustCompile(`(?:[Pp]ort |:)(\d{2,5})\b`)
+)
+
+// portTaken adds to the error of a process that has ended what to do if its last lines say that its
+// port is taken. The engine makes sure that $PORT is free.
+func portTaken(err error, last []string) error {
+	at := slices.IndexFunc(last, takenLine.MatchString)
+	if err == nil || at < 0 {
+		return err
+	}
+	port := "the port that it asks for"
+	if found := portNumber.FindAllStringSubmatch(last[at], -1); len(found) > 0 {
+		port = "port " + found[len(found)-1][1] // a time may precede it
+	}
+	return fault{err, port + " is taken: use PORT, the port in the environment"}
 }
 
 // bootGrace is the time between SIGTERM and SIGKILL for a release whose boot has failed.

@@ -105,7 +105,7 @@ func TestAwaitRealProcess(t *testing.T) {
 	rig.Eventually(t, "it listens", func() bool { return strings.HasPrefix(out.String(), "port ") })
 	_, port, _ := net.SplitHostPort(p.Addr())
 	err := p.await(20 * time.Millisecond)
-	want := fmt.Sprintf("web did not listen on $PORT (%s) within 20ms; it listens on %s: use the PORT environment variable",
+	want := fmt.Sprintf("web did not listen on $PORT (%s) within 20ms; it listens on %s: use PORT, the port in the environment",
 		port, strings.TrimSpace(out.String()[5:]))
 	if rig.Message(err) != want {
 		t.Errorf("%v\nwant %s", err, want)

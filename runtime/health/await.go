@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"paas/pause"
@@ -48,12 +47,14 @@ func Await(ctx context.Context, s Subject, checks []Check, boot time.Duration) e
 var (
 	errEnded  = errors.New("ended before it was healthy")
 	errSilent = errors.New("did not listen on $PORT")
+
+	errElsewhere = errors.New("listens elsewhere") // ends a retry
 )
 
 func awaitAll(ctx context.Context, s Subject, checks []Check, boot time.Duration) error {
 	began := time.Now()
 	if s.Addr() != "" {
-		if err := awaitPort(ctx, s, (Check{Boot: boot}).withDefaults().Boot); err != nil {
+		if err := awaitPort(ctx, s, checks, (Check{Boot: boot}).withDefaults().Boot); err != nil {
 			return err
 		}
 	}
@@ -68,11 +69,21 @@ func awaitAll(ctx context.Context, s Subject, checks []Check, boot time.Duration
 	return nil
 }
 
-func awaitPort(ctx context.Context, s Subject, patience time.Duration) error {
-	err := retry(ctx, s.Done(), patience, 1, func() error { return dial(ctx, s, 0) })
+func awaitPort(ctx context.Context, s Subject, checks []Check, patience time.Duration) error {
+	_, port, _ := net.SplitHostPort(s.Addr())
+	other := &otherPort{own: port, checks: checks}
+	err := retry(ctx, s.Done(), patience, 1, func() error {
+		err := dial(ctx, s, 0)
+		if err != nil && other.settled(ctx, s) {
+			return errElsewhere
+		}
+		return err
+	})
 	if late, ok := errors.AsType[*lateError](err); ok && late != nil {
-		_, port, _ := net.SplitHostPort(s.Addr())
 		return fmt.Errorf("%w (%s) within %s", errSilent, port, patience)
+	}
+	if err == errElsewhere {
+		return fmt.Errorf("%w (%s)", errSilent, port)
 	}
 	return err
 }
@@ -129,7 +140,7 @@ type lateError struct{ last error }
 
 func (e *lateError) Error() string { return e.last.Error() }
 
-// retry calls try until it succeeds, first after 1 ms and then less and less often, so that it
+// retry calls try until it succeeds or returns errElsewhere, first after 1 ms and then less and less often, so that it
 // wastes at most a sixteenth of the time and at most 50 ms. It returns a *lateError once patience
 // is over and it has tried often enough.
 func retry(
@@ -138,8 +149,8 @@ func retry(
 	began := time.Now()
 	for {
 		err := try()
-		if err == nil {
-			return nil
+		if err == nil || err == errElsewhere {
+			return err
 		}
 		times--
 		if times <= 0 && time.Since(began) >= patience {
@@ -158,22 +169,4 @@ func sleep(ctx context.Context, exited <-chan struct{}, d time.Duration) error {
 		err = errEnded
 	}
 	return err
-}
-
-// elsewhere returns where s does listen, if that can be found out.
-func elsewhere(s Subject) string {
-	known, ok := s.(interface{ Listening() []string })
-	if !ok {
-		return ""
-	}
-	where := known.Listening()
-	if len(where) == 0 {
-		return ""
-	}
-	if _, port, _ := net.SplitHostPort(s.Addr()); len(where) == 1 && strings.HasSuffix(where[0],
-		":"+port) {
-		return fmt.Sprintf("; it listens on %s alone: listen on 127.0.0.1 or 0.0.0.0", where[0])
-	}
-	return fmt.Sprintf("; it listens on %s: use the PORT environment variable",
-		strings.Join(where, ", "))
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -155,4 +156,70 @@ func TestKeep(t *testing.T) {
 			t.Errorf("%s\nwant %s", got, want)
 		}
 	})
+}
+
+// listener is a subject whose listeners are known.
+type listener struct {
+	subject
+	at []string
+}
+
+func (l listener) Listening() []string { return l.at }
+
+// A process that answers visitors on another port than its own has made that its address. Debuggers
+// and ports that a check names do not count.
+func TestOtherPort(t *testing.T) {
+	http200 := httptest.NewServer(http.NotFoundHandler())
+	defer http200.Close()
+	http400 := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	defer http400.Close()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	go func() {
+		for {
+			conn, err := silent.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	port := func(addr string) string {
+		_, port, _ := net.SplitHostPort(addr)
+		return port
+	}
+	app := port(http200.Listener.Addr().String())
+	number, _ := strconv.Atoi(app)
+	for name, test := range map[string]struct {
+		at     []string
+		checks []Check
+		want   bool
+	}{
+		"an app":              {[]string{app}, nil, true},
+		"an app on localhost": {[]string{"::1:1"}, nil, true},
+		"one interface":       {[]string{"10.0.0.1:5000"}, nil, true},
+		"its own too":         {[]string{app, "5000"}, nil, false},
+		"a check names it":    {[]string{app}, []Check{{Port: number}}, false},
+		"a debugger of Node":  {[]string{port(http400.Listener.Addr().String())}, nil, false},
+		"a debugger":          {[]string{port(silent.Addr().String())}, nil, false},
+		"nothing":             {nil, nil, false},
+	} {
+		o := &otherPort{own: "5000", checks: test.checks}
+		s := listener{subject{addr: "127.0.0.1:5000"}, test.at}
+		if o.settled(t.Context(), s) {
+			t.Errorf("%s: settled at once", name)
+		}
+		o.next = time.Time{}
+		if !o.since.IsZero() {
+			o.since = o.since.Add(-settleAfter)
+		}
+		if got := o.settled(t.Context(), s); got != test.want {
+			t.Errorf("%s: settled is %v", name, got)
+		}
+	}
 }
