@@ -41,6 +41,8 @@ func IsDotnet(dir string) bool {
 // (https://learn.microsoft.com/dotnet/core/sdk/file-based-apps).
 var webFile = regexp.MustCompile(`(?m)^#:sdk\s+Microsoft\.NET\.Sdk\.Web(@\S+)?\s*$`)
 
+const maxSource = 1 << 20 // bytes of such a file
+
 func findDotnet(root *os.Root) (*dotnetApp, error) {
 	solutions, err := matches(root, "*.sln", "*.slnx")
 	if err != nil {
@@ -52,7 +54,7 @@ func findDotnet(root *os.Root) (*dotnetApp, error) {
 	}
 	files, err := matches(root, "*.cs")
 	files = slices.DeleteFunc(files, func(name string) bool {
-		content, err := tree.Read(root, name, 1<<20)
+		content, err := tree.Read(root, name, maxSource)
 		return err != nil || !webFile.Match(content)
 	})
 	if len(files) == 0 || err != nil {

@@ -291,6 +291,12 @@ func TestDotnetTarget(t *testing.T) {
 			"web": "cd " + want + "/bin/publish && " + onPort + "dotnet " + want + ".dll",
 		})
 	}
+	files["jobs/mail.cs"] = "echo mails\n"
+	built, err := build(map[string]string{"PROJECT_FILE": "jobs/mail.cs"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantProcesses(t, built, map[string]string{"worker": "cd jobs/bin/publish && exec ./mail"})
 	for name, want := range map[string]string{
 		"PROJECT_FILE=../B.csproj": `PROJECT_FILE "../B.csproj" is not in the repository`,
 		"SOLUTION_FILE=C.sln":      `SOLUTION_FILE "C.sln" is not in the repository`,
@@ -304,7 +310,7 @@ func TestDotnetTarget(t *testing.T) {
 			t.Errorf("%s: %v\nwant %s", name, err, want)
 		}
 	}
-	_, err := build(nil)
+	_, err = build(nil)
 	want := volume.Remedy{Do: volume.SetConfigVar, App: "blog", With: "SOLUTION_FILE=A.slnx"}
 	if got := volume.RemedyOf(err); got != want {
 		t.Errorf("remedy %+v", got)

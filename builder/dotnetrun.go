@@ -33,7 +33,11 @@ func (s dotnetSDK) programs(ctx context.Context, projects []string) ([]dotnetPro
 	for _, project := range projects {
 		p := dotnetProgram{project: project, folder: publishedTo(project)}
 		if path.Ext(project) == ".cs" { // MSBuild knows it under no name
-			p.name, p.web = strings.TrimSuffix(path.Base(project), ".cs"), true
+			content, err := tree.Read(s.tree, project, maxSource)
+			if err != nil {
+				return nil, err
+			}
+			p.name, p.web = strings.TrimSuffix(path.Base(project), ".cs"), webFile.Match(content)
 			programs = append(programs, p)
 			continue
 		}
