@@ -65,11 +65,11 @@ func TestBuildDeno(t *testing.T) {
 	if err != nil || !strings.Contains(page, "hellobuilt\n\n") {
 		t.Fatalf("err = %v, printed %q; log:\n%s", err, page, out)
 	}
-	before := r.requests.Load()
+	before := r.Requests.Load()
 	files["main.ts"] = strings.Replace(files["main.ts"], "hello()", "hello().toUpperCase()", 1)
 	if out, page, err = build(); err != nil || page != "HELLObuilt\n\n" ||
-		r.requests.Load() != before {
-		t.Fatalf("err = %v, printed %q, %d requests; log:\n%s", err, page, r.requests.Load()-before,
+		r.Requests.Load() != before {
+		t.Fatalf("err = %v, printed %q, %d requests; log:\n%s", err, page, r.Requests.Load()-before,
 			out)
 	}
 	files["deno.json"] = strings.Replace(files["deno.json"], "^1.0.0", "<=1.0.0", 1)

@@ -1,84 +1,33 @@
 package builder
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"crypto/sha1"
-	"crypto/sha512"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"paas/builder/cmdline"
 	"paas/rig"
+	"paas/rig/registry"
 	"paas/volume"
 )
 
-// registry is an npm registry of one package, greet. It counts requests.
-type registry struct {
-	*httptest.Server
-	requests atomic.Int64
-}
-
-func newRegistry(t *testing.T) *registry {
+// newRegistry returns a registry with one package, greet.
+func newRegistry(t *testing.T) *registry.Registry {
 	t.Helper()
-	var file bytes.Buffer
-	zip := gzip.NewWriter(&file)
-	archive := tar.NewWriter(zip)
-	for name, content := range map[string]string{
-		"package.json": `{"name": "greet", "version": "1.0.0", "bin": {"greet": "cli.js"}}`,
-		"index.js":     `module.exports = () => "hello"`,
-		"cli.js":       "#!/usr/bin/env node\nconsole.log('from the program')",
-	} {
-		archive.WriteHeader(&tar.Header{
-			Name: "package/" + name,
-			Mode: 0o644,
-			Size: int64(len(content)),
-		})
-		archive.Write([]byte(content))
-	}
-	archive.Close()
-	zip.Close()
-	r := &registry{}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		r.requests.Add(1)
-		switch q.URL.Path {
-		case "/greet":
-			sum, long := sha1.Sum(file.Bytes()), sha512.Sum512(file.Bytes())
-			w.Header().Set("Content-Type", "application/json")
-			json.NewEncoder(w).Encode(map[string]any{
-				"name": "greet", "dist-tags": map[string]string{"latest": "1.0.0"},
-				"time": map[string]string{"1.0.0": "2020-01-01T00:00:00.000Z"},
-				"versions": map[string]any{"1.0.0": map[string]any{
-					"name": "greet", "version": "1.0.0",
-					"bin": map[string]string{"greet": "cli.js"},
-					"dist": map[string]string{
-						"tarball":   r.URL + "/greet/-/greet-1.0.0.tgz",
-						"shasum":    hex.EncodeToString(sum[:]),
-						"integrity": "sha512-" + base64.StdEncoding.EncodeToString(long[:]),
-					}}},
-			})
-		case "/greet/-/greet-1.0.0.tgz":
-			w.Write(file.Bytes())
-		default:
-			http.NotFound(w, q)
-		}
-	}))
+	r := registry.New()
 	t.Cleanup(r.Close)
+	r.Publish("greet", "1.0.0", map[string]any{"bin": map[string]string{"greet": "cli.js"}},
+		map[string]string{
+			"index.js": `module.exports = () => "hello"`,
+			"cli.js":   "#!/usr/bin/env node\nconsole.log('from the program')",
+		})
 	return r
 }
 
-// config makes every installer use this registry.
-func (r *registry) config() map[string]string {
+// registryConfig makes every installer use r.
+func registryConfig(r *registry.Registry) map[string]string {
 	return map[string]string{"npm_config_registry": r.URL, "pnpm_config_registry": r.URL,
 		"YARN_REGISTRY": r.URL, "BUN_CONFIG_REGISTRY": r.URL,
 		"YARN_NPM_REGISTRY_SERVER": r.URL, "YARN_UNSAFE_HTTP_WHITELIST": "127.0.0.1",
@@ -139,7 +88,7 @@ func TestInstallOnce(t *testing.T) {
 				for name, content := range test.more {
 					files[name] = content
 				}
-				files[test.file] = lockFile(t, files, r.config(), test.file, test.lock)
+				files[test.file] = lockFile(t, files, registryConfig(r), test.file, test.lock)
 				build := func(page string) (string, string) {
 					t.Helper()
 					files["server.js"] = page
@@ -149,7 +98,7 @@ func TestInstallOnce(t *testing.T) {
 						Tree:   dir,
 						Cache:  cache,
 						Out:    out,
-						Config: r.config(),
+						Config: registryConfig(r),
 					})
 					if err != nil {
 						t.Fatalf("err = %v; log:\n%s", err, out)
@@ -164,13 +113,13 @@ func TestInstallOnce(t *testing.T) {
 				out, page := build(`console.log(require("greet")())`)
 				rig.WantIn(t, "first build", out, test.install)
 				rig.WantIn(t, "first page", page, want)
-				before := r.requests.Load()
+				before := r.Requests.Load()
 				out, page = build(`console.log(require("greet")() + "!")`)
 				rig.WantIn(t, "second build", out,
 					"node_modules of an earlier build ("+test.file+" has not changed)")
 				rig.WantIn(t, "second page", page, strings.Replace(want, "hello", "hello!", 1))
-				if strings.Contains(out, test.install) || r.requests.Load() != before {
-					t.Errorf("%d requests to the registry:\n%s", r.requests.Load()-before, out)
+				if strings.Contains(out, test.install) || r.Requests.Load() != before {
+					t.Errorf("%d requests to the registry:\n%s", r.Requests.Load()-before, out)
 				}
 			}
 		})
@@ -225,7 +174,7 @@ func TestInstallIsFrozen(t *testing.T) {
 				Tree:   dir,
 				Cache:  t.TempDir(),
 				Out:    out,
-				Config: r.config(),
+				Config: registryConfig(r),
 			})
 			if rig.Message(err) != test.want {
 				t.Errorf("err = %v; log:\n%s", err, out)
@@ -243,7 +192,7 @@ func TestInstallWorkspace(t *testing.T) {
 		"services/api/package.json": `{"name": "api", "version": "1.0.0", "dependencies": {"greet": "^1.0.0"}}`,
 		"services/api/server.js":    `console.log(require("greet")())`,
 	}
-	files["package-lock.json"] = lockFile(t, files, r.config(), "package-lock.json",
+	files["package-lock.json"] = lockFile(t, files, registryConfig(r), "package-lock.json",
 		[]string{"npm", "install", "--package-lock-only"})
 	top := rig.Tree(t, files)
 	dir := filepath.Join(top, "services/api")
@@ -253,7 +202,7 @@ func TestInstallWorkspace(t *testing.T) {
 		Top:    top,
 		Cache:  t.TempDir(),
 		Out:    out,
-		Config: r.config(),
+		Config: registryConfig(r),
 	})
 	if err != nil {
 		t.Fatalf("err = %v; log:\n%s", err, out)

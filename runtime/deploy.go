@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"paas/durable"
 	"paas/engine"
 	"paas/formation"
 	"paas/say"
@@ -133,6 +134,8 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 	}
 	defer file.Close()
 	log := &bounded{to: file, left: maxReleaseLog}
+	d.loop.rt.building.RLock() // until the build is recorded, with its toolchains
+	defer d.loop.rt.building.RUnlock()
 	built, keep, err := d.build(ctx, r, log)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
@@ -200,7 +203,7 @@ func (d *deploy) build(
 		return built, nil, err
 	}
 	flushed := make(chan error, 1)
-	go func() { flushed <- flush(a.app.BuildTree(r.Build)) }()
+	go func() { flushed <- durable.Flush(a.app.BuildTree(r.Build)) }()
 	return built, func() error {
 		if err := <-flushed; err != nil {
 			return err

@@ -39,6 +39,9 @@ type Built struct {
 	// Env has the variables that processes need to run with this build. A folder in it is a
 	// placeholder of the engine: "\x00cache\x00/node/bin". Older versions wrote paths of the server.
 	Env map[string]string `json:"env,omitempty"`
+	// Toolchains are those that it was built with. Its processes run with them, the first one first
+	// on PATH.
+	Toolchains []Toolchain `json:"toolchains,omitempty"`
 }
 
 // BuildTree is the folder of a build's files.

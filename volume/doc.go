@@ -1,6 +1,6 @@
 // Package volume is the contract between the makers of releases (receiver, sidecar, commands) and
 // the runtime, which runs them: a tree of files under one root, and the rules for writing them. It
-// knows neither git nor ssh nor processes, and needs only the standard library.
+// knows neither git nor ssh nor processes, and needs no library but the standard one and x/sys.
 //
 // # The disk
 //

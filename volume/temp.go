@@ -78,6 +78,10 @@ func (v *Volume) TempDir() (string, error) {
 	return dir, err
 }
 
+// RemoveTemp removes a folder made by [Volume.TempDir], with folders in it that are not writable. It
+// blocks while the files are removed.
+func (v *Volume) RemoveTemp(dir string) error { return removeAll(dir) }
+
 // Wipe removes what dead processes left in tmp/; what a live one writes stays. It logs what it
 // cannot remove, such as files of another user: they do no harm. It blocks while the files are
 // removed.

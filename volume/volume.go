@@ -56,7 +56,7 @@ func (v *Volume) Open() error {
 			return err
 		}
 	}
-	for _, dir := range []string{"apps", "bell"} {
+	for _, dir := range []string{"apps", "bell", "toolchains"} {
 		if err := openFolder(filepath.Join(v.Root, dir)); err != nil {
 			return fmt.Errorf("volume: %w", err)
 		}

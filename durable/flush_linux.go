@@ -1,4 +1,4 @@
-package runtime
+package durable
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flush puts everything written to the file system of dir on disk: one call, where a flush of each
+// Flush puts everything written to the file system of dir on disk: one call, where a flush of each
 // file of a build would be thousands.
-func flush(dir string) error {
+func Flush(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
