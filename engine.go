@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 
 	"paas/engine"
 	"paas/engine/local"
+	"paas/toolchain"
 	"paas/volume"
 )
 
@@ -13,18 +17,29 @@ import (
 func (s *server) newEngine() engine.Engine {
 	c := s.config
 	confined := local.Confined{
-		User: s.appUser, Read: c.AppRead, Write: c.AppWrite,
+		User: s.appUser,
+		Read: append(slices.Clone(c.AppRead), s.vol.ToolchainFolder()), Write: c.AppWrite,
 		OpenNet: c.AppNet == "open", Doors: []string{c.HTTPAddr, c.SSHAddr, c.SidecarAddr},
 	}
 	if c.Isolation == "off" {
 		confined.Off = "PAAS_ISOLATION=off"
 	}
-	return &local.Local{
+	l := &local.Local{
 		Root: c.Root, Layout: s.layout, PassEnv: c.PassEnv, Confined: confined,
 		BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, MaxBuilds: c.MaxBuilds,
 		Log:        s.log.With("role", "engine"),
 		Buildpacks: buildpacks{s.remotes, s.vol},
 	}
+	if c.Toolchains == "fetch" {
+		l.Toolchains = &toolchain.Store{Volume: s.vol, Registry: npmRegistry()}
+	}
+	return l
+}
+
+// npmRegistry returns the registry in the server's environment, under the names that npm reads; empty:
+// the default.
+func npmRegistry() string {
+	return cmp.Or(os.Getenv("npm_config_registry"), os.Getenv("NPM_CONFIG_REGISTRY"))
 }
 
 // appUser returns the user id of an app.
@@ -57,7 +72,9 @@ func (s *server) layout(image engine.Image) (at local.Layout, err error) {
 	if err != nil {
 		return at, err
 	}
-	at = local.Layout{Cache: app.Cache(), Data: app.Data(), Logs: app.Logs()}
+	at = local.Layout{
+		Cache: app.Cache(), Data: app.Data(), Logs: app.Logs(), Toolchains: s.vol.ToolchainFolder(),
+	}
 	if image.Build != "" {
 		release := volume.Release{Build: image.Build, Settings: volume.Settings{BuildDir: image.Folder}}
 		at.Top = app.BuildTree(image.Build)

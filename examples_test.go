@@ -21,13 +21,13 @@ func TestExamples(t *testing.T) {
 		says    string   // regular expression for the output of the push
 		page    string   // text on its page
 	}{
-		{"bun", "", []string{"bun --version", registry}, `bun install`, "says Bun"},
-		{"deno", "", []string{"deno --version", registry}, `deno install`, "says Deno"},
+		{"bun", "", []string{"bun --version", reached}, `bun install`, "says Bun"},
+		{"deno", "", []string{"deno --version", reached}, `deno install`, "says Deno"},
 		{"go", "gocache app", []string{"go version"}, `Building \(go\)`, "<h1>It is "},
 		{"go-plain", "gocache app", []string{"go version"}, `no go.mod: this build uses the standard library only`, "says Go"},
-		{"node-pnpm", "", []string{"node --version", "pnpm --version", registry},
+		{"node-pnpm", "", []string{"node --version", "pnpm --version", reached},
 			`pnpm install`, "installed by pnpm"},
-		{"node-yarn", "", []string{"node --version", "sh -c 'yarn --version | grep -v ^1'", registry},
+		{"node-yarn", "", []string{"node --version", "sh -c 'yarn --version | grep -v ^1'", reached},
 			`yarn install`, "installed by Yarn"},
 		{"python", "", []string{"python3 -c 'import venv, ensurepip'"}, `Building \(python\)`, "says Python"},
 	} {
@@ -59,5 +59,5 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// registry succeeds if npm reaches the registry it is configured for.
-const registry = "npm ping --fetch-retries=0 --fetch-timeout=10000"
+// reached succeeds if npm reaches the registry it is configured for.
+const reached = "npm ping --fetch-retries=0 --fetch-timeout=10000"

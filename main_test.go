@@ -108,6 +108,7 @@ func scriptParams() testscript.Params {
 			"githost":  cmdGithost,
 			"terminal": cmdTerminal,
 			"crashing": cmdCrashing,
+			"registry": cmdRegistry,
 		},
 	}
 }
@@ -192,6 +193,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("PAAS_SSH_ADDR", "127.0.0.1:"+sshPort)
 	env.Setenv("PAAS_HTTP_ADDR", "127.0.0.1:"+httpPort)
 	env.Setenv("PAAS_GRACE", "2s")
+	env.Setenv("PAAS_TOOLCHAINS", "server") // only the sessions of toolchains fetch some
 	env.Setenv("PAAS_APP_NET", "open") // otherwise the server adds a firewall to this machine
 	env.Setenv("PAAS_PROVE", "0")      // proving.txtar tests it; everywhere else it costs 5 s a push
 	// Apps leave files for the script in seen; they can write nowhere else.
@@ -510,7 +512,7 @@ func webapp() {
 func TestScriptsNotRoot(t *testing.T) {
 	for _, script := range []string{
 		"binary_replaced", "build_turns", "format", "isolation", "last_line", "open_root", "signals",
-		"umask",
+		"toolchains", "umask",
 	} {
 		t.Run(script, func(t *testing.T) {
 			rig.AsNobody(t, "^TestScripts$/^"+script+"$",

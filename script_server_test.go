@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"paas/rig/registry"
 	"paas/rig/visitor"
 	"path/filepath"
 	"strings"
@@ -19,8 +20,9 @@ import (
 
 // state is what one script has started.
 type state struct {
-	servers map[string]*running // by roles; "" is a server with all roles
-	load    *visitor.Load
+	servers  map[string]*running // by roles; "" is a server with all roles
+	load     *visitor.Load
+	registry *registry.Registry
 }
 
 // running is a server process.
@@ -41,7 +43,7 @@ var serverEnv = []string{
 	"PAAS_BOOT_TIMEOUT", "PAAS_DEFAULT_APP", "PAAS_MODE", "PAAS_KEYS", "PAAS_KEYS_FILE",
 	"PAAS_NOTIFY", "PAAS_SIDECAR_ADDR", "PAAS_SIDECAR_EXEC", "PAAS_SOURCE_URL", "PAAS_SOURCE_APP",
 	"PAAS_SOURCE_EVERY", "PAAS_SOURCE_TOKEN_FILE", "PAAS_PUBLIC_HTTP_PORT", "PAAS_KEEP_BUILDS",
-	"PAAS_LOG_FILE", "PAAS_MIN_FREE", "PAAS_BUILD_MEMORY", "PAAS_MAX_BUILDS",
+	"PAAS_TOOLCHAINS", "npm_config_registry", "PAAS_LOG_FILE", "PAAS_MIN_FREE", "PAAS_BUILD_MEMORY", "PAAS_MAX_BUILDS",
 	"GORACE", "GOCOVERDIR", "TESTAPP_DIR",
 }
 
@@ -191,4 +193,38 @@ func cmdGithost(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 	ts.Defer(host.Close)
 	ts.Setenv("GITHOST", host.URL)
+}
+
+// registry PROGRAM@VERSION... starts an npm registry that servers use from then on, with these
+// programs. Each is the machine's node: under another version, which it has in $TOOLCHAIN, or as a
+// program that prints its version and arguments. registry down stops it.
+func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
+	s := stateOf(ts)
+	if args[0] == "down" {
+		s.registry.Close()
+		return
+	}
+	s.registry = registry.New()
+	ts.Defer(s.registry.Close)
+	ts.Setenv("npm_config_registry", s.registry.URL)
+	node, err := exec.LookPath("node")
+	ts.Check(err)
+	npm, err := exec.LookPath("npm")
+	ts.Check(err)
+	npm, err = filepath.EvalSymlinks(npm)
+	ts.Check(err)
+	for _, arg := range args {
+		name, version, _ := strings.Cut(arg, "@")
+		pkg, file := name, "#!/usr/bin/env node\nconsole.log('"+arg+"', ...process.argv.slice(2))\n"
+		switch name {
+		case "node":
+			pkg = registry.NodePackage()
+			file = "#!/bin/sh\n[ \"$1\" = --version ] && echo v" + version + " && exit\n" +
+				"TOOLCHAIN=" + version + " exec " + node + " \"$@\"\n"
+		case "npm":
+			file = "#!/usr/bin/env node\nrequire('" + npm + "')\n"
+		}
+		s.registry.Publish(pkg, version, map[string]any{"bin": map[string]string{name: "cli"}},
+			map[string]string{"cli": file})
+	}
 }

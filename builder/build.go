@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Masterminds/semver/v3"
+
 	"paas/builder/cmdline"
 	"paas/builder/tree"
 	"paas/engine/local/child"
@@ -55,6 +57,8 @@ type Job struct {
 	Under   []child.Confinement // confines all commands of the build
 	Env     map[string]string   // what Under needs in their environment
 	Fetcher Fetcher             // downloads buildpacks; nil: none are downloaded
+
+	Toolchains Toolchains // fetches other versions than the server's; nil: there are only those
 }
 
 // build is a build in progress.
@@ -65,6 +69,9 @@ type build struct {
 	plan  *plan
 	env   map[string]string // of commands
 	notes []string          // to print with the first step
+
+	node           *semver.Version // of the toolchain that is used; nil: the server's Node is
+	saidToolchains bool
 
 	clock   clock // measures the time that counts towards Timeout
 	hasTurn bool
@@ -120,7 +127,7 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 			"not loading .env from the repository; set config vars instead")
 	}
 	if err := one.needTools(ctx); err != nil {
-		return volume.Built{}, err
+		return volume.Built{}, explainSpace(err)
 	}
 	if err := os.MkdirAll(one.cache("home"), 0o700); err != nil {
 		return volume.Built{}, explainSpace(err)

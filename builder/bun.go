@@ -25,5 +25,6 @@ var bunInstaller = &installer{
 	env: func(b *build) map[string]string {
 		return map[string]string{"BUN_INSTALL_CACHE_DIR": b.cache("bun"), "DO_NOT_TRACK": "1"}
 	},
+	wrote: []writer{{"0", ">=1.2", 1}, {"1", ">=1.2", 1}},
 	local: regexp.MustCompile(`(link|file|workspace):\S`),
 }

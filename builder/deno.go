@@ -24,6 +24,8 @@ var denoTool = tool{name: "deno", install: "Deno (https://deno.com, or npm insta
 type denoApp struct {
 	tasks map[string]json.RawMessage
 	entry string // the file that runs
+
+	requires []requirement
 }
 
 // isDeno reports whether a tree belongs to Deno. A package.json with a lock file of Node's belongs
@@ -63,6 +65,10 @@ func detectDeno(root *os.Root) (project, error) {
 		break
 	}
 	d := denoApp{tasks: about.Tasks}
+	var err error
+	if d.requires, err = denoRequirements(root); err != nil {
+		return nil, err
+	}
 	files := append(strings.Fields(d.start()), "main.ts", "main.tsx", "main.js")
 	for _, file := range files {
 		switch path.Ext(file) {
@@ -81,7 +87,30 @@ func (d denoApp) start() (line string) {
 	return line
 }
 
-func (d denoApp) tools(*plan) []tool { return []tool{denoTool} }
+// denoWrote are the formats of a deno.lock.
+var denoWrote = []writer{{"3", ">=1.37", 1}, {"4", ">=2", 2}, {"5", ">=2.3", 2}}
+
+// denoRequirements returns the Deno versions that a tree asks for, or else those that could have
+// written its deno.lock.
+func denoRequirements(root *os.Root) (requires []requirement, err error) {
+	asked, err := managedVersions(root, "deno")
+	for _, a := range asked {
+		if r, err := versionOrRange(a.source, a.text, 1); err == nil { // not a word such as latest
+			requires = append(requires, r)
+		}
+	}
+	if len(requires) == 0 {
+		lock, _ := tree.Read(root, "deno.lock", maxLock)
+		requires = writersOf("deno.lock", lock, denoWrote)
+	}
+	return requires, err
+}
+
+func (d denoApp) tools(*plan) []tool {
+	t := denoTool
+	t.requires = d.requires
+	return []tool{t}
+}
 
 // web returns the start task's own command if possible, else `deno task` would stay in between. -A:
 // it is the sandbox that separates the app from others, not Deno's permissions.

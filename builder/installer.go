@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -24,6 +23,8 @@ type installer struct {
 	// file there may then share its content with the installer's cache.
 	copies []string
 	env    func(b *build) map[string]string
+
+	wrote []writer // formats of its lock file, if versions differ in it
 
 	// local matches a lock file with a package that is a folder of the repository. npm has none,
 	// see [nodeModules.readLinks].
@@ -87,39 +88,100 @@ func (i *installer) lockIn(dir *os.Root) string {
 	return ""
 }
 
-// requires returns the required versions of the installer itself: each major version has its own
-// format of lock file.
-func (i *installer) requires(p *nodePackage, dir *os.Root) []requirement {
+// requires returns the required versions of the installer itself. What the repository asks for
+// counts; otherwise the installer must be one that could have written the lock file.
+func (i *installer) requires(p *nodePackage, dir *os.Root) ([]requirement, error) {
 	if (i == yarn || i == classic) && hasOwnYarn(dir) {
-		return nil
+		return nil, nil
 	}
-	if name, version := p.packageManager(); name == i.tool.name && version != "" {
-		if major, err := semver.NewVersion(version); err == nil {
-			return []requirement{sameMajor("packageManager in package.json", major.Major())}
+	asked, err := managedVersions(dir, i.tool.name)
+	if err != nil {
+		return nil, err
+	}
+	var requires []requirement
+	for _, a := range append(asked, p.versionsOf(i.tool.name)...) {
+		version, err := semver.StrictNewVersion(a.text)
+		if err == nil { // a newer or older one of the same major has the same lock file
+			requires = append(requires, requirement{
+				source: a.source, text: a.text, only: version,
+				fits: func(v *semver.Version) (bool, bool) {
+					return v.Major() == version.Major(), !v.Equal(version)
+				},
+			})
+			continue
+		}
+		if r, err := versionOrRange(a.source, a.text, 1); err == nil { // not a word such as latest
+			requires = append(requires, r)
 		}
 	}
+	if len(requires) == 0 {
+		requires = i.writers(dir)
+	}
+	if r, err := versionOrRange("engines."+i.tool.name+" in package.json", p.engine(i.tool.name), 1); err == nil {
+		requires = append(requires, r.preferably())
+	}
+	return requires, nil
+}
+
+// preferably returns a requirement that other versions meet nearly.
+func (r requirement) preferably() requirement {
+	strict := r.fits
+	r.fits = func(v *semver.Version) (bool, bool) {
+		fits, near := strict(v)
+		return true, near || !fits
+	}
+	return r
+}
+
+// writers returns the versions of the installer that write such a lock file.
+func (i *installer) writers(dir *os.Root) []requirement {
 	switch i {
-	case yarn:
-		return []requirement{{
-			source: "yarn.lock", text: "2 or newer",
-			fits: func(v *semver.Version) (bool, bool) { return v.Major() > 1, false },
-		}}
 	case classic:
 		return []requirement{sameMajor("yarn.lock", 1)}
+	case yarn:
+		return []requirement{yarnWriter(dir)}
+	}
+	lock := i.lockIn(dir)
+	content, _ := tree.Read(dir, lock, maxLock)
+	requires := writersOf(lock, content, i.wrote)
+	if i == pnpm && len(requires) > 0 && requires[0].prefers == 9 && tree.IsFile(dir, pnpmWorkspace) &&
+		!isPnpmWorkspace(dir) {
+		requires[0].prefers = 10 // 9 refuses such a file if it lists no packages
+	}
+	return requires
+}
+
+// writer says which versions of a tool write a format of its lock file, or read it without a change.
+type writer struct {
+	format string // as the lock file has it
+	by     string // range of versions
+	first  uint64 // the first major that wrote it, if by has several
+}
+
+// writersOf returns the versions that write a lock file of this content. Others meet that nearly:
+// they may convert it.
+func writersOf(lock string, content []byte, table []writer) []requirement {
+	found := lockVersion.FindSubmatch(content)
+	for _, w := range table {
+		if found == nil || w.format != string(found[1]) {
+			continue
+		}
+		r, err := inRange(lock, w.by)
+		if err != nil {
+			panic(err) // the table is wrong
+		}
+		r.prefers = w.first
+		return []requirement{r.preferably()}
 	}
 	return nil
 }
+
+// lockVersion matches the format of a pnpm-lock.yaml, a yarn.lock, a bun.lock or a deno.lock.
+var lockVersion = regexp.MustCompile(`(?m)^\s*"?(?:lockfileVersion|version)"?: ['"]?([\d.]+)`)
 
 func sameMajor(source string, major uint64) requirement {
 	return requirement{
 		source: source, text: fmt.Sprint(major),
 		fits: func(v *semver.Version) (bool, bool) { return v.Major() == major, false },
 	}
-}
-
-// packageManager splits the field of that name: "pnpm@9.1.0+sha512.abc" is "pnpm" and "9.1.0".
-func (p *nodePackage) packageManager() (name, version string) {
-	name, version, _ = strings.Cut(p.PackageManager, "@")
-	version, _, _ = strings.Cut(version, "+")
-	return name, version
 }

@@ -168,7 +168,7 @@ func TestJavaVersions(t *testing.T) {
 		requires, err := javaRequirements(root)
 		root.Close()
 		for _, w := range requires {
-			err = (&build{}).checkRequirement(tool{name: "javac", install: "a JDK"}, w, test.has)
+			_, err = tool{name: "javac", install: "a JDK"}.check(w, test.has)
 		}
 		if test.want == "" && err != nil || !strings.Contains(rig.Message(err), test.want) {
 			t.Errorf("%s: err = %v", name, err)

@@ -44,8 +44,8 @@ func detectNode(root *os.Root, byBun bool) (project, error) {
 	}
 	if byBun {
 		app.runtime = bunTool
-		app.runtime.requires = app.by.requires(p, root)
-		return app, nil
+		app.runtime.requires, err = app.by.requires(p, root)
+		return app, err
 	}
 	app.runtime.requires, err = nodeRequirements(root, p)
 	return app, err
@@ -56,7 +56,7 @@ func detectNode(root *os.Root, byBun bool) (project, error) {
 func (a *nodeApp) tools(p *plan) (tools []tool) {
 	a.findWorkspace(p.above)
 	installer := a.by.tool
-	installer.requires = a.by.requires(a.nodePackage, a.lockDir)
+	installer.requires, _ = a.by.requires(a.nodePackage, a.lockDir) // in a folder above, errors do not count
 	named := func(name string) bool {
 		for _, line := range p.processes {
 			if words := strings.Fields(line); len(words) > 0 && words[0] == name {
@@ -71,7 +71,7 @@ func (a *nodeApp) tools(p *plan) (tools []tool) {
 	if a.hasDependencies() || a.buildScript() != "" {
 		tools = append(tools, a.runtime, installer)
 	} else if named(installer.name) {
-		tools = append(tools, installer)
+		tools = append(tools, a.runtime, installer)
 	}
 	return tools
 }
@@ -86,7 +86,7 @@ func (a *nodeApp) findWorkspace(above []*os.Root) {
 		if err != nil || parent == nil {
 			continue
 		}
-		if isEmpty(parent.fields["workspaces"]) && !tree.IsFile(folder, "pnpm-workspace.yaml") {
+		if isEmpty(parent.fields["workspaces"]) && !tree.IsFile(folder, pnpmWorkspace) {
 			continue
 		}
 		if shared := choose(parent, folder); shared.lock != "" {

@@ -124,11 +124,8 @@ func (m *nodeModules) reasonNotKept() string {
 
 // isWorkspace reports whether there are packages below this one, each with its own node_modules.
 func (m *nodeModules) isWorkspace() bool {
-	pnpm, _ := tree.Read(m.build.tree, "pnpm-workspace.yaml", 1<<20) // has other settings too
-	return !isEmpty(m.app.fields["workspaces"]) || hasPackages.Match(pnpm)
+	return !isEmpty(m.app.fields["workspaces"]) || isPnpmWorkspace(m.build.tree)
 }
-
-var hasPackages = regexp.MustCompile(`(?m)^packages:`)
 
 // mayChange reports whether a build script follows, which may write into files of node_modules.
 // They are then not shared with the cache and other builds.

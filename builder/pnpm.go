@@ -1,6 +1,11 @@
 package builder
 
-import "regexp"
+import (
+	"os"
+	"regexp"
+
+	"paas/builder/tree"
+)
 
 // pnpm makes node_modules relocatable: relative links to a folder of packages inside it. With
 // extend-node-path off nothing in it contains its own path, so a copy is as good as an install.
@@ -13,7 +18,7 @@ var pnpm = &installer{
 			"npm_config_verify_deps_before_run":  "false",
 			"pnpm_config_verify_deps_before_run": "false"}},
 	locks: []string{"pnpm-lock.yaml"},
-	files: []string{".npmrc", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".pnpmfile.mjs"},
+	files: []string{".npmrc", pnpmWorkspace, ".pnpmfile.cjs", ".pnpmfile.mjs"},
 	frozen: []string{
 		"pnpm", "install", "--frozen-lockfile", "--prod=false", "--reporter=append-only",
 		"--config.extend-node-path=false",
@@ -27,6 +32,20 @@ var pnpm = &installer{
 			"pnpm_config_store_dir": b.cache("pnpm"),
 		}
 	},
+	wrote: []writer{ // https://github.com/pnpm/spec/tree/master/lockfile
+		{"5.1", ">=3 <5.10", 4}, {"5.2", ">=5.10 <6", 5}, {"5.3", "6.x", 6}, {"5.4", "7.x", 7},
+		{"6.0", "8.x", 8}, {"6.1", "8.x", 8}, {"9.0", ">=9", 9},
+	},
 	// a package may be called require-directory, and its version follows a colon and a space
 	local: regexp.MustCompile(`\b(link|file):\S|\bresolution: \{directory: `),
 }
+
+const pnpmWorkspace = "pnpm-workspace.yaml"
+
+// isPnpmWorkspace reports whether pnpm-workspace.yaml lists packages. It has other settings, too.
+func isPnpmWorkspace(dir *os.Root) bool {
+	content, _ := tree.Read(dir, pnpmWorkspace, 1<<20)
+	return hasPackages.Match(content)
+}
+
+var hasPackages = regexp.MustCompile(`(?m)^packages:`)

@@ -21,6 +21,15 @@ type requirement struct {
 	// fits reports whether a version meets the requirement, and whether it does so only nearly: by
 	// a newer patch, or another difference that the language promises to be harmless.
 	fits func(version *semver.Version) (fits, near bool)
+
+	only    *semver.Version // the only one that fits exactly, if it is known
+	prefers uint64          // the major to fetch if several fit; 0: any
+}
+
+// meets reports whether a version meets the requirement exactly.
+func (r requirement) meets(v *semver.Version) bool {
+	fits, near := r.fits(v)
+	return fits && !near
 }
 
 // atLeast reads a version written as plain numbers: "22", "3.11" or "20.11.0". A version fits if it
@@ -37,12 +46,17 @@ func atLeast(source, text string, digits int) (requirement, error) {
 		return requirement{}, fmt.Errorf("%s: %.40q: %w", source, text, err)
 	}
 	parts := 1 + strings.Count(numbers[1], ".") // numbers written
-	return requirement{source: source, text: text, fits: func(v *semver.Version) (bool, bool) {
+	r := requirement{source: source, text: text}
+	if parts == 3 {
+		r.only = least
+	}
+	r.fits = func(v *semver.Version) (bool, bool) {
 		wanted, has := numbersOf(least), numbersOf(v)
 		shares := func(n int) bool { return slices.Equal(wanted[:n], has[:n]) }
 		fits := shares(min(parts, digits)) && !v.LessThan(least)
 		return fits, fits && !shares(parts)
-	}}, nil
+	}
+	return r, nil
 }
 
 // versionFile reads a file that contains only a version, as version managers do, such as

@@ -16,7 +16,8 @@ func TestNodeVersion(t *testing.T) {
 		"lts/iron": "fits", "lts/*": "fits",
 		"node": "any", "# for CI\n20": "fits", ">=18 <21": "fits", "^18 || ^20": "fits",
 		"\ufeff20\r\n": "fits",
-		"20.11.0":      "near", "v20.11": "near",
+		"20.11.0":      "near", "v20.11": "near", "20.11.x": "near", "20.11.*": "near", "20.x.x": "fits",
+		"20.21.x": "other", "21.x": "other",
 		"22": "other", "18.20.4": "other", "20.21.0": "other", "20.20.3": "other",
 		"lts/jod": "other", ">=22": "other", "18 - 19": "other",
 		"": "error", "lts/nonsense": "error", "one of these": "error", "20; rm -rf /": "error",
@@ -28,7 +29,7 @@ func TestNodeVersion(t *testing.T) {
 }
 
 func verdict(text string) string {
-	found, err := nodeVersion(".nvmrc", []byte(text))
+	found, err := nodeVersion(".nvmrc", firstWord([]byte(text)))
 	switch {
 	case err != nil:
 		return "error"
@@ -122,11 +123,11 @@ func TestRequiredVersions(t *testing.T) {
 			"(https://nodejs.org, or the package nodejs) in that version, or change .node-version": app(".node-version", "22\n"),
 		".nvmrc asks for node 18.1, but this server has 20.20.2":                           app(".nvmrc", "18.1"),
 		"engines.node in package.json asks for node >=22 <23, but this server has 20.20.2": app("package.json", `{"engines": {"node": ">=22 <23"}, "main": "server.js"}`),
-		"packageManager in package.json asks for pnpm 9, but this server has 10.1.0": app("package.json",
+		"packageManager in package.json asks for pnpm 9.1.0, but this server has 10.1.0": app("package.json",
 			`{"packageManager": "pnpm@9.1.0+sha512.a", "dependencies": {"a": "1"}}`),
-		"packageManager in package.json asks for yarn 4, but this server has 1.22.22":             app("package.json", `{"packageManager": "yarn@4.0.0", "dependencies": {"a": "1"}}`),
-		"yarn.lock asks for yarn 2 or newer, but this server has 1.22.22: install Yarn (https://": app("yarn.lock", "\n__metadata:\n  version: 8\n"),
-		"engines.node in package.json: \"one of them\" is not a range of versions":                app("package.json", `{"engines": {"node": "one of them"}}`),
+		"packageManager in package.json asks for yarn 4.0.0, but this server has 1.22.22":        app("package.json", `{"packageManager": "yarn@4.0.0", "dependencies": {"a": "1"}}`),
+		"yarn.lock asks for yarn >=4 <4.14, but this server has 1.22.22: install Yarn (https://": app("yarn.lock", "\n__metadata:\n  version: 8\n"),
+		"engines.node in package.json: \"one of them\" is not a range of versions":               app("package.json", `{"engines": {"node": "one of them"}}`),
 	} {
 		_, out, _, err := buildFiles(t, b, t.TempDir(), files)
 		if n := strings.Count(rig.Message(err), want); n != 1 {

@@ -34,7 +34,7 @@ var rust = language{kind: "rust", detect: func(root *os.Root) (project, error) {
 // crate is a tree with a Cargo.toml at its top: a package or a workspace.
 type crate struct {
 	hasLock   bool
-	toolchain toolchain
+	toolchain rustToolchain
 }
 
 const installRust = "Rust (https://rustup.rs, or the packages cargo and rustc)"

@@ -15,34 +15,34 @@ import (
 	"paas/builder/tree"
 )
 
-// toolchain is the Rust toolchain that a repository requires
+// rustToolchain is the Rust toolchain that a repository requires
 // (https://rust-lang.github.io/rustup/overrides.html#the-toolchain-file).
-type toolchain struct {
+type rustToolchain struct {
 	file    string // rust-toolchain.toml or, the older form, rust-toolchain
 	channel string // "1.75", "stable", "nightly-2026-01-01"; empty: any
 }
 
 var channelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-func readToolchain(root *os.Root) (toolchain, error) {
-	t := toolchain{file: "rust-toolchain"} // in rustup's order
+func readToolchain(root *os.Root) (rustToolchain, error) {
+	t := rustToolchain{file: "rust-toolchain"} // in rustup's order
 	if !tree.IsFile(root, t.file) {
 		t.file += ".toml"
 	}
 	content, err := tree.ReadIf(root, t.file, 64<<10)
 	if content == nil || err != nil {
-		return toolchain{}, err
+		return rustToolchain{}, err
 	}
 	t.channel = strings.TrimSpace(string(tree.Text(content)))
 	if strings.Contains(t.channel, "[") || strings.HasSuffix(t.file, ".toml") {
 		var file struct{ Toolchain struct{ Channel string } }
 		if err := toml.Unmarshal(tree.Text(content), &file); err != nil {
-			return toolchain{}, fmt.Errorf("%s: %w", t.file, err)
+			return rustToolchain{}, fmt.Errorf("%s: %w", t.file, err)
 		}
 		t.channel = file.Toolchain.Channel
 	}
 	if t.channel != "" && !channelName.MatchString(t.channel) {
-		return toolchain{}, fmt.Errorf("%s: %.40q is not a toolchain; write one such as 1.85 or "+
+		return rustToolchain{}, fmt.Errorf("%s: %.40q is not a toolchain; write one such as 1.85 or "+
 			"stable", t.file, t.channel)
 	}
 	return t, nil
@@ -51,7 +51,7 @@ func readToolchain(root *os.Root) (toolchain, error) {
 // environment returns cargo's environment for this toolchain, and the compiler's version line.
 // rustup's cargo looks for toolchains in the home folder and downloads missing ones, so the
 // toolchain's own programs precede it in PATH.
-func (t toolchain) environment(
+func (t rustToolchain) environment(
 	ctx context.Context, b *build,
 ) (env map[string]string, compiler string, err error) {
 	env = cmdline.With(b.env, map[string]string{"CARGO_HOME": b.cache("cargo")})
@@ -94,7 +94,7 @@ func rustupHome(b *build, env map[string]string) string {
 }
 
 // check fails if the compiler is not the required one.
-func (t toolchain) check(b *build, compiler string) error {
+func (t rustToolchain) check(b *build, compiler string) error {
 	channel, dated, _ := strings.Cut(t.channel, "-")
 	switch channel {
 	case "stable", "beta", "nightly":
@@ -111,7 +111,11 @@ func (t toolchain) check(b *build, compiler string) error {
 	if err != nil {
 		return err
 	}
-	return b.checkRequirement(tool{name: "rustc", install: installRust}, r, compiler)
+	note, err := tool{name: "rustc", install: installRust}.check(r, compiler)
+	if note != "" {
+		b.notes = append(b.notes, note)
+	}
+	return err
 }
 
 // channelOf returns the channel of a compiler such as "rustc 1.97.0-nightly (abc 2026-01-01)".

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"paas/builder/cmdline"
 )
@@ -23,57 +22,45 @@ type tool struct {
 	env map[string]string // for all its commands
 }
 
-// needTools reports all tools that this server lacks or has in the wrong version, before anything
-// runs.
-func (b *build) needTools(ctx context.Context) error {
+// checkTool checks the server's program. It returns notes on requirements that are met nearly, and
+// an error if the server has none or one of the wrong version.
+func (b *build) checkTool(ctx context.Context, t tool) (notes []string, err error) {
+	if _, err := cmdline.LookPath(t.name, b.env["PATH"], b.job.Tree); err != nil {
+		return nil, fmt.Errorf("%s is not on this server: install %s", t.name, t.install)
+	}
 	var wrong []error
-	report := func(err error) { // several projects may need one tool
-		same := func(other error) bool { return other.Error() == err.Error() }
-		if err != nil && !slices.ContainsFunc(wrong, same) {
+	for _, r := range t.requires {
+		printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name, t.versionArgs...)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("%s asks for %s %s: %w", r.source, t.name, r.text, err))
+			continue
+		}
+		note, err := t.check(r, printed)
+		if err != nil {
 			wrong = append(wrong, err)
+		} else if note != "" {
+			notes = append(notes, note)
 		}
 	}
-	for _, p := range b.plan.projects {
-		for _, t := range p.tools(b.plan) {
-			if _, err := cmdline.LookPath(t.name, b.env["PATH"], b.job.Tree); err != nil {
-				report(fmt.Errorf("%s is not on this server: install %s", t.name, t.install))
-				continue
-			}
-			for _, r := range t.requires {
-				report(b.checkVersion(ctx, t, r))
-			}
-		}
-	}
-	return errors.Join(wrong...)
+	return notes, errors.Join(wrong...)
 }
 
-// checkVersion fails if the server's version of t does not meet r.
-func (b *build) checkVersion(ctx context.Context, t tool, r requirement) error {
-	printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name, t.versionArgs...)
-	if err != nil {
-		return fmt.Errorf("%s asks for %s %s: %w", r.source, t.name, r.text, err)
-	}
-	return b.checkRequirement(t, r, printed)
-}
-
-// checkRequirement is checkVersion for a known output of the tool.
-func (b *build) checkRequirement(t tool, r requirement, printed string) error {
+// check checks the version that the server's tool printed. note is for a requirement that is met
+// nearly.
+func (t tool) check(r requirement, printed string) (note string, err error) {
 	asks := fmt.Sprintf("%s asks for %s %s, but this server", r.source, t.name, r.text)
 	version, err := parseVersion(printed)
 	if err != nil {
-		return fmt.Errorf("%s's prints %.80q: %w", asks, printed, err)
+		return "", fmt.Errorf("%s's prints %.80q: %w", asks, printed, err)
 	}
 	switch fits, near := r.fits(version); {
 	case !fits:
-		return fmt.Errorf("%s has %s: install %s in that version, or change %s",
+		return "", fmt.Errorf("%s has %s: install %s in that version, or change %s",
 			asks, version.Original(), t.install, r.source)
 	case near:
-		note := fmt.Sprintf("%s has %s", asks, version.Original())
-		if !slices.Contains(b.notes, note) {
-			b.notes = append(b.notes, note)
-		}
+		return fmt.Sprintf("%s has %s", asks, version.Original()), nil
 	}
-	return nil
+	return "", nil
 }
 
 // program identifies the file of a tool whose version is known.

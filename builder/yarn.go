@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/Masterminds/semver/v3"
+
 	"paas/builder/tree"
 )
 
@@ -69,6 +71,28 @@ func isNewYarn(dir *os.Root, version string) bool {
 		return !strings.HasPrefix(version, "1.") && version != "1"
 	}
 	return tree.IsFile(dir, ".yarnrc.yml")
+}
+
+// yarnWrote are the formats of a yarn.lock. With --immutable, a Yarn refuses what another would
+// write. Found by having each version write one.
+var yarnWrote = []writer{
+	{"4", ">=2 <3.1", 2}, {"5", "~3.1", 3}, {"6", ">=3.2 <4", 3}, {"8", ">=4 <4.14", 4},
+	{"9", "~4.14", 4}, {"10", ">=4.15", 4},
+}
+
+// yarnWriter returns the versions of the new Yarn that could have written the lock file.
+func yarnWriter(dir *os.Root) requirement {
+	lock, _ := tree.Read(dir, "yarn.lock", maxLock)
+	newer := requirement{
+		source: "yarn.lock", text: "2 or newer",
+		fits: func(v *semver.Version) (bool, bool) { return v.Major() > 1, false },
+	}
+	for _, r := range writersOf("yarn.lock", lock, yarnWrote) {
+		strict := r.meets
+		r.fits = func(v *semver.Version) (bool, bool) { return v.Major() > 1, !strict(v) }
+		return r
+	}
+	return newer
 }
 
 var yarnSetting = regexp.MustCompile(`(?m)^(yarnPath|nodeLinker):[ \t]*["']?([^"'\s#]+)`)

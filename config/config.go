@@ -48,6 +48,7 @@ type Config struct {
 	MaxFiles                      int
 	MaxTree                       int64
 	PassEnv                       []string
+	Toolchains                    string
 	Isolation                     string
 	AppNet                        string
 	FirstUID, LastUID             int

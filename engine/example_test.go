@@ -19,7 +19,7 @@ func ExampleExit() {
 
 func ExampleExpand() {
 	env := map[string]string{"DATA_DIR": engine.Data, "PATH": engine.Tree + "/bin:" + engine.Cache + "/node/bin", "PORT": engine.Port}
-	env = engine.Expand(env, "/app", "/data", "/cache", "5000")
+	env = engine.Expand(env, "/app", "/data", "/cache", "/toolchains", "5000")
 	fmt.Println(strings.Join([]string{env["DATA_DIR"], env["PATH"], env["PORT"]}, " "))
 	// Output: /data /app/bin:/cache/node/bin 5000
 }

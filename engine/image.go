@@ -16,11 +16,16 @@ const (
 	Data  = "\x00data\x00"  // the app's own files, kept across releases
 	Cache = "\x00cache\x00" // the cache of the app's builds
 	Port  = "\x00port\x00"  // the number of the port to listen on
+
+	Toolchains = "\x00toolchains\x00" // the folder of [volume.Toolchain.Bin]
 )
 
 // Expand returns env with the placeholders replaced by the arguments.
-func Expand(env map[string]string, tree, data, cache, port string) map[string]string {
-	names := strings.NewReplacer(Tree, tree, Data, data, Cache, cache, Port, port)
+func Expand(
+	env map[string]string, tree, data, cache, toolchains, port string,
+) map[string]string {
+	names := strings.NewReplacer(
+		Tree, tree, Data, data, Cache, cache, Toolchains, toolchains, Port, port)
 	expanded := make(map[string]string, len(env))
 	for name, value := range env {
 		expanded[name] = names.Replace(value)

@@ -26,7 +26,7 @@ type Job struct {
 	Index   int    // from 1
 	Image   Image
 	Argv    []string          // the first word is looked up in the PATH of Env
-	Env     map[string]string // the whole environment; values may contain [Tree], [Data] and [Cache]
+	Env     map[string]string // the whole environment; values may contain placeholders, such as [Tree]
 	Limits  volume.Limits     // for the process and all it starts
 
 	Out      io.Writer // both outputs; called from one goroutine

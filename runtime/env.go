@@ -44,6 +44,9 @@ func (rt *Runtime) env(
 	if has(programs) { // last: a program called env must not replace the command
 		path = append(path, engine.Tree+"/"+programs)
 	}
+	for _, t := range built.Toolchains {
+		front = append(front, engine.Toolchains+"/"+t.Bin())
+	}
 	for name, value := range built.Env {
 		if name != "PATH" {
 			env[name] = moved.Replace(value)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 	"sync"
@@ -26,6 +27,7 @@ type pruner struct {
 	rt       *Runtime
 	memories map[string]memory // by app
 	said     map[string]string // by app: the last logged reason why builds stay
+	removed  bool              // since toolchains were pruned, builds have been removed
 
 	mu      sync.Mutex
 	waiting map[string]bool // apps to prune
@@ -42,6 +44,7 @@ func newPruner(rt *Runtime) *pruner {
 	return &pruner{
 		rt: rt, memories: map[string]memory{}, said: map[string]string{},
 		waiting: map[string]bool{}, asked: make(chan struct{}, 1),
+		removed: true, // by an earlier server, perhaps
 	}
 }
 
@@ -88,6 +91,7 @@ func (p *pruner) round(ctx context.Context) bool {
 		if err != nil { // destroyed meanwhile
 			delete(p.memories, name)
 			delete(p.said, name)
+			p.removed = true
 			continue
 		}
 		busy, err := p.prune(ctx, app)
@@ -98,9 +102,68 @@ func (p *pruner) round(ctx context.Context) bool {
 			p.mu.Unlock()
 		}
 	}
+	busy := p.toolchains()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.waiting) > 0
+	return busy || len(p.waiting) > 0
+}
+
+// toolchains removes the toolchains that no build was made with. busy: builds are in progress, which
+// may use any.
+func (p *pruner) toolchains() (busy bool) {
+	v := p.rt.Volume
+	stored, err := v.Toolchains()
+	if !p.removed || err == nil && len(stored) == 0 {
+		return false
+	}
+	if !p.rt.building.TryLock() {
+		return true
+	}
+	used, usedErr := p.used()
+	var remove []func() error
+	if err = errors.Join(err, usedErr); err == nil {
+		for _, t := range stored {
+			if !used[t] {
+				f, dropErr := v.DropToolchain(t)
+				remove, err = append(remove, f), errors.Join(err, dropErr)
+				p.rt.Log.Info("unused toolchain removed", "toolchain", t)
+			}
+		}
+	}
+	p.rt.building.Unlock()
+	p.removed = false
+	for _, f := range remove {
+		err = errors.Join(err, f())
+	}
+	if err != nil {
+		p.rt.Log.Error("cannot remove unused toolchains", "err", err)
+	}
+	return false
+}
+
+// used returns the toolchains of all builds. No build may be in progress.
+func (p *pruner) used() (map[volume.Toolchain]bool, error) {
+	used := map[volume.Toolchain]bool{}
+	names, err := p.rt.Volume.Apps()
+	for _, name := range names {
+		app, appErr := p.rt.Volume.App(name)
+		if appErr != nil { // destroyed meanwhile
+			continue
+		}
+		builds, buildsErr := app.Builds()
+		err = errors.Join(err, buildsErr)
+		for _, id := range builds {
+			built, builtErr := app.Built(id)
+			if errors.Is(builtErr, fs.ErrNotExist) { // it failed, or is gone
+				continue
+			}
+			err = errors.Join(err, builtErr)
+			for _, t := range built.Toolchains {
+				used[t] = true
+			}
+		}
+	}
+	return used, err
 }
 
 // say logs why an app's builds cannot be removed, once for each reason.
@@ -155,6 +218,7 @@ func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
 	if len(builds) == 0 || err != nil {
 		return remove, err
 	}
+	p.removed = true
 	p.rt.Log.Info("old builds removed", "app", app.Name, "builds", builds)
 	// Under the turn: no build is about to use what this removes.
 	return remove, p.rt.Engine.Sweep(context.Background(), app.Name)

@@ -28,6 +28,9 @@ type Runtime struct {
 
 	KeepBuilds int // how many builds of an app are kept, the last ones that were live; 0: 5
 
+	// building is read-locked from before a build until it is recorded, see [pruner.toolchains].
+	building sync.RWMutex
+
 	now      func() time.Time // the wall clock; nil: time.Now
 	oneoffs  oneoffs
 	backends backends

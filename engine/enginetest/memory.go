@@ -272,7 +272,7 @@ func (p *Process) run() error {
 	if p.Argv[0] != "/bin/sh" {
 		return engine.StartError{Status: 127, Reason: p.Type + ": " + p.Argv[0] + ": not found in PATH"}
 	}
-	env := engine.Expand(p.Env, "/tree", "/data", "/cache", p.port())
+	env := engine.Expand(p.Env, "/tree", "/data", "/cache", "/toolchains", p.port())
 	switch script := p.Argv[2]; {
 	case strings.HasPrefix(script, "trap '' TERM;"):
 		p.deaf = true

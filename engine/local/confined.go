@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/user"
@@ -17,6 +18,8 @@ import (
 	"paas/engine/local/child"
 	"paas/engine/local/confine"
 	"paas/engine/local/firewall"
+	"paas/toolchain"
+	"paas/volume"
 )
 
 // Confined is how apps should be isolated from each other and from the server. They are, as far as
@@ -255,6 +258,35 @@ func (f fetcher) Fetch(ctx context.Context, url, branch, dir string) (commit str
 	}
 	defer fetched.Close()
 	return commit, os.CopyFS(dir, fetched.FS()) // on this thread, which has the app's rights
+}
+
+// toolchains works with the server's rights: no app may write what all others run.
+func (j jail) toolchains(t builder.Toolchains) builder.Toolchains {
+	if t == nil || j.uid == 0 {
+		return t
+	}
+	return toolchains{t}
+}
+
+type toolchains struct{ from builder.Toolchains }
+
+func (t toolchains) Versions(
+	ctx context.Context, name string,
+) (list []toolchain.Version, err error) {
+	onOtherThread(func() { list, err = t.from.Versions(ctx, name) })
+	return list, err
+}
+
+func (t toolchains) Stored(name string) (list []toolchain.Version) {
+	onOtherThread(func() { list = t.from.Stored(name) })
+	return list
+}
+
+func (t toolchains) Fetch(
+	ctx context.Context, what volume.Toolchain, out io.Writer,
+) (dir string, err error) {
+	onOtherThread(func() { dir, err = t.from.Fetch(ctx, what, out) })
+	return dir, err
 }
 
 // uid returns the app's user, or 0 for the server's.

@@ -9,11 +9,12 @@ import (
 
 // Layout is where the folders of an image are on this machine.
 type Layout struct {
-	Top   string // the build
-	Tree  string // the image's folder: Top, or below it
-	Cache string // build cache of the app
-	Data  string // the app's own files
-	Logs  string // folder for the output of units; empty: it is not written
+	Top        string // the build
+	Tree       string // the image's folder: Top, or below it
+	Cache      string // build cache of the app
+	Data       string // the app's own files
+	Toolchains string // what [engine.Toolchains] stands for; apps may read it
+	Logs       string // folder for the output of units; empty: it is not written
 }
 
 // named returns env with placeholders instead of the paths of folders, so that it holds wherever the

@@ -34,11 +34,12 @@ type Local struct {
 	// besides PATH, LANG, TZ and those for proxies and certificate authorities.
 	PassEnv []string
 
-	BuildTimeout time.Duration   // of a build; default 15 min
-	Buildpacks   builder.Fetcher // downloads buildpacks; nil: there are none to download
-	BuildMemory  int64           // bytes that a build may use, if [child.CapsMemory]; 0: no cap
-	MaxBuilds    int             // at once; 0: one for two processors, at least 1
-	Log          *slog.Logger    // default: discards all
+	BuildTimeout time.Duration      // of a build; default 15 min
+	Buildpacks   builder.Fetcher    // downloads buildpacks; nil: there are none to download
+	Toolchains   builder.Toolchains // fetches versions that apps ask for; nil: none are fetched
+	BuildMemory  int64              // bytes that a build may use, if [child.CapsMemory]; 0: no cap
+	MaxBuilds    int                // at once; 0: one for two processors, at least 1
+	Log          *slog.Logger       // default: discards all
 
 	Confined Confined // isolation of apps
 
@@ -170,6 +171,7 @@ func (l *Local) Build(ctx context.Context, job engine.BuildJob) (built volume.Bu
 			App: job.Image.App, Tree: at.Tree, Top: at.Top, Cache: at.Cache,
 			Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
 			Under: jail.under, Env: jail.env, Fetcher: jail.fetcher(l.Buildpacks),
+			Toolchains: jail.toolchains(l.Toolchains),
 		})
 		return err
 	}, filepath.Dir(at.Cache), folders(job.Buildpack)...)

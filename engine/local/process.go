@@ -108,7 +108,7 @@ func (l *Local) launch(o order) (*process, error) {
 			leave()
 		}
 	}
-	env := engine.Expand(o.Env, at.Tree, at.Data, at.Cache, strconv.Itoa(port))
+	env := engine.Expand(o.Env, at.Tree, at.Data, at.Cache, at.Toolchains, strconv.Itoa(port))
 	c := child.Command{
 		Name: fmt.Sprintf("%s.v%d.%s.%d", o.App, o.Release, o.Type, o.Index),
 		Argv: o.Argv,
