@@ -259,3 +259,71 @@ func TestBuildsInUseAreKept(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// A toolchain is removed with the last build that was made with it, never while a build is made.
+func TestUnusedToolchains(t *testing.T) {
+	s := newStage(t)
+	rt := &Runtime{Volume: s.app.Volume(), Engine: s.engine, Log: slog.New(slog.DiscardHandler), KeepBuilds: 1}
+	node := func(version string) volume.Toolchain { return volume.Toolchain{Name: "node", Version: version} }
+	for _, version := range []string{"18.0.0", "20.0.0", "22.0.0"} {
+		dir, err := s.app.Volume().TempDir()
+		if err == nil {
+			err = s.app.Volume().PublishToolchain(node(version), dir)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := func() string {
+		t.Helper()
+		list, err := s.app.Volume().Toolchains()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text []string
+		for _, at := range list {
+			text = append(text, at.Version)
+		}
+		return strings.Join(text, " ")
+	}
+	live := func(version string) {
+		t.Helper()
+		n := s.publish()
+		r, err := s.app.Release(n)
+		if err == nil {
+			err = s.app.SetBuilt(r.Build, volume.Built{Toolchains: []volume.Toolchain{node(version)}})
+		}
+		if err = errors.Join(err, s.app.SetStatus(n, volume.Status{State: volume.Live}), s.app.SetLive(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := newPruner(rt)
+	round := func() (busy bool) {
+		p.ask(s.app.Name)
+		return p.round(t.Context())
+	}
+	live("18.0.0")
+	rt.building.RLock()
+	if !round() || stored() != "18.0.0 20.0.0 22.0.0" {
+		t.Errorf("while a build is made: %s", stored())
+	}
+	rt.building.RUnlock()
+	if round() || stored() != "18.0.0" {
+		t.Errorf("with one build: %s", stored())
+	}
+	live("18.0.0")
+	if round() || stored() != "18.0.0" {
+		t.Errorf("with another build: %s", stored())
+	}
+	r, err := s.app.Release(2)
+	if err == nil {
+		err = s.app.SetBuilt(r.Build, volume.Built{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	live("22.0.0")
+	if round() || stored() != "" {
+		t.Errorf("after it: %s", stored())
+	}
+}
