@@ -72,6 +72,8 @@ type build struct {
 
 	node           *semver.Version // of the toolchain that is used; nil: the server's Node is
 	saidToolchains bool
+	programs       map[string]string // name -> path of another installation than PATH finds first
+	goToolchain    string            // GOTOOLCHAIN; empty: the server's Go
 
 	clock   clock // measures the time that counts towards Timeout
 	hasTurn bool

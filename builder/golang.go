@@ -2,6 +2,7 @@ package builder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"go/parser"
@@ -26,8 +27,25 @@ var goTool = tool{
 	name:        "go",
 	install:     "Go (https://go.dev/dl, or the package golang)",
 	versionArgs: []string{"version"},
-	// else go silently downloads another version
+	// else it is the version that go downloads silently
 	env: map[string]string{"GOTOOLCHAIN": "local"},
+}
+
+// fetch lets go download the version that go.mod asks for (https://go.dev/doc/toolchain). Go itself
+// checks it, and keeps it in the app's cache.
+func (g goApp) fetch(b *build, printed string) bool {
+	has, err := parseVersion(printed)
+	if err != nil || has.LessThan(semver.New(1, 21, 0, "", "")) { // it downloads nothing
+		return false
+	}
+	var newest *semver.Version
+	for _, r := range g.requires {
+		if r.only != nil && (newest == nil || r.only.GreaterThan(newest)) {
+			newest = r.only
+		}
+	}
+	b.goToolchain = fmt.Sprintf("go%s+auto", newest) // 1.22 is called go1.22.0
+	return true
 }
 
 // goApp is a tree with a Go module or a single main package.
@@ -68,7 +86,7 @@ func (g goApp) tools(p *plan) []tool {
 		return nil
 	}
 	t := goTool
-	t.requires = g.requires
+	t.requires, t.fetchesItself = g.requires, g.fetch
 	return []tool{t}
 }
 
@@ -85,10 +103,11 @@ func (g goApp) build(ctx context.Context, b *build) error {
 		return nil
 	}
 	b.step("go")
-	env := cmdline.With(cmdline.With(b.env, goTool.env), map[string]string{
-		"GOPATH":     b.cache("go"),
-		"GOMODCACHE": b.cache("go", "mod"),
-		"GOCACHE":    b.cache("go", "build"),
+	env := cmdline.With(b.env, map[string]string{
+		"GOTOOLCHAIN": cmp.Or(b.goToolchain, "local"),
+		"GOPATH":      b.cache("go"),
+		"GOMODCACHE":  b.cache("go", "mod"),
+		"GOCACHE":     b.cache("go", "build"),
 	})
 	if err := g.makeModule(ctx, b); err != nil {
 		return err
@@ -257,7 +276,7 @@ func goRequirements(content []byte) []requirement {
 			return
 		}
 		requires = append(requires, requirement{
-			source: source, text: least.Original() + suffix,
+			source: source, text: least.Original() + suffix, only: least,
 			fits: func(v *semver.Version) (fits, near bool) {
 				older := v.LessThan(least)
 				return !required || !older, older

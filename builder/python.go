@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -32,11 +33,29 @@ type pythonApp struct {
 	requires []requirement
 }
 
-var pythonTool = tool{name: "python3", install: "Python 3 (the packages python3 and python3-venv)"}
+var pythonTool = tool{
+	name:    "python3",
+	install: "Python 3 (the packages python3 and python3-venv, or uv python install)",
+}
+
+var pythonName = regexp.MustCompile(`^python3\.\d+$`)
+
+// pythons returns the Pythons of this server: those on PATH, a version manager's, and uv's.
+func (p pythonApp) pythons(ctx context.Context, b *build) []string {
+	paths := append(b.onPath(pythonName), b.managed("python", "python3")...)
+	for _, r := range p.requires {
+		env := cmdline.With(b.env, map[string]string{"UV_PYTHON_DOWNLOADS": "never"})
+		if found, err := b.capture(ctx, b.job.Tree, env, "uv", "python", "find", r.text); err == nil {
+			paths = append(paths, found)
+		}
+	}
+	return paths
+}
 
 func (p pythonApp) tools(*plan) []tool {
 	interpreter := pythonTool
 	interpreter.requires = p.requires
+	interpreter.others = p.pythons
 	if p.by.tool.name == "" {
 		return []tool{interpreter}
 	}
@@ -87,7 +106,7 @@ func (p pythonApp) build(ctx context.Context, b *build) error {
 
 func (p pythonApp) makeVenv(ctx context.Context, b *build, venv string) error {
 	env := cmdline.With(b.env, p.by.env(b, venv))
-	if err := b.run(ctx, "python3 -m venv", env, "python3", "-m", "venv", venv); err != nil {
+	if err := b.run(ctx, "python3 -m venv", env, b.program("python3"), "-m", "venv", venv); err != nil {
 		return err
 	}
 	argv := slices.Clone(p.by.install)
@@ -100,7 +119,7 @@ func (p pythonApp) makeVenv(ctx context.Context, b *build, venv string) error {
 // key hashes the interpreter and the files that the packager reads. A package that is a folder of
 // the tree differs for each build, so it makes the key unique to this build.
 func (p pythonApp) key(ctx context.Context, b *build) (string, error) {
-	tools := []string{"python3"}
+	tools := []string{b.program("python3")}
 	if p.by.tool.name != "" {
 		tools = append(tools, p.by.tool.name)
 	}
@@ -108,7 +127,7 @@ func (p pythonApp) key(ctx context.Context, b *build) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	python, err := cmdline.LookPath("python3", b.env["PATH"], b.job.Tree)
+	python, err := cmdline.LookPath(b.program("python3"), b.env["PATH"], b.job.Tree)
 	if err != nil {
 		return "", err
 	}

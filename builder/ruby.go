@@ -44,8 +44,12 @@ func (r *rubyApp) tools(p *plan) []tool {
 		return nil
 	}
 	tools := []tool{{
-		name: "ruby", install: "Ruby (https://www.ruby-lang.org, or the package ruby)",
+		name:     "ruby",
+		install:  "Ruby (https://www.ruby-lang.org, the package ruby, or rbenv install)",
 		requires: r.requires,
+		others: func(_ context.Context, b *build) []string {
+			return b.managed("ruby", "ruby", "/opt/rubies/*/bin/ruby") // also where chruby looks
+		},
 	}}
 	if r.gemfile {
 		tools = append(tools, bundlerTool)
@@ -93,6 +97,10 @@ var rubyEnv = map[string]string{
 func (r *rubyApp) build(ctx context.Context, b *build) error {
 	for name, value := range rubyEnv {
 		b.setEnv(name, value)
+	}
+	if ruby := b.programs["ruby"]; ruby != "" {
+		b.setEnv("PATH", filepath.Dir(ruby)) // with its Bundler
+		b.env["PATH"] = filepath.Dir(ruby) + ":" + b.env["PATH"]
 	}
 	if !r.gemfile {
 		return nil

@@ -20,6 +20,13 @@ type tool struct {
 	requires    []requirement // versions that the repository requires
 
 	env map[string]string // for all its commands
+
+	// others lists the paths of more installations of the tool, the best first; nil: there are none.
+	others func(ctx context.Context, b *build) []string
+
+	// fetchesItself reports whether the tool itself can fetch the versions that it should have, and
+	// arranges for that; nil: it cannot.
+	fetchesItself func(b *build, printed string) bool
 }
 
 // checkTool checks the server's program. It returns notes on requirements that are met nearly, and

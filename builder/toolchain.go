@@ -78,16 +78,30 @@ func rank(t tool) int {
 // need makes sure that the build has a tool that meets its requirements.
 func (b *build) need(ctx context.Context, t tool) error {
 	notes, wrong := b.checkTool(ctx, t)
+	suits := wrong == nil && len(notes) == 0
+	if !suits && t.others != nil {
+		if near, exact := b.useOther(ctx, t); exact || near && wrong != nil {
+			return nil
+		}
+	}
+	if !suits && t.fetchesItself != nil && b.job.Toolchains != nil {
+		printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name, t.versionArgs...)
+		if err == nil && t.fetchesItself(b, printed) {
+			b.toolchains()
+			say.Detail(b.job.Out, "%s fetches another version: %s", t.name, b.reason(ctx, t, true))
+			return nil
+		}
+	}
 	if b.job.Toolchains == nil || !toolchain.Has(t.name) {
 		b.notes = append(b.notes, notes...)
 		return wrong
 	}
 	// The server's npm may not work with another Node than the server's.
 	follows := b.node != nil && toolchain.OnNode(t.name)
-	if wrong == nil && len(notes) == 0 && !follows {
+	if suits && !follows {
 		return nil
 	}
-	err := b.useToolchain(ctx, t, b.reason(ctx, t, wrong != nil || len(notes) > 0))
+	err := b.useToolchain(ctx, t, b.reason(ctx, t, !suits))
 	var missing unavailable
 	switch {
 	case err == nil, !errors.As(err, &missing), ctx.Err() != nil:
