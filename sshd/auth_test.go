@@ -30,7 +30,7 @@ func TestSessions(t *testing.T) {
 		{bob, "git-receive-pack '/blog.git'", result{"bob git-receive-pack blog \n", "", 0}},
 		{bob, "git-receive-pack '/../x'",
 			result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, start with a " +
-				"letter, at most 30 characters\n", 1}},
+				"letter, at most 63 characters\n", 1}},
 	} {
 		if got := w.run(tt.client, tt.command); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.command, got, tt.want)

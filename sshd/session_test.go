@@ -295,7 +295,7 @@ func TestOpenSSH(t *testing.T) {
 			"whoami"), result{"", "Error: remote port forwarding failed for listen port 0\n", 255}},
 		"git": {w.openssh(me, "git-receive-pack '/../x'"),
 			result{"", " !     \"../x\" is not an app name: use a-z, 0-9 and -, " +
-				"start with a letter, at most 30 characters\n", 1}},
+				"start with a letter, at most 63 characters\n", 1}},
 		"sftp": {w.openssh(me, "-s", "sftp"), result{"", files, 1}},
 	} {
 		if tt.got != tt.want {

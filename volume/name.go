@@ -7,13 +7,13 @@ import (
 )
 
 // NamePattern matches the names of apps: DNS labels (RFC 1123, section 2.1) that begin with a
-// letter, and of at most 30 characters, so that they fit in front of a domain.
-const NamePattern = `^[a-z][a-z0-9-]{0,29}$`
+// letter, so that they fit in front of a domain.
+const NamePattern = `^[a-z][a-z0-9-]{0,62}$`
 
 var namePattern = regexp.MustCompile(NamePattern)
 
 // ErrName is the error for a name that no app can have.
-var ErrName = errors.New("use a-z, 0-9 and -, start with a letter, at most 30 characters")
+var ErrName = errors.New("use a-z, 0-9 and -, start with a letter, at most 63 characters")
 
 // CheckName returns an error that wraps [ErrName] if no app can have that name.
 func CheckName(name string) error {

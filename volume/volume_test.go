@@ -66,9 +66,9 @@ func as(t *testing.T, role string, v *Volume) (*exec.Cmd, *bytes.Buffer) {
 
 func TestNames(t *testing.T) {
 	for name, good := range map[string]bool{
-		"blog": true, "b": true, "my-app-2": true, strings.Repeat("a", 30): true,
+		"blog": true, "b": true, "my-app-2": true, strings.Repeat("a", 63): true,
 		"": false, "Blog": false, "2blog": false, "-blog": false, "blog-": false, "a_b": false, "a.b": false,
-		"..": false, ".": false, "a/b": false, "a\n": false, "blög": false, strings.Repeat("a", 31): false, "%2e": false,
+		"..": false, ".": false, "a/b": false, "a\n": false, "blög": false, strings.Repeat("a", 64): false, "%2e": false,
 	} {
 		if err := CheckName(name); (err == nil) != good {
 			t.Errorf("CheckName(%q) = %v", name, err)
