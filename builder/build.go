@@ -31,10 +31,6 @@ type Builder struct {
 	Memory    int64         // bytes that each step of a build may use; 0: no limit
 	MaxBuilds int           // builds at once; 0: one per two processors, at least 1
 
-	// ServerOnly refuses an app that asks for another version of a language than the server has,
-	// even if that one would do.
-	ServerOnly bool
-
 	// Group makes a group for one step, freed after it; nil: there are no groups. HoldsMemory: the
 	// group enforces Memory; otherwise memory is polled.
 	Group       func() (group child.Confinement, free func(), err error)

@@ -335,41 +335,52 @@ func TestDotnetRuntime(t *testing.T) {
 	files := func(project string) map[string]string {
 		return map[string]string{"Shop.csproj": project, "Program.cs": "echo $DOTNET_ROOT runs"}
 	}
+	build := func(
+		files map[string]string, other Toolchains,
+	) (built volume.Built, out, dir string, err error) {
+		screen := &rig.Screen{}
+		dir = rig.Tree(t, files)
+		built, err = b.Build(t.Context(), Job{
+			App: "blog", Tree: dir, Cache: t.TempDir(), Out: screen, Toolchains: other,
+		})
+		return built, screen.String(), dir, err
+	}
+	const ran = "/usr/share/dotnet runs\n"
+	mustRun := func(
+		what string, files map[string]string, other Toolchains,
+	) (built volume.Built, out string) {
+		t.Helper()
+		built, out, dir, err := build(files, other)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if got := printed(t, b, dir, built, built.Processes["web"]); got != ran {
+			t.Errorf("%s: printed %q", what, got)
+		}
+		return built, out
+	}
 	old := with(webProject, "TargetFramework", "net8.0")
-	built, out, dir := mustBuild(t, b, t.TempDir(), files(old))
+	_, out := mustRun("older", files(old), noToolchains{})
 	const note = "       Shop asks for .NET 8.0.0, which this server lacks: it runs on 10.0.12\n"
 	if strings.Count(out, note) != 1 {
 		t.Errorf("log:\n%s\nwant once %s", out, note)
 	}
-	if got := printed(t, b, dir, built, built.Processes["web"]); got != "/usr/share/dotnet runs\n" {
-		t.Errorf("printed %q", got)
-	}
-
 	withProcfile := files(old)
 	withProcfile["Procfile"] = "web: cd bin/publish; ./Shop"
-	built, out, dir = mustBuild(t, b, t.TempDir(), withProcfile)
+	_, out = mustRun("with a Procfile", withProcfile, noToolchains{})
 	rig.WantIn(t, "with a Procfile", out, note)
-	if got := printed(t, b, dir, built, built.Processes["web"]); got != "/usr/share/dotnet runs\n" {
-		t.Errorf("with a Procfile: printed %q", got)
-	}
-
-	built, out, _ = mustBuild(t, b, t.TempDir(), files(webProject))
+	built, out := mustRun("the same", files(webProject), noToolchains{})
 	if strings.Contains(out, "asks for") || built.Env["DOTNET_ROLL_FORWARD"] != "" {
 		t.Errorf("the runtime is there; built %+v, log:\n%s", built, out)
 	}
+	mustRun("allowed by the app", files(with(old, "RollForward", "Major")), nil)
 
-	next := with(webProject, "TargetFramework", "net11.0")
-	_, _, _, err := buildFiles(t, b, t.TempDir(), files(next))
 	const refused = ", but this server has 10.0.12: install the .NET runtime " +
 		"(https://dotnet.microsoft.com/download) in that version, or change its TargetFramework"
+	_, _, _, err := build(files(with(webProject, "TargetFramework", "net11.0")), noToolchains{})
 	rig.WantIn(t, "newer", rig.Message(err), "Shop asks for .NET 11.0.0"+refused)
-	b.ServerOnly = true
-	_, _, _, err = buildFiles(t, b, t.TempDir(), files(old))
+	_, _, _, err = build(files(old), nil)
 	rig.WantIn(t, "only what the server has", rig.Message(err), "Shop asks for .NET 8.0.0"+refused)
-	built, _, dir = mustBuild(t, b, t.TempDir(), files(with(old, "RollForward", "Major")))
-	if got := printed(t, b, dir, built, built.Processes["web"]); got != "/usr/share/dotnet runs\n" {
-		t.Errorf("an app that allows a newer runtime: printed %q", got)
-	}
 }
 
 // The runtime is the one that dotnet selects.
@@ -456,7 +467,8 @@ func TestDotnetTools(t *testing.T) {
 // A build prints nothing that looks like an error.
 func TestDotnetWorkloads(t *testing.T) {
 	standInDotnet(t)
-	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), map[string]string{"Shop.csproj": webProject})
+	files := map[string]string{"Shop.csproj": webProject}
+	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), files)
 	if strings.Contains(out, "An issue was encountered") {
 		t.Errorf("log:\n%s", out)
 	}

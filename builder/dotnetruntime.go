@@ -128,7 +128,8 @@ func (s dotnetSDK) checkRuntime(
 		if nextRuntime(asked, has[f.Name], shares) != nil {
 			continue
 		}
-		if next := nextRuntime(asked, has[f.Name], 0); next != nil && set == "" && !s.ServerOnly {
+		next := nextRuntime(asked, has[f.Name], 0)
+		if next != nil && set == "" && s.job.Toolchains != nil {
 			return fmt.Sprintf("%s asks for %s, which this server lacks: it runs on %s", program,
 				f, next.Original()), nil
 		}
