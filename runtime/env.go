@@ -40,12 +40,12 @@ func (rt *Runtime) env(
 	if has("node_modules/.bin") {
 		front = append(front, engine.Tree+"/node_modules/.bin")
 	}
+	for _, t := range built.Toolchains {
+		front = append(front, engine.Toolchains+"/"+t.Bin())
+	}
 	path := append(front, env["PATH"])
 	if has(programs) { // last: a program called env must not replace the command
 		path = append(path, engine.Tree+"/"+programs)
-	}
-	for _, t := range built.Toolchains {
-		front = append(front, engine.Toolchains+"/"+t.Bin())
 	}
 	for name, value := range built.Env {
 		if name != "PATH" {

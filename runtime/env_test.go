@@ -24,13 +24,13 @@ func TestEnvironment(t *testing.T) {
 	}}}
 	built := volume.Built{Kind: "node", Env: map[string]string{
 		"PATH": filepath.Join(cache, "node/bin") + ":" + tree + "/front", "FROM_BUILD": tree + "/x", "NAMED": engine.Cache + "/y", "SHARED": "build",
-	}}
+	}, Toolchains: []volume.Toolchain{{Name: "node", Version: "20.17.0"}}}
 	env := rt.env(s.app, r, built, tree, true)
 	for name, want := range map[string]string{
 		"PASSED": "on", "HTTPS_PROXY": "http://proxy", "PAAS_APP": "blog", "PAAS_RELEASE": "v7", "SECRET": "",
 		"DATA_DIR": engine.Data, "HOME": engine.Data, "PORT": engine.Port, "NODE_ENV": "production", "PYTHONUNBUFFERED": "1",
 		"FROM_BUILD": engine.Tree + "/x", "NAMED": engine.Cache + "/y", "SHARED": "config", "LANG": "tlh",
-		"PATH": engine.Cache + "/node/bin:" + engine.Tree + "/front:" + engine.Tree + "/node_modules/.bin:" + os.Getenv("PATH") + ":" + engine.Tree + "/.paas/bin",
+		"PATH": engine.Cache + "/node/bin:" + engine.Tree + "/front:" + engine.Tree + "/node_modules/.bin:" + engine.Toolchains + "/node/20.17.0/bin:" + os.Getenv("PATH") + ":" + engine.Tree + "/.paas/bin",
 	} {
 		if env[name] != want {
 			t.Errorf("%s is %q, want %q", name, env[name], want)
