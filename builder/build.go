@@ -205,7 +205,7 @@ func (b *build) run(ctx context.Context, name string, env map[string]string, arg
 	say.Detail(b.job.Out, "%s", name)
 	bounded := say.NewBounded(b.job.Out, 1<<20, 16<<10)
 	indent := say.NewIndent(bounded)
-	why := &reason{failure: failures[name]}
+	why := &reason{failure: failureOf(name)}
 	lines := say.NewFlat(why)
 	err := b.runTo(ctx, io.MultiWriter(indent, lines), name, env, argv...)
 	lines.Close()

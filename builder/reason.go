@@ -16,7 +16,14 @@ type failure struct {
 	fix   string         // what to do then: "run npm install and commit package-lock.json"
 }
 
-// failures of commands, by the name that the build log gives them.
+// failureOf returns the failure of a command by the name that the build log gives it: its first two
+// words, and a file or more.
+func failureOf(name string) failure {
+	words := strings.Fields(name)
+	return failures[strings.Join(words[:min(2, len(words))], " ")]
+}
+
+// failures of commands, see [failureOf].
 var failures = map[string]failure{
 	"npm ci": {
 		says: npmLine, skip: npmDetail,
@@ -65,6 +72,12 @@ var failures = map[string]failure{
 		skip:  regexp.MustCompile(`^(Installing|Verifying|Package operations|\s*Problem \d)|Warning`),
 		stale: regexp.MustCompile(`lock file does not contain|is not present in the lock file`),
 		fix:   "run composer update and commit composer.lock",
+	},
+	"dotnet publish": {
+		// https://learn.microsoft.com/visualstudio/msbuild/msbuild-diagnostic-format-for-tasks
+		says:  regexp.MustCompile(`^(\S.*?: error [A-Z]+\d+: .+?)(?: \[.*\])?$`),
+		stale: regexp.MustCompile(`error NU1004: `),
+		fix:   "run dotnet restore --force-evaluate and commit packages.lock.json",
 	},
 	"cargo metadata": cargoFailure,
 	"cargo build":    cargoFailure,

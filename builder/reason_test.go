@@ -65,9 +65,15 @@ func TestReason(t *testing.T) {
 		{"composer install", "Installing dependencies from lock file\n- Required package \"a/b\" is not " +
 			"present in the lock file.\n",
 			"the lock file does not fit; run composer update and commit composer.lock"},
+		{"dotnet publish App.slnx", "  Determining projects to restore...\n" +
+			"/app/Web/Program.cs(3,1): warning CS0168: x\n/app/Web/Program.cs(4,9): error CS1002: ; expected [/app/Web/Web.csproj]\n",
+			"/app/Web/Program.cs(4,9): error CS1002: ; expected"},
+		{"dotnet publish", "/app/Web.csproj : error NU1004: The packages lock file is inconsistent\n",
+			"the lock file does not fit; run dotnet restore --force-evaluate and commit " +
+				"packages.lock.json"},
 		{"npm run build", "anything\n", ""},
 	} {
-		r := &reason{failure: failures[test.command]}
+		r := &reason{failure: failureOf(test.command)}
 		io.WriteString(r, test.output)
 		want := "exit status 1: " + test.want
 		if test.want == "" {
