@@ -15,6 +15,7 @@ import (
 
 	"paas/builder/cmdline"
 	"paas/builder/tree"
+	"paas/formation"
 	"paas/say"
 )
 
@@ -120,7 +121,7 @@ func (b *build) defaultProcesses(
 func (b *build) processes(defaults map[string]string) (map[string]string, error) {
 	processes := map[string]string{}
 	for name, line := range defaults {
-		name, line, err := parseProcess(name + ": " + strings.TrimSpace(line))
+		name, line, err := formation.ParseProcess(name + ": " + strings.TrimSpace(line))
 		if err == nil && strings.Contains(line, "\n") {
 			err = fmt.Errorf("%s has more than one line", name)
 		}
@@ -129,11 +130,11 @@ func (b *build) processes(defaults map[string]string) (map[string]string, error)
 		}
 		processes[name] = line
 	}
-	content, err := tree.ReadIf(b.tree, "Procfile", maxProcfile)
+	content, err := tree.ReadIf(b.tree, "Procfile", formation.MaxProcfile)
 	if content == nil || err != nil {
 		return processes, err
 	}
-	own, err := ParseProcfile(content)
+	own, err := formation.ParseProcfile(content)
 	maps.Copy(processes, own)
 	return processes, err
 }

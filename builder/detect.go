@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"paas/builder/tree"
+	"paas/formation"
 )
 
 // plan says what to build in a tree and what to run.
@@ -53,12 +54,12 @@ func detect(root *os.Root, above ...*os.Root) (*plan, error) {
 			p.projects, kinds = append(p.projects, found), append(kinds, l.kind)
 		}
 	}
-	content, err := tree.ReadIf(root, "Procfile", maxProcfile)
+	content, err := tree.ReadIf(root, "Procfile", formation.MaxProcfile)
 	if err != nil {
 		return nil, err
 	}
 	if content != nil {
-		p.processes, err = ParseProcfile(content)
+		p.processes, err = formation.ParseProcfile(content)
 		p.procfile, p.kind = true, append(kinds, "procfile")[0]
 		return p, err
 	}

@@ -3,6 +3,7 @@ package builder
 import (
 	"maps"
 	"os"
+	"paas/formation"
 	"paas/rig"
 	"path/filepath"
 	"strings"
@@ -172,7 +173,7 @@ func TestDetect(t *testing.T) {
 		"gunicorn NAME.wsgi":                        {"requirements.txt": "", "manage.py": ""},
 		"without app.py or main.py; add a Procfile": {"requirements.txt": ""},
 		"Procfile: larger than 64 kB": {
-			"Procfile": strings.Repeat("#", maxProcfile+1),
+			"Procfile": strings.Repeat("#", formation.MaxProcfile+1),
 		},
 	} {
 		_, err := detectIn(t, rig.Tree(t, files))

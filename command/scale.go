@@ -89,7 +89,7 @@ func checkCounts(counts map[string]int) error {
 		if err := appjson.CheckQuantity(counts[t]); err != nil {
 			return wrong("counts", "%w", err)
 		}
-		if !formation.Scalable(t) {
+		if !formation.Scalable(t, "") {
 			return wrong("counts", "%s cannot be scaled: it does not run continuously", plain(t))
 		}
 	}

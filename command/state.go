@@ -120,7 +120,7 @@ func overall(processes []volume.Process) string {
 	state := starting
 	for _, p := range processes {
 		switch {
-		case !formation.Scalable(p.Type): // a command that is run once, or by the clock
+		case !formation.Scalable(p.Type, ""): // a command that is run once
 		case p.Type == formation.Web && p.State == running:
 			return p.State
 		case state == starting:

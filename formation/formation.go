@@ -18,23 +18,34 @@ const (
 	Run     = "run"     // a one-off command
 )
 
-// cronType matches the process types of scheduled Procfile lines: cron, cron2, cron-tidy.
+// cronType matches the process types of Procfile lines that may be scheduled: cron, cron2,
+// cron-tidy.
 var cronType = regexp.MustCompile(`^cron([0-9]*|[-_].*)$`)
 
-// IsCron reports whether Procfile lines of this process type are scheduled.
-func IsCron(processType string) bool { return cronType.MatchString(processType) }
+// scheduled matches a command line that begins like one of a crontab.
+var scheduled = regexp.MustCompile(`^(@|[0-9*][0-9*/,?-]*(\s|$))`)
 
-// Scalable reports whether processes of this type run for as long as the release does. The release
+// IsCron reports whether a line of the Procfile is scheduled: it has the name of a scheduled one,
+// and its command line begins like one of a crontab. Without that it is a process like any other.
+func IsCron(processType, line string) bool {
+	return MayBeCron(processType) && scheduled.MatchString(line)
+}
+
+// MayBeCron reports whether lines of this process type are scheduled if they begin like one of a
+// crontab.
+func MayBeCron(processType string) bool { return cronType.MatchString(processType) }
+
+// Scalable reports whether a line of the Procfile runs for as long as the release does. The release
 // phase, cron runs and one-off commands do not.
-func Scalable(processType string) bool {
-	return processType != Release && processType != Run && !IsCron(processType)
+func Scalable(processType, line string) bool {
+	return processType != Release && processType != Run && !IsCron(processType, line)
 }
 
 // Lines returns the command lines of a build's scalable process types.
 func Lines(built volume.Built) map[string]string {
 	lines := map[string]string{}
 	for t, line := range built.Processes {
-		if Scalable(t) {
+		if Scalable(t, line) {
 			lines[t] = line
 		}
 	}

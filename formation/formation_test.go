@@ -34,8 +34,8 @@ func TestLines(t *testing.T) {
 		built volume.Built
 		want  string
 	}{
-		{volume.Built{Processes: map[string]string{"web": "a", "worker": "b", "release": "c", "cron": "d",
-			"run": "e"}}, "web=a worker=b"},
+		{volume.Built{Processes: map[string]string{"web": "a", "worker": "b", "release": "c",
+			"cron": "@daily d", "cron2": "e f", "run": "g"}}, "web=a cron2=e f worker=b"},
 		{volume.Built{Static: "public"}, "web=static files"},
 		{volume.Built{Static: "public", Processes: map[string]string{"web": "a"}}, "web=a"},
 	} {
@@ -55,8 +55,17 @@ func TestIsCron(t *testing.T) {
 		"cron": true, "cron2": true, "cron-tidy": true, "cron_tidy": true, "cron-2": true,
 		"web": false, "cronjob": false, "cron2x": false, "Cron": false, "acron": false, "release": false,
 	} {
-		if IsCron(name) != want {
+		if IsCron(name, "@daily x") != want {
 			t.Errorf("%s: %v", name, !want)
+		}
+	}
+	for line, want := range map[string]bool{
+		"*/10 * * * * node tidy.js": true, "61 * * * * true": true, "0,30 4 * * 1-5 x": true,
+		"@soon x": true, "*/10 * * * *": true, "* * * * *": true, "5": true,
+		"node cron.js": false, "7z x": false, "./5 x": false, "sh -c 'x'": false,
+	} {
+		if IsCron("cron", line) != want {
+			t.Errorf("%s: %v", line, !want)
 		}
 	}
 }

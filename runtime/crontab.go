@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"paas/formation"
 	"paas/runtime/cron"
 	"paas/say"
 	"paas/volume"
@@ -328,6 +330,12 @@ func (i *instance) zone() (*time.Location, error) {
 // sayCron shows how many entries there are and which clock they go by. The error names a wrong
 // line.
 func (i *instance) sayCron(file io.Writer) error {
+	for _, t := range slices.Sorted(maps.Keys(formation.Lines(i.built))) {
+		if formation.MayBeCron(t) {
+			say.Detail(file, "%s does not begin like a line of a crontab, such as `*/10 * * * * "+
+				"node tidy.js`: it is a process like any other", t)
+		}
+	}
 	entries, err := i.cron()
 	if err != nil || len(entries) == 0 {
 		return err

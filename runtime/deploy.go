@@ -182,7 +182,11 @@ func (d *deploy) build(
 		return built, func() error { return nil }, nil
 	}
 	a.setStatus(d.n, volume.Status{State: volume.Building})
-	if _, err := a.app.ReleaseTree(r); err != nil { // it says what is wrong
+	dir, err := a.app.ReleaseTree(r)
+	if err == nil {
+		err = d.precheck(r, dir)
+	}
+	if err != nil { // it says what is wrong
 		return built, nil, err
 	}
 	out := say.NewBounded(file, 4<<20, 16<<10)
@@ -230,24 +234,20 @@ func inUse(app volume.App) (paths []string, err error) {
 
 // bringUp runs the release phase and boots the release, until it may have traffic.
 func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error {
-	a := d.loop
 	if err := i.find(); err != nil {
 		return err
 	}
 	if err := i.sayCron(file); err != nil {
 		return err
 	}
-	settings, err := a.app.Wanted()
-	if volume.IsDamage(err) { // a damaged file must not keep a rollback from starting
-		settings, err = i.release.Wanted, nil
-	}
+	settings, err := d.wanted(i.release)
 	if err != nil {
 		return err
 	}
 	d.settings = settings
 	if len(i.wanted(settings)) == 0 {
 		if err := i.nothingRuns(settings); err != nil {
-			return err
+			return fmt.Errorf("boot: %w", err)
 		}
 	}
 	if err := d.releasePhase(ctx, i, file); err != nil {
@@ -257,6 +257,15 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 		return fmt.Errorf("boot: %w", err)
 	}
 	return d.postdeploy(ctx, i, file)
+}
+
+// wanted returns what should run of the app.
+func (d *deploy) wanted(r volume.Release) (volume.Wanted, error) {
+	wanted, err := d.loop.app.Wanted()
+	if volume.IsDamage(err) { // a damaged file must not keep a rollback from starting
+		return r.Wanted, nil
+	}
+	return wanted, err
 }
 
 // nothingRuns returns an error for a release of which no process would start, unless that is
@@ -279,7 +288,7 @@ func (i *instance) nothingRuns(s volume.Wanted) error {
 		slices.Sort(types)
 		other = volume.Remedy{Do: volume.RunOther, App: i.loop.app.Name, With: types[0]}
 	}
-	return fault{&volume.Problem{Err: errors.New("boot: no web process"), Remedy: other}, hint}
+	return fault{&volume.Problem{Err: errors.New("no web process"), Remedy: other}, hint}
 }
 
 // boot starts the release beside the live one and waits until it is healthy. The pusher sees what

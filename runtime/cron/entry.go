@@ -39,7 +39,7 @@ func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) 
 	}
 	var types []string
 	for t := range processes {
-		if formation.IsCron(t) {
+		if formation.IsCron(t, processes[t]) {
 			types = append(types, t)
 		}
 	}
@@ -51,6 +51,11 @@ func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) 
 		}
 		e.From, e.Policy = t, Forbid
 		entries = append(entries, e)
+	}
+	const log = "cron" // of all entries
+	if line := processes[log]; len(entries) > 0 && line != "" && !formation.IsCron(log, line) {
+		return nil, fmt.Errorf("line %s of the Procfile has no schedule, and the logs of scheduled "+
+			"commands have its name; rename it", log)
 	}
 	if len(entries) > maxEntries {
 		return nil, fmt.Errorf("%d cron entries; the maximum is %d", len(entries), maxEntries)

@@ -43,6 +43,10 @@ func TestEntries(t *testing.T) {
 	if !slices.Equal(entries, want) {
 		t.Errorf("%+v", entries)
 	}
+	ordinary := map[string]string{"cron": "node tidy.js --all a b c", "cron2": "7z x"}
+	if none, err := Entries(ordinary, nil); err != nil || none != nil {
+		t.Error(none, err)
+	}
 	if none, err := Entries(map[string]string{"web": "x"}, nil); err != nil || none != nil {
 		t.Error(none, err)
 	}
@@ -51,8 +55,7 @@ func TestEntries(t *testing.T) {
 func TestEntriesRefuse(t *testing.T) {
 	for line, want := range map[string]string{
 		"61 * * * * node tidy.js":       `line cron-2 of the Procfile: minute "61": 61 is not between 0 and 59`,
-		"node tidy.js":                  `line cron-2 of the Procfile: "node tidy.js" has 2 fields`,
-		"node tidy.js --all a b c":      `minute "node": not a number`,
+		"5 tidy.js":                     `line cron-2 of the Procfile: "5 tidy.js" has 2 fields`,
 		"*/10 * * * *":                  "no command after the schedule",
 		"@daily":                        "no command after the schedule",
 		"@soon node tidy.js":            `"@soon" is not one of`,
@@ -67,6 +70,10 @@ func TestEntriesRefuse(t *testing.T) {
 	_, err := Entries(nil, []appjson.Cron{{Schedule: "@daily", Command: "a"},
 		{Schedule: "* * * 0 *", Command: "b"}})
 	if err == nil || err.Error() != `app.json: cron[1]: month "0": 0 is not between 1 and 12` {
+		t.Error(err)
+	}
+	_, err = Entries(map[string]string{"cron": "node tidy.js"}, []appjson.Cron{{Schedule: "@daily", Command: "a"}})
+	if want := "line cron of the Procfile has no schedule"; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Error(err)
 	}
 	many := make([]appjson.Cron, 101)

@@ -1,4 +1,4 @@
-package builder
+package formation
 
 import (
 	"bytes"
@@ -11,15 +11,16 @@ import (
 // processType matches the name of a process type, which is also part of the name of a log file.
 var processType = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
 
-const maxProcfile = 64 << 10 // bytes; real ones have a few hundred
+// MaxProcfile is the maximum size of a Procfile in bytes.
+const MaxProcfile = 64 << 10 // bytes; real ones have a few hundred
 
 // ParseProcfile reads lines of the form "type: command"
 // (https://devcenter.heroku.com/articles/procfile) into a map from process type to command line. It
 // skips empty lines and lines that begin with #. Any other line is an error with its number, such
 // as a type named twice or a merge marker.
 func ParseProcfile(content []byte) (map[string]string, error) {
-	if len(content) > maxProcfile {
-		return nil, fmt.Errorf("the Procfile is larger than %d kB", maxProcfile>>10)
+	if len(content) > MaxProcfile {
+		return nil, fmt.Errorf("the Procfile is larger than %d kB", MaxProcfile>>10)
 	}
 	processes := map[string]string{}
 	lineOf := map[string]int{}
@@ -29,7 +30,7 @@ func ParseProcfile(content []byte) (map[string]string, error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		name, command, err := parseProcess(line)
+		name, command, err := ParseProcess(line)
 		if earlier, twice := lineOf[name]; err == nil && twice {
 			err = fmt.Errorf("%s is already defined in line %d", name, earlier)
 		}
@@ -45,7 +46,8 @@ func ParseProcfile(content []byte) (map[string]string, error) {
 	return processes, nil
 }
 
-func parseProcess(line string) (name, command string, err error) {
+// ParseProcess reads one line of a Procfile.
+func ParseProcess(line string) (name, command string, err error) {
 	for _, marker := range []string{"<<<<<<<", "|||||||", "=======", ">>>>>>>"} {
 		if strings.HasPrefix(line, marker) {
 			return "", "", fmt.Errorf("merge marker %s: resolve the conflict and commit", marker)

@@ -1,4 +1,4 @@
-package builder
+package formation
 
 import (
 	"maps"
@@ -37,7 +37,7 @@ func TestParseProcfile(t *testing.T) {
 		"web: a\x00b":                           "NUL",
 		strings.Repeat("x", 64):                 "not of the form",
 		strings.Repeat("x", 64) + ": y":         "is not a process type",
-		strings.Repeat("#", maxProcfile) + "\n": "larger than 64 kB",
+		strings.Repeat("#", MaxProcfile) + "\n": "larger than 64 kB",
 	}
 	for text, want := range bad {
 		got, err := ParseProcfile([]byte(text))
@@ -68,7 +68,7 @@ func FuzzProcfile(f *testing.F) {
 			}
 			again += name + ": " + line + "\n"
 		}
-		if err != nil || len(again) > maxProcfile {
+		if err != nil || len(again) > MaxProcfile {
 			return
 		}
 		// written out and parsed again, the result is the same

@@ -1,0 +1,51 @@
+package runtime
+
+import (
+	"os"
+	"path/filepath"
+
+	"paas/builder/tree"
+	"paas/formation"
+	"paas/formation/appjson"
+	"paas/volume"
+)
+
+// precheck returns what can be seen to be wrong with the Procfile and app.json of a release before
+// its build, which may take minutes.
+func (d *deploy) precheck(r volume.Release, dir string) error {
+	i := newInstance(d.loop, d.n)
+	var err error
+	if i.file, err = appjson.Read(dir); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	content, err := tree.ReadIf(root, "Procfile", formation.MaxProcfile)
+	if content == nil || err != nil {
+		return err
+	}
+	if i.built.Processes, err = formation.ParseProcfile(content); err != nil {
+		return err
+	}
+	if _, err := i.cron(); err != nil || hasBuildpack(r, dir) { // one may add a web process
+		return err
+	}
+	wanted, err := d.wanted(r)
+	if err != nil || len(i.wanted(wanted)) > 0 {
+		return err
+	}
+	return i.nothingRuns(wanted)
+}
+
+// hasBuildpack reports whether a buildpack may make the build.
+func hasBuildpack(r volume.Release, dir string) bool {
+	for _, name := range []string{".buildpacks", "bin/compile"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return r.Settings.Buildpack != ""
+}
