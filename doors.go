@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"slices"
 
 	"golang.org/x/crypto/ssh"
 
@@ -27,14 +28,17 @@ func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
 		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
 		runtime.Asleep: router.Asleep,
 	}
-	route := router.Route{Hosts: r.Hosts, Addrs: r.Addrs, State: states[r.State]}
-	if r.App == f.first {
+	route := router.Route{Addrs: r.Addrs, State: states[r.State]}
+	for _, name := range r.Former {
+		route.Hosts = append(route.Hosts, name+"."+f.Domain)
+	}
+	if r.App == f.first || slices.Contains(r.Former, f.first) {
 		route.Hosts = append(route.Hosts, f.Domain)
 	}
 	return f.Set(r.App, route)
 }
 
-func (f *frontDoor) Remove(app string) { f.Router.Remove(app) }
+func (f *frontDoor) Remove(app string) <-chan struct{} { return f.Router.Remove(app) }
 
 // keysDoor adapts the keys to sshd.
 type keysDoor struct{ *access.Keys }

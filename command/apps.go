@@ -47,6 +47,7 @@ func appRows() []Row {
 				p.line("created %s; to deploy:\n  git remote add paas %s\n  git push paas main", a.App, a.Git)
 			},
 		},
+		renameRow(),
 		Verb[destroyInput, removed]{
 			Head: Head{
 				Name: "apps:destroy", Group: Apps,
@@ -217,6 +218,9 @@ type createdApp struct {
 }
 
 func createApp(c *Call, in appInput) (createdApp, error) {
+	if err := c.Volume.Free(in.App); err != nil { // of an app that has another name now
+		return createdApp{}, err
+	}
 	app, err := c.Volume.Create(in.App)
 	if errors.Is(err, fs.ErrExist) {
 		return createdApp{}, conflict("choose another, or look at it: "+c.how("apps:info", in.App),

@@ -24,6 +24,9 @@ func Advice(r volume.Remedy, how func(verb, args string) string) string {
 			return run("source:sync", r.App) + " tries again"
 		}
 		return "run the command again"
+	case volume.UseNewName:
+		return "use that name (in a clone: git remote set-url REMOTE .../" + r.App + "); " +
+			run("apps:create", r.With) + " makes another app of the old name"
 	case volume.ShowReleases:
 		return "see what became of it: " + run("releases", r.App)
 	case volume.SetConfigVar:

@@ -100,7 +100,16 @@ func (x *exchange) forward(host string) {
 			}
 		}
 	}
-	if err := x.app.acquire(x.client.gone, x, false); err != nil {
+	err := x.app.acquire(x.client.gone, x, false)
+	for err == errUnknown { // it was removed: perhaps its host is another app's now
+		next := r.hosts.find(host)
+		if next == nil || next == x.app {
+			break
+		}
+		x.app = next
+		err = x.app.acquire(x.client.gone, x, false)
+	}
+	if err != nil {
 		x.refuse(host, err)
 		return
 	}

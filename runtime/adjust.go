@@ -32,7 +32,9 @@ func (a *appLoop) adjust(ctx context.Context) {
 		i.told = settings
 	}
 	a.settings = settings
-	a.crontab.follow(ctx, i, settings)
+	if a.alone() {
+		a.crontab.follow(ctx, i, settings)
+	}
 	changed := a.sleeper.ended(settings) || first
 	wanted := i.wanted(settings)
 	if a.sleeper.asleep() {
@@ -72,10 +74,13 @@ func (a *appLoop) adjust(ctx context.Context) {
 }
 
 // mayStart reports whether no process that does the same work is still stopping: none of another
-// release, and not the one that had the place before. Web processes may run side by side.
+// release or from before a rename, and not the one that had the place before. Web processes may run side by side.
 func (i *instance) mayStart(p place) bool {
 	if p.isWeb() {
 		return true
+	}
+	if !i.loop.alone() {
+		return false
 	}
 	for m := range i.loop.leaving {
 		if !m.isWeb() && (m.in != i || m.place == p) {

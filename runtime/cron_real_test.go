@@ -18,7 +18,7 @@ import (
 // noVisitors is a front without visitors.
 type noVisitors struct{}
 
-func (noVisitors) Remove(string) {}
+func (noVisitors) Remove(string) <-chan struct{} { return nil }
 
 func (noVisitors) Sleep(_ string, idle time.Duration) (bool, time.Duration) { return false, idle }
 

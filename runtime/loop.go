@@ -38,6 +38,7 @@ type appLoop struct {
 	sleeper   sleeper
 	stopping  sync.WaitGroup
 	units     units
+	rename    rename
 	born      string // identity: an app may be destroyed and another made with its name
 }
 
@@ -49,6 +50,7 @@ func newLoop(rt *Runtime, app volume.App) *appLoop {
 		said: map[string]string{},
 	}
 	a.crontab.loop, a.sleeper.loop = a, a
+	a.rename = newRename()
 	a.units = units{
 		loop: a, members: map[seat]*member{}, specs: map[engine.UnitName]engine.Unit{},
 		refused: map[engine.UnitName]refused{},
@@ -80,6 +82,7 @@ func (a *appLoop) post(f func()) bool {
 }
 
 func (a *appLoop) run(ctx context.Context) {
+	defer a.rename.over()
 	a.resume()
 	for a.there() {
 		a.reconcile(ctx)
@@ -91,6 +94,10 @@ func (a *appLoop) run(ctx context.Context) {
 		case f := <-a.posts:
 			f()
 		}
+	}
+	if now, renamed := a.rt.Volume.NewName(a.app.Name); renamed {
+		a.handOver(ctx, now)
+		return
 	}
 	a.log.Info("destroyed")
 	a.rt.Front.Remove(a.app.Name)
@@ -215,7 +222,7 @@ func (a *appLoop) announce() {
 	} else if z, unread := a.app.Asleep(); err == nil && unread == nil && z.Holds(settings, n) {
 		state = Asleep
 	}
-	a.rt.Front.Route(Route{App: a.app.Name, State: state})
+	a.show(nil, state)
 }
 
 // reconcile compares the volume with what runs, and starts and stops what differs.

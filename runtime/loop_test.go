@@ -102,7 +102,7 @@ func (s *stage) Route(r Route) <-chan struct{} {
 	return drained
 }
 
-func (s *stage) Remove(string) {}
+func (s *stage) Remove(string) <-chan struct{} { return nil }
 
 func (s *stage) Sleep(_ string, idle time.Duration) (bool, time.Duration) {
 	s.mu.Lock()

@@ -48,16 +48,16 @@ type Front interface {
 	// again after in.
 	Sleep(app string, idle time.Duration) (asleep bool, in time.Duration)
 
-	// Remove forgets the app.
-	Remove(app string)
+	// Remove forgets the app. drained closes when none of its requests is in progress any more.
+	Remove(app string) (drained <-chan struct{})
 }
 
 // Route is where the requests for an app go.
 type Route struct {
-	App   string
-	Hosts []string // hosts of the app besides its default one
-	Addrs []string // for [Runtime.Dial]; each request goes to the least busy
-	State State    // what to do with requests if there are no Addrs
+	App    string
+	Former []string // names of the app from before; their default hosts are the app's too
+	Addrs  []string // for [Runtime.Dial]; each request goes to the least busy
+	State  State    // what to do with requests if there are no Addrs
 }
 
 // State is the state of an app for its visitors.
@@ -209,6 +209,24 @@ func (l *loops) dropOthers(names []string) {
 	}
 }
 
+// before is the loop that still runs the app under a former name; nil: none does.
+func (l *loops) before(app volume.App) *appLoop {
+	for _, name := range app.Former() {
+		if a := l.apps[name]; a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
+// successor is the loop of an app that has got that name; nil if the server is stopping.
+func (l *loops) successor(name string) *appLoop {
+	l.wake(name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.apps[name]
+}
+
 // wake has an app reconcile soon. It never blocks.
 func (l *loops) wake(name string) {
 	l.mu.Lock()
@@ -223,6 +241,7 @@ func (l *loops) wake(name string) {
 			return
 		}
 		a = newLoop(l.rt, app)
+		a.rename.before, a.rename.successor = l.before(app), l.successor
 		l.apps[name] = a
 		l.wait.Go(func() {
 			a.run(l.ctx)

@@ -10,7 +10,15 @@ func (a *appLoop) route() (drained <-chan struct{}) {
 	} else if a.live != nil {
 		addrs, state = a.live.traffic()
 	}
-	return a.rt.Front.Route(Route{App: a.app.Name, Addrs: addrs, State: state})
+	return a.show(addrs, state)
+}
+
+// show tells the front where the app's requests go.
+func (a *appLoop) show(addrs []string, state State) (drained <-chan struct{}) {
+	if state != Starting {
+		a.rename.serves()
+	}
+	return a.rt.Front.Route(Route{App: a.app.Name, Former: a.app.Former(), Addrs: addrs, State: state})
 }
 
 // downAfter is the number of crashes in a row after which visitors are told that the app is down.

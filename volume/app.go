@@ -43,11 +43,8 @@ func (a App) tell(file string, value any) error {
 	return err
 }
 
-// Exists reports whether the app still exists.
-func (a App) Exists() bool {
-	_, err := os.Stat(a.Dir())
-	return err == nil
-}
+// Exists reports whether the app still exists under its name.
+func (a App) Exists() bool { return isFolder(a.Dir()) }
 
 // Empty reports whether the app has nothing yet: no release, and no setting, formation, limit or
 // source that a person gave it.
@@ -67,6 +64,8 @@ func (a App) Empty() (bool, error) {
 func (a App) Identity() (string, error) {
 	id, err := os.ReadFile(a.path("id"))
 	switch {
+	case a.isLink(): // it was renamed
+		return "", nil
 	case errors.Is(err, fs.ErrNotExist):
 		if !a.Exists() {
 			// the whole volume may be: moved, or not mounted

@@ -7,6 +7,8 @@
 //	<root>/                                                                    written by
 //	  apps/<app>/repo.git/                 bare repository: the remote itself  receiver
 //	  apps/<app>/id                        random, made with the app           receiver, commands
+//	  apps/<app>/names                     names that it had before            commands
+//	  apps/<name> -> <app>                 such a name leads to it             commands, runtime
 //	  apps/<app>/settings.json    (0600)   what the next release freezes: branch,
 //	                                       mode, build settings, and config
 //	                                       vars that wait for a release        commands

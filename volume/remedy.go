@@ -17,6 +17,7 @@ const (
 	ListApps           Action = "list-apps"           // choose one of the apps that exist
 	DestroyApp         Action = "destroy-app"         // remove it
 	DeployAgain        Action = "deploy-again"        // what was cancelled; With is its cause
+	UseNewName         Action = "use-new-name"        // of the app that was called With before
 	ShowReleases       Action = "show-releases"       // of the app
 	SetConfigVar       Action = "set-config-var"      // With is KEY=VALUE
 	ChooseBuildDir     Action = "choose-build-dir"    // of the app

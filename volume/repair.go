@@ -25,6 +25,9 @@ func (a App) Repair() error {
 		}
 		a.repaired(name, "the folder was missing; made an empty one")
 	}
+	if err := a.takeNames(); err != nil { // a rename was cut off
+		return err
+	}
 	if a.Live() > 0 {
 		return nil
 	}

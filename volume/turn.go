@@ -151,6 +151,13 @@ func (a App) lockTurn(ctx context.Context, who string, waiting func(string)) (*o
 		}
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
+			if !a.Exists() { // it was renamed while we waited
+				f.Close()
+				if _, err := a.vol.App(a.Name); err != nil {
+					return nil, err
+				}
+				continue
+			}
 			if sameFile(f, a.path("turn")) {
 				f.Truncate(0)
 				f.WriteAt([]byte(who), 0)

@@ -115,16 +115,25 @@ var ErrNoApp = errors.New("no such app")
 // name.
 func (v *Volume) App(name string) (App, error) {
 	a := App{vol: v, Name: name}
-	if CheckName(name) == nil {
-		if info, err := os.Stat(a.Dir()); err == nil && info.IsDir() {
-			return a, nil
-		}
+	if CheckName(name) == nil && a.Exists() {
+		return a, nil
+	}
+	if now, ok := v.NewName(name); ok {
+		return App{}, renamed(ErrNoApp, name, now)
 	}
 	names, _ := v.Apps()
 	if near := nearest.Word(name, names); near != "" {
 		return App{}, fmt.Errorf("%w: %q; did you mean %s?", ErrNoApp, name, near)
 	}
 	return App{}, &Problem{fmt.Errorf("%w: %q", ErrNoApp, name), Remedy{Do: ListApps}}
+}
+
+// renamed is an error about a name that an app had before.
+func renamed(err error, name, now string) error {
+	return &Problem{
+		fmt.Errorf("%w: %s is called %s now", err, name, now),
+		Remedy{Do: UseNewName, App: now, With: name},
+	}
 }
 
 // Apps lists the names of all apps, sorted.
@@ -143,9 +152,15 @@ func (v *Volume) Apps() ([]string, error) {
 }
 
 // Create makes an app without a release. The error is [fs.ErrExist] if there is an app of that
-// name.
+// name, or one that had it before: see [Volume.Free].
 func (v *Volume) Create(name string) (App, error) {
 	if err := CheckName(name); err != nil {
+		return App{}, err
+	}
+	if now, ok := v.NewName(name); ok {
+		return App{}, renamed(errors.New("the name leads to another app"), name, now)
+	}
+	if err := v.Free(name); err != nil { // it led to an app that was destroyed since
 		return App{}, err
 	}
 	tmp, err := v.TempDir()
@@ -183,10 +198,14 @@ func (v *Volume) Destroy(a App) error {
 	if err != nil {
 		return err
 	}
+	former := a.Former()
 	if err := os.Rename(a.Dir(), trash); err != nil {
 		return err
 	}
-	err = durable.SyncDir(filepath.Dir(a.Dir()))
+	for _, name := range former {
+		err = errors.Join(err, v.Free(name))
+	}
+	err = errors.Join(err, durable.SyncDir(filepath.Dir(a.Dir())))
 	a.Ring()
 	os.Remove(filepath.Join(v.Root, "bell", a.Name))
 	removeAll(trash)

@@ -25,6 +25,8 @@ func TestMain(m *testing.M) {
 	switch root := os.Getenv("VOLUME_TEST_ROOT"); os.Getenv("VOLUME_TEST_AS") {
 	case "publisher":
 		publishForever(root)
+	case "renamer":
+		renameForever(root)
 	case "holder":
 		holdTurn(root)
 	default:

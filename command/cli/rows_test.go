@@ -35,6 +35,7 @@ var examples = map[string]struct {
 	"apps:create":    {words: "shop", json: `{"app":"shop"}`, facts: "shop ssh://paas@test/shop"},
 	"apps:destroy":   {words: "blog --force", json: `{"app":"blog","force":true}`, facts: "blog"},
 	"apps:info":      {words: "blog", json: `{"app":"blog"}`, facts: "blog running http://blog.test ssh://paas@test/blog 18aed0a127be main one alice push node alone"},
+	"apps:rename":    {words: "follower news", json: `{"app":"follower","to":"news"}`, facts: "follower news http://news.test ssh://paas@test/news"},
 	"url":            {words: "blog", json: `{"app":"blog"}`, facts: "http://blog.test"},
 	"config":         {words: "blog", json: `{"app":"blog"}`, facts: "COLOR red"},
 	"config:get":     {words: "blog COLOR", json: `{"app":"blog","key":"COLOR"}`, facts: "red"},

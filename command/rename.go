@@ -1,0 +1,90 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"paas/formation"
+	"paas/volume"
+)
+
+func renameRow() Row {
+	return Stream[renameInput, Progress]{
+		Head: Head{
+			Name: "apps:rename", Group: Apps,
+			Example: "blog journal",
+			Short:   "give an app another name; its old address works until another app has that name",
+		},
+		Run:  renameApp,
+		Text: printProgress,
+	}
+}
+
+type renameInput struct {
+	App string `json:"app" arg:"APP"`
+	To  string `json:"to" arg:"NEW-NAME"`
+}
+
+func renameApp(c *Call, in renameInput, events Teller[Progress]) error {
+	p := progress{events}
+	if err := volume.CheckName(in.To); err != nil {
+		return wrong("to", "%w", err)
+	}
+	app, done, err := c.turn(in.App)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := c.mayRename(app); err != nil {
+		return err
+	}
+	now, err := c.Volume.Rename(app, in.To)
+	if errors.Is(err, fs.ErrExist) {
+		return conflict("choose another", "the name %s is taken by an app that exists", in.To)
+	}
+	if err != nil {
+		return err
+	}
+	c.did(app.Name, "is called "+now.Name+" now")
+	done()
+	p.step("%s is called %s now: %s", app.Name, now.Name, c.URL(now.Name))
+	p.detail("in a clone: git remote set-url paas %s", c.gitURL(now.Name))
+	if now.Live() == 0 || !c.serving() || notInPlace(now) != nil {
+		return nil
+	}
+	return c.awaitFormation(now, everyProcess, p)
+}
+
+// mayRename fails if something of the app would be lost.
+func (c *Call) mayRename(app volume.App) error {
+	source, follows, err := app.Source()
+	if err != nil {
+		return err
+	}
+	if follows && source.ByEnvironment {
+		return conflict("", "the server's own settings say that %s follows %s; give it its name there",
+			app.Name, plain(source.URL))
+	}
+	processes, err := c.processes(app)
+	if err != nil {
+		return err
+	}
+	isOnce := func(p volume.Process) bool { return p.Type == formation.Run }
+	if i := slices.IndexFunc(processes, isOnce); i >= 0 {
+		return conflict("wait for its end", "%s of %s runs, and a rename would stop it",
+			processes[i].Name(), app.Name)
+	}
+	state, err := c.cron(app)
+	if err != nil {
+		return err
+	}
+	for _, e := range state.Entries {
+		if e.Last != nil && e.Last.Result == "" && c.serving() {
+			return conflict("wait for its end", "%s of %s runs, and a rename would stop it",
+				fmt.Sprintf("cron entry %d", e.ID), app.Name)
+		}
+	}
+	return nil
+}
