@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -176,8 +177,10 @@ func TestInstallIsFrozen(t *testing.T) {
 				Out:    out,
 				Config: registryConfig(r),
 			})
-			if rig.Message(err) != test.want {
-				t.Errorf("err = %v; log:\n%s", err, out)
+			want := fmt.Sprintf("%s: the lock file does not fit; run %s install and commit %s",
+				test.want, test.tool, test.lock)
+			if rig.Message(err) != want {
+				t.Errorf("err = %v\nwant %s; log:\n%s", err, want, out)
 			}
 		})
 	}
