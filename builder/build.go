@@ -118,7 +118,7 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 		}
 	}()
 	if one.plan, err = detect(root, above...); err != nil {
-		return volume.Built{}, err
+		return volume.Built{}, explainNothing(err, root, job.App)
 	}
 	if tree.IsFile(root, ".env") {
 		say.Detail(job.Out,

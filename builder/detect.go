@@ -2,7 +2,6 @@ package builder
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -24,14 +23,6 @@ type plan struct {
 
 // runs reports whether kind provides the web process, without a Procfile.
 func (p *plan) runs(kind string) bool { return !p.procfile && p.kind == kind }
-
-var errNothing = errors.New("nothing to run was recognised: " +
-	"looked for a Procfile, package.json (scripts.start, main or server.js), " +
-	"go.mod or a main package in Go, deno.json, " +
-	"app.py or main.py with requirements.txt or pyproject.toml, " +
-	"config.ru or app.rb, composer.json, index.php or public/index.php, pom.xml, build.gradle, " +
-	"Cargo.toml, a .NET solution or project, an executable bin/start, and index.html or public/index.html; " +
-	"add a Procfile with a line like `web: node server.js`")
 
 // noWebProcess says why the web process is unknown, and that a Procfile with the given command
 // line, or one of the alternatives, would help.
@@ -81,6 +72,9 @@ func (p *plan) guess(root *os.Root, kinds []string) error {
 		if unclear == nil {
 			unclear = err
 		}
+	}
+	if err := startScript(root); err != nil {
+		return err
 	}
 	if isProgram(root, "bin/start") {
 		p.kind, p.processes["web"] = "start", "bin/start"

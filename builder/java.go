@@ -104,6 +104,9 @@ func (j *javaApp) build(ctx context.Context, b *build) error {
 	}
 	name := j.tool.name
 	if j.wrapped {
+		if err := windowsScript(b.tree, j.wrapper); err != nil {
+			return err
+		}
 		name = "./" + j.wrapper
 		argv = append([]string{"sh", name}, argv...) // sh: a commit from Windows may lack the mode
 	} else {

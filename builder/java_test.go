@@ -123,6 +123,10 @@ func TestBuildJavaWrapper(t *testing.T) {
 			t.Errorf("built %+v, printed %q", built, got)
 		}
 	}
+	_, _, _, windows := buildFiles(t, b, t.TempDir(), map[string]string{
+		"pom.xml": "", "mvnw": "#!/bin/sh\r\necho\r\n",
+	})
+	rig.WantIn(t, "from Windows", rig.Message(windows), "mvnw has Windows line endings, so it cannot run")
 	_, out, _, err := buildFiles(t, b, t.TempDir(),
 		map[string]string{"pom.xml": "", "src/main/java/hello/Hello.java": helloJava,
 			"mvnw": strings.ReplaceAll(compile, "$OUT", "target") +

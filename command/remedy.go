@@ -33,6 +33,8 @@ func Advice(r volume.Remedy, how func(verb, args string) string) string {
 		return "set it: " + run("config:set", r.App, r.With)
 	case volume.ChooseBuildDir:
 		return run("settings:set", r.App, "build-dir=FOLDER") + " names another, build-dir= the top"
+	case volume.SetBuildDir:
+		return "to run it: " + run("settings:set", r.App, "build-dir="+r.With) + ", then push again"
 	case volume.LeaveWatchMode:
 		return "run the command where the app runs, or " + run("settings:set", r.App, "mode=release") + ", then push"
 	case volume.Rebuild:

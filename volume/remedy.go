@@ -21,6 +21,7 @@ const (
 	ShowReleases       Action = "show-releases"       // of the app
 	SetConfigVar       Action = "set-config-var"      // With is KEY=VALUE
 	ChooseBuildDir     Action = "choose-build-dir"    // of the app
+	SetBuildDir        Action = "set-build-dir"       // of the app, to With
 	LeaveWatchMode     Action = "leave-watch-mode"    // of the app
 	Rebuild            Action = "rebuild"             // the app's live commit
 	RunOther           Action = "run-other"           // processes of the type With, in place of a web process
