@@ -21,7 +21,7 @@ func (p buildpacks) Head(ctx context.Context, url, branch string) (commit string
 	if err := command.CheckBuildpack(url); err != nil {
 		return "", err
 	}
-	head, err := p.remotes.Head(ctx, remote.Remote{URL: url}, branch)
+	head, err := p.remotes.Head(ctx, remote.Remote{URL: url}, remote.Ref{Branch: branch})
 	return head.Commit, err
 }
 
@@ -34,7 +34,7 @@ func (p buildpacks) Fetch(ctx context.Context, url, branch, dir string) (commit 
 	}
 	defer os.RemoveAll(temp)
 	repo := git.Repo{Dir: filepath.Join(temp, "repo.git")}
-	if commit, err = p.remotes.Fetch(ctx, remote.Remote{URL: url}, branch, repo.Dir); err != nil {
+	if commit, err = p.remotes.Fetch(ctx, remote.Remote{URL: url}, remote.Ref{Branch: branch}, repo.Dir); err != nil {
 		return "", err
 	}
 	objects := repo.Objects()

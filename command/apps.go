@@ -290,7 +290,7 @@ func printApp(p *Page, i AppInfo) {
 				since = " since " + when(i.Since)
 			}
 			fmt.Fprintf(t, "live\tv%d%s\ncommit\t%s %s\nbranch\t%s\nby\t%s (%s)\nkind\t%s\n", i.Release,
-				since, i.Commit[:min(12, len(i.Commit))], plain(i.Subject), i.Branch, i.By, i.Cause, i.Kind)
+				since, i.Commit[:min(12, len(i.Commit))], plain(i.Subject), orNone(i.Branch), i.By, i.Cause, i.Kind)
 		}
 		if i.Sleep != "" {
 			fmt.Fprintf(t, "sleeps\tafter %s without a request\n", i.Sleep)

@@ -12,6 +12,8 @@ type SourceInfo struct {
 	App     string    `json:"app"`
 	URL     string    `json:"url"`
 	Branch  string    `json:"branch,omitempty"`
+	Tag     string    `json:"tag,omitempty"`      // pattern
+	StaysAt string    `json:"stays_at,omitempty"` // commit
 	Every   string    `json:"every"`
 	State   string    `json:"state"`  // followed, failing, failed, waiting; damaged
 	Commit  string    `json:"commit"` // the last one that was tried
@@ -24,7 +26,8 @@ type SourceInfo struct {
 
 func (c *Call) sourceInfo(app volume.App, s volume.Source) (SourceInfo, error) {
 	i := SourceInfo{
-		App: app.Name, URL: s.URL, Branch: s.Branch, Every: s.Every.String(), State: "waiting",
+		App: app.Name, URL: s.URL, Branch: s.Branch, Tag: s.Tag, StaysAt: s.Commit,
+		Every: s.Every.String(), State: "waiting",
 	}
 	l, err := app.SourceStatus()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"time"
 
+	"paas/builder/cmdline"
 	"paas/deploy"
 	"paas/git"
 	"paas/remote"
@@ -146,8 +147,16 @@ func printSource(p *Page, a sourceAnswer) {
 
 func printOneSource(p *Page, i SourceInfo) {
 	p.table(func(t io.Writer) {
-		fmt.Fprintf(t, "app\t%s\nurl\t%s\nbranch\t%s\nevery\t%s\nstate\t%s\n",
-			i.App, plain(i.URL), cmp.Or(i.Branch, "(the default one)"), i.Every, i.State)
+		fmt.Fprintf(t, "app\t%s\nurl\t%s\n", i.App, plain(i.URL))
+		switch {
+		case i.Tag != "":
+			fmt.Fprintf(t, "tag\t%s\n", i.Tag)
+		case i.StaysAt != "":
+			fmt.Fprintf(t, "stays at\t%s\n", i.StaysAt)
+		default:
+			fmt.Fprintf(t, "branch\t%s\n", cmp.Or(i.Branch, "(the default one)"))
+		}
+		fmt.Fprintf(t, "every\t%s\nstate\t%s\n", i.Every, i.State)
 		if i.Commit != "" {
 			fmt.Fprintf(t, "commit\t%s (%s)\n", git.Short(i.Commit), releaseName(i.Release))
 		}
@@ -182,6 +191,8 @@ type setSourceInput struct {
 	App        string   `json:"app" arg:"APP"`
 	URL        string   `json:"url" arg:"URL"`
 	Branch     string   `json:"branch" flag:"branch" value:"B" help:"the branch to follow; none: the repository's default branch"`
+	Tag        string   `json:"tag" flag:"tag" value:"PATTERN" help:"follow tags instead: the newest version that matches, such as v* or v2.*"`
+	Commit     string   `json:"commit" flag:"commit" value:"C" help:"stay at this commit; all 40 digits"`
 	Every      Duration `json:"every" flag:"every" value:"TIME" default:"10s" help:"how often to look, 1s to 24h"`
 	Token      bool     `json:"token" flag:"token" help:"read a password or access token for https from standard input"`
 	Key        bool     `json:"key" flag:"key" help:"read a private key for ssh from standard input; without it one is made"`
@@ -190,7 +201,9 @@ type setSourceInput struct {
 
 func setSource(c *Call, in setSourceInput, events Teller[Progress]) error {
 	p := progress{events}
-	s := volume.Source{URL: in.URL, Branch: in.Branch, Every: time.Duration(in.Every)}
+	s := volume.Source{
+		URL: in.URL, Branch: in.Branch, Tag: in.Tag, Commit: in.Commit, Every: time.Duration(in.Every),
+	}
 	if err := checkSource(in.App, s); err != nil {
 		return err
 	}
@@ -230,10 +243,15 @@ func checkSource(name string, s volume.Source) error {
 	if err := remote.CheckURL(s.URL); err != nil {
 		return wrong("url", "%w", err)
 	}
-	if s.Branch != "" {
-		if err := git.CheckBranch(s.Branch); err != nil {
-			return wrong("branch", "%w", err)
+	for field, ref := range map[string]remote.Ref{
+		"branch": {Branch: s.Branch}, "tag": {Tag: s.Tag}, "commit": {Commit: s.Commit},
+	} {
+		if err := ref.Check(); err != nil {
+			return wrong(field, "%w", err)
 		}
+	}
+	if s.Branch != "" && s.Tag != "" || s.Commit != "" && s.Branch+s.Tag != "" {
+		return wrong("branch", "use one of --branch, --tag and --commit")
 	}
 	if s.Every < volume.MinEvery || s.Every > volume.MaxEvery {
 		return wrong("every", "--every is a time from 1s to 24h, not %s", s.Every)
@@ -355,6 +373,10 @@ func (c *Call) tryLook(app volume.App, s volume.Source, p progress) error {
 	head, err := c.Sidecar.Peek(c, app)
 	if err != nil {
 		p.note("%v", err)
+		if errors.Is(err, remote.ErrIsTag) {
+			p.note("To follow the tag: %s",
+				c.how("source:set", app.Name+" "+s.URL+" --tag "+cmdline.Quote(s.Branch)))
+		}
 		if errors.Is(err, remote.ErrHostKey) {
 			p.note("To trust the key that it shows now: %s",
 				c.how("source:set", app.Name+" "+s.URL+" --new-host-key"))
@@ -362,7 +384,7 @@ func (c *Call) tryLook(app volume.App, s volume.Source, p progress) error {
 		p.note("The server tries again every %s; to try now: %s", s.Every, c.how("source:sync", app.Name))
 		return nil
 	}
-	p.step("%s is at %s", head.Branch, git.Short(head.Commit))
+	p.step("%s", head)
 	if !c.Volume.Claimed(volume.RoleSidecar) {
 		p.note("No sidecar runs, so nothing is deployed automatically; start one: paas serve sidecar")
 	}

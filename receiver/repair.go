@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"cmp"
 	"context"
 
 	"paas/git"
@@ -20,7 +21,7 @@ func (r *Receiver) repair(app volume.App, repo git.Repo) error {
 	}
 	branch, commit := usualBranches[0], ""
 	if live, err := app.Release(app.Live()); err == nil {
-		branch = live.Branch
+		branch = cmp.Or(live.Branch, branch) // a release of a mere commit has none
 		objects := repo.Objects()
 		defer objects.Close()
 		if _, err := objects.Commit(live.Commit); err == nil {

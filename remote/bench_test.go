@@ -44,7 +44,7 @@ func BenchmarkHead(b *testing.B) {
 		b.Run(way, func(b *testing.B) {
 			c := newClient(b)
 			head := func() {
-				if _, err := c.Head(b.Context(), remotes[way], "main"); err != nil {
+				if _, err := c.Head(b.Context(), remotes[way], Ref{Branch: "main"}); err != nil {
 					b.Fatal(err)
 				}
 			}

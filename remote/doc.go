@@ -1,4 +1,4 @@
-// Package remote finds branches in git repositories on other servers and fetches commits from them.
+// Package remote finds branches and tags in git repositories on other servers and fetches commits.
 // It runs neither git nor ssh, because a container may have neither. It does not know the volume or
 // apps. Its caller decides when to ask, what to do with a commit and which host keys to trust.
 //

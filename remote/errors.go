@@ -16,6 +16,9 @@ var (
 	ErrNotFound = errors.New("no such repository")
 	// the repository exists; it may be empty
 	ErrNoBranch = errors.New("no such branch")
+	ErrIsTag    = errors.New("a tag, not a branch")
+	ErrNoTag    = errors.New("no such tag")
+	ErrNoCommit = errors.New("no such commit")
 	// unknown SSH host, or its key has changed
 	ErrHostKey  = errors.New("host key not trusted")
 	ErrTooLarge = errors.New("larger than allowed") // exceeds a limit of [Client]
@@ -82,6 +85,10 @@ func serverError(msg string) error {
 				"access denied (the server says: %s); check that the key or token may read the "+
 					"repository", msg)
 		}
+	}
+	if strings.Contains(low, "not our ref") {
+		return errorf(ErrNoCommit, "it has no such commit, or does not send one that no branch or "+
+			"tag points at (the server says: %s)", msg)
 	}
 	return errorf(errServer, "the server says: %s", msg)
 }

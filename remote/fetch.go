@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Fetch fetches the commit at the head of branch into the bare repository in dir and returns its
-// hash. An empty branch means the one that HEAD points at. All files of the commit can then be read
+// Fetch fetches the commit that ref points at into the bare repository in dir and returns its hash.
+// All files of the commit can then be read
 // (see [paas/git.Repo.Objects]), but not its history.
 //
 // dir and dir.new belong to Fetch. dir is a cache: Fetch creates it if it is missing, and replaces
@@ -18,15 +18,15 @@ import (
 //
 // Fetch blocks for FetchTimeout at most. Its error wraps one of this package's errors, or is from
 // the network or the file system.
-func (c *Client) Fetch(ctx context.Context, r Remote, branch, dir string) (commit string,
+func (c *Client) Fetch(ctx context.Context, r Remote, ref Ref, dir string) (commit string,
 	err error) {
-	at, err := r.validate(branch)
+	at, err := r.validate(ref)
 	if err != nil {
 		return "", err
 	}
 	err = withTimeout(ctx, at, cmp.Or(c.FetchTimeout, fetchTimeout),
 		func(ctx context.Context) error {
-			f := fetch{Client: c, at: at, remote: r, branch: branch, dir: dir}
+			f := fetch{Client: c, at: at, remote: r, ref: ref, dir: dir}
 			var stop func()
 			f.ctx, stop = f.watchStall(ctx)
 			defer stop()
@@ -48,7 +48,7 @@ type fetch struct {
 	ctx          context.Context
 	at           address
 	remote       Remote
-	branch       string
+	ref          Ref
 	dir          string
 	stallTimer   *time.Timer // cancels ctx
 	stallTimeout time.Duration
@@ -106,7 +106,7 @@ func (f *fetch) store(dir string) *store {
 func (f *fetch) fetchInto(into *store, have string) (commit string, err error) {
 	f.onData()
 	err = f.withSession(f.ctx, f.at, f.remote, f.onData, func(s *session) error {
-		head, err := s.head(f.branch)
+		head, err := s.head(f.ref)
 		if err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ func read(t testing.TB, dir, commit string) map[string]string {
 // fetchOK fetches and checks the commit and its files.
 func fetchOK(t testing.TB, c *Client, r Remote, branch, dir, want string, files map[string]string) {
 	t.Helper()
-	commit, err := c.Fetch(t.Context(), r, branch, dir)
+	commit, err := c.Fetch(t.Context(), r, Ref{Branch: branch}, dir)
 	if err != nil || commit != want {
 		t.Fatalf("fetched %s, %v; want %s", commit, err, want)
 	}
@@ -176,7 +176,7 @@ func TestFetchStoreStaysSmall(t *testing.T) {
 		tree(3))
 	r.git("", "update-ref", "refs/heads/main", r.git("", "rev-parse", "main~3"))
 	want := r.git("", "rev-parse", "main")
-	if _, err := c.Fetch(t.Context(), remote, "main", dir); err != nil {
+	if _, err := c.Fetch(t.Context(), remote, Ref{Branch: "main"}, dir); err != nil {
 		t.Fatal(err)
 	}
 	read(t, dir, want)
@@ -196,7 +196,7 @@ func TestFetchRepairs(t *testing.T) {
 	r.put("three", tree(3), "refs/heads/two")
 	model := filepath.Join(t.TempDir(), "source.git")
 	for _, branch := range []string{"one", "two"} {
-		if _, err := c.Fetch(t.Context(), remote, branch, model); err != nil {
+		if _, err := c.Fetch(t.Context(), remote, Ref{Branch: branch}, model); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -300,24 +300,24 @@ func TestFetchFails(t *testing.T) {
 	c, dir := newClient(t), filepath.Join(t.TempDir(), "source.git")
 	commit := r.commit("main", tree(1))
 	fetchOK(t, c, remote, "main", dir, commit, tree(1))
-	if _, err := c.Fetch(t.Context(), remote, "gone", dir); !errors.Is(err, ErrNoBranch) {
+	if _, err := c.Fetch(t.Context(), remote, Ref{Branch: "gone"}, dir); !errors.Is(err, ErrNoBranch) {
 		t.Error(err)
 	}
 	r.commit("main", map[string]string{"random": string(noise(200 << 10))})
 	small := &Client{MaxPack: 100 << 10}
 	defer small.Close()
-	if _, err := small.Fetch(t.Context(), remote, "main", dir); !errors.Is(err, ErrTooLarge) {
+	if _, err := small.Fetch(t.Context(), remote, Ref{Branch: "main"}, dir); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
 	}
 	r.commit("main", map[string]string{"bomb": strings.Repeat("0", 20<<20)})
 	thin := &Client{MaxFile: 10 << 20}
 	defer thin.Close()
-	if _, err := thin.Fetch(t.Context(), remote, "main", dir); !errors.Is(err, ErrTooLarge) ||
+	if _, err := thin.Fetch(t.Context(), remote, Ref{Branch: "main"}, dir); !errors.Is(err, ErrTooLarge) ||
 		!strings.Contains(err.Error(), "10 MiB") {
 		t.Error(err)
 	}
 	r.remove()
-	if _, err := c.Fetch(t.Context(), remote, "main", dir); !errors.Is(err, ErrNotFound) {
+	if _, err := c.Fetch(t.Context(), remote, Ref{Branch: "main"}, dir); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 	if got := read(t, dir, commit); !maps.Equal(got, tree(1)) {

@@ -36,14 +36,14 @@ func TestHead(t *testing.T) {
 					{"repo.git", "@ünï/#1+2;", Head{"@ünï/#1+2;", odd}, nil, ""},
 					{"repo.git", "feature", Head{}, ErrNoBranch,
 						"no branch feature; it has @ünï/#1+2;, feature/x, feature/xy, main"},
-					{"repo.git", "v1", Head{}, ErrNoBranch, "no branch v1"},
-					{"repo.git", "a\nb", Head{}, ErrNoBranch, "not a valid branch name"},
+					{"repo.git", "v1", Head{}, ErrIsTag, "v1 is a tag, not a branch"},
+					{"repo.git", "a\nb", Head{}, ErrNoBranch, "is not a branch name"},
 					{"empty.git", "", Head{}, ErrNoBranch, "no branches yet"},
 					{"empty.git", "main", Head{}, ErrNoBranch, "no branches yet"},
 					{"detached.git", "", Head{}, ErrNoBranch, "not on a branch"},
 					{"none.git", "main", Head{}, ErrNotFound, "no such repository"},
 				} {
-					got, err := c.Head(t.Context(), remote(test.repo), test.branch)
+					got, err := c.Head(t.Context(), remote(test.repo), Ref{Branch: test.branch})
 					if got != test.want || !errors.Is(err, test.err) || err != nil &&
 						!strings.Contains(err.Error(), test.words) {
 						t.Errorf("%s %q: %v, %v", test.repo, test.branch, got, err)
@@ -79,14 +79,14 @@ func TestHeadMoves(t *testing.T) {
 		branch := []string{"main", "main", "trunk", "main"}[i]
 		for way, remote := range all {
 			if head, err := c.Head(t.Context(), remote("repo.git"),
-				""); head != (Head{branch, want}) {
+				Ref{}); head != (Head{branch, want}) {
 				t.Errorf("%d: %s: %v, %v", i, way, head, err)
 			}
 		}
 	}
 	r.remove()
 	for way, remote := range all {
-		if _, err := c.Head(t.Context(), remote("repo.git"), ""); !errors.Is(err, ErrNotFound) {
+		if _, err := c.Head(t.Context(), remote("repo.git"), Ref{}); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v", way, err)
 		}
 	}

@@ -108,7 +108,7 @@ func TestHostileAnswers(t *testing.T) {
 	} {
 		for way, remote := range startRogue(t, test.serve) {
 			c := &Client{MaxRefs: 1 << 20}
-			_, err := c.Head(t.Context(), remote, "main")
+			_, err := c.Head(t.Context(), remote, Ref{Branch: "main"})
 			if err == nil || test.err != nil && !errors.Is(err, test.err) ||
 				!strings.Contains(err.Error(), test.words) {
 				t.Errorf("%s, %s: %v", name, way, err)
@@ -185,19 +185,19 @@ func TestBrokenConnections(t *testing.T) {
 						if kept {
 							v.left.Store(1 << 30)
 							c.HeadTimeout = headTimeout
-							if _, err := c.Head(t.Context(), remote, "main"); err != nil {
+							if _, err := c.Head(t.Context(), remote, Ref{Branch: "main"}); err != nil {
 								t.Fatal(err)
 							}
 							c.HeadTimeout = 200 * time.Millisecond
 						}
 						v.left.Store(pass)
-						if _, err := c.Fetch(t.Context(), remote, "main", dir); err == nil ||
+						if _, err := c.Fetch(t.Context(), remote, Ref{Branch: "main"}, dir); err == nil ||
 							!cut && !errors.Is(err, ErrTimeout) {
 							t.Errorf("fetch, %d bytes, kept %v: %v", pass, kept, err)
 						}
 						if pass < 1000 {
 							v.left.Store(pass)
-							if _, err := c.Head(t.Context(), remote, "main"); err == nil || !cut &&
+							if _, err := c.Head(t.Context(), remote, Ref{Branch: "main"}); err == nil || !cut &&
 								!errors.Is(err, ErrTimeout) {
 								t.Errorf("Head, %d bytes, kept %v: %v", pass, kept, err)
 							}
@@ -226,10 +226,10 @@ func TestSlowServer(t *testing.T) {
 		}
 	}) {
 		c := &Client{HeadTimeout: 300 * time.Millisecond, FetchTimeout: 300 * time.Millisecond}
-		if _, err := c.Head(t.Context(), remote, "main"); !errors.Is(err, ErrTimeout) {
+		if _, err := c.Head(t.Context(), remote, Ref{Branch: "main"}); !errors.Is(err, ErrTimeout) {
 			t.Error(way, err)
 		}
-		if _, err := c.Fetch(t.Context(), remote, "main", t.TempDir()+"/x"); !errors.Is(err,
+		if _, err := c.Fetch(t.Context(), remote, Ref{Branch: "main"}, t.TempDir()+"/x"); !errors.Is(err,
 			ErrTimeout) {
 			t.Error(way, err)
 		}
@@ -249,7 +249,7 @@ func TestCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)
 		go func() {
-			_, err := newClient(t).Fetch(ctx, Remote{URL: scheme + "://" + server + "/x"}, "main",
+			_, err := newClient(t).Fetch(ctx, Remote{URL: scheme + "://" + server + "/x"}, Ref{Branch: "main"},
 				t.TempDir()+"/x")
 			result <- err
 		}()
@@ -279,11 +279,11 @@ func TestManyReferences(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		c := newClient(t)
 		remote := Remote{URL: startWebServer(t, root, "", old).URL + "/repo.git"}
-		if head, err := c.Head(t.Context(), remote, ""); head.Commit != commit {
+		if head, err := c.Head(t.Context(), remote, Ref{}); head.Commit != commit {
 			t.Error(err)
 		}
 		small := &Client{MaxRefs: 1 << 20}
-		if _, err := small.Head(t.Context(), remote, ""); old != errors.Is(err, ErrTooLarge) {
+		if _, err := small.Head(t.Context(), remote, Ref{}); old != errors.Is(err, ErrTooLarge) {
 			t.Error(err)
 		}
 		small.Close()
@@ -324,7 +324,7 @@ func TestBrokenCommits(t *testing.T) {
 	} {
 		r.git("", "update-ref", "refs/heads/main", r.git("", "commit-tree", "-m", "x", tree))
 		for range 2 {
-			commit, err := c.Fetch(t.Context(), remote, "main", dir)
+			commit, err := c.Fetch(t.Context(), remote, Ref{Branch: "main"}, dir)
 			if !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), word) {
 				t.Errorf("%s: %s, %v", word, commit, err)
 			}

@@ -42,7 +42,7 @@ func TestHTTPOneRequestPerHead(t *testing.T) {
 	remote := Remote{URL: startWebServer(t, root, "", false, s.wrap).URL + "/repo.git"}
 	c := newClient(t)
 	for range 4 {
-		if _, err := c.Head(t.Context(), remote, "main"); err != nil {
+		if _, err := c.Head(t.Context(), remote, Ref{Branch: "main"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -79,7 +79,7 @@ func TestHTTPToken(t *testing.T) {
 		"wr0ng": "does not accept the token"} {
 		for range 2 {
 			_, err := c.Head(t.Context(), Remote{URL: server.URL + "/repo.git", Token: token},
-				"main")
+				Ref{Branch: "main"})
 			if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), words) ||
 				strings.Contains(err.Error(), "wr0ng") {
 				t.Error(err)
@@ -87,7 +87,7 @@ func TestHTTPToken(t *testing.T) {
 		}
 	}
 	_, err := c.Head(t.Context(), Remote{URL: "http://example.invalid/repo.git", Token: "right"},
-		"main")
+		Ref{Branch: "main"})
 	if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "use https://") {
 		t.Error(err)
 	}
@@ -125,7 +125,7 @@ func TestHTTPRedirect(t *testing.T) {
 	} {
 		for range 2 {
 			head, err := c.Head(t.Context(),
-				Remote{URL: server.URL + "/" + name + ".git", Token: "right"}, "main")
+				Remote{URL: server.URL + "/" + name + ".git", Token: "right"}, Ref{Branch: "main"})
 			if words == "" && head.Commit != commit || words != "" &&
 				(err == nil || !strings.Contains(err.Error(), words)) {
 				t.Errorf("%s: %v, %v", name, head, err)
@@ -139,7 +139,7 @@ func TestHTTPRedirect(t *testing.T) {
 	defer secure.Close()
 	c = &Client{TLS: secure.Client().Transport.(*http.Transport).TLSClientConfig}
 	defer c.Close()
-	if _, err := c.Head(t.Context(), Remote{URL: secure.URL + "/down.git"}, "main"); err == nil ||
+	if _, err := c.Head(t.Context(), Remote{URL: secure.URL + "/down.git"}, Ref{Branch: "main"}); err == nil ||
 		!strings.Contains(err.Error(), "from https to http") {
 		t.Error(err)
 	}
@@ -179,7 +179,7 @@ func TestHTTPServerChanges(t *testing.T) {
 	}{{0, ""}, {1, ""}, {0, ""}, {0, ""}, {2, ""}, {2, ""}, {3, "not a git repository"}, {0, ""},
 		{4, "502"}, {0, ""}} {
 		stage.Store(step.stage)
-		head, err := c.Head(t.Context(), Remote{URL: server.URL + "/repo.git"}, "main")
+		head, err := c.Head(t.Context(), Remote{URL: server.URL + "/repo.git"}, Ref{Branch: "main"})
 		if step.words == "" && head.Commit != commit || step.words != "" &&
 			(err == nil || !strings.Contains(err.Error(), step.words)) {
 			t.Errorf("%d: %v, %v", step.stage, head, err)

@@ -82,8 +82,8 @@ func FuzzHead(f *testing.F) {
 		if s.handshake() != nil {
 			return
 		}
-		head, err := s.head(branch)
-		if err == nil && (!isCommit(head.Commit) || branch != "" && head.Branch != branch) {
+		head, err := s.head(Ref{Branch: branch})
+		if err == nil && (!isCommit(head.Commit) || branch != "" && head.Name != branch) {
 			t.Fatalf("%+v", head)
 		}
 		if err != nil && strings.ContainsAny(err.Error(), "\n\x1b") {

@@ -34,7 +34,7 @@ func TestUnreachable(t *testing.T) {
 		"http://" + answers + "/a":       false, "https://" + answers + "/a": false,
 	} {
 		c := newClient(t)
-		_, err := c.Head(t.Context(), Remote{URL: url}, "main")
+		_, err := c.Head(t.Context(), Remote{URL: url}, Ref{Branch: "main"})
 		if err == nil || Unreachable(err) != want {
 			t.Errorf("%s: %v: unreachable %v, want %v", url, err, !want, want)
 		}
@@ -62,7 +62,7 @@ func TestProxyIsNotTheHost(t *testing.T) {
 	c.init()
 	c.http.client.Transport.(*http.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "http",
 		Host: freePort(t)})
-	if _, err := c.Head(t.Context(), Remote{URL: "https://host.invalid/a"}, "main"); err == nil ||
+	if _, err := c.Head(t.Context(), Remote{URL: "https://host.invalid/a"}, Ref{Branch: "main"}); err == nil ||
 		Unreachable(err) {
 		t.Error(err)
 	}

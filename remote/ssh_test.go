@@ -24,7 +24,7 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 	c := newClient(t)
 	head := func() {
 		t.Helper()
-		if _, err := c.Head(t.Context(), rig.remote("repo.git"), "main"); err != nil {
+		if _, err := c.Head(t.Context(), rig.remote("repo.git"), Ref{Branch: "main"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -40,7 +40,7 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 	if n := len(rig.accepted); n != 1 {
 		t.Fatalf("%d connections", n)
 	}
-	if _, err := c.Head(t.Context(), rig.remote("none.git"), "main"); !errors.Is(err, ErrNotFound) {
+	if _, err := c.Head(t.Context(), rig.remote("none.git"), Ref{Branch: "main"}); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 	if n := len(rig.accepted); n != 1 {
@@ -54,7 +54,7 @@ func TestSSHKeepsItsConnection(t *testing.T) {
 	}
 	other := rig.remote("repo.git")
 	other.KnownHosts = append([]byte("# trusts again\n"), other.KnownHosts...)
-	if _, err := c.Head(t.Context(), other, "main"); err != nil {
+	if _, err := c.Head(t.Context(), other, Ref{Branch: "main"}); err != nil {
 		t.Error(err)
 	}
 	if n := len(rig.accepted); n != 2 {
@@ -69,7 +69,7 @@ func TestSSHClosesIdleConnections(t *testing.T) {
 	c := &Client{IdleTimeout: 50 * time.Millisecond}
 	defer c.Close()
 	for range 2 {
-		if _, err := c.Head(t.Context(), rig.remote("repo.git"), "main"); err != nil {
+		if _, err := c.Head(t.Context(), rig.remote("repo.git"), Ref{Branch: "main"}); err != nil {
 			t.Fatal(err)
 		}
 		c.init()
@@ -129,7 +129,7 @@ func TestSSHRefused(t *testing.T) {
 	} {
 		r := rig.remote("repo.git")
 		test.change(&r)
-		_, err := c.Head(t.Context(), r, "main")
+		_, err := c.Head(t.Context(), r, Ref{Branch: "main"})
 		if !errors.Is(err, test.err) {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -163,7 +163,7 @@ func TestSSHRequestsKnownKeyType(t *testing.T) {
 	for _, known := range [][]byte{rig.hosts, hostLine(rig.addr, second.PublicKey())} {
 		r := rig.remote("repo.git")
 		r.KnownHosts = known
-		if _, err := c.Head(t.Context(), r, "main"); err != nil {
+		if _, err := c.Head(t.Context(), r, Ref{Branch: "main"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -181,7 +181,7 @@ func TestHostKey(t *testing.T) {
 		t.Fatal(line, fingerprint, err)
 	}
 	r.KnownHosts = []byte(line)
-	if _, err := newClient(t).Head(t.Context(), r, "main"); err != nil {
+	if _, err := newClient(t).Head(t.Context(), r, Ref{Branch: "main"}); err != nil {
 		t.Error(err)
 	}
 	if _, _, err := HostKey(t.Context(), "https://host/repo"); !errors.Is(err, ErrURL) {

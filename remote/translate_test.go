@@ -40,7 +40,7 @@ func TestAnotherProtocol(t *testing.T) {
 			}
 		}()
 		url := test.scheme + "://" + ln.Addr().String() + "/x"
-		_, err = newClient(t).Head(t.Context(), Remote{URL: url}, "")
+		_, err = newClient(t).Head(t.Context(), Remote{URL: url}, Ref{})
 		if err == nil || !strings.HasSuffix(err.Error(), test.want) {
 			t.Errorf("%s, %q, %q: %v", test.scheme, test.first, test.answer, err)
 		}
@@ -63,7 +63,7 @@ func TestNothingThere(t *testing.T) {
 		"https://nowhere.invalid/x": "there is no host nowhere.invalid",
 		"git://nowhere.invalid/x":   "there is no host nowhere.invalid",
 	} {
-		_, err := newClient(t).Head(t.Context(), Remote{URL: url}, "")
+		_, err := newClient(t).Head(t.Context(), Remote{URL: url}, Ref{})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", url, err)
 		}

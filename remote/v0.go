@@ -33,16 +33,13 @@ func (s *session) handshakeV0(line string) error {
 	return nil
 }
 
-// headV0 reads the whole list of references. This must be done before a fetch, too.
-func (s *session) headV0(branch string) (Head, error) {
+// refsV0 reads the whole list of references: see [session.refs]. This must be done before a fetch,
+// too.
+func (s *session) refsV0(add func(commit, name string)) (target string, err error) {
 	ref, list, _ := strings.Cut(s.firstLine, "\x00")
-	f := branchFinder{want: headsPrefix + branch}
-	if branch == "" {
-		f.want = ""
-		for word := range strings.FieldsSeq(list) {
-			if to, ok := strings.CutPrefix(word, "symref=HEAD:"); ok {
-				f.want = to
-			}
+	for word := range strings.FieldsSeq(list) {
+		if to, ok := strings.CutPrefix(word, "symref=HEAD:"); ok {
+			target = to
 		}
 	}
 	for line := ref; line != ""; {
@@ -50,22 +47,20 @@ func (s *session) headV0(branch string) (Head, error) {
 		switch {
 		case commit == "shallow": // the server's own repository is shallow
 		case !isCommit(commit) || name == "":
-			return Head{}, errProtocol
-		case name == "HEAD" && branch == "" && f.want == "": // detached, or an old server
-			f.found = commit
+			return "", errProtocol
 		default:
-			f.add(commit, name)
+			add(commit, name)
 		}
 		k, next, err := s.read()
 		if err != nil {
-			return Head{}, err
+			return "", err
 		}
 		if k != data && k != flush {
-			return Head{}, errProtocol
+			return "", errProtocol
 		}
 		line = next
 	}
-	return f.result()
+	return target, nil
 }
 
 // fetchV0 requests a commit completely. It does not negotiate what we have already: servers this

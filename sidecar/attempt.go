@@ -75,7 +75,11 @@ func (a attempt) run(ctx context.Context, head remote.Head) (outcome, error) {
 	if err := a.DiskSpace.Check(a.Volume, 0, 0); err != nil {
 		return outcome{}, err
 	}
-	commit, err := a.Remote.Fetch(ctx, a.remote, head.Branch, a.app.SourceRepo())
+	ref := remote.Ref{Branch: head.Name} // what it points at by now
+	if a.source.Tag != "" || a.source.Commit != "" {
+		ref = remote.Ref{Commit: head.Commit}
+	}
+	commit, err := a.Remote.Fetch(ctx, a.remote, ref, a.app.SourceRepo())
 	// else it would be fetched again and again
 	if errors.Is(err, remote.ErrTooLarge) || errors.Is(err, remote.ErrBroken) {
 		return a.decided(

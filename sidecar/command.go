@@ -39,7 +39,7 @@ func (s *Sidecar) Sync(
 	if err != nil {
 		return err
 	}
-	say.Detail(out, "%s is at %s", head.Branch, git.Short(head.Commit))
+	say.Detail(out, "%s", head)
 	done, err := attempt{
 		Sidecar: s,
 		subject: *u,
@@ -180,7 +180,7 @@ func (s *Sidecar) single(ctx context.Context, u subject) (line string, err error
 	}
 	if done.result == nothing {
 		return fmt.Sprintf(
-			"%s: nothing new; %s is at %s", u.app.Name, head.Branch, git.Short(head.Commit),
+			"%s: nothing new; %s", u.app.Name, head,
 		), nil
 	}
 	s.announce(ctx, u.app, done.release)

@@ -171,11 +171,11 @@ func newGatedRemote(r Remote) *gatedRemote {
 }
 
 func (g *gatedRemote) Fetch(
-	ctx context.Context, r remote.Remote, branch, dir string,
+	ctx context.Context, r remote.Remote, ref remote.Ref, dir string,
 ) (string, error) {
 	g.fetching <- struct{}{}
 	<-g.open // ignoring ctx is the worst case
-	return g.Remote.Fetch(context.WithoutCancel(ctx), r, branch, dir)
+	return g.Remote.Fetch(context.WithoutCancel(ctx), r, ref, dir)
 }
 
 // A fetched commit is not deployed if the source was changed or unset meanwhile.

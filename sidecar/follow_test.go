@@ -403,13 +403,13 @@ func TestUnreadCredential(t *testing.T) {
 // A new credential is used at once, however long the backoff is.
 func TestNewCredential(t *testing.T) {
 	s := newStage(t, &fakeRemote{
-		look: func(_ context.Context, r remote.Remote, _ string) (remote.Head, error) {
+		look: func(_ context.Context, r remote.Remote, _ remote.Ref) (remote.Head, error) {
 			if r.Token != "open sesame" {
 				return remote.Head{}, errors.New("access denied")
 			}
-			return remote.Head{Branch: "main", Commit: strings.Repeat("a", 40)}, nil
+			return remote.Head{Name: "main", Commit: strings.Repeat("a", 40)}, nil
 		},
-		fetch: func(context.Context, remote.Remote, string, string) (string, error) {
+		fetch: func(context.Context, remote.Remote, remote.Ref, string) (string, error) {
 			return "", errors.New("no pack")
 		},
 	})
@@ -432,10 +432,10 @@ func TestNewCredential(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	fetches := 0
 	s := newStage(t, &fakeRemote{
-		look: func(context.Context, remote.Remote, string) (remote.Head, error) {
-			return remote.Head{Branch: "main", Commit: strings.Repeat("a", 40)}, nil
+		look: func(context.Context, remote.Remote, remote.Ref) (remote.Head, error) {
+			return remote.Head{Name: "main", Commit: strings.Repeat("a", 40)}, nil
 		},
-		fetch: func(context.Context, remote.Remote, string, string) (string, error) {
+		fetch: func(context.Context, remote.Remote, remote.Ref, string) (string, error) {
 			fetches++
 			return "", fmt.Errorf("the pack is %w", remote.ErrTooLarge)
 		},

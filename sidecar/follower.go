@@ -221,7 +221,7 @@ func (f *follower) follow(ctx context.Context) (outcome, error) {
 	return done, err
 }
 
-// head asks for the head of the source's branch.
+// head asks which commit the source points at.
 func (f *follower) head(ctx context.Context) (remote.Head, error) {
 	leave, err := f.polls.take(ctx, !f.since.IsZero())
 	if err != nil {
@@ -234,12 +234,12 @@ func (f *follower) head(ctx context.Context) (remote.Head, error) {
 	return head, err
 }
 
-// ask asks for the head of the subject's branch, within the time that a poll may take.
+// ask asks which commit the subject's source points at, within the time that a poll may take.
 func (s *Sidecar) ask(ctx context.Context, u subject) (remote.Head, error) {
 	if u.unread != nil {
 		return remote.Head{}, u.unread
 	}
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	return s.Remote.Head(ctx, u.remote, u.source.Branch)
+	return s.Remote.Head(ctx, u.remote, u.ref())
 }

@@ -37,20 +37,20 @@ func TestMain(m *testing.M) {
 
 // fakeRemote is a Remote of two functions.
 type fakeRemote struct {
-	look  func(ctx context.Context, r remote.Remote, branch string) (remote.Head, error)
-	fetch func(ctx context.Context, r remote.Remote, branch, dir string) (string, error)
+	look  func(ctx context.Context, r remote.Remote, ref remote.Ref) (remote.Head, error)
+	fetch func(ctx context.Context, r remote.Remote, ref remote.Ref, dir string) (string, error)
 }
 
 func (r *fakeRemote) Head(
-	ctx context.Context, at remote.Remote, branch string,
+	ctx context.Context, at remote.Remote, ref remote.Ref,
 ) (remote.Head, error) {
-	return r.look(ctx, at, branch)
+	return r.look(ctx, at, ref)
 }
 
 func (r *fakeRemote) Fetch(
-	ctx context.Context, at remote.Remote, branch, dir string,
+	ctx context.Context, at remote.Remote, ref remote.Ref, dir string,
 ) (string, error) {
-	return r.fetch(ctx, at, branch, dir)
+	return r.fetch(ctx, at, ref, dir)
 }
 
 func (r *fakeRemote) Reach(context.Context, string) error {

@@ -58,15 +58,15 @@ type diary struct {
 	reach  func() error // nil: nothing listens anywhere
 }
 
-func (d *diary) Head(ctx context.Context, r remote.Remote, _ string) (remote.Head, error) {
+func (d *diary) Head(ctx context.Context, r remote.Remote, _ remote.Ref) (remote.Head, error) {
 	d.mu.Lock()
 	d.asked[r.URL] = append(d.asked[r.URL], time.Now())
 	d.mu.Unlock()
 	commit, err := d.answer(ctx, r.URL)
-	return remote.Head{Branch: "main", Commit: commit}, err
+	return remote.Head{Name: "main", Commit: commit}, err
 }
 
-func (d *diary) Fetch(context.Context, remote.Remote, string, string) (string, error) {
+func (d *diary) Fetch(context.Context, remote.Remote, remote.Ref, string) (string, error) {
 	return "", errors.New("nothing is to be fetched here")
 }
 

@@ -18,7 +18,7 @@ import (
 func (a *attempt) inspect(
 	ctx context.Context, objects *git.Objects, head remote.Head,
 ) (volume.Build, error) {
-	b, scripts, err := a.maker(a.app, a.out).Inspect(ctx, objects, head.Commit, head.Branch)
+	b, scripts, err := a.maker(a.app, a.out).Inspect(ctx, objects, head.Commit, head.Name)
 	if errors.Is(err, git.ErrNotCommit) {
 		err = &git.Refused{Reason: err.Error(), Advice: "point the branch at a commit"}
 	}

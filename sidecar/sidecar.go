@@ -16,11 +16,11 @@ import (
 
 // Remote asks remote repositories. Its calls return soon after ctx ends.
 type Remote interface {
-	// Head returns the head of branch; "" means the branch that the repository's HEAD points at.
-	Head(ctx context.Context, r remote.Remote, branch string) (remote.Head, error)
-	// Fetch fetches that branch's commit into the bare repository dir, which it makes if needed. It
+	// Head returns what ref points at.
+	Head(ctx context.Context, r remote.Remote, ref remote.Ref) (remote.Head, error)
+	// Fetch fetches the commit that ref points at into the bare repository dir, which it makes if needed. It
 	// does not make the folder above, which is the app's: the app may be gone.
-	Fetch(ctx context.Context, r remote.Remote, branch, dir string) (commit string, err error)
+	Fetch(ctx context.Context, r remote.Remote, ref remote.Ref, dir string) (commit string, err error)
 	// Reach connects to host, host:port, and hangs up; the error is nil if something listens there.
 	Reach(ctx context.Context, host string) error
 }

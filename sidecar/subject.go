@@ -47,6 +47,11 @@ func (s *Sidecar) subjectOf(name string) (*subject, error) {
 	return &u, nil
 }
 
+// ref returns which commit of the repository the source means.
+func (u subject) ref() remote.Ref {
+	return remote.Ref{Branch: u.source.Branch, Tag: u.source.Tag, Commit: u.source.Commit}
+}
+
 // same reports whether other is the same app with the same source; the rest may have changed.
 func (u subject) same(other subject) bool {
 	return u.identity == other.identity && u.source.ID == other.source.ID

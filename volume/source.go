@@ -23,6 +23,10 @@ type Source struct {
 	URL string `json:"url"`
 	// Branch is empty for the branch that the repository's HEAD points at.
 	Branch string `json:"branch,omitempty"`
+	// Tag is a pattern: the newest version among the tags that match is followed, not a branch.
+	Tag string `json:"tag,omitempty"`
+	// Commit is deployed, and nothing else is followed; 40 hexadecimal digits.
+	Commit string `json:"commit,omitempty"`
 	// Every is the interval between polls, from MinEvery to MaxEvery; in the file "10s".
 	Every time.Duration `json:"-"`
 	// ByEnvironment is true if the sidecar's environment set it, not a command.
@@ -91,7 +95,7 @@ func (a App) Source() (s Source, ok bool, err error) {
 }
 
 // SetSource makes the app follow s. An Every of 0 is [DefaultEvery]. The source keeps its ID if
-// neither URL nor branch change. Set the [Credentials] first: the first poll comes at once.
+// neither URL, branch, tag nor commit change. Set the [Credentials] first: the first poll comes at once.
 func (a App) SetSource(s Source) error {
 	if s.Every == 0 {
 		s.Every = DefaultEvery
@@ -101,7 +105,8 @@ func (a App) SetSource(s Source) error {
 	}
 	s.ID = rand.Text()
 	// a source that cannot be read is replaced
-	if old, ok, _ := a.Source(); ok && old.URL == s.URL && old.Branch == s.Branch {
+	if old, ok, _ := a.Source(); ok && old.URL == s.URL && old.Branch == s.Branch &&
+		old.Tag == s.Tag && old.Commit == s.Commit {
 		s.ID = old.ID
 		if old == s { // so a start with the same environment needs no disk space
 			a.Ring()

@@ -205,7 +205,7 @@ func keys(processes []volume.Process) (all []string) {
 type fakeSidecar struct{}
 
 func (fakeSidecar) Peek(context.Context, volume.App) (remote.Head, error) {
-	return remote.Head{Branch: "main", Commit: "abcdef0123456789abcdef0123456789abcdef01"}, nil
+	return remote.Head{Name: "main", Commit: "abcdef0123456789abcdef0123456789abcdef01"}, nil
 }
 
 func (fakeSidecar) Sync(
