@@ -41,6 +41,8 @@ func Advice(r volume.Remedy, how func(verb, args string) string) string {
 		return run("ps:rebuild", r.App) + " builds it again"
 	case volume.RunOther:
 		return "to run it without one: " + run("ps:scale", r.App, r.With+"=1")
+	case volume.StartType:
+		return run("ps:scale", r.App, r.With+"=1") + " starts it"
 	case volume.RaiseMemory:
 		return run("limits:set", r.App, "memory=...") + " gives it more"
 	case volume.FollowRepository:

@@ -32,7 +32,8 @@ func (r *Receiver) postReceive(s *session, to voice) (a accepted, err error) {
 		why = deploy.DiskFull(err).Error()
 		a.note = plain(err.Error(), 200)
 	case status.State == volume.Live:
-		to.step("%s", m.LiveLine(release))
+		r.sayIdle(s.app, release, to)
+		to.step("%s", m.LiveLine(release)) // the last line of a push is its address
 		return accepted{live: true}, nil
 	default:
 		reason := say.OneLine(status.Reason)
@@ -43,5 +44,20 @@ func (r *Receiver) postReceive(s *session, to voice) (a accepted, err error) {
 	return a, refused{
 		fmt.Sprintf("%s %s is not live: %s", s.app.Name, release, why),
 		r.advice(volume.Remedy{Do: volume.ShowReleases, App: s.app.Name}),
+	}
+}
+
+// sayIdle tells the pusher which process types do not run unless somebody asks for them.
+func (r *Receiver) sayIdle(app volume.App, release volume.Release, to voice) {
+	if release.Settings.Mode == volume.InPlace { // nothing of it is run here
+		return
+	}
+	types, err := deploy.Idle(app, release)
+	if err != nil {
+		r.Log.Warn("idle process types not found", "app", app.Name, "err", err)
+	}
+	for _, t := range types {
+		start := r.advice(volume.Remedy{Do: volume.StartType, App: app.Name, With: t})
+		to.detail("%s is not running; %s", t, start)
 	}
 }
