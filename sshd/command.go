@@ -52,7 +52,7 @@ func parseCommand(raw string, check func(string) error) (command, error) {
 	switch first := path.Base(args[0]); {
 	case first == "git", strings.HasPrefix(first, "git-"), strings.HasPrefix(args[0], "git-"):
 		return command{}, fmt.Errorf("%.60q is not supported: use git push and git fetch with an "+
-			"app's URL, such as ssh://HOST/APP", raw)
+			"app's URL, such as ssh://HOST:PORT/APP", raw)
 	case first == "scp", first == "rsync", first == "sftp", first == "sftp-server":
 		return command{}, fmt.Errorf("%s is not supported: send files with git push", first)
 	}

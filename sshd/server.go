@@ -42,7 +42,7 @@ type Git interface {
 		stderr io.Writer) int
 }
 
-// Verbs runs lines of the command table, such as `ssh paas@host apps:list --format json`.
+// Verbs runs lines of the command table, such as `ssh -p 2222 paas@host apps:list --format json`.
 type Verbs interface {
 	// Run blocks until the command has finished and returns the exit status. args has at least one
 	// word. ctx ends when the client leaves or sends a signal that is not in c.Signals, or when the
