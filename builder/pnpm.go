@@ -28,8 +28,10 @@ var pnpm = &installer{
 	copies: []string{"--package-import-method=clone-or-copy"},
 	env: func(b *build) map[string]string {
 		return map[string]string{
-			"npm_config_store_dir":  b.cache("pnpm"),
-			"pnpm_config_store_dir": b.cache("pnpm"),
+			"npm_config_update_notifier":  "false",
+			"pnpm_config_update_notifier": "false",
+			"npm_config_store_dir":        b.cache("pnpm"),
+			"pnpm_config_store_dir":       b.cache("pnpm"),
 		}
 	},
 	wrote: []writer{ // https://github.com/pnpm/spec/tree/master/lockfile
