@@ -197,11 +197,25 @@ func cmdGithost(ts *testscript.TestScript, neg bool, args []string) {
 
 // registry PROGRAM@VERSION... starts an npm registry that servers use from then on, with these
 // programs. Each is the machine's node: under another version, which it has in $TOOLCHAIN, or as a
-// program that prints its version and arguments. registry down stops it.
+// program that prints its version and arguments. registry hang lets it send no packages, registry go
+// lets it again, and registry down stops it.
 func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	s := stateOf(ts)
-	if args[0] == "down" {
+	switch args[0] {
+	case "down":
 		s.registry.Close()
+		return
+	case "go":
+		s.registry.Instead(nil)
+		return
+	case "hang":
+		s.registry.Instead(func(w http.ResponseWriter, q *http.Request) {
+			if strings.HasSuffix(q.URL.Path, ".tgz") {
+				<-q.Context().Done()
+				return
+			}
+			s.registry.Serve(w, q)
+		})
 		return
 	}
 	s.registry = registry.New()

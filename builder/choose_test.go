@@ -183,3 +183,65 @@ func TestNodeRequirements(t *testing.T) {
 		}
 	}
 }
+
+// A folder of a repository runs on the Node that the repository asks for above it, and is installed
+// by the package manager that is named there.
+func TestVersionsAbove(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		".nvmrc above":       {map[string]string{".nvmrc": "18"}, "node [.nvmrc 18]; npm []"},
+		"the tree's own":     {map[string]string{".nvmrc": "18", "api/.node-version": "20"}, "node [.node-version 20]; npm []"},
+		"of the workspace":   {map[string]string{"package.json": `{"workspaces": ["api"], "engines": {"node": ">=18"}, "packageManager": "pnpm@9.0.0"}`, "pnpm-lock.yaml": ""}, "node [engines.node in package.json >=18]; pnpm [packageManager in package.json 9.0.0]"},
+		"a broken one above": {map[string]string{".nvmrc": "no version"}, "node []; npm []"},
+	} {
+		c.files["api/package.json"] = `{"dependencies": {"a": "1"}}`
+		c.files["api/Procfile"] = "web: cd . && node x"
+		top, err := os.OpenRoot(rig.Tree(t, c.files))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err := top.OpenRoot("api")
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := detect(tree, top)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, tool := range (&build{plan: plan}).allTools() {
+			var requires []string
+			for _, r := range tool.requires {
+				requires = append(requires, r.source+" "+r.text)
+			}
+			got = append(got, tool.name+" ["+strings.Join(requires, ", ")+"]")
+		}
+		if text := strings.Join(got, "; "); text != c.want {
+			t.Errorf("%s: %s, want %s", name, text, c.want)
+		}
+		tree.Close()
+		top.Close()
+	}
+}
+
+// A Procfile that runs node somewhere in a line needs it.
+func TestProcfileNamesNode(t *testing.T) {
+	for line, want := range map[string]int{
+		"node x": 1, "cd y && node x": 1, "exec node x": 1, "(cd y;node x)": 1, "sh -c 'node x'": 1, "./node-like": 0, "ruby x": 0,
+	} {
+		root, err := os.OpenRoot(rig.Tree(t, map[string]string{"package.json": `{"engines": {"node": "18"}}`, "Procfile": "web: " + line}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := detect(root)
+		root.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tools := (&build{plan: plan}).allTools(); len(tools) != want {
+			t.Errorf("%s: %d tools", line, len(tools))
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"paas/builder/cmdline"
 	"paas/builder/tree"
@@ -26,9 +27,10 @@ type nodeApp struct {
 	*nodePackage
 	choice
 	// the lock file's folder: the tree, or the one above it that lists the workspaces
-	lockDir *os.Root
-	shared  bool // lockDir is not the tree
-	runtime tool // node or bun, to run a program of which package.json names only the file
+	lockDir     *os.Root
+	lockPackage *nodePackage // of that folder
+	shared      bool         // lockDir is not the tree
+	runtime     tool         // node or bun, to run a program of which package.json names only the file
 }
 
 // detectNode recognises a package.json. byBun selects those whose packages Bun installs, or the
@@ -38,7 +40,8 @@ func detectNode(root *os.Root, byBun bool) (project, error) {
 	if p == nil || err != nil || isDeno(root) {
 		return nil, err
 	}
-	app := &nodeApp{nodePackage: p, choice: choose(p, root), lockDir: root, runtime: nodeTool}
+	app := &nodeApp{nodePackage: p, choice: choose(p, root), lockDir: root, lockPackage: p,
+		runtime: nodeTool}
 	if (app.by == bunInstaller) != byBun {
 		return nil, nil
 	}
@@ -55,11 +58,13 @@ func detectNode(root *os.Root, byBun bool) (project, error) {
 // Node.
 func (a *nodeApp) tools(p *plan) (tools []tool) {
 	a.findWorkspace(p.above)
+	a.findVersion(p.above)
 	installer := a.by.tool
-	installer.requires, _ = a.by.requires(a.nodePackage, a.lockDir) // in a folder above, errors do not count
+	installer.requires, _ = a.by.requires(a.lockPackage, a.lockDir) // in a folder above, errors do not count
 	named := func(name string) bool {
 		for _, line := range p.processes {
-			if words := strings.Fields(line); len(words) > 0 && words[0] == name {
+			isBreak := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(";&|()`\"'", r) }
+			if slices.Contains(strings.FieldsFunc(line, isBreak), name) {
 				return true
 			}
 		}
@@ -90,8 +95,24 @@ func (a *nodeApp) findWorkspace(above []*os.Root) {
 			continue
 		}
 		if shared := choose(parent, folder); shared.lock != "" {
-			a.choice, a.lockDir, a.shared = shared, folder, true
+			a.choice, a.lockDir, a.lockPackage, a.shared = shared, folder, parent, true
 		}
+	}
+}
+
+// findVersion finds the version of Node in the nearest folder above that asks for one, if the tree
+// itself asks for none: version managers look there, too.
+func (a *nodeApp) findVersion(above []*os.Root) {
+	for _, folder := range above {
+		if len(a.runtime.requires) > 0 || a.runtime.name != nodeTool.name {
+			return
+		}
+		parent, err := readNodePackage(folder)
+		if err != nil || parent == nil {
+			parent = &nodePackage{}
+		}
+		// an error there is no error of this app
+		a.runtime.requires, _ = nodeRequirements(folder, parent)
 	}
 }
 
