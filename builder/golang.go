@@ -33,10 +33,10 @@ var goTool = tool{
 
 // fetch lets go download the version that go.mod asks for (https://go.dev/doc/toolchain). Go itself
 // checks it, and keeps it in the app's cache.
-func (g goApp) fetch(b *build, printed string) bool {
+func (g goApp) fetch(b *build, printed string) (version string) {
 	has, err := parseVersion(printed)
 	if err != nil || has.LessThan(semver.New(1, 21, 0, "", "")) { // it downloads nothing
-		return false
+		return ""
 	}
 	var newest *semver.Version
 	for _, r := range g.requires {
@@ -45,7 +45,7 @@ func (g goApp) fetch(b *build, printed string) bool {
 		}
 	}
 	b.goToolchain = fmt.Sprintf("go%s+auto", newest) // 1.22 is called go1.22.0
-	return true
+	return newest.String()
 }
 
 // goApp is a tree with a Go module or a single main package.

@@ -88,7 +88,7 @@ func TestGoFetchesItself(t *testing.T) {
 	b := newBuilder(t)
 	for _, c := range []struct{ server, mod, want, line string }{
 		{"1.26.8", "go 1.26", "local", ""},
-		{"1.26.8", "go 1.27", "go1.27.0+auto", "go.mod asks for 1.27 or newer, this server has 1.26.8"},
+		{"1.26.8", "go 1.27", "go1.27.0+auto", "       go 1.27.0: go.mod asks for 1.27 or newer, this server has 1.26.8; it fetches that itself\n"},
 		{"1.26.8", "go 1.27.1\n\ntoolchain go1.27.4", "go1.27.4+auto",
 			"go.mod asks for 1.27.1 or newer, toolchain in go.mod asks for 1.27.4, this server has 1.26.8"},
 		{"1.26.8", "go 1.21\n\ntoolchain go1.27.4", "go1.27.4+auto", "toolchain in go.mod asks for 1.27.4"},

@@ -24,9 +24,9 @@ type tool struct {
 	// others lists the paths of more installations of the tool, the best first; nil: there are none.
 	others func(ctx context.Context, b *build) []string
 
-	// fetchesItself reports whether the tool itself can fetch the versions that it should have, and
-	// arranges for that; nil: it cannot.
-	fetchesItself func(b *build, printed string) bool
+	// fetchesItself arranges that the tool itself fetches the version that it should have, and
+	// returns that version; empty: it cannot. printed is what the server's printed as its version.
+	fetchesItself func(b *build, printed string) (version string)
 }
 
 // checkTool checks the server's program. It returns notes on requirements that are met nearly, and

@@ -86,9 +86,14 @@ func (b *build) need(ctx context.Context, t tool) error {
 	}
 	if !suits && t.fetchesItself != nil && b.job.Toolchains != nil {
 		printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name, t.versionArgs...)
-		if err == nil && t.fetchesItself(b, printed) {
+		version := ""
+		if err == nil {
+			version = t.fetchesItself(b, printed)
+		}
+		if version != "" {
 			b.toolchains()
-			say.Detail(b.job.Out, "%s fetches another version: %s", t.name, b.reason(ctx, t, true))
+			say.Detail(b.job.Out, "%s %s: %s; it fetches that itself", t.name, version,
+				b.reason(ctx, t, true))
 			return nil
 		}
 	}
