@@ -109,6 +109,12 @@ func (g goApp) build(ctx context.Context, b *build) error {
 		"GOMODCACHE":  b.cache("go", "mod"),
 		"GOCACHE":     b.cache("go", "build"),
 	})
+	if b.plan.hasWord("go") { // a process compiles when it starts
+		for _, name := range []string{"GOTOOLCHAIN", "GOPATH", "GOMODCACHE", "GOCACHE"} {
+			b.setEnv(name, env[name])
+		}
+		b.setEnv("GOFLAGS", "-trimpath -buildvcs=false") // else nothing in the cache fits
+	}
 	if err := g.makeModule(ctx, b); err != nil {
 		return err
 	}

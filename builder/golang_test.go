@@ -227,3 +227,18 @@ func TestGoPrograms(t *testing.T) {
 	_, _, _, err := buildFiles(t, b, cache, broken)
 	rig.WantIn(t, "a broken app", rig.Message(err), "go build: exit status 1: ", "example.com/gone")
 }
+
+// A process that compiles when it starts finds what the build compiled.
+func TestGoRun(t *testing.T) {
+	rig.Need(t, "go")
+	b, cache := newBuilder(t), t.TempDir()
+	keepGoCache(t, cache)
+	const line = "go run -v ."
+	built, _, dir := mustBuild(t, b, cache, map[string]string{
+		"go.mod": "module example.com/shop\n\ngo 1.21\n", "main.go": mainGo, "Procfile": "web: " + line,
+	})
+	got := printed(t, b, dir, built, line)
+	if got != "compiled\n" && got != "example.com/shop\ncompiled\n" {
+		t.Errorf("compiled again:\n%s", got)
+	}
+}

@@ -73,7 +73,10 @@ func (c *crate) build(ctx context.Context, b *build) error {
 		return err
 	}
 	env["CARGO_TARGET_DIR"] = target
-	argv := []string{"cargo", "build", "--release", "--workspace"}
+	argv, profile := []string{"cargo", "build", "--workspace"}, "debug"
+	if !b.runsCargo() || b.plan.hasWord("--release") {
+		argv, profile = append(argv, "--release"), "release"
+	}
 	for _, name := range programs {
 		argv = append(argv, "--bin", name)
 	}
@@ -89,7 +92,7 @@ func (c *crate) build(ctx context.Context, b *build) error {
 		if b.plan.runs("rust") {
 			to = path.Base(appProgram)
 		}
-		compiled := filepath.Join(target, "release", name)
+		compiled := filepath.Join(target, profile, name)
 		if err := cloneFile(compiled, filepath.Join(bin, to), false); err != nil {
 			return err
 		}
@@ -99,7 +102,25 @@ func (c *crate) build(ctx context.Context, b *build) error {
 			return err
 		}
 	}
+	if b.runsCargo() {
+		b.setCargoEnv(env)
+		return nil
+	}
 	return about.clean(ctx, b, env)
+}
+
+// runsCargo reports whether a process runs cargo, which looks for what is compiled in the tree.
+func (b *build) runsCargo() bool { return b.plan.hasWord("cargo") }
+
+// setCargoEnv lets processes use the cargo, toolchain and crates of the build.
+func (b *build) setCargoEnv(env map[string]string) {
+	for _, name := range []string{"CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"} {
+		if env[name] != "" {
+			b.setEnv(name, env[name])
+		}
+	}
+	b.setEnv("CARGO_NET_OFFLINE", "true") // the crates are there, and the folder is read-only
+	b.setEnv("PATH", inFront(env["PATH"], b.env["PATH"]))
 }
 
 // metadata is the relevant part of what cargo metadata prints
@@ -178,8 +199,14 @@ func (c *crate) locked() []string {
 }
 
 // target returns cargo's output folder: in the cache, one per compiler and set of dependencies. It
-// removes the others: cargo never deletes what it has compiled.
+// removes the others: cargo never deletes what it has compiled. If processes run cargo, it is in the
+// tree, and the next build starts from nothing.
 func (c *crate) target(b *build, compiler string) (string, error) {
+	if b.runsCargo() {
+		say.Detail(b.job.Out, "compiling in the tree, for cargo run; `web: bin/NAME` keeps what is "+
+			"compiled for the next build")
+		return filepath.Join(b.job.Tree, "target"), nil
+	}
 	sum := cacheKey{sha256.New()}
 	sum.add("compiler", []byte(compiler))
 	if err := sum.addFiles(b.tree, "Cargo.lock"); err != nil {

@@ -109,6 +109,23 @@ func TestRustWithoutLock(t *testing.T) {
 	}
 }
 
+// A process that runs cargo finds what the build compiled.
+func TestCargoRun(t *testing.T) {
+	t.Parallel()
+	rig.Need(t, "cargo", "rustc")
+	b, cache := newBuilder(t), t.TempDir()
+	for _, line := range []string{"cargo run --release", "cargo run --bin shop"} {
+		built, out, dir := mustBuild(t, b, cache, map[string]string{
+			"Cargo.toml": cargoToml, "Cargo.lock": cargoLock, "src/main.rs": mainRust,
+			"Procfile": "web: " + line,
+		})
+		got := printed(t, b, dir, built, line)
+		if !strings.Contains(got, "compiled\n") || strings.Contains(got, "Compiling") {
+			t.Errorf("%s printed:\n%s\nafter:\n%s", line, got, out)
+		}
+	}
+}
+
 func TestToolchainFile(t *testing.T) {
 	for name, test := range map[string]struct{ files, want string }{
 		"":              {"", ""},
