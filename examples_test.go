@@ -24,6 +24,7 @@ func TestExamples(t *testing.T) {
 		{"bun", "", []string{"bun --version", reached}, `bun install`, "says Bun"},
 		{"deno", "", []string{"deno --version", reached}, `deno install`, "says Deno"},
 		{"go", "gocache app", []string{"go version"}, `Building \(go\)`, "<h1>It is "},
+		{"go-bin", "gocache app", []string{"go version"}, `worker is not running`, "The worker has worked: never"},
 		{"go-plain", "gocache app", []string{"go version"}, `no go.mod: this build uses the standard library only`, "says Go"},
 		{"node-pnpm", "", []string{"node --version", "pnpm --version", reached},
 			`pnpm install`, "installed by pnpm"},
