@@ -47,6 +47,18 @@ func appRows() []Row {
 				p.line("created %s; to deploy:\n  git remote add paas %s\n  git push paas main", a.App, a.Git)
 			},
 		},
+		Verb[appInput, existingApp]{
+			Head: Head{
+				Name: "apps:exists", Group: Apps,
+				Example: "blog",
+				Short:   "tell by the exit status whether there is an app of that name",
+			},
+			Run: func(c *Call, in appInput) (existingApp, error) {
+				_, err := c.App(in.App)
+				return existingApp{in.App, err == nil}, err
+			},
+			Text: func(p *Page, a existingApp) { p.line("%s exists", a.App) },
+		},
 		renameRow(),
 		Verb[destroyInput, removed]{
 			Head: Head{
@@ -79,6 +91,11 @@ func appRows() []Row {
 			Text: func(p *Page, a appURL) { p.line("%s", a.URL) },
 		},
 	}
+}
+
+type existingApp struct {
+	App    string `json:"app"`
+	Exists bool   `json:"exists"`
 }
 
 type appURL struct {

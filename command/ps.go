@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,14 +15,14 @@ import (
 
 func psRows() []Row {
 	return []Row{
-		Verb[appInput, processesAnswer]{
+		Verb[psInput, psAnswer]{
 			Head: Head{
 				Name: "ps", Group: Running,
 				Aliases: []string{"ps:report"}, Example: "blog",
-				Short: "list the processes of an app",
+				Short: "list the processes of an app, or of all apps",
 			},
-			Run:  listProcesses,
-			Text: printProcesses,
+			Run:  showProcesses,
+			Text: printPS,
 		},
 		Stream[restartInput, Progress]{
 			Head: Head{
@@ -53,6 +54,56 @@ func psRows() []Row {
 	}
 }
 
+type psInput struct {
+	App string `json:"app" arg:"[APP]"`
+}
+
+// psAnswer is the processes of one app, or of all.
+type psAnswer struct {
+	one *processesAnswer
+	all []processesAnswer
+}
+
+func (a psAnswer) inJSON() any {
+	if a.one != nil {
+		return a.one
+	}
+	return listed(a.all)
+}
+
+func showProcesses(c *Call, in psInput) (a psAnswer, err error) {
+	if in.App != "" {
+		one, err := c.listProcesses(in.App)
+		return psAnswer{one: &one}, err
+	}
+	names, err := c.Volume.Apps()
+	if err != nil {
+		return a, err
+	}
+	for _, name := range names {
+		of, err := c.listProcesses(name)
+		if errors.Is(err, volume.ErrNoApp) { // destroyed since
+			continue
+		}
+		if err != nil {
+			return a, err
+		}
+		a.all = append(a.all, of)
+	}
+	return a, nil
+}
+
+func printPS(p *Page, a psAnswer) {
+	if a.one != nil {
+		printProcesses(p, *a.one)
+		return
+	}
+	for _, of := range a.all {
+		say.Step(p, "%s", of.App)
+		printProcesses(p, of)
+	}
+}
+
 // processesAnswer is the processes of an app. If it is idle, they are ending, or people run them
 // once.
 type processesAnswer struct {
@@ -61,8 +112,8 @@ type processesAnswer struct {
 	Processes []volume.Process `json:"processes"`
 }
 
-func listProcesses(c *Call, in appInput) (a processesAnswer, err error) {
-	app, err := c.App(in.App)
+func (c *Call) listProcesses(name string) (a processesAnswer, err error) {
+	app, err := c.App(name)
 	if err != nil {
 		return a, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"paas/builder/cmdline"
@@ -36,11 +37,12 @@ func sourceRows() []Row {
 			Run:  setSource,
 			Text: printProgress,
 		},
-		Stream[appInput, Progress]{
+		Stream[syncInput, Progress]{
 			Head: Head{
 				Name: "source:sync", Group: Sources,
+				Aliases: []string{"git:sync"},
 				Example: "blog",
-				Short:   "look now, and deploy what is there even if it failed before",
+				Short:   "look now, and deploy what is there even if it failed before; URL is followed from now on",
 			},
 			Run:  syncSource,
 			Text: printProgress,
@@ -201,39 +203,48 @@ type setSourceInput struct {
 
 func setSource(c *Call, in setSourceInput, events Teller[Progress]) error {
 	p := progress{events}
-	s := volume.Source{
+	app, s, err := c.follow(in, p)
+	if err != nil {
+		return err
+	}
+	return c.tryLook(app, s, p)
+}
+
+// follow makes the app follow a repository.
+func (c *Call) follow(in setSourceInput, p progress) (app volume.App, s volume.Source, err error) {
+	s = volume.Source{
 		URL: in.URL, Branch: in.Branch, Tag: in.Tag, Commit: in.Commit, Every: time.Duration(in.Every),
 	}
 	if err := checkSource(in.App, s); err != nil {
-		return err
+		return app, s, err
 	}
 	token, key, err := c.readSecret(in)
 	if err != nil {
-		return err
+		return app, s, err
 	}
 	// Before anything is created, and before the turn: nobody should wait for a stranger's server.
 	host, err := c.hostToTrust(in, p)
 	if err != nil {
-		return err
+		return app, s, err
 	}
 	if _, err := c.appOrNew(in.App); err != nil {
-		return err
+		return app, s, err
 	}
 	app, done, err := c.turn(in.App)
 	if err != nil {
-		return err
+		return app, s, err
 	}
 	defer done()
 	if err := c.keepCredentials(app, s.URL, token, key, host); err != nil {
-		return err
+		return app, s, err
 	}
 	if err := app.SetSource(s); err != nil {
-		return err
+		return app, s, err
 	}
 	done()
 	c.did(app.Name, plain(s.URL))
 	p.step("%s follows %s, checked every %s", app.Name, s.URL, s.Every)
-	return c.tryLook(app, s, p)
+	return app, s, nil
 }
 
 func checkSource(name string, s volume.Source) error {
@@ -391,7 +402,50 @@ func (c *Call) tryLook(app volume.App, s volume.Source, p progress) error {
 	return nil
 }
 
-func syncSource(c *Call, in appInput, events Teller[Progress]) error {
+// syncInput is also that of Dokku's git:sync, where the server follows the repository only once.
+type syncInput struct {
+	App       string `json:"app" arg:"APP"`
+	URL       string `json:"url" arg:"[URL]"`
+	Ref       string `json:"ref" arg:"[REF]"`
+	Build     bool   `json:"build" flag:"build" help:"as with Dokku: what is new is built and deployed, with this flag or without"`
+	IfChanged bool   `json:"build_if_changes" flag:"build-if-changes" help:"the same"`
+}
+
+var wholeCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// retarget makes the app follow the repository that the input names, unless it does so already.
+func (c *Call) retarget(in syncInput, p progress) error {
+	set := setSourceInput{App: in.App, URL: in.URL, Branch: in.Ref, Every: Duration(volume.DefaultEvery)}
+	if wholeCommit.MatchString(in.Ref) {
+		set.Branch, set.Commit = "", in.Ref
+	}
+	app, err := c.App(in.App)
+	if err != nil && !errors.Is(err, volume.ErrNoApp) {
+		return err
+	}
+	if err == nil {
+		old, follows, err := app.Source()
+		if err != nil {
+			return err
+		}
+		if follows {
+			set.Every = Duration(old.Every)
+		}
+		if follows && old.URL == set.URL && (in.Ref == "" || old.Branch == set.Branch && old.Commit == set.Commit) {
+			return nil
+		}
+	}
+	_, _, err = c.follow(set, p)
+	return err
+}
+
+func syncSource(c *Call, in syncInput, events Teller[Progress]) error {
+	p := progress{events}
+	if in.URL != "" {
+		if err := c.retarget(in, p); err != nil {
+			return err
+		}
+	}
 	app, _, err := c.source(in.App)
 	if err != nil {
 		return err
@@ -406,7 +460,6 @@ func syncSource(c *Call, in appInput, events Teller[Progress]) error {
 		ctx, stop = c.whileServing()
 		defer stop()
 	}
-	p := progress{events}
 	err = c.Sidecar.Sync(ctx, app, c.Caller.Name, progressLog{p}, func(r volume.Release) {
 		p.live(deploy.Maker{App: app, URL: c.URL}, r)
 	})

@@ -52,6 +52,7 @@
 //	  scratch/                    (0700)   the /tmp of each process that runs  runtime
 //	  events/<role>.jsonl         (0700)   audit: who did what when; renamed
 //	                                       to end in .1 at 4 MiB               that role
+//	  events/off                           there while none are recorded       commands
 //	  events.jsonl                         the same, from earlier versions     nobody
 //	  ssh/                        (0700)   host key, keys                      package access
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar

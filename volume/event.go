@@ -3,8 +3,10 @@ package volume
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -13,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"paas/durable"
 )
 
 // Event is one line of the audit log.
@@ -33,8 +37,11 @@ const maxEvents = 4 << 20
 
 // Record appends e to the events of role: [RoleGit], [RoleApp], [RoleSidecar] or [RoleCommand].
 // Each role has a file of its own, events/<role>.jsonl, which it renames to end in .1 once it is
-// full. Never pass it a secret.
+// full. Never pass it a secret. It does nothing while recording is off: see [Volume.SetRecording].
 func (v *Volume) Record(role string, e Event) error {
+	if !v.Recording() {
+		return nil
+	}
 	if e.At.IsZero() {
 		e.At = time.Now().UTC()
 	}
@@ -49,6 +56,76 @@ func (v *Volume) Record(role string, e Event) error {
 			return err
 		}
 	}
+}
+
+// Recording reports whether events are recorded.
+func (v *Volume) Recording() bool {
+	_, err := os.Lstat(v.noEvents())
+	return err != nil
+}
+
+// SetRecording turns the recording of events on or off, for all roles at once and across restarts.
+func (v *Volume) SetRecording(on bool) error {
+	if !on {
+		return errors.Join(v.private(v.events()), v.WriteFile(v.noEvents(), nil, 0o600))
+	}
+	err := os.Remove(v.noEvents())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, durable.SyncDir(v.events()))
+}
+
+// noEvents is the file that is there while recording is off.
+func (v *Volume) noEvents() string { return filepath.Join(v.events(), "off") }
+
+// FollowEvents tells the last n events of app, as [Volume.Events] does, and then those that come,
+// within the interval between polls. It blocks until ctx ends, which is no error, or tell fails.
+func (v *Volume) FollowEvents(
+	ctx context.Context, app string, n int, tell func([]Event) error,
+) error {
+	tick := time.NewTicker(v.poll())
+	defer tick.Stop()
+	const most = 1000 // that many may come between two polls
+	var known map[Event]bool
+	var sizes string
+	for {
+		if now := v.eventSizes(); known == nil || now != sizes {
+			last, err := v.Events(app, max(n, most))
+			if err != nil {
+				return err
+			}
+			sizes = now // from before they were read: what came since is found next time
+			fresh := slices.DeleteFunc(slices.Clone(last), func(e Event) bool { return known[e] })
+			if known == nil {
+				fresh = fresh[max(0, len(fresh)-n):]
+			}
+			known = map[Event]bool{}
+			for _, e := range last {
+				known[e] = true
+			}
+			if err := tell(fresh); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// eventSizes changes when an event was recorded.
+func (v *Volume) eventSizes() string {
+	entries, _ := os.ReadDir(v.events()) // Events reports the error
+	var sizes []string
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			sizes = append(sizes, fmt.Sprint(e.Name(), info.Size()))
+		}
+	}
+	return strings.Join(sizes, " ")
 }
 
 func (v *Volume) events() string { return filepath.Join(v.Root, "events") }

@@ -1,10 +1,12 @@
 package volume
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -166,5 +168,45 @@ func TestEventsRenamedMeanwhile(t *testing.T) {
 	}
 	if events, err := v.Events("", 10); err != nil || len(events) != 1 {
 		t.Errorf("%v, %v", events, err)
+	}
+}
+
+// A follower gets the last events, then each new one once, and nothing of what came before.
+func TestFollowEvents(t *testing.T) {
+	v := testVolume(t)
+	for n := range 5 {
+		v.Record(RoleGit, Event{By: "alice", Did: "push", App: "blog", Note: fmt.Sprint("v", n)})
+	}
+	var got []string
+	ctx, stop := context.WithCancel(t.Context())
+	err := v.FollowEvents(ctx, "blog", 2, func(events []Event) error {
+		for _, e := range events {
+			got = append(got, e.Note)
+		}
+		switch len(got) {
+		case 2, 3: // as other roles do, and about other apps
+			v.Record(RoleApp, Event{By: "server", Did: "crash", App: "blog", Note: fmt.Sprint("crash ", len(got))})
+			v.Record(RoleApp, Event{By: "server", Did: "crash", App: "shop"})
+		case 4:
+			stop()
+		}
+		return nil
+	})
+	if want := []string{"v3", "v4", "crash 2", "crash 3"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+}
+
+func TestRecordingOff(t *testing.T) {
+	v := testVolume(t)
+	for _, on := range []bool{true, false, false, true} {
+		if err := v.SetRecording(on); err != nil {
+			t.Fatal(err)
+		}
+		v.Record(RoleGit, Event{By: "alice", Did: fmt.Sprint(on)})
+	}
+	events, err := v.Events("", 10)
+	if err != nil || len(events) != 2 || events[0].Did != "true" || events[1].Did != "true" {
+		t.Errorf("%+v, %v", events, err)
 	}
 }
