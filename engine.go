@@ -36,8 +36,8 @@ func (s *server) newEngine() engine.Engine {
 	return l
 }
 
-// npmRegistry returns the registry in the server's environment, under the names that npm reads; empty:
-// the default.
+// npmRegistry returns the registry in the server's environment, under the names that npm reads;
+// empty: the default.
 func npmRegistry() string {
 	return cmp.Or(os.Getenv("npm_config_registry"), os.Getenv("NPM_CONFIG_REGISTRY"))
 }

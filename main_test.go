@@ -194,8 +194,8 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("PAAS_HTTP_ADDR", "127.0.0.1:"+httpPort)
 	env.Setenv("PAAS_GRACE", "2s")
 	env.Setenv("PAAS_TOOLCHAINS", "server") // only the sessions of toolchains fetch some
-	env.Setenv("PAAS_APP_NET", "open") // otherwise the server adds a firewall to this machine
-	env.Setenv("PAAS_PROVE", "0")      // proving.txtar tests it; everywhere else it costs 5 s a push
+	env.Setenv("PAAS_APP_NET", "open")      // otherwise the server adds a firewall to this machine
+	env.Setenv("PAAS_PROVE", "0")           // proving.txtar tests it; everywhere else it costs 5 s a push
 	// Apps leave files for the script in seen; they can write nowhere else.
 	seen := filepath.Join(env.WorkDir, "seen")
 	if err := os.Mkdir(seen, 0o777); err != nil {

@@ -101,8 +101,8 @@ func (p *nodePackage) engine(tool string) string {
 	return strings.TrimSpace(engines[tool])
 }
 
-// packageManager splits the field of that name (https://nodejs.org/api/packages.html#packagemanager):
-// "pnpm@9.1.0+sha512.abc" is "pnpm" and "9.1.0".
+// packageManager splits the field of that name
+// (https://nodejs.org/api/packages.html#packagemanager): "pnpm@9.1.0+sha512.abc" is "pnpm" and "9.1.0".
 func (p *nodePackage) packageManager() (name, version string) {
 	name, version, _ = strings.Cut(p.PackageManager, "@")
 	version, _, _ = strings.Cut(version, "+")

@@ -98,7 +98,8 @@ func (w wanted) prefers(v *semver.Version) bool {
 	return true
 }
 
-// npmOf returns the major of npm in the last releases of a Node (https://nodejs.org/dist/index.json).
+// npmOf returns the major of npm in the last releases of a Node
+// (https://nodejs.org/dist/index.json).
 // A newer npm may run with it, and treat an older lock file in another way. 0: unknown.
 func npmOf(node uint64) uint64 {
 	switch {

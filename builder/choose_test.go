@@ -70,6 +70,10 @@ func wantChoice(t *testing.T, what string, w wanted, list []toolchain.Version, w
 
 // A Node gets the npm that came with it, although newer ones may run with it.
 func TestChooseNPM(t *testing.T) {
+	lock3, err := inRange("package-lock.json", ">=7")
+	if err != nil {
+		t.Fatal(err)
+	}
 	list := published(t, "6.14.18 8.19.4:^12.13.0||^14.15.0||>=16.0.0 9.9.4:^14.17.0||^16.13.0||>=18.0.0 "+
 		"10.9.4:^18.17.0||>=20.5.0 11.21.2:^20.17.0||>=22.9.0 12.2.2:^22.22.2||^24.15.0||>=26.0.0")
 	for node, want := range map[string]string{
@@ -78,6 +82,8 @@ func TestChooseNPM(t *testing.T) {
 	} {
 		wantChoice(t, "node "+node, wanted{name: "npm", node: semver.MustParse(node)}, list, want)
 	}
+	newLock := wanted{name: "npm", node: semver.MustParse("14.21.3"), requires: []requirement{lock3}}
+	wantChoice(t, "npm 6 does not read the lock file", newLock, list, "9.9.4")
 }
 
 // What the repository asks for, else the lock file, decides which package manager is fetched.
@@ -113,8 +119,8 @@ func TestChooseInstaller(t *testing.T) {
 		"mise":              {map[string]string{"yarn.lock": berry("8"), "mise.toml": "[tools]\nyarn = {version = \"4.1.0\"}\n"}, "yarn 4.1.0"},
 		"bun":               {map[string]string{"bun.lock": "{\n  \"lockfileVersion\": 1,\n"}, "bun 1.4.5"},
 		"npm":               {map[string]string{"package-lock.json": "{}"}, "npm 10.8.2"},
-		"npm of engines":    {map[string]string{"package.json": `{"engines": {"npm": "9.x"}}`}, "npm 9.9.4"},
-		"a word for npm":    {map[string]string{"package.json": `{"engines": {"npm": "latest"}}`}, "npm 10.8.2"},
+		"npm of volta":      {map[string]string{"package.json": `{"volta": {"npm": "9.9.4"}}`}, "npm 9.9.4"},
+		"a word for npm":    {map[string]string{"package.json": `{"packageManager": "npm@latest"}`}, "npm 10.8.2"},
 		"two that disagree": {map[string]string{"package.json": `{"packageManager": "yarn@4.1.0", "volta": {"yarn": "1.22.22"}}`}, "packageManager in package.json asks for yarn 4.1.0 and volta in package.json for 1.22.22: no version is both; change one of them"},
 		"only a warning":    {map[string]string{"yarn.lock": berry("8"), "package.json": `{"devEngines": {"packageManager": {"name": "yarn", "version": "^3", "onFail": "warn"}}}`}, "yarn 4.13.0"},
 		"an old engines":    {map[string]string{"yarn.lock": berry("8"), "package.json": `{"engines": ["node >= 0.6"]}`}, "yarn 4.13.0"},

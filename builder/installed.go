@@ -12,9 +12,9 @@ import (
 	"paas/say"
 )
 
-// useOther looks for an installation of a tool that meets its requirements, exactly if there is one.
-// The build then uses it, see [build.program].
-func (b *build) useOther(ctx context.Context, t tool) (near, exact bool) {
+// useOther looks for an installation of a tool that meets its requirements; with nearly, one that
+// meets them nearly will do if none does exactly. The build then uses it, see [build.program].
+func (b *build) useOther(ctx context.Context, t tool, nearly bool) (found bool) {
 	var best, bestVersion string
 	for _, path := range t.others(ctx, b) {
 		printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), path, t.versionArgs...)
@@ -26,27 +26,27 @@ func (b *build) useOther(ctx context.Context, t tool) (near, exact bool) {
 			note, err := t.check(r, printed)
 			allNear, allExact = allNear && err == nil, allExact && err == nil && note == ""
 		}
-		if allExact || allNear && best == "" {
-			best, bestVersion, exact = path, printed, allExact
+		if allExact || allNear && nearly && best == "" {
+			best, bestVersion = path, printed
 		}
-		if exact {
+		if allExact {
 			break
 		}
 	}
 	if best == "" {
-		return false, false
+		return false
 	}
 	if b.programs == nil {
 		b.programs = map[string]string{}
 	}
 	b.programs[t.name] = best
 	b.toolchains()
-	say.Detail(b.job.Out, "using %s (%s): %s", best, bestVersion, b.reason(ctx, t, true))
-	return true, exact
+	say.Detail(b.job.Out, "using %s (%s): %s", best, bestVersion, b.reason(ctx, t))
+	return true
 }
 
-// program returns the program to run for a tool: its path, or its name if the first one on PATH is
-// used.
+// program returns the program to run for a tool: its path, or its name if the first one on PATH
+// is used.
 func (b *build) program(name string) string {
 	if path := b.programs[name]; path != "" {
 		return path
@@ -54,9 +54,9 @@ func (b *build) program(name string) string {
 	return name
 }
 
-// managed returns the programs of that name in the versions that a version manager has installed, if
-// PATH has its folder of scripts, as pyenv, rbenv, asdf and mise make it; and those in more, patterns
-// of paths. The newest come first.
+// managed returns the programs of that name in the versions that a version manager has installed,
+// if PATH has its folder of scripts, as pyenv, rbenv, asdf and mise make it; and those in more,
+// patterns of paths. The newest come first.
 func (b *build) managed(language, name string, more ...string) (paths []string) {
 	for _, dir := range filepath.SplitList(b.env["PATH"]) {
 		if filepath.Base(dir) != "shims" {

@@ -117,7 +117,11 @@ func (i *installer) requires(p *nodePackage, dir *os.Root) ([]requirement, error
 	if len(requires) == 0 {
 		requires = i.writers(dir)
 	}
-	if r, err := versionOrRange("engines."+i.tool.name+" in package.json", p.engine(i.tool.name), 1); err == nil {
+	if i == npm { // it ignores its engines, and so they are often wrong
+		return requires, nil
+	}
+	source := "engines." + i.tool.name + " in package.json"
+	if r, err := versionOrRange(source, p.engine(i.tool.name), 1); err == nil {
 		requires = append(requires, r.preferably())
 	}
 	return requires, nil
@@ -151,7 +155,7 @@ func (i *installer) writers(dir *os.Root) []requirement {
 	return requires
 }
 
-// writer says which versions of a tool write a format of its lock file, or read it without a change.
+// writer says which versions of a tool write a format of its lock file, or read it unchanged.
 type writer struct {
 	format string // as the lock file has it
 	by     string // range of versions
@@ -162,6 +166,9 @@ type writer struct {
 // they may convert it.
 func writersOf(lock string, content []byte, table []writer) []requirement {
 	found := lockVersion.FindSubmatch(content)
+	if found == nil {
+		found = plainLockVersion.FindSubmatch(content)
+	}
 	for _, w := range table {
 		if found == nil || w.format != string(found[1]) {
 			continue
@@ -176,8 +183,12 @@ func writersOf(lock string, content []byte, table []writer) []requirement {
 	return nil
 }
 
-// lockVersion matches the format of a pnpm-lock.yaml, a yarn.lock, a bun.lock or a deno.lock.
-var lockVersion = regexp.MustCompile(`(?m)^\s*"?(?:lockfileVersion|version)"?: ['"]?([\d.]+)`)
+// lockVersion matches the format of a lock file, and plainLockVersion that of a yarn.lock or a
+// deno.lock.
+var (
+	lockVersion      = regexp.MustCompile(`\blockfileVersion"?:\s*['"]?([\d.]+)`)
+	plainLockVersion = regexp.MustCompile(`(?m)^\s*"?version"?:\s*"?([\d.]+)`)
+)
 
 func sameMajor(source string, major uint64) requirement {
 	return requirement{

@@ -60,10 +60,13 @@ func (a *nodeApp) tools(p *plan) (tools []tool) {
 	a.findWorkspace(p.above)
 	a.findVersion(p.above)
 	installer := a.by.tool
-	installer.requires, _ = a.by.requires(a.lockPackage, a.lockDir) // in a folder above, errors do not count
+	// an error in a folder above is no error of this app
+	installer.requires, _ = a.by.requires(a.lockPackage, a.lockDir)
 	named := func(name string) bool {
 		for _, line := range p.processes {
-			isBreak := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(";&|()`\"'", r) }
+			isBreak := func(r rune) bool {
+				return unicode.IsSpace(r) || strings.ContainsRune(";&|()`\"'", r)
+			}
 			if slices.Contains(strings.FieldsFunc(line, isBreak), name) {
 				return true
 			}

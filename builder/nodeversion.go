@@ -69,8 +69,8 @@ var longTerm = map[string]uint64{
 // all from 27 on.
 func isLongTerm(v *semver.Version) bool { return v.Major()%2 == 0 || v.Major() >= 27 }
 
-// nodeVersion reads a version as .node-version, .nvmrc (https://github.com/nvm-sh/nvm#nvmrc) and the
-// others have it. It may allow every version.
+// nodeVersion reads a version as .node-version, .nvmrc (https://github.com/nvm-sh/nvm#nvmrc) and
+// the others have it. It may allow every version.
 func nodeVersion(source, text string) ([]requirement, error) {
 	lower := strings.ToLower(text)
 	if name, ok := strings.CutPrefix(lower, "lts/"); ok && name != "*" {

@@ -9,6 +9,8 @@ var npm = &installer{
 		"npm", "install", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error",
 		"--no-package-lock",
 	},
+	// https://docs.npmjs.com/cli/configuring-npm/package-lock-json#lockfileversion
+	wrote:  []writer{{"2", ">=7", 0}, {"3", ">=7", 0}},
 	script: []string{"npm", "run", "--loglevel=error"},
 	env: func(b *build) map[string]string {
 		return map[string]string{

@@ -106,7 +106,8 @@ func (p pythonApp) build(ctx context.Context, b *build) error {
 
 func (p pythonApp) makeVenv(ctx context.Context, b *build, venv string) error {
 	env := cmdline.With(b.env, p.by.env(b, venv))
-	if err := b.run(ctx, "python3 -m venv", env, b.program("python3"), "-m", "venv", venv); err != nil {
+	err := b.run(ctx, "python3 -m venv", env, b.program("python3"), "-m", "venv", venv)
+	if err != nil {
 		return err
 	}
 	argv := slices.Clone(p.by.install)

@@ -25,8 +25,8 @@ type tool struct {
 	others func(ctx context.Context, b *build) []string
 
 	// fetchesItself arranges that the tool itself fetches the version that it should have, and
-	// returns that version; empty: it cannot. printed is what the server's printed as its version.
-	fetchesItself func(b *build, printed string) (version string)
+	// returns that version; empty: it cannot. nil: no version can.
+	fetchesItself func(ctx context.Context, b *build) (version string)
 }
 
 // checkTool checks the server's program. It returns notes on requirements that are met nearly, and

@@ -1,7 +1,6 @@
 package builder
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,24 +54,20 @@ func (b *build) allTools() (list []tool) {
 				continue
 			}
 			for _, r := range t.requires {
-				same := func(known requirement) bool { return known.source == r.source && known.text == r.text }
+				same := func(known requirement) bool {
+					return known.source == r.source && known.text == r.text
+				}
 				if !slices.ContainsFunc(list[at].requires, same) {
 					list[at].requires = append(list[at].requires, r)
 				}
 			}
 		}
 	}
-	slices.SortStableFunc(list, func(x, y tool) int {
-		return cmp.Compare(rank(x), rank(y))
-	})
-	return list
-}
-
-func rank(t tool) int {
-	if t.name == nodeTool.name {
-		return 0
+	if at := slices.IndexFunc(list, func(t tool) bool { return t.name == nodeTool.name }); at > 0 {
+		node := list[at]
+		list = slices.Insert(slices.Delete(list, at, at+1), 0, node)
 	}
-	return 1
+	return list
 }
 
 // need makes sure that the build has a tool that meets its requirements.
@@ -80,20 +75,15 @@ func (b *build) need(ctx context.Context, t tool) error {
 	notes, wrong := b.checkTool(ctx, t)
 	suits := wrong == nil && len(notes) == 0
 	if !suits && t.others != nil {
-		if near, exact := b.useOther(ctx, t); exact || near && wrong != nil {
+		if b.useOther(ctx, t, wrong != nil) {
 			return nil
 		}
 	}
 	if !suits && t.fetchesItself != nil && b.job.Toolchains != nil {
-		printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name, t.versionArgs...)
-		version := ""
-		if err == nil {
-			version = t.fetchesItself(b, printed)
-		}
-		if version != "" {
+		if version := t.fetchesItself(ctx, b); version != "" {
 			b.toolchains()
 			say.Detail(b.job.Out, "%s %s: %s; it fetches that itself", t.name, version,
-				b.reason(ctx, t, true))
+				b.reason(ctx, t))
 			return nil
 		}
 	}
@@ -106,7 +96,11 @@ func (b *build) need(ctx context.Context, t tool) error {
 	if suits && !follows {
 		return nil
 	}
-	err := b.useToolchain(ctx, t, b.reason(ctx, t, !suits))
+	reason := fmt.Sprintf("for node %s", b.node)
+	if !suits {
+		reason = b.reason(ctx, t)
+	}
+	err := b.useToolchain(ctx, t, reason)
 	var missing unavailable
 	switch {
 	case err == nil, !errors.As(err, &missing), ctx.Err() != nil:
@@ -131,22 +125,26 @@ type unavailable struct{ error }
 func (u unavailable) Unwrap() error { return u.error }
 
 // reason says what asks for a tool, and what the server has.
-func (b *build) reason(ctx context.Context, t tool, wrong bool) string {
+func (b *build) reason(ctx context.Context, t tool) string {
 	var asks []string
 	for _, r := range t.requires {
 		asks = append(asks, r.source+" asks for "+r.text)
 	}
-	if !wrong {
-		return fmt.Sprintf("for node %s", b.node)
-	}
 	has := "this server has none"
-	if printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name,
-		t.versionArgs...); err == nil {
-		if version, err := parseVersion(printed); err == nil {
-			has = "this server has " + version.Original()
-		}
+	if version := b.serverVersion(ctx, t); version != nil {
+		has = "this server has " + version.Original()
 	}
 	return strings.Join(append(asks, has), ", ")
+}
+
+// serverVersion returns the version of the server's tool; nil: there is none, or it does not say.
+func (b *build) serverVersion(ctx context.Context, t tool) *semver.Version {
+	printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name, t.versionArgs...)
+	if err != nil {
+		return nil
+	}
+	version, _ := parseVersion(printed) // nil if it fails
+	return version
 }
 
 // toolchains announces, once, that toolchains follow.
@@ -157,8 +155,8 @@ func (b *build) toolchains() {
 	b.saidToolchains = true
 }
 
-// useToolchain puts a toolchain that meets the requirements of t in front of PATH, for the build and
-// for the processes of its result.
+// useToolchain puts a toolchain that meets the requirements of t in front of PATH, for the build
+// and for the processes of its result.
 func (b *build) useToolchain(ctx context.Context, t tool, reason string) error {
 	version, fromStore, err := b.pick(ctx, t)
 	if err != nil {
@@ -196,10 +194,7 @@ func (b *build) pick(ctx context.Context, t tool) (v *semver.Version, unreachabl
 	want := wanted{name: t.name, requires: t.requires}
 	if toolchain.OnNode(t.name) {
 		if want.node = b.node; want.node == nil {
-			printed, err := b.toolVersion(ctx, b.env, nodeTool.name)
-			if err == nil {
-				want.node, _ = parseVersion(printed)
-			}
+			want.node = b.serverVersion(ctx, nodeTool)
 		}
 	}
 	stored := b.job.Toolchains.Stored(t.name)

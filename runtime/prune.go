@@ -108,8 +108,8 @@ func (p *pruner) round(ctx context.Context) bool {
 	return busy || len(p.waiting) > 0
 }
 
-// toolchains removes the toolchains that no build was made with. busy: builds are in progress, which
-// may use any.
+// toolchains removes the toolchains that no build was made with. busy: builds are in progress,
+// which may use any.
 func (p *pruner) toolchains() (busy bool) {
 	v := p.rt.Volume
 	stored, err := v.Toolchains()

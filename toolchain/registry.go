@@ -107,7 +107,8 @@ func nodeRange(engines json.RawMessage) *semver.Constraints {
 	return limits
 }
 
-// download writes a release to the file. It returns an error if that is not what the registry lists.
+// download writes a release to the file. It returns an error if that is not what the registry
+// lists.
 func (c client) download(ctx context.Context, to *os.File, from release, p progress) error {
 	want, err := checksum(from.integrity)
 	if err != nil {

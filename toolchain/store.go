@@ -80,7 +80,9 @@ func (s *Store) Stored(name string) (versions []Version) {
 // Fetch makes a toolchain part of the volume, unless it is already, and returns its folder. It
 // blocks, and while another call fetches the same one it waits for that; out gets a line for each.
 // Whatever fails, there is a whole toolchain or none.
-func (s *Store) Fetch(ctx context.Context, t volume.Toolchain, out io.Writer) (dir string, err error) {
+func (s *Store) Fetch(
+	ctx context.Context, t volume.Toolchain, out io.Writer,
+) (dir string, err error) {
 	dir = s.Volume.ToolchainDir(t)
 	exists := func() bool {
 		_, err := os.Stat(dir)

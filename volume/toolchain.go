@@ -65,8 +65,8 @@ func (v *Volume) Toolchains() (list []Toolchain, err error) {
 }
 
 // DropToolchain takes a toolchain out of its folder, in one step. remove then removes its files.
-// After a kill in between, [Volume.Wipe] does. Only the runtime calls it, when no build can be using
-// the toolchain.
+// After a kill in between, [Volume.Wipe] does. Only the runtime calls it, when no build can be
+// using the toolchain.
 func (v *Volume) DropToolchain(t Toolchain) (remove func() error, err error) {
 	trash, err := v.temp()
 	if err == nil {
