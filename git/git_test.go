@@ -367,6 +367,8 @@ func TestInspect(t *testing.T) {
 	for range 70 {
 		hollow = tree(t, r, "040000 tree "+hollow+"\ta", "040000 tree "+hollow+"\tb")
 	}
+	pointer := "100644 blob " + blob(t, r, "version https://git-lfs.github.com/spec/v1\n"+
+		strings.Repeat("x", 60)) + "\t"
 	up := tree(t, r, "120000 blob "+blob(t, r, "../x")+"\tup")
 	i := &Inspector{MaxFiles: 1000, MaxBytes: 100}
 	for name, test := range map[string]struct{ tree, refused string }{
@@ -382,9 +384,11 @@ func TestInspect(t *testing.T) {
 			"larger than 100 bytes"},
 		"gitlink": {tree(t, r, "160000 commit "+strings.Repeat("1", 40)+"\tlib"),
 			"lib is a submodule"},
-		"lfs": {tree(t, r, "100644 blob "+
-			blob(t, r, "version https://git-lfs.github.com/spec/v1\n"+strings.Repeat("x", 60))+
-			"\tp"), "p is a Git LFS pointer"},
+		"lfs": {tree(t, r, pointer+"p"), "p is a Git LFS pointer"},
+		"lfs in folders": {tree(t, r, pointer+"a.bin", "040000 tree "+tree(t, r, pointer+"b.bin")+
+			"\tc"), "a.bin, c/b.bin are Git LFS pointers"},
+		"much lfs": {tree(t, r, pointer+"1", pointer+"2", pointer+"3", pointer+"4", pointer+"5",
+			pointer+"6", pointer+"7"), "1, 2, 3, 4, 5 and others are Git LFS pointers"},
 		"half lfs": {tree(t, r, "100644 blob "+
 			blob(t, r, "version https://git-lfs.github.com/spec/v1\n")+"\tp"), ""},
 	} {

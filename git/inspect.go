@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path"
+	"strings"
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -57,26 +58,27 @@ func (r *Refused) Error() string { return r.Reason + "; " + r.Advice }
 
 // treeFacts is what is known about a tree, or about a file in one.
 type treeFacts struct {
-	bytes   int64
-	files   int32
-	entries int32  // files and folders
-	depth   int16  // of nested folders
-	climb   int16  // folders above the tree that its furthest symbolic link can lead
-	climber string // path of that link
-	scripts []string
+	bytes    int64
+	files    int32
+	entries  int32  // files and folders
+	depth    int16  // of nested folders
+	climb    int16  // folders above the tree that its furthest symbolic link can lead
+	climber  string // path of that link
+	scripts  []string
+	pointers []string // Git LFS pointers
 }
 
 const (
-	maxKnownFiles    = 200_000 // remembered; about 40 bytes each
-	maxKnownFolders  = 65_000  // remembered; about 150 bytes each
-	maxKnownLinks    = 10_000
-	maxKnownScripts  = 20_000
-	maxListedScripts = 5
-	maxDepth         = 200      // of nested folders
-	maxFolder        = 32 << 20 // bytes of a tree object, about 500,000 names, in memory
-	maxLink          = 4095     // PATH_MAX without its NUL (limits.h)
-	maxLFSPointer    = 1023     // bytes of an LFS pointer (git-lfs docs/spec.md)
-	minLFSPointer    = 100
+	maxKnownFiles   = 200_000 // remembered; about 40 bytes each
+	maxKnownFolders = 65_000  // remembered; about 150 bytes each
+	maxKnownLinks   = 10_000
+	maxKnownScripts = 20_000
+	maxListed       = 5        // scripts and LFS pointers
+	maxDepth        = 200      // of nested folders
+	maxFolder       = 32 << 20 // bytes of a tree object, about 500,000 names, in memory
+	maxLink         = 4095     // PATH_MAX without its NUL (limits.h)
+	maxLFSPointer   = 1023     // bytes of an LFS pointer (git-lfs docs/spec.md)
+	minLFSPointer   = 100
 )
 
 // Inspect inspects the tree called root. The error is a [*Refused] if it cannot be deployed.
@@ -90,6 +92,8 @@ func (i *Inspector) Inspect(ctx context.Context, o *Objects, root string) (Summa
 		return Summary{}, &Refused{"the commit has no files", "git add them, commit, and push again"}
 	case f.climb > 0:
 		return Summary{}, escapes(f.climber)
+	case len(f.pointers) > 0:
+		return Summary{}, lfs(f.pointers)
 	}
 	return Summary{Files: int(f.files), Bytes: f.bytes, Scripts: f.scripts}, nil
 }
@@ -97,6 +101,21 @@ func (i *Inspector) Inspect(ctx context.Context, o *Objects, root string) (Summa
 func escapes(link string) *Refused {
 	return &Refused{fmt.Sprintf("the symbolic link %s leads out of the repository", link),
 		"an app sees only its own files: commit a copy, or a link to a file inside"}
+}
+
+// lfs refuses pointers, at most maxListed and one.
+func lfs(pointers []string) *Refused {
+	what := "are Git LFS pointers: the files themselves are"
+	if len(pointers) == 1 {
+		what = "is a Git LFS pointer: the file itself is"
+	}
+	names, include := strings.Join(pointers, ", "), strings.Join(pointers, ",")
+	if len(pointers) > maxListed {
+		names, include = strings.Join(pointers[:maxListed], ", ")+" and others", "*"
+	}
+	return &Refused{names + " " + what + " not part of this push",
+		"git lfs migrate export --include='" + strings.ReplaceAll(include, "'", `'\''`) +
+			"' puts them into the repository; or fetch them in the build"}
 }
 
 // inspection is the state of one [Inspector.Inspect].
@@ -156,9 +175,16 @@ func (f *treeFacts) add(e treeFacts, name string) {
 	if e.climb > f.climb {
 		f.climb, f.climber = e.climb, path.Join(name, e.climber)
 	}
-	for _, s := range e.scripts[:min(len(e.scripts), maxListedScripts-len(f.scripts))] {
-		f.scripts = append(f.scripts, path.Join(name, s))
+	f.scripts = appendIn(f.scripts, name, e.scripts, maxListed)
+	f.pointers = appendIn(f.pointers, name, e.pointers, maxListed+1)
+}
+
+// appendIn appends the paths of an entry called name, as long as there are at most limit.
+func appendIn(paths []string, name string, in []string, limit int) []string {
+	for _, p := range in[:min(len(in), limit-len(paths))] {
+		paths = append(paths, path.Join(name, p))
 	}
+	return paths
 }
 
 func saturated(a, b int64) int64 {
@@ -226,10 +252,7 @@ func (in *inspection) file(h plumbing.Hash, at string) (treeFacts, error) {
 			return treeFacts{}, fmt.Errorf("%s: %w", at, err)
 		}
 		if isLFSPointer(content) {
-			return treeFacts{}, &Refused{
-				at + " is a Git LFS pointer: the file itself is not part of this push",
-				"git lfs migrate export --include='" + at +
-					"' puts it into the repository; or fetch it in the build"}
+			return treeFacts{files: 1, entries: 1, pointers: []string{""}}, nil
 		}
 	}
 	if size <= math.MaxUint32 {
