@@ -2,6 +2,8 @@ package confine
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"os/user"
@@ -12,9 +14,11 @@ import (
 
 // Users writes copies of /etc/passwd and /etc/group with one more user to dir, for [Box].Replace:
 // programs ask for their user's name (node's os.userInfo, ssh, whoami) and fail if there is none.
-// If the machine has a user of that name, the new one is app-<name>.
+// If the machine has a user of that name, the new one is app-<name>. A name that is too long for a
+// user is cut and ends in a hash.
 func Users(dir, name string, uid int, home string) (replace map[string]string, err error) {
 	replace = map[string]string{}
+	name = userName(name)
 	for path, line := range map[string]string{
 		"/etc/passwd": "%[1]s:x:%[2]d:%[2]d::%[3]s:/bin/sh\n", // passwd(5)
 		"/etc/group":  "%[1]s:x:%[2]d:\n",                     // group(5)
@@ -28,7 +32,7 @@ func Users(dir, name string, uid int, home string) (replace map[string]string, e
 		}
 		user := name
 		if bytes.Contains(append([]byte("\n"), list...), []byte("\n"+name+":")) {
-			user = "app-" + name
+			user = userName("app-" + name)
 		}
 		if len(list) > 0 && list[len(list)-1] != '\n' {
 			list = append(list, '\n')
@@ -44,6 +48,19 @@ func Users(dir, name string, uid int, home string) (replace map[string]string, e
 		replace[path] = other
 	}
 	return replace, nil
+}
+
+// longestUser is how long the name of a user can be for all programs (utmp(5)).
+const longestUser = 31
+
+// userName returns name, or if it is too long its beginning and a hash.
+func userName(name string) string {
+	if len(name) <= longestUser {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	hash := "-" + hex.EncodeToString(sum[:4])
+	return name[:longestUser-len(hash)] + hash
 }
 
 // UIDInUse reports whether the machine has a user or group with this id, or a process that runs as

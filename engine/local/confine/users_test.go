@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -28,5 +29,24 @@ func TestUIDInUse(t *testing.T) {
 	defer cmd.Process.Kill()
 	if !UIDInUse(unused) {
 		t.Error("the uid of a running process counts as unused")
+	}
+}
+
+// A name that is too long for a user is cut and ends in a hash.
+func TestLongUserName(t *testing.T) {
+	long := strings.Repeat("a", 62)
+	for name, want := range map[string]string{
+		"blog": "blog", long[:31]: long[:31], long + "b": long[:22] + "-HASH",
+	} {
+		got := userName(name)
+		if cut, _, hashed := strings.Cut(got, "-"); hashed {
+			got = cut + "-HASH"
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	if userName(long+"b") == userName(long+"c") {
+		t.Error("two names became one")
 	}
 }
