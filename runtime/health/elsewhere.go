@@ -47,7 +47,7 @@ type otherPort struct {
 
 const (
 	lookEvery   = 200 * time.Millisecond
-	settleAfter = 2 * time.Second
+	settleAfter = 5 * time.Second
 )
 
 // settled reports whether s, whose own port does not answer, has answered visitors on another port
