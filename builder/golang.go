@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -109,12 +110,6 @@ func (g goApp) build(ctx context.Context, b *build) error {
 		"GOMODCACHE":  b.cache("go", "mod"),
 		"GOCACHE":     b.cache("go", "build"),
 	})
-	if b.plan.hasWord("go") { // a process compiles when it starts
-		for _, name := range []string{"GOTOOLCHAIN", "GOPATH", "GOMODCACHE", "GOCACHE"} {
-			b.setEnv(name, env[name])
-		}
-		b.setEnv("GOFLAGS", "-trimpath -buildvcs=false") // else nothing in the cache fits
-	}
 	if err := g.makeModule(ctx, b); err != nil {
 		return err
 	}
@@ -138,7 +133,25 @@ func (g goApp) build(ctx context.Context, b *build) error {
 	if b.plan.runs("go") {
 		return b.run(ctx, "go build", env, goBuild(appProgram, programs)...)
 	}
-	return b.goBuildAll(ctx, env, programs)
+	if err := b.goBuildAll(ctx, env, programs); err != nil || !b.plan.hasWord("go") {
+		return err
+	}
+	return b.setGoEnv(ctx, env)
+}
+
+// setGoEnv lets processes that run go use what the build has compiled. go needs to write to its
+// cache, so they get one of their own, of hard links: go never changes the content of a file there.
+func (b *build) setGoEnv(ctx context.Context, env map[string]string) error {
+	own := filepath.Join(b.job.Tree, ".paas", "go-build")
+	if err := clone(ctx, env["GOCACHE"], own, true); err != nil {
+		return err
+	}
+	for _, name := range []string{"GOTOOLCHAIN", "GOPATH", "GOMODCACHE"} {
+		b.setEnv(name, env[name])
+	}
+	b.setEnv("GOCACHE", own)
+	b.setEnv("GOFLAGS", "-trimpath -buildvcs=false") // else nothing in the cache fits
+	return nil
 }
 
 // goBuild is the command that compiles programs. If target ends in a slash, go names them.
