@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"paas/builder/cmdline"
 	"paas/durable"
 	"paas/engine"
 	"paas/formation"
@@ -150,15 +151,19 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 	}
 	if err != nil {
 		i.stop(bootGrace)
-		return nil, i.nameMade(err)
+		return nil, i.explain(err)
 	}
 	return i, nil
 }
 
-// nameMade adds to the error of a program that was not found the names of those that the build made.
-func (i *instance) nameMade(err error) error {
-	if status := exitStatus(err); status != 126 && status != 127 || hintIn(err) != "" {
+// explain adds to the error of a program that was not found, or cannot be run, what to do.
+func (i *instance) explain(err error) error {
+	status := exitStatus(err)
+	if status != 126 && status != 127 || hintIn(err) != "" {
 		return err
+	}
+	if script := i.notExecutable(); status == 126 && script != "" {
+		return fault{err, "make it executable: git update-index --chmod=+x " + script}
 	}
 	made, readErr := os.ReadDir(filepath.Join(i.tree, programs))
 	if readErr != nil || len(made) == 0 {
@@ -169,6 +174,22 @@ func (i *instance) nameMade(err error) error {
 		names = append(names, program.Name())
 	}
 	return fault{err, "the build made " + strings.Join(names, ", ") + ": run bin/" + names[0]}
+}
+
+// notExecutable returns the first file that a line of the Procfile names and that is not executable,
+// or "".
+func (i *instance) notExecutable() string {
+	for _, t := range slices.Sorted(maps.Keys(i.built.Processes)) {
+		words := cmdline.Words(i.built.Processes[t])
+		if len(words) == 0 {
+			continue
+		}
+		info, err := os.Lstat(filepath.Join(i.tree, words[0]))
+		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 == 0 {
+			return words[0]
+		}
+	}
+	return ""
 }
 
 // build makes the release's build, unless an earlier release has made it. keep waits until the
