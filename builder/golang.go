@@ -35,7 +35,7 @@ var goTool = tool{
 // fetch lets go download the version that go.mod asks for (https://go.dev/doc/toolchain). Go itself
 // checks it, and keeps it in the app's cache.
 func (g goApp) fetch(ctx context.Context, b *build) (version string) {
-	has := b.serverVersion(ctx, goTool)
+	has := b.versionOf(ctx, goTool)
 	if has == nil || has.LessThan(semver.New(1, 21, 0, "", "")) { // it downloads nothing
 		return ""
 	}

@@ -168,6 +168,11 @@ func (a *nodeApp) build(ctx context.Context, b *build) error {
 		b.setEnv(name, value)
 	}
 	env := cmdline.With(cmdline.With(b.env, a.by.tool.env), a.by.env(b))
+	if a.by == npm {
+		if v := b.versionOf(ctx, npm.tool); v != nil && v.Major() < 7 {
+			env["npm_config_also"] = "dev" // it does not know --include=dev
+		}
+	}
 	if a.by == yarn || a.by == classic {
 		if err := useNodeModules(b, a.lockDir, env); err != nil {
 			return err

@@ -214,3 +214,20 @@ func TestHerokuPostbuild(t *testing.T) {
 		}
 	}
 }
+
+// npm 6 does not know --include=dev. With NODE_ENV=production, as in a config var of Heroku's, it
+// would leave out what the build needs.
+func TestOldNPMInstallsForTheBuild(t *testing.T) {
+	bin := fakeTools(t, map[string]string{"node": "v14.21.3"})
+	makeProgram(t, bin+"/npm", `[ "$1" = --version ] && echo "$NPM" || echo "also=$npm_config_also"`)
+	t.Setenv("PATH", bin)
+	for version, want := range map[string]string{"6.14.18": "also=dev\n", "10.9.4": "also=\n"} {
+		t.Setenv("NPM", version)
+		b := newBuilder(t)
+		b.PassEnv = []string{"NPM"}
+		_, out, _ := mustBuild(t, b, t.TempDir(), map[string]string{
+			"package.json": `{"dependencies": {"a": "1"}, "scripts": {"start": "x"}}`,
+		})
+		rig.WantIn(t, version, out, want)
+	}
+}

@@ -131,14 +131,14 @@ func (b *build) reason(ctx context.Context, t tool) string {
 		asks = append(asks, r.source+" asks for "+r.text)
 	}
 	has := "this server has none"
-	if version := b.serverVersion(ctx, t); version != nil {
+	if version := b.versionOf(ctx, t); version != nil {
 		has = "this server has " + version.Original()
 	}
 	return strings.Join(append(asks, has), ", ")
 }
 
-// serverVersion returns the version of the server's tool; nil: there is none, or it does not say.
-func (b *build) serverVersion(ctx context.Context, t tool) *semver.Version {
+// versionOf returns the version of the tool on PATH; nil: there is none, or it does not say.
+func (b *build) versionOf(ctx context.Context, t tool) *semver.Version {
 	printed, err := b.toolVersion(ctx, cmdline.With(b.env, t.env), t.name, t.versionArgs...)
 	if err != nil {
 		return nil
@@ -194,7 +194,7 @@ func (b *build) pick(ctx context.Context, t tool) (v *semver.Version, unreachabl
 	want := wanted{name: t.name, requires: t.requires}
 	if toolchain.OnNode(t.name) {
 		if want.node = b.node; want.node == nil {
-			want.node = b.serverVersion(ctx, nodeTool)
+			want.node = b.versionOf(ctx, nodeTool)
 		}
 	}
 	stored := b.job.Toolchains.Stored(t.name)
