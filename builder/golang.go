@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -172,7 +172,7 @@ func goBuild(target string, programs []goProgram) []string {
 func (b *build) goBuildAll(ctx context.Context, env map[string]string, programs []goProgram) error {
 	var named, others []goProgram
 	for _, p := range programs {
-		if b.plan.names(p.name) {
+		if b.plan.names(p.name) || b.plan.goRuns(p) {
 			named = append(named, p)
 		} else {
 			others = append(others, p)
@@ -192,25 +192,62 @@ func (b *build) goBuildAll(ctx context.Context, env map[string]string, programs 
 	if err := b.run(ctx, "go build", env, goBuild(binFolder+"/", named)...); err != nil {
 		return err
 	}
-	for _, p := range others {
-		if other := known[p.name]; other != "" {
-			say.Detail(b.job.Out, "leaving out %s: %s is called %s too", p.path, other, p.name)
-			continue
+	others = slices.DeleteFunc(others, func(p goProgram) bool {
+		other := known[p.name]
+		if other == "" {
+			known[p.name] = p.path
+			return false
 		}
-		known[p.name] = p.path
-		var out bytes.Buffer
-		why := &reason{failure: failures["go build"]}
-		err := b.runTo(ctx, io.MultiWriter(say.NewBounded(&out, 4<<10, 1), say.NewFlat(why)),
-			"go build "+p.path, env, goBuild(binFolder+"/", []goProgram{p})...)
-		switch {
-		case ctx.Err() != nil:
-			return err
-		case err != nil:
-			say.Detail(b.job.Out, "leaving out %s, which the Procfile does not name: %v", p.path,
-				why.explain(err))
-		}
+		say.Detail(b.job.Out, "leaving out %s: %s is called %s too", p.path, other, p.name)
+		return true
+	})
+	if err := b.goBuildOthers(ctx, env, others); err != nil {
+		return err
 	}
 	return b.linkPrograms()
+}
+
+// goBuildOthers compiles programs that are not needed: all at once, or each alone if some do not
+// compile. Those it reports.
+func (b *build) goBuildOthers(
+	ctx context.Context, env map[string]string, programs []goProgram,
+) error {
+	compile := func(programs ...goProgram) error {
+		why := &reason{failure: failures["go build"]}
+		lines := say.NewFlat(why)
+		err := b.runTo(ctx, lines, "go build", env, goBuild(binFolder+"/", programs)...)
+		lines.Close()
+		return why.explain(err)
+	}
+	if len(programs) == 0 || compile(programs...) == nil {
+		return nil
+	}
+	for _, p := range programs {
+		err := compile(p)
+		if ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			say.Detail(b.job.Out, "leaving out %s, which the Procfile does not name: %v", p.path, err)
+		}
+	}
+	return nil
+}
+
+// goRuns reports whether a command line has go run the program: by its folder or one of its files.
+func (p *plan) goRuns(program goProgram) bool {
+	for _, line := range p.processes {
+		words := cmdline.Words(line)
+		if slices.Contains(words, "go") && slices.ContainsFunc(words, func(word string) bool {
+			if path.Ext(word) == ".go" {
+				word = path.Dir(word)
+			}
+			return path.Clean(word) == program.dir
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // makeModule writes a go.mod if there is none, for the server's Go version. It has no requirements.
@@ -241,6 +278,7 @@ func (g goApp) makeModule(ctx context.Context, b *build) error {
 type goProgram struct {
 	path string // import path
 	name string // of the file that go makes
+	dir  string // relative to the tree
 }
 
 // goPrograms returns the main packages. Without a Procfile, a main package at the top is the only
@@ -268,7 +306,11 @@ func (b *build) goPrograms(ctx context.Context, env map[string]string) ([]goProg
 		if err != nil || !info.IsDir() {
 			continue
 		}
-		program := goProgram{words[0], path.Base(words[1])}
+		dir, err := filepath.Rel(b.job.Tree, words[2])
+		if err != nil {
+			return nil, err
+		}
+		program := goProgram{words[0], path.Base(words[1]), filepath.ToSlash(dir)}
 		if b.plan.runs("go") && os.SameFile(top, info) {
 			return []goProgram{program}, nil
 		}

@@ -223,6 +223,11 @@ func TestGoPrograms(t *testing.T) {
 		_, _, _, err := buildFiles(t, b, cache, twins)
 		rig.WantIn(t, procfile, rig.Message(err), want)
 	}
+	for _, line := range []string{"go run ./cmd/shop", "go run cmd/shop/main.go"} {
+		broken["Procfile"] = "web: " + line
+		_, out, _ := mustBuild(t, b, cache, broken)
+		rig.WantIn(t, line, out, "leaving out example.com/shop/examples/old")
+	}
 	broken["Procfile"] = "web: old"
 	_, _, _, err := buildFiles(t, b, cache, broken)
 	rig.WantIn(t, "a broken app", rig.Message(err), "go build: exit status 1: ", "example.com/gone")
