@@ -266,6 +266,9 @@ func (s *server) prepare() error {
 func (s *server) greet(stdout io.Writer) {
 	if s.door != nil {
 		fmt.Fprintf(stdout, "git   ssh://paas@%s\n", s.addresses.Git())
+		if keys, err := s.keys.List(); err == nil && len(keys) == 0 {
+			fmt.Fprintln(stdout, "keys  none yet; to add yours: paas keys:add NAME ~/.ssh/id_ed25519.pub")
+		}
 	}
 	if s.front != nil {
 		fmt.Fprintf(stdout, "http  %s\n", s.addresses.App(""))

@@ -72,6 +72,16 @@ func parseKey(text []byte) (Key, []string, error) {
 	}, options, nil
 }
 
+// checkKey parses a key that may be added: options could not be enforced.
+func checkKey(text []byte) (Key, error) {
+	key, options, err := parseKey(text)
+	if err == nil && len(options) > 0 {
+		err = fmt.Errorf("options in front of a key are not supported (%.80q); "+
+			"give the key without them", options)
+	}
+	return key, err
+}
+
 // fit returns an error if the key is too weak or its type is not supported.
 func fit(public gossh.PublicKey) error {
 	switch public.Type() {

@@ -55,13 +55,9 @@ func (k *Keys) Add(name string, publicKey []byte, admin bool) (Key, error) {
 	if !keyName.MatchString(name) {
 		return Key{}, fmt.Errorf("%.80q is not a key name: %s", name, keyNameRule)
 	}
-	key, options, err := parseKey(publicKey)
+	key, err := checkKey(publicKey)
 	if err != nil {
 		return Key{}, err
-	}
-	if len(options) > 0 {
-		return Key{}, fmt.Errorf("options in front of a key are not supported (%.80q); "+
-			"give the key without them", options)
 	}
 	files, err := k.files()
 	if err != nil {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -32,19 +33,26 @@ func keyRows() []Row {
 				})
 			},
 		},
-		Verb[addKeyInput, access.Key]{
+		Verb[addKeyInput, []access.Key]{
 			Head: Head{
 				Name: "keys:add", Group: Keys, Needs: Admin,
 				Example: "alice --admin < alice.pub",
-				Short:   "add a public key, from FILE or standard input",
+				Short:   "add a public key, or those of an authorized_keys file, from FILE or standard input",
+				More: "Of several keys the first is called NAME, the others NAME-2, NAME-3 and so on. " +
+					"Keys that\nare here already are left out. The very first key of a server is an admin's.",
 			},
 			Run: addKey,
-			Text: func(p *Page, k access.Key) {
-				admin := ""
-				if k.Admin {
-					admin = ", an admin"
+			Text: func(p *Page, added []access.Key) {
+				for _, k := range added {
+					admin := ""
+					if k.Admin {
+						admin = ", an admin"
+					}
+					p.line("added %s's key %s%s", k.Name, k.Fingerprint, admin)
 				}
-				p.line("added %s's key %s%s", k.Name, k.Fingerprint, admin)
+				if len(added) == 0 {
+					p.line("all of these keys are here already")
+				}
 			},
 		},
 		Verb[keyInput, removed]{
@@ -75,16 +83,16 @@ type addKeyInput struct {
 	Admin bool   `json:"admin" flag:"admin" help:"may add and remove keys too"`
 }
 
-func addKey(c *Call, in addKeyInput) (access.Key, error) {
+func addKey(c *Call, in addKeyInput) ([]access.Key, error) {
 	from := c.Stdin
 	if in.File != "" && in.File != "-" {
 		if c.Caller.Remote {
-			return access.Key{}, wrong("file",
+			return nil, wrong("file",
 				"over SSH the key comes on standard input: keys:add NAME < FILE")
 		}
 		f, err := os.Open(in.File)
 		if err != nil {
-			return access.Key{}, err
+			return nil, wrong("file", "%s cannot be read: %w", in.File, errors.Unwrap(err))
 		}
 		defer f.Close()
 		from = f
@@ -95,11 +103,11 @@ func addKey(c *Call, in addKeyInput) (access.Key, error) {
 	}
 	public, err := readAll(c, from)
 	if err != nil {
-		return access.Key{}, err
+		return nil, err
 	}
-	key, err := c.Keys.Add(in.Name, public, in.Admin)
-	if err == nil {
+	added, err := c.Keys.AddFile(in.Name, string(public), in.Admin)
+	for _, key := range added {
 		c.did("", key.Name+" "+key.Fingerprint)
 	}
-	return key, err
+	return added, err
 }
