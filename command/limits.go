@@ -42,14 +42,22 @@ func limitRows() []Row {
 // limitsAnswer is what the processes of an app may use.
 type limitsAnswer struct {
 	App     string                   `json:"app"`
-	Wanted  map[string]volume.Limits `json:"wanted"`            // by type; "" is the default
-	InForce map[string]volume.Limits `json:"in_force"`          // by process
+	Wanted  map[string]volume.Limits `json:"wanted"` // by type; "" is the default
+	InForce []limitsInForce          `json:"in_force"`
 	Missing []string                 `json:"missing,omitempty"` // what the server cannot enforce
-	names   []string                 // of InForce, in order
+}
+
+// limitsInForce is the limits of a process that runs. While a release replaces another, two of them
+// have one name.
+type limitsInForce struct {
+	Process string `json:"process"`
+	Release int    `json:"release"`
+	PID     int    `json:"pid"`
+	volume.Limits
 }
 
 func showLimits(c *Call, in appInput) (limitsAnswer, error) {
-	a := limitsAnswer{App: in.App, InForce: map[string]volume.Limits{}}
+	a := limitsAnswer{App: in.App, InForce: []limitsInForce{}}
 	app, err := c.App(in.App)
 	if err != nil {
 		return a, err
@@ -64,10 +72,8 @@ func showLimits(c *Call, in appInput) (limitsAnswer, error) {
 	}
 	a.Wanted = copyOf(w.Limits)
 	for _, p := range processes {
-		// A process that is being replaced comes after the new one.
-		if _, replaced := a.InForce[p.Name()]; p.PID > 0 && !replaced {
-			a.InForce[p.Name()] = p.Limits
-			a.names = append(a.names, p.Name())
+		if p.PID > 0 {
+			a.InForce = append(a.InForce, limitsInForce{p.Name(), p.Release, p.PID, p.Limits})
 		}
 	}
 	a.Missing = missingLimits(w, processes)
@@ -75,8 +81,8 @@ func showLimits(c *Call, in appInput) (limitsAnswer, error) {
 }
 
 func printLimits(p *Page, a limitsAnswer) {
-	limited := func(name string) bool { return a.InForce[name] != volume.Limits{} }
-	if len(a.Wanted) == 0 && !slices.ContainsFunc(a.names, limited) {
+	limited := func(p limitsInForce) bool { return p.Limits != volume.Limits{} }
+	if len(a.Wanted) == 0 && !slices.ContainsFunc(a.InForce, limited) {
 		p.line("%s has no limits; limits:set %s memory=256M cpu=0.5 processes=100 "+
 			"sets them for each of its processes", a.App, a.App)
 		return
@@ -86,11 +92,11 @@ func printLimits(p *Page, a limitsAnswer) {
 		for _, name := range slices.Sorted(maps.Keys(a.Wanted)) {
 			fmt.Fprintf(t, "%s\t%s\n", cmp.Or(name, "each"), limitCells(a.Wanted[name]))
 		}
-		if len(a.names) > 0 {
-			fmt.Fprintln(t, "\nIN FORCE\tMEMORY\tCPU\tPROCESSES")
+		if len(a.InForce) > 0 {
+			fmt.Fprintln(t, "\nIN FORCE\tMEMORY\tCPU\tPROCESSES\tRELEASE\tPID")
 		}
-		for _, name := range a.names {
-			fmt.Fprintf(t, "%s\t%s\n", name, limitCells(a.InForce[name]))
+		for _, p := range a.InForce {
+			fmt.Fprintf(t, "%s\t%s\tv%d\t%d\n", p.Process, limitCells(p.Limits), p.Release, p.PID)
 		}
 	})
 	if len(a.Missing) > 0 {

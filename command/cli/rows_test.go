@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"regexp"
@@ -433,4 +434,24 @@ func callRow(t *testing.T, s *stage, who command.Caller, name string, words []st
 	defer cancel()
 	err = root.ExecuteContext(ctx)
 	return out.String(), errOut.String(), err
+}
+
+// While a release replaces another, two processes have one name.
+func TestLimitsOfTwoProcessesOfOneName(t *testing.T) {
+	s := newStage(t)
+	app, err := s.server.Volume.App("follower")
+	s.must(err)
+	s.must(app.SetProcesses([]volume.Process{
+		{Type: "web", Index: 1, Release: 2, PID: 12, Limits: volume.Limits{Processes: 7}},
+		{Type: "web", Index: 1, Release: 1, PID: 11, Limits: volume.Limits{Processes: 5}},
+	}))
+	answer, _, err := callRow(t, s, admin, "limits", []string{"follower", "--format", "json"}, "")
+	s.must(err)
+	var limits struct {
+		InForce []struct{ Release, Processes int } `json:"in_force"`
+	}
+	s.must(json.Unmarshal([]byte(answer), &limits))
+	if fmt.Sprint(limits.InForce) != "[{2 7} {1 5}]" {
+		t.Errorf("in force: %v", limits.InForce)
+	}
 }
