@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -87,24 +88,18 @@ func printCron(p *Page, a cronAnswer) {
 	if z, err := time.LoadLocation(a.Zone); err == nil && a.Zone != "" {
 		zone = z
 	}
-	clock := func(t time.Time, layout string) string {
-		if t.IsZero() {
-			return "-"
-		}
-		return t.In(zone).Format(layout)
-	}
-	const heading = "ID\tSCHEDULE\tNEXT\tLAST\tRESULT\tCOMMAND"
+	name, _ := time.Now().In(zone).Zone()
+	heading := fmt.Sprintf("ID\tSCHEDULE (%s)\tNEXT\tLAST\tRESULT\tCOMMAND", cmp.Or(a.Zone, name))
 	list(p, a.Entries, heading, func(e volume.CronEntry) string {
 		last, result := "-", "-"
 		if e.Last != nil {
-			last, result = clock(e.Last.At, time.DateTime), cronResult(*e.Last)
+			last, result = when(e.Last.At), cronResult(*e.Last)
 		}
 		if !e.Skipped.IsZero() && (e.Last == nil || e.Skipped.After(e.Last.At)) {
-			result += "; skipped at " + clock(e.Skipped, "15:04")
+			result += "; skipped at " + when(e.Skipped)
 		}
-		next := clock(e.Next, "2006-01-02 15:04 MST")
 		return fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s",
-			e.ID, e.Schedule, next, last, result, plain(e.Command))
+			e.ID, e.Schedule, when(e.Next), last, result, plain(e.Command))
 	})
 }
 

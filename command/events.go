@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"paas/volume"
@@ -122,7 +121,7 @@ type eventPage struct {
 
 func (e *eventPage) Tell(event volume.Event) error {
 	e.rows = append(e.rows, []string{
-		event.At.UTC().Format(time.RFC3339), plain(event.By), plain(event.Did),
+		when(event.At), plain(event.By), plain(event.Did),
 		orNone(plain(event.App)), orNone(plain(event.Note)),
 	})
 	return nil

@@ -33,7 +33,7 @@ type logsInput struct {
 	Tail      bool     `json:"tail" flag:"tail,t" also:"follow,f" help:"go on until interrupted"`
 	Last      *int     `json:"num" flag:"num,n" value:"N" help:"how many of the last lines (default 100; with --since all of them)"`
 	Processes []string `json:"processes" flag:"process,p" also:"ps" value:"PROCESS" help:"only processes of this type (web), or this one (web.1); any number of times"`
-	Since     string   `json:"since" flag:"since" value:"TIME" help:"only what is not older: 10m, 2d, 2026-11-25T10:00:00Z, or in the server's time \"2026-11-25 10:00:00\""`
+	Since     string   `json:"since" flag:"since" value:"TIME" help:"only what is not older: 10m, 2d, or a time in UTC such as 2026-11-25T10:00:00Z"`
 }
 
 // lastLines is how many lines are shown if nobody says what to show.
@@ -152,8 +152,8 @@ func noProcess(format string, args ...any) error {
 	return &Fault{Kind: NotFound, Field: "processes", Err: fmt.Errorf(format, args...)}
 }
 
-// since is the time that text means: so long ago, or then. A time without a zone is in the
-// server's, as other verbs show times.
+// since is the time that text means: so long ago, or then. A time without a zone is in UTC, as all
+// verbs show times.
 func since(text string, now time.Time) (time.Time, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
@@ -167,7 +167,7 @@ func since(text string, now time.Time) (time.Time, error) {
 		time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04",
 		time.DateOnly,
 	} {
-		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+		if at, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
 			return at, nil
 		}
 	}

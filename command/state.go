@@ -155,12 +155,12 @@ func releaseName(n int) string {
 	return volume.Release{N: n}.String()
 }
 
-// when is a time for people; "-" if it is not known.
+// when is a time for people, in UTC like those of logs and events; "-" if it is not known.
 func when(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.Local().Format(time.DateTime)
+	return t.UTC().Format(time.RFC3339)
 }
 
 // reason is why a process is in its state, what happens next, and what to do about it.

@@ -61,7 +61,7 @@ func (c *crontab) tick(ctx context.Context, r *row, o order) {
 			run.cancel(killed{errReplaced})
 		}
 	case cron.Skip:
-		since := r.runs[len(r.runs)-1].status.At.In(c.zone).Format(time.DateTime)
+		since := r.runs[len(r.runs)-1].status.At.UTC().Format(time.RFC3339)
 		c.loop.log.Warn("cron: skipped, since an earlier run goes on",
 			"entry", r.ID, "since", since)
 		why := fmt.Sprintf("skipped: the run of %s goes on", since)

@@ -380,7 +380,7 @@ func TestCronAsked(t *testing.T) {
 			t.Error(w.began(), answer("one"))
 		}
 		request(1, "two")
-		if want := "skipped: the run of 2000-01-01 00:0"; !strings.HasPrefix(answer("two"), want) {
+		if want := "skipped: the run of 2000-01-01T00:0"; !strings.HasPrefix(answer("two"), want) {
 			t.Error(answer("two"))
 		}
 		w.last(engine.Exit{})
