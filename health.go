@@ -45,7 +45,7 @@ func healthRow(load func() (*config.Config, error)) command.Row {
 			}
 			return errors.Join(errs...)
 		},
-		Text: func(p *command.Page) command.Teller[roleHealth] { return healthPage{p} },
+		Text: func(p *command.Page) command.Teller[roleHealth] { return &healthPage{Page: p} },
 	}
 }
 
@@ -59,17 +59,29 @@ type roleHealth struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// healthPage shows the roles that are healthy. The command's error names the others.
-type healthPage struct{ *command.Page }
+// healthPage shows the roles that are healthy, and whether all are. The command's error names the
+// others.
+type healthPage struct {
+	*command.Page
+	good, bad int
+}
 
-func (p healthPage) Tell(h roleHealth) (err error) {
-	if h.OK {
-		_, err = fmt.Fprintf(p, "%s: ok\n", h.Role)
+func (p *healthPage) Tell(h roleHealth) (err error) {
+	if !h.OK {
+		p.bad++
+		return nil
 	}
+	p.good++
+	_, err = fmt.Fprintf(p, "%s: ok\n", h.Role)
 	return err
 }
 
-func (p healthPage) Flush() error { return nil }
+func (p *healthPage) Flush() (err error) {
+	if p.good > 0 && p.bad == 0 {
+		_, err = fmt.Fprintln(p, "all is well")
+	}
+	return err
+}
 
 // healthLimit is how long a role may take to answer.
 const healthLimit = 5 * time.Second

@@ -295,8 +295,19 @@ func (f *formatValue) Type() string { return "FORMAT" }
 // UsageError makes err a fault in the use of a command.
 func UsageError(err error) error {
 	var fault *command.Fault
-	if errors.As(err, &fault) {
+	var value *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &fault):
 		return fault
+	case errors.As(err, &value): // the library has the words of the Go function that failed
+		is := value.GetFlag().Value.Type()
+		if is == "bool" {
+			is = "true or false"
+		}
+		err = fmt.Errorf("--%s is %s, not %q", value.GetFlag().Name, is, say.Plain(value.GetValue(), 80))
+	case errors.As(err, &missing):
+		err = fmt.Errorf("--%s needs a value", missing.GetFlag().Name)
 	}
 	return &command.Fault{Kind: command.Usage, Err: err}
 }

@@ -130,3 +130,16 @@ func complete(t *testing.T, s *stage, words ...string) string {
 	Execute(t.Context(), root, io.Discard)
 	return strings.Join(strings.Fields(out.String()), " ")
 }
+
+// The words of Go's functions are no words for people.
+func TestNoGoWords(t *testing.T) {
+	for words, want := range map[string]string{
+		"releases blog --all=maybe": " !     --all is true or false, not \"maybe\"",
+		"logs blog -n":              " !     --num needs a value",
+		"logs blog -n 1e3":          " !     -n is a number, not \"1e3\"",
+	} {
+		if is := execute(t, "paas", strings.Fields(words)...); !strings.HasPrefix(is, want) {
+			t.Errorf("%s: %q, want %q", words, is, want)
+		}
+	}
+}
