@@ -27,13 +27,13 @@ func failureOf(name string) failure {
 var failures = map[string]failure{
 	"npm ci": {
 		says: npmLine, skip: npmDetail,
-		stale: regexp.MustCompile("`npm ci`( command)? can only install"),
+		stale: regexp.MustCompile("(`npm ci`( command)?|cipm) can only install"),
 		fix:   "run npm install and commit package-lock.json",
 	},
 	"npm install": {says: npmLine, skip: npmDetail},
 	"pnpm install": {
 		says:  regexp.MustCompile(`ERR_PNPM_\w+\s+(.+)`),
-		stale: regexp.MustCompile(`ERR_PNPM_(OUTDATED_LOCKFILE|LOCKFILE_CONFIG_MISMATCH)`),
+		stale: regexp.MustCompile(`ERR_PNPM_\w*(OUTDATED_LOCKFILE|LOCKFILE_CONFIG_MISMATCH)`),
 		fix:   "run pnpm install and commit pnpm-lock.yaml",
 	},
 	"yarn install": { // both Yarns
@@ -79,8 +79,12 @@ var failures = map[string]failure{
 		stale: regexp.MustCompile(`error NU1004: `),
 		fix:   "run dotnet restore --force-evaluate and commit packages.lock.json",
 	},
-	"cargo metadata": cargoFailure,
-	"cargo build":    cargoFailure,
+	"mvn package":        mavenFailure,
+	"./mvnw package":     mavenFailure,
+	"gradle assemble":    gradleFailure,
+	"./gradlew assemble": gradleFailure,
+	"cargo metadata":     cargoFailure,
+	"cargo build":        cargoFailure,
 	"go build": {
 		says:  regexp.MustCompile(`^(?:go: )?(\S.+)`),
 		skip:  regexp.MustCompile(`^(go: (downloading|finding|warning)|# )`),
@@ -98,6 +102,14 @@ var (
 		`^\s*(?:(?:ERROR: |error: |× )(.+)|(.*fatal error: .+|\w+(?:\.\w+)*(?:Error|Exception): .+))`)
 	pythonDetail = regexp.MustCompile(
 		`subprocess-exited-with-error|did not run successfully|metadata-generation-failed`)
+
+	mavenFailure = failure{
+		says: regexp.MustCompile(`^\[ERROR\] (\S.+)`), skip: regexp.MustCompile(`COMPILATION ERROR`),
+	}
+	gradleFailure = failure{
+		says: regexp.MustCompile(`^(?:> (.+)|(\S+\.java:\d+: error: .+))`),
+		skip: regexp.MustCompile(`^> (Task|Configure|Run|Get) `),
+	}
 
 	cargoFailure = failure{
 		says:  regexp.MustCompile(`^error(?:\[E\d+\])?: (.+)`),

@@ -71,6 +71,14 @@ func TestReason(t *testing.T) {
 		{"dotnet publish", "/app/Web.csproj : error NU1004: The packages lock file is inconsistent\n",
 			"the lock file does not fit; run dotnet restore --force-evaluate and commit " +
 				"packages.lock.json"},
+		{"npm ci", "npm ERR! cipm can only install packages when your package.json\n",
+			"the lock file does not fit; run npm install and commit package-lock.json"},
+		{"./mvnw package", "[INFO] BUILD FAILURE\n[ERROR] COMPILATION ERROR : \n" +
+			"[ERROR] /a/Hello.java:[1,1] class expected\n", "/a/Hello.java:[1,1] class expected"},
+		{"gradle assemble", "> Task :compileJava FAILED\n/a/Hello.java:1: error: class expected\n",
+			"/a/Hello.java:1: error: class expected"},
+		{"gradle assemble", "FAILURE: Build failed with an exception.\n\n* What went wrong:\n" +
+			"A problem occurred.\n> Plugin [id: 'x'] was not found\n", "Plugin [id: 'x'] was not found"},
 		{"npm run build", "anything\n", ""},
 	} {
 		r := &reason{failure: failureOf(test.command)}
