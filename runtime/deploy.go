@@ -137,6 +137,9 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 	log := &bounded{to: file, left: maxReleaseLog}
 	d.loop.rt.building.RLock() // until the build is recorded, with its toolchains
 	defer d.loop.rt.building.RUnlock()
+	if err := d.precheck(r); err != nil {
+		return nil, err
+	}
 	built, keep, err := d.build(ctx, r, log)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
@@ -203,11 +206,7 @@ func (d *deploy) build(
 		return built, func() error { return nil }, nil
 	}
 	a.setStatus(d.n, volume.Status{State: volume.Building})
-	dir, err := a.app.ReleaseTree(r)
-	if err == nil {
-		err = d.precheck(r, dir)
-	}
-	if err != nil { // it says what is wrong
+	if _, err := a.app.ReleaseTree(r); err != nil { // it says what is wrong
 		return built, nil, err
 	}
 	out := say.NewBounded(file, 4<<20, 16<<10)

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -11,10 +12,17 @@ import (
 )
 
 // precheck returns what can be seen to be wrong with the Procfile and app.json of a release before
-// its build, which may take minutes.
-func (d *deploy) precheck(r volume.Release, dir string) error {
+// its build, which may take minutes. A release that is built already has passed it.
+func (d *deploy) precheck(r volume.Release) error {
+	app := d.loop.app
+	if _, err := app.Built(r.Build); err == nil {
+		return nil
+	}
+	dir, err := app.ReleaseTree(r)
+	if err != nil { // the build will report that
+		return nil
+	}
 	i := newInstance(d.loop, d.n)
-	var err error
 	if i.file, err = appjson.Read(dir); err != nil {
 		return err
 	}
@@ -37,7 +45,10 @@ func (d *deploy) precheck(r volume.Release, dir string) error {
 	if err != nil || len(i.wanted(wanted)) > 0 {
 		return err
 	}
-	return i.nothingRuns(wanted)
+	if err := i.nothingRuns(wanted); err != nil {
+		return fmt.Errorf("the Procfile has %w", err)
+	}
+	return nil
 }
 
 // hasBuildpack reports whether a buildpack may make the build.
