@@ -7,8 +7,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
-	"unicode"
 
 	"paas/builder/cmdline"
 	"paas/builder/tree"
@@ -62,23 +60,10 @@ func (a *nodeApp) tools(p *plan) (tools []tool) {
 	installer := a.by.tool
 	// an error in a folder above is no error of this app
 	installer.requires, _ = a.by.requires(a.lockPackage, a.lockDir)
-	named := func(name string) bool {
-		for _, line := range p.processes {
-			isBreak := func(r rune) bool {
-				return unicode.IsSpace(r) || strings.ContainsRune(";&|()`\"'", r)
-			}
-			if slices.Contains(strings.FieldsFunc(line, isBreak), name) {
-				return true
-			}
-		}
-		return false
-	}
-	if p.runs("node") || p.runs("bun") || named(a.runtime.name) {
+	if p.runs("node") || p.runs("bun") || p.hasWord(a.runtime.name) {
 		tools = append(tools, a.runtime)
 	}
-	if a.hasDependencies() || a.buildScript() != "" {
-		tools = append(tools, a.runtime, installer)
-	} else if named(installer.name) {
+	if a.hasDependencies() || a.buildScript() != "" || p.hasWord(installer.name) {
 		tools = append(tools, a.runtime, installer)
 	}
 	return tools

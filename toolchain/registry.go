@@ -26,9 +26,9 @@ const DefaultRegistry = "https://registry.npmjs.org"
 // client asks an npm registry
 // (https://github.com/npm/registry/blob/main/docs/responses/package-metadata.md).
 type client struct {
-	url     string // may contain a user's name and password
-	http    *http.Client
-	patient time.Duration // how long it may send less than minSpeed
+	url      string // may contain a user's name and password
+	http     *http.Client
+	patience time.Duration // how long it may send less than minSpeed
 }
 
 const (
@@ -45,14 +45,14 @@ type release struct {
 	integrity string // "sha512-...", and perhaps other hashes
 }
 
-// transport ends requests to registries that do not answer.
-func transport() *http.Transport {
+// transport ends requests to registries that do not answer within patience.
+func transport(patience time.Duration) *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 30 * time.Second,
+		ResponseHeaderTimeout: patience,
 		IdleConnTimeout:       30 * time.Second,
 	}
 }
@@ -200,7 +200,7 @@ func (c client) watch(
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		every := time.NewTicker(c.patient)
+		every := time.NewTicker(c.patience)
 		defer every.Stop()
 		shown := time.NewTicker(10 * time.Second)
 		defer shown.Stop()
@@ -214,7 +214,7 @@ func (c client) watch(
 				}
 			case <-every.C:
 				now := body.n.Load()
-				if now-before < int64(minSpeed*c.patient.Seconds()) {
+				if now-before < int64(minSpeed*c.patience.Seconds()) {
 					cancel(fmt.Errorf("it sends nothing, or less than %d kB/s", minSpeed>>10))
 				}
 				before = now

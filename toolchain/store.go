@@ -214,10 +214,7 @@ func (s *Store) forget(name string) {
 }
 
 func (s *Store) client() client {
-	s.once.Do(func() { s.http.Transport = transport() })
-	return client{
-		url:     cmp.Or(s.Registry, DefaultRegistry),
-		http:    &s.http,
-		patient: cmp.Or(s.Patience, 30*time.Second),
-	}
+	patience := cmp.Or(s.Patience, 30*time.Second)
+	s.once.Do(func() { s.http.Transport = transport(patience) })
+	return client{url: cmp.Or(s.Registry, DefaultRegistry), http: &s.http, patience: patience}
 }

@@ -224,6 +224,9 @@ func TestRegistryFails(t *testing.T) {
 		"another server": {func(_ *registry.Registry, w http.ResponseWriter, _ *http.Request) {
 			w.Write([]byte("<html>hello"))
 		}, "fetch node 20.17.0: what it sends is not a list of versions"},
+		"hangs": {func(_ *registry.Registry, _ http.ResponseWriter, q *http.Request) {
+			<-q.Context().Done()
+		}, "fetch node 20.17.0: cannot reach URL: net/http: timeout awaiting response headers"},
 		"hangs in the list": {func(_ *registry.Registry, w http.ResponseWriter, q *http.Request) {
 			w.WriteHeader(http.StatusOK)
 			w.(http.Flusher).Flush()
