@@ -202,8 +202,9 @@ func (d *deploy) build(
 	ctx context.Context, r volume.Release, file io.Writer,
 ) (built volume.Built, keep func() error, err error) {
 	a := d.loop
-	if built, err := a.app.Built(r.Build); err == nil {
-		return built, func() error { return nil }, nil
+	built, err = a.app.Built(r.Build)
+	if err == nil || len(built.Toolchains) > 0 { // one may be missing
+		return built, func() error { return nil }, err
 	}
 	a.setStatus(d.n, volume.Status{State: volume.Building})
 	if _, err := a.app.ReleaseTree(r); err != nil { // it says what is wrong

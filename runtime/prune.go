@@ -157,7 +157,9 @@ func (p *pruner) used() (map[volume.Toolchain]bool, error) {
 			if errors.Is(builtErr, fs.ErrNotExist) { // it failed, or is gone
 				continue
 			}
-			err = errors.Join(err, builtErr)
+			if len(built.Toolchains) == 0 { // else one is missing: the others are not
+				err = errors.Join(err, builtErr)
+			}
 			for _, t := range built.Toolchains {
 				used[t] = true
 			}

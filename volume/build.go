@@ -109,9 +109,18 @@ func (a App) Build(id string) (Build, error) {
 	)
 }
 
-// Built reads what the build id produced. The error is fs.ErrNotExist if it is not complete.
+// Built reads what the build id produced. The error is fs.ErrNotExist if it is not complete. A
+// toolchain that is missing is [Damage]: without it, another version of the server's might run.
 func (a App) Built(id string) (Built, error) {
-	return read[Built](a, filepath.Join("builds", id, "built.json"), builtRemedy)
+	b, err := read[Built](a, filepath.Join("builds", id, "built.json"), builtRemedy)
+	for _, t := range b.Toolchains {
+		_, statErr := os.Stat(a.vol.ToolchainDir(t))
+		if err == nil && errors.Is(statErr, fs.ErrNotExist) {
+			file := path.Join("toolchains", t.Name, t.Version)
+			err = &Damage{File: file, Err: errors.New("the folder is missing"), Remedy: builtRemedy}
+		}
+	}
+	return b, err
 }
 
 // BuiltOf is [App.Built] for a release that was built before: a file that is missing is [Damage]

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -60,5 +61,39 @@ func TestReleaseTree(t *testing.T) {
 		if got, err := of(dir); err == nil {
 			t.Errorf("%q: %q", dir, got)
 		}
+	}
+}
+
+// A build does not run without its toolchains: the server's version may be another one.
+func TestBuiltWithoutToolchain(t *testing.T) {
+	v := testVolume(t)
+	app, err := v.Create("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := v.TempDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := app.PublishBuild(Build{Commit: "0123456789abcdef"}, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := Toolchain{"node", "20.17.0"}
+	if err := app.SetBuilt(b.ID, Built{Toolchains: []Toolchain{node}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = app.Built(b.ID)
+	if !IsDamage(err) || !strings.Contains(err.Error(), "toolchains/node/20.17.0") {
+		t.Errorf("without it: %v", err)
+	}
+	if dir, err = v.TempDir(); err == nil {
+		err = v.PublishToolchain(node, dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.Built(b.ID); err != nil {
+		t.Errorf("with it: %v", err)
 	}
 }
