@@ -44,7 +44,8 @@ func (p *paas) server() *command.Server {
 	c := p.config
 	return &command.Server{
 		Volume: p.vol, Keys: p.keys, DiskSpace: p.diskSpace(),
-		Mode: volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
+		Modules: deploy.Modules{Remote: p.remotes},
+		Mode:    volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
 		URL: p.addresses.App, GitHost: p.addresses.Git, Hint: p.addresses.Verb,
 		Webhook: p.addresses.Webhook, Isolation: p.isolation,
 		SSHHost: func() string { return p.addresses.Of(volume.RoleGit).Host },

@@ -19,6 +19,7 @@ import (
 	"paas/attach"
 	"paas/command/cli"
 	"paas/config"
+	"paas/deploy"
 	"paas/engine"
 	"paas/folder"
 	"paas/receiver"
@@ -172,7 +173,7 @@ func (s *server) listenGit() error {
 	s.receiver = &receiver.Receiver{
 		Volume: s.vol, Self: subprocess.Program, URL: s.addresses.App, Advice: s.advice,
 		Mode: volume.Mode(c.Mode), MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree,
-		DiskSpace: s.diskSpace(), Log: s.log.With("role", "receiver"),
+		DiskSpace: s.diskSpace(), Modules: deploy.Modules{Remote: s.remotes}, Log: s.log.With("role", "receiver"),
 	}
 	hostKey, err := access.HostKey(s.keys.Dir, s.log.With("role", "sshd"))
 	if err != nil {

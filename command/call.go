@@ -20,6 +20,7 @@ type Server struct {
 	Volume    *volume.Volume
 	Keys      *access.Keys
 	DiskSpace deploy.DiskSpace // the free disk space that a deploy needs
+	Modules   deploy.Modules   // fetches submodules
 
 	// Defaults for apps that set none.
 	Mode         volume.Mode

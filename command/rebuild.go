@@ -44,7 +44,7 @@ func rebuild(c *Call, in rebuildInput, events Teller[Progress]) error {
 		if in.ClearCache {
 			note = "with an empty cache"
 		}
-		b, err := deploy.Rebuild(c, app, live, in.ClearCache)
+		b, err := deploy.Rebuild(c, app, live, in.ClearCache, c.Modules, progressLog{p})
 		if err != nil {
 			return live, "", err
 		}

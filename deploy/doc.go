@@ -1,6 +1,6 @@
 // Package deploy takes a release through its two phases, for the receiver, the sidecar and the
 // commands. It meets the runtime only on the volume, and does not know who asks or where a commit
-// came from.
+// came from. It fetches the submodules of commits: see [Modules].
 //
 // In release mode the runtime does the work: a [Maker] publishes the release, waits while the
 // runtime builds, boots and watches it, and then commits it or takes it back. In watch mode

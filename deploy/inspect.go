@@ -23,6 +23,18 @@ func (m Maker) Inspect(
 	if err != nil {
 		return b, nil, err
 	}
+	if len(summary.Modules) > 0 {
+		settings, err := m.App.Settings()
+		if err != nil {
+			return b, nil, err
+		}
+		if settings.InPlace(m.Mode) {
+			return b, nil, &git.Refused{
+				Reason: summary.Modules[0].Path + " is a submodule, which watch mode does not fetch",
+				Advice: "commit the files themselves (git subtree does so)",
+			}
+		}
+	}
 	b = volume.Build{
 		Commit:  hash,
 		Branch:  branch,
@@ -36,4 +48,12 @@ func (m Maker) Inspect(
 	}
 	warn(summary.Scripts, m.Out)
 	return b, summary.Scripts, nil
+}
+
+// WriteModules writes the files of the commit's submodules into tree, where its other files are. The
+// error is a [*git.Refused] if one cannot be had, unless the network is the reason.
+func (m Maker) WriteModules(
+	ctx context.Context, objects *git.Objects, commit, tree string,
+) error {
+	return m.Modules.Write(ctx, m.App, objects, commit, tree, m.Inspector, m.Out)
 }

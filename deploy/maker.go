@@ -21,7 +21,8 @@ type Maker struct {
 	URL  func(app string) string // an app's address, as people type it; nil: none is shown
 	Out  io.Writer               // what the person who deploys reads
 
-	Inspector *git.Inspector // for Inspect
+	Inspector *git.Inspector // for Inspect and WriteModules
+	Modules   Modules        // for WriteModules
 	DiskSpace DiskSpace      // for Inspect
 
 	Watching func() // called once a release has the traffic and begins to prove itself; may be nil

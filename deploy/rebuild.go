@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -14,10 +15,11 @@ import (
 
 // Rebuild checks out the commit of r again, from the app's own repository or from what was fetched
 // of the remote repository that it follows, and returns the build, which is not built yet;
-// clearCache asks the runtime to empty the build cache first. r needs no build of its own any more.
+// clearCache asks the runtime to empty the build cache first. out hears of the submodules. r needs no build of its own any more.
 // The caller holds the app's turn. It runs no git.
 func Rebuild(
-	ctx context.Context, app volume.App, r volume.Release, clearCache bool,
+	ctx context.Context, app volume.App, r volume.Release, clearCache bool, modules Modules,
+	out io.Writer,
 ) (volume.Build, error) {
 	b, err := app.Build(r.Build)
 	if err != nil { // its size is lost with it
@@ -31,7 +33,7 @@ func Rebuild(
 		} else if err != nil {
 			return b, err
 		}
-		built, err := checkoutOf(ctx, app, b, repo)
+		built, err := checkoutOf(ctx, app, b, repo, modules, out)
 		if !errors.Is(err, plumbing.ErrObjectNotFound) {
 			return built, err
 		}
@@ -42,7 +44,8 @@ func Rebuild(
 }
 
 func checkoutOf(
-	ctx context.Context, app volume.App, b volume.Build, repo git.Repo,
+	ctx context.Context, app volume.App, b volume.Build, repo git.Repo, modules Modules,
+	out io.Writer,
 ) (volume.Build, error) {
 	objects := repo.Objects()
 	defer objects.Close()
@@ -50,6 +53,11 @@ func checkoutOf(
 		return b, err
 	}
 	return Checkout(
-		app, b, func(tree string) error { return objects.WriteTree(ctx, b.Commit, tree) },
+		app, b, func(tree string) error {
+			if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
+				return err
+			}
+			return modules.Write(ctx, app, objects, b.Commit, tree, new(git.Inspector), out)
+		},
 	)
 }

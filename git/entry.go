@@ -21,8 +21,8 @@ type entry struct {
 // this limit is for trees that were not inspected and contain themselves many times.
 const maxEntries = 2 << 20
 
-// files lists the files of commit, folder by folder. It refuses a commit that cannot be written
-// exactly: submodules, unsafe names, and a name that occurs twice in a folder.
+// files lists the files of commit, folder by folder, without those of submodules. It refuses a
+// commit that cannot be written exactly: unsafe names, and a name that occurs twice in a folder.
 func (o *Objects) files(ctx context.Context, commit string) ([]entry, error) {
 	c, err := o.Commit(commit)
 	if err != nil {
@@ -77,6 +77,7 @@ func (l *listing) tree(h plumbing.Hash, at string, depth int) error {
 			if err := l.tree(e.Hash, name, depth+1); err != nil {
 				return err
 			}
+		case filemode.Submodule:
 		case filemode.Deprecated: // group-writable, as git wrote files in 2005
 			l.entries = append(l.entries, entry{name, e.Hash, filemode.Regular})
 		case filemode.Regular, filemode.Executable, filemode.Symlink:

@@ -382,8 +382,8 @@ func TestInspect(t *testing.T) {
 		"empty":  {tree(t, r), "the commit has no files"},
 		"heavy": {tree(t, r, "100644 blob "+blob(t, r, strings.Repeat("x", 101))+"\ta"),
 			"larger than 100 bytes"},
-		"gitlink": {tree(t, r, "160000 commit "+strings.Repeat("1", 40)+"\tlib"),
-			"lib is a submodule"},
+		"gitlink": {tree(t, r, file+"a", "160000 commit "+strings.Repeat("1", 40)+"\tlib"),
+			"lib is a submodule, and .gitmodules has no URL for it"},
 		"lfs": {tree(t, r, pointer+"p"), "p is a Git LFS pointer"},
 		"lfs in folders": {tree(t, r, pointer+"a.bin", "040000 tree "+tree(t, r, pointer+"b.bin")+
 			"\tc"), "a.bin, c/b.bin are Git LFS pointers"},

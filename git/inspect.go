@@ -45,6 +45,8 @@ type Summary struct {
 	// ends in a carriage return, as in files written on Windows. At most five, in the commit's
 	// order.
 	Scripts []string
+
+	Modules []Module // submodules, whose files are not counted
 }
 
 // Refused is the error for a tree that cannot be deployed.
@@ -66,6 +68,7 @@ type treeFacts struct {
 	climber  string // path of that link
 	scripts  []string
 	pointers []string // Git LFS pointers
+	modules  []Module // without URLs
 }
 
 const (
@@ -95,7 +98,17 @@ func (i *Inspector) Inspect(ctx context.Context, o *Objects, root string) (Summa
 	case len(f.pointers) > 0:
 		return Summary{}, lfs(f.pointers)
 	}
-	return Summary{Files: int(f.files), Bytes: f.bytes, Scripts: f.scripts}, nil
+	s := Summary{Files: int(f.files), Bytes: f.bytes, Scripts: f.scripts}
+	if len(f.modules) > 0 {
+		s.Modules, err = w.withURLs(plumbing.NewHash(root), f.modules)
+	}
+	return s, err
+}
+
+// Limit returns a [*Refused] if a commit and its submodules have too many files or bytes together.
+func (i *Inspector) Limit(files int, bytes int64) error {
+	in := inspection{Inspector: i}
+	return in.limits(treeFacts{entries: int32(min(files, math.MaxInt32)), bytes: bytes})
 }
 
 func escapes(link string) *Refused {
@@ -176,6 +189,7 @@ func (f *treeFacts) add(e treeFacts, name string) {
 		f.climb, f.climber = e.climb, path.Join(name, e.climber)
 	}
 	f.scripts = appendIn(f.scripts, name, e.scripts, maxListed)
+	f.addModules(name, e.modules)
 	f.pointers = appendIn(f.pointers, name, e.pointers, maxListed+1)
 }
 
@@ -219,9 +233,7 @@ func (in *inspection) entry(e object.TreeEntry, at string, depth int) (treeFacts
 		f.climb = max(0, f.climb-1) // its parent is inside the tree
 		return f, err
 	case filemode.Submodule:
-		return treeFacts{}, &Refused{at + " is a submodule, and its files are not part of this push",
-			"commit the files themselves (git subtree does so), or install them as a dependency " +
-				"in the build"}
+		return treeFacts{entries: 1, modules: []Module{{Commit: e.Hash.String()}}}, nil
 	case filemode.Symlink:
 		return in.link(e.Hash, at)
 	case filemode.Executable:

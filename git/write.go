@@ -9,7 +9,7 @@ import (
 // with mode 0644, executables and folders 0755, regardless of the umask, and symbolic links. It
 // does the same as [Repo.Checkout], without git.
 //
-// It refuses submodules and unsafe names, and writes nothing outside dir, even for a commit that
+// It writes no files of submodules, refuses unsafe names, and writes nothing outside dir, even for a commit that
 // was not inspected; it does not check the targets of links. The error matches [syscall.ENOSPC] if
 // the disk is full; the caller removes what was written. Files are not synced. Files over 1 MiB are
 // streamed, except those that git stores as a delta (none over core.bigFileThreshold): go-git

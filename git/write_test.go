@@ -161,7 +161,6 @@ func TestWriteTreeRefuses(t *testing.T) {
 		"inside":          raw("40000 " + raw("40000 "+inner+"\t.git") + "\ta"),
 		"link and folder": raw("120000 "+blob(t, r, outside)+"\ta", "40000 "+inner+"\ta"),
 		"twice":           raw("100644 "+file+"\ta", "100644 "+file+"\tb", "100644 "+file+"\ta"),
-		"submodule":       raw("160000 " + file + "\ta"),
 		"missing":         raw("100644 " + strings.Repeat("1", 40) + "\ta"),
 		"no tree":         raw("40000 " + file + "\ta"),
 		"no blob":         raw("100644 " + inner + "\ta"),

@@ -176,16 +176,26 @@ func (r *Receiver) publish(
 	}
 	m := r.maker(s.app, say)
 	build, _, err := m.Inspect(ctx, objects, u.new, branch)
-	var bad *git.Refused
-	if errors.As(err, &bad) {
-		return volume.Release{}, refused{plain(bad.Reason, 300), plain(bad.Advice, 300)}
-	}
 	if err != nil {
-		return volume.Release{}, err
+		return volume.Release{}, inLines(err)
 	}
 	release, err := m.Publish(build, volume.Release{By: s.who, Cause: volume.CausePush},
-		func(tree string) error { return repo.Checkout(ctx, build.Commit, tree) })
-	return release, full(err)
+		func(tree string) error {
+			if err := repo.Checkout(ctx, build.Commit, tree); err != nil {
+				return err
+			}
+			return m.WriteModules(ctx, objects, build.Commit, tree)
+		})
+	return release, inLines(full(err))
+}
+
+// inLines returns a [*git.Refused] as lines for the pusher, and any other error as it is.
+func inLines(err error) error {
+	var bad *git.Refused
+	if errors.As(err, &bad) {
+		return refused{plain(bad.Reason, 300), plain(bad.Advice, 300)}
+	}
+	return err
 }
 
 // nearby is how many commits are searched for the branch's old one before git is asked.

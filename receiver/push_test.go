@@ -237,7 +237,7 @@ func TestRefusedCommits(t *testing.T) {
 		"submodule": {func(c *clone) {
 			c.git("update-index", "--add", "--cacheinfo", "160000,"+c.git("rev-parse", "HEAD")+",vendor/lib")
 			c.commit("x")
-		}, []string{"vendor/lib is a submodule", "commit the files themselves"}},
+		}, []string{"vendor/lib is a submodule, and .gitmodules has no URL for it", "commit the files themselves"}},
 		"absolute":  {func(c *clone) { c.link("etc", "/etc") }, []string{"the symbolic link etc leads out of the repository", "commit a copy"}},
 		"climbing":  {func(c *clone) { c.link("a/b/up", "../../../x") }, []string{"the symbolic link a/b/up leads out"}},
 		"by a link": {func(c *clone) { c.link("d/a", "../."); c.link("d/b", "a/../../x") }, []string{"the symbolic link d/b leads out"}},

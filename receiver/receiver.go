@@ -34,6 +34,7 @@ type Receiver struct {
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 
 	DiskSpace deploy.DiskSpace // that a push needs
+	Modules   deploy.Modules   // fetches submodules
 
 	Log *slog.Logger
 
@@ -198,6 +199,7 @@ func (r *Receiver) maker(app volume.App, out io.Writer) deploy.Maker {
 		URL:       r.URL,
 		Out:       out,
 		Inspector: &r.inspector,
+		Modules:   r.Modules,
 		DiskSpace: r.DiskSpace,
 	}
 }

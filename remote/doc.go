@@ -14,7 +14,7 @@
 // files are present and git would accept them in a push (transfer.fsckObjects).
 //
 // Not supported: SHA-256 repositories, dumb HTTP, SSH host certificates, keys with a passphrase,
-// SSH agents, submodules and Git LFS (the caller inspects the tree).
+// SSH agents and Git LFS. Submodules are fetched one by one, by the caller.
 //
 // # What go-git v6 can replace
 //

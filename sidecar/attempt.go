@@ -166,18 +166,8 @@ func (a *attempt) deploy(
 	ctx context.Context, known volume.SourceStatus, head remote.Head, objects *git.Objects,
 ) (outcome, error) {
 	b, err := a.inspect(ctx, objects, head)
-	var bad *git.Refused
-	if errors.As(err, &bad) {
-		return a.decided(
-			known,
-			outcome{
-				result: refused,
-				source: volume.SourceStatus{Commit: head.Commit, Failed: ofSource(bad)},
-			},
-		)
-	}
 	if err != nil {
-		return outcome{}, err
+		return a.notDeployed(known, head, err)
 	}
 	done, err := deploy.Turn(ctx, a.app, a.who, func(holder string) {
 		say.Step(a.out, "%s", deploy.Waiting(holder))
@@ -197,7 +187,7 @@ func (a *attempt) deploy(
 	r, status, err := a.release(ctx, b, objects)
 	a.reached("decided")
 	if err != nil {
-		return outcome{}, err
+		return a.notDeployed(known, head, err)
 	}
 	now := outcome{
 		result:  live,
@@ -218,6 +208,24 @@ func (a *attempt) deploy(
 		return outcome{}, fmt.Errorf("%s: %s: %s", r, status.State, status.Reason)
 	}
 	return a.decided(known, now)
+}
+
+// notDeployed records that head cannot be deployed, if err is a [*git.Refused]. Otherwise nothing was
+// decided.
+func (a *attempt) notDeployed(
+	known volume.SourceStatus, head remote.Head, err error,
+) (outcome, error) {
+	var bad *git.Refused
+	if !errors.As(err, &bad) {
+		return outcome{}, err
+	}
+	return a.decided(
+		known,
+		outcome{
+			result: refused,
+			source: volume.SourceStatus{Commit: head.Commit, Failed: ofSource(bad)},
+		},
+	)
 }
 
 // record writes how a release ended into the audit log.

@@ -230,8 +230,8 @@ func TestRefused(t *testing.T) {
 	rig.Eventually(t, "it has its verdict", func() bool { return looked(t, app).Commit == bad })
 	l := looked(t, app)
 	contains(
-		t, l.Failed, "vendor/lib is a submodule, and its files are not part of what is fetched",
-		"git subtree",
+		t, l.Failed, "vendor/lib is a submodule, and .gitmodules has no URL for it",
+		"commit the files themselves",
 	)
 	if l.Release != 0 || l.Error != "" || len(app.Numbers()) != 0 {
 		t.Errorf("%+v", l)

@@ -60,6 +60,9 @@ func (a *attempt) release(
 			if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
 				return err
 			}
+			if err := m.WriteModules(ctx, objects, b.Commit, tree); err != nil {
+				return err
+			}
 			a.reached("built")
 			return nil
 		},
@@ -79,6 +82,7 @@ func (s *Sidecar) maker(app volume.App, out io.Writer) deploy.Maker {
 		URL:       s.URL,
 		Out:       out,
 		Inspector: &s.inspector,
+		Modules:   deploy.Modules{Remote: s.Remote},
 		DiskSpace: s.DiskSpace,
 	}
 }
