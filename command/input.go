@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,6 +160,29 @@ func otherArguments(fields []Field) string {
 		}
 	}
 	return strings.Join(names, " ")
+}
+
+// inOrder is what the caller may have meant if there is no app of the name that came first, but one
+// of a name that came later; empty: there is none.
+func (c *Call) inOrder(in any) string {
+	var words []string
+	for _, f := range Fields(in) {
+		value := reflect.ValueOf(in).Elem().Field(f.index)
+		switch {
+		case f.IsFlag:
+		case value.Kind() == reflect.String:
+			words = append(words, value.String())
+		case value.Type() == reflect.TypeFor[[]string]():
+			words = append(words, value.Interface().([]string)...)
+		}
+	}
+	for i, word := range words {
+		if _, err := c.App(word); err == nil && i > 0 {
+			rest := strings.Join(slices.Delete(words, i, i+1), " ")
+			return fmt.Sprintf("the app comes first: %s %s %s", c.verb, word, plain(strings.TrimSpace(rest)))
+		}
+	}
+	return ""
 }
 
 func isPair(word string) bool { return strings.Contains(word, "=") }

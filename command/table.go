@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -147,5 +148,12 @@ func Run(c *Call, row Row, in any, format Format) error {
 		err := fmt.Errorf("%s is for admins; %s is not one", c.verb, c.Caller.Name)
 		return &Fault{Kind: Forbidden, Err: err}
 	}
-	return AsFault(row.run(c, in, format))
+	err := AsFault(row.run(c, in, format))
+	var fault *Fault
+	if errors.As(err, &fault) && fault.Kind == NotFound && fault.Field == "app" {
+		if next := c.inOrder(in); next != "" {
+			fault.Next = next
+		}
+	}
+	return err
 }

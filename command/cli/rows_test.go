@@ -455,3 +455,19 @@ func TestLimitsOfTwoProcessesOfOneName(t *testing.T) {
 		t.Errorf("in force: %v", limits.InForce)
 	}
 }
+
+func TestAppComesFirst(t *testing.T) {
+	for words, want := range map[string]string{
+		"config:get COLOR blog":        "the app comes first: config:get blog COLOR",
+		"config:unset COLOR SIZE blog": "the app comes first: config:unset blog COLOR SIZE",
+		"rollback v1 blog":             "the app comes first: rollback blog v1",
+		"ps:restart worker blog":       "the app comes first: ps:restart blog worker",
+		"ps:restart wrong worker":      "apps:list shows those there are",
+	} {
+		words := strings.Fields(words)
+		_, _, err := callRow(t, newStage(t), admin, words[0], words[1:], "")
+		if err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", words, err, want)
+		}
+	}
+}
