@@ -62,7 +62,7 @@ func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 	}
 	if before := a.route.Hosts; !slices.Equal(before, route.Hosts) {
 		for _, h := range r.hosts.change(a, before, route.Hosts) {
-			r.Log.Warn("host belongs to another app; ignored", "app", name, "host", h)
+			r.Log.Warn("host belongs to another app; waiting for it", "app", name, "host", h)
 		}
 	}
 	return r.drain(a, a.setRoute(route, false))

@@ -31,6 +31,10 @@ type Confined struct {
 	// belongs to somebody else on this machine.
 	User func(app string, foreign func(uid int) bool) (uid int, err error)
 
+	// Former returns the other paths at which an app finds one of its folders: those from before it
+	// was renamed, which its builds may have kept. nil: there are none.
+	Former func(app, folder string) []string
+
 	Read  []string // folders that all apps may read
 	Write []string // folders that all apps may also write
 
@@ -170,6 +174,14 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	for _, path := range l.Confined.Write {
 		if _, err := os.Stat(path); err == nil {
 			box.Write = append(box.Write, path)
+		}
+	}
+	if l.Confined.Former != nil {
+		for _, dir := range slices.Clone(box.Write) {
+			box.Write = append(box.Write, l.Confined.Former(app, dir)...)
+		}
+		for _, dir := range read {
+			box.Read = append(box.Read, l.Confined.Former(app, dir)...)
 		}
 	}
 	j.box, j.under = *box, []child.Confinement{box}
