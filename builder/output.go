@@ -3,9 +3,11 @@ package builder
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"paas/builder/cmdline"
 	"paas/say"
@@ -63,20 +65,26 @@ func (b *build) linkPrograms(folders ...string) error {
 // link makes a relative link in the tree, unless the commit has something in its place.
 func (b *build) link(at, to string) error {
 	folder := path.Dir(at)
-	if info, err := b.tree.Stat(folder); err == nil && !info.IsDir() {
+	if _, err := b.tree.Lstat(folder); err == nil && !isFolderIn(b.tree, folder) {
 		return nil
 	}
-	if err := b.tree.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	relative, err := filepath.Rel(folder, to)
+	err := b.tree.MkdirAll(folder, 0o755)
 	if err == nil {
-		err = b.tree.Symlink(relative, at)
+		var relative string
+		if relative, err = filepath.Rel(folder, to); err == nil {
+			err = b.tree.Symlink(relative, at)
+		}
 	}
-	if errors.Is(err, fs.ErrExist) {
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil
 	}
 	return err
+}
+
+// isFolderIn reports whether name is a folder of the tree, or a link to one.
+func isFolderIn(tree *os.Root, name string) bool {
+	info, err := tree.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // names reports whether a line of the Procfile runs the compiled program of that name.
