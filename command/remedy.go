@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"paas/builder/cmdline"
 	"paas/volume"
 )
 
@@ -43,6 +44,9 @@ func Advice(r volume.Remedy, how func(verb, args string) string) string {
 		return "to run it without one: " + run("ps:scale", r.App, r.With+"=1")
 	case volume.StartType:
 		return run("ps:scale", r.App, r.With+"=1") + " starts it"
+	case volume.RunWatcher:
+		return "an app container that watches the folder does, or on the server: PORT=3000 paas watch --dir " +
+			cmdline.Quote(r.With) + " -- COMMAND"
 	case volume.RaiseMemory:
 		return run("limits:set", r.App, "memory=...") + " gives it more"
 	case volume.FollowRepository:

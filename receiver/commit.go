@@ -32,7 +32,12 @@ func (r *Receiver) postReceive(s *session, to voice) (a accepted, err error) {
 		why = deploy.DiskFull(err).Error()
 		a.note = plain(err.Error(), 200)
 	case status.State == volume.Live:
-		r.sayIdle(s.app, release, to)
+		if release.Settings.Mode == volume.InPlace {
+			watcher := r.advice(volume.Remedy{Do: volume.RunWatcher, With: s.app.Worktree()})
+			to.detail("this server does not run it; %s", watcher)
+		} else {
+			r.sayIdle(s.app, release, to)
+		}
 		to.step("%s", m.LiveLine(release)) // the last line of a push is its address
 		return accepted{live: true}, nil
 	default:
@@ -49,9 +54,6 @@ func (r *Receiver) postReceive(s *session, to voice) (a accepted, err error) {
 
 // sayIdle tells the pusher which process types do not run unless somebody asks for them.
 func (r *Receiver) sayIdle(app volume.App, release volume.Release, to voice) {
-	if release.Settings.Mode == volume.InPlace { // nothing of it is run here
-		return
-	}
 	types, err := deploy.Idle(app, release)
 	if err != nil {
 		r.Log.Warn("idle process types not found", "app", app.Name, "err", err)

@@ -26,6 +26,7 @@ const (
 	Rebuild            Action = "rebuild"             // the app's live commit
 	RunOther           Action = "run-other"           // processes of the type With, in place of a web process
 	StartType          Action = "start-type"          // a process of the type With
+	RunWatcher         Action = "run-watcher"         // on the folder With
 	RaiseMemory        Action = "raise-memory"        // of the app's processes
 	FollowRepository   Action = "follow-repository"   // have the app follow one
 	UnfollowRepository Action = "unfollow-repository" // end that
