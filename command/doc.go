@@ -1,6 +1,7 @@
 // Package command is the one table of what people can ask of the server. The command line and SSH
 // share it, and other doors can. A row says what input it takes, who may call it, what it does, and
-// how its answer looks as text and as JSON.
+// how its answer looks as text and as JSON. Names that Heroku or Dokku have for a verb are aliases
+// in its row.
 //
 // A row is a [Verb], which gives one answer, a [Stream], which tells events while it runs, or a
 // [Raw], which takes the caller's terminal. The struct tags of its input describe the arguments and

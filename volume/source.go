@@ -61,7 +61,7 @@ func (s *Source) UnmarshalJSON(content []byte) error {
 	}
 	every, err := time.ParseDuration(f.Every)
 	if err != nil {
-		return odd("every: %v", err)
+		return odd("every: %q is not a time such as 10s", f.Every)
 	}
 	*s = Source(f.plainSource)
 	s.Every = every

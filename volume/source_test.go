@@ -296,3 +296,15 @@ func FuzzSource(f *testing.F) {
 		}
 	})
 }
+
+// A damaged interval is named in our words.
+func TestSourceWithOddInterval(t *testing.T) {
+	a := testApp(t)
+	if err := os.WriteFile(a.path("source.json"), []byte(`{"url":"u","every":"soon"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := a.Source()
+	if err == nil || !strings.Contains(err.Error(), `every: "soon" is not a time such as 10s;`) {
+		t.Errorf("%v", err)
+	}
+}
