@@ -71,7 +71,7 @@ func awaitAll(ctx context.Context, s Subject, checks []Check, boot time.Duration
 
 func awaitPort(ctx context.Context, s Subject, checks []Check, patience time.Duration) error {
 	_, port, _ := net.SplitHostPort(s.Addr())
-	other := &otherPort{own: port, checks: checks}
+	other := &otherPort{own: port, checks: checks, next: time.Now().Add(lookEvery)}
 	err := retry(ctx, s.Done(), patience, 1, func() error {
 		err := dial(ctx, s, 0)
 		if err != nil && other.settled(ctx, s) {
