@@ -46,7 +46,7 @@ func storeAt(t *testing.T, root string, r *registry.Registry) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { v.Close() })
-	return &Store{Volume: v, Registry: r.URL, Patience: 100 * time.Millisecond}
+	return &Store{Volume: v, Registry: r.URL, Patience: rig.Patience}
 }
 
 var node20 = volume.Toolchain{Name: "node", Version: "20.17.0"}
@@ -134,7 +134,6 @@ func TestYarns(t *testing.T) {
 // However many builds ask, one fetches and the others wait for it.
 func TestOneFetch(t *testing.T) {
 	s, r := newStore(t)
-	s.Patience = time.Minute
 	var files atomic.Int64
 	release := make(chan bool)
 	r.Instead(func(w http.ResponseWriter, q *http.Request) {
@@ -172,7 +171,6 @@ func TestOneFetch(t *testing.T) {
 // If the build that fetches is stopped, one that waits goes on in its place.
 func TestFetchIsTakenOver(t *testing.T) {
 	s, r := newStore(t)
-	s.Patience = time.Minute
 	asked := make(chan bool, 2)
 	r.Instead(func(w http.ResponseWriter, q *http.Request) {
 		if strings.HasSuffix(q.URL.Path, ".tgz") {
@@ -260,7 +258,11 @@ func TestRegistryFails(t *testing.T) {
 		}, "fetch node 20.17.0: the registry lists no sha512 for it"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait more than they work
 			s, r := newStore(t)
+			if strings.HasPrefix(name, "hangs") || name == "drips" {
+				s.Patience = 2 * time.Second // the registry answers in time otherwise
+			}
 			r.Instead(func(w http.ResponseWriter, q *http.Request) { c.instead(r, w, q) })
 			_, err := s.Fetch(t.Context(), node20, &rig.Screen{})
 			if got := strings.ReplaceAll(rig.Message(err), r.URL, "URL"); got != c.want {
