@@ -63,7 +63,7 @@ func (s *server) listenSidecar() error {
 func (p *paas) fixedSource() sidecar.Fixed {
 	s := p.config.Source
 	return sidecar.Fixed{
-		App: s.App, URL: s.URL, Branch: s.Branch, Every: s.Every,
+		App: s.App, URL: s.URL, Branch: s.Branch, Tag: s.Tag, Commit: s.Commit, Every: s.Every,
 		Files: map[volume.Credential]string{
 			volume.SourceToken: s.TokenFile, volume.SourceKey: s.KeyFile,
 			volume.SourceKnownHosts: s.KnownHostsFile,

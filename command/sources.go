@@ -254,15 +254,9 @@ func checkSource(name string, s volume.Source) error {
 	if err := remote.CheckURL(s.URL); err != nil {
 		return wrong("url", "%w", err)
 	}
-	for field, ref := range map[string]remote.Ref{
-		"branch": {Branch: s.Branch}, "tag": {Tag: s.Tag}, "commit": {Commit: s.Commit},
-	} {
-		if err := ref.Check(); err != nil {
-			return wrong(field, "%w", err)
-		}
-	}
-	if s.Branch != "" && s.Tag != "" || s.Commit != "" && s.Branch+s.Tag != "" {
-		return wrong("branch", "use one of --branch, --tag and --commit")
+	ref := remote.Ref{Branch: s.Branch, Tag: s.Tag, Commit: s.Commit}
+	if err := ref.Check(); err != nil {
+		return wrong(ref.Kind(), "%w", err)
 	}
 	if s.Every < volume.MinEvery || s.Every > volume.MaxEvery {
 		return wrong("every", "--every is a time from 1s to 24h, not %s", s.Every)

@@ -63,7 +63,7 @@ type Config struct {
 
 // Source is a remote repository that a server with one app follows.
 type Source struct {
-	URL, App, Branch                   string
+	URL, App, Branch, Tag, Commit      string
 	Every                              time.Duration
 	TokenFile, KeyFile, KnownHostsFile string
 }

@@ -3,6 +3,7 @@ package remote
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"paas/git"
 )
@@ -50,9 +51,22 @@ func (c *Client) Head(ctx context.Context, r Remote, ref Ref) (Head, error) {
 	return head, err
 }
 
+// Kind returns which field is set: "commit", "tag" or "branch".
+func (ref Ref) Kind() string {
+	switch {
+	case ref.Commit != "":
+		return "commit"
+	case ref.Tag != "":
+		return "tag"
+	}
+	return "branch"
+}
+
 // Check returns an error if no repository can have what ref asks for.
 func (ref Ref) Check() error {
 	switch {
+	case ref.Commit != "" && ref.Tag+ref.Branch != "", ref.Tag != "" && ref.Branch != "":
+		return errors.New("use one of branch, tag and commit")
 	case ref.Commit != "" && !isCommit(ref.Commit):
 		return errorf(ErrNoCommit, "%q is not a commit; write all 40 digits, as git rev-parse "+
 			"prints them", printable(ref.Commit))

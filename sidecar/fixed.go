@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"paas/git"
 	"paas/remote"
 	"paas/volume"
 )
@@ -16,7 +15,9 @@ import (
 type Fixed struct {
 	App    string
 	URL    string // empty: the settings name no source
-	Branch string // empty: the repository's default branch
+	Branch string // empty: the repository's default branch, unless Tag or Commit is set
+	Tag    string // pattern; see [remote.Ref]
+	Commit string
 	Every  time.Duration
 
 	// Files are the paths of its credentials, such as a container's secrets. An empty path is none.
@@ -25,7 +26,7 @@ type Fixed struct {
 
 // FixedError tells which field of a [Fixed] is wrong.
 type FixedError struct {
-	Field string // app, url, branch, or a credential and "_file"
+	Field string // app, url, branch, tag, commit, or a credential and "_file"
 	Err   error
 }
 
@@ -42,10 +43,9 @@ func (f Fixed) Set(v *volume.Volume) error {
 	if err := remote.CheckURL(f.URL); err != nil {
 		return &FixedError{"url", err}
 	}
-	if f.Branch != "" {
-		if err := git.CheckBranch(f.Branch); err != nil {
-			return &FixedError{"branch", err}
-		}
+	ref := remote.Ref{Branch: f.Branch, Tag: f.Tag, Commit: f.Commit}
+	if err := ref.Check(); err != nil {
+		return &FixedError{ref.Kind(), err}
 	}
 	app, err := v.App(f.App)
 	if errors.Is(err, volume.ErrNoApp) {
@@ -65,7 +65,8 @@ func (f Fixed) Set(v *volume.Volume) error {
 		}
 	}
 	return app.SetSource(volume.Source{
-		URL: f.URL, Branch: f.Branch, Every: f.Every, ByEnvironment: true,
+		URL: f.URL, Branch: f.Branch, Tag: f.Tag, Commit: f.Commit, Every: f.Every,
+		ByEnvironment: true,
 	})
 }
 

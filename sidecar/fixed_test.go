@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,41 @@ func TestFixed(t *testing.T) {
 	}
 	if kept, err := v.Credentials("blog").Get(volume.SourceToken); kept != nil || err != nil {
 		t.Errorf("the token that the settings no longer name is %q, %v", kept, err)
+	}
+}
+
+// The settings can name a tag or a commit, in place of a branch.
+func TestFixedRef(t *testing.T) {
+	v := newVolume(t)
+	commit := strings.Repeat("1", 40)
+	for _, test := range []struct {
+		fixed Fixed
+		wrong string
+	}{
+		{Fixed{Tag: "v*"}, ""},
+		{Fixed{Commit: commit}, ""},
+		{Fixed{Tag: "v["}, "tag"},
+		{Fixed{Commit: "1111111"}, "commit"},
+		{Fixed{Branch: "a..b"}, "branch"},
+		{Fixed{Branch: "main", Tag: "v*"}, "tag"},
+	} {
+		f := test.fixed
+		f.App, f.URL = "blog", "https://host.test/a"
+		err := f.Set(v)
+		var wrong *FixedError
+		if errors.As(err, &wrong) && wrong.Field != test.wrong || wrong == nil && test.wrong != "" {
+			t.Errorf("%+v: %v", test.fixed, err)
+		}
+		if test.wrong != "" {
+			continue
+		}
+		app, err := v.App("blog")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, _, _ := app.Source(); s.Tag != f.Tag || s.Commit != f.Commit {
+			t.Errorf("%+v: the source is %+v", test.fixed, s)
+		}
 	}
 }
 
