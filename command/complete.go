@@ -11,6 +11,9 @@ import (
 // Complete returns words that the field can have, for completion in a shell: apps, and of the named
 // app the process types and releases. It returns none for other fields.
 func (c *Call) Complete(f Field, app string) []string {
+	if c.Server == nil { // the row needs none
+		return nil
+	}
 	if f.Name == "APP" {
 		names, _ := c.Volume.Apps() // what cannot be read cannot be offered
 		return names

@@ -143,3 +143,22 @@ func TestRefusedDialTimesOut(t *testing.T) {
 		t.Errorf("held, then down: %d", s)
 	}
 }
+
+// A request that waits for an app that is removed goes to the app that has its host then, as after a
+// rename.
+func TestHoldUntilHostIsOthers(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog", Route{State: Starting})
+	got := make(chan string)
+	go func() {
+		_, body := get(t, addr, "blog.localhost")
+		got <- body
+	}()
+	waitFor(t, "held", func() bool { return r.waitingAt("blog") == 1 })
+	r.Set("journal", Route{Hosts: []string{"blog.localhost"}, Addrs: []string{startReplying(t, "journal")}})
+	r.Remove("blog")
+	if b := <-got; b != "journal" {
+		t.Errorf("%q", b)
+	}
+}
