@@ -23,8 +23,9 @@ func renameRow() Row {
 }
 
 type renameInput struct {
-	App string `json:"app" arg:"APP"`
-	To  string `json:"to" arg:"NEW-NAME"`
+	App        string `json:"app" arg:"APP"`
+	To         string `json:"to" arg:"NEW-NAME"`
+	SkipDeploy bool   `json:"skip_deploy" flag:"skip-deploy" help:"as with Dokku: a rename builds nothing, with this flag or without"`
 }
 
 func renameApp(c *Call, in renameInput, events Teller[Progress]) error {
