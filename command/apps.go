@@ -226,9 +226,6 @@ func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
 	return i, err
 }
 
-// gitURL is where an app is pushed to.
-func (c *Call) gitURL(app string) string { return "ssh://paas@" + c.GitHost() + "/" + app }
-
 type createdApp struct {
 	App string `json:"app"`
 	Git string `json:"git"`

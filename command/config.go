@@ -272,12 +272,3 @@ func (c *Call) changeConfig(
 	base.Settings.Config, base.Of = changed, 0 // the other settings stay the build's
 	return c.release(app, base, volume.CauseConfig, note, p)
 }
-
-// takeConfig gives r the config vars that wait for the next release. It then repeats none.
-func takeConfig(app volume.App, r *volume.Release) error {
-	s, err := app.Settings()
-	if err == nil && s.ConfigAfter > 0 {
-		r.Settings.Config, r.Of = s.Config, 0
-	}
-	return err
-}

@@ -56,28 +56,6 @@ func showCron(c *Call, in appInput) (cronAnswer, error) {
 	return cronAnswer{app.Name, state.Zone, listed(state.Entries)}, err
 }
 
-// cron is what runs of the app by the clock. Nothing does while the server does not run.
-func (c *Call) cron(app volume.App) (volume.Cron, error) {
-	state, err := app.Cron()
-	if err != nil {
-		return state, err
-	}
-	if state.Release == 0 || state.Release != app.Live() {
-		state.Entries = nil
-	}
-	if c.serving() {
-		return state, nil
-	}
-	for i := range state.Entries {
-		e := &state.Entries[i]
-		e.Next = time.Time{}
-		if e.Last != nil && e.Last.Result == "" {
-			e.Last.Result = "killed: the server ended"
-		}
-	}
-	return state, nil
-}
-
 func printCron(p *Page, a cronAnswer) {
 	if len(a.Entries) == 0 {
 		p.line("nothing of %s runs by the clock; "+

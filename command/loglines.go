@@ -2,11 +2,14 @@ package command
 
 import (
 	"bufio"
+	"context"
 	"slices"
 	"time"
 
 	"paas/logs"
 	"paas/say"
+	"paas/terminal"
+	"paas/volume"
 )
 
 // LogLine is a line that a process printed, or the server about it.
@@ -94,3 +97,40 @@ const (
 	faint = "\x1b[2m"
 	reset = "\x1b[0m"
 )
+
+// whileRead runs f until nobody reads the output any more, also if f writes nothing.
+func (c *Call) whileRead(f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(c)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-c.OutputClosed:
+			cancel(terminal.ErrOutputClosed)
+		case <-ctx.Done():
+		}
+	}()
+	if err := f(ctx); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err == terminal.ErrOutputClosed {
+		return err
+	}
+	return nil
+}
+
+// logged names the processes that the app has logs of, and those that run and may have one soon.
+func (c *Call) logged(app volume.App) ([]string, error) {
+	names, err := logs.Processes(app.Logs())
+	if err != nil {
+		return nil, err
+	}
+	running, err := c.processes(app)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range running {
+		names = append(names, p.Name())
+	}
+	slices.SortFunc(names, logs.Compare)
+	return slices.Compact(names), nil
+}

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,8 +9,6 @@ import (
 
 	"paas/logs"
 	"paas/nearest"
-	"paas/terminal"
-	"paas/volume"
 )
 
 func logRows() []Row {
@@ -80,43 +77,6 @@ func (t logTeller) Line(l logs.Line) error {
 }
 
 func (t logTeller) Pause() error { return t.to.Flush() }
-
-// whileRead runs f until nobody reads the output any more, also if f writes nothing.
-func (c *Call) whileRead(f func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(c)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-c.OutputClosed:
-			cancel(terminal.ErrOutputClosed)
-		case <-ctx.Done():
-		}
-	}()
-	if err := f(ctx); err != nil {
-		return err
-	}
-	if err := context.Cause(ctx); err == terminal.ErrOutputClosed {
-		return err
-	}
-	return nil
-}
-
-// logged names the processes that the app has logs of, and those that run and may have one soon.
-func (c *Call) logged(app volume.App) ([]string, error) {
-	names, err := logs.Processes(app.Logs())
-	if err != nil {
-		return nil, err
-	}
-	running, err := c.processes(app)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range running {
-		names = append(names, p.Name())
-	}
-	slices.SortFunc(names, logs.Compare)
-	return slices.Compact(names), nil
-}
 
 // selection reports which of the known processes are wanted. wanted names processes and types; if
 // it is empty, selection is nil, and all are.

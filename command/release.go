@@ -135,3 +135,12 @@ func (c *Call) awaitBranch(app volume.App) {
 			app.Name, err)
 	}
 }
+
+// takeConfig gives r the config vars that wait for the next release. It then repeats none.
+func takeConfig(app volume.App, r *volume.Release) error {
+	s, err := app.Settings()
+	if err == nil && s.ConfigAfter > 0 {
+		r.Settings.Config, r.Of = s.Config, 0
+	}
+	return err
+}

@@ -177,3 +177,28 @@ func reason(p volume.Process) string {
 	}
 	return joined(text, Advice(p.Remedy, bare))
 }
+
+// gitURL is where an app is pushed to.
+func (c *Call) gitURL(app string) string { return "ssh://paas@" + c.GitHost() + "/" + app }
+
+// cron is what runs of the app by the clock. Nothing does while the server does not run.
+func (c *Call) cron(app volume.App) (volume.Cron, error) {
+	state, err := app.Cron()
+	if err != nil {
+		return state, err
+	}
+	if state.Release == 0 || state.Release != app.Live() {
+		state.Entries = nil
+	}
+	if c.serving() {
+		return state, nil
+	}
+	for i := range state.Entries {
+		e := &state.Entries[i]
+		e.Next = time.Time{}
+		if e.Last != nil && e.Last.Result == "" {
+			e.Last.Result = "killed: the server ended"
+		}
+	}
+	return state, nil
+}
