@@ -105,6 +105,7 @@ func windowsScript(root *os.Root, name string) error {
 	if !bytes.HasPrefix(content, []byte("#!")) || !bytes.HasSuffix(first, []byte("\r")) {
 		return nil
 	}
-	return fmt.Errorf(`%s has Windows line endings, so it cannot run: echo "%s text eol=lf" >> `+
-		".gitattributes; git add --renormalize .", name, path.Base(name))
+	return fmt.Errorf(`%s has Windows line endings, so it cannot run: convert it with `+
+		`echo "%s text eol=lf" >> .gitattributes; git add --renormalize . and commit`,
+		name, path.Base(name))
 }

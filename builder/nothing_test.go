@@ -40,7 +40,7 @@ func TestNothingToRun(t *testing.T) {
 		"nothing": {map[string]string{"README": ""}, "nothing to run was recognised: looked for", ""},
 		"from Windows": {
 			map[string]string{"bin/start": "#!/bin/sh\r\nexec x\r\n", "index.html": ""},
-			"bin/start has Windows line endings, so it cannot run: echo", "",
+			"bin/start has Windows line endings, so it cannot run: convert it with", "",
 		},
 	} {
 		_, _, _, err := buildFiles(t, b, t.TempDir(), test.files)
