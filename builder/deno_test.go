@@ -73,7 +73,10 @@ func TestBuildDeno(t *testing.T) {
 			out)
 	}
 	files["deno.json"] = strings.Replace(files["deno.json"], "^1.0.0", "<=1.0.0", 1)
-	if out, _, err = build(); rig.Message(err) != "deno install: exit status 1" {
+	out, _, err = build()
+	want := "deno install: exit status 1: the lock file does not fit; " +
+		"run deno install and commit deno.lock"
+	if rig.Message(err) != want {
 		t.Errorf("err = %v; log:\n%s", err, out)
 	}
 }
