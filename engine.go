@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,6 +98,10 @@ func (s *server) layout(image engine.Image) (at local.Layout, err error) {
 		release := volume.Release{Build: image.Build, Settings: volume.Settings{BuildDir: image.Folder}}
 		at.Top = app.BuildTree(image.Build)
 		at.Tree, err = app.ReleaseTree(release)
+		at.Replaced, at.Storage = app.BuildReplaced(image.Build), map[string]string{}
+		for _, folder := range image.Storage {
+			at.Storage[path.Join(image.Folder, folder)] = app.StorageFiles(folder)
+		}
 	}
 	return at, err
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"paas/git"
+	"paas/say"
 	"paas/volume"
 )
 
@@ -123,6 +125,8 @@ type AppInfo struct {
 	Asleep  time.Time   `json:"asleep_since,omitzero"`
 
 	Problem string `json:"problem,omitempty"` // which file is damaged, and what to do about it
+
+	Storage []StorageInfo `json:"storage,omitempty"` // only for one app
 
 	Isolation string `json:"isolation,omitempty"` // what keeps it apart from others
 }
@@ -288,6 +292,9 @@ func infoApp(c *Call, in appInput) (AppInfo, error) {
 	if err == nil {
 		i.Isolation, err = c.Isolation()
 	}
+	if err == nil && i.Problem == "" {
+		i.Storage, err = storageOf(app)
+	}
 	return i, err
 }
 
@@ -311,6 +318,13 @@ func printApp(p *Page, i AppInfo) {
 		}
 		if s := i.Source; s != nil {
 			fmt.Fprintf(t, "follows\t%s\nsource\t%s %s\n", plain(s.URL), s.State, plain(s.Reason))
+		}
+		var stored []string
+		for _, s := range i.Storage {
+			stored = append(stored, s.Path+" "+say.Bytes(s.Bytes))
+		}
+		if len(stored) > 0 {
+			fmt.Fprintf(t, "storage\t%s\n", strings.Join(stored, ", "))
 		}
 		if i.Problem != "" {
 			fmt.Fprintf(t, "problem\t%s\n", plain(i.Problem))

@@ -161,6 +161,8 @@ func rollback(c *Call, in rollbackInput, events Teller[Progress]) error {
 				err = conflict("", "v%d was in watch mode: it has no build to go back to", n)
 			} else if !app.BuildKept(r.Build) {
 				err = buildGone(app, n)
+			} else {
+				err = keepStorage(app, &r)
 			}
 		}
 		return r, fmt.Sprintf("rollback to v%d", n), err

@@ -116,6 +116,10 @@ func setSettings(c *Call, in setSettingsInput) (settingsAnswer, error) {
 		}
 		note = append(note, key+"="+value)
 	}
+	if s.InPlace(c.Mode) && len(s.Storage) > 0 {
+		return settingsAnswer{}, conflict("storage:remove "+app.Name+" "+s.Storage[0],
+			"%s keeps %s, and watch mode has no storage", app.Name, s.Storage[0])
+	}
 	if w.Sleep != was.Sleep && w.Sleep > 0 {
 		if err := c.maySleep(app, s, w); err != nil {
 			return settingsAnswer{}, err

@@ -33,11 +33,7 @@ func (c *Call) formation(
 	if err != nil {
 		return nil, nil, err
 	}
-	tree, err := app.ReleaseTree(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	file, err := appjson.Read(tree)
+	file, err := fileOf(app, r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,6 +44,15 @@ func (c *Call) formation(
 		}
 	}
 	return lines, counts, nil
+}
+
+// fileOf reads the app.json of a release.
+func fileOf(app volume.App, r volume.Release) (appjson.File, error) {
+	tree, err := app.ReleaseTree(r)
+	if err != nil {
+		return appjson.File{}, err
+	}
+	return appjson.Read(tree)
 }
 
 // counted returns the processes that counts, by type, ask for. They have only names.

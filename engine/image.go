@@ -7,6 +7,10 @@ type Image struct {
 	App    string
 	Build  string
 	Folder string // below the top of the build; empty: the top
+
+	// Storage are folders below Folder. In their place, processes see files that outlive the build;
+	// the first process finds there what the build has. The build itself sees its own.
+	Storage []string
 }
 
 // Placeholders in the values of an environment. The engine replaces them by what the process finds

@@ -261,6 +261,9 @@ func (d *deploy) bringUp(ctx context.Context, i *instance, file io.Writer) error
 	if err := i.sayCron(file); err != nil {
 		return err
 	}
+	if err := i.sayStorage(file); err != nil {
+		return err
+	}
 	settings, err := d.wanted(i.release)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -27,6 +28,7 @@ type instance struct {
 	built   volume.Built
 	tree    string // folder of its build where its processes run, on this server
 	file    appjson.File
+	image   engine.Image
 
 	members map[place]*member // on the app's goroutine once booted
 	told    volume.Wanted     // what the engine was last told for all its units
@@ -63,14 +65,25 @@ func (i *instance) find() (err error) {
 	if i.tree, err = i.loop.app.ReleaseTree(i.release); err != nil {
 		return err
 	}
-	i.file, err = appjson.Read(i.tree)
+	if i.file, err = appjson.Read(i.tree); err != nil {
+		return err
+	}
+	i.image, err = imageOf(i.loop.app, i.release, i.file)
 	return err
 }
 
-// image is what the processes of the release are made of.
-func (i *instance) image() engine.Image {
-	r := i.release
-	return engine.Image{App: i.loop.app.Name, Build: r.Build, Folder: r.Settings.BuildDir}
+// imageOf is what the processes of a release are made of.
+func imageOf(app volume.App, r volume.Release, file appjson.File) (engine.Image, error) {
+	image := engine.Image{
+		App: app.Name, Build: r.Build, Folder: r.Settings.BuildDir, Storage: r.Settings.Storage,
+	}
+	for _, folder := range file.Storage {
+		var err error
+		if image.Storage, err = volume.AddStorage(image.Storage, folder); err != nil {
+			return image, fmt.Errorf("app.json: storage: %w", err)
+		}
+	}
+	return image, nil
 }
 
 // unit returns the unit of that name.
@@ -78,7 +91,7 @@ func (i *instance) unit(name engine.UnitName, w volume.Wanted) engine.Unit {
 	a := i.loop
 	listens := name.Type == formation.Web
 	return engine.Unit{
-		Name: name, Image: i.image(), Argv: cmdline.Arguments(i.built.Processes[name.Type]),
+		Name: name, Image: i.image, Argv: cmdline.Arguments(i.built.Processes[name.Type]),
 		Env:    a.rt.env(a.app, i.release, i.built, i.tree, listens),
 		Limits: w.LimitsOf(name.Type), Listens: listens,
 		Grace: cmp.Or(w.Grace, a.rt.grace()), Stable: i.stable(name.Type),
@@ -102,18 +115,10 @@ func (i *instance) stable(processType string) time.Duration {
 // job returns a command that runs once with the files and environment of the release.
 func (i *instance) job(processType string, index int, argv []string, w volume.Wanted) engine.Job {
 	a := i.loop
-	return jobOf(a.rt, a.app, i.release, i.built, i.tree, processType, index, argv, w)
-}
-
-// jobOf is like [instance.job] for a release without an instance, whose processes run in tree.
-func jobOf(
-	rt *Runtime, app volume.App, r volume.Release, built volume.Built,
-	tree, processType string, index int, argv []string, w volume.Wanted,
-) engine.Job {
 	return engine.Job{
-		App: app.Name, Release: r.N, Type: processType, Index: index,
-		Image: engine.Image{App: app.Name, Build: r.Build, Folder: r.Settings.BuildDir},
-		Argv:  argv, Env: rt.env(app, r, built, tree, false), Limits: w.LimitsOf(processType),
+		App: a.app.Name, Release: i.n, Type: processType, Index: index, Image: i.image, Argv: argv,
+		Env:    a.rt.env(a.app, i.release, i.built, i.tree, false),
+		Limits: w.LimitsOf(processType),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"paas/engine"
 	"paas/formation"
+	"paas/formation/appjson"
 	"paas/logs"
 	"paas/say"
 	"paas/terminal"
@@ -77,6 +78,14 @@ func (rt *Runtime) startOnce(
 		return nil, 1, err
 	}
 	tree, err := app.ReleaseTree(release)
+	var file appjson.File
+	if err == nil {
+		file, err = appjson.Read(tree)
+	}
+	var image engine.Image
+	if err == nil {
+		image, err = imageOf(app, release, file)
+	}
 	if err != nil {
 		letGo()
 		return nil, 1, err
@@ -99,7 +108,11 @@ func (rt *Runtime) startOnce(
 		output.Path = outputFile(app, r.n)
 		r.prune()
 	}
-	job := jobOf(rt, app, release, built, tree, formation.Run, r.n, o.Argv, wanted)
+	job := engine.Job{
+		App: app.Name, Release: release.N, Type: formation.Run, Index: r.n, Image: image,
+		Argv: o.Argv, Env: rt.env(app, release, built, tree, false),
+		Limits: wanted.LimitsOf(formation.Run),
+	}
 	job.Out, job.Err, job.In = o.Out, o.Err, o.In
 	if o.Terminal != nil {
 		size := o.Terminal.Size

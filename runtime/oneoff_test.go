@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -63,6 +64,9 @@ func (d *oneOffStage) goLive(s volume.Settings) volume.Release {
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(dir, "tree"), 0o755); err != nil {
+		d.t.Fatal(err)
+	}
 	b, err := d.app.PublishBuild(volume.Build{Commit: "0123456789abcdef"}, dir)
 	if err != nil {
 		d.t.Fatal(err)
@@ -92,7 +96,7 @@ func TestRunOnce(t *testing.T) {
 	if job.App != "blog" || job.Release != 1 || job.Type != "run" || job.Index != 1 {
 		t.Errorf("%+v", job)
 	}
-	if want := (engine.Image{App: "blog", Build: release.Build}); job.Image != want {
+	if want := (engine.Image{App: "blog", Build: release.Build}); !reflect.DeepEqual(job.Image, want) {
 		t.Errorf("%+v", job.Image)
 	}
 	if job.Env["TOKEN"] != "x" || job.Env["NODE_ENV"] != "production" || job.Env["DATA_DIR"] != engine.Data {

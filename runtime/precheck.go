@@ -7,7 +7,6 @@ import (
 
 	"paas/builder/tree"
 	"paas/formation"
-	"paas/formation/appjson"
 	"paas/volume"
 )
 
@@ -23,7 +22,11 @@ func (d *deploy) precheck(r volume.Release) error {
 		return nil
 	}
 	i := newInstance(d.loop, d.n)
-	if i.file, err = appjson.Read(dir); err != nil {
+	i.release = r
+	if err := i.find(); err != nil {
+		return err
+	}
+	if err := i.loop.app.CheckStorage(r, i.image.Storage); err != nil {
 		return err
 	}
 	root, err := os.OpenRoot(dir)

@@ -22,6 +22,8 @@
 //	  apps/<app>/builds/<id>/tree/         checked-out commit, then built      its maker, runtime
 //	  apps/<app>/builds/<id>/build.json    commit, branch, subject, size       its maker
 //	  apps/<app>/builds/<id>/built.json    what the build produced             runtime
+//	  apps/<app>/builds/<id>/replaced/     the build's own folders, where the
+//	                                       tree has links to storage           runtime
 //	  apps/<app>/releases/<n>/release.json (0600) build, settings, author and
 //	                                       cause; immutable                    its maker
 //	  apps/<app>/releases/<n>/status.json  state, reason, time                 runtime, or its maker
@@ -41,6 +43,9 @@
 //	  apps/<app>/asleep.json               since when it sleeps; none: awake   runtime
 //	  apps/<app>/cache/                    build cache, kept between builds    runtime
 //	  apps/<app>/data/                     the app's own files ($DATA_DIR)     the app
+//	  apps/<app>/storage/<path>/           made when <path> of the tree was
+//	                                       first kept; %2F stands for /        runtime
+//	  apps/<app>/storage/<path>/files/     the files that are kept there       the app
 //	  apps/<app>/logs/<type>.<i>.log       bounded, rotated; run.<n>: of a
 //	                                       detached command                    runtime
 //	  apps/<app>/turn                      held (flock) during a deploy        the one who deploys

@@ -22,6 +22,9 @@ type Settings struct {
 	BuildDir string `json:"build_dir,omitempty"`
 	// Buildpack has URLs and folders, separated by spaces; empty: what is recognised.
 	Buildpack string `json:"buildpack,omitempty"`
+	// Storage has the folders of the tree that are kept across releases, besides those in app.json.
+	// A release freezes which ones they are; their files belong to the app, and to all releases.
+	Storage []string `json:"storage,omitempty"`
 }
 
 // Mode is how a commit of an app goes live.
@@ -42,8 +45,9 @@ const settingsRemedy = "restore it from a backup, or delete it: " +
 	"then the app has default settings, and keeps the config vars of what is live"
 
 // Settings reads what the next release of the app is made with; zero if nothing was ever set. The
-// config vars are those of the live release, if there is one, unless ConfigAfter names it: so a
-// change that did not go live has changed nothing, and a rollback brings its own vars back.
+// config vars and the storage are those of the live release, if there is one, unless ConfigAfter
+// names it: so a change that did not go live has changed nothing, and a rollback brings its own
+// vars back.
 func (a App) Settings() (Settings, error) {
 	s, err := read[Settings](a, "settings.json", settingsRemedy)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -52,7 +56,7 @@ func (a App) Settings() (Settings, error) {
 	if n := a.Live(); n > 0 && n != s.ConfigAfter && err == nil {
 		var live Release
 		live, err = a.Release(n)
-		s.Config, s.ConfigAfter = live.Settings.Config, 0
+		s.Config, s.Storage, s.ConfigAfter = live.Settings.Config, live.Settings.Storage, 0
 	}
 	return s, err
 }

@@ -45,6 +45,9 @@ var examples = map[string]struct {
 	"config:unset":   {words: "blog COLOR", json: `{"app":"blog","keys":["COLOR"]}`, facts: "v3 live http://blog.test"},
 	"settings":       {words: "blog", json: `{"app":"blog"}`, facts: "main release 5s 10s off"},
 	"settings:set":   {words: "blog grace=20s build-dir=x", json: `{"app":"blog","settings":{"grace":"20s","build-dir":"x"}}`, facts: "main 5s 20s x takes"},
+	"storage":        {words: "blog", json: `{"app":"blog"}`, facts: "media"},
+	"storage:add":    {words: "blog public/uploads", json: `{"app":"blog","folder":"public/uploads"}`, facts: "v3 live http://blog.test"},
+	"storage:remove": {words: "blog media --delete", json: `{"app":"blog","folder":"media","delete":true}`, facts: "media removed"},
 	"ps":             {words: "blog", json: `{"app":"blog"}`, facts: "web running 2 4711"},
 	"ps:scale":       {words: "blog worker=1", json: `{"app":"blog","counts":{"worker":1}}`, facts: "worker=1 worker.1"},
 	"ps:restart":     {words: "blog web.1", json: `{"app":"blog","name":"web.1"}`, facts: "Restarting web.1 v2"},
@@ -239,7 +242,7 @@ func TestRefusedChangeNothing(t *testing.T) {
 // TestAuditOfEachRow checks that what changes something is recorded once, under the row's name and
 // for its app, and that what only shows something is not.
 func TestAuditOfEachRow(t *testing.T) {
-	shows := strings.Fields("apps:list apps:exists events:on apps:info url config config:get config:export settings ps limits logs releases cron source source:webhook keys events")
+	shows := strings.Fields("apps:list apps:exists events:on apps:info url config config:get config:export settings storage ps limits logs releases cron source source:webhook keys events")
 	elsewhere := []string{"run", "source:sync"} // the runtime and the sidecar record these
 	for _, row := range command.Rows() {
 		name := row.About().Name

@@ -84,6 +84,7 @@ func (s *stage) deploy(name string) {
 	s.must(app.SetWanted(volume.Wanted{Limits: map[string]volume.Limits{"": {Processes: 7}}}))
 	dir := s.t.TempDir()
 	s.must(os.MkdirAll(filepath.Join(dir, "tree"), 0o755))
+	s.must(os.MkdirAll(app.StorageFiles("media"), 0o755))
 	b, err := app.PublishBuild(volume.Build{Commit: theCommit, Branch: "main", Subject: "one"}, dir)
 	s.must(err)
 	s.must(app.SetBuilt(b.ID, volume.Built{Kind: "node", Processes: map[string]string{"web": "node web.js", "worker": "node work.js"}}))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"paas/builder"
 	"paas/engine"
@@ -186,6 +188,33 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	}
 	j.box, j.under = *box, []child.Confinement{box}
 	return j, nil
+}
+
+// confineProcess is confine for a process of a build, which sees the app's storage in its tree.
+func (l *Local) confineProcess(app string, at Layout) (jail, error) {
+	lock, _ := l.storing.LoadOrStore(app, &sync.Mutex{})
+	lock.(*sync.Mutex).Lock()
+	defer lock.(*sync.Mutex).Unlock()
+	if err := l.openStorage(at); err != nil {
+		return jail{}, fmt.Errorf("storage: %w", err)
+	}
+	write, tops := []string{at.Top, at.Data}, []string{at.Top}
+	if l.Confined.Former != nil {
+		tops = append(tops, l.Confined.Former(app, at.Top)...)
+	}
+	var over []confine.Over
+	for folder, files := range at.Storage {
+		write = append(write, files)
+		for _, top := range tops {
+			over = append(over, confine.Over{From: files, Top: top, Path: folder})
+		}
+	}
+	j, err := l.confine(app, at.Tree, at.Data, []string{at.Cache}, write...)
+	if err == nil && l.isolation.Mounts() {
+		box := j.box
+		box.Over, j.under = over, []child.Confinement{&box}
+	}
+	return j, err
 }
 
 // give makes an app's user the owner of folders. Calls for one app must not overlap: a process may

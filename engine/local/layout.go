@@ -15,6 +15,9 @@ type Layout struct {
 	Data       string // the app's own files
 	Toolchains string // what [engine.Toolchains] stands for; apps may read it
 	Logs       string // folder for the output of units; empty: it is not written
+
+	Storage  map[string]string // folder below Top -> folder with the files that processes see there
+	Replaced string            // folder for what the build has there, if the tree must have links
 }
 
 // named returns env with placeholders instead of the paths of folders, so that it holds wherever the

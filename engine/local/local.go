@@ -57,9 +57,10 @@ type Local struct {
 	firewall  *firewall.Firewall // nil: none
 	open      []string           // for people: what apps can do although they should not
 
-	owning sync.Mutex
-	hidden []string // folders in which apps see only their own files
-	tools  []string // files in those folders that the programs in PATH need
+	owning  sync.Mutex
+	storing sync.Map // app -> *sync.Mutex, held while its storage is made
+	hidden  []string // folders in which apps see only their own files
+	tools   []string // files in those folders that the programs in PATH need
 
 	mu    sync.Mutex
 	ports map[int]*claim // reserved, by number

@@ -2,6 +2,7 @@ package local
 
 import (
 	"io"
+	"log"
 	"maps"
 	"os"
 	"path/filepath"
@@ -22,7 +23,25 @@ func TestMain(m *testing.M) {
 	if os.Getenv("TEST_SERVE") != "" {
 		serveHere()
 	}
+	if root := os.Getenv("TEST_STORE"); root != "" {
+		if err := storeHere(root); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	os.Exit(m.Run())
+}
+
+// storeHere makes the storage of a tree below root.
+func storeHere(root string) error {
+	l := &Local{Root: root}
+	if err := os.MkdirAll(l.scratch(), 0o700); err != nil {
+		return err
+	}
+	return l.openStorage(Layout{
+		Top: filepath.Join(root, "tree"), Replaced: filepath.Join(root, "replaced"),
+		Storage: map[string]string{"uploads": filepath.Join(root, "storage/uploads/files")},
+	})
 }
 
 // TestNotRoot runs all other tests as a user who is not root, with apps in sandboxes if the machine

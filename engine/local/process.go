@@ -95,7 +95,7 @@ func (l *Local) launch(o order) (*process, error) {
 		}
 		port = p.claim.port
 	}
-	jail, err := l.confine(o.App, at.Tree, at.Data, []string{at.Cache}, at.Top, at.Data)
+	jail, err := l.confineProcess(o.App, at)
 	if err != nil {
 		l.freePort(p.claim)
 		return nil, fmt.Errorf("%s: %w", o.Type, err)

@@ -13,6 +13,7 @@ import (
 	"paas/builder/tree"
 	"paas/runtime/health"
 	"paas/say"
+	"paas/volume"
 )
 
 // File is the content of an app.json.
@@ -23,6 +24,7 @@ type File struct {
 	Postdeploy string                    // command line to run once all are healthy, before traffic
 	FirstTime  string                    // like Postdeploy, only in the app's first release
 	Cron       []Cron
+	Storage    []string // folders of the tree that are kept across releases; of this server only
 }
 
 // Cron is a scheduled command.
@@ -83,6 +85,7 @@ func parse(content []byte) (File, error) {
 		Formation: r.formation(o.field("formation")),
 		Checks:    r.checks(o.field("healthchecks")),
 		Cron:      r.cron(o.field("cron")),
+		Storage:   r.storage(o.field("storage")),
 	}
 	if r.err != nil {
 		return File{}, r.err
@@ -106,6 +109,16 @@ func (r *reader) formation(v value) (formation map[string]int) {
 		formation[name] = *n
 	}
 	return formation
+}
+
+func (r *reader) storage(v value) (kept []string) {
+	for _, v := range r.list(v, `a list of folders such as ["public/uploads"]`) {
+		var err error
+		if kept, err = volume.AddStorage(kept, r.text(v)); err != nil {
+			r.fail(v, err.Error())
+		}
+	}
+	return kept
 }
 
 func (r *reader) cron(v value) (crons []Cron) {

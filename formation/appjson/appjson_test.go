@@ -21,6 +21,7 @@ func TestParse(t *testing.T) {
 		`{"healthchecks": {"web": [{"type": "startup", "listening": true}]}}`:                   {Checks: map[string][]health.Check{"web": {{Type: "startup"}}}},
 		`{"scripts": {"postdeploy": "a", "dokku": {"predeploy": "b", "postdeploy": "c"}}}`:      {FirstTime: "a", Predeploy: "b", Postdeploy: "c"},
 		`{"cron": [{"schedule": "@daily", "command": "a", "concurrency_policy": "allow"}]}`:     {Cron: []Cron{{"@daily", "a", "allow"}}},
+		`{"storage": ["public/uploads/", "media"]}`:                                             {Storage: []string{"media", "public/uploads"}},
 		`{"healthchecks": {"web": [{"path": "/", "httpHeaders": [{"name":"A","value":"b"}]}]}}`: {Checks: map[string][]health.Check{"web": {{Path: "/", Headers: map[string]string{"A": "b"}}}}},
 		"\ufeff{ // a note\n\"healthchecks\": {\"web\": [{\"type\": \"liveness\", \"path\": \"/live\", \"uptime\": 0}, " +
 			`{"type": "startup", "path": "/health", "timeout": 2.5, "attempts": 7, "wait": 1, "content": "ok", "port": 81, "initialDelay": 3},],},}`: {
@@ -66,6 +67,11 @@ func TestParseErrors(t *testing.T) {
 		`{"cron": [{"schedule": "@daily", "command": ["a"]}]}`:                           `cron[0].command must be a string, but is ["a"]`,
 		`{"cron": [{"schedule": "@daily", "command": "a", "concurrency_policy": true}]}`: `cron[0].concurrency_policy must be a string, but is true`,
 		`{"cron": [{"schedule": "@daily", "command": "a"}, {"schedule": "@daily", "command": "a", "concurrency_policy": "no"}]}`: `cron[1].concurrency_policy must be forbid, allow or replace, but is "no"`,
+
+		`{"storage": "uploads"}`:     `storage must be a list of folders such as ["public/uploads"], but is "uploads"`,
+		`{"storage": [{"a": 1}]}`:    `storage[0] must be a string, but is {"a":1}`,
+		`{"storage": ["a", "../b"]}`: `storage[1]: a storage is a folder of the tree, such as public/uploads, with at most 80 bytes; not "../b"`,
+		`{"storage": ["a/b", "a"]}`:  `storage[1]: a/b, which is kept already, is in a`,
 
 		`{"healthchecks": []}`:                      `healthchecks must be an object such as {"web": [{"path": "/health"}]}, but is []`,
 		`{"healthchecks": {"web": {"path": "/a"}}}`: `healthchecks.web must be a list such as [{"path": "/health"}], but is {"path":"/a"}`,

@@ -18,10 +18,20 @@ type Box struct {
 	Write []string // existing folders
 	Tmp   string   // the command's own folder for /tmp or, if mounts are impossible, TMPDIR
 
+	// Over are mounts over folders of the command; only if [Isolation.Mounts].
+	Over []Over
+
 	// files of the machine -> what the command sees instead; if Isolation.Users
 	Replace map[string]string
 
 	sandbox *Sandbox // or nil
+}
+
+// Over is a folder of Box.Write that the command also sees in place of another one.
+type Over struct {
+	From string
+	Top  string // a folder that no command can replace
+	Path string // below Top: the existing folder to cover, to which no symbolic link leads
 }
 
 // below reports whether path is dir or in it. Both are clean and absolute.

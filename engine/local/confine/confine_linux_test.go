@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // Runs all tests again as an ordinary user.
 func TestNotRoot(t *testing.T) {
-	rig.AsNobody(t, "^(TestBox|TestPrivateTmp|TestOtherProcess|TestSameUser|TestSandbox.*)$")
+	rig.AsNobody(t, "^(TestBox|TestPrivateTmp|TestOtherProcess|TestSameUser|TestOverFollowsNoLink|TestSandbox.*)$")
 }
 
 // User ids for the tests, nobody's on any machine.
@@ -39,7 +39,7 @@ func inside(t *testing.T, b *Box, script string) string {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", script)
 	tmp := b.Tmp
-	if b.Isolation.mounts() {
+	if b.Isolation.Mounts() {
 		tmp = "/tmp"
 	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SECRET=mine", "TMPDIR=" + tmp}
@@ -209,6 +209,33 @@ func TestBox(t *testing.T) {
 	}
 }
 
+// A mount over a folder of the app goes to no place that a link of the app leads to.
+func TestOverFollowsNoLink(t *testing.T) {
+	for name, isolation := range ways(t) {
+		if !isolation.Mounts() {
+			continue
+		}
+		_, b := place(t, isolation)
+		tree, data := b.Write[0], b.Write[1]
+		if err := os.Symlink("/etc", tree+"/link"); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"link", "link/ssl", "page", "missing"} {
+			b.Over = []Over{{From: data, Top: tree, Path: path}}
+			cmd := exec.Command("/bin/true")
+			cmd.SysProcAttr = &syscall.SysProcAttr{}
+			var err error
+			if isolation.Sandboxes {
+				b.In(sandboxes(t))
+				err = b.Start(cmd, func(int) error { return nil })
+			} else {
+				err = onThread(func() error { return b.Enter(cmd.SysProcAttr) })
+			}
+			rig.WantIn(t, name, rig.Message(err), "storage: "+path)
+		}
+	}
+}
+
 // Files of others in /tmp are invisible, and the box's are visible nowhere else.
 func TestPrivateTmp(t *testing.T) {
 	for name, isolation := range ways(t) {
@@ -222,7 +249,7 @@ func TestPrivateTmp(t *testing.T) {
 		folders := []string{"/tmp", "/var/tmp", "/dev/shm"}
 		for _, dir := range folders {
 			out := inside(t, b, "cat "+theirs+"; touch "+dir+"/x"+mark+" && echo wrote")
-			if strings.Contains(out, "secret") || strings.Contains(out, "wrote") != isolation.mounts() {
+			if strings.Contains(out, "secret") || strings.Contains(out, "wrote") != isolation.Mounts() {
 				t.Errorf("%s: %s: %s", name, dir, out)
 			}
 			if _, err := os.Stat(dir + "/x" + mark); err == nil {
@@ -252,7 +279,7 @@ func TestOtherProcess(t *testing.T) {
 				t.Errorf("%s: can %s: %s", name, not, out)
 			}
 		}
-		if out := inside(t, b, "ls -d /proc/"+pid); isolation.mounts() &&
+		if out := inside(t, b, "ls -d /proc/"+pid); isolation.Mounts() &&
 			!strings.Contains(out, "No such file") {
 			t.Errorf("%s: /proc shows the other app's process: %s", name, out)
 		}

@@ -13,7 +13,7 @@ func (b *Box) Enter(attr *syscall.SysProcAttr) error {
 	if b.sandbox != nil {
 		return nil
 	}
-	if b.Isolation.mounts() {
+	if b.Isolation.Mounts() {
 		if err := b.makeMounts(); err != nil {
 			return fmt.Errorf("confine: %w", err)
 		}

@@ -14,8 +14,8 @@ type Isolation struct {
 	Missing   string // what is not in force, and why
 }
 
-// mounts reports whether each process has its own mounts.
-func (i Isolation) mounts() bool { return i.Users || i.Sandboxes }
+// Mounts reports whether each process has its own mounts.
+func (i Isolation) Mounts() bool { return i.Users || i.Sandboxes }
 
 // String describes i in a few words, for people.
 func (i Isolation) String() string {
@@ -45,7 +45,7 @@ func (i Isolation) String() string {
 }
 
 // Any reports whether anything is in force.
-func (i Isolation) Any() bool { return i.mounts() || i.Landlock > 0 }
+func (i Isolation) Any() bool { return i.Mounts() || i.Landlock > 0 }
 
 // Open lists what an app can do although it should not, in a few words each; empty if nothing is
 // known.
@@ -58,10 +58,10 @@ func (i Isolation) Open() (list []string) {
 			list = append(list, what)
 		}
 	}
-	add(!i.mounts(), "Unix sockets of the server's user")
-	add(!i.mounts(), "mode and times of files of the server's user")
-	add(!i.mounts() && i.Landlock < scopes, "signals to other processes of the server's user")
-	add(!i.mounts() && !i.Seccomp, "limits and priorities of other processes of the server's user")
+	add(!i.Mounts(), "Unix sockets of the server's user")
+	add(!i.Mounts(), "mode and times of files of the server's user")
+	add(!i.Mounts() && i.Landlock < scopes, "signals to other processes of the server's user")
+	add(!i.Mounts() && !i.Seccomp, "limits and priorities of other processes of the server's user")
 	add(i.Landlock < scopes, "abstract Unix sockets")
 	add(i.Users && i.Landlock == 0, "writing where the machine lets every user write")
 	return list

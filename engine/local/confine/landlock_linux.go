@@ -15,7 +15,7 @@ import (
 func (b *Box) enterLandlock() error {
 	config := landlock.V7
 	config.HandledAccessNet = 0
-	if b.Isolation.mounts() {
+	if b.Isolation.Mounts() {
 		// the user or the sandbox already restricts signals to the same app
 		config.Scoped = llsys.ScopeAbstractUnixSocket
 	}

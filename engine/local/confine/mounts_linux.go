@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -102,7 +103,13 @@ func (b *Box) makeMounts() error {
 		}
 	}
 	if b.Isolation.Sandboxes {
-		return b.makeReadOnly(shown, proc)
+		if err := b.makeReadOnly(shown, proc); err != nil {
+			return err
+		}
+		return b.mountOver()
+	}
+	if err := b.mountOver(); err != nil {
+		return err
 	}
 	for _, c := range covers {
 		if err := remount(c, unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV); err != nil {
@@ -112,6 +119,39 @@ func (b *Box) makeMounts() error {
 	// If a container forbids this, /proc shows the names of all processes, but no details
 	mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "hidepid=2")
 	return nil
+}
+
+// mountOver makes the mounts of Over. They have the flags of the folders that they show.
+func (b *Box) mountOver() error {
+	for _, o := range b.Over {
+		if err := o.mount(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mount enters the folder step by step, and mounts where it is then: another process of the app may
+// replace a part of a path by a link at any time.
+func (o Over) mount() error {
+	fd, err := unix.Open(o.Top, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	for name := range strings.SplitSeq(o.Path, "/") {
+		if err != nil {
+			break
+		}
+		above := fd
+		fd, err = unix.Openat(above, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		unix.Close(above)
+	}
+	if err != nil {
+		return fmt.Errorf("storage: %s: %w", o.Path, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Fchdir(fd); err != nil { // of this thread only, since the unshare
+		return err
+	}
+	defer unix.Chdir("/")
+	return mount(o.From, ".", "", unix.MS_BIND, "")
 }
 
 // covers returns the folders to cover. For each hidden folder that is the first one above it that
