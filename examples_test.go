@@ -28,6 +28,7 @@ func TestExamples(t *testing.T) {
 		{"go-plain", "gocache app", []string{"go version"}, `no go.mod: this build uses the standard library only`, "says Go"},
 		{"node-pnpm", "", []string{"node --version", "pnpm --version", reached},
 			`pnpm install`, "installed by pnpm"},
+		{"node-uploads", "", []string{"node --version"}, `Keeping uploads across releases`, "welcome.txt"},
 		{"node-yarn", "", []string{"node --version", "sh -c 'yarn --version | grep -v ^1'", reached},
 			`yarn install`, "installed by Yarn"},
 		{"python", "", []string{"python3 -c 'import venv, ensurepip'"}, `Building \(python\)`, "says Python"},
