@@ -54,26 +54,29 @@ func TestBuildDeno(t *testing.T) {
 		"main.ts":   `import hello from "greet"; console.log(hello() + Deno.readTextFileSync("made.txt"))`,
 	}
 	files["deno.lock"] = lockFile(t, files, nil, "deno.lock", []string{"deno", "install"})
-	build := func() (string, string, error) {
+	build := func() (out, page string, fetched int64, err error) {
 		t.Helper()
-		dir, out := rig.Tree(t, files), &rig.Screen{}
-		built, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Cache: cache, Out: out})
-		return out.String(), printed(t, b, dir, built, built.Processes["web"]), err
+		dir, screen := rig.Tree(t, files), &rig.Screen{}
+		before := r.Files.Load()
+		built, err := b.Build(t.Context(), Job{App: "blog", Tree: dir, Cache: cache, Out: screen})
+		// now and then deno asks the registry again what versions there are, and says so
+		page = printed(t, b, dir, built, built.Processes["web"])
+		return screen.String(), page, r.Files.Load() - before, err
 	}
-	out, page, err := build()
-	// before or after it deno may say that it asks the registry again
+	out, page, _, err := build()
 	if err != nil || !strings.Contains(page, "hellobuilt\n\n") {
 		t.Fatalf("err = %v, printed %q; log:\n%s", err, page, out)
 	}
-	before := r.Requests.Load()
 	files["main.ts"] = strings.Replace(files["main.ts"], "hello()", "hello().toUpperCase()", 1)
-	if out, page, err = build(); err != nil || page != "HELLObuilt\n\n" ||
-		r.Requests.Load() != before {
-		t.Fatalf("err = %v, printed %q, %d requests; log:\n%s", err, page, r.Requests.Load()-before,
-			out)
+	out, page, fetched, err := build()
+	if err != nil || !strings.Contains(page, "HELLObuilt\n\n") {
+		t.Fatalf("err = %v, printed %q; log:\n%s", err, page, out)
+	}
+	if fetched > 0 {
+		t.Errorf("fetched %d packages again; log:\n%s", fetched, out)
 	}
 	files["deno.json"] = strings.Replace(files["deno.json"], "^1.0.0", "<=1.0.0", 1)
-	out, _, err = build()
+	out, _, _, err = build()
 	want := "deno install: exit status 1: the lock file does not fit; " +
 		"run deno install and commit deno.lock"
 	if rig.Message(err) != want {

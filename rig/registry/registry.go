@@ -25,6 +25,7 @@ import (
 type Registry struct {
 	*httptest.Server
 	Requests atomic.Int64 // so far
+	Files    atomic.Int64 // files of packages that it has sent
 
 	mu       sync.Mutex
 	packages map[string]map[string]release // by name and version
@@ -119,6 +120,7 @@ func (r *Registry) Serve(w http.ResponseWriter, q *http.Request) {
 	r.mu.Unlock()
 	if isFile {
 		if v, ok := versions[strings.TrimSuffix(file, ".tgz")]; ok {
+			r.Files.Add(1)
 			w.Write(v.file)
 			return
 		}
