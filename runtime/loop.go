@@ -134,8 +134,8 @@ func (a *appLoop) underTurn(repair func() error) {
 	a.works(doing)
 }
 
-// shutDown stops all processes of the app and waits until they have ended.
-func (a *appLoop) shutDown() {
+// end stops everything but the live and the standby release: the clocks, and a deploy.
+func (a *appLoop) end() {
 	close(a.ended)
 	a.crontab.stop()
 	a.sleeper.stop()
@@ -146,6 +146,11 @@ func (a *appLoop) shutDown() {
 			a.retire(d.instance)
 		}
 	}
+}
+
+// shutDown stops all processes of the app and waits until they have ended.
+func (a *appLoop) shutDown() {
+	a.end()
 	a.retire(a.live)
 	a.retire(a.standby)
 	a.stopping.Wait()

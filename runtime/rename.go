@@ -50,16 +50,7 @@ func (a *appLoop) alone() bool {
 func (a *appLoop) handOver(ctx context.Context, now string) {
 	a.log.Info("renamed", "to", now)
 	next := a.rename.successor(now)
-	close(a.ended)
-	a.crontab.stop()
-	a.sleeper.stop()
-	if d := a.deploying; d != nil {
-		d.cancel()
-		<-d.finished
-		if !d.switched || d.fallen != nil {
-			a.retire(d.instance)
-		}
-	}
+	a.end()
 	a.retire(a.standby)
 	var web, others []*member
 	if a.live != nil {
