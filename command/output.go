@@ -67,6 +67,19 @@ func listed[Row any](rows []Row) []Row {
 // choice is an answer that is one of several values.
 type choice interface{ inJSON() any }
 
+// oneOrAll is an answer about one app, or about all apps if one is nil.
+type oneOrAll[T any] struct {
+	one *T
+	all []T
+}
+
+func (a oneOrAll[T]) inJSON() any {
+	if a.one != nil {
+		return a.one
+	}
+	return a.all
+}
+
 // writeJSON writes an answer. A list without rows is [], not null.
 func writeJSON(w io.Writer, answer any) error {
 	if c, ok := answer.(choice); ok {

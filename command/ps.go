@@ -15,7 +15,7 @@ import (
 
 func psRows() []Row {
 	return []Row{
-		Verb[psInput, psAnswer]{
+		Verb[psInput, oneOrAll[processesAnswer]]{
 			Head: Head{
 				Name: "ps", Group: Running,
 				Aliases: []string{"ps:report"}, Example: "blog",
@@ -58,23 +58,10 @@ type psInput struct {
 	App string `json:"app" arg:"[APP]"`
 }
 
-// psAnswer is the processes of one app, or of all.
-type psAnswer struct {
-	one *processesAnswer
-	all []processesAnswer
-}
-
-func (a psAnswer) inJSON() any {
-	if a.one != nil {
-		return a.one
-	}
-	return listed(a.all)
-}
-
-func showProcesses(c *Call, in psInput) (a psAnswer, err error) {
+func showProcesses(c *Call, in psInput) (a oneOrAll[processesAnswer], err error) {
 	if in.App != "" {
 		one, err := c.listProcesses(in.App)
-		return psAnswer{one: &one}, err
+		return oneOrAll[processesAnswer]{one: &one}, err
 	}
 	names, err := c.Volume.Apps()
 	if err != nil {
@@ -93,7 +80,7 @@ func showProcesses(c *Call, in psInput) (a psAnswer, err error) {
 	return a, nil
 }
 
-func printPS(p *Page, a psAnswer) {
+func printPS(p *Page, a oneOrAll[processesAnswer]) {
 	if a.one != nil {
 		printProcesses(p, *a.one)
 		return

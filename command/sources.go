@@ -14,7 +14,7 @@ import (
 
 func sourceRows() []Row {
 	return []Row{
-		Verb[sourceInput, sourceAnswer]{
+		Verb[sourceInput, oneOrAll[SourceInfo]]{
 			Head: Head{
 				Name: "source", Group: Sources,
 				Example: "blog",
@@ -69,30 +69,17 @@ type sourceInput struct {
 	App string `json:"app" arg:"[APP]"`
 }
 
-// sourceAnswer is one app's source, or those of all apps.
-type sourceAnswer struct {
-	one *SourceInfo
-	all []SourceInfo
-}
-
-func (a sourceAnswer) inJSON() any {
-	if a.one != nil {
-		return a.one
-	}
-	return a.all
-}
-
-func showSource(c *Call, in sourceInput) (sourceAnswer, error) {
+func showSource(c *Call, in sourceInput) (oneOrAll[SourceInfo], error) {
 	if in.App == "" {
 		all, err := c.sources()
-		return sourceAnswer{all: all}, err
+		return oneOrAll[SourceInfo]{all: all}, err
 	}
 	app, s, err := c.source(in.App)
 	if err != nil {
-		return sourceAnswer{}, err
+		return oneOrAll[SourceInfo]{}, err
 	}
 	i, err := c.sourceInfo(app, s)
-	return sourceAnswer{one: &i}, err
+	return oneOrAll[SourceInfo]{one: &i}, err
 }
 
 // sources describes every source. A damaged one is no error: its State is "damaged".
@@ -126,7 +113,7 @@ func (c *Call) sources() ([]SourceInfo, error) {
 	return all, nil
 }
 
-func printSource(p *Page, a sourceAnswer) {
+func printSource(p *Page, a oneOrAll[SourceInfo]) {
 	if a.one != nil {
 		printOneSource(p, *a.one)
 		return
