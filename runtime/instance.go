@@ -62,28 +62,30 @@ func (i *instance) load() error {
 
 // find finds the release's files and reads its app.json.
 func (i *instance) find() (err error) {
-	if i.tree, err = i.loop.app.ReleaseTree(i.release); err != nil {
-		return err
-	}
-	if i.file, err = appjson.Read(i.tree); err != nil {
-		return err
-	}
-	i.image, err = imageOf(i.loop.app, i.release, i.file)
+	i.tree, i.file, i.image, err = filesOf(i.loop.app, i.release)
 	return err
 }
 
-// imageOf is what the processes of a release are made of.
-func imageOf(app volume.App, r volume.Release, file appjson.File) (engine.Image, error) {
-	image := engine.Image{
+// filesOf returns the folder where the processes of a release run, its app.json, and what the
+// engine makes the processes of.
+func filesOf(app volume.App, r volume.Release) (
+	tree string, file appjson.File, image engine.Image, err error,
+) {
+	if tree, err = app.ReleaseTree(r); err != nil {
+		return tree, file, image, err
+	}
+	if file, err = appjson.Read(tree); err != nil {
+		return tree, file, image, err
+	}
+	image = engine.Image{
 		App: app.Name, Build: r.Build, Folder: r.Settings.BuildDir, Storage: r.Settings.Storage,
 	}
 	for _, folder := range file.Storage {
-		var err error
 		if image.Storage, err = volume.AddStorage(image.Storage, folder); err != nil {
-			return image, fmt.Errorf("app.json: storage: %w", err)
+			return tree, file, image, fmt.Errorf("app.json: storage: %w", err)
 		}
 	}
-	return image, nil
+	return tree, file, image, nil
 }
 
 // unit returns the unit of that name.

@@ -10,7 +10,6 @@ import (
 
 	"paas/engine"
 	"paas/formation"
-	"paas/formation/appjson"
 	"paas/logs"
 	"paas/say"
 	"paas/terminal"
@@ -77,15 +76,7 @@ func (rt *Runtime) startOnce(
 	if err != nil {
 		return nil, 1, err
 	}
-	tree, err := app.ReleaseTree(release)
-	var file appjson.File
-	if err == nil {
-		file, err = appjson.Read(tree)
-	}
-	var image engine.Image
-	if err == nil {
-		image, err = imageOf(app, release, file)
-	}
+	tree, _, image, err := filesOf(app, release)
 	if err != nil {
 		letGo()
 		return nil, 1, err
