@@ -113,6 +113,9 @@ func TestRustWithoutLock(t *testing.T) {
 func TestCargoRun(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "cargo", "rustc")
+	if out, err := exec.Command("rustc", "--version").CombinedOutput(); err != nil {
+		t.Skipf("SKIP: rustc --version: %v\n%s", err, out)
+	}
 	b, cache := newBuilder(t), t.TempDir()
 	for _, line := range []string{"cargo run --release", "cargo run --bin shop"} {
 		built, out, dir := mustBuild(t, b, cache, map[string]string{

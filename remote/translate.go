@@ -23,7 +23,9 @@ func (a address) translate(err error) error {
 			"that the server runs", a.port)
 	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return errorf(err, "port %s does not speak https; check the URL", a.port)
-	case strings.Contains(text, "malformed HTTP"):
+	case strings.Contains(text, "malformed HTTP"),
+		// An answer that came before the request was sent.
+		strings.Contains(text, "readLoopPeekFailLocked: %!w(<nil>)"):
 		return errorf(err, "port %s does not speak http; check the URL", a.port)
 	case strings.Contains(text, "overflow reading version string"),
 		strings.Contains(text, "handshake failed") && isHangup(err):
