@@ -55,7 +55,10 @@ func (g gitDoor) Serve(
 	ctx context.Context, who sshd.Identity, service, app, protocol string,
 	stdin io.Reader, stdout, stderr io.Writer,
 ) int {
-	return g.Receiver.Serve(ctx, who.Name, service, app, protocol, stdin, stdout, stderr)
+	return g.Receiver.Serve(ctx, receiver.Request{
+		By: who.Name, Service: service, App: app, Protocol: protocol,
+		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+	})
 }
 
 // verbsDoor adapts the command table to sshd.

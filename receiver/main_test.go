@@ -118,10 +118,10 @@ func serveTransport(r *Receiver, l net.Listener) {
 					}
 				}
 			}()
-			status := r.Serve(
-				ctx, args[0], args[1], args[2], args[3], stdin, frame.Writer{To: conn, Kind: 'o'},
-				frame.Writer{To: conn, Kind: 'e'},
-			)
+			status := r.Serve(ctx, Request{
+				By: args[0], Service: args[1], App: args[2], Protocol: args[3], Stdin: stdin,
+				Stdout: frame.Writer{To: conn, Kind: 'o'}, Stderr: frame.Writer{To: conn, Kind: 'e'},
+			})
 			stdin.Close()
 			frame.Write(conn, 'x', []byte{byte(status)})
 		}()

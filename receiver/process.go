@@ -14,11 +14,9 @@ import (
 	"paas/subprocess"
 )
 
-// process is a git process with its client.
+// process is the git process of a request.
 type process struct {
-	protocol       string
-	stdin          io.Reader
-	stdout, stderr io.Writer
+	Request
 	// stall is how long the client may leave output unread before it counts as gone.
 	stall  time.Duration
 	env    []string        // in addition to what git always gets
@@ -33,8 +31,8 @@ var protocolVersion = regexp.MustCompile(`^version=[012]$`)
 // if the client leaves; gone may end it.
 func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 	cmd.Env = append(cmd.Env, p.env...)
-	if protocolVersion.MatchString(p.protocol) {
-		cmd.Env = append(cmd.Env, "GIT_PROTOCOL="+p.protocol)
+	if protocolVersion.MatchString(p.Protocol) {
+		cmd.Env = append(cmd.Env, "GIT_PROTOCOL="+p.Protocol)
 	}
 	leave := sync.OnceFunc(func() { go p.gone() })
 
@@ -46,8 +44,8 @@ func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 	// Pipes of our own, because Wait allows only limited time for copying, and a slow client may
 	// take longer for the end of a fetch.
 	outs := []*clientWriter{
-		newClientWriter(io.MultiWriter(p.heard, p.stdout), p.stall, leave),
-		newClientWriter(p.stderr, p.stall, leave),
+		newClientWriter(io.MultiWriter(p.heard, p.Stdout), p.stall, leave),
+		newClientWriter(p.Stderr, p.stall, leave),
 	}
 	var readers, writers []*os.File
 	defer func() {
@@ -75,10 +73,10 @@ func (p *process) run(cmd *exec.Cmd) (status int, err error) {
 			})
 		}
 		go func() {
-			io.Copy(in, p.heard.counting(p.stdin))
+			io.Copy(in, p.heard.counting(p.Stdin))
 			in.Close()
 			// git has stopped reading: let the client go on, to read why
-			io.Copy(io.Discard, p.stdin)
+			io.Copy(io.Discard, p.Stdin)
 		}()
 		if p.client != nil {
 			go func() {

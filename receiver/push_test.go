@@ -505,3 +505,34 @@ func TestLooksOnce(t *testing.T) {
 		}
 	}
 }
+
+// The listing that a push over HTTP begins with makes no app, and says why an app cannot be pushed to.
+func TestListing(t *testing.T) {
+	s := newServer(t)
+	list := func(app string) (status int, out, errs string) {
+		var stdout, stderr strings.Builder
+		status = s.Serve(t.Context(), Request{
+			By: "alice", Service: receivePack, App: app, Part: Listing,
+			Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
+		})
+		return status, stdout.String(), stderr.String()
+	}
+	status, out, errs := list("blog")
+	if status != 0 || !strings.Contains(out, "report-status") || errs != "" {
+		t.Errorf("a new app: %d %q %q", status, out, errs)
+	}
+	if apps, err := s.Volume.Apps(); err != nil || len(apps) > 0 {
+		t.Errorf("apps %q, %v", apps, err)
+	}
+	blog, err := s.Volume.Create("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := blog.SetSource(volume.Source{URL: "https://host.test/blog"}); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs = list("blog")
+	if status != 1 || out != "" || !strings.Contains(errs, "blog follows https://host.test/blog") {
+		t.Errorf("an app that follows a repository: %d %q %q", status, out, errs)
+	}
+}

@@ -228,6 +228,7 @@ func (s *server) rawPush(c *clone, stdout io.Writer) (stdin io.Closer, status ch
 	r, w := io.Pipe()
 	go w.Write(request)
 	status = make(chan int, 1)
-	go func() { status <- s.Serve(s.t.Context(), "eve", receivePack, "blog", "", r, stdout, io.Discard) }()
+	q := Request{By: "eve", Service: receivePack, App: "blog", Stdin: r, Stdout: stdout, Stderr: io.Discard}
+	go func() { status <- s.Serve(s.t.Context(), q) }()
 	return w, status
 }

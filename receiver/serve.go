@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"time"
 
 	"paas/deploy"
@@ -20,39 +22,62 @@ const (
 	uploadPack  = "git-upload-pack"
 )
 
-// Serve serves one git session of a client whose key is called who, and who has the right to it.
-// service is git-receive-pack (a push) or git-upload-pack (a fetch), app is the app's name,
-// protocol is what the client sent as GIT_PROTOCOL, and the rest is connected to the client. It
-// blocks until the session is over, the app's turn included, and returns the exit status to send.
-// End ctx when the client's connection ends: a push that is not decided on yet is then cancelled.
-// Serve may return while a read of stdin or a write to the client still blocks; close them.
-func (r *Receiver) Serve(
-	ctx context.Context, who, service, app, protocol string, stdin io.Reader,
-	stdout, stderr io.Writer,
-) int {
-	say := voice{stderr}
+// Request is what a client asks for: a git session or, over HTTP, a part of one.
+type Request struct {
+	By       string // the name of the client's key or token
+	Service  string // git-receive-pack (a push) or git-upload-pack (a fetch)
+	App      string
+	Protocol string // what the client sent as GIT_PROTOCOL
+	Part     Part
+
+	Stdin          io.Reader // of the client
+	Stdout, Stderr io.Writer
+}
+
+// Part is the part of a git session that is served. Over HTTP each is a request of its own.
+type Part int
+
+const (
+	Whole   Part = iota // all of it, over one connection
+	Listing             // which references there are; it changes nothing, and reads no input
+	Rest                // what follows that
+)
+
+// git returns the arguments for git.
+func (q Request) git() []string {
+	args := []string{strings.TrimPrefix(q.Service, "git-")}
+	switch q.Part {
+	case Listing:
+		args = append(args, "--stateless-rpc", "--http-backend-info-refs")
+	case Rest:
+		args = append(args, "--stateless-rpc")
+	}
+	return append(args, ".")
+}
+
+// Serve serves a client who has the right to what it asks for. It blocks until that is over, the
+// app's turn included, and returns the exit status to send. End ctx when the client's connection
+// ends: a push that is not decided on yet is then cancelled. Serve may return while a read of
+// q.Stdin or a write to the client still blocks; close them.
+func (r *Receiver) Serve(ctx context.Context, q Request) int {
+	say := voice{q.Stderr}
 	if !r.begin() {
 		say.fault("the server is starting or stopping; try again in a moment")
 		return 1
 	}
 	defer r.inFlight.Done()
-	p := process{
-		protocol: protocol,
-		stdin:    stdin,
-		stdout:   stdout,
-		stderr:   stderr,
-		stall:    r.stall,
-		heard:    new(transcript),
-	}
+	p := process{Request: q, stall: r.stall, heard: new(transcript)}
 	var status int
 	var err error
-	switch service {
-	case uploadPack:
-		status, err = r.fetch(ctx, app, p)
-	case receivePack:
-		status, err = r.push(ctx, app, who, p)
+	switch {
+	case q.Service == uploadPack:
+		status, err = r.fetch(ctx, p)
+	case q.Service == receivePack && q.Part == Listing:
+		status, err = r.list(ctx, p)
+	case q.Service == receivePack:
+		status, err = r.push(ctx, p)
 	default:
-		err = fmt.Errorf("%s is not served; git push and git fetch are", plain(service, 40))
+		err = fmt.Errorf("%s is not served; git push and git fetch are", plain(q.Service, 40))
 	}
 	if err != nil {
 		say.fault("%v", full(err))
@@ -73,8 +98,8 @@ func (r *Receiver) begin() bool {
 	return true
 }
 
-func (r *Receiver) fetch(ctx context.Context, name string, p process) (int, error) {
-	app, err := r.Volume.App(name)
+func (r *Receiver) fetch(ctx context.Context, p process) (int, error) {
+	app, err := r.Volume.App(p.App)
 	if err == nil {
 		err = followed(app)
 	}
@@ -88,29 +113,64 @@ func (r *Receiver) fetch(ctx context.Context, name string, p process) (int, erro
 	if err != nil {
 		return 1, err
 	}
+	return p.read(ctx, repo)
+}
+
+// read runs git for a client that changes nothing.
+func (p *process) read(ctx context.Context, repo git.Repo) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.gone = cancel
-	return p.run(repo.Command(ctx, "upload-pack", "."))
+	return p.run(repo.Command(ctx, p.git()...))
 }
 
-func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, error) {
-	app, err := r.enter(name)
+// list serves the listing for a push over HTTP. That does not make an app: the push itself does.
+func (r *Receiver) list(ctx context.Context, p process) (int, error) {
+	app, err := r.Volume.App(p.App)
+	if _, renamed := r.Volume.NewName(p.App); errors.Is(err, volume.ErrNoApp) && !renamed {
+		dir, err := r.Volume.TempDir()
+		if err != nil {
+			return 1, err
+		}
+		defer os.RemoveAll(dir)
+		if err := git.Init(dir, usualBranches[0]); err != nil {
+			return 1, err
+		}
+		return p.read(ctx, git.Repo{Dir: dir, Hooks: r.hooks.dir, Env: r.GitEnv})
+	}
 	if err != nil {
 		return 1, err
 	}
-	defer r.exit(app)
-	r.endTidy(app.Name)
-	if err := followed(app); err != nil {
+	repo, err := r.ready(ctx, app)
+	if err != nil {
 		return 1, err
 	}
+	return p.read(ctx, repo)
+}
+
+// ready returns the app's repository if it can be pushed to.
+func (r *Receiver) ready(ctx context.Context, app volume.App) (git.Repo, error) {
+	if err := followed(app); err != nil {
+		return git.Repo{}, err
+	}
 	if err := r.DiskSpace.Check(r.Volume, 0, 0); err != nil { // the pack itself may be large
-		return 1, err
+		return git.Repo{}, err
 	}
 	repo, err := r.open(app)
 	if err == nil {
 		err = r.repairFirst(ctx, app, repo)
 	}
+	return repo, err
+}
+
+func (r *Receiver) push(ctx context.Context, p process) (int, error) {
+	app, err := r.enter(p.App)
+	if err != nil {
+		return 1, err
+	}
+	defer r.exit(app)
+	r.endTidy(app.Name)
+	repo, err := r.ready(ctx, app)
 	if err != nil {
 		return 1, err
 	}
@@ -119,7 +179,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 		return 1, err
 	}
 	r.reached("ready")
-	s := newSession(ctx, app, repo, who)
+	s := newSession(ctx, app, repo, p.By)
 	s.heard = p.heard
 	defer s.leave(nil)
 	r.mu.Lock()
@@ -144,7 +204,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	}
 	p.client = ctx
 	p.env = []string{socketEnv + "=" + socket, tokenEnv + "=" + s.token}
-	status, err := p.run(repo.Command(running, "receive-pack", "."))
+	status, err := p.run(repo.Command(running, p.git()...))
 	close(ended)
 	r.mu.Lock()
 	delete(r.sessions, s.token) // no hook is let in from here on
@@ -152,7 +212,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 	s.left() // and a hook that is still being answered has no pusher any more
 	s.calls.Wait()
 	if status == 0 && (s.prepared == nil || s.accepted == nil) && p.heard.accepted() {
-		r.takeBack(s, voice{p.stderr})
+		r.takeBack(s, voice{p.Stderr})
 		status = 1
 	}
 	r.finish(s, status)
@@ -161,7 +221,7 @@ func (r *Receiver) push(ctx context.Context, name, who string, p process) (int, 
 		status = 1
 	}
 	if s.prepared == nil && !p.heard.accepted() {
-		r.explain(p.heard, voice{p.stderr})
+		r.explain(p.heard, voice{p.Stderr})
 	}
 	return status, err
 }
