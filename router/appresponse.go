@@ -34,9 +34,13 @@ func (r *appResponse) prepareBody() {
 	r.body = newBodyReader(r.c.br, r.length, maxResponseHeaderBytes, true)
 	r.c.responseStarted()
 	kind, _, _ := strings.Cut(r.header.get("Content-Type"), ";")
-	if equalFold(strings.TrimSpace(kind), "text/event-stream") {
+	switch kind = strings.TrimSpace(kind); {
+	case equalFold(kind, "text/event-stream"):
 		r.x.isEventStream.Store(true)
+		r.x.leavesAtEOF.Store(true)
 		r.x.router.addStream(r.x, r.cutStream)
+	case equalFold(kind, "application/x-git-receive-pack-result"): // Ctrl-C cancels a push
+		r.x.leavesAtEOF.Store(true)
 	}
 }
 

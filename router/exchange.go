@@ -31,6 +31,8 @@ type exchange struct {
 	resp   responseState
 
 	isEventStream atomic.Bool
+	// a client that closes its side has left: it reads an event stream, or it is git
+	leavesAtEOF atomic.Bool
 
 	linger bool // the client is still sending
 }
@@ -212,14 +214,14 @@ func (x *exchange) watchForHangup() <-chan struct{} {
 		}
 		switch {
 		case isTimeout(err): // stopWatching set the deadline
-		case err == nil, err == io.EOF && !x.isEventStream.Load():
+		case err == nil, err == io.EOF && !x.leavesAtEOF.Load():
 			// It has closed its side, or sent so many requests that a close would go unnoticed.
 			w.halfClosed.Store(true)
 			close(w.halfClosedC)
 			if c := x.client.app.Load(); c != nil {
 				c.updateReadDeadline(x)
 			}
-		default: // the connection broke, or the reader of an event stream has left
+		default: // the connection broke, or the client has left
 			x.client.abandon()
 		}
 	}()

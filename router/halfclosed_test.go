@@ -106,31 +106,37 @@ func TestHalfClosedClientTimesOut(t *testing.T) {
 	}
 }
 
-// If the reader of an event stream leaves, the app sees it at once.
-func TestEventStreamListenerLeaves(t *testing.T) {
-	r := &Router{HalfCloseTimeout: time.Hour}
-	addr := start(t, r)
-	left := make(chan struct{})
-	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		io.WriteString(w, "data: 1\n\n")
-		w.(http.Flusher).Flush()
-		<-req.Context().Done()
-		close(left)
-	})))
-	c, br := dial(t, addr)
-	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
-	for {
-		line, err := br.ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		if line == "data: 1\n" {
-			break
-		}
+// If the reader of an event stream leaves, or git during a push, the app sees it at once.
+func TestListenerLeaves(t *testing.T) {
+	for _, kind := range []string{"text/event-stream", "application/x-git-receive-pack-result"} {
+		t.Run(kind, func(t *testing.T) {
+			r := &Router{HalfCloseTimeout: time.Hour}
+			addr := start(t, r)
+			left := make(chan struct{})
+			r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
+				io.Copy(io.Discard, req.Body)
+				w.Header().Set("Content-Type", kind)
+				io.WriteString(w, "data: 1\n\n")
+				w.(http.Flusher).Flush()
+				<-req.Context().Done()
+				close(left)
+			})))
+			c, br := dial(t, addr)
+			io.WriteString(c, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\n"+
+				"\r\n2\r\nhi\r\n0\r\n\r\n")
+			for {
+				line, err := br.ReadString('\n')
+				if err != nil {
+					t.Fatal(err)
+				}
+				if line == "data: 1\n" {
+					break
+				}
+			}
+			c.Close()
+			waitClosed(t, "the app told", left)
+		})
 	}
-	c.Close()
-	waitClosed(t, "the app told", left)
 }
 
 // switches starts a process that switches to protocol and then calls then.
