@@ -44,7 +44,7 @@ func TestOnlyMainImports(t *testing.T) {
 }
 
 var onlyMain = []string{
-	"paas/config", "paas/sshd", "paas/receiver", "paas/sidecar", "paas/router", "paas/watch", "paas/command/cli",
+	"paas/config", "paas/sshd", "paas/web", "paas/receiver", "paas/sidecar", "paas/router", "paas/watch", "paas/command/cli",
 	"paas/engine/local", "paas/address", "paas/folder", "paas/notify",
 }
 
@@ -56,11 +56,12 @@ func TestBorders(t *testing.T) {
 		{"runtime", "sshd command command/cli receiver sidecar deploy router config engine/local engine/keep"},
 		{"engine", "runtime engine/keep engine/local builder command"},
 		{"engine/keep", "runtime engine/local builder command"},
-		{"receiver", "runtime router engine/local command sshd"},
+		{"receiver", "runtime router engine/local command sshd web"},
 		{"sidecar", "runtime router engine/local command sshd receiver"},
 		{"deploy", "runtime router engine/local command sshd receiver sidecar"},
 		{"router", "runtime engine/local command sshd receiver volume"},
-		{"sshd", "command command/cli receiver runtime volume access"},
+		{"sshd", "web command command/cli receiver runtime volume access"},
+		{"web", "sshd command command/cli receiver runtime router volume access"},
 		{"access", "sshd command"},
 		{"builder", "engine/local runtime command"},
 		{"engine/local", "runtime command sshd receiver sidecar deploy router config"},
