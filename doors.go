@@ -28,7 +28,9 @@ func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
 		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
 		runtime.Asleep: router.Asleep,
 	}
-	route := router.Route{Addrs: r.Addrs, State: states[r.State]}
+	route := router.Route{
+		Addrs: r.Addrs, State: states[r.State], Rules: router.Rules(r.Rules), Pages: r.Pages,
+	}
 	for _, name := range r.Former {
 		route.Hosts = append(route.Hosts, name+"."+f.Domain)
 	}

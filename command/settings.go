@@ -39,7 +39,7 @@ func settingRows() []Row {
 			Head: Head{
 				Name: "settings:set", Group: Config,
 				Example: "blog branch=production grace=30s",
-				Short:   "set branch, mode=release|watch, prove=5s, grace=10s, sleep=10m, build-dir=FOLDER, buildpack=URL",
+				Short:   "set branch, mode=release|watch, prove=5s, grace=10s, sleep=10m, max-body=10M, error-pages=FOLDER, build-dir=FOLDER, buildpack=URL",
 			},
 			Run:  setSettings,
 			Text: printSettings,
@@ -54,8 +54,14 @@ type settingsAnswer struct {
 	Prove     Duration    `json:"prove"`
 	Grace     Duration    `json:"grace"`
 	Sleep     string      `json:"sleep"`
+	MaxBody   string      `json:"max_body"`
+	Pages     string      `json:"error_pages"`
 	BuildDir  string      `json:"build_dir"`
 	Buildpack string      `json:"buildpack"`
+
+	Maintenance bool     `json:"maintenance"`
+	Users       []string `json:"users"`
+	Allow       []string `json:"allow"`
 
 	Later string `json:"later,omitempty"` // which change does not take effect at once
 }
@@ -68,6 +74,9 @@ func (c *Call) settingsAnswer(s volume.Settings, w volume.Wanted) settingsAnswer
 	return settingsAnswer{
 		Branch: s.Branch, Mode: cmp.Or(s.Mode, c.Mode), BuildDir: s.BuildDir, Buildpack: s.Buildpack,
 		Prove: Duration(prove), Grace: Duration(cmp.Or(w.Grace, c.Grace)), Sleep: sleepTime(w.Sleep),
+		MaxBody: sizeOrOff(w.Rules.MaxBody), Pages: cmp.Or(w.ErrorPages, "public"),
+		Maintenance: w.Rules.Maintenance, Allow: listed(w.Rules.Allow),
+		Users: listed(slices.Sorted(maps.Keys(w.Rules.Users))),
 	}
 }
 
@@ -75,8 +84,18 @@ func printSettings(p *Page, s settingsAnswer) {
 	if s.Later != "" {
 		p.info("%s", s.Later)
 	}
-	p.line("branch=%s\nmode=%s\nprove=%s\ngrace=%s\nsleep=%s\nbuild-dir=%s\nbuildpack=%s",
-		s.Branch, s.Mode, s.Prove, s.Grace, s.Sleep, s.BuildDir, s.Buildpack)
+	p.line("branch=%s\nmode=%s\nprove=%s\ngrace=%s\nsleep=%s\nmax-body=%s\nerror-pages=%s\n"+
+		"build-dir=%s\nbuildpack=%s",
+		s.Branch, s.Mode, s.Prove, s.Grace, s.Sleep, s.MaxBody, s.Pages, s.BuildDir, s.Buildpack)
+	if s.Maintenance {
+		p.line("under maintenance: visitors get 503")
+	}
+	if len(s.Users) > 0 {
+		p.line("visitors need the password of %s", strings.Join(s.Users, ", "))
+	}
+	if len(s.Allow) > 0 {
+		p.line("visitors are let in from %s", strings.Join(s.Allow, ", "))
+	}
 }
 
 func settingsOf(app volume.App) (volume.Settings, volume.Wanted, error) {
@@ -215,13 +234,19 @@ func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error)
 		}
 	case "sleep":
 		w.Sleep, err = parseSleep(cmp.Or(value, "off"))
+	case "max-body":
+		w.Rules.MaxBody, err = parseMaxBody(cmp.Or(value, "off"))
+	case "error-pages":
+		if w.ErrorPages, err = volume.CheckFolder("error-pages", value); value == "." {
+			w.ErrorPages = value
+		}
 	case "buildpack":
 		s.Buildpack = value
 		err = checkBuildpacks(value)
 	case "build-dir":
-		s.BuildDir, err = volume.CheckBuildDir(value)
+		s.BuildDir, err = volume.CheckFolder("build-dir", value)
 	default:
-		const known = "branch, mode, prove, grace, sleep, build-dir and buildpack"
+		const known = "branch, mode, prove, grace, sleep, max-body, error-pages, build-dir and buildpack"
 		err = fmt.Errorf("no setting %q; there are %s", plain(key), known)
 	}
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 // Rows is the table.
 func Rows() []Row {
 	return slices.Concat(appRows(), configRows(), settingRows(), storageRows(),
-		psRows(), scaleRows(), limitRows(), sleepRows(), releaseRows(), rebuildRows(), logRows(),
+		psRows(), scaleRows(), limitRows(), sleepRows(), visitorRows(), releaseRows(), rebuildRows(), logRows(),
 		cronRows(), runRows(), sourceRows(), keyRows(), eventRows())
 }
 

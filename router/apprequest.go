@@ -22,6 +22,10 @@ func writeHeader(w *bufio.Writer, x *exchange) {
 			"proxy-authenticate", "proxy-authorization", "proxy-connection", "transfer-encoding",
 			"upgrade":
 			continue
+		case "authorization":
+			if x.user != "" {
+				continue // the password was for us
+			}
 		case "te":
 			trailers = trailers || listContains(f.value, "trailers")
 			continue
@@ -46,6 +50,9 @@ func writeHeader(w *bufio.Writer, x *exchange) {
 		"\r\nX-Forwarded-Proto: ", proto,
 		"\r\nX-Forwarded-Port: ", portOf(in.authority, x.client.tls),
 		"\r\nX-Request-Id: ", x.requestID, "\r\n")
+	if x.user != "" {
+		writeStrings(w, "X-Forwarded-User: ", x.user, "\r\n")
+	}
 	if trailers {
 		w.WriteString("TE: trailers\r\n")
 	}

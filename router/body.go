@@ -26,6 +26,7 @@ type clientBody struct {
 	*bodyReader
 	x        *exchange
 	buffered []byte // the whole body if it was prefetched, else nil
+	read     int64  // bytes
 
 	eof   atomic.Bool
 	stopC chan struct{} // closed by stop
@@ -52,7 +53,7 @@ func (b *clientBody) prefetch(buf []byte) error {
 	return nil
 }
 
-// Read returns io.EOF, errBodyTimeout, errBadBody or errBodyUnwanted.
+// Read returns io.EOF, errBodyTimeout, errBadBody, errTooLarge or errBodyUnwanted.
 func (b *clientBody) Read(p []byte) (int, error) {
 	b.readMu.Lock()
 	defer b.readMu.Unlock()
@@ -69,7 +70,10 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	b.deadlineMu.Unlock()
 	b.x.sendContinue()
 	n, err := b.bodyReader.Read(p)
+	b.read += int64(n)
 	switch {
+	case b.x.maxBody > 0 && b.read > b.x.maxBody:
+		return 0, errTooLarge
 	case err == io.EOF:
 		b.eof.Store(true)
 	case err == nil:

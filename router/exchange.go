@@ -34,6 +34,9 @@ type exchange struct {
 	// a client that closes its side has left: it reads an event stream, or it is git
 	leavesAtEOF atomic.Bool
 
+	user    string // who logged in, as the app's rules demand; empty: they do not
+	maxBody int64  // bytes, by the app's rules; 0: no limit
+
 	linger bool // the client is still sending
 }
 
@@ -82,6 +85,10 @@ func (x *exchange) forward(host string) {
 	if x.requestID = x.req.requestID(); x.requestID == "" {
 		x.requestID = strconv.FormatUint(rand.Uint64(), 16)
 	}
+	if err := x.app.check(x); err != nil {
+		x.refuse(host, err)
+		return
+	}
 	if !r.share.acquire(x.app) {
 		x.refuse(host, errOverShare)
 		return
@@ -109,7 +116,9 @@ func (x *exchange) forward(host string) {
 			break
 		}
 		x.app = next
-		err = x.app.acquire(x.client.gone, x, false)
+		if err = x.app.check(x); err == nil {
+			err = x.app.acquire(x.client.gone, x, false)
+		}
 	}
 	if err != nil {
 		x.refuse(host, err)
@@ -146,7 +155,7 @@ func (x *exchange) roundTrip() (*appResponse, error) {
 		switch {
 		case err == nil:
 			return ans, nil
-		case errors.Is(err, errBodyTimeout), errors.Is(err, errBadBody):
+		case errors.Is(err, errBodyTimeout), errors.Is(err, errBadBody), errors.Is(err, errTooLarge):
 			return nil, err
 		case x.client.gone.Err() != nil:
 			return nil, x.client.gone.Err()

@@ -85,6 +85,16 @@ var errorPages = []struct {
 		Title: "This app did not respond",
 		Text:  "It accepted the request but sent no response in time.",
 		Hint:  "If this is your app, its log may say why."}},
+	{errMaintenance, page{Status: http.StatusServiceUnavailable, RetryAfter: 60,
+		Title: "Under maintenance", Text: "This app will be back soon."}},
+	{errNotAllowed, page{Status: http.StatusForbidden,
+		Title: "Forbidden", Text: "This app does not take requests from your address."}},
+	{errUnauthorized, page{Status: http.StatusUnauthorized,
+		Title: "Unauthorized", Text: "This app asks for a user name and a password."}},
+	{errManyLogins, page{Status: http.StatusTooManyRequests, RetryAfter: 5,
+		Title: "Too many requests", Text: "Too many passwords are being checked. Try again in a moment."}},
+	{errTooLarge, page{Status: http.StatusRequestEntityTooLarge,
+		Title: "Content too large", Text: "The request's body is larger than this app allows."}},
 	{errBodyTimeout, page{Status: http.StatusRequestTimeout,
 		Title: "Request timeout", Text: "The rest of the request did not arrive in time."}},
 	{errBadBody, page{Status: http.StatusBadRequest,
@@ -103,7 +113,7 @@ func (x *exchange) refuse(host string, err error) {
 	}
 	p := pageFor(host, err)
 	p.ID = x.requestID
-	if p.Status >= 500 {
+	if p.Status >= 500 && !errors.Is(err, errMaintenance) {
 		x.router.throttled.warn("request refused", "app", x.app.name, "status", p.Status,
 			"id", x.requestID, "err", err)
 	}
@@ -114,16 +124,27 @@ func (x *exchange) refuse(host string, err error) {
 // connection closes.
 func (x *exchange) page(p page) {
 	p.Refresh = p.Refresh && (x.req.method == http.MethodGet || x.req.method == http.MethodHead)
-	kind, body := p.render(preferred(x.req.header.values("Accept")))
+	format := preferred(x.req.header.values("Accept"))
+	kind, body := p.render(format)
 	h := header{
-		{"Content-Type", kind},
 		{"Cache-Control", "no-store"},
 		{"Vary", "Accept"},
 		{"X-Content-Type-Options", "nosniff"},
 		{"Referrer-Policy", "no-referrer"},
-		{"Content-Security-Policy",
-			"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"},
-		{"Content-Length", strconv.Itoa(len(body))},
+	}
+	own, ok := "", false
+	if x.app != nil && format != "json" {
+		own, ok = x.app.ownPage(p)
+	}
+	if ok {
+		kind, body = "text/html; charset=utf-8", []byte(own)
+	} else {
+		h = append(h, field{"Content-Security-Policy",
+			"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"})
+	}
+	h = append(h, field{"Content-Type", kind}, field{"Content-Length", strconv.Itoa(len(body))})
+	if p.Status == http.StatusUnauthorized {
+		h = append(h, field{"WWW-Authenticate", `Basic realm="` + p.Host + `", charset="UTF-8"`})
 	}
 	if p.RetryAfter > 0 {
 		h = append(h, field{"Retry-After", strconv.Itoa(p.RetryAfter)})

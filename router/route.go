@@ -6,11 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// Route says where an app's requests go.
+// Route says where an app's requests go, and which it takes. It can be sent as JSON.
 type Route struct {
 	Hosts []string // extra host names, lower case, without port
 	Addrs []string // host:port of each live process; may be empty
 	State State    // what to do with requests while Addrs is empty
+
+	Rules Rules
+	// Pages are HTML for the router's own responses for the app, by status ("503") or "maintenance".
+	// They are not sent to clients that prefer JSON.
+	Pages map[string]string
 }
 
 // State says what happens to an app's requests while it has no live process.
@@ -28,9 +33,10 @@ const (
 type app struct {
 	name       string
 	live       atomic.Pointer[backends]
-	lastUsed   atomic.Int64 // when the last request ended, in [monotonic] time; 0 if there was none
-	inProgress atomic.Int64 // requests in progress, websockets and event streams included
-	draining   backends     // removed from live but perhaps still in use; guarded by Router.mu
+	rules      atomic.Pointer[ruleSet] // nil: there are none
+	lastUsed   atomic.Int64            // when the last request ended, in [monotonic] time; 0 if there was none
+	inProgress atomic.Int64            // requests in progress, websockets and event streams included
+	draining   backends                // removed from live but perhaps still in use; guarded by Router.mu
 
 	mu      sync.Mutex
 	route   Route
@@ -65,6 +71,7 @@ func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 			r.Log.Warn("host belongs to another app; waiting for it", "app", name, "host", h)
 		}
 	}
+	a.setRules(route)
 	return r.drain(a, a.setRoute(route, false))
 }
 

@@ -32,6 +32,9 @@ type instance struct {
 
 	members map[place]*member // on the app's goroutine once booted
 	told    volume.Wanted     // what the engine was last told for all its units
+
+	pages   map[string]string // the release's own error pages
+	pagesOf string            // the folder of the tree that they are from; empty: not read yet
 }
 
 // newInstance returns the instance of a release of which only the number is known; load reads the

@@ -26,6 +26,7 @@ type appLoop struct {
 	read      bool                  // they were read from the volume
 	guessed   bool                  // they come from the live release: see readWanted
 	said      map[string]string     // the last error that was logged, by what could not be done
+	shown     visible               // what the front was told last
 	live      *instance             // has the traffic; nil: nothing has
 	standby   *instance             // had the traffic before; while live is not accepted yet
 	deploying *deploy               // the release that is built, booted or proved now; nil: none
@@ -215,6 +216,9 @@ func (a *appLoop) announce() {
 	state := Starting
 	n := a.app.Live()
 	settings, err := a.readWanted()
+	if err == nil {
+		a.settings = settings
+	}
 	r, unread := a.app.Release(n)
 	if unread == nil && r.Settings.Mode != volume.InPlace {
 		_, unread = a.app.BuiltOf(r)
@@ -249,7 +253,11 @@ func (a *appLoop) reconcile(ctx context.Context) {
 	a.rewrite()
 	if a.live != nil {
 		a.adjust(ctx)
-	} else if a.deploying == nil {
+	} else if w, err := a.readWanted(); err == nil {
+		a.settings = w
+	}
+	a.showRules()
+	if a.live == nil && a.deploying == nil {
 		a.units.adoptedAll(a.grace())
 	}
 	if d := a.deploying; d != nil {

@@ -58,6 +58,9 @@ type Route struct {
 	Former []string // names of the app from before; their default hosts are the app's too
 	Addrs  []string // for [Runtime.Dial]; each request goes to the least busy
 	State  State    // what to do with requests if there are no Addrs
+
+	Rules volume.Rules
+	Pages map[string]string // the app's own error pages as HTML, by name: "503", "maintenance"
 }
 
 // State is the state of an app for its visitors.

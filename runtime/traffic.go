@@ -1,5 +1,11 @@
 package runtime
 
+import (
+	"reflect"
+
+	"paas/volume"
+)
+
 // route tells the front which web processes of the app are healthy. drained closes when no request
 // is in progress at another one.
 func (a *appLoop) route() (drained <-chan struct{}) {
@@ -18,7 +24,24 @@ func (a *appLoop) show(addrs []string, state State) (drained <-chan struct{}) {
 	if state != Starting {
 		a.rename.serves()
 	}
-	return a.rt.Front.Route(Route{App: a.app.Name, Former: a.app.Former(), Addrs: addrs, State: state})
+	a.shown = visible{a.settings.Rules, a.settings.ErrorPages}
+	return a.rt.Front.Route(Route{
+		App: a.app.Name, Former: a.app.Former(), Addrs: addrs, State: state,
+		Rules: a.settings.Rules, Pages: a.errorPages(),
+	})
+}
+
+// visible is what the front shows and demands whatever runs.
+type visible struct {
+	rules volume.Rules
+	pages string // a folder
+}
+
+// showRules tells the front if what it shows and demands has changed.
+func (a *appLoop) showRules() {
+	if !reflect.DeepEqual(a.shown, visible{a.settings.Rules, a.settings.ErrorPages}) {
+		a.route()
+	}
 }
 
 // downAfter is the number of crashes in a row after which visitors are told that the app is down.

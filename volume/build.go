@@ -67,9 +67,9 @@ func (a App) ReleaseTree(r Release) (string, error) {
 	return filepath.Join(top, dir), nil
 }
 
-// CheckBuildDir returns dir as [Settings] keep it, or an error that says why it cannot name a
-// folder of a commit.
-func CheckBuildDir(dir string) (string, error) {
+// CheckFolder returns dir, the value of that setting, as it is kept, or an error that says why it
+// cannot name a folder of a commit. The top folder is empty.
+func CheckFolder(setting, dir string) (string, error) {
 	clean := path.Clean(dir)
 	switch {
 	case dir == "" || clean == ".":
@@ -79,7 +79,7 @@ func CheckBuildDir(dir string) (string, error) {
 		len(clean) > 200,
 		strings.Split(clean, "/")[0] == ".git":
 		return "", fmt.Errorf(
-			"a build-dir is a folder of the repository, like services/api, not %.60q", dir,
+			"%s is a folder of the repository, like services/api, not %.60q", setting, dir,
 		)
 	}
 	return clean, nil

@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-func TestCheckBuildDir(t *testing.T) {
+func TestCheckFolder(t *testing.T) {
 	for dir, want := range map[string]string{"": "", ".": "", "./": "", "api": "api", "./services/api/": "services/api", "a b": "a b", "..a": "..a", "a/../b": "b"} {
-		if got, err := CheckBuildDir(dir); got != want || err != nil {
+		if got, err := CheckFolder("build-dir", dir); got != want || err != nil {
 			t.Errorf("%q: %q, %v", dir, got, err)
 		}
 	}
 	for _, dir := range []string{"..", "../other", "/etc", "a/../..", "a\nb", "a\x00", ".git", ".git/hooks", string(make([]byte, 300))} {
-		if got, err := CheckBuildDir(dir); err == nil {
+		if got, err := CheckFolder("build-dir", dir); err == nil {
 			t.Errorf("%q: %q", dir, got)
 		}
 	}
@@ -26,7 +26,7 @@ func FuzzBuildDir(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, dir string) {
-		got, err := CheckBuildDir(dir)
+		got, err := CheckFolder("build-dir", dir)
 		if err == nil && got != "" &&
 			(!fs.ValidPath(got) || !filepath.IsLocal(got)) {
 			t.Errorf("%q: %q", dir, got)

@@ -12,9 +12,10 @@
 //	  apps/<app>/settings.json    (0600)   what the next release freezes: branch,
 //	                                       mode, build settings, and config
 //	                                       vars that wait for a release        commands
-//	  apps/<app>/wanted.json               what should run now: formation, limits,
+//	  apps/<app>/wanted.json      (0600)   what should run now: formation, limits,
 //	                                       sleep, grace, prove, stopped,
-//	                                       restarts, requests                  commands
+//	                                       restarts, requests; and the rules
+//	                                       for visitors                        commands
 //	  apps/<app>/source.json               the remote repository it follows    commands, sidecar
 //	  apps/<app>/looked.json               how the last checks of it went      the one who syncs
 //	  apps/<app>/source.lock               held (flock) during a sync          the one who syncs

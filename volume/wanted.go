@@ -33,8 +33,26 @@ type Wanted struct {
 	Restarts map[string]string `json:"restarts,omitempty"`
 	// Wake is the token of the last command that wakes the app.
 	Wake string `json:"wake,omitempty"`
+	// Rules are what the front door demands of the app's visitors.
+	Rules Rules `json:"rules,omitzero"`
+	// ErrorPages is the folder of the tree with the app's own pages for when it cannot answer: 503.html,
+	// maintenance.html and the like; empty: public.
+	ErrorPages string `json:"error_pages,omitempty"`
 	// Cron is the last run of a cron entry that a person asked for.
 	Cron CronRequest `json:"cron,omitzero"`
+}
+
+// Rules are what the front door demands of an app's visitors. The zero value lets everything in.
+type Rules struct {
+	// Maintenance answers each request with 503.
+	Maintenance bool `json:"maintenance,omitempty"`
+	// Allow lists the addresses and ranges (203.0.113.0/24) that may send requests; empty: all may.
+	Allow []string `json:"allow,omitempty"`
+	// Users maps the names of those who may send requests to bcrypt hashes of their passwords; empty:
+	// everybody may.
+	Users map[string]string `json:"users,omitempty"`
+	// MaxBody is how many bytes the body of a request may have; 0: any number.
+	MaxBody int64 `json:"max_body,omitempty"`
 }
 
 // Restart is the token of the last restart that applies to the process type.index; empty: none
@@ -67,7 +85,13 @@ func (a App) Wanted() (Wanted, error) {
 
 // SetWanted replaces what should run of the app, and rings. The caller holds the app's turn, and
 // has read it under the turn.
-func (a App) SetWanted(w Wanted) error { return a.tell("wanted.json", w) }
+func (a App) SetWanted(w Wanted) error {
+	err := a.vol.writeJSON(a.path("wanted.json"), w, 0o600) // it has hashes of passwords
+	if err == nil {
+		a.Ring()
+	}
+	return err
+}
 
 // splitWanted writes wanted.json for an app of an earlier version, before settings.json is written
 // without it. A crash in between does no harm: wanted.json has the same values, and counts.

@@ -81,7 +81,10 @@ func (s *stage) deploy(name string) {
 	app, err := s.server.Volume.Create(name)
 	s.must(err)
 	s.must(app.SetSettings(volume.Settings{Branch: "main"}))
-	s.must(app.SetWanted(volume.Wanted{Limits: map[string]volume.Limits{"": {Processes: 7}}}))
+	s.must(app.SetWanted(volume.Wanted{
+		Limits: map[string]volume.Limits{"": {Processes: 7}},
+		Rules:  volume.Rules{Users: map[string]string{"carol": "a hash"}},
+	}))
 	dir := s.t.TempDir()
 	s.must(os.MkdirAll(filepath.Join(dir, "tree"), 0o755))
 	s.must(os.MkdirAll(app.StorageFiles("media"), 0o755))
