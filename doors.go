@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
+	"net/netip"
 	"slices"
 
 	"golang.org/x/crypto/ssh"
@@ -45,9 +48,21 @@ func (f *frontDoor) Remove(app string) <-chan struct{} { return f.Router.Remove(
 // keysDoor adapts the keys to sshd.
 type keysDoor struct{ *access.Keys }
 
-func (k keysDoor) Lookup(public ssh.PublicKey) (sshd.Identity, bool) {
-	key, ok := k.Keys.Lookup(public)
-	return sshd.Identity{Name: key.Name, Admin: key.Admin, Fingerprint: key.Fingerprint}, ok
+func (k keysDoor) Lookup(public ssh.PublicKey, from net.Addr) (sshd.Identity, error) {
+	who, role, err := k.Keys.Lookup(public, addrOf(from))
+	if errors.Is(err, access.ErrUnknown) {
+		err = sshd.ErrUnknownKey
+	}
+	return sshd.Identity{Name: who.Name, Admin: role == access.Admin, Fingerprint: who.Key, From: from}, err
+}
+
+// addrOf returns the IP address of a client; the zero Addr if it has none.
+func addrOf(from net.Addr) netip.Addr {
+	tcp, ok := from.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return tcp.AddrPort().Addr().Unmap()
 }
 
 // gitDoor adapts the receiver to sshd.

@@ -26,7 +26,7 @@ type paas struct {
 func newPaas(c *config.Config) *paas {
 	vol := newVolume(c)
 	return &paas{
-		config: c, vol: vol, keys: &access.Keys{Dir: filepath.Join(c.Root, "ssh")},
+		config: c, vol: vol, keys: &access.Keys{Dir: filepath.Join(c.Root, "ssh"), Volume: vol},
 		remotes: &remote.Client{MaxPack: c.MaxPush},
 		addresses: &address.Book{
 			Volume: vol, Domain: c.Domain, DefaultApp: c.DefaultApp,
@@ -43,7 +43,8 @@ func (p *paas) diskSpace() deploy.DiskSpace { return deploy.DiskSpace{MinFree: p
 func (p *paas) server() *command.Server {
 	c := p.config
 	return &command.Server{
-		Volume: p.vol, Keys: p.keys, DiskSpace: p.diskSpace(),
+		Volume: p.vol, Keys: p.keys, Tokens: access.Tokens{Keys: p.keys}, Rights: access.Rights{Keys: p.keys},
+		DiskSpace: p.diskSpace(),
 		Modules: deploy.Modules{Remote: p.remotes},
 		Mode:    volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
 		URL: p.addresses.App, GitHost: p.addresses.Git, Hint: p.addresses.Verb,

@@ -330,9 +330,9 @@ func (s *server) addKeys() error {
 }
 
 func (s *server) addKeysOf(where, text string) error {
-	added, err := s.keys.AddAll(text)
+	added, err := s.keys.Add(text, access.Adding{})
 	for _, key := range added {
-		s.log.Info("key added", "key", key.Name, "admin", key.Admin, "fingerprint", key.Fingerprint)
+		s.log.Info("key added", "key", key.Name, "role", key.Role, "fingerprint", key.Fingerprint)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", where, err)

@@ -13,23 +13,28 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// Key is a public key that may connect, and its name.
+// Key is a public key that may connect, and whose it is.
 type Key struct {
-	Name        string    `json:"name"`
-	Admin       bool      `json:"admin"`
+	Name        string    `json:"name"` // of the person, who may have several
+	Role        Right     `json:"role"`
 	Type        string    `json:"type"`              // as in authorized_keys: "ssh-ed25519"
 	Fingerprint string    `json:"fingerprint"`       // as ssh-keygen -l prints it: "SHA256:..."
 	Comment     string    `json:"comment,omitempty"` // from the key; often user@machine
 	Added       time.Time `json:"added"`
-	Line        string    `json:"line"` // the authorized_keys line, without the admin option
+	Used        time.Time `json:"used,omitzero"`    // last, to the minute; zero: never
+	Expires     time.Time `json:"expires,omitzero"` // zero: never
+	From        string    `json:"from,omitempty"`   // patterns of addresses; empty: from everywhere
+	Line        string    `json:"line"`             // the authorized_keys line, without options
 
 	public gossh.PublicKey
+	file   string // its name: that of the person, and + and a number for all keys but the first
 }
+
+func (k Key) options() options { return options{role: k.Role, from: k.From, expires: k.Expires} }
 
 const (
 	maxKeyText    = 16 << 10 // bytes; the line of a 16384-bit RSA key has 2.8 KiB
 	minRSA        = 2048     // bits
-	adminOption   = "admin"
 	likeThisOne   = "it looks like: ssh-ed25519 AAAA... you@laptop"
 	usePublicFile = "give the public half, the file that ends in .pub"
 )
@@ -72,13 +77,14 @@ func parseKey(text []byte) (Key, []string, error) {
 	}, options, nil
 }
 
-// checkKey parses a key that may be added: options could not be enforced.
-func checkKey(text []byte) (Key, error) {
-	key, options, err := parseKey(text)
-	if err == nil && len(options) > 0 {
-		err = fmt.Errorf("options in front of a key are not supported (%.80q); "+
-			"give the key without them", options)
+// readKey parses one line, options included. Only in a file of our own they name the role.
+func readKey(text []byte, ownFile bool) (Key, error) {
+	key, words, err := parseKey(text)
+	if err != nil {
+		return Key{}, err
 	}
+	o, err := parseOptions(words, ownFile)
+	key.Role, key.From, key.Expires = o.role, o.from, o.expires
 	return key, err
 }
 

@@ -8,96 +8,150 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// AddAll adds each key of an authorized_keys text (sshd(8), "AUTHORIZED_KEYS FILE FORMAT") that is
-// not there yet. It removes none. The key's comment becomes its name, or key-1, key-2 and so on if
-// it has none. AddAll returns the added keys and the errors of all bad lines, with their numbers.
-func (k *Keys) AddAll(text string) (added []Key, err error) {
+// Adding is how keys are added.
+type Adding struct {
+	Name    string    // of the person; empty: each key's comment says it
+	Role    Right     // Guest, Member or Admin; None: that of the person, or Member for a new one
+	Expires time.Time // zero: when the options of the key say so, or never
+}
+
+// Add adds the keys of a text in the format of authorized_keys (sshd(8), "AUTHORIZED_KEYS FILE
+// FORMAT") that are not there yet, and returns them. Keys of a person who is there already are added
+// to theirs; the role, if there is one, becomes the role of all their keys. Of the options from= and
+// expiry-time= are kept, and others refused. The very first key of a server is an admin's.
+//
+// It is an error if the name is bad, if a key is another person's, or if it is too weak. If a line
+// is bad, none is added to a name; without a name, the other lines are. The errors have the numbers
+// of all bad lines, if there are several.
+func (k *Keys) Add(text string, a Adding) (added []Key, err error) {
+	if a.Name != "" && !personName.MatchString(a.Name) {
+		return nil, fmt.Errorf("%.80q is not a key name: %s", a.Name, keyNameRule)
+	}
+	given, err := parseList(text, a.Name != "")
+	if err != nil && a.Name != "" {
+		return nil, err
+	}
+	if err := k.Migrate(); err != nil {
+		return nil, err
+	}
+	unlock, lockErr := lock(k.Dir)
+	if lockErr != nil {
+		return nil, lockErr
+	}
+	defer unlock()
+	there, listErr := k.List()
+	files, filesErr := k.files()
+	if err := errors.Join(listErr, filesErr); err != nil {
+		return nil, err
+	}
+	first := len(files) == 0 // an unreadable file is still somebody's key
+	for _, key := range given {
+		name := a.Name
+		if i := slices.IndexFunc(there, func(other Key) bool {
+			return other.Fingerprint == key.Fingerprint
+		}); i >= 0 {
+			if name != "" && name != there[i].Name {
+				return added, fmt.Errorf("this key is here already, as %q", there[i].Name)
+			}
+			continue
+		}
+		if name == "" {
+			name = freeName(key.Comment, files)
+		}
+		key.Name = name
+		i := slices.IndexFunc(there, func(other Key) bool { return other.Name == name })
+		switch {
+		case len(files) == 0:
+			key.Role = Admin
+		case a.Role != None:
+			key.Role = a.Role
+		case i >= 0:
+			key.Role = there[i].Role
+		}
+		if !a.Expires.IsZero() {
+			key.Expires = a.Expires
+		}
+		if !slices.ContainsFunc(files, func(f string) bool { return person(f) == name }) {
+			if err := k.forget(name); err != nil { // of an earlier one, whose file somebody removed
+				return added, err
+			}
+		}
+		if err := k.write(&key, files); err != nil {
+			return added, fmt.Errorf("add key %s: %w", name, err)
+		}
+		key.Added = time.Now()
+		added, there, files = append(added, key), append(there, key), append(files, key.file)
+	}
+	if a.Name != "" && a.Role != None && !first {
+		err = errors.Join(err, k.setRole(a.Name, a.Role, there))
+	}
+	return added, err
+}
+
+// setRole gives all keys of a person the role.
+func (k *Keys) setRole(name string, role Right, there []Key) error {
+	var left, changed []Key
+	for _, key := range there {
+		if key.Name == name && key.Role != role {
+			key.Role = role
+			changed = append(changed, key)
+		}
+		left = append(left, key)
+	}
+	if err := lastAdmin(name, there, left); err != nil {
+		return err
+	}
+	for _, key := range changed {
+		if err := k.write(&key, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseList parses the lines of a text that hold keys. If they are one person's, one line that is
+// bad is named without its number.
+func parseList(text string, onePersons bool) (keys []Key, err error) {
+	if strings.Contains(text, "PRIVATE KEY") || strings.Contains(text, "SSH2 PUBLIC KEY") {
+		_, err := readKey([]byte(text), false)
+		return nil, err
+	}
 	var errs []error
+	n, found := 0, 0
 	lines := bufio.NewScanner(strings.NewReader(text))
-	for n := 1; lines.Scan(); n++ {
+	for lines.Scan() {
+		n++
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		key, _, err := parseKey([]byte(line))
-		if err == nil {
-			if _, here := k.Lookup(key.public); here {
-				continue
-			}
-			key, err = k.Add(k.freeName(key.Comment), []byte(line), false)
-		}
+		found++
+		key, err := readKey([]byte(line), false)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
 			continue
 		}
-		added = append(added, key)
+		keys = append(keys, key)
 	}
-	return added, errors.Join(append(errs, lines.Err())...)
-}
-
-// AddFile adds the keys of an authorized_keys text under a name. One key gets the name as [Keys.Add]
-// gives it. Of several, those that are not there yet become name, name-2 and so on, as far as these
-// are free; a line that is bad adds none, and the errors have the numbers of all such lines.
-func (k *Keys) AddFile(name, text string, admin bool) (added []Key, err error) {
-	var numbers []int
-	var keys []string
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			numbers, keys = append(numbers, n), append(keys, line)
-		}
-	}
-	if len(keys) == 1 {
-		text = keys[0]
-	}
-	if len(keys) < 2 || strings.Contains(text, "PRIVATE KEY") || strings.Contains(text, "SSH2") {
-		key, err := k.Add(name, []byte(text), admin)
-		if err != nil {
-			return nil, err
-		}
-		return []Key{key}, nil
-	}
-	var errs []error
-	var missing []string
-	for i, line := range keys {
-		key, err := checkKey([]byte(line))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("line %d: %w", numbers[i], err))
-		} else if _, here := k.Lookup(key.public); !here && !slices.Contains(missing, line) {
-			missing = append(missing, line)
-		}
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	files, err := k.files()
-	if err != nil {
+	if err := lines.Err(); err != nil {
 		return nil, err
 	}
-	free := name
-	for _, line := range missing {
-		for i := 2; slices.Contains(files, free); i++ {
-			free = name + "-" + strconv.Itoa(i)
-		}
-		key, err := k.Add(free, []byte(line), admin)
-		if err != nil {
-			return added, err
-		}
-		added, files = append(added, key), append(files, free)
+	if onePersons && found < 2 && len(keys) == 0 {
+		_, err := readKey([]byte(text), false)
+		return nil, err
 	}
-	return added, nil
+	return keys, errors.Join(errs...)
 }
 
 var notInName = regexp.MustCompile(`[^a-z0-9._@-]+`)
 
-// freeName derives an unused key name from a comment such as alice@laptop.
-func (k *Keys) freeName(comment string) string {
+// freeName derives an unused name from a comment such as alice@laptop.
+func freeName(comment string, files []string) string {
 	name := notInName.ReplaceAllString(strings.ToLower(comment), "-")
 	name = strings.Trim(name[:min(len(name), 50)], "._@-")
-	files, _ := k.files() // Add reports the error
 	free := name
 	for i := 1; free == "" || slices.Contains(files, free); i++ {
 		free = strings.TrimLeft(name+"-key-"+strconv.Itoa(i), "-")

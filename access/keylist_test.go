@@ -8,11 +8,11 @@ import (
 )
 
 // A key that is given again is not added again. Keys are named after their comments.
-func TestAddAll(t *testing.T) {
+func TestAddWithoutName(t *testing.T) {
 	k := &Keys{Dir: t.TempDir()}
 	line := func(comment string) string { return keyLine(sshkey.New(t).PublicKey()) + comment + "\n" }
 	text := "# ours\n\n" + line(" Alice@Laptop") + line("") + line(" alice@laptop") + line(" ../../etc")
-	added, err := k.AddAll(text)
+	added, err := k.Add(text, Adding{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,50 +23,98 @@ func TestAddAll(t *testing.T) {
 	if got := strings.Join(names, " "); got != "alice@laptop key-1 alice@laptop-key-1 etc" {
 		t.Errorf("names %q", got)
 	}
-	if !added[0].Admin {
+	if added[0].Role != Admin {
 		t.Error("the first key is not an admin")
 	}
-	if added[1].Admin {
+	if added[1].Role == Admin {
 		t.Error("the second key is an admin")
 	}
-	if again, err := k.AddAll(text); err != nil || len(again) != 0 {
+	if again, err := k.Add(text, Adding{}); err != nil || len(again) != 0 {
 		t.Errorf("again: %v %v", again, err)
 	}
-	added, err = k.AddAll("nonsense\n" + line(" bob"))
+	added, err = k.Add("nonsense\n"+line(" bob"), Adding{})
 	if err == nil || !strings.Contains(err.Error(), "line 1:") || len(added) != 1 {
 		t.Errorf("%v, %v", added, err)
 	}
 }
 
-// The keys of an authorized_keys file get numbered names. A bad line adds none.
-func TestAddFile(t *testing.T) {
+// All keys of an authorized_keys file are one person's. A bad line adds none.
+func TestAddSeveral(t *testing.T) {
 	k := &Keys{Dir: t.TempDir()}
 	line := func(comment string) string { return keyLine(sshkey.New(t).PublicKey()) + comment + "\n" }
 	one := line(" alice@laptop")
 	text := "# mine\n\n" + one + line(" alice@desk") + one
-	if added, err := k.AddFile("alice", text+"nonsense\n", false); err == nil || !strings.Contains(err.Error(), "line 6:") || len(added) > 0 {
+	alice := Adding{Name: "alice"}
+	if added, err := k.Add(text+"nonsense\n", alice); err == nil || !strings.Contains(err.Error(), "line 6:") || len(added) > 0 {
 		t.Errorf("with a bad line: %v, %v", added, err)
 	}
-	names := func(added []Key) string {
-		var all []string
-		for _, key := range added {
-			all = append(all, key.Name)
+	if added, err := k.Add(text, alice); err != nil || len(added) != 2 {
+		t.Errorf("two keys: %v, %v", added, err)
+	}
+	if added, err := k.Add(text+line(" alice@phone"), alice); err != nil || len(added) != 1 {
+		t.Errorf("one more: %v, %v", added, err)
+	}
+	keys, err := k.List()
+	if err != nil || len(keys) != 3 {
+		t.Fatalf("%+v, %v", keys, err)
+	}
+	for _, key := range keys {
+		if key.Name != "alice" || key.Role != Admin {
+			t.Errorf("%s's key, a key of a %s", key.Name, key.Role)
 		}
-		return strings.Join(all, " ")
 	}
-	if added, err := k.AddFile("alice", text, false); err != nil || names(added) != "alice alice-2" {
-		t.Errorf("%s, %v", names(added), err)
+	if err := k.Remove(keys[0].Fingerprint); err != nil {
+		t.Error(err)
 	}
-	if added, err := k.AddFile("alice", text+line(" alice@phone"), true); err != nil || names(added) != "alice-3" || !added[0].Admin {
-		t.Errorf("one more: %+v, %v", added, err)
+	left, err := k.List()
+	if err != nil || len(left) != 2 || left[0].Fingerprint == keys[0].Fingerprint {
+		t.Errorf("left: %+v, %v", left, err)
 	}
-	if added, err := k.AddFile("bob", "# his\n"+line(""), false); err != nil || names(added) != "bob" {
-		t.Errorf("one key: %s, %v", names(added), err)
+	bob := addLine(t, k, Adding{Name: "bob"}, "# his\n"+line(""))
+	if err := k.Remove(bob.Fingerprint); err != nil {
+		t.Error(err)
 	}
-	if _, err := k.AddFile("bob", line(""), false); err == nil {
-		t.Error("a second key took a name that is taken")
+	if err := k.Remove("alice"); err == nil || !strings.Contains(err.Error(), "last admin") {
+		t.Errorf("remove the last admin: %v", err)
 	}
-	if _, err := k.AddFile("eve", "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n-----END\n", false); err == nil || !strings.Contains(err.Error(), "private key") {
+	if _, err := k.Add("-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n-----END\n", Adding{Name: "eve"}); err == nil || !strings.Contains(err.Error(), "private key") {
 		t.Errorf("a private key: %v", err)
+	}
+}
+
+// A role that is given holds for all keys of the person, and one that is not given stays.
+func TestRoles(t *testing.T) {
+	k := &Keys{Dir: t.TempDir()}
+	line := func() string { return keyLine(sshkey.New(t).PublicKey()) + "\n" }
+	addLine(t, k, Adding{Name: "alice"}, line())
+	carols := line()
+	for _, step := range []struct {
+		text string
+		role Right
+		want string
+	}{
+		{carols, None, "admin member"},
+		{carols, Guest, "admin guest"},
+		{line(), None, "admin guest guest"},
+		{line(), Admin, "admin admin admin admin"},
+		{carols, Member, "admin member member member"},
+	} {
+		if _, err := k.Add(step.text, Adding{Name: "carol", Role: step.role}); err != nil {
+			t.Error(err)
+		}
+		keys, err := k.List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var roles []string
+		for _, key := range keys {
+			roles = append(roles, key.Role.String())
+		}
+		if got := strings.Join(roles, " "); got != step.want {
+			t.Errorf("%s: %s, want %s", step.role, got, step.want)
+		}
+	}
+	if _, err := k.Add(line(), Adding{Name: "alice", Role: Guest}); err == nil || !strings.Contains(err.Error(), "last admin") {
+		t.Errorf("the last admin became a guest: %v", err)
 	}
 }

@@ -7,34 +7,36 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
-	"paas/durable"
 	"paas/nearest"
+	"paas/volume"
 )
 
-// Keys is the set of keys that may connect, one file per key: DIR/keys/<name>. It reads the files
-// for every question, so a key that another process or a person adds or removes takes effect at
-// once.
+// Keys is the set of keys that may connect, one file per key: DIR/keys/<name>, and <name>+2 and so
+// on if a person has several. It reads the files for every question, so a key that another process
+// or a person adds or removes takes effect at once.
 //
-// It is safe for concurrent use. If two processes add the same name, only one succeeds. But checks
-// that need all keys can race between processes: two that add the very first key both make an admin
-// key, and two that each remove one of the last two admin keys leave none. Add on the server then
-// adds a new one.
+// It is safe for concurrent use, by any number of processes.
 type Keys struct {
-	Dir string       // private directory; the first Add creates it with mode 0700
-	Log *slog.Logger // reports each file that is not a key once; default slog.Default()
+	Dir    string         // private directory; the first Add creates it with mode 0700
+	Volume *volume.Volume // has the apps on which keys of an earlier version have rights
+	Log    *slog.Logger   // reports each file that is not a key once; default slog.Default()
 
-	mu     sync.Mutex           // one Add or Remove at a time
 	warnMu sync.Mutex           // guards warned
 	warned map[string]time.Time // file -> modification time of the last report
+
+	uses uses
 }
 
 const (
@@ -42,91 +44,97 @@ const (
 	keyNameRule = "use a-z, 0-9 and . _ @ -, starting with a letter or a digit, at most 63 characters"
 )
 
-var keyName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,62}$`)
+var (
+	personName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,62}$`)
+	keyFile    = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,62}(\+[0-9]{1,4})?$`)
+)
 
-// Add adds a key under a name. publicKey is one line in authorized_keys format. Options in front of
-// the key are refused: Keys could not enforce their restrictions. The very first key becomes an
-// admin key even if admin is false. It is an error if the name is bad or taken, if the key is
-// already there under another name, if publicKey is not exactly one public key, or if the key is
-// too weak.
-func (k *Keys) Add(name string, publicKey []byte, admin bool) (Key, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !keyName.MatchString(name) {
-		return Key{}, fmt.Errorf("%.80q is not a key name: %s", name, keyNameRule)
-	}
-	key, err := checkKey(publicKey)
-	if err != nil {
-		return Key{}, err
-	}
-	files, err := k.files()
-	if err != nil {
-		return Key{}, err
-	}
-	if slices.Contains(files, name) {
-		return Key{}, errTaken(name)
-	}
-	if other, ok := k.Lookup(key.public); ok {
-		return Key{}, fmt.Errorf("this key is here already, as %q", other.Name)
-	}
-	// An unreadable file is still somebody's key, so the next key is not the first one.
-	key.Name, key.Admin = name, admin || len(files) == 0
-	line := key.Line + "\n"
-	if key.Admin {
-		line = adminOption + " " + line
-	}
-	err = writeNew(k.Dir, filepath.Join(keysFolder, name), []byte(line))
-	if errors.Is(err, fs.ErrExist) {
-		return Key{}, errTaken(name)
-	}
-	if err != nil {
-		return Key{}, fmt.Errorf("add key %s: %w", name, err)
-	}
-	key.Added = time.Now()
-	return key, nil
+// ErrUnknown is the error for a key that nobody has.
+var ErrUnknown = errors.New("your key is unknown")
+
+// person returns whose key the file has.
+func person(file string) string {
+	name, _, _ := strings.Cut(file, "+")
+	return name
 }
 
-func errTaken(name string) error {
-	return fmt.Errorf("there is a key named %q already; remove it first, or choose another name", name)
-}
-
-// Remove removes a key. Its open sessions go on; new ones are refused. The last admin key cannot be
-// removed, because then nobody could add another one from outside.
+// Remove removes a person with all keys, grants and tokens, or the one key of that fingerprint. Its
+// open sessions go on; new ones are refused. The last admin cannot be removed, because then nobody
+// could add another one from outside.
 func (k *Keys) Remove(name string) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	files, err := k.files()
+	unlock, err := lock(k.Dir)
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(files, name) {
-		if near := nearest.Word(name, files); near != "" {
-			return fmt.Errorf("no key named %.80q; did you mean %s?", name, near)
-		}
-		return fmt.Errorf("no key named %.80q", name)
+	defer unlock()
+	files, err := k.files()
+	if err != nil {
+		return err
 	}
 	keys, err := k.List()
 	if err != nil {
 		return err
 	}
-	admins := slices.DeleteFunc(keys, func(key Key) bool { return !key.Admin })
-	if len(admins) == 1 && admins[0].Name == name {
-		return fmt.Errorf("%s is the last admin key; add another admin first", name)
+	owner := name
+	if i := slices.IndexFunc(keys, func(key Key) bool { return key.Fingerprint == name }); i >= 0 {
+		owner = keys[i].Name
 	}
-	root, err := os.OpenRoot(filepath.Join(k.Dir, keysFolder))
-	if err != nil {
+	own := slices.DeleteFunc(slices.Clone(files), func(f string) bool { return person(f) != owner })
+	if len(own) == 0 {
+		var names []string
+		for _, f := range files {
+			names = append(names, person(f))
+		}
+		if near := nearest.Word(name, names); near != "" {
+			return fmt.Errorf("no key named %.80q; did you mean %s?", name, near)
+		}
+		return fmt.Errorf("no key named %.80q", name)
+	}
+	left := slices.DeleteFunc(slices.Clone(keys), func(key Key) bool {
+		return key.Fingerprint == name || owner == name && key.Name == name
+	})
+	if err := lastAdmin(owner, keys, left); err != nil {
 		return err
 	}
-	defer root.Close()
-	if err := root.Remove(name); err != nil {
-		return fmt.Errorf("remove key %s: %w", name, err)
+	for _, key := range keys {
+		if key.Fingerprint == name && len(own) > 1 {
+			return remove(k.Dir, filepath.Join(keysFolder, key.file))
+		}
 	}
-	return durable.SyncDir(root.Name())
+	// In this order, so that nobody of that name finds what this person had.
+	if err := k.forget(owner); err != nil {
+		return err
+	}
+	for _, file := range own {
+		err = errors.Join(err, remove(k.Dir, filepath.Join(keysFolder, file)))
+	}
+	return err
 }
 
-// List returns all keys, sorted by name. It skips files that are not keys, and logs their names.
-func (k *Keys) List() ([]Key, error) {
+// lastAdmin returns an error if there was an admin before, and none is left.
+func lastAdmin(name string, before, left []Key) error {
+	isAdmin := func(key Key) bool { return key.Role == Admin }
+	if slices.ContainsFunc(before, isAdmin) && !slices.ContainsFunc(left, isAdmin) {
+		return fmt.Errorf("%s is the last admin; add another admin first", name)
+	}
+	return nil
+}
+
+// forget removes what a person has besides keys.
+func (k *Keys) forget(name string) error {
+	return errors.Join(k.forgetGrants(name), k.forgetTokens(name))
+}
+
+// List returns all keys, sorted by name. It skips files that are not keys, and logs their names. A
+// person whose files differ in the role has the least of these roles.
+func (k *Keys) List() ([]Key, error) { return k.list("") }
+
+// list returns the keys of a person, or all if name is empty.
+func (k *Keys) list(name string) ([]Key, error) {
 	files, err := k.files()
+	if name != "" {
+		files = slices.DeleteFunc(files, func(f string) bool { return person(f) != name })
+	}
 	if err != nil || len(files) == 0 {
 		return nil, err
 	}
@@ -136,33 +144,52 @@ func (k *Keys) List() ([]Key, error) {
 	}
 	defer root.Close()
 	var keys []Key
-	for _, name := range files {
-		key, err := readKey(root, name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed since the folder was read
-		case err != nil:
-			k.warn(root, name, err)
-		default:
-			keys = append(keys, key)
+	roles := map[string]Right{}
+	for _, file := range files {
+		key, err := readFile(root, file)
+		if errors.Is(err, fs.ErrNotExist) { // removed just now
+			continue
 		}
+		if err != nil {
+			k.warn(root, file, err)
+			continue
+		}
+		key.Used = k.uses.last(k.Dir, key.Fingerprint)
+		if role, ok := roles[key.Name]; !ok || key.Role < role {
+			roles[key.Name] = key.Role
+		}
+		keys = append(keys, key)
+	}
+	for i := range keys {
+		keys[i].Role = roles[keys[i].Name]
 	}
 	return keys, nil
 }
 
-// Lookup returns the entry of a public key. A certificate does not count as the key inside it. If a
-// key has two files, made by hand, the first name wins.
-func (k *Keys) Lookup(public gossh.PublicKey) (Key, bool) {
+// Lookup returns the holder of a public key who comes from an address. A certificate does not count
+// as the key inside it. If a key has two files, made by hand, the first name wins. The error is
+// [ErrUnknown], or says for the holder why the key does not count now.
+func (k *Keys) Lookup(public gossh.PublicKey, from netip.Addr) (Identity, Right, error) {
+	key, err := k.find(public)
+	if err != nil {
+		return Identity{}, None, err
+	}
+	who := Identity{Name: key.Name, From: from, Key: key.Fingerprint}
+	return who, key.Role, key.options().usable(from)
+}
+
+func (k *Keys) find(public gossh.PublicKey) (Key, error) {
 	keys, err := k.List()
 	if err != nil {
 		k.log().Error("cannot read the keys", "dir", k.Dir, "err", err)
-		return Key{}, false
+		return Key{}, ErrUnknown
 	}
 	wire := public.Marshal()
 	i := slices.IndexFunc(keys, func(key Key) bool { return bytes.Equal(key.public.Marshal(), wire) })
 	if i < 0 {
-		return Key{}, false
+		return Key{}, ErrUnknown
 	}
-	return keys[i], true
+	return keys[i], nil
 }
 
 // files returns the names of the files that can be keys, sorted.
@@ -177,16 +204,15 @@ func (k *Keys) files() ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		// Opening a pipe would block for ever, and a link could point anywhere.
-		if e.Type().IsRegular() && keyName.MatchString(e.Name()) {
+		if e.Type().IsRegular() && keyFile.MatchString(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}
 	return names, nil
 }
 
-// readKey reads one file. It returns an error if the key has any option but "admin": Keys could not
-// enforce it.
-func readKey(root *os.Root, name string) (Key, error) {
+// readFile reads the key of one file.
+func readFile(root *os.Root, name string) (Key, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return Key{}, err
@@ -200,15 +226,21 @@ func readKey(root *os.Root, name string) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	key, options, err := parseKey(text)
-	if err != nil {
-		return Key{}, err
+	key, err := readKey(text, true)
+	key.Name, key.file, key.Added = person(name), name, info.ModTime()
+	return key, err
+}
+
+// write stores the key in a file of its own. Without a file it gets a free one.
+func (k *Keys) write(key *Key, taken []string) error {
+	if key.file == "" {
+		key.file = key.Name
+		for i := 2; slices.Contains(taken, key.file); i++ {
+			key.file = key.Name + "+" + strconv.Itoa(i)
+		}
 	}
-	if len(options) > 1 || len(options) == 1 && options[0] != adminOption {
-		return Key{}, fmt.Errorf("options other than %q are not supported", adminOption)
-	}
-	key.Name, key.Admin, key.Added = name, len(options) == 1, info.ModTime()
-	return key, nil
+	line := key.options().String() + key.Line + "\n"
+	return replace(k.Dir, filepath.Join(keysFolder, key.file), []byte(line))
 }
 
 func (k *Keys) log() *slog.Logger {

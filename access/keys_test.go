@@ -12,11 +12,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -29,11 +30,23 @@ func lineOf(signer gossh.Signer) []byte { return []byte(keyLine(signer.PublicKey
 
 func mustAdd(t testing.TB, k *Keys, name string, signer gossh.Signer) Key {
 	t.Helper()
-	key, err := k.Add(name, lineOf(signer), false)
-	if err != nil {
-		t.Fatal(err)
+	return addLine(t, k, Adding{Name: name}, string(lineOf(signer)))
+}
+
+// addLine adds one key.
+func addLine(t testing.TB, k *Keys, a Adding, line string) Key {
+	t.Helper()
+	added, err := k.Add(line, a)
+	if err != nil || len(added) != 1 {
+		t.Fatalf("%v, %v", added, err)
 	}
-	return key
+	return added[0]
+}
+
+// known reports whether a key may connect.
+func known(k *Keys, key gossh.PublicKey) bool {
+	_, _, err := k.Lookup(key, netip.Addr{})
+	return err == nil
 }
 
 func TestKeysAddListRemove(t *testing.T) {
@@ -43,18 +56,18 @@ func TestKeysAddListRemove(t *testing.T) {
 	}
 	alice, bob := sshkey.New(t), sshkey.New(t)
 	first := mustAdd(t, k, "bob", bob)
-	if !first.Admin {
+	if first.Role != Admin {
 		t.Error("the first key is not an admin")
 	}
 	second := mustAdd(t, k, "alice", alice)
-	if second.Admin {
+	if second.Role != Member {
 		t.Error("the second key is an admin")
 	}
 	if want := gossh.FingerprintSHA256(alice.PublicKey()); second.Fingerprint != want {
 		t.Errorf("fingerprint %s, want %s", second.Fingerprint, want)
 	}
 	keys, err := k.List()
-	if err != nil || len(keys) != 2 || keys[0].Name != "alice" || keys[1].Name != "bob" || !keys[1].Admin {
+	if err != nil || len(keys) != 2 || keys[0].Name != "alice" || keys[1].Name != "bob" || keys[1].Role != Admin {
 		t.Fatalf("list: %+v, %v", keys, err)
 	}
 	if keys[0].Comment != "you@laptop" || keys[0].Line != string(lineOf(alice)) || keys[0].Added.IsZero() {
@@ -84,18 +97,16 @@ func TestKeysAddListRemove(t *testing.T) {
 		"no key named") {
 		t.Errorf("remove a path: %v", err)
 	}
-	if err := k.Remove("bob"); err == nil || err.Error() != "bob is the last admin key; add another admin first" {
+	if err := k.Remove("bob"); err == nil || err.Error() != "bob is the last admin; add another admin first" {
 		t.Errorf("remove the last admin: %v", err)
 	}
 	if err := k.Remove("alice"); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := k.Lookup(alice.PublicKey()); ok {
+	if known(k, alice.PublicKey()) {
 		t.Error("a removed key is still found")
 	}
-	if _, err := k.Add("carol", lineOf(sshkey.New(t)), true); err != nil {
-		t.Fatal(err)
-	}
+	addLine(t, k, Adding{Name: "carol", Role: Admin}, string(lineOf(sshkey.New(t))))
 	if err := k.Remove("bob"); err != nil {
 		t.Errorf("remove one of two admins: %v", err)
 	}
@@ -103,8 +114,8 @@ func TestKeysAddListRemove(t *testing.T) {
 
 func TestKeysAddRefuses(t *testing.T) {
 	k := &Keys{Dir: t.TempDir()}
-	known := sshkey.New(t)
-	mustAdd(t, k, "alice", known)
+	alices := sshkey.New(t)
+	mustAdd(t, k, "alice", alices)
 
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -121,16 +132,15 @@ func TestKeysAddRefuses(t *testing.T) {
 		1), big.NewInt(2), big.NewInt(3)})
 	fresh := string(lineOf(sshkey.New(t)))
 	secret := string(sshkey.PrivateText(t, private))
-	cert := &gossh.Certificate{Key: known.PublicKey(), CertType: gossh.UserCert,
+	cert := &gossh.Certificate{Key: alices.PublicKey(), CertType: gossh.UserCert,
 		ValidBefore: gossh.CertTimeInfinity}
 	if err := cert.SignCert(rand.Reader, sshkey.New(t)); err != nil {
 		t.Fatal(err)
 	}
 
 	for _, tt := range []struct{ name, text, want string }{
-		{"alice", fresh, "a key named \"alice\" already"},
-		{"alice2", string(lineOf(known)), `here already, as "alice"`},
-		{"alice2", keyLine(known.PublicKey()) + " another comment", `here already, as "alice"`},
+		{"alice2", string(lineOf(alices)), `here already, as "alice"`},
+		{"alice2", keyLine(alices.PublicKey()) + " another comment", `here already, as "alice"`},
 		{"bob", secret, "private key"},
 		{"bob", "PuTTY-User-Key-File-3: ssh-ed25519\n", "private key"},
 		{"bob", "", "no key given"},
@@ -138,24 +148,31 @@ func TestKeysAddRefuses(t *testing.T) {
 		{"bob", "hello", "not a public key"},
 		{"bob", "ssh-ed25519 AAAA you@laptop", "not a public key"},
 		{"bob", "ssh-ed25519 \x1b[2J", "not a public key"},
-		{"bob", fresh + "\n" + string(lineOf(sshkey.New(t))), "more than one line"},
+		{"bob", fresh + "\nnonsense\n" + string(lineOf(sshkey.New(t))), "line 2: not a public key"},
 		{"bob", fresh + strings.Repeat(" ", 10) + strings.Repeat("x", maxKeyText), "too long"},
 		{"bob", "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA", "ssh-keygen -i"},
 		{"bob", "ssh-rsa " + base64.StdEncoding.EncodeToString(weak), "at least 2048 bits"},
 		{"bob", "ssh-dss " + base64.StdEncoding.EncodeToString(dsa), "not accepted"},
 		{"bob", `command="sh",no-pty ` + fresh,
-			`options in front of a key are not supported (["command=\"sh\"" "no-pty"])`},
+			`from= and expiry-time= are not supported (["command=\"sh\"" "no-pty"])`},
 		{"bob", "admin " + fresh, "options in front of a key"},
+		{"bob", "guest " + fresh, "options in front of a key"},
+		{"bob", `from="laptop.example" ` + fresh, `not "laptop.example"`},
+		{"bob", `from="10.0.0.1/8" ` + fresh, `not "10.0.0.1/8"`},
+		{"bob", `from="10.0.0.1,,::1" ` + fresh, `not ""`},
+		{"bob", `from="10.0.0.1",from="::1" ` + fresh, "are not supported"},
+		{"bob", `expiry-time="tomorrow" ` + fresh, `not "tomorrow"`},
+		{"bob", `expiry-time="20271301" ` + fresh, `not "20271301"`},
 		{"bob", keyLine(cert), "certificates are not supported"},
 		{"../bob", fresh, "not a key name"},
 		{".bob", fresh, "not a key name"},
 		{"Bob", fresh, "not a key name"},
 		{"bob/x", fresh, "not a key name"},
 		{"bob\n", fresh, "not a key name"},
-		{"", fresh, "not a key name"},
+		{"bob+2", fresh, "not a key name"},
 		{strings.Repeat("b", 64), fresh, "not a key name"},
 	} {
-		_, err := k.Add(tt.name, []byte(tt.text), false)
+		_, err := k.Add(tt.text, Adding{Name: tt.name})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("add %q %.40q: %v; want %q", tt.name, tt.text, err, tt.want)
 			continue
@@ -190,12 +207,8 @@ func TestKeysAddAccepts(t *testing.T) {
 		"ada@home.example_1": keyLine(sshkey.New(t).PublicKey()),
 	} {
 		k := &Keys{Dir: t.TempDir()}
-		added, err := k.Add(name, []byte(text), false)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if listed, err := k.List(); err != nil || len(listed) != 1 || listed[0].Line != added.Line || !listed[0].Admin {
+		added := addLine(t, k, Adding{Name: name}, text)
+		if listed, err := k.List(); err != nil || len(listed) != 1 || listed[0].Line != added.Line || listed[0].Role != Admin {
 			t.Errorf("%s: added %+v, listed %+v, %v", name, added, listed, err)
 		}
 	}
@@ -212,8 +225,8 @@ func TestKeysSkipsWhatIsNoKey(t *testing.T) {
 		"broken":   "ssh-ed25519 AAAA",
 		"empty":    "",
 		"two":      eve + "\n" + eve + "\n",
-		"limited":  `from="10.0.0.1" ` + eve,
-		"limited2": `admin,from="10.0.0.1" ` + eve,
+		"limited":  `command="sh" ` + eve,
+		"limited2": `admin,no-pty ` + eve,
 		".hidden":  eve,
 		"backup~":  eve,
 	} {
@@ -232,7 +245,7 @@ func TestKeysSkipsWhatIsNoKey(t *testing.T) {
 			t.Fatalf("list: %v, %v", keys, err)
 		}
 	}
-	if _, ok := k.Lookup(alice.PublicKey()); !ok {
+	if !known(k, alice.PublicKey()) {
 		t.Error("alice is locked out")
 	}
 	if n := strings.Count(log.String(), "not a key; skipped"); n != 5 {
@@ -255,7 +268,7 @@ func TestKeysFirstIsTheFirstFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(k.Dir, "keys", "old"), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if key := mustAdd(t, k, "eve", sshkey.New(t)); key.Admin {
+	if key := mustAdd(t, k, "eve", sshkey.New(t)); key.Role == Admin {
 		t.Error("eve became an admin")
 	}
 }
@@ -267,42 +280,43 @@ func TestKeysAreHot(t *testing.T) {
 	admin, bob := sshkey.New(t), sshkey.New(t)
 	mustAdd(t, theirs, "admin", admin)
 	mustAdd(t, theirs, "bob", bob)
-	if key, ok := ours.Lookup(bob.PublicKey()); !ok || key.Name != "bob" {
-		t.Errorf("lookup: %+v, %v", key, ok)
+	if who, role, err := ours.Lookup(bob.PublicKey(), netip.Addr{}); err != nil || who.Name != "bob" || role != Member {
+		t.Errorf("lookup: %+v, %v, %v", who, role, err)
 	}
 	if err := theirs.Remove("bob"); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := ours.Lookup(bob.PublicKey()); ok {
+	if known(ours, bob.PublicKey()) {
 		t.Error("still there")
 	}
 }
 
-// Many processes add the same name at once: exactly one succeeds, and its file is complete.
+// Many processes add keys at once, some to one name: none is lost, and exactly one is the first.
 func TestKeysConcurrentAdds(t *testing.T) {
 	dir := t.TempDir()
-	var won atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 16 {
-		line := lineOf(sshkey.New(t))
+		line := string(lineOf(sshkey.New(t)))
+		name := []string{"same", fmt.Sprintf("own%d", i)}[i%2]
 		wg.Go(func() {
-			k := &Keys{Dir: dir}
-			if _, err := k.Add("same", line, false); err == nil {
-				won.Add(1)
-			}
-			if _, err := k.Add(fmt.Sprintf("own%d", i), line,
-				false); err != nil && !strings.Contains(err.Error(), "already") {
+			if _, err := (&Keys{Dir: dir}).Add(line, Adding{Name: name}); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	if won.Load() != 1 {
-		t.Errorf("%d adds of one name won", won.Load())
-	}
 	keys, err := (&Keys{Dir: dir}).List()
-	if err != nil || len(keys) < 16 {
+	if err != nil || len(keys) != 16 {
 		t.Errorf("%d keys, %v", len(keys), err)
+	}
+	var admins []string
+	for _, key := range keys {
+		if key.Role == Admin && !slices.Contains(admins, key.Name) {
+			admins = append(admins, key.Name)
+		}
+	}
+	if len(admins) != 1 {
+		t.Errorf("admins: %q", admins)
 	}
 }
 

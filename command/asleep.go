@@ -2,7 +2,6 @@ package command
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,12 +20,7 @@ func parseSleep(text string) (time.Duration, error) {
 	if text == "off" {
 		return 0, nil
 	}
-	after, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, 8)
-		after = time.Duration(n) * 24 * time.Hour
-	}
+	after, err := parseAge(text)
 	if err != nil || after < minSleep || after > maxSleep {
 		const form = "an app sleeps after a time from 1s to 7d, such as 10m, or off; not %q"
 		return 0, fmt.Errorf(form, plain(text))

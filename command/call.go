@@ -19,6 +19,8 @@ import (
 type Server struct {
 	Volume    *volume.Volume
 	Keys      *access.Keys
+	Tokens    access.Tokens
+	Rights    access.Rights
 	DiskSpace deploy.DiskSpace // the free disk space that a deploy needs
 	Modules   deploy.Modules   // fetches submodules
 

@@ -256,6 +256,15 @@ func (f Field) spelled() string {
 	return "--" + f.Name
 }
 
+// parseAge reads a time such as 90s, 2h30m or 90d.
+func parseAge(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(text)
+}
+
 // Duration is a time such as 10s or 2h30m.
 type Duration time.Duration
 

@@ -23,13 +23,9 @@ func keyRows() []Row {
 						"and the first is an admin")
 					return
 				}
-				list(p, keys, "NAME\tADMIN\tTYPE\tFINGERPRINT\tCOMMENT", func(k access.Key) string {
-					admin := "-"
-					if k.Admin {
-						admin = "admin"
-					}
-					return fmt.Sprintf("%s\t%s\t%s\t%s\t%s",
-						k.Name, admin, k.Type, k.Fingerprint, orNone(plain(k.Comment)))
+				list(p, keys, "NAME\tROLE\tTYPE\tFINGERPRINT\tLAST USE\tEXPIRES\tCOMMENT", func(k access.Key) string {
+					return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s", k.Name, k.Role, k.Type, k.Fingerprint,
+						when(k.Used), when(k.Expires), orNone(plain(k.Comment)))
 				})
 			},
 		},
@@ -38,14 +34,14 @@ func keyRows() []Row {
 				Name: "keys:add", Group: Keys, Needs: Admin,
 				Example: "alice --admin < alice.pub",
 				Short:   "add a public key, or those of an authorized_keys file, from FILE or standard input",
-				More: "Of several keys the first is called NAME, the others NAME-2, NAME-3 and so on. " +
-					"Keys that\nare here already are left out. The very first key of a server is an admin's.",
+				More: "Keys of a NAME that is here already are added to theirs. Options from= and " +
+					"expiry-time= in front\nof a key count. The very first key of a server is an admin's.",
 			},
 			Run: addKey,
 			Text: func(p *Page, added []access.Key) {
 				for _, k := range added {
 					admin := ""
-					if k.Admin {
+					if k.Role == access.Admin {
 						admin = ", an admin"
 					}
 					p.line("added %s's key %s%s", k.Name, k.Fingerprint, admin)
@@ -105,7 +101,11 @@ func addKey(c *Call, in addKeyInput) ([]access.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	added, err := c.Keys.AddFile(in.Name, string(public), in.Admin)
+	how := access.Adding{Name: in.Name}
+	if in.Admin {
+		how.Role = access.Admin
+	}
+	added, err := c.Keys.Add(string(public), how)
 	for _, key := range added {
 		c.did("", key.Name+" "+key.Fingerprint)
 	}

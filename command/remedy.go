@@ -53,6 +53,10 @@ func Advice(r volume.Remedy, how func(verb, args string) string) string {
 		return run("source:set", cmp.Or(r.App, "APP"), "URL") + " makes it do so"
 	case volume.UnfollowRepository:
 		return run("source:unset", r.App) + " ends it"
+	case volume.GrantRight:
+		return "those who manage it can grant that: " + run("access:add", r.App, r.With)
+	case volume.MakeToken:
+		return run("tokens:create", "NAME") + " makes a token"
 	case volume.StartServer:
 		return "start it: paas serve " + r.With
 	case volume.FreeDisk:

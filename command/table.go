@@ -10,7 +10,7 @@ import (
 func Rows() []Row {
 	return slices.Concat(appRows(), configRows(), settingRows(), storageRows(),
 		psRows(), scaleRows(), limitRows(), sleepRows(), visitorRows(), releaseRows(), rebuildRows(), logRows(),
-		cronRows(), runRows(), sourceRows(), keyRows(), eventRows())
+		cronRows(), runRows(), sourceRows(), keyRows(), tokenRows(), eventRows())
 }
 
 // Right is what a caller must have to run a verb.

@@ -72,11 +72,11 @@ func (s *Server) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
 
 // authenticate lets in the holder of the proven key. If that fails, the client is told why.
 func (s *Server) authenticate(c *clientConn, proven gossh.PublicKey) error {
-	who, ok := s.Keys.Lookup(proven)
-	if !ok {
-		return errors.New("the key was removed")
+	who, err := s.Keys.Lookup(proven, c.RemoteAddr())
+	if err != nil {
+		return err
 	}
-	err := s.conns.authenticate(c, who, s.QueueTimeout)
+	err = s.conns.authenticate(c, who, s.QueueTimeout)
 	if err == nil {
 		return nil
 	}
@@ -89,7 +89,8 @@ func (s *Server) authenticate(c *clientConn, proven gossh.PublicKey) error {
 // offerKey reports whether a key may authenticate. Offering a key proves nothing: it is public.
 func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) bool {
 	c := ctx.Value(clientConnKey{}).(*clientConn)
-	if _, ok := s.Keys.Lookup(key); ok {
+	_, err := s.Keys.Lookup(key, c.RemoteAddr())
+	if err == nil {
 		c.prolong()
 		return true
 	}
@@ -104,11 +105,15 @@ func (s *Server) offerKey(ctx ssh.Context, key ssh.PublicKey) bool {
 	if s.unneeded.has(fingerprint) {
 		return false
 	}
-	s.Log.Info("unknown key", "fingerprint", fingerprint, "addr", c.RemoteAddr())
+	s.Log.Info("key refused", "fingerprint", fingerprint, "addr", c.RemoteAddr(), "why", err)
 	// A banner (RFC 4252, 5.4) is the only message before authentication; OpenSSH prints it. It is
 	// sent now because the client's last key cannot be recognised. Errors can be ignored: the
 	// library notices that the client is gone.
-	_ = c.preAuth.SendAuthBanner(s.unknownKeyBanner(key, fingerprint))
+	banner := s.unknownKeyBanner(key, fingerprint)
+	if !errors.Is(err, ErrUnknownKey) {
+		banner = fmt.Sprintf(" !     %s (%s)\n", err, fingerprint)
+	}
+	_ = c.preAuth.SendAuthBanner(banner)
 	return false
 }
 
@@ -124,15 +129,15 @@ func (s *Server) unknownKeyBanner(key gossh.PublicKey, fingerprint string) strin
 }
 
 // identify looks up the key of an authenticated connection again, because it may have been removed.
-func (s *Server) identify(conn *gossh.ServerConn) (Identity, bool) {
+func (s *Server) identify(conn *gossh.ServerConn) (Identity, error) {
 	if conn.Permissions == nil {
-		return Identity{}, false
+		return Identity{}, ErrUnknownKey
 	}
 	proven, ok := conn.Permissions.ExtraData[provenKey{}].(gossh.PublicKey)
 	if !ok {
-		return Identity{}, false
+		return Identity{}, ErrUnknownKey
 	}
-	return s.Keys.Lookup(proven)
+	return s.Keys.Lookup(proven, conn.RemoteAddr())
 }
 
 // unneededKeys remembers unknown keys whose holders then authenticated with another key. Clients

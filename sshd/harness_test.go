@@ -85,11 +85,14 @@ type keyring struct {
 	all map[string]Identity // by wire format of the key
 }
 
-func (k *keyring) Lookup(key gossh.PublicKey) (Identity, bool) {
+func (k *keyring) Lookup(key gossh.PublicKey, from net.Addr) (Identity, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	who, ok := k.all[string(key.Marshal())]
-	return who, ok
+	if !ok {
+		return who, ErrUnknownKey
+	}
+	return who, nil
 }
 
 func (k *keyring) add(name string, key gossh.PublicKey) {

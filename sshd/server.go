@@ -18,17 +18,22 @@ import (
 
 // Identity is the holder of a key that a session proved.
 type Identity struct {
-	Name        string // of the key
+	Name        string // of the person
 	Admin       bool
 	Fingerprint string // "SHA256:..."
+	From        net.Addr
 }
 
 // Keys maps public keys to their holders.
 type Keys interface {
 	// Lookup is called for each authentication and each session, so that a removed key stops
-	// working at once. A certificate is not the key inside it.
-	Lookup(key gossh.PublicKey) (who Identity, ok bool)
+	// working at once. A certificate is not the key inside it. The error is [ErrUnknownKey], or
+	// says for the holder why the key does not count now.
+	Lookup(key gossh.PublicKey, from net.Addr) (Identity, error)
 }
+
+// ErrUnknownKey is the error for a key that nobody has.
+var ErrUnknownKey = errors.New("unknown key")
 
 // Git runs git sessions.
 type Git interface {

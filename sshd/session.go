@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -36,9 +37,13 @@ func (s *Server) session(sess ssh.Session) {
 	}()
 	go keepAlive(ctx, ctx.conn, max(s.IdleTimeout/4, time.Millisecond))
 
-	who, ok := s.identify(ctx.conn)
-	if !ok {
-		printError(sess.Stderr(), "your key was removed")
+	who, err := s.identify(ctx.conn)
+	if err != nil {
+		why := err.Error()
+		if errors.Is(err, ErrUnknownKey) {
+			why = "your key was removed"
+		}
+		printError(sess.Stderr(), why)
 		code = 1
 		return
 	}

@@ -60,7 +60,7 @@
 //	                                       to end in .1 at 4 MiB               that role
 //	  events/off                           there while none are recorded       commands
 //	  events.jsonl                         the same, from earlier versions     nobody
-//	  ssh/                        (0700)   host key, keys                      package access
+//	  ssh/                        (0700)   host key, keys, tokens, grants      package access
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar
 //	  hooks/<start>/              (0700)   the hooks that git runs: a copy of
 //	                                       the paas binary as it started       receiver

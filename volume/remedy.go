@@ -30,6 +30,8 @@ const (
 	RaiseMemory        Action = "raise-memory"        // of the app's processes
 	FollowRepository   Action = "follow-repository"   // have the app follow one
 	UnfollowRepository Action = "unfollow-repository" // end that
+	GrantRight         Action = "grant-right"         // with the app; With is who and which
+	MakeToken          Action = "make-token"          // in place of one that does not count
 	StartServer        Action = "start-server"        // with the role With
 	FreeDisk           Action = "free-disk"           // of the server
 	RaiseBuildMemory   Action = "raise-build-memory"  // of the server

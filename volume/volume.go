@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"paas/durable"
@@ -118,14 +119,20 @@ func (v *Volume) App(name string) (App, error) {
 	if CheckName(name) == nil && a.Exists() {
 		return a, nil
 	}
-	if now, ok := v.NewName(name); ok {
-		return App{}, renamed(ErrNoApp, name, now)
-	}
 	names, _ := v.Apps()
-	if near := nearest.Word(name, names); near != "" {
-		return App{}, fmt.Errorf("%w: %q; did you mean %s?", ErrNoApp, name, near)
+	return App{}, v.NoApp(name, names)
+}
+
+// NoApp is the error for an app that does not exist, for somebody who knows the names: it suggests
+// one of them, or none.
+func (v *Volume) NoApp(name string, known []string) error {
+	if now, ok := v.NewName(name); ok && slices.Contains(known, now) {
+		return renamed(ErrNoApp, name, now)
 	}
-	return App{}, &Problem{fmt.Errorf("%w: %q", ErrNoApp, name), Remedy{Do: ListApps}}
+	if near := nearest.Word(name, known); near != "" && near != name {
+		return fmt.Errorf("%w: %q; did you mean %s?", ErrNoApp, name, near)
+	}
+	return &Problem{fmt.Errorf("%w: %q", ErrNoApp, name), Remedy{Do: ListApps}}
 }
 
 // renamed is an error about a name that an app had before.
@@ -151,9 +158,10 @@ func (v *Volume) Apps() ([]string, error) {
 	return names, nil
 }
 
-// Create makes an app without a release. The error is [fs.ErrExist] if there is an app of that
-// name, or one that had it before: see [Volume.Free].
-func (v *Volume) Create(name string) (App, error) {
+// Create makes an app without a release. Before it appears, each of before is called with its
+// identity, and may fail. The error is [fs.ErrExist] if there is an app of that name, or one that
+// had it before: see [Volume.Free].
+func (v *Volume) Create(name string, before ...func(id string) error) (App, error) {
 	if err := CheckName(name); err != nil {
 		return App{}, err
 	}
@@ -173,8 +181,14 @@ func (v *Volume) Create(name string) (App, error) {
 			return App{}, err
 		}
 	}
-	if err := durable.Create(filepath.Join(tmp, "id"), []byte(newIdentity()), 0o644); err != nil {
+	id := newIdentity()
+	if err := durable.Create(filepath.Join(tmp, "id"), []byte(id), 0o644); err != nil {
 		return App{}, err
+	}
+	for _, f := range before {
+		if err := f(id); err != nil {
+			return App{}, err
+		}
 	}
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return App{}, err

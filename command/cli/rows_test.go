@@ -80,6 +80,10 @@ var examples = map[string]struct {
 	"events:off":      {words: "", json: `{}`, facts: "events recorded"},
 	"apps:exists":     {words: "blog", json: `{"app":"blog"}`, facts: "blog exists"},
 	"events":          {words: "blog -n 5", json: `{"app":"blog","number":5}`, facts: "alice push blog v1"},
+
+	"tokens":        {words: "", json: `{}`, facts: "old deploy"},
+	"tokens:create": {words: "ci --app blog --can view --expires 12h", json: `{"name":"ci","apps":["blog"],"can":"view","expires":"12h"}`, facts: "paas_"},
+	"tokens:revoke": {words: "old", json: `{"name":"old"}`, facts: "old"},
 }
 
 // TestRowsSaySameAsTextAndJSON calls each row twice, and looks for the facts in both answers.
@@ -247,7 +251,7 @@ func TestRefusedChangeNothing(t *testing.T) {
 // TestAuditOfEachRow checks that what changes something is recorded once, under the row's name and
 // for its app, and that what only shows something is not.
 func TestAuditOfEachRow(t *testing.T) {
-	shows := strings.Fields("apps:list apps:exists events:on apps:info url config config:get config:export settings storage ps limits logs releases cron source source:webhook keys events")
+	shows := strings.Fields("apps:list apps:exists events:on apps:info url config config:get config:export settings storage ps limits logs releases cron source source:webhook keys tokens events")
 	elsewhere := []string{"run", "source:sync"} // the runtime and the sidecar record these
 	for _, row := range command.Rows() {
 		name := row.About().Name
@@ -267,7 +271,7 @@ func TestAuditOfEachRow(t *testing.T) {
 				did = append(did, e.By+" "+e.Did+" "+e.App)
 			}
 			app, _, _ := strings.Cut(examples[name].words, " ")
-			if strings.HasPrefix(name, "keys:") || strings.HasPrefix(name, "events:") {
+			if strings.HasPrefix(name, "keys:") || strings.HasPrefix(name, "tokens:") || strings.HasPrefix(name, "events:") {
 				app = ""
 			}
 			want := []string{"alice " + name + " " + app}

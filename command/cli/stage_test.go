@@ -34,8 +34,9 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	vol := &volume.Volume{Root: t.TempDir(), Poll: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+	keys := &access.Keys{Dir: filepath.Join(vol.Root, "ssh"), Volume: vol}
 	s := &stage{t, &command.Server{
-		Volume: vol, Keys: &access.Keys{Dir: filepath.Join(vol.Root, "ssh")}, Mode: volume.ByRelease,
+		Volume: vol, Keys: keys, Tokens: access.Tokens{Keys: keys}, Rights: access.Rights{Keys: keys}, Mode: volume.ByRelease,
 		Prove: 5 * time.Second, Grace: 10 * time.Second,
 		URL:       func(app string) string { return "http://" + app + ".test" },
 		GitHost:   func() string { return "test" },
@@ -48,13 +49,16 @@ func newStage(t *testing.T) *stage {
 	}}
 	s.must(vol.Open())
 	t.Cleanup(func() { vol.Close() })
-	for name, line := range map[string]string{
-		"alice": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKY2x06GtMsw5JaRXstz6zoFZBTsTQ15iRTNtokefzvk alice@laptop",
-		"guest": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGQacdIYnxN1Wz2I2Q0LRDWxBBxsC/fQ+tHYDtb/N7kK guest@laptop",
+	for _, key := range []string{
+		"alice ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKY2x06GtMsw5JaRXstz6zoFZBTsTQ15iRTNtokefzvk alice@laptop",
+		"guest ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGQacdIYnxN1Wz2I2Q0LRDWxBBxsC/fQ+tHYDtb/N7kK guest@laptop",
 	} {
-		_, err := s.server.Keys.Add(name, []byte(line), name == "alice")
+		name, line, _ := strings.Cut(key, " ")
+		_, err := keys.Add(line, access.Adding{Name: name})
 		s.must(err)
 	}
+	_, _, err := s.server.Tokens.Create(access.Token{Name: "old", Can: access.Deploy, Expires: time.Now().Add(time.Hour)})
+	s.must(err)
 	release, err := vol.Claim(volume.RoleApp)
 	s.must(err)
 	t.Cleanup(release)
