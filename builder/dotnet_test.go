@@ -246,6 +246,9 @@ func TestDotnetBlazor(t *testing.T) {
 	if !isFolder(filepath.Join(dir, built.Static, "_framework")) {
 		t.Error("what was published is not in the site")
 	}
+	if page, err := os.ReadFile(filepath.Join(dir, built.Static, "200.html")); string(page) != "home" {
+		t.Errorf("its addresses lead to %q, %v", page, err)
+	}
 
 	built, _, _ = mustBuild(t, b, t.TempDir(), map[string]string{
 		"App.slnx":             solution("Server/Server.csproj", "Client/Client.csproj"),

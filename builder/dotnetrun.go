@@ -135,6 +135,12 @@ func (s dotnetSDK) processes(programs []dotnetProgram) (map[string]dotnetProgram
 		s.plan.kind, s.plan.static = "static", sites[0].folder+"/wwwroot"
 		say.Detail(s.job.Out, "%s runs in browsers: it is a site in %s", sites[0].project,
 			s.plan.static)
+		if !tree.IsFile(s.tree, s.plan.static+"/404.html") {
+			err := s.tree.Symlink("index.html", s.plan.static+"/200.html") // it knows its addresses
+			if err != nil && !errors.Is(err, fs.ErrExist) {
+				return nil, err
+			}
+		}
 	}
 	for _, p := range console {
 		name := "worker"

@@ -39,8 +39,10 @@ func (s files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// find returns the file for an address's path: that file, a folder's index.html, or page.html for
-// /page. folder means that name is a folder, whose address must end with a slash. An empty name
+// find returns the file for an address's path: that file, a folder's index.html, page.html for
+// /page, or 200.html for any other address without a dot in its last element, which may be one that
+// a program in the browser knows (https://surge.sh/help/adding-a-200-page-for-client-side-routing).
+// folder means that name is a folder, whose address must end with a slash. An empty name
 // means that nothing is visible there.
 func (s files) find(address string) (name string, folder bool) {
 	name = strings.TrimPrefix(path.Clean("/"+address), "/")
@@ -61,6 +63,10 @@ func (s files) find(address string) (name string, folder bool) {
 		return name, true
 	case s.isFile(page): // also for a folder without index.html: blog.html beside blog/first.html
 		return page, false
+	}
+	// A script or style sheet that is missing is an error: no program could make sense of a page.
+	if !strings.Contains(path.Base(name), ".") && s.isFile("200.html") {
+		return "200.html", false
 	}
 	return "", false
 }

@@ -124,6 +124,28 @@ func TestAddresses(t *testing.T) {
 	wants(t, "POST", s.ask("POST", "/"), 405, "Allow", "GET, HEAD")
 }
 
+// A site with a 200.html answers addresses that only its program in the browser knows.
+func TestClientRoutes(t *testing.T) {
+	s := newFiles(t, map[string]string{
+		"index.html": "home", "200.html": "shell", "404.html": "lost", "about.html": "about",
+		"docs/x.txt": "x", ".git/config": "hidden",
+	})
+	for path, want := range map[string]string{
+		"/": "home", "/about": "about", "/users/7": "shell", "/users/7/": "shell", "/docs": "shell",
+		"/200": "shell", "/app.js": "lost", "/users/7/style.css": "lost", "/.git/config": "lost",
+		"/.git/none": "lost", "/.git": "lost", "/%00": "shell",
+	} {
+		w := s.ask("GET", path)
+		code := 200
+		if want == "lost" {
+			code = 404
+		}
+		if w.Code != code || w.Body.String() != want {
+			t.Errorf("%s: got %d %q, want %d %q", path, w.Code, w.Body, code, want)
+		}
+	}
+}
+
 // Content types do not depend on the machine's tables.
 func TestContentTypes(t *testing.T) {
 	for ext, kind := range map[string]string{
