@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -63,7 +64,7 @@ func (a *nodeApp) tools(p *plan) (tools []tool) {
 	if p.runs("node") || p.runs("bun") || p.hasWord(a.runtime.name) {
 		tools = append(tools, a.runtime)
 	}
-	if a.hasDependencies() || a.buildScript() != "" || p.hasWord(installer.name) {
+	if a.hasDependencies() || a.runsScripts() || p.hasWord(installer.name) {
 		tools = append(tools, a.runtime, installer)
 	}
 	return tools
@@ -142,7 +143,7 @@ func (a *nodeApp) site(root *os.Root) (string, error) {
 
 // build installs the dependencies and runs the build script.
 func (a *nodeApp) build(ctx context.Context, b *build) error {
-	if !a.hasDependencies() && a.buildScript() == "" {
+	if !a.hasDependencies() && !a.runsScripts() {
 		return nil
 	}
 	b.step(a.runtime.name)
@@ -163,6 +164,21 @@ func (a *nodeApp) build(ctx context.Context, b *build) error {
 			return err
 		}
 	}
+	run := func(script string) error {
+		if a.Scripts[script] == "" {
+			return nil
+		}
+		env := maps.Clone(env)
+		if env["NODE_ENV"] == "" {
+			// for the build's result; devDependencies are installed either way
+			env["NODE_ENV"] = "production"
+		}
+		return b.run(ctx, a.by.tool.name+" run "+script, env,
+			append(slices.Clone(a.by.script), script)...)
+	}
+	if err := run(herokuPrebuild); err != nil {
+		return err
+	}
 	if a.hasDependencies() || a.by == yarn { // yarn run needs an install
 		if err := a.install(ctx, b, env); err != nil {
 			return err
@@ -171,16 +187,10 @@ func (a *nodeApp) build(ctx context.Context, b *build) error {
 	if a.shared {
 		b.setEnv("PATH", filepath.Join(a.lockDir.Name(), "node_modules", ".bin"))
 	}
-	script := a.buildScript()
-	if script == "" {
-		return nil
+	if err := run(a.buildScript()); err != nil {
+		return err
 	}
-	if env["NODE_ENV"] == "" {
-		// for the build's result; devDependencies are installed either way
-		env["NODE_ENV"] = "production"
-	}
-	return b.run(ctx, a.by.tool.name+" run "+script, env,
-		append(slices.Clone(a.by.script), script)...)
+	return run(herokuCleanup)
 }
 
 // install fills node_modules: from the cache if nothing that affects the install has changed, else
@@ -195,7 +205,7 @@ func (a *nodeApp) install(ctx context.Context, b *build, env map[string]string) 
 		return run(a.by.loose)
 	}
 	frozen := slices.Clone(a.by.frozen)
-	if a.buildScript() != "" {
+	if a.runsScripts() {
 		frozen = append(frozen, a.by.copies...)
 	}
 	if a.shared {

@@ -215,6 +215,33 @@ func TestHerokuPostbuild(t *testing.T) {
 	}
 }
 
+// heroku-prebuild is run before the dependencies are installed, and heroku-cleanup after the build,
+// also if there are none.
+func TestHerokuScripts(t *testing.T) {
+	bin := fakeTools(t, map[string]string{"node": "v22.1.0"})
+	makeProgram(t, bin+"/npm", `case "$1" in --version) echo 10.9.4;; *) echo "npm $* $NODE_ENV";; esac`)
+	t.Setenv("PATH", bin)
+	const scripts = `"scripts": {"heroku-prebuild": "x", "build": "x", "heroku-cleanup": "x"}`
+	_, out, _ := mustBuild(t, newBuilder(t), t.TempDir(), map[string]string{
+		"Procfile": "web: x", "package.json": `{"dependencies": {"a": "1"}, ` + scripts + `}`,
+	})
+	at := 0
+	for _, want := range []string{
+		"error heroku-prebuild production", "npm install", "error build production",
+		"error heroku-cleanup production",
+	} {
+		next := strings.Index(out[at:], want)
+		if next < 0 {
+			t.Fatalf("no %q after %q in:\n%s", want, out[:at], out)
+		}
+		at += next
+	}
+	_, out, _ = mustBuild(t, newBuilder(t), t.TempDir(), map[string]string{
+		"Procfile": "web: x", "package.json": `{"scripts": {"heroku-cleanup": "x"}}`,
+	})
+	rig.WantIn(t, "without dependencies", out, "error heroku-cleanup production")
+}
+
 // npm 6 does not know --include=dev. With NODE_ENV=production, as in a config var of Heroku's, it
 // would leave out what the build needs.
 func TestOldNPMInstallsForTheBuild(t *testing.T) {

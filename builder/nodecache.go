@@ -127,6 +127,6 @@ func (m *nodeModules) isWorkspace() bool {
 	return !isEmpty(m.app.fields["workspaces"]) || isPnpmWorkspace(m.build.tree)
 }
 
-// mayChange reports whether a build script follows, which may write into files of node_modules.
+// mayChange reports whether scripts follow, which may write into files of node_modules.
 // They are then not shared with the cache and other builds.
-func (m *nodeModules) mayChange() bool { return m.app.buildScript() != "" }
+func (m *nodeModules) mayChange() bool { return m.app.runsScripts() }

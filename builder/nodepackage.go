@@ -73,9 +73,20 @@ func (p *nodePackage) hasInstallScripts() bool {
 	return false
 }
 
-// buildScript returns the name of the script that builds the app, or "" if it has none. As on
-// Heroku, heroku-postbuild takes the place of build
+// Scripts that Heroku runs before it installs the dependencies, and at the end of the build
 // (https://devcenter.heroku.com/articles/nodejs-support#customizing-the-build-process).
+const (
+	herokuPrebuild = "heroku-prebuild"
+	herokuCleanup  = "heroku-cleanup"
+)
+
+// runsScripts reports whether a build runs scripts of the package, besides those of the install.
+func (p *nodePackage) runsScripts() bool {
+	return p.buildScript() != "" || p.Scripts[herokuPrebuild] != "" || p.Scripts[herokuCleanup] != ""
+}
+
+// buildScript returns the name of the script that builds the app, or "" if it has none. As on
+// Heroku, heroku-postbuild takes the place of build.
 func (p *nodePackage) buildScript() string {
 	for _, name := range []string{"heroku-postbuild", "build"} {
 		if p.Scripts[name] != "" {
