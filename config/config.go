@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 
 	"paas/nearest"
 )
@@ -175,6 +176,11 @@ func readFile(path string, required bool, known []string) (file *viper.Viper, er
 	switch err := file.ReadInConfig(); {
 	case errors.Is(err, fs.ErrNotExist) && !required:
 		return file, nil
+	case errors.As(err, new(viper.ConfigParseError)):
+		content, _ := os.ReadFile(path) // it was read a moment ago
+		return file, []error{fmt.Errorf("%s, line %d: this is no setting: write each once, as "+
+			"`KEY: VALUE`, with spaces in place of tabs, and quote a value with \": \", \" #\" or a "+
+			"special character at its start", path, badLine(string(content)))}
 	case err != nil:
 		return file, []error{fmt.Errorf("%s: %s", path, oneLine(err))}
 	}
@@ -184,6 +190,19 @@ func readFile(path string, required bool, known []string) (file *viper.Viper, er
 		}
 	}
 	return file, errs
+}
+
+// badLine returns the number of the first line with which a file cannot be read any more. The
+// parser's own number may be of a line before or after it.
+func badLine(content string) int {
+	lines := strings.SplitAfter(content, "\n")
+	for n := len(lines) - 1; n > 0; n-- {
+		var settings map[string]any
+		if yaml.Unmarshal([]byte(strings.Join(lines[:n], "")), &settings) == nil {
+			return n + 1
+		}
+	}
+	return 1
 }
 
 func unknown(where, name, near string) error {

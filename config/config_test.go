@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,10 +111,25 @@ func TestMissingFile(t *testing.T) {
 	}
 }
 
+// A file that is not YAML is reported with the line to fix, in one line, and without its values.
 func TestBrokenFile(t *testing.T) {
-	_, _, err := load(t, "domain: [\n", nil)
-	if err == nil || strings.Count(err.Error(), "\n") > 0 {
-		t.Errorf("err = %v, want one line", err)
+	for content, line := range map[string]int{
+		"domain: [\n": 1,
+		"domain: a.test\nssh-addr: :22: 23\nmode:\n": 2,
+		"domain: a.test\n\tgrace: 5s\n":              2,
+		"# text\n\ndomain: a.test\ndomain: b.test\n": 4,
+		"domain: a.test\nkeys: 'secret\ngrace: 5s\n": 2,
+		"domain: a.test\nhold 5s\ngrace: 5s\n":       2,
+		"just words\n":                               1,
+		"- domain\n- grace\n":                        1,
+		"domain: a.test\nkeys: @secret\n":            2,
+	} {
+		_, _, err := load(t, content, nil)
+		want := fmt.Sprintf("paas.yaml, line %d: this is no setting", line)
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			strings.ContainsAny(err.Error(), "\n") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v, want %s", content, err, want)
+		}
 	}
 }
 
