@@ -1,10 +1,13 @@
 package command
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"paas/formation"
 	"paas/volume"
@@ -52,7 +55,7 @@ func renameApp(c *Call, in renameInput, events Teller[Progress]) error {
 	done()
 	p.step("%s is called %s now: %s", app.Name, now.Name, c.URL(now.Name))
 	p.detail("in a clone: git remote set-url paas %s", c.gitURL(now.Name))
-	if now.Live() == 0 || !c.serving() || notInPlace(now) != nil {
+	if now.Live() == 0 || !c.serving() || serverRuns(now) != nil {
 		return nil
 	}
 	return c.awaitFormation(now, everyProcess, p)
@@ -68,14 +71,8 @@ func (c *Call) mayRename(app volume.App) error {
 		return conflict("", "the server's own settings say that %s follows %s; give it its name there",
 			app.Name, plain(source.URL))
 	}
-	processes, err := c.processes(app)
-	if err != nil {
+	if err := c.awaitRuns(app); err != nil {
 		return err
-	}
-	isOnce := func(p volume.Process) bool { return p.Type == formation.Run }
-	if i := slices.IndexFunc(processes, isOnce); i >= 0 {
-		return conflict("wait for its end", "%s of %s runs, and a rename would stop it",
-			processes[i].Name(), app.Name)
 	}
 	state, err := c.cron(app)
 	if err != nil {
@@ -88,4 +85,26 @@ func (c *Call) mayRename(app volume.App) error {
 		}
 	}
 	return nil
+}
+
+// unlisted is how long a command of run that has ended may still be listed: the server writes the
+// list after it has told the caller.
+const unlisted = time.Second
+
+// awaitRuns fails if a command of run goes on.
+func (c *Call) awaitRuns(app volume.App) error {
+	ctx, stop := context.WithTimeout(c, unlisted)
+	defer stop()
+	var running error
+	err := app.Await(ctx, func() (bool, error) {
+		processes, err := c.processes(app)
+		running = nil
+		isOnce := func(p volume.Process) bool { return p.Type == formation.Run }
+		if i := slices.IndexFunc(processes, isOnce); i >= 0 {
+			running = conflict("wait for its end", "%s of %s runs, and a rename would stop it",
+				processes[i].Name(), app.Name)
+		}
+		return running == nil, err
+	})
+	return cmp.Or(running, err)
 }
