@@ -36,6 +36,13 @@ func (c *Call) Complete(f Field, app string) []string {
 		return slices.Compact(slices.Sorted(slices.Values(append(c.types(of), names...))))
 	case "vN":
 		return releaseNames(of)
+	case "FOLDER":
+		stored, _ := storageOf(of)
+		var folders []string
+		for _, s := range stored {
+			folders = append(folders, s.Path)
+		}
+		return folders
 	}
 	return nil
 }

@@ -106,6 +106,7 @@ func TestCompletion(t *testing.T) {
 		"logs blog --process ": "web web.1 worker :4",
 		"logs --app ":          "blog follower tired :4",
 		"url blog ":            ":4",
+		"storage:remove blog ": "media :4",
 	} {
 		name, rest, _ := strings.Cut(words, " ")
 		is := complete(t, newStage(t), append([]string{name}, strings.Split(rest, " ")...)...)
