@@ -98,7 +98,7 @@ func (p *paas) healthy(ctx context.Context, role string) error {
 	case role == volume.RoleGit:
 		return sshd.Probe(ctx, at.Local())
 	case role == volume.RoleApp:
-		return router.Probe(ctx, at.Local())
+		return router.Probe(ctx, at.Local(), p.config.ProxyProtocol)
 	case at.Listen == "":
 		return nil
 	}

@@ -7,11 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/pires/go-proxyproto"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -201,7 +203,8 @@ func (s *server) listenApp() error {
 	c := s.config
 	s.front = &router.Router{
 		Addr: c.HTTPAddr, Domain: c.Domain, Log: s.log.With("role", "router"),
-		MaxConns: maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold,
+		TrustedProxies: c.TrustedProxies,
+		MaxConns:       maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold,
 		DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
 	s.runtime = &runtime.Runtime{
@@ -211,7 +214,7 @@ func (s *server) listenApp() error {
 	}
 	s.front.Wake, s.front.Dial = s.runtime.Wake, s.runtime.Dial
 	var err error
-	if s.front.Listener, err = s.listenDoor("PAAS_HTTP_ADDR", c.HTTPAddr); err != nil {
+	if s.front.Listener, err = s.listenVisitors("PAAS_HTTP_ADDR", c.HTTPAddr); err != nil {
 		return err
 	}
 	if err := s.front.Listen(); err != nil {
@@ -234,6 +237,21 @@ func (s *server) listenDoor(setting, addr string) (net.Listener, error) {
 	}
 	s.ports = append(s.ports, l)
 	return l, nil
+}
+
+// listenVisitors is listenDoor for visitors, who may come through trusted proxies.
+func (s *server) listenVisitors(setting, addr string) (net.Listener, error) {
+	l, err := s.listenDoor(setting, addr)
+	if err != nil || !s.config.ProxyProtocol {
+		return l, err
+	}
+	policy := func(from proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+		if ip, err := netip.ParseAddrPort(from.Upstream.String()); err == nil && s.front.Trusts(ip.Addr()) {
+			return proxyproto.REQUIRE, nil
+		}
+		return proxyproto.SKIP, nil
+	}
+	return &proxyproto.Listener{Listener: l, ConnPolicy: policy}, nil
 }
 
 // freePorts releases the ports of the doors.

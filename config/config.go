@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,8 @@ type Config struct {
 	Domain                        string
 	DefaultApp                    string
 	PublicHTTPPort, PublicSSHPort string
+	TrustedProxies                []netip.Prefix
+	ProxyProtocol                 bool
 	Mode                          string
 	Keys                          string
 	KeysFile                      string
@@ -145,6 +148,9 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, []Setting, error) {
 			errs = append(errs, fmt.Errorf("%s (%s): %q: %w", s.name(source), source, value, err))
 		}
 		shown = append(shown, s.shown(value, source))
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		errs = append(errs, errors.New("proxy-protocol: on needs trusted-proxies, the addresses that may use it"))
 	}
 	return c, shown, errors.Join(errs...)
 }

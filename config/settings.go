@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -42,6 +43,14 @@ func table(c *Config) []setting {
 		{"ssh-addr", ":2222", "host:port", "address for git and ssh", checked(&c.SSHAddr, address)},
 		{"http-addr", ":8080", "host:port", "address for visitors of the apps",
 			checked(&c.HTTPAddr, address)},
+		{"trusted-proxies", "", "addresses and ranges, separated by commas",
+			"proxies in front of http-addr: what they say about the client in X-Forwarded-* is believed",
+			parsed(&c.TrustedProxies, ranges)},
+		{"proxy-protocol", "off", "on or off",
+			"on: trusted-proxies begin each connection with the PROXY protocol, version 1 or 2",
+			parsed(&c.ProxyProtocol, func(s string) (bool, error) {
+				return s == "on", oneOf("on", "off")(s)
+			})},
 		{"domain", "localhost", "host name", "an app answers at <app>.<domain>",
 			checked(&c.Domain, domain)},
 		{"default-app", "", "app", "the app that answers at the domain itself",
@@ -345,6 +354,21 @@ func items(s string) (list []string) {
 		}
 	}
 	return list
+}
+
+// ranges reads IP addresses, and ranges such as 10.0.0.0/8.
+func ranges(s string) (list []netip.Prefix, err error) {
+	for _, item := range items(s) {
+		p, err := netip.ParsePrefix(item)
+		if ip, notIP := netip.ParseAddr(item); notIP == nil && ip.Zone() == "" {
+			p, err = ip.Prefix(ip.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither an IP address nor a range such as 10.0.0.0/8", item)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
 }
 
 func paths(s string) (list []string, err error) {

@@ -41,14 +41,17 @@ func writeHeader(w *bufio.Writer, x *exchange) {
 		writeStrings(w, f.name, ": ", f.value, "\r\n")
 	}
 	proto := "http"
-	if x.client.tls {
+	if x.https {
 		proto = "https"
 	}
-	writeStrings(w,
-		"X-Forwarded-For: ", x.client.remote,
-		"\r\nX-Forwarded-Host: ", in.authority,
+	w.WriteString("X-Forwarded-For: ")
+	if x.chain != "" {
+		writeStrings(w, x.chain, ", ")
+	}
+	writeStrings(w, x.client.remote,
+		"\r\nX-Forwarded-Host: ", x.host,
 		"\r\nX-Forwarded-Proto: ", proto,
-		"\r\nX-Forwarded-Port: ", portOf(in.authority, x.client.tls),
+		"\r\nX-Forwarded-Port: ", x.port,
 		"\r\nX-Request-Id: ", x.requestID, "\r\n")
 	if x.user != "" {
 		writeStrings(w, "X-Forwarded-User: ", x.user, "\r\n")

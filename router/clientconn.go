@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -24,10 +25,12 @@ type clientConn struct {
 	router *Router
 	conn   net.Conn
 	tls    bool
-	remote string // the client's IP address
-	br     *bufio.Reader
-	bw     *bufio.Writer
-	raw    []byte // the header read last; reused as a buffer
+	remote string // the IP address of the client, or of the proxy in front
+
+	trusted bool // it is a trusted proxy
+	br      *bufio.Reader
+	bw      *bufio.Writer
+	raw     []byte // the header read last; reused as a buffer
 
 	gone  context.Context // done when the client has left
 	leave context.CancelFunc
@@ -67,6 +70,10 @@ func (cc *clientConn) run() {
 	cc.remote = cc.conn.RemoteAddr().String()
 	if host, _, err := net.SplitHostPort(cc.remote); err == nil {
 		cc.remote = host
+	}
+	if len(cc.router.TrustedProxies) > 0 {
+		ip, err := netip.ParseAddr(cc.remote)
+		cc.trusted = err == nil && cc.router.Trusts(ip)
 	}
 	if c, ok := cc.conn.(*tls.Conn); ok {
 		cc.tls = true
@@ -201,7 +208,7 @@ func (cc *clientConn) abort() {
 	if secret, ok := c.(*tls.Conn); ok {
 		c = secret.NetConn()
 	}
-	if tcp, ok := c.(*net.TCPConn); ok {
+	if tcp, ok := unwrap(c).(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}
 	c.Close()

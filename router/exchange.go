@@ -18,7 +18,8 @@ type exchange struct {
 	app       *app // nil if no app has the request's host
 	req       *clientRequest
 	requestID string
-	body      *clientBody // nil if there is none
+	origin
+	body *clientBody // nil if there is none
 
 	backend      atomic.Pointer[backend] // where x is counted as in flight; nil if nowhere
 	waitingSince time.Time               // zero if x was never held
@@ -60,6 +61,7 @@ func (x *exchange) release() {
 // serve responds to one request, through the app of its host or with a page. It reports whether the
 // connection can serve another.
 func (r *Router) serve(x *exchange) bool {
+	x.findOrigin()
 	host, ok := parseHost(x.req.authority)
 	switch {
 	case !ok:

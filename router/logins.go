@@ -53,10 +53,10 @@ func (l *logins) check(x *exchange) (user string, err error) {
 	if l.remembers(user, sum) {
 		return user, nil
 	}
-	if !l.wait(x.client.remote) {
+	if !l.wait(x.from) {
 		return "", errManyLogins
 	}
-	defer l.done(x.client.remote)
+	defer l.done(x.from)
 	select {
 	case l.turn <- struct{}{}:
 	case <-x.client.gone.Done():

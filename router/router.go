@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -18,6 +19,10 @@ type Router struct {
 	Listener net.Listener // used instead of Addr, e.g. for TLS; Run closes it
 	Domain   string       // apps answer at <app>.<Domain>; default localhost
 	Log      *slog.Logger // for warnings, rate-limited; default slog.Default()
+
+	// TrustedProxies are proxies in front of this one. Their X-Forwarded-* fields are believed and
+	// extended; those of others are replaced. Default: none.
+	TrustedProxies []netip.Prefix
 
 	HoldTimeout time.Duration // how long a request waits for an app to get a backend; default 15s
 	HoldMax     int           // requests waiting per app; more get 503 at once; default 256

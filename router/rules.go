@@ -67,7 +67,7 @@ func (a *app) check(x *exchange) error {
 		return nil
 	}
 	switch {
-	case len(s.rules.Allow) > 0 && !s.allows(x.client.remote):
+	case len(s.rules.Allow) > 0 && !s.allows(x.from):
 		return errNotAllowed
 	case s.rules.Maintenance:
 		return errMaintenance
@@ -86,16 +86,7 @@ func (a *app) check(x *exchange) error {
 
 func (s *ruleSet) allows(client string) bool {
 	ip, err := netip.ParseAddr(client)
-	if err != nil {
-		return false
-	}
-	ip = ip.Unmap().WithZone("")
-	for _, p := range s.allow {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return false
+	return err == nil && contains(s.allow, ip)
 }
 
 // ownPage returns the app's own HTML instead of p, if it has some.

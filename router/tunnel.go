@@ -167,9 +167,17 @@ func closeWrite(c net.Conn) {
 	if app, ok := c.(*appConn); ok {
 		c = app.Conn
 	}
-	if w, ok := c.(interface{ CloseWrite() error }); ok {
+	if w, ok := unwrap(c).(interface{ CloseWrite() error }); ok {
 		w.CloseWrite()
 	}
+}
+
+// unwrap returns the connection below one that began with the PROXY protocol.
+func unwrap(c net.Conn) net.Conn {
+	if behind, ok := c.(interface{ Raw() net.Conn }); ok {
+		return behind.Raw()
+	}
+	return c
 }
 
 // frameTracker follows the boundaries of a server's websocket frames (RFC 6455 section 5.2).

@@ -1,0 +1,64 @@
+package router
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// origin is where a request comes from: what the connection shows, or what a trusted proxy says.
+type origin struct {
+	from  string // the client's IP address
+	https bool
+	host  string // with an optional port
+	port  string
+	chain string // the addresses that proxies have named; empty: none
+}
+
+// findOrigin sets x.origin. Of a client that is no trusted proxy it believes nothing.
+func (x *exchange) findOrigin() {
+	c := x.client
+	x.origin = origin{from: c.remote, https: c.tls, host: x.req.authority}
+	if c.trusted {
+		x.believe()
+	}
+	x.port = portOf(x.host, x.https)
+}
+
+// believe takes what X-Forwarded-For, -Host and -Proto say. Few proxies set -Port, and the others
+// pass on what their client says; the host has it. The client is the last address that is not a
+// trusted proxy's: those before it can be its own invention.
+func (x *exchange) believe() {
+	h := x.req.header
+	switch proto, _, _ := strings.Cut(h.get("X-Forwarded-Proto"), ","); {
+	case equalFold(strings.TrimSpace(proto), "https"):
+		x.https = true
+	case equalFold(strings.TrimSpace(proto), "http"):
+		x.https = false
+	}
+	if host := h.get("X-Forwarded-Host"); host != "" {
+		if _, ok := parseHost(host); ok {
+			x.host = host
+		}
+	}
+	x.chain = strings.Join(h.values("X-Forwarded-For"), ", ")
+	for _, hop := range slices.Backward(strings.Split(x.chain, ",")) {
+		ip, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		x.from = ip.Unmap().String()
+		if !x.router.Trusts(ip) {
+			break
+		}
+	}
+}
+
+// Trusts reports whether ip is a proxy whose X-Forwarded-* fields are believed.
+func (r *Router) Trusts(ip netip.Addr) bool { return contains(r.TrustedProxies, ip) }
+
+// contains reports whether one of the ranges has ip.
+func contains(ranges []netip.Prefix, ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	return slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
