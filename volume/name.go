@@ -25,3 +25,15 @@ func CheckName(name string) error {
 	}
 	return fmt.Errorf("%q is not an app name: %w", name, ErrName)
 }
+
+// Own is the name of the server's own host below the domain. An app that has it from an earlier
+// version keeps its files, and no visitor reaches it.
+const Own = "paas"
+
+// checkNew returns an error if no new app can have that name.
+func checkNew(name string) error {
+	if name == Own {
+		return fmt.Errorf("%s is the name of the server's own host: choose another name", name)
+	}
+	return CheckName(name)
+}

@@ -17,7 +17,7 @@ import (
 // builds stay true and people who use the old name hear the new one. The error is [fs.ErrExist] if
 // there is an app of that name. The caller holds the app's turn.
 func (v *Volume) Rename(a App, name string) (App, error) {
-	if err := CheckName(name); err != nil {
+	if err := checkNew(name); err != nil {
 		return App{}, err
 	}
 	b := App{vol: v, Name: name}

@@ -162,7 +162,7 @@ func (v *Volume) Apps() ([]string, error) {
 // identity, and may fail. The error is [fs.ErrExist] if there is an app of that name, or one that
 // had it before: see [Volume.Free].
 func (v *Volume) Create(name string, before ...func(id string) error) (App, error) {
-	if err := CheckName(name); err != nil {
+	if err := checkNew(name); err != nil {
 		return App{}, err
 	}
 	if now, ok := v.NewName(name); ok {
