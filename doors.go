@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -18,6 +19,8 @@ import (
 	"paas/router"
 	"paas/runtime"
 	"paas/sshd"
+	"paas/volume"
+	"paas/web"
 )
 
 // frontDoor adapts the router to the runtime.
@@ -27,6 +30,9 @@ type frontDoor struct {
 }
 
 func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
+	if r.App == volume.Own { // an app of an earlier version: that host is not its any more
+		return closed
+	}
 	states := map[runtime.State]router.State{
 		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
 		runtime.Asleep: router.Asleep,
@@ -43,7 +49,15 @@ func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
 	return f.Set(r.App, route)
 }
 
-func (f *frontDoor) Remove(app string) <-chan struct{} { return f.Router.Remove(app) }
+func (f *frontDoor) Remove(app string) <-chan struct{} {
+	if app == volume.Own {
+		return closed
+	}
+	return f.Router.Remove(app)
+}
+
+// closed is for a route that nobody uses.
+var closed = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // keysDoor adapts the keys to sshd.
 type keysDoor struct{ *access.Keys }
@@ -76,6 +90,45 @@ func (g gitDoor) Serve(
 		By: who.Name, Service: service, App: app, Protocol: protocol,
 		Stdin: stdin, Stdout: stdout, Stderr: stderr,
 	})
+}
+
+// webDoor adapts the tokens and the receiver to web.
+type webDoor struct {
+	*paas
+	receiver *receiver.Receiver
+}
+
+func (d webDoor) Lookup(secret string, from netip.Addr) (web.Identity, error) {
+	who, err := access.Tokens{Keys: d.keys}.Lookup(secret, from)
+	return web.Identity{Name: who.Name, Token: who.Token, From: from}, d.explained(err)
+}
+
+func (d webDoor) Admit(who web.Identity, _, app string) error {
+	id := access.Identity{Name: who.Name, Token: who.Token, From: who.From}
+	_, err := access.Rights{Keys: d.keys}.Admit(id, access.Deploy, app)
+	if errors.Is(err, volume.ErrNoApp) {
+		return web.NoApp{Err: d.explained(err)}
+	}
+	return d.explained(err)
+}
+
+func (d webDoor) Serve(ctx context.Context, who web.Identity, q web.Request) int {
+	part := receiver.Rest
+	if q.Listing {
+		part = receiver.Listing
+	}
+	return d.receiver.Serve(ctx, receiver.Request{
+		By: who.Name, Service: q.Service, App: q.App, Protocol: q.Protocol, Part: part,
+		Stdin: q.Stdin, Stdout: q.Stdout, Stderr: q.Stderr,
+	})
+}
+
+// explained adds to an error what can be done about it.
+func (d webDoor) explained(err error) error {
+	if advice := d.advice(volume.RemedyOf(err)); advice != "" {
+		return fmt.Errorf("%w; %s", err, advice)
+	}
+	return err
 }
 
 // verbsDoor adapts the command table to sshd.

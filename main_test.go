@@ -184,11 +184,16 @@ func setUp(env *testscript.Env) error {
 			return err
 		}
 	}
+	askpass := filepath.Join(home, "askpass") // for git over HTTP: scripts write a token to ~/token
+	if err := os.WriteFile(askpass, []byte("#!/bin/sh\ncat $HOME/token\n"), 0o700); err != nil {
+		return err
+	}
 	env.Vars = append(env.Vars, rig.ExitAtOnce)
 	env.Setenv("HOME", home)
 	env.Setenv("PATH", home+":"+env.Getenv("PATH"))
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	env.Setenv("GIT_SSH_COMMAND", ssh("alice"))
+	env.Setenv("GIT_ASKPASS", askpass)
 	env.Setenv("PAAS_ROOT", root)
 	env.Setenv("PAAS_SSH_ADDR", "127.0.0.1:"+sshPort)
 	env.Setenv("PAAS_HTTP_ADDR", "127.0.0.1:"+httpPort)
@@ -224,6 +229,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("HTTPPORT", httpPort)
 	env.Setenv("APPPORT", visitor.FreePort("127.0.0.1"))
 	env.Setenv("REMOTE", "ssh://paas@localhost:"+sshPort)
+	env.Setenv("HTTPREMOTE", "http://me@paas.localhost:"+httpPort)
 	env.Setenv("SECRET_OF_THE_SERVER", "hunter2")
 	env.Values[stateKey{}] = &state{servers: map[string]*running{}}
 	return nil

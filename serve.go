@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/pires/go-proxyproto"
@@ -30,9 +31,11 @@ import (
 	"paas/runtime"
 	"paas/serverlog"
 	"paas/sidecar"
+	"paas/site"
 	"paas/sshd"
 	"paas/subprocess"
 	"paas/volume"
+	"paas/web"
 )
 
 func serveCommand(load func() (*config.Config, error)) *cobra.Command {
@@ -76,6 +79,7 @@ type server struct {
 
 	door     *sshd.Server       // role git
 	receiver *receiver.Receiver //
+	web      *web.Server        // roles git and app
 
 	front   *router.Router   // role app
 	engine  engine.Engine    //
@@ -134,6 +138,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 			return err
 		}
 	}
+	s.listenWeb()
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -229,6 +234,30 @@ func (s *server) listenApp() error {
 	return nil
 }
 
+// maxCommands is how many bytes the commands of a push may have, beside its pack.
+const maxCommands = 64 << 20
+
+// listenWeb lets the front door lead to git over HTTP at a host of its own, in the same way as to
+// static files.
+func (s *server) listenWeb() {
+	if s.receiver == nil || s.front == nil {
+		return
+	}
+	c, calls := s.config, site.NewCalls()
+	door := webDoor{s.paas, s.receiver}
+	s.web = &web.Server{
+		Listener: calls, Tokens: door, Git: door, AppName: volume.CheckName,
+		MaxInput: c.MaxPush + maxCommands, Log: s.log.With("role", "web"), DrainTimeout: c.Drain,
+	}
+	s.front.Dial = func(ctx context.Context, app, addr string) (net.Conn, error) {
+		if app == volume.Own {
+			return calls.Dial(ctx)
+		}
+		return s.runtime.Dial(ctx, app, addr)
+	}
+	s.front.Set(volume.Own, router.Route{Addrs: []string{"git over HTTP"}, State: router.Running})
+}
+
 // listenDoor listens on addr, the value of the setting.
 func (s *server) listenDoor(setting, addr string) (net.Listener, error) {
 	l, err := reserved.Listen(addr)
@@ -276,6 +305,10 @@ func (s *server) prepare() error {
 			s.log.Error("apps may not reach folders of theirs", "err", err)
 		}
 		s.announceIsolation()
+		if _, err := s.vol.App(volume.Own); err == nil {
+			s.log.Warn("this app's host is the server's own now; no visitor reaches it until it is renamed",
+				"app", volume.Own)
+		}
 		return s.runtime.Announce()
 	}
 	return nil
@@ -300,7 +333,7 @@ func (s *server) greet(stdout io.Writer) {
 }
 
 // run runs the parts of the roles until ctx ends or one fails. They end in order: pushes in flight
-// need the runtime and the receiver, so the SSH server ends first; requests in flight need their
+// need the runtime and the receiver, so the doors for git end first; requests in flight need their
 // app, so apps end last.
 func (s *server) run(ctx context.Context) error {
 	g, failed := errgroup.WithContext(context.WithoutCancel(ctx))
@@ -322,7 +355,14 @@ func (s *server) run(ctx context.Context) error {
 		})
 	}
 	nothing := func() {}
-	run("sshd", s.door != nil, s.door.Run, doorway, stopRest)
+	var doors sync.WaitGroup
+	doors.Add(2)
+	go func() {
+		doors.Wait()
+		stopRest()
+	}()
+	run("sshd", s.door != nil, s.door.Run, doorway, doors.Done)
+	run("web", s.web != nil, s.web.Run, doorway, doors.Done)
 	run("router", s.front != nil, s.front.Run, rest, stopApps)
 	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
 	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)

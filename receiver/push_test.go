@@ -518,8 +518,8 @@ func TestListing(t *testing.T) {
 		return status, stdout.String(), stderr.String()
 	}
 	status, out, errs := list("blog")
-	if status != 0 || !strings.Contains(out, "report-status") || errs != "" {
-		t.Errorf("a new app: %d %q %q", status, out, errs)
+	if status != 1 || out != "" || !strings.Contains(errs, "no such app") {
+		t.Errorf("no app: %d %q %q", status, out, errs)
 	}
 	if apps, err := s.Volume.Apps(); err != nil || len(apps) > 0 {
 		t.Errorf("apps %q, %v", apps, err)
@@ -527,6 +527,10 @@ func TestListing(t *testing.T) {
 	blog, err := s.Volume.Create("blog")
 	if err != nil {
 		t.Fatal(err)
+	}
+	status, out, errs = list("blog")
+	if status != 0 || !strings.Contains(out, "report-status") || errs != "" {
+		t.Errorf("a new app: %d %q %q", status, out, errs)
 	}
 	if err := blog.SetSource(volume.Source{URL: "https://host.test/blog"}); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -124,20 +123,9 @@ func (p *process) read(ctx context.Context, repo git.Repo) (int, error) {
 	return p.run(repo.Command(ctx, p.git()...))
 }
 
-// list serves the listing for a push over HTTP. That does not make an app: the push itself does.
+// list serves the listing for a push over HTTP. That does not make an app.
 func (r *Receiver) list(ctx context.Context, p process) (int, error) {
 	app, err := r.Volume.App(p.App)
-	if _, renamed := r.Volume.NewName(p.App); errors.Is(err, volume.ErrNoApp) && !renamed {
-		dir, err := r.Volume.TempDir()
-		if err != nil {
-			return 1, err
-		}
-		defer os.RemoveAll(dir)
-		if err := git.Init(dir, usualBranches[0]); err != nil {
-			return 1, err
-		}
-		return p.read(ctx, git.Repo{Dir: dir, Hooks: r.hooks.dir, Env: r.GitEnv})
-	}
 	if err != nil {
 		return 1, err
 	}

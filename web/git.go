@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,6 +31,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var who Identity
 	if f == nil {
 		who, f = s.authenticate(r)
+	}
+	if f == nil {
+		f = s.admit(who, q)
 	}
 	if f != nil {
 		f.send(w)
@@ -119,8 +123,8 @@ func (s *Server) authenticate(r *http.Request) (Identity, *fault) {
 		return Identity{}, &fault{status: http.StatusForbidden, text: "a token is a password, and " +
 			"this connection is not encrypted: use https:// or ssh://"}
 	}
-	_, secret, given := r.BasicAuth()
-	if !given {
+	_, secret, _ := r.BasicAuth()
+	if secret == "" { // git sends the user name of its remote's address alone before it asks
 		return Identity{}, unauthorized("git needs a token here: it is the password, and any " +
 			"user name will do")
 	}
@@ -136,6 +140,19 @@ func (s *Server) authenticate(r *http.Request) (Identity, *fault) {
 	}
 	s.Log.Warn("token refused", "why", err, "addr", addr)
 	return Identity{}, unauthorized(err.Error())
+}
+
+// admit returns a fault if who may not do what q asks for.
+func (s *Server) admit(who Identity, q Request) *fault {
+	err := s.Git.Admit(who, q.Service, q.App)
+	if err == nil {
+		return nil
+	}
+	f := &fault{status: http.StatusForbidden, text: err.Error()}
+	if errors.As(err, new(NoApp)) {
+		f.status = http.StatusNotFound
+	}
+	return f
 }
 
 func unauthorized(text string) *fault {

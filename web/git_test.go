@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -51,6 +52,17 @@ func (g *repository) Serve(ctx context.Context, who Identity, q Request) int {
 	cmd.Run()
 	io.WriteString(q.Stderr, g.say)
 	return cmd.ProcessState.ExitCode()
+}
+
+// Admit implements [Git]. There are two apps, one of which nobody may use.
+func (g *repository) Admit(_ Identity, service, app string) error {
+	switch app {
+	case "blog":
+		return nil
+	case "secret":
+		return errors.New("alice may not " + service)
+	}
+	return NoApp{fmt.Errorf("no app %q", app)}
 }
 
 func (g *repository) pushes() (n int) {
@@ -217,6 +229,8 @@ func TestRequests(t *testing.T) {
 		"above the apps":          {path: "/../blog" + refs, token: goodToken, status: 404},
 		"a hidden slash":          {path: "/x%2fblog" + refs, token: goodToken, status: 404},
 		"no app":                  {path: "//info/refs?service=git-upload-pack", token: goodToken, status: 404},
+		"another app":             {path: "/other" + refs, token: goodToken, status: 404, text: `no app "other"`},
+		"without a right":         {path: "/secret" + refs, token: goodToken, status: 403, text: "alice may not git-upload-pack"},
 		"not a name":              {path: "/Blog" + refs, token: goodToken, status: 404, text: "Blog"},
 		"an old client":           {path: "/blog/info/refs", token: goodToken, status: 403, text: "too old"},
 		"another service":         {path: "/blog/info/refs?service=git-upload-archive", token: goodToken, status: 400},
@@ -274,6 +288,9 @@ func TestManyWrongTokens(t *testing.T) {
 	}
 	if status := try(goodToken); status != 200 {
 		t.Errorf("a good token: %d", status)
+	}
+	if status := try(""); status != 401 { // git asks for a token only then
+		t.Errorf("none: %d", status)
 	}
 }
 

@@ -28,10 +28,19 @@ type Tokens interface {
 
 // Git serves git clients.
 type Git interface {
+	// Admit returns an error, for the person at the client, if who may not use the service of the
+	// app: [NoApp] if who may not even see the app, or if there is none.
+	Admit(who Identity, service, app string) error
+
 	// Serve blocks until q is served and returns git's exit status. ctx ends when the client
 	// leaves, or when the server stops and DrainTimeout is over.
 	Serve(ctx context.Context, who Identity, q Request) int
 }
+
+// NoApp is the error for an app that is not there for the client.
+type NoApp struct{ Err error }
+
+func (e NoApp) Error() string { return e.Err.Error() }
 
 // Request is what a git client asks for.
 type Request struct {
