@@ -246,7 +246,7 @@ func (s *server) listenWeb() {
 	c, calls := s.config, site.NewCalls()
 	door := webDoor{s.paas, s.receiver}
 	s.web = &web.Server{
-		Listener: calls, Tokens: door, Git: door, AppName: volume.CheckName,
+		Listener: calls, Trusts: s.front.Trusts, Tokens: door, Git: door, AppName: volume.CheckName,
 		MaxInput: c.MaxPush + maxCommands, Log: s.log.With("role", "web"), DrainTimeout: c.Drain,
 	}
 	s.front.Dial = func(ctx context.Context, app, addr string) (net.Conn, error) {

@@ -113,7 +113,8 @@ const maxInput = 1 << 20
 func newServer(t *testing.T, g *repository, l net.Listener) *Server {
 	return &Server{
 		Listener: l, Tokens: g, Git: g, AppName: volume.CheckName, MaxInput: maxInput,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Trusts: func(addr netip.Addr) bool { return addr == netip.MustParseAddr("10.0.0.1") },
+		Log:    slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 }
 
@@ -223,6 +224,8 @@ func TestRequests(t *testing.T) {
 		"not encrypted":           {path: "/blog" + refs, token: goodToken, from: "192.0.2.1", status: 403, text: "https://"},
 		"from nobody knows where": {path: "/blog" + refs, token: goodToken, from: "-", status: 403},
 		"a claim to be here":      {path: "/blog" + refs, token: goodToken, from: "127.0.0.1, 192.0.2.1", status: 403},
+		"through a proxy":         {path: "/blog" + refs, token: goodToken, from: "127.0.0.1, 10.0.0.1", status: 200},
+		"a claim to a proxy":      {path: "/blog" + refs, token: goodToken, from: "127.0.0.1, 192.0.2.1, 10.0.0.1", status: 403},
 		"the app's page":          {path: "/blog", token: goodToken, status: 404, text: "git push https://"},
 		"a file of git's":         {path: "/blog/HEAD", token: goodToken, status: 404},
 		"below an app":            {path: "/blog/x" + refs, token: goodToken, status: 404},
