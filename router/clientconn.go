@@ -25,7 +25,9 @@ type clientConn struct {
 	router *Router
 	conn   net.Conn
 	tls    bool
-	remote string // the IP address of the client, or of the proxy in front
+	// the name that the client asked for in the TLS handshake, in lower case; empty: none
+	serverName string
+	remote     string // the IP address of the client, or of the proxy in front
 
 	trusted bool // it is a trusted proxy
 	br      *bufio.Reader
@@ -77,11 +79,9 @@ func (cc *clientConn) run() {
 	}
 	if c, ok := cc.conn.(*tls.Conn); ok {
 		cc.tls = true
-		c.SetDeadline(time.Now().Add(cc.router.ReadHeaderTimeout))
-		if c.Handshake() != nil {
+		if cc.greet(c) != nil {
 			return
 		}
-		c.SetDeadline(time.Time{})
 	}
 	cc.br, cc.bw = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
 	cc.br.Reset(cc.conn)

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -15,11 +16,11 @@ type clientConns struct {
 	running sync.WaitGroup
 }
 
-// accept serves connections until the listener closes.
-func (r *Router) accept() error {
+// accept serves the connections of a listener until it closes, with TLS if config is not nil.
+func (r *Router) accept(l net.Listener, config *tls.Config) error {
 	wait := time.Duration(0)
 	for r.takeSlot() {
-		c, err := r.listener.Accept()
+		c, err := l.Accept()
 		if err != nil {
 			<-r.slots
 			var again interface{ Temporary() bool }
@@ -36,6 +37,9 @@ func (r *Router) accept() error {
 			continue
 		}
 		wait = 0
+		if config != nil {
+			c = tls.Server(c, config)
+		}
 		s := &clientConn{router: r, conn: c}
 		s.gone, s.leave = context.WithCancel(context.Background())
 		r.clients.add(s)

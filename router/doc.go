@@ -48,6 +48,12 @@
 //   - If one side of a websocket closes or dies, the other is closed in bounded time.
 //   - A slow client occupies only its own connection, and only within the timeouts.
 //
-// The router speaks HTTP/1.0 and 1.1 (RFC 9110, RFC 9112). For TLS the caller sets Listener;
-// requests that arrive on a *tls.Conn are forwarded with X-Forwarded-Proto: https.
+// HTTPS:
+//
+//   - A second door has TLS, with the caller's certificates. Visitors of the plain door are sent to
+//     it as soon as their host has a certificate, except by apps that do not want that.
+//   - A request for another app than the one that the TLS handshake named gets 421.
+//   - A client that speaks plain HTTP there is told to use https://.
+//
+// The router speaks HTTP/1.0 and 1.1 (RFC 9110, RFC 9112).
 package router

@@ -69,9 +69,16 @@ func (r *Router) serve(x *exchange) bool {
 	case x.req.method == http.MethodConnect || x.req.method == http.MethodTrace:
 		// CONNECT would make us an open proxy. TRACE shows scripts cookies that they may not read.
 		x.page(badMethod)
+	case x.answersChallenge(host):
+	case x.misdirected(host):
+		x.page(misdirected)
 	default:
 		if x.app = r.hosts.find(host); x.app != nil {
-			x.forward(host)
+			if url := x.elsewhere(host); url != "" {
+				x.redirect(url)
+			} else {
+				x.forward(host)
+			}
 		} else if host == r.domain && x.req.path() == "/" {
 			x.page(rootPage(host))
 		} else {

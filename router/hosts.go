@@ -2,10 +2,13 @@ package router
 
 import (
 	"slices"
+	"strings"
 	"sync"
 )
 
 // hosts maps host names to apps. The cost of a change does not depend on the number of apps.
+//
+// *.example.com is each name directly below example.com that nobody has otherwise.
 //
 // <app>.<Domain> always belongs to that app. If two apps claim an extra name, the first one has it;
 // otherwise anybody who may add hosts could take over another app's visitors. When the first app
@@ -23,8 +26,11 @@ func (h *hosts) find(host string) *app {
 	if a := h.primary[host]; a != nil {
 		return a
 	}
-	if claimants := h.extra[host]; len(claimants) > 0 {
-		return claimants[0]
+	_, domain, _ := strings.Cut(host, ".")
+	for _, name := range []string{host, "*." + domain} {
+		if claimants := h.extra[name]; len(claimants) > 0 {
+			return claimants[0]
+		}
 	}
 	return nil
 }

@@ -44,6 +44,8 @@ func noApp(host string) page {
 var (
 	badHost = page{Status: http.StatusBadRequest, Title: "Bad request",
 		Text: "The Host header is not a host name."}
+	misdirected = page{Status: http.StatusMisdirectedRequest, Title: "Misdirected request",
+		Text: "The TLS connection was made for another host. Use one for each host."}
 	badMethod = page{Status: http.StatusMethodNotAllowed, Title: "Method not allowed",
 		Text: "This server does not support that method."}
 )

@@ -118,6 +118,11 @@ func (x *exchange) startResponse(in *responseHead) {
 	r.closeAfter = r.closeAfter || r.unknownLength && !r.chunked
 	dated := x.writeFields(in, in.status < 200 || in.status == 204 || r.unknownLength)
 	w := x.client.bw
+	if x.https && x.app != nil {
+		if hsts := x.app.manners.Load().hsts; hsts != "" && in.header.get("Strict-Transport-Security") == "" {
+			writeStrings(w, "Strict-Transport-Security: ", hsts, "\r\n")
+		}
+	}
 	if !dated {
 		w.WriteString("Date: ")
 		w.Write(time.Now().UTC().AppendFormat(w.AvailableBuffer(), http.TimeFormat+"\r\n"))

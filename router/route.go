@@ -2,15 +2,22 @@ package router
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Route says where an app's requests go, and which it takes. It can be sent as JSON.
 type Route struct {
-	Hosts []string // extra host names, lower case, without port
+	Hosts []string // extra host names, lower case, without port, such as a.example or *.example
 	Addrs []string // host:port of each live process; may be empty
 	State State    // what to do with requests while Addrs is empty
+
+	// Redirects maps hosts of the app to those that their visitors are sent to.
+	Redirects map[string]string
+	Plain     bool          // do not send visitors to HTTPS
+	HSTS      time.Duration // how long browsers should remember to use HTTPS; 0: do not ask them
 
 	Rules Rules
 	// Pages are HTML for the router's own responses for the app, by status ("503") or "maintenance".
@@ -34,9 +41,10 @@ type app struct {
 	name       string
 	live       atomic.Pointer[backends]
 	rules      atomic.Pointer[ruleSet] // nil: there are none
-	lastUsed   atomic.Int64            // when the last request ended, in [monotonic] time; 0 if there was none
-	inProgress atomic.Int64            // requests in progress, websockets and event streams included
-	draining   backends                // removed from live but perhaps still in use; guarded by Router.mu
+	manners    atomic.Pointer[manners]
+	lastUsed   atomic.Int64 // when the last request ended, in [monotonic] time; 0 if there was none
+	inProgress atomic.Int64 // requests in progress, websockets and event streams included
+	draining   backends     // removed from live but perhaps still in use; guarded by Router.mu
 
 	mu      sync.Mutex
 	route   Route
@@ -72,6 +80,7 @@ func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 		}
 	}
 	a.setRules(route)
+	a.setManners(route)
 	return r.drain(a, a.setRoute(route, false))
 }
 
@@ -94,6 +103,7 @@ func (r *Router) Remove(name string) (drained <-chan struct{}) {
 func newApp(name string) *app {
 	a := &app{name: name}
 	a.live.Store(&backends{})
+	a.manners.Store(&manners{})
 	return a
 }
 
@@ -118,7 +128,11 @@ func (a *app) setRoute(route Route, removed bool) (dropped backends) {
 func (r *Router) cleanHosts(name string, hosts []string) []string {
 	clean := make([]string, 0, len(hosts))
 	for _, h := range hosts {
-		if host, ok := parseHost(h); ok {
+		rest, wildcard := strings.CutPrefix(h, "*.")
+		if host, ok := parseHost(rest); ok {
+			if wildcard {
+				host = "*." + host
+			}
 			clean = append(clean, host)
 		} else {
 			r.Log.Warn("not a host name; ignored", "app", name, "host", h)

@@ -24,6 +24,8 @@ type Router struct {
 	// extended; those of others are replaced. Default: none.
 	TrustedProxies []netip.Prefix
 
+	HTTPS *HTTPS // a second door, with TLS; nil: none
+
 	HoldTimeout time.Duration // how long a request waits for an app to get a backend; default 15s
 	HoldMax     int           // requests waiting per app; more get 503 at once; default 256
 
@@ -144,6 +146,13 @@ func (r *Router) Address() net.Addr {
 	return r.listener.Addr()
 }
 
+func (r *Router) closeDoors() {
+	r.listener.Close()
+	if r.HTTPS != nil {
+		r.HTTPS.Listener.Close()
+	}
+}
+
 // Run serves requests until ctx ends. It then stops accepting connections, answers held requests
 // with 503, closes websockets with status 1001 (going away), ends event streams, gives requests in
 // flight StopTimeout to finish, breaks the remaining connections and returns nil. Any other error
@@ -154,19 +163,26 @@ func (r *Router) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	served := make(chan error, 1)
-	go func() { served <- r.accept() }()
+	served := make(chan error, 2)
+	doors := 1
+	go func() { served <- r.accept(r.listener, nil) }()
+	if r.HTTPS != nil {
+		doors++
+		go func() { served <- r.accept(r.HTTPS.Listener, r.HTTPS.TLS) }()
+	}
 	select {
 	case err := <-served:
-		r.listener.Close()
+		r.closeDoors()
 		r.clients.abortAll()
 		return fmt.Errorf("router: %w", err)
 	case <-ctx.Done():
 	}
 
 	close(r.stopping)
-	r.listener.Close()
-	<-served
+	r.closeDoors()
+	for range doors {
+		<-served
+	}
 	r.cutStreams(nil)
 	r.clients.closeIdle(0)
 	timer := time.NewTimer(r.StopTimeout)

@@ -28,6 +28,7 @@ func hashOf(t testing.TB, password string) string {
 func TestRouteAsJSON(t *testing.T) {
 	before := Route{
 		Hosts: []string{"a.example"}, Addrs: []string{"127.0.0.1:1"}, State: Asleep,
+		Redirects: map[string]string{"a.example": "b.example"}, Plain: true, HSTS: 1,
 		Rules: Rules{
 			Maintenance: true, Allow: []string{"::1"}, Users: map[string]string{"a": "b"}, MaxBody: 1,
 		},
