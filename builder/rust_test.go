@@ -17,9 +17,18 @@ const (
 	cargoLock = "version = 3\n\n[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\n"
 )
 
+// needRust skips the test without cargo, or if rustup has no toolchain for this user.
+func needRust(t *testing.T) {
+	t.Helper()
+	rig.Need(t, "cargo", "rustc")
+	if out, err := exec.Command("rustc", "--version").CombinedOutput(); err != nil {
+		t.Skipf("SKIP: rustc --version: %v\n%s", err, out)
+	}
+}
+
 func TestBuildRust(t *testing.T) {
 	t.Parallel()
-	rig.Need(t, "cargo", "rustc")
+	needRust(t)
 	b := newBuilder(t)
 	cache := t.TempDir()
 	one := map[string]string{
@@ -97,7 +106,7 @@ func TestBuildRust(t *testing.T) {
 // A crate without a Cargo.lock builds, whether the cache is empty or not.
 func TestRustWithoutLock(t *testing.T) {
 	t.Parallel()
-	rig.Need(t, "cargo", "rustc")
+	needRust(t)
 	b, cache := newBuilder(t), t.TempDir()
 	for range 2 {
 		_, out, _ := mustBuild(t, b, cache, map[string]string{
@@ -112,10 +121,7 @@ func TestRustWithoutLock(t *testing.T) {
 // A process that runs cargo finds what the build compiled.
 func TestCargoRun(t *testing.T) {
 	t.Parallel()
-	rig.Need(t, "cargo", "rustc")
-	if out, err := exec.Command("rustc", "--version").CombinedOutput(); err != nil {
-		t.Skipf("SKIP: rustc --version: %v\n%s", err, out)
-	}
+	needRust(t)
 	b, cache := newBuilder(t), t.TempDir()
 	for _, line := range []string{"cargo run --release", "cargo run --bin shop"} {
 		built, out, dir := mustBuild(t, b, cache, map[string]string{
