@@ -121,9 +121,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 		defer release()
 		s.forget(role)
 	}
-	if err := vol.Wipe(); err != nil { // what cannot be removed does no harm
-		log.Error("leftovers of an earlier start", "err", err)
-	}
+	go vol.Tidy(ctx) // nobody waits for it: the next server removes the rest
 	defer s.freePorts()
 	// First, because processes of an earlier server might use the port of a door.
 	if slices.Contains(roles, volume.RoleApp) {

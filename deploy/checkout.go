@@ -14,7 +14,7 @@ func Checkout(app volume.App, b volume.Build, write func(tree string) error) (vo
 	if err != nil {
 		return b, err
 	}
-	defer os.RemoveAll(dir)
+	defer app.Volume().RemoveTemp(dir)
 	tree := filepath.Join(dir, "tree")
 	if err := os.Mkdir(tree, 0o755); err != nil {
 		return b, err

@@ -69,6 +69,9 @@ func TestPush(t *testing.T) {
 func left(t *testing.T, s *server, app string) {
 	t.Helper()
 	rig.Eventually(t, "the turn is free", func() bool { return !s.app(app).TurnHeld() })
+	if err := s.Volume.Wipe(); err != nil {
+		t.Error(err)
+	}
 	for _, dir := range []string{filepath.Join(s.Volume.Root, "tmp", "*"), filepath.Join(s.app(app).Repo(), "objects", "tmp_objdir-*")} {
 		entries, _ := filepath.Glob(filepath.Join(dir, "*"))
 		if len(entries) > 0 {

@@ -71,7 +71,7 @@ func TestOldLogsGo(t *testing.T) {
 		t.Fatalf("%d logs to begin with", logs())
 	}
 	rt := s.runtime()
-	if _, err := newPruner(rt).prune(t.Context(), s.app); err != nil {
+	if _, err := newPruner(rt).prune(s.app); err != nil {
 		t.Fatal(err)
 	}
 	for i := 1; i <= releases; i++ {

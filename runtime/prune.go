@@ -75,13 +75,13 @@ func (p *pruner) run(ctx context.Context) {
 				return
 			case <-time.After(pruneAfter):
 			}
-			again = p.round(ctx)
+			again = p.round()
 		}
 	}
 }
 
 // round prunes the waiting apps, and reports whether any has to wait longer.
-func (p *pruner) round(ctx context.Context) bool {
+func (p *pruner) round() bool {
 	p.mu.Lock()
 	apps := p.waiting
 	p.waiting = map[string]bool{}
@@ -94,7 +94,7 @@ func (p *pruner) round(ctx context.Context) bool {
 			p.removed = true
 			continue
 		}
-		busy, err := p.prune(ctx, app)
+		busy, err := p.prune(app)
 		p.say(app, err)
 		if busy {
 			p.mu.Lock()
@@ -120,21 +120,16 @@ func (p *pruner) toolchains() (busy bool) {
 		return true
 	}
 	used, usedErr := p.used()
-	var remove []func() error
 	if err = errors.Join(err, usedErr); err == nil {
 		for _, t := range stored {
 			if !used[t] {
-				f, dropErr := v.DropToolchain(t)
-				remove, err = append(remove, f), errors.Join(err, dropErr)
+				err = errors.Join(err, v.RemoveToolchain(t))
 				p.rt.Log.Info("unused toolchain removed", "toolchain", t)
 			}
 		}
 	}
 	p.rt.building.Unlock()
 	p.removed = false
-	for _, f := range remove {
-		err = errors.Join(err, f())
-	}
 	if err != nil {
 		p.rt.Log.Error("cannot remove unused toolchains", "err", err)
 	}
@@ -182,7 +177,7 @@ func (p *pruner) say(app volume.App, err error) {
 
 // prune removes old logs of releases and the builds of the app that are not needed. busy: somebody
 // deploys, and the builds stay. It takes the turn only if there is something to remove.
-func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err error) {
+func (p *pruner) prune(app volume.App) (busy bool, err error) {
 	last, err := app.Last()
 	if err == nil {
 		err = app.DropLogs(last - keptLogs)
@@ -198,32 +193,25 @@ func (p *pruner) prune(ctx context.Context, app volume.App) (busy bool, err erro
 	if !ok {
 		return true, nil
 	}
-	remove, err := p.drop(app)
+	err = p.remove(app)
 	done()
 	app.Ring() // apps that reconciled meanwhile took this for a deploy
-	for _, f := range remove {
-		if ctx.Err() == nil { // else the rest is removed at the next start, with tmp/
-			err = errors.Join(err, f())
-		}
-	}
 	return false, err
 }
 
-// drop takes the builds that are not needed out of the app. remove then removes the files. The
-// caller holds the turn.
-func (p *pruner) drop(app volume.App) (remove []func() error, err error) {
+// remove removes the builds that are not needed. The caller holds the turn.
+func (p *pruner) remove(app volume.App) error {
 	builds, err := p.unneeded(app)
 	for _, id := range builds {
-		f, dropErr := app.DropBuild(id)
-		remove, err = append(remove, f), errors.Join(err, dropErr)
+		err = errors.Join(err, app.RemoveBuild(id))
 	}
 	if len(builds) == 0 || err != nil {
-		return remove, err
+		return err
 	}
 	p.removed = true
 	p.rt.Log.Info("old builds removed", "app", app.Name, "builds", builds)
 	// Under the turn: no build is about to use what this removes.
-	return remove, p.rt.Engine.Sweep(context.Background(), app.Name)
+	return p.rt.Engine.Sweep(context.Background(), app.Name)
 }
 
 // unneeded lists the builds of the app that are not needed: all but those of the live release, of a

@@ -92,6 +92,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	s.runtime()
 	s.start()
+	go s.Volume.Tidy(t.Context())
 	r := newHosting(t).repo("blog")
 	app := s.app("blog", volume.Source{URL: r.url, Every: volume.MinEvery})
 	rig.Eventually(t, "one is live", func() bool { return looked(t, app).Release == 1 })

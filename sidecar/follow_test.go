@@ -97,6 +97,9 @@ func (f *follower) looksDone() int {
 func left(t *testing.T, s *stage, app volume.App) {
 	t.Helper()
 	rig.Eventually(t, "the turn is free", func() bool { return !app.TurnHeld() })
+	if err := s.Volume.Wipe(); err != nil {
+		t.Error(err)
+	}
 	if left, _ := filepath.Glob(filepath.Join(s.Volume.Root, "tmp", "*", "*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}

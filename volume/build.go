@@ -159,32 +159,12 @@ func (a App) Builds() ([]string, error) {
 	return ids, err
 }
 
-// RemoveBuild removes a build that no release needs; removing it again is harmless. Only the
-// runtime calls it, and a maker that could not publish its build. It blocks while the files are
-// removed.
+// RemoveBuild removes a build that no release needs; removing it again is harmless. It is one
+// rename, so a kill leaves the build whole or gone. Only the runtime calls it, and a maker that
+// could not publish its build.
 func (a App) RemoveBuild(id string) error {
-	remove, err := a.DropBuild(id)
-	return errors.Join(err, remove())
-}
-
-// DropBuild is the first half of [App.RemoveBuild]: after it there is no such build. It is one
-// rename, so a kill leaves the build whole or gone. The second half, remove, removes the files; the
-// caller need not hold the app's turn for it. After a kill in between, [Volume.Wipe] removes them.
-func (a App) DropBuild(id string) (remove func() error, err error) {
-	nothing := func() error { return nil }
 	if id == "" { // a release in watch mode has no build
-		return nothing, nil
+		return nil
 	}
-	trash, err := a.vol.temp()
-	if err != nil {
-		return nothing, err
-	}
-	err = os.Rename(a.path("builds", id), trash)
-	if errors.Is(err, os.ErrNotExist) {
-		return nothing, nil
-	}
-	if err != nil {
-		return nothing, err
-	}
-	return func() error { return removeAll(trash) }, nil
+	return a.vol.discard(a.path("builds", id))
 }

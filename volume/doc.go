@@ -78,7 +78,7 @@
 // tmp/, fsync, rename, fsync of the folder ([Volume.WriteFile]). Publishing is a rename to a new
 // name, so the name is the lock: two writers can never both own releases/7. A reader therefore
 // finds the old file or the new one, never half of one. kill -9 at any point leaves at most
-// something in tmp/, which the next server wipes when it starts.
+// something in tmp/, which the next server removes.
 //
 // Only deploying takes turns: a push, a config change and a rollback each start from what is live,
 // and must not do so at the same time. The turn ([App.Turn]) is an advisory lock on a file. A

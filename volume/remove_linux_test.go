@@ -85,14 +85,7 @@ func TestClosedFoldersGo(t *testing.T) {
 		}
 		closedTree(t, filepath.Join(a.BuildTree(b.ID), "go"))
 		closedTree(t, filepath.Join(a.Data(), "go"))
-		remove, err := a.DropBuild(b.ID)
-		if err == nil {
-			err = remove()
-		}
-		if err != nil {
-			t.Error("the build stays:", err)
-		}
-		if err := v.Destroy(a); err != nil {
+		if err := errors.Join(a.RemoveBuild(b.ID), v.Destroy(a), v.Wipe()); err != nil {
 			t.Error(err)
 		}
 		if left := found(v); left != "" {

@@ -117,7 +117,7 @@ func (a App) SetSource(s Source) error {
 }
 
 // UnsetSource ends following, and removes all that was kept for it, credentials included. Calling
-// it again is harmless. It blocks while the files are removed.
+// it again is harmless.
 func (a App) UnsetSource() error {
 	defer a.Ring()
 	var errs []error
@@ -134,21 +134,6 @@ func (a App) UnsetSource() error {
 		errs = append(errs, a.vol.discard(dir))
 	}
 	return errors.Join(errs...)
-}
-
-// discard removes a folder in one step, if it exists.
-func (v *Volume) discard(dir string) error {
-	trash, err := v.temp()
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(dir, trash); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	}
-	return removeAll(trash)
 }
 
 // SourceRepo is the folder of the bare repository that keeps what was fetched from the source. The

@@ -126,9 +126,6 @@ func TestUnsetSource(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(a.Volume().Root, "sources", "*")); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}
-	if left, _ := filepath.Glob(filepath.Join(a.Volume().Root, "tmp", "*", "*")); len(left) != 0 {
-		t.Errorf("left: %v", left)
-	}
 }
 
 func TestCredentials(t *testing.T) {

@@ -115,16 +115,7 @@ func (a App) Stored() (list []Stored, err error) {
 
 // RemoveStored removes the files of a folder that no release keeps any more. The caller holds the
 // app's turn. The folder is gone at once, or after an error not at all.
-func (a App) RemoveStored(folder string) error {
-	trash, err := a.vol.temp()
-	if err == nil {
-		err = os.Rename(a.storage(folder), trash)
-	}
-	if err != nil {
-		return err
-	}
-	return removeAll(trash)
-}
+func (a App) RemoveStored(folder string) error { return a.vol.discard(a.storage(folder)) }
 
 // CheckStorage fails if the release's tree has something other than a folder, or nothing, where
 // files are to be kept.

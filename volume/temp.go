@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // tmpDir is this process's own folder in tmp/. It is locked while the process lives, so that a
@@ -78,25 +80,84 @@ func (v *Volume) TempDir() (string, error) {
 	return dir, err
 }
 
-// RemoveTemp removes a folder made by [Volume.TempDir], with folders in it that are not writable. It
-// blocks while the files are removed.
-func (v *Volume) RemoveTemp(dir string) error { return removeAll(dir) }
+// RemoveTemp removes a folder made by [Volume.TempDir], or nothing if it was moved away since. It
+// does not wait for the removal of the files.
+func (v *Volume) RemoveTemp(dir string) error { return v.discard(dir) }
 
-// Wipe removes what dead processes left in tmp/; what a live one writes stays. It logs what it
-// cannot remove, such as files of another user: they do no harm. It blocks while the files are
-// removed.
+// discard takes a folder away, if it exists. That is one rename, however large the folder is:
+// [Volume.Tidy] removes the files later. A process that is killed leaves all of it or none.
+func (v *Volume) discard(dir string) error {
+	tmp := filepath.Join(v.Root, "tmp")
+	os.Mkdir(tmp, 0o700) // somebody may have removed it
+	// No process has locked a folder of that name, so it counts as that of a dead one.
+	err := os.Rename(dir, filepath.Join(tmp, strconv.FormatUint(rand.Uint64(), 36)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if tidy := v.tidy.Load(); tidy != nil {
+		(*tidy)()
+	}
+	return err
+}
+
+// tidyAfter is the time between a change and the removal of what was taken away, so that many
+// changes cause one look into tmp/.
+const tidyAfter = time.Second
+
+// Tidy removes what was taken away, and what dead processes left in tmp/: now, and a second after
+// each change of an app, until ctx ends. Every server runs it once, beside everything else: a
+// destroyed app of 250,000 files takes many seconds.
+func (v *Volume) Tidy(ctx context.Context) {
+	changed := make(chan struct{}, 1)
+	soon := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	v.tidy.Store(&soon)
+	defer v.Watch(func(string) { soon() })() // other processes take away, too
+	for {
+		if err := v.Wipe(); err != nil {
+			v.log().Error("cannot look for files to remove", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(tidyAfter):
+		}
+	}
+}
+
+// Wipe removes what was taken away and what dead processes left in tmp/; what a live one writes
+// stays. It logs once what it cannot remove, such as files of another user: they do no harm. It
+// blocks while the files are removed.
 func (v *Volume) Wipe() error {
+	v.wiping.Lock()
+	defer v.wiping.Unlock()
 	tmp := filepath.Join(v.Root, "tmp")
 	entries, err := os.ReadDir(tmp)
 	for _, e := range entries {
 		path := filepath.Join(tmp, e.Name())
+		if v.stuck[path] {
+			continue
+		}
 		f, openErr := os.Open(path)
 		if openErr != nil {
-			continue // gone, or not a folder of a process
+			continue // gone, or of another user
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 			if err := removeAll(path); err != nil {
 				v.log().Warn("cannot remove the files of a dead process", "path", path, "err", err)
+				if v.stuck == nil {
+					v.stuck = map[string]bool{}
+				}
+				v.stuck[path] = true
 			}
 		}
 		f.Close()

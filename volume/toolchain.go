@@ -64,14 +64,9 @@ func (v *Volume) Toolchains() (list []Toolchain, err error) {
 	return list, err
 }
 
-// DropToolchain takes a toolchain out of its folder, in one step. remove then removes its files.
-// After a kill in between, [Volume.Wipe] does. Only the runtime calls it, when no build can be
+// RemoveToolchain removes a toolchain, in one step. Only the runtime calls it, when no build can be
 // using the toolchain.
-func (v *Volume) DropToolchain(t Toolchain) (remove func() error, err error) {
-	trash, err := v.temp()
-	if err == nil {
-		os.Chmod(v.ToolchainDir(t), 0o755) // a folder moves only if it is writable
-		err = os.Rename(v.ToolchainDir(t), trash)
-	}
-	return func() error { return removeAll(trash) }, err
+func (v *Volume) RemoveToolchain(t Toolchain) error {
+	os.Chmod(v.ToolchainDir(t), 0o755) // a folder moves only if it is writable
+	return v.discard(v.ToolchainDir(t))
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"paas/durable"
@@ -33,6 +35,11 @@ type Volume struct {
 	hub    hub
 	queues queues
 	tmpDir tmpDir
+
+	tidy   atomic.Pointer[func()] // asks for it, where Tidy runs
+	wiping sync.Mutex
+	stuck  map[string]bool // in tmp/: what could not be removed
+
 	uids   uids
 	newest newest
 
@@ -41,7 +48,7 @@ type Volume struct {
 
 // Open makes the folders that every volume has, and closes those that hold secrets to other users.
 // It returns an error if one stays open, or if the volume has a newer format than [Format]. It
-// wipes nothing: see [Volume.Wipe]. Call [Volume.Close] at the end.
+// removes nothing: see [Volume.Tidy]. Call [Volume.Close] at the end.
 func (v *Volume) Open() error {
 	if !filepath.IsAbs(v.Root) {
 		return fmt.Errorf("volume %q: not an absolute path", v.Root)
@@ -205,15 +212,11 @@ func (v *Volume) Create(name string, before ...func(id string) error) (App, erro
 }
 
 // Destroy removes an app with all its files. Its name is free at once, and the runtime stops its
-// processes. The caller holds the app's turn. It blocks while the files are removed; [Volume.Wipe]
-// later removes what a process of the app writes meanwhile.
+// processes. The caller holds the app's turn. [Volume.Tidy] removes the files later.
 func (v *Volume) Destroy(a App) error {
-	trash, err := v.temp()
-	if err != nil {
-		return err
-	}
 	former := a.Former()
-	if err := os.Rename(a.Dir(), trash); err != nil {
+	err := v.discard(a.Dir())
+	if err != nil {
 		return err
 	}
 	for _, name := range former {
@@ -222,6 +225,5 @@ func (v *Volume) Destroy(a App) error {
 	err = errors.Join(err, durable.SyncDir(filepath.Dir(a.Dir())))
 	a.Ring()
 	os.Remove(filepath.Join(v.Root, "bell", a.Name))
-	removeAll(trash)
 	return err
 }

@@ -634,3 +634,62 @@ func last(a App) int {
 	n, _ := a.Last()
 	return n
 }
+
+// Removing takes one rename, however many files there are. A process that is killed then leaves
+// them to the next one.
+func TestFilesAreRemovedLater(t *testing.T) {
+	toolchain := Toolchain{"node", "22.0.0"}
+	for name, c := range map[string]struct {
+		dir    func(App) string
+		remove func(App) error
+	}{
+		"app":       {App.Dir, func(a App) error { return a.vol.Destroy(a) }},
+		"build":     {func(a App) string { return a.path("builds", "b") }, func(a App) error { return a.RemoveBuild("b") }},
+		"storage":   {func(a App) string { return a.storage("up") }, func(a App) error { return a.RemoveStored("up") }},
+		"source":    {App.SourceRepo, App.UnsetSource},
+		"toolchain": {func(a App) string { return a.vol.ToolchainDir(toolchain) }, func(a App) error { return a.vol.RemoveToolchain(toolchain) }},
+	} {
+		a := testApp(t)
+		file := filepath.Join(c.dir(a), "tree", "file")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, nil, 0o444)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.remove(a); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(c.dir(a)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: still there: %v", name, err)
+		}
+		later := filepath.Join(a.vol.Root, "tmp", "*", "tree", "file")
+		if left, _ := filepath.Glob(later); len(left) != 1 {
+			t.Errorf("%s: it was not left for later: %v", name, left)
+		}
+		if err := (&Volume{Root: a.vol.Root}).Wipe(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, _ := filepath.Glob(later); len(left) > 0 {
+			t.Errorf("%s: left: %v", name, left)
+		}
+	}
+}
+
+// A server removes what was taken away soon after, whoever did it.
+func TestTidy(t *testing.T) {
+	a := testApp(t)
+	tidied := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		defer close(tidied)
+		a.vol.Tidy(ctx)
+	}()
+	other := &Volume{Root: a.vol.Root}
+	if err := other.Destroy(a); err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, "nothing is left in tmp/", func() bool {
+		left, _ := filepath.Glob(filepath.Join(a.vol.Root, "tmp", "*", "id"))
+		return len(left) == 0
+	})
+	stop()
+	<-tidied
+}

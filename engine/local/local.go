@@ -196,7 +196,12 @@ func (l *Local) clearCache(at Layout, inUse []string) error {
 	if err = builder.Clear(at.Cache, trash, paths); err != nil {
 		err = fmt.Errorf("empty the cache: %w", err)
 	}
-	return errors.Join(err, os.RemoveAll(trash))
+	go func() { // the build need not wait; after a kill, the next start removes it
+		if err := os.RemoveAll(trash); err != nil {
+			l.Log.Warn("cannot remove what was in a cache", "path", trash, "err", err)
+		}
+	}()
+	return err
 }
 
 // Sweep removes the files in the app's cache that only removed builds used.
