@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -340,6 +341,44 @@ func TestClientLeaves(t *testing.T) {
 	<-began
 	leave()
 	<-left
+}
+
+// A client that does not know the sideband gets git's output as it is: text would spoil it.
+func TestPushWithoutSideband(t *testing.T) {
+	const report = "000eunpack ok\n0000"
+	g := &repository{serve: func(_ context.Context, q Request) int {
+		io.WriteString(q.Stderr, "from a hook\n")
+		io.WriteString(q.Stdout, report)
+		return 0
+	}}
+	command := packet("command\x00 report-status") + flushPacket
+	if _, text := ask(t, post(start(t, g), receivePack, strings.NewReader(command))); text != report {
+		t.Errorf("%q", text)
+	}
+}
+
+// A client that asks first whether its body is wanted is told so.
+func TestExpectContinue(t *testing.T) {
+	sizes := make(chan int64, 1)
+	g := &repository{serve: func(_ context.Context, q Request) int {
+		n, _ := io.Copy(io.Discard, q.Stdin)
+		sizes <- n
+		return 0
+	}}
+	r := post(start(t, g), uploadPack, io.LimitReader(zeros{}, 2<<20))
+	r.Header.Set("Expect", "100-continue")
+	continued := false
+	trace := &httptrace.ClientTrace{Got100Continue: func() { continued = true }}
+	client := &http.Transport{ExpectContinueTimeout: time.Hour}
+	defer client.CloseIdleConnections()
+	resp, err := client.RoundTrip(r.WithContext(httptrace.WithClientTrace(t.Context(), trace)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if n := <-sizes; n != 2<<20 || !continued {
+		t.Errorf("%d bytes, continued: %v", n, continued)
+	}
 }
 
 // A client that sends more than git wants to read still reads why.
