@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -54,6 +55,13 @@ func (f *frontDoor) Remove(app string) <-chan struct{} {
 		return closed
 	}
 	return f.Router.Remove(app)
+}
+
+func (f *frontDoor) Sleep(app string, idle time.Duration) (asleep bool, in time.Duration) {
+	if app == volume.Own {
+		return false, idle
+	}
+	return f.Router.Sleep(app, idle)
 }
 
 // closed is for a route that nobody uses.
