@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"paas/say"
 )
 
 // maxCommand is the maximum length of a command in bytes. It includes config vars; larger values
@@ -51,8 +53,7 @@ func parseCommand(raw string, check func(string) error) (command, error) {
 	}
 	switch first := path.Base(args[0]); {
 	case strings.HasPrefix(first, "git-lfs-"): // its hook asks before a push where to send the files
-		return command{}, errors.New("Git LFS is not supported: git lfs migrate export " +
-			"--include=FILES puts the files into the repository, and git lfs ls-files lists them")
+		return command{}, errors.New(say.NoLFS)
 	case first == "git", strings.HasPrefix(first, "git-"), strings.HasPrefix(args[0], "git-"):
 		return command{}, fmt.Errorf("%.60q is not supported: use git push and git fetch with an "+
 			"app's URL, such as ssh://HOST:PORT/APP", raw)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,12 @@ var gitPath = regexp.MustCompile(`^/([^/]+?)(?:\.git)?/(info/refs|git-receive-pa
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
+	if strings.Contains(r.URL.Path, "/info/lfs/") { // it asks before a push where to send the files
+		w.Header().Set("Content-Type", "application/vnd.git-lfs+json")
+		w.WriteHeader(http.StatusNotImplemented)
+		json.NewEncoder(w).Encode(map[string]string{"message": say.NoLFS})
+		return
+	}
 	q, f := s.parse(r)
 	var who Identity
 	if f == nil {

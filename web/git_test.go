@@ -271,6 +271,18 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// Git LFS reads why it cannot send its files.
+func TestLFS(t *testing.T) {
+	to := start(t, &repository{})
+	resp, text := ask(t, post(to, "info/lfs/objects/batch", strings.NewReader("{}")))
+	if kind := resp.Header.Get("Content-Type"); kind != "application/vnd.git-lfs+json" {
+		t.Errorf("%s, which Git LFS does not show", kind)
+	}
+	if !strings.HasPrefix(text, `{"message":"Git LFS is not supported`) {
+		t.Errorf("%q", text)
+	}
+}
+
 // After ten wrong tokens a minute, an address is told to wait. A good token still works: others may
 // share the address.
 func TestManyWrongTokens(t *testing.T) {
