@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"paas/engine"
 	"paas/engine/local"
@@ -20,8 +17,7 @@ import (
 func (s *server) newEngine() engine.Engine {
 	c := s.config
 	confined := local.Confined{
-		User: s.appUser, Former: s.formerPaths,
-		Read: append(slices.Clone(c.AppRead), s.vol.ToolchainFolder()), Write: c.AppWrite,
+		User: s.appUser, Read: c.AppRead, Write: c.AppWrite,
 		OpenNet: c.AppNet == "open", Doors: []string{c.HTTPAddr, c.SSHAddr, c.SidecarAddr},
 	}
 	if c.Isolation == "off" {
@@ -52,22 +48,6 @@ func (s *server) appUser(name string, foreign func(uid int) bool) (int, error) {
 		return 0, err
 	}
 	return app.UID(volume.UIDs{First: s.config.FirstUID, Last: s.config.LastUID, Foreign: foreign})
-}
-
-// formerPaths returns the paths that a folder of an app had under the app's former names.
-func (s *server) formerPaths(name, folder string) (paths []string) {
-	app, err := s.vol.App(name)
-	if err != nil {
-		return nil
-	}
-	below, ok := strings.CutPrefix(folder, app.Dir()+"/")
-	if !ok {
-		return nil
-	}
-	for _, former := range app.Former() {
-		paths = append(paths, filepath.Join(filepath.Dir(app.Dir()), former, below))
-	}
-	return paths
 }
 
 // openEngine opens the engine. It returns an error if the settings ask for more isolation than the

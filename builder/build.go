@@ -52,6 +52,7 @@ type Job struct {
 
 	Under   []child.Confinement // confines all commands of the build
 	Env     map[string]string   // what Under needs in their environment
+	View    View                // what commands see under Under; nil: the same as this process
 	Fetcher Fetcher             // downloads buildpacks; nil: none are downloaded
 
 	Toolchains Toolchains // fetches other versions than the server's; nil: there are only those
@@ -89,6 +90,7 @@ func (b *Builder) Build(ctx context.Context, job Job) (volume.Built, error) {
 	defer root.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	job.View = cmp.Or[View](job.View, sameView{})
 	one := &build{Builder: b, job: job, tree: root, env: b.environment(job, job.Config)}
 	timeout := cmp.Or(b.Timeout, 15*time.Minute)
 	one.clock = clock{
@@ -268,7 +270,7 @@ func (b *build) capture(
 		Argv: argv, Dir: dir, Env: env, Out: say.NewBounded(&out, 64<<10, 1),
 		Under: b.job.Under, Background: true,
 	})
-	printed := strings.TrimSpace(out.String())
+	printed := strings.TrimSpace(b.job.View.Outside(out.String()))
 	if err != nil {
 		first, _, _ := strings.Cut(printed, "\n")
 		name := strings.Join(append([]string{filepath.Base(argv[0])}, argv[1:]...), " ")

@@ -297,7 +297,7 @@ func (b *build) goPrograms(ctx context.Context, env map[string]string) ([]goProg
 		return nil, err
 	}
 	var programs []goProgram
-	for line := range strings.Lines(list.String()) {
+	for line := range strings.Lines(b.job.View.Outside(list.String())) {
 		words := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 3)
 		if len(words) < 3 { // a warning, not a package
 			continue

@@ -181,7 +181,7 @@ func TestNodeInstallFails(t *testing.T) {
 
 func TestToolVersionIsCached(t *testing.T) {
 	rig.Need(t, "node", "npm")
-	b := &build{Builder: newBuilder(t), job: Job{Tree: t.TempDir()}}
+	b := &build{Builder: newBuilder(t), job: Job{Tree: t.TempDir(), View: sameView{}}}
 	env := cmdline.Base(nil)
 	first, err := b.toolVersion(t.Context(), env, "node")
 	if err != nil || !strings.HasPrefix(first, "v") {

@@ -44,8 +44,8 @@ func (b *build) sourceScripts(
 	var out bytes.Buffer
 	argv := append([]string{shell, "-c", sourceScript, "sh", into}, files...)
 	err = b.runTo(ctx, say.NewBounded(&out, 4<<10, 1), "environment", env, argv...)
-	before, readErr := readEnvironment(filepath.Join(into, "before"))
-	after, endErr := readEnvironment(filepath.Join(into, "after"))
+	before, readErr := b.readEnvironment(filepath.Join(into, "before"))
+	after, endErr := b.readEnvironment(filepath.Join(into, "after"))
 	if err == nil && endErr != nil {
 		err = errors.New("the script calls exit")
 	}
@@ -72,13 +72,13 @@ var (
 )
 
 // readEnvironment reads the output of env -0 without the variables that are not kept.
-func readEnvironment(file string) (map[string]string, error) {
+func (b *build) readEnvironment(file string) (map[string]string, error) {
 	content, err := readFile(file, maxEnvironment)
 	if err != nil {
 		return nil, err
 	}
 	env := map[string]string{}
-	for _, pair := range strings.Split(string(content), "\x00") {
+	for _, pair := range strings.Split(b.job.View.Outside(string(content)), "\x00") {
 		name, value, _ := strings.Cut(pair, "=")
 		// bash exports functions under odd names
 		if variable.MatchString(name) && !notKept.MatchString(name) {

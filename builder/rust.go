@@ -150,7 +150,7 @@ func (c *crate) metadata(
 		say.Detail(b.job.Out, "%s", strings.TrimSpace(out.String()))
 		return m, err
 	}
-	line := out.Bytes()
+	line := []byte(b.job.View.Outside(out.String()))
 	if start := bytes.IndexByte(line, '{'); start > 0 { // a warning precedes it
 		line = line[start:]
 	}

@@ -54,6 +54,19 @@ func TestQuoteWord(t *testing.T) {
 	}
 }
 
+func TestMovePath(t *testing.T) {
+	for text, want := range map[string]string{
+		"/app":                     "/srv/tree",
+		"/app/x:/app:/usr":         "/srv/tree/x:/srv/tree:/usr",
+		`#!/app/bin/python "/app"`: `#!/srv/tree/bin/python "/srv/tree"`,
+		"/opt/app /apps x/app /app-data /app.js file:///app": "/opt/app /apps x/app /app-data /app.js file:///app",
+	} {
+		if got := MovePath(text, "/app", "/srv/tree"); got != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
 func TestLookPath(t *testing.T) {
 	dir := t.TempDir()
 	for name, mode := range map[string]os.FileMode{"bin/tool": 0o755, "data": 0o644} {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -32,10 +33,6 @@ type Confined struct {
 	// User returns the user id of an app, if apps have users of their own. An id that is foreign
 	// belongs to somebody else on this machine.
 	User func(app string, foreign func(uid int) bool) (uid int, err error)
-
-	// Former returns the other paths at which an app finds one of its folders: those from before it
-	// was renamed, which its builds may have kept. nil: there are none.
-	Former func(app, folder string) []string
 
 	Read  []string // folders that all apps may read
 	Write []string // folders that all apps may also write
@@ -95,6 +92,9 @@ func (l *Local) findFirewall() (why string) {
 // Isolation implements [engine.Engine].
 func (l *Local) Isolation() engine.Isolation {
 	list := []string{l.isolation.String(), l.Limiting(), l.Checking()}
+	if !l.isolation.Mounts() {
+		list = append(list, "apps at paths of this server, not at "+confine.App)
+	}
 	if l.firewall != nil {
 		list = append(list, "own ports only, by nftables")
 	}
@@ -117,9 +117,9 @@ type jail struct {
 	leave func()
 }
 
-// confine returns a jail for a process of the app. home is its home folder, read and write are
-// folders that it may read and write. tree is the app's sources; empty: none.
-func (l *Local) confine(app, tree, home string, read []string, write ...string) (jail, error) {
+// confine returns a jail for a process of the app, which has these places. home is its home folder.
+// tree is the app's sources; empty: none.
+func (l *Local) confine(app, tree, home string, places ...confine.Place) (jail, error) {
 	j := jail{leave: func() {}}
 	if !l.isolation.Any() {
 		return j, nil
@@ -140,18 +140,13 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	j.leave = func() { os.RemoveAll(own) }
 	box := &confine.Box{
 		Isolation: l.isolation, UID: j.uid, Hide: l.hidden,
-		Read: slices.Concat(l.Confined.Read, read, l.tools), Tmp: filepath.Join(own, "tmp"),
-	}
-	for _, dir := range write {
-		if dir != "" {
-			box.Write = append(box.Write, dir)
-		}
+		Read: slices.Concat(l.Confined.Read, l.tools), Tmp: filepath.Join(own, "tmp"), Places: places,
 	}
 	if err = os.Mkdir(box.Tmp, 0o700); err == nil && l.isolation.Users {
-		err = l.give(j.uid, append(box.Write, box.Tmp)...)
+		err = l.give(j.uid, append(box.Unmoved().Write, box.Tmp)...)
 	}
 	if err == nil && l.isolation.Users {
-		box.Replace, err = confine.Users(own, app, j.uid, home)
+		box.Replace, err = confine.Users(own, app, j.uid, box.Inside(home))
 	}
 	if err == nil && l.isolation.Sandboxes {
 		var sandbox *confine.Sandbox
@@ -167,7 +162,8 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 		j.leave()
 		return j, err
 	}
-	if !l.isolation.Users && !l.isolation.Sandboxes {
+	if !l.isolation.Mounts() {
+		box = box.Unmoved()
 		j.env = map[string]string{"TMPDIR": box.Tmp}
 		if tree != "" {
 			box.Write = append(box.Write, dotnetFolders(tree)...)
@@ -176,14 +172,6 @@ func (l *Local) confine(app, tree, home string, read []string, write ...string) 
 	for _, path := range l.Confined.Write {
 		if _, err := os.Stat(path); err == nil {
 			box.Write = append(box.Write, path)
-		}
-	}
-	if l.Confined.Former != nil {
-		for _, dir := range slices.Clone(box.Write) {
-			box.Write = append(box.Write, l.Confined.Former(app, dir)...)
-		}
-		for _, dir := range read {
-			box.Read = append(box.Read, l.Confined.Former(app, dir)...)
 		}
 	}
 	j.box, j.under = *box, []child.Confinement{box}
@@ -198,18 +186,14 @@ func (l *Local) confineProcess(app string, at Layout) (jail, error) {
 	if err := l.openStorage(at); err != nil {
 		return jail{}, fmt.Errorf("storage: %w", err)
 	}
-	write, tops := []string{at.Top, at.Data}, []string{at.Top}
-	if l.Confined.Former != nil {
-		tops = append(tops, l.Confined.Former(app, at.Top)...)
-	}
+	places := append(at.places(false), confine.Place{From: at.Data, At: ownData, Writable: true})
 	var over []confine.Over
 	for folder, files := range at.Storage {
-		write = append(write, files)
-		for _, top := range tops {
-			over = append(over, confine.Over{From: files, Top: top, Path: folder})
-		}
+		p := confine.Place{From: files, At: ownStorage + url.PathEscape(folder), Writable: true}
+		places = append(places, p)
+		over = append(over, confine.Over{From: p.At, Top: confine.App, Path: folder})
 	}
-	j, err := l.confine(app, at.Tree, at.Data, []string{at.Cache}, write...)
+	j, err := l.confine(app, at.Tree, at.Data, places...)
 	if err == nil && l.isolation.Mounts() {
 		box := j.box
 		box.Over, j.under = over, []child.Confinement{&box}

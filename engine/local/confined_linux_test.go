@@ -27,7 +27,7 @@ func TestBuildSharesWithCache(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(app, "settings.json"), []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	jail, err := l.confine("blog", tree, cache, nil, tree, cache)
+	jail, err := l.confine("blog", tree, cache, Layout{Top: tree, Cache: cache}.places(true)...)
 	if err != nil {
 		t.Fatal(err)
 	}

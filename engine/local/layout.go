@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"paas/engine"
+	"paas/engine/local/confine"
 )
 
 // Layout is where the folders of an image are on this machine.
@@ -18,6 +19,28 @@ type Layout struct {
 
 	Storage  map[string]string // folder below Top -> folder with the files that processes see there
 	Replaced string            // folder for what the build has there, if the tree must have links
+}
+
+// Where the processes of an app see its folders, if they have mounts of their own. Each is the same
+// for all apps and builds, so that files may contain these paths. The top of the build is
+// [confine.App].
+const (
+	ownCache      = confine.Beside + "/cache"
+	ownData       = confine.Beside + "/data"
+	ownStorage    = confine.Beside + "/storage/"
+	ownToolchains = confine.Beside + "/toolchains"
+)
+
+// places returns the places of a build, which writes to the cache, or of a process.
+func (l Layout) places(build bool) []confine.Place {
+	list := []confine.Place{
+		{From: l.Top, At: confine.App, Writable: true},
+		{From: l.Cache, At: ownCache, Writable: build},
+	}
+	if l.Toolchains != "" {
+		list = append(list, confine.Place{From: l.Toolchains, At: ownToolchains})
+	}
+	return list
 }
 
 // named returns env with placeholders instead of the paths of folders, so that it holds wherever the

@@ -157,7 +157,7 @@ func (l *Local) Build(ctx context.Context, job engine.BuildJob) (built volume.Bu
 	if err != nil {
 		return built, err
 	}
-	jail, err := l.confine(job.Image.App, at.Tree, at.Cache, nil, at.Top, at.Cache)
+	jail, err := l.confine(job.Image.App, at.Tree, at.Cache, at.places(true)...)
 	if err != nil {
 		return built, err
 	}
@@ -171,7 +171,8 @@ func (l *Local) Build(ctx context.Context, job engine.BuildJob) (built volume.Bu
 		built, err = l.builder.Build(ctx, builder.Job{
 			App: job.Image.App, Tree: at.Tree, Top: at.Top, Cache: at.Cache,
 			Config: job.Config, Buildpack: job.Buildpack, Out: job.Out,
-			Under: jail.under, Env: jail.env, Fetcher: jail.fetcher(l.Buildpacks),
+			Under: jail.under, Env: jail.env, View: &jail.box,
+			Fetcher:    jail.fetcher(l.Buildpacks),
 			Toolchains: jail.toolchains(l.Toolchains),
 		})
 		return err
@@ -213,7 +214,7 @@ func (l *Local) Sweep(_ context.Context, app string) error {
 	if _, err := os.Stat(at.Cache); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	jail, err := l.confine(app, "", at.Cache, nil, at.Cache)
+	jail, err := l.confine(app, "", at.Cache, confine.Place{From: at.Cache, At: ownCache, Writable: true})
 	if err != nil {
 		return err
 	}

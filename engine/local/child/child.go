@@ -22,7 +22,7 @@ import (
 // Command describes what to run.
 type Command struct {
 	Name string   // for people: "npm ci"; part of the [Marker]
-	Argv []string // the first word is looked up in Env's PATH
+	Argv []string // the first word is looked up in Env's PATH, where the command runs
 	Dir  string
 	Env  map[string]string // the whole environment, except for the Marker
 	Out  io.Writer         // standard output and error, in order; called from one goroutine
@@ -67,11 +67,8 @@ type Child struct {
 // orphans by their Marker, and reaping them would need a wait for any child, which would take
 // children from os/exec. If the server is the first process of a container, [First] is its parent.
 func (k *Keeper) Start(c Command) (*Child, error) {
-	path, err := cmdline.LookPath(c.Argv[0], c.Env["PATH"], c.Dir)
-	if err != nil {
-		return nil, err
-	}
 	mark := k.newMark(c.Name)
+	c.move()
 	env := maps.Clone(c.Env)
 	env[Marker] = mark
 	ch := &Child{
@@ -83,12 +80,12 @@ func (k *Keeper) Start(c Command) (*Child, error) {
 		// as for a closed terminal; an interactive shell ignores SIGTERM
 		ch.stopSignal = unix.SIGHUP
 	}
-	ch.cmd = &exec.Cmd{Path: path, Args: c.Argv, Dir: c.Dir, Env: cmdline.Environ(env)}
+	ch.cmd = &exec.Cmd{Args: c.Argv, Dir: c.Dir, Env: cmdline.Environ(env)}
 	handle := ownSession(ch.cmd)
 	if err := ch.streams.open(c, ch.cmd); err != nil {
 		return nil, err
 	}
-	err = k.exec(ch.cmd, c.Under, ch.done)
+	err := k.exec(ch.cmd, c.Under, ch.done)
 	ch.streams.started()
 	if err != nil {
 		close(ch.done)

@@ -1,10 +1,14 @@
 package child
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
+
+	"paas/builder/cmdline"
 )
 
 // Confinement restricts what a command and all it starts may see or use.
@@ -48,12 +52,35 @@ func (k *Keeper) startOnThread(
 	}
 }
 
+// mover is a Confinement in which folders have other paths.
+type mover interface {
+	// Inside returns text with those paths in place of the server's.
+	Inside(text string) string
+}
+
+// move gives the command the paths that it sees. All of it was written with the server's.
+func (c *Command) move() {
+	for _, u := range c.Under {
+		u, ok := u.(mover)
+		if !ok {
+			continue
+		}
+		c.Dir, c.Argv, c.Env = u.Inside(c.Dir), slices.Clone(c.Argv), maps.Clone(c.Env)
+		for i, word := range c.Argv {
+			c.Argv[i] = u.Inside(word)
+		}
+		for name, value := range c.Env {
+			c.Env[name] = u.Inside(value)
+		}
+	}
+}
+
 // starter is a Confinement that no thread of the server can enter, so it starts the command itself.
 type starter interface {
 	Starts() bool // false: Enter it like the others
 
-	// Start starts cmd as a child of the server. Of SysProcAttr only Setctty and PidFD count. It
-	// calls take with the process id before the command's first instruction.
+	// Start finds the program of cmd and starts it as a child of the server. Of SysProcAttr only
+	// Setctty and PidFD count. It calls take with the process id before the command's first instruction.
 	Start(cmd *exec.Cmd, take func(pid int) error) error
 }
 
@@ -94,6 +121,9 @@ func (k *Keeper) startConfined(under []Confinement, cmd *exec.Cmd) (ready func()
 		if u, ok := u.(stayer); ok && !u.MayStay() {
 			stays = false
 		}
+	}
+	if err := cmdline.Find(cmd); err != nil {
+		return nil, err
 	}
 	if as := cmd.SysProcAttr.Credential; as != nil {
 		if err := chownStreams(cmd, int(as.Uid), int(as.Gid)); err != nil {

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+
+	"paas/builder/cmdline"
 )
 
 // Keeper starts commands and ensures that none outlives the server, whether it stops or is killed.
@@ -95,6 +97,9 @@ func (k *Keeper) exec(cmd *exec.Cmd, under []Confinement, done <-chan struct{}) 
 	if len(under) > 0 {
 		go k.startOnThread(under, cmd, result, done)
 		return <-result
+	}
+	if err := cmdline.Find(cmd); err != nil {
+		return err
 	}
 	start := func() { result <- k.ifOpen(func() error { return k.start(cmd) }) }
 	select {

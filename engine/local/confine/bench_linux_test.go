@@ -3,6 +3,7 @@ package confine
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -41,6 +42,13 @@ func BenchmarkEnter(b *testing.B) {
 			Write:     []string{dir + "/data"},
 			Tmp:       dir + "/tmp",
 		},
+		"places": {
+			Isolation: isolation,
+			UID:       blogUser,
+			Hide:      []string{dir},
+			Places:    appPlaces(dir),
+			Tmp:       dir + "/tmp",
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
@@ -59,6 +67,19 @@ func BenchmarkEnter(b *testing.B) {
 	}
 }
 
+// appPlaces are the places of a process of an app.
+func appPlaces(dir string) (places []Place) {
+	for _, name := range []string{"tree", "cache", "data", "toolchains"} {
+		os.MkdirAll(filepath.Join(dir, name), 0o755)
+	}
+	return []Place{
+		{From: dir + "/tree", At: App, Writable: true},
+		{From: dir + "/cache", At: Beside + "/cache"},
+		{From: dir + "/toolchains", At: Beside + "/toolchains"},
+		{From: dir + "/data", At: Beside + "/data", Writable: true},
+	}
+}
+
 func benchmarkSandbox(b *testing.B, isolation Isolation, dir string) {
 	l := &Launcher{Self: rig.Self()}
 	if err := l.Open(); err != nil {
@@ -73,7 +94,7 @@ func benchmarkSandbox(b *testing.B, isolation Isolation, dir string) {
 	box := &Box{
 		Isolation: isolation,
 		Hide:      []string{dir, Run},
-		Write:     []string{dir + "/data"},
+		Places:    appPlaces(dir),
 		Tmp:       dir + "/tmp",
 	}
 	box.In(s)

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // Runs all tests again as an ordinary user.
 func TestNotRoot(t *testing.T) {
-	rig.AsNobody(t, "^(TestBox|TestPrivateTmp|TestOtherProcess|TestSameUser|TestOverFollowsNoLink|TestSandbox.*)$")
+	rig.AsNobody(t, "^(TestBox|TestPlaces|TestPrivateTmp|TestOtherProcess|TestSameUser|TestOverFollowsNoLink|TestSandbox.*)$")
 }
 
 // User ids for the tests, nobody's on any machine.
@@ -43,7 +43,7 @@ func inside(t *testing.T, b *Box, script string) string {
 		tmp = "/tmp"
 	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SECRET=mine", "TMPDIR=" + tmp}
-	cmd.Dir = b.Write[0]
+	cmd.Dir = b.Inside(b.Unmoved().Write[0])
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -206,6 +206,65 @@ func TestBox(t *testing.T) {
 				"grep -E 'NoNewPrivs|CapEff|CapBnd|^Groups' /proc/self/status"), "NoNewPrivs:\t1",
 				"CapEff:\t0000000000000000")
 		})
+	}
+}
+
+// A command sees places at their own paths, and nothing of the server's. The machine's root stays as
+// it is.
+func TestPlaces(t *testing.T) {
+	before, err := os.ReadDir("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, isolation := range ways(t) {
+		if !isolation.Mounts() {
+			continue
+		}
+		root, b := place(t, isolation)
+		b.Places = []Place{
+			{From: b.Write[0], At: App, Writable: true},
+			{From: b.Write[1], At: Beside + "/data", Writable: true},
+			{From: b.Read[0], At: Beside + "/cache"},
+			{From: root + "/missing", At: Beside + "/missing"},
+		}
+		b.Read, b.Write = nil, nil
+		for script, want := range map[string]string{
+			"pwd; cat page; ls /paas": "/app\npagecache\ndata\n",
+			"cat /app/page /paas/data/kept /paas/cache/x; touch /app/new /paas/data/new":    "pagekeptcached",
+			"ls " + root + " " + Beside + "/missing | grep -v ^ls; ls -d /.old* | grep old": "",
+			"(touch /x || touch /paas/x || touch /paas/cache/x) && echo could":              "",
+			"(umount -l /app || umount -l /paas || mv /paas/data /paas/x) && echo could":    "",
+		} {
+			script = "{ " + script + "; } 2>/dev/null; true"
+			if got := inside(t, b, script); got != want {
+				t.Errorf("%s: %s printed %q, want %q", name, script, got, want)
+			}
+		}
+	}
+	after, err := os.ReadDir("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(after) != len(before) {
+		t.Errorf("the root had %v, and has %v", before, after)
+	}
+}
+
+// A command is handed the paths that it sees, and what it prints is read with the machine's.
+func TestInsideOutside(t *testing.T) {
+	b := &Box{Places: []Place{
+		{From: "/srv/app/tree", At: App}, {From: "/srv/app/cache", At: Beside + "/cache"},
+	}}
+	for outside, inside := range map[string]string{
+		"/srv/app/tree/x:/srv/app/cache:/srv": "/app/x:/paas/cache:/srv",
+		"--in=/srv/app/tree":                  "--in=/app",
+	} {
+		if got := b.Inside(outside); got != inside {
+			t.Errorf("inside, %s is %s", outside, got)
+		}
+		if got := b.Outside(inside); got != outside {
+			t.Errorf("outside, %s is %s", inside, got)
+		}
 	}
 }
 

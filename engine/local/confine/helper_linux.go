@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"paas/builder/cmdline"
 )
 
 // helperCapabilities are the capabilities that the helper keeps in its user namespace. The first
@@ -81,6 +83,9 @@ func serveLauncher() {
 // namespaces, which expose more of the kernel than apps need.
 func prepareHelper() error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return err
+	}
+	if err := ownRoot(); err != nil { // sandboxes inherit it
 		return err
 	}
 	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
@@ -257,13 +262,17 @@ func (h *helperServer) start(r request, files []int) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	cmd := &exec.Cmd{Path: r.Path, Args: r.Args, Env: r.Env, Dir: r.Dir}
+	if err := cmdline.Find(cmd); err != nil {
+		return reply{NotFound: notFound(err)}, nil
+	}
 	attr := &syscall.ProcAttr{Dir: r.Dir, Env: r.Env, Sys: &syscall.SysProcAttr{
 		Setsid: true, Setctty: r.Setctty, Cloneflags: unix.CLONE_PARENT, Ptrace: r.Trace,
 	}}
 	for _, fd := range files {
 		attr.Files = append(attr.Files, uintptr(fd))
 	}
-	pid, err := syscall.ForkExec(r.Path, r.Args, attr)
+	pid, err := syscall.ForkExec(cmd.Path, r.Args, attr)
 	if errno, ok := err.(syscall.Errno); ok {
 		return reply{Errno: errno}, nil
 	}

@@ -35,6 +35,11 @@ var devices = []string{
 
 func (b *Box) rules() []landlock.Rule {
 	read, write := []string{"/"}, slices.Concat(b.Write, devices)
+	for _, p := range b.Places {
+		if p.Writable {
+			write = append(write, p.At)
+		}
+	}
 	switch {
 	case b.Isolation.Users:
 		// without users, terminals in /dev/pts would belong to every app

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -59,7 +60,7 @@ type request struct {
 
 	Name    string // the process's name until it executes the command
 	Box     Box
-	Path    string
+	Path    string // empty: looked up
 	Args    []string
 	Dir     string
 	Env     []string
@@ -68,9 +69,31 @@ type request struct {
 }
 
 type reply struct {
-	PID   int
-	Errno syscall.Errno // why the command could not be executed
-	Err   string
+	PID      int
+	NotFound *noProgram    // why there is no program to execute
+	Errno    syscall.Errno // why the command could not be executed
+	Err      string
+}
+
+// noProgram is the error of [cmdline.Find], in a form that can be sent.
+type noProgram struct {
+	Text   string
+	Denied bool // else there is none
+}
+
+func notFound(err error) *noProgram {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathErr.Err
+	}
+	return &noProgram{err.Error(), errors.Is(err, fs.ErrPermission)}
+}
+
+// Error implements error.
+func (n *noProgram) Error() string { return n.Text }
+
+// Is reports which kind of error it is.
+func (n *noProgram) Is(kind error) bool {
+	return n.Denied && kind == fs.ErrPermission || !n.Denied && kind == fs.ErrNotExist
 }
 
 // helperArgument makes this binary the helper, sandboxArgument the first process of a sandbox.

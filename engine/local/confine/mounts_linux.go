@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,8 +19,13 @@ import (
 var privateFolders = []string{"/tmp", "/var/tmp", "/dev/shm"}
 
 // makeMounts gives the calling thread its own mounts, in which the hidden folders contain only what
-// the box shows.
+// the box shows. In a sandbox, the root is already a copy.
 func (b *Box) makeMounts() error {
+	if len(b.Places) > 0 && !b.Isolation.Sandboxes {
+		if err := enterRoot(); err != nil {
+			return err
+		}
+	}
 	if err := ownMounts(); err != nil {
 		return err
 	}
@@ -43,7 +49,7 @@ func (b *Box) makeMounts() error {
 	}
 	covers := b.covers()
 	for _, w := range b.bindMounts(slices.Concat(covers, privateFolders)) {
-		err := open(w.path, w)
+		err := open(w.from, w)
 		if !w.writable && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 			continue // the server cannot see it either
 		}
@@ -158,7 +164,11 @@ func (o Over) mount() error {
 // other users may not enter, since the paths of the box's files lead through it.
 func (b *Box) covers() []string {
 	var list []string
-	for _, h := range b.Hide {
+	hide := b.Hide
+	if len(b.Places) > 0 {
+		hide = append(slices.Clone(hide), Beside)
+	}
+	for _, h := range hide {
 		for _, dir := range parents(h) {
 			info, err := os.Stat(dir)
 			if errors.Is(err, fs.ErrNotExist) { // such as the missing home folder of a user
@@ -185,19 +195,23 @@ func (b *Box) bindMounts(covered []string) (list []*bindMount) {
 	}
 	for _, path := range outermost(b.Read) {
 		if isIn(covered, path) && !isIn(b.Write, path) {
-			list = append(list, &bindMount{path: path})
+			list = append(list, &bindMount{from: path, path: path})
 		}
 	}
 	for _, path := range outermost(b.Write) {
 		if isIn(covered, path) || b.Isolation.Sandboxes { // in a sandbox all else is read-only
-			list = append(list, &bindMount{path: path, writable: true})
+			list = append(list, &bindMount{from: path, path: path, writable: true})
 		}
+	}
+	for _, p := range b.Places {
+		list = append(list, &bindMount{from: p.From, path: p.At, writable: p.Writable})
 	}
 	return list
 }
 
-// bindMount is a file or folder that stays visible at its path after that was covered.
+// bindMount is a file or folder that is visible at a path, also after that was covered.
 type bindMount struct {
+	from     string
 	path     string
 	writable bool
 	fd       int
@@ -262,6 +276,97 @@ func ownMounts() error {
 		return fmt.Errorf("unshare: %w", err)
 	}
 	return mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
+}
+
+// rootForAll is a mount namespace with the mounts of [ownRoot]. It takes a millisecond to make, so it
+// is made once, and lasts as long as this process.
+var rootForAll = sync.OnceValues(func() (namespace *os.File, err error) {
+	err = onThread(func() error {
+		err := ownMounts()
+		if err == nil {
+			err = ownRoot()
+		}
+		if err == nil {
+			namespace, err = os.Open("/proc/thread-self/ns/mnt")
+		}
+		return err
+	})
+	return namespace, err
+})
+
+// enterRoot moves the calling thread to rootForAll.
+func enterRoot() error {
+	namespace, err := rootForAll()
+	if err == nil {
+		err = unix.Unshare(unix.CLONE_FS) // else no thread may enter a mount namespace
+	}
+	if err == nil {
+		err = unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNS)
+	}
+	if err != nil {
+		return fmt.Errorf("enter the apps' root: %w", err)
+	}
+	return nil
+}
+
+// ownRoot gives the calling thread, which has its own mounts, another root: with everything that is
+// in the machine's, and with App and Beside. So nothing needs to be made in the machine's.
+func ownRoot() error {
+	defer unix.Umask(unix.Umask(0o022)) // commands enter what is made here
+	const anywhere, old = "/tmp", "/.old-root"
+	if err := cover(anywhere); err != nil {
+		return err
+	}
+	if err := os.Mkdir(anywhere+old, 0o700); err != nil {
+		return err
+	}
+	if err := unix.PivotRoot(anywhere, anywhere+old); err != nil {
+		return fmt.Errorf("pivot_root: %w", err)
+	}
+	if err := unix.Chdir("/"); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(old)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := showIn("/"+e.Name(), old+"/"+e.Name(), e.Type()); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{App, Beside} {
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	if err := unix.Unmount(old, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount the old root: %w", err)
+	}
+	return os.Remove(old)
+}
+
+// showIn makes path show what is at another one, with all mounts below it.
+func showIn(path, other string, kind fs.FileMode) error {
+	var err error
+	switch {
+	case kind&fs.ModeSymlink != 0:
+		var link string
+		if link, err = os.Readlink(other); err == nil {
+			return os.Symlink(link, path)
+		}
+	case kind.IsDir():
+		err = os.Mkdir(path, 0o755)
+	default:
+		err = os.WriteFile(path, nil, 0o644)
+	}
+	if err == nil {
+		err = mount(other, path, "", unix.MS_BIND|unix.MS_REC, "")
+	}
+	if errors.Is(err, fs.ErrNotExist) { // just removed
+		return nil
+	}
+	return err
 }
 
 // cover mounts an empty folder over dir.

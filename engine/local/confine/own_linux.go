@@ -36,7 +36,8 @@ func Own(dir string, uid int) error {
 	return err
 }
 
-// As runs f with the file rights of the box's user and the box's view of the file system. What f
+// As runs f with the file rights of the box's user and the box's view of the file system, but with
+// each place at its own path. What f
 // makes belongs to that user, and a link that the user has made leads f to nothing that the user
 // could not read or write. f runs on another goroutine; goroutines that f starts are not affected.
 // Without Isolation.Users it just runs f.
@@ -45,7 +46,7 @@ func (b *Box) As(f func() error) error {
 		return f()
 	}
 	return onThread(func() error {
-		if err := b.makeMounts(); err != nil { // first: the user may not enter the covered folders
+		if err := b.Unmoved().makeMounts(); err != nil { // first: the user may not enter the covered folders
 			return fmt.Errorf("confine: %w", err)
 		}
 		if err := setFileUser(b.UID); err != nil {

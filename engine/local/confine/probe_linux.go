@@ -114,6 +114,7 @@ var needed = []struct {
 	name string
 }{
 	{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},             // mounts
+	{unix.CAP_SYS_CHROOT, "CAP_SYS_CHROOT"},           // enter the apps' root
 	{unix.CAP_SETUID, "CAP_SETUID"},                   // start as another user
 	{unix.CAP_SETGID, "CAP_SETGID"},                   //
 	{unix.CAP_CHOWN, "CAP_CHOWN"},                     // give the user its files
@@ -140,12 +141,12 @@ func missingCapability() string {
 	return ""
 }
 
-// tryMounts makes a mount in a new namespace. Seccomp or a security module may forbid it.
+// tryMounts makes mounts in a new namespace. Seccomp or a security module may forbid it.
 func tryMounts() error {
-	if err := ownMounts(); err != nil {
+	if err := enterRoot(); err != nil {
 		return err
 	}
-	return cover("/tmp")
+	return ownMounts()
 }
 
 // onThread runs f on a new thread that ends with it, so that changes of the thread affect nothing

@@ -18,7 +18,8 @@ import (
 // sandbox.
 func (b *Box) Starts() bool { return b.sandbox != nil }
 
-// Start starts cmd in the box as a child of the server. Of its SysProcAttr only Setctty and PidFD
+// Start starts cmd in the box as a child of the server. If it has no path, [cmdline.Find] finds the
+// program there. Of its SysProcAttr only Setctty and PidFD
 // count. It calls take with the process id before the command's first instruction, or soon after if
 // the kernel forbids tracing.
 func (b *Box) Start(cmd *exec.Cmd, take func(pid int) error) error {
@@ -97,6 +98,9 @@ func (b *Box) launch(cmd *exec.Cmd) (pid int, err error) {
 	}
 	defer connection.Close()
 	r, err := receive(connection)
+	if r.NotFound != nil {
+		return 0, r.NotFound
+	}
 	if r.Errno != 0 {
 		reap(name)
 		return 0, &os.PathError{Op: "exec", Path: cmd.Path, Err: r.Errno}
