@@ -97,8 +97,9 @@ func (s *Server) parse(r *http.Request) (q Request, f *fault) {
 			"If that was a token, revoke it, because proxies log addresses: " +
 			"a token is the password, git asks for it"}
 	case m == nil:
+		scheme := r.Header.Get("X-Forwarded-Proto")
 		return q, &fault{status: http.StatusNotFound,
-			text: "nothing is here; git push https://" + r.Host + "/APP main deploys an app"}
+			text: "nothing is here; git push " + scheme + "://" + r.Host + "/APP main deploys an app"}
 	}
 	if err := s.AppName(m[1]); err != nil {
 		return q, &fault{status: http.StatusNotFound, text: err.Error()}

@@ -227,7 +227,7 @@ func TestRequests(t *testing.T) {
 		"a claim to be here":      {path: "/blog" + refs, token: goodToken, from: "127.0.0.1, 192.0.2.1", status: 403},
 		"through a proxy":         {path: "/blog" + refs, token: goodToken, from: "127.0.0.1, 10.0.0.1", status: 200},
 		"a claim to a proxy":      {path: "/blog" + refs, token: goodToken, from: "127.0.0.1, 192.0.2.1, 10.0.0.1", status: 403},
-		"the app's page":          {path: "/blog", token: goodToken, status: 404, text: "git push https://"},
+		"the app's page":          {path: "/blog", token: goodToken, status: 404, text: "git push http://" + host + "/APP"},
 		"a file of git's":         {path: "/blog/HEAD", token: goodToken, status: 404},
 		"below an app":            {path: "/blog/x" + refs, token: goodToken, status: 404},
 		"above the apps":          {path: "/../blog" + refs, token: goodToken, status: 404},
