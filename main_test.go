@@ -472,6 +472,9 @@ func webapp() {
 		time.Sleep(1500 * time.Millisecond)
 		page(w, r)
 	})
+	http.HandleFunc("/cookie", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Set-Cookie", "a=b; Domain=localhost; Path=/")
+	})
 	// Stores each body that it gets, and answers with their number.
 	http.HandleFunc("/post", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -8,6 +8,7 @@ import (
 
 	"paas/logs"
 	"paas/nearest"
+	"paas/volume"
 )
 
 func logRows() []Row {
@@ -16,7 +17,7 @@ func logRows() []Row {
 			Head: Head{
 				Name: "logs", Group: Running,
 				Example: "blog -t -p web",
-				Short:   "show what the app printed",
+				Short:   "show what the app printed; with -p router, its requests",
 			},
 			Run:  showLogs,
 			Text: printLogs,
@@ -44,7 +45,7 @@ func showLogs(c *Call, in logsInput, events Teller[LogLine]) error {
 	if err != nil {
 		return err
 	}
-	r := logs.Reading{Dir: app.Logs(), Last: lastLines, Follow: in.Tail, To: logTeller{events, known}}
+	r := logs.Reading{Dir: app.Logs(), Last: lastLines, Follow: in.Tail}
 	if in.Since != "" {
 		r.Last = -1
 		if r.Since, err = since(in.Since, time.Now()); err != nil {
@@ -59,6 +60,7 @@ func showLogs(c *Call, in logsInput, events Teller[LogLine]) error {
 	if r.Of, err = selection(app.Name, in.Processes, known); err != nil {
 		return err
 	}
+	r.To = logTeller{events, slices.DeleteFunc(known, func(name string) bool { return !r.Of(name) })}
 	if in.Tail {
 		return c.whileRead(r.Run)
 	}
@@ -78,10 +80,10 @@ func (t logTeller) Line(l logs.Line) error {
 func (t logTeller) Pause() error { return t.to.Flush() }
 
 // selection reports which of the known processes are wanted. wanted names processes and types; if
-// it is empty, selection is nil, and all are.
+// it is empty, all are but the log of requests, in which everything else would drown.
 func selection(app string, wanted, known []string) (func(string) bool, error) {
 	if len(wanted) == 0 {
-		return nil, nil
+		return func(process string) bool { return process != volume.RequestLog }, nil
 	}
 	for _, name := range wanted {
 		is := func(process string) bool { return process == name || logs.Type(process) == name }

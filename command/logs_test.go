@@ -42,12 +42,13 @@ func TestSince(t *testing.T) {
 }
 
 func TestSelection(t *testing.T) {
-	known := []string{"web.1", "web.2", "web-admin.1", "worker.1"}
+	known := []string{"router.0", "router.1", "web.1", "web.2", "web-admin.1", "worker.1"}
 	for wanted, want := range map[string]string{
 		"web":          "web.1 web.2",
 		"web.2":        "web.2",
 		"worker,web.1": "web.1 worker.1",
-		"":             "all",
+		"":             "router.1 web.1 web.2 web-admin.1 worker.1",
+		"router":       "router.0 router.1",
 	} {
 		var names []string
 		if wanted != "" {
@@ -58,25 +59,21 @@ func TestSelection(t *testing.T) {
 			t.Errorf("%s: %v", wanted, err)
 			continue
 		}
-		got := "all"
-		if of != nil {
-			var selected []string
-			for _, process := range known {
-				if of(process) {
-					selected = append(selected, process)
-				}
+		var selected []string
+		for _, process := range known {
+			if of(process) {
+				selected = append(selected, process)
 			}
-			got = strings.Join(selected, " ")
 		}
-		if got != want {
+		if got := strings.Join(selected, " "); got != want {
 			t.Errorf("%s selects %s", wanted, got)
 		}
 	}
 	for wanted, want := range map[string]string{
-		"wbe":     `blog has no process "wbe" (did you mean web?); there are logs of web.1, web.2, web-admin.1, worker.1`,
-		"web.3":   `blog has no process "web.3" (did you mean web.1?); there are logs of web.1, web.2, web-admin.1, worker.1`,
-		"we":      `blog has no process "we" (did you mean web?); there are logs of web.1, web.2, web-admin.1, worker.1`,
-		"\x1b[2J": `blog has no process "?[2J"; there are logs of web.1, web.2, web-admin.1, worker.1`,
+		"wbe":     `blog has no process "wbe" (did you mean web?); there are logs of router.0, router.1, web.1, web.2, web-admin.1, worker.1`,
+		"web.3":   `blog has no process "web.3" (did you mean web.1?); there are logs of router.0, router.1, web.1, web.2, web-admin.1, worker.1`,
+		"we":      `blog has no process "we" (did you mean web?); there are logs of router.0, router.1, web.1, web.2, web-admin.1, worker.1`,
+		"\x1b[2J": `blog has no process "?[2J"; there are logs of router.0, router.1, web.1, web.2, web-admin.1, worker.1`,
 	} {
 		if _, err := selection("blog", []string{"worker", wanted}, known); err == nil || err.Error() != want {
 			t.Errorf("%v, not %s", err, want)

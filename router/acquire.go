@@ -42,6 +42,7 @@ func (a *app) acquire(ctx context.Context, x *exchange, refused bool) error {
 		x.holdUntil = x.waitingSince.Add(r.HoldTimeout)
 		x.redialDelay = minRedialDelay
 	}
+	defer func() { x.waited = time.Since(x.waitingSince) }()
 	timeout := time.NewTimer(time.Until(x.holdUntil))
 	defer timeout.Stop()
 	halfClosed := x.watchForHangup()

@@ -43,6 +43,7 @@
 //   - X-Forwarded-* and X-Real-Ip from clients are replaced or removed. Those of TrustedProxies are
 //     believed and extended.
 //   - A request that two servers could interpret differently gets 400, and its connection closes.
+//   - A Set-Cookie that would give the cookie to all apps below Domain loses its Domain attribute.
 //   - Responses are streamed. A client that closes its side after its request still gets its
 //     response, unless the app is silent for HalfCloseTimeout.
 //   - If one side of a websocket closes or dies, the other is closed in bounded time.

@@ -21,6 +21,8 @@ type exchange struct {
 	origin
 	body *clientBody // nil if there is none
 
+	began        int64                   // [monotonic] time when its header was complete
+	waited       time.Duration           // for a backend
 	backend      atomic.Pointer[backend] // where x is counted as in flight; nil if nowhere
 	waitingSince time.Time               // zero if x was never held
 	holdUntil    time.Time               // end of the hold time
@@ -74,11 +76,13 @@ func (r *Router) serve(x *exchange) bool {
 		x.page(misdirected)
 	default:
 		if x.app = r.hosts.find(host); x.app != nil {
+			x.began = monotonic()
 			if url := x.elsewhere(host); url != "" {
 				x.redirect(url)
 			} else {
 				x.forward(host)
 			}
+			x.app.log.add(x)
 		} else if host == r.domain && x.req.path() == "/" {
 			x.page(rootPage(host))
 		} else {

@@ -13,6 +13,8 @@ type responseState struct {
 	mu      sync.Mutex // held while a 1xx response is written
 	sent100 bool       // 100 (Continue)
 	started bool       // the final response has started
+	status  int        // of the final response; 0 before
+	bytes   int64      // of its body
 
 	unknownLength bool
 	chunked       bool
@@ -103,7 +105,7 @@ func (x *exchange) sendInformational(in *responseHead) {
 func (x *exchange) startResponse(in *responseHead) {
 	r := &x.resp
 	r.mu.Lock()
-	r.started = true
+	r.started, r.status = true, in.status
 	r.mu.Unlock()
 	r.closeAfter = r.closeAfter || x.req.closeAfter || x.bodyPending()
 	select {
@@ -157,6 +159,7 @@ func (x *exchange) writeFields(in *responseHead, unsized bool) (dated bool) {
 	sized := false
 	for _, f := range in.header {
 		var buf [20]byte
+		value := f.value
 		switch string(lower(f.name, &buf)) {
 		case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "te",
 			"transfer-encoding", "upgrade":
@@ -172,12 +175,14 @@ func (x *exchange) writeFields(in *responseHead, unsized bool) (dated bool) {
 			sized = true
 		case "date":
 			dated = true
+		case "set-cookie":
+			value = x.checkCookie(value)
 		default:
 			if in.connection.isHopByHop(f.name) {
 				continue
 			}
 		}
-		writeStrings(x.client.bw, f.name, ": ", f.value, "\r\n")
+		writeStrings(x.client.bw, f.name, ": ", value, "\r\n")
 	}
 	return dated
 }
@@ -186,6 +191,7 @@ func (x *exchange) writeFields(in *responseHead, unsized bool) (dated bool) {
 func (x *exchange) writeBody(p []byte) error {
 	w := x.client.bw
 	x.client.extendWriteDeadline()
+	x.resp.bytes += int64(len(p))
 	if x.resp.chunked {
 		w.Write(append(strconv.AppendInt(w.AvailableBuffer(), int64(len(p)), 16), "\r\n"...))
 		w.Write(p)

@@ -44,6 +44,8 @@ type app struct {
 	manners    atomic.Pointer[manners]
 	lastUsed   atomic.Int64 // when the last request ended, in [monotonic] time; 0 if there was none
 	inProgress atomic.Int64 // requests in progress, websockets and event streams included
+	log        *requestLog  // nil: none is kept
+	cookieSaid atomic.Bool  // that a cookie was changed
 	draining   backends     // removed from live but perhaps still in use; guarded by Router.mu
 
 	mu      sync.Mutex
@@ -71,6 +73,9 @@ func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 	a := r.apps[name]
 	if a == nil {
 		a = newApp(name)
+		if r.AppLog != nil {
+			a.log = newRequestLog(r.AppLog(name))
+		}
 		r.apps[name] = a
 		r.hosts.setPrimary(name+"."+r.domain, a)
 	}
@@ -97,6 +102,7 @@ func (r *Router) Remove(name string) (drained <-chan struct{}) {
 	delete(r.apps, name)
 	r.hosts.setPrimary(name+"."+r.domain, nil)
 	r.hosts.change(a, a.route.Hosts, nil)
+	go a.log.close() // it may wait for the disk
 	return r.drain(a, a.setRoute(Route{State: Down}, true))
 }
 

@@ -34,6 +34,10 @@ type Router struct {
 	// for concurrent use and stop when ctx ends. Default: connect to whatever listens.
 	Dial func(ctx context.Context, app, addr string) (net.Conn, error)
 
+	// AppLog returns where the lines of an app go; nil: nowhere. It is called once for each app that
+	// Set makes known, and must not block. Default: nowhere for all.
+	AppLog func(app string) AppLog
+
 	// Wake is called when a request arrives for a sleeping app, once per sleep. It must not block.
 	// Default: do nothing.
 	Wake func(app string)
@@ -183,6 +187,7 @@ func (r *Router) Run(ctx context.Context) error {
 	for range doors {
 		<-served
 	}
+	defer r.closeLogs()
 	r.cutStreams(nil)
 	r.clients.closeIdle(0)
 	timer := time.NewTimer(r.StopTimeout)
@@ -196,4 +201,13 @@ func (r *Router) Run(ctx context.Context) error {
 		<-ended
 	}
 	return nil
+}
+
+// closeLogs writes what the apps' logs wait for.
+func (r *Router) closeLogs() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.apps {
+		a.log.close()
+	}
 }

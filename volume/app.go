@@ -15,6 +15,12 @@ type App struct {
 	vol  *Volume
 }
 
+// The logs that the front writes, named like those of processes. No process has the number 0.
+const (
+	RequestLog = "router.0" // a line for each request
+	FrontLog   = "router.1" // what the front says to the app's owner
+)
+
 // The paths of an app's files: see the drawing in the package's doc.
 
 func (a App) Dir() string     { return filepath.Join(a.vol.Root, "apps", a.Name) }

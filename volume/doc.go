@@ -48,7 +48,8 @@
 //	                                       first kept; %2F stands for /        runtime
 //	  apps/<app>/storage/<path>/files/     the files that are kept there       the app
 //	  apps/<app>/logs/<type>.<i>.log       bounded, rotated; run.<n>: of a
-//	                                       detached command                    runtime
+//	                                       detached command; router.0: of the
+//	                                       requests                            runtime
 //	  apps/<app>/turn                      held (flock) during a deploy        the one who deploys
 //	  bell/<app>                           rung after each change of an app    everybody
 //	  tmp/<process>/                       files and folders not yet published;

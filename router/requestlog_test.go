@@ -1,0 +1,167 @@
+package router
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// appLogRecorder records what is logged about an app.
+type appLogRecorder struct {
+	mu     sync.Mutex
+	lines  bytes.Buffer
+	notes  []string
+	closed bool
+	block  chan struct{} // if not nil, Requests waits until it is closed
+}
+
+func (l *appLogRecorder) Requests(lines []byte) {
+	if l.block != nil {
+		<-l.block
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines.Write(lines)
+}
+
+func (l *appLogRecorder) Note(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notes = append(l.notes, text)
+}
+
+func (l *appLogRecorder) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+}
+
+// last waits for n lines and returns the last one.
+func (l *appLogRecorder) last(t testing.TB, n int) string {
+	t.Helper()
+	var all []string
+	waitFor(t, fmt.Sprintf("line %d", n), func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		all = strings.Split(l.lines.String(), "\n")
+		return len(all) > n
+	})
+	return all[n-1]
+}
+
+// startLogged starts a router that logs to log.
+func startLogged(t testing.TB, log *appLogRecorder) (*Router, string) {
+	t.Helper()
+	r := &Router{AppLog: func(string) AppLog { return log }}
+	return r, start(t, r)
+}
+
+// Each request of an app has a line, also if the router answers it. The query stays out, for it may
+// be a secret.
+func TestRequestLog(t *testing.T) {
+	log := &appLogRecorder{}
+	r, addr := startLogged(t, log)
+	app := startBackend(t, func(w http.ResponseWriter, req *http.Request) {
+		io.Copy(io.Discard, req.Body)
+		w.WriteHeader(201)
+		io.WriteString(w, "hello")
+	})
+	mute := startRawBackend(t, func(c net.Conn) { io.ReadFull(c, make([]byte, 20)) })
+	for n, c := range []struct {
+		route        Route
+		method, path string
+		want         string
+	}{
+		{routeTo(app), "POST", "/a/b?token=secret",
+			`method=POST path=/a/b status=201 bytes=5 time=[0-9]+\.[0-9]{3}ms from=127.0.0.1 host=blog.localhost id=me`},
+		{routeTo(app), "HEAD", "/", `method=HEAD path=/ status=201 bytes=0 .*`},
+		{routeTo(mute), "GET", "/%22?x", `method=GET path=/%22 status=502 bytes=[1-9].*`},
+		{Route{State: Down}, "GET", "/", `method=GET path=/ status=503 bytes=[1-9].*`},
+	} {
+		r.Set("blog", c.route)
+		req := request(t, c.method, addr, "blog.localhost", c.path, nil)
+		req.Header.Set("X-Request-Id", "me")
+		do(t, client(t), req)
+		got := log.last(t, n+1)
+		if !regexp.MustCompile("^" + c.want + "$").MatchString(got) {
+			t.Errorf("%s %s: %s", c.method, c.path, got)
+		}
+		if strings.Contains(got, "secret") {
+			t.Errorf("%s has the query", got)
+		}
+	}
+	r.Remove("blog")
+	waitFor(t, "the log's end", func() bool { log.mu.Lock(); defer log.mu.Unlock(); return log.closed })
+}
+
+// A path cannot end a value or a line.
+func TestRequestLogPath(t *testing.T) {
+	if got := string(appendPath(nil, "/a b\n\"\xff\x7f/ü=1")); got != "/a%20b%0A%22%FF%7F/%C3%BC=1" {
+		t.Error(got)
+	}
+	if got := string(appendPath(nil, repeat(maxLogPath+1))); got != repeat(maxLogPath)+"..." {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
+// A request whose client leaves has a line as well.
+func TestRequestLogOfOneWhoLeft(t *testing.T) {
+	log := &appLogRecorder{}
+	r, addr := startLogged(t, log)
+	arrived := make(chan struct{})
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
+		c.Read(make([]byte, 1000))
+		close(arrived)
+		io.Copy(io.Discard, c)
+	})))
+	r.HalfCloseTimeout = 1
+	c, _ := dial(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	waitClosed(t, "the request", arrived)
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+	if got := log.last(t, 1); !strings.Contains(got, " status=499 ") {
+		t.Error(got)
+	}
+}
+
+// While the disk hangs, requests go on. What does not fit in memory is missing, and that is said.
+func TestRequestLogHangs(t *testing.T) {
+	log := &appLogRecorder{block: make(chan struct{})}
+	l := newRequestLog(log)
+	x := &exchange{req: &clientRequest{method: "GET", target: "/", authority: "blog.localhost"}}
+	x.resp.status = 200
+	line := len(x.appendLine(nil, 0))
+	fits := maxLogged/line + 1
+	for range 2*fits + logBatch/line + 2 { // one buffer is being written, another one fills
+		l.add(x)
+	}
+	l.mu.Lock()
+	waiting, dropped := len(l.lines), l.dropped
+	l.mu.Unlock()
+	if waiting > maxLogged+line || dropped == 0 {
+		t.Errorf("%d bytes wait, %d lines are dropped", waiting, dropped)
+	}
+	close(log.block)
+	waitFor(t, "a note", func() bool { log.mu.Lock(); defer log.mu.Unlock(); return len(log.notes) == 1 })
+	l.close()
+	l.add(x)
+	if l.lines != nil {
+		t.Error("a line was added after the end")
+	}
+}
+
+func BenchmarkRequestLog(b *testing.B) {
+	l := newRequestLog(&appLogRecorder{})
+	x := &exchange{req: &clientRequest{method: "GET", target: "/a/path", authority: "blog.localhost"}}
+	x.requestID, x.from, x.began = "5f1c2a3b4c5d6e7f", "192.0.2.1", monotonic()
+	for b.Loop() {
+		l.add(x)
+	}
+}
