@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -55,8 +56,8 @@ type answer struct {
 	kind    string // content type
 	start   string // what comes before what is written
 
+	begun  atomic.Bool
 	mu     sync.Mutex
-	begun  bool
 	closed bool
 }
 
@@ -66,8 +67,7 @@ func (a *answer) Write(p []byte) (n int, err error) {
 	if a.closed {
 		return 0, io.ErrClosedPipe
 	}
-	if !a.begun {
-		a.begun = true
+	if !a.begun.Swap(true) {
 		a.to.Header().Set("Content-Type", a.kind)
 		a.to.Header().Set("X-Accel-Buffering", "no") // nginx in front passes on each write at once
 		a.to.WriteHeader(a.status)

@@ -23,7 +23,8 @@ const (
 	uploadPack  = "git-upload-pack"
 )
 
-var gitPath = regexp.MustCompile(`^/([^/]+?)(?:\.git)?/(info/refs|git-receive-pack|git-upload-pack)$`)
+var gitPath = regexp.MustCompile(
+	`^/([^/]+?)(?:\.git)?/(info/refs|git-receive-pack|git-upload-pack)$`)
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -176,7 +177,7 @@ func (s *Server) list(r *http.Request, who Identity, q Request, out *answer) {
 	if q.Service == receivePack || q.Protocol != "version=2" {
 		out.start = packet("# service="+q.Service+"\n") + flushPacket
 	}
-	if s.Git.Serve(r.Context(), who, q) != 0 && !out.begun {
+	if s.Git.Serve(r.Context(), who, q) != 0 && !out.begun.Load() {
 		out.status, out.kind, out.start = http.StatusForbidden, plainText, ""
 		out.Write(why.Bytes())
 	}
@@ -186,8 +187,9 @@ func (s *Server) list(r *http.Request, who Identity, q Request, out *answer) {
 func (s *Server) fetch(r *http.Request, who Identity, q Request, out *answer) {
 	var why bytes.Buffer
 	q.Stderr = &why
-	if s.Git.Serve(r.Context(), who, q) != 0 && !out.begun {
-		io.WriteString(out, packet("ERR "+strings.TrimSpace(why.String())))
+	if s.Git.Serve(r.Context(), who, q) != 0 && !out.begun.Load() {
+		text := strings.TrimSpace(why.String())
+		io.WriteString(out, packet("ERR "+text[:min(len(text), maxOfOne)]))
 	}
 }
 
