@@ -216,7 +216,12 @@ func (s *server) listenApp() error {
 		PassEnv: c.PassEnv, Log: s.log.With("role", "runtime"),
 	}
 	s.front.Wake, s.front.Dial = s.runtime.Wake, s.runtime.Dial
-	s.front.AppLog = func(app string) router.AppLog { return s.runtime.RequestLog(app) }
+	s.front.AppLog = func(app string) router.AppLog {
+		if app == volume.Own {
+			return nil
+		}
+		return s.runtime.RequestLog(app)
+	}
 	var err error
 	if s.front.Listener, err = s.listenVisitors("PAAS_HTTP_ADDR", c.HTTPAddr); err != nil {
 		return err
