@@ -191,8 +191,8 @@ func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
 	if s, err := app.Status(n); err == nil {
 		i.Since = s.At
 	}
-	if r.Settings.Mode == volume.InPlace {
-		i.State, i.Kind = "watch", "in place"
+	if r.OnlyFiles() {
+		i.State, i.Kind = string(volume.OnlyFiles), "only files"
 		worktree := git.Worktree{Dir: app.Worktree(), State: app.WorktreeState()}
 		_, settled, err := worktree.Commit()
 		if err != nil || !settled {

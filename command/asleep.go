@@ -68,13 +68,13 @@ func (c *Call) asleep(app volume.App, w volume.Wanted) (since time.Time, asleep 
 // request would wake it.
 func (c *Call) maySleep(app volume.App, s volume.Settings, w volume.Wanted) error {
 	if app.Live() == 0 {
-		if s.InPlace(c.Mode) {
-			return conflict("", "%s is in watch mode: its processes are not started from here, "+
+		if s.ModeOr(c.Mode) == volume.OnlyFiles {
+			return conflict("", "%s is in mode worktree: its processes are not started from here, "+
 				"and cannot be put to sleep", app.Name)
 		}
 		return nil
 	}
-	if err := notInPlace(app); err != nil {
+	if err := serverRuns(app); err != nil {
 		return err
 	}
 	_, counts, err := c.formation(app, w)

@@ -245,7 +245,7 @@ func (c *Call) changeConfig(
 	}
 	live := app.Live()
 	if live > 0 {
-		if err := notInPlace(app); err != nil {
+		if err := serverRuns(app); err != nil {
 			return err
 		}
 	}

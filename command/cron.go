@@ -143,7 +143,7 @@ func (c *Call) cronEntry(app volume.App, id int) (e volume.CronEntry, err error)
 	if app.Live() == 0 {
 		return e, notLive(app)
 	}
-	if err := notInPlace(app); err != nil {
+	if err := serverRuns(app); err != nil {
 		return e, err
 	}
 	if !c.serving() {

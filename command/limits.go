@@ -165,7 +165,7 @@ func setLimits(c *Call, in setLimitsInput, events Teller[Progress]) error {
 		return err
 	}
 	if app.Live() > 0 {
-		if err := notInPlace(app); err != nil {
+		if err := serverRuns(app); err != nil {
 			return err
 		}
 	}

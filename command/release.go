@@ -32,7 +32,7 @@ func (c *Call) again(
 	if app.Live() == 0 {
 		return notLive(app)
 	}
-	if err := notInPlace(app); err != nil && !(cause == volume.CauseRollback && volume.IsDamage(err)) {
+	if err := serverRuns(app); err != nil && !(cause == volume.CauseRollback && volume.IsDamage(err)) {
 		return err
 	}
 	base, note, err := old(app)

@@ -157,8 +157,8 @@ func rollback(c *Call, in rollbackInput, events Teller[Progress]) error {
 		r, err := app.Release(n)
 		r.Of = n
 		if err == nil {
-			if r.Settings.Mode == volume.InPlace {
-				err = conflict("", "v%d was in watch mode: it has no build to go back to", n)
+			if r.Settings.ModeOr("") != volume.ByRelease {
+				err = conflict("", "v%d was in mode %s: it has no files of its own to go back to", n, r.Settings.Mode)
 			} else if !app.BuildKept(r.Build) {
 				err = buildGone(app, n)
 			} else {
@@ -190,7 +190,7 @@ func rollbackTo(app volume.App, to string) (int, error) {
 			continue
 		}
 		r, err := app.Release(n)
-		if err != nil || r.Settings.Mode == volume.InPlace || same(r, now) {
+		if err != nil || r.Settings.ModeOr("") != volume.ByRelease || same(r, now) {
 			continue
 		}
 		if app.BuildKept(r.Build) {

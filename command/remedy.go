@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"strings"
 
-	"paas/builder/cmdline"
 	"paas/volume"
 )
 
@@ -36,8 +35,8 @@ func Advice(r volume.Remedy, how func(verb, args string) string) string {
 		return run("settings:set", r.App, "build-dir=FOLDER") + " names another, build-dir= the top"
 	case volume.SetBuildDir:
 		return "to run it: " + run("settings:set", r.App, "build-dir="+r.With) + ", then push again"
-	case volume.LeaveWatchMode:
-		return "run the command where the app runs, or " + run("settings:set", r.App, "mode=release") + ", then push"
+	case volume.LetServerRun:
+		return "run the command where the app runs, or " + run("settings:set", r.App, "mode=watch") + ", then push"
 	case volume.Rebuild:
 		return run("ps:rebuild", r.App) + " builds it again"
 	case volume.RunOther:
@@ -45,8 +44,8 @@ func Advice(r volume.Remedy, how func(verb, args string) string) string {
 	case volume.StartType:
 		return run("ps:scale", r.App, r.With+"=1") + " starts it"
 	case volume.RunWatcher:
-		return "an app container that watches the folder does, or on the server: PORT=3000 paas watch --dir " +
-			cmdline.Quote(r.With) + " -- COMMAND"
+		return "an app container that watches the folder does; " +
+			run("settings:set", r.App, "mode=watch") + " lets the server run it"
 	case volume.RaiseMemory:
 		return run("limits:set", r.App, "memory=...") + " gives it more"
 	case volume.FollowRepository:

@@ -55,7 +55,7 @@ func renameApp(c *Call, in renameInput, events Teller[Progress]) error {
 	done()
 	p.step("%s is called %s now: %s", app.Name, now.Name, c.URL(now.Name))
 	p.detail("in a clone: git remote set-url paas %s", c.gitURL(now.Name))
-	if now.Live() == 0 || !c.serving() || notInPlace(now) != nil {
+	if now.Live() == 0 || !c.serving() || serverRuns(now) != nil {
 		return nil
 	}
 	return c.awaitFormation(now, everyProcess, p)

@@ -45,7 +45,7 @@ func scale(c *Call, in scaleInput, events Teller[Progress]) error {
 	}
 	live := app.Live()
 	if live > 0 {
-		if err := notInPlace(app); err != nil {
+		if err := serverRuns(app); err != nil {
 			return err
 		}
 	}
@@ -122,7 +122,7 @@ func (c *Call) tellFormation(app volume.App, p progress) error {
 	}
 	all := maps.Clone(w.Formation)
 	if app.Live() > 0 {
-		if err := notInPlace(app); err != nil {
+		if err := serverRuns(app); err != nil {
 			return err
 		}
 		lines, counts, err := c.formation(app, w)

@@ -39,7 +39,7 @@ func settingRows() []Row {
 			Head: Head{
 				Name: "settings:set", Group: Config,
 				Example: "blog branch=production grace=30s",
-				Short:   "set branch, mode=release|watch, prove=5s, grace=10s, sleep=10m, max-body=10M, error-pages=FOLDER, build-dir=FOLDER, buildpack=URL",
+				Short:   "set branch, mode=release|watch|worktree, prove=5s, grace=10s, sleep=10m, max-body=10M, error-pages=FOLDER, build-dir=FOLDER, buildpack=URL",
 			},
 			Run:  setSettings,
 			Text: printSettings,
@@ -135,9 +135,9 @@ func setSettings(c *Call, in setSettingsInput) (settingsAnswer, error) {
 		}
 		note = append(note, key+"="+value)
 	}
-	if s.InPlace(c.Mode) && len(s.Storage) > 0 {
+	if mode := s.ModeOr(c.Mode); mode != volume.ByRelease && len(s.Storage) > 0 {
 		return settingsAnswer{}, conflict("storage:remove "+app.Name+" "+s.Storage[0],
-			"%s keeps %s, and watch mode has no storage", app.Name, s.Storage[0])
+			"%s keeps %s, and mode %s has no storage", app.Name, s.Storage[0], mode)
 	}
 	if w.Sleep != was.Sleep && w.Sleep > 0 {
 		if err := c.maySleep(app, s, w); err != nil {
@@ -167,7 +167,7 @@ func setSettings(c *Call, in setSettingsInput) (settingsAnswer, error) {
 func (c *Call) later(live, s volume.Settings) string {
 	what := ""
 	switch {
-	case live.InPlace("") != s.InPlace(c.Mode):
+	case live.ModeOr("") != s.ModeOr(c.Mode):
 		what = "mode"
 	case live.BuildDir != s.BuildDir:
 		what = "build-dir"
@@ -212,8 +212,8 @@ func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error)
 		}
 	case "mode":
 		s.Mode = volume.Mode(value)
-		if !slices.Contains([]volume.Mode{"", volume.ByRelease, volume.InPlace}, s.Mode) {
-			err = fmt.Errorf("a mode is %s or %s, not %q", volume.ByRelease, volume.InPlace, plain(value))
+		if value != "" && !slices.Contains(volume.Modes, s.Mode) {
+			err = fmt.Errorf("a mode is release, watch or worktree, not %q", plain(value))
 		}
 	case "grace":
 		w.Grace = 0

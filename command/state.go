@@ -135,13 +135,13 @@ func overall(processes []volume.Process) string {
 	return state
 }
 
-// notInPlace fails if the live release is in watch mode: its processes are not this server's, and
-// it cannot be released again.
-func notInPlace(app volume.App) error {
+// serverRuns fails if the live release is only files: its processes are not this server's, and it
+// cannot be released again.
+func serverRuns(app volume.App) error {
 	live, err := app.Release(app.Live())
-	if err == nil && live.Settings.Mode == volume.InPlace {
-		return conflict("settings:set "+app.Name+" mode=release, then push",
-			"%v of %s is in watch mode: its processes are not started from here, "+
+	if err == nil && live.OnlyFiles() {
+		return conflict("settings:set "+app.Name+" mode=watch, then push",
+			"%v of %s is in mode worktree: its processes are not started from here, "+
 				"and have their own environment", live, app.Name)
 	}
 	return err

@@ -156,9 +156,9 @@ func (c *Call) changeStorage(
 	if err != nil {
 		return err
 	}
-	if s.InPlace(c.Mode) {
-		return conflict("", "%s is in watch mode: its folder stays in place, "+
-			"with the files that the app writes there", app.Name)
+	if mode := s.ModeOr(c.Mode); mode != volume.ByRelease {
+		return conflict("", "%s is in mode %s: its folder stays in place, "+
+			"with the files that the app writes there", app.Name, mode)
 	}
 	changed, note, err := change(app, s.Storage)
 	if err != nil {

@@ -67,7 +67,7 @@ func keptBy(app volume.App) (set, inFile []string, err error) {
 		return s.Storage, nil, err
 	}
 	r, err := app.Release(app.Live())
-	if err != nil || r.Settings.Mode == volume.InPlace {
+	if err != nil || r.OnlyFiles() {
 		return s.Storage, nil, err
 	}
 	file, err := fileOf(app, r)

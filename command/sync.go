@@ -62,7 +62,7 @@ func syncSource(c *Call, in syncInput, events Teller[Progress]) error {
 		return err
 	}
 	ctx := c.Context
-	if !settings.InPlace(c.Mode) {
+	if settings.ModeOr(c.Mode) != volume.OnlyFiles {
 		var stop func()
 		ctx, stop = c.whileServing()
 		defer stop()

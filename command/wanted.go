@@ -24,7 +24,7 @@ func (c *Call) running(name string) (app volume.App, r volume.Release, err error
 	if app.Live() == 0 {
 		return app, r, notLive(app)
 	}
-	if err := notInPlace(app); err != nil {
+	if err := serverRuns(app); err != nil {
 		return app, r, err
 	}
 	r, err = app.Release(app.Live())

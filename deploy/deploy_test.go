@@ -76,11 +76,11 @@ func (s *stage) release(ctx context.Context) (volume.Release, volume.Status, err
 	return r, status, err
 }
 
-// inPlace makes a release of commit in watch mode.
+// inPlace makes a release of commit in mode worktree.
 func (s *stage) inPlace(commit string, objects *git.Objects) (volume.Release, error) {
 	m := s.maker()
-	m.Mode = volume.InPlace
-	r, err := m.Publish(volume.Build{Commit: commit}, volume.Release{By: "alice"}, nil)
+	m.Mode = volume.OnlyFiles
+	r, err := m.Publish(s.t.Context(), volume.Build{Commit: commit}, volume.Release{By: "alice"}, objects, nil)
 	if err == nil {
 		_, err = m.Release(s.t.Context(), r, objects)
 	}
@@ -153,7 +153,7 @@ func TestAddress(t *testing.T) {
 		"web":    {volume.Built{Processes: web}, "", url, "blog v1 is live: " + url},
 		"static": {volume.Built{Static: "public"}, "", url, "blog v1 is live: " + url},
 		"worker": {volume.Built{Processes: worker}, "", "", "blog v1 is live"},
-		"watch":  {volume.Built{}, volume.InPlace, "", "blog v1 is live, in WORKTREE"},
+		"watch":  {volume.Built{}, volume.OnlyFiles, "", "blog v1 is live, in WORKTREE"},
 	} {
 		s := newStage(t)
 		b, err := s.app.PublishBuild(volume.Build{Commit: "c"}, t.TempDir())
@@ -272,7 +272,7 @@ func TestInPlace(t *testing.T) {
 	repo, all := commits(t, "one", "#!/bin/sh\r\n")
 	objects := repo.Objects()
 	defer objects.Close()
-	abandoned, err := publishInPlace(s.app, volume.Release{Commit: all[0]})
+	abandoned, err := publishFiles(s.app, volume.Release{Commit: all[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +287,7 @@ func TestInPlace(t *testing.T) {
 		t.Errorf("v%d and those after it are %s", abandoned.N, got)
 	}
 	if !strings.Contains(
-		s.out.String(), "-----> blog v3 is in worktree/: 1 file written, 0 removed\n",
+		s.out.String(), "-----> blog: 1 file written in worktree/, 0 removed\n",
 	) {
 		t.Error(s.out.String())
 	}
@@ -303,7 +303,7 @@ func TestInPlace(t *testing.T) {
 func TestRepairStates(t *testing.T) {
 	s := newStage(t)
 	for range 2 {
-		r, err := publishInPlace(s.app, volume.Release{})
+		r, err := publishFiles(s.app, volume.Release{})
 		if err == nil {
 			err = s.app.SetLive(r.N)
 		}
@@ -316,14 +316,14 @@ func TestRepairStates(t *testing.T) {
 	}
 }
 
-// It is still known that a release has proved itself after the app was in watch mode.
+// It is still known that a release has proved itself after the app was in mode worktree.
 func TestRepairKeepsTheProof(t *testing.T) {
 	s := newStage(t)
 	one, err := s.app.Publish(volume.Release{})
 	if err == nil {
 		err = s.app.SetStatus(one.N, volume.Status{State: volume.Live, Proved: true})
 	}
-	two, announced := publishInPlace(s.app, volume.Release{})
+	two, announced := publishFiles(s.app, volume.Release{})
 	if err := errors.Join(err, announced, s.app.SetLive(two.N), RepairStates(s.app)); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestPlaceInterrupted(t *testing.T) {
 	repo, all := commits(t, "one")
 	objects := repo.Objects()
 	defer objects.Close()
-	r, err := publishInPlace(s.app, volume.Release{Commit: all[0]})
+	r, err := publishFiles(s.app, volume.Release{Commit: all[0]})
 	if err == nil {
 		err = s.app.Commit(r.N)
 	}

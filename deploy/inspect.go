@@ -28,9 +28,10 @@ func (m Maker) Inspect(
 		if err != nil {
 			return b, nil, err
 		}
-		if settings.InPlace(m.Mode) {
+		if mode := settings.ModeOr(m.Mode); mode != volume.ByRelease {
 			return b, nil, &git.Refused{
-				Reason: summary.Modules[0].Path + " is a submodule, which watch mode does not fetch",
+				Reason: summary.Modules[0].Path + " is a submodule, which mode " + string(mode) +
+					" does not fetch",
 				Advice: "commit the files themselves (git subtree does so)",
 			}
 		}

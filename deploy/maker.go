@@ -36,22 +36,29 @@ const (
 	unseen    = 10 * time.Second // how long a release may be queued before Out says so
 )
 
-// Publish makes the commit that b describes the app's next release: r with the commit and the app's
-// current settings. write fills an empty folder with the files of the commit; in watch mode it is
-// not called, because Finish writes them. The number of the returned release is 0 if nothing was
-// published.
+// Publish makes the commit that b describes, read from objects, the app's next release: r with the
+// commit and the app's current settings. write fills an empty folder with the files of the commit.
+// It is not called in watch mode, where Publish changes worktree/ to the commit, nor in mode
+// worktree, where Finish does. The number of the returned release is 0 if nothing was published.
 func (m Maker) Publish(
-	b volume.Build, r volume.Release, write func(tree string) error,
+	ctx context.Context, b volume.Build, r volume.Release, objects *git.Objects,
+	write func(tree string) error,
 ) (volume.Release, error) {
 	settings, err := m.App.Settings()
 	if err != nil {
 		return volume.Release{}, err
 	}
 	r.Commit, r.Branch, r.Subject, r.Settings = b.Commit, b.Branch, b.Subject, settings
-	if settings.InPlace(m.Mode) {
-		return publishInPlace(m.App, r)
+	switch settings.ModeOr(m.Mode) {
+	case volume.OnlyFiles:
+		return publishFiles(m.App, r)
+	case volume.InPlace:
+		r.Settings.Mode = volume.InPlace
+		b, err = m.change(ctx, b, objects)
+	default:
+		b, err = Checkout(m.App, b, write)
 	}
-	if b, err = Checkout(m.App, b, write); err != nil {
+	if err != nil {
 		return volume.Release{}, err
 	}
 	r.Build = b.ID
@@ -68,6 +75,9 @@ func (m Maker) Publish(
 func (m Maker) Await(ctx context.Context, r volume.Release) (volume.Status, error) {
 	s, err := m.await(ctx, r)
 	if err == nil {
+		if s.State != volume.Ready {
+			m.restore(ctx)
+		}
 		return s, nil
 	}
 	why := say.Plain(err.Error(), 200)
@@ -86,10 +96,10 @@ func (m Maker) takeBack(n int, why string, remedy volume.Remedy) error {
 		return err
 	}
 	r, err := m.App.Release(n)
-	if err != nil || r.Settings.Mode != volume.InPlace {
+	if err != nil || !r.OnlyFiles() {
 		return err
 	}
-	// In watch mode no runtime does so.
+	// No runtime does so.
 	s, cancelled := m.App.Cancelled(n)
 	if !cancelled {
 		return nil
@@ -102,13 +112,13 @@ func (m Maker) takeBack(n int, why string, remedy volume.Remedy) error {
 func (m Maker) Commit(n int) error { return m.App.Commit(n) }
 
 // Finish is the rest of the second phase, after Commit: it waits until release r is live or over.
-// It returns an error if that takes longer than [GoLive]. In watch mode it writes the commit, read
+// It returns an error if that takes longer than [GoLive]. In mode worktree it writes the commit, read
 // from objects, into the app's worktree/ instead; if ctx ends meanwhile, Finish can be called
 // again. Otherwise objects may be nil. A release that failed is not an error: the status tells.
 func (m Maker) Finish(
 	ctx context.Context, r volume.Release, objects *git.Objects,
 ) (volume.Status, error) {
-	if r.Settings.Mode == volume.InPlace {
+	if r.OnlyFiles() {
 		if err := m.place(ctx, r, objects); err != nil {
 			return volume.Status{}, err
 		}
@@ -150,7 +160,7 @@ func (m Maker) LiveLine(r volume.Release) string {
 // at is ": " and the address at which r answers, or ", in " and its folder; empty if it has
 // neither.
 func (m Maker) at(r volume.Release) string {
-	if r.Settings.Mode == volume.InPlace {
+	if r.OnlyFiles() {
 		return ", in " + m.App.Worktree()
 	}
 	if address := m.Address(r); address != "" {
@@ -160,9 +170,9 @@ func (m Maker) at(r volume.Release) string {
 }
 
 // Address returns the address at which r answers visitors, as people type it. It is empty if r has
-// no web process and no static files, is in watch mode, or m has no URL.
+// no web process and no static files, is in mode worktree, or m has no URL.
 func (m Maker) Address(r volume.Release) string {
-	if m.URL == nil || r.Settings.Mode == volume.InPlace {
+	if m.URL == nil || r.OnlyFiles() {
 		return ""
 	}
 	built, err := m.App.Built(r.Build)

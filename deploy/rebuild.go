@@ -24,40 +24,47 @@ func Rebuild(
 	b, err := app.Build(r.Build)
 	if err != nil { // its size is lost with it
 		b = volume.Build{Commit: r.Commit, Branch: r.Branch, Subject: r.Subject}
+		b.InPlace = app.BuildTree(r.Build) == app.Worktree()
 	}
 	b.ClearCache = clearCache
+	if b.InPlace { // its files are there, and are built again
+		return Checkout(app, b, nil)
+	}
+	err = withCommit(app, r, func(objects *git.Objects) error {
+		b, err = Checkout(
+			app, b, func(tree string) error {
+				if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
+					return err
+				}
+				return modules.Write(ctx, app, objects, b.Commit, tree, new(git.Inspector), out)
+			},
+		)
+		return err
+	})
+	return b, err
+}
+
+// withCommit calls f with the objects of the repository that has the commit of r: the app's own, or
+// what was fetched of the remote repository that it follows.
+func withCommit(app volume.App, r volume.Release, f func(*git.Objects) error) error {
 	for _, dir := range []string{app.Repo(), app.SourceRepo()} {
 		repo := git.Repo{Dir: dir}
 		if err := repo.Check(); errors.Is(err, os.ErrNotExist) {
 			continue
 		} else if err != nil {
-			return b, err
+			return err
 		}
-		built, err := checkoutOf(ctx, app, b, repo, modules, out)
+		objects := repo.Objects()
+		defer objects.Close()
+		_, err := objects.Commit(r.Commit)
+		if err == nil {
+			return f(objects)
+		}
 		if !errors.Is(err, plumbing.ErrObjectNotFound) {
-			return built, err
+			return err
 		}
 	}
-	return b, fmt.Errorf(
+	return fmt.Errorf(
 		"the commit %s of %v is not on this server any more; push it again", git.Short(r.Commit), r,
-	)
-}
-
-func checkoutOf(
-	ctx context.Context, app volume.App, b volume.Build, repo git.Repo, modules Modules,
-	out io.Writer,
-) (volume.Build, error) {
-	objects := repo.Objects()
-	defer objects.Close()
-	if _, err := objects.Commit(b.Commit); err != nil {
-		return b, err
-	}
-	return Checkout(
-		app, b, func(tree string) error {
-			if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
-				return err
-			}
-			return modules.Write(ctx, app, objects, b.Commit, tree, new(git.Inspector), out)
-		},
 	)
 }

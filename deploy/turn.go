@@ -3,13 +3,15 @@ package deploy
 import (
 	"context"
 	"errors"
+	"io"
 
 	"paas/volume"
 )
 
 // Turn waits for the app's turn to deploy, as [volume.App.Turn] does. The next release starts from
 // what is live, and a process that died may have left the app damaged, or a committed release on
-// its way: Turn repairs the app, and waits for the release.
+// its way, or the files of watch mode changed: Turn repairs the app, waits for the release, and
+// restores the live one.
 func Turn(
 	ctx context.Context, app volume.App, who string, waiting func(holder string),
 ) (done func(), err error) {
@@ -25,6 +27,7 @@ func Turn(
 		done()
 		return nil, err
 	}
+	Maker{App: app, Out: io.Discard}.restore(ctx)
 	return done, nil
 }
 
@@ -38,7 +41,7 @@ func awaitCommitted(ctx context.Context, app volume.App) error {
 		if !app.Committed(n) || !app.Volume().Claimed(volume.RoleApp) {
 			continue
 		}
-		if r, err := app.Release(n); err == nil && r.Settings.Mode == volume.InPlace {
+		if r, err := app.Release(n); err == nil && r.OnlyFiles() {
 			continue
 		}
 		if err := AwaitOver(ctx, app, n); err != nil {

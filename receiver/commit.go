@@ -32,8 +32,8 @@ func (r *Receiver) postReceive(s *session, to voice) (a accepted, err error) {
 		why = deploy.DiskFull(err).Error()
 		a.note = plain(err.Error(), 200)
 	case status.State == volume.Live:
-		if release.Settings.Mode == volume.InPlace {
-			watcher := r.advice(volume.Remedy{Do: volume.RunWatcher, With: s.app.Worktree()})
+		if release.OnlyFiles() {
+			watcher := r.advice(volume.Remedy{Do: volume.RunWatcher, App: s.app.Name})
 			to.detail("this server does not run it; %s", watcher)
 		} else {
 			r.sayIdle(s.app, release, to)

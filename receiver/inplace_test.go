@@ -12,21 +12,21 @@ import (
 	"paas/volume"
 )
 
-func inPlace(r *Receiver) { r.Mode = volume.InPlace }
+func inPlace(r *Receiver) { r.Mode = volume.OnlyFiles }
 
-// A push in watch mode writes only the worktree, and reports what it did.
+// A push in mode worktree writes only the worktree, and reports what it did.
 func TestPushInPlace(t *testing.T) {
 	s := newServer(t, inPlace)
 	c := s.newClone("blog")
 	c.commit("one", "page", "one")
 	contains(
-		t, c.git("push", "paas", "main"), "blog v1 is in worktree/: 2 files written, 0 removed",
+		t, c.git("push", "paas", "main"), "blog: 2 files written in worktree/, 0 removed",
 		"blog v1 is live, in "+s.app("blog").Worktree(),
 	)
 	holds(t, s, "page", "one")
 	two := c.commit("two", "page", "two")
 	contains(
-		t, c.git("push", "paas", "main"), "blog v2 is in worktree/: 1 file written, 0 removed",
+		t, c.git("push", "paas", "main"), "blog: 1 file written in worktree/, 0 removed",
 		"blog v2 is live",
 	)
 	holds(t, s, "page", "two")
@@ -73,7 +73,7 @@ func TestPushInPlaceFails(t *testing.T) {
 	left(t, s, "blog")
 }
 
-// After kill -9 at any point of a push in watch mode, the branch, the live release and the worktree
+// After kill -9 at any point of a push in mode worktree, the branch, the live release and the worktree
 // are all at the old commit or at the new one.
 func TestKilledInPlace(t *testing.T) {
 	for at, wantNew := range map[string]bool{"published": false, "concluded": false, "moved": true, "committed": true} {
@@ -87,7 +87,7 @@ func TestKilledInPlace(t *testing.T) {
 			left(t, first, "blog")
 			first.stop()
 
-			socket, process := child(t, root, at, "TEST_MODE="+string(volume.InPlace))
+			socket, process := child(t, root, at, "TEST_MODE="+string(volume.OnlyFiles))
 			c.socket = socket
 			commit := c.commit("two", "page", "two")
 			out, _ := c.try("push", "paas", "main")

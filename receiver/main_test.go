@@ -152,7 +152,7 @@ func step(app volume.App, n int, started map[string]bool) {
 	status, _ := app.Status(n)
 	release, err := app.Release(n)
 	key := fmt.Sprint(app.Dir(), n)
-	if err != nil || status.State.Over() || release.Settings.Mode == volume.InPlace {
+	if err != nil || status.State.Over() || release.Settings.Mode == volume.OnlyFiles {
 		return
 	}
 	tree := app.BuildTree(release.Build)

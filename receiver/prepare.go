@@ -179,7 +179,7 @@ func (r *Receiver) publish(
 	if err != nil {
 		return volume.Release{}, inLines(err)
 	}
-	release, err := m.Publish(build, volume.Release{By: s.who, Cause: volume.CausePush},
+	release, err := m.Publish(ctx, build, volume.Release{By: s.who, Cause: volume.CausePush}, objects,
 		func(tree string) error {
 			if err := repo.Checkout(ctx, build.Commit, tree); err != nil {
 				return err

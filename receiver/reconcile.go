@@ -19,6 +19,7 @@ type view struct {
 	ref        string   // what it points at; empty: it does not exist
 	live       int      // the live release; 0: none
 	liveCommit string
+	spoilt     bool        // see [deploy.Spoilt]
 	strays     []string    // other branches, such as of an earlier setting
 	after      []candidate // releases after the live one, oldest first
 }
@@ -28,7 +29,7 @@ type candidate struct {
 	commit    string
 	committed bool
 	cancelled bool
-	inPlace   bool
+	onlyFiles bool
 	state     volume.State
 }
 
@@ -66,6 +67,7 @@ func readView(app volume.App, repo git.Repo) (v view, err error) {
 			v.strays = append(v.strays, b)
 		}
 	}
+	v.spoilt = deploy.Spoilt(app)
 	open, err := app.Open()
 	if err != nil {
 		return v, err
@@ -87,7 +89,7 @@ func readView(app volume.App, repo git.Repo) (v view, err error) {
 				release.Commit,
 				app.Committed(n),
 				cancelled,
-				release.Settings.Mode == volume.InPlace,
+				release.OnlyFiles(),
 				status.State,
 			},
 		)
@@ -112,10 +114,11 @@ type move struct {
 const (
 	rest   = "rest"   // they agree
 	await  = "await"  // n is committed and on its way
-	place  = "place"  // n is committed, in watch mode: its files are written
+	place  = "place"  // n is committed, in mode worktree: its files are written
 	commit = "commit" // git has moved the branch to n, then its push was cut off
 	cancel = "cancel" // the maker of n has died
 	prune  = "prune"  // other branches are removed; one may be in the way of the deploy branch
+	back   = "back"   // worktree/ is changed back to what is live
 	turn   = "turn"   // the branch is moved to what is live
 )
 
@@ -125,7 +128,7 @@ func (v view) next() move {
 	for _, c := range v.after {
 		switch {
 		case c.state.Over() || !c.committed:
-		case c.inPlace:
+		case c.onlyFiles:
 			return move{place, c.n}
 		default:
 			return move{await, c.n}
@@ -144,6 +147,8 @@ func (v view) next() move {
 	switch {
 	case abandoned > 0:
 		return move{cancel, abandoned}
+	case v.spoilt:
+		return move{back, v.live}
 	case len(v.strays) > 0:
 		return move{prune, 0}
 	// it is made of no commit of this repository: there is nothing to agree with
@@ -157,7 +162,8 @@ func (v view) next() move {
 
 // reconcile makes the app's branch and releases agree, and returns what they look like then. The
 // caller holds the app's turn. If patient, it waits for a release that is on its way, as
-// [deploy.AwaitOver] does. A release that is still on its way then is not an error, because the
+// [deploy.AwaitOver] does, and for worktree/ to be built
+// again. A release that is still on its way then is not an error, because the
 // next reconciliation goes on.
 func (r *Receiver) reconcile(
 	ctx context.Context, app volume.App, patient bool,
@@ -193,6 +199,11 @@ func (r *Receiver) reconcile(
 			err = r.maker(app, io.Discard).Commit(m.n)
 		case cancel:
 			err = r.maker(app, io.Discard).TakeBack(m.n, "git did not take it")
+		case back:
+			if !patient { // the runtime may not have started yet
+				return v, nil
+			}
+			err = r.maker(app, io.Discard).Restore(ctx)
 		case prune:
 			err = r.prune(ctx, repo, v.strays)
 		case turn:
@@ -204,7 +215,7 @@ func (r *Receiver) reconcile(
 	}
 }
 
-// place writes release n, of watch mode, into the app's worktree/. A release that fails is not an
+// place writes release n, of mode worktree, into the app's worktree/. A release that fails is not an
 // error.
 func (r *Receiver) place(ctx context.Context, app volume.App, n int) error {
 	release, err := app.Release(n)

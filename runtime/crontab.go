@@ -278,7 +278,7 @@ func (c *crontab) stop() {
 
 var (
 	errAppStopped    = errors.New("the app is stopped")
-	errInPlace       = errors.New("the app is in watch mode")
+	errOnlyFiles     = errors.New("the app is in mode worktree")
 	errTakenBack     = errors.New("its release was taken back")
 	errServerStopped = errors.New("the server stopped")
 	errReplaced      = errors.New("its next run took its place")

@@ -83,6 +83,9 @@ func filesOf(app volume.App, r volume.Release) (
 	image = engine.Image{
 		App: app.Name, Build: r.Build, Folder: r.Settings.BuildDir, Storage: r.Settings.Storage,
 	}
+	if r.Settings.Mode == volume.InPlace { // its tree stays, with all that the app writes there
+		return tree, file, image, nil
+	}
 	for _, folder := range file.Storage {
 		if image.Storage, err = volume.AddStorage(image.Storage, folder); err != nil {
 			return tree, file, image, fmt.Errorf("app.json: storage: %w", err)

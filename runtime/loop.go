@@ -177,7 +177,7 @@ func (a *appLoop) takeUp() {
 	if a.live != nil || a.deploying != nil {
 		return
 	}
-	if n := a.app.Live(); n > 0 && !a.inPlace(n) {
+	if n := a.app.Live(); n > 0 && !a.onlyFiles(n) {
 		a.live = newInstance(a, n)
 	}
 }
@@ -220,13 +220,13 @@ func (a *appLoop) announce() {
 		a.settings = settings
 	}
 	r, unread := a.app.Release(n)
-	if unread == nil && r.Settings.Mode != volume.InPlace {
+	if unread == nil && !r.OnlyFiles() {
 		_, unread = a.app.BuiltOf(r)
 	}
 	if volume.IsDamage(unread) { // nothing can be started
 		n = 0
 	}
-	if n == 0 || a.inPlace(n) || err == nil && settings.Stopped == n {
+	if n == 0 || a.onlyFiles(n) || err == nil && settings.Stopped == n {
 		state = Down
 	} else if z, unread := a.app.Asleep(); err == nil && unread == nil && z.Holds(settings, n) {
 		state = Asleep
@@ -286,7 +286,7 @@ func (a *appLoop) reconcile(ctx context.Context) {
 		}
 		status, cancelled := a.app.Cancelled(n)
 		switch {
-		case release.Settings.Mode == volume.InPlace: // the maker runs it
+		case release.OnlyFiles(): // the maker makes it live
 			continue
 		case cancelled:
 			a.conclude(n, status)
@@ -300,23 +300,23 @@ func (a *appLoop) reconcile(ctx context.Context) {
 	}
 }
 
-// inPlace reports whether release n is in watch mode: the runtime does not run those.
-func (a *appLoop) inPlace(n int) bool {
+// onlyFiles reports whether release n is no more than files, which another program runs.
+func (a *appLoop) onlyFiles(n int) bool {
 	r, err := a.app.Release(n)
-	return err == nil && r.Settings.Mode == volume.InPlace
+	return err == nil && r.OnlyFiles()
 }
 
-// yield stops what runs after a release in watch mode has become the live one.
+// yield stops what runs after a release that another program runs has become the live one.
 func (a *appLoop) yield() {
-	if a.live == nil || a.app.Live() == a.live.n || !a.inPlace(a.app.Live()) {
+	if a.live == nil || a.app.Live() == a.live.n || !a.onlyFiles(a.app.Live()) {
 		return
 	}
-	a.log.Info("watch mode: the app is not run from here any more", "release", a.app.Live())
+	a.log.Info("mode worktree: the app is not run from here any more", "release", a.app.Live())
 	was := a.live
 	a.live = nil
 	a.sleeper.end()
 	a.sleeper.stop()
-	a.crontab.halt(errInPlace)
+	a.crontab.halt(errOnlyFiles)
 	a.retireMembers(was.sorted(), a.route())
 	a.saveProcesses()
 }

@@ -139,10 +139,10 @@ func (rt *Runtime) takeLive(
 	if r, err = app.Release(n); err != nil {
 		return r, built, nil, err
 	}
-	if r.Settings.Mode == volume.InPlace {
+	if r.OnlyFiles() {
 		return r, built, nil, &volume.Problem{
-			Err:    fmt.Errorf("%v of %s is in watch mode: what runs it is not started from here", r, app.Name),
-			Remedy: volume.Remedy{Do: volume.LeaveWatchMode, App: app.Name},
+			Err:    fmt.Errorf("%v of %s is in mode worktree: what runs it is not started from here", r, app.Name),
+			Remedy: volume.Remedy{Do: volume.LetServerRun, App: app.Name},
 		}
 	}
 	letGo = rt.hold(app.Name, r.Build)

@@ -176,8 +176,8 @@ func TestNothingToRunIn(t *testing.T) {
 	if d.rt.held("blog", r.Build) {
 		t.Error("a build is held that is not there")
 	}
-	d.goLive(volume.Settings{Mode: volume.InPlace})
-	refused("blog", "v2 of blog is in watch mode")
+	d.goLive(volume.Settings{Mode: volume.OnlyFiles})
+	refused("blog", "v2 of blog is in mode worktree")
 }
 
 // If the app is destroyed or the server stops, the command ends and its error says why.

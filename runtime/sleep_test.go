@@ -290,9 +290,9 @@ func (s *stage) conditions() []State {
 	return slices.Clone(s.told)
 }
 
-// inPlace makes a release in watch mode the live one.
+// inPlace makes a release in mode worktree the live one.
 func (s *stage) inPlace() {
-	n, err := s.app.Publish(volume.Release{Settings: volume.Settings{Mode: volume.InPlace}})
+	n, err := s.app.Publish(volume.Release{Settings: volume.Settings{Mode: volume.OnlyFiles}})
 	if err == nil {
 		err = s.app.SetLive(n.N)
 	}

@@ -7,10 +7,10 @@ import (
 	"paas/volume"
 )
 
-// place makes a release in watch mode the live one, as a push does.
+// place makes a release in mode worktree the live one, as a push does.
 func (s *stage) place() int {
 	s.t.Helper()
-	r, err := s.app.Publish(volume.Release{Settings: volume.Settings{Mode: volume.InPlace}})
+	r, err := s.app.Publish(volume.Release{Settings: volume.Settings{Mode: volume.OnlyFiles}})
 	if err == nil {
 		err = s.app.SetStatus(r.N, volume.Status{State: volume.Ready})
 	}
@@ -26,7 +26,7 @@ func (s *stage) place() int {
 	return r.N
 }
 
-// The runtime does not run a release in watch mode, and stops the one before it. The next release
+// The runtime does not run a release in mode worktree, and stops the one before it. The next release
 // that is built takes over again.
 func TestWatchModeTakesOver(t *testing.T) {
 	s := newStage(t)

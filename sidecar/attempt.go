@@ -133,7 +133,7 @@ func (a *attempt) unneeded(
 		return outcome{}, false, err
 	}
 	s, err := a.app.Settings()
-	if err != nil || r.Commit != commit || a.inPlace(s) != a.inPlace(r.Settings) {
+	if err != nil || r.Commit != commit || s.ModeOr(a.Mode) != r.Settings.ModeOr(a.Mode) {
 		return outcome{}, false, err
 	}
 	done, err = a.save(
@@ -144,10 +144,6 @@ func (a *attempt) unneeded(
 		},
 	)
 	return done, true, err
-}
-
-func (a *attempt) inPlace(s volume.Settings) bool {
-	return s.InPlace(a.Mode)
 }
 
 // save records the outcome on the volume, unless it is there already.

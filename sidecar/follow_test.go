@@ -357,7 +357,7 @@ func TestShallowUpstream(t *testing.T) {
 
 func TestInPlace(t *testing.T) {
 	s := newStage(t, newClient(t))
-	s.Mode = volume.InPlace
+	s.Mode = volume.OnlyFiles
 	s.start()
 	r := newHosting(t).repo("blog")
 	one := r.git("rev-parse", "HEAD")

@@ -188,7 +188,7 @@ func fakeRuntime(ctx context.Context, vol *volume.Volume) {
 func step(app volume.App, n int) {
 	status, _ := app.Status(n)
 	release, err := app.Release(n)
-	if err != nil || status.State.Over() || release.Settings.Mode == volume.InPlace {
+	if err != nil || status.State.Over() || release.Settings.Mode == volume.OnlyFiles {
 		return
 	}
 	fate, _ := os.ReadFile(filepath.Join(app.BuildTree(release.Build), "fate"))

@@ -45,7 +45,7 @@ func (a *attempt) release(
 	if err != nil {
 		return r, s, err
 	}
-	if a.once && !a.inPlace(settings) && !a.Volume.Claimed(volume.RoleApp) {
+	if a.once && settings.ModeOr(a.Mode) != volume.OnlyFiles && !a.Volume.Claimed(volume.RoleApp) {
 		return r, s, &volume.Problem{
 			Err:    errors.New("nothing runs the apps of this volume, so no release can go live"),
 			Remedy: volume.Remedy{Do: volume.StartServer, With: volume.RoleApp},
@@ -54,8 +54,7 @@ func (a *attempt) release(
 	m := a.maker(a.app, a.out)
 	m.Watching = a.leave
 	r, err = m.Publish(
-		b,
-		volume.Release{By: a.by, Cause: volume.CauseSync},
+		ctx, b, volume.Release{By: a.by, Cause: volume.CauseSync}, objects,
 		func(tree string) error {
 			if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
 				return err

@@ -30,7 +30,7 @@ func (a App) Cache() string   { return a.path("cache") }
 func (a App) Logs() string    { return a.path("logs") }
 func (a App) Volume() *Volume { return a.vol }
 
-// Worktree is the folder that holds the commit in watch mode. WorktreeState is the file that
+// Worktree is the folder that holds the commit in the modes watch and worktree. WorktreeState is the file that
 // records which commit that is, and whether it is being changed now.
 func (a App) Worktree() string      { return a.path("worktree") }
 func (a App) WorktreeState() string { return a.path("worktree.json") }

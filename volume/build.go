@@ -25,6 +25,9 @@ type Build struct {
 	Bytes   int64     `json:"bytes"` // of all files in the commit
 	At      time.Time `json:"at"`
 
+	// InPlace: the files are in worktree/, and there is no tree/.
+	InPlace bool `json:"in_place,omitempty"`
+
 	// ClearCache asks the runtime to empty the app's build cache before it builds.
 	ClearCache bool `json:"clear_cache,omitempty"`
 }
@@ -44,8 +47,16 @@ type Built struct {
 	Toolchains []Toolchain `json:"toolchains,omitempty"`
 }
 
-// BuildTree is the folder of a build's files.
-func (a App) BuildTree(id string) string { return a.path("builds", id, "tree") }
+// inWorktree ends the ids of builds whose files are in worktree/.
+const inWorktree = "-worktree"
+
+// BuildTree is the folder of a build's files. All builds of watch mode have the same.
+func (a App) BuildTree(id string) string {
+	if strings.HasSuffix(id, inWorktree) {
+		return a.Worktree()
+	}
+	return a.path("builds", id, "tree")
+}
 
 // ReleaseTree is the folder of a release's build that is the app, with its Procfile, where its
 // processes run: the top of it, or the BuildDir of its settings. It returns an error if the commit
@@ -85,10 +96,13 @@ func CheckFolder(setting, dir string) (string, error) {
 	return clean, nil
 }
 
-// PublishBuild moves dir, a folder made by [Volume.TempDir] that holds tree/, to the app's builds,
-// and returns b with its id. The caller holds the app's turn.
+// PublishBuild moves dir, a folder made by [Volume.TempDir] that holds tree/ unless b is InPlace, to
+// the app's builds, and returns b with its id. The caller holds the app's turn.
 func (a App) PublishBuild(b Build, dir string) (Build, error) {
 	b.ID = b.Commit[:min(12, len(b.Commit))] + "-" + strings.ToLower(rand.Text()[:4])
+	if b.InPlace {
+		b.ID += inWorktree
+	}
 	b.At = time.Now().UTC()
 	if err := a.vol.writeJSON(filepath.Join(dir, "build.json"), b, 0o644); err != nil {
 		return Build{}, err
@@ -142,7 +156,7 @@ func (a App) SetBuilt(id string, b Built) error {
 
 // BuildKept reports whether build id exists and is complete, so that a release can use it.
 func (a App) BuildKept(id string) bool {
-	if id == "" { // a release in watch mode has no build
+	if id == "" { // a release in mode worktree has no build
 		return false
 	}
 	_, err := os.Stat(a.path("builds", id, "built.json"))
@@ -163,7 +177,7 @@ func (a App) Builds() ([]string, error) {
 // rename, so a kill leaves the build whole or gone. Only the runtime calls it, and a maker that
 // could not publish its build.
 func (a App) RemoveBuild(id string) error {
-	if id == "" { // a release in watch mode has no build
+	if id == "" { // a release in mode worktree has no build
 		return nil
 	}
 	return a.vol.discard(a.path("builds", id))

@@ -33,7 +33,10 @@
 //	  apps/<app>/releases/<n>/commit       "accepted: you are live"            its maker
 //	  apps/<app>/releases/<n>/cancel       "not wanted any more", and why      its maker
 //	  apps/<app>/live -> releases/<n>      relative link                       as status.json
-//	  apps/<app>/worktree/                 watch mode: the commit, in place    the release's maker
+//	  apps/<app>/worktree/                 modes watch and worktree: the
+//	                                       commit, in place; in mode watch
+//	                                       the tree of a build, too            the release's maker,
+//	                                                                           runtime
 //	  apps/<app>/worktree.json, .files     which commit, whole or being
 //	                                       changed, and its files              the release's maker
 //	  apps/<app>/processes.json            the processes that run now          runtime
@@ -74,7 +77,7 @@
 //
 // # The rules
 //
-// Each file has one writer. In watch mode the maker of a release also does what the runtime does
+// Each file has one writer. In mode worktree the maker of a release also does what the runtime does
 // otherwise: it writes the status and the link live. A file is written whole: a temporary file in
 // tmp/, fsync, rename, fsync of the folder ([Volume.WriteFile]). Publishing is a rename to a new
 // name, so the name is the lock: two writers can never both own releases/7. A reader therefore

@@ -45,6 +45,12 @@ type Release struct {
 	Wanted Wanted `json:"wanted,omitzero"`
 }
 
+// OnlyFiles reports whether the release is no more than files in worktree/. Earlier versions called
+// that mode watch.
+func (r Release) OnlyFiles() bool {
+	return r.Settings.Mode == OnlyFiles || r.Settings.Mode == InPlace && r.Build == ""
+}
+
 // String returns what people call the release: v7.
 func (r Release) String() string { return "v" + strconv.Itoa(r.N) }
 
@@ -150,7 +156,7 @@ func (a App) Status(n int) (Status, error) {
 	return s, nil
 }
 
-// SetStatus records how far release n has come. Only the runtime calls it, or in watch mode the
+// SetStatus records how far release n has come. Only the runtime calls it, or in mode worktree the
 // maker of the release.
 func (a App) SetStatus(n int, s Status) error {
 	s.At = time.Now().UTC()
@@ -225,7 +231,7 @@ func (a App) Live() int {
 	return max(n, 0)
 }
 
-// SetLive makes release n live. Only the runtime calls it, or in watch mode the maker of the
+// SetLive makes release n live. Only the runtime calls it, or in mode worktree the maker of the
 // release. After an error it may be live all the same, until a power cut: see [App.Live].
 func (a App) SetLive(n int) error {
 	return a.vol.ReplaceLink(filepath.Join("releases", strconv.Itoa(n)), a.path("live"))

@@ -22,11 +22,11 @@ const (
 	SetConfigVar       Action = "set-config-var"      // With is KEY=VALUE
 	ChooseBuildDir     Action = "choose-build-dir"    // of the app
 	SetBuildDir        Action = "set-build-dir"       // of the app, to With
-	LeaveWatchMode     Action = "leave-watch-mode"    // of the app
+	LetServerRun       Action = "let-server-run"      // the app: leave mode worktree
 	Rebuild            Action = "rebuild"             // the app's live commit
 	RunOther           Action = "run-other"           // processes of the type With, in place of a web process
 	StartType          Action = "start-type"          // a process of the type With
-	RunWatcher         Action = "run-watcher"         // on the folder With
+	RunWatcher         Action = "run-watcher"         // of the app, which is only files
 	RaiseMemory        Action = "raise-memory"        // of the app's processes
 	FollowRepository   Action = "follow-repository"   // have the app follow one
 	UnfollowRepository Action = "unfollow-repository" // end that

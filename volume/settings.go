@@ -33,13 +33,17 @@ type Mode string
 const (
 	// ByRelease builds, boots and checks a release beside the live one, which it then replaces.
 	ByRelease Mode = "release"
-	// InPlace writes the commit into worktree/, which the program that runs the app watches.
+	// InPlace does so in one folder: worktree/ is changed to the commit and built there, and stays.
 	InPlace Mode = "watch"
+	// OnlyFiles changes worktree/ to the commit, and builds and runs nothing: another program does.
+	OnlyFiles Mode = "worktree"
 )
 
-// InPlace reports whether the settings ask for watch mode; fallback is the mode of apps that set
-// none.
-func (s Settings) InPlace(fallback Mode) bool { return cmp.Or(s.Mode, fallback) == InPlace }
+// Modes lists all modes.
+var Modes = []Mode{ByRelease, InPlace, OnlyFiles}
+
+// ModeOr is the mode that the settings ask for; fallback is that of apps that set none.
+func (s Settings) ModeOr(fallback Mode) Mode { return cmp.Or(s.Mode, fallback, ByRelease) }
 
 const settingsRemedy = "restore it from a backup, or delete it: " +
 	"then the app has default settings, and keeps the config vars of what is live"

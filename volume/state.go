@@ -30,7 +30,7 @@ func (s State) Over() bool {
 	return s == Live || s == Retired || s == Failed || s == Cancelled
 }
 
-// Status is what the runtime records about a release, or in watch mode its maker.
+// Status is what the runtime records about a release, or in mode worktree its maker.
 type Status struct {
 	State  State     `json:"state"`
 	Reason string    `json:"reason,omitempty"` // one line: "build: npm ci: exit status 1"

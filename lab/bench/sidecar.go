@@ -81,7 +81,7 @@ func measureFollowers(
 			return err
 		}
 	}
-	base, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
+	base, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=worktree"}, "sidecar")
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (f *follower) ready(ctx context.Context) error {
 // followByPaas starts a sidecar as a process of its own, which writes the files in place. Like the
 // loops, it deploys nothing.
 func followByPaas(ctx context.Context, o options, c *client, url string) (*follower, error) {
-	r, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
+	r, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=worktree"}, "sidecar")
 	if err != nil {
 		return nil, err
 	}

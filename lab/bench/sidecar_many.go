@@ -30,7 +30,7 @@ type manyResult struct {
 // measureMany lets a sidecar follow many repositories of one host.
 func measureMany(ctx context.Context, o options, c *client, h *host) (res manyResult, err error) {
 	progress("sidecar: %d sources", manySources)
-	r, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=watch"}, "sidecar")
+	r, err := startServer(ctx, o.Paas, c, []string{"PAAS_MODE=worktree"}, "sidecar")
 	if err != nil {
 		return res, err
 	}
