@@ -45,8 +45,8 @@ func (p *paas) server() *command.Server {
 	return &command.Server{
 		Volume: p.vol, Keys: p.keys, Tokens: access.Tokens{Keys: p.keys}, Rights: access.Rights{Keys: p.keys},
 		DiskSpace: p.diskSpace(),
-		Modules: deploy.Modules{Remote: p.remotes},
-		Mode:    volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
+		Modules:   deploy.Modules{Remote: p.remotes},
+		Mode:      volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
 		URL: p.addresses.App, GitHost: p.addresses.Git, Hint: p.addresses.Verb,
 		Webhook: p.addresses.Webhook, Isolation: p.isolation,
 		SSHHost: func() string { return p.addresses.Of(volume.RoleGit).Host },

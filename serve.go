@@ -250,7 +250,7 @@ func (s *server) listenWeb() {
 	c, calls := s.config, site.NewCalls()
 	door := webDoor{s.paas, s.receiver}
 	s.web = &web.Server{
-		Listener: calls, Trusts: s.front.Trusts, Tokens: door, Git: door, AppName: volume.CheckName,
+		Listener: calls, Tokens: door, Git: door, AppName: volume.CheckName,
 		MaxInput: c.MaxPush + maxCommands, Log: s.log.With("role", "web"), DrainTimeout: c.Drain,
 	}
 	s.front.Dial = func(ctx context.Context, app, addr string) (net.Conn, error) {
@@ -259,7 +259,7 @@ func (s *server) listenWeb() {
 		}
 		return s.runtime.Dial(ctx, app, addr)
 	}
-	s.front.Set(volume.Own, router.Route{Addrs: []string{"git over HTTP"}, State: router.Running})
+	s.front.Set(volume.Own, router.Route{Addrs: []string{"git over HTTP"}, State: router.Running, Inner: true})
 }
 
 // listenDoor listens on addr, the value of the setting.

@@ -44,15 +44,14 @@ func writeHeader(w *bufio.Writer, x *exchange) {
 	if x.https {
 		proto = "https"
 	}
-	w.WriteString("X-Forwarded-For: ")
-	if x.chain != "" {
-		writeStrings(w, x.chain, ", ")
-	}
-	writeStrings(w, x.client.remote,
+	writeStrings(w, "X-Forwarded-For: ", x.chain,
 		"\r\nX-Forwarded-Host: ", x.host,
 		"\r\nX-Forwarded-Proto: ", proto,
 		"\r\nX-Forwarded-Port: ", x.port,
 		"\r\nX-Request-Id: ", x.requestID, "\r\n")
+	if x.app.manners.Load().inner {
+		writeStrings(w, "X-Real-Ip: ", x.from, "\r\n")
+	}
 	if x.user != "" {
 		writeStrings(w, "X-Forwarded-User: ", x.user, "\r\n")
 	}

@@ -30,6 +30,7 @@ type clientConn struct {
 	remote     string // the IP address of the client, or of the proxy in front
 
 	trusted bool // it is a trusted proxy
+	front   bool // it is a front, see [Router.Greet]
 	br      *bufio.Reader
 	bw      *bufio.Writer
 	raw     []byte // the header read last; reused as a buffer
@@ -94,6 +95,13 @@ func (cc *clientConn) run() {
 	}()
 	wait := cc.router.ReadHeaderTimeout
 	for cc.await(wait) {
+		if first, _ := cc.br.Peek(1); first[0] == 0 && cc.router.Greet != nil && !cc.front && !cc.tls {
+			if cc.front = cc.greetFront(); !cc.front {
+				return
+			}
+			wait = cc.router.IdleTimeout
+			continue
+		}
 		x := &exchange{router: cc.router, client: cc}
 		var err error
 		x.req, cc.raw, err = readRequest(cc.br, cc.raw)
@@ -118,6 +126,29 @@ func (cc *clientConn) run() {
 		wait = cc.router.IdleTimeout
 	}
 }
+
+// greetFront reports whether the client is a front, and requests follow.
+func (cc *clientConn) greetFront() bool {
+	ctx, cancel := context.WithCancel(cc.gone)
+	defer cancel()
+	go func() {
+		select {
+		case <-cc.router.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	defer cc.forgetReadTimeout()
+	return cc.router.Greet(ctx, begun{cc.conn, cc.br})
+}
+
+// begun is a connection of which br may have read something already.
+type begun struct {
+	net.Conn
+	br *bufio.Reader
+}
+
+func (b begun) Read(p []byte) (int, error) { return b.br.Read(p) }
 
 // await waits for the first byte of a request and reports whether it came.
 func (cc *clientConn) await(wait time.Duration) bool {

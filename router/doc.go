@@ -41,7 +41,7 @@
 //   - Header names, their order, reason phrases and request targets are forwarded byte for byte.
 //     Hop-by-hop fields (RFC 9110 section 7.6.1) are removed. A response without a Date gets one.
 //   - X-Forwarded-* and X-Real-Ip from clients are replaced or removed. Those of TrustedProxies are
-//     believed and extended.
+//     believed and extended. A router in front of this one (Greet) is believed as it is.
 //   - A request that two servers could interpret differently gets 400, and its connection closes.
 //   - A Set-Cookie that would give the cookie to all apps below Domain loses its Domain attribute.
 //   - Responses are streamed. A client that closes its side after its request still gets its

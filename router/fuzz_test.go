@@ -37,7 +37,7 @@ func FuzzRequest(f *testing.F) {
 		var out bytes.Buffer
 		w := bufio.NewWriter(&out)
 		writeHeader(w,
-			&exchange{req: in, requestID: "id", client: &clientConn{remote: "192.0.2.1"}})
+			&exchange{app: newApp("blog"), req: in, requestID: "id", origin: origin{chain: "192.0.2.1"}})
 		const body = "0\r\n\r\n"
 		if in.length != 0 {
 			w.WriteString(body)

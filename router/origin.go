@@ -12,22 +12,27 @@ type origin struct {
 	https bool
 	host  string // with an optional port
 	port  string
-	chain string // the addresses that proxies have named; empty: none
+	chain string // the value of X-Forwarded-For for the app
 }
 
-// findOrigin sets x.origin. Of a client that is no trusted proxy it believes nothing.
+// findOrigin sets x.origin. A front is believed as it is, and of a client that is no trusted proxy
+// nothing is.
 func (x *exchange) findOrigin() {
 	c := x.client
-	x.origin = origin{from: c.remote, https: c.tls, host: x.req.authority}
-	if c.trusted {
+	x.origin = origin{from: c.remote, https: c.tls, host: x.req.authority, chain: c.remote}
+	switch {
+	case c.front:
 		x.believe()
+		x.chain, x.from = x.req.header.get("X-Forwarded-For"), x.req.header.get("X-Real-Ip")
+	case c.trusted:
+		x.believe()
+		x.findClient()
 	}
 	x.port = portOf(x.host, x.https)
 }
 
-// believe takes what X-Forwarded-For, -Host and -Proto say. Few proxies set -Port, and the others
-// pass on what their client says; the host has it. The client is the last address that is not a
-// trusted proxy's: those before it can be its own invention.
+// believe takes what X-Forwarded-Host and -Proto say. Few proxies set -Port, and the others pass on
+// what their client says; the host has it.
 func (x *exchange) believe() {
 	h := x.req.header
 	switch proto, _, _ := strings.Cut(h.get("X-Forwarded-Proto"), ","); {
@@ -41,8 +46,16 @@ func (x *exchange) believe() {
 			x.host = host
 		}
 	}
-	x.chain = strings.Join(h.values("X-Forwarded-For"), ", ")
-	for _, hop := range slices.Backward(strings.Split(x.chain, ",")) {
+}
+
+// findClient takes the client's address from X-Forwarded-For: the last one that is not a trusted
+// proxy's, for those before it can be its own invention. It adds the proxy's own.
+func (x *exchange) findClient() {
+	hops := strings.Join(x.req.header.values("X-Forwarded-For"), ", ")
+	if hops != "" {
+		x.chain = hops + ", " + x.chain
+	}
+	for _, hop := range slices.Backward(strings.Split(hops, ",")) {
 		ip, err := netip.ParseAddr(strings.TrimSpace(hop))
 		if err != nil {
 			break

@@ -19,6 +19,9 @@ type Route struct {
 	Plain     bool          // do not send visitors to HTTPS
 	HSTS      time.Duration // how long browsers should remember to use HTTPS; 0: do not ask them
 
+	// Inner processes are a part of the server: X-Real-Ip tells them the client's address.
+	Inner bool
+
 	Rules Rules
 	// Pages are HTML for the router's own responses for the app, by status ("503") or "maintenance".
 	// They are not sent to clients that prefer JSON.

@@ -24,6 +24,12 @@ type Router struct {
 	// extended; those of others are replaced. Default: none.
 	TrustedProxies []netip.Prefix
 
+	// Greet is called with a connection of the plain door that begins with a zero byte, as no request
+	// does. It reports whether a router in front of this one sends requests on it; what that says
+	// about their clients is believed as it is. Otherwise the connection closes. It must bound how
+	// long it waits for the client, and return when ctx ends. Default: there is none in front.
+	Greet func(ctx context.Context, conn net.Conn) bool
+
 	HTTPS *HTTPS // a second door, with TLS; nil: none
 
 	HoldTimeout time.Duration // how long a request waits for an app to get a backend; default 15s

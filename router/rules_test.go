@@ -32,7 +32,7 @@ func TestRouteAsJSON(t *testing.T) {
 		Rules: Rules{
 			Maintenance: true, Allow: []string{"::1"}, Users: map[string]string{"a": "b"}, MaxBody: 1,
 		},
-		Pages: map[string]string{"503": "<p>"},
+		Inner: true, Pages: map[string]string{"503": "<p>"},
 	}
 	text, err := json.Marshal(before)
 	if err != nil {

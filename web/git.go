@@ -127,7 +127,7 @@ func (s *Server) parse(r *http.Request) (q Request, f *fault) {
 
 // authenticate returns the holder of the request's token.
 func (s *Server) authenticate(r *http.Request) (Identity, *fault) {
-	addr, encrypted := s.visitor(r)
+	addr, encrypted := visitor(r)
 	if !encrypted && !addr.IsLoopback() {
 		return Identity{}, &fault{status: http.StatusForbidden, text: "a token is a password, and " +
 			"this connection is not encrypted: use https:// or ssh://"}

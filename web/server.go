@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -57,10 +55,9 @@ type Request struct {
 
 // Server is the HTTP server. All fields but the last two must be set.
 type Server struct {
-	// Listener has connections of a front door, whose X-Forwarded-For and X-Forwarded-Proto are
-	// believed. It must limit how long a client may send or read nothing.
+	// Listener has connections of a front door, whose X-Real-Ip and X-Forwarded-Proto are believed.
+	// It must limit how long a client may send or read nothing.
 	Listener net.Listener
-	Trusts   func(netip.Addr) bool // reports whether the front door trusts a proxy there
 	Tokens   Tokens
 	Git      Git
 	AppName  func(name string) error // returns an error, for people, if a name is invalid
@@ -114,19 +111,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(errors.New("a cancelled request did not end"), server.Close())
 }
 
-// visitor returns the client's address and whether its connection is encrypted. Of the addresses in
-// X-Forwarded-For, the client's is the last one that is no trusted proxy's: those before it can be
-// its own invention.
-func (s *Server) visitor(r *http.Request) (addr netip.Addr, encrypted bool) {
-	hops := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
-	for _, hop := range slices.Backward(hops) {
-		ip, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
-			break
-		}
-		if addr = ip.Unmap(); !s.Trusts(addr) {
-			break
-		}
-	}
-	return addr, r.Header.Get("X-Forwarded-Proto") == "https"
+// visitor returns the client's address and whether its connection is encrypted.
+func visitor(r *http.Request) (addr netip.Addr, encrypted bool) {
+	addr, _ = netip.ParseAddr(r.Header.Get("X-Real-Ip"))
+	return addr.Unmap(), r.Header.Get("X-Forwarded-Proto") == "https"
 }
