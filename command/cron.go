@@ -113,7 +113,7 @@ func runCron(c *Call, in runCronInput, events Teller[Progress]) error {
 		return err
 	}
 	w.Cron = volume.CronRequest{Entry: in.ID, Token: rand.Text()}
-	path := filepath.Join(app.Logs(), fmt.Sprintf("cron.%d.log", in.ID))
+	path := filepath.Join(app.Logs(), entry.Log+".log")
 	var end int64
 	if info, err := os.Stat(path); err == nil {
 		end = info.Size()

@@ -35,6 +35,15 @@ func IsCron(processType, line string) bool {
 // crontab.
 func MayBeCron(processType string) bool { return cronType.MatchString(processType) }
 
+// CronType is what scheduled commands have in place of a process type, in their logs and limits:
+// cron, unless that is the name of a process that is not scheduled.
+func CronType(processes map[string]string) string {
+	if line, there := processes["cron"]; there && !IsCron("cron", line) {
+		return "cron-schedule"
+	}
+	return "cron"
+}
+
 // Scalable reports whether a line of the Procfile runs for as long as the release does. The release
 // phase, cron runs and one-off commands do not.
 func Scalable(processType, line string) bool {

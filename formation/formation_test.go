@@ -70,6 +70,20 @@ func TestIsCron(t *testing.T) {
 	}
 }
 
+func TestCronType(t *testing.T) {
+	for want, processes := range map[string]map[string]string{
+		"cron":          {"cron": "@daily x", "cron-schedule": "x"},
+		"cron-schedule": {"cron": "node scheduler.js"},
+	} {
+		if is := CronType(processes); is != want {
+			t.Errorf("%v: %s", processes, is)
+		}
+	}
+	if is := CronType(nil); is != "cron" {
+		t.Error(is)
+	}
+}
+
 func TestCompare(t *testing.T) {
 	types := []string{"worker", "a", "web", "b"}
 	slices.SortFunc(types, Compare)

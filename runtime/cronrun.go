@@ -111,8 +111,7 @@ func (c *crontab) forget() {
 
 // file is the log of an entry. Each run opens its own, so that lines of two runs do not mix.
 func (c *crontab) file(r *row) *logs.File {
-	name := fmt.Sprintf("cron.%d.log", r.status.ID)
-	return &logs.File{Path: filepath.Join(c.loop.app.Logs(), name)}
+	return &logs.File{Path: filepath.Join(c.loop.app.Logs(), r.status.Log+".log")}
 }
 
 // start runs an entry of the live release, on another goroutine.
@@ -130,7 +129,7 @@ func (c *crontab) start(ctx context.Context, r *row, o order) {
 	}
 	runCtx, cancel := context.WithCancelCause(ctx)
 	run.cancel, run.ended = cancel, *run.status
-	job := i.job("cron", r.ID, cmdline.Arguments(r.Command), a.settings)
+	job := i.job(i.cronType(), r.ID, cmdline.Arguments(r.Command), a.settings)
 	job.Out = out
 	grace, began := a.grace(), time.Now()
 	letGo := a.rt.hold(a.app.Name, i.release.Build) // a deploy does not stop it

@@ -92,7 +92,7 @@ func (c *crontab) take(i *instance) {
 		r.Entry = e
 		s := &r.status
 		s.ID, s.From, s.Schedule, s.Command = e.ID, e.From, e.When, e.Command
-		s.Policy = string(e.Policy)
+		s.Policy, s.Log = string(e.Policy), fmt.Sprintf("%s.%d", i.cronType(), e.ID)
 		if c.of == nil || c.zone.String() != zone.String() {
 			s.Next = time.Time{}
 		}
@@ -311,6 +311,9 @@ func (c *crontab) save() {
 func (i *instance) cron() ([]cron.Entry, error) {
 	return cron.Entries(i.built.Processes, i.file.Cron)
 }
+
+// cronType is the type of the release's scheduled commands.
+func (i *instance) cronType() string { return formation.CronType(i.built.Processes) }
 
 // zone returns the time zone of the release's entries: that of its config var TZ, else the
 // server's. The error says why it is the server's although TZ is set.

@@ -21,6 +21,7 @@ type CronEntry struct {
 	From     string    `json:"from"` // process type of its Procfile line, or "app.json"
 	Schedule string    `json:"schedule"`
 	Command  string    `json:"command"`
+	Log      string    `json:"log"` // name of its log: "cron.1"
 	Policy   string    `json:"concurrency_policy"`
 	Next     time.Time `json:"next,omitzero"` // when it is due; zero: it does not run
 	Tick     time.Time `json:"tick,omitzero"` // when it was last due

@@ -52,11 +52,6 @@ func Entries(processes map[string]string, file []appjson.Cron) ([]Entry, error) 
 		e.From, e.Policy = t, Forbid
 		entries = append(entries, e)
 	}
-	const log = "cron" // of all entries
-	if line := processes[log]; len(entries) > 0 && line != "" && !formation.IsCron(log, line) {
-		return nil, fmt.Errorf("line %s of the Procfile has no schedule, and the logs of scheduled "+
-			"commands have its name; rename it", log)
-	}
 	if len(entries) > maxEntries {
 		return nil, fmt.Errorf("%d cron entries; the maximum is %d", len(entries), maxEntries)
 	}

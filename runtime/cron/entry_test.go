@@ -72,10 +72,6 @@ func TestEntriesRefuse(t *testing.T) {
 	if err == nil || err.Error() != `app.json: cron[1]: month "0": 0 is not between 1 and 12` {
 		t.Error(err)
 	}
-	_, err = Entries(map[string]string{"cron": "node tidy.js"}, []appjson.Cron{{Schedule: "@daily", Command: "a"}})
-	if want := "line cron of the Procfile has no schedule"; err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Error(err)
-	}
 	many := make([]appjson.Cron, 101)
 	for i := range many {
 		many[i] = appjson.Cron{Schedule: "@daily", Command: "a"}
