@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"paas/access"
 	"paas/command"
 	"paas/command/cli"
 	"paas/config"
@@ -48,8 +49,8 @@ func localRoot(words []string) *cobra.Command {
 		Rows:  []command.Row{healthRow(load), watchRow(), versionRow()},
 		Begin: func(*command.Call) (func(), error) { return func() {}, nil },
 	}
-	root := cli.New("paas", "paas turns a server into a git remote that runs what you push.", true,
-		words, server, here)
+	root := cli.New("paas", "paas turns a server into a git remote that runs what you push.",
+		access.Admin, words, server, here)
 	root.Version = buildVersion()
 	root.PersistentFlags().AddFlagSet(flags)
 	for _, cmd := range []*cobra.Command{serveCommand(load), syncCommand(load)} {
@@ -67,7 +68,7 @@ func localCaller() command.Caller {
 	if u, err := user.Current(); err == nil {
 		name = u.Username + "@server"
 	}
-	return command.Caller{Name: name, Admin: true}
+	return command.Caller{Identity: access.Local(name), Door: "cli"}
 }
 
 // serverSettings returns the server's own settings, from flags and the environment.
@@ -84,7 +85,7 @@ func serverSettings(flags *pflag.FlagSet) func() ([]command.Setting, error) {
 func versionRow() command.Row {
 	return command.Verb[struct{}, version]{
 		Head: command.Head{
-			Name: "version", Group: command.Operate,
+			Name: "version", Group: command.Operate, Needs: access.Anyone,
 			Example: "--format json",
 			Short:   "show which version this is",
 		},

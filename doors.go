@@ -87,16 +87,25 @@ func addrOf(from net.Addr) netip.Addr {
 	return tcp.AddrPort().Addr().Unmap()
 }
 
+// identity returns whom sshd has let in.
+func identity(who sshd.Identity) access.Identity {
+	return access.Identity{Name: who.Name, Key: who.Fingerprint, From: addrOf(who.From)}
+}
+
 // gitDoor adapts the receiver to sshd.
-type gitDoor struct{ *receiver.Receiver }
+type gitDoor struct {
+	*receiver.Receiver
+	rights access.Rights
+}
 
 func (g gitDoor) Serve(
 	ctx context.Context, who sshd.Identity, service, app, protocol string,
 	stdin io.Reader, stdout, stderr io.Writer,
 ) int {
+	g.rights.Used(identity(who))
 	return g.Receiver.Serve(ctx, receiver.Request{
-		By: who.Name, Service: service, App: app, Protocol: protocol,
-		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+		By: who.Name, Client: gitClient{g.rights, identity(who)}, Service: service, App: app,
+		Protocol: protocol, Stdin: stdin, Stdout: stdout, Stderr: stderr,
 	})
 }
 
@@ -112,12 +121,16 @@ func (d webDoor) Lookup(secret string, from netip.Addr) (web.Identity, error) {
 }
 
 func (d webDoor) Admit(who web.Identity, _, app string) error {
-	id := access.Identity{Name: who.Name, Token: who.Token, From: who.From}
-	_, err := access.Rights{Keys: d.keys}.Admit(id, access.Deploy, app)
+	_, err := d.client(who).Admit(app)
 	if errors.Is(err, volume.ErrNoApp) {
 		return web.NoApp{Err: d.explained(err)}
 	}
 	return d.explained(err)
+}
+
+// client returns the client of the receiver for the holder of a token.
+func (d webDoor) client(who web.Identity) gitClient {
+	return gitClient{d.rights(), access.Identity{Name: who.Name, Token: who.Token, From: who.From}}
 }
 
 func (d webDoor) Serve(ctx context.Context, who web.Identity, q web.Request) int {
@@ -126,8 +139,8 @@ func (d webDoor) Serve(ctx context.Context, who web.Identity, q web.Request) int
 		part = receiver.Listing
 	}
 	return d.receiver.Serve(ctx, receiver.Request{
-		By: who.Name, Service: q.Service, App: q.App, Protocol: q.Protocol, Part: part,
-		Stdin: q.Stdin, Stdout: q.Stdout, Stderr: q.Stderr,
+		By: who.Name, Client: d.client(who), Service: q.Service, App: q.App, Protocol: q.Protocol,
+		Part: part, Stdin: q.Stdin, Stdout: q.Stdout, Stderr: q.Stderr,
 	})
 }
 
@@ -138,6 +151,18 @@ func (d webDoor) explained(err error) error {
 	}
 	return err
 }
+
+// gitClient answers the receiver what a person may do.
+type gitClient struct {
+	rights access.Rights
+	who    access.Identity
+}
+
+func (c gitClient) Admit(app string) (volume.App, error) {
+	return c.rights.Admit(c.who, access.Deploy, app)
+}
+
+func (c gitClient) Create(app string) (volume.App, error) { return c.rights.Create(c.who, app) }
 
 // verbsDoor adapts the command table to sshd.
 type verbsDoor struct{ *paas }
@@ -150,14 +175,15 @@ func (v verbsDoor) Run(
 		Rows: append(command.Rows(), versionRow()),
 		Begin: func(c *command.Call) (end func(), err error) {
 			c.Server = v.server()
-			c.Caller = command.Caller{Name: who.Name, Admin: who.Admin, Remote: true}
+			c.Caller = command.Caller{Identity: identity(who), Door: "ssh"}
 			c.OutputClosed, c.OnTerminal = console.OutputClosed, console.Terminal != nil
 			c.Console = remoteConsole{console}
 			return func() {}, nil
 		},
 	}
+	v.rights().Used(identity(who))
 	const about = "git push deploys; these commands do the rest."
-	root := cli.New(v.addresses.Verb("", ""), about, who.Admin, args, table)
+	root := cli.New(v.addresses.Verb("", ""), about, v.rights().Role(identity(who)), args, table)
 	root.Version = buildVersion()
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetIn(console.Stdin)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"paas/access"
 	"paas/command"
 	"paas/config"
 	"paas/router"
@@ -18,7 +19,7 @@ import (
 func healthRow(load func() (*config.Config, error)) command.Row {
 	return command.Stream[rolesInput, roleHealth]{
 		Head: command.Head{
-			Name: "health", Group: command.Operate,
+			Name: "health", Group: command.Operate, Needs: access.Anyone,
 			Example: "git app",
 			Short:   "check whether the roles run here and answer: exit status 0, or 1 and why not",
 		},

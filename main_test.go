@@ -137,6 +137,9 @@ func condition(name string) (bool, error) {
 	return false, fmt.Errorf("no condition %s", name)
 }
 
+// people have keys in each script, and a program that calls ssh with it, such as ssh-bob.
+var people = []string{"alice", "bob", "carol", "dora"}
+
 func setUp(env *testscript.Env) error {
 	// Not in testscript's work folder: its path is long, and a socket's may have 108 bytes.
 	root, err := os.MkdirTemp("", "paas")
@@ -151,7 +154,7 @@ func setUp(env *testscript.Env) error {
 	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range []string{"alice", "bob"} {
+	for _, name := range people {
 		key := filepath.Join(home, ".ssh", name)
 		keygen := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "",
 			"-C", name+"@laptop", "-f", key)
@@ -179,8 +182,8 @@ func setUp(env *testscript.Env) error {
 		script := "#!/bin/sh\nexec " + ssh(key) + " \"$@\"\n"
 		return os.WriteFile(filepath.Join(home, name), []byte(script), 0o700)
 	}
-	for name, key := range map[string]string{"ssh-alice": "alice", "ssh-bob": "bob"} {
-		if err := wrapper(name, key); err != nil {
+	for _, name := range people {
+		if err := wrapper("ssh-"+name, name); err != nil {
 			return err
 		}
 	}

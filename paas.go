@@ -36,6 +36,9 @@ func newPaas(c *config.Config) *paas {
 	}
 }
 
+// rights decides who may do what.
+func (p *paas) rights() access.Rights { return access.Rights{Keys: p.keys} }
+
 // diskSpace returns the disk space that a deploy needs.
 func (p *paas) diskSpace() deploy.DiskSpace { return deploy.DiskSpace{MinFree: p.config.MinFree} }
 
@@ -43,7 +46,7 @@ func (p *paas) diskSpace() deploy.DiskSpace { return deploy.DiskSpace{MinFree: p
 func (p *paas) server() *command.Server {
 	c := p.config
 	return &command.Server{
-		Volume: p.vol, Keys: p.keys, Tokens: access.Tokens{Keys: p.keys}, Rights: access.Rights{Keys: p.keys},
+		Volume: p.vol, Keys: p.keys, Tokens: access.Tokens{Keys: p.keys}, Rights: p.rights(),
 		DiskSpace: p.diskSpace(),
 		Modules:   deploy.Modules{Remote: p.remotes},
 		Mode:      volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,

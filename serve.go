@@ -185,9 +185,15 @@ func (s *server) listenGit() error {
 		return err
 	}
 	s.door = &sshd.Server{
-		Addr: c.SSHAddr, HostKey: hostKey, Keys: keysDoor{s.keys}, Git: gitDoor{s.receiver}, Verbs: verbsDoor{s.paas},
+		Addr: c.SSHAddr, HostKey: hostKey, Keys: keysDoor{s.keys}, Git: gitDoor{s.receiver, s.rights()}, Verbs: verbsDoor{s.paas},
 		AddKeyHint: addKeyHint, AppName: volume.CheckName, Log: s.log.With("role", "sshd"), DrainTimeout: c.Drain,
 		MaxConns: maxSSHConns(),
+	}
+	if err := s.keys.Migrate(); err != nil { // such as on a full disk: until then they can do what they could
+		s.log.Error("keys of an earlier version have no roles yet", "err", err)
+	}
+	if err := s.rights().Sweep(); err != nil {
+		s.log.Error("grants of apps that were destroyed are left", "err", err)
 	}
 	if err := s.addKeys(); err != nil {
 		return err

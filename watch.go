@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paas/access"
 	"paas/command"
 	"paas/command/cli"
 	"paas/signals"
@@ -24,7 +25,7 @@ import (
 func watchRow() command.Row {
 	return command.Raw[watchInput]{
 		Head: command.Head{
-			Name: "watch", Group: command.Operate, More: watch.Manual(),
+			Name: "watch", Group: command.Operate, Needs: access.Anyone, More: watch.Manual(),
 			Example: "-- node server.js",
 			Short:   "run a command, and restart it when files change",
 		},

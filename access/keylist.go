@@ -91,6 +91,26 @@ func (k *Keys) Add(text string, a Adding) (added []Key, err error) {
 	return added, err
 }
 
+// SetRole gives all keys of a person the role: Guest, Member or Admin.
+func (k *Keys) SetRole(name string, role Right) error {
+	if err := k.Migrate(); err != nil { // else a new member would have the rights of earlier versions
+		return err
+	}
+	unlock, err := lock(k.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := k.knows(name); err != nil {
+		return err
+	}
+	there, err := k.List()
+	if err != nil {
+		return err
+	}
+	return k.setRole(name, role, there)
+}
+
 // setRole gives all keys of a person the role.
 func (k *Keys) setRole(name string, role Right, there []Key) error {
 	var left, changed []Key

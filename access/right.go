@@ -17,8 +17,8 @@ const (
 	Operate // scale, limit, put to sleep, change settings and storage
 	Manage  // say who has access and what is followed, rename, destroy
 
-	Anyone // ask for what is about nobody's app: a token too
-	Guest  // have a key, and make tokens; apps only as they are granted
+	Anyone // ask for what is about nobody's app
+	Guest  // the same as a person, not as a token: make tokens
 	Member // create apps, and manage those
 	Admin  // everything, with every app
 )
@@ -37,7 +37,7 @@ func (r Right) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 func (r *Right) UnmarshalText(text []byte) error {
 	i := slices.Index(rightNames, string(text))
 	if i <= 0 {
-		return fmt.Errorf("a right is view, deploy, operate or manage, not %.40q", text)
+		return fmt.Errorf("there is no right or role %.40q", text)
 	}
 	*r = Right(i)
 	return nil

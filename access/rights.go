@@ -29,7 +29,10 @@ type Denied struct {
 }
 
 func (d *Denied) Error() string {
-	if d.App == "" {
+	switch {
+	case d.Needs == Guest:
+		return "this needs a key; a token will not do"
+	case d.App == "":
 		return fmt.Sprintf("this is for %ss; %s is not one", d.Needs, d.Who)
 	}
 	return fmt.Sprintf("%s may %s %s, and this needs the right to %s it", d.Who, d.Has, d.App, d.Needs)
@@ -74,6 +77,15 @@ func (r Rights) AdmitToServer(who Identity, needs Right) error {
 		err = &Denied{Who: who.Name, Has: s.server, Needs: needs}
 	}
 	return err
+}
+
+// Role returns what who may do on the server; None if what proved the identity does not count.
+func (r Rights) Role(who Identity) Right {
+	s, err := r.standing(who)
+	if err != nil {
+		return None
+	}
+	return s.server
 }
 
 // on decides what somebody may do with an app.
@@ -149,35 +161,64 @@ func (r Rights) visible(s standing) (names []string, err error) {
 	return names, nil
 }
 
-// Create makes an app, which its maker manages. The error is a [*Denied], or as that of an app that
-// does not exist, for those who may make none; or wraps [fs.ErrExist] if the name is not free.
+// MayCreate returns why who may not make an app of that name. The error is that of an app that does
+// not exist for those who may make none; or wraps [fs.ErrExist] if the name is not free.
+func (r Rights) MayCreate(who Identity, name string) error {
+	s, err := r.standing(who)
+	if err == nil && s.server < Member {
+		err = r.noApp(s, name)
+	}
+	if err == nil {
+		err = r.free(s, name)
+	}
+	return err
+}
+
+// MayTake returns an error that wraps [fs.ErrExist] if who cannot give an app that name.
+func (r Rights) MayTake(who Identity, name string) error {
+	s, err := r.standing(who)
+	if err == nil {
+		err = r.free(s, name)
+	}
+	return err
+}
+
+// free returns an error if there is an app of that name, or one that had it: people may still use
+// the old name, so only those who manage that app can take it.
+func (r Rights) free(s standing, name string) error {
+	app, err := r.Volume.App(name)
+	if now, ok := r.Volume.NewName(name); ok {
+		if app, err = r.Volume.App(now); err == nil {
+			if has, err := r.on(app, s); err == nil && has == Manage {
+				return nil
+			}
+		}
+	}
+	if err == nil {
+		return fmt.Errorf("app %s: %w", name, fs.ErrExist)
+	}
+	return nil
+}
+
+// Create makes an app, which its maker manages. For the error see [Rights.MayCreate].
 func (r Rights) Create(who Identity, name string) (volume.App, error) {
+	if err := r.MayCreate(who, name); err != nil {
+		return volume.App{}, err
+	}
 	s, err := r.standing(who)
 	if err != nil {
 		return volume.App{}, err
-	}
-	if s.server < Member {
-		return volume.App{}, r.noApp(s, name)
 	}
 	unlock, err := lock(r.Dir) // so that no sweep takes the grant before there is the app
 	if err != nil {
 		return volume.App{}, err
 	}
 	defer unlock()
-	if s.server < Admin {
-		if now, ok := r.Volume.NewName(name); ok { // its visitors may still use the old name
-			if app, err := r.Volume.App(now); err == nil {
-				if has, err := r.on(app, s); err != nil || has < Manage {
-					return volume.App{}, fmt.Errorf("app %s: %w", name, fs.ErrExist)
-				}
-			}
-		}
-	}
 	return r.Volume.Create(name, func(id string) error {
-		if who.Key == "" {
+		if s.person == "" {
 			return nil
 		}
-		return r.grant(id, who.Name, Manage)
+		return r.grant(id, s.person, Manage)
 	})
 }
 
@@ -206,8 +247,8 @@ func (r Rights) grant(id, person string, right Right) error {
 }
 
 // knows returns an error if nobody has that name.
-func (r Rights) knows(person string) error {
-	keys, err := r.list(person)
+func (k *Keys) knows(person string) error {
+	keys, err := k.list(person)
 	if err == nil && (len(keys) == 0 || !personName.MatchString(person)) {
 		err = fmt.Errorf("nobody is called %.80q here", person)
 	}

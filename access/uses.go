@@ -20,6 +20,13 @@ type uses struct {
 // useEvery is how often a use is written at most.
 const useEvery = time.Minute
 
+// Used notes that the key of the identity is used now. It does not block.
+func (k *Keys) Used(who Identity) {
+	if who.Key != "" {
+		k.uses.note(k.Dir, who.Key)
+	}
+}
+
 // note notes that the key of that fingerprint, or the token of that id, is used now. It does not
 // block. What cannot be written, such as on a full disk, is not noted.
 func (u *uses) note(dir, id string) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -88,17 +87,17 @@ func (b *build) takeTurn(ctx context.Context) error {
 	}
 	err := b.turns.take(ctx, b.job.App, most, func(running []string, waiting int) {
 		b.clock.stop()
-		for i, app := range running {
-			if running[i] = "the build of " + app; app == b.job.App {
-				running[i] = "its previous build"
-			}
+		what := fmt.Sprintf("%d builds", len(running)) // of apps that are not for everybody to know
+		switch {
+		case slices.Contains(running, b.job.App):
+			what = "its previous build"
+		case len(running) == 1:
+			what = "another app's build"
 		}
-		also := ""
 		if waiting > 0 {
-			also = fmt.Sprintf(" and %d waiting before it", waiting)
+			what += fmt.Sprintf(" and %d waiting before it", waiting)
 		}
-		say.Detail(b.job.Out, "waiting for %s%s; this server runs at most %d at once",
-			strings.Join(running, " and "), also, most)
+		say.Detail(b.job.Out, "waiting for %s; this server runs at most %d at once", what, most)
 	})
 	b.clock.start()
 	b.hasTurn = err == nil

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"time"
 
+	"paas/access"
 	"paas/git"
 	"paas/say"
 	"paas/volume"
@@ -18,7 +18,7 @@ func appRows() []Row {
 	return []Row{
 		Verb[struct{}, []AppInfo]{
 			Head: Head{
-				Name: "apps:list", Group: Apps,
+				Name: "apps:list", Group: Apps, Needs: access.Anyone,
 				Aliases: []string{"apps"}, Example: "--format json",
 				Short: "list all apps",
 			},
@@ -29,7 +29,11 @@ func appRows() []Row {
 						p.warn("%s", plain(a.Problem))
 					}
 				}
-				if len(apps) == 0 {
+				switch {
+				case len(apps) == 0 && p.Rights.Role(p.Caller.Identity) < access.Member:
+					p.line("no apps that you may see")
+					return
+				case len(apps) == 0:
 					p.line("no apps yet; git push ssh://paas@%s/NAME main creates one", p.GitHost())
 					return
 				}
@@ -40,7 +44,7 @@ func appRows() []Row {
 		},
 		Verb[appInput, createdApp]{
 			Head: Head{
-				Name: "apps:create", Group: Apps,
+				Name: "apps:create", Group: Apps, Needs: access.Member,
 				Example: "blog",
 				Short:   "create an app; the first push does so too",
 			},
@@ -51,7 +55,7 @@ func appRows() []Row {
 		},
 		Verb[appInput, existingApp]{
 			Head: Head{
-				Name: "apps:exists", Group: Apps,
+				Name: "apps:exists", Group: Apps, Needs: access.View,
 				Example: "blog",
 				Short:   "tell by the exit status whether there is an app of that name",
 			},
@@ -64,7 +68,7 @@ func appRows() []Row {
 		renameRow(),
 		Verb[destroyInput, removed]{
 			Head: Head{
-				Name: "apps:destroy", Group: Apps,
+				Name: "apps:destroy", Group: Apps, Needs: access.Manage,
 				Example: "blog --force",
 				Short:   "remove an app with all its releases and data",
 			},
@@ -73,7 +77,7 @@ func appRows() []Row {
 		},
 		Verb[appInput, AppInfo]{
 			Head: Head{
-				Name: "apps:info", Group: Apps,
+				Name: "apps:info", Group: Apps, Needs: access.View,
 				Example: "blog",
 				Short:   "show what is live, since when, by whom",
 			},
@@ -82,7 +86,7 @@ func appRows() []Row {
 		},
 		Verb[appInput, appURL]{
 			Head: Head{
-				Name: "url", Group: Apps,
+				Name: "url", Group: Apps, Needs: access.View,
 				Example: "blog",
 				Short:   "show the app's address",
 			},
@@ -132,7 +136,7 @@ type AppInfo struct {
 }
 
 func listApps(c *Call, _ struct{}) (apps []AppInfo, err error) {
-	names, err := c.Volume.Apps()
+	names, err := c.apps()
 	if err != nil {
 		return nil, err
 	}
@@ -236,14 +240,13 @@ type createdApp struct {
 }
 
 func createApp(c *Call, in appInput) (createdApp, error) {
+	if err := c.mayCreate(in.App); err != nil {
+		return createdApp{}, err
+	}
 	if err := c.Volume.Free(in.App); err != nil { // of an app that has another name now
 		return createdApp{}, err
 	}
-	app, err := c.Volume.Create(in.App)
-	if errors.Is(err, fs.ErrExist) {
-		return createdApp{}, conflict("choose another, or look at it: "+c.how("apps:info", in.App),
-			"the name %s is taken by an app that exists", in.App)
-	}
+	app, err := c.create(in.App)
 	if err != nil {
 		return createdApp{}, err
 	}
@@ -280,6 +283,9 @@ func destroyApp(c *Call, in destroyInput) (removed, error) {
 		return removed{}, err
 	}
 	c.did(app.Name, "")
+	if err := c.Rights.Sweep(); err != nil { // no later app has its identity, so these are in no way
+		c.warn("what was granted with it is still stored: %v", err)
+	}
 	return removed{app.Name}, nil
 }
 

@@ -2,8 +2,10 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"syscall"
 	"time"
 
@@ -61,11 +63,10 @@ type Setting struct {
 	Help    string `json:"help"`
 }
 
-// Caller is who runs a verb.
+// Caller is who runs a verb. One who is not local may not name files of the server.
 type Caller struct {
-	Name   string // of the key, or of the user on the server's own command line
-	Admin  bool
-	Remote bool // from another machine: may not name files of the server
+	access.Identity
+	Door string // "cli" or "ssh"
 }
 
 // Call is one run of a verb.
@@ -92,18 +93,42 @@ type Console interface {
 	Signals() <-chan syscall.Signal
 }
 
-// App is the app of that name.
-func (c *Call) App(name string) (volume.App, error) { return c.Volume.App(name) }
+// App is the app of that name, if the caller may see it.
+func (c *Call) App(name string) (volume.App, error) {
+	return c.Rights.Admit(c.Caller.Identity, access.View, name)
+}
+
+// apps are the names of all apps that the caller may see.
+func (c *Call) apps() ([]string, error) { return c.Rights.Apps(c.Caller.Identity) }
+
+// mayCreate fails if the caller may not make an app of that name.
+func (c *Call) mayCreate(name string) error {
+	return taken(name, c.Rights.MayCreate(c.Caller.Identity, name))
+}
+
+// create makes an app, which the caller manages.
+func (c *Call) create(name string) (volume.App, error) {
+	app, err := c.Rights.Create(c.Caller.Identity, name)
+	return app, taken(name, err)
+}
+
+// taken makes a fault of the error that a name is not free.
+func taken(name string, err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return conflict("choose another", "the name %s is taken", name)
+	}
+	return err
+}
 
 // serving reports whether anything runs the volume's apps.
 func (c *Call) serving() bool { return c.Volume.Claimed(volume.RoleApp) }
 
 // how is what the caller types to run a verb.
 func (c *Call) how(verb, args string) string {
-	if c.Caller.Remote {
-		return c.Hint(verb, args)
+	if c.Caller.IsLocal() {
+		return fmt.Sprintf("paas %s %s", verb, args)
 	}
-	return fmt.Sprintf("paas %s %s", verb, args)
+	return c.Hint(verb, args)
 }
 
 // waiting tells the caller what the verb waits for.
@@ -118,9 +143,9 @@ func (c *Call) info(format string, args ...any) { say.Detail(c.Stderr, format, a
 // did records at once what the verb has done, for the audit log: what comes after it may take long,
 // and may be interrupted. app is empty if it concerns the server.
 func (c *Call) did(app, note string) {
-	role := volume.RoleCommand
-	if c.Caller.Remote {
-		role = volume.RoleGit
+	role := volume.RoleGit
+	if c.Caller.IsLocal() {
+		role = volume.RoleCommand
 	}
 	e := volume.Event{By: c.Caller.Name, Did: c.verb, App: app, Note: note}
 	c.Volume.Record(role, e)

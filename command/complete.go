@@ -15,7 +15,7 @@ func (c *Call) Complete(f Field, app string) []string {
 		return nil
 	}
 	if f.Name == "APP" {
-		names, _ := c.Volume.Apps() // what cannot be read cannot be offered
+		names, _ := c.apps() // what cannot be read cannot be offered
 		return names
 	}
 	of, err := c.App(app)

@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"paas/access"
 	"paas/volume"
 )
 
@@ -16,7 +18,7 @@ func configRows() []Row {
 	return []Row{
 		Verb[configInput, configAnswer]{
 			Head: Head{
-				Name: "config", Group: Config,
+				Name: "config", Group: Config, Needs: access.View,
 				Aliases: []string{"config:show"}, Example: "blog",
 				Short: "show an app's config vars; on the server without APP, the server's own settings",
 			},
@@ -25,7 +27,7 @@ func configRows() []Row {
 		},
 		Verb[getConfigInput, configVar]{
 			Head: Head{
-				Name: "config:get", Group: Config,
+				Name: "config:get", Group: Config, Needs: access.Deploy,
 				Example: "blog DATABASE_URL",
 				Short:   "show one config var's value",
 			},
@@ -35,7 +37,7 @@ func configRows() []Row {
 		exportRow(),
 		Stream[setConfigInput, Progress]{
 			Head: Head{
-				Name: "config:set", Group: Config,
+				Name: "config:set", Group: Config, Needs: access.Deploy,
 				Example: "blog COLOR=red SIZE=2",
 				Short:   "set config vars: a new release of the same build",
 			},
@@ -44,7 +46,7 @@ func configRows() []Row {
 		},
 		Stream[unsetConfigInput, Progress]{
 			Head: Head{
-				Name: "config:unset", Group: Config,
+				Name: "config:unset", Group: Config, Needs: access.Deploy,
 				Example: "blog COLOR SIZE",
 				Short:   "remove config vars: a new release of the same build",
 			},
@@ -60,7 +62,7 @@ type configInput struct {
 
 // configAnswer is an app's config vars, or the settings of the server.
 type configAnswer struct {
-	vars   map[string]string
+	vars   map[string]*string // a value is nil for those who may not see it
 	server []Setting
 }
 
@@ -90,7 +92,19 @@ func showConfig(c *Call, in configInput) (configAnswer, error) {
 	if s.ConfigAfter > 0 {
 		c.info("changes with --no-restart wait for the next release; ps:restart %s makes one", app.Name)
 	}
-	return configAnswer{vars: copyOf(s.Config)}, nil
+	_, err = c.Rights.Admit(c.Caller.Identity, access.Deploy, app.Name)
+	a := configAnswer{vars: map[string]*string{}}
+	for key, value := range s.Config {
+		if a.vars[key] = &value; err != nil {
+			a.vars[key] = nil
+		}
+	}
+	var denied *access.Denied
+	if errors.As(err, &denied) {
+		c.info("the values are for those who may deploy %s", app.Name)
+		err = nil
+	}
+	return a, err
 }
 
 func printConfig(p *Page, a configAnswer) {
@@ -101,7 +115,11 @@ func printConfig(p *Page, a configAnswer) {
 		return
 	}
 	for _, k := range slices.Sorted(maps.Keys(a.vars)) {
-		p.line("%s=%s", k, a.vars[k])
+		if value := a.vars[k]; value != nil {
+			p.line("%s=%s", k, *value)
+		} else {
+			p.line("%s", k)
+		}
 	}
 }
 

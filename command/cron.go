@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"paas/access"
 	"paas/say"
 	"paas/volume"
 )
@@ -21,7 +22,7 @@ func cronRows() []Row {
 	return []Row{
 		Verb[appInput, cronAnswer]{
 			Head: Head{
-				Name: "cron", Group: Running,
+				Name: "cron", Group: Running, Needs: access.View,
 				Example: "blog",
 				Short:   "show what runs by the clock, when next, and how the last run ended",
 			},
@@ -30,7 +31,7 @@ func cronRows() []Row {
 		},
 		Stream[runCronInput, Progress]{
 			Head: Head{
-				Name: "cron:run", Group: Running,
+				Name: "cron:run", Group: Running, Needs: access.Deploy,
 				Example: "blog 1",
 				Short:   "run an entry of cron now, and end with its exit status",
 			},

@@ -2,11 +2,13 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"paas/access"
 	"paas/volume"
 )
 
@@ -14,7 +16,7 @@ func eventRows() []Row {
 	return []Row{
 		Stream[eventsInput, volume.Event]{
 			Head: Head{
-				Name: "events", Group: Operate, Needs: Admin,
+				Name: "events", Group: Operate, Needs: access.Admin,
 				Example: "blog -n 20 -t",
 				Short:   "show who did what, and when",
 			},
@@ -23,7 +25,7 @@ func eventRows() []Row {
 		},
 		Verb[struct{}, recording]{
 			Head: Head{
-				Name: "events:on", Group: Operate, Needs: Admin,
+				Name: "events:on", Group: Operate, Needs: access.Admin,
 				Short: "record events again",
 			},
 			Run:  func(c *Call, _ struct{}) (recording, error) { return c.record(true) },
@@ -31,7 +33,7 @@ func eventRows() []Row {
 		},
 		Verb[struct{}, recording]{
 			Head: Head{
-				Name: "events:off", Group: Operate, Needs: Admin,
+				Name: "events:off", Group: Operate, Needs: access.Admin,
 				Short: "record no events, until events:on; the old ones stay",
 			},
 			Run:  func(c *Call, _ struct{}) (recording, error) { return c.record(false) },
@@ -72,6 +74,14 @@ type eventsInput struct {
 	App    string `json:"app" arg:"[APP]"`
 	Number int    `json:"number" flag:"number,n" also:"num" value:"N" default:"50" help:"how many events to show, the newest last"`
 	Tail   bool   `json:"tail" flag:"tail,t" also:"follow,f" help:"go on until interrupted"`
+}
+
+// needs asks for less for an app that the caller manages.
+func (in *eventsInput) needs(c *Call) access.Right {
+	if _, err := c.App(in.App); errors.Is(err, volume.ErrNoApp) { // admins see those of one destroyed
+		return access.Admin
+	}
+	return access.Manage
 }
 
 // maxEvents is how many events are shown at most: they are in memory at once.

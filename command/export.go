@@ -4,13 +4,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"paas/access"
 )
 
 // exportRow is Dokku's config:export. Its flag --format stands in place of the general one.
 func exportRow() Row {
 	return Verb[exportInput, exported]{
 		Head: Head{
-			Name: "config:export", Group: Config,
+			Name: "config:export", Group: Config, Needs: access.Deploy,
 			Example: "blog --format env-file > blog.env",
 			Short:   "print an app's config vars for a shell, for docker's --env-file, or as JSON",
 			More:    `eval "$(paas config:export blog)" sets and exports them in a shell, byte for byte.`,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"paas/access"
 	"paas/exitcode"
 	"paas/say"
 	"paas/terminal"
@@ -93,6 +94,7 @@ func conflict(next, format string, args ...any) error {
 func AsFault(err error) error {
 	var exit Exit
 	var fault *Fault
+	var denied *access.Denied
 	switch next := Advice(volume.RemedyOf(err), bare); {
 	case err == nil, errors.As(err, &exit):
 		return err
@@ -101,6 +103,8 @@ func AsFault(err error) error {
 			fault.Next = next
 		}
 		return err
+	case errors.As(err, &denied):
+		return &Fault{Kind: Forbidden, Err: err, Next: next}
 	case errors.Is(err, volume.ErrNoApp):
 		return &Fault{Kind: NotFound, Field: "app", Err: err, Next: next}
 	default:

@@ -84,6 +84,8 @@ type setSourceInput struct {
 	NewHostKey bool     `json:"new_host_key" flag:"new-host-key" help:"trust the key that the host shows now, where it has changed"`
 }
 
+func (in *setSourceInput) makesApp() bool { return true }
+
 // follow makes the app follow a repository.
 func (c *Call) follow(in setSourceInput, p progress) (app volume.App, s volume.Source, err error) {
 	s = volume.Source{
@@ -171,7 +173,7 @@ func (c *Call) readSecret(in setSourceInput) (token, key []byte, err error) {
 func (c *Call) appOrNew(name string) (volume.App, error) {
 	app, err := c.App(name)
 	if errors.Is(err, volume.ErrNoApp) {
-		return c.Volume.Create(name)
+		return c.create(name)
 	}
 	return app, err
 }

@@ -151,6 +151,14 @@ func TakesApp(in any) bool {
 	return len(fields) > 0 && fields[0].Name == "APP"
 }
 
+// appOf is the app that the input names as its first argument; empty: it takes none, or got none.
+func appOf(in any) string {
+	if !TakesApp(in) {
+		return ""
+	}
+	return reflect.ValueOf(in).Elem().Field(Fields(in)[0].index).String()
+}
+
 // otherArguments names the arguments after the app.
 func otherArguments(fields []Field) string {
 	var names []string

@@ -4,15 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"paas/access"
+	"paas/volume"
 )
 
 func keyRows() []Row {
 	return []Row{
 		Verb[struct{}, []access.Key]{
 			Head: Head{
-				Name: "keys", Group: Keys, Needs: Admin,
+				Name: "keys", Group: Keys, Needs: access.Admin,
 				Example: "--format json",
 				Short:   "list the keys that have access",
 			},
@@ -31,31 +33,46 @@ func keyRows() []Row {
 		},
 		Verb[addKeyInput, []access.Key]{
 			Head: Head{
-				Name: "keys:add", Group: Keys, Needs: Admin,
-				Example: "alice --admin < alice.pub",
+				Name: "keys:add", Group: Keys, Needs: access.Admin,
+				Example: "carol carol.pub --guest",
 				Short:   "add a public key, or those of an authorized_keys file, from FILE or standard input",
-				More: "Keys of a NAME that is here already are added to theirs. Options from= and " +
-					"expiry-time= in front\nof a key count. The very first key of a server is an admin's.",
+				More: "Keys of a NAME that is here already are added to theirs; a role that is given holds " +
+					"for all of them.\nThe options from= and expiry-time= in front of a key count. The very first " +
+					"key of a server is an admin's.",
 			},
 			Run: addKey,
 			Text: func(p *Page, added []access.Key) {
 				for _, k := range added {
-					admin := ""
-					if k.Role == access.Admin {
-						admin = ", an admin"
-					}
-					p.line("added %s's key %s%s", k.Name, k.Fingerprint, admin)
+					p.line("added %s's key %s, of %s", k.Name, k.Fingerprint, roleNames[k.Role])
 				}
 				if len(added) == 0 {
-					p.line("all of these keys are here already")
+					p.line("these keys are here already")
 				}
 			},
 		},
+		Verb[roleInput, roleInput]{
+			Head: Head{
+				Name: "keys:role", Group: Keys, Needs: access.Admin,
+				Example: "carol guest",
+				Short:   "make somebody a guest, a member or an admin",
+			},
+			Run: func(c *Call, in roleInput) (roleInput, error) {
+				if roleNames[in.Role] == "" {
+					return in, wrong("role", "a role is guest, member or admin, not %s", in.Role)
+				}
+				err := c.Keys.SetRole(in.Name, in.Role)
+				if err == nil {
+					c.did("", in.Name+" "+in.Role.String())
+				}
+				return in, err
+			},
+			Text: func(p *Page, r roleInput) { p.line("%s is %s", r.Name, roleNames[r.Role]) },
+		},
 		Verb[keyInput, removed]{
 			Head: Head{
-				Name: "keys:remove", Group: Keys, Needs: Admin,
+				Name: "keys:remove", Group: Keys, Needs: access.Admin,
 				Example: "alice",
-				Short:   "remove a key",
+				Short:   "remove a person with all keys, tokens and rights, or one key by its fingerprint",
 			},
 			Run: func(c *Call, in keyInput) (removed, error) {
 				err := c.Keys.Remove(in.Name)
@@ -70,44 +87,102 @@ func keyRows() []Row {
 }
 
 type keyInput struct {
-	Name string `json:"name" arg:"NAME"`
+	Name string `json:"name" arg:"NAME|FINGERPRINT"`
+}
+
+type roleInput struct {
+	Name string       `json:"name" arg:"NAME"`
+	Role access.Right `json:"role" arg:"ROLE"`
+}
+
+// roleNames are the roles, with their articles.
+var roleNames = map[access.Right]string{
+	access.Guest: "a guest", access.Member: "a member", access.Admin: "an admin",
 }
 
 type addKeyInput struct {
-	Name  string `json:"name" arg:"NAME"`
-	File  string `json:"file" arg:"[FILE]"`
-	Admin bool   `json:"admin" flag:"admin" help:"may add and remove keys too"`
+	Name    string `json:"name" arg:"NAME"`
+	File    string `json:"file" arg:"[FILE]"`
+	Admin   bool   `json:"admin" flag:"admin" help:"may do everything, and add and remove keys"`
+	Member  bool   `json:"member" flag:"member" help:"may make apps, and manages those; the default"`
+	Guest   bool   `json:"guest" flag:"guest" help:"may do only what is granted with access:add"`
+	Deploy  string `json:"deploy" flag:"deploy" value:"APP" help:"a guest who may deploy this app"`
+	Expires string `json:"expires" flag:"expires" value:"TIME" help:"for so long, such as 12h or 90d; otherwise for ever"`
+}
+
+// adding is how the input wants keys to be added.
+func (in addKeyInput) adding() (access.Adding, error) {
+	a := access.Adding{Name: in.Name}
+	roles := 0
+	for _, role := range []struct {
+		asked bool
+		is    access.Right
+	}{
+		{in.Admin, access.Admin}, {in.Member, access.Member}, {in.Guest || in.Deploy != "", access.Guest},
+	} {
+		if role.asked {
+			a.Role = role.is
+			roles++
+		}
+	}
+	if roles > 1 {
+		return a, wrong("admin", "--admin, --member and --guest exclude each other, and --deploy is for a guest")
+	}
+	if in.Expires != "" {
+		lasts, err := parseAge(in.Expires)
+		if err != nil || lasts <= 0 {
+			return a, wrong("expires", "--expires is a time such as 12h or 90d, not %q", plain(in.Expires))
+		}
+		a.Expires = time.Now().Add(lasts)
+	}
+	return a, nil
 }
 
 func addKey(c *Call, in addKeyInput) ([]access.Key, error) {
+	how, err := in.adding()
+	if err != nil {
+		return nil, err
+	}
+	var app volume.App
+	if in.Deploy != "" {
+		if app, err = c.App(in.Deploy); err != nil {
+			return nil, err
+		}
+	}
+	public, err := c.publicKeys(in)
+	if err != nil {
+		return nil, err
+	}
+	added, err := c.Keys.Add(public, how)
+	for _, key := range added {
+		c.did("", fmt.Sprintf("%s %s, %s", key.Name, key.Fingerprint, key.Role))
+	}
+	if err == nil && in.Deploy != "" {
+		if err = c.Rights.Grant(app, in.Name, access.Deploy); err == nil {
+			c.did(app.Name, in.Name+" deploy")
+		}
+	}
+	return added, err
+}
+
+// publicKeys reads the keys that the input names.
+func (c *Call) publicKeys(in addKeyInput) (string, error) {
 	from := c.Stdin
 	if in.File != "" && in.File != "-" {
-		if c.Caller.Remote {
-			return nil, wrong("file",
-				"over SSH the key comes on standard input: keys:add NAME < FILE")
+		if !c.Caller.IsLocal() {
+			return "", wrong("file", "over SSH the key comes on standard input: keys:add NAME < FILE")
 		}
 		f, err := os.Open(in.File)
 		if err != nil {
-			return nil, wrong("file", "%s cannot be read: %w", in.File, errors.Unwrap(err))
+			return "", wrong("file", "%s cannot be read: %w", in.File, errors.Unwrap(err))
 		}
 		defer f.Close()
 		from = f
-	} else if f, ok := c.Stdin.(*os.File); ok && !c.Caller.Remote {
+	} else if f, ok := c.Stdin.(*os.File); ok && c.Caller.IsLocal() {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 			fmt.Fprintln(c.Stderr, "paste the public key, then Ctrl-D:")
 		}
 	}
 	public, err := readAll(c, from)
-	if err != nil {
-		return nil, err
-	}
-	how := access.Adding{Name: in.Name}
-	if in.Admin {
-		how.Role = access.Admin
-	}
-	added, err := c.Keys.Add(string(public), how)
-	for _, key := range added {
-		c.did("", key.Name+" "+key.Fingerprint)
-	}
-	return added, err
+	return string(public), err
 }

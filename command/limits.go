@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"paas/access"
 	"paas/formation"
 	"paas/volume"
 )
@@ -20,7 +21,7 @@ func limitRows() []Row {
 	return []Row{
 		Verb[appInput, limitsAnswer]{
 			Head: Head{
-				Name: "limits", Group: Running,
+				Name: "limits", Group: Running, Needs: access.View,
 				Example: "blog",
 				Short:   "show what each process of an app may use, and the limits of those that run",
 			},
@@ -29,7 +30,7 @@ func limitRows() []Row {
 		},
 		Stream[setLimitsInput, Progress]{
 			Head: Head{
-				Name: "limits:set", Group: Running,
+				Name: "limits:set", Group: Running, Needs: access.Operate,
 				Example: "blog worker memory=256M cpu=0.5",
 				Short:   "limit each process, or those of one type: memory=256M, cpu=0.5, processes=100; off removes a limit",
 			},

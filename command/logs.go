@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"paas/access"
 	"paas/logs"
 	"paas/nearest"
 	"paas/volume"
@@ -15,7 +16,7 @@ func logRows() []Row {
 	return []Row{
 		Stream[logsInput, LogLine]{
 			Head: Head{
-				Name: "logs", Group: Running,
+				Name: "logs", Group: Running, Needs: access.Deploy,
 				Example: "blog -t -p web",
 				Short:   "show what the app printed; with -p router, its requests",
 			},

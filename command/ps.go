@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"paas/access"
 	"paas/say"
 	"paas/volume"
 )
@@ -17,7 +18,7 @@ func psRows() []Row {
 	return []Row{
 		Verb[psInput, oneOrAll[processesAnswer]]{
 			Head: Head{
-				Name: "ps", Group: Running,
+				Name: "ps", Group: Running, Needs: access.View,
 				Aliases: []string{"ps:report"}, Example: "blog",
 				Short: "list the processes of an app, or of all apps",
 			},
@@ -26,7 +27,7 @@ func psRows() []Row {
 		},
 		Stream[restartInput, Progress]{
 			Head: Head{
-				Name: "ps:restart", Group: Running,
+				Name: "ps:restart", Group: Running, Needs: access.Deploy,
 				Example: "blog worker",
 				Short:   "restart all processes without a gap, or only those of TYPE, or one",
 			},
@@ -35,7 +36,7 @@ func psRows() []Row {
 		},
 		Stream[appInput, Progress]{
 			Head: Head{
-				Name: "ps:stop", Group: Running,
+				Name: "ps:stop", Group: Running, Needs: access.Operate,
 				Example: "blog",
 				Short:   "stop all processes, until ps:start or the next release",
 			},
@@ -44,7 +45,7 @@ func psRows() []Row {
 		},
 		Stream[appInput, Progress]{
 			Head: Head{
-				Name: "ps:start", Group: Running,
+				Name: "ps:start", Group: Running, Needs: access.Operate,
 				Example: "blog",
 				Short:   "start an app that was stopped, or wake one that sleeps",
 			},
@@ -63,7 +64,7 @@ func showProcesses(c *Call, in psInput) (a oneOrAll[processesAnswer], err error)
 		one, err := c.listProcesses(in.App)
 		return oneOrAll[processesAnswer]{one: &one}, err
 	}
-	names, err := c.Volume.Apps()
+	names, err := c.apps()
 	if err != nil {
 		return a, err
 	}

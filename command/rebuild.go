@@ -1,6 +1,7 @@
 package command
 
 import (
+	"paas/access"
 	"paas/deploy"
 	"paas/volume"
 )
@@ -9,7 +10,7 @@ func rebuildRows() []Row {
 	return []Row{
 		Stream[rebuildInput, Progress]{
 			Head: Head{
-				Name: "ps:rebuild", Group: Running,
+				Name: "ps:rebuild", Group: Running, Needs: access.Deploy,
 				Example: "blog --clear-cache",
 				Short:   `rebuild the live commit; use it when git push says "Everything up-to-date"`,
 			},

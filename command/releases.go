@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"paas/access"
 	"paas/git"
 	"paas/say"
 	"paas/volume"
@@ -17,7 +18,7 @@ func releaseRows() []Row {
 	return []Row{
 		Verb[releasesInput, releasesAnswer]{
 			Head: Head{
-				Name: "releases", Group: Running,
+				Name: "releases", Group: Running, Needs: access.View,
 				Example: "blog -n 5",
 				Short:   "list the last releases of an app",
 			},
@@ -26,7 +27,7 @@ func releaseRows() []Row {
 		},
 		Stream[rollbackInput, Progress]{
 			Head: Head{
-				Name: "rollback", Group: Running,
+				Name: "rollback", Group: Running, Needs: access.Deploy,
 				Example: "blog v3",
 				Short:   "make an earlier release live again, config vars included",
 			},

@@ -3,12 +3,11 @@ package command
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
+	"paas/access"
 	"paas/formation"
 	"paas/volume"
 )
@@ -16,7 +15,7 @@ import (
 func renameRow() Row {
 	return Stream[renameInput, Progress]{
 		Head: Head{
-			Name: "apps:rename", Group: Apps,
+			Name: "apps:rename", Group: Apps, Needs: access.Manage,
 			Example: "blog journal",
 			Short:   "give an app another name; its old address works until another app has that name",
 		},
@@ -44,12 +43,12 @@ func renameApp(c *Call, in renameInput, events Teller[Progress]) error {
 	if err := c.mayRename(app); err != nil {
 		return err
 	}
-	now, err := c.Volume.Rename(app, in.To)
-	if errors.Is(err, fs.ErrExist) {
-		return conflict("choose another", "the name %s is taken by an app that exists", in.To)
-	}
-	if err != nil {
+	if err := taken(in.To, c.Rights.MayTake(c.Caller.Identity, in.To)); err != nil {
 		return err
+	}
+	now, err := c.Volume.Rename(app, in.To)
+	if err != nil {
+		return taken(in.To, err)
 	}
 	c.did(app.Name, "is called "+now.Name+" now")
 	done()

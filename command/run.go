@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"paas/access"
 	"paas/attach"
 	"paas/say"
 )
@@ -13,7 +14,7 @@ func runRows() []Row {
 	return []Row{
 		Raw[runInput]{
 			Head: Head{
-				Name: "run", Group: Running,
+				Name: "run", Group: Running, Needs: access.Deploy,
 				Example: "blog -- node migrate.js",
 				Short:   "run a command once, with the app's build, config vars and data",
 			},

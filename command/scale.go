@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"paas/access"
 	"paas/formation"
 	"paas/formation/appjson"
 	"paas/volume"
@@ -16,7 +17,7 @@ func scaleRows() []Row {
 	return []Row{
 		Stream[scaleInput, Progress]{
 			Head: Head{
-				Name: "ps:scale", Group: Running,
+				Name: "ps:scale", Group: Running, Needs: access.Operate,
 				Example: "blog web=2 worker=1",
 				Short:   "set how many processes of each type run; without TYPE=N, show how many are wanted",
 			},
@@ -29,6 +30,13 @@ func scaleRows() []Row {
 type scaleInput struct {
 	App    string         `json:"app" arg:"APP"`
 	Counts map[string]int `json:"counts" arg:"[TYPE=N...]"`
+}
+
+func (in *scaleInput) needs(*Call) access.Right {
+	if len(in.Counts) == 0 {
+		return access.View
+	}
+	return access.Operate
 }
 
 func scale(c *Call, in scaleInput, events Teller[Progress]) error {

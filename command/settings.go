@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"paas/access"
 	"paas/builder"
 	"paas/git"
 	"paas/remote"
@@ -21,7 +22,7 @@ func settingRows() []Row {
 	return []Row{
 		Verb[appInput, settingsAnswer]{
 			Head: Head{
-				Name: "settings", Group: Config,
+				Name: "settings", Group: Config, Needs: access.View,
 				Example: "blog",
 				Short:   "show the settings of an app",
 			},
@@ -37,7 +38,7 @@ func settingRows() []Row {
 		},
 		Verb[setSettingsInput, settingsAnswer]{
 			Head: Head{
-				Name: "settings:set", Group: Config,
+				Name: "settings:set", Group: Config, Needs: access.Operate,
 				Example: "blog branch=production grace=30s",
 				Short:   "set branch, mode=release|watch|worktree, prove=5s, grace=10s, sleep=10m, max-body=10M, error-pages=FOLDER, build-dir=FOLDER, buildpack=URL",
 			},
@@ -181,11 +182,9 @@ func (c *Call) later(live, s volume.Settings) string {
 
 // mayName fails if the value names a folder of the server and the caller may not.
 func (c *Call) mayName(key, value string) error {
-	if key != "buildpack" || !c.Caller.Remote || c.Caller.Admin {
-		return nil
-	}
 	packs, _ := builder.ParseBuildpacks(value)
-	if slices.ContainsFunc(packs, builder.Buildpack.OnServer) {
+	if key == "buildpack" && slices.ContainsFunc(packs, builder.Buildpack.OnServer) &&
+		c.Rights.AdmitToServer(c.Caller.Identity, access.Admin) != nil {
 		return &Fault{
 			Kind: Forbidden, Field: "settings",
 			Err: fmt.Errorf("only admins may set a buildpack that is a folder of the server; %s is not one",

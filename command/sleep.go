@@ -1,6 +1,7 @@
 package command
 
 import (
+	"paas/access"
 	"paas/volume"
 )
 
@@ -8,7 +9,7 @@ func sleepRows() []Row {
 	return []Row{
 		Stream[sleepInput, Progress]{
 			Head: Head{
-				Name: "sleep:set", Group: Running,
+				Name: "sleep:set", Group: Running, Needs: access.Operate,
 				Example: "blog 10m",
 				Short:   "stop all processes after so long without a request, such as 10m; the next request starts them",
 			},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"paas/access"
 	"paas/builder/cmdline"
 	"paas/git"
 	"paas/remote"
@@ -16,7 +17,7 @@ func sourceRows() []Row {
 	return []Row{
 		Verb[sourceInput, oneOrAll[SourceInfo]]{
 			Head: Head{
-				Name: "source", Group: Sources,
+				Name: "source", Group: Sources, Needs: access.View,
 				Example: "blog",
 				Short:   "show which apps follow a remote repository, and the state of each",
 			},
@@ -25,7 +26,7 @@ func sourceRows() []Row {
 		},
 		Stream[setSourceInput, Progress]{
 			Head: Head{
-				Name: "source:set", Group: Sources,
+				Name: "source:set", Group: Sources, Needs: access.Manage,
 				Example: "blog https://git.example.com/me/blog.git --branch main",
 				Short:   "make an app follow a remote repository",
 			},
@@ -34,7 +35,7 @@ func sourceRows() []Row {
 		},
 		Stream[syncInput, Progress]{
 			Head: Head{
-				Name: "source:sync", Group: Sources,
+				Name: "source:sync", Group: Sources, Needs: access.Deploy,
 				Aliases: []string{"git:sync"},
 				Example: "blog",
 				Short:   "look now, and deploy what is there even if it failed before; URL is followed from now on",
@@ -44,7 +45,7 @@ func sourceRows() []Row {
 		},
 		Verb[appInput, webhook]{
 			Head: Head{
-				Name: "source:webhook", Group: Sources,
+				Name: "source:webhook", Group: Sources, Needs: access.Manage,
 				Example: "blog",
 				Short:   "show the address and the secret of the webhook that makes the server look at once",
 			},
@@ -53,7 +54,7 @@ func sourceRows() []Row {
 		},
 		Verb[appInput, unfollowed]{
 			Head: Head{
-				Name: "source:unset", Group: Sources,
+				Name: "source:unset", Group: Sources, Needs: access.Manage,
 				Example: "blog",
 				Short:   "stop following; what is live stays",
 			},
@@ -84,7 +85,7 @@ func showSource(c *Call, in sourceInput) (oneOrAll[SourceInfo], error) {
 
 // sources describes every source. A damaged one is no error: its State is "damaged".
 func (c *Call) sources() ([]SourceInfo, error) {
-	names, err := c.Volume.Apps()
+	names, err := c.apps()
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"paas/access"
 	"paas/say"
 	"paas/volume"
 )
@@ -12,7 +13,7 @@ func storageRows() []Row {
 	return []Row{
 		Verb[appInput, []StorageInfo]{
 			Head: Head{
-				Name: "storage", Group: Config,
+				Name: "storage", Group: Config, Needs: access.View,
 				Example: "blog",
 				Short:   "list the folders of an app's tree that are kept across releases",
 			},
@@ -29,7 +30,7 @@ func storageRows() []Row {
 		},
 		Stream[addStorageInput, Progress]{
 			Head: Head{
-				Name: "storage:add", Group: Config,
+				Name: "storage:add", Group: Config, Needs: access.Operate,
 				Example: "blog public/uploads",
 				Short:   "keep a folder of the tree across releases: a new release of the same build",
 			},
@@ -38,7 +39,7 @@ func storageRows() []Row {
 		},
 		Stream[removeStorageInput, Progress]{
 			Head: Head{
-				Name: "storage:remove", Group: Config,
+				Name: "storage:remove", Group: Config, Needs: access.Operate,
 				Example: "blog public/uploads",
 				Short:   "keep a folder no longer: a new release; its files stay on the server until --delete",
 			},

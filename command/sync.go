@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 
+	"paas/access"
 	"paas/deploy"
 	"paas/volume"
 )
@@ -17,6 +18,15 @@ type syncInput struct {
 	Build     bool   `json:"build" flag:"build" help:"as with Dokku: what is new is built and deployed, with this flag or without"`
 	IfChanged bool   `json:"build_if_changes" flag:"build-if-changes" help:"the same"`
 }
+
+func (in *syncInput) needs(*Call) access.Right {
+	if in.URL == "" {
+		return access.Deploy
+	}
+	return access.Manage
+}
+
+func (in *syncInput) makesApp() bool { return in.URL != "" }
 
 var wholeCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
 

@@ -2,24 +2,18 @@ package command
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+
+	"paas/access"
+	"paas/volume"
 )
 
 // Rows is the table.
 func Rows() []Row {
 	return slices.Concat(appRows(), configRows(), settingRows(), storageRows(),
 		psRows(), scaleRows(), limitRows(), sleepRows(), visitorRows(), releaseRows(), rebuildRows(), logRows(),
-		cronRows(), runRows(), sourceRows(), keyRows(), tokenRows(), eventRows())
+		cronRows(), runRows(), sourceRows(), accessRows(), keyRows(), tokenRows(), eventRows())
 }
-
-// Right is what a caller must have to run a verb.
-type Right int
-
-const (
-	Everyone Right = iota // any caller with a key
-	Admin
-)
 
 // Head is what a door shows of a row.
 type Head struct {
@@ -28,8 +22,8 @@ type Head struct {
 	Short   string   // one line that begins with a lower-case verb
 	Example string   // words after the name, as a person would type them
 	Group   Group
-	Needs   Right
-	More    string // what help shows below the flags; may be empty
+	Needs   access.Right // with the app that is the first argument, or on the server
+	More    string       // what help shows below the flags; may be empty
 }
 
 // Group is what the help lists a verb under.
@@ -140,20 +134,45 @@ func Find(rows []Row, name string) (Row, bool) {
 	return nil, false
 }
 
-// Run runs row with in, a value of row.Input, and writes its answer in the format. An error is a
-// *[Fault] or an [Exit].
+// Run runs row with in, a value of row.Input, and writes its answer in the format, if the caller has
+// the right that the row needs. An error is a *[Fault] or an [Exit].
 func Run(c *Call, row Row, in any, format Format) error {
 	c.verb = row.About().Name
-	if row.About().Needs == Admin && !c.Caller.Admin {
-		err := fmt.Errorf("%s is for admins; %s is not one", c.verb, c.Caller.Name)
-		return &Fault{Kind: Forbidden, Err: err}
+	err := c.admit(row, in)
+	if err == nil {
+		err = row.run(c, in, format)
 	}
-	err := AsFault(row.run(c, in, format))
+	err = AsFault(err)
 	var fault *Fault
 	if errors.As(err, &fault) && fault.Kind == NotFound && fault.Field == "app" {
 		if next := c.inOrder(in); next != "" {
 			fault.Next = next
 		}
+	}
+	return err
+}
+
+// admit fails if the caller may not do what the row does. No verb checks that itself.
+func (c *Call) admit(row Row, in any) error {
+	if c.Server == nil { // it is about no server
+		return nil
+	}
+	needs, app := row.About().Needs, appOf(in)
+	if own, ok := in.(interface{ needs(*Call) access.Right }); ok { // less than the row says, or more
+		needs = own.needs(c)
+	}
+	switch {
+	case needs == access.None: // a mistake in the table
+		needs = access.Admin
+	case needs.OnApp() && app == "": // it is about all that the caller may see
+		needs = access.Anyone
+	}
+	if !needs.OnApp() {
+		return c.Rights.AdmitToServer(c.Caller.Identity, needs)
+	}
+	_, err := c.Rights.Admit(c.Caller.Identity, needs, app)
+	if maker, ok := in.(interface{ makesApp() bool }); ok && maker.makesApp() && errors.Is(err, volume.ErrNoApp) {
+		return c.mayCreate(app)
 	}
 	return err
 }

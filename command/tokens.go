@@ -14,7 +14,7 @@ func tokenRows() []Row {
 	return []Row{
 		Verb[struct{}, []TokenInfo]{
 			Head: Head{
-				Name: "tokens", Group: Keys,
+				Name: "tokens", Group: Keys, Needs: access.Guest,
 				Example: "--format json",
 				Short:   "list your tokens; admins see those of all",
 			},
@@ -23,7 +23,7 @@ func tokenRows() []Row {
 		},
 		Verb[createTokenInput, createdToken]{
 			Head: Head{
-				Name: "tokens:create", Group: Keys,
+				Name: "tokens:create", Group: Keys, Needs: access.Guest,
 				Example: "ci --app blog --can deploy --expires 90d",
 				Short:   "make a token, the password of git over HTTPS, and print it this once",
 				More: "A token never allows more than its owner may do at that moment. It has no rights on " +
@@ -37,7 +37,7 @@ func tokenRows() []Row {
 		},
 		Verb[tokenInput, removed]{
 			Head: Head{
-				Name: "tokens:revoke", Group: Keys,
+				Name: "tokens:revoke", Group: Keys, Needs: access.Guest,
 				Example: "ci",
 				Short:   "end a token at once",
 			},
@@ -74,7 +74,7 @@ func listTokens(c *Call, _ struct{}) (all []TokenInfo, err error) {
 			Expires: t.Expires, Expired: !time.Now().Before(t.Expires),
 		}
 		for _, id := range t.Apps {
-			i.Apps = append(i.Apps, cmp.Or(names[id], "(destroyed)"))
+			i.Apps = append(i.Apps, cmp.Or(names[id], "(gone)"))
 		}
 		all = append(all, i)
 	}
@@ -99,18 +99,18 @@ func printTokens(p *Page, all []TokenInfo) {
 
 // tokens are the tokens that the caller may see.
 func (c *Call) tokens() ([]access.Token, error) {
-	if c.Caller.Admin {
+	if c.Rights.AdmitToServer(c.Caller.Identity, access.Admin) == nil {
 		return c.Tokens.List("")
 	}
 	return c.Tokens.List(c.Caller.Name)
 }
 
-// appNames are the names of all apps, by identity.
+// appNames are the names of all apps that the caller may see, by identity.
 func (c *Call) appNames() (map[string]string, error) {
-	all, err := c.Volume.Apps()
+	all, err := c.apps()
 	names := map[string]string{}
 	for _, name := range all {
-		if app, err := c.Volume.App(name); err == nil {
+		if app, err := c.App(name); err == nil {
 			id, _ := app.Identity() // one that is lost has no name here
 			names[strings.TrimSpace(id)] = name
 		}
@@ -152,7 +152,7 @@ func createToken(c *Call, in createTokenInput) (createdToken, error) {
 	}
 	t := access.Token{Name: in.Name, Can: in.Can}
 	t.Expires = time.Now().Add(lasts).UTC().Truncate(time.Second)
-	if c.Caller.Remote {
+	if !c.Caller.IsLocal() {
 		t.Owner = c.Caller.Name
 	}
 	for _, name := range in.Apps {

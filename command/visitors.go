@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"paas/access"
 	"paas/volume"
 )
 
@@ -22,7 +23,7 @@ func visitorRows() []Row {
 		maintenanceRow("maintenance:off", "maintenance:disable", false, "let visitors in again"),
 		Verb[userInput, rulesAnswer]{
 			Head: Head{
-				Name: "auth:set", Group: Running,
+				Name: "auth:set", Group: Running, Needs: access.Operate,
 				Example: "blog alice < password",
 				Short:   "ask visitors for a user name and a password, which is read from standard input",
 			},
@@ -34,7 +35,7 @@ func visitorRows() []Row {
 		},
 		Verb[userInput, rulesAnswer]{
 			Head: Head{
-				Name: "auth:unset", Group: Running,
+				Name: "auth:unset", Group: Running, Needs: access.Operate,
 				Example: "blog alice",
 				Short:   "remove a user's password; without the last one, visitors need none",
 			},
@@ -50,7 +51,7 @@ func visitorRows() []Row {
 		},
 		Verb[allowInput, rulesAnswer]{
 			Head: Head{
-				Name: "allow:set", Group: Running,
+				Name: "allow:set", Group: Running, Needs: access.Operate,
 				Example: "blog 203.0.113.0/24 2001:db8::7",
 				Short:   "let in only visitors from these IP addresses and ranges; off lets all in",
 			},
@@ -88,7 +89,7 @@ func (p *Page) later(a rulesAnswer) {
 func maintenanceRow(name, alias string, on bool, short string) Row {
 	return Verb[appInput, rulesAnswer]{
 		Head: Head{
-			Name: name, Group: Running, Aliases: []string{alias},
+			Name: name, Group: Running, Needs: access.Operate, Aliases: []string{alias},
 			Example: "blog", Short: short,
 		},
 		Run: func(c *Call, in appInput) (rulesAnswer, error) {
@@ -143,7 +144,7 @@ func setUser(c *Call, in userInput) (rulesAnswer, error) {
 	if _, err := c.App(in.App); err != nil { // before a person types a password
 		return rulesAnswer{}, err
 	}
-	if f, ok := c.Stdin.(*os.File); ok && !c.Caller.Remote {
+	if f, ok := c.Stdin.(*os.File); ok && c.Caller.IsLocal() {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 			fmt.Fprintln(c.Stderr, "type the password and Enter, then Ctrl-D:")
 		}

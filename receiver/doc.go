@@ -1,5 +1,5 @@
 // Package receiver turns a git push into a release on the volume. Its caller has authenticated the
-// pusher and checked the right to push. It knows neither ssh nor the runtime; it meets them at
+// pusher, and answers what the pusher may do. It knows neither ssh nor the runtime; it meets them at
 // io.Reader, io.Writer and the volume.
 //
 // # A push

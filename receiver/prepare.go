@@ -50,7 +50,11 @@ func (r *Receiver) preReceive(
 	if p.done, err = r.turn(ctx, s, updates, say, &waited); err != nil {
 		return p, s.why(ctx, err)
 	}
-	if err := followed(s.app); err != nil { // it may have been set while this push waited
+	// Both may have changed while this push waited.
+	if _, err := s.client.Admit(s.app.Name); err != nil {
+		return p, err
+	}
+	if err := followed(s.app); err != nil {
 		return p, err
 	}
 	// else the branch may still be behind a rollback
@@ -255,9 +259,11 @@ func (r *Receiver) verdict(
 	m := r.maker(s.app, to)
 	status, err := m.Await(ctx, release)
 	r.reached("verdict")
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
+	}
+	_, denied := s.client.Admit(s.app.Name)
+	switch {
 	case status.State != volume.Ready:
 		reason := cmp.Or(status.Reason, string(status.State))
 		lines := refused{}
@@ -273,6 +279,8 @@ func (r *Receiver) verdict(
 		return "failed: " + plain(
 			say.OneLine(reason), 200,
 		), append(lines, deploy.Instead(s.app, "Fix it, commit, and push again."))
+	case denied != nil:
+		return "", errors.Join(denied, m.TakeBack(release.N, denied.Error()))
 	case !s.conclude(ctx):
 		return "", errors.Join(errLeft, m.TakeBack(release.N, s.who+" left"))
 	}

@@ -23,7 +23,8 @@ const (
 
 // Request is what a client asks for: a git session or, over HTTP, a part of one.
 type Request struct {
-	By       string // the name of the client's key or token
+	By       string // the name of the client
+	Client   Client
 	Service  string // git-receive-pack (a push) or git-upload-pack (a fetch)
 	App      string
 	Protocol string // what the client sent as GIT_PROTOCOL
@@ -31,6 +32,15 @@ type Request struct {
 
 	Stdin          io.Reader // of the client
 	Stdout, Stderr io.Writer
+}
+
+// Client is who asks. What it may do can change at any time, so it is asked again at each step.
+type Client interface {
+	// Admit returns the app of that name, if the client may push to it and fetch it now. The error
+	// wraps [volume.ErrNoApp] if there is none, or none for this client.
+	Admit(app string) (volume.App, error)
+	// Create makes an app of that name. The error wraps [fs.ErrExist] if the name is not free.
+	Create(app string) (volume.App, error)
 }
 
 // Part is the part of a git session that is served. Over HTTP each is a request of its own.
@@ -54,8 +64,8 @@ func (q Request) git() []string {
 	return append(args, ".")
 }
 
-// Serve serves a client who has the right to what it asks for. It blocks until that is over, the
-// app's turn included, and returns the exit status to send. End ctx when the client's connection
+// Serve serves a client what it may have. It blocks until that is over, the app's turn included, and
+// returns the exit status to send. End ctx when the client's connection
 // ends: a push that is not decided on yet is then cancelled. Serve may return while a read of
 // q.Stdin or a write to the client still blocks; close them.
 func (r *Receiver) Serve(ctx context.Context, q Request) int {
@@ -98,7 +108,7 @@ func (r *Receiver) begin() bool {
 }
 
 func (r *Receiver) fetch(ctx context.Context, p process) (int, error) {
-	app, err := r.Volume.App(p.App)
+	app, err := p.Client.Admit(p.App)
 	if err == nil {
 		err = followed(app)
 	}
@@ -125,7 +135,7 @@ func (p *process) read(ctx context.Context, repo git.Repo) (int, error) {
 
 // list serves the listing for a push over HTTP. That does not make an app.
 func (r *Receiver) list(ctx context.Context, p process) (int, error) {
-	app, err := r.Volume.App(p.App)
+	app, err := p.Client.Admit(p.App)
 	if err != nil {
 		return 1, err
 	}
@@ -152,7 +162,7 @@ func (r *Receiver) ready(ctx context.Context, app volume.App) (git.Repo, error) 
 }
 
 func (r *Receiver) push(ctx context.Context, p process) (int, error) {
-	app, err := r.enter(p.App)
+	app, err := r.enter(p.App, p.Client)
 	if err != nil {
 		return 1, err
 	}
@@ -167,7 +177,7 @@ func (r *Receiver) push(ctx context.Context, p process) (int, error) {
 		return 1, err
 	}
 	r.reached("ready")
-	s := newSession(ctx, app, repo, p.By)
+	s := newSession(ctx, app, repo, p.Request)
 	s.heard = p.heard
 	defer s.leave(nil)
 	r.mu.Lock()

@@ -12,11 +12,12 @@ import (
 
 // session is one push under way.
 type session struct {
-	app   volume.App
-	repo  git.Repo
-	who   string
-	token string
-	heard *transcript
+	app    volume.App
+	repo   git.Repo
+	who    string
+	client Client
+	token  string
+	heard  *transcript
 
 	ctx   context.Context // ends when the pusher leaves before the push is decided on
 	leave context.CancelCauseFunc
@@ -47,8 +48,8 @@ type accepted struct {
 
 var errLeft = errors.New("the pusher left")
 
-func newSession(ctx context.Context, app volume.App, repo git.Repo, who string) *session {
-	s := &session{app: app, repo: repo, who: who, token: rand.Text()}
+func newSession(ctx context.Context, app volume.App, repo git.Repo, q Request) *session {
+	s := &session{app: app, repo: repo, who: q.By, client: q.Client, token: rand.Text()}
 	s.ctx, s.leave = context.WithCancelCause(context.WithoutCancel(ctx))
 	return s
 }

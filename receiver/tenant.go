@@ -20,20 +20,23 @@ type activeApp struct {
 }
 
 // enter returns the app for a push. The first push makes the app. Call [Receiver.exit] at the end.
-func (r *Receiver) enter(name string) (volume.App, error) {
+func (r *Receiver) enter(name string, client Client) (volume.App, error) {
 	r.opening.Lock()
 	defer r.opening.Unlock()
 	created := false
-	app, err := r.Volume.App(name)
-	if errors.Is(err, volume.ErrNoApp) {
-		app, err = r.Volume.Create(name)
+	app, err := client.Admit(name)
+	if isNew(err) {
+		app, err = client.Create(name)
 		created = err == nil
-		if errors.Is(err, fs.ErrExist) { // another process was faster
-			app, err = r.Volume.App(name)
+		if errors.Is(err, fs.ErrExist) { // another process was faster, or it is not for this client
+			var admitErr error
+			if app, admitErr = client.Admit(name); admitErr == nil {
+				err = nil
+			}
 		}
 	}
 	if err != nil {
-		return volume.App{}, err
+		return volume.App{}, notFree(name, err)
 	}
 	t := r.active[name]
 	if t == nil {
@@ -43,6 +46,19 @@ func (r *Receiver) enter(name string) (volume.App, error) {
 	t.sessions++
 	t.created = t.created || created
 	return app, nil
+}
+
+// isNew reports whether an error of [Client.Admit] is about a name that may be a new app's.
+func isNew(err error) bool {
+	return errors.Is(err, volume.ErrNoApp) && volume.RemedyOf(err).Do != volume.UseNewName
+}
+
+// notFree says in words that a name is not free.
+func notFree(name string, err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("the name %s is taken; choose another", name)
+	}
+	return err
 }
 
 // followed returns an error if the app follows a remote repository: pushes and syncs would each

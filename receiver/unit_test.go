@@ -154,7 +154,7 @@ func TestAppWithAnythingStays(t *testing.T) {
 		"source": func(a volume.App) error { return a.SetSource(volume.Source{URL: "https://example.com/a.git"}) },
 	} {
 		s := newServer(t)
-		app, err := s.enter("blog")
+		app, err := s.enter("blog", everybody{s.Volume})
 		if err == nil && give != nil {
 			err = give(app)
 		}

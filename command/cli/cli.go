@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"paas/access"
 	"paas/command"
 	"paas/nearest"
 	"paas/say"
@@ -39,9 +40,10 @@ type Table struct {
 	Begin func(*command.Call) (end func(), err error)
 }
 
-// New returns a command line for the tables. words is what it is called with: rows that are not
-// among the words are listed in the help, and cost nothing else.
-func New(use, short string, admin bool, words []string, tables ...Table) *cobra.Command {
+// New returns a command line for the tables, for somebody with that role on the server. words is
+// what it is called with: rows that are not among the words are listed in the help, and cost nothing
+// else.
+func New(use, short string, role access.Right, words []string, tables ...Table) *cobra.Command {
 	root := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
 	// In usages cobra else shows the first word of use.
 	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: use}
@@ -52,7 +54,7 @@ func New(use, short string, admin bool, words []string, tables ...Table) *cobra.
 	for _, t := range tables {
 		for _, row := range t.Rows {
 			rows[row.About().Name] = row
-			root.AddCommand(t.command(row, admin, words))
+			root.AddCommand(t.command(row, role, words))
 		}
 	}
 	root.RunE = func(cmd *cobra.Command, args []string) error {
@@ -89,11 +91,11 @@ func Execute(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 }
 
 // command is the command of one row.
-func (t Table) command(row command.Row, admin bool, words []string) *cobra.Command {
+func (t Table) command(row command.Row, role access.Right, words []string) *cobra.Command {
 	about := row.About()
 	cmd := &cobra.Command{
 		Use: about.Name, Aliases: about.Aliases, Short: about.Short, GroupID: string(about.Group),
-		Hidden: about.Needs == command.Admin && !admin, DisableFlagsInUseLine: true,
+		Hidden: about.Needs > role, DisableFlagsInUseLine: true,
 	}
 	if !slices.ContainsFunc(words, about.Called) {
 		cmd.Run = func(*cobra.Command, []string) {} // else the help leaves it out

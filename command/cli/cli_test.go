@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"paas/access"
 	"paas/command"
 )
 
@@ -14,7 +15,7 @@ func execute(t *testing.T, use string, words ...string) string {
 	t.Helper()
 	var out bytes.Buffer
 	begin := func(*command.Call) (func(), error) { return func() {}, nil }
-	root := New(use, "", true, words, Table{Rows: command.Rows(), Begin: begin})
+	root := New(use, "", access.Admin, words, Table{Rows: command.Rows(), Begin: begin})
 	root.SetOut(&out)
 	root.SetErr(&out)
 	Execute(t.Context(), root, &out)
@@ -125,7 +126,7 @@ func complete(t *testing.T, s *stage, words ...string) string {
 		c.Server, c.Caller = s.server, admin
 		return func() {}, nil
 	}
-	root := New("paas", "", true, words, Table{Rows: command.Rows(), Begin: begin})
+	root := New("paas", "", access.Admin, words, Table{Rows: command.Rows(), Begin: begin})
 	root.SetOut(&out)
 	root.SetErr(io.Discard)
 	Execute(t.Context(), root, io.Discard)

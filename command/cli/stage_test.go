@@ -54,7 +54,7 @@ func newStage(t *testing.T) *stage {
 		"guest ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGQacdIYnxN1Wz2I2Q0LRDWxBBxsC/fQ+tHYDtb/N7kK guest@laptop",
 	} {
 		name, line, _ := strings.Cut(key, " ")
-		_, err := keys.Add(line, access.Adding{Name: name})
+		_, err := keys.Add(line, access.Adding{Name: name, Role: access.Guest})
 		s.must(err)
 	}
 	_, _, err := s.server.Tokens.Create(access.Token{Name: "old", Can: access.Deploy, Expires: time.Now().Add(time.Hour)})
@@ -65,6 +65,9 @@ func newStage(t *testing.T) *stage {
 	for _, name := range []string{"blog", "tired"} {
 		s.deploy(name)
 	}
+	blog, err := vol.App("blog")
+	s.must(err)
+	s.must(s.server.Rights.Grant(blog, "guest", access.Deploy))
 	follower, err := vol.Create("follower")
 	s.must(err)
 	s.must(follower.SetSource(volume.Source{URL: "https://host.test/repo.git", Branch: "main", Every: 10 * time.Second}))
@@ -120,6 +123,9 @@ func (s *stage) deploy(name string) {
 		}
 	})
 }
+
+// guestKey is the fingerprint of guest's key.
+const guestKey = "SHA256:LfreRL0k2WnScnsbPbWen/53vGtxwklfjMuYywnU68A"
 
 const theCommit = "18aed0a127beda03483fd32464727d373112cd64"
 
