@@ -120,7 +120,7 @@ func (d webDoor) Lookup(secret string, from netip.Addr) (web.Identity, error) {
 	return web.Identity{Name: who.Name, Token: who.Token, From: from}, d.explained(err)
 }
 
-func (d webDoor) Admit(who web.Identity, _, app string) error {
+func (d webDoor) Admit(who web.Identity, app string) error {
 	_, err := d.client(who).Admit(app)
 	if errors.Is(err, volume.ErrNoApp) {
 		return web.NoApp{Err: d.explained(err)}

@@ -153,7 +153,7 @@ func (s *Server) authenticate(r *http.Request) (Identity, *fault) {
 
 // admit returns a fault if who may not do what q asks for.
 func (s *Server) admit(who Identity, q Request) *fault {
-	err := s.Git.Admit(who, q.Service, q.App)
+	err := s.Git.Admit(who, q.App)
 	if err == nil {
 		return nil
 	}

@@ -56,12 +56,12 @@ func (g *repository) Serve(ctx context.Context, who Identity, q Request) int {
 }
 
 // Admit implements [Git]. There are two apps, one of which nobody may use.
-func (g *repository) Admit(_ Identity, service, app string) error {
+func (g *repository) Admit(_ Identity, app string) error {
 	switch app {
 	case "blog":
 		return nil
 	case "secret":
-		return errors.New("alice may not " + service)
+		return errors.New("alice may only view it")
 	}
 	return NoApp{fmt.Errorf("no app %q", app)}
 }
@@ -231,7 +231,7 @@ func TestRequests(t *testing.T) {
 		"a hidden slash":          {path: "/x%2fblog" + refs, token: goodToken, status: 404},
 		"no app":                  {path: "//info/refs?service=git-upload-pack", token: goodToken, status: 404},
 		"another app":             {path: "/other" + refs, token: goodToken, status: 404, text: `no app "other"`},
-		"without a right":         {path: "/secret" + refs, token: goodToken, status: 403, text: "alice may not git-upload-pack"},
+		"without a right":         {path: "/secret" + refs, token: goodToken, status: 403, text: "alice may only view it"},
 		"not a name":              {path: "/Blog" + refs, token: goodToken, status: 404, text: "Blog"},
 		"an old client":           {path: "/blog/info/refs", token: goodToken, status: 403, text: "too old"},
 		"another service":         {path: "/blog/info/refs?service=git-upload-archive", token: goodToken, status: 400},

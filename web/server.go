@@ -28,9 +28,9 @@ type Tokens interface {
 
 // Git serves git clients.
 type Git interface {
-	// Admit returns an error, for the person at the client, if who may not use the service of the
-	// app: [NoApp] if who may not even see the app, or if there is none.
-	Admit(who Identity, service, app string) error
+	// Admit returns an error, for the person at the client, if who may not push to the app and fetch
+	// it: [NoApp] if there is none, or none for this client.
+	Admit(who Identity, app string) error
 
 	// Serve blocks until q is served and returns git's exit status. ctx ends when the client
 	// leaves, or when the server stops and DrainTimeout is over.
