@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -116,6 +117,11 @@ func (j *javaApp) build(ctx context.Context, b *build) error {
 		argv...); err != nil {
 		return err
 	}
+	if b.plan.hasWord(j.tool.name) || b.plan.hasWord(j.wrapper) || b.plan.hasWord("./"+j.wrapper) {
+		if err := j.setEnv(ctx, b); err != nil {
+			return err
+		}
+	}
 	if !b.plan.runs("java") {
 		return nil
 	}
@@ -126,6 +132,22 @@ func (j *javaApp) build(ctx context.Context, b *build) error {
 	// Spring reads the port from server.port, others from $PORT
 	b.plan.processes["web"] = "java -Dserver.port=$PORT $JAVA_OPTS -jar " + cmdline.Quote(jar)
 	return nil
+}
+
+// setEnv lets processes that run the tool use what the build has downloaded, in a copy that they can
+// write to. Maven gets hard links: it replaces files. Gradle also writes into some.
+func (j *javaApp) setEnv(ctx context.Context, b *build) error {
+	own, err := b.output("java")
+	if err != nil {
+		return err
+	}
+	if j.tool.name == "gradle" {
+		b.setEnv("GRADLE_USER_HOME", filepath.Join(own, "gradle"))
+		return clone(ctx, b.cache("gradle"), filepath.Join(own, "gradle"), false)
+	}
+	b.setEnv("MAVEN_USER_HOME", b.cache("maven"))
+	b.setEnv("MAVEN_OPTS", "-Dmaven.repo.local="+filepath.Join(own, "repository"))
+	return clone(ctx, b.cache("maven", "repository"), filepath.Join(own, "repository"), true)
 }
 
 // program returns the jar to run.

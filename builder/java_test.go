@@ -75,6 +75,34 @@ func TestBuildMaven(t *testing.T) {
 		"Hello.java:[1,1]")
 }
 
+// A process that runs Maven or Gradle finds what the build has downloaded, and can write to it.
+func TestJavaToolsAtBoot(t *testing.T) {
+	t.Parallel()
+	files := mavenOffline(t)
+	files["src/main/java/hello/Hello.java"] = helloJava
+	files["Procfile"] = "web: mvn --offline spring-boot:run\n"
+	pom, err := os.ReadFile("../../examples/java/pom.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["pom.xml"] = string(pom)
+	b := newBuilder(t)
+	built, _, dir := mustBuild(t, b, t.TempDir(), files)
+	line := "mvn --batch-mode --quiet --offline -DskipTests package && echo packed"
+	if got := printed(t, b, dir, built, line); got != "packed\n" {
+		t.Errorf("printed %q; env %q", got, built.Env)
+	}
+
+	const wrapper = "mkdir -p $GRADLE_USER_HOME/caches build/libs\necho kept >$GRADLE_USER_HOME/caches/jar\n"
+	built, _, dir = mustBuild(t, b, t.TempDir(), map[string]string{
+		"build.gradle": "", "gradlew": wrapper, "Procfile": "web: ./gradlew bootRun\n",
+	})
+	line = "cat $GRADLE_USER_HOME/caches/jar && touch $GRADLE_USER_HOME/lock"
+	if got := printed(t, b, dir, built, line); got != "kept\n" {
+		t.Errorf("printed %q; env %q", got, built.Env)
+	}
+}
+
 func TestBuildGradle(t *testing.T) {
 	t.Parallel()
 	rig.Need(t, "gradle", "javac")
