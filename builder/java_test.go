@@ -75,8 +75,8 @@ func TestBuildMaven(t *testing.T) {
 		"Hello.java:[1,1]")
 }
 
-// A process that runs Maven or Gradle finds what the build has downloaded, and can write to it.
-func TestJavaToolsAtBoot(t *testing.T) {
+// A process that runs Maven finds what the build has downloaded, and can write to it.
+func TestMavenAtBoot(t *testing.T) {
 	t.Parallel()
 	files := mavenOffline(t)
 	files["src/main/java/hello/Hello.java"] = helloJava
@@ -92,14 +92,29 @@ func TestJavaToolsAtBoot(t *testing.T) {
 	if got := printed(t, b, dir, built, line); got != "packed\n" {
 		t.Errorf("printed %q; env %q", got, built.Env)
 	}
+}
 
-	const wrapper = "mkdir -p $GRADLE_USER_HOME/caches build/libs\necho kept >$GRADLE_USER_HOME/caches/jar\n"
-	built, _, dir = mustBuild(t, b, t.TempDir(), map[string]string{
-		"build.gradle": "", "gradlew": wrapper, "Procfile": "web: ./gradlew bootRun\n",
-	})
-	line = "cat $GRADLE_USER_HOME/caches/jar && touch $GRADLE_USER_HOME/lock"
-	if got := printed(t, b, dir, built, line); got != "kept\n" {
-		t.Errorf("printed %q; env %q", got, built.Env)
+// So does one that runs a wrapper script.
+func TestJavaWrapperAtBoot(t *testing.T) {
+	t.Parallel()
+	rig.Need(t, "javac")
+	b := newBuilder(t)
+	for wrapper, test := range map[string]struct{ file, makes, finds string }{
+		"gradlew": {
+			"build.gradle", "mkdir -p $GRADLE_USER_HOME/caches\necho kept >$GRADLE_USER_HOME/caches/jar\n",
+			"cat $GRADLE_USER_HOME/caches/jar && touch $GRADLE_USER_HOME/lock",
+		},
+		"mvnw": {
+			"pom.xml", "dir=${1#-Dmaven.repo.local=}\nmkdir -p $dir\necho kept >$dir/jar\n",
+			"dir=${MAVEN_OPTS#-Dmaven.repo.local=} && cat $dir/jar && touch $dir/lock",
+		},
+	} {
+		built, _, dir := mustBuild(t, b, t.TempDir(), map[string]string{
+			test.file: "", wrapper: test.makes, "Procfile": "web: ./" + wrapper + " run\n",
+		})
+		if got := printed(t, b, dir, built, test.finds); got != "kept\n" {
+			t.Errorf("%s: printed %q; env %q", wrapper, got, built.Env)
+		}
 	}
 }
 
