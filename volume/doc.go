@@ -14,8 +14,8 @@
 //	                                       vars that wait for a release        commands
 //	  apps/<app>/wanted.json      (0600)   what should run now: formation, limits,
 //	                                       sleep, grace, prove, stopped,
-//	                                       restarts, requests; and the rules
-//	                                       for visitors                        commands
+//	                                       restarts, requests; domains, and
+//	                                       the rules for visitors              commands
 //	  apps/<app>/source.json               the remote repository it follows    commands, sidecar
 //	  apps/<app>/looked.json               how the last checks of it went      the one who syncs
 //	  apps/<app>/source.lock               held (flock) during a sync          the one who syncs
@@ -64,6 +64,11 @@
 //	                                       to end in .1 at 4 MiB               that role
 //	  events/off                           there while none are recorded       commands
 //	  events.jsonl                         the same, from earlier versions     nobody
+//	  domains/<name>              (0700)   the id of the app that has the
+//	                                       domain; the folder is locked
+//	                                       (flock) while one is given or ended commands
+//	  certs/                      (0700)   certificates, their keys and
+//	                                       accounts                            package certs
 //	  ssh/                        (0700)   host key, keys, tokens, grants      package access
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar
 //	  hooks/<start>/              (0700)   the hooks that git runs: a copy of
@@ -74,6 +79,7 @@
 //	                                       the isolation in force              main, receiver
 //	  run/<role>.json                      where the role can be reached; valid
 //	                                       while run/<role>.lock is held       main, in that role
+//	  run/certificates/<name>              the state of a name's certificate   main, in role app
 //
 // # The rules
 //

@@ -215,9 +215,14 @@ func (v *Volume) Create(name string, before ...func(id string) error) (App, erro
 // processes. The caller holds the app's turn. [Volume.Tidy] removes the files later.
 func (v *Volume) Destroy(a App) error {
 	former := a.Former()
+	id, _ := a.Identity() // without it the claims are void
+	wanted, _ := a.Wanted()
 	err := v.discard(a.Dir())
 	if err != nil {
 		return err
+	}
+	if len(wanted.Names.Domains) > 0 {
+		err = v.releaseDomains(id, wanted.Names.Domains)
 	}
 	for _, name := range former {
 		err = errors.Join(err, v.Free(name))

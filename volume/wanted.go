@@ -40,6 +40,23 @@ type Wanted struct {
 	ErrorPages string `json:"error_pages,omitempty"`
 	// Cron is the last run of a cron entry that a person asked for.
 	Cron CronRequest `json:"cron,omitzero"`
+
+	// Names are the host names of the app besides its default ones.
+	Names Names `json:"names,omitzero"`
+}
+
+// Names are host names of an app besides its default ones, and what visitors are told at all of them.
+type Names struct {
+	// Domains are sorted, and in ASCII. *.example.com is each name directly below example.com.
+	Domains []string `json:"domains,omitempty"`
+	// Redirects maps names of the app to those that their visitors are sent to.
+	Redirects map[string]string `json:"redirects,omitempty"`
+	// NoRedirect leaves visitors at plain HTTP although there is a certificate.
+	NoRedirect bool `json:"no_redirect,omitempty"`
+	// HSTS is for how long browsers should remember to use HTTPS; 0: they are not asked to.
+	HSTS time.Duration `json:"hsts,omitempty"`
+	// Certify is the token of the last command that asks for certificates at once.
+	Certify string `json:"certify,omitempty"`
 }
 
 // Rules are what the front door demands of an app's visitors. The zero value lets everything in.

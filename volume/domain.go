@@ -1,0 +1,138 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+
+	"paas/durable"
+)
+
+// DomainTaken is the error for a domain that another app has.
+type DomainTaken struct{ Domain, Owner string }
+
+func (t *DomainTaken) Error() string {
+	return fmt.Sprintf("%s belongs to the app %s", t.Domain, t.Owner)
+}
+
+// domainPattern matches host names of at least two labels (RFC 1123, section 2.1) in lower case, or
+// such a name below "*.".
+var domainPattern = regexp.MustCompile(
+	`^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// CheckDomain fails if name is no host name in lower-case ASCII, with at least one dot, or a
+// wildcard such as *.example.com.
+func CheckDomain(name string) error {
+	if len(name) > 253 || !domainPattern.MatchString(name) {
+		return fmt.Errorf("%.80q is not a domain such as www.example.com or *.example.com", name)
+	}
+	return nil
+}
+
+// ClaimDomain makes the app the owner of a domain that nobody has. It is harmless for a domain that
+// the app has. The error is [DomainTaken] if another app has it. The caller holds the app's turn,
+// and then writes the domain into [Wanted]: a claim without that is void once the turn has ended.
+func (a App) ClaimDomain(name string) error {
+	if err := CheckDomain(name); err != nil {
+		return err
+	}
+	id, err := a.Identity()
+	if err != nil {
+		return err
+	}
+	unlock, err := a.vol.lockDomains()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	owner, err := os.ReadFile(a.vol.domain(name))
+	switch {
+	case err == nil && string(owner) == id:
+		return nil
+	case err == nil:
+		if other, ok := a.vol.holder(string(owner), name); ok {
+			return &DomainTaken{name, other}
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return a.vol.WriteFile(a.vol.domain(name), []byte(id), 0o600)
+}
+
+// ReleaseDomain ends the app's claim on a domain. It does nothing if the app has none.
+func (a App) ReleaseDomain(name string) error {
+	id, err := a.Identity()
+	if err != nil {
+		return err
+	}
+	return a.vol.releaseDomains(id, []string{name})
+}
+
+// releaseDomains ends the claims of an app on names.
+func (v *Volume) releaseDomains(id string, names []string) error {
+	unlock, err := v.lockDomains()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	var errs []error
+	for _, name := range names {
+		if owner, err := os.ReadFile(v.domain(name)); err == nil && string(owner) == id {
+			errs = append(errs, os.Remove(v.domain(name)))
+		}
+	}
+	return errors.Join(append(errs, durable.SyncDir(v.domains()))...)
+}
+
+// holder returns the app of that identity, if it has the domain or is about to get it.
+func (v *Volume) holder(id, domain string) (name string, ok bool) {
+	names, err := v.Apps()
+	if err != nil {
+		return "", true // it cannot be told, so nobody else gets it
+	}
+	for _, name := range names {
+		a := App{vol: v, Name: name}
+		if other, err := a.Identity(); err != nil || other != id {
+			continue
+		}
+		w, err := a.Wanted()
+		return name, err != nil || slices.Contains(w.Names.Domains, domain) || a.TurnHeld()
+	}
+	return "", false
+}
+
+// lockDomains lets one process at a time take or end claims. Otherwise two could take over the same
+// void claim.
+func (v *Volume) lockDomains() (unlock func(), err error) {
+	if err := v.private(v.domains()); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(v.domains())
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+func (v *Volume) domains() string { return filepath.Join(v.Root, "domains") }
+
+func (v *Volume) domain(name string) string { return filepath.Join(v.domains(), name) }
+
+// MatchDomain reports whether host is name, or directly below it if that is a wildcard.
+func MatchDomain(name, host string) bool {
+	if domain, ok := strings.CutPrefix(name, "*."); ok {
+		_, below, _ := strings.Cut(host, ".")
+		return below == domain && host != name
+	}
+	return name == host
+}

@@ -1,0 +1,191 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestCheckDomain(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"example.com": true, "www.example.com": true, "*.example.com": true, "xn--bcher-kva.example": true,
+		"a-b.c1.example": true, "1.example": true,
+		"": false, "example": false, "*": false, "*.com.": false, "a.*.example": false, "-a.example": false,
+		"a_b.example": false, "127.0.0.1": false, "Example.com": false, "a..example": false,
+		"../example.com": false, "a/b.example": false, "example.com\n": false, "www.example.com:80": false,
+		strings.Repeat("a.", 127) + "example": false, strings.Repeat("a", 64) + ".example": false,
+	} {
+		if err := CheckDomain(name); (err == nil) != ok {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// claim is what domains:add does: it claims the domain in the app's turn, and writes it down.
+func claim(t *testing.T, a App, name string) error {
+	t.Helper()
+	done, err := a.Turn(context.Background(), "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	if err := a.ClaimDomain(name); err != nil {
+		return err
+	}
+	w, err := a.Wanted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Names.Domains = append(w.Names.Domains, name)
+	return a.SetWanted(w)
+}
+
+func create(t *testing.T, v *Volume, name string) App {
+	t.Helper()
+	a, err := v.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// A domain has one owner. It is free again when the owner gives it up or is destroyed.
+func TestClaimDomain(t *testing.T) {
+	v := testVolume(t)
+	blog, shop := create(t, v, "blog"), create(t, v, "shop")
+	if err := claim(t, blog, "a.example"); err != nil {
+		t.Fatal(err)
+	}
+	if err := blog.ClaimDomain("a.example"); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	var taken *DomainTaken
+	if err := claim(t, shop, "a.example"); !errors.As(err, &taken) || taken.Owner != "blog" {
+		t.Errorf("another app: %v", err)
+	}
+	if err := shop.ReleaseDomain("a.example"); err != nil {
+		t.Error(err)
+	}
+	if err := claim(t, shop, "a.example"); !errors.As(err, &taken) {
+		t.Errorf("after another app gave it up: %v", err)
+	}
+	journal, err := v.Rename(blog, "journal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := claim(t, shop, "a.example"); !errors.As(err, &taken) || taken.Owner != "journal" {
+		t.Errorf("after a rename: %v", err)
+	}
+	if err := v.Destroy(journal); err != nil {
+		t.Fatal(err)
+	}
+	if names, _ := os.ReadDir(v.domains()); len(names) > 0 {
+		t.Error("a destroyed app still has its domain")
+	}
+	if err := claim(t, shop, "a.example"); err != nil {
+		t.Errorf("after its owner is gone: %v", err)
+	}
+	if err := claim(t, create(t, v, "journal"), "a.example"); !errors.As(err, &taken) || taken.Owner != "shop" {
+		t.Errorf("a new app of that name: %v", err)
+	}
+}
+
+// Of many who want a domain at once, one gets it.
+func TestClaimDomainAtOnce(t *testing.T) {
+	v := testVolume(t)
+	const apps = 8
+	var all sync.WaitGroup
+	won := make(chan string, apps)
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		app := create(t, v, name)
+		all.Go(func() {
+			if claim(t, app, "a.example") == nil {
+				won <- app.Name
+			}
+		})
+	}
+	all.Wait()
+	if len(won) != 1 {
+		t.Errorf("%d apps got it", len(won))
+	}
+}
+
+// A claim that was cut off before it was written down is void once the turn is over.
+func TestClaimCutOff(t *testing.T) {
+	v := testVolume(t)
+	blog, shop := create(t, v, "blog"), create(t, v, "shop")
+	done, err := blog.Turn(context.Background(), "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := blog.ClaimDomain("a.example"); err != nil {
+		t.Fatal(err)
+	}
+	var taken *DomainTaken
+	if err := shop.ClaimDomain("a.example"); !errors.As(err, &taken) {
+		t.Errorf("while the other is at it: %v", err)
+	}
+	done()
+	if err := claim(t, shop, "a.example"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if err := claim(t, blog, "a.example"); !errors.As(err, &taken) || taken.Owner != "shop" {
+		t.Errorf("the first one: %v", err)
+	}
+}
+
+func TestMatchDomain(t *testing.T) {
+	for _, c := range []struct {
+		name, host string
+		want       bool
+	}{
+		{"a.example", "a.example", true}, {"a.example", "b.example", false},
+		{"*.example.com", "a.example.com", true}, {"*.example.com", "example.com", false},
+		{"*.example.com", "a.b.example.com", false}, {"*.example.com", "*.example.com", false},
+	} {
+		if got := MatchDomain(c.name, c.host); got != c.want {
+			t.Errorf("%s, %s: %v", c.name, c.host, got)
+		}
+	}
+}
+
+// The state of a wildcard's certificate is that of each name below it, unless the name has a valid
+// one of its own.
+func TestCertificate(t *testing.T) {
+	v := testVolume(t)
+	now := time.Now().UTC().Truncate(time.Second)
+	valid := Certificate{Issuer: "ca", NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
+	failed := Certificate{Error: "no", Tried: now}
+	if _, ok := v.Certificate("a.example.com"); ok {
+		t.Error("there is one before any was recorded")
+	}
+	set := func(name string, c Certificate) {
+		t.Helper()
+		if err := v.SetCertificate(name, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("a.example.com", failed)
+	if c, ok := v.Certificate("a.example.com"); !ok || c != failed {
+		t.Errorf("%+v %v", c, ok)
+	}
+	set("*.example.com", valid)
+	if c, ok := v.Certificate("a.example.com"); !ok || c != valid {
+		t.Errorf("with a wildcard: %+v %v", c, ok)
+	}
+	set("*.example.com", Certificate{})
+	set("*.example.com", Certificate{})
+	if c, _ := v.Certificate("a.example.com"); c != failed {
+		t.Errorf("without the wildcard: %+v", c)
+	}
+	if err := v.ForgetCertificates(); err != nil {
+		t.Error(err)
+	}
+	if _, ok := v.Certificate("a.example.com"); ok {
+		t.Error("forgotten, and there is one")
+	}
+}
