@@ -45,7 +45,7 @@ func TestOnlyMainImports(t *testing.T) {
 
 var onlyMain = []string{
 	"paas/config", "paas/sshd", "paas/web", "paas/receiver", "paas/sidecar", "paas/router", "paas/watch", "paas/command/cli",
-	"paas/engine/local", "paas/address", "paas/folder", "paas/notify",
+	"paas/engine/local", "paas/address", "paas/folder", "paas/notify", "paas/certs",
 }
 
 // TestBorders holds what a package must not need, not even through others.

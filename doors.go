@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -17,55 +15,11 @@ import (
 	"paas/command"
 	"paas/command/cli"
 	"paas/receiver"
-	"paas/router"
 	"paas/runtime"
 	"paas/sshd"
 	"paas/volume"
 	"paas/web"
 )
-
-// frontDoor adapts the router to the runtime.
-type frontDoor struct {
-	*router.Router
-	first string // the app that answers at the domain itself
-}
-
-func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
-	if r.App == volume.Own { // an app of an earlier version: that host is not its any more
-		return closed
-	}
-	states := map[runtime.State]router.State{
-		runtime.Starting: router.Starting, runtime.Running: router.Running, runtime.Down: router.Down,
-		runtime.Asleep: router.Asleep,
-	}
-	route := router.Route{
-		Addrs: r.Addrs, State: states[r.State], Rules: router.Rules(r.Rules), Pages: r.Pages,
-	}
-	for _, name := range r.Former {
-		route.Hosts = append(route.Hosts, name+"."+f.Domain)
-	}
-	if r.App == f.first || slices.Contains(r.Former, f.first) {
-		route.Hosts = append(route.Hosts, f.Domain)
-	}
-	return f.Set(r.App, route)
-}
-
-func (f *frontDoor) Remove(app string) <-chan struct{} {
-	if app == volume.Own {
-		return closed
-	}
-	return f.Router.Remove(app)
-}
-
-func (f *frontDoor) Sleep(app string, idle time.Duration) (asleep bool, in time.Duration) {
-	if app == volume.Own {
-		return false, idle
-	}
-	return f.Router.Sleep(app, idle)
-}
-
-// closed is for a route that nobody uses.
-var closed = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // keysDoor adapts the keys to sshd.
 type keysDoor struct{ *access.Keys }

@@ -18,7 +18,7 @@ func (s *server) newEngine() engine.Engine {
 	c := s.config
 	confined := local.Confined{
 		User: s.appUser, Read: c.AppRead, Write: c.AppWrite,
-		OpenNet: c.AppNet == "open", Doors: []string{c.HTTPAddr, c.SSHAddr, c.SidecarAddr},
+		OpenNet: c.AppNet == "open", Doors: []string{c.HTTPAddr, c.HTTPSAddr, c.SSHAddr, c.SidecarAddr},
 	}
 	if c.Isolation == "off" {
 		confined.Off = "PAAS_ISOLATION=off"

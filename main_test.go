@@ -23,6 +23,7 @@ import (
 
 	"paas/engine/local/limits"
 	"paas/rig"
+	"paas/rig/pebble"
 	"paas/rig/visitor"
 	"paas/signals"
 )
@@ -109,6 +110,8 @@ func scriptParams() testscript.Params {
 			"terminal": cmdTerminal,
 			"crashing": cmdCrashing,
 			"registry": cmdRegistry,
+			"pebble":   cmdPebble,
+			"visit":    cmdVisit,
 		},
 	}
 }
@@ -128,6 +131,9 @@ func condition(name string) (bool, error) {
 		defer l.Close()
 		all := limits.Limits{Memory: 1, CPU: 1, Processes: 1}
 		return l.Holds(all) == all, nil
+	case "pebble":
+		_, err := pebble.Installed()
+		return err == nil, nil
 	case "ownnet":
 		return os.Getenv("PAAS_TEST_OWN_NET") != "", nil
 	case "linux":
@@ -230,6 +236,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("DOTNET", dotnet)
 	env.Setenv("SSHPORT", sshPort)
 	env.Setenv("HTTPPORT", httpPort)
+	env.Setenv("HTTPSPORT", visitor.FreePort("127.0.0.1"))
 	env.Setenv("APPPORT", visitor.FreePort("127.0.0.1"))
 	env.Setenv("REMOTE", "ssh://paas@localhost:"+sshPort)
 	env.Setenv("HTTPREMOTE", "http://me@paas.localhost:"+httpPort)

@@ -32,6 +32,7 @@ func newPaas(c *config.Config) *paas {
 			Volume: vol, Domain: c.Domain, DefaultApp: c.DefaultApp,
 			SSH: c.SSHAddr, HTTP: c.HTTPAddr, Hooks: c.SidecarAddr,
 			PublicSSHPort: c.PublicSSHPort, PublicHTTPPort: c.PublicHTTPPort,
+			HTTPS: c.HTTPSAddr, PublicHTTPSPort: c.PublicHTTPSPort,
 		},
 	}
 }
@@ -52,8 +53,11 @@ func (p *paas) server() *command.Server {
 		Mode:      volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
 		URL: p.addresses.App, GitHost: p.addresses.Git, Hint: p.addresses.Verb,
 		Webhook: p.addresses.Webhook, Isolation: p.isolation,
-		SSHHost: func() string { return p.addresses.Of(volume.RoleGit).Host },
-		Agree:   receiver.Agree, Sidecar: p.newSidecar(slog.New(slog.DiscardHandler)),
+		SSHHost:  func() string { return p.addresses.Of(volume.RoleGit).Host },
+		Domain:   func() string { return p.addresses.Of(volume.RoleApp).Host },
+		HTTPS:    func() bool { return p.addresses.Of(volume.RoleApp).HTTPS != "" },
+		Resolver: p.resolver(), Certificates: ownCertificates{p.vol},
+		Agree: receiver.Agree, Sidecar: p.newSidecar(slog.New(slog.DiscardHandler)),
 	}
 }
 

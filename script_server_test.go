@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"paas/rig/pebble"
 	"paas/rig/registry"
 	"paas/rig/visitor"
 	"path/filepath"
@@ -23,6 +24,7 @@ type state struct {
 	servers  map[string]*running // by roles; "" is a server with all roles
 	load     *visitor.Load
 	registry *registry.Registry
+	ca       *pebble.CA
 }
 
 // running is a server process.
@@ -44,6 +46,7 @@ var serverEnv = []string{
 	"PAAS_NOTIFY", "PAAS_SIDECAR_ADDR", "PAAS_SIDECAR_EXEC", "PAAS_SOURCE_URL", "PAAS_SOURCE_APP",
 	"PAAS_SOURCE_EVERY", "PAAS_SOURCE_TOKEN_FILE", "PAAS_PUBLIC_HTTP_PORT", "PAAS_KEEP_BUILDS",
 	"PAAS_TOOLCHAINS", "PAAS_TRUSTED_PROXIES", "PAAS_PROXY_PROTOCOL", "npm_config_registry", "PAAS_LOG_FILE", "PAAS_MIN_FREE", "PAAS_BUILD_MEMORY", "PAAS_MAX_BUILDS",
+	"PAAS_DOMAIN", "PAAS_HTTPS_ADDR", "PAAS_ACME_CA", "PAAS_ACME_ROOTS", "PAAS_DNS_SERVER",
 	"GORACE", "GOCOVERDIR", "TESTAPP_DIR",
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"paas/access"
 	"paas/attach"
+	"paas/certs"
 	"paas/command/cli"
 	"paas/config"
 	"paas/deploy"
@@ -85,6 +86,9 @@ type server struct {
 	engine  engine.Engine    //
 	runtime *runtime.Runtime //
 	attach  *attach.Server   //
+	certs   *certs.Keeper    // nil without HTTPS too
+
+	certsDoor net.Listener // takes certificates that people bring
 
 	sidecar *sidecar.Sidecar // role sidecar
 
@@ -216,8 +220,9 @@ func (s *server) listenApp() error {
 		MaxConns:       maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold,
 		DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
 	}
+	door := &frontDoor{Router: s.front, first: c.DefaultApp, vol: s.vol, apps: map[string]hosts{}}
 	s.runtime = &runtime.Runtime{
-		Volume: s.vol, Engine: s.engine, Front: &frontDoor{s.front, c.DefaultApp},
+		Volume: s.vol, Engine: s.engine, Front: door,
 		Grace: c.Grace, Boot: c.BootTimeout, Prove: c.Prove, KeepBuilds: c.KeepBuilds,
 		PassEnv: c.PassEnv, Log: s.log.With("role", "runtime"),
 	}
@@ -230,6 +235,9 @@ func (s *server) listenApp() error {
 	}
 	var err error
 	if s.front.Listener, err = s.listenVisitors("PAAS_HTTP_ADDR", c.HTTPAddr); err != nil {
+		return err
+	}
+	if err := s.listenHTTPS(door); err != nil {
 		return err
 	}
 	if err := s.front.Listen(); err != nil {
@@ -334,6 +342,9 @@ func (s *server) greet(stdout io.Writer) {
 	}
 	if s.front != nil {
 		fmt.Fprintf(stdout, "http  %s\n", s.addresses.App(""))
+		if s.certs != nil {
+			fmt.Fprintf(stdout, "https port %s\n", s.front.HTTPS.Port)
+		}
 		fmt.Fprintf(stdout, "apps  isolation: %s\n", s.engine.Isolation().By)
 	}
 	if s.sidecar != nil && s.sidecar.Addr != "" {
@@ -374,6 +385,7 @@ func (s *server) run(ctx context.Context) error {
 	run("sshd", s.door != nil, s.door.Run, doorway, doors.Done)
 	run("web", s.web != nil, s.web.Run, doorway, doors.Done)
 	run("router", s.front != nil, s.front.Run, rest, stopApps)
+	run("certs", s.certs != nil, s.runCerts, rest, nothing)
 	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
 	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)
 	run("runtime", s.runtime != nil, s.runtime.Run, apps, nothing)

@@ -10,6 +10,7 @@ type Address struct {
 	Host   string `json:"host"`            // for people
 	Port   string `json:"port"`            // for people; a container's published one
 	First  string `json:"first,omitempty"` // the app that answers at Host itself
+	HTTPS  string `json:"https,omitempty"` // the port for HTTPS, for people; empty: there is none
 }
 
 // Local returns the host:port for processes on this machine.
@@ -22,9 +23,11 @@ func (a Address) Local() string {
 }
 
 // withPort returns host:port, without the port if clients use it by default.
-func (a Address) withPort(host, usual string) string {
-	if a.Port == usual {
+func (a Address) withPort(host, usual string) string { return withPort(host, a.Port, usual) }
+
+func withPort(host, port, usual string) string {
+	if port == usual {
 		return host
 	}
-	return net.JoinHostPort(host, a.Port)
+	return net.JoinHostPort(host, port)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"paas/volume"
 )
@@ -21,10 +22,10 @@ type Book struct {
 	DefaultApp string // the app that answers at Domain itself; empty: none
 
 	// Addresses to listen on, from the settings.
-	SSH, HTTP, Hooks string
+	SSH, HTTP, HTTPS, Hooks string
 
-	// Ports that people use; empty: those of SSH and HTTP.
-	PublicSSHPort, PublicHTTPPort string
+	// Ports that people use; empty: those of SSH, HTTP and HTTPS.
+	PublicSSHPort, PublicHTTPPort, PublicHTTPSPort string
 
 	mu  sync.Mutex
 	own map[string]Address // the roles of this process
@@ -57,7 +58,7 @@ func (b *Book) at(role, listen string) Address {
 	case volume.RoleGit:
 		a.Port = b.PublicSSHPort
 	case volume.RoleApp:
-		a.Port, a.First = b.PublicHTTPPort, b.DefaultApp
+		a.Port, a.First, a.HTTPS = b.PublicHTTPPort, b.DefaultApp, b.SecurePort(nil)
 	}
 	if a.Port == "" {
 		_, a.Port, _ = net.SplitHostPort(listen)
@@ -87,12 +88,37 @@ func (b *Book) Forget(role string) { os.Remove(b.file(role)) }
 
 func (b *Book) file(role string) string { return filepath.Join(b.Volume.Root, "run", role+".json") }
 
-// App returns an app's URL for people or, if name is empty, the router's.
+// SecurePort returns the port in https URLs; empty: there is no HTTPS. listen is where the router
+// listens for it; nil: where the settings say.
+func (b *Book) SecurePort(listen net.Addr) string {
+	port := b.PublicHTTPSPort
+	switch {
+	case b.HTTPS == "":
+		return ""
+	case port != "":
+		return port
+	}
+	if listen != nil {
+		_, port, _ = net.SplitHostPort(listen.String())
+		b.PublicHTTPSPort = port // the settings may leave the choice to the kernel
+		return port
+	}
+	_, port, _ = net.SplitHostPort(b.HTTPS)
+	return port
+}
+
+// App returns an app's URL for people or, if name is empty, the router's: one with https if there is
+// a valid certificate for its host.
 func (b *Book) App(name string) string {
 	a := b.Of(volume.RoleApp)
 	host := a.Host
 	if name != "" && name != a.First {
 		host = name + "." + host
+	}
+	if a.HTTPS != "" {
+		if cert, _ := b.Volume.Certificate(host); cert.Valid(time.Now()) {
+			return "https://" + withPort(host, a.HTTPS, "443")
+		}
 	}
 	return "http://" + a.withPort(host, "80")
 }

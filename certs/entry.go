@@ -32,6 +32,7 @@ type entry struct {
 	renewal  acme.RenewalInfo
 	failures int // in a row
 	status   Status
+	next     time.Time // when to look again
 }
 
 func newEntry(name string) *entry {
@@ -59,12 +60,12 @@ func (k *Keeper) keep(ctx context.Context, e *entry) {
 	for asked := false; k.isOurs(e.name); {
 		k.attend(ctx, e, asked)
 		for {
-			wait := min(e.status.Next.Sub(k.clock()), longestPause)
+			wait := min(e.next.Sub(k.clock()), longestPause)
 			err := pause.For(ctx, max(wait, 10*time.Millisecond), e.poked)
 			if ctx.Err() != nil {
 				return
 			}
-			if asked = errors.Is(err, pause.ErrDone); asked || !k.clock().Before(e.status.Next) {
+			if asked = errors.Is(err, pause.ErrDone); asked || !k.clock().Before(e.next) {
 				break
 			}
 		}
@@ -84,6 +85,7 @@ func (k *Keeper) attend(ctx context.Context, e *entry, asked bool) {
 		e.status = Status{
 			Own: true, NotBefore: own.Leaf.NotBefore, NotAfter: own.Leaf.NotAfter, Next: own.Leaf.NotAfter,
 		}
+		e.next = e.status.Next
 		k.report(e)
 		return
 	}
@@ -95,11 +97,10 @@ func (k *Keeper) attend(ctx context.Context, e *entry, asked bool) {
 		k.askWhen(ctx, e, asked)
 	}
 	if due := k.renewAt(e); e.cert != nil && now.Before(due) {
-		if e.unsaved { // then status has the reason
-			e.status.Next = now.Add(pauseDisk)
-		} else {
-			e.status.Error, e.status.Next = "", earlier(due, e.renewal.RetryAfter)
+		if !e.unsaved { // else the status has the reason
+			e.status.Error = ""
 		}
+		k.rest(e)
 		k.report(e)
 		return
 	}
@@ -127,20 +128,29 @@ func (k *Keeper) settle(e *entry, err error) {
 	var none *net.DNSError
 	switch {
 	case errors.As(err, &none) && none.IsNotFound:
-		e.status.Error, e.status.Next = err.Error(), k.clock().Add(pauseDNS)
+		e.status.Error, e.next = err.Error(), k.clock().Add(pauseDNS)
+		e.status.Next = e.next
 	case err != nil:
 		wait := pauses[min(e.failures, len(pauses)-1)]
 		e.failures++
-		e.status.Error, e.status.Next = err.Error(), k.clock().Add(wait)
+		e.status.Error, e.next = err.Error(), k.clock().Add(wait)
+		e.status.Next = e.next
 		k.Log.Warn("no certificate", "host", e.name, "err", err, "retry", wait)
 	default:
 		e.failures, e.status.Error = 0, ""
 		k.save(e)
-		e.status.Next = earlier(k.renewAt(e), e.renewal.RetryAfter)
-		if e.unsaved {
-			e.status.Next = k.clock().Add(pauseDisk)
-		}
+		k.rest(e)
 		k.Log.Info("certificate", "host", e.name, "until", e.cert.Leaf.NotAfter)
+	}
+}
+
+// rest sets when to look again at a certificate that is valid: when it is to be renewed, when to ask
+// the authority about that, or soon if it is not stored.
+func (k *Keeper) rest(e *entry) {
+	e.status.Next = k.renewAt(e)
+	e.next = earlier(e.status.Next, e.renewal.RetryAfter)
+	if e.unsaved {
+		e.next = k.clock().Add(pauseDisk)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"syscall"
 	"time"
 
@@ -30,17 +31,29 @@ type Server struct {
 	Mode         volume.Mode
 	Prove, Grace time.Duration
 
-	URL       func(app string) string        // an app's address, for people
-	GitHost   func() string                  // where git connects: "my.server:2222"
-	SSHHost   func() string                  // the same without the port
-	Hint      func(verb, args string) string // how a person runs a verb from another machine
-	Webhook   func(app string) string        // address of an app's webhook; empty: none is taken
-	Isolation func() (string, error)         // what keeps the apps apart; empty: no app runs here
-	Settings  func() ([]Setting, error)      // the server's; nil: not for this caller
+	URL      func(app string) string // an app's address, for people
+	GitHost  func() string           // where git connects: "my.server:2222"
+	SSHHost  func() string           // the same without the port
+	Domain   func() string           // apps answer at <app>.<domain>
+	HTTPS    func() bool             // visitors can use HTTPS, as soon as there is a certificate
+	Resolver *net.Resolver           // answers for DNS
+
+	Certificates Certificates
+	Hint         func(verb, args string) string // how a person runs a verb from another machine
+	Webhook      func(app string) string        // address of an app's webhook; empty: none is taken
+	Isolation    func() (string, error)         // what keeps the apps apart; empty: no app runs here
+	Settings     func() ([]Setting, error)      // the server's; nil: not for this caller
 
 	// Agree reports whether the app's branch points at what is live.
 	Agree   func(volume.App) (bool, error)
 	Sidecar Sidecar
+}
+
+// Certificates takes certificates that people bring, and serves them for an app's names. The app is
+// named by its identity.
+type Certificates interface {
+	Set(ctx context.Context, app string, pem []byte) error
+	Remove(ctx context.Context, app string) (removed bool, err error)
 }
 
 // Sidecar looks at the repositories that apps follow.

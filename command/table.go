@@ -11,7 +11,8 @@ import (
 // Rows is the table.
 func Rows() []Row {
 	return slices.Concat(appRows(), configRows(), settingRows(), storageRows(),
-		psRows(), scaleRows(), limitRows(), sleepRows(), visitorRows(), releaseRows(), rebuildRows(), logRows(),
+		psRows(), scaleRows(), limitRows(), sleepRows(), domainRows(), certRows(), visitorRows(),
+		releaseRows(), rebuildRows(), logRows(),
 		cronRows(), runRows(), sourceRows(), accessRows(), keyRows(), tokenRows(), eventRows())
 }
 
@@ -33,6 +34,7 @@ const (
 	Apps    Group = "apps"
 	Config  Group = "config"
 	Running Group = "run"
+	Domains Group = "domains"
 	Sources Group = "source"
 	Keys    Group = "keys"
 	Operate Group = "server"

@@ -27,7 +27,10 @@ import (
 type Config struct {
 	Root                          string
 	SSHAddr                       string
-	HTTPAddr                      string
+	HTTPAddr, HTTPSAddr           string
+	PublicHTTPSPort               string
+	ACME                          ACME
+	DNSServer                     string
 	Domain                        string
 	DefaultApp                    string
 	PublicHTTPPort, PublicSSHPort string
@@ -63,6 +66,12 @@ type Config struct {
 	SidecarCall                   string
 	Notify                        bool
 	Poll                          time.Duration
+}
+
+// ACME says where certificates come from.
+type ACME struct {
+	Authorities           []string // URLs of directories
+	Email, Roots, DNSExec string
 }
 
 // Source is a remote repository that a server with one app follows.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/mail"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -51,6 +52,23 @@ func table(c *Config) []setting {
 			parsed(&c.ProxyProtocol, func(s string) (bool, error) {
 				return s == "on", oneOf("on", "off")(s)
 			})},
+		{"https-addr", "", "host:port",
+			"address for visitors by HTTPS, such as :443; empty: none, and no certificates",
+			checked(&c.HTTPSAddr, optional(address))},
+		{"acme-ca", "https://acme-v02.api.letsencrypt.org/directory", "URLs, separated by commas",
+			"ACME directories of certificate authorities; if one fails, the next is asked",
+			parsed(&c.ACME.Authorities, webURLs)},
+		{"acme-email", "", "address", "where the authorities can reach you; optional",
+			checked(&c.ACME.Email, optional(email))},
+		{"acme-roots", "", "path",
+			"a file with the root certificates of a private authority at acme-ca",
+			parsed(&c.ACME.Roots, optionalPath)},
+		{"dns-exec", "", "path",
+			"a program that sets DNS records, for wildcard certificates: PROGRAM present NAME VALUE",
+			parsed(&c.ACME.DNSExec, optionalPath)},
+		{"dns-server", "", "host:port",
+			"a DNS server to ask for the addresses of domains; empty: the machine's",
+			checked(&c.DNSServer, optional(address))},
 		{"domain", "localhost", "host name", "an app answers at <app>.<domain>",
 			checked(&c.Domain, domain)},
 		{"default-app", "", "app", "the app that answers at the domain itself",
@@ -58,6 +76,9 @@ func table(c *Config) []setting {
 		{"public-http-port", "", "port",
 			"the port in the apps' URLs, if not http-addr's, such as a container's published port",
 			checked(&c.PublicHTTPPort, optional(portNumber))},
+		{"public-https-port", "", "port",
+			"the port in the apps' https URLs, if not https-addr's",
+			checked(&c.PublicHTTPSPort, optional(portNumber))},
 		{"public-ssh-port", "", "port",
 			"the port in git URLs, if not ssh-addr's",
 			checked(&c.PublicSSHPort, optional(portNumber))},
@@ -257,6 +278,23 @@ func portNumber(s string) error {
 func webURL(s string) error {
 	if !webURLPattern.MatchString(s) {
 		return errors.New("want an http:// or https:// URL")
+	}
+	return nil
+}
+
+func webURLs(s string) ([]string, error) {
+	list := items(s)
+	for _, item := range list {
+		if err := webURL(item); err != nil {
+			return nil, fmt.Errorf("%q: %w", item, err)
+		}
+	}
+	return list, nil
+}
+
+func email(s string) error {
+	if a, err := mail.ParseAddress(s); err != nil || a.Address != s {
+		return errors.New("want an e-mail address, such as me@example.com")
 	}
 	return nil
 }

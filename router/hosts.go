@@ -35,6 +35,15 @@ func (h *hosts) find(host string) *app {
 	return nil
 }
 
+// Owner returns the app that requests for host go to.
+func (r *Router) Owner(host string) (app string, ok bool) {
+	r.init()
+	if a := r.hosts.find(host); a != nil {
+		return a.name, true
+	}
+	return "", false
+}
+
 // setPrimary gives host to a alone. If a is nil, it forgets host.
 func (h *hosts) setPrimary(host string, a *app) {
 	h.mu.Lock()

@@ -59,6 +59,7 @@ type Route struct {
 	Addrs  []string // for [Runtime.Dial]; each request goes to the least busy
 	State  State    // what to do with requests if there are no Addrs
 
+	Names volume.Names // besides the default host
 	Rules volume.Rules
 	Pages map[string]string // the app's own error pages as HTML, by name: "503", "maintenance"
 }

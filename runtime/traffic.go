@@ -24,22 +24,23 @@ func (a *appLoop) show(addrs []string, state State) (drained <-chan struct{}) {
 	if state != Starting {
 		a.rename.serves()
 	}
-	a.shown = visible{a.settings.Rules, a.settings.ErrorPages}
+	a.shown = visible{a.settings.Names, a.settings.Rules, a.settings.ErrorPages}
 	return a.rt.Front.Route(Route{
 		App: a.app.Name, Former: a.app.Former(), Addrs: addrs, State: state,
-		Rules: a.settings.Rules, Pages: a.errorPages(),
+		Names: a.settings.Names, Rules: a.settings.Rules, Pages: a.errorPages(),
 	})
 }
 
 // visible is what the front shows and demands whatever runs.
 type visible struct {
+	names volume.Names
 	rules volume.Rules
 	pages string // a folder
 }
 
 // showRules tells the front if what it shows and demands has changed.
 func (a *appLoop) showRules() {
-	if !reflect.DeepEqual(a.shown, visible{a.settings.Rules, a.settings.ErrorPages}) {
+	if !reflect.DeepEqual(a.shown, visible{a.settings.Names, a.settings.Rules, a.settings.ErrorPages}) {
 		a.route()
 	}
 }

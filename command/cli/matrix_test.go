@@ -21,11 +21,13 @@ import (
 
 // needs has the right that each row is meant to need, apart from the table.
 var needs = map[access.Right]string{
-	access.View: "apps:exists apps:info url config settings storage ps limits releases cron source",
+	access.View: "apps:exists apps:info url config settings storage ps limits releases cron source " +
+		"domains domains:report certs",
 	access.Deploy: "config:get config:export config:set config:unset ps:restart ps:rebuild rollback " +
 		"logs run cron:run source:sync",
 	access.Operate: "settings:set storage:add storage:remove ps:scale ps:stop ps:start limits:set " +
-		"sleep:set maintenance:on maintenance:off auth:set auth:unset allow:set",
+		"sleep:set maintenance:on maintenance:off auth:set auth:unset allow:set domains:add domains:remove " +
+		"redirect:set redirect:unset certs:add certs:remove https:set",
 	access.Manage: "apps:rename apps:destroy source:set source:webhook source:unset " +
 		"access access:add access:remove events",
 	access.Anyone: "apps:list",
@@ -90,6 +92,9 @@ func newCast(t *testing.T, p part) (*stage, access.Identity) {
 		Isolation: func() (string, error) { return "", nil },
 		Agree:     func(volume.App) (bool, error) { return true, nil },
 		Sidecar:   fakeSidecar{},
+		Domain:    func() string { return "test" },
+		HTTPS:     func() bool { return false },
+		Resolver:  offline, Certificates: fakeCertificates{},
 	}}
 	s.must(vol.Open())
 	t.Cleanup(func() { vol.Close() })

@@ -82,10 +82,21 @@ var examples = map[string]struct {
 	"apps:exists":     {words: "blog", json: `{"app":"blog"}`, facts: "blog exists"},
 	"events":          {words: "blog -n 5", json: `{"app":"blog","number":5}`, facts: "alice push blog v1"},
 
-	"access":        {words: "blog", json: `{"app":"blog"}`, facts: "alice guest deploy"},
-	"access:add":    {words: "blog guest operate", json: `{"app":"blog","who":"guest","right":"operate"}`, facts: "blog guest operate"},
-	"access:remove": {words: "blog guest", json: `{"app":"blog","who":"guest"}`, facts: "blog guest"},
-	"keys:role":     {words: "guest member", json: `{"name":"guest","role":"member"}`, facts: "guest member"},
+	"access":         {words: "blog", json: `{"app":"blog"}`, facts: "alice guest deploy"},
+	"access:add":     {words: "blog guest operate", json: `{"app":"blog","who":"guest","right":"operate"}`, facts: "blog guest operate"},
+	"access:remove":  {words: "blog guest", json: `{"app":"blog","who":"guest"}`, facts: "blog guest"},
+	"keys:role":      {words: "guest member", json: `{"name":"guest","role":"member"}`, facts: "guest member"},
+	"domains":        {words: "blog", json: `{"app":"blog"}`, facts: "blog blog.test"},
+	"domains:add":    {words: "blog www.example.com", json: `{"app":"blog","domains":["www.example.com"]}`, facts: "blog https://www.example.com ca.example"},
+	"domains:remove": {words: "blog old.example.com", json: `{"app":"blog","domains":["old.example.com"]}`, facts: "blog old.example.com"},
+	"domains:report": {words: "blog", json: `{"app":"blog"}`, facts: "blog.test old.example.com ca.example offline"},
+	"redirect:set":   {words: "blog old.example.com blog.test", json: `{"app":"blog","from":"old.example.com","to":"blog.test"}`, facts: "blog.test old.example.com"},
+	"redirect:unset": {words: "blog moved.example.com", json: `{"app":"blog","from":"moved.example.com"}`, facts: "moved.example.com"},
+	"certs":          {words: "blog", json: `{"app":"blog"}`, facts: "blog.test blog ca.example"},
+	"certs:add":      {words: "blog", json: `{"app":"blog"}`, facts: "blog old.example.com", stdin: testPair},
+	"certs:remove":   {words: "blog", json: `{"app":"blog"}`, facts: "blog removed"},
+	"https:set":      {words: "blog redirect=off hsts=30d", json: `{"app":"blog","settings":{"redirect":"off","hsts":"30d"}}`, facts: "blog plain 30d"},
+
 	"tokens":        {words: "", json: `{}`, facts: "old deploy"},
 	"tokens:create": {words: "ci --app blog --can view --expires 12h", json: `{"name":"ci","apps":["blog"],"can":"view","expires":"12h"}`, facts: "paas_"},
 	"tokens:revoke": {words: "old", json: `{"name":"old"}`, facts: "old"},
@@ -240,7 +251,7 @@ func TestRefusedChangeNothing(t *testing.T) {
 // TestAuditOfEachRow checks that what changes something is recorded once, under the row's name and
 // for its app, and that what only shows something is not.
 func TestAuditOfEachRow(t *testing.T) {
-	shows := strings.Fields("apps:list apps:exists events:on apps:info url config config:get config:export settings storage ps limits logs releases cron source source:webhook keys tokens access events")
+	shows := strings.Fields("apps:list apps:exists events:on domains domains:report certs apps:info url config config:get config:export settings storage ps limits logs releases cron source source:webhook keys tokens access events")
 	elsewhere := []string{"run", "source:sync"} // the runtime and the sidecar record these
 	for _, row := range command.Rows() {
 		name := row.About().Name

@@ -2,12 +2,20 @@ package cli
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
+	"net"
 	"os"
 	"os/exec"
+	"paas/certs/pair"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -38,14 +46,18 @@ func newStage(t *testing.T) *stage {
 	s := &stage{t, &command.Server{
 		Volume: vol, Keys: keys, Tokens: access.Tokens{Keys: keys}, Rights: access.Rights{Keys: keys}, Mode: volume.ByRelease,
 		Prove: 5 * time.Second, Grace: 10 * time.Second,
-		URL:       func(app string) string { return "http://" + app + ".test" },
-		GitHost:   func() string { return "test" },
-		SSHHost:   func() string { return "test" },
-		Hint:      func(verb, args string) string { return "ssh paas@test " + verb + " " + args },
-		Webhook:   func(app string) string { return "http://hooks.test/" + app },
-		Isolation: func() (string, error) { return "apps are alone", nil },
-		Agree:     func(volume.App) (bool, error) { return true, nil },
-		Sidecar:   fakeSidecar{},
+		URL:          func(app string) string { return "http://" + app + ".test" },
+		GitHost:      func() string { return "test" },
+		SSHHost:      func() string { return "test" },
+		Hint:         func(verb, args string) string { return "ssh paas@test " + verb + " " + args },
+		Webhook:      func(app string) string { return "http://hooks.test/" + app },
+		Isolation:    func() (string, error) { return "apps are alone", nil },
+		Agree:        func(volume.App) (bool, error) { return true, nil },
+		Sidecar:      fakeSidecar{},
+		Domain:       func() string { return "test" },
+		HTTPS:        func() bool { return true },
+		Resolver:     offline,
+		Certificates: fakeCertificates{},
 	}}
 	s.must(vol.Open())
 	t.Cleanup(func() { vol.Close() })
@@ -71,6 +83,9 @@ func newStage(t *testing.T) *stage {
 	follower, err := vol.Create("follower")
 	s.must(err)
 	s.must(follower.SetSource(volume.Source{URL: "https://host.test/repo.git", Branch: "main", Every: 10 * time.Second}))
+	for _, name := range []string{"blog.test", "www.example.com"} {
+		s.must(vol.SetCertificate(name, volume.Certificate{Issuer: "ca.example", NotAfter: time.Now().Add(time.Hour)}))
+	}
 	vol.Record(volume.RoleGit, volume.Event{By: "alice", Did: "push", App: "blog", Note: "v1"})
 	return s
 }
@@ -91,6 +106,9 @@ func (s *stage) deploy(name string) {
 	s.must(app.SetWanted(volume.Wanted{
 		Limits: map[string]volume.Limits{"": {Processes: 7}},
 		Rules:  volume.Rules{Users: map[string]string{"carol": "a hash"}},
+		Names: volume.Names{
+			Domains: []string{"moved.example.com", "old.example.com"}, Redirects: map[string]string{"moved.example.com": "blog.test"},
+		},
 	}))
 	dir := s.t.TempDir()
 	s.must(os.MkdirAll(filepath.Join(dir, "tree"), 0o755))
@@ -246,3 +264,35 @@ func (s *stage) must2(_, stderr string, err error) {
 		s.t.Fatalf("%v\n%s", err, stderr)
 	}
 }
+
+// offline reaches no DNS server.
+var offline = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("offline")
+}}
+
+// fakeCertificates has one of each app.
+type fakeCertificates struct{}
+
+func (fakeCertificates) Set(context.Context, string, []byte) error { return nil }
+
+func (fakeCertificates) Remove(context.Context, string) (bool, error) { return true, nil }
+
+// testPair is a key and a certificate for old.example.com.
+var testPair = func() string {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"old.example.com"}, NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	text, err := pair.EncodeKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return string(append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...))
+}()

@@ -1,0 +1,378 @@
+package command
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"paas/access"
+	"paas/volume"
+)
+
+func domainRows() []Row {
+	return []Row{
+		Verb[optionalApp, []Domain]{
+			Head: Head{
+				Name: "domains", Group: Domains, Needs: access.View,
+				Example: "blog",
+				Short:   "list the names that an app answers at, or all apps",
+			},
+			Run: listDomains,
+			Text: func(p *Page, domains []Domain) {
+				list(p, domains, "NAME\tAPP\tHTTPS\tREDIRECTS TO", func(d Domain) string {
+					return fmt.Sprintf("%s\t%s\t%s\t%s", d.readable(), d.App, d.state(), orNone(d.Redirect))
+				})
+			},
+		},
+		Stream[domainsInput, Progress]{
+			Head: Head{
+				Name: "domains:add", Group: Domains, Needs: access.Operate,
+				Example: "blog www.example.com example.com",
+				Short:   "let an app answer at more names, and get certificates for them",
+				More: "Point the names at this server first, by DNS. *.example.com is each name directly below\n" +
+					"example.com. For names that the app has already, the certificates are tried again at once.",
+			},
+			Run:  addDomains,
+			Text: printProgress,
+		},
+		Stream[domainsInput, Progress]{
+			Head: Head{
+				Name: "domains:remove", Group: Domains, Needs: access.Operate,
+				Example: "blog www.example.com",
+				Short:   "let an app answer at names no longer",
+			},
+			Run:  removeDomains,
+			Text: printProgress,
+		},
+		Verb[appInput, []DomainReport]{
+			Head: Head{
+				Name: "domains:report", Group: Domains, Needs: access.View,
+				Example: "blog",
+				Short:   "show what DNS says of an app's names, and how their certificates are",
+			},
+			Run:  reportDomains,
+			Text: printDomainReports,
+		},
+		Stream[redirectInput, Progress]{
+			Head: Head{
+				Name: "redirect:set", Group: Domains, Needs: access.Operate,
+				Example: "blog example.com www.example.com",
+				Short:   "send the visitors of one name of an app to another one",
+			},
+			Run:  setRedirect,
+			Text: printProgress,
+		},
+		Stream[unsetRedirectInput, Progress]{
+			Head: Head{
+				Name: "redirect:unset", Group: Domains, Needs: access.Operate,
+				Example: "blog example.com",
+				Short:   "answer at a name again",
+			},
+			Run:  unsetRedirect,
+			Text: printProgress,
+		},
+	}
+}
+
+func listDomains(c *Call, in optionalApp) ([]Domain, error) {
+	var all []Domain
+	err := c.eachApp(in.App, func(app volume.App) error {
+		domains, err := c.domains(app)
+		all = append(all, domains...)
+		return err
+	})
+	return all, err
+}
+
+type domainsInput struct {
+	App     string   `json:"app" arg:"APP"`
+	Domains []string `json:"domains" arg:"DOMAIN..."`
+}
+
+func addDomains(c *Call, in domainsInput, events Teller[Progress]) error {
+	p := progress{events}
+	names, err := c.readDomains(in.Domains)
+	if err != nil {
+		return err
+	}
+	var claimed []string
+	since := time.Now()
+	err = c.changeWanted(in.App, strings.Join(names, " "), func(app volume.App, w *volume.Wanted) error {
+		for _, name := range names {
+			if slices.Contains(w.Names.Domains, name) {
+				continue
+			}
+			if len(w.Names.Domains) == maxDomains {
+				return conflict("", "%s has %d domains; no app can have more", app.Name, maxDomains)
+			}
+			err := app.ClaimDomain(name)
+			if err != nil {
+				return errors.Join(c.domainTaken(err), release(app, claimed))
+			}
+			claimed = append(claimed, name)
+			w.Names.Domains = slices.Sorted(slices.Values(append(slices.Clone(w.Names.Domains), name)))
+		}
+		w.Names.Certify = rand.Text()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if slices.Contains(claimed, name) {
+			p.step("%s answers at %s", in.App, unicodeName(name))
+		} else {
+			p.step("%s answers at %s already", in.App, unicodeName(name))
+		}
+	}
+	return c.awaitCertificates(in.App, names, since, p)
+}
+
+// release ends claims on domains.
+func release(app volume.App, names []string) error {
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, app.ReleaseDomain(name))
+	}
+	return errors.Join(errs...)
+}
+
+// maxDomains is how many domains an app may have.
+const maxDomains = 100
+
+// readDomains returns names in ASCII. It fails if one cannot be added.
+func (c *Call) readDomains(names []string) (read []string, err error) {
+	for _, text := range names {
+		name, err := asciiName(text)
+		if err != nil {
+			return nil, wrong("domains", "%w", err)
+		}
+		domain := c.Domain()
+		if _, below, _ := strings.Cut(name, "."); name == domain || below == domain {
+			return nil, &Fault{
+				Kind: Conflict, Field: "domains",
+				Err:  fmt.Errorf("%s belongs to the server: the names below %s are those of its apps", name, domain),
+				Next: "an app gets its own by itself; apps:rename gives it another",
+			}
+		}
+		if !slices.Contains(read, name) {
+			read = append(read, name)
+		}
+	}
+	return read, nil
+}
+
+// domainTaken says whose the domain is to callers who may know it.
+func (c *Call) domainTaken(err error) error {
+	var taken *volume.DomainTaken
+	if !errors.As(err, &taken) {
+		return err
+	}
+	if _, hidden := c.App(taken.Owner); hidden != nil {
+		return conflict("", "%s belongs to another app of this server", taken.Domain)
+	}
+	return conflict("domains:remove "+taken.Owner+" "+taken.Domain+" frees it",
+		"%s belongs to %s", taken.Domain, taken.Owner)
+}
+
+func removeDomains(c *Call, in domainsInput, events Teller[Progress]) error {
+	var names []string
+	for _, text := range in.Domains {
+		name, err := asciiName(text)
+		if err != nil {
+			return wrong("domains", "%w", err)
+		}
+		names = append(names, name)
+	}
+	app, err := c.App(in.App)
+	if err != nil {
+		return err
+	}
+	err = c.changeWanted(app.Name, strings.Join(names, " "), func(_ volume.App, w *volume.Wanted) error {
+		for _, name := range names {
+			if !slices.Contains(w.Names.Domains, name) {
+				return &Fault{
+					Kind: NotFound, Field: "domains",
+					Err:  fmt.Errorf("%s has no domain %s", app.Name, name),
+					Next: "see domains " + app.Name,
+				}
+			}
+			for from, to := range w.Names.Redirects {
+				if to == name && !slices.Contains(names, from) {
+					return conflict("redirect:unset "+app.Name+" "+from+" ends that", "%s is redirected to %s", from, name)
+				}
+			}
+		}
+		w.Names.Domains = slices.DeleteFunc(slices.Clone(w.Names.Domains), func(d string) bool {
+			return slices.Contains(names, d)
+		})
+		w.Names.Redirects = maps.Clone(w.Names.Redirects)
+		for _, name := range names {
+			delete(w.Names.Redirects, name)
+		}
+		return nil
+	})
+	if err == nil {
+		err = release(app, names)
+	}
+	if err == nil {
+		progress{events}.step("%s answers no longer at %s", app.Name, strings.Join(names, " "))
+	}
+	return err
+}
+
+type redirectInput struct {
+	App  string `json:"app" arg:"APP"`
+	From string `json:"from" arg:"FROM"`
+	To   string `json:"to" arg:"TO"`
+}
+
+func setRedirect(c *Call, in redirectInput, events Teller[Progress]) error {
+	from, err := asciiName(in.From)
+	if err != nil {
+		return wrong("from", "%w", err)
+	}
+	to, err := asciiName(in.To)
+	if err != nil {
+		return wrong("to", "%w", err)
+	}
+	err = c.changeWanted(in.App, from+" to "+to, func(app volume.App, w *volume.Wanted) error {
+		has := func(name string) bool {
+			return name == c.defaultHost(app) || slices.ContainsFunc(w.Names.Domains, func(d string) bool {
+				return volume.MatchDomain(d, name)
+			})
+		}
+		for _, name := range []string{from, to} {
+			if !has(name) {
+				return conflict("domains:add "+app.Name+" "+name+" adds it", "%s does not answer at %s", app.Name, name)
+			}
+		}
+		_, redirected := w.Names.Redirects[to]
+		switch {
+		case from == to || strings.HasPrefix(to, "*."):
+			return wrong("to", "%s cannot be redirected to %s", from, to)
+		case redirected || slices.Contains(slices.Collect(maps.Values(w.Names.Redirects)), from):
+			return conflict("", "visitors would be redirected twice; see domains %s", app.Name)
+		}
+		w.Names.Redirects = with(w.Names.Redirects, from, to)
+		return nil
+	})
+	if err == nil {
+		progress{events}.step("%s sends visitors of %s to %s", in.App, unicodeName(from), unicodeName(to))
+	}
+	return err
+}
+
+type unsetRedirectInput struct {
+	App  string `json:"app" arg:"APP"`
+	From string `json:"from" arg:"FROM"`
+}
+
+func unsetRedirect(c *Call, in unsetRedirectInput, events Teller[Progress]) error {
+	from, err := asciiName(in.From)
+	if err != nil {
+		return wrong("from", "%w", err)
+	}
+	err = c.changeWanted(in.App, from, func(app volume.App, w *volume.Wanted) error {
+		if _, ok := w.Names.Redirects[from]; !ok {
+			return &Fault{Kind: NotFound, Field: "from", Err: fmt.Errorf("%s is not redirected", from)}
+		}
+		w.Names.Redirects = maps.Clone(w.Names.Redirects)
+		delete(w.Names.Redirects, from)
+		return nil
+	})
+	if err == nil {
+		progress{events}.step("%s answers at %s", in.App, unicodeName(from))
+	}
+	return err
+}
+
+// DomainReport is how a name of an app is reached.
+type DomainReport struct {
+	Domain
+	Addresses   []string            `json:"addresses,omitempty"` // what DNS answers now
+	CNAME       string              `json:"cname,omitempty"`
+	DNSError    string              `json:"dns_error,omitempty"`
+	Certificate *volume.Certificate `json:"certificate,omitempty"` // nil: this server has no HTTPS
+}
+
+// dnsWait is how long DNS may take to answer.
+const dnsWait = 5 * time.Second
+
+func reportDomains(c *Call, in appInput) ([]DomainReport, error) {
+	app, err := c.App(in.App)
+	if err != nil {
+		return nil, err
+	}
+	domains, err := c.domains(app)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithTimeout(c, dnsWait)
+	defer stop()
+	reports := make([]DomainReport, len(domains))
+	done := make(chan struct{})
+	for i, d := range domains {
+		reports[i].Domain = d
+		if cert, ok := c.certificate(d.Name); ok && c.HTTPS() {
+			reports[i].Certificate = &cert
+		}
+		go func() {
+			reports[i].lookUp(ctx, c.Resolver)
+			done <- struct{}{}
+		}()
+	}
+	for range domains {
+		<-done
+	}
+	return reports, nil
+}
+
+// lookUp asks DNS for the name, or for one that a wildcard stands for.
+func (r *DomainReport) lookUp(ctx context.Context, resolver *net.Resolver) {
+	name := strings.Replace(r.Name, "*", "any", 1)
+	addrs, err := resolver.LookupHost(ctx, name)
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		r.DNSError = "no address"
+	case errors.As(err, &dns):
+		r.DNSError = dns.Err
+	case err != nil:
+		r.DNSError = err.Error()
+	}
+	r.Addresses = slices.Sorted(slices.Values(addrs))
+	if to, err := resolver.LookupCNAME(ctx, name); err == nil && strings.TrimSuffix(to, ".") != name {
+		r.CNAME = strings.TrimSuffix(to, ".")
+	}
+}
+
+func printDomainReports(p *Page, reports []DomainReport) {
+	p.table(func(t io.Writer) {
+		for i, r := range reports {
+			if i > 0 {
+				fmt.Fprintln(t)
+			}
+			fmt.Fprintf(t, "name\t%s\n", r.readable())
+			dns := strings.Join(r.Addresses, " ")
+			if r.CNAME != "" {
+				dns += " through " + plain(r.CNAME)
+			}
+			if r.DNSError != "" {
+				dns = plain(r.DNSError)
+			}
+			fmt.Fprintf(t, "dns\t%s\n", dns)
+			if r.Redirect != "" {
+				fmt.Fprintf(t, "redirects to\t%s\n", r.Redirect)
+			}
+			printCertificate(t, r.Certificate)
+		}
+	})
+}
