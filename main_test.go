@@ -530,7 +530,7 @@ func webapp() {
 // user.
 func TestScriptsNotRoot(t *testing.T) {
 	for _, script := range []string{
-		"app", "binary_replaced", "build_turns", "format", "isolation", "last_line", "open_root", "signals", "storage",
+		"app", "binary_replaced", "build_turns", "format", "isolation", "last_line", "moved", "open_root", "signals", "storage",
 		"toolchains", "umask",
 	} {
 		t.Run(script, func(t *testing.T) {

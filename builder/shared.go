@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	usersSuffix  = ".users"   // of a file that lists the trees that use the folder
-	completeName = "complete" // written last
+	usersSuffix  = ".users"   // of a file that lists the trees that use the folder, see addUser
+	completeName = "complete" // written last, with the path that commands see
 )
 
 // shared returns the folder of the cache for a kind of shared files under key. After Clear it is a
@@ -24,18 +24,18 @@ func (b *build) shared(kind, key string) string {
 	return b.cache(kind, key)
 }
 
-// share lets the build use dir: a folder of the cache that cannot be moved or copied because it
-// contains its own path. Its name is a key of its contents. If dir does not exist, install makes
+// share lets the build use dir: a folder of the cache that cannot be copied because it contains its
+// own path. Its name is a key of its contents. If dir does not exist, install makes
 // it; otherwise share prints that the build reuses the things named what, as file has not changed.
 // Builds point to dir by their environment. [Sweep] removes it after the last of them.
 func (b *build) share(dir, what, file string, install func() error) error {
-	if err := Sweep(b.job.Cache); err != nil {
+	if err := errors.Join(Sweep(b.job.Cache), Settle(b.job.Cache, b.job.View)); err != nil {
 		return err
 	}
 	complete := filepath.Join(dir, completeName)
 	if _, err := os.Stat(complete); err == nil {
 		say.Detail(b.job.Out, "using %s of an earlier build (%s has not changed)", what, file)
-		return addUser(dir, b.job.Tree)
+		return b.addUser(dir)
 	}
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return err
@@ -43,11 +43,15 @@ func (b *build) share(dir, what, file string, install func() error) error {
 	if err := install(); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
-	return errors.Join(os.WriteFile(complete, nil, 0o644), addUser(dir, b.job.Tree))
+	return errors.Join(os.WriteFile(complete, []byte(b.job.View.Inside(dir)), 0o644), b.addUser(dir))
 }
 
-// addUser records that the tree uses dir.
-func addUser(dir, tree string) error {
+// addUser records that the tree uses dir, by its path from the cache: both may move.
+func (b *build) addUser(dir string) error {
+	tree, err := filepath.Rel(b.job.Cache, b.job.Tree)
+	if err != nil {
+		return err
+	}
 	f, err := os.OpenFile(dir+usersSuffix, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 // may run during the call.
 func Sweep(cache string) error {
 	var err error
-	for folder, used := range sharedFolders(cache) {
-		if !used {
+	for _, folder := range sharedFolders(cache) {
+		if !used(cache, folder) {
 			// the list last: without it, nothing would ever remove the rest
 			err = errors.Join(err, os.RemoveAll(folder), os.Remove(folder+usersSuffix))
 		}
@@ -23,24 +23,26 @@ func Sweep(cache string) error {
 	return err
 }
 
-// sharedFolders returns the folders of a cache that have a list, and whether a build uses them.
-func sharedFolders(cache string) map[string]bool {
+// sharedFolders returns the folders of a cache that have a list of their users.
+func sharedFolders(cache string) (folders []string) {
 	lists, _ := fs.Glob(os.DirFS(cache), "*/*"+usersSuffix) // fails only for a malformed pattern
-	folders := map[string]bool{}
 	for _, list := range lists {
-		list = filepath.Join(cache, list)
-		folders[strings.TrimSuffix(list, usersSuffix)] = used(list)
+		folders = append(folders, filepath.Join(cache, strings.TrimSuffix(list, usersSuffix)))
 	}
 	return folders
 }
 
 const maxUsers = 1 << 20 // bytes of a list
 
-// used reports whether one of the trees in the list at path exists, or may exist.
-func used(path string) bool {
-	content, err := readFile(path, maxUsers)
+// used reports whether one of the trees that use the folder exists, or may exist.
+func used(cache, folder string) bool {
+	content, err := readFile(folder+usersSuffix, maxUsers)
 	for line := range strings.Lines(string(content)) {
-		if isFolder(strings.TrimSuffix(line, "\n")) {
+		tree := strings.TrimSuffix(line, "\n")
+		if !filepath.IsAbs(tree) { // older versions wrote absolute paths
+			tree = filepath.Join(cache, tree)
+		}
+		if isFolder(tree) {
 			return true
 		}
 	}
@@ -52,8 +54,8 @@ func used(path string) bool {
 // so do the paths in inUse; paths outside the cache are ignored. No build of the app may run during
 // the call.
 func Clear(cache, trash string, inUse []string) error {
-	for folder, used := range sharedFolders(cache) {
-		if used {
+	for _, folder := range sharedFolders(cache) {
+		if used(cache, folder) {
 			inUse = append(inUse, folder)
 		}
 	}

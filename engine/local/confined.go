@@ -194,6 +194,12 @@ func (l *Local) confineProcess(app string, at Layout) (jail, error) {
 		over = append(over, confine.Over{From: p.At, Top: confine.App, Path: folder})
 	}
 	j, err := l.confine(app, at.Tree, at.Data, places...)
+	if err == nil && !builder.IsSettled(at.Cache, &j.box) {
+		err = j.as(func() error { return builder.Settle(at.Cache, &j.box) }, filepath.Dir(at.Cache))
+		if err != nil {
+			j.leave()
+		}
+	}
 	if err == nil && l.isolation.Mounts() {
 		box := j.box
 		box.Over, j.under = over, []child.Confinement{&box}
