@@ -110,7 +110,7 @@ func (a App) PublishBuild(b Build, dir string) (Build, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return Build{}, err
 	}
-	if err := os.Rename(dir, a.path("builds", b.ID)); err != nil {
+	if err := a.vol.move(dir, a.path("builds", b.ID)); err != nil {
 		return Build{}, err
 	}
 	return b, durable.SyncDir(a.path("builds"))

@@ -2,9 +2,14 @@ package volume
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"paas/durable"
 )
@@ -25,10 +30,10 @@ func (v *Volume) WriteFile(path string, content []byte, mode fs.FileMode) error 
 // put renames the file or link tmp to path, replacing any file or link. A folder of that name,
 // which somebody made by mistake, is moved aside: else the file could never be written again.
 func (v *Volume) put(tmp, path string) error {
-	err := os.Rename(tmp, path)
+	err := v.move(tmp, path)
 	if err != nil && isFolder(path) {
 		if err = v.aside(path); err == nil {
-			err = os.Rename(tmp, path)
+			err = v.move(tmp, path)
 		}
 	}
 	if err != nil {
@@ -36,6 +41,55 @@ func (v *Volume) put(tmp, path string) error {
 		return err
 	}
 	return durable.SyncDir(filepath.Dir(path))
+}
+
+// move renames a file, folder or link.
+func (v *Volume) move(from, to string) error {
+	out, err := v.above(from)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	in, err := v.above(to)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	err = unix.Renameat(int(out.Fd()), filepath.Base(from), int(in.Fd()), filepath.Base(to))
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
+// above opens the folder above path. Among the apps it follows no link that leads out of the app:
+// one that runs as the server's user, in a container without Landlock, may have put it there to
+// have a role write where only that role can, such as to the keys.
+func (v *Volume) above(path string) (*os.File, error) {
+	dir, apps := filepath.Dir(path), filepath.Join(v.Root, "apps")
+	below, err := filepath.Rel(apps, dir)
+	if err != nil || !filepath.IsLocal(below) {
+		return os.Open(dir)
+	}
+	root, err := os.OpenRoot(apps)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	opened, err := root.Stat(".")
+	if now, lstatErr := os.Lstat(apps); err != nil || lstatErr != nil || !os.SameFile(now, opened) {
+		return nil, errors.Join(err, lstatErr, fmt.Errorf("%s is a link", apps))
+	}
+	app, below, inside := strings.Cut(below, "/")
+	if !inside {
+		return root.Open(app)
+	}
+	home, err := root.OpenRoot(app)
+	if err != nil {
+		return nil, err
+	}
+	defer home.Close()
+	return home.Open(below)
 }
 
 func isFolder(path string) bool {

@@ -79,7 +79,7 @@ func (a App) Publish(r Release) (Release, error) {
 		if err := a.vol.writeJSON(filepath.Join(tmp, "release.json"), r, 0o600); err != nil {
 			return Release{}, err
 		}
-		err := os.Rename(tmp, a.releaseDir(r.N))
+		err := a.vol.move(tmp, a.releaseDir(r.N))
 		if err == nil {
 			break
 		}

@@ -103,7 +103,7 @@ func (v *Volume) repaired(path, what string) {
 // aside renames what is in the way at path, and keeps it beside it.
 func (v *Volume) aside(path string) error {
 	to := path + ".aside-" + strings.ToLower(newIdentity()[:6])
-	if err := os.Rename(path, to); err != nil {
+	if err := v.move(path, to); err != nil {
 		return err
 	}
 	v.repaired(path, "moved what was in its place to "+filepath.Base(to))

@@ -90,7 +90,7 @@ func (v *Volume) discard(dir string) error {
 	tmp := filepath.Join(v.Root, "tmp")
 	os.Mkdir(tmp, 0o700) // somebody may have removed it
 	// No process has locked a folder of that name, so it counts as that of a dead one.
-	err := os.Rename(dir, filepath.Join(tmp, strconv.FormatUint(rand.Uint64(), 36)))
+	err := v.move(dir, filepath.Join(tmp, strconv.FormatUint(rand.Uint64(), 36)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
