@@ -51,7 +51,7 @@ func (p *paas) server() *command.Server {
 		DiskSpace: p.diskSpace(),
 		Modules:   deploy.Modules{Remote: p.remotes},
 		Mode:      volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
-		URL: p.addresses.App, GitHost: p.addresses.Git, Hint: p.addresses.Verb,
+		URL: p.addresses.App, GitHost: p.addresses.Git, GitHTTPS: p.addresses.GitHTTPS, Hint: p.addresses.Verb,
 		Webhook: p.addresses.Webhook, Isolation: p.isolation,
 		SSHHost:  func() string { return p.addresses.Of(volume.RoleGit).Host },
 		Domain:   func() string { return p.addresses.Of(volume.RoleApp).Host },

@@ -134,6 +134,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 		}
 		defer s.engine.Close()
 	}
+	s.addresses.GitOverHTTP = slices.Contains(roles, volume.RoleGit) && slices.Contains(roles, volume.RoleApp)
 	// If a port is taken, no app has been started yet.
 	for _, role := range roles {
 		if err := s.listen(role); err != nil {
@@ -258,7 +259,7 @@ const maxCommands = 64 << 20
 // listenWeb lets the front door lead to git over HTTP at a host of its own, in the same way as to
 // static files.
 func (s *server) listenWeb() {
-	if s.receiver == nil || s.front == nil {
+	if !s.addresses.GitOverHTTP {
 		return
 	}
 	c, calls := s.config, site.NewCalls()
@@ -274,6 +275,9 @@ func (s *server) listenWeb() {
 		return s.runtime.Dial(ctx, app, addr)
 	}
 	s.front.Set(volume.Own, router.Route{Addrs: []string{"git over HTTP"}, State: router.Running, Inner: true})
+	if s.certs != nil && strings.Contains(c.Domain, ".") { // no authority knows localhost
+		s.certs.Want(volume.Own + "." + c.Domain)
+	}
 }
 
 // listenDoor listens on addr, the value of the setting.

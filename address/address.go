@@ -11,6 +11,7 @@ type Address struct {
 	Port   string `json:"port"`            // for people; a container's published one
 	First  string `json:"first,omitempty"` // the app that answers at Host itself
 	HTTPS  string `json:"https,omitempty"` // the port for HTTPS, for people; empty: there is none
+	Git    bool   `json:"git,omitempty"`   // it leads to git over HTTP
 }
 
 // Local returns the host:port for processes on this machine.

@@ -27,6 +27,8 @@ type Book struct {
 	// Ports that people use; empty: those of SSH, HTTP and HTTPS.
 	PublicSSHPort, PublicHTTPPort, PublicHTTPSPort string
 
+	GitOverHTTP bool // the role app of this process leads to it
+
 	mu  sync.Mutex
 	own map[string]Address // the roles of this process
 }
@@ -59,6 +61,7 @@ func (b *Book) at(role, listen string) Address {
 		a.Port = b.PublicSSHPort
 	case volume.RoleApp:
 		a.Port, a.First, a.HTTPS = b.PublicHTTPPort, b.DefaultApp, b.SecurePort(nil)
+		a.Git = b.GitOverHTTP
 	}
 	if a.Port == "" {
 		_, a.Port, _ = net.SplitHostPort(listen)
@@ -121,6 +124,15 @@ func (b *Book) App(name string) string {
 		}
 	}
 	return "http://" + a.withPort(host, "80")
+}
+
+// GitHTTPS returns the URL at which git reaches an app with a token; empty: there is none.
+func (b *Book) GitHTTPS(app string) string {
+	server := b.App(volume.Own)
+	if !b.Of(volume.RoleApp).Git || !strings.HasPrefix(server, "https://") {
+		return ""
+	}
+	return server + "/" + app
 }
 
 // Git returns the host that git connects to, with the port if it is needed: "my.server:2222".

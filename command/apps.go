@@ -124,8 +124,9 @@ type AppInfo struct {
 	Cause   string      `json:"cause,omitempty"`
 	Since   time.Time   `json:"since,omitzero"`
 	Git     string      `json:"git"`
-	Source  *SourceInfo `json:"source,omitempty"` // the repository that it follows, if it does
-	Sleep   string      `json:"sleep,omitempty"`  // after so long without a request; empty: never
+	HTTPS   string      `json:"git_https,omitempty"` // for git with a token
+	Source  *SourceInfo `json:"source,omitempty"`    // the repository that it follows, if it does
+	Sleep   string      `json:"sleep,omitempty"`     // after so long without a request; empty: never
 	Asleep  time.Time   `json:"asleep_since,omitzero"`
 
 	Problem string `json:"problem,omitempty"` // which file is damaged, and what to do about it
@@ -182,6 +183,7 @@ func (c *Call) appInfo(app volume.App) (AppInfo, error) {
 // liveInfo describes the app's live release and its processes.
 func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
 	i := AppInfo{Name: app.Name, URL: c.URL(app.Name), State: "empty", Git: c.gitURL(app.Name)}
+	i.HTTPS = c.GitHTTPS(app.Name)
 	n := app.Live()
 	if n == 0 {
 		return i, nil
@@ -310,7 +312,11 @@ func printApp(p *Page, i AppInfo) {
 		if !i.Asleep.IsZero() {
 			state = asleepSince(i.Asleep)
 		}
-		fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\nstate\t%s\n", i.Name, i.URL, i.Git, state)
+		fmt.Fprintf(t, "app\t%s\nurl\t%s\ngit\t%s\n", i.Name, i.URL, i.Git)
+		if i.HTTPS != "" {
+			fmt.Fprintf(t, "\t%s, with a token\n", i.HTTPS)
+		}
+		fmt.Fprintf(t, "state\t%s\n", state)
 		if i.Release > 0 {
 			since := ""
 			if !i.Since.IsZero() {

@@ -33,7 +33,8 @@ type Server struct {
 
 	URL      func(app string) string // an app's address, for people
 	GitHost  func() string           // where git connects: "my.server:2222"
-	SSHHost  func() string           // the same without the port
+	GitHTTPS func(app string) string // where git reaches it with a token; empty: nowhere
+	SSHHost  func() string           // the same as GitHost, without the port
 	Domain   func() string           // apps answer at <app>.<domain>
 	HTTPS    func() bool             // visitors can use HTTPS, as soon as there is a certificate
 	Resolver *net.Resolver           // answers for DNS

@@ -86,6 +86,7 @@ func newCast(t *testing.T, p part) (*stage, access.Identity) {
 		Volume: vol, Keys: keys, Tokens: access.Tokens{Keys: keys}, Rights: access.Rights{Keys: keys},
 		URL:       func(app string) string { return "http://" + app + ".test" },
 		GitHost:   func() string { return "test" },
+		GitHTTPS:  func(app string) string { return "" },
 		SSHHost:   func() string { return "test" },
 		Hint:      func(verb, args string) string { return verb + " " + args },
 		Webhook:   func(app string) string { return "" },

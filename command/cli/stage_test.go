@@ -48,6 +48,7 @@ func newStage(t *testing.T) *stage {
 		Prove: 5 * time.Second, Grace: 10 * time.Second,
 		URL:          func(app string) string { return "http://" + app + ".test" },
 		GitHost:      func() string { return "test" },
+		GitHTTPS:     func(app string) string { return "https://paas.test/" + app },
 		SSHHost:      func() string { return "test" },
 		Hint:         func(verb, args string) string { return "ssh paas@test " + verb + " " + args },
 		Webhook:      func(app string) string { return "http://hooks.test/" + app },
