@@ -26,13 +26,9 @@ func (a *appLoop) readWanted() (volume.Wanted, error) {
 	if unread != nil {
 		return s, err
 	}
-	then, unread := a.app.WantedThen(r)
-	if unread != nil {
-		return s, err
-	}
 	a.complain(doing, err)
 	a.guessed = true
-	return then, nil
+	return r.Wanted, nil
 }
 
 // complain logs that something cannot be done, once for each reason.

@@ -6,12 +6,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 const (
-	maxConns = 256 // at once; later clients wait
+	// maxConns is how many connections there are at once; later clients wait. Strangers can reach the
+	// port, and this process needs open files for polling and deploying too.
+	maxConns = 256
 	wrapUp   = 5 * time.Second
 )
 
@@ -25,7 +28,7 @@ func (s *Sidecar) Listen() error {
 	if err != nil {
 		return err
 	}
-	s.listener = limited{l, make(chan struct{}, maxConns)}
+	s.listener = netutil.LimitListener(l, maxConns)
 	return nil
 }
 
@@ -71,31 +74,4 @@ func (s *Sidecar) serve(ctx context.Context) error {
 	}
 	<-shut // Serve returns as soon as Shutdown begins
 	return nil
-}
-
-// limited accepts only so many connections at once: strangers can reach the port, and this process
-// needs open files for polling and deploying too.
-type limited struct {
-	net.Listener
-	in chan struct{}
-}
-
-func (c limited) Accept() (net.Conn, error) {
-	c.in <- struct{}{} // connections have timeouts, so a place becomes free
-	conn, err := c.Listener.Accept()
-	if err != nil {
-		<-c.in
-		return nil, err
-	}
-	return limitedConn{conn, sync.OnceFunc(func() { <-c.in })}, nil
-}
-
-type limitedConn struct {
-	net.Conn
-	leave func()
-}
-
-func (c limitedConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }

@@ -63,7 +63,6 @@
 //	  events/<role>.jsonl         (0700)   audit: who did what when; renamed
 //	                                       to end in .1 at 4 MiB               that role
 //	  events/off                           there while none are recorded       commands
-//	  events.jsonl                         the same, from earlier versions     nobody
 //	  domains/<name>              (0700)   the id of the app that has the
 //	                                       domain; the folder is locked
 //	                                       (flock) while one is given or ended commands

@@ -177,14 +177,13 @@ func flock(f *os.File, how int) error {
 }
 
 // Events returns the last n events of app, or of everything if app is empty, sorted by time: those
-// of all roles, and of the one file that earlier versions wrote. It skips lines that make no sense.
-// n is at least 1; memory holds up to three times as many for each file.
+// of all roles. It skips lines that make no sense. n is at least 1.
 func (v *Volume) Events(app string, n int) ([]Event, error) {
 	entries, err := os.ReadDir(v.events())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	paths := []string{filepath.Join(v.Root, "events.jsonl")}
+	var paths []string
 	for _, e := range entries {
 		paths = append(paths, filepath.Join(v.events(), strings.TrimSuffix(e.Name(), ".1")))
 	}
@@ -224,9 +223,6 @@ func eventsAt(path, app string, n int) (events []Event, err error) {
 			var e Event
 			if json.Unmarshal(line, &e) == nil && !e.At.IsZero() && (app == "" || e.App == app) {
 				events = append(events, e)
-			}
-			if len(events) >= 2*n+1024 { // the file of an earlier version may hold far more
-				events = slices.Clone(events[len(events)-n:])
 			}
 			if err == io.EOF {
 				break

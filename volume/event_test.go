@@ -2,7 +2,6 @@ package volume
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -99,22 +98,13 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
-// The files of all roles and the one of earlier versions are read as one history. Half lines, which
+// The files of all roles are read as one history. Half lines, which
 // a power cut or a full disk has left, are skipped, and the next line is whole.
 func TestEventsOfAll(t *testing.T) {
 	v := testVolume(t)
 	at := func(second int) time.Time { return time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC) }
 	if events, err := v.Events("", 10); err != nil || len(events) != 0 {
 		t.Fatal(events, err)
-	}
-	var old strings.Builder
-	for i := range 3000 {
-		line, _ := json.Marshal(Event{At: at(0), By: "old", Note: fmt.Sprint(i)})
-		old.Write(append(line, '\n'))
-	}
-	err := os.WriteFile(filepath.Join(v.Root, "events.jsonl"), []byte(old.String()), 0o600)
-	if err != nil {
-		t.Fatal(err)
 	}
 	for i, role := range []string{RoleGit, RoleApp, RoleCommand, RoleGit, RoleApp} {
 		err := v.Record(
@@ -145,7 +135,7 @@ func TestEventsOfAll(t *testing.T) {
 		}
 		return strings.Join(text, " ")
 	}
-	if got := got("", 8); got != "old2998 old2999 git0 app1 command2 git3 app4 last" {
+	if got := got("", 8); got != "git0 app1 command2 git3 app4 last" {
 		t.Error(got)
 	}
 	if got := got("shop", 8); got != "app1 git3" {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ type Release struct {
 	At       time.Time `json:"at"`
 	Settings Settings  `json:"settings"`
 	// Wanted is what was wanted when it was made: only for a runtime that finds wanted.json
-	// damaged. See [App.WantedThen].
+	// damaged.
 	Wanted Wanted `json:"wanted,omitzero"`
 }
 
@@ -109,18 +108,6 @@ func (a App) Release(n int) (Release, error) {
 		err = a.vol.damage(a.path(file), odd("it is of v%d", r.N), releaseRemedy)
 	}
 	return r, err
-}
-
-// WantedThen reads what was wanted when r was made. An earlier version kept it in the release's
-// settings.
-func (a App) WantedThen(r Release) (Wanted, error) {
-	if !reflect.DeepEqual(r.Wanted, Wanted{}) {
-		return r.Wanted, nil
-	}
-	type earlier struct{ Settings Wanted }
-	file := filepath.Join("releases", strconv.Itoa(r.N), "release.json")
-	e, err := read[earlier](a, file, releaseRemedy)
-	return e.Settings, err
 }
 
 // Status reads how far release n has come: it is queued until the runtime records something. If the

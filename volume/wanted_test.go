@@ -102,29 +102,3 @@ func TestEmpty(t *testing.T) {
 		}
 	}
 }
-
-// A release of an earlier version has what was wanted in its settings.
-func TestWantedThen(t *testing.T) {
-	for name, want := range map[string]Wanted{"earlier": mixedWanted, "now": {Sleep: time.Minute}} {
-		a := testApp(t)
-		if err := a.SetWanted(want); err != nil {
-			t.Fatal(err)
-		}
-		r, err := a.Publish(Release{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if name == "earlier" {
-			content := `{"n": 1, "settings": ` + mixed + `}`
-			if err := os.WriteFile(a.path("releases/1/release.json"), []byte(content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if r, err = a.Release(1); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := a.WantedThen(r); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %+v, %v", name, got, err)
-		}
-	}
-}
