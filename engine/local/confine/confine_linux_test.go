@@ -250,6 +250,34 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// A server in a chroot gives commands no other root than its own, and one whose machine has files
+// where commands see others hides those.
+func TestChroot(t *testing.T) {
+	if missing := Probe(t.TempDir()).Missing; missing != "" {
+		t.Skipf("SKIP: %s", missing)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tmp := range []string{"/tmp", App, Beside} {
+		const script = `mount -t tmpfs none "$1" && mkdir "$1/u" "$1/w" "$1/r" &&
+			mount -t overlay -o "lowerdir=/,upperdir=$1/u,workdir=$1/w" none "$1/r" || exit 77
+			cd "$1/r" &&
+			for d in dev proc sys; do mount --rbind /$d $d || exit; done &&
+			mkdir -p app paas opt && echo of the machine | tee app/page paas/data >/dev/null &&
+			cp "$2" opt/test && TMPDIR=$3 exec chroot . /opt/test -test.run '^(TestBox|TestPlaces)$'`
+		cmd := exec.Command("unshare", "-m", "sh", "-c", script, "sh", t.TempDir(), self, tmp)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() == 77 {
+			t.Skipf("SKIP: no overlays here: %s", out)
+		}
+		if err != nil {
+			t.Errorf("with files in %s: %v: %s", tmp, err, out)
+		}
+	}
+}
+
 // A command is handed the paths that it sees, and what it prints is read with the machine's.
 func TestInsideOutside(t *testing.T) {
 	b := &Box{Places: []Place{

@@ -22,7 +22,7 @@ var privateFolders = []string{"/tmp", "/var/tmp", "/dev/shm"}
 // the box shows. In a sandbox, the root is already a copy.
 func (b *Box) makeMounts() error {
 	if len(b.Places) > 0 && !b.Isolation.Sandboxes {
-		if err := enterRoot(); err != nil {
+		if err := enterSharedRoot(); err != nil {
 			return err
 		}
 	}
@@ -180,10 +180,12 @@ func (b *Box) covers() []string {
 			}
 		}
 	}
-	// private folders are covered anyway
+	covered := privateFolders // anyway
+	if slices.ContainsFunc(b.Places, func(p Place) bool { return p.At == App }) {
+		covered = append(slices.Clone(covered), App)
+	}
 	return slices.DeleteFunc(outermost(list), func(c string) bool {
-		return slices.ContainsFunc(privateFolders,
-			func(private string) bool { return below(c, private) })
+		return slices.ContainsFunc(covered, func(dir string) bool { return below(c, dir) })
 	})
 }
 
@@ -278,30 +280,42 @@ func ownMounts() error {
 	return mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
 }
 
-// rootForAll is a mount namespace with the mounts of [ownRoot]. It takes a millisecond to make, so it
-// is made once, and lasts as long as this process.
-var rootForAll = sync.OnceValues(func() (namespace *os.File, err error) {
+// sharedRoot is what [ownRoot] makes, open. It takes a millisecond to make, so it is made once, and
+// lasts as long as this process.
+type sharedRoot struct{ namespace, root int }
+
+var openSharedRoot = sync.OnceValues(func() (r sharedRoot, err error) {
 	err = onThread(func() error {
 		err := ownMounts()
 		if err == nil {
 			err = ownRoot()
 		}
 		if err == nil {
-			namespace, err = os.Open("/proc/thread-self/ns/mnt")
+			r.namespace, err = unix.Open("/proc/thread-self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
+		if err == nil {
+			r.root, err = unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		}
 		return err
 	})
-	return namespace, err
+	return r, err
 })
 
-// enterRoot moves the calling thread to rootForAll.
-func enterRoot() error {
-	namespace, err := rootForAll()
+// enterSharedRoot moves the calling thread to the sharedRoot.
+func enterSharedRoot() error {
+	r, err := openSharedRoot()
 	if err == nil {
 		err = unix.Unshare(unix.CLONE_FS) // else no thread may enter a mount namespace
 	}
 	if err == nil {
-		err = unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNS)
+		err = unix.Setns(r.namespace, unix.CLONE_NEWNS)
+	}
+	// The namespace has another root if this process was started in a chroot.
+	if err == nil {
+		err = unix.Fchdir(r.root)
+	}
+	if err == nil {
+		err = unix.Chroot(".")
 	}
 	if err != nil {
 		return fmt.Errorf("enter the apps' root: %w", err)

@@ -143,7 +143,7 @@ func missingCapability() string {
 
 // tryMounts makes mounts in a new namespace. Seccomp or a security module may forbid it.
 func tryMounts() error {
-	if err := enterRoot(); err != nil {
+	if err := enterSharedRoot(); err != nil {
 		return err
 	}
 	return ownMounts()
