@@ -58,7 +58,7 @@ func (g gitDoor) Serve(
 ) int {
 	g.rights.Used(identity(who))
 	return g.Receiver.Serve(ctx, receiver.Request{
-		By: who.Name, Client: gitClient{g.rights, identity(who)}, Service: service, App: app,
+		Actor: identity(who).Actor("git"), Client: gitClient{g.rights, identity(who)}, Service: service, App: app,
 		Protocol: protocol, Stdin: stdin, Stdout: stdout, Stderr: stderr,
 	})
 }
@@ -71,11 +71,18 @@ type webDoor struct {
 
 func (d webDoor) Lookup(secret string, from netip.Addr) (web.Identity, error) {
 	who, err := access.Tokens{Keys: d.keys}.Lookup(secret, from)
+	if err != nil && who.Token != "" { // it counted once
+		d.vol.Record(volume.RoleGit, who.Actor("https").Event("login", "", "", volume.Refused))
+	}
 	return web.Identity{Name: who.Name, Token: who.Token, From: from}, d.explained(err)
 }
 
 func (d webDoor) Admit(who web.Identity, app string) error {
-	_, err := d.client(who).Admit(app)
+	client := d.client(who)
+	_, err := client.Admit(app)
+	if err != nil {
+		d.vol.Record(volume.RoleGit, client.who.Actor("https").Event("git", app, "", volume.Refused))
+	}
 	if errors.Is(err, volume.ErrNoApp) {
 		return web.NoApp{Err: d.explained(err)}
 	}
@@ -93,7 +100,7 @@ func (d webDoor) Serve(ctx context.Context, who web.Identity, q web.Request) int
 		part = receiver.Listing
 	}
 	return d.receiver.Serve(ctx, receiver.Request{
-		By: who.Name, Client: d.client(who), Service: q.Service, App: q.App, Protocol: q.Protocol,
+		Actor: d.client(who).who.Actor("https"), Client: d.client(who), Service: q.Service, App: q.App, Protocol: q.Protocol,
 		Part: part, Stdin: q.Stdin, Stdout: q.Stdout, Stderr: q.Stderr,
 	})
 }

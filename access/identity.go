@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+
+	"paas/volume"
 )
 
 // Identity is who asks, and what proved it. The zero Identity may do nothing.
@@ -79,4 +81,19 @@ func (k *Keys) ownerOf(t Token, from netip.Addr) (Right, error) {
 		}
 	}
 	return None, tokenError(t, errors.New("its owner has no key that counts here and now"))
+}
+
+// Actor is how the audit log names the identity that came through a door.
+func (who Identity) Actor(door string) volume.Actor {
+	a := volume.Actor{By: who.Name, Via: door}
+	if who.From.IsValid() {
+		a.From = who.From.String()
+	}
+	switch {
+	case who.Token != "":
+		a.With = "token " + who.Token
+	case who.Key != "":
+		a.With = "key " + who.Key
+	}
+	return a
 }

@@ -95,7 +95,8 @@ type Call struct {
 	OnTerminal   bool            // a person reads Stdout
 	Console      Console         // for raw verbs
 
-	verb string
+	verb     string
+	recorded bool // in the audit log
 }
 
 // Console is the caller's terminal, for raw verbs.
@@ -114,6 +115,9 @@ func (c *Call) App(name string) (volume.App, error) {
 
 // apps are the names of all apps that the caller may see.
 func (c *Call) apps() ([]string, error) { return c.Rights.Apps(c.Caller.Identity) }
+
+// isAdmin reports whether the caller may do everything.
+func (c *Call) isAdmin() bool { return c.Rights.Role(c.Caller.Identity) == access.Admin }
 
 // mayCreate fails if the caller may not make an app of that name.
 func (c *Call) mayCreate(name string) error {
@@ -156,13 +160,17 @@ func (c *Call) info(format string, args ...any) { say.Detail(c.Stderr, format, a
 
 // did records at once what the verb has done, for the audit log: what comes after it may take long,
 // and may be interrupted. app is empty if it concerns the server.
-func (c *Call) did(app, note string) {
+func (c *Call) did(app, note string) { c.record(app, note, volume.OK) }
+
+// record records how what the verb did has ended. Without it, [Run] records what was refused or
+// failed.
+func (c *Call) record(app, note string, end volume.End) {
 	role := volume.RoleGit
 	if c.Caller.IsLocal() {
 		role = volume.RoleCommand
 	}
-	e := volume.Event{By: c.Caller.Name, Did: c.verb, App: app, Note: note}
-	c.Volume.Record(role, e)
+	c.recorded = true
+	c.Volume.Record(role, c.Caller.Actor(c.Caller.Door).Event(c.verb, app, note, end))
 }
 
 // readAll reads in to its end, 64 KiB at most, or until ctx ends: a caller may never send an end.

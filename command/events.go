@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"paas/access"
@@ -28,7 +29,7 @@ func eventRows() []Row {
 				Name: "events:on", Group: Operate, Needs: access.Admin,
 				Short: "record events again",
 			},
-			Run:  func(c *Call, _ struct{}) (recording, error) { return c.record(true) },
+			Run:  func(c *Call, _ struct{}) (recording, error) { return c.recordEvents(true) },
 			Text: printRecording,
 		},
 		Verb[struct{}, recording]{
@@ -36,7 +37,7 @@ func eventRows() []Row {
 				Name: "events:off", Group: Operate, Needs: access.Admin,
 				Short: "record no events, until events:on; the old ones stay",
 			},
-			Run:  func(c *Call, _ struct{}) (recording, error) { return c.record(false) },
+			Run:  func(c *Call, _ struct{}) (recording, error) { return c.recordEvents(false) },
 			Text: printRecording,
 		},
 	}
@@ -47,8 +48,8 @@ type recording struct {
 	On bool `json:"events_recorded"`
 }
 
-// record has events recorded, or not. The change is one of them either way.
-func (c *Call) record(on bool) (recording, error) {
+// recordEvents has events recorded, or not. The change is one of them either way.
+func (c *Call) recordEvents(on bool) (recording, error) {
 	if c.Volume.Recording() == on {
 		return recording{on}, nil
 	}
@@ -72,7 +73,8 @@ func printRecording(p *Page, r recording) {
 
 type eventsInput struct {
 	App    string `json:"app" arg:"[APP]"`
-	Number int    `json:"number" flag:"number,n" also:"num" value:"N" default:"50" help:"how many events to show, the newest last"`
+	Number *int   `json:"number" flag:"number,n" also:"num" value:"N" help:"how many of the last events (default 50; with --since all of them)"`
+	Since  string `json:"since" flag:"since" value:"TIME" help:"only what is not older: 10m, 2d, or a time in UTC such as 2026-11-25T10:00:00Z"`
 	Tail   bool   `json:"tail" flag:"tail,t" also:"follow,f" help:"go on until interrupted"`
 }
 
@@ -87,8 +89,18 @@ func (in *eventsInput) needs(c *Call) access.Right {
 // maxEvents is how many events are shown at most: they are in memory at once.
 const maxEvents = 1_000_000
 
-func showEvents(c *Call, in eventsInput, events Teller[volume.Event]) error {
-	if in.Number < 1 || in.Number > maxEvents {
+func showEvents(c *Call, in eventsInput, events Teller[volume.Event]) (err error) {
+	number, since := 50, time.Time{}
+	if in.Since != "" {
+		number = maxEvents
+		if since, err = parseSince(in.Since, time.Now()); err != nil {
+			return err
+		}
+	}
+	if in.Number != nil {
+		number = *in.Number
+	}
+	if number < 1 || number > maxEvents {
 		return wrong("number", "-n is a number from 1 to %d", maxEvents)
 	}
 	if in.App != "" {
@@ -96,11 +108,19 @@ func showEvents(c *Call, in eventsInput, events Teller[volume.Event]) error {
 			return err
 		}
 	}
+	if app, err := c.App(in.App); err == nil && !c.isAdmin() { // not of an earlier app of that name
+		if made := app.Made(); made.After(since) {
+			since = made
+		}
+	}
 	if !c.Volume.Recording() {
 		c.warn("events are not recorded now; events:on records them again")
 	}
 	tell := func(batch []volume.Event) error {
 		for _, e := range batch {
+			if e.At.Before(since) {
+				continue
+			}
 			if err := events.Tell(e); err != nil {
 				return err
 			}
@@ -109,10 +129,10 @@ func showEvents(c *Call, in eventsInput, events Teller[volume.Event]) error {
 	}
 	if in.Tail {
 		return c.whileRead(func(ctx context.Context) error {
-			return c.Volume.FollowEvents(ctx, in.App, in.Number, tell)
+			return c.Volume.FollowEvents(ctx, in.App, number, tell)
 		})
 	}
-	batch, err := c.Volume.Events(in.App, in.Number)
+	batch, err := c.Volume.Events(in.App, number)
 	if err != nil {
 		return err
 	}
@@ -131,15 +151,22 @@ type eventPage struct {
 
 func (e *eventPage) Tell(event volume.Event) error {
 	e.rows = append(e.rows, []string{
-		when(event.At), plain(event.By), plain(event.Did),
-		orNone(plain(event.App)), orNone(plain(event.Note)),
+		when(event.At), plain(event.By), orNone(via(event)), plain(event.Did),
+		orNone(plain(event.App)), orNone(string(event.End)), orNone(plain(event.Note)),
 	})
 	return nil
 }
 
+// via is how somebody came: the door, the address, and the beginning of the key or token.
+func via(e volume.Event) string {
+	kind, id, _ := strings.Cut(e.With, " ")
+	id = strings.TrimPrefix(id, "SHA256:")
+	return strings.TrimSpace(plain(fmt.Sprintf("%s %s %s %s", e.Via, e.From, kind, id[:min(8, len(id))])))
+}
+
 func (e *eventPage) Flush() error {
 	if len(e.rows) > 0 && e.widths == nil {
-		e.rows = slices.Insert(e.rows, 0, []string{"AT", "BY", "DID", "APP", "NOTE"})
+		e.rows = slices.Insert(e.rows, 0, []string{"AT", "BY", "VIA", "DID", "APP", "END", "NOTE"})
 		e.widths = make([]int, len(e.rows[0]))
 	}
 	for _, row := range e.rows {

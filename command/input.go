@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"paas/volume"
 )
 
 // Field is an argument or a flag of a verb. The tags of the input's field say what it is:
@@ -159,6 +161,14 @@ func appOf(in any) string {
 	return reflect.ValueOf(in).Elem().Field(Fields(in)[0].index).String()
 }
 
+// namedApp is the app of the input for the audit log: empty if no app can have that name.
+func namedApp(in any) string {
+	if name := appOf(in); volume.CheckName(name) == nil {
+		return name
+	}
+	return ""
+}
+
 // otherArguments names the arguments after the app.
 func otherArguments(fields []Field) string {
 	var names []string
@@ -271,6 +281,24 @@ func parseAge(text string) (time.Duration, error) {
 		return time.Duration(n) * 24 * time.Hour, err
 	}
 	return time.ParseDuration(text)
+}
+
+// parseSince reads a time: so long before now, or then. A time without a zone is in UTC, as all verbs
+// show times.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	if ago, err := parseAge(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	for _, layout := range []string{
+		time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04",
+		time.DateOnly,
+	} {
+		if at, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, wrong("since", "--since is how long ago (90s, 10m, 2h30m, 2d) or "+
+		`when (2026-11-25T10:00:00Z, "2026-11-25 10:00:00"), not %q`, plain(text))
 }
 
 // Duration is a time such as 10s or 2h30m.

@@ -49,7 +49,7 @@ func showLogs(c *Call, in logsInput, events Teller[LogLine]) error {
 	r := logs.Reading{Dir: app.Logs(), Last: lastLines, Follow: in.Tail}
 	if in.Since != "" {
 		r.Last = -1
-		if r.Since, err = since(in.Since, time.Now()); err != nil {
+		if r.Since, err = parseSince(in.Since, time.Now()); err != nil {
 			return err
 		}
 	}
@@ -112,22 +112,4 @@ func selection(app string, wanted, known []string) (func(string) bool, error) {
 
 func noProcess(format string, args ...any) error {
 	return &Fault{Kind: NotFound, Field: "processes", Err: fmt.Errorf(format, args...)}
-}
-
-// since is the time that text means: so long ago, or then. A time without a zone is in UTC, as all
-// verbs show times.
-func since(text string, now time.Time) (time.Time, error) {
-	if ago, err := parseAge(text); err == nil && ago >= 0 {
-		return now.Add(-ago), nil
-	}
-	for _, layout := range []string{
-		time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04",
-		time.DateOnly,
-	} {
-		if at, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
-			return at, nil
-		}
-	}
-	return time.Time{}, wrong("since", "--since is how long ago (90s, 10m, 2h30m, 2d) or "+
-		`when (2026-11-25T10:00:00Z, "2026-11-25 10:00:00"), not %q`, plain(text))
 }

@@ -30,7 +30,7 @@ func TestSince(t *testing.T) {
 		"yesterday":                 "",
 		"25.11.2026":                "",
 	} {
-		at, err := since(text, now)
+		at, err := parseSince(text, now)
 		got := ""
 		if err == nil {
 			got = at.UTC().Format(time.RFC3339Nano)

@@ -68,8 +68,13 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 	if err != nil {
 		return err
 	}
-	c.did(app.Name, strings.TrimSpace(r.String()+" "+note)+": "+string(s.State))
-	if s.State == volume.Live || s.State == volume.Retired {
+	lives := s.State == volume.Live || s.State == volume.Retired
+	end := volume.Broke
+	if lives {
+		end = volume.OK
+	}
+	c.record(app.Name, strings.TrimSpace(r.String()+" "+note)+": "+string(s.State), end)
+	if lives {
 		p.live(maker, r)
 		return nil
 	}

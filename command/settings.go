@@ -183,8 +183,7 @@ func (c *Call) later(live, s volume.Settings) string {
 // mayName fails if the value names a folder of the server and the caller may not.
 func (c *Call) mayName(key, value string) error {
 	packs, _ := builder.ParseBuildpacks(value)
-	if key == "buildpack" && slices.ContainsFunc(packs, builder.Buildpack.OnServer) &&
-		c.Rights.AdmitToServer(c.Caller.Identity, access.Admin) != nil {
+	if key == "buildpack" && slices.ContainsFunc(packs, builder.Buildpack.OnServer) && !c.isAdmin() {
 		return &Fault{
 			Kind: Forbidden, Field: "settings",
 			Err: fmt.Errorf("only admins may set a buildpack that is a folder of the server; %s is not one",

@@ -83,5 +83,8 @@ func syncSource(c *Call, in syncInput, events Teller[Progress]) error {
 	if context.Cause(ctx) == errStopped {
 		return errStopped
 	}
+	if err == nil {
+		c.did(app.Name, "")
+	}
 	return err
 }

@@ -141,11 +141,17 @@ func Find(rows []Row, name string) (Row, bool) {
 func Run(c *Call, row Row, in any, format Format) error {
 	c.verb = row.About().Name
 	err := c.admit(row, in)
+	end := volume.Refused
 	if err == nil {
+		end = volume.Broke
 		err = row.run(c, in, format)
 	}
 	err = AsFault(err)
 	var fault *Fault
+	if errors.As(err, &fault) && c.Server != nil && !c.recorded && c.Err() == nil &&
+		(end == volume.Refused || fault.Kind == Failed || fault.Kind == Conflict) {
+		c.record(namedApp(in), "", end)
+	}
 	if errors.As(err, &fault) && fault.Kind == NotFound && fault.Field == "app" {
 		if next := c.inOrder(in); next != "" {
 			fault.Next = next

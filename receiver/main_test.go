@@ -119,7 +119,7 @@ func serveTransport(r *Receiver, l net.Listener) {
 				}
 			}()
 			status := r.Serve(ctx, Request{
-				By: args[0], Client: everybody{r.Volume}, Service: args[1], App: args[2], Protocol: args[3], Stdin: stdin,
+				Actor: volume.Actor{By: args[0]}, Client: everybody{r.Volume}, Service: args[1], App: args[2], Protocol: args[3], Stdin: stdin,
 				Stdout: frame.Writer{To: conn, Kind: 'o'}, Stderr: frame.Writer{To: conn, Kind: 'e'},
 			})
 			stdin.Close()

@@ -52,6 +52,7 @@ func (r *Receiver) preReceive(
 	}
 	// Both may have changed while this push waited.
 	if _, err := s.client.Admit(s.app.Name); err != nil {
+		r.refused(Request{Actor: s.actor, Service: receivePack, App: s.app.Name}, err)
 		return p, err
 	}
 	if err := followed(s.app); err != nil {

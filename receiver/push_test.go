@@ -515,7 +515,7 @@ func TestListing(t *testing.T) {
 	list := func(app string) (status int, out, errs string) {
 		var stdout, stderr strings.Builder
 		status = s.Serve(t.Context(), Request{
-			By: "alice", Client: everybody{s.Volume}, Service: receivePack, App: app, Part: Listing,
+			Actor: volume.Actor{By: "alice"}, Client: everybody{s.Volume}, Service: receivePack, App: app, Part: Listing,
 			Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
 		})
 		return status, stdout.String(), stderr.String()

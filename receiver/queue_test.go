@@ -228,7 +228,7 @@ func (s *server) rawPush(c *clone, stdout io.Writer) (stdin io.Closer, status ch
 	r, w := io.Pipe()
 	go w.Write(request)
 	status = make(chan int, 1)
-	q := Request{By: "eve", Client: everybody{s.Volume}, Service: receivePack, App: "blog", Stdin: r, Stdout: stdout, Stderr: io.Discard}
+	q := Request{Actor: volume.Actor{By: "eve"}, Client: everybody{s.Volume}, Service: receivePack, App: "blog", Stdin: r, Stdout: stdout, Stderr: io.Discard}
 	go func() { status <- s.Serve(s.t.Context(), q) }()
 	return w, status
 }

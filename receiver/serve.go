@@ -23,7 +23,7 @@ const (
 
 // Request is what a client asks for: a git session or, over HTTP, a part of one.
 type Request struct {
-	By       string // the name of the client
+	Actor    volume.Actor // the client, for the audit log
 	Client   Client
 	Service  string // git-receive-pack (a push) or git-upload-pack (a fetch)
 	App      string
@@ -109,6 +109,7 @@ func (r *Receiver) begin() bool {
 
 func (r *Receiver) fetch(ctx context.Context, p process) (int, error) {
 	app, err := p.Client.Admit(p.App)
+	r.refused(p.Request, err)
 	if err == nil {
 		err = followed(app)
 	}
@@ -163,6 +164,7 @@ func (r *Receiver) ready(ctx context.Context, app volume.App) (git.Repo, error) 
 
 func (r *Receiver) push(ctx context.Context, p process) (int, error) {
 	app, err := r.enter(p.App, p.Client)
+	r.refused(p.Request, err)
 	if err != nil {
 		return 1, err
 	}
@@ -300,12 +302,24 @@ func (r *Receiver) record(s *session) {
 		note = "live"
 	}
 	what := fmt.Sprintf("%s %s %s", release, git.Short(release.Commit), note)
+	end := volume.Broke
+	if note == "live" {
+		end = volume.OK
+	}
 	if err := r.Volume.Record(
-		volume.RoleGit, volume.Event{By: s.who, Did: "push", App: s.app.Name, Note: what},
+		volume.RoleGit, s.actor.Event("push", s.app.Name, what, end),
 	); err != nil {
 		r.Log.Error("push not recorded", "app", s.app.Name, "err", err)
 	}
 	r.Log.Info("push", "app", s.app.Name, "by", s.who, "release", release.N, "end", note)
+}
+
+// refused records that a client may not have what it asks for, if err says so.
+func (r *Receiver) refused(q Request, err error) {
+	if err != nil && volume.CheckName(q.App) == nil {
+		did := map[string]string{receivePack: "push", uploadPack: "fetch"}[q.Service]
+		r.Volume.Record(volume.RoleGit, q.Actor.Event(did, q.App, "", volume.Refused)) // the log has it too
+	}
 }
 
 // advise shows what can be done, if that is known.

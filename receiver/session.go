@@ -15,6 +15,7 @@ type session struct {
 	app    volume.App
 	repo   git.Repo
 	who    string
+	actor  volume.Actor
 	client Client
 	token  string
 	heard  *transcript
@@ -49,7 +50,7 @@ type accepted struct {
 var errLeft = errors.New("the pusher left")
 
 func newSession(ctx context.Context, app volume.App, repo git.Repo, q Request) *session {
-	s := &session{app: app, repo: repo, who: q.By, client: q.Client, token: rand.Text()}
+	s := &session{app: app, repo: repo, who: q.Actor.By, actor: q.Actor, client: q.Client, token: rand.Text()}
 	s.ctx, s.leave = context.WithCancelCause(context.WithoutCancel(ctx))
 	return s
 }

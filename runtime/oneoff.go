@@ -21,7 +21,7 @@ import (
 type Once struct {
 	App  string
 	Argv []string
-	By   string // name of the person, for the audit log
+	By   string // name of the person, for the log
 
 	In       io.Reader // standard input; a Read may still be blocked when it is over; nil: empty
 	Out, Err io.Writer // each called from one goroutine; Err may be nil: it goes to Out
@@ -120,10 +120,6 @@ func (rt *Runtime) startOnce(
 	}
 	app.Ring() // it is listed from now on
 	program := say.Plain(o.Argv[0], 100)
-	event := volume.Event{By: o.By, Did: "run", App: app.Name, Note: r.name() + " " + program}
-	if err := rt.Volume.Record(volume.RoleApp, event); err != nil {
-		r.log.Error("run not recorded", "err", err)
-	}
 	r.log.Info("run", "by", o.By, "program", program, "release", release.N, "pid", p.PID())
 	return r, 0, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // App is one app's part of the volume. It is a value: cheap to copy, and it holds nothing open.
@@ -83,6 +84,15 @@ func (a App) Identity() (string, error) {
 		err = errEmpty
 	}
 	return string(id), a.vol.damage(a.path("id"), err, "the server writes it again")
+}
+
+// Made returns when the app was made; the zero Time if that is not known.
+func (a App) Made() time.Time {
+	info, err := os.Stat(a.path("id"))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 func newIdentity() string { return rand.Text() }

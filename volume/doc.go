@@ -62,6 +62,7 @@
 //	  scratch/                    (0700)   the /tmp of each process that runs  runtime
 //	  events/<role>.jsonl         (0700)   audit: who did what when; renamed
 //	                                       to end in .1 at 4 MiB               that role
+//	  events/refused.jsonl                 the same of what was refused            all roles
 //	  events/off                           there while none are recorded       commands
 //	  domains/<name>              (0700)   the id of the app that has the
 //	                                       domain; the folder is locked

@@ -22,10 +22,34 @@ import (
 // Event is one line of the audit log.
 type Event struct {
 	At   time.Time `json:"at"`
-	By   string    `json:"by"`  // name of the key, or "server"
-	Did  string    `json:"did"` // verb: push, config:set, keys:add, ...
+	By   string    `json:"by"`             // name of a person, or "server"
+	Via  string    `json:"via,omitempty"`  // the door: cli, ssh, git, https
+	From string    `json:"from,omitempty"` // IP address
+	With string    `json:"with,omitempty"` // "key SHA256:..." or "token <id>"
+	Did  string    `json:"did"`            // verb: push, config:set, keys:add, ...
 	App  string    `json:"app,omitempty"`
 	Note string    `json:"note,omitempty"`
+	End  End       `json:"end,omitempty"`
+}
+
+// End is how what somebody did ended.
+type End string
+
+const (
+	OK      End = "ok"
+	Began   End = "began" // what becomes of it is not recorded
+	Broke   End = "failed"
+	Refused End = "refused"
+)
+
+// Actor is who did something, and how they came: see [Event].
+type Actor struct{ By, Via, From, With string }
+
+// Event returns the event of what the actor did.
+func (a Actor) Event(did, app, note string, end End) Event {
+	return Event{
+		By: a.By, Via: a.Via, From: a.From, With: a.With, Did: did, App: app, Note: note, End: end,
+	}
 }
 
 // RoleCommand records the events of commands that run on the server itself, each in a process of
@@ -37,10 +61,14 @@ const maxEvents = 4 << 20
 
 // Record appends e to the events of role: [RoleGit], [RoleApp], [RoleSidecar] or [RoleCommand].
 // Each role has a file of its own, events/<role>.jsonl, which it renames to end in .1 once it is
-// full. Never pass it a secret. It does nothing while recording is off: see [Volume.SetRecording].
+// full. What was refused is in refused.jsonl, so that nobody can push out what was done. Never pass
+// it a secret. It does nothing while recording is off: see [Volume.SetRecording].
 func (v *Volume) Record(role string, e Event) error {
 	if !v.Recording() {
 		return nil
+	}
+	if e.End == Refused {
+		role = string(Refused)
 	}
 	if e.At.IsZero() {
 		e.At = time.Now().UTC()

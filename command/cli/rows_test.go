@@ -232,8 +232,7 @@ var (
 	guest = command.Caller{Identity: access.Identity{Name: "guest", Key: guestKey}, Door: "ssh"}
 )
 
-// TestRefusedChangeNothing checks that what was forbidden did not happen and is not in the audit
-// log.
+// TestRefusedChangeNothing checks that what was forbidden did not happen, and is in the audit log.
 func TestRefusedChangeNothing(t *testing.T) {
 	s := newStage(t)
 	before, _ := s.server.Volume.Events("", 100)
@@ -243,8 +242,14 @@ func TestRefusedChangeNothing(t *testing.T) {
 	if keys, _ := s.server.Keys.List(); len(keys) != 2 {
 		t.Errorf("left are the keys %v", keys)
 	}
-	if after, _ := s.server.Volume.Events("", 100); len(after) != len(before) {
-		t.Errorf("recorded: %+v", after)
+	after, _ := s.server.Volume.Events("", 100)
+	if len(after) != len(before)+1 {
+		t.Fatalf("recorded: %+v", after)
+	}
+	last := after[len(before)]
+	last.At = time.Time{}
+	if want := (volume.Event{By: "guest", Via: "ssh", With: "key " + guestKey, Did: "keys:remove", End: volume.Refused}); last != want {
+		t.Errorf("recorded: %+v", last)
 	}
 }
 
