@@ -16,7 +16,7 @@ func writeHeader(w *bufio.Writer, x *exchange) {
 	writeStrings(w, in.method, " ", in.target, " HTTP/1.1\r\nHost: ", in.authority, "\r\n")
 	trailers := false
 	for _, f := range in.header {
-		var buf [20]byte
+		var buf [25]byte
 		switch name := lower(f.name, &buf); string(name) {
 		case "connection", "content-length", "forwarded", "host", "keep-alive",
 			"proxy-authenticate", "proxy-authorization", "proxy-connection", "transfer-encoding",

@@ -37,8 +37,13 @@ type clientBody struct {
 }
 
 func newClientBody(x *exchange) *clientBody {
-	return &clientBody{x: x, stopC: make(chan struct{}),
-		bodyReader: newBodyReader(x.client.br, x.req.length, maxHeaderBytes, false)}
+	b := &clientBody{x: x, stopC: make(chan struct{})}
+	if s := x.client.stream; s != nil {
+		b.bodyReader = &bodyReader{length: x.req.length, stream: s.req.Body, streamTrailer: &s.req.Trailer}
+	} else {
+		b.bodyReader = newBodyReader(x.client.br, x.req.length, maxHeaderBytes, false)
+	}
+	return b
 }
 
 // prefetch reads the whole body into buf, whose length is the body's.
@@ -63,7 +68,9 @@ func (b *clientBody) Read(p []byte) (int, error) {
 		b.deadlineMu.Unlock()
 		return 0, errBodyUnwanted
 	}
-	if b.chunks != nil || s.br.Buffered() == 0 {
+	if s.stream != nil {
+		s.stream.extendReadDeadline(b.x.router.StallTimeout)
+	} else if b.chunks != nil || s.br.Buffered() == 0 {
 		s.conn.SetReadDeadline(time.Now().Add(b.x.router.StallTimeout))
 		s.forgetReadTimeout()
 	}
@@ -104,7 +111,11 @@ func (b *clientBody) stop() {
 	close(b.stopC)
 	b.deadlineMu.Lock()
 	b.stopped = true
-	b.x.client.conn.SetReadDeadline(aLongTimeAgo)
+	if s := b.x.client.stream; s != nil {
+		s.req.Body.Close()
+	} else {
+		b.x.client.conn.SetReadDeadline(aLongTimeAgo)
+	}
 	b.deadlineMu.Unlock()
 	b.readMu.Lock()
 	defer b.readMu.Unlock()

@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"io"
+	"net/http"
 	"net/http/httputil"
 )
 
@@ -14,6 +15,9 @@ type bodyReader struct {
 	trailer   header    // complete after io.EOF
 	maxHeader int       // of the trailer, in bytes
 	lenient   bool      // see parseHeader
+
+	stream        io.Reader    // the body itself, if it came by HTTP/2; else nil
+	streamTrailer *http.Header // of it; complete after io.EOF
 }
 
 func newBodyReader(br *bufio.Reader, length int64, maxHeader int, lenient bool) *bodyReader {
@@ -27,6 +31,15 @@ func newBodyReader(br *bufio.Reader, length int64, maxHeader int, lenient bool) 
 // Read returns io.EOF only if the body is complete.
 func (b *bodyReader) Read(p []byte) (n int, err error) {
 	switch {
+	case b.stream != nil:
+		n, err = b.stream.Read(p)
+		if b.length -= int64(n); b.length == 0 { // it was known
+			return n, io.EOF
+		}
+		if err == io.EOF {
+			b.trailer = fieldsOf(*b.streamTrailer)
+		}
+		return n, err
 	case b.chunks != nil:
 		if n, err = b.chunks.Read(p); err == io.EOF {
 			err = b.readTrailer()

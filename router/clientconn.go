@@ -29,11 +29,14 @@ type clientConn struct {
 	serverName string
 	remote     string // the IP address of the client, or of the proxy in front
 
-	trusted bool // it is a trusted proxy
-	front   bool // it is a front, see [Router.Greet]
-	br      *bufio.Reader
-	bw      *bufio.Writer
-	raw     []byte // the header read last; reused as a buffer
+	trusted bool          // it is a trusted proxy
+	front   bool          // it is a front, see [Router.Greet]
+	stream  *stream       // of HTTP/2: the clientConn stands for it alone; nil: HTTP/1
+	ended   chan struct{} // closed once a connection of HTTP/2 has ended
+
+	br  *bufio.Reader
+	bw  *bufio.Writer
+	raw []byte // the header read last; reused as a buffer
 
 	gone  context.Context // done when the client has left
 	leave context.CancelFunc
@@ -83,6 +86,10 @@ func (cc *clientConn) run() {
 		if cc.greet(c) != nil {
 			return
 		}
+		if c.ConnectionState().NegotiatedProtocol == "h2" {
+			cc.router.http2.run(cc)
+			return
+		}
 	}
 	cc.br, cc.bw = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
 	cc.br.Reset(cc.conn)
@@ -114,7 +121,8 @@ func (cc *clientConn) run() {
 			}
 			return
 		}
-		if !cc.router.serve(x) {
+		cc.router.serve(x)
+		if cc.flush() != nil || x.resp.closeAfter {
 			if x.linger || cc.br.Buffered() > 0 {
 				cc.linger()
 			}
@@ -217,6 +225,10 @@ func (cc *clientConn) forgetReadTimeout() { cc.readTimeout = 0 }
 
 // extendWriteDeadline gives the client StallTimeout to accept the next write.
 func (cc *clientConn) extendWriteDeadline() {
+	if cc.stream != nil {
+		cc.stream.extendWriteDeadline(cc.router.StallTimeout)
+		return
+	}
 	if now := time.Now(); now.Sub(cc.writeDeadlineSet) > cc.router.StallTimeout/16 {
 		cc.writeDeadlineSet = now
 		cc.conn.SetWriteDeadline(now.Add(cc.router.StallTimeout))
@@ -225,6 +237,9 @@ func (cc *clientConn) extendWriteDeadline() {
 
 // flush sends what is buffered.
 func (cc *clientConn) flush() error {
+	if cc.stream != nil {
+		return cc.stream.flush()
+	}
 	if cc.bw.Buffered() == 0 {
 		return nil
 	}
@@ -233,8 +248,13 @@ func (cc *clientConn) flush() error {
 }
 
 // abort closes the connection so that no client can take it for the end of a response: with a TCP
-// reset and without TLS's close_notify. Safe for concurrent use.
+// reset and without TLS's close_notify. A stream of HTTP/2 is reset when its exchange is over. Safe
+// for concurrent use, except for a stream.
 func (cc *clientConn) abort() {
+	if cc.stream != nil {
+		cc.stream.aborted = true
+		return
+	}
 	c := cc.conn
 	if secret, ok := c.(*tls.Conn); ok {
 		c = secret.NetConn()

@@ -56,5 +56,7 @@
 //   - A request for another app than the one that the TLS handshake named gets 421.
 //   - A client that speaks plain HTTP there is told to use https://.
 //
-// The router speaks HTTP/1.0 and 1.1 (RFC 9110, RFC 9112).
+// The router speaks HTTP/1.0 and 1.1 (RFC 9110, RFC 9112), and HTTP/2 (RFC 9113) with clients that
+// choose it in the TLS handshake. Then net/http reads and writes the frames, and each stream is an
+// exchange like any other.
 package router

@@ -60,9 +60,8 @@ func (x *exchange) release() {
 	}
 }
 
-// serve responds to one request, through the app of its host or with a page. It reports whether the
-// connection can serve another.
-func (r *Router) serve(x *exchange) bool {
+// serve responds to one request, through the app of its host or with a page.
+func (r *Router) serve(x *exchange) {
 	x.findOrigin()
 	host, ok := parseHost(x.req.authority)
 	switch {
@@ -89,7 +88,6 @@ func (r *Router) serve(x *exchange) bool {
 			x.page(noApp(host))
 		}
 	}
-	return x.client.flush() == nil && !x.resp.closeAfter
 }
 
 // forward sends the request to the app and copies its response to the client.
@@ -209,6 +207,7 @@ type hangupWatch struct {
 	stopped bool // no watch may begin any more
 	// closed when the watching goroutine has ended; nil if none was started
 	done        chan struct{}
+	unwatch     func()        // ends the watch of a stream of HTTP/2; nil if none was started
 	halfClosed  atomic.Bool   // the client has closed its side; it may still read the response
 	halfClosedC chan struct{} // closed when halfClosed becomes true; nil if no watch was started
 }
@@ -224,6 +223,12 @@ func (x *exchange) watchForHangup() <-chan struct{} {
 	defer w.mu.Unlock()
 	if w.stopped || w.done != nil || x.bodyPending() {
 		return w.halfClosedC
+	}
+	if s := x.client.stream; s != nil {
+		if w.unwatch == nil {
+			w.unwatch = s.watch(x.client.abandon)
+		}
+		return nil
 	}
 	w.done, w.halfClosedC = make(chan struct{}), make(chan struct{})
 	x.client.conn.SetReadDeadline(time.Time{})
@@ -256,6 +261,10 @@ func (x *exchange) stopWatching() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stopped = true
+	if w.unwatch != nil {
+		w.unwatch()
+		w.unwatch = nil
+	}
 	if w.done != nil {
 		x.client.conn.SetReadDeadline(aLongTimeAgo)
 		<-w.done

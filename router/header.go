@@ -97,7 +97,7 @@ func equalFold(a, b string) bool { return len(a) == len(b) && strings.EqualFold(
 
 // lower returns name in lower case, in buf so that a switch on it does not allocate. It returns nil
 // if name does not fit; no field that we handle is that long.
-func lower(name string, buf *[20]byte) []byte {
+func lower(name string, buf *[25]byte) []byte {
 	if len(name) > len(buf) {
 		return nil
 	}
@@ -221,7 +221,7 @@ func isValue(s string, lenient bool) bool {
 // isFraming reports whether name affects the length or routing of a message, or its connection. A
 // trailer must not have such fields (RFC 9110 section 6.5.1).
 func isFraming(name string) bool {
-	var buf [20]byte
+	var buf [25]byte
 	switch string(lower(name, &buf)) {
 	case "connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer",
 		"transfer-encoding", "upgrade":

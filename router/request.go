@@ -111,7 +111,7 @@ func (r *clientRequest) parseFraming() error {
 	var codings, lengths, hosts int
 	var coding, length, expect, upgrade string
 	for _, f := range r.header {
-		var buf [20]byte
+		var buf [25]byte
 		switch string(lower(f.name, &buf)) {
 		case "transfer-encoding":
 			codings++

@@ -53,7 +53,7 @@ func (x *exchange) abortResponse(err error) {
 			"id", x.requestID, "err", err)
 	}
 	x.resp.closeAfter = true
-	if x.resp.unknownLength && !x.resp.chunked {
+	if x.client.stream != nil || x.resp.unknownLength && !x.resp.chunked {
 		x.client.abort()
 	}
 }
@@ -82,6 +82,10 @@ func (x *exchange) sendContinue() {
 // HTTP/1.0.
 func (x *exchange) sendInformational(in *responseHead) {
 	if x.req.minor == 0 {
+		return
+	}
+	if s := x.client.stream; s != nil {
+		s.informational(x, in)
 		return
 	}
 	r := &x.resp
@@ -114,17 +118,17 @@ func (x *exchange) startResponse(in *responseHead) {
 	default:
 	}
 	x.client.extendWriteDeadline() // a large header is written before the body arrives
-	x.writeStatusLine(in.status, in.reason)
 	r.unknownLength = in.length < 0 && !x.bodiless(in.status)
+	unsized := in.status < 200 || in.status == 204 || r.unknownLength
+	if s := x.client.stream; s != nil {
+		s.start(x, in, unsized)
+		return
+	}
+	x.writeStatusLine(in.status, in.reason)
 	r.chunked = r.unknownLength && x.req.minor > 0
 	r.closeAfter = r.closeAfter || r.unknownLength && !r.chunked
-	dated := x.writeFields(in, in.status < 200 || in.status == 204 || r.unknownLength)
+	dated := x.writeFields(in, unsized)
 	w := x.client.bw
-	if x.https && x.app != nil {
-		if hsts := x.app.manners.Load().hsts; hsts != "" && in.header.get("Strict-Transport-Security") == "" {
-			writeStrings(w, "Strict-Transport-Security: ", hsts, "\r\n")
-		}
-	}
 	if !dated {
 		w.WriteString("Date: ")
 		w.Write(time.Now().UTC().AppendFormat(w.AvailableBuffer(), http.TimeFormat+"\r\n"))
@@ -152,13 +156,20 @@ func (x *exchange) writeStatusLine(status int, reason string) {
 	writeStrings(x.client.bw, version, strconv.Itoa(status), " ", reason, "\r\n")
 }
 
-// writeFields writes the app's fields except hop-by-hop ones, and except Content-Length if unsized.
-// It reports whether there was a Date: that one field must be added if it is missing (RFC 9110
-// section 6.6.1).
+// writeFields writes the fields of a response. It reports whether there was a Date: that one field
+// must be added if it is missing (RFC 9110 section 6.6.1).
 func (x *exchange) writeFields(in *responseHead, unsized bool) (dated bool) {
-	sized := false
+	return x.eachField(in, unsized, func(name, value string) {
+		writeStrings(x.client.bw, name, ": ", value, "\r\n")
+	})
+}
+
+// eachField calls write with the app's fields except hop-by-hop ones, and except Content-Length if
+// unsized, and with those that the router adds. It reports whether there was a Date.
+func (x *exchange) eachField(in *responseHead, unsized bool, write func(name, value string)) (dated bool) {
+	sized, strict := false, false
 	for _, f := range in.header {
-		var buf [20]byte
+		var buf [25]byte
 		value := f.value
 		switch string(lower(f.name, &buf)) {
 		case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "te",
@@ -175,6 +186,8 @@ func (x *exchange) writeFields(in *responseHead, unsized bool) (dated bool) {
 			sized = true
 		case "date":
 			dated = true
+		case "strict-transport-security":
+			strict = true
 		case "set-cookie":
 			value = x.checkCookie(value)
 		default:
@@ -182,16 +195,24 @@ func (x *exchange) writeFields(in *responseHead, unsized bool) (dated bool) {
 				continue
 			}
 		}
-		writeStrings(x.client.bw, f.name, ": ", value, "\r\n")
+		write(f.name, value)
+	}
+	if x.https && x.app != nil && !strict && in.status >= 200 {
+		if hsts := x.app.manners.Load().hsts; hsts != "" {
+			write("Strict-Transport-Security", hsts)
+		}
 	}
 	return dated
 }
 
 // writeBody writes part of the body.
 func (x *exchange) writeBody(p []byte) error {
-	w := x.client.bw
 	x.client.extendWriteDeadline()
 	x.resp.bytes += int64(len(p))
+	if s := x.client.stream; s != nil {
+		return s.write(p)
+	}
+	w := x.client.bw
 	if x.resp.chunked {
 		w.Write(append(strconv.AppendInt(w.AvailableBuffer(), int64(len(p)), 16), "\r\n"...))
 		w.Write(p)
@@ -202,8 +223,11 @@ func (x *exchange) writeBody(p []byte) error {
 	return err
 }
 
-// finishResponse ends a chunked body.
+// finishResponse ends a body, with its trailer if the client's protocol has a place for it.
 func (x *exchange) finishResponse(body *bodyReader) {
+	if s := x.client.stream; s != nil && body != nil {
+		s.end(body.trailer)
+	}
 	if !x.resp.chunked {
 		return
 	}

@@ -68,7 +68,7 @@ func (h *responseHead) parseFraming(method string, old bool) error {
 	coding := ""
 	chunked, sized := false, false
 	for _, f := range h.header {
-		var buf [20]byte
+		var buf [25]byte
 		switch string(lower(f.name, &buf)) {
 		case "transfer-encoding":
 			if chunked = true; !equalFold(f.value, "chunked") {

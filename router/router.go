@@ -78,6 +78,7 @@ type Router struct {
 	stopping  chan struct{} // closed when Run's ctx ends
 	buffers   buffers
 	clients   clientConns
+	http2     *http2Server // nil without HTTPS
 	share     fairShare
 
 	mu    sync.Mutex      // held while apps or hosts change
@@ -178,7 +179,9 @@ func (r *Router) Run(ctx context.Context) error {
 	go func() { served <- r.accept(r.listener, nil) }()
 	if r.HTTPS != nil {
 		doors++
-		go func() { served <- r.accept(r.HTTPS.Listener, r.HTTPS.TLS) }()
+		r.http2 = r.newHTTP2Server()
+		go r.http2.server.Serve(&r.http2.conns) // until stop
+		go func() { served <- r.accept(r.HTTPS.Listener, withHTTP2(r.HTTPS.TLS)) }()
 	}
 	select {
 	case err := <-served:
@@ -194,6 +197,9 @@ func (r *Router) Run(ctx context.Context) error {
 		<-served
 	}
 	defer r.closeLogs()
+	if r.http2 != nil {
+		r.http2.stop()
+	}
 	r.cutStreams(nil)
 	r.clients.closeIdle(0)
 	timer := time.NewTimer(r.StopTimeout)
