@@ -266,7 +266,8 @@ func (s *server) listenWeb() {
 	door := webDoor{s.paas, s.receiver}
 	s.web = &web.Server{
 		Listener: calls, Tokens: door, Git: door, AppName: volume.CheckName,
-		MaxInput: c.MaxPush + maxCommands, Log: s.log.With("role", "web"), DrainTimeout: c.Drain,
+		MaxInput: c.MaxPush + maxCommands, MaxRequests: maxSSHConns(),
+		Log: s.log.With("role", "web"), DrainTimeout: c.Drain,
 	}
 	s.front.Dial = func(ctx context.Context, app, addr string) (net.Conn, error) {
 		if app == volume.Own {
@@ -429,8 +430,8 @@ func (s *server) addKeysOf(where, text string) error {
 // some.
 func maxConns() int { return int(min(8192, max(16, maxFiles()/4))) }
 
-// maxSSHConns is how many SSH clients may be connected, at most 256. With those that wait in line
-// they take up to fifteen times as many files.
+// maxSSHConns is how many SSH clients may be connected, and how many requests of git are served over
+// HTTP: at most 256. With those that wait in line they take up to fifteen times as many files.
 func maxSSHConns() int { return int(min(256, max(16, maxFiles()/32))) }
 
 // maxFiles is how many files this process may have open; 32768 if that is unknown.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"paas/limiter"
 )
 
 // clientConn is a client's connection with its deadline. Before authentication the deadline is that
@@ -102,8 +104,8 @@ func (c *clientConn) prolong() {
 
 // clientConns is the set of connections, with its limits.
 type clientConns struct {
-	unauthenticated limiter[netip.Prefix] // by address
-	users, admins   limiter[string]       // by key fingerprint
+	unauthenticated *limiter.Limiter[netip.Prefix] // by address
+	users, admins   *limiter.Limiter[string]       // by key fingerprint
 
 	mu     sync.Mutex
 	all    map[*clientConn]struct{} // including queued ones
@@ -112,16 +114,12 @@ type clientConns struct {
 
 // setLimits sets the maximum number of connections. Unauthenticated clients, users and admins have
 // separate limits, so that none can lock out another. A key may use half of its limit, an address a
-// quarter of the unauthenticated. The queues have room for everything that a CI server starts at
-// once.
+// quarter of the unauthenticated.
 func (cs *clientConns) setLimits(maxConns int) {
 	cs.all = map[*clientConn]struct{}{}
-	cs.unauthenticated.max, cs.unauthenticated.maxPerKey = max(maxConns/2, 1), max(maxConns/8, 4)
-	cs.unauthenticated.maxQueue, cs.unauthenticated.maxQueuePerKey = 4*maxConns, 2*maxConns
-	for _, known := range []*limiter[string]{&cs.users, &cs.admins} {
-		known.max, known.maxPerKey = maxConns, max(maxConns/2, 1)
-		known.maxQueue, known.maxQueuePerKey = 4*maxConns, 2*maxConns
-	}
+	cs.users, cs.admins = limiter.New[string](maxConns), limiter.New[string](maxConns)
+	cs.unauthenticated = limiter.New[netip.Prefix](maxConns)
+	cs.unauthenticated.Max, cs.unauthenticated.MaxPerKey = max(maxConns/2, 1), max(maxConns/8, 4)
 }
 
 // admit registers conn and waits in the queue of unauthenticated connections, at most for queue.
@@ -134,7 +132,7 @@ func (cs *clientConns) admit(conn net.Conn,
 	c.timer = time.AfterFunc(queue+handshake, func() { c.shut() })
 	err := net.ErrClosed
 	if cs.add(c) {
-		err = acquire(&cs.unauthenticated, c, addrPrefix(conn.RemoteAddr()), queue)
+		err = acquire(cs.unauthenticated, c, addrPrefix(conn.RemoteAddr()), queue)
 	}
 	if err != nil {
 		c.Close()
@@ -149,9 +147,9 @@ func (cs *clientConns) admit(conn net.Conn,
 func (cs *clientConns) authenticate(c *clientConn, who Identity, queue time.Duration) error {
 	c.timer.Stop() // the client has done its part
 	c.setRelease(nil)
-	known := &cs.users
+	known := cs.users
 	if who.Admin {
-		known = &cs.admins
+		known = cs.admins
 	}
 	if err := acquire(known, c, who.Fingerprint, queue); err != nil {
 		c.timer.Reset(closeGrace) // time for the client to read the error and leave
@@ -163,10 +161,10 @@ func (cs *clientConns) authenticate(c *clientConn, who Identity, queue time.Dura
 }
 
 // acquire gets a slot for c in l. It returns [net.ErrClosed] if c is closed first.
-func acquire[K comparable](l *limiter[K], c *clientConn, key K, queue time.Duration) error {
+func acquire[K comparable](l *limiter.Limiter[K], c *clientConn, key K, queue time.Duration) error {
 	ctx, cancel := context.WithTimeout(c.ctx, queue)
 	defer cancel()
-	leave, err := l.acquire(ctx, key)
+	leave, err := l.Acquire(ctx, key)
 	if err == nil && !c.setRelease(leave) || c.ctx.Err() != nil {
 		return net.ErrClosed
 	}

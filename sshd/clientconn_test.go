@@ -26,19 +26,12 @@ import (
 func (cs *clientConns) empty() bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return len(cs.all) == 0 && cs.unauthenticated.empty() && cs.users.empty() && cs.admins.empty()
-}
-
-func (l *limiter[P]) empty() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.inUse == 0 && len(l.byKey) == 0 && len(l.queue) == 0
-}
-
-func (l *limiter[P]) count() (inside, waiting int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.inUse, len(l.queue)
+	used := 0
+	for _, count := range []func() (int, int){cs.unauthenticated.Count, cs.users.Count, cs.admins.Count} {
+		inUse, waiting := count()
+		used += inUse + waiting
+	}
+	return len(cs.all) == 0 && used == 0
 }
 
 type fakeConn struct {
@@ -104,7 +97,7 @@ func TestUnauthenticatedWait(t *testing.T) {
 		time.Sleep(handshake + time.Second)
 		let(2)
 		time.Sleep(handshake + time.Second)
-		if inside, waiting := cs.unauthenticated.count(); inside != 0 || waiting != 0 {
+		if inside, waiting := cs.unauthenticated.Count(); inside != 0 || waiting != 0 {
 			t.Errorf("%d unauthenticated connections outlive the handshake timeout, %d wait",
 				inside, waiting)
 		}
@@ -151,7 +144,7 @@ func TestLimitsAreSeparate(t *testing.T) {
 		})
 	}
 	rig.Eventually(t, "bob's line is full", func() bool {
-		inside, waiting := w.conns.users.count()
+		inside, waiting := w.conns.users.Count()
 		return inside == 4 && waiting == 16
 	})
 	for _, signer := range []gossh.Signer{w.alice, carol} {
@@ -174,7 +167,7 @@ func TestLimitsAreSeparate(t *testing.T) {
 		silent = append(silent, w.dialRaw())
 	}
 	rig.Eventually(t, "all slots of the address are used", func() bool {
-		inside, _ := w.conns.unauthenticated.count()
+		inside, _ := w.conns.unauthenticated.Count()
 		return inside == 4
 	})
 	admin := make(chan error, 1)
@@ -186,7 +179,7 @@ func TestLimitsAreSeparate(t *testing.T) {
 		admin <- err
 	}()
 	rig.Eventually(t, "the admin waits", func() bool {
-		_, waiting := w.conns.unauthenticated.count()
+		_, waiting := w.conns.unauthenticated.Count()
 		return waiting == 1
 	})
 	for range 20 {
@@ -214,7 +207,7 @@ func TestWaitingClientLeaves(t *testing.T) {
 		_, _, _, _ = gossh.NewClientConn(conn, "", config(gossh.PublicKeys(w.bob)))
 	}()
 	waiting := func(want int) func() bool {
-		return func() bool { _, n := w.conns.users.count(); return n == want }
+		return func() bool { _, n := w.conns.users.Count(); return n == want }
 	}
 	rig.Eventually(t, "the second waits", waiting(1))
 	conn.Close()
@@ -302,10 +295,10 @@ func TestStopWithWaiting(t *testing.T) {
 	conn := w.dialRaw()
 	go func() { _, _, _, _ = gossh.NewClientConn(conn, "", config(gossh.PublicKeys(w.bob))) }()
 	rig.Eventually(t, "one waits with its key",
-		func() bool { _, n := w.conns.users.count(); return n == 1 })
+		func() bool { _, n := w.conns.users.Count(); return n == 1 })
 	first, second := w.dialRaw(), w.dialRaw()
 	rig.Eventually(t, "an unauthenticated connection waits",
-		func() bool { _, n := w.conns.unauthenticated.count(); return n == 1 })
+		func() bool { _, n := w.conns.unauthenticated.Count(); return n == 1 })
 	if err := w.stopped(); err != nil {
 		t.Error(err)
 	}

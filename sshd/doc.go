@@ -11,6 +11,6 @@
 //
 // golang.org/x/crypto/ssh and github.com/gliderlabs/ssh implement the protocol: RFC 4252
 // (authentication) and RFC 4254 (sessions). This package adds limits: auth.go for authentication,
-// clientconn.go for the number and the deadlines of connections, limiter.go for their queue,
-// channel.go for the requests of a session, command.go for its command line.
+// clientconn.go for the number and the deadlines of connections, channel.go for the requests of a
+// session, command.go for its command line.
 package sshd

@@ -428,7 +428,7 @@ func TestControlMaster(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if inside, _ := w.conns.users.count(); inside != 1 {
+	if inside, _ := w.conns.users.Count(); inside != 1 {
 		t.Errorf("%d connections", inside)
 	}
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,10 +44,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f == nil {
 		f = s.admit(who, q)
 	}
+	release := func() {}
+	if f == nil {
+		release, f = s.acquire(r.Context(), who)
+	}
 	if f != nil {
 		f.send(w)
 		return
 	}
+	defer release()
 	s.Log.Info("git", "service", q.Service, "app", q.App, "by", who.Name, "token", who.Token)
 	control := http.NewResponseController(w)
 	if err := control.EnableFullDuplex(); err != nil { // git may refuse what is still being sent
@@ -162,6 +168,18 @@ func (s *Server) admit(who Identity, q Request) *fault {
 		f.status = http.StatusNotFound
 	}
 	return f
+}
+
+// acquire waits until who may have one more request.
+func (s *Server) acquire(ctx context.Context, who Identity) (release func(), f *fault) {
+	ctx, cancel := context.WithTimeout(ctx, s.QueueTimeout)
+	defer cancel()
+	release, err := s.slots.Acquire(ctx, who.Name)
+	if err != nil {
+		f = &fault{status: http.StatusServiceUnavailable, text: "your token has " + err.Error() +
+			"; try again in a moment", header: map[string]string{"Retry-After": "30"}}
+	}
+	return release, f
 }
 
 func unauthorized(text string) *fault {

@@ -113,7 +113,7 @@ const maxInput = 1 << 20
 
 func newServer(t *testing.T, g *repository, l net.Listener) *Server {
 	return &Server{
-		Listener: l, Tokens: g, Git: g, AppName: volume.CheckName, MaxInput: maxInput,
+		Listener: l, Tokens: g, Git: g, AppName: volume.CheckName, MaxInput: maxInput, MaxRequests: 4,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 }
@@ -400,6 +400,42 @@ func TestRefusedWhileSending(t *testing.T) {
 	resp, text := ask(t, post(to, receivePack, io.LimitReader(zeros{}, 8<<20)))
 	if resp.StatusCode != 200 || text != packet("\x02too much\n") {
 		t.Errorf("%d %q", resp.StatusCode, text)
+	}
+}
+
+// A person may have half of the requests at once, and the next one waits.
+func TestManyRequests(t *testing.T) {
+	began, end := make(chan struct{}), make(chan struct{})
+	g := &repository{serve: func(_ context.Context, q Request) int {
+		began <- struct{}{}
+		<-end
+		return 0
+	}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, g, l)
+	s.QueueTimeout = 10 * time.Millisecond
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	var all sync.WaitGroup
+	push := func() (*http.Response, string) {
+		return ask(t, post(l.Addr().String()+"/blog", receivePack, strings.NewReader(someCommand)))
+	}
+	for range 2 {
+		all.Go(func() { push() })
+		<-began
+	}
+	if resp, text := push(); resp.StatusCode != 503 || !strings.Contains(text, "too many connections at once") {
+		t.Errorf("the third: %d %q", resp.StatusCode, text)
+	}
+	close(end)
+	all.Wait()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"paas/limiter"
 )
 
 // Identity is the holder of a token.
@@ -53,7 +55,7 @@ type Request struct {
 	Stdout, Stderr io.Writer
 }
 
-// Server is the HTTP server. All fields but the last two must be set.
+// Server is the HTTP server. The fields without a default must be set.
 type Server struct {
 	// Listener has connections of a front door, whose X-Real-Ip and X-Forwarded-Proto are believed.
 	// It must limit how long a client may send or read nothing.
@@ -62,11 +64,16 @@ type Server struct {
 	Git      Git
 	AppName  func(name string) error // returns an error, for people, if a name is invalid
 	MaxInput int64                   // bytes of a request after it is decompressed
+	// MaxRequests is how many requests are served at once; those of one person may be half of them.
+	// More wait in a queue.
+	MaxRequests int
 
 	Log          *slog.Logger  // default slog.Default()
 	DrainTimeout time.Duration // for running requests when the server stops; default 30s
+	QueueTimeout time.Duration // to wait in the queue; default 30s
 
 	failures failures
+	slots    *limiter.Limiter[string] // by the person's name
 }
 
 // cancelGrace is how long cancelled requests may take to end.
@@ -77,6 +84,8 @@ const cancelGrace = 2 * time.Second
 // fails, or if a cancelled request does not end. A Server runs once.
 func (s *Server) Run(ctx context.Context) error {
 	s.Log = cmp.Or(s.Log, slog.Default())
+	s.QueueTimeout = cmp.Or(s.QueueTimeout, 30*time.Second)
+	s.slots = limiter.New[string](s.MaxRequests)
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	server := &http.Server{

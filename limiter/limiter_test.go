@@ -1,4 +1,4 @@
-package sshd
+package limiter
 
 import (
 	"context"
@@ -12,13 +12,13 @@ import (
 // The queue is in order, keys at their limit are passed, and abandoned waiters are removed.
 func TestLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := limiter[string]{max: 3, maxPerKey: 2, maxQueue: 4, maxQueuePerKey: 3}
+		r := Limiter[string]{Max: 3, MaxPerKey: 2, MaxQueue: 4, MaxQueuePerKey: 3}
 		var mu sync.Mutex
 		var in []string
 		leave := map[string]func(){}
 		enter := func(ctx context.Context, name string) {
 			go func() {
-				l, err := r.acquire(ctx, name[:1])
+				l, err := r.Acquire(ctx, name[:1])
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -52,13 +52,13 @@ func TestLimiter(t *testing.T) {
 		enter(ctx, "a4")
 		want()
 		time.Sleep(2 * time.Second)
-		want("b2: " + errQueueTimeout.Error())
+		want("b2: " + ErrTimeout.Error())
 		enter(ctx, "a5")
 		enter(ctx, "a6")
-		want("a6: " + errQueueFull.Error()) // three of a are waiting
+		want("a6: " + ErrFull.Error()) // three of a are waiting
 		enter(ctx, "b3")
 		enter(ctx, "c1")
-		want("c1: " + errQueueFull.Error()) // four are waiting
+		want("c1: " + ErrFull.Error()) // four are waiting
 		again := leave["b1"]
 		again()
 		again() // frees one slot, not two

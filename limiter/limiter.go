@@ -1,4 +1,5 @@
-package sshd
+// Package limiter shares the slots for connections among many clients.
+package limiter
 
 import (
 	"context"
@@ -7,12 +8,12 @@ import (
 	"sync"
 )
 
-// limiter limits how many connections are in use at once, in total and per key, such as an address.
+// Limiter limits how many slots are in use at once, in total and per key, such as an address.
 // Others wait in a queue. The queue is first in, first out, except that keys at their limit are
 // passed.
-type limiter[K comparable] struct {
-	max, maxPerKey           int // in use
-	maxQueue, maxQueuePerKey int // waiting
+type Limiter[K comparable] struct {
+	Max, MaxPerKey           int // in use
+	MaxQueue, MaxQueuePerKey int // waiting
 
 	mu    sync.Mutex
 	inUse int
@@ -25,24 +26,31 @@ type waiter[K comparable] struct {
 	admitted chan struct{} // closed when admitted
 }
 
+// The errors of [Limiter.Acquire].
 var (
-	errQueueFull    = errors.New("too many connections at once")
-	errQueueTimeout = errors.New("too many connections at once, and none ended in time")
+	ErrFull    = errors.New("too many connections at once")
+	ErrTimeout = errors.New("too many connections at once, and none ended in time")
 )
 
-// acquire takes a slot for key. It blocks until one is free or ctx ends, which is errQueueTimeout.
-// The error is errQueueFull if too many are waiting. release frees the slot; calling it again is
+// New returns a Limiter of max slots. A key may use half of them. The queue has room for everything
+// that a CI server starts at once.
+func New[K comparable](max int) *Limiter[K] {
+	return &Limiter[K]{Max: max, MaxPerKey: (max + 1) / 2, MaxQueue: 4 * max, MaxQueuePerKey: 2 * max}
+}
+
+// Acquire takes a slot for key. It blocks until one is free or ctx ends, which is ErrTimeout.
+// The error is ErrFull if too many are waiting. release frees the slot; calling it again is
 // harmless.
-func (l *limiter[K]) acquire(ctx context.Context, key K) (release func(), err error) {
+func (l *Limiter[K]) Acquire(ctx context.Context, key K) (release func(), err error) {
 	w := &waiter[K]{key, make(chan struct{})}
 	if !l.enqueue(w) {
-		return nil, errQueueFull
+		return nil, ErrFull
 	}
 	select {
 	case <-w.admitted:
 	case <-ctx.Done():
 		if l.abandon(w) {
-			return nil, errQueueTimeout
+			return nil, ErrTimeout
 		}
 	}
 	return sync.OnceFunc(func() { l.release(key) }), nil
@@ -50,7 +58,7 @@ func (l *limiter[K]) acquire(ctx context.Context, key K) (release func(), err er
 
 // enqueue admits w or adds it to the queue. It returns false if the queue is full. It never admits
 // w before a waiter that could be admitted, because such a waiter is not in the queue.
-func (l *limiter[K]) enqueue(w *waiter[K]) bool {
+func (l *Limiter[K]) enqueue(w *waiter[K]) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.canAdmit(w.key) {
@@ -63,7 +71,7 @@ func (l *limiter[K]) enqueue(w *waiter[K]) bool {
 			alike++
 		}
 	}
-	if len(l.queue) >= l.maxQueue || alike >= l.maxQueuePerKey {
+	if len(l.queue) >= l.MaxQueue || alike >= l.MaxQueuePerKey {
 		return false
 	}
 	l.queue = append(l.queue, w)
@@ -71,7 +79,7 @@ func (l *limiter[K]) enqueue(w *waiter[K]) bool {
 }
 
 // abandon removes w from the queue. It returns false if w was admitted meanwhile.
-func (l *limiter[K]) abandon(w *waiter[K]) bool {
+func (l *Limiter[K]) abandon(w *waiter[K]) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.Index(l.queue, w)
@@ -82,7 +90,7 @@ func (l *limiter[K]) abandon(w *waiter[K]) bool {
 	return true
 }
 
-func (l *limiter[K]) release(key K) {
+func (l *Limiter[K]) release(key K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inUse--
@@ -96,11 +104,18 @@ func (l *limiter[K]) release(key K) {
 	}
 }
 
+// Count returns how many slots are in use, and how many are waited for.
+func (l *Limiter[K]) Count() (inUse, waiting int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.inUse, len(l.queue)
+}
+
 // canAdmit reports whether key may have another slot. The caller holds l.mu.
-func (l *limiter[K]) canAdmit(key K) bool { return l.inUse < l.max && l.byKey[key] < l.maxPerKey }
+func (l *Limiter[K]) canAdmit(key K) bool { return l.inUse < l.Max && l.byKey[key] < l.MaxPerKey }
 
 // admit gives w a slot. The caller holds l.mu.
-func (l *limiter[K]) admit(w *waiter[K]) {
+func (l *Limiter[K]) admit(w *waiter[K]) {
 	if l.byKey == nil {
 		l.byKey = map[K]int{}
 	}
