@@ -21,12 +21,18 @@ import (
 
 // pebble starts a certificate authority that the servers of the script use from then on, for apps
 // below apps.test; each name leads to this machine. pebble down stops it, pebble up starts it again
-// without its memory.
+// without its memory. pebble hang lets it answer nothing until pebble resume.
 func cmdPebble(ts *testscript.TestScript, neg bool, args []string) {
 	s := stateOf(ts)
 	switch strings.Join(args, " ") {
 	case "down":
 		s.ca.Down()
+		return
+	case "hang":
+		ts.Check(s.ca.Hang())
+		return
+	case "resume":
+		ts.Check(s.ca.Resume())
 		return
 	case "up":
 		ts.Check(s.ca.Up())

@@ -232,6 +232,9 @@ func (k *Keeper) obtain(ctx context.Context, e *entry) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if strings.HasSuffix(e.name, ".localhost") { // RFC 6761, section 6.3
+		return errors.New("no authority gives certificates for names of localhost")
+	}
 	domain, wildcard := strings.CutPrefix(e.name, "*.")
 	if wildcard && k.DNS == "" {
 		return errors.New("a certificate for *." + domain + " needs a program that sets DNS records")

@@ -77,11 +77,14 @@ func (x *exchange) misdirected(host string) bool {
 func (x *exchange) elsewhere(host string) string {
 	m, h := x.app.manners.Load(), x.router.HTTPS
 	to, redirected := m.redirects[host]
-	if !redirected {
+	if !redirected && len(m.redirects) > 0 {
 		_, domain, _ := strings.Cut(host, ".")
 		if to, redirected = m.redirects["*."+domain]; !redirected || to == host {
-			to, redirected = host, false
+			redirected = false
 		}
+	}
+	if !redirected {
+		to = host
 	}
 	https, port := x.https, x.port
 	if !https && h != nil && !m.plain && h.Has(to) {

@@ -20,7 +20,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"paas/rig/visitor"
@@ -125,6 +127,7 @@ func (c *CA) certify() error {
 
 // program is a program that runs.
 type program struct {
+	cmd  *exec.Cmd
 	kill context.CancelFunc
 	over chan struct{}
 }
@@ -140,10 +143,10 @@ func (c *CA) run(name string, args ...string) (*program, error) {
 	}
 	defer log.Close()
 	ctx, kill := context.WithCancel(context.Background())
-	p := &program{kill, make(chan struct{})}
 	cmd := subprocess.Command(ctx, filepath.Join(bin, name), args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "HOME=" + c.dir}
+	p := &program{cmd, kill, make(chan struct{})}
 	started := make(chan struct{})
 	var runErr error
 	go func() { // it keeps its thread, at whose end the program would be killed
@@ -177,6 +180,12 @@ func (c *CA) Up() (err error) {
 
 // Down stops the authority. The DNS server goes on.
 func (c *CA) Down() { c.server.end() }
+
+// Hang lets the authority answer nothing until [CA.Resume]: its connections stay open.
+func (c *CA) Hang() error { return c.server.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume ends what Hang began.
+func (c *CA) Resume() error { return c.server.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Stop stops everything.
 func (c *CA) Stop() {
