@@ -117,10 +117,12 @@ func addCert(c *Call, in addCertInput, events Teller[Progress]) error {
 	if err != nil {
 		return err
 	}
-	var served []string
+	var served, others []string
 	for _, d := range domains {
 		if cert.Leaf.VerifyHostname(strings.Replace(d.Name, "*", "any", 1)) == nil {
 			served = append(served, d.Name)
+		} else {
+			others = append(others, d.Name)
 		}
 	}
 	if len(served) == 0 {
@@ -141,10 +143,8 @@ func addCert(c *Call, in addCertInput, events Teller[Progress]) error {
 	c.did(app.Name, strings.Join(served, " "))
 	p.step("%s has your certificate at %s, valid until %s",
 		app.Name, strings.Join(served, " "), when(cert.Leaf.NotAfter))
-	for _, d := range domains {
-		if !slices.Contains(served, d.Name) && !d.Default {
-			p.detail("it is not for %s", d.Name)
-		}
+	if len(others) > 0 {
+		p.detail("it is not for %s", strings.Join(others, " "))
 	}
 	return nil
 }
