@@ -262,10 +262,8 @@ func (c *Call) changeConfig(
 		return nil
 	}
 	live := app.Live()
-	if live > 0 {
-		if err := serverRuns(app); err != nil {
-			return err
-		}
+	if err := serverRuns(app); err != nil {
+		return err
 	}
 	if later || live == 0 {
 		s.Config, s.ConfigAfter = changed, live

@@ -165,10 +165,8 @@ func setLimits(c *Call, in setLimitsInput, events Teller[Progress]) error {
 	if err != nil {
 		return err
 	}
-	if app.Live() > 0 {
-		if err := serverRuns(app); err != nil {
-			return err
-		}
+	if err := serverRuns(app); err != nil {
+		return err
 	}
 	var note []string
 	if in.Type != "" {

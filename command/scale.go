@@ -52,10 +52,8 @@ func scale(c *Call, in scaleInput, events Teller[Progress]) error {
 		return err
 	}
 	live := app.Live()
-	if live > 0 {
-		if err := serverRuns(app); err != nil {
-			return err
-		}
+	if err := serverRuns(app); err != nil {
+		return err
 	}
 	said := strings.Join(spellCounts(in.Counts), " ")
 	err = c.changeWanted(app.Name, said, func(app volume.App, w *volume.Wanted) error {

@@ -135,9 +135,12 @@ func overall(processes []volume.Process) string {
 	return state
 }
 
-// serverRuns fails if the live release is only files: its processes are not this server's, and it
-// cannot be released again.
+// serverRuns fails if the live release, if there is one, is only files: its processes are not this
+// server's, and it cannot be released again.
 func serverRuns(app volume.App) error {
+	if app.Live() == 0 {
+		return nil
+	}
 	live, err := app.Release(app.Live())
 	if err == nil && live.OnlyFiles() {
 		return conflict("settings:set "+app.Name+" mode=watch, then push",

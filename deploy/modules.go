@@ -100,9 +100,7 @@ func (w *moduleWriter) write(
 	return nil
 }
 
-func (w *moduleWriter) writeOne(
-	ctx context.Context, m git.Module, url string, depth int,
-) error {
+func (w *moduleWriter) writeOne(ctx context.Context, m git.Module, url string, depth int) error {
 	if remote.IsSSH(url) {
 		return &git.Refused{
 			Reason: fmt.Sprintf("the submodule %s cannot be fetched: %s needs a key, and only public "+

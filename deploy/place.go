@@ -159,13 +159,10 @@ func retire(app volume.App, n int) (errs []error) {
 		case !s.State.Over():
 			errs = append(
 				errs,
-				app.SetStatus(
-					m,
-					volume.Status{
-						State:  volume.Cancelled,
-						Reason: "overtaken by " + volume.Release{N: n}.String(),
-					},
-				),
+				app.SetStatus(m, volume.Status{
+					State:  volume.Cancelled,
+					Reason: "overtaken by " + volume.Release{N: n}.String(),
+				}),
 			)
 		}
 	}

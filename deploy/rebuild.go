@@ -31,14 +31,12 @@ func Rebuild(
 		return Checkout(app, b, nil)
 	}
 	err = withCommit(app, r, func(objects *git.Objects) error {
-		b, err = Checkout(
-			app, b, func(tree string) error {
-				if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
-					return err
-				}
-				return modules.Write(ctx, app, objects, b.Commit, tree, new(git.Inspector), out)
-			},
-		)
+		b, err = Checkout(app, b, func(tree string) error {
+			if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
+				return err
+			}
+			return modules.Write(ctx, app, objects, b.Commit, tree, new(git.Inspector), out)
+		})
 		return err
 	})
 	return b, err

@@ -82,17 +82,9 @@ func readView(app volume.App, repo git.Repo) (v view, err error) {
 			return v, err
 		}
 		_, cancelled := app.Cancelled(n)
-		v.after = append(
-			v.after,
-			candidate{
-				n,
-				release.Commit,
-				app.Committed(n),
-				cancelled,
-				release.OnlyFiles(),
-				status.State,
-			},
-		)
+		v.after = append(v.after, candidate{
+			n, release.Commit, app.Committed(n), cancelled, release.OnlyFiles(), status.State,
+		})
 	}
 	if v.liveCommit != "" && v.liveCommit != v.ref {
 		objects := repo.Objects()

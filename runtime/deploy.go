@@ -134,19 +134,18 @@ func (d *deploy) prepare(ctx context.Context) (*instance, error) {
 		return nil, err
 	}
 	defer file.Close()
-	log := &bounded{to: file, left: maxReleaseLog}
 	d.loop.rt.building.RLock() // until the build is recorded, with its toolchains
 	defer d.loop.rt.building.RUnlock()
 	if err := d.precheck(r); err != nil {
 		return nil, err
 	}
-	built, keep, err := d.build(ctx, r, log)
+	built, keep, err := d.build(ctx, r, file)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}
 	i := newInstance(d.loop, d.n)
 	i.release, i.built = r, built
-	if err = d.bringUp(ctx, i, log); err == nil {
+	if err = d.bringUp(ctx, i, file); err == nil {
 		err = i.exited()
 	}
 	if kept := keep(); err == nil && kept != nil {

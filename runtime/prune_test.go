@@ -323,3 +323,46 @@ func TestUnusedToolchains(t *testing.T) {
 		t.Errorf("after it: %s", stored())
 	}
 }
+
+// The logs of old releases are removed; the releases stay in the history. A release without a log
+// does not end the removal.
+func TestOldLogsGo(t *testing.T) {
+	s := newStage(t)
+	const releases = 60
+	logs := func() (n int) {
+		for i := 1; i <= releases; i++ {
+			if _, err := os.Stat(s.app.ReleaseLog(i)); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	for i := 1; i <= releases; i++ {
+		r, err := s.app.Publish(volume.Release{})
+		if err == nil && i%3 != 0 {
+			err = os.WriteFile(s.app.ReleaseLog(r.N), []byte("built\n"), 0o644)
+		}
+		if err == nil {
+			err = s.app.SetStatus(r.N, volume.Status{State: volume.Retired})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if logs() != 40 {
+		t.Fatalf("%d logs to begin with", logs())
+	}
+	rt := s.runtime()
+	if _, err := newPruner(rt).prune(s.app); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= releases; i++ {
+		_, err := os.Stat(s.app.ReleaseLog(i))
+		if want := i > releases-keptLogs && i%3 != 0; (err == nil) != want {
+			t.Errorf("the log of v%d: %v, want it there: %v", i, err, want)
+		}
+		if status, err := s.app.Status(i); err != nil || status.State != volume.Retired {
+			t.Errorf("v%d: %+v, %v", i, status, err)
+		}
+	}
+}

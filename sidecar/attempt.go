@@ -82,13 +82,7 @@ func (a attempt) run(ctx context.Context, head remote.Head) (outcome, error) {
 	commit, err := a.Remote.Fetch(ctx, a.remote, ref, a.app.SourceRepo())
 	// else it would be fetched again and again
 	if errors.Is(err, remote.ErrTooLarge) || errors.Is(err, remote.ErrBroken) {
-		return a.decided(
-			known,
-			outcome{
-				result: refused,
-				source: volume.SourceStatus{Commit: head.Commit, Failed: oneLine(err)},
-			},
-		)
+		return a.refuse(known, head.Commit, oneLine(err))
 	}
 	if err != nil {
 		return outcome{}, deploy.DiskFull(err)
@@ -136,13 +130,10 @@ func (a *attempt) unneeded(
 	if err != nil || r.Commit != commit || s.ModeOr(a.Mode) != r.Settings.ModeOr(a.Mode) {
 		return outcome{}, false, err
 	}
-	done, err = a.save(
-		known,
-		outcome{
-			release: r,
-			source:  volume.SourceStatus{Source: known.Source, Commit: commit, Release: n},
-		},
-	)
+	done, err = a.save(known, outcome{
+		release: r,
+		source:  volume.SourceStatus{Source: known.Source, Commit: commit, Release: n},
+	})
 	return done, true, err
 }
 
@@ -215,13 +206,14 @@ func (a *attempt) notDeployed(
 	if !errors.As(err, &bad) {
 		return outcome{}, err
 	}
-	return a.decided(
-		known,
-		outcome{
-			result: refused,
-			source: volume.SourceStatus{Commit: head.Commit, Failed: ofSource(bad)},
-		},
-	)
+	return a.refuse(known, head.Commit, ofSource(bad))
+}
+
+// refuse records that no release can be made of a commit, and why.
+func (a *attempt) refuse(known volume.SourceStatus, commit, why string) (outcome, error) {
+	return a.decided(known, outcome{
+		result: refused, source: volume.SourceStatus{Commit: commit, Failed: why},
+	})
 }
 
 // record writes how a release ended into the audit log.
