@@ -154,9 +154,10 @@ func (a App) SetBuilt(id string, b Built) error {
 	return a.vol.writeJSON(a.path("builds", id, "built.json"), b, 0o644)
 }
 
-// BuildKept reports whether build id exists and is complete, so that a release can use it.
+// BuildKept reports whether build id exists and is complete, so that a release can go back to it. A
+// build in worktree/ has no files of its own.
 func (a App) BuildKept(id string) bool {
-	if id == "" { // a release in mode worktree has no build
+	if id == "" || strings.HasSuffix(id, inWorktree) {
 		return false
 	}
 	_, err := os.Stat(a.path("builds", id, "built.json"))
