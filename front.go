@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paas/certs"
+	"paas/link"
 	"paas/router"
 	"paas/runtime"
 	"paas/volume"
@@ -23,9 +24,10 @@ type hosts struct {
 // frontDoor adapts the router to the runtime, and asks for certificates.
 type frontDoor struct {
 	*router.Router
-	first string         // the app that answers at the domain itself
-	certs *certs.Keeper  // nil: no HTTPS
-	vol   *volume.Volume // for identities
+	fronts *link.Publisher // what fronts in other processes follow
+	first  string          // the app that answers at the domain itself
+	certs  *certs.Keeper   // nil: no HTTPS
+	vol    *volume.Volume  // for identities
 
 	mu   sync.RWMutex
 	apps map[string]hosts
@@ -51,6 +53,10 @@ func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
 		route.Hosts = append(route.Hosts, f.Domain)
 	}
 	drained := f.Set(r.App, route)
+	// A front leads all of the app's requests here. Who is let in, and to which process, is decided
+	// once, and here.
+	route.Addrs, route.State, route.Rules = nil, router.Running, router.Rules{}
+	f.fronts.Set(r.App, route)
 	if f.certs != nil {
 		f.certify(r)
 	}
@@ -104,6 +110,7 @@ func (f *frontDoor) Remove(app string) <-chan struct{} {
 	if app == volume.Own {
 		return closed
 	}
+	f.fronts.Remove(app)
 	drained := f.Router.Remove(app)
 	if f.certs == nil {
 		return drained

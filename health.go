@@ -98,7 +98,7 @@ func (p *paas) healthy(ctx context.Context, role string) error {
 	switch {
 	case role == volume.RoleGit:
 		return sshd.Probe(ctx, at.Local())
-	case role == volume.RoleApp:
+	case role == volume.RoleApp, role == volume.RoleFront:
 		return router.Probe(ctx, at.Local(), p.config.ProxyProtocol)
 	case at.Listen == "":
 		return nil

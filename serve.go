@@ -16,6 +16,7 @@ import (
 
 	"github.com/pires/go-proxyproto"
 	"github.com/spf13/cobra"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"paas/access"
@@ -26,6 +27,7 @@ import (
 	"paas/deploy"
 	"paas/engine"
 	"paas/folder"
+	"paas/link"
 	"paas/receiver"
 	"paas/reserved"
 	"paas/router"
@@ -42,11 +44,14 @@ import (
 func serveCommand(load func() (*config.Config, error)) *cobra.Command {
 	return &cobra.Command{
 		Use: "serve [ROLE...]", DisableFlagsInUseLine: true,
-		Short: "run the server until interrupted: all roles, or those named of git, app and sidecar",
+		Short: "run the server until interrupted: git, app and sidecar, or the roles named; front is the fourth",
 		RunE: func(cmd *cobra.Command, roles []string) error {
 			roles, err := checkRoles(roles)
 			if err != nil {
 				return err
+			}
+			if slices.Contains(roles, volume.RoleApp) { // whose router is the front in one process
+				roles = slices.DeleteFunc(roles, func(name string) bool { return name == volume.RoleFront })
 			}
 			c, err := load()
 			if err != nil {
@@ -57,16 +62,17 @@ func serveCommand(load func() (*config.Config, error)) *cobra.Command {
 	}
 }
 
+// allRoles are the roles of a server in one process, whose app role is what visitors meet.
 var allRoles = []string{volume.RoleGit, volume.RoleApp, volume.RoleSidecar}
 
-// checkRoles returns the roles named, each once; all of them if none is named.
+// checkRoles returns the roles named, each once; allRoles if none is named.
 func checkRoles(names []string) ([]string, error) {
 	if len(names) == 0 {
 		return allRoles, nil
 	}
 	for _, name := range names {
-		if !slices.Contains(allRoles, name) {
-			return nil, cli.UsageError(fmt.Errorf("no role %q; there are %s", name, strings.Join(allRoles, ", ")))
+		if known := append(slices.Clone(allRoles), volume.RoleFront); !slices.Contains(known, name) {
+			return nil, cli.UsageError(fmt.Errorf("no role %q; there are %s", name, strings.Join(known, ", ")))
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(names))), nil
@@ -82,7 +88,10 @@ type server struct {
 	receiver *receiver.Receiver //
 	web      *web.Server        // roles git and app
 
-	front   *router.Router   // role app
+	front    *router.Router // roles app and front
+	follower *follower      // role front
+
+	fronts  *link.Publisher  // role app
 	engine  engine.Engine    //
 	runtime *runtime.Runtime //
 	attach  *attach.Server   //
@@ -141,7 +150,9 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 			return err
 		}
 	}
-	s.listenWeb()
+	if err := s.listenWeb(); err != nil {
+		return err
+	}
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -173,6 +184,8 @@ func (s *server) listen(role string) error {
 		return s.listenGit()
 	case volume.RoleApp:
 		return s.listenApp()
+	case volume.RoleFront:
+		return s.listenFront()
 	default:
 		return s.listenSidecar()
 	}
@@ -215,13 +228,10 @@ func (s *server) listenGit() error {
 
 func (s *server) listenApp() error {
 	c := s.config
-	s.front = &router.Router{
-		Addr: c.HTTPAddr, Domain: c.Domain, Log: s.log.With("role", "router"),
-		TrustedProxies: c.TrustedProxies,
-		MaxConns:       maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold,
-		DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
+	s.front, s.fronts = s.newRouter(), &link.Publisher{Hear: s.hearFront}
+	door := &frontDoor{
+		Router: s.front, fronts: s.fronts, first: c.DefaultApp, vol: s.vol, apps: map[string]hosts{},
 	}
-	door := &frontDoor{Router: s.front, first: c.DefaultApp, vol: s.vol, apps: map[string]hosts{}}
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: door,
 		Grace: c.Grace, Boot: c.BootTimeout, Prove: c.Prove, KeepBuilds: c.KeepBuilds,
@@ -234,14 +244,11 @@ func (s *server) listenApp() error {
 		}
 		return s.runtime.RequestLog(app)
 	}
-	var err error
-	if s.front.Listener, err = s.listenVisitors("PAAS_HTTP_ADDR", c.HTTPAddr); err != nil {
+	s.front.Greet = s.linkDoor().Greet
+	if err := s.openRouter(); err != nil {
 		return err
 	}
 	if err := s.listenHTTPS(door); err != nil {
-		return err
-	}
-	if err := s.front.Listen(); err != nil {
 		return err
 	}
 	socket, err := s.vol.ListenKeyed("app")
@@ -253,32 +260,65 @@ func (s *server) listenApp() error {
 	return nil
 }
 
+// newRouter returns a router that nothing leads to yet.
+func (s *server) newRouter() *router.Router {
+	c := s.config
+	return &router.Router{
+		Addr: c.HTTPAddr, Domain: c.Domain, Log: s.log.With("role", "router"),
+		TrustedProxies: c.TrustedProxies,
+		MaxConns:       maxConns(), HoldTimeout: c.Hold, WakeTimeout: c.BootTimeout + c.Hold,
+		DrainTimeout: min(c.Drain, c.Grace), RequestDrain: c.Drain, StopTimeout: c.Grace,
+	}
+}
+
+// openRouter opens the router's port.
+func (s *server) openRouter() (err error) {
+	if s.front.Listener, err = s.listenVisitors("PAAS_HTTP_ADDR", s.config.HTTPAddr); err != nil {
+		return err
+	}
+	return s.front.Listen()
+}
+
 // maxCommands is how many bytes the commands of a push may have, beside its pack.
 const maxCommands = 64 << 20
 
-// listenWeb lets the front door lead to git over HTTP at a host of its own, in the same way as to
-// static files.
-func (s *server) listenWeb() {
-	if !s.addresses.GitOverHTTP {
-		return
+// listenWeb lets the front door lead to git over HTTP at a host of its own: in this process in the
+// same way as to static files, and from another process over a port for fronts.
+func (s *server) listenWeb() error {
+	c := s.config
+	if s.receiver == nil || s.front == nil && c.GitHTTPAddr == "" {
+		return nil
 	}
-	c, calls := s.config, site.NewCalls()
 	door := webDoor{s.paas, s.receiver}
 	s.web = &web.Server{
-		Listener: calls, Tokens: door, Git: door, AppName: volume.CheckName,
+		Tokens: door, Git: door, AppName: volume.CheckName,
 		MaxInput: c.MaxPush + maxCommands, MaxRequests: maxSSHConns(),
 		Log: s.log.With("role", "web"), DrainTimeout: c.Drain,
 	}
+	if s.front == nil {
+		l, err := s.listenDoor("PAAS_GIT_HTTP_ADDR", c.GitHTTPAddr)
+		if err != nil {
+			return err
+		}
+		s.web.Listener = s.linkDoor().Only(netutil.LimitListener(l, maxSSHConns()))
+		return nil
+	}
+	calls, others := site.NewCalls(), s.front.Dial
+	s.web.Listener = calls
 	s.front.Dial = func(ctx context.Context, app, addr string) (net.Conn, error) {
 		if app == volume.Own {
 			return calls.Dial(ctx)
 		}
-		return s.runtime.Dial(ctx, app, addr)
+		return others(ctx, app, addr)
 	}
 	s.front.Set(volume.Own, router.Route{Addrs: []string{"git over HTTP"}, State: router.Running, Inner: true})
 	if s.certs != nil && strings.Contains(c.Domain, ".") { // no authority knows localhost
 		s.certs.Want(volume.Own + "." + c.Domain)
 	}
+	if s.fronts != nil {
+		s.fronts.Set(volume.Own, router.Route{})
+	}
+	return nil
 }
 
 // listenDoor listens on addr, the value of the setting.
@@ -350,6 +390,8 @@ func (s *server) greet(stdout io.Writer) {
 		if s.certs != nil {
 			fmt.Fprintf(stdout, "https port %s\n", s.front.HTTPS.Port)
 		}
+	}
+	if s.engine != nil {
 		fmt.Fprintf(stdout, "apps  isolation: %s\n", s.engine.Isolation().By)
 	}
 	if s.sidecar != nil && s.sidecar.Addr != "" {
@@ -389,7 +431,8 @@ func (s *server) run(ctx context.Context) error {
 	}()
 	run("sshd", s.door != nil, s.door.Run, doorway, doors.Done)
 	run("web", s.web != nil, s.web.Run, doorway, doors.Done)
-	run("router", s.front != nil, s.front.Run, rest, stopApps)
+	run("router", s.front != nil, s.serveVisitors, rest, stopApps)
+	run("link", s.follower != nil, s.follow, apps, nothing)
 	run("certs", s.certs != nil, s.runCerts, rest, nothing)
 	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
 	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)

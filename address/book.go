@@ -35,22 +35,24 @@ type Book struct {
 
 // Of returns the address that role published or, if it is not running, the address in the settings.
 func (b *Book) Of(role string) Address {
-	b.mu.Lock()
-	own, ok := b.own[role]
-	b.mu.Unlock()
-	if ok {
-		return own
-	}
-	// Ignore the file of a dead server. A running one has removed the old file before it listened.
-	if b.Volume.Claimed(role) {
-		var published Address
-		text, err := os.ReadFile(b.file(role))
-		if err == nil && json.Unmarshal(text, &published) == nil {
-			return published
-		}
+	if a, ok := b.Published(role); ok {
+		return a
 	}
 	return b.at(role, map[string]string{volume.RoleGit: b.SSH, volume.RoleApp: b.HTTP,
-		volume.RoleSidecar: b.Hooks}[role])
+		volume.RoleFront: b.HTTP, volume.RoleSidecar: b.Hooks}[role])
+}
+
+// Published returns the address that role published; ok is false if it is not running.
+func (b *Book) Published(role string) (a Address, ok bool) {
+	b.mu.Lock()
+	a, ok = b.own[role]
+	b.mu.Unlock()
+	// Ignore the file of a dead server. A running one has removed the old file before it listened.
+	if ok || !b.Volume.Claimed(role) {
+		return a, ok
+	}
+	text, err := os.ReadFile(b.file(role))
+	return a, err == nil && json.Unmarshal(text, &a) == nil
 }
 
 // at returns the address of role if it listens on listen.
@@ -59,7 +61,7 @@ func (b *Book) at(role, listen string) Address {
 	switch role {
 	case volume.RoleGit:
 		a.Port = b.PublicSSHPort
-	case volume.RoleApp:
+	case volume.RoleApp, volume.RoleFront:
 		a.Port, a.First, a.HTTPS = b.PublicHTTPPort, b.DefaultApp, b.SecurePort(nil)
 		a.Git = b.GitOverHTTP
 	}
@@ -71,8 +73,19 @@ func (b *Book) at(role, listen string) Address {
 
 // Publish tells other processes that role, which this process runs, listens on listen. listen is
 // empty if the role has no socket. After an error other processes use their own settings.
-func (b *Book) Publish(role, listen string) error {
-	a := b.at(role, listen)
+func (b *Book) Publish(role, listen string) error { return b.publish(role, b.at(role, listen)) }
+
+// PublishPort tells other processes that people reach role, which was published, at another port.
+func (b *Book) PublishPort(role, port string) error {
+	a := b.Of(role)
+	if a.Port == port {
+		return nil
+	}
+	a.Port = port
+	return b.publish(role, a)
+}
+
+func (b *Book) publish(role string, a Address) error {
 	b.mu.Lock()
 	if b.own == nil {
 		b.own = map[string]Address{}
@@ -113,7 +126,7 @@ func (b *Book) SecurePort(listen net.Addr) string {
 // App returns an app's URL for people or, if name is empty, the router's: one with https if there is
 // a valid certificate for its host.
 func (b *Book) App(name string) string {
-	a := b.Of(volume.RoleApp)
+	a := b.Visitors()
 	host := a.Host
 	if name != "" && name != a.First {
 		host = name + "." + host
@@ -133,6 +146,17 @@ func (b *Book) GitHTTPS(app string) string {
 		return ""
 	}
 	return server + "/" + app
+}
+
+// Visitors returns the address of the router that visitors meet.
+func (b *Book) Visitors() Address {
+	b.mu.Lock()
+	front, ok := b.own[volume.RoleFront]
+	b.mu.Unlock()
+	if ok {
+		return front
+	}
+	return b.Of(volume.RoleApp) // a front in another process has told the app role its port
 }
 
 // Git returns the host that git connects to, with the port if it is needed: "my.server:2222".

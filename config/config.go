@@ -31,6 +31,8 @@ type Config struct {
 	PublicHTTPSPort               string
 	ACME                          ACME
 	DNSServer                     string
+	AppAddr                       string // role front
+	GitHTTPAddr                   string // roles git and front
 	Domain                        string
 	DefaultApp                    string
 	PublicHTTPPort, PublicSSHPort string

@@ -17,6 +17,7 @@ const (
 	RoleGit     = "git"     // takes pushes and commands: ssh door and receiver
 	RoleApp     = "app"     // runs the apps: runtime and router
 	RoleSidecar = "sidecar" // follows remote repositories
+	RoleFront   = "front"   // the router that visitors meet, where the app role does not do that
 )
 
 // ErrClaimed is the error for a role that another live process has.

@@ -71,12 +71,15 @@
 //	                                       accounts                            package certs
 //	  ssh/                        (0700)   host key, keys, tokens, grants      package access
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar
+//	  link/key                    (0700)   what the roles prove to know to each
+//	                                       other                               package link
 //	  hooks/<start>/              (0700)   the hooks that git runs: a copy of
 //	                                       the paas binary as it started       receiver
 //	  paas.yaml                            the server's settings, if any       its owner
 //	  up/, server.log, server.log.1        what scripts/up keeps               scripts/up, server
 //	  run/                        (0700)   sockets and locks of the server;
 //	                                       the isolation in force              main, receiver
+//	  run/routes.json                      what the front knows of the routes  main, in role front
 //	  run/<role>.json                      where the role can be reached; valid
 //	                                       while run/<role>.lock is held       main, in that role
 //	  run/certificates/<name>              the state of a name's certificate   main, in role app

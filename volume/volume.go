@@ -59,7 +59,7 @@ func (v *Volume) Open() error {
 	if err := v.checkFormat(); err != nil {
 		return err
 	}
-	for _, dir := range []string{"tmp", "run", "ssh", "sources"} {
+	for _, dir := range []string{"tmp", "run", "ssh", "sources", "link"} {
 		if err := v.private(filepath.Join(v.Root, dir)); err != nil {
 			return err
 		}

@@ -1,0 +1,21 @@
+// Package link connects the front with the roles behind it, when they are processes of their own. It
+// knows nothing of routes, requests or the volume.
+//
+// Both ends know a key, which is in a file that only the roles can read. Neither end sends it, so
+// who listens on the network does not learn it, and neither believes the other before it has proven
+// to know the key: an app may connect to the port of a role, or take the port of a role that died.
+// A connection begins like this:
+//
+//	front  "\x00paas link 1\n", a byte for the purpose, a nonce
+//	role   a nonce, HMAC(key, "role", purpose, both nonces)
+//	front  HMAC(key, "front", purpose, both nonces)
+//
+// The zero byte tells it from a request of HTTP, so both can come to one port. What follows is
+// neither encrypted nor signed: the network between the roles must be the server's own. It is, by
+// purpose:
+//
+//   - Requests: HTTP.
+//   - Follow: JSON, one message a line. The role sends all values that it has published, and then
+//     those that change; the front sends what it has to say. Each end sends something every few
+//     seconds, so the other notices when it hangs.
+package link

@@ -1,0 +1,164 @@
+package link
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// message is one line of a stream.
+type message struct {
+	Name  string          `json:"name,omitempty"`  // of a value
+	Value json.RawMessage `json:"value,omitempty"` // nil: it was removed
+	All   bool            `json:"all,omitempty"`   // the front has every value now
+	Says  json.RawMessage `json:"says,omitempty"`  // by the front
+}
+
+// An end that sends nothing for deadAfter is taken for dead.
+const (
+	beat      = 4 * time.Second
+	deadAfter = 3 * beat
+)
+
+// Publisher has values that fronts follow. Its methods do not wait for fronts.
+type Publisher struct {
+	Hear func(says json.RawMessage) // called for what a front says; it may be called concurrently
+
+	mu        sync.Mutex
+	values    map[string]json.RawMessage
+	followers map[*follower]bool
+}
+
+// follower is a front that follows.
+type follower struct {
+	changed map[string]bool // names of values to send; guarded by Publisher.mu
+	more    chan struct{}   // has a value if there are some
+}
+
+// Set publishes value under name. It must be possible to send it as JSON.
+func (p *Publisher) Set(name string, value any) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // the caller's type is wrong
+	}
+	p.change(name, text)
+}
+
+// Remove unpublishes the value.
+func (p *Publisher) Remove(name string) { p.change(name, nil) }
+
+func (p *Publisher) change(name string, value json.RawMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if bytes.Equal(p.values[name], value) {
+		return
+	}
+	if p.values == nil {
+		p.values = map[string]json.RawMessage{}
+	}
+	if p.values[name] = value; value == nil {
+		delete(p.values, name)
+	}
+	for f := range p.followers {
+		f.changed[name] = true
+		select {
+		case f.more <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// serve sends the values to a front until it leaves or hangs, or ctx ends.
+func (p *Publisher) serve(ctx context.Context, conn net.Conn) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	p.mu.Lock()
+	f := &follower{changed: map[string]bool{}, more: make(chan struct{}, 1)}
+	for name := range p.values {
+		f.changed[name] = true
+	}
+	if p.followers == nil {
+		p.followers = map[*follower]bool{}
+	}
+	p.followers[f] = true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.followers, f)
+	}()
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		defer stop()
+		receive(ctx, conn, func(m message) {
+			if m.Says != nil && p.Hear != nil {
+				p.Hear(m.Says)
+			}
+		})
+	}()
+	defer func() { <-heard }()
+	defer stop()
+	send(ctx, conn, f.more, func() []message { return p.take(f) })
+}
+
+// take returns what f must be sent.
+func (p *Publisher) take(f *follower) (list []message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(f.changed)) {
+		list = append(list, message{Name: name, Value: p.values[name]})
+	}
+	clear(f.changed)
+	return append(list, message{All: true})
+}
+
+// send sends what take returns, at once and after each value of more, and something each beat. It
+// returns when the other end does not read, or ctx ends.
+func send(ctx context.Context, conn net.Conn, more <-chan struct{}, take func() []message) {
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	list := take()
+	for {
+		for _, m := range list {
+			line, _ := json.Marshal(m) // of values that are JSON already
+			conn.SetWriteDeadline(time.Now().Add(deadAfter))
+			if ctx.Err() != nil {
+				return
+			}
+			if _, err := conn.Write(append(line, '\n')); err != nil {
+				return
+			}
+		}
+		select {
+		case <-more:
+			list = take()
+		case <-ticker.C:
+			list = []message{{}}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// receive calls take for each message until the other end leaves or hangs, or ctx ends.
+func receive(ctx context.Context, conn net.Conn, take func(message)) error {
+	in := json.NewDecoder(conn)
+	for {
+		conn.SetReadDeadline(time.Now().Add(deadAfter))
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var m message
+		if err := in.Decode(&m); err != nil {
+			return err
+		}
+		take(m)
+	}
+}
