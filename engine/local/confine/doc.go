@@ -5,9 +5,9 @@
 // There are three ways. [Probe] finds the best one that the server can use:
 //
 //   - As root, each app has its own user, and each process its own mount namespace
-//     (mount_namespaces(7)). Empty folders cover what is hidden; only the app's own files are
-//     visible there, at their usual paths. /tmp, /var/tmp and /dev/shm are private. /proc shows
-//     the app's own processes. So nothing depends on the modes of files.
+//     (mount_namespaces(7)) below a root of its own. Empty folders cover what is hidden; the app's
+//     own files are visible at [App] and below [Beside]. /tmp, /var/tmp and /dev/shm are private.
+//     /proc shows the app's own processes. So nothing depends on the modes of files.
 //   - As another user, if user namespaces are allowed (user_namespaces(7)), processes keep the
 //     server's user. Each app has a [Sandbox], in which it cannot name processes outside. Each
 //     process has the same mounts as above. Everything except the app's own folders is read-only,
