@@ -36,6 +36,15 @@ func (s *server) listenHTTPS(door *frontDoor) error {
 			return fmt.Errorf("PAAS_DNS_EXEC: %w", err)
 		}
 	}
+	if c.ACME.KeysFile != "" {
+		text, err := os.ReadFile(c.ACME.KeysFile)
+		if err == nil {
+			k.Bindings, err = certs.ParseBindings(string(text))
+		}
+		if err != nil {
+			return fmt.Errorf("PAAS_ACME_KEYS_FILE: %w", err)
+		}
+	}
 	if c.ACME.Roots != "" {
 		text, err := os.ReadFile(c.ACME.Roots)
 		if err != nil {

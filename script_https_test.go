@@ -40,7 +40,7 @@ func cmdPebble(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	dir, err := os.MkdirTemp(ts.MkAbs("."), "pebble")
 	ts.Check(err)
-	s.ca, err = pebble.Start(dir, ts.Getenv("HTTPPORT"), ts.Getenv("HTTPSPORT"), 90*24*time.Hour)
+	s.ca, err = pebble.Start(dir, ts.Getenv("HTTPPORT"), ts.Getenv("HTTPSPORT"), 90*24*time.Hour, nil)
 	ts.Check(err)
 	ts.Defer(s.ca.Stop)
 	root, err := s.ca.Root()

@@ -30,7 +30,8 @@ import (
 type authority struct {
 	url    string // of its directory
 	email  string
-	path   string // of the file that has the account
+	bound  *acme.EAB // nil: the authority does not know us otherwise
+	path   string    // of the file that has the account
 	client *acmez.Client
 
 	mu      sync.Mutex
@@ -49,7 +50,7 @@ func (k *Keeper) newAuthority(directory string) *authority {
 	if k.DNS != "" {
 		solvers[acme.ChallengeTypeDNS01] = dns01{program: k.DNS, resolver: k.resolver()}
 	}
-	return &authority{
+	a := &authority{
 		url: directory, email: k.Email,
 		path: filepath.Join(k.Dir, "accounts", url.PathEscape(directory)+".json"),
 		client: &acmez.Client{
@@ -60,6 +61,10 @@ func (k *Keeper) newAuthority(directory string) *authority {
 			ChallengeSolvers: solvers,
 		},
 	}
+	if eab, ok := k.Bindings[directory]; ok {
+		a.bound = &eab
+	}
+	return a
 }
 
 // name is how people know the authority.
@@ -157,6 +162,11 @@ func (a *authority) open(ctx context.Context) (acme.Account, error) {
 	account = acme.Account{TermsOfServiceAgreed: true, PrivateKey: key}
 	if a.email != "" {
 		account.Contact = []string{"mailto:" + a.email}
+	}
+	if a.bound != nil {
+		if err := account.SetExternalAccountBinding(ctx, a.client.Client, *a.bound); err != nil {
+			return account, fmt.Errorf("new account: %w", err)
+		}
 	}
 	if account, err = a.client.NewAccount(ctx, account); err != nil {
 		return account, fmt.Errorf("new account: %w", err)

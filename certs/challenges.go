@@ -95,18 +95,20 @@ type dns01 struct {
 	resolver *net.Resolver
 }
 
-// How long the program may take, and how long a record may take to appear.
+// How long the program may take, and how long a record may take to appear. The server waits for a
+// cleanup when it stops.
 const (
-	dnsProgramTimeout = time.Minute
-	dnsAppears        = 2 * time.Minute
+	presentTimeout = time.Minute
+	cleanupTimeout = 10 * time.Second
+	dnsAppears     = 2 * time.Minute
 )
 
 func (d dns01) Present(ctx context.Context, challenge acme.Challenge) error {
-	return d.run(ctx, "present", challenge)
+	return d.run(ctx, presentTimeout, "present", challenge)
 }
 
 func (d dns01) CleanUp(ctx context.Context, challenge acme.Challenge) error {
-	return d.run(context.WithoutCancel(ctx), "cleanup", challenge)
+	return d.run(context.WithoutCancel(ctx), cleanupTimeout, "cleanup", challenge)
 }
 
 // Wait waits until the record can be seen, so that the authority does not look too early. After
@@ -125,9 +127,10 @@ func (d dns01) Wait(ctx context.Context, challenge acme.Challenge) error {
 	return nil
 }
 
-func (d dns01) run(ctx context.Context, action string, challenge acme.Challenge) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, dnsProgramTimeout,
-		fmt.Errorf("still running after %s", dnsProgramTimeout))
+func (d dns01) run(
+	ctx context.Context, limit time.Duration, action string, challenge acme.Challenge,
+) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("still running after %s", limit))
 	defer cancel()
 	cmd := subprocess.Command(ctx, d.program, action, challenge.DNS01TXTRecordName()+".",
 		challenge.DNS01KeyAuthorization())

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
 )
 
 // Keeper gets, keeps and serves certificates. Fill in the fields, call Open, then Run. Its methods
@@ -24,6 +25,9 @@ type Keeper struct {
 	Authorities []string       // URLs of ACME directories; if one fails, the next is asked
 	Roots       *x509.CertPool // that the authorities' own certificates chain to; nil: the machine's
 	Email       string         // for the authorities; may be empty
+	// Bindings are what authorities demand that know their customers, by the URL of the directory
+	// (RFC 8555, section 7.3.4).
+	Bindings map[string]acme.EAB
 
 	// Owner returns whose a name is; ok is false if this server does not answer at it. A handshake
 	// calls it, so it must be fast.

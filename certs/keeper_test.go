@@ -19,8 +19,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mholt/acmez/v3/acme"
 
 	"paas/rig"
 	"paas/rig/pebble"
@@ -44,6 +47,14 @@ type world struct {
 // newWorld starts a keeper that owns names of the form owner:name. It runs once start is called.
 func newWorld(t *testing.T, lifetime time.Duration, names ...string) *world {
 	t.Helper()
+	return newWorldFor(t, lifetime, nil, names...)
+}
+
+// newWorldFor is newWorld with an authority that gives only its customers accounts.
+func newWorldFor(
+	t *testing.T, lifetime time.Duration, customers map[string]string, names ...string,
+) *world {
+	t.Helper()
 	if _, err := pebble.Installed(); err != nil {
 		t.Skipf("SKIP: %v", err)
 	}
@@ -51,7 +62,7 @@ func newWorld(t *testing.T, lifetime time.Duration, names ...string) *world {
 	w.own(names...)
 	plain, secure := visitor.FreePort("127.0.0.1"), visitor.FreePort("127.0.0.1")
 	var err error
-	if w.ca, err = pebble.Start(t.TempDir(), plain, secure, lifetime); err != nil {
+	if w.ca, err = pebble.Start(t.TempDir(), plain, secure, lifetime, customers); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.ca.Stop)
@@ -173,7 +184,7 @@ func (w *world) restart() {
 	w.stop()
 	w.Keeper = &Keeper{
 		Dir: w.Dir, Authorities: w.Authorities, Roots: w.Roots, Resolver: w.Resolver, Owner: w.owner,
-		Report: w.note, Log: w.Log, DNS: w.DNS, Wildcards: w.Wildcards,
+		Report: w.note, Log: w.Log, DNS: w.DNS, Wildcards: w.Wildcards, Bindings: w.Bindings,
 	}
 	w.start()
 }
@@ -682,4 +693,92 @@ func TestDamage(t *testing.T) {
 		t.Error("the damaged one is served")
 	}
 	rig.WantIn(t, "log", w.log.String(), "a stored certificate is damaged", "the certificate of an owner is damaged")
+}
+
+// A certificate that the authority has revoked is replaced.
+func TestRevoked(t *testing.T) {
+	w := newWorld(t, quarter, "blog:a.test")
+	w.start()
+	cert := w.must("a.test")
+	a := w.authorities[0]
+	account, err := a.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = a.client.RevokeCertificate(t.Context(), account, cert, account.PrivateKey, acme.ReasonKeyCompromise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Let's Encrypt then answers with half an hour of the past. Pebble's own answer, one second of it, is
+	// too short for acmez.
+	past := time.Now().Add(-time.Hour)
+	if err := w.ca.SetRenewal(cert.Raw, past, past.Add(30*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	w.TryAgain("a.test")
+	w.eventually("another certificate", func() bool { return !w.must("a.test").Equal(cert) })
+}
+
+// TLS 1.1 is refused. A session can be resumed with a ticket for some days, and not for ever.
+func TestVersionsAndTickets(t *testing.T) {
+	w := newWorld(t, quarter, "blog:a.test")
+	w.start()
+	w.must("a.test")
+	_, err := handshake(w.https, &tls.Config{
+		ServerName: "a.test", InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11,
+	})
+	if !strings.Contains(rig.Message(err), "protocol version not supported") {
+		t.Errorf("TLS 1.1: %v", err)
+	}
+	var ahead atomic.Int64 // how far the server's clock is
+	config := w.TLSConfig()
+	config.Time = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go http.Serve(l, http.NotFoundHandler())
+	client := &tls.Config{
+		ServerName: "a.test", InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1),
+	}
+	resumed := func() bool {
+		conn, err := tls.Dial("tcp", l.Addr().String(), client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+		io.ReadAll(conn) // the ticket comes with the response
+		return conn.ConnectionState().DidResume
+	}
+	resumed()
+	if !resumed() {
+		t.Error("a session is not resumed")
+	}
+	ahead.Store(int64(8 * 24 * time.Hour))
+	if resumed() {
+		t.Error("a session is resumed after eight days")
+	}
+}
+
+// An authority that knows its customers gives an account to those whose key we have.
+func TestCustomers(t *testing.T) {
+	const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+	w := newWorldFor(t, quarter, map[string]string{"us": key}, "blog:a.test")
+	w.start()
+	w.Want("a.test")
+	w.eventually("the reason", func() bool { return w.status("a.test").Error != "" })
+	rig.WantIn(t, "the error", w.status("a.test").Error, "externalAccountRequired")
+	w.stop()
+	bindings, err := ParseBindings("# ours\n\n" + w.ca.URL + " us " + key + "\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Bindings = bindings
+	w.restart()
+	w.must("a.test")
+	if _, err := ParseBindings("\nhttps://ca.test secret"); rig.Message(err) != "line 2: want a URL, the id of a key, and the key" {
+		t.Error(err)
+	}
 }

@@ -155,10 +155,10 @@ func (c *Call) readDomains(names []string) (read []string, err error) {
 			return nil, wrong("domains", "%w", err)
 		}
 		domain := c.Domain()
-		if _, below, _ := strings.Cut(name, "."); name == domain || below == domain {
+		if _, below, _ := strings.Cut(name, "."); below == domain || volume.MatchDomain(name, domain) {
 			return nil, &Fault{
 				Kind: Conflict, Field: "domains",
-				Err:  fmt.Errorf("%s belongs to the server: the names below %s are those of its apps", name, domain),
+				Err:  fmt.Errorf("%s belongs to the server: %s, and the names below it, are its own", name, domain),
 				Next: "an app gets its own by itself; apps:rename gives it another",
 			}
 		}

@@ -72,8 +72,8 @@ type Config struct {
 
 // ACME says where certificates come from.
 type ACME struct {
-	Authorities           []string // URLs of directories
-	Email, Roots, DNSExec string
+	Authorities                     []string // URLs of directories
+	Email, KeysFile, Roots, DNSExec string
 }
 
 // Source is a remote repository that a server with one app follows.

@@ -59,8 +59,11 @@ func Installed() (string, error) {
 }
 
 // Start starts an authority that looks for HTTP-01 challenges at httpPort and for TLS-ALPN-01 ones
-// at tlsPort, and whose certificates are valid for lifetime. dir is an empty folder for its files.
-func Start(dir, httpPort, tlsPort string, lifetime time.Duration) (*CA, error) {
+// at tlsPort, and whose certificates are valid for lifetime. dir is an empty folder for its files. If
+// customers are given, only they get accounts: ids of keys and the keys.
+func Start(
+	dir, httpPort, tlsPort string, lifetime time.Duration, customers map[string]string,
+) (*CA, error) {
 	port := func() string { return net.JoinHostPort("127.0.0.1", visitor.FreePort("127.0.0.1")) }
 	c := &CA{
 		dir: dir, DNS: port(), Records: port(), admin: port(), Roots: filepath.Join(dir, "roots.pem"),
@@ -74,8 +77,8 @@ func Start(dir, httpPort, tlsPort string, lifetime time.Duration) (*CA, error) {
 		"listenAddress": own, "managementListenAddress": c.admin,
 		"certificate": c.Roots, "privateKey": filepath.Join(dir, "key.pem"),
 		"httpPort": json.Number(httpPort), "tlsPort": json.Number(tlsPort), "keyAlgorithm": "ecdsa",
-		"domainBlocklist": []string{"blocked.test"},
-		"retryAfter":      map[string]int{"authz": 1, "order": 1},
+		"externalAccountBindingRequired": len(customers) > 0, "externalAccountMACKeys": customers,
+		"retryAfter": map[string]int{"authz": 1, "order": 1},
 		"profiles": map[string]any{
 			"default": map[string]any{"description": "tests", "validityPeriod": int(lifetime.Seconds())},
 		},
