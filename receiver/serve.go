@@ -57,7 +57,7 @@ func (q Request) git() []string {
 	args := []string{strings.TrimPrefix(q.Service, "git-")}
 	switch q.Part {
 	case Listing:
-		args = append(args, "--stateless-rpc", "--http-backend-info-refs")
+		args = append(args, "--stateless-rpc", "--advertise-refs") // every git knows this name for it
 	case Rest:
 		args = append(args, "--stateless-rpc")
 	}
@@ -65,9 +65,9 @@ func (q Request) git() []string {
 }
 
 // Serve serves a client what it may have. It blocks until that is over, the app's turn included, and
-// returns the exit status to send. End ctx when the client's connection
-// ends: a push that is not decided on yet is then cancelled. Serve may return while a read of
-// q.Stdin or a write to the client still blocks; close them.
+// returns the exit status to send. End ctx when the client's connection ends: a push that is not
+// decided on yet is then cancelled. Serve may return while a read of q.Stdin or a write to the client
+// still blocks; close them.
 func (r *Receiver) Serve(ctx context.Context, q Request) int {
 	say := voice{q.Stderr}
 	if !r.begin() {
