@@ -10,8 +10,9 @@
 //	grants/<app>/<name>  what a person may do with the app of that identity;
 //	                     without the folder, members do as in earlier versions      Rights
 //	used/<key or token>  empty; its time is that of the last use                    all
+//	lock                 held (flock) by a writer                                   all
 //	tmp/                 files being written; leftovers are ignored                 all
 //
-// Writers take turns by a lock on the directory. An earlier version of paas reads the keys of
+// An earlier version of paas reads the keys of
 // admins and members, and refuses all others.
 package access

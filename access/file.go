@@ -66,12 +66,13 @@ func remove(dir, name string) error {
 }
 
 // lock keeps all other writers out of dir, in this process and in others, until unlock is called.
-// It blocks while another has the lock. The kernel frees the lock of a process that dies.
+// It blocks while another has the lock, of the file dir/lock. The kernel frees the lock of a process
+// that dies.
 func lock(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(dir)
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package access
 
 import (
 	"errors"
+	"io/fs"
 	"net/netip"
 	"slices"
 
@@ -41,7 +42,9 @@ func (k *Keys) standing(who Identity) (standing, error) {
 		return standing{server: Admin, owner: Admin, most: Manage}, nil
 	case who.Token != "":
 		t, err := Tokens{k}.read(who.Token)
-		if err == nil {
+		if errors.Is(err, fs.ErrNotExist) { // with its owner
+			err = tokenError(t, ErrTokenRevoked)
+		} else if err == nil {
 			err = t.usable()
 		}
 		if err != nil {

@@ -31,7 +31,7 @@ func (k *Keys) Add(text string, a Adding) (added []Key, err error) {
 		return nil, fmt.Errorf("%.80q is not a key name: %s", a.Name, keyNameRule)
 	}
 	given, err := parseList(text, a.Name != "")
-	if err != nil && a.Name != "" {
+	if err != nil && a.Name != "" || len(given) == 0 {
 		return nil, err
 	}
 	if err := k.Migrate(); err != nil {

@@ -127,7 +127,13 @@ func (k *Keys) forget(name string) error {
 
 // List returns all keys, sorted by name. It skips files that are not keys, and logs their names. A
 // person whose files differ in the role has the least of these roles.
-func (k *Keys) List() ([]Key, error) { return k.list("") }
+func (k *Keys) List() ([]Key, error) {
+	keys, err := k.list("")
+	for i := range keys {
+		keys[i].Used = k.uses.last(k.Dir, keys[i].Fingerprint)
+	}
+	return keys, err
+}
 
 // list returns the keys of a person, or all if name is empty.
 func (k *Keys) list(name string) ([]Key, error) {
@@ -154,7 +160,6 @@ func (k *Keys) list(name string) ([]Key, error) {
 			k.warn(root, file, err)
 			continue
 		}
-		key.Used = k.uses.last(k.Dir, key.Fingerprint)
 		if role, ok := roles[key.Name]; !ok || key.Role < role {
 			roles[key.Name] = key.Role
 		}
@@ -179,7 +184,7 @@ func (k *Keys) Lookup(public gossh.PublicKey, from netip.Addr) (Identity, Right,
 }
 
 func (k *Keys) find(public gossh.PublicKey) (Key, error) {
-	keys, err := k.List()
+	keys, err := k.list("")
 	if err != nil {
 		k.log().Error("cannot read the keys", "dir", k.Dir, "err", err)
 		return Key{}, ErrUnknown

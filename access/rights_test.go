@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	gossh "golang.org/x/crypto/ssh"
+
 	"paas/rig/sshkey"
 	"paas/volume"
 )
@@ -292,6 +294,59 @@ func TestMigrate(t *testing.T) {
 	}
 	if r.may(people["carol"], View, "blog") {
 		t.Error("a guest sees it")
+	}
+}
+
+// The first grant of a new version does not take from others what they could do.
+func TestFirstGrantMigrates(t *testing.T) {
+	r, _ := someRights(t)
+	if err := os.RemoveAll(filepath.Join(r.Dir, grantsFolder)); err != nil {
+		t.Fatal(err)
+	}
+	members := map[string]Identity{}
+	for _, name := range []string{"bob", "eve"} {
+		key := sshkey.New(t)
+		if err := os.WriteFile(filepath.Join(r.Dir, "keys", name), lineOf(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		members[name] = Identity{Name: name, Key: gossh.FingerprintSHA256(key.PublicKey())}
+	}
+	if _, err := r.Create(members["eve"], "new"); err != nil {
+		t.Fatal(err)
+	}
+	if !r.may(members["bob"], Manage, "blog") {
+		t.Error("bob lost what he could do")
+	}
+	if r.may(members["bob"], View, "new") {
+		t.Error("bob sees the new app")
+	}
+}
+
+// An app without an identity, or with one that is none, is there for admins only.
+func TestLostIdentity(t *testing.T) {
+	r, people := someRights(t)
+	r.mustGrant(t, "blog", "carol", Manage)
+	blog, err := r.Volume.App("blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Log = slog.New(slog.DiscardHandler)
+	for _, id := range []string{"", "../keys", "a/b"} {
+		if err := os.WriteFile(filepath.Join(blog.Dir(), "id"), []byte(id), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Admit(people["carol"], View, "blog"); !errors.Is(err, volume.ErrNoApp) {
+			t.Errorf("%q: %v", id, err)
+		}
+		if !r.may(people["alice"], Manage, "blog") {
+			t.Errorf("%q: an admin may not manage it", id)
+		}
+		if err := r.Grant(blog, "carol", View); err == nil {
+			t.Errorf("%q: granted", id)
+		}
+		if r.Sweep() == nil {
+			t.Errorf("%q: grants were swept", id)
+		}
 	}
 }
 

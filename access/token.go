@@ -53,6 +53,7 @@ const (
 	tokensFolder = "tokens"
 	tokenPrefix  = "paas_"
 	tokenKept    = 90 * 24 * time.Hour // after its end, to tell its holder
+	maxTokens    = 500                 // of an owner, those that have ended included
 )
 
 // tokenForm is a secret: its id, 130 random bits, and the CRC-32 of what comes before it, by which
@@ -79,7 +80,11 @@ func (k Tokens) Create(t Token) (secret string, made Token, err error) {
 	if err != nil {
 		return "", t, err
 	}
+	count := 0
 	for _, other := range all {
+		if other.Owner == t.Owner {
+			count++
+		}
 		if time.Since(other.end()) > tokenKept {
 			if err := remove(k.Dir, filepath.Join(tokensFolder, other.ID)); err != nil {
 				return "", t, err
@@ -87,6 +92,9 @@ func (k Tokens) Create(t Token) (secret string, made Token, err error) {
 		} else if other.Owner == t.Owner && other.Name == t.Name && other.usable() == nil {
 			return "", t, fmt.Errorf("there is a token named %q already", t.Name)
 		}
+	}
+	if count >= maxTokens {
+		return "", t, fmt.Errorf("you have made %d tokens; those that have ended are removed after 90 days", count)
 	}
 	t.ID = strings.ToLower(rand.Text()[:8])
 	secret = tokenPrefix + t.ID + "_" + rand.Text()

@@ -2,7 +2,6 @@ package command
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -137,25 +136,12 @@ type AppInfo struct {
 }
 
 func listApps(c *Call, _ struct{}) (apps []AppInfo, err error) {
-	names, err := c.apps()
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		app, err := c.App(name)
-		if errors.Is(err, volume.ErrNoApp) { // destroyed since
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
+	err = c.eachApp("", func(app volume.App) error {
 		i, err := c.appInfo(app)
-		if err != nil {
-			return nil, err
-		}
 		apps = append(apps, i)
-	}
-	return apps, nil
+		return err
+	})
+	return apps, err
 }
 
 // appInfo describes the app. A damaged file is no error: it is the Problem, and the facts that it
@@ -272,6 +258,7 @@ func destroyApp(c *Call, in destroyInput) (removed, error) {
 			Err: fmt.Errorf("this removes %s with its releases, config vars and data forever", app.Name),
 		}
 	}
+	id, _ := access.AppID(app)                                      // also for one that has lost it
 	done, err := app.Turn(c, c.Caller.Name+"'s "+c.verb, c.waiting) // also for a damaged app
 	if err != nil {
 		return removed{}, err
@@ -285,10 +272,7 @@ func destroyApp(c *Call, in destroyInput) (removed, error) {
 		return removed{}, err
 	}
 	c.did(app.Name, "")
-	if err := c.Rights.Sweep(); err != nil { // no later app has its identity, so these are in no way
-		c.warn("what was granted with it is still stored: %v", err)
-	}
-	return removed{app.Name}, nil
+	return removed{app.Name}, c.Rights.Forget(id)
 }
 
 func infoApp(c *Call, in appInput) (AppInfo, error) {

@@ -143,8 +143,15 @@ func addKey(c *Call, in addKeyInput) ([]access.Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, err := c.roleOf(in.Name)
+	if err != nil {
+		return nil, err
+	}
 	var app volume.App
 	if in.Deploy != "" {
+		if before > access.Guest {
+			return nil, wrong("name", "%s is %s; a deploy key has a name of its own", in.Name, roleNames[before])
+		}
 		if app, err = c.App(in.Deploy); err != nil {
 			return nil, err
 		}
@@ -157,12 +164,27 @@ func addKey(c *Call, in addKeyInput) ([]access.Key, error) {
 	for _, key := range added {
 		c.did("", fmt.Sprintf("%s %s, %s", key.Name, key.Fingerprint, key.Role))
 	}
+	if now, roleErr := c.roleOf(in.Name); roleErr == nil && before != access.None && now != before {
+		c.info("%s is %s now, with all keys", in.Name, roleNames[now])
+		c.did("", in.Name+" "+now.String())
+	}
 	if err == nil && in.Deploy != "" {
 		if err = c.Rights.Grant(app, in.Name, access.Deploy); err == nil {
 			c.did(app.Name, in.Name+" deploy")
 		}
 	}
 	return added, err
+}
+
+// roleOf is the role of a person; None: there is none of that name.
+func (c *Call) roleOf(name string) (access.Right, error) {
+	keys, err := c.Keys.List()
+	for _, key := range keys {
+		if key.Name == name {
+			return key.Role, err
+		}
+	}
+	return access.None, err
 }
 
 // publicKeys reads the keys that the input names.

@@ -54,13 +54,10 @@ func (c *Call) eachApp(name string, do func(volume.App) error) error {
 	}
 	for _, each := range names {
 		app, err := c.App(each)
-		if errors.Is(err, volume.ErrNoApp) && name == "" { // destroyed since
-			continue
-		}
 		if err == nil {
 			err = do(app)
 		}
-		if err != nil {
+		if err != nil && !(errors.Is(err, volume.ErrNoApp) && name == "") { // destroyed since
 			return err
 		}
 	}

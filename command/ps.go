@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -60,25 +59,16 @@ type psInput struct {
 }
 
 func showProcesses(c *Call, in psInput) (a oneOrAll[processesAnswer], err error) {
-	if in.App != "" {
-		one, err := c.listProcesses(in.App)
-		return oneOrAll[processesAnswer]{one: &one}, err
-	}
-	names, err := c.apps()
-	if err != nil {
-		return a, err
-	}
-	for _, name := range names {
-		of, err := c.listProcesses(name)
-		if errors.Is(err, volume.ErrNoApp) { // destroyed since
-			continue
+	err = c.eachApp(in.App, func(app volume.App) error {
+		of, err := c.listProcesses(app)
+		if in.App != "" {
+			a.one = &of
+		} else if err == nil {
+			a.all = append(a.all, of)
 		}
-		if err != nil {
-			return a, err
-		}
-		a.all = append(a.all, of)
-	}
-	return a, nil
+		return err
+	})
+	return a, err
 }
 
 func printPS(p *Page, a oneOrAll[processesAnswer]) {
@@ -100,11 +90,7 @@ type processesAnswer struct {
 	Processes []volume.Process `json:"processes"`
 }
 
-func (c *Call) listProcesses(name string) (a processesAnswer, err error) {
-	app, err := c.App(name)
-	if err != nil {
-		return a, err
-	}
+func (c *Call) listProcesses(app volume.App) (a processesAnswer, err error) {
 	processes, err := c.processes(app)
 	if err != nil {
 		return a, err

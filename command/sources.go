@@ -84,34 +84,23 @@ func showSource(c *Call, in sourceInput) (oneOrAll[SourceInfo], error) {
 }
 
 // sources describes every source. A damaged one is no error: its State is "damaged".
-func (c *Call) sources() ([]SourceInfo, error) {
-	names, err := c.apps()
-	if err != nil {
-		return nil, err
-	}
-	var all []SourceInfo
-	for _, name := range names {
-		app, err := c.App(name)
-		if err != nil {
-			continue // destroyed since
-		}
+func (c *Call) sources() (all []SourceInfo, err error) {
+	err = c.eachApp("", func(app volume.App) error {
 		s, ok, err := app.Source()
 		if err == nil && !ok {
-			continue
+			return nil
 		}
-		i := SourceInfo{App: name}
+		i := SourceInfo{App: app.Name}
 		if err == nil {
 			i, err = c.sourceInfo(app, s)
 		}
 		if volume.IsDamage(err) {
 			i.State, i.Reason, err = "damaged", err.Error(), nil
 		}
-		if err != nil {
-			return nil, err
-		}
 		all = append(all, i)
-	}
-	return all, nil
+		return err
+	})
+	return all, err
 }
 
 func printSource(p *Page, a oneOrAll[SourceInfo]) {

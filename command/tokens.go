@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paas/access"
+	"paas/volume"
 )
 
 func tokenRows() []Row {
@@ -107,14 +108,12 @@ func (c *Call) tokens() ([]access.Token, error) {
 
 // appNames are the names of all apps that the caller may see, by identity.
 func (c *Call) appNames() (map[string]string, error) {
-	all, err := c.apps()
 	names := map[string]string{}
-	for _, name := range all {
-		if app, err := c.App(name); err == nil {
-			id, _ := app.Identity() // one that is lost has no name here
-			names[strings.TrimSpace(id)] = name
-		}
-	}
+	err := c.eachApp("", func(app volume.App) error {
+		id, _ := access.AppID(app) // one that is lost has no name here
+		names[id] = app.Name
+		return nil
+	})
 	return names, err
 }
 
@@ -160,11 +159,11 @@ func createToken(c *Call, in createTokenInput) (createdToken, error) {
 		if err != nil {
 			return createdToken{}, err
 		}
-		id, err := app.Identity()
+		id, err := access.AppID(app)
 		if err != nil {
 			return createdToken{}, err
 		}
-		t.Apps = append(t.Apps, strings.TrimSpace(id))
+		t.Apps = append(t.Apps, id)
 	}
 	secret, t, err := c.Tokens.Create(t)
 	if err != nil {
