@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"paas/volume"
@@ -16,14 +15,16 @@ import (
 // newline. So a rename keeps it, and a later app of the same name does not have it.
 const grantsFolder = "grants"
 
-var appID = regexp.MustCompile(`^[A-Za-z0-9]{8,64}$`)
+func isAppID(id string) bool {
+	return 8 <= len(id) && len(id) <= 64 && only(id, lower+upper+digits)
+}
 
 // AppID returns the app's identity, which is a name of a file here. It is an error if the app has
 // lost it.
 func AppID(app volume.App) (string, error) {
 	id, err := app.Identity()
 	id = strings.TrimSpace(id)
-	if err == nil && !appID.MatchString(id) {
+	if err == nil && !isAppID(id) {
 		err = fmt.Errorf("%s has no identity", app.Name)
 	}
 	return id, err
@@ -74,7 +75,7 @@ func (r Rights) grant(id, person string, right Right) error {
 // knows returns an error if nobody has that name.
 func (k *Keys) knows(person string) error {
 	keys, err := k.list(person)
-	if err == nil && (len(keys) == 0 || !personName.MatchString(person)) {
+	if err == nil && (len(keys) == 0 || !isName(person)) {
 		err = fmt.Errorf("nobody is called %.80q here", person)
 	}
 	return err
@@ -127,7 +128,7 @@ func (r Rights) Revoke(app volume.App, person string) error {
 		return err
 	}
 	file := filepath.Join(grantsFolder, id, person)
-	if _, err := os.Lstat(filepath.Join(r.Dir, file)); err != nil || !personName.MatchString(person) {
+	if _, err := os.Lstat(filepath.Join(r.Dir, file)); err != nil || !isName(person) {
 		return fmt.Errorf("%.80q was granted nothing with %s", person, app.Name)
 	}
 	return remove(r.Dir, file)
@@ -135,7 +136,7 @@ func (r Rights) Revoke(app volume.App, person string) error {
 
 // Forget removes all that was granted with the app of that identity, which is destroyed.
 func (r Rights) Forget(id string) error {
-	if !appID.MatchString(id) {
+	if !isAppID(id) {
 		return nil
 	}
 	return os.RemoveAll(filepath.Join(r.Dir, grantsFolder, id))

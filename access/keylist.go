@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,8 +26,8 @@ type Adding struct {
 // is bad, none is added to a name; without a name, the other lines are. The errors have the numbers
 // of all bad lines, if there are several.
 func (k *Keys) Add(text string, a Adding) (added []Key, err error) {
-	if a.Name != "" && !personName.MatchString(a.Name) {
-		return nil, fmt.Errorf("%.80q is not a key name: %s", a.Name, keyNameRule)
+	if a.Name != "" && !isName(a.Name) {
+		return nil, fmt.Errorf("%.80q is not a key name: %s", a.Name, nameRule)
 	}
 	given, err := parseList(text, a.Name != "")
 	if err != nil && a.Name != "" || len(given) == 0 {
@@ -166,11 +165,12 @@ func parseList(text string, onePersons bool) (keys []Key, err error) {
 	return keys, errors.Join(errs...)
 }
 
-var notInName = regexp.MustCompile(`[^a-z0-9._@-]+`)
-
 // freeName derives an unused name from a comment such as alice@laptop.
 func freeName(comment string, files []string) string {
-	name := notInName.ReplaceAllString(strings.ToLower(comment), "-")
+	words := strings.FieldsFunc(strings.ToLower(comment), func(r rune) bool {
+		return !strings.ContainsRune(lower+digits+"._@-", r)
+	})
+	name := strings.Join(words, "-")
 	name = strings.Trim(name[:min(len(name), 50)], "._@-")
 	free := name
 	for i := 1; free == "" || slices.Contains(files, free); i++ {

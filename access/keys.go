@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,15 +38,7 @@ type Keys struct {
 	uses uses
 }
 
-const (
-	keysFolder  = "keys"
-	keyNameRule = "use a-z, 0-9 and . _ @ -, starting with a letter or a digit, at most 63 characters"
-)
-
-var (
-	personName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,62}$`)
-	keyFile    = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,62}(\+[0-9]{1,4})?$`)
-)
+const keysFolder = "keys"
 
 // ErrUnknown is the error for a key that nobody has.
 var ErrUnknown = errors.New("your key is unknown")
@@ -56,6 +47,12 @@ var ErrUnknown = errors.New("your key is unknown")
 func person(file string) string {
 	name, _, _ := strings.Cut(file, "+")
 	return name
+}
+
+// isKeyFile reports whether a file of that name has a key.
+func isKeyFile(file string) bool {
+	name, n, second := strings.Cut(file, "+")
+	return isName(name) && (!second || n != "" && len(n) < 5 && only(n, digits))
 }
 
 // Remove removes a person with all keys, grants and tokens, or the one key of that fingerprint. Its
@@ -209,7 +206,7 @@ func (k *Keys) files() ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		// Opening a pipe would block for ever, and a link could point anywhere.
-		if e.Type().IsRegular() && keyFile.MatchString(e.Name()) {
+		if e.Type().IsRegular() && isKeyFile(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}

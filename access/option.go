@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -81,15 +80,14 @@ func parseExpiry(text string) (time.Time, error) {
 		`expiry-time= is YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with Z for UTC, not %.40q`, text)
 }
 
-// addressPattern is one element of from=: an address, a range or a pattern with * and ?. Names of
-// hosts are no elements, because addresses are not looked up.
-var addressPattern = regexp.MustCompile(`^!?[0-9A-Fa-f:.*?]*[:.*?][0-9A-Fa-f:.*?]*(/[0-9]{1,3})?$`)
-
+// checkPatterns returns an error if the list has something else than addresses, ranges and patterns
+// with * and ?. Names of hosts are nothing to compare with, because addresses are not looked up.
 func checkPatterns(list string) error {
 	for p := range strings.SplitSeq(list, ",") {
-		ok := addressPattern.MatchString(p)
-		if strings.Contains(p, "/") {
-			prefix, err := netip.ParsePrefix(strings.TrimPrefix(p, "!"))
+		one := strings.TrimPrefix(p, "!")
+		ok := only(one, digits+"abcdefABCDEF:.*?") && strings.ContainsAny(one, ":.*?")
+		if strings.Contains(one, "/") {
+			prefix, err := netip.ParsePrefix(one)
 			ok = err == nil && prefix == prefix.Masked() // as sshd: no bits behind the range's
 		}
 		if !ok {

@@ -15,7 +15,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -56,10 +55,20 @@ const (
 	maxTokens    = 500                 // of an owner, those that have ended included
 )
 
-// tokenForm is a secret: its id, 130 random bits, and the CRC-32 of what comes before it, by which
-// one that was not copied whole is recognised, and one that was published by mistake is found.
-var tokenForm = regexp.MustCompile(`^paas_([a-z2-7]{8})_[A-Z2-7]{26}([A-Z2-7]{7})$`)
+// tokenID returns the id in a secret, which has the form paas_<id>_<130 random bits><checksum>; ok is
+// false if it is not whole.
+func tokenID(secret string) (id string, ok bool) {
+	const length, sum = len(tokenPrefix) + 8 + 1 + 26 + 7, 7
+	if len(secret) != length {
+		return "", false
+	}
+	id = secret[len(tokenPrefix):][:8]
+	ok = only(id, lower+digits) && checksum(secret[:length-sum]) == secret[length-sum:]
+	return id, ok
+}
 
+// checksum is the CRC-32 by which a token is recognised that was not copied whole, or was published
+// by mistake.
 func checksum(text string) string {
 	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(text)))
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum)
@@ -68,8 +77,8 @@ func checksum(text string) string {
 // Create makes a token of t's name, owner, limits and expiry. Only the caller ever sees the secret.
 // It is an error if the owner has a token of that name that still counts.
 func (k Tokens) Create(t Token) (secret string, made Token, err error) {
-	if !personName.MatchString(t.Name) {
-		return "", t, fmt.Errorf("%.80q is not a token name: %s", t.Name, keyNameRule)
+	if !isName(t.Name) {
+		return "", t, fmt.Errorf("%.80q is not a token name: %s", t.Name, nameRule)
 	}
 	unlock, err := lock(k.Dir)
 	if err != nil {
@@ -127,11 +136,11 @@ func (k Tokens) Lookup(secret string, from netip.Addr) (Identity, error) {
 	if !strings.HasPrefix(secret, tokenPrefix) {
 		return Identity{}, tokenError(Token{}, ErrTokenWrong)
 	}
-	parts := tokenForm.FindStringSubmatch(secret)
-	if parts == nil || checksum(strings.TrimSuffix(secret, parts[2])) != parts[2] {
+	id, whole := tokenID(secret)
+	if !whole {
 		return Identity{}, tokenError(Token{}, ErrTokenTruncated)
 	}
-	t, err := k.read(parts[1])
+	t, err := k.read(id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist),
 		err == nil && subtle.ConstantTimeCompare([]byte(hash(secret)), []byte(t.SHA256)) == 0:
