@@ -42,7 +42,7 @@ func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
 		runtime.Asleep: router.Asleep,
 	}
 	route := router.Route{
-		Addrs: r.Addrs, State: states[r.State], Rules: router.Rules(r.Rules), Pages: r.Pages,
+		Addrs: r.Addrs, State: states[r.State], HTTP2: r.HTTP2, Rules: router.Rules(r.Rules), Pages: r.Pages,
 		Hosts: slices.Clone(r.Names.Domains), Redirects: maps.Clone(r.Names.Redirects),
 		Plain: r.Names.NoRedirect, HSTS: r.Names.HSTS,
 	}

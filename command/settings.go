@@ -40,7 +40,7 @@ func settingRows() []Row {
 			Head: Head{
 				Name: "settings:set", Group: Config, Needs: access.Operate,
 				Example: "blog branch=production grace=30s",
-				Short:   "set branch, mode=release|watch|worktree, prove=5s, grace=10s, sleep=10m, max-body=10M, error-pages=FOLDER, build-dir=FOLDER, buildpack=URL",
+				Short:   "set branch, mode=release|watch|worktree, prove=5s, grace=10s, sleep=10m, protocol=http1|h2c, max-body=10M, error-pages=FOLDER, build-dir=FOLDER, buildpack=URL",
 			},
 			Run:  setSettings,
 			Text: printSettings,
@@ -55,6 +55,7 @@ type settingsAnswer struct {
 	Prove     Duration    `json:"prove"`
 	Grace     Duration    `json:"grace"`
 	Sleep     string      `json:"sleep"`
+	Protocol  string      `json:"protocol"`
 	MaxBody   string      `json:"max_body"`
 	Pages     string      `json:"error_pages"`
 	BuildDir  string      `json:"build_dir"`
@@ -75,7 +76,7 @@ func (c *Call) settingsAnswer(s volume.Settings, w volume.Wanted) settingsAnswer
 	return settingsAnswer{
 		Branch: s.Branch, Mode: cmp.Or(s.Mode, c.Mode), BuildDir: s.BuildDir, Buildpack: s.Buildpack,
 		Prove: Duration(prove), Grace: Duration(cmp.Or(w.Grace, c.Grace)), Sleep: sleepTime(w.Sleep),
-		MaxBody: sizeOrOff(w.Rules.MaxBody), Pages: cmp.Or(w.ErrorPages, "public"),
+		Protocol: protocols[w.HTTP2], MaxBody: sizeOrOff(w.Rules.MaxBody), Pages: cmp.Or(w.ErrorPages, "public"),
 		Maintenance: w.Rules.Maintenance, Allow: listed(w.Rules.Allow),
 		Users: listed(slices.Sorted(maps.Keys(w.Rules.Users))),
 	}
@@ -85,9 +86,9 @@ func printSettings(p *Page, s settingsAnswer) {
 	if s.Later != "" {
 		p.info("%s", s.Later)
 	}
-	p.line("branch=%s\nmode=%s\nprove=%s\ngrace=%s\nsleep=%s\nmax-body=%s\nerror-pages=%s\n"+
+	p.line("branch=%s\nmode=%s\nprove=%s\ngrace=%s\nsleep=%s\nprotocol=%s\nmax-body=%s\nerror-pages=%s\n"+
 		"build-dir=%s\nbuildpack=%s",
-		s.Branch, s.Mode, s.Prove, s.Grace, s.Sleep, s.MaxBody, s.Pages, s.BuildDir, s.Buildpack)
+		s.Branch, s.Mode, s.Prove, s.Grace, s.Sleep, s.Protocol, s.MaxBody, s.Pages, s.BuildDir, s.Buildpack)
 	if s.Maintenance {
 		p.line("under maintenance: visitors get 503")
 	}
@@ -194,6 +195,9 @@ func (c *Call) mayName(key, value string) error {
 	return nil
 }
 
+// protocols are what web processes may speak with the front door.
+var protocols = map[bool]string{false: "http1", true: "h2c"}
+
 // maxGrace is the longest time that a process has to stop, maxProve the longest that a release has
 // to prove itself.
 const (
@@ -232,6 +236,11 @@ func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error)
 		}
 	case "sleep":
 		w.Sleep, err = parseSleep(cmp.Or(value, "off"))
+	case "protocol":
+		w.HTTP2 = value == protocols[true]
+		if !w.HTTP2 && value != "" && value != protocols[false] {
+			err = fmt.Errorf("a protocol is http1 or h2c, HTTP/2 without TLS, not %q", plain(value))
+		}
 	case "max-body":
 		w.Rules.MaxBody, err = parseMaxBody(cmp.Or(value, "off"))
 	case "error-pages":
@@ -244,7 +253,7 @@ func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error)
 	case "build-dir":
 		s.BuildDir, err = volume.CheckFolder("build-dir", value)
 	default:
-		const known = "branch, mode, prove, grace, sleep, max-body, error-pages, build-dir and buildpack"
+		const known = "branch, mode, prove, grace, sleep, protocol, max-body, error-pages, build-dir and buildpack"
 		err = fmt.Errorf("no setting %q; there are %s", plain(key), known)
 	}
 	if err != nil {

@@ -14,7 +14,25 @@ import (
 func writeHeader(w *bufio.Writer, x *exchange) {
 	in := x.req
 	writeStrings(w, in.method, " ", in.target, " HTTP/1.1\r\nHost: ", in.authority, "\r\n")
-	trailers := false
+	writeFieldsTo(x, func(name, value string) { writeStrings(w, name, ": ", value, "\r\n") })
+	if in.upgrade != "" {
+		writeStrings(w, "Connection: Upgrade\r\nUpgrade: ", in.upgrade, "\r\n")
+	}
+	switch {
+	case in.length > 0:
+		writeStrings(w, "Content-Length: ", strconv.FormatInt(in.length, 10), "\r\n")
+	case in.length < 0:
+		w.WriteString("Transfer-Encoding: chunked\r\n")
+	case in.hasLength || in.method == http.MethodPost || in.method == http.MethodPut ||
+		in.method == http.MethodPatch:
+		w.WriteString("Content-Length: 0\r\n") // RFC 9110 section 8.6
+	}
+	w.WriteString("\r\n")
+}
+
+// writeFieldsTo calls write with the fields for the app that do not frame the message.
+func writeFieldsTo(x *exchange, write func(name, value string)) {
+	in, trailers := x.req, false
 	for _, f := range in.header {
 		var buf [25]byte
 		switch name := lower(f.name, &buf); string(name) {
@@ -38,39 +56,26 @@ func writeHeader(w *bufio.Writer, x *exchange) {
 				continue
 			}
 		}
-		writeStrings(w, f.name, ": ", f.value, "\r\n")
+		write(f.name, f.value)
 	}
 	proto := "http"
 	if x.https {
 		proto = "https"
 	}
-	writeStrings(w, "X-Forwarded-For: ", x.chain,
-		"\r\nX-Forwarded-Host: ", x.host,
-		"\r\nX-Forwarded-Proto: ", proto,
-		"\r\nX-Forwarded-Port: ", x.port,
-		"\r\nX-Request-Id: ", x.requestID, "\r\n")
+	write("X-Forwarded-For", x.chain)
+	write("X-Forwarded-Host", x.host)
+	write("X-Forwarded-Proto", proto)
+	write("X-Forwarded-Port", x.port)
+	write("X-Request-Id", x.requestID)
 	if x.app.manners.Load().inner {
-		writeStrings(w, "X-Real-Ip: ", x.from, "\r\n")
+		write("X-Real-Ip", x.from)
 	}
 	if x.user != "" {
-		writeStrings(w, "X-Forwarded-User: ", x.user, "\r\n")
+		write("X-Forwarded-User", x.user)
 	}
 	if trailers {
-		w.WriteString("TE: trailers\r\n")
+		write("TE", "trailers")
 	}
-	if in.upgrade != "" {
-		writeStrings(w, "Connection: Upgrade\r\nUpgrade: ", in.upgrade, "\r\n")
-	}
-	switch {
-	case in.length > 0:
-		writeStrings(w, "Content-Length: ", strconv.FormatInt(in.length, 10), "\r\n")
-	case in.length < 0:
-		w.WriteString("Transfer-Encoding: chunked\r\n")
-	case in.hasLength || in.method == http.MethodPost || in.method == http.MethodPut ||
-		in.method == http.MethodPatch:
-		w.WriteString("Content-Length: 0\r\n") // RFC 9110 section 8.6
-	}
-	w.WriteString("\r\n")
 }
 
 // writeTrailer writes the trailer of a chunked body. It leaves out fields that would be harmful in

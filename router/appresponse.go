@@ -13,7 +13,8 @@ type appResponse struct {
 	*responseHead
 	c      *appConn
 	x      *exchange
-	upload *upload // nil if the request was sent in one go
+	upload *upload   // nil if the request was sent in one go
+	http2  *http2App // nil: the app speaks HTTP/1, and c is the connection
 
 	body *bodyReader
 
@@ -31,8 +32,13 @@ func (r *appResponse) prepareBody() {
 		r.finish()
 		return
 	}
-	r.body = newBodyReader(r.c.br, r.length, maxResponseHeaderBytes, true)
-	r.c.responseStarted()
+	if r.http2 != nil {
+		resp := r.http2.resp
+		r.body = &bodyReader{length: -1, stream: bodyOfApp{r}, streamTrailer: &resp.Trailer}
+	} else {
+		r.body = newBodyReader(r.c.br, r.length, maxResponseHeaderBytes, true)
+		r.c.responseStarted()
+	}
 	kind, _, _ := strings.Cut(r.header.get("Content-Type"), ";")
 	switch kind = strings.TrimSpace(kind); {
 	case equalFold(kind, "text/event-stream"):
@@ -79,6 +85,10 @@ func (r *appResponse) finish() {
 	r.finished = true
 	// the watch could otherwise close a connection that already serves another request
 	r.x.stopWatching()
+	if r.http2 != nil {
+		r.http2.close()
+		return
+	}
 	r.detach()
 	r.mu.Lock()
 	r.released = true
@@ -94,6 +104,10 @@ func (r *appResponse) finish() {
 // fail closes the connection. It does not drain the body, which may be endless.
 func (r *appResponse) fail() {
 	r.finished = true
+	if r.http2 != nil {
+		r.http2.close()
+		return
+	}
 	r.c.Close()
 	r.detach()
 }
@@ -107,6 +121,10 @@ func (r *appResponse) detach() {
 // cutStream ends an event stream. Safe for concurrent use.
 func (r *appResponse) cutStream() {
 	r.cut.Store(true)
+	if r.http2 != nil {
+		r.http2.cancel(nil)
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.released {

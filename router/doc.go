@@ -58,5 +58,5 @@
 //
 // The router speaks HTTP/1.0 and 1.1 (RFC 9110, RFC 9112), and HTTP/2 (RFC 9113) with clients that
 // choose it in the TLS handshake. Then net/http reads and writes the frames, and each stream is an
-// exchange like any other.
+// exchange like any other. With an app whose Route says so it speaks HTTP/2 without TLS.
 package router

@@ -207,9 +207,10 @@ type hangupWatch struct {
 	stopped bool // no watch may begin any more
 	// closed when the watching goroutine has ended; nil if none was started
 	done        chan struct{}
-	unwatch     func()        // ends the watch of a stream of HTTP/2; nil if none was started
-	halfClosed  atomic.Bool   // the client has closed its side; it may still read the response
-	halfClosedC chan struct{} // closed when halfClosed becomes true; nil if no watch was started
+	ended       atomic.Pointer[func()] // called when halfClosed becomes true; may be nil
+	unwatch     func()                 // ends the watch of a stream of HTTP/2; nil if none was started
+	halfClosed  atomic.Bool            // the client has closed its side; it may still read the response
+	halfClosedC chan struct{}          // closed when halfClosed becomes true; nil if no watch was started
 }
 
 // hangupWatchDelay is how long a response may take before the client is watched.
@@ -245,6 +246,9 @@ func (x *exchange) watchForHangup() <-chan struct{} {
 			// It has closed its side, or sent so many requests that a close would go unnoticed.
 			w.halfClosed.Store(true)
 			close(w.halfClosedC)
+			if f := w.ended.Load(); f != nil {
+				(*f)()
+			}
 			if c := x.client.app.Load(); c != nil {
 				c.updateReadDeadline(x)
 			}

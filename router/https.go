@@ -54,12 +54,13 @@ type manners struct {
 	redirects map[string]string
 	plain     bool   // visitors may stay at plain HTTP
 	hsts      string // the value of Strict-Transport-Security; empty: none
+	http2     bool   // the app speaks HTTP/2
 	inner     bool   // the app is told the client's address in X-Real-Ip
 }
 
 // setManners replaces what a's visitors are told.
 func (a *app) setManners(route Route) {
-	m := manners{redirects: maps.Clone(route.Redirects), plain: route.Plain, inner: route.Inner}
+	m := manners{redirects: maps.Clone(route.Redirects), plain: route.Plain, inner: route.Inner, http2: route.HTTP2}
 	if route.HSTS > 0 {
 		m.hsts = "max-age=" + strconv.FormatInt(int64(route.HSTS/time.Second), 10)
 	}

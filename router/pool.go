@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -45,8 +46,9 @@ type connPool struct {
 	refusedAt atomic.Int64
 
 	mu     sync.Mutex
-	idle   []*appConn // the one used last is last
-	closed bool       // keeps no more connections
+	idle   []*appConn      // the one used last is last
+	http2  *http.Transport // nil: not needed yet
+	closed bool            // keeps no more connections
 	expiry *time.Timer
 }
 
@@ -241,6 +243,9 @@ func (p *connPool) close() {
 	p.idle = nil
 	if p.expiry != nil {
 		p.expiry.Stop()
+	}
+	if p.http2 != nil {
+		p.http2.CloseIdleConnections()
 	}
 }
 

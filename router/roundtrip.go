@@ -21,6 +21,9 @@ const maxInformational = 100
 
 // roundTrip sends x's request and reads the header of the response.
 func (p *connPool) roundTrip(x *exchange) (*appResponse, error) {
+	if x.app.manners.Load().http2 {
+		return p.roundTripHTTP2(x)
+	}
 	c, err := p.get(x.client.gone, x)
 	if err != nil {
 		return nil, err

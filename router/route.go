@@ -19,6 +19,8 @@ type Route struct {
 	Plain     bool          // do not send visitors to HTTPS
 	HSTS      time.Duration // how long browsers should remember to use HTTPS; 0: do not ask them
 
+	HTTP2 bool // the processes speak HTTP/2 without TLS (h2c), and no HTTP/1
+
 	// Inner processes are a part of the server: X-Real-Ip tells them the client's address.
 	Inner bool
 

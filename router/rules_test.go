@@ -29,7 +29,7 @@ func TestRouteAsJSON(t *testing.T) {
 	before := Route{
 		Hosts: []string{"a.example"}, Addrs: []string{"127.0.0.1:1"}, State: Asleep,
 		Redirects: map[string]string{"a.example": "b.example"}, Plain: true, HSTS: 1,
-		Rules: Rules{
+		HTTP2: true, Rules: Rules{
 			Maintenance: true, Allow: []string{"::1"}, Users: map[string]string{"a": "b"}, MaxBody: 1,
 		},
 		Inner: true, Pages: map[string]string{"503": "<p>"},

@@ -60,6 +60,7 @@ type Route struct {
 	State  State    // what to do with requests if there are no Addrs
 
 	Names volume.Names // besides the default host
+	HTTP2 bool         // the processes speak HTTP/2 without TLS
 	Rules volume.Rules
 	Pages map[string]string // the app's own error pages as HTML, by name: "503", "maintenance"
 }

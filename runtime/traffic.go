@@ -3,6 +3,7 @@ package runtime
 import (
 	"reflect"
 
+	"paas/formation"
 	"paas/volume"
 )
 
@@ -24,10 +25,11 @@ func (a *appLoop) show(addrs []string, state State) (drained <-chan struct{}) {
 	if state != Starting {
 		a.rename.serves()
 	}
-	a.shown = visible{a.settings.Names, a.settings.Rules, a.settings.ErrorPages}
+	a.shown = a.visible()
 	return a.rt.Front.Route(Route{
 		App: a.app.Name, Former: a.app.Former(), Addrs: addrs, State: state,
 		Names: a.settings.Names, Rules: a.settings.Rules, Pages: a.errorPages(),
+		HTTP2: a.settings.HTTP2 && !a.servesFiles(),
 	})
 }
 
@@ -36,11 +38,22 @@ type visible struct {
 	names volume.Names
 	rules volume.Rules
 	pages string // a folder
+	http2 bool
+}
+
+func (a *appLoop) visible() visible {
+	w := a.settings
+	return visible{w.Names, w.Rules, w.ErrorPages, w.HTTP2}
+}
+
+// servesFiles reports whether what is live is static files, which this server sends by HTTP/1.
+func (a *appLoop) servesFiles() bool {
+	return a.live != nil && a.live.built.Processes[formation.Web] == ""
 }
 
 // showRules tells the front if what it shows and demands has changed.
 func (a *appLoop) showRules() {
-	if !reflect.DeepEqual(a.shown, visible{a.settings.Names, a.settings.Rules, a.settings.ErrorPages}) {
+	if !reflect.DeepEqual(a.shown, a.visible()) {
 		a.route()
 	}
 }

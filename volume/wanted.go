@@ -33,6 +33,8 @@ type Wanted struct {
 	Restarts map[string]string `json:"restarts,omitempty"`
 	// Wake is the token of the last command that wakes the app.
 	Wake string `json:"wake,omitempty"`
+	// HTTP2 is whether the web processes speak HTTP/2 without TLS, and no HTTP/1.
+	HTTP2 bool `json:"http2,omitempty"`
 	// Rules are what the front door demands of the app's visitors.
 	Rules Rules `json:"rules,omitzero"`
 	// ErrorPages is the folder of the tree with the app's own pages for when it cannot answer: 503.html,

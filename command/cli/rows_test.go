@@ -44,7 +44,7 @@ var examples = map[string]struct {
 	"config:export":   {words: "blog", json: `{"app":"blog","format":"exports"}`, facts: "COLOR red"},
 	"config:set":      {words: "blog COLOR=blue SIZE=a=b", json: `{"app":"blog","vars":{"COLOR":"blue","SIZE":"a=b"}}`, facts: "v3 live http://blog.test"},
 	"config:unset":    {words: "blog COLOR", json: `{"app":"blog","keys":["COLOR"]}`, facts: "v3 live http://blog.test"},
-	"settings":        {words: "blog", json: `{"app":"blog"}`, facts: "main release 5s 10s off"},
+	"settings":        {words: "blog", json: `{"app":"blog"}`, facts: "main release 5s 10s off http1 public"},
 	"settings:set":    {words: "blog grace=20s build-dir=x", json: `{"app":"blog","settings":{"grace":"20s","build-dir":"x"}}`, facts: "main 5s 20s x takes"},
 	"storage":         {words: "blog", json: `{"app":"blog"}`, facts: "media"},
 	"storage:add":     {words: "blog public/uploads", json: `{"app":"blog","folder":"public/uploads"}`, facts: "v3 live http://blog.test"},
