@@ -22,7 +22,7 @@ import (
 
 // An app that has the server's own name from an earlier version changes nothing at the server's host.
 func TestAppDoesNotGetOwnHost(t *testing.T) {
-	f := frontDoor{Router: &router.Router{}}
+	f := frontDoor{visitorsDoor: &visitorsDoor{Router: &router.Router{}}}
 	f.Set(volume.Own, router.Route{Addrs: []string{"ours"}})
 	f.Route(runtime.Route{App: volume.Own})
 	f.Remove(volume.Own)

@@ -14,23 +14,26 @@ import (
 	"paas/volume"
 )
 
-// hosts are the names of an app that its certificates are for, and the last command that asked for
-// certificates.
+// hosts are the names of an app that its certificates are for, its identity, and the last command
+// that asked for certificates.
 type hosts struct {
-	id, certify string
-	names       []string
+	ID      string   `json:"id"`
+	Certify string   `json:"certify,omitempty"`
+	Names   []string `json:"names,omitempty"`
 }
 
-// frontDoor adapts the router to the runtime, and asks for certificates.
+// published is what a front in another process is told about an app.
+type published struct {
+	Route router.Route `json:"route"`
+	Hosts hosts        `json:"hosts"`
+}
+
+// frontDoor adapts the router to the runtime.
 type frontDoor struct {
-	*router.Router
+	*visitorsDoor
 	fronts *link.Publisher // what fronts in other processes follow
 	first  string          // the app that answers at the domain itself
-	certs  *certs.Keeper   // nil: no HTTPS
 	vol    *volume.Volume  // for identities
-
-	mu   sync.RWMutex
-	apps map[string]hosts
 }
 
 func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
@@ -52,48 +55,28 @@ func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
 	if r.App == f.first || slices.Contains(r.Former, f.first) {
 		route.Hosts = append(route.Hosts, f.Domain)
 	}
-	drained := f.Set(r.App, route)
+	now := f.hosts(r)
+	drained := f.set(r.App, route, now)
 	// A front leads all of the app's requests here. Who is let in, and to which process, is decided
 	// once, and here.
 	route.Addrs, route.State, route.Rules = nil, router.Running, router.Rules{}
-	f.fronts.Set(r.App, route)
-	if f.certs != nil {
-		f.certify(r)
-	}
+	f.fronts.Set(r.App, published{route, now})
 	return drained
 }
 
-// certify asks for certificates for the names of an app. Its former names get them on demand.
-func (f *frontDoor) certify(r runtime.Route) {
-	now := hosts{certify: r.Names.Certify, names: slices.Clone(r.Names.Domains)}
+// hosts returns the names that should have certificates. Former names of an app get them on demand.
+func (f *frontDoor) hosts(r runtime.Route) hosts {
+	h := hosts{Certify: r.Names.Certify, Names: slices.Clone(r.Names.Domains)}
 	if app, err := f.vol.App(r.App); err == nil {
-		now.id, _ = app.Identity() // without it the app has no certificates that people bring
+		h.ID, _ = app.Identity() // without it the app has no certificates that people bring
 	}
 	if strings.Contains(f.Domain, ".") { // no authority knows localhost
-		now.names = append(now.names, r.App+"."+f.Domain)
+		h.Names = append(h.Names, r.App+"."+f.Domain)
 		if r.App == f.first {
-			now.names = append(now.names, f.Domain)
+			h.Names = append(h.Names, f.Domain)
 		}
 	}
-	f.mu.Lock()
-	before, known := f.apps[r.App]
-	f.apps[r.App] = now
-	f.mu.Unlock()
-	f.certs.Want(now.names...)
-	switch {
-	case known && before.certify != now.certify:
-		f.certs.TryAgain(slices.Concat(before.names, now.names)...)
-	case !slices.Equal(before.names, now.names):
-		f.certs.TryAgain(before.names...) // so that those that are gone are let go
-	}
-}
-
-// owner returns the identity of the app that has a name.
-func (f *frontDoor) owner(name string) (id string, ok bool) {
-	app, ok := f.Owner(name)
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.apps[app].id, ok
+	return h
 }
 
 // closed is for a route that nobody uses.
@@ -111,27 +94,67 @@ func (f *frontDoor) Remove(app string) <-chan struct{} {
 		return closed
 	}
 	f.fronts.Remove(app)
-	drained := f.Router.Remove(app)
-	if f.certs == nil {
+	return f.remove(app)
+}
+
+// visitorsDoor is the router that visitors meet, with certificates for its apps.
+type visitorsDoor struct {
+	*router.Router
+	certs *certs.Keeper // nil: no HTTPS
+
+	mu   sync.RWMutex
+	apps map[string]hosts
+}
+
+// set replaces the route of an app, and asks for its certificates.
+func (d *visitorsDoor) set(app string, route router.Route, now hosts) (drained <-chan struct{}) {
+	drained = d.Set(app, route)
+	if d.certs == nil {
 		return drained
 	}
-	f.mu.Lock()
-	gone := f.apps[app]
-	delete(f.apps, app)
-	f.mu.Unlock()
-	f.certs.TryAgain(gone.names...)
-	f.certs.KeepOwn(func(owner string) bool {
-		return owner != gone.id || f.has(gone.id)
-	})
+	d.mu.Lock()
+	before, known := d.apps[app]
+	d.apps[app] = now
+	d.mu.Unlock()
+	d.certs.Want(now.Names...)
+	switch {
+	case known && before.Certify != now.Certify:
+		d.certs.TryAgain(slices.Concat(before.Names, now.Names)...)
+	case !slices.Equal(before.Names, now.Names):
+		d.certs.TryAgain(before.Names...) // so that those that are gone are let go
+	}
 	return drained
 }
 
+// remove forgets an app, and the certificates of one that has no other name now.
+func (d *visitorsDoor) remove(app string) (drained <-chan struct{}) {
+	drained = d.Router.Remove(app)
+	if d.certs == nil {
+		return drained
+	}
+	d.mu.Lock()
+	gone := d.apps[app]
+	delete(d.apps, app)
+	d.mu.Unlock()
+	d.certs.TryAgain(gone.Names...)
+	d.certs.KeepOwn(func(owner string) bool { return owner != gone.ID || d.has(gone.ID) })
+	return drained
+}
+
+// owner returns the identity of the app that has a name.
+func (d *visitorsDoor) owner(name string) (id string, ok bool) {
+	app, ok := d.Owner(name)
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.apps[app].ID, ok
+}
+
 // has reports whether a known app has that identity, such as under a new name.
-func (f *frontDoor) has(id string) bool {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	for _, h := range f.apps {
-		if h.id == id {
+func (d *visitorsDoor) has(id string) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, h := range d.apps {
+		if h.ID == id {
 			return true
 		}
 	}

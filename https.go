@@ -10,18 +10,20 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"paas/certs"
 	"paas/router"
 	"paas/volume"
 )
 
-// certsSocket is the name of the socket where the role app takes certificates that people bring.
-const certsSocket = "certs"
+// certsSocket is the socket where the role that has the certificates takes those that people bring.
+// It is in the folder that the roles share in compose, so that no key goes through what runs apps.
+const certsSocket = "link/certs"
 
 // listenHTTPS opens the front door's second door and reads the certificates, if the settings ask
 // for HTTPS.
-func (s *server) listenHTTPS(door *frontDoor) error {
+func (s *server) listenHTTPS(door *visitorsDoor) error {
 	c := s.config
 	if err := s.vol.ForgetCertificates(); err != nil || c.HTTPSAddr == "" {
 		return err
@@ -74,10 +76,19 @@ func (s *server) listenHTTPS(door *frontDoor) error {
 
 // runCerts works on the certificates until ctx ends.
 func (s *server) runCerts(ctx context.Context) error {
-	s.certs.KeepOwn(s.hasIdentity)
+	if s.runtime != nil { // else the one who is followed says which apps are gone
+		s.certs.KeepOwn(s.hasIdentity)
+	}
 	defer context.AfterFunc(ctx, func() { s.certsDoor.Close() })()
 	go s.certs.Serve(s.certsDoor)
 	return s.certs.Run(ctx)
+}
+
+// certifyOwn asks for the certificate of git over HTTPS.
+func (s *server) certifyOwn() {
+	if s.certs != nil && strings.Contains(s.config.Domain, ".") { // no authority knows localhost
+		s.certs.Want(volume.Own + "." + s.config.Domain)
+	}
 }
 
 // hasIdentity reports whether there is an app of that identity. If that cannot be told, there is.
@@ -98,6 +109,10 @@ func (s *server) hasIdentity(id string) bool {
 
 // certified publishes the state of a name's certificate for commands, and tells those that wait.
 func (s *server) certified(name string, state certs.Status) {
+	if s.follower != nil {
+		s.follower.certified(name, state)
+		return
+	}
 	if err := s.vol.SetCertificate(name, volume.Certificate(state)); err != nil {
 		s.log.Error("cannot tell commands the state of a certificate", "host", name, "err", err)
 	}

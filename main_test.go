@@ -238,6 +238,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("HTTPPORT", httpPort)
 	env.Setenv("HTTPSPORT", visitor.FreePort("127.0.0.1"))
 	env.Setenv("APPPORT", visitor.FreePort("127.0.0.1"))
+	env.Setenv("GITPORT", visitor.FreePort("127.0.0.1"))
 	env.Setenv("REMOTE", "ssh://paas@localhost:"+sshPort)
 	env.Setenv("HTTPREMOTE", "http://me@paas.localhost:"+httpPort)
 	env.Setenv("SECRET_OF_THE_SERVER", "hunter2")

@@ -143,7 +143,8 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 		}
 		defer s.engine.Close()
 	}
-	s.addresses.GitOverHTTP = slices.Contains(roles, volume.RoleGit) && slices.Contains(roles, volume.RoleApp)
+	s.addresses.GitOverHTTP = slices.Contains(roles, volume.RoleGit) && slices.Contains(roles, volume.RoleApp) ||
+		slices.Contains(roles, volume.RoleFront) && c.GitHTTPAddr != ""
 	// If a port is taken, no app has been started yet.
 	for _, role := range roles {
 		if err := s.listen(role); err != nil {
@@ -230,7 +231,8 @@ func (s *server) listenApp() error {
 	c := s.config
 	s.front, s.fronts = s.newRouter(), &link.Publisher{Hear: s.hearFront}
 	door := &frontDoor{
-		Router: s.front, fronts: s.fronts, first: c.DefaultApp, vol: s.vol, apps: map[string]hosts{},
+		visitorsDoor: &visitorsDoor{Router: s.front, apps: map[string]hosts{}},
+		fronts:       s.fronts, first: c.DefaultApp, vol: s.vol,
 	}
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: door,
@@ -248,10 +250,10 @@ func (s *server) listenApp() error {
 	if err := s.openRouter(); err != nil {
 		return err
 	}
-	if err := s.listenHTTPS(door); err != nil {
+	if err := s.listenHTTPS(door.visitorsDoor); err != nil {
 		return err
 	}
-	socket, err := s.vol.ListenKeyed("app")
+	socket, err := s.vol.ListenKeyed("run/app")
 	if err != nil {
 		return err
 	}
@@ -312,11 +314,9 @@ func (s *server) listenWeb() error {
 		return others(ctx, app, addr)
 	}
 	s.front.Set(volume.Own, router.Route{Addrs: []string{"git over HTTP"}, State: router.Running, Inner: true})
-	if s.certs != nil && strings.Contains(c.Domain, ".") { // no authority knows localhost
-		s.certs.Want(volume.Own + "." + c.Domain)
-	}
+	s.certifyOwn()
 	if s.fronts != nil {
-		s.fronts.Set(volume.Own, router.Route{})
+		s.fronts.Set(volume.Own, published{})
 	}
 	return nil
 }

@@ -7,18 +7,22 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
+	"paas/address"
+	"paas/certs"
 	"paas/link"
 	"paas/router"
 	"paas/volume"
 )
 
-// frontSays is what a front tells the app role about itself.
-type frontSays struct {
-	HTTPPort string `json:"http_port"` // for people
-}
+// What a front tells the role app: where people reach it, and the states of certificates.
+const (
+	saysAddress     = "address"
+	saysCertificate = "certificate/" // and a host name
+)
 
 // linkKey returns the key that the roles share.
 func (s *server) linkKey() link.Key { return link.Key{Dir: filepath.Join(s.config.Root, "link")} }
@@ -32,14 +36,25 @@ func (s *server) linkDoor() *link.Door {
 	return &link.Door{Key: s.linkKey(), Publisher: s.fronts, Log: log}
 }
 
-// hearFront lets the role app print addresses that lead to the front.
-func (s *server) hearFront(says json.RawMessage) {
-	var front frontSays
-	if json.Unmarshal(says, &front) != nil || front.HTTPPort == "" {
-		return
+// hearFront lets commands of the role app know what a front says of itself.
+func (s *server) hearFront(name string, value json.RawMessage) {
+	var err error
+	if name == saysAddress {
+		var front address.Address
+		if err = json.Unmarshal(value, &front); err == nil {
+			err = s.addresses.PublishFront(volume.RoleApp, front)
+		}
+	} else if host, ok := strings.CutPrefix(name, saysCertificate); ok && volume.CheckDomain(host) == nil {
+		var state volume.Certificate // zero: there is none
+		if value != nil {
+			err = json.Unmarshal(value, &state)
+		}
+		if err == nil {
+			s.certified(host, certs.Status(state))
+		}
 	}
-	if err := s.addresses.PublishPort(volume.RoleApp, front.HTTPPort); err != nil {
-		s.log.Error("cannot tell commands the address of the front", "port", front.HTTPPort, "err", err)
+	if err != nil {
+		s.log.Error("cannot tell commands what the front says", "name", name, "err", err)
 	}
 }
 
@@ -47,6 +62,7 @@ func (s *server) hearFront(says json.RawMessage) {
 type follower struct {
 	*server
 	link.Follower
+	door  *visitorsDoor
 	known bool          // there were routes at start
 	first chan struct{} // closed when the role app has sent all routes
 }
@@ -61,11 +77,20 @@ func (s *server) listenFront() error {
 	if err := s.openRouter(); err != nil {
 		return err
 	}
+	f := &follower{
+		server: s, door: &visitorsDoor{Router: s.front, apps: map[string]hosts{}},
+		first: make(chan struct{}),
+	}
+	f.Says = &link.Publisher{}
+	s.follower = f
+	if err := s.listenHTTPS(f.door); err != nil {
+		return err
+	}
 	s.publish(volume.RoleFront, s.front.Address().String())
+	f.Says.Set(saysAddress, s.addresses.Visitors())
 	if err := s.linkKey().Make(); err != nil {
 		log.Error("cannot make the key for the other roles", "err", err)
 	}
-	f := &follower{server: s, first: make(chan struct{})}
 	s.front.Dial = func(ctx context.Context, app, addr string) (net.Conn, error) {
 		if app == volume.Own && c.GitHTTPAddr != "" {
 			return s.linkKey().Dial(ctx, addr)
@@ -80,15 +105,11 @@ func (s *server) listenFront() error {
 		s.front.Set(volume.Own, router.Route{
 			Addrs: []string{c.GitHTTPAddr}, State: router.Running, Inner: true,
 		})
+		s.certifyOwn()
 	}
 	synced := sync.OnceFunc(func() { close(f.first) })
 	f.Follower = link.Follower{
-		Key: s.linkKey(), Addr: f.appAddr, Says: frontSays{HTTPPort: s.addresses.Visitors().Port},
-		Set: f.set, Remove: func(app string) {
-			if app != volume.Own {
-				s.front.Remove(app)
-			}
-		},
+		Key: s.linkKey(), Addr: f.appAddr, Says: f.Says, Set: f.set, Remove: f.remove,
 		Save: func(routes map[string]json.RawMessage) { f.save(routes); synced() },
 		Log:  log,
 	}
@@ -97,7 +118,6 @@ func (s *server) listenFront() error {
 	for app, value := range f.Known {
 		f.set(app, value)
 	}
-	s.follower = f
 	return nil
 }
 
@@ -121,13 +141,31 @@ func (f *follower) set(app string, value json.RawMessage) {
 	if app == volume.Own && (f.config.GitHTTPAddr != "" || f.web != nil) {
 		return
 	}
-	var route router.Route
-	if err := json.Unmarshal(value, &route); err != nil {
+	var p published
+	if err := json.Unmarshal(value, &p); err != nil {
 		f.Log.Error("cannot read a route; is the role app another version?", "app", app, "err", err)
 		return
 	}
-	route.Addrs, route.State, route.Inner = []string{"role app"}, router.Running, true
-	f.front.Set(app, route)
+	p.Route.Addrs, p.Route.State, p.Route.Inner = []string{"role app"}, router.Running, true
+	f.door.set(app, p.Route, p.Hosts)
+	if app == volume.Own {
+		f.certifyOwn()
+	}
+}
+
+func (f *follower) remove(app string) {
+	if app != volume.Own {
+		f.door.remove(app)
+	}
+}
+
+// certified tells the role app the state of a certificate.
+func (f *follower) certified(name string, state certs.Status) {
+	if state == (certs.Status{}) {
+		f.Says.Remove(saysCertificate + name)
+		return
+	}
+	f.Says.Set(saysCertificate+name, volume.Certificate(state))
 }
 
 // save stores the routes for the next start.

@@ -75,13 +75,10 @@ func (b *Book) at(role, listen string) Address {
 // empty if the role has no socket. After an error other processes use their own settings.
 func (b *Book) Publish(role, listen string) error { return b.publish(role, b.at(role, listen)) }
 
-// PublishPort tells other processes that people reach role, which was published, at another port.
-func (b *Book) PublishPort(role, port string) error {
+// PublishFront tells other processes that people reach role, which was published, where a front says.
+func (b *Book) PublishFront(role string, front Address) error {
 	a := b.Of(role)
-	if a.Port == port {
-		return nil
-	}
-	a.Port = port
+	a.Port, a.HTTPS, a.Git = front.Port, front.HTTPS, a.Git || front.Git
 	return b.publish(role, a)
 }
 

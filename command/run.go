@@ -59,7 +59,7 @@ func runOnce(c *Call, in runInput) error {
 
 // attach asks the app's runtime to run a command, and waits for its end.
 func (c *Call) attach(r attach.Request, s attach.Streams) error {
-	conn, err := c.Volume.Dial(c, "app")
+	conn, err := c.Volume.Dial(c, "run/app")
 	if err != nil {
 		return fmt.Errorf("the server does not answer: %w", err)
 	}

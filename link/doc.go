@@ -15,7 +15,6 @@
 // purpose:
 //
 //   - Requests: HTTP.
-//   - Follow: JSON, one message a line. The role sends all values that it has published, and then
-//     those that change; the front sends what it has to say. Each end sends something every few
-//     seconds, so the other notices when it hangs.
+//   - Follow: JSON, one message a line. Each end sends all values that it has published, and then
+//     those that change. It sends something every few seconds, so the other notices when it hangs.
 package link

@@ -14,7 +14,7 @@ import (
 type Follower struct {
 	Key  Key
 	Addr func() (string, error) // host:port of the role; called for each connection
-	Says any                    // what the role is told on each connection; it must be possible to send as JSON
+	Says *Publisher             // what the role is told
 
 	// Known are the values of an earlier run, which the caller has set: they hold until the role says
 	// otherwise.
@@ -76,11 +76,7 @@ func (f *Follower) follow(ctx context.Context) (synced bool, err error) {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	says, err := json.Marshal(f.Says)
-	if err != nil {
-		return false, err
-	}
-	go send(ctx, conn, nil, func() []message { return []message{{Says: says}} })
+	go f.Says.feed(ctx, conn)
 	seen, changed := map[string]bool{}, true
 	err = receive(ctx, conn, func(m message) {
 		switch {

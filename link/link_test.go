@@ -232,9 +232,10 @@ func (tb *table) saved() string {
 
 // startFollower follows the role at addr until the test ends.
 func startFollower(t *testing.T, key Key, addr string, known map[string]json.RawMessage) *table {
-	tb := &table{values: map[string]string{}}
+	tb, says := &table{values: map[string]string{}}, &Publisher{}
+	says.Set("port", 80)
 	f := &Follower{
-		Key: key, Addr: func() (string, error) { return addr, nil }, Says: "I am here", Known: known, Log: discard(),
+		Key: key, Addr: func() (string, error) { return addr, nil }, Says: says, Known: known, Log: discard(),
 		Set: func(name string, value json.RawMessage) {
 			tb.mu.Lock()
 			defer tb.mu.Unlock()
@@ -273,7 +274,7 @@ func TestFollow(t *testing.T) {
 	key := newKey(t)
 	r := startRole(t, key, "127.0.0.1:0")
 	said := make(chan string, 10)
-	r.door.Publisher.Hear = func(says json.RawMessage) { said <- string(says) }
+	r.door.Publisher.Hear = func(name string, value json.RawMessage) { said <- name + string(value) }
 	r.door.Publisher.Set("a", 1)
 	tb := startFollower(t, key, r.addr, map[string]json.RawMessage{"old": json.RawMessage("0")})
 	want := func(what string) {
@@ -281,7 +282,7 @@ func TestFollow(t *testing.T) {
 		rig.Eventually(t, what, func() bool { return tb.String() == what })
 	}
 	want("map[a:1]")
-	if got := <-said; got != `"I am here"` {
+	if got := <-said; got != "port80" {
 		t.Error(got)
 	}
 	r.door.Publisher.Set("b", 2)

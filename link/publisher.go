@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"maps"
 	"net"
-	"slices"
 	"sync"
 	"time"
 )
@@ -15,8 +13,7 @@ import (
 type message struct {
 	Name  string          `json:"name,omitempty"`  // of a value
 	Value json.RawMessage `json:"value,omitempty"` // nil: it was removed
-	All   bool            `json:"all,omitempty"`   // the front has every value now
-	Says  json.RawMessage `json:"says,omitempty"`  // by the front
+	All   bool            `json:"all,omitempty"`   // the other end has every value now
 }
 
 // An end that sends nothing for deadAfter is taken for dead.
@@ -25,16 +22,19 @@ const (
 	deadAfter = 3 * beat
 )
 
-// Publisher has values that fronts follow. Its methods do not wait for fronts.
+// Publisher has values that the other end of each connection follows. Its methods do not wait for
+// others.
 type Publisher struct {
-	Hear func(says json.RawMessage) // called for what a front says; it may be called concurrently
+	// Hear is called for each value that a front publishes; nil: it was removed. It may be called
+	// concurrently for several fronts.
+	Hear func(name string, value json.RawMessage)
 
 	mu        sync.Mutex
 	values    map[string]json.RawMessage
 	followers map[*follower]bool
 }
 
-// follower is a front that follows.
+// follower is the other end of a connection.
 type follower struct {
 	changed map[string]bool // names of values to send; guarded by Publisher.mu
 	more    chan struct{}   // has a value if there are some
@@ -78,6 +78,23 @@ func (p *Publisher) serve(ctx context.Context, conn net.Conn) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		defer stop()
+		receive(ctx, conn, func(m message) {
+			if m.Name != "" && p.Hear != nil {
+				p.Hear(m.Name, m.Value)
+			}
+		})
+	}()
+	defer func() { <-heard }()
+	defer stop()
+	p.feed(ctx, conn)
+}
+
+// feed sends the values until the other end does not read, or ctx ends.
+func (p *Publisher) feed(ctx context.Context, conn net.Conn) {
 	p.mu.Lock()
 	f := &follower{changed: map[string]bool{}, more: make(chan struct{}, 1)}
 	for name := range p.values {
@@ -93,30 +110,24 @@ func (p *Publisher) serve(ctx context.Context, conn net.Conn) {
 		defer p.mu.Unlock()
 		delete(p.followers, f)
 	}()
-	heard := make(chan struct{})
-	go func() {
-		defer close(heard)
-		defer stop()
-		receive(ctx, conn, func(m message) {
-			if m.Says != nil && p.Hear != nil {
-				p.Hear(m.Says)
-			}
-		})
-	}()
-	defer func() { <-heard }()
-	defer stop()
 	send(ctx, conn, f.more, func() []message { return p.take(f) })
 }
 
-// take returns what f must be sent.
+// take returns what f must be sent: first what is new, and then what was removed, so that what moved
+// is not missing in between.
 func (p *Publisher) take(f *follower) (list []message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(f.changed)) {
-		list = append(list, message{Name: name, Value: p.values[name]})
+	var gone []message
+	for name := range f.changed {
+		if value := p.values[name]; value != nil {
+			list = append(list, message{Name: name, Value: value})
+		} else {
+			gone = append(gone, message{Name: name})
+		}
 	}
 	clear(f.changed)
-	return append(list, message{All: true})
+	return append(append(list, gone...), message{All: true})
 }
 
 // send sends what take returns, at once and after each value of more, and something each beat. It

@@ -20,7 +20,7 @@ func (r *Receiver) listen() error {
 	if r.listener != nil {
 		r.listener.Close()
 	}
-	l, err := r.Volume.Listen("hook")
+	l, err := r.Volume.Listen("run/hook")
 	if err != nil {
 		return err
 	}

@@ -71,8 +71,10 @@
 //	                                       accounts                            package certs
 //	  ssh/                        (0700)   host key, keys, tokens, grants      package access
 //	  sources/<app>/              (0700)   tokens, keys, known hosts, secrets  commands, sidecar
-//	  link/key                    (0700)   what the roles prove to know to each
-//	                                       other                               package link
+//	  link/                       (0700)   what roles in several containers share:
+//	                                       the key that they prove to know to
+//	                                       each other, and the socket where
+//	                                       certificates are brought            package link, main
 //	  hooks/<start>/              (0700)   the hooks that git runs: a copy of
 //	                                       the paas binary as it started       receiver
 //	  paas.yaml                            the server's settings, if any       its owner
@@ -82,7 +84,8 @@
 //	  run/routes.json                      what the front knows of the routes  main, in role front
 //	  run/<role>.json                      where the role can be reached; valid
 //	                                       while run/<role>.lock is held       main, in that role
-//	  run/certificates/<name>              the state of a name's certificate   main, in role app
+//	  run/certificates/<name>              the state of a name's certificate   main, in role app, which
+//	                                                                           a front tells it
 //
 // # The rules
 //

@@ -18,10 +18,10 @@ import (
 // darwin and 108 on linux, with the zero at its end (unix(4), unix(7)).
 const maxSocket = 103
 
-// Listen opens the socket run/<name>.sock for other processes of this volume, also in other
-// containers. Only its owner may connect. The caller has claimed the role that answers there, so
-// whoever had the socket before is gone. If the path is too long for a socket, the socket is in a
-// folder of its own, and run/<name>.sock is a link to it.
+// Listen opens the socket <name>.sock below the root, such as run/app, for other processes of this
+// volume, also in other containers. Only its owner may connect. The caller has claimed the role that
+// answers there, so whoever had the socket before is gone. If the path is too long for a socket, the
+// socket is in a folder of its own, and <name>.sock is a link to it.
 func (v *Volume) Listen(name string) (net.Listener, error) {
 	path := v.socket(name)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -45,7 +45,7 @@ func (v *Volume) Listen(name string) (net.Listener, error) {
 	return tempListener{l, dir}, nil
 }
 
-// ListenKeyed is Listen, but a client must first send what is in run/<name>.key, as [Volume.Dial]
+// ListenKeyed is Listen, but a client must first send what is in <name>.key, as [Volume.Dial]
 // does: an app may run as the volume's owner, and Landlock keeps it from files, but not from
 // sockets.
 func (v *Volume) ListenKeyed(name string) (net.Listener, error) {
@@ -89,7 +89,7 @@ func (l tempListener) Close() error {
 	return errors.Join(l.Listener.Close(), os.RemoveAll(l.dir))
 }
 
-// Dial connects to the socket run/<name>.sock of [Volume.ListenKeyed]. It returns an error if
+// Dial connects to the socket <name>.sock of [Volume.ListenKeyed]. It returns an error if
 // somebody else may have put a socket in its place.
 func (v *Volume) Dial(ctx context.Context, name string) (net.Conn, error) {
 	path := v.socket(name)
@@ -138,8 +138,8 @@ func (v *Volume) checkPrivate(dir string) error {
 	return nil
 }
 
-func (v *Volume) socket(name string) string { return filepath.Join(v.Root, "run", name+".sock") }
-func (v *Volume) key(name string) string    { return filepath.Join(v.Root, "run", name+".key") }
+func (v *Volume) socket(name string) string { return filepath.Join(v.Root, name+".sock") }
+func (v *Volume) key(name string) string    { return filepath.Join(v.Root, name+".key") }
 
 // keyed is a listener whose clients must send its key first.
 type keyed struct {

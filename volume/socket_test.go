@@ -36,12 +36,12 @@ func TestSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			l, err := v.ListenKeyed("app")
+			l, err := v.ListenKeyed("run/app")
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			conn, err := v.Dial(t.Context(), "app")
+			conn, err := v.Dial(t.Context(), "run/app")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestSocket(t *testing.T) {
 				t.Errorf("heard %q of somebody without the key", said)
 			}
 			conn.Close()
-			if info, err := os.Stat(v.socket("app")); err != nil || info.Mode().Perm() != 0o600 {
+			if info, err := os.Stat(v.socket("run/app")); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("%v, %v", info.Mode(), err)
 			}
 		}
@@ -75,7 +75,7 @@ func TestSocketOfSomebodyElse(t *testing.T) {
 	if err := v.Open(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := v.ListenKeyed("app")
+	l, err := v.ListenKeyed("run/app")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestSocketOfSomebodyElse(t *testing.T) {
 	dir := filepath.Dir(l.Addr().String())
 	refused := func(what string) {
 		t.Helper()
-		conn, err := v.Dial(t.Context(), "app")
+		conn, err := v.Dial(t.Context(), "run/app")
 		if err == nil {
 			conn.Close()
 		}
@@ -118,7 +118,7 @@ func TestSocketOfSomebodyElse(t *testing.T) {
 	if err := os.Rename(dir+".moved", dir); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := v.Dial(t.Context(), "app")
+	conn, err := v.Dial(t.Context(), "run/app")
 	if err != nil {
 		t.Fatal(err)
 	}
