@@ -193,6 +193,10 @@ func printCertificate(t io.Writer, cert *volume.Certificate) {
 	case !cert.NotAfter.IsZero() && now.After(cert.NotAfter):
 		state = "expired at " + when(cert.NotAfter)
 	}
+	const soon = 14 * 24 * time.Hour
+	if cert.Own && cert.Valid(time.Now()) && time.Until(cert.NotAfter) < soon {
+		state += "; certs:add brings the next one"
+	}
 	if cert.Trying {
 		state += "; an authority works on it now"
 	}

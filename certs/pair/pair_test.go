@@ -124,3 +124,18 @@ func TestCheckTime(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is sent, the answer is a pair that can be served, or one line that repeats nothing of it.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(block("CERTIFICATE", "x") + block("PRIVATE KEY", "y")))
+	f.Add([]byte("-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: x\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		cert, err := Parse(content)
+		if err == nil && (cert.Leaf == nil || cert.PrivateKey == nil || len(cert.Certificate) == 0) {
+			t.Errorf("%+v", cert)
+		}
+		if err != nil && strings.Contains(err.Error(), "\n") {
+			t.Error(err)
+		}
+	})
+}

@@ -91,10 +91,25 @@ func Start(
 	}
 	c.dns, err = c.run("pebble-challtestsrv", "-dnsserver", c.DNS, "-management", c.Records,
 		"-defaultIPv6", "", "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "")
+	for _, addr := range []string{c.DNS, c.Records} {
+		if err == nil {
+			err = await(func() error {
+				conn, err := net.Dial("tcp", addr)
+				if err == nil {
+					err = conn.Close()
+				}
+				return err
+			})
+		}
+	}
+	if err == nil {
+		err = c.Up()
+	}
 	if err != nil {
+		c.Stop()
 		return nil, err
 	}
-	return c, c.Up()
+	return c, nil
 }
 
 // certify makes the certificate of the authority's own HTTPS.
@@ -171,10 +186,20 @@ func (c *CA) Up() (err error) {
 	if err != nil {
 		return err
 	}
+	return await(func() error {
+		response, err := c.client.Get(c.URL)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		return err
+	})
+}
+
+// await calls try until it succeeds, for at most 20 s.
+func await(try func() error) (err error) {
 	for range 1000 {
-		var response *http.Response
-		if response, err = c.client.Get(c.URL); err == nil {
-			return response.Body.Close()
+		if err = try(); err == nil {
+			return nil
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -197,7 +222,7 @@ func (c *CA) Stop() {
 }
 
 func (p *program) end() {
-	if p != nil {
+	if p != nil { // it was started
 		p.kill()
 		<-p.over
 	}
