@@ -58,10 +58,33 @@ func (f folder) makeSubfolder(name string) (folder, error) {
 	if sub, err = f.subfolder(name); err != nil {
 		return folder{}, err
 	}
-	if err = sub.Chmod(0o755); err != nil { // undo the umask
+	if err = sub.Chmod(0o755); err == nil { // undo the umask
+		err = sub.give(f)
+	}
+	if err != nil {
 		sub.Close()
 	}
 	return sub, err
+}
+
+// give makes the owner of in the owner of a folder that was made there, if this process may: apps may
+// have users of their own.
+func (f folder) give(in folder) error {
+	uid, gid, err := in.owner()
+	if uid == 0 || err != nil {
+		return err
+	}
+	return f.Chown(uid, gid)
+}
+
+// owner returns who owns the folder; 0 if this process cannot make others the owner of anything.
+func (f folder) owner() (uid, gid int, err error) {
+	if os.Geteuid() != 0 {
+		return 0, 0, nil
+	}
+	var s unix.Stat_t
+	err = f.retryEINTR("stat", ".", func() error { return unix.Fstat(f.fd(), &s) })
+	return int(s.Uid), int(s.Gid), err
 }
 
 // buffers are reused for copying files: one for each of 20,000 files would be 640 MB of garbage.

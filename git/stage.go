@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"paas/durable"
 )
 
@@ -45,10 +47,19 @@ func (s *stage) fill(ctx context.Context, o *Objects, entries []entry) error {
 	})
 }
 
-// moveIn moves a staged file into place and sets its times to now. With an earlier time, make would
-// assume that a build that ran meanwhile has already read it.
+// moveIn moves a staged file into place, for the owner of the folder, and sets its times to now. With
+// an earlier time, make would assume that a build that ran meanwhile has already read it.
 func (s *stage) moveIn(staged string, to folder, name string) error {
-	if err := s.touch(staged); err != nil {
+	uid, gid, err := to.owner()
+	if err == nil && uid > 0 { // nobody else can reach what is staged
+		err = s.retryEINTR("chown", staged, func() error {
+			return unix.Fchownat(s.fd(), staged, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
+		})
+	}
+	if err == nil {
+		err = s.touch(staged)
+	}
+	if err != nil {
 		return err
 	}
 	return s.rename(staged, to, name)

@@ -173,6 +173,29 @@ func TestUpdateWithoutPreviousCommit(t *testing.T) {
 	compareTrees(t, "new", readTree(t, w.Dir), fresh(t, two, b))
 }
 
+// What is new belongs to the owner of the folder: an app may have a user of its own, whose tools
+// change files of the commit.
+func TestUpdateForOwner(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIP: takes root, to have a folder of another user's")
+	}
+	r := newRepo(t)
+	c := commits(t, r, files{"a": "-1"}, files{"a": "-2", "new/b": "-1", "l": "la"})
+	w := newWorktree(t, t.TempDir())
+	w.mustTo(t, r, c[0])
+	const uid = 12345
+	if err := os.Chown(w.Dir, uid, uid); err != nil {
+		t.Fatal(err)
+	}
+	w.mustTo(t, r, c[1])
+	for _, name := range []string{"a", "new", "new/b", "l"} {
+		info := must(t, os.Lstat, w.path(name))
+		if is := info.Sys().(*syscall.Stat_t); is.Uid != uid || is.Gid != uid {
+			t.Errorf("%s belongs to %d:%d", name, is.Uid, is.Gid)
+		}
+	}
+}
+
 // Local changes stay until a commit changes the same file.
 func TestLocalChanges(t *testing.T) {
 	r := newRepo(t)
