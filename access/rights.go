@@ -161,8 +161,9 @@ func (r Rights) MayTake(who Identity, name string) error {
 // free returns an error if there is an app of that name, or one that had it: people may still use
 // the old name, so only those who manage that app can take it.
 func (r Rights) free(s standing, name string) error {
-	app, err := r.Volume.App(name)
+	_, err := r.Volume.App(name)
 	if now, ok := r.Volume.NewName(name); ok {
+		var app volume.App
 		if app, err = r.Volume.App(now); err == nil && r.on(app, s) == Manage {
 			return nil
 		}

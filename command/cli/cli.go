@@ -25,7 +25,7 @@ var groups = []group{
 	{command.Apps, "Apps:"}, {command.Config, "Config vars and settings of an app:"},
 	{command.Running, "Processes and releases:"}, {command.Domains, "Domains and HTTPS:"},
 	{command.Sources, "Remote repositories:"},
-	{command.Keys, "Keys:"}, {command.Operate, "Server:"},
+	{command.Keys, "Access:"}, {command.Operate, "Server:"},
 }
 
 type group struct {

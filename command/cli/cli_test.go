@@ -110,7 +110,24 @@ func TestCompletion(t *testing.T) {
 		"storage:remove blog ": "media :4",
 	} {
 		name, rest, _ := strings.Cut(words, " ")
-		is := complete(t, newStage(t), append([]string{name}, strings.Split(rest, " ")...)...)
+		is := complete(t, newStage(t), admin, append([]string{name}, strings.Split(rest, " ")...)...)
+		if is != want {
+			t.Errorf("%q: %q, want %q", words, is, want)
+		}
+	}
+}
+
+// Completion offers nothing of apps that the caller may not see.
+func TestCompletionForGuests(t *testing.T) {
+	for words, want := range map[string]string{
+		"ps ":             "blog :4",
+		"logs --app ":     "blog :4",
+		"rollback blog ":  "v2 v1 :4",
+		"rollback tired ": ":4",
+		"ps:scale tired ": ":4",
+	} {
+		name, rest, _ := strings.Cut(words, " ")
+		is := complete(t, newStage(t), guest, append([]string{name}, strings.Split(rest, " ")...)...)
 		if is != want {
 			t.Errorf("%q: %q, want %q", words, is, want)
 		}
@@ -118,12 +135,12 @@ func TestCompletion(t *testing.T) {
 }
 
 // complete returns what a shell is offered for the last of the words.
-func complete(t *testing.T, s *stage, words ...string) string {
+func complete(t *testing.T, s *stage, who command.Caller, words ...string) string {
 	t.Helper()
 	words = append([]string{"__complete"}, words...)
 	var out bytes.Buffer
 	begin := func(c *command.Call) (func(), error) {
-		c.Server, c.Caller = s.server, admin
+		c.Server, c.Caller = s.server, who
 		return func() {}, nil
 	}
 	root := New("paas", "", access.Admin, words, Table{Rows: command.Rows(), Begin: begin})
