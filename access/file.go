@@ -11,39 +11,12 @@ import (
 	"paas/durable"
 )
 
-// tmpFile returns a new path in dir/tmp for a file that becomes dir/name. It creates the folders of
-// both with mode 0700.
+// tmpFile returns a new path in dir/tmp for something that becomes dir/name. It creates the folders
+// of both with mode 0700.
 func tmpFile(dir, name string) (string, error) {
 	tmp := filepath.Join(dir, "tmp")
-	for _, d := range []string{tmp, filepath.Dir(filepath.Join(dir, name))} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return "", err
-		}
-	}
-	return filepath.Join(tmp, "new-"+rand.Text()), nil
-}
-
-// writeNew writes data to dir/name with mode 0600, atomically: it writes and syncs a file in
-// dir/tmp and then links it to its name. It never replaces a file. If the name exists, the error is
-// fs.ErrExist, so of two writers exactly one wins. name may contain a folder.
-func writeNew(dir, name string, data []byte) error {
-	path := filepath.Join(dir, name)
-	file, err := tmpFile(dir, name)
-	if err != nil {
-		return err
-	}
-	if err := durable.Create(file, data, 0o600); err != nil {
-		return err
-	}
-	defer os.Remove(file)
-	// Not a rename, which would replace an existing file.
-	if err := os.Link(file, path); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return fs.ErrExist
-		}
-		return err
-	}
-	return durable.SyncDir(filepath.Dir(path))
+	err := errors.Join(os.MkdirAll(tmp, 0o700), os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+	return filepath.Join(tmp, "new-"+rand.Text()), err
 }
 
 // replace writes data to dir/name with mode 0600, atomically: after an error, such as of a full

@@ -54,6 +54,14 @@ func HostKey(dir string, log *slog.Logger) (gossh.Signer, error) {
 // newHostKey creates the host key. If two servers start at once in one directory, both return the
 // key of the first.
 func newHostKey(dir string) ([]byte, error) {
+	unlock, err := lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if text, err := os.ReadFile(filepath.Join(dir, hostKeyFile)); !errors.Is(err, fs.ErrNotExist) {
+		return text, err
+	}
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -63,9 +71,5 @@ func newHostKey(dir string) ([]byte, error) {
 		return nil, err
 	}
 	text := pem.EncodeToMemory(block)
-	err = writeNew(dir, hostKeyFile, text)
-	if errors.Is(err, fs.ErrExist) {
-		return os.ReadFile(filepath.Join(dir, hostKeyFile))
-	}
-	return text, err
+	return text, replace(dir, hostKeyFile, text)
 }

@@ -68,49 +68,50 @@ func (k *Keys) Remove(name string) error {
 	if err != nil {
 		return err
 	}
-	keys, err := k.List()
+	keys, err := k.list("")
 	if err != nil {
 		return err
 	}
-	owner := name
-	if i := slices.IndexFunc(keys, func(key Key) bool { return key.Fingerprint == name }); i >= 0 {
-		owner = keys[i].Name
+	owner, one := name, ""
+	for _, key := range keys {
+		if key.Fingerprint == name {
+			owner, one = key.Name, key.file
+		}
 	}
 	own := slices.DeleteFunc(slices.Clone(files), func(f string) bool { return person(f) != owner })
 	if len(own) == 0 {
-		var names []string
-		for _, f := range files {
-			names = append(names, person(f))
+		for i := range files {
+			files[i] = person(files[i])
 		}
-		if near := nearest.Word(name, names); near != "" {
+		if near := nearest.Word(name, files); near != "" {
 			return fmt.Errorf("no key named %.80q; did you mean %s?", name, near)
 		}
 		return fmt.Errorf("no key named %.80q", name)
 	}
-	left := slices.DeleteFunc(slices.Clone(keys), func(key Key) bool {
-		return key.Fingerprint == name || owner == name && key.Name == name
-	})
+	gone := own
+	if one != "" {
+		gone = []string{one}
+	}
+	left := slices.DeleteFunc(slices.Clone(keys), func(key Key) bool { return slices.Contains(gone, key.file) })
 	if err := lastAdmin(owner, keys, left); err != nil {
 		return err
 	}
-	for _, key := range keys {
-		if key.Fingerprint == name && len(own) > 1 {
-			return remove(k.Dir, filepath.Join(keysFolder, key.file))
+	if len(gone) == len(own) { // first, so that nobody of that name finds what this person had
+		err = k.forget(owner)
+	}
+	for _, file := range gone {
+		if err == nil {
+			err = remove(k.Dir, filepath.Join(keysFolder, file))
 		}
-	}
-	// In this order, so that nobody of that name finds what this person had.
-	if err := k.forget(owner); err != nil {
-		return err
-	}
-	for _, file := range own {
-		err = errors.Join(err, remove(k.Dir, filepath.Join(keysFolder, file)))
 	}
 	return err
 }
 
 // lastAdmin returns an error if there was an admin before, and none is left.
 func lastAdmin(name string, before, left []Key) error {
-	isAdmin := func(key Key) bool { return key.Role == Admin }
+	isAdmin := func(key Key) bool {
+		return key.Role == Admin && (key.Expires.IsZero() || time.Now().Before(key.Expires))
+	}
 	if slices.ContainsFunc(before, isAdmin) && !slices.ContainsFunc(left, isAdmin) {
 		return fmt.Errorf("%s is the last admin; add another admin first", name)
 	}
