@@ -101,6 +101,8 @@ type server struct {
 
 	sidecar *sidecar.Sidecar // role sidecar
 
+	spares *deploy.Spares // of the receiver and the sidecar
+
 	ports []*reserved.Port // the doors' ports, kept until the apps have ended
 }
 
@@ -118,6 +120,7 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &level}))
 
 	s := &server{paas: newPaas(c), log: log}
+	s.spares = &deploy.Spares{Volume: s.vol, DiskSpace: s.diskSpace(), Log: log.With("role", "receiver")}
 	s.keys.Log = log.With("role", "sshd")
 	defer s.remotes.Close()
 	vol := s.vol
@@ -197,7 +200,7 @@ func (s *server) listenGit() error {
 	s.receiver = &receiver.Receiver{
 		Volume: s.vol, Self: subprocess.Program, URL: s.addresses.App, Advice: s.advice,
 		Mode: volume.Mode(c.Mode), MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree,
-		DiskSpace: s.diskSpace(), Modules: deploy.Modules{Remote: s.remotes}, Log: s.log.With("role", "receiver"),
+		DiskSpace: s.diskSpace(), Modules: deploy.Modules{Remote: s.remotes}, Spares: s.spares, Log: s.log.With("role", "receiver"),
 	}
 	hostKey, err := access.HostKey(s.keys.Dir, s.log.With("role", "sshd"))
 	if err != nil {
@@ -436,6 +439,7 @@ func (s *server) run(ctx context.Context) error {
 	run("certs", s.certs != nil, s.runCerts, rest, nothing)
 	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
 	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)
+	run("spares", true, s.spares.Run, rest, nothing)
 	run("runtime", s.runtime != nil, s.runtime.Run, apps, nothing)
 	run("run", s.attach != nil, s.attach.Run, apps, nothing)
 	return g.Wait()

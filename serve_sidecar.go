@@ -47,7 +47,7 @@ func (s *server) listenSidecar() error {
 		}
 	}
 	s.sidecar = s.newSidecar(s.log.With("role", "sidecar"))
-	s.sidecar.Addr = s.config.SidecarAddr
+	s.sidecar.Addr, s.sidecar.Spares = s.config.SidecarAddr, s.spares
 	if s.sidecar.Addr == "" {
 		s.publish(volume.RoleSidecar, "")
 		return nil

@@ -80,7 +80,7 @@ func (s *stage) release(ctx context.Context) (volume.Release, volume.Status, err
 func (s *stage) inPlace(commit string, objects *git.Objects) (volume.Release, error) {
 	m := s.maker()
 	m.Mode = volume.OnlyFiles
-	r, err := m.Publish(s.t.Context(), volume.Build{Commit: commit}, volume.Release{By: "alice"}, objects, nil)
+	r, err := m.Publish(s.t.Context(), volume.Build{Commit: commit}, volume.Release{By: "alice"}, objects)
 	if err == nil {
 		_, err = m.Release(s.t.Context(), r, objects)
 	}

@@ -50,9 +50,3 @@ func (m Maker) Inspect(
 	warn(summary.Scripts, m.Out)
 	return b, summary.Scripts, nil
 }
-
-// WriteModules writes the files of the commit's submodules into tree, where its other files are. The
-// error is a [*git.Refused] if one cannot be had, unless the network is the reason.
-func (m Maker) WriteModules(ctx context.Context, objects *git.Objects, commit, tree string) error {
-	return m.Modules.Write(ctx, m.App, objects, commit, tree, m.Inspector, m.Out)
-}

@@ -21,11 +21,14 @@ type Maker struct {
 	URL  func(app string) string // an app's address, as people type it; nil: none is shown
 	Out  io.Writer               // what the person who deploys reads
 
-	Inspector *git.Inspector // for Inspect and WriteModules
-	Modules   Modules        // for WriteModules
+	Inspector *git.Inspector // for Inspect and Publish
+	Modules   Modules        // for Publish
 	DiskSpace DiskSpace      // for Inspect
+	Spares    *Spares        // for Publish and Finish; nil: all files are written each time
 
 	Watching func() // called once a release has the traffic and begins to prove itself; may be nil
+
+	breakpoint func(where string) // tests end the process here
 }
 
 // GoLive is how long a committed release may take to go live.
@@ -37,12 +40,12 @@ const (
 )
 
 // Publish makes the commit that b describes, read from objects, the app's next release: r with the
-// commit and the app's current settings. write fills an empty folder with the files of the commit.
-// It is not called in watch mode, where Publish changes worktree/ to the commit, nor in mode
-// worktree, where Finish does. The number of the returned release is 0 if nothing was published.
+// commit and the app's current settings. It writes the files of the commit into a build; in watch
+// mode it changes worktree/ to the commit, and in mode worktree Finish does. The number of the
+// returned release is 0 if nothing was published. The error is a [*git.Refused] if a submodule
+// cannot be had, unless the network is the reason.
 func (m Maker) Publish(
 	ctx context.Context, b volume.Build, r volume.Release, objects *git.Objects,
-	write func(tree string) error,
 ) (volume.Release, error) {
 	settings, err := m.App.Settings()
 	if err != nil {
@@ -56,9 +59,10 @@ func (m Maker) Publish(
 		r.Settings.Mode = volume.InPlace
 		b, err = m.change(ctx, b, objects)
 	default:
-		b, err = Checkout(m.App, b, write)
+		b, err = m.checkout(ctx, b, objects)
 	}
 	if err != nil {
+		m.Spares.want(m.App) // it may have used one
 		return volume.Release{}, err
 	}
 	r.Build = b.ID
@@ -74,6 +78,9 @@ func (m Maker) Publish(
 // minutes, the release is taken back, and the error says why.
 func (m Maker) Await(ctx context.Context, r volume.Release) (volume.Status, error) {
 	s, err := m.await(ctx, r)
+	if err != nil || s.State != volume.Ready { // it has used a spare
+		m.Spares.want(m.App)
+	}
 	if err == nil {
 		if s.State != volume.Ready {
 			m.restore(ctx)
@@ -128,6 +135,7 @@ func (m Maker) Finish(
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), GoLive)
 	defer stop()
 	s, err := m.App.AwaitOver(ctx, r.N)
+	m.Spares.want(m.App)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf(
 			"%s %s is committed, and not live after %s: it is %s", m.App.Name, r, GoLive, s.State,

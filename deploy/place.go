@@ -63,7 +63,7 @@ func (m Maker) change(
 	}
 	m.sayChanges(changes)
 	b.InPlace = true
-	return Checkout(m.App, b, nil)
+	return m.checkout(ctx, b, objects)
 }
 
 // hintAbout is what a person can do about err, for which worktree/ was not changed.

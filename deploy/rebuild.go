@@ -15,8 +15,8 @@ import (
 
 // Rebuild checks out the commit of r again, from the app's own repository or from what was fetched
 // of the remote repository that it follows, and returns the build, which is not built yet;
-// clearCache asks the runtime to empty the build cache first. out hears of the submodules. r needs no build of its own any more.
-// The caller holds the app's turn. It runs no git.
+// clearCache asks the runtime to empty the build cache first. out hears of the submodules. r needs
+// no build of its own any more. The caller holds the app's turn.
 func Rebuild(
 	ctx context.Context, app volume.App, r volume.Release, clearCache bool, modules Modules,
 	out io.Writer,
@@ -27,16 +27,12 @@ func Rebuild(
 		b.InPlace = app.BuildTree(r.Build) == app.Worktree()
 	}
 	b.ClearCache = clearCache
+	m := Maker{App: app, Inspector: new(git.Inspector), Modules: modules, Out: out}
 	if b.InPlace { // its files are there, and are built again
-		return Checkout(app, b, nil)
+		return m.checkout(ctx, b, nil)
 	}
 	err = withCommit(app, r, func(objects *git.Objects) error {
-		b, err = Checkout(app, b, func(tree string) error {
-			if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
-				return err
-			}
-			return modules.Write(ctx, app, objects, b.Commit, tree, new(git.Inspector), out)
-		})
+		b, err = m.checkout(ctx, b, objects)
 		return err
 	})
 	return b, err

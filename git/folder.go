@@ -87,6 +87,16 @@ func (f folder) owner() (uid, gid int, err error) {
 	return int(s.Uid), int(s.Gid), err
 }
 
+// chown makes an owner, if it is not 0, that of a file or link.
+func (f folder) chown(name string, uid, gid int) error {
+	if uid == 0 {
+		return nil
+	}
+	return f.retryEINTR("chown", name, func() error {
+		return unix.Fchownat(f.fd(), name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
+	})
+}
+
 // buffers are reused for copying files: one for each of 20,000 files would be 640 MB of garbage.
 var buffers = sync.Pool{New: func() any { return new(make([]byte, 32<<10)) }}
 

@@ -79,13 +79,22 @@ func (in *inspection) moduleURLs(root plumbing.Hash) (map[string]string, error) 
 }
 
 // MakeFolder makes the folder of m in dir, where the files of the commit that has m are, unless it
-// is there. It does not leave dir, whatever links are in it.
+// is there, for the owner of dir. It does not leave dir, whatever links are in it.
 func (m Module) MakeFolder(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	top, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer top.Close()
+	uid, gid, err := folder{File: top}.owner()
+	if err != nil {
+		return err
+	}
 	for i := range m.Path + "/" {
 		if i < len(m.Path) && m.Path[i] != '/' {
 			continue
@@ -96,6 +105,12 @@ func (m Module) MakeFolder(dir string) error {
 			return err
 		}
 		if err := root.Chmod(m.Path[:i], 0o755); err != nil { // undo the umask
+			return err
+		}
+		if uid == 0 {
+			continue
+		}
+		if err := root.Lchown(m.Path[:i], uid, gid); err != nil {
 			return err
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"golang.org/x/sys/unix"
-
 	"paas/durable"
 )
 
@@ -51,10 +49,8 @@ func (s *stage) fill(ctx context.Context, o *Objects, entries []entry) error {
 // an earlier time, make would assume that a build that ran meanwhile has already read it.
 func (s *stage) moveIn(staged string, to folder, name string) error {
 	uid, gid, err := to.owner()
-	if err == nil && uid > 0 { // nobody else can reach what is staged
-		err = s.retryEINTR("chown", staged, func() error {
-			return unix.Fchownat(s.fd(), staged, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
-		})
+	if err == nil { // nobody else can reach what is staged
+		err = s.chown(staged, uid, gid)
 	}
 	if err == nil {
 		err = s.touch(staged)

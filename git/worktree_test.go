@@ -106,9 +106,10 @@ func commits(t testing.TB, r Repo, all ...files) []string {
 func fresh(t testing.TB, r Repo, commit string) map[string]string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "tree")
-	if err := errors.Join(os.Mkdir(dir, 0o755), r.Checkout(t.Context(), commit, dir)); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	checkout(t, r, commit, dir)
 	return readTree(t, dir)
 }
 

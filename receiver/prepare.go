@@ -184,13 +184,8 @@ func (r *Receiver) publish(
 	if err != nil {
 		return volume.Release{}, inLines(err)
 	}
-	release, err := m.Publish(ctx, build, volume.Release{By: s.who, Cause: volume.CausePush}, objects,
-		func(tree string) error {
-			if err := repo.Checkout(ctx, build.Commit, tree); err != nil {
-				return err
-			}
-			return m.WriteModules(ctx, objects, build.Commit, tree)
-		})
+	by := volume.Release{By: s.who, Cause: volume.CausePush}
+	release, err := m.Publish(ctx, build, by, objects)
 	return release, inLines(full(err))
 }
 

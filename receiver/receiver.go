@@ -35,6 +35,7 @@ type Receiver struct {
 
 	DiskSpace deploy.DiskSpace // that a push needs
 	Modules   deploy.Modules   // fetches submodules
+	Spares    *deploy.Spares   // nil: there are none
 
 	Log *slog.Logger
 
@@ -201,6 +202,7 @@ func (r *Receiver) maker(app volume.App, out io.Writer) deploy.Maker {
 		Inspector: &r.inspector,
 		Modules:   r.Modules,
 		DiskSpace: r.DiskSpace,
+		Spares:    r.Spares,
 	}
 }
 

@@ -29,7 +29,7 @@ func child(t *testing.T, root, at string) *exec.Cmd {
 // new one, and makes the new one live without releasing it twice.
 func TestKilled(t *testing.T) {
 	for at, states1 := range map[string]string{
-		"locked": "retired live", "fetched": "retired live", "turn": "retired live", "built": "retired live",
+		"locked": "retired live", "fetched": "retired live", "turn": "retired live",
 		"building": "retired cancelled live", "decided": "retired live",
 	} {
 		t.Run(at, func(t *testing.T) {
@@ -67,9 +67,7 @@ func TestKilled(t *testing.T) {
 			rig.Eventually(t, "two is live, and the releases are "+states1, func() bool {
 				return isLive(app, two) && looked(t, app).Commit == two && states(app) == states1
 			})
-			if at != "built" { // a build without a release is left, until the runtime removes it
-				left(t, s, app)
-			}
+			left(t, s, app)
 		})
 	}
 }

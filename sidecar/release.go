@@ -53,19 +53,7 @@ func (a *attempt) release(
 	}
 	m := a.maker(a.app, a.out)
 	m.Watching = a.leave
-	r, err = m.Publish(
-		ctx, b, volume.Release{By: a.by, Cause: volume.CauseSync}, objects,
-		func(tree string) error {
-			if err := objects.WriteTree(ctx, b.Commit, tree); err != nil {
-				return err
-			}
-			if err := m.WriteModules(ctx, objects, b.Commit, tree); err != nil {
-				return err
-			}
-			a.reached("built")
-			return nil
-		},
-	)
+	r, err = m.Publish(ctx, b, volume.Release{By: a.by, Cause: volume.CauseSync}, objects)
 	if err != nil {
 		return r, s, err
 	}

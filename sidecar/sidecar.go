@@ -39,6 +39,7 @@ type Sidecar struct {
 	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
 
 	DiskSpace deploy.DiskSpace // that a fetch and a deploy need
+	Spares    *deploy.Spares   // nil: there are none
 
 	// Announce tells the outside world that a release is live, and blocks until that is done; nil:
 	// nobody is told.
