@@ -50,6 +50,9 @@ func appRows() []Row {
 			Run: createApp,
 			Text: func(p *Page, a createdApp) {
 				p.line("created %s; to deploy:\n  git remote add paas %s\n  git push paas main", a.App, a.Git)
+				if a.HTTPS != "" {
+					p.line("or, with a token: git remote add paas %s", a.HTTPS)
+				}
 			},
 		},
 		Verb[appInput, existingApp]{
@@ -223,8 +226,9 @@ func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
 }
 
 type createdApp struct {
-	App string `json:"app"`
-	Git string `json:"git"`
+	App   string `json:"app"`
+	Git   string `json:"git"`
+	HTTPS string `json:"git_https,omitempty"`
 }
 
 func createApp(c *Call, in appInput) (createdApp, error) {
@@ -239,7 +243,7 @@ func createApp(c *Call, in appInput) (createdApp, error) {
 		return createdApp{}, err
 	}
 	c.did(app.Name, "")
-	return createdApp{app.Name, c.gitURL(app.Name)}, nil
+	return createdApp{app.Name, c.gitURL(app.Name), c.GitHTTPS(app.Name)}, nil
 }
 
 type destroyInput struct {
