@@ -198,12 +198,12 @@ func (a *authority) load() (acme.Account, error) {
 	if block == nil {
 		return acme.Account{}, fmt.Errorf("the account in %s has no key; delete that file", a.path)
 	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, _ := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if signer, ok := key.(*ecdsa.PrivateKey); ok {
 		s.Account.PrivateKey = signer
 		return s.Account, nil
 	}
-	return acme.Account{}, fmt.Errorf("the account in %s has a damaged key; delete that file: %w", a.path, err)
+	return acme.Account{}, fmt.Errorf("the account in %s has a damaged key; delete that file", a.path)
 }
 
 // forget drops an account that the authority does not know any more.

@@ -7,8 +7,8 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 )
 
-// ParseBindings reads [Keeper.Bindings] from lines with a URL, a key's id and the key. It leaves out
-// empty lines and those that begin with #. An error repeats no key.
+// ParseBindings reads [Keeper.Bindings] from lines with a URL, a key's id and the key. It leaves
+// out empty lines and those that begin with #. An error repeats no key.
 func ParseBindings(text string) (map[string]acme.EAB, error) {
 	all := map[string]acme.EAB{}
 	n := 0

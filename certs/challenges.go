@@ -115,7 +115,8 @@ func (d dns01) CleanUp(ctx context.Context, challenge acme.Challenge) error {
 // two minutes the authority may try all the same: it may see what we do not.
 func (d dns01) Wait(ctx context.Context, challenge acme.Challenge) error {
 	deadline := time.Now().Add(dnsAppears)
-	for wait := 100 * time.Millisecond; time.Now().Before(deadline); wait = min(2*wait, 5*time.Second) {
+	wait := 100 * time.Millisecond
+	for time.Now().Before(deadline) {
 		values, _ := d.resolver.LookupTXT(ctx, challenge.DNS01TXTRecordName())
 		if slices.Contains(values, challenge.DNS01KeyAuthorization()) {
 			return nil
@@ -123,6 +124,7 @@ func (d dns01) Wait(ctx context.Context, challenge acme.Challenge) error {
 		if err := pause.For(ctx, wait, nil); err != nil {
 			return err
 		}
+		wait = min(2*wait, 5*time.Second)
 	}
 	return nil
 }
@@ -135,7 +137,8 @@ func (d dns01) run(
 	cmd := subprocess.Command(ctx, d.program, action, challenge.DNS01TXTRecordName()+".",
 		challenge.DNS01KeyAuthorization())
 	cmd.Env = []string{
-		"PATH=" + cmp.Or(os.Getenv("PATH"), "/usr/local/bin:/usr/bin:/bin"), "HOME=" + os.Getenv("HOME"),
+		"PATH=" + cmp.Or(os.Getenv("PATH"), "/usr/local/bin:/usr/bin:/bin"),
+		"HOME=" + os.Getenv("HOME"),
 	}
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said

@@ -83,7 +83,8 @@ func (k *Keeper) attend(ctx context.Context, e *entry, asked bool) {
 	k.mu.RUnlock()
 	if isValid(own, now) {
 		e.status = Status{
-			Own: true, NotBefore: own.Leaf.NotBefore, NotAfter: own.Leaf.NotAfter, Next: own.Leaf.NotAfter,
+			Own: true, NotBefore: own.Leaf.NotBefore, NotAfter: own.Leaf.NotAfter,
+			Next: own.Leaf.NotAfter,
 		}
 		e.next = e.status.Next
 		k.report(e)
@@ -251,8 +252,11 @@ func (k *Keeper) obtain(ctx context.Context, e *entry) error {
 	for _, a := range k.authorities {
 		cert, renewal, err := a.obtain(ctx, e)
 		if err == nil && !isValid(cert, k.clock()) {
-			err = fmt.Errorf("the certificate is valid from %s to %s, and this machine's clock says %s",
-				when(cert.Leaf.NotBefore), when(cert.Leaf.NotAfter), when(k.clock()))
+			leaf := cert.Leaf
+			err = fmt.Errorf(
+				"the certificate is valid from %s to %s, and this machine's clock says %s",
+				when(leaf.NotBefore), when(leaf.NotAfter), when(k.clock()),
+			)
 		}
 		if err == nil {
 			k.mu.Lock()
@@ -316,7 +320,8 @@ func (k *Keeper) drop(e *entry) {
 func (k *Keeper) report(e *entry) {
 	s := e.status
 	if e.cert != nil && !s.Own {
-		s.Issuer, s.NotBefore, s.NotAfter = hostOf(e.issuer), e.cert.Leaf.NotBefore, e.cert.Leaf.NotAfter
+		s.Issuer = hostOf(e.issuer)
+		s.NotBefore, s.NotAfter = e.cert.Leaf.NotBefore, e.cert.Leaf.NotAfter
 	}
 	k.Report(e.name, s)
 }

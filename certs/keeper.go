@@ -23,7 +23,7 @@ import (
 type Keeper struct {
 	Dir         string         // folder for keys and certificates; Open makes it, with mode 0700
 	Authorities []string       // URLs of ACME directories; if one fails, the next is asked
-	Roots       *x509.CertPool // that the authorities' own certificates chain to; nil: the machine's
+	Roots       *x509.CertPool // of the authorities' own HTTPS; nil: the machine's
 	Email       string         // for the authorities; may be empty
 	// Bindings are what authorities demand that know their customers, by the URL of the directory
 	// (RFC 8555, section 7.3.4).

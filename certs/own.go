@@ -108,7 +108,8 @@ func (k *Keeper) loadOwn() error {
 			cert, err = pair.Parse(text)
 		}
 		if err != nil {
-			k.Log.Error("the certificate of an owner is damaged", "file", k.ownFile(owner), "err", err)
+			k.Log.Error("the certificate of an owner is damaged",
+				"file", k.ownFile(owner), "err", err)
 			continue
 		}
 		k.own[owner] = cert

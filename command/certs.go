@@ -24,13 +24,15 @@ func certRows() []Row {
 			},
 			Run: listCerts,
 			Text: func(p *Page, certs []CertInfo) {
-				list(p, certs, "NAME\tAPP\tFROM\tVALID UNTIL\tNEXT\tLAST ERROR", func(i CertInfo) string {
+				const heading = "NAME\tAPP\tFROM\tVALID UNTIL\tNEXT\tLAST ERROR"
+				list(p, certs, heading, func(i CertInfo) string {
 					from := "-"
 					if !i.NotAfter.IsZero() {
 						from = certIssuer(i.Certificate)
 					}
-					return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", i.Name, i.App, from, when(i.NotAfter),
-						when(i.Next), orNone(plain(i.Error)))
+					return strings.Join([]string{
+						i.Name, i.App, from, when(i.NotAfter), when(i.Next), orNone(plain(i.Error)),
+					}, "\t")
 				})
 			},
 		},
@@ -39,9 +41,9 @@ func certRows() []Row {
 				Name: "certs:add", Group: Domains, Needs: access.Operate,
 				Example: "blog --cert cert.pem --key key.pem",
 				Short:   "serve a certificate of your own for those of an app's names that it is for",
-				More: "Without FILEs both are read from standard input, in PEM and in any order, with the rest of\n" +
-					"the chain: cat cert.pem key.pem | ... certs:add blog. It replaces the app's earlier one. When it\n" +
-					"expires, an authority is asked for others.",
+				More: "Without FILEs both are read from standard input, in PEM and in any order, with the\n" +
+					"rest of the chain: cat cert.pem key.pem | ... certs:add blog. It replaces the app's\n" +
+					"earlier one. When it expires, an authority is asked for others.",
 			},
 			Run:  addCert,
 			Text: printProgress,
@@ -59,7 +61,8 @@ func certRows() []Row {
 			Head: Head{
 				Name: "https:set", Group: Domains, Needs: access.Operate,
 				Example: "blog redirect=off hsts=365d",
-				Short:   "set redirect=on|off, whether HTTP leads to HTTPS, and hsts=TIME|off, what browsers remember",
+				Short: "set redirect=on|off, whether HTTP leads to HTTPS, " +
+					"and hsts=TIME|off, what browsers remember",
 			},
 			Run:  setHTTPS,
 			Text: printProgress,
@@ -89,7 +92,7 @@ func listCerts(c *Call, in optionalApp) (all []CertInfo, err error) {
 
 type addCertInput struct {
 	App  string `json:"app" arg:"APP"`
-	Cert string `json:"cert" flag:"cert" value:"FILE" help:"the certificate and the rest of its chain, as PEM"`
+	Cert string `json:"cert" flag:"cert" value:"FILE" help:"the certificate and its chain, as PEM"`
 	Key  string `json:"key" flag:"key" value:"FILE" help:"its private key, as PEM"`
 }
 
@@ -152,7 +155,8 @@ func addCert(c *Call, in addCertInput, events Teller[Progress]) error {
 // certsFault says what a role that does not answer means.
 func (c *Call) certsFault(err error) error {
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return conflict("start it: paas serve", "the server is not running, and only it can keep the key")
+		return conflict("start it: paas serve",
+			"the server is not running, and only it can keep the key")
 	}
 	return err
 }
@@ -163,7 +167,8 @@ func (c *Call) readPair(in addCertInput) (text []byte, err error) {
 		return readAll(c, c.Stdin)
 	}
 	if !c.Caller.IsLocal() {
-		return nil, wrong("cert", "over SSH both come on standard input: cat CERT KEY | ... certs:add %s", in.App)
+		return nil, wrong("cert",
+			"over SSH both come on standard input: cat CERT KEY | ... certs:add %s", in.App)
 	}
 	for _, f := range []struct{ flag, path string }{{"cert", in.Cert}, {"key", in.Key}} {
 		if f.path == "" {
@@ -227,7 +232,8 @@ func setHTTPS(c *Call, in httpsInput, events Teller[Progress]) error {
 					age, err = 0, nil
 				}
 				if err != nil || age < 0 || age > maxHSTS || age%time.Second != 0 {
-					return wrong("settings", "hsts is a time such as 1h or 365d, at most 730d, or off, not %q", plain(value))
+					return wrong("settings",
+						"hsts is a time such as 1h or 365d, at most 730d, or off, not %q", plain(value))
 				}
 				w.Names.HSTS = age
 			default:

@@ -27,7 +27,8 @@ func domainRows() []Row {
 			Run: listDomains,
 			Text: func(p *Page, domains []Domain) {
 				list(p, domains, "NAME\tAPP\tHTTPS\tREDIRECTS TO", func(d Domain) string {
-					return fmt.Sprintf("%s\t%s\t%s\t%s", d.readable(), d.App, d.state(), orNone(d.Redirect))
+					to := orNone(d.Redirect)
+					return fmt.Sprintf("%s\t%s\t%s\t%s", d.readable(), d.App, d.state(), to)
 				})
 			},
 		},
@@ -36,8 +37,9 @@ func domainRows() []Row {
 				Name: "domains:add", Group: Domains, Needs: access.Operate,
 				Example: "blog www.example.com example.com",
 				Short:   "let an app answer at more names, and get certificates for them",
-				More: "Point the names at this server first, by DNS. *.example.com is each name directly below\n" +
-					"example.com. For names that the app has already, the certificates are tried again at once.",
+				More: "Point the names at this server first, by DNS. *.example.com is each name directly\n" +
+					"below example.com. For names that the app has already, the certificates are tried\n" +
+					"again at once.",
 			},
 			Run:  addDomains,
 			Text: printProgress,
@@ -59,24 +61,6 @@ func domainRows() []Row {
 			},
 			Run:  reportDomains,
 			Text: printDomainReports,
-		},
-		Stream[redirectInput, Progress]{
-			Head: Head{
-				Name: "redirect:set", Group: Domains, Needs: access.Operate,
-				Example: "blog example.com www.example.com",
-				Short:   "send the visitors of one name of an app to another one",
-			},
-			Run:  setRedirect,
-			Text: printProgress,
-		},
-		Stream[unsetRedirectInput, Progress]{
-			Head: Head{
-				Name: "redirect:unset", Group: Domains, Needs: access.Operate,
-				Example: "blog example.com",
-				Short:   "answer at a name again",
-			},
-			Run:  unsetRedirect,
-			Text: printProgress,
 		},
 	}
 }
@@ -104,7 +88,8 @@ func addDomains(c *Call, in domainsInput, events Teller[Progress]) error {
 	}
 	var claimed []string
 	since := time.Now()
-	err = c.changeWanted(in.App, strings.Join(names, " "), func(app volume.App, w *volume.Wanted) error {
+	note := strings.Join(names, " ")
+	err = c.changeWanted(in.App, note, func(app volume.App, w *volume.Wanted) error {
 		for _, name := range names {
 			if slices.Contains(w.Names.Domains, name) {
 				continue
@@ -117,7 +102,8 @@ func addDomains(c *Call, in domainsInput, events Teller[Progress]) error {
 				return errors.Join(c.domainTaken(err), release(app, claimed))
 			}
 			claimed = append(claimed, name)
-			w.Names.Domains = slices.Sorted(slices.Values(append(slices.Clone(w.Names.Domains), name)))
+			more := append(slices.Clone(w.Names.Domains), name)
+			w.Names.Domains = slices.Sorted(slices.Values(more))
 		}
 		w.Names.Certify = rand.Text()
 		return nil
@@ -155,10 +141,12 @@ func (c *Call) readDomains(names []string) (read []string, err error) {
 			return nil, wrong("domains", "%w", err)
 		}
 		domain := c.Domain()
-		if _, below, _ := strings.Cut(name, "."); below == domain || volume.MatchDomain(name, domain) {
+		_, below, _ := strings.Cut(name, ".")
+		if below == domain || volume.MatchDomain(name, domain) {
 			return nil, &Fault{
 				Kind: Conflict, Field: "domains",
-				Err:  fmt.Errorf("%s belongs to the server: %s, and the names below it, are its own", name, domain),
+				Err: fmt.Errorf("%s belongs to the server: %s, and the names below it, are its own",
+					name, domain),
 				Next: "an app gets its own by itself; apps:rename gives it another",
 			}
 		}
@@ -195,7 +183,8 @@ func removeDomains(c *Call, in domainsInput, events Teller[Progress]) error {
 	if err != nil {
 		return err
 	}
-	err = c.changeWanted(app.Name, strings.Join(names, " "), func(_ volume.App, w *volume.Wanted) error {
+	note := strings.Join(names, " ")
+	err = c.changeWanted(app.Name, note, func(_ volume.App, w *volume.Wanted) error {
 		for _, name := range names {
 			if !slices.Contains(w.Names.Domains, name) {
 				return &Fault{
@@ -206,7 +195,8 @@ func removeDomains(c *Call, in domainsInput, events Teller[Progress]) error {
 			}
 			for from, to := range w.Names.Redirects {
 				if to == name && !slices.Contains(names, from) {
-					return conflict("redirect:unset "+app.Name+" "+from+" ends that", "%s is redirected to %s", from, name)
+					return conflict("redirect:unset "+app.Name+" "+from+" ends that",
+						"%s is redirected to %s", from, name)
 				}
 			}
 		}
@@ -224,72 +214,6 @@ func removeDomains(c *Call, in domainsInput, events Teller[Progress]) error {
 	}
 	if err == nil {
 		progress{events}.step("%s answers no longer at %s", app.Name, strings.Join(names, " "))
-	}
-	return err
-}
-
-type redirectInput struct {
-	App  string `json:"app" arg:"APP"`
-	From string `json:"from" arg:"FROM"`
-	To   string `json:"to" arg:"TO"`
-}
-
-func setRedirect(c *Call, in redirectInput, events Teller[Progress]) error {
-	from, err := asciiName(in.From)
-	if err != nil {
-		return wrong("from", "%w", err)
-	}
-	to, err := asciiName(in.To)
-	if err != nil {
-		return wrong("to", "%w", err)
-	}
-	err = c.changeWanted(in.App, from+" to "+to, func(app volume.App, w *volume.Wanted) error {
-		has := func(name string) bool {
-			return name == c.defaultHost(app) || slices.ContainsFunc(w.Names.Domains, func(d string) bool {
-				return volume.MatchDomain(d, name)
-			})
-		}
-		for _, name := range []string{from, to} {
-			if !has(name) {
-				return conflict("domains:add "+app.Name+" "+name+" adds it", "%s does not answer at %s", app.Name, name)
-			}
-		}
-		_, redirected := w.Names.Redirects[to]
-		switch {
-		case from == to || strings.HasPrefix(to, "*."):
-			return wrong("to", "%s cannot be redirected to %s", from, to)
-		case redirected || slices.Contains(slices.Collect(maps.Values(w.Names.Redirects)), from):
-			return conflict("", "visitors would be redirected twice; see domains %s", app.Name)
-		}
-		w.Names.Redirects = with(w.Names.Redirects, from, to)
-		return nil
-	})
-	if err == nil {
-		progress{events}.step("%s sends visitors of %s to %s", in.App, unicodeName(from), unicodeName(to))
-	}
-	return err
-}
-
-type unsetRedirectInput struct {
-	App  string `json:"app" arg:"APP"`
-	From string `json:"from" arg:"FROM"`
-}
-
-func unsetRedirect(c *Call, in unsetRedirectInput, events Teller[Progress]) error {
-	from, err := asciiName(in.From)
-	if err != nil {
-		return wrong("from", "%w", err)
-	}
-	err = c.changeWanted(in.App, from, func(app volume.App, w *volume.Wanted) error {
-		if _, ok := w.Names.Redirects[from]; !ok {
-			return &Fault{Kind: NotFound, Field: "from", Err: fmt.Errorf("%s is not redirected", from)}
-		}
-		w.Names.Redirects = maps.Clone(w.Names.Redirects)
-		delete(w.Names.Redirects, from)
-		return nil
-	})
-	if err == nil {
-		progress{events}.step("%s answers at %s", in.App, unicodeName(from))
 	}
 	return err
 }
@@ -349,8 +273,9 @@ func (r *DomainReport) lookUp(ctx context.Context, resolver *net.Resolver) {
 		r.DNSError = err.Error()
 	}
 	r.Addresses = slices.Sorted(slices.Values(addrs))
-	if to, err := resolver.LookupCNAME(ctx, name); err == nil && strings.TrimSuffix(to, ".") != name {
-		r.CNAME = strings.TrimSuffix(to, ".")
+	to, err := resolver.LookupCNAME(ctx, name)
+	if to = strings.TrimSuffix(to, "."); err == nil && to != name {
+		r.CNAME = to
 	}
 }
 

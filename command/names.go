@@ -111,7 +111,8 @@ const certificateWait = 10 * time.Second
 func asciiName(text string) (string, error) {
 	rest, wildcard := strings.CutPrefix(strings.TrimSuffix(text, "."), "*.")
 	if strings.ContainsAny(rest, ":/@") {
-		return "", fmt.Errorf("%q is not a domain; write only the name, such as www.example.com", plain(text))
+		return "", fmt.Errorf("%q is not a domain; write only the name, such as www.example.com",
+			plain(text))
 	}
 	name, err := idna.Lookup.ToASCII(rest)
 	if err != nil {
@@ -157,7 +158,8 @@ func (c *Call) awaitCertificates(
 		cert, _ := c.certificate(d)
 		switch {
 		case cert.Valid(time.Now()):
-			p.detail("https://%s works; the certificate is from %s", unicodeName(d), certIssuer(cert))
+			p.detail("https://%s works; the certificate is from %s",
+				unicodeName(d), certIssuer(cert))
 		case cert.Error != "" && !slices.Contains(waiting, d):
 			p.note("no certificate for %s yet: %s", unicodeName(d), plain(cert.Error))
 		default:

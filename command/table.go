@@ -11,7 +11,7 @@ import (
 // Rows is the table.
 func Rows() []Row {
 	return slices.Concat(appRows(), configRows(), settingRows(), storageRows(),
-		psRows(), scaleRows(), limitRows(), sleepRows(), domainRows(), certRows(), visitorRows(),
+		psRows(), scaleRows(), limitRows(), sleepRows(), domainRows(), redirectRows(), certRows(), visitorRows(),
 		releaseRows(), rebuildRows(), logRows(),
 		cronRows(), runRows(), sourceRows(), accessRows(), keyRows(), tokenRows(), eventRows())
 }

@@ -12,7 +12,7 @@ import (
 
 // Certificate is the state of the certificate of a host name. It never has the key.
 type Certificate struct {
-	Issuer    string    `json:"issuer,omitempty"` // the authority; empty: there is none, or it is Own
+	Issuer    string    `json:"issuer,omitempty"` // the authority; empty: there is none
 	Own       bool      `json:"own,omitempty"`    // a person brought it
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"`
