@@ -74,8 +74,8 @@ func (r Rights) grant(id, person string, right Right) error {
 
 // knows returns an error if nobody has that name.
 func (k *Keys) knows(person string) error {
-	keys, err := k.list(person)
-	if err == nil && (len(keys) == 0 || !isName(person)) {
+	role, err := k.RoleOf(person)
+	if err == nil && role == None {
 		err = fmt.Errorf("nobody is called %.80q here", person)
 	}
 	return err

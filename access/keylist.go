@@ -13,14 +13,14 @@ import (
 // Adding is how keys are added.
 type Adding struct {
 	Name    string    // of the person; empty: each key's comment says it
-	Role    Right     // Guest, Member or Admin; None: that of the person, or Member for a new one
+	Role    Right     // Guest, Member or Admin, of a new person; None: Member
 	Expires time.Time // zero: when the options of the key say so, or never
 }
 
 // Add adds the keys of a text in the format of authorized_keys (sshd(8), "AUTHORIZED_KEYS FILE
 // FORMAT") that are not there yet, and returns them. Keys of a person who is there already are added
-// to theirs; the role, if there is one, becomes the role of all their keys. Of the options from= and
-// expiry-time= are kept, and others refused. The very first key of a server is an admin's.
+// to theirs, and get their role. The options from= and expiry-time= are kept, and others refused.
+// The very first key of a server is an admin's.
 //
 // It is an error if the name is bad, if a key is another person's, or if it is too weak. If a line
 // is bad, none is added to a name; without a name, the other lines are. The errors have the numbers
@@ -41,12 +41,11 @@ func (k *Keys) Add(text string, a Adding) (added []Key, err error) {
 		return nil, lockErr
 	}
 	defer unlock()
-	there, listErr := k.List()
+	there, listErr := k.list("")
 	files, filesErr := k.files()
 	if err := errors.Join(listErr, filesErr); err != nil {
 		return nil, err
 	}
-	first := len(files) == 0 // an unreadable file is still somebody's key
 	for _, key := range given {
 		name := a.Name
 		if i := slices.IndexFunc(there, func(other Key) bool {
@@ -63,12 +62,12 @@ func (k *Keys) Add(text string, a Adding) (added []Key, err error) {
 		key.Name = name
 		i := slices.IndexFunc(there, func(other Key) bool { return other.Name == name })
 		switch {
-		case len(files) == 0:
+		case len(files) == 0: // an unreadable file is still somebody's key
 			key.Role = Admin
-		case a.Role != None:
-			key.Role = a.Role
 		case i >= 0:
 			key.Role = there[i].Role
+		case a.Role != None:
+			key.Role = a.Role
 		}
 		if !a.Expires.IsZero() {
 			key.Expires = a.Expires
@@ -84,10 +83,16 @@ func (k *Keys) Add(text string, a Adding) (added []Key, err error) {
 		key.Added = time.Now()
 		added, there, files = append(added, key), append(there, key), append(files, key.file)
 	}
-	if a.Name != "" && a.Role != None && !first {
-		err = errors.Join(err, k.setRole(a.Name, a.Role, there))
-	}
 	return added, err
+}
+
+// RoleOf returns the role of a person; None: nobody has that name.
+func (k *Keys) RoleOf(name string) (Right, error) {
+	keys, err := k.list(name)
+	if len(keys) == 0 || !isName(name) {
+		return None, err
+	}
+	return keys[0].Role, err
 }
 
 // SetRole gives all keys of a person the role: Guest, Member or Admin.
@@ -103,24 +108,19 @@ func (k *Keys) SetRole(name string, role Right) error {
 	if err := k.knows(name); err != nil {
 		return err
 	}
-	there, err := k.List()
+	there, err := k.list("")
 	if err != nil {
 		return err
 	}
-	return k.setRole(name, role, there)
-}
-
-// setRole gives all keys of a person the role.
-func (k *Keys) setRole(name string, role Right, there []Key) error {
-	var left, changed []Key
+	var changed, now []Key
 	for _, key := range there {
-		if key.Name == name && key.Role != role {
+		if key.Name == name {
 			key.Role = role
 			changed = append(changed, key)
 		}
-		left = append(left, key)
+		now = append(now, key)
 	}
-	if err := lastAdmin(name, there, left); err != nil {
+	if err := lastAdmin(name, there, now); err != nil {
 		return err
 	}
 	for _, key := range changed {

@@ -82,24 +82,23 @@ func TestAddSeveral(t *testing.T) {
 	}
 }
 
-// A role that is given holds for all keys of the person, and one that is not given stays.
+// A role is that of a person, and holds for all keys, those that are added later too.
 func TestRoles(t *testing.T) {
 	k := &Keys{Dir: t.TempDir()}
 	line := func() string { return keyLine(sshkey.New(t).PublicKey()) + "\n" }
-	addLine(t, k, Adding{Name: "alice"}, line())
-	carols := line()
+	addLine(t, k, Adding{Name: "alice", Role: Guest}, line())
 	for _, step := range []struct {
-		text string
-		role Right
+		do   func() error
 		want string
 	}{
-		{carols, None, "admin member"},
-		{carols, Guest, "admin guest"},
-		{line(), None, "admin guest guest"},
-		{line(), Admin, "admin admin admin admin"},
-		{carols, Member, "admin member member member"},
+		{func() error { _, err := k.Add(line(), Adding{Name: "carol"}); return err }, "admin member"},
+		{func() error { return k.SetRole("carol", Guest) }, "admin guest"},
+		{func() error { _, err := k.Add(line(), Adding{Name: "carol"}); return err }, "admin guest guest"},
+		{func() error { _, err := k.Add(line(), Adding{Name: "carol", Role: Admin}); return err }, "admin guest guest guest"},
+		{func() error { return k.SetRole("carol", Admin) }, "admin admin admin admin"},
+		{func() error { return k.SetRole("alice", Member) }, "member admin admin admin"},
 	} {
-		if _, err := k.Add(step.text, Adding{Name: "carol", Role: step.role}); err != nil {
+		if err := step.do(); err != nil {
 			t.Error(err)
 		}
 		keys, err := k.List()
@@ -111,10 +110,13 @@ func TestRoles(t *testing.T) {
 			roles = append(roles, key.Role.String())
 		}
 		if got := strings.Join(roles, " "); got != step.want {
-			t.Errorf("%s: %s, want %s", step.role, got, step.want)
+			t.Errorf("%s, want %s", got, step.want)
 		}
 	}
-	if _, err := k.Add(line(), Adding{Name: "alice", Role: Guest}); err == nil || !strings.Contains(err.Error(), "last admin") {
+	if err := k.SetRole("carol", Guest); err == nil || !strings.Contains(err.Error(), "last admin") {
 		t.Errorf("the last admin became a guest: %v", err)
+	}
+	if err := k.SetRole("nobody", Guest); err == nil {
+		t.Error("nobody has a role")
 	}
 }

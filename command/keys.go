@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -36,9 +37,8 @@ func keyRows() []Row {
 				Name: "keys:add", Group: Keys, Needs: access.Admin,
 				Example: "carol carol.pub --guest",
 				Short:   "add a public key, or those of an authorized_keys file, from FILE or standard input",
-				More: "Keys of a NAME that is here already are added to theirs; a role that is given holds " +
-					"for all of them.\nThe options from= and expiry-time= in front of a key count. The very first " +
-					"key of a server is an admin's.",
+				More: "Keys of a NAME that is here already are added to theirs. The options from= and " +
+					"expiry-time= in\nfront of a key count. The very first key of a server is an admin's.",
 			},
 			Run: addKey,
 			Text: func(p *Page, added []access.Key) {
@@ -113,19 +113,14 @@ type addKeyInput struct {
 // adding is how the input wants keys to be added.
 func (in addKeyInput) adding() (access.Adding, error) {
 	a := access.Adding{Name: in.Name}
-	roles := 0
-	for _, role := range []struct {
-		asked bool
-		is    access.Right
-	}{
-		{in.Admin, access.Admin}, {in.Member, access.Member}, {in.Guest || in.Deploy != "", access.Guest},
-	} {
-		if role.asked {
-			a.Role = role.is
-			roles++
-		}
+	asked := map[access.Right]bool{
+		access.Admin: in.Admin, access.Member: in.Member, access.Guest: in.Guest || in.Deploy != "",
 	}
-	if roles > 1 {
+	maps.DeleteFunc(asked, func(_ access.Right, is bool) bool { return !is })
+	for role := range asked {
+		a.Role = role
+	}
+	if len(asked) > 1 {
 		return a, wrong("admin", "--admin, --member and --guest exclude each other, and --deploy is for a guest")
 	}
 	if in.Expires != "" {
@@ -143,15 +138,16 @@ func addKey(c *Call, in addKeyInput) ([]access.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := c.roleOf(in.Name)
+	is, err := c.Keys.RoleOf(in.Name)
 	if err != nil {
 		return nil, err
 	}
+	if is != access.None && how.Role != access.None && is != how.Role {
+		next := fmt.Sprintf("keys:role %s %s changes that", in.Name, how.Role)
+		return nil, conflict(next, "%s is here already, and is %s", in.Name, roleNames[is])
+	}
 	var app volume.App
 	if in.Deploy != "" {
-		if before > access.Guest {
-			return nil, wrong("name", "%s is %s; a deploy key has a name of its own", in.Name, roleNames[before])
-		}
 		if app, err = c.App(in.Deploy); err != nil {
 			return nil, err
 		}
@@ -164,27 +160,12 @@ func addKey(c *Call, in addKeyInput) ([]access.Key, error) {
 	for _, key := range added {
 		c.did("", fmt.Sprintf("%s %s, %s", key.Name, key.Fingerprint, key.Role))
 	}
-	if now, roleErr := c.roleOf(in.Name); roleErr == nil && before != access.None && now != before {
-		c.info("%s is %s now, with all keys", in.Name, roleNames[now])
-		c.did("", in.Name+" "+now.String())
-	}
 	if err == nil && in.Deploy != "" {
 		if err = c.Rights.Grant(app, in.Name, access.Deploy); err == nil {
 			c.did(app.Name, in.Name+" deploy")
 		}
 	}
 	return added, err
-}
-
-// roleOf is the role of a person; None: there is none of that name.
-func (c *Call) roleOf(name string) (access.Right, error) {
-	keys, err := c.Keys.List()
-	for _, key := range keys {
-		if key.Name == name {
-			return key.Role, err
-		}
-	}
-	return access.None, err
 }
 
 // publicKeys reads the keys that the input names.
