@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"paas/lab/proc"
@@ -28,6 +29,7 @@ type point struct {
 	At   int
 	Took time.Duration // the median, if it was measured several times
 	CPU  time.Duration // of the server's own processes, per operation; 0 if not measured
+	Disk int64         // bytes that each operation takes; 0 if not measured
 }
 
 // growthResult has the costs that may grow with the size of a server, and the rushes it handles.
@@ -52,7 +54,7 @@ type sizes struct {
 
 var (
 	wholeGrowth = sizes{
-		[]int{1, 500, 5000}, []int{10, 1000, 20_000}, []int{100, 10_000, 150_000}, 50, 200, 5,
+		[]int{1, 500, 5000}, []int{10, 1000, 20_000}, []int{100, 10_000, 50_000}, 50, 200, 5,
 	}
 	shortGrowth = sizes{[]int{1, 100, 500}, []int{10, 10_000}, []int{100, 1000, 5000}, 10, 50, 3}
 )
@@ -65,7 +67,7 @@ func measureGrowth(ctx context.Context, o options, c *client) (*growthResult, er
 	}
 	res := &growthResult{}
 	for _, measure := range []func(context.Context, options, string, sizes) ([]curve, error){
-		growApps, growReleases, growFiles,
+		growApps, growReleases,
 	} {
 		curves, err := measure(ctx, o, c.dir, n)
 		if err != nil {
@@ -76,6 +78,16 @@ func measureGrowth(ctx context.Context, o options, c *client) (*growthResult, er
 	var err error
 	res.Rushes, err = rushes(ctx, o, c.dir, n)
 	return res, err
+}
+
+// measureOneLine deploys changes of one line to commits with more and more files.
+func measureOneLine(ctx context.Context, o options, c *client) (*growthResult, error) {
+	n := wholeGrowth
+	if o.Short {
+		n = shortGrowth
+	}
+	curves, err := growFiles(ctx, o, c.dir, n)
+	return &growthResult{Curves: curves}, err
 }
 
 // newPage returns a person with a clone of one page.
@@ -274,7 +286,7 @@ func addReleases(app string, count int) error {
 
 // growFiles deploys a change of one line in commits with more and more files.
 func growFiles(ctx context.Context, o options, dir string, n sizes) ([]curve, error) {
-	r, c, err := page(ctx, o, dir, "PAAS_KEEP_BUILDS=1")
+	r, c, err := page(ctx, o, dir, "PAAS_KEEP_BUILDS=100") // so that the disk only fills
 	if err != nil {
 		return nil, err
 	}
@@ -298,13 +310,49 @@ func growFiles(ctx context.Context, o options, dir string, n sizes) ([]curve, er
 		if _, err := c.deploy(ctx, r.app("blog")); err != nil { // pushes all the files
 			return nil, err
 		}
-		p, err := r.deploys(ctx, c, n.times, files)
+		p, err := r.changes(ctx, c, n.times, files)
 		if err != nil {
 			return nil, err
 		}
 		push.Points = append(push.Points, p)
 	}
 	return []curve{push}, nil
+}
+
+// changes deploys a change of one line several times, each when the server has done what it does
+// after the one before, and returns the cost of one.
+func (r *server) changes(ctx context.Context, c *client, times, at int) (p point, err error) {
+	cpu, err := r.quiet(ctx)
+	if err != nil {
+		return p, err
+	}
+	disk, err := usedDisk(r.root)
+	if err != nil {
+		return p, err
+	}
+	var took []time.Duration
+	var used time.Duration
+	for range times {
+		d, err := c.deploy(ctx, r.app("blog"))
+		if err == nil {
+			used, err = r.quiet(ctx)
+		}
+		if err != nil {
+			return p, err
+		}
+		took = append(took, d.Live)
+	}
+	full, err := usedDisk(r.root)
+	n := int64(times)
+	return point{at, median(took, itself), (used - cpu) / time.Duration(n), (full - disk) / n}, err
+}
+
+// usedDisk returns how many bytes of the file system of dir are in use.
+func usedDisk(dir string) (int64, error) {
+	syscall.Sync() // else blocks are not counted yet
+	var s syscall.Statfs_t
+	err := syscall.Statfs(dir, &s)
+	return int64(s.Blocks-s.Bfree) * s.Bsize, err
 }
 
 // rushes makes first pushes of many apps at once, and then many commands at once, each over its own
@@ -349,6 +397,9 @@ func (g *growthResult) rows(print row) {
 			ours, ratio := ms(p.Took), ""
 			if p.CPU > 0 {
 				ours += fmt.Sprintf(", %s of processor time", ms(p.CPU))
+			}
+			if p.Disk > 0 {
+				ours += fmt.Sprintf(", %.1f MB of disk", float64(p.Disk)/1e6)
 			}
 			if i > 0 {
 				ratio = fmt.Sprintf("%.2f of that with %d", float64(p.Took)/float64(c.Points[0].Took),

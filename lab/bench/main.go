@@ -57,6 +57,7 @@ var phases = []phase{
 	{"formation", as(measureFormation)}, {"sleep", as(measureSleep)},
 	{"sleepers", as(measureSleepers)}, {"isolation", as(measureIsolation)},
 	{"builds", as(measureBuilds)}, {"growth", as(measureGrowth)},
+	{"files", as(measureOneLine)},
 }
 
 func as[F figures](
