@@ -51,8 +51,9 @@ var errSkipped = errors.New("skipped")
 
 var phases = []phase{
 	{"push", as(measurePush)}, {"onefile", as(measureOneFile)}, {"load", as(measureLoad)},
-	{"memory", as(measureMemory)}, {"router", as(measureRouter)}, {"sidecar", as(measureSidecar)},
-	{"watch", as(measureWatch)}, {"https", as(measureHTTPS)}, {"rollback", as(measureRollback)},
+	{"memory", as(measureMemory)}, {"router", as(measureRouter)}, {"front", as(measureFront)},
+	{"sidecar", as(measureSidecar)}, {"watch", as(measureWatch)}, {"https", as(measureHTTPS)},
+	{"rollback", as(measureRollback)},
 	{"reinstall", as(measureReinstall)}, {"logs", as(measureLogs)},
 	{"formation", as(measureFormation)}, {"sleep", as(measureSleep)},
 	{"sleepers", as(measureSleepers)}, {"isolation", as(measureIsolation)},
