@@ -59,8 +59,10 @@ func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
 	drained := f.set(r.App, route, now)
 	// A front leads all of the app's requests here. Who is let in, and to which process, is decided
 	// once, and here.
-	route.Addrs, route.State, route.Rules = nil, router.Running, router.Rules{}
-	f.fronts.Set(r.App, published{route, now})
+	f.fronts.Set(r.App, published{router.Route{
+		Hosts: route.Hosts, Redirects: route.Redirects, Plain: route.Plain, HSTS: route.HSTS,
+		Pages: route.Pages,
+	}, now})
 	return drained
 }
 
