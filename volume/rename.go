@@ -13,8 +13,8 @@ import (
 )
 
 // Rename gives the app another name, by one rename: kill -9 at any point leaves it under the old
-// name or the new one, whole. A link takes the place of the old name, so that absolute paths in
-// builds stay true and people who use the old name hear the new one. The error is [fs.ErrExist] if
+// name or the new one, whole. A link takes the place of the old name, so that people who use it
+// hear the new one, and paths of this server that a build without /app has kept stay true. The error is [fs.ErrExist] if
 // there is an app of that name. The caller holds the app's turn.
 func (v *Volume) Rename(a App, name string) (App, error) {
 	if err := checkNew(name); err != nil {
