@@ -30,7 +30,8 @@ type entry struct {
 	issuer   string // the URL of the authority that cert comes from
 	unsaved  bool   // cert is not on disk
 	renewal  acme.RenewalInfo
-	failures int // in a row
+	failures int // of authorities, in a row
+	unknown  int // how often in a row DNS had no address
 	status   Status
 	next     time.Time // when to look again
 }
@@ -45,8 +46,9 @@ var pauses = []time.Duration{
 }
 
 const (
-	pauseDNS  = 30 * time.Second // while DNS has no address: no authority is asked
-	pauseDisk = time.Minute      // while a certificate cannot be stored
+	// While DNS has no address, no authority is asked. The pause doubles up to the longest one.
+	pauseDNS  = 30 * time.Second
+	pauseDisk = time.Minute // while a certificate cannot be stored
 	// The clock may be set, and a machine may sleep, so the time is looked at now and then.
 	longestPause = 15 * time.Minute
 	// How often an authority is asked when to renew, if it does not say.
@@ -129,16 +131,18 @@ func (k *Keeper) settle(e *entry, err error) {
 	var none *net.DNSError
 	switch {
 	case errors.As(err, &none) && none.IsNotFound:
-		e.status.Error, e.next = err.Error(), k.clock().Add(pauseDNS)
+		wait := min(pauseDNS<<min(e.unknown, 8), longestPause)
+		e.unknown++
+		e.status.Error, e.next = err.Error(), k.clock().Add(wait)
 		e.status.Next = e.next
 	case err != nil:
 		wait := pauses[min(e.failures, len(pauses)-1)]
-		e.failures++
+		e.failures, e.unknown = e.failures+1, 0
 		e.status.Error, e.next = err.Error(), k.clock().Add(wait)
 		e.status.Next = e.next
 		k.Log.Warn("no certificate", "host", e.name, "err", err, "retry", wait)
 	default:
-		e.failures, e.status.Error = 0, ""
+		e.failures, e.unknown, e.status.Error = 0, 0, ""
 		k.save(e)
 		k.rest(e)
 		k.Log.Info("certificate", "host", e.name, "until", e.cert.Leaf.NotAfter)
