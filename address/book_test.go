@@ -71,3 +71,36 @@ func TestPublished(t *testing.T) {
 		t.Errorf("forgotten: %v", err)
 	}
 }
+
+// People are sent to the front of another process, which has told the role app where it is.
+func TestPublishedFront(t *testing.T) {
+	b := newBook(t)
+	release, err := b.Volume.Claim(volume.RoleApp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if _, ok := (&Book{Volume: b.Volume}).Published(volume.RoleApp); ok {
+		t.Error("there is an address before one was published")
+	}
+	front := &Book{Volume: b.Volume, Domain: "my.server", HTTP: ":80", HTTPS: ":443"}
+	if err := front.Publish(volume.RoleFront, "127.0.0.1:80"); err != nil {
+		t.Fatal(err)
+	}
+	if is := front.App("blog"); is != "http://blog.my.server" {
+		t.Error(is)
+	}
+	if err := b.Publish(volume.RoleApp, "127.0.0.1:8080"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.PublishFront(volume.RoleApp, front.Visitors()); err != nil {
+		t.Fatal(err)
+	}
+	other := &Book{Volume: b.Volume, HTTP: ":8080"}
+	if is := other.App("blog"); is != "http://blog.my.server" {
+		t.Error(is)
+	}
+	if at := other.Of(volume.RoleApp); at.HTTPS != "443" || at.Local() != "127.0.0.1:8080" {
+		t.Errorf("%+v", at)
+	}
+}

@@ -407,3 +407,17 @@ func TestOnly(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// What moved from one name to another is never missing at the other end.
+func TestMoved(t *testing.T) {
+	p := &Publisher{}
+	p.Set("a", 1)
+	f := &follower{changed: map[string]bool{}}
+	p.followers = map[*follower]bool{f: true}
+	p.Set("z", 1)
+	p.Remove("a")
+	list := p.take(f)
+	if len(list) != 3 || list[0].Name != "z" || list[1].Name != "a" || !list[2].All {
+		t.Errorf("%v", list)
+	}
+}
