@@ -211,6 +211,7 @@ func newReceiver(root string) *Receiver {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	return &Receiver{
+		MaxPush: 512 << 20, MaxFiles: 200_000, MaxTree: 2 << 30,
 		Volume: &volume.Volume{Root: root, Poll: 10 * time.Millisecond},
 		Self:   os.Executable,
 		URL:    func(app string) string { return "http://" + app + ".test" },

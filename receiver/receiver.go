@@ -29,9 +29,9 @@ type Receiver struct {
 	// GitEnv has variables for git's processes, in addition to what they always get.
 	GitEnv []string
 
-	MaxPush  int64 // bytes of one pushed pack; default 512 MiB
-	MaxFiles int   // files and folders in one commit; default 200,000
-	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
+	MaxPush  int64 // bytes of one pushed pack; at least 1
+	MaxFiles int   // files and folders in one commit; 0: no limit
+	MaxTree  int64 // bytes of all files in one commit; 0: no limit
 
 	DiskSpace deploy.DiskSpace // that a push needs
 	Modules   deploy.Modules   // fetches submodules
@@ -65,10 +65,6 @@ type Receiver struct {
 }
 
 const (
-	defaultMaxPush  = 512 << 20
-	defaultMaxFiles = 200_000
-	defaultMaxTree  = 2 << 30
-
 	reconcileEvery = time.Minute
 	leaveGrace     = 10 * time.Second // for git to end by itself after its client has left
 	defaultStall   = time.Minute
@@ -83,15 +79,6 @@ func (r *Receiver) Prepare() error {
 }
 
 func (r *Receiver) prepare() error {
-	if r.MaxPush <= 0 {
-		r.MaxPush = defaultMaxPush
-	}
-	if r.MaxFiles <= 0 {
-		r.MaxFiles = defaultMaxFiles
-	}
-	if r.MaxTree <= 0 {
-		r.MaxTree = defaultMaxTree
-	}
 	if r.stall == 0 {
 		r.stall = defaultStall
 	}

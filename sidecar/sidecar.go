@@ -35,8 +35,8 @@ type Sidecar struct {
 
 	Advice func(volume.Remedy) string // a remedy, as people type it; nil: none is shown
 
-	MaxFiles int   // files and folders in one commit; default 200,000
-	MaxTree  int64 // bytes of all files in one commit; default 2 GiB
+	MaxFiles int   // files and folders in one commit; 0: no limit
+	MaxTree  int64 // bytes of all files in one commit; 0: no limit
 
 	DiskSpace deploy.DiskSpace // that a fetch and a deploy need
 	Spares    *deploy.Spares   // nil: there are none
@@ -66,9 +66,6 @@ type Sidecar struct {
 }
 
 const (
-	defaultMaxFiles = 200_000
-	defaultMaxTree  = 2 << 30
-
 	maxPolls = 32
 	maxSyncs = 8
 	sweep    = time.Minute // interval between checks of all apps, in case a ring was lost
@@ -79,12 +76,6 @@ const (
 func (s *Sidecar) prepare() {
 	s.once.Do(func() {
 		s.inspector = git.Inspector{MaxFiles: s.MaxFiles, MaxBytes: s.MaxTree}
-		if s.MaxFiles <= 0 {
-			s.inspector.MaxFiles = defaultMaxFiles
-		}
-		if s.MaxTree <= 0 {
-			s.inspector.MaxBytes = defaultMaxTree
-		}
 		s.minPause = cmp.Or(s.minPause, defaultMinPause)
 		s.polls, s.syncs = newPlaces(maxPolls), newPlaces(maxSyncs)
 		s.outages.reach = s.Remote.Reach
