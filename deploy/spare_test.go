@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"bytes"
+	"context"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -252,6 +253,45 @@ func TestNoSpare(t *testing.T) {
 		if s.app.Keeps(volume.Spare) {
 			t.Errorf("%s: there is one", name)
 		}
+	}
+}
+
+// A deploy that comes while the spare is being made takes it once it is whole. A deploy that fails
+// has another one made.
+func TestSpareIsAwaited(t *testing.T) {
+	s := newSpareStage(t, t.TempDir())
+	s.live(s.commits[0])
+	half, finish := make(chan struct{}), make(chan struct{})
+	s.maker.Spares.breakpoint = func(string) {
+		half <- struct{}{}
+		<-finish
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.maker.Spares.Run(ctx) }()
+	s.maker.Spares.want(s.app)
+	<-half
+	objects := git.Repo{Dir: s.app.Repo()}.Objects()
+	defer objects.Close()
+	taken := make(chan error)
+	go func() {
+		_, err := s.maker.Spares.take(ctx, s.app, s.commits[1], objects)
+		taken <- err
+	}()
+	finish <- struct{}{}
+	if err := <-taken; err != nil {
+		t.Error(err)
+	}
+	failed := volume.Release{N: 2}
+	if _, err := s.maker.Publish(ctx, volume.Build{Commit: strings.Repeat("1", 40)}, failed, objects); err == nil {
+		t.Error("a commit that is missing was published")
+	}
+	<-half
+	finish <- struct{}{}
+	rig.Eventually(t, "there is a spare", func() bool { return s.app.Keeps(volume.Spare) })
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
