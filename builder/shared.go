@@ -25,9 +25,9 @@ func (b *build) shared(kind, key string) string {
 }
 
 // share lets the build use dir: a folder of the cache that cannot be copied because it contains its
-// own path. Its name is a key of its contents. If dir does not exist, install makes
-// it; otherwise share prints that the build reuses the things named what, as file has not changed.
-// Builds point to dir by their environment. [Sweep] removes it after the last of them.
+// own path. Its name is a key of its contents. If dir does not exist, install makes it; otherwise
+// share prints that the build reuses the things named what, as file has not changed. Builds point
+// to dir by their environment. [Sweep] removes it after the last of them.
 func (b *build) share(dir, what, file string, install func() error) error {
 	if err := errors.Join(Sweep(b.job.Cache), Settle(b.job.Cache, b.job.View)); err != nil {
 		return err

@@ -23,8 +23,8 @@ func Find(cmd *exec.Cmd) (err error) {
 	return err
 }
 
-// MovePath returns text with the path to in place of the path from, and of what is below it. It leaves
-// out what is a part of another path.
+// MovePath returns text with the path to in place of the path from, also where that begins another
+// path. It leaves out what is a part of another name.
 func MovePath(text, from, to string) string {
 	var moved strings.Builder
 	done, at := 0, 0

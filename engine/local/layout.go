@@ -43,8 +43,8 @@ func (l Layout) places(build bool) []confine.Place {
 	return list
 }
 
-// named returns env with placeholders instead of the paths of folders, so that it holds wherever the
-// folders are later.
+// named returns env with placeholders instead of the paths of folders, so that it holds wherever
+// the folders are later.
 func (l Layout) named(env map[string]string) (map[string]string, error) {
 	tree, err := filepath.EvalSymlinks(l.Tree) // else .. would lead elsewhere
 	if err != nil {

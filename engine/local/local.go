@@ -214,7 +214,8 @@ func (l *Local) Sweep(_ context.Context, app string) error {
 	if _, err := os.Stat(at.Cache); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	jail, err := l.confine(app, "", at.Cache, confine.Place{From: at.Cache, At: ownCache, Writable: true})
+	own := confine.Place{From: at.Cache, At: ownCache, Writable: true}
+	jail, err := l.confine(app, "", at.Cache, own)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,8 @@ type starter interface {
 	Starts() bool // false: Enter it like the others
 
 	// Start finds the program of cmd and starts it as a child of the server. Of SysProcAttr only
-	// Setctty and PidFD count. It calls take with the process id before the command's first instruction.
+	// Setctty and PidFD count. It calls take with the process id before the command's first
+	// instruction.
 	Start(cmd *exec.Cmd, take func(pid int) error) error
 }
 

@@ -46,7 +46,8 @@ func (b *Box) As(f func() error) error {
 		return f()
 	}
 	return onThread(func() error {
-		if err := b.Unmoved().makeMounts(); err != nil { // first: the user may not enter the covered folders
+		// first: the user may not enter the covered folders
+		if err := b.Unmoved().makeMounts(); err != nil {
 			return fmt.Errorf("confine: %w", err)
 		}
 		if err := setFileUser(b.UID); err != nil {
