@@ -121,21 +121,25 @@ func (c *Call) isAdmin() bool { return c.Rights.Role(c.Caller.Identity) == acces
 
 // mayCreate fails if the caller may not make an app of that name.
 func (c *Call) mayCreate(name string) error {
-	return taken(name, c.Rights.MayCreate(c.Caller.Identity, name))
+	return c.taken(name, c.Rights.MayCreate(c.Caller.Identity, name))
 }
 
 // create makes an app, which the caller manages.
 func (c *Call) create(name string) (volume.App, error) {
 	app, err := c.Rights.Create(c.Caller.Identity, name)
-	return app, taken(name, err)
+	return app, c.taken(name, err)
 }
 
 // taken makes a fault of the error that a name is not free.
-func taken(name string, err error) error {
-	if errors.Is(err, fs.ErrExist) {
-		return conflict("choose another", "the name %s is taken", name)
+func (c *Call) taken(name string, err error) error {
+	if !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	return err
+	next := "choose another"
+	if _, err := c.App(name); err == nil {
+		next += ", or look at it: " + c.how("apps:info", name)
+	}
+	return conflict(next, "the name %s is taken", name)
 }
 
 // serving reports whether anything runs the volume's apps.

@@ -43,12 +43,12 @@ func renameApp(c *Call, in renameInput, events Teller[Progress]) error {
 	if err := c.mayRename(app); err != nil {
 		return err
 	}
-	if err := taken(in.To, c.Rights.MayTake(c.Caller.Identity, in.To)); err != nil {
+	if err := c.taken(in.To, c.Rights.MayTake(c.Caller.Identity, in.To)); err != nil {
 		return err
 	}
 	now, err := c.Volume.Rename(app, in.To)
 	if err != nil {
-		return taken(in.To, err)
+		return c.taken(in.To, err)
 	}
 	c.did(app.Name, "is called "+now.Name+" now")
 	done()
