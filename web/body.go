@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// input is the body of a request, decompressed. Read is safe for concurrent use.
+// input is the body of a request, decompressed. Read is safe for concurrent use. It has no other
+// way to read, which io.Copy would prefer.
 type input struct {
-	*bufio.Reader
-	mu sync.Mutex
+	body *bufio.Reader
+	mu   sync.Mutex
 }
 
 // newInput returns the body of r. It gives no more than limit bytes of a compressed one: a few
@@ -23,13 +24,13 @@ func newInput(r *http.Request, limit int64) *input {
 	if r.Header.Get("Content-Encoding") == "gzip" {
 		body = io.LimitReader(&unzipped{body: r.Body}, limit)
 	}
-	return &input{Reader: bufio.NewReaderSize(body, maxPacket)}
+	return &input{body: bufio.NewReaderSize(body, maxPacket)}
 }
 
 func (in *input) Read(p []byte) (int, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.Reader.Read(p)
+	return in.body.Read(p)
 }
 
 // unzipped decompresses body. The header is read by the first Read, not before.

@@ -213,7 +213,7 @@ func (s *Server) fetch(r *http.Request, who Identity, q Request, out *answer) {
 
 // push serves a push.
 func (s *Server) push(r *http.Request, who Identity, q Request, in *input, out *answer) {
-	command, err := firstCommand(in.Reader)
+	command, err := firstCommand(in.body)
 	switch {
 	case err == nil && len(command) == 0: // git tests the connection before a large push
 		out.Write(nil)

@@ -393,6 +393,7 @@ func TestExpectContinue(t *testing.T) {
 // A client that sends more than git wants to read still reads why.
 func TestRefusedWhileSending(t *testing.T) {
 	g := &repository{serve: func(_ context.Context, q Request) int {
+		go io.Copy(io.Discard, q.Stdin) // still reads when git has ended
 		io.WriteString(q.Stderr, "too much\n")
 		return 1
 	}}
