@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"paas/durable"
 )
 
 // maxSocket is the longest path of a socket that every system takes: sun_path holds 104 bytes on
@@ -50,8 +52,9 @@ func (v *Volume) Listen(name string) (net.Listener, error) {
 // sockets.
 func (v *Volume) ListenKeyed(name string) (net.Listener, error) {
 	key := rand.Text()
-	// the disk may be full: then the key of the last start will do
-	if err := v.WriteFile(v.key(name), []byte(key), 0o600); err != nil {
+	// Beside it, not in tmp/: the folder may be another mount in a container. The disk may be full: then
+	// the key of the last start will do.
+	if err := durable.Replace(v.key(name), v.key(name)+".new", []byte(key), 0o600); err != nil {
 		old, readErr := os.ReadFile(v.key(name))
 		if readErr != nil || len(old) != len(key) {
 			return nil, err

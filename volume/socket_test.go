@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"paas/rig"
 )
 
 // heard returns what the next client sends first.
@@ -123,4 +125,23 @@ func TestSocketOfSomebodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
+}
+
+// In containers the folder of a socket may be a mount of its own.
+func TestSocketOnAnotherMount(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIP: takes root, to mount a disk")
+	}
+	v := testVolume(t)
+	if err := os.Remove(filepath.Join(v.Root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(rig.SmallDisk(t), filepath.Join(v.Root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	l, err := v.ListenKeyed("link/certs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
 }
