@@ -472,3 +472,36 @@ func TestHTTP2RealClients(t *testing.T) {
 		})
 	}
 }
+
+// A client that opens no window for a response, or sends only part of a body, is given up after
+// StallTimeout.
+func TestHTTP2Stalls(t *testing.T) {
+	r := &Router{StallTimeout: 200 * time.Millisecond}
+	ended := make(chan struct{}, 2)
+	addr := startHTTP2(t, r, func(w http.ResponseWriter, req *http.Request) {
+		io.Copy(io.Discard, req.Body)
+		for {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				ended <- struct{}{}
+				return
+			}
+		}
+	})
+	f := dialFrames(t, addr)
+	f.send(frameSettings, 0, 0, []byte{0, 4, 0, 0, 0, 0}) // SETTINGS_INITIAL_WINDOW_SIZE
+	go io.Copy(io.Discard, f.Conn)
+	header := block(":method", "GET", ":scheme", "https", ":path", "/", ":authority", "blog.localhost")
+	f.send(frameHeaders, endHeaders|endStream, 1, header)
+	select {
+	case <-ended:
+	case <-time.After(testTimeout):
+		t.Error("the app still writes")
+	}
+	f = dialFrames(t, addr)
+	f.send(frameHeaders, endHeaders, 1, block(":method", "POST", ":scheme", "https", ":path", "/",
+		":authority", "blog.localhost", "content-length", "9"))
+	f.send(frameData, 0, 1, []byte("half"))
+	if f.outcome(1) == nil {
+		t.Error("no response says that the body did not arrive in time")
+	}
+}
