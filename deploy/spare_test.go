@@ -3,6 +3,7 @@ package deploy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -169,7 +170,7 @@ func TestSpare(t *testing.T) {
 		for i, commit := range s.commits {
 			var same uint64
 			if i > 0 {
-				same = inode(t, filepath.Join(s.app.Dir(), "spare", "tree", "d", "b"))
+				same = inode(t, filepath.Join(s.app.Dir(), "spare", s.commits[i-1], "d", "b"))
 			}
 			tree := s.live(commit)
 			s.want(tree, commit)
@@ -185,7 +186,7 @@ func TestSpare(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.makeSpare()
-			s.want(filepath.Join(s.app.Dir(), "spare", "tree"), commit)
+			s.want(filepath.Join(s.app.Dir(), "spare", commit), commit)
 			if s.app.Keeps(volume.Base) != shares {
 				t.Errorf("a checkout to share blocks with: %v", !shares)
 			}
@@ -236,6 +237,36 @@ func TestSpareOfAnotherCommit(t *testing.T) {
 	s.want(s.live(s.commits[0]), s.commits[0])
 	if s.app.Keeps(volume.Spare) {
 		t.Error("it is still there")
+	}
+}
+
+// An app that runs as the server's user can put links in the place of a spare. They lead nowhere.
+func TestSpareIsALink(t *testing.T) {
+	for name, link := range map[string]func(spare, to, commit string) error{
+		"itself": func(spare, to, commit string) error {
+			return errors.Join(os.Rename(filepath.Join(to, "tree"), filepath.Join(to, commit)), os.Symlink(to, spare))
+		},
+		"tree": func(spare, to, commit string) error {
+			return errors.Join(os.Mkdir(spare, 0o755), os.Symlink(filepath.Join(to, "tree"), filepath.Join(spare, commit)))
+		},
+		"folder": func(spare, to, commit string) error {
+			tree := filepath.Join(spare, commit)
+			return errors.Join(os.MkdirAll(tree, 0o755), os.Symlink(filepath.Join(to, "tree", "d"), filepath.Join(tree, "d")))
+		},
+	} {
+		s := newSpareStage(t, t.TempDir())
+		outside := t.TempDir()
+		if err := os.CopyFS(filepath.Join(outside, "tree"), os.DirFS(s.live(s.commits[0]))); err != nil {
+			t.Fatal(err)
+		}
+		if err := link(filepath.Join(s.app.Dir(), "spare"), outside, s.commits[0]); err != nil {
+			t.Fatal(err)
+		}
+		before := s.files(outside)
+		s.want(s.live(s.commits[1]), s.commits[1])
+		if after := s.files(outside); !maps.Equal(before, after) {
+			t.Errorf("%s: files outside have changed", name)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package git
 
 import (
 	"context"
-	"os"
 	"path"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -27,21 +26,22 @@ func (o *Objects) ChangeTree(ctx context.Context, from, to, dir string) error {
 	if err := c.compare(plumbing.NewHash(old.Tree), plumbing.NewHash(commit.Tree), "", 0); err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	for _, name := range c.gone {
-		if err := root.RemoveAll(name); err != nil {
-			return err
-		}
-	}
 	top, err := openFolder(dir)
 	if err != nil {
 		return err
 	}
 	defer top.Close()
+	at := dirCursor{root: top, openSub: folder.subfolder}
+	defer at.close()
+	for _, name := range c.gone {
+		in, err := at.folderOf(name)
+		if err == nil {
+			err = in.removeAll(path.Base(name))
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return o.writeFiles(ctx, c.entries, top)
 }
 

@@ -167,6 +167,27 @@ func (f folder) removeFolder(name string) error {
 		func() error { return unix.Unlinkat(f.fd(), name, unix.AT_REMOVEDIR) })
 }
 
+// removeAll removes an entry with everything in it, if it exists.
+func (f folder) removeAll(name string) error {
+	there, isFolder, err := f.stat(name)
+	if err != nil || !there {
+		return err
+	}
+	if !isFolder {
+		return f.remove(name)
+	}
+	sub, err := f.subfolder(name)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	names, err := sub.Readdirnames(-1)
+	for _, n := range names {
+		err = errors.Join(err, sub.removeAll(n))
+	}
+	return errors.Join(err, f.removeFolder(name))
+}
+
 // rename moves an entry to another folder and atomically replaces a file or link there.
 func (f folder) rename(name string, to folder, as string) error {
 	return to.retryEINTR("rename", as,

@@ -25,9 +25,8 @@
 //	  apps/<app>/builds/<id>/built.json    what the build produced             runtime
 //	  apps/<app>/builds/<id>/replaced/     the build's own folders, where the
 //	                                       tree has links to storage           runtime
-//	  apps/<app>/spare/tree/      (0700)   a checkout of the commit in the file
-//	                                       beside it, for the next build       maker of a release
-//	  apps/<app>/base/tree/       (0700)   the same, which spares share blocks
+//	  apps/<app>/spare/<commit>/  (0700)   a checkout, for the next build      maker of a release
+//	  apps/<app>/base/<commit>/   (0700)   a checkout that spares share blocks
 //	                                       with, if the file system can        maker of a release
 //	  apps/<app>/releases/<n>/release.json (0600) build, settings, author and
 //	                                       cause; immutable                    its maker
