@@ -444,8 +444,8 @@ func TestWorkerCrashesAsItsTimeIsOver(t *testing.T) {
 	}
 }
 
-// If the link to the live release has moved, the release is live, even if the server has no file
-// descriptor left to flush the folder. To take it back would leave two live releases.
+// A server that has no file descriptor left moves the link and records the release as live, or does
+// neither: to take back a release that the link names would leave two live ones.
 func TestAcceptedWithoutDescriptors(t *testing.T) {
 	s := newStage(t)
 	d := manualDeploy(t, s)
@@ -459,8 +459,12 @@ func TestAcceptedWithoutDescriptors(t *testing.T) {
 	d.accept()
 	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)
 	d.loop.writeVerdicts()
-	if now, _ := s.app.Status(1); now.State != volume.Live || s.app.Live() != 1 || s.state != Running {
-		t.Errorf("v1 is %s: %s; v%d is live, the state for visitors is %s", now.State, now.Reason, s.app.Live(), s.state)
+	now, err := s.app.Status(1)
+	if err != nil || now.State != volume.Live && now.State != volume.Failed {
+		t.Errorf("v1 is %s: %s, %v", now.State, now.Reason, err)
+	}
+	if linked := s.app.Live() == 1; linked != (now.State == volume.Live) {
+		t.Errorf("v1 is %s: %s; v%d is live", now.State, now.Reason, s.app.Live())
 	}
 }
 
