@@ -212,8 +212,9 @@ func isValid(cert *tls.Certificate, now time.Time) bool {
 // isOurs reports whether somebody here answers at the name of a certificate. A wildcard for names of
 // a server's own domain always is.
 func (k *Keeper) isOurs(subject string) bool {
-	if domain, ok := strings.CutPrefix(subject, "*."); ok && slices.Contains(k.Wildcards, domain) {
-		return true
+	domain, wildcard := strings.CutPrefix(subject, "*.")
+	if wildcard && slices.Contains(k.Wildcards, domain) {
+		return k.DNS != "" // otherwise each name has a certificate of its own
 	}
 	_, ok := k.Owner(subject)
 	return ok

@@ -580,6 +580,11 @@ esac
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.DNS = ""
+	w.restart()
+	if names := w.must("a.apps.test").DNSNames; fmt.Sprint(names) != "[a.apps.test]" {
+		t.Errorf("without the program: %v", names)
+	}
 	rig.WantIn(t, "the program's log", string(log), "present _acme-challenge.apps.test. ", "cleanup _acme-challenge.apps.test. ")
 }
 
