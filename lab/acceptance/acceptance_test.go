@@ -77,7 +77,7 @@ func setUp(env *testscript.Env) error {
 	})
 	env.Values[sessionKey{}] = s
 	for i, value := range []string{s.name, filepath.Join(main, "docker-compose.yml"), tag, visitor.FreePort(""),
-		visitor.FreePort(""), visitor.FreePort("")} {
+		visitor.FreePort(""), visitor.FreePort(""), visitor.FreePort("")} {
 		env.Setenv(own[i], value)
 	}
 	env.Setenv("REPO", main)
@@ -92,7 +92,7 @@ func setUp(env *testscript.Env) error {
 // The variables that a session's programs see: its own, and those of scripts/acceptance.
 var (
 	own = []string{"COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "TAG", "HTTP_PORT", "SSH_PORT",
-		"HOOKS_PORT", "HOME", "PATH", "PAAS_KEYS"}
+		"HOOKS_PORT", "HTTPS_PORT", "HOME", "PATH", "PAAS_KEYS"}
 	inherited = []string{"DOCKER_HOST", "DOCKER_BUILDKIT", "COMPOSE_DOCKER_CLI_BUILD", "GO_IMAGE",
 		"GIT_IMAGE", "APP_IMAGE", "DOTNET_IMAGE"}
 )
