@@ -58,6 +58,10 @@ func localRoot(words []string) *cobra.Command {
 		root.AddCommand(cmd)
 	}
 	root.SetCompletionCommandGroupID(string(command.Operate))
+	root.InitDefaultCompletionCmd(words...)
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Short = "print the script that completes commands in bash, zsh, fish or PowerShell"
+	}
 	return root
 }
 

@@ -18,7 +18,7 @@ func certRows() []Row {
 	return []Row{
 		Verb[optionalApp, []CertInfo]{
 			Head: Head{
-				Name: "certs", Group: Domains, Needs: access.View,
+				Name: "certs", Group: Visitors, Needs: access.View,
 				Example: "blog",
 				Short:   "list the certificates of an app's names, or of all apps",
 			},
@@ -38,7 +38,7 @@ func certRows() []Row {
 		},
 		Stream[addCertInput, Progress]{
 			Head: Head{
-				Name: "certs:add", Group: Domains, Needs: access.Operate,
+				Name: "certs:add", Group: Visitors, Needs: access.Operate,
 				Example: "blog --cert cert.pem --key key.pem",
 				Short:   "serve a certificate of your own for those of an app's names that it is for",
 				More: "Without FILEs both are read from standard input, in PEM and in any order, with the\n" +
@@ -50,7 +50,7 @@ func certRows() []Row {
 		},
 		Stream[appInput, Progress]{
 			Head: Head{
-				Name: "certs:remove", Group: Domains, Needs: access.Operate,
+				Name: "certs:remove", Group: Visitors, Needs: access.Operate,
 				Example: "blog",
 				Short:   "serve your own certificate no longer, but those of an authority",
 			},
@@ -59,7 +59,7 @@ func certRows() []Row {
 		},
 		Stream[httpsInput, Progress]{
 			Head: Head{
-				Name: "https:set", Group: Domains, Needs: access.Operate,
+				Name: "https:set", Group: Visitors, Needs: access.Operate,
 				Example: "blog redirect=off hsts=365d",
 				Short: "set redirect=on|off, whether HTTP leads to HTTPS, " +
 					"and hsts=TIME|off, what browsers remember",

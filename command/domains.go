@@ -20,7 +20,7 @@ func domainRows() []Row {
 	return []Row{
 		Verb[optionalApp, []Domain]{
 			Head: Head{
-				Name: "domains", Group: Domains, Needs: access.View,
+				Name: "domains", Group: Visitors, Needs: access.View,
 				Example: "blog",
 				Short:   "list the names that an app answers at, or all apps",
 			},
@@ -34,7 +34,7 @@ func domainRows() []Row {
 		},
 		Stream[domainsInput, Progress]{
 			Head: Head{
-				Name: "domains:add", Group: Domains, Needs: access.Operate,
+				Name: "domains:add", Group: Visitors, Needs: access.Operate,
 				Example: "blog www.example.com example.com",
 				Short:   "let an app answer at more names, and get certificates for them",
 				More: "Point the names at this server first, by DNS. *.example.com is each name directly\n" +
@@ -46,7 +46,7 @@ func domainRows() []Row {
 		},
 		Stream[domainsInput, Progress]{
 			Head: Head{
-				Name: "domains:remove", Group: Domains, Needs: access.Operate,
+				Name: "domains:remove", Group: Visitors, Needs: access.Operate,
 				Example: "blog www.example.com",
 				Short:   "let an app answer at names no longer",
 			},
@@ -55,7 +55,7 @@ func domainRows() []Row {
 		},
 		Verb[appInput, []DomainReport]{
 			Head: Head{
-				Name: "domains:report", Group: Domains, Needs: access.View,
+				Name: "domains:report", Group: Visitors, Needs: access.View,
 				Example: "blog",
 				Short:   "show what DNS says of an app's names, and how their certificates are",
 			},

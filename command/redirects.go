@@ -14,7 +14,7 @@ func redirectRows() []Row {
 	return []Row{
 		Stream[redirectInput, Progress]{
 			Head: Head{
-				Name: "redirect:set", Group: Domains, Needs: access.Operate,
+				Name: "redirect:set", Group: Visitors, Needs: access.Operate,
 				Example: "blog example.com www.example.com",
 				Short:   "send the visitors of one name of an app to another one",
 			},
@@ -23,7 +23,7 @@ func redirectRows() []Row {
 		},
 		Stream[unsetRedirectInput, Progress]{
 			Head: Head{
-				Name: "redirect:unset", Group: Domains, Needs: access.Operate,
+				Name: "redirect:unset", Group: Visitors, Needs: access.Operate,
 				Example: "blog example.com",
 				Short:   "answer at a name again",
 			},

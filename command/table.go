@@ -31,13 +31,13 @@ type Head struct {
 type Group string
 
 const (
-	Apps    Group = "apps"
-	Config  Group = "config"
-	Running Group = "run"
-	Domains Group = "domains"
-	Sources Group = "source"
-	Keys    Group = "keys"
-	Operate Group = "server"
+	Apps     Group = "apps"
+	Config   Group = "config"
+	Running  Group = "run"
+	Visitors Group = "visitors"
+	Sources  Group = "source"
+	Keys     Group = "keys"
+	Operate  Group = "server"
 )
 
 // Row is one row of the table.

@@ -23,7 +23,7 @@ func visitorRows() []Row {
 		maintenanceRow("maintenance:off", "maintenance:disable", false, "let visitors in again"),
 		Verb[userInput, rulesAnswer]{
 			Head: Head{
-				Name: "auth:set", Group: Running, Needs: access.Operate,
+				Name: "auth:set", Group: Visitors, Needs: access.Operate,
 				Example: "blog alice < password",
 				Short:   "ask visitors for a user name and a password, which is read from standard input",
 			},
@@ -35,7 +35,7 @@ func visitorRows() []Row {
 		},
 		Verb[userInput, rulesAnswer]{
 			Head: Head{
-				Name: "auth:unset", Group: Running, Needs: access.Operate,
+				Name: "auth:unset", Group: Visitors, Needs: access.Operate,
 				Example: "blog alice",
 				Short:   "remove a user's password; without the last one, visitors need none",
 			},
@@ -51,7 +51,7 @@ func visitorRows() []Row {
 		},
 		Verb[allowInput, rulesAnswer]{
 			Head: Head{
-				Name: "allow:set", Group: Running, Needs: access.Operate,
+				Name: "allow:set", Group: Visitors, Needs: access.Operate,
 				Example: "blog 203.0.113.0/24 2001:db8::7",
 				Short:   "let in only visitors from these IP addresses and ranges; off lets all in",
 			},
@@ -89,7 +89,7 @@ func (p *Page) later(a rulesAnswer) {
 func maintenanceRow(name, alias string, on bool, short string) Row {
 	return Verb[appInput, rulesAnswer]{
 		Head: Head{
-			Name: name, Group: Running, Needs: access.Operate, Aliases: []string{alias},
+			Name: name, Group: Visitors, Needs: access.Operate, Aliases: []string{alias},
 			Example: "blog", Short: short,
 		},
 		Run: func(c *Call, in appInput) (rulesAnswer, error) {

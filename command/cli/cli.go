@@ -23,7 +23,7 @@ import (
 // groups are the groups in the order in which the help lists them.
 var groups = []group{
 	{command.Apps, "Apps:"}, {command.Config, "Config vars and settings of an app:"},
-	{command.Running, "Processes and releases:"}, {command.Domains, "Domains and HTTPS:"},
+	{command.Running, "Processes and releases:"}, {command.Visitors, "Domains and visitors:"},
 	{command.Sources, "Remote repositories:"},
 	{command.Keys, "Access:"}, {command.Operate, "Server:"},
 }
