@@ -108,17 +108,16 @@ func showEvents(c *Call, in eventsInput, events Teller[volume.Event]) (err error
 			return err
 		}
 	}
-	if app, err := c.App(in.App); err == nil && !c.isAdmin() { // not of an earlier app of that name
-		if made := app.Made(); made.After(since) {
-			since = made
-		}
-	}
 	if !c.Volume.Recording() {
 		c.warn("events are not recorded now; events:on records them again")
 	}
 	tell := func(batch []volume.Event) error {
+		from, err := c.eventsFrom(in.App) // with --tail it may be another app by now
+		if err != nil {
+			return err
+		}
 		for _, e := range batch {
-			if e.At.Before(since) {
+			if e.At.Before(since) || e.At.Before(from) {
 				continue
 			}
 			if err := events.Tell(e); err != nil {
@@ -140,6 +139,19 @@ func showEvents(c *Call, in eventsInput, events Teller[volume.Event]) (err error
 		c.info("nothing yet")
 	}
 	return tell(batch)
+}
+
+// eventsFrom returns from when on the caller may see the events of the name: those of an earlier app
+// of that name are for admins.
+func (c *Call) eventsFrom(name string) (time.Time, error) {
+	if c.isAdmin() {
+		return time.Time{}, nil
+	}
+	app, err := c.Rights.Admit(c.Caller.Identity, access.Manage, name)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return app.Named(), nil
 }
 
 // eventPage shows events as a table with a heading. Those that come later keep its columns.

@@ -86,13 +86,14 @@ func (a App) Identity() (string, error) {
 	return string(id), a.vol.damage(a.path("id"), err, "the server writes it again")
 }
 
-// Made returns when the app was made; the zero Time if that is not known.
-func (a App) Made() time.Time {
-	info, err := os.Stat(a.path("id"))
-	if err != nil {
-		return time.Time{}
+// Named returns since when the app has its name; the zero Time if that is not known.
+func (a App) Named() (at time.Time) {
+	for _, file := range []string{"id", "names"} { // written when it was made, and when it got the name
+		if info, err := os.Stat(a.path(file)); err == nil && info.ModTime().After(at) {
+			at = info.ModTime()
+		}
 	}
-	return info.ModTime()
+	return at
 }
 
 func newIdentity() string { return rand.Text() }
