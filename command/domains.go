@@ -141,8 +141,7 @@ func (c *Call) readDomains(names []string) (read []string, err error) {
 			return nil, wrong("domains", "%w", err)
 		}
 		domain := c.Domain()
-		_, below, _ := strings.Cut(name, ".")
-		if below == domain || volume.MatchDomain(name, domain) {
+		if strings.HasSuffix(name, "."+domain) || volume.MatchDomain(name, domain) {
 			return nil, &Fault{
 				Kind: Conflict, Field: "domains",
 				Err: fmt.Errorf("%s belongs to the server: %s, and the names below it, are its own",
