@@ -43,7 +43,7 @@ func TestLimitsSetDuringAStart(t *testing.T) {
 }
 
 // A server that starts with a damaged wanted.json runs what was wanted when the live release was
-// made.
+// made. But who was let in later is unknown, so nobody is until the file is whole.
 func TestDamagedWanted(t *testing.T) {
 	s := newStage(t)
 	s.processes = map[string]string{"web": "x", "worker": "y"}
@@ -67,6 +67,18 @@ func TestDamagedWanted(t *testing.T) {
 	if memory.Load() != 1<<20 {
 		t.Errorf("%d bytes of memory", memory.Load())
 	}
+	letsIn := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return !s.rules.Maintenance
+	}
+	if letsIn() {
+		t.Error("visitors are let in")
+	}
+	if err := s.app.SetWanted(volume.Wanted{}); err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, "visitors are let in again", letsIn)
 }
 
 // If limits change while a release proves itself and it is taken back, the release before has them

@@ -43,7 +43,8 @@ type stage struct {
 	actors   map[int]*enginetest.Process // web.1 of each release, the newest
 	all      []*enginetest.Process
 	routes   [][]string // addresses, each time the front was told
-	state    State      // state for visitors
+	rules    volume.Rules
+	state    State // state for visitors
 	told     []State
 	used     time.Time // when the last request ended
 	inFlight bool      // a request is in progress
@@ -95,7 +96,7 @@ func (s *stage) begins(p *enginetest.Process) error {
 func (s *stage) Route(r Route) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.told = r.State, append(s.told, r.State)
+	s.rules, s.state, s.told = r.Rules, r.State, append(s.told, r.State)
 	s.routes = append(s.routes, r.Addrs)
 	drained := make(chan struct{})
 	close(drained)

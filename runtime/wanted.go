@@ -3,7 +3,8 @@ package runtime
 import "paas/volume"
 
 // readWanted reads what should run. While the file is damaged, what was read last still counts;
-// after a start, what was wanted when the live release was made. A damaged file stops no app.
+// after a start, what was wanted when the live release was made, but nobody is let in: the app may have
+// been protected since. A damaged file stops no app.
 func (a *appLoop) readWanted() (volume.Wanted, error) {
 	const doing = "read what should run"
 	s, err := a.app.Wanted()
@@ -28,6 +29,7 @@ func (a *appLoop) readWanted() (volume.Wanted, error) {
 	}
 	a.complain(doing, err)
 	a.guessed = true
+	r.Wanted.Rules = volume.Rules{Maintenance: true}
 	return r.Wanted, nil
 }
 

@@ -108,7 +108,8 @@
 // [Damage], which names the file and the remedy in one line. What can be worked out from the rest
 // of the volume is repaired instead, and logged: see [App.Repair], [App.SetIdentity] and
 // [App.Status]. A runtime that finds wanted.json damaged goes on with what it has read before, or
-// with what was wanted when the live release was made.
+// with what was wanted when the live release was made. Then it lets no visitors in, for nobody knows
+// who may visit the app.
 //
 // An app's history only grows, so no deploy lists or reads all of it. Releases end in the order of
 // their numbers ([App.Open]), and a release becomes live only after the one before has become

@@ -85,8 +85,8 @@ func (w Wanted) LimitsOf(processType string) Limits {
 	return w.Limits[processType].Over(w.Limits[""])
 }
 
-const wantedRemedy = "restore it from a backup, or delete it: " +
-	"then the app runs as its app.json says, or one web process, without limits"
+const wantedRemedy = "restore it from a backup, or delete it: then the app lets everybody in, and runs as " +
+	"its app.json says, or one web process, without limits; until then visitors get 503 after a restart"
 
 // Wanted reads what should run of the app; zero if nothing was ever set. An earlier version kept it
 // in settings.json: that counts until [App.SetWanted] or [App.SetSettings] is called for the first
