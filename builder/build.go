@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -279,7 +280,24 @@ func (b *build) capture(
 	return printed, nil
 }
 
-// cache returns a path in the app's cache.
+// cache returns a path in the app's cache that no link leads out of, until the next command.
 func (b *build) cache(elem ...string) string {
-	return filepath.Join(b.job.Cache, strings.Join(elem, "/"))
+	return unlinked(b.job.Cache, filepath.Join(b.job.Cache, filepath.Join(elem...)))
+}
+
+// unlinked returns path, which is below dir, and removes a link on the way to it. A command of a
+// build may have put one into the cache. Apps that have the server's user could otherwise make the
+// builder read, write and remove what the server may.
+func unlinked(dir, path string) string {
+	below, err := filepath.Rel(dir, path)
+	if err != nil {
+		return path
+	}
+	for name := range strings.SplitSeq(below, "/") {
+		dir = filepath.Join(dir, name)
+		if info, err := os.Lstat(dir); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			os.Remove(dir)
+		}
+	}
+	return path
 }

@@ -26,9 +26,11 @@ func (b *build) buildWith(ctx context.Context, packs []Buildpack) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.runDir())
 	vars, err := b.writeConfig()
-	defer os.RemoveAll(vars)
+	defer func() { // not defer os.RemoveAll: commands may have put links on the way
+		os.RemoveAll(b.runDir())
+		os.RemoveAll(unlinked(b.job.Cache, vars))
+	}()
 	if err != nil {
 		return err
 	}

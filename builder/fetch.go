@@ -60,7 +60,7 @@ func (b *build) fetch(ctx context.Context, p Buildpack) (string, error) {
 		return "", errors.New("this server downloads no buildpacks; use a folder")
 	}
 	dir := b.fetchedDir(p)
-	files := filepath.Join(dir, "files")
+	files := unlinked(b.job.Cache, filepath.Join(dir, "files"))
 	known, err := readFile(filepath.Join(dir, "commit"), 1<<10)
 	have := err == nil && isFolder(files)
 	commit, err := fetcher.Head(ctx, p.URL, p.Branch)

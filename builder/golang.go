@@ -143,7 +143,7 @@ func (g goApp) build(ctx context.Context, b *build) error {
 // cache, so they get one of their own, of hard links: go never changes the content of a file there.
 func (b *build) setGoEnv(ctx context.Context, env map[string]string) error {
 	own := filepath.Join(b.job.Tree, ".paas", "go-build")
-	if err := clone(ctx, env["GOCACHE"], own, true); err != nil {
+	if err := clone(ctx, b.cache("go", "build"), own, true); err != nil {
 		return err
 	}
 	for _, name := range []string{"GOTOOLCHAIN", "GOPATH", "GOMODCACHE"} {

@@ -26,7 +26,7 @@ const keptCopies = 3 // per app: switching between two branches stays fast
 func (k keptFolder) restore(
 	ctx context.Context, b *build, name, lock string, link bool,
 ) (restored bool, err error) {
-	if err := b.tree.RemoveAll(name); err != nil || !isFolder(k.dir) {
+	if err := b.tree.RemoveAll(name); err != nil || !isFolder(unlinked(b.job.Cache, k.dir)) {
 		return false, err
 	}
 	say.Detail(b.job.Out, "using %s of an earlier build (%s has not changed)", name, lock)
@@ -39,10 +39,11 @@ func (k keptFolder) restore(
 // it means a full or broken disk.
 func (k keptFolder) keep(ctx context.Context, tree *os.Root, name string, link bool) error {
 	from := filepath.Join(tree.Name(), name)
-	if !isFolder(from) {
+	if info, err := tree.Lstat(name); err != nil || !info.IsDir() { // such as a link
 		return nil
 	}
 	parent := filepath.Dir(k.dir)
+	unlinked(filepath.Dir(parent), k.dir)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
 	}

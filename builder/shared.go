@@ -32,7 +32,7 @@ func (b *build) share(dir, what, file string, install func() error) error {
 	if err := errors.Join(Sweep(b.job.Cache), Settle(b.job.Cache, b.job.View)); err != nil {
 		return err
 	}
-	complete := filepath.Join(dir, completeName)
+	complete := unlinked(b.job.Cache, filepath.Join(dir, completeName))
 	if _, err := os.Stat(complete); err == nil {
 		say.Detail(b.job.Out, "using %s of an earlier build (%s has not changed)", what, file)
 		return b.addUser(dir)
@@ -40,7 +40,9 @@ func (b *build) share(dir, what, file string, install func() error) error {
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return err
 	}
-	if err := install(); err != nil {
+	err := install()
+	unlinked(b.job.Cache, complete)
+	if err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	return errors.Join(os.WriteFile(complete, []byte(b.job.View.Inside(dir)), 0o644), b.addUser(dir))
@@ -52,7 +54,8 @@ func (b *build) addUser(dir string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(dir+usersSuffix, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	list := unlinked(b.job.Cache, dir+usersSuffix)
+	f, err := os.OpenFile(list, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,10 @@ func Sweep(cache string) error {
 func sharedFolders(cache string) (folders []string) {
 	lists, _ := fs.Glob(os.DirFS(cache), "*/*"+usersSuffix) // fails only for a malformed pattern
 	for _, list := range lists {
-		folders = append(folders, filepath.Join(cache, strings.TrimSuffix(list, usersSuffix)))
+		folder := filepath.Join(cache, strings.TrimSuffix(list, usersSuffix))
+		if in, err := os.Lstat(filepath.Dir(folder)); err == nil && in.IsDir() { // not a link
+			folders = append(folders, folder)
+		}
 	}
 	return folders
 }
