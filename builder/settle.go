@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"paas/builder/cmdline"
+	"paas/builder/tree"
 )
 
 // maxText is the size of the largest file in which [Settle] looks for paths.
@@ -59,39 +60,53 @@ func unsettled(cache string, view View) map[string]string {
 	return folders
 }
 
-// movePaths replaces a path in the texts and the links of a folder.
-func movePaths(root *os.Root, folder, from, to string) error {
-	return fs.WalkDir(root.FS(), folder, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
+// movedName is that of a file that takes the place of another one in its folder.
+const movedName = ".moved"
+
+// movePaths replaces a path in a text, a link, or all those in a folder. A build may have closed
+// folders to their owner; they are opened. What the owner cannot read stays as it is.
+func movePaths(root *os.Root, name, from, to string) error {
+	info, err := root.Lstat(name)
+	switch {
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		link, err := root.Readlink(name)
+		moved := cmdline.MovePath(link, from, to)
+		if err != nil || moved == link {
 			return err
 		}
-		if d.Type() == fs.ModeSymlink {
-			link, err := root.Readlink(name)
-			moved := cmdline.MovePath(link, from, to)
-			if err != nil || moved == link {
+		return errors.Join(root.Remove(name), root.Symlink(moved, name))
+	case info.IsDir():
+		if mode := info.Mode().Perm(); mode&0o700 != 0o700 {
+			if err := root.Chmod(name, mode|0o700); err != nil {
 				return err
 			}
-			return errors.Join(root.Remove(name), root.Symlink(moved, name))
 		}
-		info, err := d.Info()
-		if err != nil || !info.Mode().IsRegular() || info.Size() > maxText {
-			return err
+		entries, err := tree.List(root, name)
+		for _, e := range entries {
+			if e.Name() != movedName { // of a call that was killed
+				err = errors.Join(err, movePaths(root, filepath.Join(name, e.Name()), from, to))
+			}
 		}
-		content, err := root.ReadFile(name)
-		if err != nil || bytes.IndexByte(content, 0) >= 0 { // compiled
-			return err
-		}
-		moved := cmdline.MovePath(string(content), from, to)
-		if moved == string(content) {
-			return nil
-		}
-		return replaceFile(root, name, []byte(moved), info.Mode().Perm())
-	})
+		return err
+	case !info.Mode().IsRegular() || info.Size() > maxText:
+		return nil
+	}
+	content, err := tree.Read(root, name, maxText)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	moved := cmdline.MovePath(string(content), from, to)
+	if err != nil || moved == string(content) || bytes.IndexByte(content, 0) >= 0 { // compiled
+		return err
+	}
+	return replaceFile(root, name, []byte(moved), info.Mode().Perm())
 }
 
 // replaceFile puts a file in the place of another one, which a process may be reading.
 func replaceFile(root *os.Root, name string, content []byte, mode fs.FileMode) error {
-	tmp := name + ".moved"
+	tmp := filepath.Join(filepath.Dir(name), movedName)
 	err := root.Remove(tmp) // of a call that was killed
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = root.WriteFile(tmp, content, mode)

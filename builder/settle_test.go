@@ -19,14 +19,14 @@ func (u under) Outside(text string) string { return strings.ReplaceAll(text, u.t
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	cache := rig.Tree(t, map[string]string{
-		"venv/key.users":          "../tree\n",
-		"venv/key/complete":       "/old/venv/key",
-		"venv/key/bin/run":        "#!/old/venv/key/bin/python\n/old/venv/key-2",
-		"venv/key/bin/done":       "#!/new/venv/key/bin/python\n",
-		"venv/key/bin/done.moved": "half",
-		"venv/key/compiled":       "/old/venv/key\x00",
-		"venv/unfinished.users":   "../tree\n",
-		"venv/unfinished/run":     "/old/venv/unfinished",
+		"venv/key.users":        "../tree\n",
+		"venv/key/complete":     "/old/venv/key",
+		"venv/key/bin/run":      "#!/old/venv/key/bin/python\n/old/venv/key-2",
+		"venv/key/bin/done":     "#!/new/venv/key/bin/python\n",
+		"venv/key/bin/.moved":   "half",
+		"venv/key/compiled":     "/old/venv/key\x00",
+		"venv/unfinished.users": "../tree\n",
+		"venv/unfinished/run":   "/old/venv/unfinished",
 	})
 	dir := filepath.Join(cache, "venv/key")
 	if err := os.Chmod(dir+"/bin/run", 0o755); err != nil {
@@ -111,3 +111,40 @@ func TestSweepMoved(t *testing.T) {
 		}
 	}
 }
+
+// No file that a build may have left keeps [Settle] from correcting the others: an app whose cache
+// cannot be corrected does not start.
+func TestSettleOddFiles(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 255)
+	cache := rig.Tree(t, map[string]string{
+		"venv/key.users":           "../tree\n",
+		"venv/key/complete":        "/old/venv/key",
+		"venv/key/a-\xe9t\xe9/run": "/old/venv/key",
+		"venv/key/b/" + long:       "/old/venv/key",
+		"venv/key/c/run":           "/old/venv/key",
+		"venv/key/c/run.moved":     "another file",
+		"venv/key/d-read-only/run": "/old/venv/key",
+		"venv/key/e-closed/run":    "/old/venv/key",
+		"venv/key/f-closed-file":   "/old/venv/key",
+		"venv/key/g":               "/old/venv/key",
+	})
+	for name, mode := range map[string]os.FileMode{"d-read-only": 0o555, "e-closed": 0, "f-closed-file": 0} {
+		if err := os.Chmod(filepath.Join(cache, "venv/key", name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Settle(cache, under{cache, "/new"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a-\xe9t\xe9/run", "b/" + long, "c/run", "d-read-only/run", "g"} {
+		if got, err := os.ReadFile(filepath.Join(cache, "venv/key", name)); string(got) != "/new/venv/key" {
+			t.Errorf("%.20q is %q, %v", name, got, err)
+		}
+	}
+	if got, err := os.ReadFile(cache + "/venv/key/c/run.moved"); string(got) != "another file" {
+		t.Errorf("another file is %q, %v", got, err)
+	}
+}
+
+func TestSettleAsNobody(t *testing.T) { rig.AsNobody(t, "^TestSettleOddFiles$") }

@@ -47,6 +47,16 @@ func ReadIf(tree *os.Root, name string, limit int64) (content []byte, err error)
 	return Read(tree, name, limit)
 }
 
+// List lists a folder of the tree in no order. Unlike [os.Root.FS] it has names that are no UTF-8.
+func List(tree *os.Root, name string) ([]fs.DirEntry, error) {
+	f, err := tree.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY, 0) // a pipe must not block
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.ReadDir(-1)
+}
+
 func plainly(name string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
