@@ -41,7 +41,7 @@ func runOnce(c *Call, in runInput) error {
 	case !c.serving():
 		return errNothingRuns
 	}
-	c.record(in.App, plain(in.Argv[0]), volume.Began)
+	c.record(in.App, say.Program(in.Argv[0]), volume.Began)
 	request := attach.Request{App: in.App, Argv: in.Argv, By: c.Caller.Name, Detach: in.Detach}
 	if in.Detach {
 		return c.detach(request)

@@ -119,7 +119,7 @@ func (rt *Runtime) startOnce(
 		go o.forward(p)
 	}
 	app.Ring() // it is listed from now on
-	program := say.Plain(o.Argv[0], 100)
+	program := say.Program(o.Argv[0])
 	r.log.Info("run", "by", o.By, "program", program, "release", release.N, "pid", p.PID())
 	return r, 0, nil
 }

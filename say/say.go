@@ -58,6 +58,15 @@ func Plain(text string, limit int) string {
 	return b.String()
 }
 
+// Program is as much of the first word of a command as a log may have: KEY=VALUE may stand in its
+// place, or a whole line, and each may have a secret.
+func Program(word string) string {
+	if i := strings.IndexAny(word, "= \t\r\n"); i >= 0 {
+		word = word[:i]
+	}
+	return Plain(word, 100)
+}
+
 // OneLine joins the lines of text, such as those of [errors.Join], with semicolons.
 func OneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == '\n' }), "; ")

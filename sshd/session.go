@@ -75,7 +75,7 @@ func (s *Server) serve(ctx *sessionContext, sess ssh.Session, who Identity) int 
 		s.Verbs.Run(run, who, []string{"help"}, c)
 		return 0
 	}
-	log.Info("command", "verb", cmd.args[0]) // arguments may contain secrets
+	log.Info("command", "verb", say.Program(cmd.args[0])) // arguments may contain secrets
 	return s.Verbs.Run(run, who, cmd.args, c)
 }
 

@@ -432,3 +432,12 @@ func TestControlMaster(t *testing.T) {
 		t.Errorf("%d connections", inside)
 	}
 }
+
+// Somebody used to a shell may put a variable, which may be a secret, in front of a command.
+func TestLogHasNoVariable(t *testing.T) {
+	w := serve(t, nil)
+	w.run(w.dial(w.alice), "KEY=hidden apps")
+	if strings.Contains(w.log.String(), "hidden") {
+		t.Error(w.log)
+	}
+}

@@ -80,3 +80,16 @@ func TestFollowedEventsOfLaterApp(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// A variable in front of a command may be a secret, and so may be what follows in the same word.
+func TestEventOfRunHasNoSecret(t *testing.T) {
+	for _, word := range []string{"KEY=hidden", "psql postgres://me:hidden@db", "sh\tKEY=hidden"} {
+		s := newStage(t)
+		callWith(t.Context(), s, admin, "run", []string{"blog", "--", word, "id"}, "") // nothing runs it here
+		events, err := s.server.Volume.Events("blog", 1)
+		s.must(err)
+		if got := events[0]; got.Did != "run" || strings.Contains(got.Note, "hidden") {
+			t.Errorf("%q: recorded %+v", word, got)
+		}
+	}
+}
