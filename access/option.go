@@ -103,11 +103,12 @@ func checkPatterns(list string) error {
 func allows(list string, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	found := false
-	for p := range strings.SplitSeq(list, ",") {
+	for p := range strings.SplitSeq(strings.ToLower(list), ",") {
 		p, not := strings.CutPrefix(p, "!")
 		ok, _ := path.Match(p, addr.String()) // it has no brackets and no backslashes
 		if prefix, err := netip.ParsePrefix(p); err == nil {
-			ok = prefix.Contains(addr)
+			ok = prefix.Contains(addr) ||
+				prefix.Addr().Is4In6() && prefix.Contains(netip.AddrFrom16(addr.As16()))
 		} else if one, err := netip.ParseAddr(p); err == nil {
 			ok = one.Unmap() == addr
 		}
@@ -124,10 +125,11 @@ func (o options) usable(from netip.Addr) error {
 	if !o.expires.IsZero() && !time.Now().Before(o.expires) {
 		return fmt.Errorf("your key expired at %s", o.expires.UTC().Format(time.RFC3339))
 	}
-	if o.from != "" && !allows(o.from, from) {
-		if !from.IsValid() {
-			return errors.New("your key is for certain addresses only, and yours is not known")
-		}
+	switch {
+	case o.from == "":
+	case !from.IsValid():
+		return errors.New("your key is for certain addresses only, and yours is not known")
+	case !allows(o.from, from):
 		return fmt.Errorf("your key may not be used from %s", from)
 	}
 	return nil

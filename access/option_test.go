@@ -28,6 +28,10 @@ func TestFrom(t *testing.T) {
 		{"10.0.0.*,!10.0.0.7", "10.0.0.8", true},
 		{"10.0.0.*,!10.0.0.7", "10.0.0.7", false},
 		{"!10.0.0.7", "10.0.0.8", false},
+		{"*,!::ffff:10.0.0.0/104", "10.0.0.7", false},
+		{"::ffff:10.0.0.0/104", "10.0.0.7", true},
+		{"::ffff:10.0.0.0/104", "11.0.0.7", false},
+		{"*,!2001:DB8::*", "2001:db8::7", false},
 	} {
 		if err := checkPatterns(tt.list); err != nil {
 			t.Errorf("%s: %v", tt.list, err)
@@ -35,6 +39,13 @@ func TestFrom(t *testing.T) {
 		if got := allows(tt.list, netip.MustParseAddr(tt.addr)); got != tt.want {
 			t.Errorf("from %s with %s: %v", tt.addr, tt.list, got)
 		}
+	}
+}
+
+// Without an address no pattern can tell whether it is one that is let in.
+func TestFromWithoutAddress(t *testing.T) {
+	if err := (options{from: "*,!10.0.0.0/8"}).usable(netip.Addr{}); err == nil {
+		t.Error("let in")
 	}
 }
 
