@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"paas/builder/tree"
 	"paas/durable"
 )
 
@@ -149,7 +150,7 @@ func parents(folder string) (list []string) {
 
 // inParent calls f with the open folder above a folder of the tree, and its name there.
 func (t storageTree) inParent(folder string, f func(parent int, name string) error) error {
-	parent, err := t.root.Open(path.Dir(folder))
+	parent, err := t.root.OpenFile(path.Dir(folder), os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
 		return err
 	}
@@ -210,10 +211,10 @@ func (l *Local) fill(t storageTree, folder string) error {
 
 // copyTree copies what is in a folder. It skips everything but files, folders and symbolic links.
 func copyTree(from, to *os.Root, dir string) error {
-	entries, err := fs.ReadDir(from.FS(), dir)
+	entries, err := tree.List(from, dir)
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())
-		info, infoErr := e.Info()
+		info, infoErr := from.Lstat(name)
 		if errors.Is(infoErr, fs.ErrNotExist) { // the app has removed it
 			continue
 		}

@@ -159,7 +159,7 @@ func TestStorageKilled(t *testing.T) {
 	root := t.TempDir()
 	tree := filepath.Join(root, "tree")
 	const files = 1000 // and a folder
-	rig.Write(t, tree, map[string]string{"uploads/x/": ""})
+	rig.Write(t, tree, map[string]string{"uploads/\xe9t\xe9/x": ""})
 	for i := range files {
 		if err := os.WriteFile(fmt.Sprintf("%s/uploads/%d", tree, i), nil, 0o644); err != nil {
 			t.Fatal(err)
