@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 )
 
 // removeAll is [os.RemoveAll] that also removes folders whose mode forbids that to their owner,
@@ -21,11 +23,23 @@ func removeAll(dir string) error {
 		}
 	}
 	defer root.Close()
-	fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() { // before it is read
-			root.Chmod(path, 0o700)
-		}
-		return nil // what cannot be read cannot be removed: that is the error then
-	})
+	openUp(root, ".")
 	return os.RemoveAll(dir)
+}
+
+// openUp opens a folder and those in it to their owner. What cannot be read cannot be removed: the
+// removal returns that error. Unlike [os.Root.FS] it knows names that are no UTF-8.
+func openUp(root *os.Root, dir string) {
+	root.Chmod(dir, 0o700)
+	f, err := root.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0) // a pipe would block
+	if err != nil {
+		return
+	}
+	entries, _ := f.ReadDir(-1)
+	f.Close()
+	for _, e := range entries {
+		if e.IsDir() {
+			openUp(root, filepath.Join(dir, e.Name()))
+		}
+	}
 }

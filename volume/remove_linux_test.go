@@ -84,7 +84,7 @@ func TestClosedFoldersGo(t *testing.T) {
 			return
 		}
 		closedTree(t, filepath.Join(a.BuildTree(b.ID), "go"))
-		closedTree(t, filepath.Join(a.Data(), "go"))
+		closedTree(t, filepath.Join(a.Data(), "\xe9t\xe9")) // no UTF-8
 		if err := errors.Join(a.RemoveBuild(b.ID), v.Destroy(a), v.Wipe()); err != nil {
 			t.Error(err)
 		}

@@ -147,6 +147,10 @@ func (v *Volume) Wipe() error {
 		if v.stuck[path] {
 			continue
 		}
+		if !e.IsDir() { // such as a pipe, which opening would wait for
+			err = errors.Join(err, os.Remove(path))
+			continue
+		}
 		f, openErr := os.Open(path)
 		if openErr != nil {
 			continue // gone, or of another user

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -670,6 +671,34 @@ func TestFilesAreRemovedLater(t *testing.T) {
 		if left, _ := filepath.Glob(later); len(left) > 0 {
 			t.Errorf("%s: left: %v", name, left)
 		}
+	}
+}
+
+// A pipe or a link that an app has put in the place of a folder is removed, too.
+func TestWipeOddFiles(t *testing.T) {
+	a := testApp(t)
+	if err := syscall.Mkfifo(a.path("spare"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", a.path("base")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.Forget(Spare), a.Forget(Base)); err != nil {
+		t.Fatal(err)
+	}
+	wiped := make(chan error, 1)
+	go func() { wiped <- a.vol.Wipe() }()
+	select {
+	case err := <-wiped:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for somebody who writes to the pipe")
+	}
+	left, _ := os.ReadDir(filepath.Join(a.vol.Root, "tmp"))
+	if slices.ContainsFunc(left, func(e os.DirEntry) bool { return !e.IsDir() }) {
+		t.Errorf("left in tmp/: %v", left)
 	}
 }
 
