@@ -60,7 +60,7 @@ func (x *exchange) findClient() {
 		if err != nil {
 			break
 		}
-		x.from = ip.Unmap().String()
+		x.from = ip.Unmap().WithZone("").String() // a zone can be any text
 		if !x.router.Trusts(ip) {
 			break
 		}

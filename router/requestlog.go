@@ -20,10 +20,10 @@ type AppLog interface {
 // If they cannot be written as fast as they come, the rest is dropped, for a log must not stop an
 // app.
 const (
-	logDelay   = 100 * time.Millisecond
-	logBatch   = 32 << 10 // bytes
-	maxLogged  = 1 << 20  // bytes that wait
-	maxLogPath = 1 << 10  // bytes of a path
+	logDelay    = 100 * time.Millisecond
+	logBatch    = 32 << 10 // bytes
+	maxLogged   = 1 << 20  // bytes that wait
+	maxLogValue = 1 << 10  // bytes of a path, a method or a user
 )
 
 // requestLog collects the lines of an app. Its methods may be called on nil, which logs nothing.
@@ -159,8 +159,8 @@ func (x *exchange) appendLine(to []byte, took int64) []byte {
 	if status == 0 {
 		status = clientLeft
 	}
-	to = append(append(to, "method="...), x.req.method...)
-	to = appendPath(append(to, " path="...), x.req.path())
+	to = appendSafe(append(to, "method="...), x.req.method)
+	to = appendSafe(append(to, " path="...), x.req.path())
 	to = strconv.AppendInt(append(to, " status="...), int64(status), 10)
 	to = strconv.AppendInt(append(to, " bytes="...), x.resp.bytes, 10)
 	to = appendMillis(append(to, " time="...), took)
@@ -171,22 +171,22 @@ func (x *exchange) appendLine(to []byte, took int64) []byte {
 	to = append(append(to, " host="...), x.req.authority...)
 	to = append(append(to, " id="...), x.requestID...)
 	if x.user != "" {
-		to = appendPath(append(to, " user="...), x.user)
+		to = appendSafe(append(to, " user="...), x.user)
 	}
 	return append(to, '\n')
 }
 
-// appendPath appends s without what could end the value or a line.
-func appendPath(to []byte, s string) []byte {
+// appendSafe appends s without what could end the value or a line.
+func appendSafe(to []byte, s string) []byte {
 	const hex = "0123456789ABCDEF"
-	for i := range min(len(s), maxLogPath) {
+	for i := range min(len(s), maxLogValue) {
 		if c := s[i]; c > ' ' && c != '"' && c < utf8.RuneSelf && c != 0x7f {
 			to = append(to, c)
 		} else {
 			to = append(to, '%', hex[c>>4], hex[c&15])
 		}
 	}
-	if len(s) > maxLogPath {
+	if len(s) > maxLogValue {
 		to = append(to, "..."...)
 	}
 	return to

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
@@ -102,11 +103,31 @@ func TestRequestLog(t *testing.T) {
 
 // A path cannot end a value or a line.
 func TestRequestLogPath(t *testing.T) {
-	if got := string(appendPath(nil, "/a b\n\"\xff\x7f/ü=1")); got != "/a%20b%0A%22%FF%7F/%C3%BC=1" {
+	if got := string(appendSafe(nil, "/a b\n\"\xff\x7f/ü=1")); got != "/a%20b%0A%22%FF%7F/%C3%BC=1" {
 		t.Error(got)
 	}
-	if got := string(appendPath(nil, repeat(maxLogPath+1))); got != repeat(maxLogPath)+"..." {
+	if got := string(appendSafe(nil, repeat(maxLogValue+1))); got != repeat(maxLogValue)+"..." {
 		t.Errorf("%d bytes", len(got))
+	}
+}
+
+// A long method makes no long line, and what a proxy calls an address adds no values to it.
+func TestRequestLogHostile(t *testing.T) {
+	log := &appLogRecorder{}
+	r := &Router{
+		AppLog:         func(string) AppLog { return log },
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+	}
+	addr := start(t, r)
+	r.Set("blog", Route{State: Down})
+	sendRaw(t, addr, repeat(maxLogValue+1)+" / HTTP/1.1\r\nHost: blog.localhost\r\n"+
+		"X-Forwarded-For: fe80::1%x user=root\r\nConnection: close\r\n\r\n")
+	got := log.last(t, 1)
+	if !strings.HasPrefix(got, "method="+repeat(maxLogValue)+"... path=/ ") {
+		t.Errorf("the method has %d bytes", strings.Index(got, " path="))
+	}
+	if !strings.Contains(got, " from=fe80::1 host=") {
+		t.Error(got[strings.Index(got, " from="):])
 	}
 }
 
