@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +20,7 @@ import (
 const (
 	wrongPasswordPause = 300 * time.Millisecond
 	maxLogins          = 64 // requests that wait, of all clients
-	maxClientLogins    = 8  // and of one address
+	maxClientLogins    = 8  // and of one IPv4 address or IPv6 network
 )
 
 // logins checks the passwords of an app's users.
@@ -30,7 +31,7 @@ type logins struct {
 
 	mu      sync.Mutex
 	right   map[string][sha256.Size]byte // by user: of the password that was right
-	waiting map[string]int               // requests, by the client's address
+	waiting map[string]int               // requests, by the client's network
 	all     int
 }
 
@@ -94,6 +95,7 @@ func (l *logins) remembers(user string, sum [sha256.Size]byte) bool {
 func (l *logins) wait(client string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	client = network(client)
 	if l.all == maxLogins || l.waiting[client] == maxClientLogins {
 		return false
 	}
@@ -105,10 +107,20 @@ func (l *logins) wait(client string) bool {
 func (l *logins) done(client string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	client = network(client)
 	l.all--
 	if l.waiting[client]--; l.waiting[client] == 0 {
 		delete(l.waiting, client)
 	}
+}
+
+// network returns what one client has: an IPv4 address, or the first 64 bits of an IPv6 address.
+func network(client string) string {
+	ip, err := netip.ParseAddr(client)
+	if err != nil || ip.Is4() {
+		return client
+	}
+	return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
 }
 
 // credentials returns the user name and password in the values of the Authorization fields.

@@ -199,6 +199,19 @@ func TestManyLogins(t *testing.T) {
 		l.done("192.0.2.1")
 	}
 	l.done("192.0.2.2")
+	for n := range maxClientLogins {
+		l.wait(fmt.Sprintf("2001:db8::%x", n))
+	}
+	if l.wait("2001:db8::ffff:1") {
+		t.Error("one too many of a network waits")
+	}
+	if !l.wait("2001:db8:0:1::1") {
+		t.Error("another network has to leave")
+	}
+	for n := range maxClientLogins {
+		l.done(fmt.Sprintf("2001:db8::%x", n))
+	}
+	l.done("2001:db8:0:1::1")
 	if len(l.waiting) > 0 || l.all > 0 {
 		t.Errorf("%v wait", l.waiting)
 	}
