@@ -159,9 +159,9 @@ func (r *Router) serveStream(w http.ResponseWriter, req *http.Request) {
 		serverName: conn.serverName, stream: s, gone: req.Context(), leave: func() {},
 	}
 	x := &exchange{router: r, client: client}
-	var err error
-	if x.req, err = requestOf(req); err != nil {
-		x.page(page{Status: http.StatusBadRequest, Title: http.StatusText(http.StatusBadRequest), Text: err.Error()})
+	var bad *requestError
+	if x.req, bad = requestOf(req); bad != nil {
+		x.page(page{Status: bad.status, Title: http.StatusText(bad.status), Text: bad.why})
 		return
 	}
 	r.serve(x)
@@ -170,7 +170,7 @@ func (r *Router) serveStream(w http.ResponseWriter, req *http.Request) {
 // requestOf returns what HTTP/1 has for req, whose fields net/http has checked (RFC 9113, section 8).
 // It refuses what a request line cannot express, and lengths that two servers could read in two
 // ways.
-func requestOf(req *http.Request) (*clientRequest, error) {
+func requestOf(req *http.Request) (*clientRequest, *requestError) {
 	r := &clientRequest{
 		method: req.Method, target: req.RequestURI, authority: req.Host, minor: 1, length: req.ContentLength,
 		header: make(header, 0, len(req.Header)),
@@ -180,6 +180,9 @@ func requestOf(req *http.Request) (*clientRequest, error) {
 	}
 	for name, values := range req.Header {
 		for _, value := range values {
+			if len(r.header) == maxFields {
+				return r, headerTooLong
+			}
 			if !isToken(name) || !isValue(value, false) {
 				return r, badRequest("The header is malformed.")
 			}

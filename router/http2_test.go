@@ -156,6 +156,18 @@ func TestHTTP2Refusals(t *testing.T) {
 	}
 }
 
+// As many fields are too many as over HTTP/1: apps drop or refuse them in ways of their own.
+func TestHTTP2ManyFields(t *testing.T) {
+	addr := startHTTP2(t, &Router{}, func(http.ResponseWriter, *http.Request) {})
+	for fields, want := range map[int]int{maxFields - 10: 200, maxFields + 1: 431} {
+		req := http2Request(t, "GET", addr, "/", nil)
+		req.Header["X"] = slices.Repeat([]string{"y"}, fields)
+		if resp, _ := do(t, http2Client(t, "blog.localhost"), req); resp.StatusCode != want {
+			t.Errorf("%d fields: %s, want %d", fields, resp.Status, want)
+		}
+	}
+}
+
 // A response arrives as the app sends it. One that breaks off is not taken for complete. An app
 // learns that the client has left.
 func TestHTTP2Streams(t *testing.T) {

@@ -33,7 +33,7 @@ type requestError struct {
 
 func (f *requestError) Error() string { return f.why }
 
-func badRequest(why string) error { return &requestError{http.StatusBadRequest, why} }
+func badRequest(why string) *requestError { return &requestError{http.StatusBadRequest, why} }
 
 var headerTooLong = &requestError{http.StatusRequestHeaderFieldsTooLarge, "The header is too long."}
 
