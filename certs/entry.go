@@ -169,7 +169,8 @@ func (k *Keeper) save(e *entry) {
 	e.unsaved, e.status.Error = false, ""
 }
 
-// renewAt is when to renew: as the authority says, or early in the last third of the lifetime.
+// renewAt is when to renew: as the authority says, or when a third of the lifetime is left. An
+// authority may name a time that leaves no room for a failure; half of our own remainder is kept.
 func (k *Keeper) renewAt(e *entry) time.Time {
 	if e.cert == nil {
 		return time.Time{}
@@ -181,8 +182,8 @@ func (k *Keeper) renewAt(e *entry) time.Time {
 		left = lifetime / 2
 	}
 	at := leaf.NotAfter.Add(-left)
-	if e.renewal.HasWindow() && e.renewal.SelectedTime.Before(leaf.NotAfter) {
-		at = e.renewal.SelectedTime
+	if latest := leaf.NotAfter.Add(-left / 2); e.renewal.HasWindow() {
+		at = earlier(latest, &e.renewal.SelectedTime)
 	}
 	return at
 }

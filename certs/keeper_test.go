@@ -488,7 +488,7 @@ func TestRenewals(t *testing.T) {
 
 // A certificate that is close to its end is renewed, although the authority cannot say when.
 func TestCloseToExpiry(t *testing.T) {
-	w := newWorld(t, 6*time.Second, "blog:a.test")
+	w := newWorld(t, 20*time.Second, "blog:a.test")
 	w.start()
 	first := w.must("a.test")
 	w.eventually("a renewal", func() bool {

@@ -128,7 +128,8 @@ func (f *filter) filterRequests(ch gossh.Channel, in <-chan *gossh.Request,
 		case "signal":
 			var msg struct{ Name string }
 			if gossh.Unmarshal(req.Payload, &msg) == nil {
-				ok = f.signal(msg.Name)
+				f.signal(msg.Name, func(taken bool) { _ = req.Reply(taken, nil) })
+				continue
 			}
 		case "eow@openssh.com": // wants no reply
 			stopReading()
@@ -201,27 +202,26 @@ func (f *filter) takeSignals() <-chan syscall.Signal {
 }
 
 // signal passes a signal to the command if it accepts signals. Otherwise a terminating signal ends
-// the session, and the runner of its processes decides how they end.
-func (f *filter) signal(name string) bool {
+// the session, and the runner of its processes decides how they end. The client gets its reply
+// first: the session may end with the signal.
+func (f *filter) signal(name string, reply func(taken bool)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	sig, ends := terminatingSignals[name]
 	if f.signals == nil {
+		reply(ends)
 		if ends {
 			f.cancel()
 		}
-		return ends
+		return
 	}
 	if !ends {
 		sig = otherSignals[name]
 	}
-	if sig == 0 {
-		return false
-	}
-	select {
-	case f.signals <- sig:
-		return true
-	default: // the command has many signals to handle already
-		return false
+	// Nobody else sends, so what has room now has room after the reply.
+	taken := sig != 0 && len(f.signals) < cap(f.signals)
+	reply(taken)
+	if taken {
+		f.signals <- sig
 	}
 }
