@@ -11,8 +11,8 @@
 //   - Challenges: HTTP-01 (the caller's plain door asks Challenge), TLS-ALPN-01 (answered in the
 //     handshake), and for wildcards DNS-01, by a program that the owner names.
 //   - Renewal: when the authority says so (ARI, RFC 9773), which is also how it tells of a
-//     revocation, but while a sixth of the lifetime is left. Otherwise when a third is left. Of a
-//     lifetime below ten days it is a quarter and half.
+//     revocation; otherwise when a third of the lifetime is left; always before the last sixth.
+//     Below ten days these are half and a quarter.
 //   - A failure is tried again later and later, so that limits of authorities are not used up. A
 //     name without an address in DNS costs the authority no request.
 //   - A name that is not ours is refused from memory, without a line in the log.
