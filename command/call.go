@@ -177,7 +177,11 @@ func (c *Call) record(app, note string, end volume.End) {
 	c.Volume.Record(role, c.Caller.Actor(c.Caller.Door).Event(c.verb, app, note, end))
 }
 
-// readAll reads in to its end, 64 KiB at most, or until ctx ends: a caller may never send an end.
+// maxInput is how many bytes a verb reads.
+const maxInput = 64 << 10
+
+// readAll reads in to its end, or until ctx ends: a caller may never send an end. It fails if there is
+// more than maxInput.
 func readAll(ctx context.Context, in io.Reader) ([]byte, error) {
 	type result struct {
 		content []byte
@@ -185,7 +189,10 @@ func readAll(ctx context.Context, in io.Reader) ([]byte, error) {
 	}
 	read := make(chan result, 1)
 	go func() {
-		content, err := io.ReadAll(io.LimitReader(in, 64<<10))
+		content, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+		if len(content) > maxInput {
+			err = wrong("", "the input has more than %d KiB", maxInput>>10)
+		}
 		read <- result{content, err}
 	}()
 	select {
