@@ -262,12 +262,15 @@ func destroyApp(c *Call, in destroyInput) (removed, error) {
 			Err: fmt.Errorf("this removes %s with its releases, config vars and data forever", app.Name),
 		}
 	}
-	id, _ := access.AppID(app)                                      // also for one that has lost it
 	done, err := app.Turn(c, c.Caller.Name+"'s "+c.verb, c.waiting) // also for a damaged app
 	if err != nil {
 		return removed{}, err
 	}
 	defer done()
+	if err := c.stillMay(app.Name); err != nil {
+		return removed{}, err
+	}
+	id, _ := access.AppID(app) // also for one that has lost it
 	// First, so that no later app of that name finds them.
 	if err := c.Volume.Credentials(app.Name).RemoveAll(); err != nil {
 		return removed{}, err

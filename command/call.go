@@ -96,7 +96,8 @@ type Call struct {
 	Console      Console         // for raw verbs
 
 	verb     string
-	recorded bool // in the audit log
+	needs    access.Right // of the caller
+	recorded bool         // in the audit log
 }
 
 // Console is the caller's terminal, for raw verbs.
@@ -111,6 +112,16 @@ type Console interface {
 // App is the app of that name, if the caller may see it.
 func (c *Call) App(name string) (volume.App, error) {
 	return c.Rights.Admit(c.Caller.Identity, access.View, name)
+}
+
+// stillMay fails if the caller has not the right that the verb needs any more. Ask it after a wait: the
+// right may be gone, and the name may be a later app's.
+func (c *Call) stillMay(name string) error {
+	if !c.needs.OnApp() {
+		return nil
+	}
+	_, err := c.Rights.Admit(c.Caller.Identity, c.needs, name)
+	return err
 }
 
 // apps are the names of all apps that the caller may see.

@@ -17,7 +17,14 @@ func (c *Call) turn(name string) (app volume.App, done func(), err error) {
 		return app, nil, err
 	}
 	done, err = deploy.Turn(c, app, c.Caller.Name+"'s "+c.verb, c.waiting)
-	return app, done, err
+	if err != nil {
+		return app, nil, err
+	}
+	if err := c.stillMay(name); err != nil {
+		done()
+		return app, nil, err
+	}
+	return app, done, nil
 }
 
 // again makes a new release of an old one of the app.

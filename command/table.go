@@ -169,6 +169,7 @@ func (c *Call) admit(row Row, in any) error {
 	if own, ok := in.(interface{ needs(*Call) access.Right }); ok { // less than the row says, or more
 		needs = own.needs(c)
 	}
+	c.needs = needs
 	switch {
 	case needs == access.None: // a mistake in the table
 		needs = access.Admin

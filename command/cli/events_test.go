@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"os"
@@ -37,14 +36,16 @@ func TestEventsOfEarlierApp(t *testing.T) {
 
 // interrupted calls do once before the first write.
 type interrupted struct {
-	bytes.Buffer
+	strings.Builder
 	first sync.Once
 	do    func()
 }
 
+func (w *interrupted) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
 func (w *interrupted) Write(p []byte) (int, error) {
 	w.first.Do(w.do)
-	return w.Buffer.Write(p)
+	return w.Builder.Write(p)
 }
 
 // Who follows the events of an app reads none of a later app of its name.
