@@ -66,7 +66,7 @@ func accessRows() []Row {
 
 const rightsText = `view     see releases, processes, settings and the names of config vars
 deploy   push, fetch, roll back, restart, run commands, read logs and config vars
-operate  scale, limit, put to sleep, change settings, storage and who may visit
+operate  scale, limit, put to sleep, change settings, storage, domains and who may visit
 manage   say who has access and what is followed, rename, destroy`
 
 type grantInput struct {

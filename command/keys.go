@@ -46,7 +46,7 @@ func keyRows() []Row {
 					p.line("added %s's key %s, of %s", k.Name, k.Fingerprint, roleNames[k.Role])
 				}
 				if len(added) == 0 {
-					p.line("these keys are here already")
+					p.line("these keys are here already, and stay as they are")
 				}
 			},
 		},
