@@ -94,10 +94,15 @@ func (v *Volume) discard(dir string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	v.tidySoon()
+	return err
+}
+
+// tidySoon lets [Volume.Tidy], if it runs, look into tmp/ again.
+func (v *Volume) tidySoon() {
 	if tidy := v.tidy.Load(); tidy != nil {
 		(*tidy)()
 	}
-	return err
 }
 
 // tidyAfter is the time between a change and the removal of what was taken away, so that many
@@ -135,8 +140,8 @@ func (v *Volume) Tidy(ctx context.Context) {
 }
 
 // Wipe removes what was taken away and what dead processes left in tmp/; what a live one writes
-// stays. It logs once what it cannot remove, such as files of another user: they do no harm. It
-// blocks while the files are removed.
+// stays. It logs once what it cannot remove, such as files of another user: they do no harm. What a
+// process still writes to is left to the next call. Wipe blocks while the files are removed.
 func (v *Volume) Wipe() error {
 	v.wiping.Lock()
 	defer v.wiping.Unlock()
@@ -148,7 +153,9 @@ func (v *Volume) Wipe() error {
 			continue
 		}
 		if !e.IsDir() { // such as a pipe, which opening would wait for
-			err = errors.Join(err, os.Remove(path))
+			if removeErr := os.Remove(path); !errors.Is(removeErr, fs.ErrNotExist) {
+				err = errors.Join(err, removeErr)
+			}
 			continue
 		}
 		f, openErr := os.Open(path)
@@ -156,7 +163,11 @@ func (v *Volume) Wipe() error {
 			continue // gone, or of another user
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			if err := removeAll(path); err != nil {
+			err := removeAll(path)
+			switch {
+			case errors.Is(err, syscall.ENOTEMPTY): // a process of the app writes until it is killed
+				v.tidySoon()
+			case err != nil:
 				v.log().Warn("cannot remove the files of a dead process", "path", path, "err", err)
 				if v.stuck == nil {
 					v.stuck = map[string]bool{}

@@ -674,6 +674,43 @@ func TestFilesAreRemovedLater(t *testing.T) {
 	}
 }
 
+// The files of a destroyed app whose processes still write, until they are killed, go after that.
+func TestTidyAfterWriters(t *testing.T) {
+	a := testApp(t)
+	root, err := os.OpenRoot(a.Data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				root.WriteFile(fmt.Sprint(i), nil, 0o600)
+			}
+		}
+	}()
+	v := a.vol
+	if err := v.Destroy(a); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Wipe(); err != nil { // most likely in vain
+		t.Fatal(err)
+	}
+	close(stop)
+	<-stopped
+	if err := v.Wipe(); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(v.Root, "tmp", "*", "data")); len(left) > 0 {
+		t.Error("its files are still there")
+	}
+}
+
 // A pipe or a link that an app has put in the place of a folder is removed, too.
 func TestWipeOddFiles(t *testing.T) {
 	a := testApp(t)
