@@ -80,11 +80,10 @@ func (x *exchange) elsewhere(host string) string {
 	to, redirected := m.redirects[host]
 	if !redirected && len(m.redirects) > 0 {
 		_, domain, _ := strings.Cut(host, ".")
-		if to, redirected = m.redirects["*."+domain]; !redirected || to == host {
-			redirected = false
-		}
+		to, redirected = m.redirects["*."+domain]
 	}
-	if !redirected {
+	// Another app may have the name by now, such as the one that this app had before it was renamed.
+	if redirected = redirected && to != host && x.router.hosts.find(to) == x.app; !redirected {
 		to = host
 	}
 	https, port := x.https, x.port

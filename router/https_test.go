@@ -210,3 +210,28 @@ func TestStopHTTPS(t *testing.T) {
 		t.Error(fmt.Sprint("the door is open: ", https))
 	}
 }
+
+// A redirect leads to the app's own names alone: to one that another app has by now, it does not.
+func TestRedirectToAnotherApp(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog9", Route{
+		Addrs: []string{startReplying(t, "hello")}, Hosts: []string{"a.example", "blog.localhost"},
+		Redirects: map[string]string{"a.example": "blog.localhost"},
+	})
+	status := func() int {
+		resp, err := client(t).Transport.RoundTrip(request(t, "GET", addr, "a.example", "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := status(); got != 308 {
+		t.Errorf("to the former name: %d", got)
+	}
+	r.Set("blog", Route{State: Down})
+	if got := status(); got != 200 {
+		t.Errorf("to another app: %d", got)
+	}
+}
