@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestArgumentList(t *testing.T) {
@@ -93,5 +95,20 @@ func TestLookPath(t *testing.T) {
 			!errors.Is(err, tt.err) {
 			t.Errorf("%s: %q, %v", tt.name, path, err)
 		}
+	}
+}
+
+// A pipe is no program: who opened it would wait for ever.
+func TestLookPathOfPipe(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "python3")
+	if err := errors.Join(unix.Mkfifo(pipe, 0o755), os.Chmod(pipe, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if path, err := LookPath("python3", dir, dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("in PATH: %q, %v", path, err)
+	}
+	if path, err := LookPath("./python3", "", dir); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("by its path: %q, %v", path, err)
 	}
 }

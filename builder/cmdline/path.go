@@ -62,7 +62,7 @@ func LookPath(name, path, dir string) (string, error) {
 		switch {
 		case err != nil:
 			return "", err
-		case info.IsDir() || info.Mode()&0o111 == 0:
+		case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
 			err := notRunnable{"not an executable file", fs.ErrPermission}
 			return "", &fs.PathError{Op: "run", Path: name, Err: err}
 		}
@@ -73,7 +73,8 @@ func LookPath(name, path, dir string) (string, error) {
 			folder = filepath.Join(dir, folder)
 		}
 		file := filepath.Join(folder, name)
-		if info, err := os.Stat(file); err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+		info, err := os.Stat(file)
+		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return file, nil
 		}
 	}
