@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -186,6 +187,17 @@ func (c *Call) record(app, note string, end volume.End) {
 	}
 	c.recorded = true
 	c.Volume.Record(role, c.Caller.Actor(c.Caller.Door).Event(c.verb, app, note, end))
+}
+
+// prompt tells a person at the server's own terminal what standard input is read for.
+func (c *Call) prompt(text string) {
+	f, ok := c.Stdin.(*os.File)
+	if !ok || !c.Caller.IsLocal() {
+		return
+	}
+	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		fmt.Fprintln(c.Stderr, text)
+	}
 }
 
 // maxInput is how many bytes a verb reads.

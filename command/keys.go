@@ -181,10 +181,8 @@ func (c *Call) publicKeys(in addKeyInput) (string, error) {
 		}
 		defer f.Close()
 		from = f
-	} else if f, ok := c.Stdin.(*os.File); ok && c.Caller.IsLocal() {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			fmt.Fprintln(c.Stderr, "paste the public key, then Ctrl-D:")
-		}
+	} else {
+		c.prompt("paste the public key, then Ctrl-D:")
 	}
 	public, err := readAll(c, from)
 	return string(public), err

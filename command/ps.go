@@ -15,7 +15,7 @@ import (
 
 func psRows() []Row {
 	return []Row{
-		Verb[psInput, oneOrAll[processesAnswer]]{
+		Verb[optionalApp, oneOrAll[processesAnswer]]{
 			Head: Head{
 				Name: "ps", Group: Running, Needs: access.View,
 				Aliases: []string{"ps:report"}, Example: "blog",
@@ -54,11 +54,7 @@ func psRows() []Row {
 	}
 }
 
-type psInput struct {
-	App string `json:"app" arg:"[APP]"`
-}
-
-func showProcesses(c *Call, in psInput) (a oneOrAll[processesAnswer], err error) {
+func showProcesses(c *Call, in optionalApp) (a oneOrAll[processesAnswer], err error) {
 	err = c.eachApp(in.App, func(app volume.App) error {
 		of, err := c.listProcesses(app)
 		if in.App != "" {

@@ -15,7 +15,7 @@ import (
 
 func sourceRows() []Row {
 	return []Row{
-		Verb[sourceInput, oneOrAll[SourceInfo]]{
+		Verb[optionalApp, oneOrAll[SourceInfo]]{
 			Head: Head{
 				Name: "source", Group: Sources, Needs: access.View,
 				Example: "blog",
@@ -66,11 +66,7 @@ func sourceRows() []Row {
 	}
 }
 
-type sourceInput struct {
-	App string `json:"app" arg:"[APP]"`
-}
-
-func showSource(c *Call, in sourceInput) (oneOrAll[SourceInfo], error) {
+func showSource(c *Call, in optionalApp) (oneOrAll[SourceInfo], error) {
 	if in.App == "" {
 		all, err := c.sources()
 		return oneOrAll[SourceInfo]{all: all}, err

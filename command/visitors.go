@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -144,11 +143,7 @@ func setUser(c *Call, in userInput) (rulesAnswer, error) {
 	if _, err := c.App(in.App); err != nil { // before a person types a password
 		return rulesAnswer{}, err
 	}
-	if f, ok := c.Stdin.(*os.File); ok && c.Caller.IsLocal() {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			fmt.Fprintln(c.Stderr, "type the password and Enter, then Ctrl-D:")
-		}
-	}
+	c.prompt("type the password and Enter, then Ctrl-D:")
 	content, err := readAll(c, c.Stdin)
 	if err != nil {
 		return rulesAnswer{}, err
