@@ -1,9 +1,10 @@
-// Package limiter shares the slots for connections among many clients.
+// Package limiter shares the slots for connections among many clients, and says what counts as one.
 package limiter
 
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 )
@@ -36,6 +37,14 @@ var (
 // that a CI server starts at once.
 func New[K comparable](max int) *Limiter[K] {
 	return &Limiter[K]{Max: max, MaxPerKey: (max + 1) / 2, MaxQueue: 4 * max, MaxQueuePerKey: 2 * max}
+}
+
+// Network is what one client usually has: an IPv4 address, or the /64 of an IPv6 address. It is the
+// zero Prefix for the zero Addr.
+func Network(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	network, _ := addr.Prefix(min(64, addr.BitLen()))
+	return network
 }
 
 // Acquire takes a slot for key. It blocks until one is free or ctx ends, which is ErrTimeout.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"paas/limiter"
 )
 
 // Checking a password takes some 50 ms of processor time, by design. So an app's passwords are
@@ -31,7 +33,7 @@ type logins struct {
 
 	mu      sync.Mutex
 	right   map[string][sha256.Size]byte // by user: of the password that was right
-	waiting map[string]int               // requests, by the client's network
+	waiting map[netip.Prefix]int         // requests, by the client's network
 	all     int
 }
 
@@ -40,7 +42,7 @@ func newLogins(users map[string]string) logins {
 	rand.Read(secret)
 	return logins{
 		users: users, secret: secret, turn: make(chan struct{}, 1),
-		right: map[string][sha256.Size]byte{}, waiting: map[string]int{},
+		right: map[string][sha256.Size]byte{}, waiting: map[netip.Prefix]int{},
 	}
 }
 
@@ -95,32 +97,28 @@ func (l *logins) remembers(user string, sum [sha256.Size]byte) bool {
 func (l *logins) wait(client string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	client = network(client)
-	if l.all == maxLogins || l.waiting[client] == maxClientLogins {
+	from := network(client)
+	if l.all == maxLogins || l.waiting[from] == maxClientLogins {
 		return false
 	}
 	l.all++
-	l.waiting[client]++
+	l.waiting[from]++
 	return true
 }
 
 func (l *logins) done(client string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	client = network(client)
+	from := network(client)
 	l.all--
-	if l.waiting[client]--; l.waiting[client] == 0 {
-		delete(l.waiting, client)
+	if l.waiting[from]--; l.waiting[from] == 0 {
+		delete(l.waiting, from)
 	}
 }
 
-// network returns what one client has: an IPv4 address, or the first 64 bits of an IPv6 address.
-func network(client string) string {
-	ip, err := netip.ParseAddr(client)
-	if err != nil || ip.Is4() {
-		return client
-	}
-	return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
+func network(client string) netip.Prefix {
+	ip, _ := netip.ParseAddr(client)
+	return limiter.Network(ip)
 }
 
 // credentials returns the user name and password in the values of the Authorization fields.

@@ -210,14 +210,11 @@ func rawSocket(conn net.Conn) syscall.RawConn {
 	return raw
 }
 
-// addrPrefix returns the IPv4 address or the IPv6 /64, which usually belongs to one customer. All
-// addresses other than TCP count as one.
+// addrPrefix returns the client's network. All addresses other than TCP count as one.
 func addrPrefix(addr net.Addr) netip.Prefix {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	prefix, _ := ip.Prefix(min(64, ip.BitLen()))
-	return prefix
+	return limiter.Network(tcp.AddrPort().Addr())
 }

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"paas/limiter"
 )
 
 const (
@@ -19,10 +21,9 @@ type failures struct {
 	count map[netip.Prefix]int
 }
 
-// add counts one more and reports whether the address has had too many. Of IPv6, a /64 counts as
-// one address: it usually belongs to one customer.
+// add counts one more and reports whether the address, or its network, has had too many.
 func (f *failures) add(addr netip.Addr) (tooMany bool) {
-	from, _ := addr.Prefix(min(64, addr.BitLen()))
+	from := limiter.Network(addr)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if time.Since(f.since) > failureWindow {
