@@ -27,6 +27,7 @@ import (
 	"paas/deploy"
 	"paas/engine"
 	"paas/folder"
+	"paas/inproc"
 	"paas/link"
 	"paas/receiver"
 	"paas/reserved"
@@ -34,7 +35,6 @@ import (
 	"paas/runtime"
 	"paas/serverlog"
 	"paas/sidecar"
-	"paas/site"
 	"paas/sshd"
 	"paas/subprocess"
 	"paas/volume"
@@ -308,7 +308,7 @@ func (s *server) listenWeb() error {
 		s.web.Listener = s.linkDoor().Only(netutil.LimitListener(l, maxSSHConns()))
 		return nil
 	}
-	calls, others := site.NewCalls(), s.front.Dial
+	calls, others := inproc.New(), s.front.Dial
 	s.web.Listener = calls
 	s.front.Dial = func(ctx context.Context, app, addr string) (net.Conn, error) {
 		if app == volume.Own {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"paas/inproc"
 )
 
 // http2Server serves the connections whose clients chose HTTP/2 in the TLS handshake. net/http
@@ -20,7 +22,7 @@ import (
 // HTTP/1: net/http does not offer them over HTTP/2, so browsers open another connection.
 type http2Server struct {
 	server http.Server
-	conns  handedOver
+	conns  *inproc.Listener
 	of     sync.Map // *clientConn by its net.Conn
 }
 
@@ -33,7 +35,7 @@ const (
 type clientKey struct{}
 
 func (r *Router) newHTTP2Server() *http2Server {
-	h := &http2Server{conns: handedOver{queue: make(chan net.Conn), closed: make(chan struct{})}}
+	h := &http2Server{conns: inproc.New()}
 	var only http.Protocols
 	only.SetHTTP2(true)
 	h.server = http.Server{
@@ -68,10 +70,8 @@ func (h *http2Server) run(cc *clientConn) {
 	cc.ended = make(chan struct{})
 	h.of.Store(cc.conn, cc)
 	defer h.of.Delete(cc.conn)
-	select {
-	case h.conns.queue <- cc.conn:
+	if h.conns.HandOver(cc.conn) {
 		<-cc.ended
-	case <-h.conns.closed:
 	}
 }
 
@@ -105,29 +105,6 @@ func (h *http2Server) stop() {
 	cancel() // it does not wait
 	h.server.Shutdown(ctx)
 }
-
-// handedOver is a listener for connections that were accepted elsewhere.
-type handedOver struct {
-	queue  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *handedOver) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.queue:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *handedOver) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *handedOver) Addr() net.Addr { return &net.TCPAddr{} }
 
 // stream is a request of HTTP/2 and its response. The goroutine of its exchange uses it.
 type stream struct {

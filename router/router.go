@@ -180,7 +180,7 @@ func (r *Router) Run(ctx context.Context) error {
 	if r.HTTPS != nil {
 		doors++
 		r.http2 = r.newHTTP2Server()
-		go r.http2.server.Serve(&r.http2.conns) // until stop
+		go r.http2.server.Serve(r.http2.conns) // until stop
 		go func() { served <- r.accept(r.HTTPS.Listener, withHTTP2(r.HTTPS.TLS)) }()
 	}
 	select {

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"paas/engine"
+	"paas/inproc"
 	"paas/site"
 )
 
 // staticSite serves the static files of a release in this process, without an engine.
 type staticSite struct {
 	server site.Server
-	calls  *site.Calls
+	calls  *inproc.Listener
 }
 
 // isSite reports whether the member is static files: the release has no web program.
@@ -50,7 +51,7 @@ func (m *member) openSite(failures int) {
 		})
 		return
 	}
-	s := &staticSite{calls: site.NewCalls()}
+	s := &staticSite{calls: inproc.New()}
 	s.server = site.Server{Root: root, Log: a.log.With(slog.String("site", m.name))}
 	s.server.Start(s.calls)
 	m.site = s

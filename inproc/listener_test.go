@@ -1,4 +1,4 @@
-package site
+package inproc
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-func TestCalls(t *testing.T) {
-	c := NewCalls()
+func TestListener(t *testing.T) {
+	c := New()
 	go func() {
 		there, err := c.Accept()
 		if err != nil {

@@ -1,4 +1,6 @@
-package site
+// Package inproc has a listener whose connections all come from this process. It does not know what
+// is said on them.
+package inproc
 
 import (
 	"context"
@@ -9,53 +11,64 @@ import (
 	"syscall"
 )
 
-// Calls is a listener without an address. Only this process can connect to it, so it needs no port
-// that another program might take.
-type Calls struct {
+// Listener is a listener without an address. Only this process can connect to it, so it needs no
+// port that another program might take.
+type Listener struct {
 	queue  chan net.Conn
 	once   sync.Once
 	closed chan struct{}
 }
 
-// NewCalls returns a Calls that nobody has connected to yet.
-func NewCalls() *Calls {
-	return &Calls{queue: make(chan net.Conn), closed: make(chan struct{})}
+// New returns a Listener that nobody has connected to yet.
+func New() *Listener {
+	return &Listener{queue: make(chan net.Conn), closed: make(chan struct{})}
 }
 
 // Accept implements [net.Listener].
-func (c *Calls) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) {
 	select {
-	case conn := <-c.queue:
+	case conn := <-l.queue:
 		return conn, nil
-	case <-c.closed:
+	case <-l.closed:
 		return nil, net.ErrClosed
 	}
 }
 
 // Close implements [net.Listener].
-func (c *Calls) Close() error {
-	c.once.Do(func() { close(c.closed) })
+func (l *Listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
 // Addr implements [net.Listener].
-func (c *Calls) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
+func (l *Listener) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 
 // Dial connects to the listener. It blocks until the connection is accepted, or ctx ends.
-func (c *Calls) Dial(ctx context.Context) (net.Conn, error) {
+func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	here, there, err := connect()
 	if err != nil {
 		return nil, err
 	}
 	select {
-	case c.queue <- there:
+	case l.queue <- there:
 		return here, nil
-	case <-c.closed:
+	case <-l.closed:
 		err = syscall.ECONNREFUSED
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
 	return nil, errors.Join(err, here.Close(), there.Close())
+}
+
+// HandOver passes on a connection that was accepted elsewhere. It blocks until that is accepted here,
+// and returns false if the listener is closed.
+func (l *Listener) HandOver(conn net.Conn) bool {
+	select {
+	case l.queue <- conn:
+		return true
+	case <-l.closed:
+		return false
+	}
 }
 
 // connect returns the two ends of a connection.
