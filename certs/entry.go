@@ -181,11 +181,10 @@ func (k *Keeper) renewAt(e *entry) time.Time {
 	if lifetime < 10*24*time.Hour {
 		left = lifetime / 2
 	}
-	at := leaf.NotAfter.Add(-left)
-	if latest := leaf.NotAfter.Add(-left / 2); e.renewal.HasWindow() {
-		at = earlier(latest, &e.renewal.SelectedTime)
+	if e.renewal.HasWindow() {
+		return earlier(leaf.NotAfter.Add(-left/2), &e.renewal.SelectedTime)
 	}
-	return at
+	return leaf.NotAfter.Add(-left)
 }
 
 // askWhen asks the authority when to renew, if it is time to ask. If it cannot be reached, what it
@@ -202,25 +201,18 @@ func (k *Keeper) askWhen(ctx context.Context, e *entry, asked bool) {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		info, err := a.client.GetRenewalInfo(ctx, e.cert.Leaf)
-		switch {
-		case err != nil:
+		if err != nil {
 			k.Log.Debug("the authority does not say when to renew", "host", e.name, "err", err)
-		case e.renewal.SameWindow(info): // then the time that was chosen stays
-			again = later(again, info.RetryAfter)
-		default:
-			again = later(again, info.RetryAfter)
+			continue
+		}
+		if info.RetryAfter != nil {
+			again = *info.RetryAfter
+		}
+		if !e.renewal.SameWindow(info) { // else the time that was chosen stays
 			e.renewal = info
 		}
 	}
 	e.renewal.RetryAfter = &again
-}
-
-// later is the authority's own time to ask again, if it has one.
-func later(usual time.Time, own *time.Time) time.Time {
-	if own != nil {
-		return *own
-	}
-	return usual
 }
 
 func earlier(a time.Time, b *time.Time) time.Time {
