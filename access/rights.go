@@ -139,6 +139,12 @@ func (r Rights) visible(s standing) (names []string, err error) {
 // MayCreate returns why who may not make an app of that name. The error is that of an app that does
 // not exist for those who may make none; or wraps [fs.ErrExist] if the name is not free.
 func (r Rights) MayCreate(who Identity, name string) error {
+	_, err := r.maker(who, name)
+	return err
+}
+
+// maker returns the standing of who, if it may make an app of that name.
+func (r Rights) maker(who Identity, name string) (standing, error) {
 	s, err := r.standing(who)
 	if err == nil && s.server < Member {
 		err = r.noApp(s, name)
@@ -146,7 +152,7 @@ func (r Rights) MayCreate(who Identity, name string) error {
 	if err == nil {
 		err = r.free(s, name)
 	}
-	return err
+	return s, err
 }
 
 // MayTake returns an error that wraps [fs.ErrExist] if who cannot give an app that name.
@@ -176,10 +182,7 @@ func (r Rights) free(s standing, name string) error {
 
 // Create makes an app, which its maker manages. For the error see [Rights.MayCreate].
 func (r Rights) Create(who Identity, name string) (volume.App, error) {
-	if err := r.MayCreate(who, name); err != nil {
-		return volume.App{}, err
-	}
-	s, err := r.standing(who)
+	s, err := r.maker(who, name)
 	if err != nil {
 		return volume.App{}, err
 	}
