@@ -2,10 +2,10 @@ package runtime
 
 import (
 	"cmp"
-	"io"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"paas/builder/tree"
 )
 
 const (
@@ -30,28 +30,20 @@ func (a *appLoop) errorPages() map[string]string {
 	return i.pages
 }
 
-// readPages reads the pages in a folder of tree, also through links within the tree. It leaves out
+// readPages reads the pages in a folder of dir, also through links within dir. It leaves out
 // what is not a file or too large.
-func readPages(tree, folder string) map[string]string {
-	root, err := os.OpenRoot(tree)
+func readPages(dir, folder string) map[string]string {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil
 	}
 	defer root.Close()
 	pages := map[string]string{}
 	for _, name := range errorPageNames {
-		// without waiting for the other end, if the app has put a pipe there
-		f, err := root.OpenFile(filepath.Join(folder, name+".html"), os.O_RDONLY|syscall.O_NONBLOCK, 0)
-		if err != nil {
-			continue
+		text, err := tree.Read(root, filepath.Join(folder, name+".html"), maxErrorPage)
+		if err == nil {
+			pages[name] = string(text)
 		}
-		info, err := f.Stat()
-		if err == nil && info.Mode().IsRegular() && info.Size() <= maxErrorPage {
-			if text, err := io.ReadAll(io.LimitReader(f, maxErrorPage)); err == nil {
-				pages[name] = string(text)
-			}
-		}
-		f.Close()
 	}
 	return pages
 }
