@@ -72,7 +72,7 @@ func (f *frontDoor) hosts(r runtime.Route) hosts {
 	if app, err := f.vol.App(r.App); err == nil {
 		h.ID, _ = app.Identity() // without it the app has no certificates that people bring
 	}
-	if strings.Contains(f.Domain, ".") { // no authority knows localhost
+	if isPublic(f.Domain) {
 		h.Names = append(h.Names, r.App+"."+f.Domain)
 		if r.App == f.first {
 			h.Names = append(h.Names, f.Domain)
@@ -80,6 +80,9 @@ func (f *frontDoor) hosts(r runtime.Route) hosts {
 	}
 	return h
 }
+
+// isPublic reports whether authorities can know names below the domain: none knows localhost.
+func isPublic(domain string) bool { return strings.Contains(domain, ".") }
 
 // closed is for a route that nobody uses.
 var closed = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()

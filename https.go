@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"paas/certs"
 	"paas/router"
@@ -86,7 +85,7 @@ func (s *server) runCerts(ctx context.Context) error {
 
 // certifyOwn asks for the certificate of git over HTTPS.
 func (s *server) certifyOwn() {
-	if s.certs != nil && strings.Contains(s.config.Domain, ".") { // no authority knows localhost
+	if s.certs != nil && isPublic(s.config.Domain) {
 		s.certs.Want(volume.Own + "." + s.config.Domain)
 	}
 }
