@@ -13,6 +13,5 @@
 //	lock                 held (flock) by a writer                                   all
 //	tmp/                 files being written; leftovers are ignored                 all
 //
-// An earlier version of paas reads the keys of
-// admins and members, and refuses all others.
+// An earlier version of paas reads the keys of admins and members, and refuses all others.
 package access

@@ -154,9 +154,8 @@ func (v view) next() move {
 
 // reconcile makes the app's branch and releases agree, and returns what they look like then. The
 // caller holds the app's turn. If patient, it waits for a release that is on its way, as
-// [deploy.AwaitOver] does, and for worktree/ to be built
-// again. A release that is still on its way then is not an error, because the
-// next reconciliation goes on.
+// [deploy.AwaitOver] does, and for worktree/ to be built again. A release that is still on its way
+// then is not an error, because the next reconciliation goes on.
 func (r *Receiver) reconcile(
 	ctx context.Context, app volume.App, patient bool,
 ) (v view, err error) {

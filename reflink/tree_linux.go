@@ -13,8 +13,8 @@ import (
 
 // Tree copies the folder from, and all files, folders and symbolic links in it, as the new folder
 // to: with their modes, and with their owners if this process is root. Nobody may write to from
-// meanwhile. The error matches [errors.ErrUnsupported] if the file system
-// cannot share blocks, or not between these folders. After an error, to may hold a part.
+// meanwhile. The error matches [errors.ErrUnsupported] if the file system cannot share blocks, or not
+// between these folders. After an error, to may hold a part.
 func Tree(ctx context.Context, from, to string) error {
 	root := os.Geteuid() == 0
 	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {

@@ -37,8 +37,7 @@ func reaches(attribute, domain string) bool {
 	return name == domain || strings.HasSuffix(domain, "."+name)
 }
 
-// checkCookie is ownCookie for x's response. The first time it says so in the app's
-// log.
+// checkCookie is ownCookie for x's response. The first time it says so in the app's log.
 func (x *exchange) checkCookie(cookie string) string {
 	own, changed := x.router.ownCookie(cookie)
 	if changed && x.app.cookieSaid.CompareAndSwap(false, true) {

@@ -37,9 +37,9 @@ func Own(dir string, uid int) error {
 }
 
 // As runs f with the file rights of the box's user and the box's view of the file system, but with
-// each place at its own path. What f
-// makes belongs to that user, and a link that the user has made leads f to nothing that the user
-// could not read or write. f runs on another goroutine; goroutines that f starts are not affected.
+// each place at its own path. What f makes belongs to that user, and a link that the user has made
+// leads f to nothing that the user could not read or write. f runs on another goroutine; goroutines
+// that f starts are not affected.
 // Without Isolation.Users it just runs f.
 func (b *Box) As(f func() error) error {
 	if !b.Isolation.Users {

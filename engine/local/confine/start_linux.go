@@ -19,9 +19,8 @@ import (
 func (b *Box) Starts() bool { return b.sandbox != nil }
 
 // Start starts cmd in the box as a child of the server. If it has no path, [cmdline.Find] finds the
-// program there. Of its SysProcAttr only Setctty and PidFD
-// count. It calls take with the process id before the command's first instruction, or soon after if
-// the kernel forbids tracing.
+// program there. Of its SysProcAttr only Setctty and PidFD count. It calls take with the process id
+// before the command's first instruction, or soon after if the kernel forbids tracing.
 func (b *Box) Start(cmd *exec.Cmd, take func(pid int) error) error {
 	pid, err := b.launch(cmd)
 	if err != nil {
