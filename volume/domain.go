@@ -101,8 +101,9 @@ func (v *Volume) holder(id, domain string) (name string, ok bool) {
 		if other, err := a.Identity(); err != nil || other != id {
 			continue
 		}
+		held := a.TurnHeld() // first: it writes the domain before its turn ends
 		w, err := a.Wanted()
-		return name, err != nil || slices.Contains(w.Names.Domains, domain) || a.TurnHeld()
+		return name, held || err != nil || slices.Contains(w.Names.Domains, domain)
 	}
 	return "", false
 }
