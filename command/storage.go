@@ -179,6 +179,9 @@ func (c *Call) changeStorage(
 		p.answer("%s; for the first release of %s", note, app.Name)
 		return nil
 	}
+	if err := c.DiskSpace.Check(c.Volume, 0, 0); err != nil {
+		return err
+	}
 	base, err := app.Release(live)
 	if err != nil {
 		return err
