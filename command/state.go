@@ -174,9 +174,10 @@ func when(t time.Time) string {
 // reason is why a process is in its state, what happens next, and what to do about it.
 func reason(p volume.Process) string {
 	text := p.Reason
+	wait := time.Until(p.Next).Round(time.Second / 10) // negative if there is no next start
 	switch {
-	case !p.Next.IsZero() && time.Until(p.Next) > 0:
-		text += fmt.Sprintf("; next start in %s", time.Until(p.Next).Round(time.Second/10))
+	case wait > 0:
+		text += fmt.Sprintf("; next start in %s", wait)
 	case p.Failure != "":
 		text = "restart failed: " + p.Failure
 	}
