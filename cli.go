@@ -46,7 +46,7 @@ func localRoot(words []string) *cobra.Command {
 		},
 	}
 	here := cli.Table{ // rows that need no volume
-		Rows:  []command.Row{healthRow(load), watchRow(), versionRow()},
+		Rows:  ownRows(load),
 		Begin: func(*command.Call) (func(), error) { return func() {}, nil },
 	}
 	root := cli.New("paas", "paas turns a server into a git remote that runs what you push.",
@@ -62,7 +62,16 @@ func localRoot(words []string) *cobra.Command {
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Short = "print the script that completes commands in bash, zsh, fish or PowerShell"
 	}
+	extra(root)
 	return root
+}
+
+// extra adds the commands of a binary that was built with a tag.
+var extra = func(*cobra.Command) {}
+
+// ownRows are the rows that only the command line on the server has.
+func ownRows(load func() (*config.Config, error)) []command.Row {
+	return []command.Row{healthRow(load), watchRow(), versionRow()}
 }
 
 // localCaller returns the caller for a person with a shell on the server. Such a person can read
