@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,11 +20,53 @@ import (
 	"paas/volume"
 )
 
-// What a front tells the role app: where people reach it, and the states of certificates.
+// What a front tells the role app: where people reach it, the states of certificates, and which
+// requests it has answered by itself.
 const (
 	saysAddress     = "address"
 	saysCertificate = "certificate/" // and a host name
+	saysAnswered    = "answered/"    // and an app
 )
+
+// frontLines are lines of requests that a front has answered by itself.
+type frontLines struct {
+	At    time.Time `json:"at"`
+	Lines string    `json:"lines"`
+	Lost  int       `json:"lost,omitempty"` // lines before these
+}
+
+// frontLog sends the lines of an app to the role app, whose log has the others.
+type frontLog struct {
+	says *link.Publisher
+	app  string
+	lost int
+}
+
+func (l *frontLog) Requests(lines []byte) {
+	if l.says.Tell(saysAnswered+l.app, frontLines{time.Now().UTC(), string(lines), l.lost}) {
+		l.lost = 0
+	} else {
+		l.lost += bytes.Count(lines, []byte("\n"))
+	}
+}
+
+func (l *frontLog) Note(string) {} // the role app says the same to the app's owner
+func (l *frontLog) Close()      {}
+
+// late is how old a line from a front may be without saying so.
+const late = time.Second
+
+// text is what the log of an app gets, at a time that lines have to tell if they come late.
+func (f frontLines) text(now time.Time) string {
+	lines := f.Lines
+	if now.Sub(f.At) > late { // this role was away
+		lines = strings.ReplaceAll(lines, "\n", " at="+f.At.Format("2006-01-02T15:04:05.000Z")+"\n")
+	}
+	if f.Lost > 0 {
+		return fmt.Sprintf("%d requests are missing here: the front could not send their lines\n%s", f.Lost, lines)
+	}
+	return lines
+}
 
 // linkKey returns the key that the roles share.
 func (s *server) linkKey() link.Key { return link.Key{Dir: filepath.Join(s.config.Root, "link")} }
@@ -52,6 +96,11 @@ func (s *server) hearFront(name string, value json.RawMessage) {
 		if err == nil {
 			s.certified(host, certs.Status(state))
 		}
+	} else if app, ok := strings.CutPrefix(name, saysAnswered); ok {
+		var f frontLines
+		if err = json.Unmarshal(value, &f); err == nil {
+			s.front.Logged(app, []byte(f.text(time.Now())))
+		}
 	}
 	if err != nil {
 		s.log.Error("cannot tell commands what the front says", "name", name, "err", err)
@@ -72,8 +121,16 @@ const appResponse = 10 * time.Minute
 
 func (s *server) listenFront() error {
 	c, log := s.config, s.log.With("role", "link")
+	says := &link.Publisher{}
 	s.front = s.newRouter()
 	s.front.ResponseTimeout = appResponse
+	s.front.LogOwnAs = "front"
+	s.front.AppLog = func(app string) router.AppLog {
+		if app == volume.Own {
+			return nil
+		}
+		return &frontLog{says: says, app: app}
+	}
 	if err := s.openRouter(); err != nil {
 		return err
 	}
@@ -81,7 +138,7 @@ func (s *server) listenFront() error {
 		server: s, door: &visitorsDoor{Router: s.front, apps: map[string]hosts{}},
 		first: make(chan struct{}),
 	}
-	f.Says = &link.Publisher{}
+	f.Says = says
 	s.follower = f
 	if err := s.listenHTTPS(f.door); err != nil {
 		return err

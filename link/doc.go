@@ -17,4 +17,7 @@
 //   - Requests: HTTP.
 //   - Follow: JSON, one message a line. Each end sends all values that it has published, and then
 //     those that change. It sends something every few seconds, so the other notices when it hangs.
+//     A front also sends messages, each once, such as the lines of requests that it has answered by
+//     itself. While the role is away up to 256 KiB of them wait for it. Later ones are lost, and so are
+//     those that are on their way when a connection breaks or a process ends.
 package link

@@ -299,6 +299,47 @@ func TestFollow(t *testing.T) {
 	want("map[c:4]")
 }
 
+// Messages of a front come once each and in order, also those that waited for the role. What waits is
+// bounded.
+func TestTell(t *testing.T) {
+	key := newKey(t)
+	says, heard := &Publisher{}, make(chan string, 10)
+	fits := 0
+	for text := string(bytes.Repeat([]byte("x"), 1000)); says.Tell("long", text); fits++ {
+	}
+	if kept := fits * 1002; kept > maxTold || kept < maxTold-1002 {
+		t.Errorf("%d bytes wait", kept)
+	}
+	r := startRole(t, key, "127.0.0.1:0")
+	r.door.Publisher.Hear = func(name string, value json.RawMessage) {
+		if name != "long" {
+			heard <- name + string(value)
+			return
+		}
+		if fits--; fits == 0 {
+			heard <- "all"
+		}
+	}
+	f := &Follower{Key: key, Addr: func() (string, error) { return r.addr, nil }, Says: says, Log: discard(),
+		Save: func(map[string]json.RawMessage) {},
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); f.Run(ctx) }()
+	defer func() { stop(); <-ended }()
+	if got := <-heard; got != "all" {
+		t.Error(got)
+	}
+	for n := range 3 {
+		says.Tell("b", n)
+	}
+	for n := range 3 {
+		if got := <-heard; got != fmt.Sprintf("b%d", n) {
+			t.Error(got)
+		}
+	}
+}
+
 // Many fronts follow one server.
 func TestFollowers(t *testing.T) {
 	key := newKey(t)

@@ -22,16 +22,21 @@ const (
 	deadAfter = 3 * beat
 )
 
+// maxTold is how many bytes of messages may wait for the other end.
+const maxTold = 256 << 10
+
 // Publisher has values that the other end of each connection follows. Its methods do not wait for
 // others.
 type Publisher struct {
-	// Hear is called for each value that a front publishes; nil: it was removed. It may be called
-	// concurrently for several fronts.
+	// Hear is called for each value that a front publishes, and for each message that it tells; nil: the
+	// value was removed. It may be called concurrently for several fronts.
 	Hear func(name string, value json.RawMessage)
 
 	mu        sync.Mutex
 	values    map[string]json.RawMessage
 	followers map[*follower]bool
+	told      []message // that wait, as JSON of toldBytes
+	toldBytes int
 }
 
 // follower is the other end of a connection.
@@ -52,6 +57,26 @@ func (p *Publisher) Set(name string, value any) {
 // Remove unpublishes the value.
 func (p *Publisher) Remove(name string) { p.change(name, nil) }
 
+// Tell sends a message once, to the next other end that reads. Up to 256 KiB wait while there is none.
+// It returns false if there is no room for another. What is on its way when a connection breaks is
+// lost. It must be possible to send value as JSON.
+func (p *Publisher) Tell(name string, value any) bool {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // the caller's type is wrong
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.toldBytes+len(text) > maxTold {
+		return false
+	}
+	p.told, p.toldBytes = append(p.told, message{Name: name, Value: text}), p.toldBytes+len(text)
+	for f := range p.followers {
+		f.wake()
+	}
+	return true
+}
+
 func (p *Publisher) change(name string, value json.RawMessage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,10 +91,15 @@ func (p *Publisher) change(name string, value json.RawMessage) {
 	}
 	for f := range p.followers {
 		f.changed[name] = true
-		select {
-		case f.more <- struct{}{}:
-		default:
-		}
+		f.wake()
+	}
+}
+
+// wake makes that f is sent what there is.
+func (f *follower) wake() {
+	select {
+	case f.more <- struct{}{}:
+	default:
 	}
 }
 
@@ -114,7 +144,7 @@ func (p *Publisher) feed(ctx context.Context, conn net.Conn) {
 }
 
 // take returns what f must be sent: first what is new, and then what was removed, so that what moved
-// is not missing in between.
+// is not missing in between. Messages come last.
 func (p *Publisher) take(f *follower) (list []message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -127,7 +157,9 @@ func (p *Publisher) take(f *follower) (list []message) {
 		}
 	}
 	clear(f.changed)
-	return append(append(list, gone...), message{All: true})
+	list = append(append(append(list, gone...), message{All: true}), p.told...)
+	p.told, p.toldBytes = nil, 0
+	return list
 }
 
 // send sends what take returns, at once and after each value of more, and something each beat. It

@@ -84,6 +84,7 @@ func (p *connPool) roundTripHTTP2(x *exchange) (*appResponse, error) {
 	default:
 		req.ContentLength, req.Body = in.length, body
 	}
+	x.relayed = true
 	resp, err := p.http2Transport(x.router, x.app.name).RoundTrip(req)
 	bodyErr := body.stop()
 	if err != nil {

@@ -41,6 +41,9 @@ type exchange struct {
 	maxBody int64  // bytes, by the app's rules; 0: no limit
 
 	linger bool // the client is still sending
+
+	// the request was sent to the app, and the router has not answered by itself
+	relayed bool
 }
 
 // acquire counts x as in flight at b. It returns false if b is retired.
@@ -64,6 +67,23 @@ func (x *exchange) release() {
 func (r *Router) serve(x *exchange) {
 	x.findOrigin()
 	host, ok := parseHost(x.req.authority)
+	if ok {
+		x.app = r.hosts.find(host)
+	}
+	if x.app != nil {
+		x.began = monotonic()
+		if x.requestID = x.req.requestID(); x.requestID == "" {
+			x.requestID = strconv.FormatUint(rand.Uint64(), 16)
+		}
+	}
+	x.answer(host, ok)
+	if x.app != nil {
+		x.app.log.add(x)
+	}
+}
+
+// answer responds to a request for host; ok is false if that is no host name.
+func (x *exchange) answer(host string, ok bool) {
 	switch {
 	case !ok:
 		x.page(badHost)
@@ -73,19 +93,15 @@ func (r *Router) serve(x *exchange) {
 	case x.answersChallenge(host):
 	case x.misdirected(host):
 		x.page(misdirected)
+	case x.app == nil && host == x.router.domain && x.req.path() == "/":
+		x.page(rootPage(host))
+	case x.app == nil:
+		x.page(noApp(host))
 	default:
-		if x.app = r.hosts.find(host); x.app != nil {
-			x.began = monotonic()
-			if url := x.elsewhere(host); url != "" {
-				x.redirect(url)
-			} else {
-				x.forward(host)
-			}
-			x.app.log.add(x)
-		} else if host == r.domain && x.req.path() == "/" {
-			x.page(rootPage(host))
+		if url := x.elsewhere(host); url != "" {
+			x.redirect(url)
 		} else {
-			x.page(noApp(host))
+			x.forward(host)
 		}
 	}
 }
@@ -93,9 +109,6 @@ func (r *Router) serve(x *exchange) {
 // forward sends the request to the app and copies its response to the client.
 func (x *exchange) forward(host string) {
 	r := x.router
-	if x.requestID = x.req.requestID(); x.requestID == "" {
-		x.requestID = strconv.FormatUint(rand.Uint64(), 16)
-	}
 	if err := x.app.check(x); err != nil {
 		x.refuse(host, err)
 		return

@@ -125,6 +125,7 @@ func (x *exchange) refuse(host string, err error) {
 // page sends p. If a body is still to come, the client may send it for a moment before the
 // connection closes.
 func (x *exchange) page(p page) {
+	x.relayed = false
 	p.Refresh = p.Refresh && (x.req.method == http.MethodGet || x.req.method == http.MethodHead)
 	format := preferred(x.req.header.values("Accept"))
 	kind, body := p.render(format)

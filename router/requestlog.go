@@ -28,7 +28,9 @@ const (
 
 // requestLog collects the lines of an app. Its methods may be called on nil, which logs nothing.
 type requestLog struct {
-	to AppLog
+	to  AppLog
+	own bool   // only the router's own answers
+	by  string // ends each line
 
 	mu      sync.Mutex
 	lines   []byte
@@ -42,11 +44,14 @@ type requestLog struct {
 	writeMu sync.Mutex // held while to is used
 }
 
-func newRequestLog(to AppLog) *requestLog {
+func newRequestLog(to AppLog, ownAs string) *requestLog {
 	if to == nil {
 		return nil
 	}
-	l := &requestLog{to: to}
+	l := &requestLog{to: to, own: ownAs != "", by: "\n"}
+	if l.own {
+		l.by = " by=" + ownAs + "\n"
+	}
 	l.timer = time.AfterFunc(logDelay, l.onTimer)
 	l.timer.Stop()
 	return l
@@ -54,20 +59,46 @@ func newRequestLog(to AppLog) *requestLog {
 
 // add adds the line of x, which has ended.
 func (l *requestLog) add(x *exchange) {
-	if l == nil {
+	if l == nil || x.relayed && l.own {
 		return
 	}
 	took := monotonic() - x.began
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.closed:
-		return
-	case len(l.lines) > maxLogged:
-		l.dropped++
+	if l.hasRoom() {
+		l.lines = append(x.appendLine(l.lines, took), l.by...)
+		l.soon()
+	}
+}
+
+// Logged adds whole lines to the log of an app, which a router in front of this one has for its own
+// answers (LogOwnAs). It does not block. Lines of an unknown app are dropped.
+func (r *Router) Logged(app string, lines []byte) {
+	r.init()
+	r.mu.Lock()
+	a := r.apps[app]
+	r.mu.Unlock()
+	if a == nil || a.log == nil {
 		return
 	}
-	l.lines = x.appendLine(l.lines, took)
+	a.log.mu.Lock()
+	defer a.log.mu.Unlock()
+	if a.log.hasRoom() {
+		a.log.lines = append(a.log.lines, lines...)
+		a.log.soon()
+	}
+}
+
+// hasRoom reports whether more lines can wait, and counts the others. The caller holds mu.
+func (l *requestLog) hasRoom() bool {
+	if len(l.lines) > maxLogged {
+		l.dropped++
+	}
+	return !l.closed && len(l.lines) <= maxLogged
+}
+
+// soon lets the lines be written when there are enough, or after logDelay. The caller holds mu.
+func (l *requestLog) soon() {
 	switch {
 	case l.writing:
 	case len(l.lines) >= logBatch:
@@ -152,7 +183,7 @@ func (l *requestLog) close() {
 // clientLeft is the status in the log if the client left before there was a response, as in nginx's.
 const clientLeft = 499
 
-// appendLine appends the line of x, which took that many nanoseconds. The query is left out: it may
+// appendLine appends the line of x without its end. It took that many nanoseconds. The query is left out: it may
 // be a secret.
 func (x *exchange) appendLine(to []byte, took int64) []byte {
 	status := x.resp.status
@@ -173,7 +204,7 @@ func (x *exchange) appendLine(to []byte, took int64) []byte {
 	if x.user != "" {
 		to = appendSafe(append(to, " user="...), x.user)
 	}
-	return append(to, '\n')
+	return to
 }
 
 // appendSafe appends s without what could end the value or a line.

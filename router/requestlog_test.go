@@ -155,10 +155,10 @@ func TestRequestLogOfOneWhoLeft(t *testing.T) {
 // While the disk hangs, requests go on. What does not fit in memory is missing, and that is said.
 func TestRequestLogHangs(t *testing.T) {
 	log := &appLogRecorder{block: make(chan struct{})}
-	l := newRequestLog(log)
+	l := newRequestLog(log, "")
 	x := &exchange{req: &clientRequest{method: "GET", target: "/", authority: "blog.localhost"}}
 	x.resp.status = 200
-	line := len(x.appendLine(nil, 0))
+	line := len(x.appendLine(nil, 0)) + len("\n")
 	fits := maxLogged/line + 1
 	for range 2*fits + logBatch/line + 2 { // one buffer is being written, another one fills
 		l.add(x)
@@ -178,8 +178,76 @@ func TestRequestLogHangs(t *testing.T) {
 	}
 }
 
+// A request has a line also where the router answers before it asks the app.
+func TestRequestLogOfOwnAnswers(t *testing.T) {
+	log := &appLogRecorder{}
+	r := &Router{AppLog: func(string) AppLog { return log }}
+	addr, https := startHTTPS(t, r, "www.example")
+	r.Set("blog", Route{
+		Hosts: []string{"www.example", "old.example"}, Redirects: map[string]string{"old.example": "www.example"},
+	})
+	r.Set("shop", routeTo(startReplying(t, "shop")))
+	for n, c := range []struct{ request, want string }{
+		{"GET /a HTTP/1.1\r\nHost: old.example", `method=GET path=/a status=308 .* host=old.example id=[0-9a-f]+`},
+		{"TRACE / HTTP/1.1\r\nHost: www.example", `method=TRACE path=/ status=405 .*`},
+	} {
+		sendRaw(t, addr, c.request+"\r\n\r\n")
+		if got := log.last(t, n+1); !regexp.MustCompile("^" + c.want + "$").MatchString(got) {
+			t.Errorf("%s: %s", c.request, got)
+		}
+	}
+	ask(t, secureClient(t, "shop.localhost"), "https://"+https+"/", "www.example")
+	if got := log.last(t, 3); !strings.Contains(got, " status=421 ") {
+		t.Error(got)
+	}
+}
+
+// A router in front of another one logs only what it has answered by itself, and says so.
+func TestRequestLogOfFront(t *testing.T) {
+	log := &appLogRecorder{}
+	r := &Router{AppLog: func(string) AppLog { return log }, LogOwnAs: "front"}
+	addr := start(t, r)
+	left := make(chan struct{})
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/long" {
+			left <- struct{}{}
+			<-req.Context().Done()
+			left <- struct{}{}
+		}
+	})))
+	get(t, addr, "blog.localhost")
+	c, _ := dial(t, addr)
+	io.WriteString(c, "GET /long HTTP/1.1\r\nHost: blog.localhost\r\n\r\n")
+	<-left
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+	<-left
+	r.Set("blog", Route{State: Down})
+	get(t, addr, "blog.localhost")
+	if got := log.last(t, 1); !regexp.MustCompile("^method=GET path=/ status=503 .* by=front$").MatchString(got) {
+		t.Error(got)
+	}
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) { io.ReadFull(c, make([]byte, 20)) })))
+	get(t, addr, "blog.localhost")
+	if got := log.last(t, 2); !strings.Contains(got, " status=502 ") {
+		t.Error(got)
+	}
+}
+
+// Lines of a router in front come beside one's own. Those of an app that is gone are dropped.
+func TestLogged(t *testing.T) {
+	log := &appLogRecorder{}
+	r, _ := startLogged(t, log)
+	r.Set("blog", Route{State: Down})
+	r.Logged("none", []byte("nothing\n"))
+	r.Logged("blog", []byte("one\ntwo\n"))
+	if got := log.last(t, 1) + log.last(t, 2); got != "onetwo" {
+		t.Error(got)
+	}
+}
+
 func BenchmarkRequestLog(b *testing.B) {
-	l := newRequestLog(&appLogRecorder{})
+	l := newRequestLog(&appLogRecorder{}, "")
 	x := &exchange{req: &clientRequest{method: "GET", target: "/a/path", authority: "blog.localhost"}}
 	x.requestID, x.from, x.began = "5f1c2a3b4c5d6e7f", "192.0.2.1", monotonic()
 	for b.Loop() {

@@ -28,6 +28,7 @@ func (p *connPool) roundTrip(x *exchange) (*appResponse, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.relayed = true
 	a := &appResponse{c: c, x: x}
 	c.startExchange(x)
 	if x.req.length == 0 || x.body.buffered != nil {

@@ -79,7 +79,7 @@ func (r *Router) Set(name string, route Route) (drained <-chan struct{}) {
 	if a == nil {
 		a = newApp(name)
 		if r.AppLog != nil {
-			a.log = newRequestLog(r.AppLog(name))
+			a.log = newRequestLog(r.AppLog(name), r.LogOwnAs)
 		}
 		r.apps[name] = a
 		r.hosts.setPrimary(name+"."+r.domain, a)

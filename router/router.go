@@ -44,6 +44,10 @@ type Router struct {
 	// Set makes known, and must not block. Default: nowhere for all.
 	AppLog func(app string) AppLog
 
+	// LogOwnAs, if not empty, keeps requests that an app has answered out of the log: a router behind
+	// this one logs them. The lines of the others end with by=<LogOwnAs>.
+	LogOwnAs string
+
 	// Wake is called when a request arrives for a sleeping app, once per sleep. It must not block.
 	// Default: do nothing.
 	Wake func(app string)
