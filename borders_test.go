@@ -56,6 +56,7 @@ func TestBorders(t *testing.T) {
 		{"runtime", "sshd command command/cli receiver sidecar deploy router config engine/local engine/keep"},
 		{"engine", "runtime engine/keep engine/local builder command"},
 		{"engine/keep", "runtime engine/local builder command"},
+		{"engine/wire", "runtime engine/local engine/keep builder command"},
 		{"receiver", "runtime router engine/local command sshd web"},
 		{"sidecar", "runtime router engine/local command sshd receiver"},
 		{"deploy", "runtime router engine/local command sshd receiver sidecar"},

@@ -28,6 +28,7 @@ type Job struct {
 	Argv    []string          // the first word is looked up in the PATH of Env
 	Env     map[string]string // the whole environment; values may contain placeholders, such as [Tree]
 	Limits  volume.Limits     // for the process and all it starts
+	Grace   time.Duration     // between SIGTERM and SIGKILL if it ends because its server has ended
 
 	Out      io.Writer // both outputs; called from one goroutine
 	Err      io.Writer // standard error, called from another goroutine; nil: it goes to Out

@@ -14,6 +14,7 @@ import (
 
 	"paas/engine"
 	"paas/engine/keep"
+	"paas/inproc"
 	"paas/volume"
 )
 
@@ -150,6 +151,21 @@ func (m *Memory) Build(ctx context.Context, job engine.BuildJob) (volume.Built, 
 	return m.Make(ctx, job)
 }
 
+// RunBuild is a Make that runs the shell script in the config var BUILD.
+func (m *Memory) RunBuild(ctx context.Context, job engine.BuildJob) (built volume.Built, err error) {
+	p, err := m.Start(ctx, engine.Job{Argv: shell(job.Config["BUILD"]), Out: job.Out})
+	if err != nil {
+		return built, err
+	}
+	select {
+	case <-p.Done():
+		return volume.Built{Processes: map[string]string{"web": "x"}}, p.Exit().Err()
+	case <-ctx.Done():
+		p.Stop(0)
+		return built, context.Cause(ctx)
+	}
+}
+
 // Sweep implements [engine.Engine].
 func (m *Memory) Sweep(context.Context, string) error { return nil }
 
@@ -178,7 +194,7 @@ func (m *Memory) Exec(ctx context.Context, at engine.Place, c engine.Command) (s
 }
 
 // Dial implements [engine.Fleet]. What answers closes the connection at once.
-func (m *Memory) Dial(_ context.Context, at engine.Place, port int) (net.Conn, error) {
+func (m *Memory) Dial(ctx context.Context, at engine.Place, port int) (net.Conn, error) {
 	p, _, err := m.Process(at)
 	switch {
 	case err != nil:
@@ -188,9 +204,13 @@ func (m *Memory) Dial(_ context.Context, at engine.Place, port int) (net.Conn, e
 	case p.Addr() == "" || closed(p.Exited()):
 		return nil, syscall.ECONNREFUSED
 	}
-	here, there := net.Pipe()
-	there.Close()
-	return here, nil
+	l := inproc.New()
+	go func() {
+		if there, err := l.Accept(); err == nil {
+			there.Close()
+		}
+	}()
+	return l.Dial(ctx)
 }
 
 // Listening implements [engine.Fleet]. A process listens on its own port, if it has one.

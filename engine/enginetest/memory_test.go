@@ -1,29 +1,15 @@
 package enginetest
 
 import (
-	"context"
 	"testing"
 
 	"paas/engine"
-	"paas/volume"
 )
 
 func TestMemory(t *testing.T) {
 	Run(t, func(*testing.T) Suite {
 		m := &Memory{}
-		m.Make = func(ctx context.Context, job engine.BuildJob) (built volume.Built, err error) {
-			p, err := m.Start(ctx, engine.Job{Argv: shell(job.Config["BUILD"]), Out: job.Out})
-			if err != nil {
-				return built, err
-			}
-			select {
-			case <-p.Done():
-			case <-ctx.Done():
-				p.Stop(0)
-				return built, context.Cause(ctx)
-			}
-			return volume.Built{Processes: map[string]string{"web": "x"}}, p.Exit().Err()
-		}
+		m.Make = m.RunBuild
 		return Suite{
 			Engine: m, Image: engine.Image{App: "blog", Build: "b"}, Serve: shell("sleep 1000"),
 			NoTerminal: true, NoMemoryLimit: true,

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"paas/builder"
 	"paas/engine"
@@ -69,7 +70,7 @@ func (l *Local) isolate() error {
 // apps. If there is none although there should be, it returns why.
 func (l *Local) findFirewall() (why string) {
 	switch {
-	case l.Confined.OpenNet:
+	case l.Confined.OpenNet || l.Beside != nil:
 		return ""
 	case !l.isolation.Users:
 		return "apps have the server's user"
@@ -87,6 +88,15 @@ func (l *Local) findFirewall() (why string) {
 	}
 	l.firewall = f
 	return ""
+}
+
+// Guard restricts a user's connections, if there is a firewall. Call it before the user runs
+// anything.
+func (l *Local) Guard(user int) error {
+	if l.firewall == nil {
+		return nil
+	}
+	return l.firewall.Guard(user)
 }
 
 // Isolation implements [engine.Engine].
@@ -128,8 +138,12 @@ func (l *Local) confine(app, tree, home string, places ...confine.Place) (jail, 
 	if j.uid, err = l.uid(app); err != nil {
 		return j, err
 	}
-	if l.firewall != nil {
-		if err := l.firewall.Guard(j.uid); err != nil {
+	guard := l.Guard
+	if l.Beside != nil {
+		guard = l.Beside.Guard
+	}
+	if j.uid != 0 {
+		if err := guard(j.uid); err != nil {
 			return j, err
 		}
 	}
@@ -218,15 +232,36 @@ func (l *Local) give(uid int, folders ...string) (err error) {
 	return err
 }
 
-// scratch is the folder with the /tmp of each process.
-func (l *Local) scratch() string { return filepath.Join(l.Root, "scratch") }
+// scratch is the folder with the /tmp of each process. That of a builder beside has the builder's
+// process id.
+func (l *Local) scratch() string {
+	dir := filepath.Join(l.Root, "scratch")
+	if l.Beside != nil {
+		dir = filepath.Join(dir, builderPrefix+strconv.Itoa(os.Getpid()))
+	}
+	return dir
+}
+
+const builderPrefix = "builder-"
 
 // openScratch makes an empty scratch folder. The server must start even if some files cannot be
 // removed, such as folders nested deeper than the limit on open files.
 func (l *Local) openScratch() error {
-	if err := os.RemoveAll(l.scratch()); err != nil {
-		l.Log.Error("cannot remove scratch files; remove them while the server is down",
-			"path", l.scratch(), "err", err)
+	stale := []string{l.scratch()}
+	if l.Beside != nil {
+		others, _ := filepath.Glob(filepath.Join(filepath.Dir(l.scratch()), builderPrefix+"*"))
+		for _, dir := range others {
+			pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), builderPrefix))
+			if err == nil && syscall.Kill(pid, 0) == syscall.ESRCH {
+				stale = append(stale, dir)
+			}
+		}
+	}
+	for _, dir := range stale {
+		if err := os.RemoveAll(dir); err != nil {
+			l.Log.Error("cannot remove scratch files; remove them while the server is down",
+				"path", dir, "err", err)
+		}
 	}
 	return os.MkdirAll(l.scratch(), 0o700)
 }

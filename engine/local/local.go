@@ -43,6 +43,10 @@ type Local struct {
 
 	Confined Confined // isolation of apps
 
+	// Beside makes this a builder beside another process, which runs the apps; nil: this engine does
+	// both. Then only Open, Close, Adopt, Build and Sweep may be called.
+	Beside *Beside
+
 	// Layout returns where the folders of an image are. Without a build, only those of the app.
 	Layout func(engine.Image) (Layout, error)
 
@@ -66,6 +70,11 @@ type Local struct {
 	ports map[int]*claim // reserved, by number
 }
 
+// Beside is what a builder needs of the engine beside it.
+type Beside struct {
+	Guard func(user int) error // [Local.Guard] of that engine
+}
+
 // Open implements [engine.Engine]. It ends all processes that an earlier server left running: none
 // is adopted.
 func (l *Local) Open() error {
@@ -74,8 +83,10 @@ func (l *Local) Open() error {
 	}
 	l.ports = map[int]*claim{}
 	l.Fleet.Start, l.Fleet.Log = l.startUnit, l.log
-	if err := child.EndEarlier(l.Root, l.Log); err != nil { // else they use what is removed here
-		return err
+	if l.Beside == nil { // else they use what is removed here
+		if err := child.EndEarlier(l.Root, l.Log); err != nil {
+			return err
+		}
 	}
 	if err := l.openScratch(); err != nil {
 		return err
@@ -90,7 +101,7 @@ func (l *Local) Open() error {
 		l.hidden = append(l.hidden, confine.Run)
 		l.tools = append(l.tools, confine.Resolver()...)
 	}
-	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
+	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log, Beside: l.Beside != nil}
 	l.builder = builder.Builder{
 		Keeper: &l.keeper, PassEnv: l.PassEnv,
 		Timeout: l.BuildTimeout, Memory: l.BuildMemory, MaxBuilds: l.MaxBuilds,
@@ -98,7 +109,7 @@ func (l *Local) Open() error {
 	if l.BuildMemory > 0 && !child.CapsMemory {
 		l.Log.Warn("the memory of builds is not capped on this system: only Linux tells it")
 	}
-	l.limiter = limits.Open(l.Root)
+	l.limiter = limits.Open(l.Root, l.Beside != nil)
 	l.builder.HoldsMemory = l.limiter.Holds(limits.Limits{Memory: l.BuildMemory}).Memory > 0
 	if l.limiter.Lowers() || l.builder.HoldsMemory {
 		l.builder.Group = l.buildGroup

@@ -52,6 +52,13 @@ func TestNotRoot(t *testing.T) { rig.AsNobody(t, "^Test[^N]") }
 func newLocal(t *testing.T) *Local {
 	t.Helper()
 	l := unopened(t)
+	open(t, l)
+	return l
+}
+
+// open opens an engine until the test ends.
+func open(t *testing.T, l *Local) {
+	t.Helper()
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +67,6 @@ func newLocal(t *testing.T) *Local {
 			t.Error(err)
 		}
 	})
-	return l
 }
 
 // unopened returns an engine with its own root.

@@ -21,6 +21,9 @@ type Keeper struct {
 	Self []string
 	Log  *slog.Logger // default: none
 
+	// Beside is for a volume on which another process runs commands too: Open ends nothing.
+	Beside bool
+
 	life          string // id of this run of the server
 	guard         *guard
 	starts        chan func() // for startAll
@@ -34,7 +37,7 @@ type Keeper struct {
 	oomKills int // as of the last check
 }
 
-// Open kills what an earlier run of the server left, and starts the guard. Call it before the first
+// Open kills what an earlier run of the server left, unless it is Beside, and starts the guard. Call it before the first
 // Start. It blocks until nothing is left.
 func (k *Keeper) Open() error {
 	if k.Log == nil {
@@ -47,8 +50,10 @@ func (k *Keeper) Open() error {
 	k.life, k.oomKills = randomID(), OOMKills()
 	k.starts, k.closed = make(chan func()), make(chan struct{})
 
-	if err := EndEarlier(k.Root, k.Log); err != nil {
-		return err
+	if !k.Beside {
+		if err := EndEarlier(k.Root, k.Log); err != nil {
+			return err
+		}
 	}
 	go k.startAll()
 	k.guard = &guard{self: k.Self, root: k.Root, life: k.life, log: k.Log}

@@ -4,7 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // hierarchy is one mounted tree of control groups.
@@ -12,6 +15,7 @@ type hierarchy struct {
 	top         string   // its mount point
 	own         string   // the folder of this process's group; top if that is not below it
 	v2          bool     // version 2
+	leaf        bool     // this process is in a leaf below own
 	controllers []string // of version 1
 }
 
@@ -51,6 +55,28 @@ func hierarchies(mountinfo, groups string) (all []hierarchy) {
 	return all
 }
 
+// leaveLeaf makes own the group above, if this process is in the leaf of its parent, which runs the
+// apps: groups can be made beside that, not in it (see openV2At).
+func (h *hierarchy) leaveLeaf(name string) {
+	if h.v2 && filepath.Base(h.own) == name+leafSuffix {
+		h.own = filepath.Dir(h.own)
+		h.leaf = true
+	}
+}
+
+// removeStale removes the groups of earlier processes beside, which were killed.
+func removeStale(all []hierarchy, name string) {
+	for _, h := range all {
+		groups, _ := filepath.Glob(filepath.Join(h.own, name+"-*"))
+		for _, path := range groups {
+			pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(path), name+"-"))
+			if err == nil && unix.Kill(pid, 0) == unix.ESRCH {
+				folder(path).empty(os.Remove)
+			}
+		}
+	}
+}
+
 // unescape undoes the escaping of spaces and the like in mountinfo.
 func unescape(path string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
@@ -59,18 +85,29 @@ func unescape(path string) string {
 // Open returns the limiter of this machine. It removes the groups that an earlier run of the server
 // on root has left, and kills what is in them. It may move this process into its own group, so call
 // it before anything is started.
-func Open(root string) Limiter {
+//
+// beside is for a process that does not run the apps of root, beside the one that does: its groups
+// are beside the others, and have its process id in their name.
+func Open(root string, beside bool) Limiter {
 	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	groups, groupsErr := os.ReadFile("/proc/self/cgroup")
 	if err != nil || groupsErr != nil {
 		return none{}
 	}
 	all := hierarchies(string(mountinfo), string(groups))
+	name := folderName(root)
+	if beside {
+		for i := range all {
+			all[i].leaveLeaf(name)
+		}
+		removeStale(all, name)
+		name += "-" + strconv.Itoa(os.Getpid())
+	}
 	// a hybrid machine has both, with most controllers in version 1
-	if l := openV2(all, folderName(root)); l != nil {
+	if l := openV2(all, name); l != nil {
 		return l
 	}
-	if l := openV1(all, folderName(root)); l != nil {
+	if l := openV1(all, name); l != nil {
 		return l
 	}
 	return none{}

@@ -37,13 +37,16 @@ func openV2(all []hierarchy, name string) Limiter {
 		// First below this process's group, so that its limits also apply to apps. Only root can
 		// use the top.
 		for _, base := range slices.Compact([]string{h.own, h.top}) {
-			if l, err := openV2At(realKernel, folder(base), base == h.own, name); err == nil {
+			if l, err := openV2At(realKernel, folder(base), base == h.own && !h.leaf, name); err == nil {
 				return l
 			}
 		}
 	}
 	return nil
 }
+
+// leafSuffix ends the name of the group that this process moves into.
+const leafSuffix = "-server"
 
 // openV2At makes the folder of groups in base. ours: base is this process's group. A group that
 // passes controllers on must not contain processes, except for the machine's top one. With
@@ -72,7 +75,7 @@ func openV2At(k kernel, base folder, ours bool, name string) (_ *v2, err error) 
 		}
 	}()
 	if ours && base.has("cgroup.type") { // the top group has no type
-		l.leaf = folder(base.path(name + "-server"))
+		l.leaf = folder(base.path(name + leafSuffix))
 		if err := k.mkdir(string(l.leaf)); err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, err
 		}
