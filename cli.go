@@ -46,7 +46,7 @@ func localRoot(words []string) *cobra.Command {
 		},
 	}
 	here := cli.Table{ // rows that need no volume
-		Rows:  ownRows(load),
+		Rows:  ownRows(flags, load),
 		Begin: func(*command.Call) (func(), error) { return func() {}, nil },
 	}
 	root := cli.New("paas", "paas turns a server into a git remote that runs what you push.",
@@ -70,8 +70,8 @@ func localRoot(words []string) *cobra.Command {
 var extra = func(*cobra.Command) {}
 
 // ownRows are the rows that only the command line on the server has.
-func ownRows(load func() (*config.Config, error)) []command.Row {
-	return []command.Row{healthRow(load), watchRow(), versionRow()}
+func ownRows(flags *pflag.FlagSet, load func() (*config.Config, error)) []command.Row {
+	return []command.Row{setupRow(flags), healthRow(load), watchRow(), versionRow()}
 }
 
 // localCaller returns the caller for a person with a shell on the server. Such a person can read

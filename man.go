@@ -39,7 +39,7 @@ func writeManPages(folder string) error {
 	}
 	date := time.Unix(seconds, 0).UTC()
 	var names []string // a command that is not among the words has no flags
-	for _, row := range append(command.Rows(), ownRows(nil)...) {
+	for _, row := range append(command.Rows(), ownRows(nil, nil)...) {
 		names = append(names, row.About().Name)
 	}
 	root := localRoot(names)
@@ -80,7 +80,7 @@ func explain(cmd *cobra.Command) {
 		return
 	}
 	cmd.Long = strings.ToUpper(cmd.Short[:1]) + cmd.Short[1:] + "."
-	row, ok := command.Find(append(command.Rows(), ownRows(nil)...), cmd.Name())
+	row, ok := command.Find(append(command.Rows(), ownRows(nil, nil)...), cmd.Name())
 	if !ok {
 		return
 	}

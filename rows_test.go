@@ -8,7 +8,7 @@ import (
 
 // The commands that run in the process of the command line are rows as well.
 func TestOwnRowsAreExplained(t *testing.T) {
-	for _, row := range ownRows(nil) {
+	for _, row := range ownRows(nil, nil) {
 		if row.About().Short == "" {
 			t.Errorf("%s is not explained", row.About().Name)
 		}

@@ -96,7 +96,8 @@ var notSettings = []string{
 // Flags adds --config and a flag for each setting. Settings that are secret get none: everybody on
 // the machine can read a process's argument list.
 func Flags(flags *pflag.FlagSet) {
-	flags.String("config", "", "settings file (default: paas.yaml in --root, if it exists)")
+	flags.String("config", "", "settings file (default: paas.yaml in --root, if it exists; for the "+
+		"superuser without --root: "+systemFile+")")
 	for _, s := range table(&Config{}) {
 		if !slices.Contains(secrets, s.key) {
 			flags.String(s.key, "", s.help+" "+s.shown("", FromDefault).Values())
@@ -116,21 +117,7 @@ const (
 // error joins all misspelt names and bad values, one on each line.
 func Load(flags *pflag.FlagSet, environ []string) (*Config, []Setting, error) {
 	known := keys()
-	env := map[string]string{}
-	var errs []error
-	for _, kv := range environ {
-		name, value, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, prefix) || slices.Contains(notSettings, name) {
-			continue
-		}
-		key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, prefix)), "_", "-")
-		if !slices.Contains(known, key) {
-			near := environmentName(nearest.Word(key, known))
-			errs = append(errs, unknown("environment", name, near))
-			continue
-		}
-		env[key] = value
-	}
+	env, errs := environment(environ, known)
 	path, required := filePath(flags, env, environ)
 	file, fileErrs := readFile(path, required, known)
 	errs = append(errs, fileErrs...)
@@ -181,8 +168,36 @@ func filePath(flags *pflag.FlagSet, env map[string]string, environ []string) (pa
 	if f := flags.Lookup("root"); f != nil && f.Changed {
 		root = f.Value.String()
 	}
+	if root == "" && os.Geteuid() == 0 {
+		if _, err := os.Stat(systemFile); err == nil {
+			return systemFile, true
+		}
+	}
 	root, _ = expand(cmp.Or(root, defaultRoot))
 	return filepath.Join(root, "paas.yaml"), false
+}
+
+// systemFile has the settings of the server that the machine's superuser runs. The Debian package
+// brings it.
+var systemFile = "/etc/paas/paas.yaml"
+
+// environment returns the settings in environ, by key, and an error for each that is not known.
+func environment(environ, known []string) (env map[string]string, errs []error) {
+	env = map[string]string{}
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, prefix) || slices.Contains(notSettings, name) {
+			continue
+		}
+		key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, prefix)), "_", "-")
+		if !slices.Contains(known, key) {
+			near := environmentName(nearest.Word(key, known))
+			errs = append(errs, unknown("environment", name, near))
+			continue
+		}
+		env[key] = value
+	}
+	return env, errs
 }
 
 // readFile reads the file at path. There is an error for each key that is not known.
