@@ -17,8 +17,8 @@ type Engine interface {
 	// an earlier server left has ended or is in Units.
 	Open() error
 
-	// Close ends the engine's work for this server: what Start and Build run, and units, unless the
-	// engine keeps them for the next server. It starts nothing afterwards.
+	// Close ends the engine's work for this server: what Start and Build run. It also ends units and
+	// detached jobs, unless the engine keeps them for the next server. It starts nothing afterwards.
 	Close() error
 
 	// Adopt returns variables for the environment of another child of the server: the engine then ends
@@ -39,6 +39,13 @@ type Engine interface {
 	// Start starts a process that runs once, and returns at once. ctx limits only the start. If the
 	// job is to blame, the error is a [StartError].
 	Start(ctx context.Context, job Job) (Process, error)
+
+	// Runs lists the detached jobs, the oldest first, including those from an earlier server and those
+	// that have ended.
+	Runs(ctx context.Context) ([]Run, error)
+
+	// Forget removes a detached job that has ended from the list. An unknown one is not an error.
+	Forget(ctx context.Context, id string) error
 }
 
 // Isolation describes what isolates apps from each other and from the server.

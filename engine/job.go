@@ -34,7 +34,29 @@ type Job struct {
 	Err      io.Writer // standard error, called from another goroutine; nil: it goes to Out
 	In       io.Reader // standard input; a Read may still block after Done; nil: empty
 	Terminal *Terminal // instead of the three streams; Err is then unused
+
+	Detached *Detached // it goes on when its server ends; nil: it ends too
 }
+
+// Detached is what a [Job] has that goes on when its server ends. Its streams and Terminal are
+// unused.
+type Detached struct {
+	ID   string // no other job of the engine has it
+	Log  string // the log of the app that the engine writes both outputs to: "run.3"
+	Note string // for the next server
+}
+
+// Run is a detached job.
+type Run struct {
+	Job     // without its command and environment
+	Process // Limits are the enforced ones
+
+	Since time.Time // when it was started
+	Ended time.Time // zero: it runs
+}
+
+// Limits implements [Process].
+func (r Run) Limits() volume.Limits { return r.Process.Limits() }
 
 // Terminal is a person's terminal.
 type Terminal struct {

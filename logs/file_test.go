@@ -213,6 +213,25 @@ func TestFileFullDisk(t *testing.T) {
 	}
 }
 
+// Another process may rotate the log. The file before is not lost, although this process has not
+// noticed yet.
+func TestOtherProcessRotates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "web.1.log")
+	f := &File{Path: path, MaxBytes: 200}
+	defer f.Close()
+	f.Write([]byte(strings.Repeat("x", 130) + "\n"))
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.Write([]byte(strings.Repeat("y", 130) + "\n"))
+	if before, _ := os.ReadFile(path + ".1"); !strings.Contains(string(before), "xxx") {
+		t.Errorf("the file before has %q", before)
+	}
+}
+
 // Two releases write one log during a switch: neither writes into a file that the other has rotated
 // away.
 func TestFileTwoWriters(t *testing.T) {

@@ -115,24 +115,21 @@ func (s *stream) append(b []byte) error {
 }
 
 // ready opens the file, and rotates it if more bytes would exceed the limit. It notices within a
-// second if somebody removes or changes the file.
+// second if somebody removes or changes the file, and before it rotates: another process may have
+// rotated it, and the file before would be lost.
 func (s *stream) ready(more, limit int64, now time.Time) error {
 	if s.file != nil && now.Sub(s.checked) >= time.Second {
-		s.checked = now
-		current, err := os.Stat(s.path)
-		own, ownErr := s.file.Stat()
-		if err != nil || ownErr != nil || !os.SameFile(current, own) {
-			s.close()
-		} else {
-			s.size = current.Size()
-		}
+		s.check(now)
+	}
+	if s.isFull(more, limit) {
+		s.check(now)
 	}
 	if s.file == nil {
 		if err := s.open(now); err != nil {
 			return err
 		}
 	}
-	if s.size == 0 || s.size+int64(len(s.head))+more <= limit {
+	if !s.isFull(more, limit) {
 		return nil
 	}
 	s.close()
@@ -140,6 +137,23 @@ func (s *stream) ready(more, limit int64, now time.Time) error {
 		return err
 	}
 	return s.open(now)
+}
+
+// isFull reports whether more bytes would exceed the limit of an open file.
+func (s *stream) isFull(more, limit int64) bool {
+	return s.file != nil && s.size > 0 && s.size+int64(len(s.head))+more > limit
+}
+
+// check closes the file if it is no longer the one at the path.
+func (s *stream) check(now time.Time) {
+	s.checked = now
+	current, err := os.Stat(s.path)
+	own, ownErr := s.file.Stat()
+	if err != nil || ownErr != nil || !os.SameFile(current, own) {
+		s.close()
+		return
+	}
+	s.size = current.Size()
 }
 
 // open opens the file. It notices an incomplete line at its end, and prepares the head of a new

@@ -81,6 +81,13 @@ func (m *Memory) startUnit(unit engine.Unit, index, _ int, out io.Writer) (keep.
 
 // Start implements [engine.Engine].
 func (m *Memory) Start(_ context.Context, job engine.Job) (engine.Process, error) {
+	if job.Detached != nil {
+		return m.Detach(job, m.startOnce)
+	}
+	return m.startOnce(job)
+}
+
+func (m *Memory) startOnce(job engine.Job) (engine.Process, error) {
 	p, err := m.begin(false, &Process{Job: job})
 	if err != nil {
 		return nil, err

@@ -30,7 +30,10 @@ type Suite struct {
 	// Serve is a program that listens on $PORT.
 	Serve []string
 
-	Outlives      bool // units go on after Close, for the next server
+	// Next returns the engine of the next server, which is not open yet: units and detached jobs have
+	// gone on. nil: they end at Close.
+	Next func() engine.Engine
+
 	NoTerminal    bool // processes that run once cannot have a terminal
 	NoListening   bool // it cannot find out where a process listens
 	NoMemoryLimit bool // it does not enforce limits of memory
@@ -69,6 +72,9 @@ func Run(t *testing.T, begin func(*testing.T) Suite) {
 		"dials":                 dials,
 		"listening":             listening,
 		"closes":                closes,
+		"detached":              detached,
+		"next finds units":      nextFindsUnits,
+		"next finds jobs":       nextFindsJobs,
 		"values cross a socket": valuesCross,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -235,7 +241,7 @@ func closes(t *testing.T, b *bench) {
 	p := b.start(b.job("sleep 1000"))
 	b.close()
 	rig.Eventually(t, "the process that runs once has ended", func() bool { return closed(p.Done()) })
-	if !b.Outlives {
+	if b.Next == nil {
 		b.until("")
 	}
 	if err := b.Engine.Want(t.Context(), u); err == nil {

@@ -20,15 +20,16 @@ type Fleet struct {
 	// is 1, or more if a process asked to be started again.
 	Start func(unit engine.Unit, index, try int, out io.Writer) (Process, error)
 
-	// Log returns the log for the output of a place; nil: there is none.
-	Log func(name engine.UnitName, index int) Log
+	// Log returns a log of an app; nil: there is none.
+	Log func(app, name string) Log
 
 	mu       sync.Mutex
 	apps     map[string]struct{} // those that have ever had a unit
 	units    map[engine.UnitName]*engine.Unit
 	places   map[seat]*place
 	watchers map[*watcher]struct{}
-	starts   int // so far
+	runs     map[string]*run // detached jobs, by ID
+	starts   int             // so far
 	closed   bool
 }
 
@@ -48,7 +49,7 @@ type Process interface {
 	Again() (why string, again bool)
 }
 
-// Log receives the output of a place.
+// Log receives the output of a place or of a detached job.
 type Log interface {
 	io.Writer
 	Note(format string, args ...any) // writes a line of the engine's own

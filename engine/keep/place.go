@@ -2,6 +2,7 @@ package keep
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"paas/engine"
@@ -27,7 +28,7 @@ func newPlace(f *Fleet, name engine.UnitName, index int) *place {
 	pl := &place{fleet: f, wake: make(chan struct{}, 1)}
 	pl.Place = engine.Place{Unit: name, Index: index, State: engine.Starting}
 	if f.Log != nil {
-		pl.out.log = f.Log(name, index)
+		pl.out.log = f.Log(name.App, fmt.Sprintf("%s.%d", name.Type, index))
 	}
 	return pl
 }

@@ -51,9 +51,9 @@ func unit(t *testing.T, l *Local, s spec, line string) asked {
 		Indexes: []int{1}, Image: o.Image, Argv: o.Argv, Env: o.Env, Listens: s.web, Grace: time.Second, Stable: time.Minute,
 	}
 	known := l.log
-	l.Fleet.Log = func(name engine.UnitName, index int) keep.Log {
+	l.Fleet.Log = func(app, name string) keep.Log {
 		if s.out == nil {
-			return known(name, index)
+			return known(app, name)
 		}
 		return noted{s.out}
 	}

@@ -64,8 +64,3 @@ func (l Layout) named(env map[string]string) (map[string]string, error) {
 	}
 	return env, nil
 }
-
-// logFile is the path of the log of a place.
-func (l Layout) logFile(name engine.UnitName, index int) string {
-	return filepath.Join(l.Logs, place(name.Type, index)+".log")
-}

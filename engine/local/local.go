@@ -150,13 +150,13 @@ func (l *Local) Close() error {
 // Adopt implements [engine.Engine].
 func (l *Local) Adopt(name string) []string { return []string{l.keeper.Adopt(name)} }
 
-// log returns the log for the output of a place; nil: the output is not written.
-func (l *Local) log(name engine.UnitName, index int) keep.Log {
-	at, err := l.Layout(engine.Image{App: name.App})
+// log returns a log of an app; nil: the output is not written.
+func (l *Local) log(app, name string) keep.Log {
+	at, err := l.Layout(engine.Image{App: app})
 	if err != nil || at.Logs == "" {
 		return nil
 	}
-	return &logs.File{Path: at.logFile(name, index)}
+	return &logs.File{Path: filepath.Join(at.Logs, name+".log")}
 }
 
 // Build implements [engine.Engine].

@@ -42,11 +42,15 @@ type order struct {
 	try     int
 }
 
-// place is the name of a process for people: "web.2".
-func place(processType string, index int) string { return processType + "." + strconv.Itoa(index) }
-
 // Start implements [engine.Engine].
 func (l *Local) Start(_ context.Context, job engine.Job) (engine.Process, error) {
+	if job.Detached != nil {
+		return l.Detach(job, l.startOnce)
+	}
+	return l.startOnce(job)
+}
+
+func (l *Local) startOnce(job engine.Job) (engine.Process, error) {
 	p, err := l.start(order{Job: job, once: true})
 	if err != nil {
 		return nil, err

@@ -69,8 +69,9 @@ func TestSuiteOverWire(t *testing.T) {
 		l.Layout = suiteLayout(dir)
 		open(t, l)
 		return enginetest.Suite{
-			Engine: connect(t, l), Image: engine.Image{App: "blog", Build: dir}, Serve: []string{"node", "server.js"},
-			NoListening: runtime.GOOS != "linux", NoMemoryLimit: !child.CapsMemory, Outlives: true,
+			Engine: connect(t, l), Next: func() engine.Engine { return connect(t, l) },
+			Image: engine.Image{App: "blog", Build: dir}, Serve: []string{"node", "server.js"},
+			NoListening: runtime.GOOS != "linux", NoMemoryLimit: !child.CapsMemory,
 		}
 	})
 }

@@ -35,7 +35,11 @@ func (r request) check() error {
 	case callWant:
 		return errors.Join(checkUnit(r.Unit), checkArgv(r.Unit.Argv))
 	case callStart:
-		return errors.Join(checkType(r.Job.Type), checkIndex(r.Job.Index), checkArgv(r.Job.Argv))
+		err := errors.Join(checkType(r.Job.Type), checkIndex(r.Job.Index), checkArgv(r.Job.Argv))
+		if d := r.Job.Detached; d != nil {
+			err = errors.Join(err, checkType(d.Log))
+		}
+		return err
 	case callExec:
 		if r.Command.Max < 0 || r.Command.Max > maxOutput {
 			return fmt.Errorf("%d bytes of output", r.Command.Max)
@@ -64,10 +68,10 @@ func checkIndex(index int) error {
 	return nil
 }
 
-// checkType checks the type of a process, which is part of the name of a file.
+// checkType checks the type of a process or the name of a log: a part of the name of a file.
 func checkType(t string) error {
 	if t == "" || strings.ContainsAny(t, "/\x00") {
-		return fmt.Errorf("type %.20q", t)
+		return fmt.Errorf("type or name %.20q", t)
 	}
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 	"paas/volume"
 )
 
-// Client is the engine that another process serves. Fill in the fields, then call Open. Its units go
-// on after Close, and when this process has ended.
+// Client is the engine that another process serves. Fill in the fields, then call Open. Its units
+// and detached jobs go on after Close, and when this process has ended.
 type Client struct {
 	Socket  *net.UnixConn
 	Builder Builder
@@ -290,6 +290,29 @@ type logReader struct {
 func (r *logReader) Close() error {
 	r.forget()
 	return r.File.Close()
+}
+
+// Runs implements [engine.Engine].
+func (c *Client) Runs(ctx context.Context) (list []engine.Run, err error) {
+	m, err := c.ask(ctx, request{Call: callRuns})
+	for _, r := range m.Runs {
+		p := c.newStarted()
+		p.pid, p.limits = r.PID, r.Limits
+		if !r.Ended.IsZero() {
+			p.exit = r.Exit
+			close(p.done)
+		} else if p.id, err = p.join(ctx, r.Job.Detached.ID); err != nil {
+			return nil, err
+		}
+		list = append(list, engine.Run{Job: r.Job, Process: p, Since: r.Since, Ended: r.Ended})
+	}
+	return list, err
+}
+
+// Forget implements [engine.Engine].
+func (c *Client) Forget(ctx context.Context, id string) error {
+	_, err := c.ask(ctx, request{Call: callForget, Run: id})
+	return err
 }
 
 // Exec implements [engine.Fleet].

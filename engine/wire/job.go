@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -15,9 +16,10 @@ import (
 // job is a process that runs once, for a client.
 type job struct {
 	engine.Process
-	grace   time.Duration
-	signals chan int
-	endIn   func() // standard input is complete
+	detached bool
+	grace    time.Duration
+	signals  chan int
+	endIn    func() // standard input is complete
 }
 
 // tell passes on a request that gets no reply. It does not block: a process that has not taken
@@ -36,14 +38,20 @@ func (j *job) tell(r request) {
 	}
 }
 
-// passSignals sends the signals to the process until it has ended.
-func (j *job) passSignals() {
+// passSignals sends the signals to the process until it has ended. Of a detached one only until gone
+// closes; then it returns false.
+func (j *job) passSignals(gone <-chan struct{}) (ended bool) {
+	if !j.detached {
+		gone = nil
+	}
 	for {
 		select {
 		case number := <-j.signals:
 			j.Signal(number)
 		case <-j.Done():
-			return
+			return true
+		case <-gone:
+			return false
 		}
 	}
 }
@@ -57,13 +65,13 @@ func (s *server) jobOf(id uint64) *job {
 	return nil
 }
 
-// stopStarting returns the jobs that run. None starts after it.
+// stopStarting returns the jobs that run and are not detached. None starts after it.
 func (s *server) stopStarting() (jobs []*job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
 	for _, t := range s.tasks {
-		if t.job != nil {
+		if t.job != nil && !t.job.detached {
 			jobs = append(jobs, t.job)
 		}
 	}
@@ -78,7 +86,10 @@ func (s *server) start(ctx context.Context, r request) {
 	var p pipes
 	defer p.close()
 	spec := r.Job
-	if out := p.out(); out != nil {
+	detached := spec.Detached != nil
+	if detached {
+		r.Err, r.In = false, false
+	} else if out := p.out(); out != nil {
 		spec.Out = out
 		defer s.untilLost(out)()
 	}
@@ -100,19 +111,58 @@ func (s *server) start(ctx context.Context, r request) {
 		s.reply(r, reply{}, err)
 		return
 	}
-	j := &job{Process: process, grace: spec.Grace, signals: make(chan int, 16), endIn: endIn}
-	s.mu.Lock()
-	s.tasks[r.ID].job = j
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	j := &job{Process: process, detached: detached, grace: spec.Grace, endIn: endIn}
+	closed := s.enterJob(r, j)
+	if closed && !detached {
 		go j.Stop(0)
 	}
 	s.reply(r, reply{More: true, PID: j.PID(), Limits: j.Limits()}, nil, p.theirs...)
 	p.sent()
-	j.passSignals()
-	p.close() // the client reads to the end of the pipes
-	s.reply(r, reply{Exit: j.Exit()}, nil)
+	if j.passSignals(s.ctx.Done()) {
+		p.close() // the client reads to the end of the pipes
+		s.reply(r, reply{Exit: j.Exit()}, nil)
+	}
+}
+
+// enterJob notes that r has started j, and reports whether the client starts nothing more.
+func (s *server) enterJob(r request, j *job) (closed bool) {
+	j.signals = make(chan int, 16)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tasks[r.ID].job = j
+	return s.closed
+}
+
+// join lets the client stop a detached job, and replies when that has ended.
+func (s *server) join(ctx context.Context, r request) {
+	list, err := s.engine.Runs(ctx)
+	at := slices.IndexFunc(list, func(found engine.Run) bool { return found.Detached.ID == r.Run })
+	if err == nil && at < 0 {
+		err = errors.New("the job is gone")
+	}
+	if err != nil {
+		s.reply(r, reply{}, err)
+		return
+	}
+	j := &job{Process: list[at].Process, detached: true, endIn: func() {}}
+	s.enterJob(r, j)
+	s.reply(r, reply{More: true}, nil)
+	if j.passSignals(s.ctx.Done()) {
+		s.reply(r, reply{Exit: j.Exit()}, nil)
+	}
+}
+
+// runs lists the detached jobs.
+func (s *server) runs(ctx context.Context) (list []run, err error) {
+	found, err := s.engine.Runs(ctx)
+	for _, f := range found {
+		r := run{Job: f.Job, Since: f.Since, Ended: f.Ended, PID: f.PID(), Limits: f.Limits()}
+		if !f.Ended.IsZero() {
+			r.Exit = f.Exit()
+		}
+		list = append(list, r)
+	}
+	return list, err
 }
 
 // pipes are the pipes between a job and its client.

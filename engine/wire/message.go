@@ -29,7 +29,11 @@ const (
 	callDial      call = "dial" // the reply has the socket
 	callListening call = "listening"
 
+	callRuns   call = "runs"
+	callForget call = "forget"
+
 	callStart  call = "start"  // one reply when it runs, with the pipes, and one when it has ended
+	callJoin   call = "join"   // like start, for a detached job that runs
 	callStop   call = "stop"   // of the job that Of started; the reply comes when it has ended
 	callSignal call = "signal" // no reply
 	callResize call = "resize" // no reply
@@ -54,6 +58,7 @@ type request struct {
 
 	Job           engine.Job // without its streams
 	Err, In       bool       // it has these streams
+	Run           string     // ID of a detached job
 	Columns, Rows uint16
 }
 
@@ -72,6 +77,16 @@ type reply struct {
 	List      []string
 	PID       int
 	Limits    volume.Limits
+	Runs      []run
+}
+
+// run is an [engine.Run].
+type run struct {
+	Job          engine.Job
+	Since, Ended time.Time
+	PID          int
+	Limits       volume.Limits
+	Exit         engine.Exit // if it has ended
 }
 
 // failure is an error of the engine.

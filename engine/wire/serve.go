@@ -20,8 +20,8 @@ import (
 const maxTasks = 4096
 
 // Serve serves an open engine to the process at the other end of socket. It blocks until the
-// connection has ended, and with it what the client has started: a job gets its Grace. The error
-// says why the connection has ended; nil: the client closed it, or has ended.
+// connection has ended, and with it what the client has started: a job that is not detached gets its
+// Grace. The error says why the connection has ended; nil: the client closed it, or has ended.
 func Serve(socket *net.UnixConn, e engine.Engine, log *slog.Logger) error {
 	s := &server{conn: newConn(socket, false), engine: e, log: log, tasks: map[uint64]*task{}}
 	s.ctx, s.end = context.WithCancel(context.Background())
@@ -142,6 +142,8 @@ func (s *server) do(ctx context.Context, r request) {
 	switch r.Call {
 	case callStart:
 		s.start(ctx, r)
+	case callJoin:
+		s.join(ctx, r)
 	case callLogs:
 		s.logs(ctx, r)
 	case callDial:
@@ -206,6 +208,10 @@ func (s *server) answer(ctx context.Context, r request) (a reply, err error) {
 		a.Output, a.Exit, err = s.engine.Exec(ctx, r.Place, r.Command)
 	case callListening:
 		a.List = s.engine.Listening(ctx, r.Place)
+	case callRuns:
+		a.Runs, err = s.runs(ctx)
+	case callForget:
+		err = s.engine.Forget(ctx, r.Run)
 	default:
 		err = fmt.Errorf("unknown call %.20q", r.Call)
 	}

@@ -23,12 +23,29 @@ type started struct {
 	exit  engine.Exit
 }
 
+func (c *Client) newStarted() *started {
+	return &started{client: c, ended: make(chan struct{}), done: make(chan struct{})}
+}
+
+// join makes p the detached job.
+func (p *started) join(ctx context.Context, run string) (id uint64, err error) {
+	m, err := p.client.askMore(ctx, request{Call: callJoin, Run: run}, p.end)
+	if err != nil {
+		return 0, err
+	}
+	go func() {
+		<-p.ended
+		close(p.done)
+	}()
+	return m.ID, nil
+}
+
 // Start implements [engine.Engine].
 func (c *Client) Start(ctx context.Context, job engine.Job) (engine.Process, error) {
 	out, errs, in := job.Out, job.Err, job.In
 	r := request{Call: callStart, Job: job, Err: errs != nil && job.Terminal == nil, In: in != nil}
 	r.Job.Out, r.Job.Err, r.Job.In = nil, nil, nil
-	p := &started{client: c, ended: make(chan struct{}), done: make(chan struct{})}
+	p := c.newStarted()
 	m, err := c.askMore(ctx, r, p.end)
 	if err != nil {
 		return nil, err
@@ -49,7 +66,7 @@ func (c *Client) Start(ctx context.Context, job engine.Job) (engine.Process, err
 			copying.Go(func() { drain(to, from) })
 		}
 	}
-	copyOut(out)
+	copyOut(out) // a detached job has no pipes
 	if r.Err {
 		copyOut(errs)
 	}

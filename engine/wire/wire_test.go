@@ -75,8 +75,9 @@ func TestSuite(t *testing.T) {
 		m.Make = m.RunBuild
 		t.Cleanup(func() { m.Close() })
 		return enginetest.Suite{
-			Engine: connect(t, m), Image: engine.Image{App: "blog", Build: "b"}, Serve: shell("sleep 1000"),
-			NoTerminal: true, NoMemoryLimit: true, Outlives: true,
+			Engine: connect(t, m), Next: func() engine.Engine { return connect(t, m) },
+			Image: engine.Image{App: "blog", Build: "b"}, Serve: shell("sleep 1000"),
+			NoTerminal: true, NoMemoryLimit: true,
 		}
 	})
 }
