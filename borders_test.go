@@ -45,7 +45,7 @@ func TestOnlyMainImports(t *testing.T) {
 
 var onlyMain = []string{
 	"paas/config", "paas/sshd", "paas/web", "paas/receiver", "paas/sidecar", "paas/router", "paas/watch", "paas/command/cli",
-	"paas/engine/local", "paas/address", "paas/folder", "paas/notify", "paas/certs", "paas/link",
+	"paas/engine/local", "paas/address", "paas/folder", "paas/notify", "paas/certs", "paas/link", "paas/keeper",
 }
 
 // TestBorders holds what a package must not need, not even through others.
@@ -62,6 +62,7 @@ func TestBorders(t *testing.T) {
 		{"deploy", "runtime router engine/local command sshd receiver sidecar"},
 		{"router", "runtime engine/local command sshd receiver volume"},
 		{"sshd", "web command command/cli receiver runtime volume access"},
+		{"keeper", "runtime router engine command volume config"},
 		{"link", "router runtime command volume config"},
 		{"web", "sshd command command/cli receiver runtime router volume access"},
 		{"access", "sshd command"},

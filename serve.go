@@ -28,12 +28,12 @@ import (
 	"paas/engine"
 	"paas/folder"
 	"paas/inproc"
+	"paas/keeper"
 	"paas/link"
 	"paas/receiver"
 	"paas/reserved"
 	"paas/router"
 	"paas/runtime"
-	"paas/serverlog"
 	"paas/sidecar"
 	"paas/sshd"
 	"paas/subprocess"
@@ -53,11 +53,7 @@ func serveCommand(load func() (*config.Config, error)) *cobra.Command {
 			if slices.Contains(roles, volume.RoleApp) { // whose router is the front in one process
 				roles = slices.DeleteFunc(roles, func(name string) bool { return name == volume.RoleFront })
 			}
-			c, err := load()
-			if err != nil {
-				return err
-			}
-			return serve(cmd.Context(), c, roles, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd, load, roles)
 		},
 	}
 }
@@ -82,7 +78,8 @@ func checkRoles(names []string) ([]string, error) {
 // it does not run are nil.
 type server struct {
 	*paas
-	log *slog.Logger
+	parent *keeper.Parent
+	log    *slog.Logger
 
 	door     *sshd.Server       // role git
 	receiver *receiver.Receiver //
@@ -103,23 +100,17 @@ type server struct {
 
 	spares *deploy.Spares // of the receiver and the sidecar
 
-	ports []*reserved.Port // the doors' ports, kept until the apps have ended
+	ports []*reserved.Port // of the doors
+	end   func()           // ends this server in order
 }
 
-// serve runs the roles until ctx ends or a part fails.
-func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr io.Writer) error {
-	if c.LogFile != "" {
-		file, err := serverlog.Open(c.LogFile)
-		if err != nil {
-			return fmt.Errorf("log-file: %w", err)
-		}
-		stderr = file
-	}
-	var level slog.LevelVar
-	level.UnmarshalText([]byte(c.LogLevel))
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: &level}))
-
-	s := &server{paas: newPaas(c), log: log}
+// runServer runs the roles until ctx ends or a part fails.
+func runServer(
+	ctx context.Context, parent *keeper.Parent, c *config.Config, roles []string, stdout io.Writer, log *slog.Logger,
+) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	s := &server{paas: newPaas(c), parent: parent, log: log, end: end}
 	s.spares = &deploy.Spares{Volume: s.vol, DiskSpace: s.diskSpace(), Log: log.With("role", "receiver")}
 	s.keys.Log = log.With("role", "sshd")
 	defer s.remotes.Close()
@@ -130,11 +121,6 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	}
 	defer vol.Close()
 	for _, role := range roles {
-		release, err := vol.Claim(role)
-		if err != nil {
-			return err
-		}
-		defer release()
 		s.forget(role)
 	}
 	go vol.Tidy(ctx) // nobody waits for it: the next server removes the rest
@@ -160,8 +146,13 @@ func serve(ctx context.Context, c *config.Config, roles []string, stdout, stderr
 	if err := s.prepare(); err != nil {
 		return err
 	}
+	if err := parent.Ready(); err != nil {
+		return err
+	}
 	log.Info("serving", "root", c.Root, "version", buildVersion(), "roles", strings.Join(roles, " "))
-	s.greet(stdout)
+	if parent.First {
+		s.greet(stdout)
+	}
 	return s.run(ctx)
 }
 
@@ -326,10 +317,25 @@ func (s *server) listenWeb() error {
 
 // listenDoor listens on addr, the value of the setting.
 func (s *server) listenDoor(setting, addr string) (net.Listener, error) {
-	l, err := reserved.Listen(addr)
+	name := addr
+	if _, port, _ := net.SplitHostPort(addr); port == "0" { // another one for each door
+		name = setting + " " + addr
+	}
+	var l *reserved.Port
+	var err error
+	if held := s.parent.Take(name); held != nil {
+		l, err = reserved.Reopen(held)
+		held.Close()
+	} else if l, err = reserved.Listen(addr); err == nil {
+		var f *os.File
+		if f, err = l.File(); err == nil {
+			s.parent.Hold(name, f)
+		}
+	}
 	if err != nil {
 		return nil, portError(setting, addr, err)
 	}
+	l.Leave(true)
 	s.ports = append(s.ports, l)
 	return l, nil
 }
@@ -442,6 +448,7 @@ func (s *server) run(ctx context.Context) error {
 	run("spares", true, s.spares.Run, rest, nothing)
 	run("runtime", s.runtime != nil, s.runtime.Run, apps, nothing)
 	run("run", s.attach != nil, s.attach.Run, apps, nothing)
+	run("keeper", true, s.followKeeper, doorway, nothing)
 	return g.Wait()
 }
 

@@ -52,8 +52,12 @@ func (s *server) listenSidecar() error {
 		s.publish(volume.RoleSidecar, "")
 		return nil
 	}
+	var err error
+	if s.sidecar.Listener, err = s.listenDoor("PAAS_SIDECAR_ADDR", s.sidecar.Addr); err != nil {
+		return err
+	}
 	if err := s.sidecar.Listen(); err != nil {
-		return portError("PAAS_SIDECAR_ADDR", s.sidecar.Addr, err)
+		return err
 	}
 	s.publish(volume.RoleSidecar, s.sidecar.Address().String())
 	return nil
@@ -89,13 +93,12 @@ func syncCommand(load func() (*config.Config, error)) *cobra.Command {
 	once := cmd.Flags().Bool("once", false,
 		"look at each once, deploy what is new, and end with status 0 if all went well")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !*once {
+			return serve(cmd, load, []string{volume.RoleSidecar})
+		}
 		c, err := load()
 		if err != nil {
 			return err
-		}
-		if !*once {
-			return serve(cmd.Context(), c, []string{volume.RoleSidecar}, cmd.OutOrStdout(),
-				cmd.ErrOrStderr())
 		}
 		p := newPaas(c)
 		defer p.remotes.Close()

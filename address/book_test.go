@@ -49,7 +49,7 @@ func TestAddressesForPeople(t *testing.T) {
 func TestPublished(t *testing.T) {
 	server := newBook(t)
 	other := &Book{Volume: server.Volume, Domain: "localhost", Hooks: ":1"}
-	release, err := server.Volume.Claim(volume.RoleSidecar)
+	claim, err := server.Volume.Claim(volume.RoleSidecar)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestPublished(t *testing.T) {
 	if is := other.Of(volume.RoleSidecar).Local(); is != "localhost:9999" {
 		t.Error(is)
 	}
-	release()
+	claim.Close()
 	if is := other.Of(volume.RoleSidecar).Listen; is != ":1" {
 		t.Errorf("%q of a server that does not run", is)
 	}
@@ -75,11 +75,11 @@ func TestPublished(t *testing.T) {
 // People are sent to the front of another process, which has told the role app where it is.
 func TestPublishedFront(t *testing.T) {
 	b := newBook(t)
-	release, err := b.Volume.Claim(volume.RoleApp)
+	claim, err := b.Volume.Claim(volume.RoleApp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
+	defer claim.Close()
 	if _, ok := (&Book{Volume: b.Volume}).Published(volume.RoleApp); ok {
 		t.Error("there is an address before one was published")
 	}

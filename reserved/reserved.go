@@ -2,8 +2,11 @@
 package reserved
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -13,8 +16,9 @@ import (
 // chose (port 0) is free after Close, and so is any port on systems other than Linux.
 type Port struct {
 	*net.TCPListener
-	once sync.Once
-	err  error // of the first Close
+	once  sync.Once
+	err   error // of the first Close
+	leave atomic.Bool
 }
 
 // Listen listens on a TCP address, such as ":8080".
@@ -26,7 +30,36 @@ func Listen(addr string) (*Port, error) {
 	return &Port{TCPListener: l.(*net.TCPListener)}, nil
 }
 
-// Free releases the port.
+// Reopen returns a listener of a socket of [Port.TCPListener.File], of this process or another one,
+// also after its Close.
+func Reopen(f *os.File) (*Port, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+		if err == nil {
+			err = os.NewSyscallError("listen", syscall.Listen(int(fd), backlog))
+		}
+	})
+	if err := errors.Join(controlErr, err); err != nil {
+		return nil, err
+	}
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	return &Port{TCPListener: l.(*net.TCPListener)}, nil
+}
+
+// backlog is how many connections may wait; the kernel takes its own maximum if that is less.
+const backlog = 1<<15 - 1
+
+// Leave decides whether Close leaves the socket to other processes that have it, which go on listening.
+func (h *Port) Leave(yes bool) { h.leave.Store(yes) }
+
+// Free releases the port, unless another process has its socket.
 func (h *Port) Free() { h.TCPListener.Close() }
 
 // Close refuses connections from now on, and keeps the port.
@@ -37,6 +70,9 @@ func (h *Port) Close() error {
 
 // refuse makes the kernel refuse connections.
 func (h *Port) refuse() error {
+	if h.leave.Load() {
+		return h.TCPListener.Close()
+	}
 	raw, err := h.SyscallConn()
 	if err != nil {
 		return err

@@ -12,12 +12,7 @@ import (
 )
 
 func TestReservedPort(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
-	free.Close()
+	addr := freeAddr(t)
 	h, err := Listen(addr)
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +47,16 @@ func TestReservedPort(t *testing.T) {
 	l.Close()
 }
 
+// freeAddr returns an address that was not chosen by the kernel for the listener that will have it.
+func freeAddr(t *testing.T) string {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	return free.Addr().String()
+}
+
 // listenOn listens as another process would, with SO_REUSEPORT if share.
 func listenOn(addr string, share bool) (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
@@ -61,4 +66,50 @@ func listenOn(addr string, share bool) (net.Listener, error) {
 		return err
 	}}
 	return config.Listen(context.Background(), "tcp", addr)
+}
+
+// A socket that another process holds goes on listening when a listener of it leaves, and listens
+// again after one has refused connections, also while one of its connections is open.
+func TestReopen(t *testing.T) {
+	first, err := Listen(freeAddr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := first.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	addr := first.Addr().String()
+	visit := func(l *Port) (here net.Conn) {
+		t.Helper()
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if here, err = l.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { here.Close() })
+		return here
+	}
+	visit(first)
+	first.Leave(true)
+	first.Close()
+	second, err := Reopen(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	visit(second)
+	second.Close()
+	if _, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("connect: %v", err)
+	}
+	third, err := Reopen(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	visit(third)
+	third.Free()
 }

@@ -18,15 +18,18 @@ const (
 	wrapUp   = 5 * time.Second
 )
 
-// Listen opens Addr, so that its caller learns at once if that fails. Run serves it. Without an
-// Addr it does nothing.
+// Listen opens Addr, so that its caller learns at once if that fails. Run serves it. With a Listener
+// it opens nothing, and without an Addr it does nothing.
 func (s *Sidecar) Listen() error {
 	if s.Addr == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", s.Addr)
-	if err != nil {
-		return err
+	l := s.Listener
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", s.Addr); err != nil {
+			return err
+		}
 	}
 	s.listener = netutil.LimitListener(l, maxConns)
 	return nil

@@ -142,14 +142,14 @@ func (s *stage) start() (stop func()) {
 
 // runtime runs a runtime until the test's end.
 func (s *stage) runtime() {
-	release, err := s.Volume.Claim(volume.RoleApp)
+	claim, err := s.Volume.Claim(volume.RoleApp)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { fakeRuntime(ctx, s.Volume) })
-	s.t.Cleanup(func() { cancel(); running.Wait(); release() })
+	s.t.Cleanup(func() { cancel(); running.Wait(); claim.Close() })
 }
 
 // now polls the app's source now.

@@ -45,7 +45,8 @@ type Sidecar struct {
 	// nobody is told.
 	Announce func(ctx context.Context, app volume.App, r volume.Release)
 
-	Addr string // where health, metrics and webhooks are served, host:port; empty: nowhere
+	Addr     string       // where health, metrics and webhooks are served, host:port; empty: nowhere
+	Listener net.Listener // if set, is used for that instead of Addr
 
 	Log *slog.Logger
 

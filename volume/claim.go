@@ -23,11 +23,12 @@ const (
 // ErrClaimed is the error for a role that another live process has.
 var ErrClaimed = errors.New("already running on this volume")
 
-// Claim gives this process the role (such as [RoleApp]) on the volume, until release is called or
-// the process dies. If another process has it, Claim waits at most 0.1 s; the error then wraps
+// Claim gives this process the role (such as [RoleApp]) on the volume, until the returned file is
+// closed or the process dies. A process that inherits the file has the role too: it is free once the
+// last of them has closed it or died. If another process has it, Claim waits at most 0.1 s; the error then wraps
 // [ErrClaimed] and names that process. It waits at most 5 s if that process is dead: the lock is
 // free once the last child that it forked has executed its program or ended.
-func (v *Volume) Claim(role string) (release func(), err error) {
+func (v *Volume) Claim(role string) (*os.File, error) {
 	f, err := os.OpenFile(v.claim(role), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func (v *Volume) Claim(role string) (release func(), err error) {
 	}
 	f.Truncate(0)
 	f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return func() { f.Close() }, nil
+	return f, nil
 }
 
 // claimant returns the process id in the file of a claim.

@@ -542,16 +542,16 @@ func TestClaimAfterKill(t *testing.T) {
 	}
 	defer child.Wait()
 	lock.Close()
-	release, err := v.Claim("runtime")
+	claim, err := v.Claim("runtime")
 	if err != nil {
 		t.Fatal(err)
 	}
-	release()
+	claim.Close()
 }
 
 func TestClaimIsForOne(t *testing.T) {
 	v := testVolume(t)
-	release, err := v.Claim("runtime")
+	claim, err := v.Claim("runtime")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -566,7 +566,7 @@ func TestClaimIsForOne(t *testing.T) {
 	if v.Claimed("sshd") {
 		t.Error("sshd is claimed")
 	}
-	release()
+	claim.Close()
 	if v.Claimed("runtime") {
 		t.Error("still claimed")
 	}

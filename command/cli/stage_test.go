@@ -72,9 +72,9 @@ func newStage(t *testing.T) *stage {
 	}
 	_, _, err := s.server.Tokens.Create(access.Token{Name: "old", Can: access.Deploy, Expires: time.Now().Add(time.Hour)})
 	s.must(err)
-	release, err := vol.Claim(volume.RoleApp)
+	claim, err := vol.Claim(volume.RoleApp)
 	s.must(err)
-	t.Cleanup(release)
+	t.Cleanup(func() { claim.Close() })
 	for _, name := range []string{"blog", "tired"} {
 		s.deploy(name)
 	}
