@@ -10,8 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"paas/certs"
+	"paas/command"
 	"paas/router"
 	"paas/volume"
 )
@@ -19,6 +21,10 @@ import (
 // certsSocket is the socket where the role that has the certificates takes those that people bring.
 // It is in the folder that the roles share in compose, so that no key goes through what runs apps.
 const certsSocket = "link/certs"
+
+// keepersSocket is the socket where the role git takes certificates for fronts on other machines,
+// which connect to it. It is in that role's own folder.
+const keepersSocket = "ssh/certs"
 
 // listenHTTPS opens the front door's second door and reads the certificates, if the settings ask
 // for HTTPS.
@@ -144,10 +150,28 @@ func (o ownCertificates) Remove(ctx context.Context, owner string) (removed bool
 	return o.ask(ctx, certs.Request{Owner: owner})
 }
 
-func (o ownCertificates) ask(ctx context.Context, r certs.Request) (bool, error) {
-	conn, err := o.vol.Dial(ctx, certsSocket)
-	if err != nil {
-		return false, err
+// ask asks the role on this machine that serves certificates, and the fronts elsewhere.
+func (o ownCertificates) ask(ctx context.Context, r certs.Request) (removed bool, err error) {
+	asked := false
+	for _, socket := range []string{certsSocket, keepersSocket} {
+		conn, err := o.vol.Dial(ctx, socket)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			continue // that role does not run
+		}
+		var one bool
+		if err == nil {
+			one, err = certs.Ask(ctx, conn, r)
+		}
+		switch {
+		case errors.Is(err, certs.ErrNobody):
+			continue
+		case err != nil:
+			return false, err
+		}
+		asked, removed = true, removed || one
 	}
-	return certs.Ask(ctx, conn, r)
+	if !asked {
+		return false, command.ErrNoKeeper
+	}
+	return removed, nil
 }

@@ -96,6 +96,9 @@ type server struct {
 
 	certsDoor net.Listener // takes certificates that people bring
 
+	keepers     certs.Keepers // role git: of fronts elsewhere
+	keepersDoor net.Listener  // takes certificates for them
+
 	sidecar *sidecar.Sidecar // role sidecar
 
 	spares *deploy.Spares // of the receiver and the sidecar
@@ -210,6 +213,13 @@ func (s *server) listenGit() error {
 	}
 	if err := s.addKeys(); err != nil {
 		return err
+	}
+	if err = s.keepersKey().Make(); err == nil {
+		s.keepersDoor, err = s.vol.ListenKeyed(keepersSocket)
+	}
+	if err != nil { // such as on a full disk
+		s.log.Error("cannot take certificates for fronts on other machines", "err", err)
+		s.keepersDoor = nil
 	}
 	if s.door.Listener, err = s.listenDoor("PAAS_SSH_ADDR", c.SSHAddr); err != nil {
 		return err
@@ -443,6 +453,7 @@ func (s *server) run(ctx context.Context) error {
 	run("router", s.front != nil, s.serveVisitors, rest, stopApps)
 	run("link", s.follower != nil, s.follow, apps, nothing)
 	run("certs", s.certs != nil, s.runCerts, rest, nothing)
+	run("keepers", s.keepersDoor != nil, s.serveKeepers, rest, nothing)
 	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
 	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)
 	run("spares", true, s.spares.Run, rest, nothing)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"paas/address"
 	"paas/certs"
 	"paas/link"
+	"paas/pause"
 	"paas/router"
 	"paas/volume"
 )
@@ -77,7 +79,30 @@ func (s *server) linkDoor() *link.Door {
 	if err := s.linkKey().Make(); err != nil {
 		log.Error("cannot make the key for the front", "err", err)
 	}
-	return &link.Door{Key: s.linkKey(), Publisher: s.fronts, Log: log}
+	return &link.Door{
+		Key: s.linkKey(), Publisher: s.fronts, Private: s.connectKeeper, PrivateKey: s.keepersKey(), Log: log,
+	}
+}
+
+// keepersKey returns the key that a front elsewhere must know to be given the keys of certificates. It
+// is in the folder of the role git, for roles that run apps must not have it.
+func (s *server) keepersKey() link.Key {
+	return link.Key{Dir: filepath.Join(s.config.Root, "ssh", "front")}
+}
+
+// connectKeeper lets a front elsewhere take certificates that people bring to the role git. They go
+// through no other role.
+func (s *server) connectKeeper(ctx context.Context, conn net.Conn) {
+	if s.keepersDoor != nil {
+		s.keepers.Connect(ctx, conn)
+	}
+}
+
+// serveKeepers takes certificates for fronts elsewhere until ctx ends.
+func (s *server) serveKeepers(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { s.keepersDoor.Close() })()
+	s.keepers.Serve(s.keepersDoor)
+	return nil
 }
 
 // hearFront lets commands of the role app know what a front says of itself.
@@ -178,8 +203,47 @@ func (s *server) listenFront() error {
 	return nil
 }
 
-// follow follows the role app.
-func (s *server) follow(ctx context.Context) error { return s.follower.Run(ctx) }
+// follow follows the role app. A front elsewhere also takes certificates from the role git.
+func (s *server) follow(ctx context.Context) error {
+	var taking sync.WaitGroup
+	defer taking.Wait()
+	if s.config.AppAddr != "" && s.certs != nil {
+		taking.Go(func() { s.follower.takeCertificates(ctx) })
+	}
+	return s.follower.Run(ctx)
+}
+
+// Pauses between attempts to reach the role git, doubling from the first to the last.
+const (
+	minTakePause = 100 * time.Millisecond
+	maxTakePause = 5 * time.Second
+)
+
+// takeCertificates takes what people bring to the role git, until ctx ends.
+func (f *follower) takeCertificates(ctx context.Context) {
+	second := link.Key{Dir: filepath.Join(f.config.Root, "certs", "front")} // a copy, by the owner
+	addr := cmp.Or(f.config.GitHTTPAddr, f.config.AppAddr)
+	wait, said := minTakePause, false
+	for {
+		there := second.Exists()
+		var err error
+		if there {
+			var conn net.Conn
+			if conn, err = f.Key.DialPrivate(ctx, addr, second); err == nil {
+				wait, said = minTakePause, false
+				err = f.certs.Answer(ctx, conn)
+			}
+		}
+		if there && !said && ctx.Err() == nil {
+			said = true
+			f.Log.Warn("certificates that people bring do not come here until the role git does", "addr", addr, "err", err)
+		}
+		if pause.For(ctx, wait, nil) != nil {
+			return
+		}
+		wait = min(2*wait, maxTakePause)
+	}
+}
 
 // appAddr is where the role app listens.
 func (f *follower) appAddr() (string, error) {

@@ -51,7 +51,11 @@ type Server struct {
 	Sidecar Sidecar
 }
 
-// Certificates takes certificates that people bring, and serves them for an app's names. The app is
+// ErrNoKeeper means that no role that keeps certificates could be reached.
+var ErrNoKeeper = errors.New("no role that keeps certificates is reached")
+
+// Certificates takes certificates that people bring, and serves them for an app's names. The errors
+// include ErrNoKeeper. The app is
 // named by its identity.
 type Certificates interface {
 	Set(ctx context.Context, app string, pem []byte) error

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"paas/access"
@@ -154,9 +153,9 @@ func addCert(c *Call, in addCertInput, events Teller[Progress]) error {
 
 // certsFault says what a role that does not answer means.
 func (c *Call) certsFault(err error) error {
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return conflict("start it: paas serve",
-			"the server is not running, and only it can keep the key")
+	if errors.Is(err, ErrNoKeeper) {
+		return conflict("start it: paas serve, or paas serve front; docs/http.md says what a front on another machine needs",
+			"the server is not running, or its front is away, and only what serves visitors can keep the key")
 	}
 	return err
 }

@@ -11,10 +11,14 @@
 //	front  HMAC(key, "front", purpose, both nonces)
 //
 // The zero byte tells it from a request of HTTP, so both can come to one port. What follows is
-// neither encrypted nor signed: the network between the roles must be the server's own. It is, by
-// purpose:
+// neither encrypted nor signed, unless it is private: the network between the roles must be the
+// server's own. It is, by purpose:
 //
 //   - Requests: HTTP.
+//   - Private: TLS 1.3, whose ends then prove that they know a second key, by a value that only this
+//     connection has (RFC 9266). So nobody on the network can read it, and nobody is in between. It is
+//     for private keys of certificates, on their way from the role that people talk to straight to
+//     the front. The roles that run apps have the first key, but never the second.
 //   - Follow: JSON, one message a line. Each end sends all values that it has published, and then
 //     those that change. It sends something every few seconds, so the other notices when it hangs.
 //     A front also sends messages, each once, such as the lines of requests that it has answered by

@@ -13,7 +13,11 @@ import (
 type Door struct {
 	Key       Key
 	Publisher *Publisher // for fronts that follow
-	Log       *slog.Logger
+	// Private is called with each connection of [Key.DialPrivate]. It must return when ctx ends or the
+	// connection does, which then closes. nil: there are none.
+	Private    func(ctx context.Context, conn net.Conn)
+	PrivateKey Key // the second key, for these
+	Log        *slog.Logger
 
 	mu     sync.Mutex
 	warned time.Time
@@ -22,16 +26,20 @@ type Door struct {
 // greetTime is how long the other end of a new connection may take to prove that it is a front.
 const greetTime = 5 * time.Second
 
-// Greet reports whether a front has proven to be one and sends requests. If it follows, Greet blocks
-// until it leaves, hangs, or ctx ends, and returns false.
+// Greet reports whether a front has proven to be one and sends requests. If it follows or is private,
+// Greet blocks until it leaves, hangs, or ctx ends, and returns false.
 func (d *Door) Greet(ctx context.Context, conn net.Conn) bool {
 	conn.SetDeadline(time.Now().Add(greetTime))
 	p, err := d.admit(conn)
 	if err != nil {
 		return false
 	}
-	if p == follow {
+	switch p {
+	case follow:
 		d.Publisher.serve(ctx, conn)
+		return false
+	case private:
+		d.servePrivate(ctx, conn)
 		return false
 	}
 	return conn.SetDeadline(time.Time{}) == nil
@@ -61,7 +69,7 @@ func (d *Door) warn(msg string, args ...any) {
 }
 
 // Only returns the listener l for fronts alone. The first Read of a connection blocks until the front
-// has proven to be one, as the connection's deadline allows.
+// has proven to be one, as the connection's deadline allows, and for good on one that is private.
 func (d *Door) Only(l net.Listener) net.Listener { return only{l, d} }
 
 type only struct {
@@ -88,7 +96,11 @@ type unproven struct {
 func (u *unproven) Read(b []byte) (int, error) {
 	u.once.Do(func() {
 		var p purpose
-		if p, u.err = u.door.admit(u.Conn); u.err == nil && p != requests {
+		switch p, u.err = u.door.admit(u.Conn); {
+		case u.err != nil:
+		case p == private: // the server closes the connection when it stops
+			u.err = u.door.servePrivate(context.Background(), u.Conn)
+		case p != requests:
 			u.err = errors.New("nothing is published here")
 		}
 	})

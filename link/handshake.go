@@ -18,6 +18,7 @@ type purpose byte
 const (
 	requests purpose = 'r'
 	follow   purpose = 'f'
+	private  purpose = 'p'
 )
 
 const magic = "\x00paas link 1\n"
@@ -64,7 +65,7 @@ func admit(conn net.Conn, key []byte) (purpose, error) {
 		return 0, err
 	}
 	p := purpose(hello[len(magic)])
-	if string(hello[:len(magic)]) != magic || p != requests && p != follow {
+	if string(hello[:len(magic)]) != magic || p != requests && p != follow && p != private {
 		return 0, errors.New("no greeting of a front")
 	}
 	var n nonces

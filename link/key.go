@@ -13,7 +13,7 @@ import (
 
 // Key is the secret that the roles share. It is read again for each connection.
 type Key struct {
-	Dir string // a folder that only the roles may enter
+	Dir string // a folder that only the roles may enter; Make makes it, with mode 0700
 }
 
 const minKey = 26 // characters of rand.Text: 130 bits
@@ -21,6 +21,9 @@ const minKey = 26 // characters of rand.Text: 130 bits
 // Make makes the key if there is none. Several roles may do that at once.
 func (k Key) Make() error {
 	if _, err := k.read(); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
 		return err
 	}
 	tmp := filepath.Join(k.Dir, "tmp-"+rand.Text())
@@ -33,6 +36,12 @@ func (k Key) Make() error {
 		return err
 	}
 	return durable.SyncDir(k.Dir)
+}
+
+// Exists reports whether there is a key.
+func (k Key) Exists() bool {
+	_, err := k.read()
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func (k Key) read() ([]byte, error) {

@@ -3,6 +3,7 @@ package link
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -156,6 +157,164 @@ type listener struct {
 func (l *listener) Write(p []byte) (int, error) {
 	l.sent.Write(p)
 	return l.Conn.Write(p)
+}
+
+// startPrivate starts a role that repeats what it hears in private.
+func startPrivate(t *testing.T, key Key) *role {
+	t.Helper()
+	r := startRole(t, key, "127.0.0.1:0")
+	r.door.PrivateKey = key
+	r.door.Private = func(_ context.Context, conn net.Conn) { io.Copy(conn, conn) }
+	return r
+}
+
+// between passes on what goes to addr, and records it. change may replace the connection to addr once
+// the front has introduced itself; it may be nil.
+func between(t *testing.T, addr string, change func(front, role net.Conn)) (through string, heard *rig.Screen) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	heard = &rig.Screen{}
+	go func() {
+		front, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer front.Close()
+		role, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		defer role.Close()
+		if change != nil {
+			change(front, role)
+			return
+		}
+		go func() {
+			io.Copy(front, io.TeeReader(role, heard))
+			front.Close()
+		}()
+		io.Copy(role, io.TeeReader(front, heard))
+	}()
+	return l.Addr().String(), heard
+}
+
+// What is private can be read by nobody on the way.
+func TestPrivate(t *testing.T) {
+	key := newKey(t)
+	through, heard := between(t, startPrivate(t, key).addr, nil)
+	conn, err := key.DialPrivate(t.Context(), through, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const secret = "-----BEGIN PRIVATE KEY-----"
+	io.WriteString(conn, secret)
+	got := make([]byte, len(secret))
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != secret {
+		t.Errorf("%q, %v", got, err)
+	}
+	if said := heard.String(); bytes.Contains([]byte(said), []byte(secret)) || len(said) < 500 {
+		t.Errorf("%d bytes on the way, with the secret", len(said))
+	}
+}
+
+// Somebody in between who lets both ends introduce themselves, and then speaks TLS with each, is
+// noticed by both.
+func TestPrivateInBetween(t *testing.T) {
+	key := newKey(t)
+	r := startPrivate(t, key)
+	admitted := make(chan bool, 1)
+	r.door.Private = func(context.Context, net.Conn) { admitted <- true }
+	through, _ := between(t, r.addr, func(front, role net.Conn) {
+		for _, part := range []struct {
+			from, to net.Conn
+			bytes    int64
+		}{{front, role, int64(len(magic)) + 33}, {role, front, 64}, {front, role, 32}} {
+			io.CopyN(part.to, part.from, part.bytes)
+		}
+		here := tls.Server(front, &tls.Config{Certificates: []tls.Certificate{passing()}})
+		there := tls.Client(role, &tls.Config{InsecureSkipVerify: true})
+		go func() {
+			io.Copy(here, there)
+			here.Close()
+		}()
+		io.Copy(there, here)
+	})
+	if conn, err := key.DialPrivate(t.Context(), through, key); !errors.Is(err, ErrKey) {
+		t.Errorf("%v, %v", conn, err)
+	}
+	rig.Eventually(t, "a warning", func() bool {
+		return bytes.Contains([]byte(r.log.String()), []byte("refused a front"))
+	})
+	if len(admitted) > 0 {
+		t.Error("the role believes it")
+	}
+}
+
+// To know the key that all roles have is not enough, for either end.
+func TestPrivateSecondKey(t *testing.T) {
+	key := newKey(t)
+	r := startPrivate(t, key)
+	private := make(chan bool, 1)
+	r.door.Private, r.door.PrivateKey = func(context.Context, net.Conn) { private <- true }, newKey(t)
+	if _, err := key.DialPrivate(t.Context(), r.addr, key); !errors.Is(err, ErrKey) {
+		t.Errorf("a role with another second key: %v", err)
+	}
+	rig.Eventually(t, "a warning", func() bool { return bytes.Contains([]byte(r.log.String()), []byte("refused a front")) })
+	if len(private) > 0 {
+		t.Error("a front with another second key is let in")
+	}
+}
+
+// A role with nothing private to say ends such connections, also where only fronts may come.
+func TestNothingPrivate(t *testing.T) {
+	key := newKey(t)
+	if _, err := key.DialPrivate(t.Context(), startRole(t, key, "127.0.0.1:0").addr, key); err == nil {
+		t.Error("it is taken")
+	}
+	if _, err := key.DialPrivate(t.Context(), startOnly(t, &Door{Key: key, Log: discard()}), key); err == nil {
+		t.Error("it is taken")
+	}
+	door := &Door{
+		Key: key, PrivateKey: key, Log: discard(), Private: func(_ context.Context, conn net.Conn) { io.Copy(conn, conn) },
+	}
+	conn, err := key.DialPrivate(t.Context(), startOnly(t, door), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "hi")
+	if _, err := io.ReadFull(conn, make([]byte, 2)); err != nil {
+		t.Error(err)
+	}
+}
+
+// startOnly starts a server for fronts alone.
+func startOnly(t *testing.T, door *Door) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	only := door.Only(l)
+	go func() {
+		for {
+			conn, err := only.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				conn.Read(make([]byte, 1))
+				conn.Close()
+			}()
+		}
+	}()
+	return l.Addr().String()
 }
 
 // Who has listened learns nothing that opens the door.
