@@ -18,7 +18,7 @@ type Address struct {
 func (a Address) Local() string {
 	host, port, _ := net.SplitHostPort(a.Listen)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+		host = "127.0.0.1" // a machine need not know the name localhost
 	}
 	return net.JoinHostPort(host, port)
 }

@@ -59,7 +59,7 @@ func TestPublished(t *testing.T) {
 	if is := other.Webhook("blog"); is != "http://my.server:9999/hooks/blog" {
 		t.Error(is)
 	}
-	if is := other.Of(volume.RoleSidecar).Local(); is != "localhost:9999" {
+	if is := other.Of(volume.RoleSidecar).Local(); is != "127.0.0.1:9999" {
 		t.Error(is)
 	}
 	claim.Close()
