@@ -118,6 +118,7 @@ func (s *server) certified(name string, state certs.Status) {
 		s.follower.certified(name, state)
 		return
 	}
+	s.expiry.note(name, volume.Certificate(state))
 	if err := s.vol.SetCertificate(name, volume.Certificate(state)); err != nil {
 		s.log.Error("cannot tell commands the state of a certificate", "host", name, "err", err)
 	}

@@ -93,6 +93,7 @@ type server struct {
 	runtime *runtime.Runtime //
 	attach  *attach.Server   //
 	certs   *certs.Keeper    // nil without HTTPS too
+	expiry  *expiry          //
 
 	certsDoor net.Listener // takes certificates that people bring
 
@@ -234,6 +235,7 @@ func (s *server) listenGit() error {
 func (s *server) listenApp() error {
 	c := s.config
 	s.front, s.fronts = s.newRouter(), &link.Publisher{Hear: s.hearFront}
+	s.expiry = newExpiry()
 	door := &frontDoor{
 		visitorsDoor: &visitorsDoor{Router: s.front, apps: map[string]hosts{}},
 		fronts:       s.fronts, first: c.DefaultApp, vol: s.vol,
@@ -453,6 +455,7 @@ func (s *server) run(ctx context.Context) error {
 	run("router", s.front != nil, s.serveVisitors, rest, stopApps)
 	run("link", s.follower != nil, s.follow, apps, nothing)
 	run("certs", s.certs != nil, s.runCerts, rest, nothing)
+	run("expiry", s.expiry != nil, s.watchExpiry, rest, nothing)
 	run("keepers", s.keepersDoor != nil, s.serveKeepers, rest, nothing)
 	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
 	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)

@@ -80,6 +80,9 @@ func TestKeepers(t *testing.T) {
 		t.Errorf("nonsense: %v", err)
 	}
 	leave()
+	if n := ks.count(); n != 1 {
+		t.Errorf("%d keepers are connected", n)
+	}
 	if removed, err := ask(Request{Owner: "one"}); !removed || err != nil {
 		t.Errorf("%t, %v", removed, err)
 	}

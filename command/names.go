@@ -195,8 +195,7 @@ func printCertificate(t io.Writer, cert *volume.Certificate) {
 	case !cert.NotAfter.IsZero() && now.After(cert.NotAfter):
 		state = "expired at " + when(cert.NotAfter)
 	}
-	const soon = 14 * 24 * time.Hour
-	if cert.Own && cert.Valid(time.Now()) && time.Until(cert.NotAfter) < soon {
+	if cert.ExpiresSoon(time.Now()) {
 		state += "; certs:add brings the next one"
 	}
 	if cert.Trying {

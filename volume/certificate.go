@@ -27,6 +27,15 @@ func (c Certificate) Valid(now time.Time) bool {
 	return !now.Before(c.NotBefore) && now.Before(c.NotAfter)
 }
 
+// expirySoon is how long before its end people hear of a certificate that nobody renews but them.
+const expirySoon = 21 * 24 * time.Hour
+
+// ExpiresSoon reports whether a person brought the certificate and must bring the next one: it is
+// valid, for 21 days at most.
+func (c Certificate) ExpiresSoon(now time.Time) bool {
+	return c.Own && c.Valid(now) && c.NotAfter.Sub(now) <= expirySoon
+}
+
 // Certificate returns the state of the certificate that serves a host name: its own, or that of a
 // wildcard. ok is false if nothing is known, such as while no server has HTTPS.
 func (v *Volume) Certificate(name string) (c Certificate, ok bool) {
