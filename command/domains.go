@@ -38,7 +38,8 @@ func domainRows() []Row {
 				Example: "blog www.example.com example.com",
 				Short:   "let an app answer at more names, and get certificates for them",
 				More: "Point the names at this server first, by DNS. *.example.com is each name directly\n" +
-					"below example.com. For names that the app has already, the certificates are tried\n" +
+					"below example.com; another app gets names below it only from people who may operate\n" +
+					"both. For names that the app has already, the certificates are tried\n" +
 					"again at once.",
 			},
 			Run:  addDomains,
@@ -97,7 +98,8 @@ func addDomains(c *Call, in domainsInput, events Teller[Progress]) error {
 			if len(w.Names.Domains) == maxDomains {
 				return conflict("", "%s has %d domains; no app can have more", app.Name, maxDomains)
 			}
-			err := app.ClaimDomain(name)
+			// One who operates both apps may give one of them a name below the other's wildcard.
+			err := app.ClaimDomain(name, func(owner string) bool { return c.stillMay(owner) == nil })
 			if err != nil {
 				return errors.Join(c.domainTaken(err), release(app, claimed))
 			}
@@ -162,8 +164,13 @@ func (c *Call) domainTaken(err error) error {
 	if !errors.As(err, &taken) {
 		return err
 	}
-	if _, hidden := c.App(taken.Owner); hidden != nil {
+	_, hidden := c.App(taken.Owner)
+	switch {
+	case hidden != nil:
 		return conflict("", "%s belongs to another app of this server", taken.Domain)
+	case taken.By != "":
+		return conflict("only somebody who may operate both apps can add it",
+			"%s and %s overlap, and that belongs to %s", taken.Domain, taken.By, taken.Owner)
 	}
 	return conflict("domains:remove "+taken.Owner+" "+taken.Domain+" frees it",
 		"%s belongs to %s", taken.Domain, taken.Owner)

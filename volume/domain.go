@@ -14,10 +14,16 @@ import (
 	"paas/durable"
 )
 
-// DomainTaken is the error for a domain that another app has.
-type DomainTaken struct{ Domain, Owner string }
+// DomainTaken is the error for a domain that another app has: itself, or by a wildcard.
+type DomainTaken struct {
+	Domain, Owner string
+	By            string // the owner's domain, if it is another one
+}
 
 func (t *DomainTaken) Error() string {
+	if t.By != "" {
+		return fmt.Sprintf("%s and %s overlap, and that belongs to the app %s", t.Domain, t.By, t.Owner)
+	}
 	return fmt.Sprintf("%s belongs to the app %s", t.Domain, t.Owner)
 }
 
@@ -36,9 +42,11 @@ func CheckDomain(name string) error {
 }
 
 // ClaimDomain makes the app the owner of a domain that nobody has. It is harmless for a domain that
-// the app has. The error is [DomainTaken] if another app has it. The caller holds the app's turn,
-// and then writes the domain into [Wanted]: a claim without that is void once the turn has ended.
-func (a App) ClaimDomain(name string) error {
+// the app has. The error is [DomainTaken] if another app has it, or has a wildcard above it, or, if it
+// is a wildcard, a name below it; of the latter two, not if share allows that for that app. The caller
+// holds the app's turn, and then writes the domain into [Wanted]: a claim without that is void once the
+// turn has ended.
+func (a App) ClaimDomain(name string, share func(owner string) bool) error {
 	if err := CheckDomain(name); err != nil {
 		return err
 	}
@@ -57,12 +65,47 @@ func (a App) ClaimDomain(name string) error {
 		return nil
 	case err == nil:
 		if other, ok := a.vol.holder(string(owner), name); ok {
-			return &DomainTaken{name, other}
+			return &DomainTaken{Domain: name, Owner: other}
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
+	if err := a.vol.checkOverlap(id, name, share); err != nil {
+		return err
+	}
 	return a.vol.WriteFile(a.vol.domain(name), []byte(id), 0o600)
+}
+
+// checkOverlap fails if another app than the one of that identity has a wildcard above name, or a name
+// below it, unless share allows that.
+func (v *Volume) checkOverlap(id, name string, share func(owner string) bool) error {
+	claims, err := os.ReadDir(v.domains())
+	if err != nil {
+		return err
+	}
+	for _, claim := range claims {
+		other := claim.Name()
+		if !isBelow(name, other) && !isBelow(other, name) {
+			continue
+		}
+		owner, err := os.ReadFile(v.domain(other))
+		if err != nil {
+			return err
+		}
+		if string(owner) == id {
+			continue
+		}
+		if app, ok := v.holder(string(owner), other); ok && !share(app) {
+			return &DomainTaken{name, app, other}
+		}
+	}
+	return nil
+}
+
+// isBelow reports whether name is below a wildcard, at any depth: cookies know no depth.
+func isBelow(name, wildcard string) bool {
+	domain, ok := strings.CutPrefix(wildcard, "*.")
+	return ok && name != wildcard && strings.HasSuffix(name, "."+domain)
 }
 
 // ReleaseDomain ends the app's claim on a domain. It does nothing if the app has none.

@@ -34,7 +34,7 @@ func claim(t *testing.T, a App, name string) error {
 		t.Fatal(err)
 	}
 	defer done()
-	if err := a.ClaimDomain(name); err != nil {
+	if err := a.ClaimDomain(name, notShared); err != nil {
 		return err
 	}
 	w, err := a.Wanted()
@@ -44,6 +44,8 @@ func claim(t *testing.T, a App, name string) error {
 	w.Names.Domains = append(w.Names.Domains, name)
 	return a.SetWanted(w)
 }
+
+func notShared(string) bool { return false }
 
 func create(t *testing.T, v *Volume, name string) App {
 	t.Helper()
@@ -61,7 +63,7 @@ func TestClaimDomain(t *testing.T) {
 	if err := claim(t, blog, "a.example"); err != nil {
 		t.Fatal(err)
 	}
-	if err := blog.ClaimDomain("a.example"); err != nil {
+	if err := blog.ClaimDomain("a.example", notShared); err != nil {
 		t.Errorf("again: %v", err)
 	}
 	var taken *DomainTaken
@@ -95,6 +97,53 @@ func TestClaimDomain(t *testing.T) {
 	}
 }
 
+// What is below an app's wildcard, at any depth, is that app's, unless its owner shares it. Nobody gets a
+// wildcard above names of others either. What an app has already stays.
+func TestClaimBelowWildcard(t *testing.T) {
+	v := testVolume(t)
+	blog, shop := create(t, v, "blog"), create(t, v, "shop")
+	for _, name := range []string{"*.site.example", "www.site.example", "site.example"} {
+		if err := claim(t, blog, name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := claim(t, shop, "pay.shop.example"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		app             App
+		name, owner, by string
+	}{
+		{shop, "pay.site.example", "blog", "*.site.example"},
+		{shop, "a.b.site.example", "blog", "*.site.example"},
+		{shop, "*.b.site.example", "blog", "*.site.example"},
+		{blog, "*.shop.example", "shop", "pay.shop.example"},
+	} {
+		var taken *DomainTaken
+		if err := claim(t, c.app, c.name); !errors.As(err, &taken) || *taken != (DomainTaken{c.name, c.owner, c.by}) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	for _, name := range []string{"xsite.example", "example.site", "shop.example"} {
+		if err := claim(t, shop, name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	asked := ""
+	if err := shop.ClaimDomain("pay.site.example", func(owner string) bool { asked = owner; return true }); err != nil || asked != "blog" {
+		t.Errorf("shared: %v, of %q", err, asked)
+	}
+	if err := claim(t, shop, "pay.site.example"); err != nil {
+		t.Errorf("what it has already: %v", err)
+	}
+	if err := v.Destroy(blog); err != nil {
+		t.Fatal(err)
+	}
+	if err := claim(t, shop, "*.site.example"); err != nil {
+		t.Errorf("after the owner is gone: %v", err)
+	}
+}
+
 // Of many who want a domain at once, one gets it, at whatever moment the turn of that one ends.
 func TestClaimDomainAtOnce(t *testing.T) {
 	v := testVolume(t)
@@ -125,11 +174,11 @@ func TestClaimCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := blog.ClaimDomain("a.example"); err != nil {
+	if err := blog.ClaimDomain("a.example", notShared); err != nil {
 		t.Fatal(err)
 	}
 	var taken *DomainTaken
-	if err := shop.ClaimDomain("a.example"); !errors.As(err, &taken) {
+	if err := shop.ClaimDomain("a.example", notShared); !errors.As(err, &taken) {
 		t.Errorf("while the other is at it: %v", err)
 	}
 	done()
