@@ -112,6 +112,7 @@ type server struct {
 func runServer(
 	ctx context.Context, parent *keeper.Parent, c *config.Config, roles []string, stdout io.Writer, log *slog.Logger,
 ) error {
+	limitMemory(log)
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	s := &server{paas: newPaas(c), parent: parent, log: log, end: end}

@@ -115,8 +115,15 @@ func serverLife(t *testing.T, dir string) {
 	m.sh("systemctl restart paas")
 	p.sees("https://hello.apps.test/", "hello")
 
-	t.Log("kill -9: systemd starts the server again")
+	t.Log("kill -9 of the server: its keeper starts it again")
 	pid := m.sh("systemctl show -P MainPID paas")
+	m.sh("kill -9 $(cut -d' ' -f1 /proc/" + strings.TrimSpace(pid) + "/task/*/children)")
+	p.sees("https://hello.apps.test/", "hello")
+	if now := m.sh("systemctl show -P MainPID paas"); now != pid {
+		t.Error("the keeper ended with its server")
+	}
+
+	t.Log("kill -9 of the keeper: systemd starts both again")
 	m.sh("kill -9 " + pid)
 	rig.Eventually(t, "there is another server", func() bool {
 		now := m.sh("systemctl show -P MainPID paas")
