@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"paas/builder/cmdline"
+	"paas/engine"
 	"paas/exitcode"
 	"paas/logs"
 	"paas/runtime/cron"
@@ -25,7 +26,10 @@ type cronRun struct {
 	status *volume.CronRun // as cron.json has it; for the app's goroutine
 	cancel context.CancelCauseFunc
 
-	over  chan struct{}  // closed when it has ended
+	detached *engine.Detached
+
+	over  chan struct{}  // closed when it has ended, or the next server takes it up
+	left  bool           // the next server takes it up; valid after over
 	ended volume.CronRun // how it ended; valid after over
 }
 
@@ -116,7 +120,7 @@ func (c *crontab) file(r *row) *logs.File {
 
 // start runs an entry of the live release, on another goroutine.
 func (c *crontab) start(ctx context.Context, r *row, o order) {
-	a, i, out := c.loop, c.of, c.file(r)
+	a, i := c.loop, c.of
 	run := &cronRun{
 		row: r, over: make(chan struct{}),
 		status: &volume.CronRun{Entry: r.ID, Release: i.n, At: a.rt.clock().UTC(), Token: o.token},
@@ -130,19 +134,118 @@ func (c *crontab) start(ctx context.Context, r *row, o order) {
 	runCtx, cancel := context.WithCancelCause(ctx)
 	run.cancel, run.ended = cancel, *run.status
 	job := i.job(i.cronType(), r.ID, cmdline.Arguments(r.Command), a.settings)
-	job.Out = out
-	grace, began := a.grace(), time.Now()
+	run.detached = detached(r.status.Log, note{App: a.born, Cron: &cronNote{
+		Entry: r.ID, Schedule: r.When, Command: r.Command, Policy: r.Policy, Log: r.status.Log,
+		At: run.status.At, Token: o.token,
+	}})
+	job.Detached = run.detached
 	letGo := a.rt.hold(a.app.Name, i.release.Build) // a deploy does not stop it
+	began := time.Now()
+	c.attend(ctx, runCtx, run, letGo, func() (engine.Process, error) {
+		return a.rt.Engine.Start(runCtx, job)
+	}, func() time.Duration { return time.Since(began) })
+}
+
+// attend starts the process of a run, or finds it, on another goroutine, and waits for its end.
+// runCtx is the run's own.
+func (c *crontab) attend(
+	ctx, runCtx context.Context, run *cronRun, letGo func(),
+	start func() (engine.Process, error), took func() time.Duration,
+) {
+	a, out, grace := c.loop, c.file(run.row), c.loop.grace()
 	a.stopping.Go(func() {
 		defer letGo()
-		err := a.rt.runToEnd(runCtx, job, grace)
-		run.end(err, time.Since(began))
-		cancel(nil)
-		out.Note("%s, after %s", run.ended.Result, run.ended.Took)
-		out.Close()
+		p, err := start()
+		if err == nil {
+			err = awaitRun(runCtx, p, grace)
+		}
+		if run.left = errors.Is(err, errLeft); !run.left {
+			run.end(err, took())
+			out.Note("%s, after %s", run.ended.Result, run.ended.Took)
+			out.Close()
+		}
+		run.cancel(nil)
 		close(run.over)
-		a.post(func() { c.ended(ctx, run) })
+		if !run.left {
+			a.post(func() { c.ended(ctx, run) })
+		}
 	})
+}
+
+// awaitRun waits for the end of a run's process and returns how it ended. When ctx ends, it stops
+// the process, unless the next server takes it up.
+func awaitRun(ctx context.Context, p engine.Process, grace time.Duration) error {
+	select {
+	case <-p.Done():
+		return p.Exit().Err()
+	case <-ctx.Done():
+		cause := context.Cause(ctx)
+		if !errors.Is(cause, errLeft) {
+			p.Stop(grace)
+		}
+		return cause
+	}
+}
+
+// cronNote is what the next server learns of a run.
+type cronNote struct {
+	Entry             int
+	Schedule, Command string
+	Policy            cron.Policy
+	Log               string
+	At                time.Time
+	Token             string
+}
+
+// adopt takes up the runs that an earlier server has started, before load has taken those without a
+// result for cut off.
+func (c *crontab) adopt(ctx context.Context) {
+	a := c.loop
+	for _, f := range a.rt.found.take(a.app.Name) {
+		n := f.note.Cron
+		at := slices.IndexFunc(c.rows, func(r *row) bool {
+			return r.When == n.Schedule && r.Command == n.Command
+		})
+		if at < 0 { // of an earlier release
+			c.rows = append(c.rows, &row{
+				Entry:  cron.Entry{When: n.Schedule, Command: n.Command, Policy: n.Policy},
+				status: volume.CronEntry{Schedule: n.Schedule, Command: n.Command, Log: n.Log},
+			})
+			at = len(c.rows) - 1
+		}
+		r := c.rows[at]
+		run := &cronRun{row: r, over: make(chan struct{}), detached: f.Detached}
+		run.status = c.statusOf(r, n, f.Release)
+		var runCtx context.Context
+		runCtx, run.cancel = context.WithCancelCause(ctx)
+		run.ended = *run.status
+		r.runs = append(r.runs, run)
+		c.attend(ctx, runCtx, run, f.letGo, func() (engine.Process, error) { return f, nil },
+			func() time.Duration {
+				if f.Ended.IsZero() {
+					return time.Since(f.Since)
+				}
+				return f.Ended.Sub(f.Since)
+			})
+	}
+}
+
+// statusOf returns what cron.json has of a run that goes on.
+func (c *crontab) statusOf(r *row, n *cronNote, release int) *volume.CronRun {
+	if last := r.status.Last; last != nil && last.At.Equal(n.At) {
+		for i, asked := range c.asked {
+			if asked.Token == n.Token && n.Token != "" {
+				c.asked[i] = last // one value for both, as start has it
+			}
+		}
+		return last
+	}
+	for _, asked := range c.asked {
+		if asked.Token == n.Token && n.Token != "" {
+			return asked
+		}
+	}
+	return &volume.CronRun{Entry: n.Entry, Release: release, At: n.At, Token: n.Token}
 }
 
 // end records how the run ended.
@@ -173,6 +276,7 @@ func (run *cronRun) note() { *run.status = run.ended }
 func (c *crontab) ended(ctx context.Context, run *cronRun) {
 	r := run.row
 	run.note()
+	c.recorded = append(c.recorded, run.detached)
 	if s := run.status; s.Status != 0 {
 		c.loop.log.Warn("cron: did not end well",
 			"entry", r.status.ID, "release", s.Release, "result", s.Result)
@@ -182,15 +286,33 @@ func (c *crontab) ended(ctx context.Context, run *cronRun) {
 		r.waiting = nil
 		c.start(ctx, r, *o)
 	}
+	if !c.known {
+		c.unsaved = true
+		return
+	}
 	if r.ID == 0 && len(r.runs) == 0 {
 		c.rows = slices.DeleteFunc(c.rows, func(other *row) bool { return other == r })
 	}
 	c.save()
 }
 
-// cutOffRun records the end of a run that was cut off by the end of the server. run may be nil.
-func cutOffRun(run *volume.CronRun) {
-	if run != nil && run.Result == "" {
-		run.Result, run.Status = "killed: the server ended", exitcode.Signal(syscall.SIGKILL)
+// cutOffRest records that the runs that do not go on were cut off by the end of the server.
+func (c *crontab) cutOffRest() {
+	goesOn := map[*volume.CronRun]bool{}
+	for _, r := range c.rows {
+		for _, run := range r.runs {
+			goesOn[run.status] = true
+		}
+	}
+	cutOff := func(run *volume.CronRun) {
+		if run != nil && run.Result == "" && !goesOn[run] {
+			run.Result, run.Status = "killed: the server ended", exitcode.Signal(syscall.SIGKILL)
+		}
+	}
+	for _, r := range c.rows {
+		cutOff(r.status.Last)
+	}
+	for _, run := range c.asked {
+		cutOff(run)
 	}
 }

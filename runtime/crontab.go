@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"paas/engine"
 	"paas/formation"
 	"paas/runtime/cron"
 	"paas/say"
@@ -21,6 +22,7 @@ import (
 type crontab struct {
 	loop    *appLoop
 	of      *instance // the release that has these entries; nil: none
+	known   bool      // it is known which one does; else rows are those of an earlier server
 	zone    *time.Location
 	rows    []*row            // in order, then those of earlier releases that have a run
 	asked   []*volume.CronRun // runs that people asked for
@@ -29,6 +31,8 @@ type crontab struct {
 	timer   *time.Timer       // has the app reconcile at the next tick
 	unsaved bool              // cron.json is out of date
 	saving  retry             // of cron.json
+
+	recorded []*engine.Detached // runs that the engine can forget once cron.json is written
 }
 
 // row is an entry and its runs. A later release with the same schedule and command keeps it.
@@ -39,8 +43,9 @@ type row struct {
 	waiting    *order     // runs when those have ended; nil: nothing waits
 }
 
-// load reads what was recorded before the server started.
-func (c *crontab) load() {
+// load reads what was recorded before the server started, and takes up the runs that go on. ctx is
+// that of the app's goroutine.
+func (c *crontab) load(ctx context.Context) {
 	a := c.loop
 	state, err := a.app.Cron()
 	if err != nil {
@@ -48,14 +53,14 @@ func (c *crontab) load() {
 		c.unsaved = volume.IsDamage(err)
 	}
 	for _, status := range state.Entries {
-		cutOffRun(status.Last)
 		entry := cron.Entry{When: status.Schedule, Command: status.Command}
 		c.rows = append(c.rows, &row{Entry: entry, status: status})
 	}
 	for _, run := range state.Asked {
-		cutOffRun(&run)
 		c.asked = append(c.asked, &run)
 	}
+	c.adopt(ctx)
+	c.cutOffRest()
 	settings, err := a.readWanted()
 	if err != nil {
 		a.complain("read what should run", err)
@@ -98,7 +103,7 @@ func (c *crontab) take(i *instance) {
 		}
 		c.rows = append(c.rows, r)
 	}
-	c.of, c.zone = i, zone
+	c.of, c.zone, c.known = i, zone, true
 	c.keepRunning(former)
 	c.plan(a.rt.clock().Round(0))
 }
@@ -246,7 +251,7 @@ func (c *crontab) rest(why error) {
 func (c *crontab) halt(why error) {
 	c.rest(why)
 	former := c.rows
-	c.of, c.rows = nil, nil
+	c.of, c.rows, c.known = nil, nil, true
 	c.keepRunning(former)
 	if len(former) > 0 {
 		c.save()
@@ -269,11 +274,24 @@ func (c *crontab) stop() {
 		for _, run := range runs {
 			<-run.over
 			run.note()
+			c.recorded = append(c.recorded, run.detached)
 		}
 		if a.there() {
 			c.save()
 		}
 	})
+}
+
+// letGo leaves the runs to the next server. The app's goroutine must not use c afterwards.
+func (c *crontab) letGo() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	for _, r := range c.rows {
+		for _, run := range r.runs {
+			run.cancel(errLeft)
+		}
+	}
 }
 
 var (
@@ -305,6 +323,12 @@ func (c *crontab) save() {
 	err := a.app.SetCron(state)
 	c.saving.ended(err)
 	c.unsaved = c.saving.pending()
+	if err == nil {
+		for _, d := range c.recorded {
+			a.rt.forget(d)
+		}
+		c.recorded = nil
+	}
 }
 
 // cron returns the release's entries.

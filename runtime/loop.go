@@ -84,7 +84,7 @@ func (a *appLoop) post(f func()) bool {
 
 func (a *appLoop) run(ctx context.Context) {
 	defer a.rename.over()
-	a.resume()
+	a.resume(ctx)
 	for a.there() {
 		a.reconcile(ctx)
 		select {
@@ -161,12 +161,12 @@ func (a *appLoop) shutDown() {
 }
 
 // resume prepares what was live when the server last ran.
-func (a *appLoop) resume() {
+func (a *appLoop) resume(ctx context.Context) {
 	a.underTurn(a.app.Repair)
 	a.announce()
 	a.units.adopt()
 	a.repair()
-	a.crontab.load()
+	a.crontab.load(ctx)
 	a.sleeper.load()
 	a.takeUp()
 	a.saveProcesses()

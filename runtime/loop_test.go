@@ -14,6 +14,8 @@ import (
 
 	"paas/engine"
 	"paas/engine/enginetest"
+	"paas/engine/keep"
+	"paas/logs"
 	"paas/rig"
 	"paas/volume"
 )
@@ -141,6 +143,9 @@ func newStageIn(t *testing.T, root string) *stage {
 	}
 	s := &stage{t: t, app: app, actors: map[int]*enginetest.Process{}, log: slog.DiscardHandler}
 	s.engine = &enginetest.Memory{Begin: s.begins, Make: s.makes}
+	s.engine.Log = func(_, name string) keep.Log {
+		return &logs.File{Path: filepath.Join(app.Logs(), name+".log")}
+	}
 	return s
 }
 

@@ -34,7 +34,7 @@ type Once struct {
 // stopped when ctx ends, the server stops or the app is destroyed. An error is for the person, and
 // a status comes with it too. Neither the output nor the arguments are logged: they may be secrets.
 func (rt *Runtime) RunOnce(ctx context.Context, o Once) (status int, err error) {
-	r, status, err := rt.startOnce(ctx, o, nil)
+	r, status, err := rt.startOnce(ctx, o, false)
 	if err != nil {
 		return status, err
 	}
@@ -43,30 +43,38 @@ func (rt *Runtime) RunOnce(ctx context.Context, o Once) (status int, err error) 
 }
 
 // Detach starts o and returns its name, which its output has in the app's logs. The command goes on
-// until it ends, the server stops or the app is destroyed. The streams of o are not used.
+// until it ends, the server is stopped or the app is destroyed; if the engine outlives the server,
+// the next server takes it up. The streams of o are not used.
 func (rt *Runtime) Detach(o Once) (name string, status int, err error) {
-	out := &logs.File{}
-	o.In, o.Out, o.Err, o.Terminal, o.Signals = nil, out, nil, nil, nil
-	r, status, err := rt.startOnce(context.Background(), o, out)
+	o.In, o.Out, o.Err, o.Terminal, o.Signals = nil, nil, nil, nil, nil
+	r, status, err := rt.startOnce(context.Background(), o, true)
 	if err != nil {
 		return "", status, err
 	}
-	go func() {
-		defer r.over()
-		status, err := r.wait()
-		last := ending(status)
-		if err != nil {
-			last = err.Error()
-		}
-		out.Note("%s", last)
-		out.Close()
-	}()
+	go r.attend()
 	return r.name(), 0, nil
 }
 
-// startOnce starts o and counts it. If output is not nil, it gets its path among the app's logs.
+// attend waits for the end of a detached command and records it, unless the next server does.
+func (r *oneOff) attend() {
+	defer r.over()
+	status, err := r.wait()
+	if errors.Is(err, errLeft) {
+		return
+	}
+	last := ending(status)
+	if err != nil {
+		last = err.Error()
+	}
+	out := logs.File{Path: outputFile(r.app, r.n)}
+	out.Note("%s", last)
+	out.Close()
+	r.rt.forget(r.detached)
+}
+
+// startOnce starts o and counts it.
 func (rt *Runtime) startOnce(
-	ctx context.Context, o Once, output *logs.File,
+	ctx context.Context, o Once, detach bool,
 ) (r *oneOff, status int, err error) {
 	app, err := rt.Volume.App(o.App)
 	if err != nil {
@@ -95,14 +103,15 @@ func (rt *Runtime) startOnce(
 		return nil, 1, err
 	}
 	r.rt, r.letGo, r.log = rt, letGo, rt.Log.With("app", app.Name, "process", r.name())
-	if output != nil {
-		output.Path = outputFile(app, r.n)
-		r.prune()
-	}
 	job := engine.Job{
 		App: app.Name, Release: release.N, Type: formation.Run, Index: r.n, Image: image,
 		Argv: o.Argv, Env: rt.env(app, release, built, tree, false),
-		Limits: wanted.LimitsOf(formation.Run),
+		Limits: wanted.LimitsOf(formation.Run), Grace: rt.grace(),
+	}
+	if detach {
+		r.prune()
+		r.detached = detached(r.name(), note{App: r.born})
+		job.Detached = r.detached
 	}
 	job.Out, job.Err, job.In = o.Out, o.Err, o.In
 	if o.Terminal != nil {
@@ -156,8 +165,12 @@ func (r *oneOff) wait() (status int, err error) {
 	select {
 	case <-r.proc.Done():
 	case <-r.ctx.Done():
+		cause := context.Cause(r.ctx)
+		if errors.Is(cause, errLeft) {
+			return 1, cause
+		}
 		r.proc.Stop(r.rt.grace())
-		if cause := context.Cause(r.ctx); !errors.Is(cause, context.Canceled) {
+		if !errors.Is(cause, context.Canceled) {
 			return 1, cause
 		}
 	}

@@ -16,7 +16,8 @@ import (
 type oneOff struct {
 	rt      *Runtime
 	app     volume.App
-	n       int // of the app's; its name is run.<n>
+	born    string // identity of the app
+	n       int    // of the app's; its name is run.<n>
 	release int
 	since   time.Time
 	log     *slog.Logger
@@ -26,6 +27,8 @@ type oneOff struct {
 	unwatch func() // ends the watch for the app's end
 	letGo   func() // releases its build
 	proc    engine.Process
+
+	detached *engine.Detached // nil: a person waits for it
 }
 
 func (r *oneOff) name() string { return fmt.Sprintf("run.%d", r.n) }
@@ -63,7 +66,7 @@ func (o *oneoffs) enter(ctx context.Context, app volume.App, release int) (*oneO
 	if err != nil {
 		return nil, err
 	}
-	r := &oneOff{app: app, release: release, since: time.Now().UTC()}
+	r := &oneOff{app: app, born: born, release: release, since: time.Now().UTC()}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -71,27 +74,63 @@ func (o *oneoffs) enter(ctx context.Context, app volume.App, release int) (*oneO
 		r.cancel(errStopping)
 		return nil, errStopping
 	}
-	if o.last == nil {
-		o.last = map[string]int{}
-	}
 	r.n = o.last[app.Name] + 1
 	if numbers := outputs(app); len(numbers) > 0 { // also those from before the server started
 		r.n = max(r.n, numbers[len(numbers)-1]+1)
 	}
-	o.last[app.Name] = r.n
+	o.add(r)
+	return r, nil
+}
+
+// adopt adds a command that an earlier server has detached.
+func (o *oneoffs) adopt(rt *Runtime, found foundRun) {
+	app, err := rt.Volume.App(found.App)
+	if err != nil { // destroyed a moment ago: the watch sees it too
+		rt.Log.Error("cannot take up a command", "app", found.App, "err", err)
+		return
+	}
+	r := &oneOff{
+		rt: rt, app: app, born: found.note.App, n: found.Index, release: found.Release,
+		since: found.Since, letGo: found.letGo, proc: found.Process, detached: found.Detached,
+	}
+	r.log = rt.Log.With("app", app.Name, "process", r.name())
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.add(r)
+	go r.attend()
+}
+
+// add adds r, and watches whether its app is destroyed. The caller holds the lock.
+func (o *oneoffs) add(r *oneOff) {
+	if o.last == nil {
+		o.last = map[string]int{}
+	}
+	name := r.app.Name
+	o.last[name] = max(o.last[name], r.n)
 	o.all = append(o.all, r)
 	o.wait.Add(1)
-	look := func(name string) {
-		if name != app.Name {
+	look := func(changed string) {
+		if changed != name {
 			return
 		}
-		if id, err := app.Identity(); err == nil && id != born {
+		if id, err := r.app.Identity(); err == nil && id != r.born {
 			r.cancel(errDestroyed)
 		}
 	}
-	r.unwatch = app.Volume().Watch(look)
-	look(app.Name) // in case it happened before
-	return r, nil
+	r.unwatch = r.app.Volume().Watch(look)
+	look(name) // in case it happened before
+}
+
+// letGo leaves the detached commands to the next server.
+func (o *oneoffs) letGo() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range o.all {
+		if r.detached != nil {
+			r.cancel(errLeft)
+		}
+	}
 }
 
 // started notes the process of r.
@@ -121,6 +160,11 @@ func (o *oneoffs) close() <-chan struct{} {
 	for _, r := range o.all {
 		r.cancel(errStopping)
 	}
+	return o.none()
+}
+
+// none returns a channel that closes when no command is left.
+func (o *oneoffs) none() <-chan struct{} {
 	none := make(chan struct{})
 	go func() {
 		o.wait.Wait()

@@ -33,6 +33,7 @@ type Runtime struct {
 
 	now      func() time.Time // the wall clock; nil: time.Now
 	oneoffs  oneoffs
+	found    found
 	backends backends
 	wakes    wakes
 }
@@ -119,6 +120,7 @@ func (rt *Runtime) Run(ctx context.Context) error {
 	watch.Go(func() { rt.watch(watching, loops.refresh) })
 	defer watch.Wait()
 	defer unwatch()
+	rt.adopt(ctx) // first, because what runs needs its build
 	pruner := newPruner(rt)
 	var pruning sync.WaitGroup
 	pruning.Go(func() { pruner.run(ctx) })

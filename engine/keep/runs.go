@@ -22,6 +22,12 @@ type run struct {
 // Done implements [engine.Process].
 func (r *run) Done() <-chan struct{} { return r.done }
 
+// Stop implements [engine.Process].
+func (r *run) Stop(grace time.Duration) {
+	r.Process.Stop(grace)
+	<-r.done
+}
+
 // Detach starts a detached job, whose output goes to its log, and remembers it until Forget.
 func (f *Fleet) Detach(
 	job engine.Job, start func(engine.Job) (engine.Process, error),
