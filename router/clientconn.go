@@ -43,6 +43,7 @@ type clientConn struct {
 	// the connection to the app that serves the current request, or nil
 	app atomic.Pointer[appConn]
 
+	asked  atomic.Bool // it has sent a request
 	idleMu sync.Mutex
 	// [monotonic] time at which it began to wait for a request; 0 while serving one
 	idleSince        int64
@@ -141,7 +142,7 @@ func (cc *clientConn) greetFront() bool {
 	defer cancel()
 	go func() {
 		select {
-		case <-cc.router.stopping:
+		case <-cc.router.closing:
 			cancel()
 		case <-ctx.Done():
 		}
@@ -182,6 +183,7 @@ func (cc *clientConn) await(wait time.Duration) bool {
 	if err != nil {
 		return false
 	}
+	cc.asked.Store(true)
 	there, _ := cc.br.Peek(cc.br.Buffered())
 	if !bytes.Contains(bytes.TrimLeft(there, "\r\n"), []byte("\r\n\r\n")) { // incomplete header
 		cc.setReadTimeout(cc.router.ReadHeaderTimeout)

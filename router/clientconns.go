@@ -32,7 +32,7 @@ func (r *Router) accept(l net.Listener, config *tls.Config) error {
 			r.throttled.warn("accept", "err", err, "retry", wait)
 			select {
 			case <-time.After(wait):
-			case <-r.stopping:
+			case <-r.closing:
 			}
 			continue
 		}
@@ -66,7 +66,7 @@ func (r *Router) takeSlot() bool {
 		select {
 		case r.slots <- struct{}{}:
 			return true
-		case <-r.stopping:
+		case <-r.closing:
 			return false
 		case <-again.C:
 			r.clients.closeIdle(idleWhenFull)
@@ -120,6 +120,23 @@ func (ccs *clientConns) closeIdle(idle time.Duration) {
 	}
 	if oldest != nil {
 		oldest.closeIfIdle()
+	}
+}
+
+// closeServed closes all connections that have been idle for that long since their last request, and
+// those that have sent none in the time that they have for it.
+func (ccs *clientConns) closeServed(idle time.Duration) {
+	ccs.mu.Lock()
+	defer ccs.mu.Unlock()
+	now := monotonic()
+	for one := range ccs.all {
+		limit := idle
+		if !one.asked.Load() {
+			limit = one.router.ReadHeaderTimeout
+		}
+		if since := one.waitingSince(); since > 0 && now-since >= int64(limit) {
+			one.closeIfIdle()
+		}
 	}
 }
 

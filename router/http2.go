@@ -88,6 +88,7 @@ func (h *http2Server) connState(c net.Conn, state http.ConnState) {
 		cc.idleSince = monotonic()
 		cc.idleMu.Unlock()
 	case http.StateActive:
+		cc.asked.Store(true)
 		cc.idleMu.Lock()
 		if cc.idleSince = 0; cc.closing {
 			cc.closing = false

@@ -113,7 +113,7 @@ func (x *exchange) startResponse(in *responseHead) {
 	r.mu.Unlock()
 	r.closeAfter = r.closeAfter || x.req.closeAfter || x.bodyPending()
 	select {
-	case <-x.router.stopping:
+	case <-x.router.closing:
 		r.closeAfter = true
 	default:
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -79,7 +80,9 @@ type Router struct {
 	throttled *throttledLog
 	listener  net.Listener
 	slots     chan struct{} // one value per client connection
-	stopping  chan struct{} // closed when Run's ctx ends
+	closing   chan struct{} // closed when Run's ctx ends: no more connections
+	stopping  chan struct{} // closed when requests must end soon
+	leaves    atomic.Bool   // another router takes over
 	buffers   buffers
 	clients   clientConns
 	http2     *http2Server // nil without HTTPS
@@ -130,7 +133,7 @@ func (r *Router) init() {
 		r.clients.all = map[*clientConn]struct{}{}
 		r.share.max = int64(r.MaxConns)
 		r.slots = make(chan struct{}, r.MaxConns)
-		r.stopping = make(chan struct{})
+		r.closing, r.stopping = make(chan struct{}), make(chan struct{})
 		r.apps = map[string]*app{}
 		r.streams = map[*exchange]func(){}
 		r.hosts.primary, r.hosts.extra = map[string]*app{}, map[string][]*app{}
@@ -170,8 +173,9 @@ func (r *Router) closeDoors() {
 
 // Run serves requests until ctx ends. It then stops accepting connections, answers held requests
 // with 503, closes websockets with status 1001 (going away), ends event streams, gives requests in
-// flight StopTimeout to finish, breaks the remaining connections and returns nil. Any other error
-// comes from the listener. Run may be called once.
+// flight StopTimeout to finish, breaks the remaining connections and returns nil. After Leave it
+// first serves its connections for RequestDrain. Any other error comes from the listener. Run may be
+// called once.
 func (r *Router) Run(ctx context.Context) error {
 	if r.listener == nil {
 		if err := r.Listen(); err != nil {
@@ -195,7 +199,10 @@ func (r *Router) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 
-	close(r.stopping)
+	close(r.closing)
+	if !r.leaves.Load() {
+		close(r.stopping)
+	}
 	r.closeDoors()
 	for range doors {
 		<-served
@@ -204,11 +211,15 @@ func (r *Router) Run(ctx context.Context) error {
 	if r.http2 != nil {
 		r.http2.stop()
 	}
+	ended := r.clients.done()
+	if r.leaves.Load() {
+		r.finish(ended)
+		close(r.stopping)
+	}
 	r.cutStreams(nil)
 	r.clients.closeIdle(0)
 	timer := time.NewTimer(r.StopTimeout)
 	defer timer.Stop()
-	ended := r.clients.done()
 	select {
 	case <-ended:
 	case <-timer.C:
@@ -217,6 +228,30 @@ func (r *Router) Run(ctx context.Context) error {
 		<-ended
 	}
 	return nil
+}
+
+// Leave lets Run, when its ctx ends, hand over to another router that accepts from the same sockets:
+// websockets and requests that wait for an app go on, and a client's next request on its connection
+// is served too.
+func (r *Router) Leave() { r.leaves.Store(true) }
+
+// finish serves the connections that there are, each to the end of a response, until all have ended
+// or RequestDrain is over.
+func (r *Router) finish(ended <-chan struct{}) {
+	timer := time.NewTimer(r.RequestDrain)
+	defer timer.Stop()
+	look := time.NewTicker(idleWhenFull / 4)
+	defer look.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-timer.C:
+			return
+		case <-look.C: // a client that is about to send a request has done so by then
+			r.clients.closeServed(idleWhenFull)
+		}
+	}
 }
 
 // closeLogs writes what the apps' logs wait for.
