@@ -29,6 +29,7 @@ type clientConn struct {
 	ctx           context.Context // ends when the connection is closed
 	cancel        context.CancelFunc
 	unregister    func()
+	settle        func() // notes that its first session has begun
 
 	mu      sync.Mutex
 	closed  bool

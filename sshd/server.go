@@ -10,6 +10,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gliderlabs/ssh"
@@ -90,6 +91,7 @@ type Server struct {
 	conns     clientConns
 	sessions  sessionCount
 	unneeded  unneededKeys
+	leaves    atomic.Bool     // another server takes over
 	stopping  context.Context // done when the server begins to stop
 	cancelled context.Context // done when DrainTimeout is over
 }
@@ -135,8 +137,8 @@ func (s *Server) Address() net.Addr {
 
 // Run serves until ctx ends. Then it accepts nothing new, cancels commands, waits up to
 // DrainTimeout for git sessions, cancels the remaining ones, closes all connections and returns
-// nil. It returns an error if the listener fails, or if a cancelled session does not return. A
-// Server runs once.
+// nil. After Leave it first waits for commands too, within DrainTimeout. It returns an error if the
+// listener fails, or if a cancelled session does not return. A Server runs once.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(); err != nil {
 		return err
@@ -153,10 +155,14 @@ func (s *Server) Run(ctx context.Context) error {
 	err := s.accept(ctx, &connections)
 	s.Listener.Close()
 
+	patience := s.DrainTimeout
+	if s.leaves.Load() && !waitFor(s.sessions.leave(), patience) {
+		patience = 0
+	}
 	// before commands are cancelled: whoever sees one end must not get in again
 	idle := s.sessions.drain()
 	stopSoft()
-	if !waitFor(idle, s.DrainTimeout) {
+	if !waitFor(idle, patience) {
 		s.Log.Warn("sessions did not end in time; cancelling them", "after", s.DrainTimeout)
 		stopHard()
 		if !waitFor(idle, cancelGrace) {
@@ -175,6 +181,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	return err
 }
+
+// Leave lets Run, when its ctx ends, hand over to another server that accepts from the same socket:
+// commands go on too, and clients that are connected may begin sessions, all within DrainTimeout.
+func (s *Server) Leave() { s.leaves.Store(true) }
 
 // accept serves each connection in a goroutine counted in connections, until the listener closes.
 // It returns nil if ctx has ended.
@@ -210,6 +220,8 @@ func (s *Server) serveConn(conn net.Conn) {
 				"stack", string(debug.Stack()))
 		}
 	}()
+	settle := s.sessions.arrive()
+	defer settle()
 	c, err := s.conns.admit(conn, s.QueueTimeout, s.HandshakeTimeout, s.IdleTimeout)
 	if err != nil {
 		s.logRefused(err, "addr", conn.RemoteAddr())
@@ -217,6 +229,7 @@ func (s *Server) serveConn(conn net.Conn) {
 		return
 	}
 	defer c.Close()
+	c.settle = settle
 	s.ssh.HandleConn(c)
 }
 

@@ -27,6 +27,7 @@ func (s *Server) session(sess ssh.Session) {
 		return
 	}
 	defer s.sessions.end()
+	ctx.Value(clientConnKey{}).(*clientConn).settle()
 	code := internalError
 	defer func() {
 		if p := recover(); p != nil {

@@ -2,12 +2,14 @@ package sshd
 
 import "sync"
 
-// sessionCount counts running sessions, so that a stop can wait for them.
+// sessionCount counts running sessions, and connections that have had none yet, so that a stop can
+// wait for them.
 type sessionCount struct {
-	mu       sync.Mutex
-	n        int
-	stopping bool
-	drained  chan struct{} // closed when stopping and n is 0
+	mu        sync.Mutex
+	n         int
+	newcomers int
+	stopping  bool
+	drained   chan struct{} // closed when nothing is waited for any more; nil: nobody waits
 }
 
 // begin counts a session. It returns false if the server is stopping.
@@ -25,19 +27,44 @@ func (c *sessionCount) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n--
-	if c.stopping && c.n == 0 {
-		close(c.drained)
-	}
+	c.check()
 }
 
-// drain stops new sessions. The channel closes when the last session has ended. Call it once.
-func (c *sessionCount) drain() <-chan struct{} {
+// arrive counts a connection until settle is called, which is when its first session has begun, or
+// none will. Calling settle again is harmless.
+func (c *sessionCount) arrive() (settle func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stopping = true
-	c.drained = make(chan struct{})
-	if c.n == 0 {
+	c.newcomers++
+	return sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.newcomers--
+		c.check()
+	})
+}
+
+// leave returns a channel that closes when there is no session and no newcomer. From then on there are
+// no new sessions.
+func (c *sessionCount) leave() <-chan struct{} { return c.await(false) }
+
+// drain stops new sessions. The channel closes when the last session has ended.
+func (c *sessionCount) drain() <-chan struct{} { return c.await(true) }
+
+func (c *sessionCount) await(stopping bool) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopping = c.stopping || stopping
+	drained := make(chan struct{})
+	c.drained = drained
+	c.check()
+	return drained
+}
+
+func (c *sessionCount) check() {
+	if c.drained != nil && c.n == 0 && (c.stopping || c.newcomers == 0) {
+		c.stopping = true
 		close(c.drained)
+		c.drained = nil
 	}
-	return c.drained
 }
