@@ -22,13 +22,11 @@ const maxSocket = 103
 
 // Listen opens the socket <name>.sock below the root, such as run/app, for other processes of this
 // volume, also in other containers. Only its owner may connect. The caller has claimed the role that
-// answers there, so whoever had the socket before is gone. If the path is too long for a socket, the
-// socket is in a folder of its own, and <name>.sock is a link to it.
+// answers there. Clients who come from now on reach it, and no longer a server that had it before. If
+// the path is too long for a socket, the socket is in a folder of its own, and <name>.sock is a link
+// to it.
 func (v *Volume) Listen(name string) (net.Listener, error) {
 	path := v.socket(name)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	if len(path) <= maxSocket {
 		return listenPrivately(path)
 	}
@@ -38,7 +36,10 @@ func (v *Volume) Listen(name string) (net.Listener, error) {
 	}
 	l, err := listenPrivately(filepath.Join(dir, filepath.Base(path)))
 	if err == nil {
-		err = os.Symlink(l.Addr().String(), path)
+		os.Remove(beside(path))
+		if err = os.Symlink(l.Addr().String(), beside(path)); err == nil {
+			err = os.Rename(beside(path), path)
+		}
 	}
 	if err != nil {
 		os.RemoveAll(dir)
@@ -47,19 +48,22 @@ func (v *Volume) Listen(name string) (net.Listener, error) {
 	return tempListener{l, dir}, nil
 }
 
+// beside returns a path in the same folder that is as long.
+func beside(path string) string {
+	dir, base := filepath.Split(path)
+	return dir + "~" + base[1:]
+}
+
 // ListenKeyed is Listen, but a client must first send what is in <name>.key, as [Volume.Dial]
 // does: an app may run as the volume's owner, and Landlock keeps it from files, but not from
-// sockets.
+// sockets. The key stays as it is, for clients that have read it when another server takes over.
 func (v *Volume) ListenKeyed(name string) (net.Listener, error) {
 	key := rand.Text()
-	// Beside it, not in tmp/: the folder may be another mount in a container. The disk may be full: then
-	// the key of the last start will do.
-	if err := durable.Replace(v.key(name), v.key(name)+".new", []byte(key), 0o600); err != nil {
-		old, readErr := os.ReadFile(v.key(name))
-		if readErr != nil || len(old) != len(key) {
-			return nil, err
-		}
+	if old, err := os.ReadFile(v.key(name)); err == nil && len(old) == len(key) {
 		key = string(old)
+	} else if err := durable.Replace(v.key(name), v.key(name)+".new", []byte(key), 0o600); err != nil {
+		// beside it, not in tmp/: the folder may be another mount in a container
+		return nil, err
 	}
 	l, err := v.Listen(name)
 	if err != nil {
@@ -68,18 +72,44 @@ func (v *Volume) ListenKeyed(name string) (net.Listener, error) {
 	return keyed{l, key}, nil
 }
 
-// listenPrivately makes a socket in a private folder, so that nobody connects before the mode is
-// set.
+// listenPrivately makes a socket that nobody reaches before its mode is set.
 func listenPrivately(path string) (net.Listener, error) {
-	l, err := net.Listen("unix", path)
+	new := beside(path)
+	if err := os.Remove(new); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", new)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, err
+	if err := os.Chmod(new, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
-	return l, nil
+	file, err := os.Lstat(new)
+	if err == nil {
+		err = os.Rename(new, path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return &moved{l, path, file}, nil
+}
+
+// moved is a listener whose socket has another path since it was opened.
+type moved struct {
+	net.Listener
+	path string
+	file fs.FileInfo
+}
+
+func (m *moved) Addr() net.Addr { return &net.UnixAddr{Name: m.path, Net: "unix"} }
+
+// Close leaves the path to another server that has it by now.
+func (m *moved) Close() error {
+	if now, err := os.Lstat(m.path); err == nil && os.SameFile(now, m.file) {
+		os.Remove(m.path)
+	}
+	return m.Listener.Close()
 }
 
 // tempListener removes its folder when it is closed.
