@@ -11,6 +11,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,7 +27,7 @@ type Session struct {
 	Signals  <-chan syscall.Signal
 }
 
-// Server runs what clients request. All fields are required.
+// Server runs what clients request. All fields are required but DrainTimeout.
 type Server struct {
 	Listener net.Listener
 	// Handle runs a session's command and blocks until none of its processes is left. ctx ends when
@@ -34,7 +35,14 @@ type Server struct {
 	// the person.
 	Handle func(ctx context.Context, s Session) (status int, err error)
 	Log    *slog.Logger
+
+	DrainTimeout time.Duration // for sessions after Leave
+
+	leaves atomic.Bool
 }
+
+// Leave lets Run, when its ctx ends, first wait for the sessions, at most DrainTimeout.
+func (s *Server) Leave() { s.leaves.Store(true) }
 
 var errStopping = errors.New("the server is stopping")
 
@@ -56,6 +64,9 @@ func (s *Server) Run(ctx context.Context) error {
 			if err == nil {
 				conn.Close()
 			}
+			if s.leaves.Load() {
+				s.await(&sessions)
+			}
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept: %w", err)
@@ -69,6 +80,19 @@ func (s *Server) Run(ctx context.Context) error {
 				s.Log.Error("session failed", "err", err)
 			}
 		})
+	}
+}
+
+// await waits for the sessions, at most DrainTimeout.
+func (s *Server) await(sessions *sync.WaitGroup) {
+	ended := make(chan struct{})
+	go func() {
+		sessions.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(s.DrainTimeout):
 	}
 }
 

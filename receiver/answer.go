@@ -3,10 +3,13 @@ package receiver
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -20,7 +23,7 @@ func (r *Receiver) listen() error {
 	if r.listener != nil {
 		r.listener.Close()
 	}
-	l, err := r.Volume.Listen("run/hook")
+	l, err := r.Volume.Listen(r.name)
 	if err != nil {
 		return err
 	}
@@ -29,6 +32,23 @@ func (r *Receiver) listen() error {
 	r.mu.Unlock()
 	r.calls.Go(func() { r.accept(l) })
 	return nil
+}
+
+// hookSocket is the name of the socket of a receiver that takes over from none. The hooks of each
+// receiver must reach that one.
+const hookSocket = "run/hook"
+
+// nameSocket names the socket of this receiver, and removes those of earlier ones that took over.
+func (r *Receiver) nameSocket() error {
+	if r.name = hookSocket; r.TakesOver {
+		r.name += "-" + rand.Text()[:8]
+		return nil
+	}
+	left, err := filepath.Glob(filepath.Join(r.Volume.Root, hookSocket+"-*.sock"))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 // hangUp closes the socket and waits for calls under way.

@@ -55,11 +55,17 @@ func (r *Receiver) readyHooks() (socket string, err error) {
 }
 
 // nameHooks names the folder of hooks of this start, and removes those of earlier starts: nobody
-// uses them, because a volume has one receiver. A read-only folder, as in a container, has its
-// hooks already.
+// uses them, unless this receiver takes over from another. A read-only folder, as in a container, has
+// its hooks already.
 func (r *Receiver) nameHooks() error {
-	all := filepath.Join(r.Volume.Root, "hooks")
+	all := r.hooksFolder()
 	r.hooks.dir = filepath.Join(all, rand.Text())
+	if r.TakesOver {
+		if errors.Is(unix.Access(all, unix.W_OK), unix.EROFS) {
+			r.hooks.dir = all
+		}
+		return nil
+	}
 	entries, err := os.ReadDir(all)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -72,6 +78,16 @@ func (r *Receiver) nameHooks() error {
 		return nil
 	}
 	return err
+}
+
+func (r *Receiver) hooksFolder() string { return filepath.Join(r.Volume.Root, "hooks") }
+
+// removeHooks removes the hooks of this receiver, which has no push any more.
+func (r *Receiver) removeHooks() error {
+	if r.hooks.dir == r.hooksFolder() {
+		return nil
+	}
+	return os.RemoveAll(r.hooks.dir)
 }
 
 func (h *hooks) install(r *Receiver) error {

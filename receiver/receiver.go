@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"paas/deploy"
@@ -37,6 +38,10 @@ type Receiver struct {
 	Modules   deploy.Modules   // fetches submodules
 	Spares    *deploy.Spares   // nil: there are none
 
+	// TakesOver: another receiver serves pushes of this volume until it has finished them. Nothing that
+	// they may need is removed.
+	TakesOver bool
+
 	Log *slog.Logger
 
 	hooks     hooks
@@ -44,7 +49,9 @@ type Receiver struct {
 	prepared  error
 	inspector git.Inspector
 	listener  net.Listener
-	socket    string // path of the listener's socket
+	name      string // of the listener's socket
+	socket    string // its path
+	leaves    atomic.Bool
 	calls     sync.WaitGroup
 
 	mu       sync.Mutex
@@ -92,10 +99,16 @@ func (r *Receiver) prepare() error {
 	if err != nil {
 		return err
 	}
+	if r.TakesOver {
+		apps = nil
+	}
 	for _, name := range apps {
 		if err := r.recover(name); r.news(name, err) {
 			r.Log.Error("not recovered", "app", name, "err", err)
 		}
+	}
+	if err := r.nameSocket(); err != nil {
+		r.Log.Error("sockets of earlier servers are left", "err", err)
 	}
 	if err := r.listen(); err != nil {
 		return fmt.Errorf("hook socket: %w", err)
@@ -162,8 +175,14 @@ func (r *Receiver) Run(ctx context.Context) error {
 	r.wakes.running.Wait()
 	r.tidying.running.Wait()
 	r.hangUp()
+	if r.leaves.Load() {
+		return r.removeHooks()
+	}
 	return nil
 }
+
+// Leave lets Run, when its ctx ends, leave the volume to another receiver.
+func (r *Receiver) Leave() { r.leaves.Store(true) }
 
 func (r *Receiver) wakeAll(wake func(app string)) {
 	apps, err := r.Volume.Apps()

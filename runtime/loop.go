@@ -86,11 +86,22 @@ func (a *appLoop) run(ctx context.Context) {
 	defer a.rename.over()
 	a.resume(ctx)
 	for a.there() {
-		a.reconcile(ctx)
+		if !a.park(ctx) {
+			a.reconcile(ctx)
+		}
+		begun, _ := a.rt.handover.signals()
+		if isClosed(begun) {
+			begun = nil // it is known
+		}
 		select {
 		case <-ctx.Done():
-			a.shutDown()
+			if a.rt.handover.hasLeft() {
+				a.leaveAll()
+			} else {
+				a.shutDown()
+			}
 			return
+		case <-begun:
 		case <-a.poked:
 		case f := <-a.posts:
 			f()
@@ -265,6 +276,9 @@ func (a *appLoop) reconcile(ctx context.Context) {
 		return
 	}
 	a.yield()
+	if begun, _ := a.rt.handover.signals(); isClosed(begun) { // the next server deploys
+		return
+	}
 	open, err := a.app.Open()
 	if err != nil {
 		a.complain("read the history", err)

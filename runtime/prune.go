@@ -75,6 +75,14 @@ func (p *pruner) run(ctx context.Context) {
 				return
 			case <-time.After(pruneAfter):
 			}
+			begun, over := p.rt.handover.signals()
+			if isClosed(begun) { // another server may prune by now
+				select {
+				case <-ctx.Done():
+					return
+				case <-over:
+				}
+			}
 			again = p.round()
 		}
 	}

@@ -36,6 +36,7 @@ type Runtime struct {
 	found    found
 	backends backends
 	wakes    wakes
+	handover handover
 }
 
 // Front sends visitors' requests to the apps. Its methods do not block.
@@ -109,7 +110,7 @@ func (rt *Runtime) Announce() error {
 }
 
 // Run starts what is live, then follows the volume until ctx ends. Before it returns it stops all
-// processes.
+// processes, unless [Runtime.Leave] was called.
 func (rt *Runtime) Run(ctx context.Context) error {
 	loops := &loops{rt: rt, ctx: ctx, apps: map[string]*appLoop{}}
 	rt.wakes.begin(loops.wake)
@@ -128,6 +129,13 @@ func (rt *Runtime) Run(ctx context.Context) error {
 	round := time.NewTicker(lookAgain)
 	defer round.Stop()
 	for {
+		begun, over := rt.handover.signals()
+		if isClosed(begun) {
+			select {
+			case <-over:
+			case <-ctx.Done():
+			}
+		}
 		names, err := rt.Volume.Apps()
 		if err != nil {
 			rt.Log.Error("cannot list the apps", "err", err)
@@ -136,11 +144,14 @@ func (rt *Runtime) Run(ctx context.Context) error {
 			loops.wake(name)
 			pruner.ask(name)
 		}
-		if err == nil {
+		if err == nil && ctx.Err() == nil {
 			loops.dropOthers(names)
 		}
 		select {
 		case <-ctx.Done():
+			if rt.handover.hasLeft() {
+				rt.oneoffs.letGo()
+			}
 			stopped := rt.oneoffs.close()
 			loops.close()
 			<-stopped
@@ -250,8 +261,10 @@ func (l *loops) wake(name string) {
 		a = newLoop(l.rt, app)
 		a.rename.before, a.rename.successor = l.before(app), l.successor
 		l.apps[name] = a
+		l.rt.handover.count(1, 0)
 		l.wait.Go(func() {
 			a.run(l.ctx)
+			l.rt.handover.count(-1, 0)
 			l.mu.Lock()
 			delete(l.apps, name)
 			l.mu.Unlock()

@@ -94,6 +94,9 @@ func (u *units) drop(m *member, grace time.Duration) {
 // tell tells the engine which processes of a unit are wanted. The engine ends the others, with
 // grace.
 func (u *units) tell(name engine.UnitName, grace time.Duration) {
+	if u.loop.rt.handover.hasLeft() {
+		return
+	}
 	spec := u.specs[name]
 	spec.Grace, spec.Indexes = grace, nil
 	for at, m := range u.members {
