@@ -40,6 +40,7 @@ type Keeper struct {
 	thread chan func()
 
 	reloads chan reload
+	hangups chan os.Signal      // holds one: one that comes during a reload asks for another
 	held    map[string]*os.File // for the next server, by name
 	leaving []*server           // they finish what they have accepted
 }
@@ -61,6 +62,7 @@ func (k *Keeper) init() {
 		k.StartTimeout = cmp.Or(k.StartTimeout, time.Minute)
 		k.FreeTimeout = cmp.Or(k.FreeTimeout, time.Hour)
 		k.LeaveTimeout = cmp.Or(k.LeaveTimeout, time.Hour)
+		k.hangups = make(chan os.Signal, 1)
 		go k.runThread()
 	})
 }
@@ -100,9 +102,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	hangups := make(chan os.Signal, 1) // one that comes during a reload asks for another
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	signal.Notify(k.hangups, syscall.SIGHUP)
+	defer signal.Stop(k.hangups)
 
 	onTerminal := hasTerminal()
 	program, err := running()
@@ -110,7 +111,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		return err
 	}
 	s, err := k.begin(ctx, program, true)
-	if err != nil {
+	if err != nil || s == nil {
 		return err
 	}
 	notify("READY=1")
@@ -127,7 +128,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 			s.drain()
 			return k.result(s)
-		case <-hangups:
+		case <-k.hangups:
 			if k.OnTerminal && onTerminal && !hasTerminal() {
 				return k.end(s)
 			}
@@ -149,7 +150,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// begin starts a server while there is none, and blocks until it serves.
+// begin starts a server while there is none, and blocks until it serves. It returns none if ctx ended
+// first and the server ended in order.
 func (k *Keeper) begin(ctx context.Context, program *os.File, first bool) (*server, error) {
 	s, err := k.launch(program, first, false)
 	if err != nil {
@@ -201,17 +203,36 @@ func (k *Keeper) proceed(ctx context.Context, s *server, clear func() error) err
 	return nil
 }
 
-// again starts a server until one serves. It returns nil if ctx has ended.
+// again starts a server until one serves: of the same program, or of the one that is at its path if
+// somebody asks for a reload. It returns nil if ctx has ended.
 func (k *Keeper) again(ctx context.Context, program *os.File, wait *time.Duration) *server {
 	for {
+		var asked reload
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(*wait):
+		case <-k.hangups:
+			asked.done = make(chan error, 1)
+		case asked = <-k.reloads:
 		}
 		*wait = min(max(2**wait, minPause), maxPause)
-		s, err := k.begin(ctx, program, false)
+		var err error
+		if asked.done != nil {
+			var newest *os.File
+			if newest, err = atPath(); err == nil {
+				program.Close()
+				program = newest
+			}
+		}
+		var s *server
 		if err == nil {
+			s, err = k.begin(ctx, program, false)
+		}
+		if asked.done != nil {
+			asked.done <- err
+		}
+		if s != nil {
 			return s
 		}
 		if ctx.Err() == nil {

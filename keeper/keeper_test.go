@@ -80,7 +80,7 @@ func serve(p *keeper.Parent, dir string) int {
 		note("hears " + strings.TrimSpace(line))
 	}
 	note(fmt.Sprintf("prepared first=%t takeover=%t", p.First, p.Takeover))
-	if err := p.Ready(); err != nil {
+	if err := p.Ready(context.Background()); err != nil {
 		return 1
 	}
 	if words[1] == "breaks" {
@@ -255,6 +255,24 @@ func TestKilledServerComesBack(t *testing.T) {
 		}
 		before = now
 	}
+}
+
+// While a server crashes again and again, a reload starts one at once.
+func TestReloadOfACrashedServer(t *testing.T) {
+	h := newHouse(t, "serves")
+	h.told()
+	before := h.answers()
+	h.behave("exits")
+	syscall.Kill(before, syscall.SIGKILL)
+	rig.Eventually(t, "it is gone", func() bool { return syscall.Kill(before, 0) == syscall.ESRCH })
+	if err := h.keeper.Reload(t.Context()); rig.Message(err) != "exit status 3" {
+		t.Error(err)
+	}
+	h.behave("serves")
+	if err := h.keeper.Reload(t.Context()); err != nil {
+		t.Error(err)
+	}
+	h.answers()
 }
 
 // The service manager is told when a server serves, when it is replaced, and when it stops.

@@ -100,8 +100,9 @@ func (p *Parent) Conn(name string) (*net.UnixConn, error) {
 
 // Ready tells the keeper that this server can serve, and blocks until it may. The keeper then holds
 // what was taken and what it was given, and nothing else. The error is [ErrUnwanted] if the keeper
-// has gone or wants this server no more.
-func (p *Parent) Ready() error {
+// has gone or wants this server no more, or if ctx ends first.
+func (p *Parent) Ready(ctx context.Context) error {
+	defer context.AfterFunc(ctx, p.control.close)()
 	p.mu.Lock()
 	m := message{Kind: prepared}
 	for name := range p.taken {
