@@ -71,7 +71,7 @@ var extra = func(*cobra.Command) {}
 
 // ownRows are the rows that only the command line on the server has.
 func ownRows(flags *pflag.FlagSet, load func() (*config.Config, error)) []command.Row {
-	return []command.Row{setupRow(flags), healthRow(load), watchRow(), versionRow()}
+	return []command.Row{setupRow(flags), healthRow(load), reloadRow(load), watchRow(), versionRow()}
 }
 
 // localCaller returns the caller for a person with a shell on the server. Such a person can read

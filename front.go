@@ -34,6 +34,9 @@ type frontDoor struct {
 	fronts *link.Publisher // what fronts in other processes follow
 	first  string          // the app that answers at the domain itself
 	vol    *volume.Volume  // for identities
+
+	mu        sync.Mutex
+	published map[string]router.Route // by app
 }
 
 func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
@@ -59,10 +62,14 @@ func (f *frontDoor) Route(r runtime.Route) <-chan struct{} {
 	drained := f.set(r.App, route, now)
 	// A front leads all of the app's requests here. Who is let in, and to which process, is decided
 	// once, and here.
-	f.fronts.Set(r.App, published{router.Route{
+	outer := router.Route{
 		Hosts: route.Hosts, Redirects: route.Redirects, Plain: route.Plain, HSTS: route.HSTS,
 		Pages: route.Pages,
-	}, now})
+	}
+	f.fronts.Set(r.App, published{outer, now})
+	f.mu.Lock()
+	f.published[r.App] = outer
+	f.mu.Unlock()
 	return drained
 }
 
@@ -99,6 +106,9 @@ func (f *frontDoor) Remove(app string) <-chan struct{} {
 		return closed
 	}
 	f.fronts.Remove(app)
+	f.mu.Lock()
+	delete(f.published, app)
+	f.mu.Unlock()
 	return f.remove(app)
 }
 

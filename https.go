@@ -30,8 +30,13 @@ const keepersSocket = "ssh/certs"
 // for HTTPS.
 func (s *server) listenHTTPS(door *visitorsDoor) error {
 	c := s.config
-	if err := s.vol.ForgetCertificates(); err != nil || c.HTTPSAddr == "" {
-		return err
+	if !s.parent.Takeover {
+		if err := s.vol.ForgetCertificates(); err != nil {
+			return err
+		}
+	}
+	if c.HTTPSAddr == "" {
+		return nil
 	}
 	k := &certs.Keeper{
 		Dir: filepath.Join(c.Root, "certs"), Authorities: c.ACME.Authorities, Email: c.ACME.Email,
@@ -73,9 +78,10 @@ func (s *server) listenHTTPS(door *visitorsDoor) error {
 		Listener: listener, TLS: k.TLSConfig(), Has: k.Has, Challenge: k.Challenge,
 		Port: s.addresses.SecurePort(listener.Addr()),
 	}
-	if s.certsDoor, err = s.vol.ListenKeyed(certsSocket); err != nil {
+	s.begin(func() (err error) {
+		s.certsDoor, err = s.vol.ListenKeyed(certsSocket)
 		return err
-	}
+	})
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/pires/go-proxyproto"
@@ -88,12 +89,13 @@ type server struct {
 	front    *router.Router // roles app and front
 	follower *follower      // role front
 
-	fronts  *link.Publisher  // role app
-	engine  engine.Engine    //
-	runtime *runtime.Runtime //
-	attach  *attach.Server   //
-	certs   *certs.Keeper    // nil without HTTPS too
-	expiry  *expiry          //
+	fronts     *link.Publisher  // role app
+	doorOfApps *frontDoor       //
+	engine     engine.Engine    //
+	runtime    *runtime.Runtime //
+	attach     *attach.Server   //
+	certs      *certs.Keeper    // nil without HTTPS too
+	expiry     *expiry          //
 
 	certsDoor net.Listener // takes certificates that people bring
 
@@ -104,9 +106,14 @@ type server struct {
 
 	spares *deploy.Spares // of the receiver and the sidecar
 
-	ports []*reserved.Port // of the doors
-	end   func()           // ends this server in order
+	ports  []*reserved.Port // of the doors
+	begins []func() error   // what others see of this server's start: called when it may serve
+	end    func()           // ends this server in order
+	leaves atomic.Bool      // it ends because another server has taken over
 }
+
+// begin calls f when this server may serve: until then another one does.
+func (s *server) begin(f func() error) { s.begins = append(s.begins, f) }
 
 // runServer runs the roles until ctx ends or a part fails.
 func runServer(
@@ -125,13 +132,17 @@ func runServer(
 		return err
 	}
 	defer vol.Close()
-	for _, role := range roles {
-		s.forget(role)
+	if !parent.Takeover {
+		for _, role := range roles {
+			s.forget(role)
+		}
 	}
-	go vol.Tidy(ctx) // nobody waits for it: the next server removes the rest
 	defer s.freePorts()
 	// First, because processes of an earlier server might use the port of a door.
 	if slices.Contains(roles, volume.RoleApp) {
+		if parent.Takeover {
+			return errors.New("the role app cannot be replaced yet, for its apps would end with it; restart the server instead")
+		}
 		if err := s.openEngine(); err != nil {
 			return err
 		}
@@ -148,11 +159,17 @@ func runServer(
 	if err := s.listenWeb(); err != nil {
 		return err
 	}
-	if err := s.prepare(); err != nil {
+	if err := parent.Ready(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
-	if err := parent.Ready(); err != nil {
-		return err
+	go vol.Tidy(ctx) // nobody waits for it: the next server removes the rest
+	for _, f := range append(s.begins, s.prepare) {
+		if err := f(); err != nil {
+			return err
+		}
 	}
 	log.Info("serving", "root", c.Root, "version", buildVersion(), "roles", strings.Join(roles, " "))
 	if parent.First {
@@ -169,12 +186,15 @@ func (s *server) forget(role string) {
 	}
 }
 
-// publish tells commands where role listens. A full disk is no reason not to serve: they then use
-// their own settings.
+// publish tells commands where role listens, once it serves. A full disk is no reason not to serve:
+// they then use their own settings.
 func (s *server) publish(role, listen string) {
-	if err := s.addresses.Publish(role, listen); err != nil {
-		s.log.Error("cannot tell commands the address", "role", role, "addr", listen, "err", err)
-	}
+	s.begin(func() error {
+		if err := s.addresses.Publish(role, listen); err != nil {
+			s.log.Error("cannot tell commands the address", "role", role, "addr", listen, "err", err)
+		}
+		return nil
+	})
 }
 
 // listen creates the parts of role and opens their ports.
@@ -196,7 +216,8 @@ func (s *server) listenGit() error {
 	s.receiver = &receiver.Receiver{
 		Volume: s.vol, Self: subprocess.Program, URL: s.addresses.App, Advice: s.advice,
 		Mode: volume.Mode(c.Mode), MaxPush: c.MaxPush, MaxFiles: c.MaxFiles, MaxTree: c.MaxTree,
-		DiskSpace: s.diskSpace(), Modules: deploy.Modules{Remote: s.remotes}, Spares: s.spares, Log: s.log.With("role", "receiver"),
+		DiskSpace: s.diskSpace(), Modules: deploy.Modules{Remote: s.remotes}, Spares: s.spares,
+		TakesOver: s.parent.Takeover, Log: s.log.With("role", "receiver"),
 	}
 	hostKey, err := access.HostKey(s.keys.Dir, s.log.With("role", "sshd"))
 	if err != nil {
@@ -216,13 +237,17 @@ func (s *server) listenGit() error {
 	if err := s.addKeys(); err != nil {
 		return err
 	}
-	if err = s.keepersKey().Make(); err == nil {
-		s.keepersDoor, err = s.vol.ListenKeyed(keepersSocket)
-	}
-	if err != nil { // such as on a full disk
-		s.log.Error("cannot take certificates for fronts on other machines", "err", err)
-		s.keepersDoor = nil
-	}
+	s.begin(func() error {
+		err := s.keepersKey().Make()
+		if err == nil {
+			s.keepersDoor, err = s.vol.ListenKeyed(keepersSocket)
+		}
+		if err != nil { // such as on a full disk
+			s.log.Error("cannot take certificates for fronts on other machines", "err", err)
+			s.keepersDoor = nil
+		}
+		return nil
+	})
 	if s.door.Listener, err = s.listenDoor("PAAS_SSH_ADDR", c.SSHAddr); err != nil {
 		return err
 	}
@@ -239,14 +264,21 @@ func (s *server) listenApp() error {
 	s.expiry = newExpiry()
 	door := &frontDoor{
 		visitorsDoor: &visitorsDoor{Router: s.front, apps: map[string]hosts{}},
-		fronts:       s.fronts, first: c.DefaultApp, vol: s.vol,
+		fronts:       s.fronts, first: c.DefaultApp, vol: s.vol, published: map[string]router.Route{},
 	}
+	s.doorOfApps = door
 	s.runtime = &runtime.Runtime{
 		Volume: s.vol, Engine: s.engine, Front: door,
 		Grace: c.Grace, Boot: c.BootTimeout, Prove: c.Prove, KeepBuilds: c.KeepBuilds,
 		PassEnv: c.PassEnv, Log: s.log.With("role", "runtime"),
 	}
-	s.front.Wake, s.front.Dial = s.runtime.Wake, s.runtime.Dial
+	s.front.Wake = s.runtime.Wake
+	s.front.Dial = func(ctx context.Context, app, addr string) (net.Conn, error) {
+		if addr == successor {
+			return s.dialSuccessor(ctx)
+		}
+		return s.runtime.Dial(ctx, app, addr)
+	}
 	s.front.AppLog = func(app string) router.AppLog {
 		if app == volume.Own {
 			return nil
@@ -260,11 +292,13 @@ func (s *server) listenApp() error {
 	if err := s.listenHTTPS(door.visitorsDoor); err != nil {
 		return err
 	}
-	socket, err := s.vol.ListenKeyed("run/app")
-	if err != nil {
-		return err
+	s.attach = &attach.Server{
+		Handle: runDoor{s.runtime}.run, DrainTimeout: c.Drain, Log: s.log.With("role", "runtime"),
 	}
-	s.attach = &attach.Server{Listener: socket, Handle: runDoor{s.runtime}.run, Log: s.log.With("role", "runtime")}
+	s.begin(func() (err error) {
+		s.attach.Listener, err = s.vol.ListenKeyed("run/app")
+		return err
+	})
 	s.publish(volume.RoleApp, s.front.Address().String())
 	return nil
 }
@@ -315,7 +349,7 @@ func (s *server) listenWeb() error {
 	calls, others := inproc.New(), s.front.Dial
 	s.web.Listener = calls
 	s.front.Dial = func(ctx context.Context, app, addr string) (net.Conn, error) {
-		if app == volume.Own {
+		if app == volume.Own && addr != successor {
 			return calls.Dial(ctx)
 		}
 		return others(ctx, app, addr)
@@ -424,16 +458,32 @@ func (s *server) greet(stdout io.Writer) {
 
 // run runs the parts of the roles until ctx ends or one fails. They end in order: pushes in flight
 // need the runtime and the receiver, so the doors for git end first; requests in flight need their
-// app, so apps end last.
+// app, so apps end last. If another server has taken over, all begin at once to finish what they have.
 func (s *server) run(ctx context.Context) error {
 	g, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	doorway, closeDoor := context.WithCancel(failed)
-	rest, stopRest := context.WithCancel(failed)
+	visitors, closeVisitors := context.WithCancel(failed)
+	sessions, closeSessions := context.WithCancel(failed)
+	rest, stopRest := context.WithCancel(failed) // what pushes do not need
+	pushes, stopPushes := context.WithCancel(failed)
 	apps, stopApps := context.WithCancel(failed)
-	defer context.AfterFunc(ctx, closeDoor)()
-	run := func(name string, present bool, part func(context.Context) error, ctx context.Context, then func()) {
+	defer context.AfterFunc(ctx, func() {
+		closeDoor()
+		if s.leaves.Load() {
+			closeVisitors()
+			closeSessions()
+			stopRest()
+		}
+	})()
+	var doors, front, commands sync.WaitGroup
+	run := func(name string, present bool, part func(context.Context) error, ctx context.Context, then *sync.WaitGroup) {
+		if then != nil {
+			then.Add(1)
+		}
 		g.Go(func() error {
-			defer then()
+			if then != nil {
+				defer then.Done()
+			}
 			if !present {
 				<-ctx.Done()
 				return nil
@@ -444,26 +494,31 @@ func (s *server) run(ctx context.Context) error {
 			return nil
 		})
 	}
-	nothing := func() {}
-	var doors sync.WaitGroup
-	doors.Add(2)
+	run("sshd", s.door != nil, s.door.Run, doorway, &doors)
+	run("web", s.web != nil, s.web.Run, doorway, &doors)
+	run("keeper", true, s.followKeeper, doorway, nil)
+	run("router", s.front != nil, s.serveVisitors, visitors, &front)
+	run("run", s.attach != nil, s.attach.Run, sessions, &commands)
+	run("link", s.follower != nil, s.follow, apps, nil)
+	run("certs", s.certs != nil, s.runCerts, rest, nil)
+	run("expiry", s.expiry != nil, s.watchExpiry, rest, nil)
+	run("keepers", s.keepersDoor != nil, s.serveKeepers, rest, nil)
+	run("receiver", s.receiver != nil, s.receiver.Run, pushes, nil)
+	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nil)
+	run("spares", true, s.spares.Run, rest, nil)
+	run("runtime", s.runtime != nil, s.runtime.Run, apps, nil)
 	go func() {
 		doors.Wait()
+		closeVisitors()
 		stopRest()
+		stopPushes()
+		front.Wait()
+		closeSessions()
+		if s.leaves.Load() {
+			commands.Wait()
+		}
+		stopApps()
 	}()
-	run("sshd", s.door != nil, s.door.Run, doorway, doors.Done)
-	run("web", s.web != nil, s.web.Run, doorway, doors.Done)
-	run("router", s.front != nil, s.serveVisitors, rest, stopApps)
-	run("link", s.follower != nil, s.follow, apps, nothing)
-	run("certs", s.certs != nil, s.runCerts, rest, nothing)
-	run("expiry", s.expiry != nil, s.watchExpiry, rest, nothing)
-	run("keepers", s.keepersDoor != nil, s.serveKeepers, rest, nothing)
-	run("receiver", s.receiver != nil, s.receiver.Run, rest, nothing)
-	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nothing)
-	run("spares", true, s.spares.Run, rest, nothing)
-	run("runtime", s.runtime != nil, s.runtime.Run, apps, nothing)
-	run("run", s.attach != nil, s.attach.Run, apps, nothing)
-	run("keeper", true, s.followKeeper, doorway, nothing)
 	return g.Wait()
 }
 

@@ -169,7 +169,10 @@ func (s *server) listenFront() error {
 		return err
 	}
 	s.publish(volume.RoleFront, s.front.Address().String())
-	f.Says.Set(saysAddress, s.addresses.Visitors())
+	s.begin(func() error { // once it is published
+		f.Says.Set(saysAddress, s.addresses.Visitors())
+		return nil
+	})
 	if err := s.linkKey().Make(); err != nil {
 		log.Error("cannot make the key for the other roles", "err", err)
 	}

@@ -6,19 +6,24 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"paas/address"
 	"paas/command"
 	"paas/config"
 	"paas/keeper"
+	"paas/router"
 	"paas/serverlog"
 	"paas/signals"
+	"paas/volume"
 )
 
 // serve runs the roles until the process is told to end. The process is either a server, which its
@@ -94,6 +99,12 @@ func keep(ctx context.Context, c *config.Config, roles []string, log *slog.Logge
 		defer claim.Close()
 		k.Locks = append(k.Locks, claim)
 	}
+	if l, err := vol.ListenKeyed(keeperSocket + strings.Join(roles, "-")); err != nil { // such as on a full disk
+		k.Log.Error("no reload by a command; SIGHUP still asks for one", "err", err)
+	} else {
+		defer l.Close()
+		go takeReloads(l, k, k.Log)
+	}
 	err := k.Run(ctx)
 	if exit, ok := errors.AsType[keeper.ExitError](err); ok { // the server has told why
 		return command.Exit(exit.Status)
@@ -103,10 +114,74 @@ func keep(ctx context.Context, c *config.Config, roles []string, log *slog.Logge
 
 // followKeeper does what the keeper asks for until ctx ends.
 func (s *server) followKeeper(ctx context.Context) error {
-	return s.parent.Follow(ctx, keeper.Handover{Stop: func() {
-		for _, port := range s.ports { // nobody serves them any more: refuse visitors at once
-			port.Leave(false)
-		}
-		s.end()
-	}})
+	return s.parent.Follow(ctx, keeper.Handover{
+		Free: func(ctx context.Context) {
+			if s.runtime != nil {
+				s.runtime.Free(ctx)
+			}
+		},
+		Resume: func() {
+			if s.runtime != nil {
+				s.runtime.Resume()
+			}
+		},
+		Leave: s.leave,
+		Stop: func() {
+			for _, port := range s.ports { // nobody serves them any more: refuse visitors at once
+				port.Leave(false)
+			}
+			s.end()
+		},
+	})
+}
+
+// leave ends this server, which another one has replaced: each part finishes what it has.
+func (s *server) leave() {
+	s.log.Info("another server has taken over; finishing what is under way")
+	s.leaves.Store(true)
+	if s.door != nil {
+		s.door.Leave()
+	}
+	if s.receiver != nil {
+		s.receiver.Leave()
+	}
+	if s.front != nil {
+		s.front.Leave()
+	}
+	if s.runtime != nil {
+		s.runtime.Leave()
+		s.attach.Leave()
+		s.sendOn()
+	}
+	s.end()
+}
+
+// successor is the address of the server that has taken over.
+const successor = "successor"
+
+// sendOn sends what clients still request here to the server that has taken over. It alone knows what
+// has changed since, and wakes apps.
+func (s *server) sendOn() {
+	if s.config.ProxyProtocol { // the other server believes only proxies
+		return
+	}
+	d := s.doorOfApps
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for app, route := range d.published {
+		route.Addrs, route.State, route.Inner = []string{successor}, router.Running, true
+		d.Set(app, route)
+	}
+	if s.web != nil {
+		s.front.Set(volume.Own, router.Route{Addrs: []string{successor}, State: router.Running, Inner: true})
+	}
+}
+
+// dialSuccessor connects to the server that has taken over, as a front does.
+func (s *server) dialSuccessor(ctx context.Context) (net.Conn, error) {
+	at, ok := (&address.Book{Volume: s.vol}).Published(volume.RoleApp)
+	if !ok {
+		return nil, errors.New("no server is there")
+	}
+	return s.linkKey().Dial(ctx, at.Local())
 }
