@@ -12,6 +12,7 @@ type handover struct {
 	mu      sync.Mutex
 	begun   chan struct{} // closed while one is under way; nil: not made yet
 	over    chan struct{} // closed when it was given up
+	running bool          // all loops have been started
 	loops   int
 	parked  int
 	changed chan struct{} // closed when loops or parked change; nil: nobody waits
@@ -29,12 +30,24 @@ func (h *handover) signals() (begun, over <-chan struct{}) {
 	return h.begun, h.over
 }
 
+// started notes that all loops have been started.
+func (h *handover) started() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running = true
+	h.change()
+}
+
 // count adds loops and parked ones.
 func (h *handover) count(loops, parked int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.loops += loops
 	h.parked += parked
+	h.change()
+}
+
+func (h *handover) change() {
 	if h.changed != nil {
 		close(h.changed)
 		h.changed = nil
@@ -48,7 +61,7 @@ func (h *handover) idle() (idle bool, changed <-chan struct{}) {
 	if h.changed == nil {
 		h.changed = make(chan struct{})
 	}
-	return h.parked == h.loops, h.changed
+	return h.running && h.parked == h.loops, h.changed
 }
 
 // hasLeft reports whether another server has the apps.
@@ -59,7 +72,7 @@ func (h *handover) hasLeft() bool {
 }
 
 // Free takes up no further deploy, finishes those that run, and blocks until nothing of the apps
-// changes any more, or ctx ends. Processes go on, and requests reach them. [Runtime.Resume] or
+// changes any more, or ctx ends. Run must have been called, or be called soon. Processes go on, and requests reach them. [Runtime.Resume] or
 // [Runtime.Leave] follows.
 func (rt *Runtime) Free(ctx context.Context) {
 	h := &rt.handover
@@ -99,12 +112,11 @@ func (rt *Runtime) Leave() {
 	rt.handover.left = true
 }
 
-// park blocks while another server takes over. It returns false at once if none does, or if the app
-// is in the middle of something.
-func (a *appLoop) park(ctx context.Context) (parked bool) {
+// park blocks while another server takes over, unless the app is in the middle of something.
+func (a *appLoop) park(ctx context.Context) {
 	begun, over := a.rt.handover.signals()
 	if !isClosed(begun) || a.busy() {
-		return false
+		return
 	}
 	a.rt.handover.count(0, 1)
 	defer a.rt.handover.count(0, -1)
@@ -113,7 +125,6 @@ func (a *appLoop) park(ctx context.Context) (parked bool) {
 		a.poke()
 	case <-ctx.Done():
 	}
-	return true
 }
 
 // busy reports whether the app is in the middle of something that only this server can finish.

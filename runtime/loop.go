@@ -86,8 +86,11 @@ func (a *appLoop) run(ctx context.Context) {
 	defer a.rename.over()
 	a.resume(ctx)
 	for a.there() {
-		if !a.park(ctx) {
-			a.reconcile(ctx)
+		a.reconcile(ctx)
+		a.park(ctx)
+		if ctx.Err() != nil {
+			a.stop()
+			return
 		}
 		begun, _ := a.rt.handover.signals()
 		if isClosed(begun) {
@@ -95,12 +98,6 @@ func (a *appLoop) run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			if a.rt.handover.hasLeft() {
-				a.leaveAll()
-			} else {
-				a.shutDown()
-			}
-			return
 		case <-begun:
 		case <-a.poked:
 		case f := <-a.posts:
@@ -157,6 +154,15 @@ func (a *appLoop) end() {
 		if !d.switched || d.fallen != nil {
 			a.retire(d.instance)
 		}
+	}
+}
+
+// stop ends the loop because the server ends.
+func (a *appLoop) stop() {
+	if a.rt.handover.hasLeft() {
+		a.leaveAll()
+	} else {
+		a.shutDown()
 	}
 }
 

@@ -147,6 +147,7 @@ func (rt *Runtime) Run(ctx context.Context) error {
 		if err == nil && ctx.Err() == nil {
 			loops.dropOthers(names)
 		}
+		rt.handover.started()
 		select {
 		case <-ctx.Done():
 			if rt.handover.hasLeft() {
@@ -249,7 +250,7 @@ func (l *loops) successor(name string) *appLoop {
 func (l *loops) wake(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if volume.CheckName(name) != nil || l.closed {
+	if volume.CheckName(name) != nil || l.closed || l.ctx.Err() != nil {
 		return
 	}
 	a := l.apps[name]
