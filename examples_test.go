@@ -14,6 +14,8 @@ import (
 // TestExamples pushes each folder of examples/ and requests its page. It skips those whose tools
 // this machine lacks.
 func TestExamples(t *testing.T) {
+	skipRaced(t)
+	t.Parallel()
 	for _, example := range []struct {
 		folder  string
 		prepare string   // a line of the script
@@ -34,6 +36,7 @@ func TestExamples(t *testing.T) {
 		{"python", "", []string{"python3 -c 'import venv, ensurepip'"}, `Building \(python\)`, "says Python"},
 	} {
 		t.Run(example.folder, func(t *testing.T) {
+			t.Parallel()
 			for _, line := range example.tools {
 				if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
 					t.Skipf("SKIP: %s: %v\n%s", line, err, out)

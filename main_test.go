@@ -74,17 +74,45 @@ func raceDetector() bool {
 	return info != nil && slices.Contains(info.Settings, race)
 }
 
+// raced are the sessions that run with the race detector under -short: at least one for each part of
+// the server. The others run without it then, in half the CPU time.
+var raced = []string{
+	"cron", "domains", "front", "git_http", "proving", "push", "queue", "requests", "run_terminal",
+	"sleep", "source", "watch_mode",
+}
+
+// skipRaced skips a test under -short if this binary has the race detector. scripts/test runs it
+// without.
+func skipRaced(t *testing.T) {
+	t.Helper()
+	if testing.Short() && raceDetector() {
+		t.Skip("runs without the race detector if -short is set")
+	}
+}
+
 // TestScripts runs testdata/script/*.txtar: sessions of a person with the real binary, git and
 // OpenSSH. Each script has a server of its own (serve), a home folder, a registered key named
-// alice, and the environment of a person.
+// alice, and the environment of a person. Under -short a binary with the race detector runs those in
+// [raced], and one without it runs the others.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"git", "ssh", "ssh-keygen"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("%s is needed: scripts/test installs it", tool)
 		}
 	}
+	all, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if testing.Short() {
+		isRaced := func(file string) bool {
+			return slices.Contains(raced, strings.TrimSuffix(filepath.Base(file), ".txtar"))
+		}
+		all = slices.DeleteFunc(all, func(file string) bool { return isRaced(file) != raceDetector() })
+	}
 	params := scriptParams()
-	params.Dir = "testdata/script"
+	params.Files = all
 	testscript.Run(t, params)
 }
 
@@ -531,11 +559,14 @@ func webapp() {
 // TestScriptsNotRoot runs, as an ordinary user, the scripts whose outcome depends on the server's
 // user.
 func TestScriptsNotRoot(t *testing.T) {
+	skipRaced(t)
+	t.Parallel()
 	for _, script := range []string{
 		"app", "binary_replaced", "build_turns", "format", "isolation", "last_line", "moved", "open_root", "signals", "storage",
 		"toolchains", "umask",
 	} {
 		t.Run(script, func(t *testing.T) {
+			t.Parallel()
 			rig.AsNobody(t, "^TestScripts$/^"+script+"$",
 				"testdata/script/"+script+".txtar", "testdata/volume/format1.tar.gz")
 		})

@@ -15,6 +15,7 @@ import (
 
 // TestNetwork runs testdata/net as root, in a network of its own.
 func TestNetwork(t *testing.T) {
+	skipRaced(t)
 	if os.Getenv(inOwnNet) != "" {
 		params := scriptParams()
 		params.Dir = "testdata/net"
@@ -54,6 +55,7 @@ func TestNetwork(t *testing.T) {
 // TestIsolationWithoutNamespaces runs the isolation script as an ordinary user without user
 // namespaces, as in most containers.
 func TestIsolationWithoutNamespaces(t *testing.T) {
+	skipRaced(t)
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: taking user namespaces away needs root")
 	}

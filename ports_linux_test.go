@@ -21,6 +21,7 @@ const inOwnNet = "PAAS_TEST_OWN_NET"
 // of its own: as root, as an ordinary user with user namespaces (if the kernel has any), and as one
 // without.
 func TestPorts(t *testing.T) {
+	skipRaced(t)
 	if os.Getenv(inOwnNet) != "" || os.Getuid() != 0 {
 		params := scriptParams()
 		params.Dir = "testdata/ports"
