@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"paas/engine"
 	"paas/volume"
 )
 
@@ -25,19 +27,32 @@ func (s *server) announceIsolation() {
 	} else {
 		s.log.Warn("apps are not kept apart from each other and from the server", "why", now.Missing)
 	}
-	if err := s.vol.WriteFile(s.isolationFile(), []byte(now.By), 0o600); err != nil {
+	text, err := json.Marshal(now)
+	if err == nil {
+		err = s.vol.WriteFile(s.isolationFile(), text, 0o600)
+	}
+	if err != nil {
 		s.log.Error("cannot tell commands what keeps apps apart", "err", err)
 	}
 }
 
 // isolation returns the isolation in force, or "" if no apps run.
 func (p *paas) isolation() (string, error) {
+	now, err := p.isolated()
+	return now.By, err
+}
+
+// isolated returns the isolation in force; the zero one if no apps run.
+func (p *paas) isolated() (now engine.Isolation, err error) {
 	if !p.vol.Claimed(volume.RoleApp) {
-		return "", nil
+		return now, nil
 	}
 	text, err := os.ReadFile(p.isolationFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+		return now, nil
 	}
-	return string(text), err
+	if err == nil {
+		err = json.Unmarshal(text, &now)
+	}
+	return now, err
 }

@@ -57,7 +57,7 @@ func (p *paas) server() *command.Server {
 		Domain:   func() string { return p.addresses.Of(volume.RoleApp).Host },
 		HTTPS:    func() bool { return p.addresses.Of(volume.RoleApp).HTTPS != "" },
 		Resolver: p.resolver(), Certificates: ownCertificates{p.vol},
-		Agree: receiver.Agree, Sidecar: p.newSidecar(slog.New(slog.DiscardHandler)),
+		Examine: p.examine, Agree: receiver.Agree, Sidecar: p.newSidecar(slog.New(slog.DiscardHandler)),
 	}
 }
 

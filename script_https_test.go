@@ -53,6 +53,7 @@ func cmdPebble(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PAAS_ACME_CA", s.ca.URL)
 	ts.Setenv("PAAS_ACME_ROOTS", s.ca.Roots)
 	ts.Setenv("PAAS_DNS_SERVER", s.ca.DNS)
+	ts.Setenv("DNS_RECORDS", "http://"+s.ca.Records) // takes commands, such as set-default-ipv4
 }
 
 // visit URL STATUS [TEXT] asks this machine for a page by any name, with HTTP or HTTPS, until the

@@ -35,7 +35,7 @@ func setupRow(flags *pflag.FlagSet) command.Row {
 				"is harmless: it changes only what you answer differently.",
 		},
 		Run: func(c *command.Call, in setupInput) (setupResult, error) {
-			s := &settingUp{Call: c, flags: flags, file: config.File(flags, os.Environ())}
+			s := &settingUp{Call: c, flags: flags}
 			return s.run(in)
 		},
 		Text: func(p *command.Page, r setupResult) {
@@ -76,7 +76,6 @@ type setupResult struct {
 type settingUp struct {
 	*command.Call
 	flags    *pflag.FlagSet
-	file     string
 	settings map[string]config.Setting
 	person   *setup.Person // nil: nobody answers
 }
@@ -106,8 +105,8 @@ func (s *settingUp) run(in setupInput) (r setupResult, err error) {
 	if err != nil {
 		return r, unanswered(err)
 	}
-	r.Settings = s.file
-	if r.Changed, err = config.Change(s.file, values...); err != nil {
+	r.Settings = now.File
+	if r.Changed, err = config.Change(now.File, values...); err != nil {
 		return r, err
 	}
 	for _, key := range keys {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"net"
 	"os"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 
 	"paas/access"
 	"paas/deploy"
+	"paas/doctor"
 	"paas/remote"
 	"paas/say"
 	"paas/terminal"
@@ -45,6 +47,8 @@ type Server struct {
 	Webhook      func(app string) string        // address of an app's webhook; empty: none is taken
 	Isolation    func() (string, error)         // what keeps the apps apart; empty: no app runs here
 	Settings     func() ([]Setting, error)      // the server's; nil: not for this caller
+
+	Examine func(context.Context) iter.Seq[doctor.Finding] // what is wrong with the server
 
 	// Agree reports whether the app's branch points at what is live.
 	Agree   func(volume.App) (bool, error)

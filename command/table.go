@@ -13,7 +13,7 @@ func Rows() []Row {
 	return slices.Concat(appRows(), configRows(), settingRows(), storageRows(),
 		psRows(), scaleRows(), limitRows(), sleepRows(), domainRows(), redirectRows(), certRows(), visitorRows(),
 		releaseRows(), rebuildRows(), logRows(),
-		cronRows(), runRows(), sourceRows(), accessRows(), keyRows(), tokenRows(), eventRows())
+		cronRows(), runRows(), sourceRows(), accessRows(), keyRows(), tokenRows(), eventRows(), doctorRows())
 }
 
 // Head is what a door shows of a row.

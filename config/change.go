@@ -7,18 +7,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
 	"paas/durable"
 )
-
-// File returns the path of the settings file that [Load] reads, whether it exists or not.
-func File(flags *pflag.FlagSet, environ []string) string {
-	env, _ := environment(environ, keys())
-	path, _ := filePath(flags, env, environ)
-	return path
-}
 
 // Value is a setting and its value, as in the settings file.
 type Value struct{ Key, Value string }

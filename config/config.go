@@ -25,6 +25,7 @@ import (
 // Config holds every setting of the server. The table in settings.go gives the purpose, unit and
 // default of each.
 type Config struct {
+	File                          string // the settings file, whether it exists or not
 	Root                          string
 	SSHAddr                       string
 	HTTPAddr, HTTPSAddr           string
@@ -122,7 +123,7 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, []Setting, error) {
 	file, fileErrs := readFile(path, required, known)
 	errs = append(errs, fileErrs...)
 
-	c := &Config{}
+	c := &Config{File: path}
 	var shown []Setting
 	for _, s := range table(c) {
 		value, source := s.def, FromDefault

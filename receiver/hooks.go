@@ -181,3 +181,30 @@ func runnable(paths ...string) bool {
 	}
 	return true
 }
+
+// CheckHooks returns an error if git cannot run the hooks on that volume. Before a server has
+// installed any, there is none.
+func CheckHooks(root string) error {
+	all := filepath.Join(root, "hooks")
+	entries, err := os.ReadDir(all)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dirs := []string{}
+	for _, entry := range entries {
+		if entry.IsDir() {
+			dirs = append(dirs, filepath.Join(all, entry.Name()))
+		} else { // in a container, the image has them
+			dirs = []string{all}
+			break
+		}
+	}
+	for _, dir := range dirs {
+		for _, hook := range []string{preReceive, postReceive} {
+			if path := filepath.Join(dir, hook); !runnable(path) {
+				return fmt.Errorf("git cannot run %s", path)
+			}
+		}
+	}
+	return nil
+}

@@ -57,6 +57,20 @@ func (v *Volume) Certificate(name string) (c Certificate, ok bool) {
 	return c, ok
 }
 
+// Certificates returns the names whose state is known, sorted.
+func (v *Volume) Certificates() (names []string, err error) {
+	entries, err := os.ReadDir(filepath.Dir(v.certificate("")))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, entry := range entries {
+		if name, ok := strings.CutSuffix(entry.Name(), ".json"); ok {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
 // SetCertificate records the state of a certificate; the zero state removes it. Only the role that
 // serves certificates calls it.
 func (v *Volume) SetCertificate(name string, c Certificate) error {

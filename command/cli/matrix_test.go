@@ -33,7 +33,7 @@ var needs = map[access.Right]string{
 	access.Anyone: "apps:list",
 	access.Guest:  "tokens tokens:create tokens:revoke",
 	access.Member: "apps:create",
-	access.Admin:  "keys keys:add keys:role keys:remove events:on events:off",
+	access.Admin:  "keys keys:add keys:role keys:remove events:on events:off doctor",
 }
 
 // needOf returns the right that the row is meant to need.
@@ -91,6 +91,7 @@ func newCast(t *testing.T, p part) (*stage, access.Identity) {
 		Hint:      func(verb, args string) string { return verb + " " + args },
 		Webhook:   func(app string) string { return "" },
 		Isolation: func() (string, error) { return "", nil },
+		Examine:   findings,
 		Agree:     func(volume.App) (bool, error) { return true, nil },
 		Sidecar:   fakeSidecar{},
 		Domain:    func() string { return "test" },

@@ -79,6 +79,7 @@ var examples = map[string]struct {
 	"keys:remove":     {words: "guest", json: `{"name":"guest"}`, facts: "guest"},
 	"events:on":       {words: "", json: `{}`, facts: "events recorded"},
 	"events:off":      {words: "", json: `{}`, facts: "events recorded"},
+	"doctor":          {words: "", json: `{}`, facts: "git disk nearly full free some"},
 	"apps:exists":     {words: "blog", json: `{"app":"blog"}`, facts: "blog exists"},
 	"events":          {words: "blog -n 5", json: `{"app":"blog","number":5}`, facts: "alice push blog v1"},
 
@@ -256,7 +257,7 @@ func TestRefusedChangeNothing(t *testing.T) {
 // TestAuditOfEachRow checks that what changes something is recorded once, under the row's name and
 // for its app, and that what only shows something is not.
 func TestAuditOfEachRow(t *testing.T) {
-	shows := strings.Fields("apps:list apps:exists events:on domains domains:report certs apps:info url config config:get config:export settings storage ps limits logs releases cron source source:webhook keys tokens access events")
+	shows := strings.Fields("apps:list apps:exists events:on domains domains:report certs apps:info url config config:get config:export settings storage ps limits logs releases cron source source:webhook keys tokens access events doctor")
 	elsewhere := []string{"run", "source:sync"} // the runtime and the sidecar record these
 	for _, row := range command.Rows() {
 		name := row.About().Name

@@ -10,13 +10,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"paas/certs/pair"
+	"paas/doctor"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,6 +56,7 @@ func newStage(t *testing.T) *stage {
 		Hint:         func(verb, args string) string { return "ssh paas@test " + verb + " " + args },
 		Webhook:      func(app string) string { return "http://hooks.test/" + app },
 		Isolation:    func() (string, error) { return "apps are alone", nil },
+		Examine:      findings,
 		Agree:        func(volume.App) (bool, error) { return true, nil },
 		Sidecar:      fakeSidecar{},
 		Domain:       func() string { return "test" },
@@ -297,3 +301,10 @@ var testPair = func() string {
 	}
 	return string(append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...))
 }()
+
+// findings are those of a server on which all but one thing is well.
+func findings(context.Context) iter.Seq[doctor.Finding] {
+	return slices.Values([]doctor.Finding{
+		{Check: "git", Level: doctor.OK}, {Check: "disk", Level: doctor.Advice, Problem: "nearly full", Remedy: "free some"},
+	})
+}

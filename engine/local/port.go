@@ -19,6 +19,9 @@ import (
 // 49152 on other systems: an outgoing connection may use any port of that range.
 const firstPort, lastPort = 20000, 31999
 
+// Ports returns the first and the last port that a web process may get.
+func Ports() (first, last int) { return firstPort, lastPort }
+
 // claim is a port that is reserved for a process of an app. A nil claim has no port.
 type claim struct {
 	port int
