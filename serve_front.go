@@ -192,6 +192,7 @@ func (s *server) listenFront() error {
 		})
 		s.certifyOwn()
 	}
+	s.front.Alive = func() bool { return f.Alive() }
 	synced := sync.OnceFunc(func() { close(f.first) })
 	f.Follower = link.Follower{
 		Key: s.linkKey(), Addr: f.appAddr, Says: f.Says, Set: f.set, Remove: f.remove,

@@ -1,10 +1,14 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"paas/pause"
@@ -26,7 +30,15 @@ type Follower struct {
 	Save   func(map[string]json.RawMessage)
 
 	Log *slog.Logger
+
+	hung   atomic.Bool
+	silent time.Duration // as deadAfter, in tests; 0: deadAfter
 }
+
+// Alive reports whether the role answers. It does not if it was silent for twelve seconds on a
+// connection that was open; then it does once there is another one. A role that ended in good order,
+// or was not reached yet, may still finish what it does.
+func (f *Follower) Alive() bool { return !f.hung.Load() }
 
 // Pauses between attempts to connect, doubling from the first to the last.
 const (
@@ -78,11 +90,12 @@ func (f *Follower) follow(ctx context.Context) (synced bool, err error) {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	go f.Says.feed(ctx, conn)
 	seen, changed := map[string]bool{}, true
-	err = receive(ctx, conn, func(m message) {
+	err = receive(ctx, conn, cmp.Or(f.silent, deadAfter), func(m message) {
 		switch {
 		case m.All:
 			if !synced {
 				synced = true
+				f.hung.Store(false)
 				f.Log.Info("following the server", "addr", conn.RemoteAddr(), "values", len(seen))
 				for name := range maps.Clone(f.Known) {
 					if !seen[name] {
@@ -113,5 +126,8 @@ func (f *Follower) follow(ctx context.Context) (synced bool, err error) {
 			}
 		}
 	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		f.hung.Store(true)
+	}
 	return synced, err
 }

@@ -458,6 +458,57 @@ func TestFollow(t *testing.T) {
 	want("map[c:4]")
 }
 
+// A role that hangs is known not to be alive, until it answers again. One that ends in good order is not
+// taken for that.
+func TestAlive(t *testing.T) {
+	key := newKey(t)
+	r := startRole(t, key, "127.0.0.1:0")
+	synced := make(chan struct{}, 1)
+	f := &Follower{Key: key, Says: &Publisher{}, Log: discard(), Save: func(map[string]json.RawMessage) { synced <- struct{}{} }}
+	f.Known = map[string]json.RawMessage{}
+	f.Addr = func() (string, error) { return r.addr, nil }
+	ended := make(chan error)
+	follow := func() {
+		_, err := f.follow(t.Context())
+		ended <- err
+	}
+	go follow()
+	<-synced
+	r.stop()
+	if <-ended; !f.Alive() {
+		t.Error("it has ended in good order")
+	}
+	hangs, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hangs.Close()
+	go func() {
+		conn, err := hangs.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		secret, _ := key.read()
+		admit(conn, secret)
+		io.Copy(io.Discard, conn)
+	}()
+	f.Addr = func() (string, error) { return hangs.Addr().String(), nil }
+	f.silent = 10 * time.Millisecond
+	go follow()
+	if <-ended; f.Alive() {
+		t.Error("it hangs")
+	}
+	r, f.silent = startRole(t, key, "127.0.0.1:0"), 0
+	f.Addr = func() (string, error) { return r.addr, nil }
+	go follow()
+	if <-synced; !f.Alive() {
+		t.Error("it answers again")
+	}
+	r.stop()
+	<-ended
+}
+
 // Messages of a front come once each and in order, also those that waited for the role. What waits is
 // bounded.
 func TestTell(t *testing.T) {
@@ -550,7 +601,7 @@ func TestHungRole(t *testing.T) {
 		defer hang()
 		go send(ctx, there, nil, func() []message { return nil })
 		began := time.Now()
-		if err := receive(t.Context(), here, func(message) {}); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := receive(t.Context(), here, deadAfter, func(message) {}); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took < time.Hour || took > time.Hour+deadAfter {

@@ -112,7 +112,7 @@ func (p *Publisher) serve(ctx context.Context, conn net.Conn) {
 	go func() {
 		defer close(heard)
 		defer stop()
-		receive(ctx, conn, func(m message) {
+		receive(ctx, conn, deadAfter, func(m message) {
 			if m.Name != "" && p.Hear != nil {
 				p.Hear(m.Name, m.Value)
 			}
@@ -190,11 +190,12 @@ func send(ctx context.Context, conn net.Conn, more <-chan struct{}, take func() 
 	}
 }
 
-// receive calls take for each message until the other end leaves or hangs, or ctx ends.
-func receive(ctx context.Context, conn net.Conn, take func(message)) error {
+// receive calls take for each message until the other end leaves, or is silent for that long, or ctx
+// ends.
+func receive(ctx context.Context, conn net.Conn, silent time.Duration, take func(message)) error {
 	in := json.NewDecoder(conn)
 	for {
-		conn.SetReadDeadline(time.Now().Add(deadAfter))
+		conn.SetReadDeadline(time.Now().Add(silent))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -114,4 +115,81 @@ func TestStopWithFollower(t *testing.T) {
 	stop()
 	waitClosed(t, "its end", ended)
 	waitClosed(t, "the end of Run", stopped)
+}
+
+// A router behind this one that hangs holds requests no longer than until that is noticed: neither
+// those that it has, nor those that would go to idle connections. It is not taken for one that needs
+// long.
+func TestHungBehind(t *testing.T) {
+	var hung atomic.Bool
+	asked := make(chan struct{}, 1)
+	answers := make(chan string)
+	arrived := make(chan struct{}, 1)
+	r := &Router{
+		HoldTimeout: 10 * time.Millisecond, AliveEvery: time.Millisecond, StallTimeout: testTimeout,
+		Alive: func() bool {
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			return !hung.Load()
+		},
+		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			if hung.Load() {
+				return nil, context.DeadlineExceeded
+			}
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
+		},
+	}
+	addr := start(t, r)
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
+		arrived <- struct{}{}
+		select {
+		case text := <-answers:
+			io.WriteString(w, text)
+		case <-req.Context().Done():
+		}
+	})))
+	status := make(chan int, 1)
+	begin := func() {
+		go func() {
+			resp, err := client(t).Do(request(t, "GET", addr, "blog.localhost", "/", nil))
+			if err != nil {
+				t.Error(err)
+				status <- 0
+				return
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			status <- resp.StatusCode
+		}()
+	}
+	begin()
+	<-arrived
+	<-asked // for the connection
+	for range 5 {
+		<-asked // it is slow
+	}
+	answers <- "late"
+	if got := <-status; got != 200 {
+		t.Errorf("slow, and alive: %d", got)
+	}
+	begin()
+	<-arrived
+	hung.Store(true)
+	if got := <-status; got != 504 {
+		t.Errorf("in flight: %d", got)
+	}
+	hung.Store(false)
+	begin()
+	<-arrived
+	answers <- "on time" // its connection is idle now
+	if got := <-status; got != 200 {
+		t.Errorf("alive again: %d", got)
+	}
+	hung.Store(true)
+	begin()
+	if got := <-status; got != 503 {
+		t.Errorf("on an idle connection: %d", got)
+	}
 }

@@ -68,6 +68,7 @@ type appConn struct {
 
 	deadlineMu       sync.Mutex // held while the read deadline is set
 	responseDeadline time.Time  // zero once the response has started
+	checkAt          time.Time  // the read deadline, if it is there to ask [Router.Alive]; else zero
 }
 
 // startExchange lends c to x and starts ResponseTimeout.
@@ -100,7 +101,7 @@ func (c *appConn) responseStarted() {
 }
 
 // updateReadDeadline sets the read deadline to responseDeadline, or to HalfCloseTimeout from now if
-// the client has closed its side and that is sooner.
+// the client has closed its side, or to when [Router.Alive] must be asked again, whichever is sooner.
 func (c *appConn) updateReadDeadline(x *exchange) {
 	c.deadlineMu.Lock()
 	defer c.deadlineMu.Unlock()
@@ -110,7 +111,25 @@ func (c *appConn) updateReadDeadline(x *exchange) {
 			until = t
 		}
 	}
+	if c.checkAt = (time.Time{}); x.router.Alive != nil {
+		if t := time.Now().Add(x.router.AliveEvery); until.IsZero() || t.Before(until) {
+			until, c.checkAt = t, t
+		}
+	}
 	c.SetReadDeadline(until)
+}
+
+// mayWait reports whether the read deadline has passed only because [Router.Alive] must be asked, and
+// that says yes. Then there is a new one.
+func (c *appConn) mayWait(x *exchange) bool {
+	c.deadlineMu.Lock()
+	due := !c.checkAt.IsZero()
+	c.deadlineMu.Unlock()
+	if !due || !x.router.Alive() {
+		return false
+	}
+	c.updateReadDeadline(x)
+	return true
 }
 
 // Read reads from the app. Before it blocks, it flushes what was written to the client.
@@ -133,6 +152,9 @@ func (c *appConn) Read(p []byte) (int, error) {
 		x.watchForHangup()
 		n, err = c.Conn.Read(p)
 	}
+	for isTimeout(err) && c.mayWait(x) {
+		n, err = c.Conn.Read(p)
+	}
 	return n, err
 }
 
@@ -140,6 +162,9 @@ func (c *appConn) Read(p []byte) (int, error) {
 // only closed ones, it returns errIdleClosed, once per exchange.
 func (p *connPool) get(ctx context.Context, x *exchange) (*appConn, error) {
 	idleClosed := false
+	if alive := x.router.Alive; alive != nil && !alive() {
+		p.closeIdle()
+	}
 	for c := p.pop(); c != nil; c = p.pop() {
 		if c.isIdle() {
 			c.reused = true
@@ -237,16 +262,28 @@ func (p *connPool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	for _, c := range p.idle {
-		c.Close()
-	}
-	p.idle = nil
+	p.dropIdle()
 	if p.expiry != nil {
 		p.expiry.Stop()
 	}
 	if p.http2 != nil {
 		p.http2.CloseIdleConnections()
 	}
+}
+
+// closeIdle closes the idle connections.
+func (p *connPool) closeIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dropIdle()
+}
+
+// dropIdle is closeIdle for a caller that holds mu.
+func (p *connPool) dropIdle() {
+	for _, c := range p.idle {
+		c.Close()
+	}
+	p.idle = nil
 }
 
 // isIdle reports whether c is open and has no unread input. Unexpected input, such as a body longer

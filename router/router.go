@@ -41,6 +41,12 @@ type Router struct {
 	// for concurrent use and stop when ctx ends. Default: connect to whatever listens.
 	Dial func(ctx context.Context, app, addr string) (net.Conn, error)
 
+	// Alive reports whether whatever runs the backends still answers, such as a router behind this one.
+	// While it does not, responses are not waited for any longer, and idle connections are not used. It
+	// is asked for each request, and every AliveEvery while an app is silent. Default: it does.
+	Alive      func() bool
+	AliveEvery time.Duration // default 5s
+
 	// AppLog returns where the lines of an app go; nil: nowhere. It is called once for each app that
 	// Set makes known, and must not block. Default: nowhere for all.
 	AppLog func(app string) AppLog
@@ -120,6 +126,7 @@ func (r *Router) init() {
 		r.StallTimeout = cmp.Or(r.StallTimeout, time.Minute)
 		r.ConnectTimeout = cmp.Or(r.ConnectTimeout, 5*time.Second)
 		r.ResponseTimeout = cmp.Or(r.ResponseTimeout, 5*time.Minute)
+		r.AliveEvery = cmp.Or(r.AliveEvery, 5*time.Second)
 		r.HalfCloseTimeout = cmp.Or(r.HalfCloseTimeout, 30*time.Second)
 		r.MaxConns = cmp.Or(r.MaxConns, 8192)
 		r.domain = cmp.Or(r.Domain, "localhost")
