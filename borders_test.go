@@ -66,6 +66,7 @@ func TestBorders(t *testing.T) {
 		{"link", "router runtime command volume config"},
 		{"web", "sshd command command/cli receiver runtime router volume access"},
 		{"access", "sshd command"},
+		{"backup", "runtime command sshd receiver sidecar deploy router config engine/local"},
 		{"builder", "engine/local runtime command"},
 		{"engine/local", "runtime command sshd receiver sidecar deploy router config"},
 		{"formation", "runtime engine/local command"},
@@ -197,7 +198,7 @@ func TestNamesStayInDoors(t *testing.T) {
 
 // lower are the packages below the doors that say something to people.
 var lower = []string{
-	"access", "attach", "builder", "builder/cmdline", "builder/tree", "deploy", "engine",
+	"access", "attach", "backup", "builder", "builder/cmdline", "builder/tree", "deploy", "engine",
 	"engine/keep", "engine/local", "engine/local/child", "engine/local/confine",
 	"engine/local/firewall", "engine/local/limits", "engine/local/ports", "folder", "formation",
 	"formation/appjson", "git", "logs", "notify", "receiver", "remote", "reserved", "router",

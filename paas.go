@@ -9,6 +9,7 @@ import (
 	"paas/command"
 	"paas/config"
 	"paas/deploy"
+	"paas/git"
 	"paas/receiver"
 	"paas/remote"
 	"paas/volume"
@@ -50,6 +51,7 @@ func (p *paas) server() *command.Server {
 		Volume: p.vol, Keys: p.keys, Tokens: access.Tokens{Keys: p.keys}, Rights: p.rights(),
 		DiskSpace: p.diskSpace(),
 		Modules:   deploy.Modules{Remote: p.remotes},
+		Inspector: &git.Inspector{MaxFiles: c.MaxFiles, MaxBytes: c.MaxTree},
 		Mode:      volume.Mode(c.Mode), Prove: c.Prove, Grace: c.Grace,
 		URL: p.addresses.App, GitHost: p.addresses.Git, GitHTTPS: p.addresses.GitHTTPS, Hint: p.addresses.Verb,
 		Webhook: p.addresses.Webhook, Isolation: p.isolation,

@@ -22,6 +22,7 @@ import (
 
 	"paas/access"
 	"paas/attach"
+	"paas/backup"
 	"paas/certs"
 	"paas/command/cli"
 	"paas/config"
@@ -137,6 +138,9 @@ func runServer(
 			s.forget(role)
 		}
 	}
+	if err := s.settle(); err != nil {
+		return err
+	}
 	defer s.freePorts()
 	// First, because processes of an earlier server might use the port of a door.
 	if slices.Contains(roles, volume.RoleApp) {
@@ -176,6 +180,18 @@ func runServer(
 		s.greet(stdout)
 	}
 	return s.run(ctx)
+}
+
+// settle ends the restore of a whole server that was cut off.
+func (s *server) settle() error {
+	done, err := backup.Settle(s.vol, s.keys)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	if len(done.Apps) > 0 {
+		s.log.Warn("a restore was cut off; ended it", "apps", strings.Join(done.Apps, " "))
+	}
+	return nil
 }
 
 // forget removes what an earlier server published about role.

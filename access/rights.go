@@ -182,6 +182,19 @@ func (r Rights) free(s standing, name string) error {
 
 // Create makes an app, which its maker manages. For the error see [Rights.MayCreate].
 func (r Rights) Create(who Identity, name string) (volume.App, error) {
+	return r.create(who, name, r.Volume.Create)
+}
+
+// CreateFrom is [Rights.Create] for an app whose folder is dir already: see [volume.Volume.Stage].
+func (r Rights) CreateFrom(who Identity, name, dir string) (volume.App, error) {
+	return r.create(who, name, func(name string, before ...func(string) error) (volume.App, error) {
+		return r.Volume.CreateFrom(name, dir, before...)
+	})
+}
+
+func (r Rights) create(
+	who Identity, name string, create func(string, ...func(string) error) (volume.App, error),
+) (volume.App, error) {
 	s, err := r.maker(who, name)
 	if err != nil {
 		return volume.App{}, err
@@ -194,7 +207,7 @@ func (r Rights) Create(who Identity, name string) (volume.App, error) {
 		return volume.App{}, err
 	}
 	defer unlock()
-	return r.Volume.Create(name, func(id string) error {
+	return create(name, func(id string) error {
 		if s.person == "" {
 			return nil
 		}

@@ -112,7 +112,7 @@ type appURL struct {
 }
 
 // AppInfo describes an app. Its State is running, starting, crashed, stopped, scaled to 0, cron,
-// asleep, watch, changing, damaged or empty.
+// asleep, watch, changing, damaged, empty, or paused, after it was restored.
 type AppInfo struct {
 	Name    string      `json:"name"`
 	URL     string      `json:"url"`
@@ -175,7 +175,11 @@ func (c *Call) liveInfo(app volume.App) (AppInfo, error) {
 	i.HTTPS = c.GitHTTPS(app.Name)
 	n := app.Live()
 	if n == 0 {
-		return i, nil
+		_, waits, err := app.Restored()
+		if waits {
+			i.State = "paused"
+		}
+		return i, err
 	}
 	r, err := app.Release(n)
 	if err != nil {

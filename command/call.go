@@ -15,6 +15,7 @@ import (
 	"paas/access"
 	"paas/deploy"
 	"paas/doctor"
+	"paas/git"
 	"paas/remote"
 	"paas/say"
 	"paas/terminal"
@@ -29,6 +30,7 @@ type Server struct {
 	Rights    access.Rights
 	DiskSpace deploy.DiskSpace // the free disk space that a deploy needs
 	Modules   deploy.Modules   // fetches submodules
+	Inspector *git.Inspector   // limits what a commit may have
 
 	// Defaults for apps that set none.
 	Mode         volume.Mode
@@ -144,9 +146,13 @@ func (c *Call) mayCreate(name string) error {
 	return c.taken(name, c.Rights.MayCreate(c.Caller.Identity, name))
 }
 
-// create makes an app, which the caller manages.
-func (c *Call) create(name string) (volume.App, error) {
-	app, err := c.Rights.Create(c.Caller.Identity, name)
+// create makes an app, which the caller manages: an empty one, or that of a folder from a backup.
+func (c *Call) create(name string, from ...string) (app volume.App, err error) {
+	if len(from) > 0 {
+		app, err = c.Rights.CreateFrom(c.Caller.Identity, name, from[0])
+	} else {
+		app, err = c.Rights.Create(c.Caller.Identity, name)
+	}
 	return app, c.taken(name, err)
 }
 

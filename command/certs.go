@@ -208,9 +208,6 @@ type httpsInput struct {
 	Settings map[string]string `json:"settings" arg:"KEY=VALUE..."`
 }
 
-// maxHSTS is the longest time that browsers are asked to remember to use HTTPS.
-const maxHSTS = 2 * 365 * 24 * time.Hour
-
 func setHTTPS(c *Call, in httpsInput, events Teller[Progress]) error {
 	var names volume.Names
 	var note []string

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -161,16 +160,6 @@ func noVar(app volume.App, key string) error {
 	err := fmt.Errorf("%s has no config var %s", app.Name, plain(key))
 	return &Fault{Kind: NotFound, Field: "key", Err: err}
 }
-
-// configKey is a config var's name: what a POSIX environment carries through every program
-// (IEEE Std 1003.1, section 8.1), in either case.
-var configKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
-
-// maxConfig bounds the sum of an app's config vars in bytes, as execve does with its environment.
-const maxConfig = 64 << 10
-
-// reserved are the variables that the runtime sets.
-var reserved = []string{"PORT", "DATA_DIR", "PAAS_APP", "PAAS_RELEASE", "PAAS_RUN"}
 
 type setConfigInput struct {
 	App       string            `json:"app" arg:"APP"`

@@ -132,9 +132,6 @@ func release(app volume.App, names []string) error {
 	return errors.Join(errs...)
 }
 
-// maxDomains is how many domains an app may have.
-const maxDomains = 100
-
 // readDomains returns names in ASCII. It fails if one cannot be added.
 func (c *Call) readDomains(names []string) (read []string, err error) {
 	for _, text := range names {
@@ -142,12 +139,11 @@ func (c *Call) readDomains(names []string) (read []string, err error) {
 		if err != nil {
 			return nil, wrong("domains", "%w", err)
 		}
-		domain := c.Domain()
-		if strings.HasSuffix(name, "."+domain) || volume.MatchDomain(name, domain) {
+		if c.isServers(name) {
 			return nil, &Fault{
 				Kind: Conflict, Field: "domains",
 				Err: fmt.Errorf("%s belongs to the server: %s, and the names below it, are its own",
-					name, domain),
+					name, c.Domain()),
 				Next: "an app gets its own by itself; apps:rename gives it another",
 			}
 		}
@@ -156,24 +152,6 @@ func (c *Call) readDomains(names []string) (read []string, err error) {
 		}
 	}
 	return read, nil
-}
-
-// domainTaken says whose the domain is to callers who may know it.
-func (c *Call) domainTaken(err error) error {
-	var taken *volume.DomainTaken
-	if !errors.As(err, &taken) {
-		return err
-	}
-	_, hidden := c.App(taken.Owner)
-	switch {
-	case hidden != nil:
-		return conflict("", "%s belongs to another app of this server", taken.Domain)
-	case taken.By != "":
-		return conflict("only somebody who may operate both apps can add it",
-			"%s and %s overlap, and that belongs to %s", taken.Domain, taken.By, taken.Owner)
-	}
-	return conflict("domains:remove "+taken.Owner+" "+taken.Domain+" frees it",
-		"%s belongs to %s", taken.Domain, taken.Owner)
 }
 
 func removeDomains(c *Call, in domainsInput, events Teller[Progress]) error {

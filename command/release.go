@@ -75,6 +75,12 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 	if err != nil {
 		return err
 	}
+	return c.ended(maker, r, s, note, p)
+}
+
+// ended records how the release ended, and tells it.
+func (c *Call) ended(m deploy.Maker, r volume.Release, s volume.Status, note string, p progress) error {
+	app := m.App
 	lives := s.State == volume.Live || s.State == volume.Retired
 	end := volume.Broke
 	if lives {
@@ -82,13 +88,16 @@ func (c *Call) release(app volume.App, base volume.Release, cause, note string, 
 	}
 	c.record(app.Name, strings.TrimSpace(r.String()+" "+note)+": "+string(s.State), end)
 	if lives {
-		p.live(maker, r)
+		p.live(m, r)
 		return nil
+	}
+	stays := "it has no live release"
+	if n := app.Live(); n > 0 {
+		stays = fmt.Sprintf("v%d keeps serving", n)
 	}
 	return &Fault{
 		Kind: Failed, Next: joined(s.Hint, Advice(s.Remedy, c.how)),
-		Err: fmt.Errorf("%s %v: %s\nnothing changed: v%d keeps serving",
-			app.Name, r, s.Reason, app.Live()),
+		Err: fmt.Errorf("%s %v: %s\nnothing changed: %s", app.Name, r, s.Reason, stays),
 	}
 }
 

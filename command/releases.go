@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"paas/access"
+	"paas/deploy"
 	"paas/git"
 	"paas/say"
 	"paas/volume"
@@ -150,6 +151,7 @@ type rollbackInput struct {
 }
 
 func rollback(c *Call, in rollbackInput, events Teller[Progress]) error {
+	p := progress{events}
 	old := func(app volume.App) (volume.Release, string, error) {
 		n, err := rollbackTo(app, in.To)
 		if err != nil {
@@ -160,15 +162,31 @@ func rollback(c *Call, in rollbackInput, events Teller[Progress]) error {
 		if err == nil {
 			if r.Settings.ModeOr("") != volume.ByRelease {
 				err = conflict("", "v%d was in mode %s: it has no files of its own to go back to", n, r.Settings.Mode)
-			} else if !app.BuildKept(r.Build) {
-				err = buildGone(app, n)
 			} else {
 				err = keepStorage(app, &r)
+			}
+			if err == nil && !app.BuildKept(r.Build) {
+				err = c.buildAgain(app, &r, p)
 			}
 		}
 		return r, fmt.Sprintf("rollback to v%d", n), err
 	}
-	return c.again(in.App, volume.CauseRollback, progress{events}, old)
+	return c.again(in.App, volume.CauseRollback, p, old)
+}
+
+// buildAgain makes a new build for a release whose build was removed, or is not in the backup that it
+// came from.
+func (c *Call) buildAgain(app volume.App, r *volume.Release, p progress) error {
+	if !c.serving() { // before anything is written
+		return errNotServing
+	}
+	p.step("The build of %v is gone; building its commit again", *r)
+	b, err := deploy.Rebuild(c, app, *r, false, c.Modules, progressLog{p})
+	if err != nil {
+		return fmt.Errorf("the build of %v was removed, and cannot be made again: %w", *r, err)
+	}
+	r.Build, r.Of = b.ID, 0
+	return nil
 }
 
 // rollbackTo is the release to go back to: the one asked for, or the last one before the live one
@@ -200,7 +218,7 @@ func rollbackTo(app volume.App, to string) (int, error) {
 		gone = max(gone, n)
 	}
 	if gone > 0 {
-		return 0, buildGone(app, gone)
+		return gone, nil
 	}
 	return 0, conflict("", "%s has no earlier release to go back to", app.Name)
 }
@@ -227,32 +245,4 @@ func rollbackToNamed(app volume.App, name string) (int, error) {
 		return 0, errors.Join(err, conflict("", "v%d was never live: it is %s", n, s.State))
 	}
 	return n, nil
-}
-
-// buildGone is the fault of a rollback to v<n>, whose build was removed. It names releases that
-// still have theirs.
-func buildGone(app volume.App, n int) error {
-	const shown = 10
-	var left []string
-	for m, err := range app.Back(app.Live()) {
-		if err != nil || len(left) > shown {
-			break
-		}
-		s, err := app.Status(m)
-		if err != nil || s.State != volume.Retired {
-			continue
-		}
-		if r, err := app.Release(m); err == nil && app.BuildKept(r.Build) {
-			left = append(left, "v"+strconv.Itoa(m))
-		}
-	}
-	to := "no other release has its build"
-	switch {
-	case len(left) > shown:
-		to = "you can go back to " + strings.Join(left[:shown], ", ") + " and older ones"
-	case len(left) > 0:
-		to = "you can go back to " + strings.Join(left, ", ")
-	}
-	return conflict(to+", or push its commit again",
-		"the build of v%d was removed: only the last ones are kept (PAAS_KEEP_BUILDS)", n)
 }

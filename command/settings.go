@@ -2,19 +2,15 @@ package command
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"paas/access"
-	"paas/builder"
 	"paas/git"
-	"paas/remote"
 	"paas/volume"
 )
 
@@ -128,7 +124,10 @@ func setSettings(c *Call, in setSettingsInput) (settingsAnswer, error) {
 	var note []string
 	for _, key := range slices.Sorted(maps.Keys(in.Settings)) {
 		value := in.Settings[key]
-		err := c.mayName(key, value)
+		var err error
+		if key == "buildpack" {
+			err = c.mayName(value)
+		}
 		if err == nil {
 			err = change(&s, &w, key, value)
 		}
@@ -181,29 +180,8 @@ func (c *Call) later(live, s volume.Settings) string {
 	return "the " + what + " takes effect at the next push"
 }
 
-// mayName fails if the value names a folder of the server and the caller may not.
-func (c *Call) mayName(key, value string) error {
-	packs, _ := builder.ParseBuildpacks(value)
-	if key == "buildpack" && slices.ContainsFunc(packs, builder.Buildpack.OnServer) && !c.isAdmin() {
-		return &Fault{
-			Kind: Forbidden, Field: "settings",
-			Err: fmt.Errorf("only admins may set a buildpack that is a folder of the server; %s is not one",
-				c.Caller.Name),
-			Next: "name its URL, or a folder of the repository such as ./buildpack",
-		}
-	}
-	return nil
-}
-
 // protocols are what web processes may speak with the front door.
 var protocols = map[bool]string{false: "http1", true: "h2c"}
-
-// maxGrace is the longest time that a process has to stop, maxProve the longest that a release has
-// to prove itself.
-const (
-	maxGrace = time.Hour
-	maxProve = time.Hour
-)
 
 // change sets a setting. An empty value restores the default.
 func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error) {
@@ -258,41 +236,6 @@ func change(s *volume.Settings, w *volume.Wanted, key, value string) (err error)
 	}
 	if err != nil {
 		return wrong("settings", "%w", err)
-	}
-	return nil
-}
-
-// checkBuildpacks fails if words do not name buildpacks that can be used.
-func checkBuildpacks(words string) error {
-	packs, err := builder.ParseBuildpacks(words)
-	if err != nil {
-		return err
-	}
-	for _, p := range packs {
-		if p.URL != "" {
-			err = CheckBuildpack(p.URL)
-		}
-		if p.OnServer() {
-			_, err = os.Stat(p.Folder)
-		}
-		if err == nil && p.Branch != "" {
-			err = git.CheckBranch(p.Branch)
-		}
-		if err != nil {
-			return fmt.Errorf("buildpack %s: %w", plain(p.String()), err)
-		}
-	}
-	return nil
-}
-
-// CheckBuildpack fails if no buildpack can be fetched from url.
-func CheckBuildpack(url string) error {
-	if err := remote.CheckURL(url); err != nil {
-		return err
-	}
-	if remote.IsSSH(url) {
-		return errors.New("ssh needs a key, and buildpacks are fetched without one; " +
-			"name its https URL, or put it into a folder of the repository, such as ./buildpack")
 	}
 	return nil
 }

@@ -13,7 +13,8 @@ func Rows() []Row {
 	return slices.Concat(appRows(), configRows(), settingRows(), storageRows(),
 		psRows(), scaleRows(), limitRows(), sleepRows(), domainRows(), redirectRows(), certRows(), visitorRows(),
 		releaseRows(), rebuildRows(), logRows(),
-		cronRows(), runRows(), sourceRows(), accessRows(), keyRows(), tokenRows(), eventRows(), doctorRows())
+		cronRows(), runRows(), sourceRows(), accessRows(), keyRows(), tokenRows(), eventRows(), doctorRows(),
+		backupRows(), restoreRows())
 }
 
 // Head is what a door shows of a row.
@@ -89,11 +90,17 @@ func (s Stream[In, Event]) About() Head { return s.Head }
 func (s Stream[In, Event]) Input() any { return new(In) }
 
 func (s Stream[In, Event]) run(c *Call, in any, format Format) error {
+	told := c
+	if f, ok := in.(interface{ fillsStdout() bool }); ok && f.fillsStdout() { // the events go beside it
+		beside := *c
+		beside.Stdout = c.Stderr
+		told = &beside
+	}
 	var teller Teller[Event]
 	if format == JSON {
-		teller = newJSONLines[Event](c.Stdout)
+		teller = newJSONLines[Event](told.Stdout)
 	} else {
-		teller = s.Text(newPage(c))
+		teller = s.Text(newPage(told))
 	}
 	err := s.Run(c, *in.(*In), teller)
 	if flushErr := teller.Flush(); err == nil {

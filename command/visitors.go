@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -132,12 +131,8 @@ type userInput struct {
 	User string `json:"user" arg:"USER"`
 }
 
-// maxUsers is how many users an app may have: each page that the front sends may need all of them.
-const maxUsers = 100
-
 func setUser(c *Call, in userInput) (rulesAnswer, error) {
-	bad := strings.ContainsFunc(in.User, func(r rune) bool { return r <= ' ' || r == ':' || r == 0x7f })
-	if in.User == "" || len(in.User) > 100 || bad {
+	if !isUser(in.User) {
 		return rulesAnswer{}, wrong("user", "a user name has up to 100 bytes, and no spaces or colons")
 	}
 	if _, err := c.App(in.App); err != nil { // before a person types a password
@@ -192,9 +187,6 @@ type allowInput struct {
 	Addresses []string `json:"addresses" arg:"ADDRESS..."`
 }
 
-// maxAllow is how many entries an app's list may have.
-const maxAllow = 1000
-
 func setAllow(c *Call, in allowInput) (rulesAnswer, error) {
 	var allow []string
 	if !slices.Equal(in.Addresses, []string{"off"}) {
@@ -213,20 +205,4 @@ func setAllow(c *Call, in allowInput) (rulesAnswer, error) {
 		r.Allow = allow
 		return nil
 	})
-}
-
-// parseRange returns an IP address, or a range such as 203.0.113.0/24, in its usual form.
-func parseRange(s string) (string, error) {
-	if p, err := netip.ParsePrefix(s); err == nil && !p.Addr().Is4In6() {
-		if p != p.Masked() {
-			return "", fmt.Errorf("%s is not a range; the one around it is %s", s, p.Masked())
-		}
-		return p.String(), nil
-	}
-	ip, err := netip.ParseAddr(s)
-	if err != nil || ip.Zone() != "" {
-		return "", fmt.Errorf("an address is like 203.0.113.7 or 2001:db8::7, a range like 203.0.113.0/24; not %q",
-			plain(s))
-	}
-	return ip.Unmap().String(), nil
 }

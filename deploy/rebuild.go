@@ -32,10 +32,36 @@ func Rebuild(
 		return m.checkout(ctx, b, nil)
 	}
 	err = withCommit(app, r, func(objects *git.Objects) error {
-		b, err = m.checkout(ctx, b, objects)
+		commit, err := objects.Commit(r.Commit)
+		if err == nil { // it may have come from a backup, which nobody has inspected
+			_, err = m.Inspector.Inspect(ctx, objects, commit.Tree)
+		}
+		if err == nil {
+			b, err = m.checkout(ctx, b, objects)
+		}
 		return err
 	})
 	return b, err
+}
+
+// Again makes the commit of old the app's next release, r, with the app's current settings, as a push
+// of it would, and takes it through both phases. It needs all that Inspect and Publish need of m. The
+// caller holds the app's turn. A release that failed is not an error: the status tells.
+func (m Maker) Again(
+	ctx context.Context, old, r volume.Release,
+) (volume.Release, volume.Status, error) {
+	var s volume.Status
+	err := withCommit(m.App, old, func(objects *git.Objects) error {
+		b, _, err := m.Inspect(ctx, objects, old.Commit, old.Branch)
+		if err == nil {
+			r, err = m.Publish(ctx, b, r, objects)
+		}
+		if err == nil {
+			s, err = m.Release(ctx, r, objects)
+		}
+		return err
+	})
+	return r, s, err
 }
 
 // withCommit calls f with the objects of the repository that has the commit of r: the app's own, or

@@ -58,14 +58,22 @@ func file(from, to string, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	err = unix.IoctlFileClone(int(target.Fd()), int(source.Fd()))
-	switch err { // ioctl_ficlone(2)
-	case nil:
+	err = File(source, target)
+	if err == nil {
 		err = target.Chmod(mode) // undo the umask
-	case unix.EOPNOTSUPP, unix.EXDEV, unix.EINVAL, unix.ENOTTY, unix.ENOSYS:
-		err = errors.ErrUnsupported
-	default:
-		err = &fs.PathError{Op: "reflink", Path: to, Err: err}
 	}
 	return errors.Join(err, target.Close())
+}
+
+// File makes the file to share all blocks of from. The error matches [errors.ErrUnsupported] if the
+// file system cannot do that, or not between these files.
+func File(from, to *os.File) error {
+	err := unix.IoctlFileClone(int(to.Fd()), int(from.Fd()))
+	switch err { // ioctl_ficlone(2)
+	case nil:
+		return nil
+	case unix.EOPNOTSUPP, unix.EXDEV, unix.EINVAL, unix.ENOTTY, unix.ENOSYS:
+		return errors.ErrUnsupported
+	}
+	return &fs.PathError{Op: "reflink", Path: to.Name(), Err: err}
 }

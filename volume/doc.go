@@ -56,6 +56,8 @@
 //	  apps/<app>/logs/<type>.<i>.log       bounded, rotated; run.<n>: of a
 //	                                       detached command; router.0: of the
 //	                                       requests                            runtime
+//	  apps/<app>/restored/        (0700)   what is left to do after it came back
+//	                                       from a backup                       commands
 //	  apps/<app>/turn                      held (flock) during a deploy        the one who deploys
 //	  bell/<app>                           rung after each change of an app    everybody
 //	  tmp/<process>/                       files and folders not yet published;
@@ -81,6 +83,9 @@
 //	  hooks/<start>/              (0700)   the hooks that git runs: a copy of
 //	                                       the paas binary as it started       receiver
 //	  paas.yaml                            the server's settings, if any       its owner
+//	  paas.yaml.restored                   the same, from a backup             package backup
+//	  restored/                   (0700)   a whole server from a backup, on its
+//	                                       way to its place                    package backup
 //	  up/, server.log, server.log.1        what scripts/up keeps               scripts/up, server
 //	  run/                        (0700)   sockets and locks of the server;
 //	                                       the isolation in force              main, receiver

@@ -22,6 +22,7 @@ const (
 	CauseRollback = "rollback"
 	CauseRestart  = "restart"
 	CauseRebuild  = "rebuild"
+	CauseRestore  = "restore" // of a backup
 )
 
 // Release is a build with the settings of a moment, who made it, and why. It never changes.

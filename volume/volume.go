@@ -169,13 +169,7 @@ func (v *Volume) Apps() ([]string, error) {
 // identity, and may fail. The error is [fs.ErrExist] if there is an app of that name, or one that
 // had it before: see [Volume.Free].
 func (v *Volume) Create(name string, before ...func(id string) error) (App, error) {
-	if err := checkNew(name); err != nil {
-		return App{}, err
-	}
-	if now, ok := v.NewName(name); ok {
-		return App{}, renamed(errors.New("the name leads to another app"), name, now)
-	}
-	if err := v.Free(name); err != nil { // it led to an app that was destroyed since
+	if err := v.isFree(name); err != nil {
 		return App{}, err
 	}
 	tmp, err := v.TempDir()
@@ -192,6 +186,35 @@ func (v *Volume) Create(name string, before ...func(id string) error) (App, erro
 	if err := durable.Create(filepath.Join(tmp, "id"), []byte(id), 0o644); err != nil {
 		return App{}, err
 	}
+	return v.appear(name, tmp, id, before)
+}
+
+// CreateFrom is [Volume.Create] for an app whose folder is dir already: see [Volume.Stage]. After an
+// error dir is still there.
+func (v *Volume) CreateFrom(name, dir string, before ...func(id string) error) (App, error) {
+	if err := v.isFree(name); err != nil {
+		return App{}, err
+	}
+	id, err := os.ReadFile(filepath.Join(dir, "id"))
+	if err != nil {
+		return App{}, err
+	}
+	return v.appear(name, dir, string(id), before)
+}
+
+// isFree returns an error if no new app can have that name.
+func (v *Volume) isFree(name string) error {
+	if err := checkNew(name); err != nil {
+		return err
+	}
+	if now, ok := v.NewName(name); ok {
+		return renamed(errors.New("the name leads to another app"), name, now)
+	}
+	return v.Free(name) // it led to an app that was destroyed since
+}
+
+// appear gives the folder tmp its name among the apps.
+func (v *Volume) appear(name, tmp, id string, before []func(id string) error) (App, error) {
 	for _, f := range before {
 		if err := f(id); err != nil {
 			return App{}, err

@@ -97,15 +97,15 @@ func TestHelpOfAlias(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	for words, want := range map[string]string{
-		"ps ":                  "blog follower tired :4",
+		"ps ":                  "blog follower returned tired :4",
 		"ps:scale blog ":       "web= worker= :6",
 		"ps:scale -a blog ":    "web= worker= :6",
 		"ps:restart blog ":     "web worker :4",
 		"limits:set blog ":     "web worker :4",
 		"rollback blog ":       "v2 v1 :4",
-		"rollback ":            "blog follower tired :4",
+		"rollback ":            "blog follower returned tired :4",
 		"logs blog --process ": "web web.1 worker :4",
-		"logs --app ":          "blog follower tired :4",
+		"logs --app ":          "blog follower returned tired :4",
 		"url blog ":            ":4",
 		"storage:remove blog ": "media :4",
 	} {

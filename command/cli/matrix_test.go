@@ -29,10 +29,11 @@ var needs = map[access.Right]string{
 		"sleep:set maintenance:on maintenance:off auth:set auth:unset allow:set domains:add domains:remove " +
 		"redirect:set redirect:unset certs:add certs:remove https:set",
 	access.Manage: "apps:rename apps:destroy source:set source:webhook source:unset " +
-		"access access:add access:remove events",
+		"access access:add access:remove events " +
+		"backup restore:activate",
 	access.Anyone: "apps:list",
 	access.Guest:  "tokens tokens:create tokens:revoke",
-	access.Member: "apps:create",
+	access.Member: "apps:create restore",
 	access.Admin:  "keys keys:add keys:role keys:remove events:on events:off doctor",
 }
 

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"paas/access"
+	"paas/backup"
 	"paas/command"
 	"paas/remote"
 	"paas/volume"
@@ -98,9 +101,34 @@ var examples = map[string]struct {
 	"certs:remove":   {words: "blog", json: `{"app":"blog"}`, facts: "blog removed"},
 	"https:set":      {words: "blog redirect=off hsts=30d", json: `{"app":"blog","settings":{"redirect":"off","hsts":"30d"}}`, facts: "blog plain 30d"},
 
+	"backup":           {words: "blog --logs", json: `{"app":"blog","logs":true}`, raw: true},
+	"restore":          {words: "- shop --paused", json: `{"file":"-","app":"shop","paused":true}`, facts: "shop paused restore:activate", stdin: testBackup()},
+	"restore:activate": {words: "returned", json: `{"app":"returned"}`, facts: "returned active"},
+
 	"tokens":        {words: "", json: `{}`, facts: "old deploy"},
 	"tokens:create": {words: "ci --app blog --can view --expires 12h", json: `{"name":"ci","apps":["blog"],"can":"view","expires":"12h"}`, facts: "paas_"},
 	"tokens:revoke": {words: "old", json: `{"name":"old"}`, facts: "old"},
+}
+
+// testBackup is a backup of an app called shop, which has nothing yet.
+func testBackup() string {
+	dir, err := os.MkdirTemp("", "paas")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	vol := &volume.Volume{Root: dir, Log: slog.New(slog.DiscardHandler)}
+	var out strings.Builder
+	if err = vol.Open(); err == nil {
+		_, err = vol.Create("shop")
+	}
+	if err == nil {
+		_, err = backup.Maker{Volume: vol}.Write(context.Background(), &out, backup.What{App: "shop"}, backup.Lock{})
+	}
+	if err = errors.Join(err, vol.Close()); err != nil {
+		panic(err)
+	}
+	return out.String()
 }
 
 // TestRowsSaySameAsTextAndJSON calls each row twice, and looks for the facts in both answers.
@@ -279,6 +307,9 @@ func TestAuditOfEachRow(t *testing.T) {
 			app, _, _ := strings.Cut(examples[name].words, " ")
 			if strings.HasPrefix(name, "keys:") || strings.HasPrefix(name, "tokens:") || strings.HasPrefix(name, "events:") {
 				app = ""
+			}
+			if name == "restore" { // a file comes first
+				app = "shop"
 			}
 			want := []string{"alice " + name + " " + app}
 			if slices.Contains(shows, name) {

@@ -41,7 +41,7 @@ type stage struct {
 }
 
 // newStage has the apps blog, which is live and has been configured once, tired, which was stopped,
-// and follower, which follows a repository; and the keys alice, an admin's, and guest.
+// follower, which follows a repository, and returned, which came back from a backup; and the keys alice, an admin's, and guest.
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	vol := &volume.Volume{Root: t.TempDir(), Poll: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}
@@ -88,6 +88,11 @@ func newStage(t *testing.T) *stage {
 	follower, err := vol.Create("follower")
 	s.must(err)
 	s.must(follower.SetSource(volume.Source{URL: "https://host.test/repo.git", Branch: "main", Every: 10 * time.Second}))
+	returned, err := vol.TempDir()
+	s.must(err)
+	s.must(vol.Stage(returned, volume.Staged{Restored: volume.Restored{Backup: time.Now()}}))
+	_, err = vol.CreateFrom("returned", returned)
+	s.must(err)
 	for _, name := range []string{"blog.test", "www.example.com"} {
 		s.must(vol.SetCertificate(name, volume.Certificate{Issuer: "ca.example", NotAfter: time.Now().Add(time.Hour)}))
 	}

@@ -23,6 +23,7 @@ type File struct {
 	Predeploy  string                    // command line to run before the release phase
 	Postdeploy string                    // command line to run once all are healthy, before traffic
 	FirstTime  string                    // like Postdeploy, only in the app's first release
+	Backup     string                    // command line to run before a backup of the app
 	Cron       []Cron
 	Storage    []string // folders of the tree that are kept across releases; of this server only
 }
@@ -82,6 +83,7 @@ func parse(content []byte) (File, error) {
 	f := File{
 		Predeploy: r.text(dokku.field("predeploy")), Postdeploy: r.text(dokku.field("postdeploy")),
 		FirstTime: r.text(scripts.field("postdeploy")),
+		Backup:    r.text(scripts.field("backup")),
 		Formation: r.formation(o.field("formation")),
 		Checks:    r.checks(o.field("healthchecks")),
 		Cron:      r.cron(o.field("cron")),

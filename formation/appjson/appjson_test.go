@@ -15,14 +15,14 @@ import (
 func TestParse(t *testing.T) {
 	for text, want := range map[string]File{
 		`{}`: {},
-		`{"name": "blog", "stack": "x", "formation": {"web": {"size": "large"}}}`:               {},
-		`{"formation": {"web": {"quantity": 2}, "worker": {"quantity": 0}}}`:                    {Formation: map[string]int{"web": 2, "worker": 0}},
-		`{"healthchecks": {"worker": [{"type": "startup", "command": ["./ok", "a b"]}]}}`:       {Checks: map[string][]health.Check{"worker": {{Type: "startup", Command: []string{"./ok", "a b"}}}}},
-		`{"healthchecks": {"web": [{"type": "startup", "listening": true}]}}`:                   {Checks: map[string][]health.Check{"web": {{Type: "startup"}}}},
-		`{"scripts": {"postdeploy": "a", "dokku": {"predeploy": "b", "postdeploy": "c"}}}`:      {FirstTime: "a", Predeploy: "b", Postdeploy: "c"},
-		`{"cron": [{"schedule": "@daily", "command": "a", "concurrency_policy": "allow"}]}`:     {Cron: []Cron{{"@daily", "a", "allow"}}},
-		`{"storage": ["public/uploads/", "media"]}`:                                             {Storage: []string{"media", "public/uploads"}},
-		`{"healthchecks": {"web": [{"path": "/", "httpHeaders": [{"name":"A","value":"b"}]}]}}`: {Checks: map[string][]health.Check{"web": {{Path: "/", Headers: map[string]string{"A": "b"}}}}},
+		`{"name": "blog", "stack": "x", "formation": {"web": {"size": "large"}}}`:                         {},
+		`{"formation": {"web": {"quantity": 2}, "worker": {"quantity": 0}}}`:                              {Formation: map[string]int{"web": 2, "worker": 0}},
+		`{"healthchecks": {"worker": [{"type": "startup", "command": ["./ok", "a b"]}]}}`:                 {Checks: map[string][]health.Check{"worker": {{Type: "startup", Command: []string{"./ok", "a b"}}}}},
+		`{"healthchecks": {"web": [{"type": "startup", "listening": true}]}}`:                             {Checks: map[string][]health.Check{"web": {{Type: "startup"}}}},
+		`{"scripts": {"postdeploy": "a", "backup": "c", "dokku": {"predeploy": "b", "postdeploy": "c"}}}`: {FirstTime: "a", Backup: "c", Predeploy: "b", Postdeploy: "c"},
+		`{"cron": [{"schedule": "@daily", "command": "a", "concurrency_policy": "allow"}]}`:               {Cron: []Cron{{"@daily", "a", "allow"}}},
+		`{"storage": ["public/uploads/", "media"]}`:                                                       {Storage: []string{"media", "public/uploads"}},
+		`{"healthchecks": {"web": [{"path": "/", "httpHeaders": [{"name":"A","value":"b"}]}]}}`:           {Checks: map[string][]health.Check{"web": {{Path: "/", Headers: map[string]string{"A": "b"}}}}},
 		"\ufeff{ // a note\n\"healthchecks\": {\"web\": [{\"type\": \"liveness\", \"path\": \"/live\", \"uptime\": 0}, " +
 			`{"type": "startup", "path": "/health", "timeout": 2.5, "attempts": 7, "wait": 1, "content": "ok", "port": 81, "initialDelay": 3},],},}`: {
 			Checks: map[string][]health.Check{"web": {
