@@ -4,35 +4,56 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"os"
 	"path"
 
 	"paas/engine"
 	"paas/engine/local"
+	"paas/engine/wire"
 	"paas/toolchain"
 	"paas/volume"
 )
 
-// newEngine returns the engine that the settings ask for. It is not open yet.
-func (s *server) newEngine() engine.Engine {
-	c := s.config
+// engineConn names the connection between a server and the engine of its keeper.
+const engineConn = "engine"
+
+// newEngine returns the engine that runs apps, in the keeper. It is not open yet.
+func (p *paas) newEngine(log *slog.Logger) *local.Local {
+	c := p.config
 	confined := local.Confined{
-		User: s.appUser, Read: c.AppRead, Write: c.AppWrite,
+		User: p.appUser, Read: c.AppRead, Write: c.AppWrite,
 		OpenNet: c.AppNet == "open", Doors: []string{c.HTTPAddr, c.HTTPSAddr, c.SSHAddr, c.SidecarAddr},
 	}
 	if c.Isolation == "off" {
 		confined.Off = "PAAS_ISOLATION=off"
 	}
-	l := &local.Local{
-		Root: c.Root, Layout: s.layout, PassEnv: c.PassEnv, Confined: confined,
-		BuildTimeout: c.BuildTimeout, BuildMemory: c.BuildMemory, MaxBuilds: c.MaxBuilds,
-		Log:        s.log.With("role", "engine"),
-		Buildpacks: buildpacks{s.remotes, s.vol},
+	return &local.Local{
+		Root: c.Root, Layout: p.layout, PassEnv: c.PassEnv, Confined: confined, Log: log.With("role", "engine"),
 	}
+}
+
+// newBuilder returns what builds, in a server, beside the engine of its keeper. It is not open yet.
+func (p *paas) newBuilder(log *slog.Logger, guard func(user int) error) *local.Local {
+	c, l := p.config, p.newEngine(log)
+	l.Beside = &local.Beside{Guard: guard}
+	l.BuildTimeout, l.BuildMemory, l.MaxBuilds = c.BuildTimeout, c.BuildMemory, c.MaxBuilds
+	l.Buildpacks = buildpacks{p.remotes, p.vol}
 	if c.Toolchains == "fetch" {
-		l.Toolchains = &toolchain.Store{Volume: s.vol, Registry: npmRegistry()}
+		l.Toolchains = &toolchain.Store{Volume: p.vol, Registry: npmRegistry()}
 	}
 	return l
+}
+
+// serveEngine returns what the keeper does for each server: it serves the engine.
+func serveEngine(l *local.Local, log *slog.Logger) func(*net.UnixConn) {
+	log = log.With("role", "engine")
+	return func(conn *net.UnixConn) {
+		if err := wire.Serve(conn, l, log); err != nil {
+			log.Error("the connection to a server has ended", "err", err)
+		}
+	}
 }
 
 // npmRegistry returns the registry in the server's environment, under the names that npm reads;
@@ -42,18 +63,24 @@ func npmRegistry() string {
 }
 
 // appUser returns the user id of an app.
-func (s *server) appUser(name string, foreign func(uid int) bool) (int, error) {
-	app, err := s.vol.App(name)
+func (p *paas) appUser(name string, foreign func(uid int) bool) (int, error) {
+	app, err := p.vol.App(name)
 	if err != nil {
 		return 0, err
 	}
-	return app.UID(volume.UIDs{First: s.config.FirstUID, Last: s.config.LastUID, Foreign: foreign})
+	return app.UID(volume.UIDs{First: p.config.FirstUID, Last: p.config.LastUID, Foreign: foreign})
 }
 
-// openEngine opens the engine. It returns an error if the settings ask for more isolation than the
-// engine has.
+// openEngine opens the keeper's engine for this server. It returns an error if the settings ask for
+// more isolation than the engine has.
 func (s *server) openEngine() error {
-	s.engine = s.newEngine()
+	conn, err := s.parent.Conn(engineConn)
+	if err != nil {
+		return err
+	}
+	client := &wire.Client{Socket: conn}
+	client.Builder = s.newBuilder(s.log, client.Guard)
+	s.engine = client
 	if err := s.engine.Open(); err != nil {
 		return err
 	}
@@ -66,13 +93,13 @@ func (s *server) openEngine() error {
 }
 
 // layout tells the engine where the folders of an image are on the volume.
-func (s *server) layout(image engine.Image) (at local.Layout, err error) {
-	app, err := s.vol.App(image.App)
+func (p *paas) layout(image engine.Image) (at local.Layout, err error) {
+	app, err := p.vol.App(image.App)
 	if err != nil {
 		return at, err
 	}
 	at = local.Layout{
-		Cache: app.Cache(), Data: app.Data(), Logs: app.Logs(), Toolchains: s.vol.ToolchainFolder(),
+		Cache: app.Cache(), Data: app.Data(), Logs: app.Logs(), Toolchains: p.vol.ToolchainFolder(),
 	}
 	if image.Build != "" {
 		release := volume.Release{Build: image.Build, Settings: volume.Settings{BuildDir: image.Folder}}

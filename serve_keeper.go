@@ -78,7 +78,8 @@ func openLog(c *config.Config, stderr io.Writer) (*slog.Logger, error) {
 
 // keep claims the roles, and keeps a server running that has them, until ctx ends.
 func keep(ctx context.Context, c *config.Config, roles []string, log *slog.Logger) error {
-	vol := newVolume(c)
+	p := newPaas(c)
+	vol := p.vol
 	vol.Log = log
 	if err := vol.Open(); err != nil {
 		return err
@@ -98,6 +99,14 @@ func keep(ctx context.Context, c *config.Config, roles []string, log *slog.Logge
 		}
 		defer claim.Close()
 		k.Locks = append(k.Locks, claim)
+	}
+	if slices.Contains(roles, volume.RoleApp) {
+		l := p.newEngine(log)
+		if err := l.Open(); err != nil {
+			return err
+		}
+		defer l.Close() // the last server has ended the apps, unless it was killed
+		k.Services = map[string]func(*net.UnixConn){engineConn: serveEngine(l, log)}
 	}
 	if l, err := vol.ListenKeyed(keeperSocket + strings.Join(roles, "-")); err != nil { // such as on a full disk
 		k.Log.Error("no reload by a command; SIGHUP still asks for one", "err", err)

@@ -34,6 +34,10 @@ func TestAdopt(t *testing.T) {
 		s.wants(u)
 	}
 	rig.Eventually(t, "the engine runs them", func() bool { return len(s.alive()) == 4 })
+	for _, p := range s.engine.Processes()[2:] {
+		p.End(engine.Exit{Code: 1})
+	}
+	rig.Eventually(t, "the engine runs them again", func() bool { return len(s.alive()) == 4 })
 	before := s.names()
 	s.run()
 	s.runs("web.1 of v2, web.2 of v2")
@@ -44,6 +48,16 @@ func TestAdopt(t *testing.T) {
 	units, err := s.engine.Units(t.Context())
 	if err != nil || len(units) != 1 || units[0].Copy != 3 {
 		t.Errorf("%v, %v", units, err)
+	}
+	places, err := s.engine.Places(t.Context(), "blog")
+	list, listErr := s.app.Processes()
+	if err != nil || listErr != nil || len(list) != 2 {
+		t.Fatalf("%v, %v, %v", list, err, listErr)
+	}
+	for i, p := range list {
+		if p.PID != places[i].PID || !p.Since.Equal(places[i].Since) || p.Restarts != 1 {
+			t.Errorf("%+v is listed as %+v", places[i], p)
+		}
 	}
 }
 

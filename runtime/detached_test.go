@@ -57,8 +57,9 @@ func TestAdoptDetached(t *testing.T) {
 	release, _ := d.app.Release(1)
 	d.rt.adopt(t.Context())
 	rig.Eventually(t, "its end is noted", func() bool { return strings.HasSuffix(d.output(2), "--- exited with status 3\n") })
+	rig.Eventually(t, "one is listed", func() bool { return len(d.rt.oneOffsOf("blog")) == 1 })
 	list := d.rt.oneOffsOf("blog")
-	if len(list) != 1 || list[0].Index != 1 || list[0].Release != 1 || list[0].PID != d.engine.Processes()[0].PID() {
+	if list[0].Index != 1 || list[0].Release != 1 || list[0].PID != d.engine.Processes()[0].PID() {
 		t.Errorf("%+v", list)
 	}
 	if !d.rt.held("blog", release.Build) {

@@ -154,9 +154,13 @@ func (m *member) serving(ctx context.Context, p *proc) {
 // serve makes p the process that serves.
 func (m *member) serve(ctx context.Context, p *proc) {
 	m.proc, m.left, m.notReady = p, false, false
+	since := time.Now().UTC()
+	if began := p.place.Since; !began.IsZero() && began.Before(m.status.Since) { // adopted
+		since = began
+	}
 	m.status = volume.Process{
 		Type: m.Type, Index: m.Index, Release: m.in.n, State: string(Running), PID: p.place.PID,
-		Since: time.Now().UTC(), Restarts: m.status.Restarts, Restart: m.wanted,
+		Since: since, Restarts: m.restarts + p.place.Restarts, Restart: m.wanted,
 		Limits: p.place.Limits,
 	}
 	m.keepChecking(ctx, p)

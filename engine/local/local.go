@@ -144,6 +144,9 @@ func (l *Local) Close() error {
 	if l.firewall != nil {
 		err = errors.Join(err, l.firewall.Close())
 	}
+	if l.Beside != nil {
+		err = errors.Join(err, os.RemoveAll(l.scratch()))
+	}
 	return errors.Join(err, l.limiter.Close())
 }
 
