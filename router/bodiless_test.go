@@ -32,7 +32,7 @@ func TestForbiddenBody(t *testing.T) {
 		// HTTP/1.0 has no chunks
 		"HTTP/1.0 200 No\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n": false,
 	} {
-		if a, err := parseResponse(text, "GET"); err != nil || a.closeAfter == reused {
+		if a, err := parseResponse(text, nil, "GET"); err != nil || a.closeAfter == reused {
 			t.Errorf("%q: last %v %v", text, a.closeAfter, err)
 		}
 	}

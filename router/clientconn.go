@@ -38,6 +38,9 @@ type clientConn struct {
 	bw  *bufio.Writer
 	raw []byte // the header read last; reused as a buffer
 
+	// of the current request and its response; nil for HTTP/2
+	requestFields, responseFields *fieldBuffer
+
 	gone  context.Context // done when the client has left
 	leave context.CancelFunc
 	// the connection to the app that serves the current request, or nil
@@ -56,6 +59,7 @@ type clientConn struct {
 var (
 	readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
 	writers = sync.Pool{New: func() any { return bufio.NewWriter(nil) }}
+	fields  = sync.Pool{New: func() any { return new(fieldBuffer) }}
 )
 
 // aLongTimeAgo is a deadline that makes a Read or Write return at once.
@@ -95,7 +99,11 @@ func (cc *clientConn) run() {
 	cc.br, cc.bw = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
 	cc.br.Reset(cc.conn)
 	cc.bw.Reset(cc.conn)
+	cc.requestFields, cc.responseFields = fields.Get().(*fieldBuffer), fields.Get().(*fieldBuffer)
 	defer func() {
+		cc.dropFields()
+		fields.Put(cc.requestFields)
+		fields.Put(cc.responseFields)
 		cc.br.Reset(nil) // else the pools keep the connection alive
 		cc.bw.Reset(nil)
 		readers.Put(cc.br)
@@ -112,7 +120,7 @@ func (cc *clientConn) run() {
 		}
 		x := &exchange{router: cc.router, client: cc}
 		var err error
-		x.req, cc.raw, err = readRequest(cc.br, cc.raw)
+		x.req, cc.raw, err = readRequest(cc.br, cc.raw, cc.requestFields)
 		if err != nil {
 			var f *requestError
 			if errors.As(err, &f) {
@@ -122,7 +130,11 @@ func (cc *clientConn) run() {
 			}
 			return
 		}
+		if x.req.length != 0 { // what sends the body may read the header for longer than the exchange
+			cc.requestFields = fields.Get().(*fieldBuffer)
+		}
 		cc.router.serve(x)
+		cc.dropFields()
 		if cc.flush() != nil || x.resp.closeAfter {
 			if x.linger || cc.br.Buffered() > 0 {
 				cc.linger()
@@ -134,6 +146,12 @@ func (cc *clientConn) run() {
 		}
 		wait = cc.router.IdleTimeout
 	}
+}
+
+// dropFields lets go of the text of the last headers.
+func (cc *clientConn) dropFields() {
+	clear(cc.requestFields[:])
+	clear(cc.responseFields[:])
 }
 
 // greetFront reports whether the client is a front, and requests follow.

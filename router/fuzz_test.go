@@ -27,7 +27,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		in, _, err := readRequest(bufio.NewReader(bytes.NewReader(text)), nil)
+		in, _, err := readRequest(bufio.NewReader(bytes.NewReader(text)), nil, nil)
 		if err != nil {
 			return
 		}
@@ -94,7 +94,7 @@ func FuzzResponse(f *testing.F) {
 		if head {
 			method = "HEAD"
 		}
-		resp, _, err := readResponse(bufio.NewReader(bytes.NewReader(text)), nil, method)
+		resp, _, err := readResponse(bufio.NewReader(bytes.NewReader(text)), nil, nil, method)
 		if err != nil || resp.status < 200 {
 			return
 		}

@@ -14,6 +14,18 @@ type field struct{ name, value string }
 // header is the list of header fields in the order received.
 type header []field
 
+// fieldBuffer is memory for the headers of a client's requests, or of their responses. One exchange at
+// a time uses it. nil is none.
+type fieldBuffer [24]field
+
+// take returns an empty header that is in the buffer, as long as it fits.
+func (b *fieldBuffer) take() header {
+	if b == nil {
+		return make(header, 0, 16)
+	}
+	return b[:0]
+}
+
 // Limits of a header, so that work per field stays small.
 const (
 	maxFields = 1000 // Apache allows 100, Node 2000

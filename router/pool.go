@@ -65,6 +65,9 @@ type appConn struct {
 
 	x              *exchange // the exchange that uses it, or nil
 	watchOnTimeout bool      // when the read deadline passes, start watching the client
+	watchAt        time.Time // the read deadline, if it is there for that; guarded by deadlineMu
+
+	writeDeadlineSet time.Time // when the write deadline was set
 
 	deadlineMu       sync.Mutex // held while the read deadline is set
 	responseDeadline time.Time  // zero once the response has started
@@ -77,12 +80,31 @@ func (c *appConn) startExchange(x *exchange) {
 	now := time.Now()
 	c.setResponseDeadline(now.Add(x.router.ResponseTimeout))
 	if c.watchOnTimeout = !x.bodyPending(); c.watchOnTimeout {
-		c.SetReadDeadline(now.Add(min(hangupWatchDelay, x.router.ResponseTimeout)))
+		c.setWatchDeadline(now, min(hangupWatchDelay, x.router.ResponseTimeout))
 	} else {
 		c.updateReadDeadline(x)
 	}
 	if x.client.app.Store(c); x.client.gone.Err() != nil {
 		c.Close()
+	}
+}
+
+// setWatchDeadline sets the read deadline to d from now, or leaves it if it is at least that far away and
+// at most twice as far. So most requests of a busy connection change none.
+func (c *appConn) setWatchDeadline(now time.Time, d time.Duration) {
+	c.deadlineMu.Lock()
+	defer c.deadlineMu.Unlock()
+	if c.watchAt.Sub(now) < d {
+		c.watchAt = now.Add(2 * d)
+		c.SetReadDeadline(c.watchAt)
+	}
+}
+
+// extendWriteDeadline gives the app d to accept the next write, d being the same each time.
+func (c *appConn) extendWriteDeadline(now time.Time, d time.Duration) {
+	if now.Sub(c.writeDeadlineSet) > d/16 {
+		c.writeDeadlineSet = now
+		c.SetWriteDeadline(now.Add(d))
 	}
 }
 
@@ -111,6 +133,7 @@ func (c *appConn) updateReadDeadline(x *exchange) {
 			until = t
 		}
 	}
+	c.watchAt = time.Time{}
 	if c.checkAt = (time.Time{}); x.router.Alive != nil {
 		if t := time.Now().Add(x.router.AliveEvery); until.IsZero() || t.Before(until) {
 			until, c.checkAt = t, t

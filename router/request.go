@@ -37,9 +37,9 @@ func badRequest(why string) *requestError { return &requestError{http.StatusBadR
 
 var headerTooLong = &requestError{http.StatusRequestHeaderFieldsTooLarge, "The header is too long."}
 
-// readRequest reads a request up to its body. raw is a buffer, returned for reuse. The error is a
-// *requestError or the read error.
-func readRequest(br *bufio.Reader, raw []byte) (*clientRequest, []byte, error) {
+// readRequest reads a request up to its body. raw is a buffer, returned for reuse, and so is fields for
+// its header. The error is a *requestError or the read error.
+func readRequest(br *bufio.Reader, raw []byte, fields *fieldBuffer) (*clientRequest, []byte, error) {
 	raw, err := readLines(br, raw[:0], maxHeaderBytes, true)
 	switch {
 	case errors.Is(err, errTooLong):
@@ -49,12 +49,12 @@ func readRequest(br *bufio.Reader, raw []byte) (*clientRequest, []byte, error) {
 	case err != nil:
 		return nil, raw, err
 	}
-	r, err := parseRequest(string(raw))
+	r, err := parseRequest(string(raw), fields.take())
 	return r, raw, err
 }
 
-// parseRequest parses a request line and the header that follows.
-func parseRequest(text string) (*clientRequest, error) {
+// parseRequest parses a request line and the header that follows, which it appends to h.
+func parseRequest(text string, h header) (*clientRequest, error) {
 	line, lines, _ := strings.Cut(text, "\n")
 	line, ok := strings.CutSuffix(line, "\r")
 	r := &clientRequest{}
@@ -73,7 +73,7 @@ func parseRequest(text string) (*clientRequest, error) {
 	}
 	r.method, r.target, r.minor = method, target, int(version[7]-'0')
 	var err error
-	if r.header, err = parseHeader(make(header, 0, 16), lines, false); errors.Is(err, errTooLong) {
+	if r.header, err = parseHeader(h, lines, false); errors.Is(err, errTooLong) {
 		return nil, headerTooLong
 	} else if err != nil {
 		return nil, badRequest("The header is malformed.")

@@ -22,21 +22,21 @@ type responseHead struct {
 const untilClose = -2
 
 // readResponse reads a response up to its body. method is the request's; raw is a buffer, returned
-// for reuse. A response that cannot be forwarded faithfully is an error.
-func readResponse(br *bufio.Reader, raw []byte, method string) (*responseHead, []byte, error) {
+// for reuse, and so is fields for its header. A response that cannot be forwarded faithfully is an error.
+func readResponse(br *bufio.Reader, raw []byte, fields *fieldBuffer, method string) (*responseHead, []byte, error) {
 	raw, err := readLines(br, raw[:0], maxResponseHeaderBytes, true)
 	if err != nil {
 		return nil, raw, err
 	}
-	r, err := parseResponse(string(raw), method)
+	r, err := parseResponse(string(raw), fields.take(), method)
 	if err != nil {
 		err = fmt.Errorf("response: %w", err)
 	}
 	return r, raw, err
 }
 
-// parseResponse parses a status line and the header that follows.
-func parseResponse(text, method string) (*responseHead, error) {
+// parseResponse parses a status line and the header that follows, which it appends to h.
+func parseResponse(text string, h header, method string) (*responseHead, error) {
 	line, lines, _ := strings.Cut(text, "\n")
 	line = strings.TrimSuffix(line, "\r")
 	version, rest, _ := strings.Cut(line, " ")
@@ -54,7 +54,7 @@ func parseResponse(text, method string) (*responseHead, error) {
 	r := &responseHead{status: int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0'),
 		reason: reason}
 	var err error
-	if r.header, err = parseHeader(make(header, 0, 16), lines, true); err != nil {
+	if r.header, err = parseHeader(h, lines, true); err != nil {
 		return nil, err
 	}
 	return r, r.parseFraming(method, version[7] == '0')

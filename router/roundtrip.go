@@ -64,7 +64,7 @@ func (x *exchange) writeRequest(c *appConn) {
 		body = x.body.buffered
 	}
 	// Even a small request can block: an app that never reads fills its socket's buffer.
-	c.SetWriteDeadline(time.Now().Add(x.router.ResponseTimeout))
+	c.extendWriteDeadline(time.Now(), x.router.ResponseTimeout)
 	writeHeader(c.bw, x)
 	c.bw.Write(body)
 	c.bw.Flush()
@@ -84,7 +84,7 @@ func (r *appResponse) readHead() error {
 		return fmt.Errorf("the app closed the connection without a response: %w", err)
 	}
 	for range maxInformational {
-		resp, raw, err := readResponse(r.c.br, r.c.raw, r.x.req.method)
+		resp, raw, err := readResponse(r.c.br, r.c.raw, r.x.client.responseFields, r.x.req.method)
 		if r.c.raw = raw; cap(raw) > 8<<10 {
 			r.c.raw = nil
 		}

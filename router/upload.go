@@ -92,10 +92,10 @@ func (u *upload) run() {
 func (u *upload) extendDeadline(d time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	until := time.Now().Add(d)
-	u.c.SetWriteDeadline(until)
+	now := time.Now()
+	u.c.extendWriteDeadline(now, d)
 	if !u.gotResponse {
-		u.c.setResponseDeadline(until)
+		u.c.setResponseDeadline(now.Add(d))
 		u.c.updateReadDeadline(u.x)
 	}
 }

@@ -6,8 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -288,4 +290,106 @@ func TestTrickle(t *testing.T) {
 			t.Errorf("%q: %q %v", framing, rest, err)
 		}
 	}
+}
+
+// Requests on one connection, and their responses, have no field of one another, whether their headers
+// are long or short and whether their bodies are still on their way.
+func TestHeadersDoNotMix(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
+		for name, values := range req.Header {
+			if strings.HasPrefix(name, "N-") {
+				w.Header()["R"+name] = values
+			}
+		}
+		if req.URL.Path == "/early" {
+			return // without the body
+		}
+		io.Copy(io.Discard, req.Body)
+	})))
+	var clients sync.WaitGroup
+	for k := range 4 {
+		clients.Go(func() {
+			c := client(t)
+			for n := range 50 {
+				path, body := "/", io.Reader(nil)
+				switch n % 4 {
+				case 1:
+					body = stringsReader("small")
+				case 2:
+					body = io.LimitReader(zeros{}, 100<<10)
+				case 3:
+					path, body = "/early", io.LimitReader(zeros{}, 1<<20)
+				}
+				req, err := http.NewRequest("POST", "http://"+addr+path, body)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				req.Host = "blog.localhost"
+				for f := range n % 40 {
+					req.Header.Set(fmt.Sprintf("N-%d-%d-%d", k, n, f), fmt.Sprint(f))
+				}
+				resp, err := c.Do(req)
+				if err != nil {
+					if path == "/early" {
+						continue // the connection may break while the body is sent
+					}
+					t.Error(err)
+					return
+				}
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				fields := 0
+				for name := range resp.Header {
+					if strings.HasPrefix(name, "Rn-") {
+						fields++
+						if !strings.HasPrefix(name, fmt.Sprintf("Rn-%d-%d-", k, n)) {
+							t.Errorf("request %d of client %d has %s", n, k, name)
+						}
+					}
+				}
+				if fields != n%40 {
+					t.Errorf("request %d of client %d has %d fields", n, k, fields)
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// zeros is an endless body.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// What sends a request to an app that answers before it reads may do so for longer than the exchange,
+// while the connection has another request already. The race detector sees it if they share a header.
+func TestAnswerBeforeHeader(t *testing.T) {
+	r := &Router{}
+	addr := start(t, r)
+	r.Set("blog", routeTo(startRawBackend(t, func(c net.Conn) {
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		io.Copy(io.Discard, c)
+	})))
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			c := client(t)
+			for n := range 100 {
+				req := request(t, "POST", addr, "blog.localhost", "/", struct{ io.Reader }{stringsReader("body")})
+				for f := range 15 {
+					req.Header.Set(fmt.Sprintf("N-%d-%d", n, f), "value")
+				}
+				if resp, err := c.Do(req); err == nil {
+					resp.Body.Close()
+				}
+			}
+		})
+	}
+	clients.Wait()
 }
