@@ -144,9 +144,6 @@ func runServer(
 	defer s.freePorts()
 	// First, because processes of an earlier server might use the port of a door.
 	if slices.Contains(roles, volume.RoleApp) {
-		if parent.Takeover {
-			return errors.New("the role app cannot be replaced yet, for its apps would end with it; restart the server instead")
-		}
 		if err := s.openEngine(); err != nil {
 			return err
 		}

@@ -166,6 +166,24 @@ func (m *machine) users(name string) []string {
 	done`))
 }
 
+// pids returns the ids of the processes of that name.
+func (m *machine) pids(name string) string {
+	m.t.Helper()
+	return m.sh(`for p in /proc/[0-9]*; do
+		if [ "$(cat $p/comm 2>/dev/null)" = ` + name + ` ]; then echo ${p#/proc/}; fi
+	done`)
+}
+
+// server returns the id of the process that serves: the child of the keeper that has the same
+// command line. It is empty while there is none.
+func (m *machine) server() string {
+	m.t.Helper()
+	return m.sh(`keeper=$(systemctl show -P MainPID paas)
+		for p in $(cat /proc/$keeper/task/*/children); do
+			if cmp -s /proc/$p/cmdline /proc/$keeper/cmdline; then echo $p; fi
+		done`)
+}
+
 // files lists the machine's files, but for what every package leaves behind.
 func (m *machine) files() string {
 	return m.sh(`find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /tmp ` +
