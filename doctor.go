@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"paas/command"
 	"paas/doctor"
 	"paas/engine/local"
 	"paas/receiver"
@@ -64,6 +65,7 @@ var checks = []struct {
 	{"git", (*examination).git},
 	{"hooks", (*examination).hooks},
 	{"files", (*examination).files},
+	{"backups", (*examination).backups},
 }
 
 // examine looks at everything, one check after the other, until ctx ends.
@@ -99,6 +101,21 @@ func (e *examination) roles() verdict {
 	}
 	if running == 0 {
 		return fault("start it: systemctl start paas, or paas serve", "the server does not run on %s", e.config.Root)
+	}
+	return verdict{}
+}
+
+// backups looks at the scheduled backups.
+func (e *examination) backups() verdict {
+	trouble, err := command.BackupTrouble(e.vol)
+	switch {
+	case err != nil:
+		return failed(err)
+	case trouble != "":
+		return fault("paas backup:list shows those there are; paas backup --store tries at once", "%s", trouble)
+	}
+	if _, planned, err := command.BackupDue(e.vol); err == nil && !planned {
+		return advice("paas backup:schedule @daily", "no backups are scheduled")
 	}
 	return verdict{}
 }

@@ -518,6 +518,7 @@ func (s *server) run(ctx context.Context) error {
 	run("keepers", s.keepersDoor != nil, s.serveKeepers, rest, nil)
 	run("receiver", s.receiver != nil, s.receiver.Run, pushes, nil)
 	run("sidecar", s.sidecar != nil, s.sidecar.Run, rest, nil)
+	run("backups", s.receiver != nil, s.runBackups, rest, nil)
 	run("spares", true, s.spares.Run, rest, nil)
 	run("runtime", s.runtime != nil, s.runtime.Run, apps, nil)
 	go func() {

@@ -28,6 +28,9 @@ func appRows() []Row {
 						p.warn("%s", plain(a.Problem))
 					}
 				}
+				if trouble, err := p.backupTrouble(); p.isAdmin() && (trouble != "" || err != nil) {
+					p.warn("%s; see backup:list", plain(cmp.Or(trouble, fmt.Sprint(err))))
+				}
 				switch {
 				case len(apps) == 0 && p.Rights.Role(p.Caller.Identity) < access.Member:
 					p.line("no apps that you may see")

@@ -2,10 +2,7 @@ package command
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -215,68 +212,6 @@ func (c *Call) tellUnpacked(u *backup.Unpacked, what string, p progress) {
 	for _, note := range u.End.Notes {
 		p.note("%s", plain(note))
 	}
-}
-
-// openBackup opens a backup that the caller names.
-func (c *Call) openBackup(name string) (io.ReadCloser, error) {
-	if name == "-" {
-		return io.NopCloser(c.Stdin), nil
-	}
-	if !c.Caller.IsLocal() {
-		return nil, &Fault{
-			Kind: Usage, Field: "file", Err: errors.New("over SSH a backup comes on standard input"),
-			Next: c.how("restore", "- APP < FILE"),
-		}
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, wrong("file", "%s cannot be read: %w", name, errors.Unwrap(err))
-	}
-	return f, nil
-}
-
-// key is what opens a backup.
-func (c *Call) key(identity string, passphrase, onStdin bool) (key backup.Key, err error) {
-	switch {
-	case identity != "" && !c.Caller.IsLocal():
-		return key, wrong("identity", "the identity stays with you: age -d -i FILE BACKUP | %s",
-			c.how("restore", "- APP"))
-	case passphrase && onStdin:
-		return key, wrong("passphrase", "standard input has the backup; decrypt it first: age -d BACKUP | %s",
-			c.how("restore", "- APP"))
-	case passphrase:
-		text, err := c.readPassphrase()
-		if err == nil {
-			key, err = backup.Passphrase(text)
-		}
-		return key, err
-	case identity != "":
-		text, err := os.ReadFile(identity)
-		if err != nil {
-			return key, wrong("identity", "%s cannot be read: %w", identity, errors.Unwrap(err))
-		}
-		if key, err = backup.Identities(string(text)); err != nil {
-			err = wrong("identity", "%w", err)
-		}
-		return key, err
-	}
-	return key, nil
-}
-
-// backupFault says what to do about a backup that cannot be read.
-func (c *Call) backupFault(err error) error {
-	next := ""
-	switch {
-	case errors.Is(err, backup.ErrEncrypted):
-		next = "open it with --identity FILE or --passphrase"
-	case errors.Is(err, backup.ErrTorn):
-		next = "nothing was restored; take another backup, or copy it again"
-	case errors.Is(err, backup.ErrTooLarge):
-		return &volume.Problem{Err: err, Remedy: volume.Remedy{Do: volume.FreeDisk}}
-	default:
-		return err
-	}
-	return &Fault{Kind: Failed, Field: "file", Err: err, Next: next}
 }
 
 type activateInput struct {

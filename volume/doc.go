@@ -84,6 +84,8 @@
 //	                                       the paas binary as it started       receiver
 //	  paas.yaml                            the server's settings, if any       its owner
 //	  paas.yaml.restored                   the same, from a backup             package backup
+//	  backups/                    (0700)   when the server backs itself up, how
+//	                                       that went, and backups in files/    package backup
 //	  restored/                   (0700)   a whole server from a backup, on its
 //	                                       way to its place                    package backup
 //	  up/, server.log, server.log.1        what scripts/up keeps               scripts/up, server

@@ -34,7 +34,7 @@ var needs = map[access.Right]string{
 	access.Anyone: "apps:list",
 	access.Guest:  "tokens tokens:create tokens:revoke",
 	access.Member: "apps:create restore",
-	access.Admin:  "keys keys:add keys:role keys:remove events:on events:off doctor",
+	access.Admin:  "keys keys:add keys:role keys:remove events:on events:off doctor backup:list backup:verify backup:schedule",
 }
 
 // needOf returns the right that the row is meant to need.

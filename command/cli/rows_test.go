@@ -102,6 +102,9 @@ var examples = map[string]struct {
 	"https:set":      {words: "blog redirect=off hsts=30d", json: `{"app":"blog","settings":{"redirect":"off","hsts":"30d"}}`, facts: "blog plain 30d"},
 
 	"backup":           {words: "blog --logs", json: `{"app":"blog","logs":true}`, raw: true},
+	"backup:list":      {words: "", json: `{}`, facts: "paas-20261130T030000Z.backup backups/files", stdin: ""},
+	"backup:verify":    {words: "paas-20261130T030000Z.backup", json: `{"name":"paas-20261130T030000Z.backup"}`, facts: "whole shop"},
+	"backup:schedule":  {words: "@daily --keep 14", json: `{"when":"@daily","keep":14}`, facts: "@daily 14"},
 	"restore":          {words: "- shop --paused", json: `{"file":"-","app":"shop","paused":true}`, facts: "shop paused restore:activate", stdin: testBackup()},
 	"restore:activate": {words: "returned", json: `{"app":"returned"}`, facts: "returned active"},
 
@@ -285,7 +288,7 @@ func TestRefusedChangeNothing(t *testing.T) {
 // TestAuditOfEachRow checks that what changes something is recorded once, under the row's name and
 // for its app, and that what only shows something is not.
 func TestAuditOfEachRow(t *testing.T) {
-	shows := strings.Fields("apps:list apps:exists events:on domains domains:report certs apps:info url config config:get config:export settings storage ps limits logs releases cron source source:webhook keys tokens access events doctor")
+	shows := strings.Fields("backup:list apps:list apps:exists events:on domains domains:report certs apps:info url config config:get config:export settings storage ps limits logs releases cron source source:webhook keys tokens access events doctor")
 	elsewhere := []string{"run", "source:sync"} // the runtime and the sidecar record these
 	for _, row := range command.Rows() {
 		name := row.About().Name
@@ -305,7 +308,8 @@ func TestAuditOfEachRow(t *testing.T) {
 				did = append(did, e.By+" "+e.Did+" "+e.App)
 			}
 			app, _, _ := strings.Cut(examples[name].words, " ")
-			if strings.HasPrefix(name, "keys:") || strings.HasPrefix(name, "tokens:") || strings.HasPrefix(name, "events:") {
+			if strings.HasPrefix(name, "keys:") || strings.HasPrefix(name, "tokens:") || strings.HasPrefix(name, "events:") ||
+				strings.HasPrefix(name, "backup:") {
 				app = ""
 			}
 			if name == "restore" { // a file comes first

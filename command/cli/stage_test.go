@@ -93,6 +93,9 @@ func newStage(t *testing.T) *stage {
 	s.must(vol.Stage(returned, volume.Staged{Restored: volume.Restored{Backup: time.Now()}}))
 	_, err = vol.CreateFrom("returned", returned)
 	s.must(err)
+	stored := filepath.Join(vol.Root, "backups", "files")
+	s.must(os.MkdirAll(stored, 0o700))
+	s.must(os.WriteFile(filepath.Join(stored, "paas-20261130T030000Z.backup"), []byte(testBackup()), 0o600))
 	for _, name := range []string{"blog.test", "www.example.com"} {
 		s.must(vol.SetCertificate(name, volume.Certificate{Issuer: "ca.example", NotAfter: time.Now().Add(time.Hour)}))
 	}
