@@ -5,9 +5,12 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,6 +86,9 @@ func (p *connPool) roundTripHTTP2(x *exchange) (*appResponse, error) {
 		x.watchForHangup()
 	default:
 		req.ContentLength, req.Body = in.length, body
+		req.Trailer = x.announcedTrailer()
+		body.trailer = req.Trailer
+		delete(req.Header, "Trailer") // net/http announces it
 	}
 	x.relayed = true
 	resp, err := p.http2Transport(x.router, x.app.name).RoundTrip(req)
@@ -107,11 +113,31 @@ func (p *connPool) roundTripHTTP2(x *exchange) (*appResponse, error) {
 	return a, nil
 }
 
+// announcedTrailer returns the names that the client has announced for the trailer of its request,
+// without values. HTTP/2 has no others. Fields that an app must not get from clients are left out.
+func (x *exchange) announcedTrailer() http.Header {
+	names := slices.Clone(x.req.header.values("Trailer"))
+	if s := x.client.stream; s != nil {
+		names = slices.AppendSeq(names, maps.Keys(s.req.Trailer))
+	}
+	trailer := http.Header{}
+	for _, list := range names {
+		for name := range strings.SplitSeq(list, ",") {
+			name = strings.Trim(name, " \t")
+			if isToken(name) && !isFraming(name) && !isReserved(name) && !equalFold(name, "Forwarded") {
+				trailer[http.CanonicalHeaderKey(name)] = nil
+			}
+		}
+	}
+	return trailer
+}
+
 // http2Body is the body of a request to an app that speaks HTTP/2. While it moves, the app may take
 // its time to respond.
 type http2Body struct {
-	x     *exchange
-	timer *time.Timer
+	x       *exchange
+	timer   *time.Timer
+	trailer http.Header // gets its values when the body has ended
 
 	mu       sync.Mutex
 	answered bool  // the response has started
@@ -127,6 +153,12 @@ func (b *http2Body) Read(p []byte) (int, error) {
 	b.mu.Unlock()
 	switch {
 	case err == io.EOF:
+		for _, f := range b.x.body.trailer {
+			name := http.CanonicalHeaderKey(f.name)
+			if _, announced := b.trailer[name]; announced {
+				b.trailer.Add(name, f.value)
+			}
+		}
 		b.x.watchForHangup() // until now, reading would have shown that the client left
 	case err != nil:
 		b.mu.Lock()

@@ -119,6 +119,36 @@ func TestHTTP2App(t *testing.T) {
 	waitClosed(t, "the app's request", left)
 }
 
+// The trailer of a request comes to the app, by whatever version of HTTP: what was announced, but nothing
+// that only the router may say.
+func TestHTTP2AppGetsTrailer(t *testing.T) {
+	r := &Router{}
+	plain, secure := startHTTPS(t, r, "never")
+	r.Set("blog", Route{HTTP2: true, Addrs: []string{startHTTP2App(t, func(w http.ResponseWriter, req *http.Request) {
+		io.Copy(io.Discard, req.Body)
+		fmt.Fprint(w, req.Trailer, req.Header["Trailer"])
+	})}})
+	want := "map[Checksum:[a b] None:[]] []"
+	send := func(c *http.Client, req *http.Request) {
+		t.Helper()
+		req.ContentLength = -1
+		req.Trailer = http.Header{
+			"Checksum": {"a", "b"}, "None": nil, "X-Real-Ip": {"203.0.113.7"}, "X_forwarded_for": {"203.0.113.7"},
+		}
+		if _, got := do(t, c, req); got != want {
+			t.Errorf("%s: %s", req.URL.Scheme, got)
+		}
+	}
+	send(client(t), request(t, "POST", plain, "blog.localhost", "/", stringsReader("hello")))
+	send(http2Client(t, "blog.localhost"), http2Request(t, "POST", secure, "/", stringsReader("hello")))
+	resp := sendRaw(t, plain, "POST / HTTP/1.1\r\nHost: blog.localhost\r\nTransfer-Encoding: chunked\r\n"+
+		"Trailer: a, content-length,,b b,c\r\n\r\n0\r\nA: 1\r\nContent-Length: 7\r\nOther: 2\r\nc: 3\r\n\r\n")
+	body, _ := io.ReadAll(resp.Body)
+	if got := string(body); got != "map[A:[1] C:[3]] []" {
+		t.Errorf("%d %s", resp.StatusCode, got)
+	}
+}
+
 // A process that does not listen yet is waited for, and one that speaks HTTP/1 gets a clear page.
 func TestHTTP2AppRefuses(t *testing.T) {
 	r := &Router{HoldTimeout: testTimeout}

@@ -19,7 +19,8 @@ import (
 // http2Server serves the connections whose clients chose HTTP/2 in the TLS handshake. net/http
 // speaks the protocol: frames, flow control, header compression, and what limits floods of resets
 // and continuations. Each stream is an exchange, like a request of HTTP/1. Websockets are left to
-// HTTP/1: net/http does not offer them over HTTP/2, so browsers open another connection.
+// HTTP/1: net/http offers them over HTTP/2 (RFC 8441) only if GODEBUG says http2xconnect=1 when the
+// process starts, so browsers open another connection.
 type http2Server struct {
 	server http.Server
 	conns  *inproc.Listener
