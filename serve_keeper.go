@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,7 +20,9 @@ import (
 	"paas/address"
 	"paas/command"
 	"paas/config"
+	"paas/engine/local/child"
 	"paas/keeper"
+	"paas/pause"
 	"paas/router"
 	"paas/serverlog"
 	"paas/signals"
@@ -114,11 +117,21 @@ func keep(ctx context.Context, c *config.Config, roles []string, log *slog.Logge
 		defer l.Close()
 		go takeReloads(l, k, k.Log)
 	}
+	go staySmall(ctx)
 	err := k.Run(ctx)
 	if exit, ok := errors.AsType[keeper.ExitError](err); ok { // the server has told why
 		return command.Exit(exit.Status)
 	}
 	return err
+}
+
+// staySmall gives back what this process does not use, until ctx ends: a keeper mostly sleeps.
+func staySmall(ctx context.Context) {
+	debug.SetGCPercent(25)
+	for wait := 5 * time.Second; pause.For(ctx, wait, nil) == nil; wait = time.Minute {
+		debug.FreeOSMemory()
+		child.DropProgramPages()
+	}
 }
 
 // followKeeper does what the keeper asks for until ctx ends.

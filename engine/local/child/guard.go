@@ -175,7 +175,7 @@ func GuardMain(stdin io.Reader, stdout io.Writer, root string) {
 		return
 	}
 	tree := processTree{mark: rootMark(root) + lines.Text() + "/"}
-	dropProgramPages()
+	DropProgramPages()
 	for lines.Scan() {
 		pid, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "+"))
 		switch {

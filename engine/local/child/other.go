@@ -53,8 +53,11 @@ func (k *Keeper) start(cmd *exec.Cmd) error      { return cmd.Start() }
 func (k *Keeper) limitProcesses(int, bool) error { return nil }
 func (k *Keeper) oomKilled(int) bool             { return false }
 
-func closeInherited()                          {}
-func dropProgramPages()                        {}
+func closeInherited() {}
+
+// DropProgramPages is for Linux.
+func DropProgramPages() {}
+
 func firstThread() bool                        { return false }
 func listening(int) []string                   { return nil }
 func holder([]process, uint32) (process, bool) { return process{}, false }

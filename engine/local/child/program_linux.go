@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropProgramPages releases the pages of the program's file that its start has read, about 10 MB,
-// most of which it never needs again. The kernel reads them again on use (madvise(2), MADV_DONTNEED
-// on unchanged pages of a file). It is for a process that sleeps all its life.
-func dropProgramPages() {
+// DropProgramPages releases the pages of the program's file that this process has read, 10 MB or
+// more from its start, most of which it never needs again. The kernel maps them again on use
+// (madvise(2), MADV_DONTNEED on unchanged pages of a file). It is for a process that mostly sleeps.
+func DropProgramPages() {
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return
