@@ -125,10 +125,11 @@ func keep(ctx context.Context, c *config.Config, roles []string, log *slog.Logge
 	return err
 }
 
-// staySmall gives back what this process does not use, until ctx ends: a keeper mostly sleeps.
+// staySmall gives back what this process does not use, until ctx ends: a keeper mostly sleeps. Each
+// time takes some milliseconds.
 func staySmall(ctx context.Context) {
 	debug.SetGCPercent(25)
-	for wait := 5 * time.Second; pause.For(ctx, wait, nil) == nil; wait = time.Minute {
+	for pause.For(ctx, 15*time.Second, nil) == nil {
 		debug.FreeOSMemory()
 		child.DropProgramPages()
 	}

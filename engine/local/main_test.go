@@ -57,7 +57,7 @@ func newLocal(t *testing.T) *Local {
 }
 
 // open opens an engine until the test ends.
-func open(t *testing.T, l *Local) {
+func open(t testing.TB, l *Local) {
 	t.Helper()
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func open(t *testing.T, l *Local) {
 }
 
 // unopened returns an engine with its own root.
-func unopened(t *testing.T) *Local {
+func unopened(t testing.TB) *Local {
 	l := &Local{Root: t.TempDir(), Self: rig.Self(), Layout: layout}
 	if os.Getuid() == 0 { // see TestNotRoot
 		l.Confined.Off = "for a test"

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -17,7 +18,7 @@ import (
 )
 
 // socketPair returns the two ends of a connection.
-func socketPair(t *testing.T) (here, there *net.UnixConn) {
+func socketPair(t testing.TB) (here, there *net.UnixConn) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
@@ -39,7 +40,7 @@ func socketPair(t *testing.T) (here, there *net.UnixConn) {
 }
 
 // connect serves an open engine, and returns its client, which is not open yet.
-func connect(t *testing.T, l *Local) *wire.Client {
+func connect(t testing.TB, l *Local) *wire.Client {
 	here, there := socketPair(t)
 	var serving sync.WaitGroup
 	serving.Go(func() {
@@ -74,4 +75,30 @@ func TestSuiteOverWire(t *testing.T) {
 			NoListening: runtime.GOOS != "linux", NoMemoryLimit: !child.CapsMemory,
 		}
 	})
+}
+
+// BenchmarkStart starts a process that ends at once, and waits for its end.
+func BenchmarkStart(b *testing.B) {
+	l := unopened(b)
+	open(b, l)
+	c := connect(b, l)
+	if err := c.Open(); err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	job := engine.Job{
+		App: "blog", Release: 1, Type: "run", Image: engine.Image{App: "blog", Build: b.TempDir()},
+		Argv: []string{"/bin/true"}, Env: map[string]string{"PATH": "/bin"}, Out: io.Discard,
+	}
+	for name, e := range map[string]engine.Engine{"here": l, "wire": c} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				p, err := e.Start(b.Context(), job)
+				if err != nil {
+					b.Fatal(err)
+				}
+				<-p.Done()
+			}
+		})
+	}
 }
