@@ -62,10 +62,12 @@ func serverLife(t *testing.T, dir string) {
 	m.sh("mkdir -p -m 700 .ssh")
 	before := m.files()
 	p.copy(filepath.Join(home, "id.pub"), filepath.Join(m.root, "root/.ssh/authorized_keys"))
-	p.copy(deb(t, dir), filepath.Join(m.root, "root/paas.deb"))
+	p.copy(deb(t, dir), filepath.Join(m.root, "root/paas_0_amd64.deb"))
+
+	install, setUp, doctor := docLines(t, "on the server")[0], docLines(t, "on the server")[1], docLines(t, "on the server")[2]
 
 	t.Log("install: nothing listens yet, and the apps' ports are closed to others")
-	m.wants("apt-get install -y ./paas.deb", "sudo paas setup")
+	m.wants(install, "sudo paas setup")
 	m.wants("systemctl is-active paas-ports", "active")
 	if out, _ := m.try("systemctl is-active paas; systemctl is-enabled paas"); out != "inactive\ndisabled\n" {
 		t.Errorf("before setup paas is %q", out)
@@ -88,8 +90,8 @@ func serverLife(t *testing.T, dir string) {
 	}
 	defer ca.Stop()
 	p.copy(ca.Roots, filepath.Join(m.root, roots))
-	line := "paas setup --domain apps.test --acme-email me@example.com --prove 1s --acme-ca " + ca.URL + " --acme-roots " + roots +
-		" --dns-server " + ca.DNS
+	line := strings.ReplaceAll(setUp, "apps.example.com", "apps.test") +
+		" --prove 1s --acme-ca " + ca.URL + " --acme-roots " + roots + " --dns-server " + ca.DNS
 	m.wants(line+" </dev/null", "the server runs", "https://hello.apps.test")
 	started := m.sh("systemctl show -P MainPID paas")
 	m.wants("paas setup </dev/null", "stays as it is", "https://hello.apps.test")
@@ -98,24 +100,27 @@ func serverLife(t *testing.T, dir string) {
 	}
 	m.wants("stat -c '%a %U' /etc/paas/paas.yaml /var/lib/paas", "600 root", "root")
 
+	rig.Eventually(t, "the doctor is content", func() bool {
+		_, err := m.try(doctor)
+		return err == nil
+	})
+
 	t.Log("a push from another machine makes a live app with HTTPS")
-	p.push("hello", map[string]string{"Procfile": "web: perl server.pl\n", "server.pl": app})
 	root, err := ca.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.visitor(root)
-	p.sees("https://hello.apps.test/", "hello")
-	rig.WantIn(t, "apps:info", p.ssh("apps:info hello"), "own user")
+	out := p.follows(docLines(t, "on your machine"))
+	rig.WantIn(t, "what docs/server.md tells", out, "hello v1 is live", "<h1>Hello</h1>")
+	p.push("shop", map[string]string{"Procfile": "web: perl server.pl\n", "server.pl": app})
+	p.sees("https://shop.apps.test/", "hello")
+	rig.WantIn(t, "apps:info", p.ssh("apps:info shop"), "own user")
 	if user := m.users("perl"); len(user) != 1 || user[0] < "70000" {
 		t.Errorf("the app runs as %q", user)
 	}
 
 	t.Log("doctor finds nothing wrong; of its advice, only what is true of this machine")
-	rig.Eventually(t, "the doctor is content", func() bool {
-		_, err := m.try("paas doctor")
-		return err == nil
-	})
 	for _, finding := range strings.Split(strings.TrimSpace(m.sh("paas doctor --format json")), "\n") {
 		// The kernel of the test has its control groups elsewhere.
 		if !strings.Contains(finding, `"level":"ok"`) && !strings.Contains(finding, `"check":"limits","level":"advice"`) {
@@ -144,10 +149,10 @@ func serverLife(t *testing.T, dir string) {
 	unnoticed := func(line string) {
 		t.Helper()
 		app, server := m.pids("perl"), m.server()
-		stop := p.watch("https://hello.apps.test/", "hello")
+		stop := p.watch("https://shop.apps.test/", "hello")
 		m.sh(line)
 		rig.Eventually(t, "there is another server", func() bool { return m.server() != server })
-		p.sees("https://hello.apps.test/", "hello")
+		p.sees("https://shop.apps.test/", "hello")
 		if failed := stop(); len(failed) > 0 {
 			t.Errorf("%s: %d requests failed: %v", line, len(failed), failed[0])
 		}
@@ -161,32 +166,44 @@ func serverLife(t *testing.T, dir string) {
 	t.Log("kill -9 of the server: the keeper starts it again, and the app runs on")
 	app, server := m.pids("perl"), m.server()
 	m.sh("kill -9 " + server)
-	p.sees("https://hello.apps.test/", "hello")
+	p.sees("https://shop.apps.test/", "hello")
 	if now := m.pids("perl"); now != app || m.server() == server {
 		t.Errorf("the app was process %s, and is %s", app, now)
 	}
 
 	t.Log("restart, and kill -9 of the keeper: everything starts again")
 	m.sh("systemctl restart paas")
-	p.sees("https://hello.apps.test/", "hello")
+	p.sees("https://shop.apps.test/", "hello")
 	pid := m.sh("systemctl show -P MainPID paas")
 	m.sh("kill -9 " + pid)
 	rig.Eventually(t, "there is another keeper", func() bool {
 		now := m.sh("systemctl show -P MainPID paas")
 		return now != pid && now != "0\n"
 	})
-	p.sees("https://hello.apps.test/", "hello")
+	p.sees("https://shop.apps.test/", "hello")
+
+	t.Log("a keeper that hangs is noticed and replaced")
+	m.sh("mkdir -p /etc/systemd/system/paas.service.d && printf '[Service]\\nWatchdogSec=1\\nTimeoutAbortSec=1\\n' >/etc/systemd/system/paas.service.d/test.conf")
+	m.sh("systemctl daemon-reload && systemctl restart paas")
+	pid = m.sh("systemctl show -P MainPID paas")
+	m.sh("kill -STOP " + pid)
+	rig.Eventually(t, "there is another keeper", func() bool {
+		now := m.sh("systemctl show -P MainPID paas")
+		return now != pid && now != "0\n"
+	})
+	m.sh("rm -r /etc/systemd/system/paas.service.d && systemctl daemon-reload && systemctl restart paas")
+	p.sees("https://shop.apps.test/", "hello")
 
 	t.Log("upgrade: the new version serves; settings are as they were, and nobody notices")
 	settings := m.sh("cat /etc/paas/paas.yaml")
-	m.sh("dpkg-deb -R paas.deb new && sed -i 's/^Version: .*/&.next/' new/DEBIAN/control && dpkg-deb -Zgzip -z1 -b new next.deb && rm -r new")
+	m.sh("dpkg-deb -R paas_0_amd64.deb new && sed -i 's/^Version: .*/&.next/' new/DEBIAN/control && dpkg-deb -Zgzip -z1 -b new next.deb && rm -r new")
 	unnoticed("apt-get install -y ./next.deb")
 	if now := m.sh("cat /etc/paas/paas.yaml"); now != settings {
 		t.Errorf("the settings are now\n%s", now)
 	}
 
 	t.Log("and back")
-	unnoticed("apt-get install -y --allow-downgrades ./paas.deb")
+	unnoticed("apt-get install -y --allow-downgrades ./paas_0_amd64.deb")
 
 	t.Log("the unit for a user's own server has no mistakes")
 	m.sh("XDG_RUNTIME_DIR=/run systemd-analyze verify --man=no --user /usr/lib/systemd/user/paas.service")
@@ -197,16 +214,16 @@ func serverLife(t *testing.T, dir string) {
 	if left := append(m.users("paas"), m.users("perl")...); len(left) > 0 {
 		t.Errorf("after remove there are processes of the users %q", left)
 	}
-	m.sh("test -d /var/lib/paas/apps/hello && test -f /etc/paas/paas.yaml")
-	m.sh("apt-get install -y ./paas.deb")
-	p.sees("https://hello.apps.test/", "hello")
+	m.sh("test -d /var/lib/paas/apps/shop && test -f /etc/paas/paas.yaml")
+	m.sh("apt-get install -y ./paas_0_amd64.deb")
+	p.sees("https://shop.apps.test/", "hello")
 
 	t.Log("purge removes what install added, and the apps only if somebody says so")
 	m.wants("apt-get purge -y paas", "left in /var/lib/paas")
-	m.sh("test -d /var/lib/paas/apps/hello")
-	m.sh("apt-get install -y ./paas.deb")
+	m.sh("test -d /var/lib/paas/apps/shop")
+	m.sh("apt-get install -y ./paas_0_amd64.deb")
 	m.sh("echo 'paas paas/remove-apps boolean true' | debconf-set-selections && apt-get purge -y paas")
-	m.sh("rm .ssh/authorized_keys paas.deb next.deb roots.pem")
+	m.sh("rm .ssh/authorized_keys paas_0_amd64.deb next.deb roots.pem")
 	if after := m.files(); after != before {
 		t.Errorf("purge leaves:\n%s", difference(before, after))
 	}
@@ -214,6 +231,28 @@ func serverLife(t *testing.T, dir string) {
 		t.Errorf("purge leaves rules:\n%s", out)
 	}
 	m.wants("systemctl --no-legend --failed | wc -l", "0")
+}
+
+// docLines returns the lines of the first block in docs/server.md after a line with that text.
+func docLines(t *testing.T, after string) (lines []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "docs", "server.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(text), after)
+	if !ok {
+		t.Fatalf("docs/server.md does not say %q", after)
+	}
+	for line := range strings.Lines(rest) {
+		line, isCode := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
+		if isCode {
+			lines = append(lines, line)
+		} else if len(lines) > 0 {
+			break
+		}
+	}
+	return lines
 }
 
 // app is a program that needs only Perl, which git brings.
@@ -231,6 +270,7 @@ type person struct {
 	t      *testing.T
 	home   string
 	client *http.Client
+	roots  string // a file with what the browser trusts
 }
 
 func newPerson(t *testing.T, home string) *person {
@@ -251,7 +291,7 @@ func (p *person) key() string {
 
 func (p *person) options() []string {
 	return []string{"-i", filepath.Join(p.home, "id"), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=accept-new",
-		"-o", "UserKnownHostsFile=" + filepath.Join(p.home, "known_hosts"), "-F", "none", "-p", "2222"}
+		"-o", "UserKnownHostsFile=" + filepath.Join(p.home, "known_hosts"), "-F", "none", "-p", "2222", "-o", "HostName=127.0.0.1"}
 }
 
 func (p *person) run(dir, name string, args ...string) string {
@@ -293,8 +333,20 @@ func (p *person) push(name string, files map[string]string) {
 	rig.WantIn(p.t, "push", p.run(dir, "git", "push", "ssh://paas@127.0.0.1:2222/"+name, "main"), name+" v1 is live")
 }
 
+// follows types the lines one after the other, until one fails, and returns what they print.
+func (p *person) follows(lines []string) string {
+	p.t.Helper()
+	const finds = "set -e; curl() { for i in $(seq 100); do command curl -sS --cacert $ROOTS --connect-to ::127.0.0.1: \"$@\" && return; sleep 0.1; done; }\n"
+	text := finds + "export ROOTS=" + p.roots + "\n" + strings.ReplaceAll(strings.Join(lines, "\n"), "apps.example.com", "apps.test")
+	return p.run(p.home, "bash", "-c", text)
+}
+
 // visitor makes the browser trust an authority, and find every name on the machine.
 func (p *person) visitor(root []byte) {
+	p.roots = filepath.Join(p.home, "roots.pem")
+	if err := os.WriteFile(p.roots, root, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(root)
 	p.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
