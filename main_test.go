@@ -140,6 +140,7 @@ func scriptParams() testscript.Params {
 			"registry": cmdRegistry,
 			"pebble":   cmdPebble,
 			"visit":    cmdVisit,
+			"kept":     cmdKept,
 		},
 	}
 }
@@ -525,6 +526,16 @@ func webapp() {
 		}
 		posts, _ := os.ReadFile(path)
 		fmt.Fprintf(w, "%d posts\n", strings.Count(string(posts), "\n"))
+	})
+	// Switches to a protocol that sends back what it gets.
+	http.HandleFunc("/echo", func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n"+
+				"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+			io.Copy(conn, rw)
+			conn.Close()
+		}
 	})
 	// Switches to a protocol that sends "hello" and closes.
 	http.HandleFunc("/switch", func(w http.ResponseWriter, _ *http.Request) {

@@ -25,6 +25,7 @@ type state struct {
 	load     *visitor.Load
 	registry *registry.Registry
 	ca       *pebble.CA
+	kept     []*keptConn
 }
 
 // running is a server process.
@@ -39,7 +40,7 @@ func stateOf(ts *testscript.TestScript) *state { return ts.Value(stateKey{}).(*s
 
 // serverEnv are the variables that a script may set for the servers that it starts.
 var serverEnv = []string{
-	"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_APP_ADDR", "PAAS_GIT_HTTP_ADDR", "PAAS_GRACE", "PAAS_PROVE",
+	"HOME", "PATH", "PAAS_ROOT", "PAAS_SSH_ADDR", "PAAS_HTTP_ADDR", "PAAS_APP_ADDR", "PAAS_GIT_HTTP_ADDR", "PAAS_GRACE", "PAAS_DRAIN", "PAAS_PROVE",
 	"SECRET_OF_THE_SERVER", "PAAS_MAX_PUSH", "PAAS_MAX_FILES", "PAAS_MAX_TREE", "PAAS_PASS_ENV",
 	"PAAS_APP_WRITE", "PAAS_APP_NET", "PAAS_ISOLATION", "PAAS_HOLD", "PAAS_BUILD_TIMEOUT",
 	"PAAS_BOOT_TIMEOUT", "PAAS_DEFAULT_APP", "PAAS_MODE", "PAAS_KEYS", "PAAS_KEYS_FILE",

@@ -39,6 +39,7 @@ type Keeper struct {
 	once   sync.Once
 	thread chan func()
 
+	path    string // of the program, when the keeper was started
 	reloads chan reload
 	hangups chan os.Signal      // holds one: one that comes during a reload asks for another
 	held    map[string]*os.File // for the next server, by name
@@ -90,8 +91,8 @@ func (k *Keeper) runThread() {
 // for a server that has served for some time.
 const (
 	minPause = 100 * time.Millisecond
-	maxPause = 10 * time.Second
-	steady   = 30 * time.Second
+	maxPause = 5 * time.Second
+	steady   = 5 * time.Second
 )
 
 // Run starts a server and keeps one running until ctx ends. Then it ends the server in order and
@@ -106,7 +107,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 	defer signal.Stop(k.hangups)
 
 	onTerminal := hasTerminal()
-	program, err := running()
+	var err error
+	if k.path, err = os.Executable(); err != nil { // on Linux it follows a program that is moved
+		return err
+	}
+	program, err := running(k.path)
 	if err != nil {
 		return err
 	}
@@ -220,7 +225,7 @@ func (k *Keeper) again(ctx context.Context, program *os.File, wait *time.Duratio
 		var err error
 		if asked.done != nil {
 			var newest *os.File
-			if newest, err = atPath(); err == nil {
+			if newest, err = open(k.path); err == nil {
 				program.Close()
 				program = newest
 			}

@@ -8,14 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// running opens the program of this process, also if its file was replaced or removed.
-func running() (*os.File, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return openAs("/proc/self/exe", path)
-}
+// running opens the program of this process, whose path was path. The file there may be another one
+// by now.
+func running(path string) (*os.File, error) { return openAs("/proc/self/exe", path) }
 
 // open opens a program for [runnable].
 func open(path string) (*os.File, error) { return openAs(path, path) }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// running opens the program of this process.
-func running() (*os.File, error) { return atPath() }
+// running opens the program of this process, whose path is path.
+func running(path string) (*os.File, error) { return open(path) }
 
 // open opens a program for [runnable].
 func open(path string) (*os.File, error) { return os.Open(path) }

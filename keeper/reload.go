@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 )
@@ -43,7 +42,7 @@ func (k *Keeper) replace(ctx context.Context, old *server, caller context.Contex
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(caller, func() { cancel(context.Cause(caller)) })()
-	program, err := atPath()
+	program, err := open(k.path)
 	if err != nil {
 		return nil, err
 	}
@@ -101,13 +100,4 @@ func (k *Keeper) seeOff(s *server) {
 	if s.err != nil {
 		k.Log.Error("the server that was replaced ended", "err", s.err)
 	}
-}
-
-// atPath opens the program that is at the path of this one now.
-func atPath() (*os.File, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return open(path)
 }
