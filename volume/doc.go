@@ -63,8 +63,9 @@
 //	  tmp/<process>/                       files and folders not yet published;
 //	                                       locked (flock) by the process       everybody
 //	  format                               the volume's format: see [Format]   the first to open it
-//	  uids                                 the last user id given to an app    runtime
-//	  scratch/                    (0700)   the /tmp of each process that runs  runtime
+//	  uids                                 the last user id given to an app    engine, under a lock
+//	  scratch/                    (0700)   the /tmp of each process that runs;
+//	                                       builder-<process>: of builds        engine
 //	  events/<role>.jsonl         (0700)   audit: who did what when; renamed
 //	                                       to end in .1 at 4 MiB               that role
 //	  events/refused.jsonl                 the same of what was refused            all roles

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 )
 
@@ -21,22 +20,22 @@ type UIDs struct {
 	Foreign func(uid int) bool
 }
 
-// uids allocates user ids, one at a time.
-type uids struct {
-	mu    sync.Mutex
-	taken map[int]bool // nil: not known yet
-}
-
 // UID returns the user id of the app's processes. The first call gives the app one, which it keeps.
-// Only the runtime calls it.
+// The processes that build and run apps call it; they give ids one at a time.
 //
 // The next id follows the last that any app was given, so that files of a destroyed app, which may
 // still be removed, never belong to another. After Last it begins again at First, and skips what is
 // taken. The very first id is random, so that another volume on this machine most likely uses
 // another part of the range.
 func (a App) UID(within UIDs) (int, error) {
-	a.vol.uids.mu.Lock()
-	defer a.vol.uids.mu.Unlock()
+	if uid, err := readUID(a.path("uid")); err == nil {
+		return uid, nil
+	}
+	done, err := a.vol.lockUIDs()
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	uid, err := readUID(a.path("uid"))
 	if IsDamage(a.vol.damage(a.path("uid"), err, "")) { // the owner of its files tells
 		if owner := ownerOf(a.Data()); owner >= within.First && owner <= within.Last {
@@ -66,34 +65,38 @@ func (a App) UID(within UIDs) (int, error) {
 	case err != nil:
 		return 0, err
 	}
-	if a.vol.uids.taken == nil { // once: later ids are recorded as they are given
-		if a.vol.uids.taken, err = a.vol.takenUIDs(); err != nil {
+	taken, err := a.vol.takenUIDs()
+	if err != nil {
+		return 0, err
+	}
+	for range count {
+		if last++; last > within.Last {
+			last = within.First
+		}
+		if taken[last] || within.Foreign != nil && within.Foreign(last) {
+			continue
+		}
+		text := []byte(strconv.Itoa(last) + "\n")
+		if err := a.vol.WriteFile(filepath.Join(a.vol.Root, "uids"), text, 0o644); err != nil {
 			return 0, err
 		}
-	}
-	for again := range 2 {
-		for range count {
-			if last++; last > within.Last {
-				last = within.First
-			}
-			if a.vol.uids.taken[last] || within.Foreign != nil && within.Foreign(last) {
-				continue
-			}
-			text := []byte(strconv.Itoa(last) + "\n")
-			if err := a.vol.WriteFile(filepath.Join(a.vol.Root, "uids"), text, 0o644); err != nil {
-				return 0, err
-			}
-			a.vol.uids.taken[last] = true
-			return last, a.vol.WriteFile(a.path("uid"), text, 0o644)
-		}
-		if again == 0 { // some of their apps may be gone
-			if a.vol.uids.taken, err = a.vol.takenUIDs(); err != nil {
-				return 0, err
-			}
-		}
+		return last, a.vol.WriteFile(a.path("uid"), text, 0o644)
 	}
 	err = fmt.Errorf("all user ids from %d to %d are taken by apps", within.First, within.Last)
 	return 0, &Problem{err, Remedy{Do: AddUIDs}}
+}
+
+// lockUIDs blocks until no other process gives an id, and keeps others from it until done is called.
+func (v *Volume) lockUIDs() (done func(), err error) {
+	f, err := os.OpenFile(filepath.Join(v.Root, "run", "uids.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
 }
 
 // takenUIDs are the ids that apps have. If an app's file is damaged, it is the owner of its data.

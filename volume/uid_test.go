@@ -1,8 +1,10 @@
 package volume
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -64,6 +66,35 @@ func TestUID(t *testing.T) {
 	if uid, err := blog.UID(within); err == nil {
 		t.Errorf("took %d from a file that says root", uid)
 	}
+}
+
+// Two processes give ids at the same time, and none twice.
+func TestUIDsOfTwoProcesses(t *testing.T) {
+	first := &Volume{Root: t.TempDir()}
+	if err := first.Open(); err != nil {
+		t.Fatal(err)
+	}
+	second := &Volume{Root: first.Root} // as another process has it
+	within := UIDs{First: 70000, Last: 70039}
+	var mu sync.Mutex
+	seen := map[int]bool{}
+	var all sync.WaitGroup
+	for i := range 40 {
+		app := newApp(t, first, fmt.Sprint("app", i))
+		all.Go(func() {
+			if i%2 == 0 {
+				app.vol = second
+			}
+			uid, err := app.UID(within)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil || seen[uid] {
+				t.Errorf("%s: %d, %v", app.Name, uid, err)
+			}
+			seen[uid] = true
+		})
+	}
+	all.Wait()
 }
 
 // No app gets a user id that somebody else on the machine has.

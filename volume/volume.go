@@ -40,7 +40,6 @@ type Volume struct {
 	wiping sync.Mutex
 	stuck  map[string]bool // in tmp/: what could not be removed
 
-	uids   uids
 	newest newest
 
 	maxEvents int64 // tests set it; 0: the constant

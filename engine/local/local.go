@@ -25,7 +25,7 @@ import (
 )
 
 // Local is the engine that runs builds and processes as children of this process. None of them
-// outlives the server, not even if the server is killed.
+// outlives it, not even if it is killed.
 type Local struct {
 	Root string   // the volume's root, which also marks the processes of this server
 	Self []string // command that runs this binary: absolute path and arguments; default: itself
