@@ -159,7 +159,8 @@ func (c *crontab) attend(
 		if err == nil {
 			err = awaitRun(runCtx, p, grace)
 		}
-		if run.left = errors.Is(err, errLeft); !run.left {
+		run.left = errors.Is(err, errLeft) || !a.rt.handover.stays(runCtx)
+		if !run.left {
 			run.end(err, took())
 			out.Note("%s, after %s", run.ended.Result, run.ended.Took)
 			out.Close()

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"os"
 	"strings"
 	"syscall"
@@ -72,6 +73,33 @@ func TestAdoptDetached(t *testing.T) {
 	rig.Eventually(t, "the signal is noted", func() bool { return strings.Contains(d.output(1), "--- ended by signal 9") })
 	rig.Eventually(t, "the engine has forgotten them", func() bool { all, _ := d.jobsLeft(); return all == 0 })
 	rig.Eventually(t, "its build is let go", func() bool { return !d.rt.held("blog", release.Build) })
+}
+
+// While another server takes over, the end of a detached command is recorded once: by the other
+// server, or by this one if the other has failed.
+func TestDetachedEndsDuringHandover(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		d := newOneOffStage(t)
+		if _, _, err := d.rt.Detach(Once{App: "blog", Argv: []string{"sleep"}, By: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		d.rt.Free(ctx)
+		p := d.engine.Processes()[0]
+		p.End(engine.Exit{Code: 3})
+		if fails {
+			d.rt.Resume()
+		} else {
+			d.runtime().adopt(t.Context())
+		}
+		rig.Eventually(t, "it is recorded", func() bool { all, _ := d.jobsLeft(); return all == 0 })
+		d.rt.oneoffs.letGo()
+		<-d.rt.oneoffs.none()
+		if got := strings.Count(d.output(1), "exited with status 3"); got != 1 {
+			t.Errorf("recorded %d times, if the other fails: %v", got, fails)
+		}
+	}
 }
 
 // A detached command of an app that was destroyed while there was no server is stopped, also if

@@ -64,6 +64,21 @@ func (h *handover) idle() (idle bool, changed <-chan struct{}) {
 	return h.running && h.parked == h.loops, h.changed
 }
 
+// stays reports whether this server still has to record what happens. While another server takes over
+// it blocks until that has failed, or ctx ends; then the other one does.
+func (h *handover) stays(ctx context.Context) bool {
+	begun, over := h.signals()
+	if !isClosed(begun) {
+		return true
+	}
+	select {
+	case <-over:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // hasLeft reports whether another server has the apps.
 func (h *handover) hasLeft() bool {
 	h.mu.Lock()

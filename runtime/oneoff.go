@@ -59,7 +59,7 @@ func (rt *Runtime) Detach(o Once) (name string, status int, err error) {
 func (r *oneOff) attend() {
 	defer r.over()
 	status, err := r.wait()
-	if errors.Is(err, errLeft) {
+	if errors.Is(err, errLeft) || !r.rt.handover.stays(r.ctx) {
 		return
 	}
 	last := ending(status)
