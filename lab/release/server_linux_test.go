@@ -121,6 +121,7 @@ func serverLife(t *testing.T, dir string) {
 	}
 
 	t.Log("doctor finds nothing wrong; of its advice, only what is true of this machine")
+	m.sh("paas backup:schedule @daily")
 	for _, finding := range strings.Split(strings.TrimSpace(m.sh("paas doctor --format json")), "\n") {
 		// The kernel of the test has its control groups elsewhere.
 		if !strings.Contains(finding, `"level":"ok"`) && !strings.Contains(finding, `"check":"limits","level":"advice"`) {
