@@ -92,7 +92,7 @@ func (k *Keeper) runThread() {
 const (
 	minPause = 100 * time.Millisecond
 	maxPause = 5 * time.Second
-	steady   = 5 * time.Second
+	steady   = 2 * time.Second
 )
 
 // Run starts a server and keeps one running until ctx ends. Then it ends the server in order and
