@@ -80,7 +80,7 @@ func measureFront(ctx context.Context, o options, c *client) (*frontResult, erro
 	if _, err := s.run(ctx, "https:set", "backend", "redirect=off"); err != nil {
 		return nil, err
 	}
-	doors := []frontDoor{{"paas", func() []int { return []int{s.cmd.Process.Pid} }, app.addr, https}}
+	doors := []frontDoor{{"paas", s.processes, app.addr, https}}
 	res := &frontResult{Ways: []frontWay{
 		{Name: "HTTP/1.1", Args: []string{"--h1", "-c32", "-m1"}},
 		{Name: "HTTPS, HTTP/1.1", Args: []string{"--h1", "-c32", "-m1"}, TLS: true},
