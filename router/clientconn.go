@@ -50,7 +50,8 @@ type clientConn struct {
 	idleMu sync.Mutex
 	// [monotonic] time at which it began to wait for a request; 0 while serving one
 	idleSince        int64
-	closing          bool // closeIfIdle has set the read deadline
+	headerSince      int64 // the same, while a part of a request's header has come; else 0
+	closing          bool  // closeIfIdle or closeIfSilent has set the read deadline
 	readTimeout      time.Duration
 	readTimeoutSet   time.Time // when the read deadline was set to readTimeout later
 	writeDeadlineSet time.Time // when the write deadline was set
@@ -112,6 +113,7 @@ func (cc *clientConn) run() {
 	wait := cc.router.ReadHeaderTimeout
 	for cc.await(wait) {
 		if first, _ := cc.br.Peek(1); first[0] == 0 && cc.router.Greet != nil && !cc.front && !cc.tls {
+			cc.headerCame()
 			if cc.front = cc.greetFront(); !cc.front {
 				return
 			}
@@ -130,6 +132,7 @@ func (cc *clientConn) run() {
 			}
 			return
 		}
+		cc.headerCame()
 		if x.req.length != 0 { // what sends the body may read the header for longer than the exchange
 			cc.requestFields = fields.Get().(*fieldBuffer)
 		}
@@ -191,22 +194,38 @@ func (cc *clientConn) await(wait time.Duration) bool {
 		}
 	}
 	_, err := cc.br.Peek(1)
+	there, _ := cc.br.Peek(cc.br.Buffered())
+	complete := bytes.Contains(bytes.TrimLeft(there, "\r\n"), []byte("\r\n\r\n"))
 	cc.idleMu.Lock()
-	cc.idleSince = 0
+	defer cc.idleMu.Unlock()
+	since := cc.idleSince
+	if cc.notSilent(); err != nil {
+		return false
+	}
+	cc.asked.Store(true)
+	if !complete {
+		cc.headerSince = since
+		cc.setReadTimeout(cc.router.ReadHeaderTimeout)
+	}
+	return true
+}
+
+// headerCame notes that nothing is missing from the client.
+func (cc *clientConn) headerCame() {
+	if cc.headerSince > 0 { // only this goroutine changes it
+		cc.idleMu.Lock()
+		defer cc.idleMu.Unlock()
+		cc.notSilent()
+	}
+}
+
+// notSilent notes that the client has sent something. The caller holds idleMu.
+func (cc *clientConn) notSilent() {
+	cc.idleSince, cc.headerSince = 0, 0
 	if cc.closing {
 		cc.closing = false
 		cc.forgetReadTimeout()
 	}
-	cc.idleMu.Unlock()
-	if err != nil {
-		return false
-	}
-	cc.asked.Store(true)
-	there, _ := cc.br.Peek(cc.br.Buffered())
-	if !bytes.Contains(bytes.TrimLeft(there, "\r\n"), []byte("\r\n\r\n")) { // incomplete header
-		cc.setReadTimeout(cc.router.ReadHeaderTimeout)
-	}
-	return true
 }
 
 // idleGrace is how long an idle connection stays open once it should close: long enough to read a
@@ -228,6 +247,24 @@ func (cc *clientConn) waitingSince() int64 {
 	cc.idleMu.Lock()
 	defer cc.idleMu.Unlock()
 	return cc.idleSince
+}
+
+// silentSince returns since when the client could have sent a whole header, or 0 if it has. Safe for
+// concurrent use.
+func (cc *clientConn) silentSince() int64 {
+	cc.idleMu.Lock()
+	defer cc.idleMu.Unlock()
+	return max(cc.idleSince, cc.headerSince)
+}
+
+// closeIfSilent closes the connection soon unless a whole header arrives. Safe for concurrent use.
+func (cc *clientConn) closeIfSilent() {
+	cc.idleMu.Lock()
+	defer cc.idleMu.Unlock()
+	if cc.idleSince > 0 || cc.headerSince > 0 {
+		cc.closing = true
+		cc.conn.SetReadDeadline(time.Now().Add(idleGrace))
+	}
 }
 
 // setReadTimeout sets the read deadline, unless nearly the same deadline is set already.

@@ -1,10 +1,12 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -69,7 +71,7 @@ func (r *Router) takeSlot() bool {
 		case <-r.closing:
 			return false
 		case <-again.C:
-			r.clients.closeIdle(idleWhenFull)
+			r.clients.makeRoom()
 		}
 	}
 }
@@ -100,26 +102,38 @@ func (ccs *clientConns) done() <-chan struct{} {
 	return all
 }
 
-// idleWhenFull is how long a connection may be idle while others wait to be accepted.
+// idleWhenFull is how long a connection may be idle while others wait to be accepted, and how long it
+// may take for the header of a request then.
 const idleWhenFull = time.Second
 
-// closeIdle closes the connection that has been idle longest, if for at least minIdle. If minIdle
-// is 0 it closes all idle connections.
-func (ccs *clientConns) closeIdle(idle time.Duration) {
+// closeIdle closes all idle connections soon.
+func (ccs *clientConns) closeIdle() {
 	ccs.mu.Lock()
 	defer ccs.mu.Unlock()
-	var oldest *clientConn
-	first := monotonic() - int64(idle)
 	for one := range ccs.all {
-		since := one.waitingSince()
-		if since > 0 && idle == 0 {
-			one.closeIfIdle()
-		} else if since > 0 && since <= first {
-			oldest, first = one, since
+		one.closeIfIdle()
+	}
+}
+
+// makeRoom closes connections that have been idle, or have sent a part of a header, for idleWhenFull:
+// an eighth of them, the oldest. So room is made as fast as many clients can fill it, and others keep
+// their connections.
+func (ccs *clientConns) makeRoom() {
+	ccs.mu.Lock()
+	defer ccs.mu.Unlock()
+	type waiting struct {
+		since int64
+		conn  *clientConn
+	}
+	var all []waiting
+	for one := range ccs.all {
+		if since := one.silentSince(); since > 0 && since <= monotonic()-int64(idleWhenFull) {
+			all = append(all, waiting{since, one})
 		}
 	}
-	if oldest != nil {
-		oldest.closeIfIdle()
+	slices.SortFunc(all, func(a, b waiting) int { return cmp.Compare(a.since, b.since) })
+	for _, w := range all[:(len(all)+7)/8] {
+		w.conn.closeIfSilent()
 	}
 }
 

@@ -237,6 +237,79 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
+// Connections whose clients never end a header are closed to make room, too.
+func TestPartialHeadersMakeRoom(t *testing.T) {
+	r := &Router{MaxConns: 3, ReadHeaderTimeout: time.Hour}
+	addr := start(t, r)
+	for range 3 {
+		c, _ := dial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost:")
+	}
+	waitFor(t, "all are in the middle of a header", func() bool {
+		r.clients.mu.Lock()
+		defer r.clients.mu.Unlock()
+		partial := 0
+		for c := range r.clients.all {
+			c.idleMu.Lock()
+			if c.headerSince > 0 {
+				partial++
+				c.headerSince = 1 // since the process started
+			}
+			c.idleMu.Unlock()
+		}
+		return partial == 3
+	})
+	if status, _ := get(t, addr, "localhost"); status != 200 {
+		t.Error(status)
+	}
+}
+
+// Where many clients fill the router, room is made for many at once, but not at the cost of all others.
+// One that the router serves keeps its connection, and so does a front that follows.
+func TestMakeRoom(t *testing.T) {
+	greeted, leave := make(chan struct{}), make(chan struct{})
+	r := &Router{Greet: func(context.Context, net.Conn) bool {
+		close(greeted)
+		<-leave
+		return false
+	}}
+	addr := start(t, r)
+	defer close(leave)
+	front, _ := dial(t, addr)
+	front.Write([]byte{0})
+	waitClosed(t, "the greeting", greeted)
+	for range 40 {
+		dial(t, addr)
+	}
+	count := func(closing bool) (n int) {
+		r.clients.mu.Lock()
+		defer r.clients.mu.Unlock()
+		for c := range r.clients.all {
+			c.idleMu.Lock()
+			if c.idleSince > 0 {
+				c.idleSince = 1
+			}
+			if c.closing || !closing {
+				n++
+			}
+			c.idleMu.Unlock()
+		}
+		return n
+	}
+	waitFor(t, "all are there", func() bool { return count(false) == 41 })
+	r.clients.makeRoom()
+	if n := count(true); n != 5 {
+		t.Errorf("%d of 40 are closed", n)
+	}
+	r.clients.mu.Lock()
+	defer r.clients.mu.Unlock()
+	for c := range r.clients.all {
+		if c.waitingSince() == 0 && c.silentSince() > 0 {
+			t.Error("a front that follows is taken for one who is silent")
+		}
+	}
+}
+
 // However many warnings a client causes, the log stays short and says how many were suppressed.
 func TestWarningsAreThrottled(t *testing.T) {
 	var out bytes.Buffer

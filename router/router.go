@@ -224,7 +224,7 @@ func (r *Router) Run(ctx context.Context) error {
 		close(r.stopping)
 	}
 	r.cutStreams(nil)
-	r.clients.closeIdle(0)
+	r.clients.closeIdle()
 	timer := time.NewTimer(r.StopTimeout)
 	defer timer.Stop()
 	select {
