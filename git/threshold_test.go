@@ -121,7 +121,12 @@ func TestThresholds(t *testing.T) {
 		if err != nil || len(entries) != files {
 			t.Errorf("%s: list: %d files, %v", what, len(entries), err)
 		}
+		seen := map[plumbing.Hash]bool{} // most files of the folders are the same one
 		for _, e := range entries {
+			if seen[e.hash] {
+				continue
+			}
+			seen[e.hash] = true
 			size, err := o.EncodedObjectSize(e.hash)
 			sum := sha1.New()
 			fmt.Fprintf(sum, "blob %d\x00", size)
