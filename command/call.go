@@ -32,6 +32,8 @@ type Server struct {
 	Modules   deploy.Modules   // fetches submodules
 	Inspector *git.Inspector   // limits what a commit may have
 
+	PasswordCost int // of bcrypt, for auth:set; default: bcrypt's
+
 	// Defaults for apps that set none.
 	Mode         volume.Mode
 	Prove, Grace time.Duration

@@ -150,7 +150,7 @@ func setUser(c *Call, in userInput) (rulesAnswer, error) {
 			Next: "auth:set " + in.App + " " + plain(in.User) + " < FILE",
 		}
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), c.PasswordCost)
 	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
 		return rulesAnswer{}, wrong("", "a password has at most 72 bytes")
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/crypto/ssh"
 
 	"paas/access"
@@ -98,6 +99,7 @@ func newCast(t *testing.T, p part) (*stage, access.Identity) {
 		Domain:    func() string { return "test" },
 		HTTPS:     func() bool { return false },
 		Resolver:  offline, Certificates: fakeCertificates{},
+		PasswordCost: bcrypt.MinCost, // the race detector makes it slow
 	}}
 	s.must(vol.Open())
 	t.Cleanup(func() { vol.Close() })
