@@ -377,13 +377,13 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("not within %s: %q in %s", rig.Patience, args[0], out)
 }
 
-// retryFor returns a function that reports whether the time is not over yet, after a short pause
-// from its second call on.
+// retryFor returns a function that reports whether the time is not over yet, after a pause from its
+// second call on. The pauses grow from 20 to 200 ms, because a try may start a program.
 func retryFor(limit time.Duration) (retry func() bool) {
 	deadline, pause := time.Now().Add(limit), time.Duration(0)
 	return func() bool {
 		time.Sleep(pause)
-		pause = 20 * time.Millisecond
+		pause = min(max(20*time.Millisecond, pause*3/2), 200*time.Millisecond)
 		return time.Now().Before(deadline)
 	}
 }
