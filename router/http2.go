@@ -154,8 +154,12 @@ func requestOf(req *http.Request) (*clientRequest, *requestError) {
 		method: req.Method, target: req.RequestURI, authority: req.Host, minor: 1, length: req.ContentLength,
 		header: make(header, 0, len(req.Header)),
 	}
-	if !isToken(r.method) || !isTarget(r.target) || r.target[0] != '/' && r.target != "*" && r.method != http.MethodConnect {
+	asterisk := r.target == "*" && r.method == http.MethodOptions
+	if !isToken(r.method) || !isTarget(r.target) || r.target[0] != '/' && !asterisk && r.method != http.MethodConnect {
 		return r, badRequest("The request is malformed.")
+	}
+	if hosts := req.Header["Host"]; len(hosts) > 1 || len(hosts) == 1 && !equalFold(hosts[0], r.authority) {
+		return r, badRequest("The Host header is not the authority.") // RFC 9113, section 8.3.1
 	}
 	for name, values := range req.Header {
 		for _, value := range values {

@@ -365,6 +365,9 @@ func TestHTTP2Smuggling(t *testing.T) {
 		"a bad host":                      instead(":authority", "blog.localhost\r\nX: y"),
 		"a pseudo field at the end":       with("a", "b", ":path", "/x"),
 		"two paths":                       with(":path", "/x"),
+		"a Host that is another":          with("host", "shop.localhost"),
+		"two Hosts":                       with("host", "blog.localhost", "host", "blog.localhost"),
+		"a path for OPTIONS alone":        instead(":path", "*"),
 	} {
 		f := dialFrames(t, addr)
 		f.send(frameHeaders, endHeaders, 1, block(header...))
@@ -375,7 +378,7 @@ func TestHTTP2Smuggling(t *testing.T) {
 		}
 	}
 	f := dialFrames(t, addr)
-	f.send(frameHeaders, endHeaders, 1, block(with("content-length", fmt.Sprint(len(smuggled)))...))
+	f.send(frameHeaders, endHeaders, 1, block(with("host", "blog.localhost", "content-length", fmt.Sprint(len(smuggled)))...))
 	f.send(frameData, endStream, 1, []byte(smuggled))
 	if head := f.outcome(1); got.Load() != 1 {
 		t.Errorf("a right one: the app got %d requests: %q", got.Load(), head)
