@@ -81,7 +81,7 @@ func measureIsolation(ctx context.Context, o options, c *client) (*isolationResu
 			if round == 0 {
 				seconds = 1
 			}
-			r, err := path{addr: app.addr, host: app.host, pid: side.cmd.Process.Pid}.load(ctx, c,
+			r, err := path{addr: app.addr, host: app.host, pid: side.serving()}.load(ctx, c,
 				seconds)
 			if err != nil {
 				return nil, fmt.Errorf("isolation %s: %w", side.setting, err)
@@ -99,7 +99,7 @@ func (r *server) wakeCost(ctx context.Context, app string) (took, spent time.Dur
 	if err := r.asleep(ctx, app); err != nil {
 		return 0, 0, err
 	}
-	server := r.cmd.Process.Pid
+	server := r.serving()
 	before, err := used(server)
 	if err != nil {
 		return 0, 0, err

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -27,14 +28,16 @@ const example = "examples/node"
 
 // options are the flags.
 type options struct {
-	Paas    string // the binary to measure
-	Only    []string
-	Pushes  int
-	Deploys int
-	Rounds  int
-	Seconds int
-	Short   bool
-	JSON    bool
+	Paas     string // the binary to measure
+	Next     string // another one, for upgrades
+	Only     []string
+	Pushes   int
+	Deploys  int
+	Restarts int
+	Rounds   int
+	Seconds  int
+	Short    bool
+	JSON     bool
 }
 
 // phase measures one part.
@@ -58,7 +61,7 @@ var phases = []phase{
 	{"formation", as(measureFormation)}, {"sleep", as(measureSleep)},
 	{"sleepers", as(measureSleepers)}, {"isolation", as(measureIsolation)},
 	{"builds", as(measureBuilds)}, {"growth", as(measureGrowth)},
-	{"files", as(measureOneLine)},
+	{"files", as(measureOneLine)}, {"restart", as(measureRestart)}, {"contained", as(measureContained)},
 }
 
 func as[F figures](
@@ -79,9 +82,11 @@ func parse(args []string) (options, error) {
 	var only string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.Paas, "paas", "bin/paas", "the paas binary")
+	f.StringVar(&o.Next, "next", "", "another paas binary, for upgrades (default the same)")
 	f.StringVar(&only, "only", strings.Join(names, ","), "what to measure")
 	f.IntVar(&o.Pushes, "pushes", 21, "pushes to each system")
 	f.IntVar(&o.Deploys, "deploys", 20, "deploys under load to each system")
+	f.IntVar(&o.Restarts, "restarts", 20, "restarts of each kind")
 	f.IntVar(&o.Rounds, "rounds", 5, "rounds of load on the router")
 	f.IntVar(&o.Seconds, "seconds", 4, "seconds of load on each target in a round")
 	f.BoolVar(&o.Short, "short", false, "growth: stop at smaller numbers")
@@ -92,9 +97,10 @@ func parse(args []string) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
-	if min(o.Pushes, o.Deploys, o.Rounds, o.Seconds) < 1 {
-		return o, errors.New("--pushes, --deploys, --rounds and --seconds must be at least 1")
+	if min(o.Pushes, o.Deploys, o.Restarts, o.Rounds, o.Seconds) < 1 {
+		return o, errors.New("--pushes, --deploys, --restarts, --rounds and --seconds must be at least 1")
 	}
+	o.Next = cmp.Or(o.Next, o.Paas)
 	o.Only = strings.Split(only, ",")
 	for _, name := range o.Only {
 		if !slices.Contains(names, name) {
@@ -109,6 +115,8 @@ func main() {
 		switch os.Args[1] {
 		case "backend": // the app behind the router
 			exit(serveBackend())
+		case "storm": // an app that misbehaves
+			exit(serveStorm(os.Args[2:]))
 		case "proxy": // the proxy that the router is compared with
 			exit(serveProxy(os.Args[2:]))
 		}
@@ -158,6 +166,9 @@ func run(ctx context.Context, o options) (all []result, err error) {
 		err = errors.Join(err, proc.RemoveAll(dir))
 	}()
 	if o.Paas, err = filepath.Abs(o.Paas); err != nil {
+		return nil, err
+	}
+	if o.Next, err = filepath.Abs(o.Next); err != nil {
 		return nil, err
 	}
 	client, err := newClient(ctx, dir, example)

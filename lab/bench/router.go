@@ -39,7 +39,10 @@ func serveBackend() error {
 	port := os.Getenv("PORT")
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello\n") })
 	http.HandleFunc("/port", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, port) })
+	http.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
 	http.HandleFunc("/print", servePrint)
+	http.HandleFunc("/slow", serveSlow)
+	http.HandleFunc("/echo", serveEcho)
 	return http.ListenAndServe(":"+port, nil)
 }
 
@@ -101,7 +104,7 @@ func measureRouter(ctx context.Context, o options, c *client) (*routerResult, er
 	}
 	var res routerResult
 	paths := []path{
-		{addr: app.addr, host: app.host, pid: s.cmd.Process.Pid, into: &res.Router},
+		{addr: app.addr, host: app.host, pid: s.serving(), into: &res.Router},
 		{addr: untuned, host: untuned, pid: proxy.Process.Pid, into: &res.Untuned},
 		{addr: direct, host: direct, into: &res.Direct},
 	}

@@ -121,6 +121,9 @@ func (s *server) processes() []int {
 	return pids
 }
 
+// serving returns the process that serves.
+func (s *server) serving() int { return proc.Serving(s.cmd.Process.Pid) }
+
 // run runs a paas command on the server's volume.
 func (r *server) run(ctx context.Context, args ...string) ([]byte, error) {
 	return proc.Output(proc.Command(ctx, r.env, r.binary, args...))

@@ -85,7 +85,7 @@ func measureFollowers(
 	if err != nil {
 		return err
 	}
-	all = append(all, &follower{name: "paas without a source", pid: base.cmd.Process.Pid,
+	all = append(all, &follower{name: "paas without a source", pids: base.processes(),
 		polls: all[0].polls, stop: base.stop})
 	idle, err := measureIdle(ctx, all)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // follower is a program that polls a repository each second.
 type follower struct {
 	name  string
-	pid   int                                // the follower is this process and its children
+	pids  []int                              // the follower is these processes, and all below the first
 	tree  string                             // the folder with the files; empty: none
 	polls func(context.Context) (int, error) // returns the number of polls so far
 	stop  func()
@@ -52,7 +52,7 @@ func followByPaas(ctx context.Context, o options, c *client, url string) (*follo
 	}
 	return &follower{
 		name: "paas",
-		pid:  r.cmd.Process.Pid,
+		pids: r.processes(),
 		tree: filepath.Join(r.root, "apps", "blog", "worktree"),
 		polls: func(ctx context.Context) (int, error) {
 			return r.count(ctx, "paas_source_look_seconds_count{")
@@ -101,7 +101,7 @@ func loop(
 	go count(out, &polls)
 	return &follower{
 		name:  name,
-		pid:   cmd.Process.Pid,
+		pids:  []int{cmd.Process.Pid},
 		tree:  dir,
 		polls: func(context.Context) (int, error) { return int(polls.Load()), nil },
 		stop:  func() { end(cmd) },

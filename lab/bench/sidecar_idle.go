@@ -31,7 +31,7 @@ func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
 		if err != nil {
 			return nil, err
 		}
-		before, err := used(f.pid) // after the call of polls, which takes processor time too
+		before, err := usedBy(f.pids) // after the call of polls, which takes processor time too
 		if err != nil {
 			return nil, err
 		}
@@ -44,13 +44,13 @@ func measureIdle(ctx context.Context, all []*follower) ([]idle, error) {
 		}
 		for i, f := range all {
 			// A child that ends now spoils this reading, but there are others.
-			if m, err := readMemory(append(proc.Descendants(f.pid), f.pid)); err == nil {
+			if m, err := readMemory(append(proc.Descendants(f.pids[0]), f.pids[0])); err == nil {
 				samples[i] = append(samples[i], m)
 			}
 		}
 	}
 	for i, f := range all {
-		after, err := used(f.pid)
+		after, err := usedBy(f.pids)
 		if err != nil {
 			return nil, err
 		}

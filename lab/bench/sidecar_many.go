@@ -59,7 +59,7 @@ func measureMany(ctx context.Context, o options, c *client, h *host) (res manyRe
 	if err != nil {
 		return res, err
 	}
-	pid := r.cmd.Process.Pid
+	pid := r.serving()
 	start := time.Now()
 	spent, err := used(pid)
 	if err != nil {

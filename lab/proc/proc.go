@@ -80,6 +80,21 @@ func Descendants(pid int) []int {
 	return all
 }
 
+// Serving returns the process that serves for a keeper, the process that "paas serve" started: of
+// its children, the one with its arguments. Without such a child, it is the keeper itself.
+func Serving(keeper int) int {
+	arguments := func(pid int) string {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return string(text)
+	}
+	for _, pid := range Children()[keeper] {
+		if arguments(pid) == arguments(keeper) {
+			return pid
+		}
+	}
+	return keeper
+}
+
 // Stat returns the fields of proc_pid_stat(5) from the third one on, which is the state. It returns
 // nil if there is no such process.
 func Stat(pid int) []string {
@@ -89,6 +104,15 @@ func Stat(pid int) []string {
 	}
 	// The second field, the name in parentheses, may contain anything.
 	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+}
+
+// Replace puts a copy of a program in the place of another one, as an upgrade does.
+func Replace(path, by string) error {
+	text, err := os.ReadFile(by)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(path+".new", text, 0o755), os.Rename(path+".new", path))
 }
 
 // Command is [exec.CommandContext] for a process that ends when this one does, for any reason.

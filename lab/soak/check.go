@@ -34,7 +34,7 @@ func (d *day) check(ctx context.Context) {
 		return
 	}
 	d.everyDoor(ctx)
-	d.oneLife()
+	d.oneLife(ctx)
 	d.serverUnconfined()
 	if faults, err := d.server.faults(); err != nil || len(faults) > 0 {
 		d.broken(nothingLost, "the server's log has %v, %v", faults, err)

@@ -146,9 +146,14 @@ func (d *day) run(ctx context.Context, length time.Duration) error {
 		d.round(ctx, r)
 		d.check(ctx)
 		if r.Disruption == disruptStop && ctx.Err() == nil { // again, without any other activity
-			over := d.outage("graceful restart of the server")
+			d.tidied(ctx)
+			over := d.outage("stop and start of the server")
 			d.stopGracefully(true)
 			d.revive(ctx, over)
+		}
+		switch r.Disruption {
+		case disruptServer, disruptReload, disruptUpgrade:
+			d.sameProcesses(ctx, r.Disruption)
 		}
 		d.showProgress(time.Since(began), length)
 	}

@@ -21,7 +21,7 @@ func (d *day) killProcess(ctx context.Context, a *app, o op) {
 		return
 	}
 	p := rows[o.Dice%uint64(len(rows))]
-	if p.PID <= 0 || p.PID == d.server.pid() {
+	if p.PID <= 0 || p.PID == d.server.serving() {
 		return
 	}
 	d.write("%s: kill of %s.%d, %d", a.name, p.Type, p.Index, p.PID)
@@ -90,9 +90,11 @@ func (d *day) disruption(ctx context.Context, r round) {
 		proc.Wait(ctx, r.For/8)
 		d.revive(ctx, over)
 	case disruptStop:
-		over := d.outage("graceful restart of the server")
+		over := d.outage("stop and start of the server")
 		d.stopGracefully(false)
 		d.revive(ctx, over)
+	case disruptReload, disruptUpgrade, disruptServer:
+		d.restartUnnoticed(ctx, what)
 	case disruptDisk:
 		free, over := d.fillDisk()
 		proc.Wait(ctx, r.For)
@@ -106,7 +108,7 @@ func (d *day) disruption(ctx context.Context, r round) {
 		d.revive(ctx, overToo)
 		over()
 	case disruptSuspend:
-		pid := d.server.pid()
+		pid := d.server.serving()
 		syscall.Kill(pid, syscall.SIGSTOP)
 		proc.Wait(ctx, r.For)
 		syscall.Kill(pid, syscall.SIGCONT)
@@ -117,6 +119,49 @@ func (d *day) disruption(ctx context.Context, r round) {
 		d.write("the clock is %v ahead", d.clock.ahead)
 	}
 	d.write("DISRUPTION over: %s", what)
+}
+
+// restartUnnoticed restarts the server while its apps go on. A planned restart disturbs nobody;
+// after a kill only what was in progress at that moment may fail.
+func (d *day) restartUnnoticed(ctx context.Context, what string) {
+	if what == disruptServer {
+		over := d.outage("a kill of the server")
+		operations := d.outages.begin()
+		syscall.Kill(d.server.serving(), syscall.SIGKILL)
+		over() // who asks from now on waits for the next server
+		d.allBack(ctx)
+		operations()
+		return
+	}
+	began := time.Now()
+	var err error
+	if what == disruptUpgrade {
+		err = proc.Replace(d.server.binary, d.server.binary)
+	}
+	if err = errors.Join(err, d.server.reload(ctx)); err != nil && ctx.Err() == nil {
+		d.broken(unnoticed, "%s: %v", what, err)
+		return
+	}
+	d.write("%s took %v", what, time.Since(began).Round(time.Millisecond))
+	d.kept(unnoticed)
+}
+
+// sameProcesses checks that an app keeps its processes while the server restarts. Nothing else
+// happens meanwhile.
+func (d *day) sameProcesses(ctx context.Context, what string) {
+	before := appProcesses(d.root)
+	d.restartUnnoticed(ctx, what)
+	after := map[int]string{}
+	for _, t := range appProcesses(d.root) {
+		after[t.pid] = t.run
+	}
+	for _, t := range before {
+		if after[t.pid] != t.run && ctx.Err() == nil {
+			d.broken(nothingLost, "%s ended process %d (%s); now %v run", what, t.pid, t.run, after)
+			return
+		}
+	}
+	d.kept(nothingLost)
 }
 
 // outage begins a time in which visits and operations may fail.
@@ -171,6 +216,11 @@ func (d *day) revive(ctx context.Context, over func()) {
 		return
 	}
 	d.lives = append(d.lives, lifetime{})
+	d.allBack(ctx)
+}
+
+// allBack waits until every app that was live answers.
+func (d *day) allBack(ctx context.Context) {
 	ready := time.Now()
 	d.each(func(a *app) {
 		for proc.Wait(ctx, 50*time.Millisecond) == nil {

@@ -56,7 +56,7 @@ func (d *day) isolated(ctx context.Context, a *app) error {
 // thread, which /proc and Landlock take for the whole process. The server would count as part of
 // that app.
 func (d *day) serverUnconfined() {
-	if server, own := noNewPrivileges(d.server.pid()), noNewPrivileges(os.Getpid()); server != own {
+	if server, own := noNewPrivileges(d.server.serving()), noNewPrivileges(os.Getpid()); server != own {
 		d.broken(itself, "the server itself is confined: NoNewPrivs is %q, and of who started it %q",
 			server, own)
 		return
@@ -94,7 +94,7 @@ func (d *day) secrets(a *app) (all []secret) {
 		secret{path: filepath.Join(d.root, "ssh", "host_ed25519")},
 		secret{path: filepath.Join(own, "settings.json")},
 		secret{path: filepath.Join(own, "repo.git", "config")},
-		secret{fmt.Sprintf("/proc/%d/environ", d.server.pid()), "PAAS_SSH_ADDR="})
+		secret{fmt.Sprintf("/proc/%d/environ", d.server.serving()), "PAAS_SSH_ADDR="})
 	for _, other := range d.apps {
 		if other != a {
 			of := filepath.Join(d.root, "apps", other.name)

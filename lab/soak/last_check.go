@@ -25,6 +25,7 @@ func (d *day) lastChecks(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
+	d.tidied(ctx)
 	d.outage("the end")
 	d.stopGracefully(true)
 }

@@ -54,16 +54,21 @@ var opCounts = map[string]int{
 // Disruptions of the server or the machine in a round.
 const (
 	disruptNone     = "nothing"
-	disruptKill     = "kill -9 of the server"
-	disruptStop     = "graceful restart of the server"
+	disruptKill     = "kill -9 of keeper and server"
+	disruptServer   = "kill -9 of the server, not of its keeper"
+	disruptReload   = "planned restart"
+	disruptUpgrade  = "upgrade"
+	disruptStop     = "stop and start of the server"
 	disruptDisk     = "full disk"
-	disruptDiskKill = "full disk, and kill -9 of the server"
+	disruptDiskKill = "full disk, and kill -9 of keeper and server"
 	disruptSuspend  = "suspended server"
 	disruptClock    = "clock forward"
 )
 
-var disruptions = map[string]int{disruptNone: 3, disruptKill: 3, disruptStop: 1, disruptDisk: 2,
-	disruptDiskKill: 1, disruptSuspend: 1, disruptClock: 2}
+var disruptions = map[string]int{disruptNone: 1, disruptKill: 1, disruptStop: 1, disruptDisk: 1,
+	disruptDiskKill: 1, disruptSuspend: 1, disruptClock: 1,
+	disruptServer: 2, disruptReload: 2, disruptUpgrade: 2,
+}
 
 // op is one operation. When it runs, it uses Dice to choose among what is there, such as releases.
 type op struct {

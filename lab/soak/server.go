@@ -99,6 +99,16 @@ func (s *server) start(ctx context.Context) error {
 	return errors.New("paas serve was not ready within a minute, or ended")
 }
 
+// serving returns the process that serves. The one that was started keeps it, and the apps.
+func (s *server) serving() int { return proc.Serving(s.pid()) }
+
+// reload restarts the server as planned, and returns once the next one serves.
+func (s *server) reload(ctx context.Context) error {
+	_, err := proc.Output(proc.Command(ctx, s.env, s.binary, "reload"))
+	return err
+}
+
+// pid returns the process that was started.
 func (s *server) pid() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,7 +199,7 @@ type figures struct {
 
 // usage reads the server's figures.
 func (s *server) usage() (f figures) {
-	pid := s.pid()
+	pid := s.serving()
 	open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, fd := range open {
 		if to, _ := os.Readlink(fd); strings.HasPrefix(to, "socket:") {
