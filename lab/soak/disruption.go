@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"syscall"
 	"time"
@@ -149,17 +150,18 @@ func (d *day) restartUnnoticed(ctx context.Context, what string) {
 // sameProcesses checks that an app keeps its processes while the server restarts. Nothing else
 // happens meanwhile.
 func (d *day) sameProcesses(ctx context.Context, what string) {
-	before := appProcesses(d.root)
-	d.restartUnnoticed(ctx, what)
-	after := map[int]string{}
-	for _, t := range appProcesses(d.root) {
-		after[t.pid] = t.run
-	}
-	for _, t := range before {
-		if after[t.pid] != t.run && ctx.Err() == nil {
-			d.broken(nothingLost, "%s ended process %d (%s); now %v run", what, t.pid, t.run, after)
-			return
+	started := func() map[string]bool { // each start of a process has a name, which its children have too
+		runs := map[string]bool{}
+		for _, t := range appProcesses(d.root) {
+			runs[t.run] = true
 		}
+		return runs
+	}
+	before := started()
+	d.restartUnnoticed(ctx, what)
+	if after := started(); !maps.Equal(before, after) && ctx.Err() == nil {
+		d.broken(nothingLost, "%s: %v ran before, and %v now", what, sorted(before), sorted(after))
+		return
 	}
 	d.kept(nothingLost)
 }
