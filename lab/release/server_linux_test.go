@@ -219,6 +219,8 @@ func serverLife(t *testing.T, dir string) {
 	m.sh("apt-get install -y ./paas_0_amd64.deb")
 	p.sees("https://shop.apps.test/", "hello")
 
+	m.wants("debconf-show paas", "paas/remove-apps: false") // what a person is asked at a purge
+
 	t.Log("purge removes what install added, and the apps only if somebody says so")
 	m.wants("apt-get purge -y paas", "left in /var/lib/paas")
 	m.sh("test -d /var/lib/paas/apps/shop")
