@@ -35,9 +35,9 @@ func (p *paas) newEngine(log *slog.Logger) *local.Local {
 }
 
 // newBuilder returns what builds, in a server, beside the engine of its keeper. It is not open yet.
-func (p *paas) newBuilder(log *slog.Logger, guard func(user int) error) *local.Local {
+func (p *paas) newBuilder(log *slog.Logger, client *wire.Client) *local.Local {
 	c, l := p.config, p.newEngine(log)
-	l.Beside = &local.Beside{Guard: guard}
+	l.Beside = &local.Beside{Guard: client.Guard, Mind: client.Mind}
 	l.BuildTimeout, l.BuildMemory, l.MaxBuilds = c.BuildTimeout, c.BuildMemory, c.MaxBuilds
 	l.Buildpacks = buildpacks{p.remotes, p.vol}
 	if c.Toolchains == "fetch" {
@@ -79,7 +79,7 @@ func (s *server) openEngine() error {
 		return err
 	}
 	client := &wire.Client{Socket: conn}
-	client.Builder = s.newBuilder(s.log, client.Guard)
+	client.Builder = s.newBuilder(s.log, client)
 	s.engine = client
 	if err := s.engine.Open(); err != nil {
 		return err

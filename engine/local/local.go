@@ -73,6 +73,9 @@ type Local struct {
 // Beside is what a builder needs of the engine beside it.
 type Beside struct {
 	Guard func(user int) error // [Local.Guard] of that engine
+
+	// Mind calls [Local.Mind] of that engine, which learns by itself when this process has ended.
+	Mind func() (mark string, tell func(line string), err error)
 }
 
 // Open implements [engine.Engine]. It ends all processes that an earlier server left running: none
@@ -101,7 +104,14 @@ func (l *Local) Open() error {
 		l.hidden = append(l.hidden, confine.Run)
 		l.tools = append(l.tools, confine.Resolver()...)
 	}
-	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log, Beside: l.Beside != nil}
+	l.keeper = child.Keeper{Root: l.Root, Self: l.Self, Log: l.Log}
+	if l.Beside != nil {
+		mark, tell, err := l.Beside.Mind()
+		if err != nil {
+			return err
+		}
+		l.keeper.Minder = &child.Minder{Mark: mark, Tell: tell}
+	}
 	l.builder = builder.Builder{
 		Keeper: &l.keeper, PassEnv: l.PassEnv,
 		Timeout: l.BuildTimeout, Memory: l.BuildMemory, MaxBuilds: l.MaxBuilds,
@@ -152,6 +162,12 @@ func (l *Local) Close() error {
 
 // Adopt implements [engine.Engine].
 func (l *Local) Adopt(name string) []string { return []string{l.keeper.Adopt(name)} }
+
+// Mind ends what a builder beside this engine has left, once end is called. The builder gets mark
+// and tell. If this process is killed, that ends too.
+func (l *Local) Mind() (mark string, tell func(line string), end func() error) {
+	return l.keeper.Mind()
+}
 
 // log returns a log of an app; nil: the output is not written.
 func (l *Local) log(app, name string) keep.Log {

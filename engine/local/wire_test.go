@@ -1,11 +1,13 @@
 package local
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -55,7 +57,7 @@ func connect(t testing.TB, l *Local) *wire.Client {
 	c := &wire.Client{Socket: there}
 	c.Builder = &Local{
 		Root: l.Root, Self: l.Self, Layout: l.Layout, Confined: l.Confined, Log: l.Log,
-		Beside: &Beside{Guard: c.Guard},
+		Beside: &Beside{Guard: c.Guard, Mind: c.Mind},
 	}
 	return c
 }
@@ -75,6 +77,39 @@ func TestSuiteOverWire(t *testing.T) {
 			NoListening: runtime.GOOS != "linux", NoMemoryLimit: !child.CapsMemory,
 		}
 	})
+}
+
+// What a build has started ends with its server, also what has left the session of the build.
+func TestBuildEndsWithItsServer(t *testing.T) {
+	dir := rig.Tree(t, suiteTree)
+	l := unopened(t)
+	l.Layout = suiteLayout(dir)
+	open(t, l)
+	c := connect(t, l)
+	if err := c.Open(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Builder.Close()
+	var out rig.Screen
+	built := make(chan error, 1)
+	go func() {
+		_, err := c.Build(t.Context(), engine.BuildJob{
+			Image: engine.Image{App: "blog", Build: dir}, Out: &out,
+			Config: map[string]string{"BUILD": `setsid sh -c 'echo orphan $$; sleep 1000; :' & sleep 1000`},
+		})
+		built <- err
+	}()
+	var pid int
+	rig.Eventually(t, "the build has started it", func() bool {
+		_, rest, found := strings.Cut(out.String(), "orphan ")
+		_, err := fmt.Sscan(rest, &pid)
+		return found && err == nil
+	})
+	c.Socket.Close() // as when the server is killed
+	if err := <-built; err == nil {
+		t.Error("the build goes on")
+	}
+	rig.Eventually(t, "it has ended", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
 }
 
 // BenchmarkStart starts a process that ends at once, and waits for its end.

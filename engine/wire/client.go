@@ -195,6 +195,13 @@ func (c *Client) Guard(user int) error {
 	return err
 }
 
+// Mind lets the engine end what this process starts by itself, with the mark, once this process has
+// ended. tell tells it what runs.
+func (c *Client) Mind() (mark string, tell func(line string), err error) {
+	m, err := c.ask(context.Background(), request{Call: callMind})
+	return m.Output, func(line string) { c.post(request{Call: callTell, Reason: line}, nil) }, err
+}
+
 // Want implements [engine.Fleet].
 func (c *Client) Want(ctx context.Context, unit engine.Unit) error {
 	_, err := c.ask(ctx, request{Call: callWant, Unit: unit})

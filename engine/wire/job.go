@@ -19,7 +19,8 @@ type job struct {
 	detached bool
 	grace    time.Duration
 	signals  chan int
-	endIn    func() // standard input is complete
+	endIn    func()        // standard input is complete
+	told     chan struct{} // closed when the client knows the end, or cannot
 }
 
 // tell passes on a request that gets no reply. It does not block: a process that has not taken
@@ -113,6 +114,7 @@ func (s *server) start(ctx context.Context, r request) {
 	}
 	j := &job{Process: process, detached: detached, grace: spec.Grace, endIn: endIn}
 	closed := s.enterJob(r, j)
+	defer close(j.told)
 	if closed && !detached {
 		go j.Stop(0)
 	}
@@ -126,7 +128,7 @@ func (s *server) start(ctx context.Context, r request) {
 
 // enterJob notes that r has started j, and reports whether the client starts nothing more.
 func (s *server) enterJob(r request, j *job) (closed bool) {
-	j.signals = make(chan int, 16)
+	j.signals, j.told = make(chan int, 16), make(chan struct{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tasks[r.ID].job = j

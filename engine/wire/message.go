@@ -18,6 +18,8 @@ const (
 	callCancel    call = "cancel" // ends the context of the request Of; no reply
 	callClose     call = "close"  // ends the jobs of this client, and starts no more
 	callGuard     call = "guard"
+	callMind      call = "mind" // the reply has the mark
+	callTell      call = "tell" // a line for who minds the client; no reply
 	callWant      call = "want"
 	callDrop      call = "drop"
 	callUnits     call = "units"

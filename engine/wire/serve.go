@@ -31,6 +31,14 @@ func Serve(socket *net.UnixConn, e engine.Engine, log *slog.Logger) error {
 	for _, j := range s.stopStarting() {
 		go j.Stop(j.grace)
 	}
+	s.mu.Lock()
+	leave := s.leave
+	s.mu.Unlock()
+	if leave != nil {
+		if err := leave(); err != nil {
+			log.Error("processes of a server are left", "err", err)
+		}
+	}
 	s.working.Wait()
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 		return nil
@@ -49,7 +57,9 @@ type server struct {
 
 	mu     sync.Mutex
 	tasks  map[uint64]*task
-	closed bool // the client starts nothing more
+	closed bool              // the client starts nothing more
+	tell   func(line string) // nil: the engine does not mind the client
+	leave  func() error      // ends what the client has left; nil if tell is
 }
 
 // task is a request in progress.
@@ -97,6 +107,11 @@ func (s *server) enter(r request) error {
 	case callCancel:
 		if of != nil {
 			of.cancel()
+		}
+		return nil
+	case callTell:
+		if s.tell != nil {
+			s.tell(r.Reason)
 		}
 		return nil
 	case callSignal, callResize, callEndIn:
@@ -183,6 +198,7 @@ func (s *server) answer(ctx context.Context, r request) (a reply, err error) {
 	case callClose:
 		for _, j := range s.stopStarting() {
 			j.Stop(0)
+			<-j.told
 		}
 	case callStop:
 		if j := s.jobOf(r.Of); j != nil {
@@ -192,6 +208,8 @@ func (s *server) answer(ctx context.Context, r request) (a reply, err error) {
 		if g, ok := s.engine.(guard); ok {
 			err = g.Guard(r.Number)
 		}
+	case callMind:
+		a.Output, err = s.mind()
 	case callWant:
 		err = s.engine.Want(ctx, r.Unit)
 	case callDrop:
@@ -220,6 +238,28 @@ func (s *server) answer(ctx context.Context, r request) (a reply, err error) {
 
 // guard is what an engine has that restricts users of the machine, see [Client.Guard].
 type guard interface{ Guard(user int) error }
+
+// minder is what an engine has that ends what its client has started itself, see [Client.Mind].
+type minder interface {
+	Mind() (mark string, tell func(line string), end func() error)
+}
+
+func (s *server) mind() (mark string, err error) {
+	m, ok := s.engine.(minder)
+	if !ok {
+		return "", errors.New("the engine minds nobody")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return "", errClosed
+	case s.tell != nil:
+		return "", errors.New("the client is minded already")
+	}
+	mark, s.tell, s.leave = m.Mind()
+	return mark, nil
+}
 
 // dial connects, and sends the socket.
 func (s *server) dial(ctx context.Context, r request) {

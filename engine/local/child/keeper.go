@@ -21,8 +21,10 @@ type Keeper struct {
 	Self []string
 	Log  *slog.Logger // default: none
 
-	// Beside is for a volume on which another process runs commands too: Open ends nothing.
-	Beside bool
+	// Minder is for a process that another one on the volume minds: that one ends what this one has
+	// started when this one has ended, see [Keeper.Mind]. nil: a guard does so, and Open ends what
+	// earlier processes have left.
+	Minder *Minder
 
 	life          string // id of this run of the server
 	guard         *guard
@@ -37,7 +39,7 @@ type Keeper struct {
 	oomKills int // as of the last check
 }
 
-// Open kills what an earlier run of the server left, unless it is Beside, and starts the guard. Call it before the first
+// Open kills what an earlier run of the server left, unless it has a Minder, and starts the guard. Call it before the first
 // Start. It blocks until nothing is left.
 func (k *Keeper) Open() error {
 	if k.Log == nil {
@@ -50,13 +52,13 @@ func (k *Keeper) Open() error {
 	k.life, k.oomKills = randomID(), OOMKills()
 	k.starts, k.closed = make(chan func()), make(chan struct{})
 
-	if !k.Beside {
+	if k.Minder == nil {
 		if err := EndEarlier(k.Root, k.Log); err != nil {
 			return err
 		}
 	}
 	go k.startAll()
-	k.guard = &guard{self: k.Self, root: k.Root, life: k.life, log: k.Log}
+	k.guard = &guard{self: k.Self, root: k.Root, life: k.life, log: k.Log, minder: k.Minder}
 	if err := k.guard.open(); err != nil {
 		close(k.closed)
 		return fmt.Errorf("guard: %w", err)
@@ -146,6 +148,11 @@ func (k *Keeper) startAll() {
 // Open has returned.
 func (k *Keeper) Adopt(name string) string { return Marker + "=" + k.newMark(name) }
 
-func (k *Keeper) lifeMark() string { return rootMark(k.Root) + k.life + "/" }
+func (k *Keeper) lifeMark() string {
+	if k.Minder != nil {
+		return k.Minder.Mark + k.life + "/"
+	}
+	return rootMark(k.Root) + k.life + "/"
+}
 
 func randomID() string { return strings.ToLower(rand.Text()[:13]) }
