@@ -96,6 +96,10 @@ func TestLibrariesStayBehindTheirPackage(t *testing.T) {
 		"github.com/spf13/cobra":    {"paas", "paas/command/cli"},
 		"github.com/spf13/viper":    {"paas/config"},
 		"github.com/gliderlabs/ssh": {"paas/sshd"},
+		"filippo.io/age":            {"paas/backup"},
+
+		"github.com/aws/aws-sdk-go-v2/aws":           {"paas/s3"},
+		"github.com/aws/aws-sdk-go-v2/aws/signer/v4": {"paas/s3"},
 
 		"github.com/mholt/acmez/v3":      {"paas/certs"},
 		"github.com/mholt/acmez/v3/acme": {"paas/certs"},

@@ -24,6 +24,7 @@ import (
 	"paas/engine/local/limits"
 	"paas/rig"
 	"paas/rig/pebble"
+	"paas/rig/s3store"
 	"paas/rig/visitor"
 	"paas/signals"
 )
@@ -139,6 +140,7 @@ func scriptParams() testscript.Params {
 			"crashing": cmdCrashing,
 			"registry": cmdRegistry,
 			"pebble":   cmdPebble,
+			"s3store":  cmdS3store,
 			"visit":    cmdVisit,
 			"kept":     cmdKept,
 		},
@@ -162,6 +164,9 @@ func condition(name string) (bool, error) {
 		return l.Holds(all) == all, nil
 	case "pebble":
 		_, err := pebble.Installed()
+		return err == nil, nil
+	case "s3store":
+		_, err := s3store.Installed()
 		return err == nil, nil
 	case "ownnet":
 		return os.Getenv("PAAS_TEST_OWN_NET") != "", nil

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"paas/rig/s3store"
 )
 
 // state is what one script has started.
@@ -245,4 +247,16 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 		s.registry.Publish(pkg, version, map[string]any{"bin": map[string]string{name: "cli"}},
 			map[string]string{"cli": file})
 	}
+}
+
+// s3store starts an S3 store with a bucket called backups, at $S3STORE; its access key is in the file
+// s3key.
+func cmdS3store(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs("s3store")
+	ts.Check(os.MkdirAll(filepath.Join(dir, "files", "backups"), 0o700))
+	store, err := s3store.Start(dir)
+	ts.Check(err)
+	ts.Defer(store.Stop)
+	ts.Setenv("S3STORE", store.Endpoint)
+	ts.Check(os.WriteFile(ts.MkAbs("s3key"), []byte(s3store.ID+"\n"+s3store.Key+"\n"), 0o600))
 }

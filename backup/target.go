@@ -250,6 +250,7 @@ func (f Folder) Put(ctx context.Context, name string, write func(io.Writer) erro
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return err
 	}
+	f.tidy()
 	tmp, err := os.OpenFile(filepath.Join(f.Dir, name+".part"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -266,6 +267,17 @@ func (f Folder) Put(ctx context.Context, name string, write func(io.Writer) erro
 		return err
 	}
 	return durable.SyncDir(f.Dir)
+}
+
+// tidy removes what a killed process has left half written.
+func (f Folder) tidy() {
+	const dead = 24 * time.Hour // without a byte more
+	parts, _ := filepath.Glob(filepath.Join(f.Dir, "*"+extension+".part"))
+	for _, path := range parts {
+		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > dead {
+			os.Remove(path)
+		}
+	}
 }
 
 // Open implements [Target].

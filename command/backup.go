@@ -12,6 +12,7 @@ import (
 	"paas/access"
 	"paas/backup"
 	"paas/runtime/cron"
+	"paas/s3"
 	"paas/say"
 	"paas/volume"
 )
@@ -257,6 +258,10 @@ func (c *Call) tellVerified(name string, v backup.Verified, err error, p progres
 type scheduleInput struct {
 	When       string   `json:"when" arg:"[WHEN]"`
 	Folder     string   `json:"folder" flag:"folder" value:"DIR" help:"a folder of the server, best on another disk (default backups/files below PAAS_ROOT); only on the server itself"`
+	Bucket     string   `json:"bucket" flag:"bucket" value:"s3://NAME/DIR" help:"a bucket of Amazon S3, or of a store that speaks its protocol"`
+	Endpoint   string   `json:"endpoint" flag:"endpoint" value:"URL" help:"the address of that store, such as https://s3.example.com; otherwise Amazon's"`
+	Region     string   `json:"region" flag:"region" value:"R" help:"the region of the bucket, such as eu-central-1"`
+	Secret     bool     `json:"secret" flag:"secret" help:"read the access key of the bucket from standard input: its id, and on the next line its secret"`
 	Keep       int      `json:"keep" flag:"keep" value:"N" default:"7" help:"how many backups of the server are kept"`
 	Recipients []string `json:"recipients" flag:"recipient,r" value:"AGE1..." help:"encrypt for this age recipient, who alone can read it; may be repeated"`
 }
@@ -287,10 +292,13 @@ func scheduleBackups(c *Call, in scheduleInput, events Teller[Progress]) error {
 	if in.Folder != "" && (!c.Caller.IsLocal() || !filepath.IsAbs(in.Folder)) {
 		return wrong("folder", "a folder is an absolute path, and only somebody on the server itself may name one")
 	}
+	if err := c.takeBucket(in, &plan); err != nil {
+		return err
+	}
 	if err := book.SetPlan(plan); err != nil {
 		return err
 	}
-	c.did("", cmp.Or(plan.When, "off"))
+	c.did("", strings.TrimSpace(cmp.Or(plan.When, "off")+" "+plan.Bucket))
 	return c.tellPlan(p)
 }
 
@@ -321,4 +329,52 @@ func (c *Call) tellPlan(p progress) error {
 		p.answer(laterText)
 	}
 	return nil
+}
+
+// takeBucket puts the bucket into the plan, if one is named, and stores its access key. It fails if the
+// bucket cannot be read.
+func (c *Call) takeBucket(in scheduleInput, plan *backup.Plan) error {
+	book := backup.Book{Volume: c.Volume}
+	if in.Bucket == "" {
+		if in.Endpoint != "" || in.Region != "" || in.Secret {
+			return wrong("bucket", "--endpoint, --region and --secret are for a --bucket")
+		}
+		return nil
+	}
+	if in.Folder != "" {
+		return wrong("bucket", "--bucket and --folder exclude each other")
+	}
+	to, err := s3.Parse(in.Bucket, in.Endpoint, in.Region)
+	if err != nil {
+		return wrong("bucket", "%w", err)
+	}
+	plan.Bucket, plan.Endpoint, plan.Region = in.Bucket, in.Endpoint, in.Region
+	old, _, err := book.Plan()
+	if err != nil {
+		return err
+	}
+	secret, err := book.Secret()
+	if err != nil {
+		return err
+	}
+	same := old.Bucket == plan.Bucket && old.Endpoint == plan.Endpoint && secret.ID != ""
+	if !in.Secret && !same {
+		return wrong("secret", "--secret reads the access key of the bucket from standard input: ... --secret < FILE")
+	}
+	if in.Secret {
+		content, err := readAll(c, c.Stdin)
+		if err != nil {
+			return err
+		}
+		words := strings.Fields(string(content))
+		if len(words) != 2 {
+			return wrong("secret", "standard input must have two lines: the id of the access key, and its secret")
+		}
+		secret = backup.Secret{ID: words[0], Key: words[1]}
+	}
+	to.ID, to.Key = secret.ID, secret.Key
+	if _, err := (bucket{to}).List(c); err != nil {
+		return fmt.Errorf("the bucket cannot be read: %w", err)
+	}
+	return book.SetSecret(secret)
 }

@@ -15,6 +15,7 @@ import (
 	"paas/attach"
 	"paas/backup"
 	"paas/runtime/cron"
+	"paas/s3"
 	"paas/say"
 	"paas/volume"
 )
@@ -140,7 +141,26 @@ func nextOf(schedule string, after time.Time) time.Time {
 
 // target is where the plan keeps backups.
 func (c *Call) target(plan backup.Plan) (backup.Target, error) {
-	return backup.Folder{Dir: c.whereOf(plan)}, nil
+	if plan.Bucket == "" {
+		return backup.Folder{Dir: c.whereOf(plan)}, nil
+	}
+	b, err := s3.Parse(plan.Bucket, plan.Endpoint, plan.Region)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := backup.Book{Volume: c.Volume}.Secret()
+	b.ID, b.Key = secret.ID, secret.Key
+	return bucket{b}, err
+}
+
+// bucket adapts a bucket to backups.
+type bucket struct{ s3.Bucket }
+
+func (b bucket) List(ctx context.Context) (all []backup.Stored, err error) {
+	err = b.Bucket.List(ctx, func(name string, size int64) {
+		all = append(all, backup.Stored{Name: name, Bytes: size})
+	})
+	return all, err
 }
 
 // whereOf names where the plan keeps backups.
@@ -180,8 +200,10 @@ func RunPlan(c *Call) (err error) {
 		return err
 	}
 	run := backup.Run{At: time.Now().UTC()}
-	var kept backup.Kept
 	kept, removed, err := c.runPlan(plan)
+	if c.Err() != nil { // the server ends, and the next one begins again
+		return c.Err()
+	}
 	run.Name, run.Bytes = kept.Name, kept.Bytes // empty if none was made
 	note, end := fmt.Sprintf("%s, %s", kept.Name, say.Bytes(kept.Bytes)), volume.OK
 	if len(removed) > 0 {
