@@ -213,8 +213,9 @@ func RunPlan(c *Call) (err error) {
 		run.Error = say.Plain(say.OneLine(err.Error()), 300)
 		note, end = run.Error, volume.Broke
 	}
+	err = errors.Join(err, book.Record(run))
 	c.record("", note, end)
-	return errors.Join(err, book.Record(run))
+	return err
 }
 
 func (c *Call) runPlan(plan backup.Plan) (kept backup.Kept, removed []string, err error) {
