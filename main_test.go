@@ -78,8 +78,8 @@ func raceDetector() bool {
 // raced are the sessions that run with the race detector under -short: at least one for each part of
 // the server. The others run without it then, in half the CPU time.
 var raced = []string{
-	"cron", "domains", "front", "git_http", "proving", "push", "queue", "requests", "run_terminal",
-	"sleep", "source", "watch_mode",
+	"cron", "domains", "front", "git_http", "keeper", "proving", "push", "queue", "requests",
+	"run_terminal", "sleep", "source", "watch_mode",
 }
 
 // skipRaced skips a test under -short if this binary has the race detector. scripts/test runs it
