@@ -127,6 +127,7 @@ func (r *Router) retire(b *backend) {
 // addStream registers x as a stream: a drain calls cut instead of waiting for it.
 func (r *Router) addStream(x *exchange, cut func()) {
 	b := x.backend.Load()
+	x.land()
 	r.streamMu.Lock()
 	r.streams[x] = cut
 	r.streamMu.Unlock()

@@ -27,6 +27,7 @@ type exchange struct {
 	waitingSince time.Time               // zero if x was never held
 	holdUntil    time.Time               // end of the hold time
 	redialDelay  time.Duration
+	flights      *atomic.Int64 // where it is counted; nil: nowhere
 	retried      bool
 	avoid        *backend // it closed an idle connection that x tried to use; may be nil
 
@@ -51,13 +52,24 @@ func (x *exchange) acquire(b *backend) bool {
 	if !b.acquire() {
 		return false
 	}
+	x.flights = x.router.flights.Load()
+	x.flights.Add(1)
 	x.backend.Store(b)
 	return true
+}
+
+// land lets a stop not wait for x any more before it closes the doors.
+func (x *exchange) land() {
+	if x.flights != nil {
+		x.flights.Add(-1)
+		x.flights = nil
+	}
 }
 
 // release undoes acquire. Calling it again is harmless.
 func (x *exchange) release() {
 	if b := x.backend.Swap(nil); b != nil {
+		x.land()
 		x.app.lastUsed.Store(monotonic()) // first: Sleep reads it once nothing is in flight
 		b.release()
 	}

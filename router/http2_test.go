@@ -242,13 +242,9 @@ func TestHTTP2Stop(t *testing.T) {
 			answered <- string(body)
 		}()
 		waitClosed(t, "the request", arrived)
+		running := r.flights.Load()
 		go func() {
-			<-r.stopping
-			waitFor(t, "the idle connection's end", func() bool {
-				r.clients.mu.Lock()
-				defer r.clients.mu.Unlock()
-				return len(r.clients.all) == 1
-			})
+			waitFor(t, "the stop", func() bool { return r.flights.Load() != running })
 			close(goOn)
 		}()
 	})

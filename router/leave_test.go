@@ -114,3 +114,51 @@ func TestLeaveIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A stop lets requests that come while a slow one ends reach their app.
+func TestStopServesWhileSlowRequestEnds(t *testing.T) {
+	r := &Router{Addr: "127.0.0.1:0", StopTimeout: testTimeout}
+	if err := r.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	addr := r.Address().String()
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- r.Run(ctx) }()
+	arrived, end := make(chan struct{}), make(chan struct{})
+	r.Set("blog", routeTo(startBackend(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/slow" {
+			close(arrived)
+			<-end
+		}
+	})))
+	_, wsIn := func() (net.Conn, *bufio.Reader) { // it is not waited for
+		r.Set("ws", routeTo(websocketApp(t, frame(5))))
+		c, in := dial(t, addr)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: ws.localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		if _, err := http.ReadResponse(in, nil); err != nil {
+			t.Fatal(err)
+		}
+		return c, in
+	}()
+	expect(t, wsIn, frame(5))
+	slow := make(chan int)
+	go func() {
+		resp, _ := do(t, client(t), request(t, "GET", addr, "blog.localhost", "/slow", nil))
+		slow <- resp.StatusCode
+	}()
+	<-arrived
+	stop()
+	for range 20 {
+		if status, _ := get(t, addr, "blog.localhost"); status != 200 {
+			t.Errorf("while the slow one runs: %d", status)
+		}
+	}
+	close(end)
+	if status := <-slow; status != 200 {
+		t.Errorf("the slow one: %d", status)
+	}
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+}

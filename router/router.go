@@ -89,10 +89,12 @@ type Router struct {
 	closing   chan struct{} // closed when Run's ctx ends: no more connections
 	stopping  chan struct{} // closed when requests must end soon
 	leaves    atomic.Bool   // another router takes over
-	buffers   buffers
-	clients   clientConns
-	http2     *http2Server // nil without HTTPS
-	share     fairShare
+	// counts requests at a backend but streams: those that have come since the last stop began
+	flights atomic.Pointer[atomic.Int64]
+	buffers buffers
+	clients clientConns
+	http2   *http2Server // nil without HTTPS
+	share   fairShare
 
 	mu    sync.Mutex      // held while apps or hosts change
 	apps  map[string]*app // by name
@@ -140,6 +142,7 @@ func (r *Router) init() {
 		r.clients.all = map[*clientConn]struct{}{}
 		r.share.max = int64(r.MaxConns)
 		r.slots = make(chan struct{}, r.MaxConns)
+		r.flights.Store(new(atomic.Int64))
 		r.closing, r.stopping = make(chan struct{}), make(chan struct{})
 		r.apps = map[string]*app{}
 		r.streams = map[*exchange]func(){}
@@ -178,8 +181,9 @@ func (r *Router) closeDoors() {
 	}
 }
 
-// Run serves requests until ctx ends. It then stops accepting connections, answers held requests
-// with 503, closes websockets with status 1001 (going away), ends event streams, gives requests in
+// Run serves requests until ctx ends. It goes on until the requests have ended that are at an app then,
+// at most StopTimeout, so that one slow request does not shut out all others meanwhile. It then stops
+// accepting connections, answers held requests with 503, closes websockets with status 1001 (going away), ends event streams, gives requests in
 // flight StopTimeout to finish, breaks the remaining connections and returns nil. After Leave it
 // first serves its connections for RequestDrain. Any other error comes from the listener. Run may be
 // called once.
@@ -206,10 +210,12 @@ func (r *Router) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 
-	close(r.closing)
+	limit := time.Now().Add(r.StopTimeout)
 	if !r.leaves.Load() {
+		r.lastFlights(limit)
 		close(r.stopping)
 	}
+	close(r.closing)
 	r.closeDoors()
 	for range doors {
 		<-served
@@ -222,10 +228,11 @@ func (r *Router) Run(ctx context.Context) error {
 	if r.leaves.Load() {
 		r.finish(ended)
 		close(r.stopping)
+		limit = time.Now().Add(r.StopTimeout)
 	}
 	r.cutStreams(nil)
 	r.clients.closeIdle()
-	timer := time.NewTimer(r.StopTimeout)
+	timer := time.NewTimer(max(time.Until(limit), min(r.StopTimeout, time.Second)))
 	defer timer.Stop()
 	select {
 	case <-ended:
@@ -258,6 +265,14 @@ func (r *Router) finish(ended <-chan struct{}) {
 		case <-look.C: // a client that is about to send a request has done so by then
 			r.clients.closeServed(idleWhenFull)
 		}
+	}
+}
+
+// lastFlights blocks until the requests that are at an app now have ended, or limit.
+func (r *Router) lastFlights(limit time.Time) {
+	before := r.flights.Swap(new(atomic.Int64))
+	for before.Load() > 0 && time.Now().Before(limit) {
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
