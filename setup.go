@@ -282,12 +282,12 @@ func (s *settingUp) start(p *paas, changed bool) (running bool, err error) {
 	}
 	if !ok || !service.Active(s) && p.vol.Claimed(volume.RoleApp) {
 		if serves() && changed {
-			fmt.Fprintln(s.Stderr, " !     restart the server: it still has its old settings")
+			fmt.Fprintln(s.Stderr, " !     paas reload lets the server read its new settings")
 		}
 		return serves(), nil
 	}
 	if err := service.Start(s, changed); err != nil {
-		return false, err
+		return false, &command.Fault{Kind: command.Failed, Err: err, Next: "see why: " + service.Log()}
 	}
 	for range 60 {
 		if serves() {

@@ -31,14 +31,14 @@ func FindService(ctx context.Context, unit string, user bool) (s Service, ok boo
 // Active reports whether the unit runs.
 func (s Service) Active(ctx context.Context) bool { return s.run(ctx, "is-active", s.unit) == nil }
 
-// Start starts the unit, now and with the machine. If again, a running one is restarted. It blocks
-// until systemd has started it.
-func (s Service) Start(ctx context.Context, again bool) error {
+// Start starts the unit, now and with the machine. If changed, one that runs reads its settings again.
+// It blocks until systemd has done that.
+func (s Service) Start(ctx context.Context, changed bool) error {
 	if err := s.run(ctx, "enable", s.unit); err != nil {
 		return err
 	}
-	if again {
-		return s.run(ctx, "restart", s.unit)
+	if changed {
+		return s.run(ctx, "reload-or-restart", s.unit)
 	}
 	return s.run(ctx, "start", s.unit)
 }

@@ -163,6 +163,8 @@ func serverLife(t *testing.T, dir string) {
 	}
 	t.Log("reload: neither visitors nor apps notice")
 	unnoticed("systemctl reload paas")
+	unnoticed("paas setup --keep-builds 7 </dev/null")
+	m.wants("paas config", "keep-builds              7")
 
 	t.Log("kill -9 of the server: the keeper starts it again, and the app runs on")
 	app, server := m.pids("perl"), m.server()
