@@ -74,7 +74,7 @@ func boot(t *testing.T) *machine {
 	}
 	defer log.Close()
 	// The shell enters the group, whose namespace is then systemd's.
-	const enter = `echo $$ >"$0" && exec setsid unshare --mount --pid --uts --ipc --cgroup --fork --kill-child "$@"`
+	const enter = `echo $$ >"$0" && exec unshare --mount --pid --uts --ipc --cgroup --fork --kill-child "$@"`
 	cmd := exec.Command("sh", "-c", enter, filepath.Join(group, "cgroup.procs"), "sh", script, m.root)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
