@@ -120,6 +120,9 @@ func (s *server) begin(f func() error) { s.begins = append(s.begins, f) }
 func runServer(
 	ctx context.Context, parent *keeper.Parent, c *config.Config, roles []string, stdout io.Writer, log *slog.Logger,
 ) error {
+	if parent.Root != "" && c.Root != parent.Root { // keepers before this version do not say it
+		return fmt.Errorf("PAAS_ROOT is %s now, and was %s: that takes a restart, not a reload", c.Root, parent.Root)
+	}
 	limitMemory(log)
 	ctx, end := context.WithCancel(ctx)
 	defer end()

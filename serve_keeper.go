@@ -89,7 +89,7 @@ func keep(ctx context.Context, c *config.Config, roles []string, log *slog.Logge
 	}
 	defer vol.Close()
 	k := &keeper.Keeper{
-		Argv: os.Args, Log: log.With("role", "keeper"),
+		Argv: os.Args, Root: c.Root, Log: log.With("role", "keeper"),
 		FreeTimeout:  c.BuildTimeout + c.BootTimeout + c.Prove + time.Minute,
 		LeaveTimeout: c.Drain + c.Grace + time.Minute,
 		// A shell that ends says so with the same signal that asks for a reload.

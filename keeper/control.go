@@ -37,6 +37,7 @@ type message struct {
 	Held     []string `json:"held,omitempty"`     // of prepared: all that the server wants to be held
 	First    bool     `json:"first,omitempty"`    // of hello: the first server of this keeper
 	Takeover bool     `json:"takeover,omitempty"` // of hello: another server serves
+	Root     string   `json:"root,omitempty"`     // of hello
 	Error    string   `json:"error,omitempty"`    // of failed
 
 	files []*os.File

@@ -22,6 +22,9 @@ type Keeper struct {
 	// starts what is at its path then.
 	Argv []string
 
+	// Root is the folder that all servers are about. A server whose settings say another one must refuse.
+	Root string
+
 	Locks []*os.File // every server has them open as long as it lives, beside the keeper
 
 	// Services are what the keeper does for each server: they are called with one end of a connection

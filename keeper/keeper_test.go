@@ -79,7 +79,7 @@ func serve(p *keeper.Parent, dir string) int {
 		line, _ := bufio.NewReader(conn).ReadString('\n')
 		note("hears " + strings.TrimSpace(line))
 	}
-	note(fmt.Sprintf("prepared first=%t takeover=%t", p.First, p.Takeover))
+	note(fmt.Sprintf("prepared first=%t takeover=%t root=%q", p.First, p.Takeover, p.Root))
 	if err := p.Ready(context.Background()); err != nil {
 		return 1
 	}
@@ -162,7 +162,7 @@ func newHouse(t *testing.T, mode string, set ...func(*keeper.Keeper)) *house {
 	t.Cleanup(func() { manager.Close() })
 	t.Setenv("NOTIFY_SOCKET", manager.LocalAddr().String())
 	h.manager = manager
-	h.keeper = &keeper.Keeper{Argv: os.Args[:1], Log: slog.New(slog.DiscardHandler)}
+	h.keeper = &keeper.Keeper{Argv: os.Args[:1], Root: "/house", Log: slog.New(slog.DiscardHandler)}
 	for _, f := range set {
 		f(h.keeper)
 	}
@@ -342,7 +342,7 @@ func TestReload(t *testing.T) {
 	if now := h.answers(); now == before {
 		t.Error("the same server serves")
 	}
-	rig.WantIn(t, "the log", h.said(), "first=true takeover=false", "first=false takeover=true",
+	rig.WantIn(t, "the log", h.said(), "first=true takeover=false root=\"/house\"", "first=false takeover=true",
 		fmt.Sprintf("%d free\n%d leave\n", before, before))
 }
 

@@ -23,6 +23,8 @@ type Parent struct {
 	First    bool // no server of the keeper has served before
 	Takeover bool // another server serves: do nothing that is visible before [Parent.Ready] returns
 
+	Root string // of [Keeper]
+
 	control *control
 	locks   []*os.File // open as long as this process lives
 	mu      sync.Mutex
@@ -56,7 +58,7 @@ func Inherited() (*Parent, error) {
 	if err != nil || m.Kind != hello {
 		return nil, fmt.Errorf("no greeting of the keeper: %q, %w", m.Kind, err)
 	}
-	p.First, p.Takeover = m.First, m.Takeover
+	p.First, p.Takeover, p.Root = m.First, m.Takeover, m.Root
 	for i, name := range m.Files {
 		if strings.HasPrefix(name, lock) {
 			p.locks = append(p.locks, m.files[i])

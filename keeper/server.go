@@ -40,7 +40,7 @@ func (k *Keeper) launch(program *os.File, first, takeover bool) (*server, error)
 			Stdout: os.Stdout, Stderr: os.Stderr, SysProcAttr: ownSession(),
 		},
 	}
-	m := message{Kind: hello, First: first, Takeover: takeover}
+	m := message{Kind: hello, First: first, Takeover: takeover, Root: k.Root}
 	for name, f := range k.held {
 		m.add(name, f)
 	}
