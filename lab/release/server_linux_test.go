@@ -212,6 +212,18 @@ func serverLife(t *testing.T, dir string) {
 		t.Errorf("the settings are now\n%s", now)
 	}
 
+	t.Log("a version that cannot serve: the old one goes on, and the package says so")
+	m.sh("dpkg-deb -R next.deb bad && sed -i 's/^Version: .*/&.bad/' bad/DEBIAN/control && mv bad/usr/bin/paas bad/usr/bin/paas.real && " +
+		"printf '#!/bin/sh\\n[ \"$1\" != serve ] || exit 3\\nexec /usr/bin/paas.real \"$@\"\\n' >bad/usr/bin/paas && chmod 755 bad/usr/bin/paas && " +
+		"dpkg-deb -Zgzip -z1 -b bad bad.deb && rm -r bad")
+	app, server = m.pids("perl"), m.server()
+	m.wants("apt-get install -y ./bad.deb", "the server goes on as it was", "journalctl -u paas")
+	p.sees("https://shop.apps.test/", "hello")
+	if m.pids("perl") != app || m.server() != server {
+		t.Error("after a failed upgrade the app or the server is another process")
+	}
+	m.wants("journalctl -u paas -n 20", "not reloaded, the server goes on as it was")
+
 	t.Log("and back")
 	unnoticed("apt-get install -y --allow-downgrades ./paas_0_amd64.deb")
 
@@ -235,7 +247,7 @@ func serverLife(t *testing.T, dir string) {
 	m.sh("test -d /var/lib/paas/apps/shop")
 	m.sh("apt-get install -y ./paas_0_amd64.deb")
 	m.sh("echo 'paas paas/remove-apps boolean true' | debconf-set-selections && apt-get purge -y paas")
-	m.sh("rm .ssh/authorized_keys paas_0_amd64.deb next.deb roots.pem")
+	m.sh("rm .ssh/authorized_keys paas_0_amd64.deb next.deb bad.deb roots.pem")
 	if after := m.files(); after != before {
 		t.Errorf("purge leaves:\n%s", difference(before, after))
 	}
