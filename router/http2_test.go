@@ -217,8 +217,15 @@ func TestHTTP2Streams(t *testing.T) {
 	waitClosed(t, "the app's request", left)
 }
 
-// A stop lets requests in flight end, and ends idle connections.
+// A stop lets requests in flight end, and ends idle connections; so does one that leaves to another
+// router.
 func TestHTTP2Stop(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		testHTTP2Stop(t, leaves)
+	}
+}
+
+func testHTTP2Stop(t *testing.T, leaves bool) {
 	r := &Router{StopTimeout: testTimeout}
 	arrived, goOn, answered := make(chan struct{}), make(chan struct{}), make(chan string, 1)
 	t.Run("run", func(t *testing.T) {
@@ -242,9 +249,12 @@ func TestHTTP2Stop(t *testing.T) {
 			answered <- string(body)
 		}()
 		waitClosed(t, "the request", arrived)
+		if leaves {
+			r.Leave()
+		}
 		running := r.flights.Load()
 		go func() {
-			waitFor(t, "the stop", func() bool { return r.flights.Load() != running })
+			waitFor(t, "the stop", func() bool { return r.flights.Load() != running || isClosed(r.closing) })
 			close(goOn)
 		}()
 	})
