@@ -247,6 +247,8 @@ func (p *unpacking) endApp() error {
 	}
 	if p.own {
 		s.ID = a.ID
+	} else {
+		s.Origin = a.ID
 	}
 	// what was asked for at that time, and host names, which may be another app's by now
 	s.Wanted.Stopped, s.Wanted.Restarts, s.Wanted.Wake, s.Wanted.Cron = 0, nil, "", volume.CronRequest{}

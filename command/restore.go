@@ -125,7 +125,7 @@ func (c *Call) restoreApp(r *backup.Reader, disk volume.Disk, in restoreInput, p
 	}
 	c.did(app.Name, fmt.Sprintf("%s of %s", in.App, when(u.Header.Made)))
 	c.tellUnpacked(u, app.Name, p)
-	original, still := c.appOf(u.Apps[in.App].ID)
+	original, still := c.original(u.Apps[in.App].ID, app.Name)
 	switch {
 	case in.Paused:
 		p.answer("it is paused; to let it run: %s", c.how("restore:activate", app.Name))
@@ -134,16 +134,19 @@ func (c *Call) restoreApp(r *backup.Reader, disk volume.Disk, in restoreInput, p
 		p.note("%s is still here, and both would do the same work", original)
 		p.answer("%s is paused; to let it run: %s", app.Name, c.how("restore:activate", app.Name))
 		return nil
+	case !c.serving() && u.Apps[in.App].Live > 0:
+		p.answer("the server is not running; once it does: %s", c.how("restore:activate", app.Name))
+		return nil
 	}
 	return c.activate(app.Name, p)
 }
 
-// appOf returns the name of the app of that identity, if the caller may see it.
-func (c *Call) appOf(id string) (name string, there bool) {
+// original returns the name of the app of that identity, or of another copy of it, if the caller may see it.
+func (c *Call) original(id, copied string) (name string, there bool) {
 	names, _ := c.apps()
 	for _, name := range names {
 		if app, err := c.App(name); err == nil {
-			if is, err := access.AppID(app); err == nil && is == id {
+			if is, err := access.AppID(app); name != copied && (err == nil && is == id || app.Origin() == id) {
 				return name, true
 			}
 		}

@@ -56,6 +56,7 @@
 //	  apps/<app>/logs/<type>.<i>.log       bounded, rotated; run.<n>: of a
 //	                                       detached command; router.0: of the
 //	                                       requests                            runtime
+//	  apps/<app>/origin                    the id of the app whose backup it is commands
 //	  apps/<app>/restored/        (0700)   what is left to do after it came back
 //	                                       from a backup                       commands
 //	  apps/<app>/turn                      held (flock) during a deploy        the one who deploys

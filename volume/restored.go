@@ -38,6 +38,12 @@ func (a App) Restored() (r Restored, ok bool, err error) {
 	return r, err == nil, err
 }
 
+// Origin returns the identity of the app whose backup this one is; empty if it is none, or the same app.
+func (a App) Origin() string {
+	id, _ := os.ReadFile(a.path("origin"))
+	return string(id)
+}
+
 // TakeRestored gives the app the credentials that came back with it. Calling it again is harmless.
 func (a App) TakeRestored() error {
 	dir := a.path("restored", "credentials")
@@ -83,6 +89,9 @@ func (v *Volume) Stage(dir string, s Staged) error {
 		v.writeJSON(dir+"/settings.json", s.Settings, 0o600),
 		v.writeJSON(dir+"/restored/left.json", s.Restored, 0o600),
 	)
+	if err == nil && s.Origin != "" {
+		err = durable.Create(dir+"/origin", []byte(s.Origin), 0o644)
+	}
 	if err != nil {
 		return err
 	}
@@ -92,6 +101,7 @@ func (v *Volume) Stage(dir string, s Staged) error {
 // Staged is what a backup knows of an app.
 type Staged struct {
 	ID       string // its identity; empty: a new one
+	Origin   string // the identity of the app that was backed up; empty: ID
 	Settings Settings
 	Wanted   Wanted
 	Restored Restored
