@@ -303,16 +303,6 @@ func newPerson(t *testing.T, home string) *person {
 	return p
 }
 
-// key returns the person's public key.
-func (p *person) key() string {
-	p.t.Helper()
-	text, err := os.ReadFile(filepath.Join(p.home, "id.pub"))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return strings.TrimSpace(string(text))
-}
-
 func (p *person) options() []string {
 	return []string{"-i", filepath.Join(p.home, "id"), "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=accept-new",
 		"-o", "UserKnownHostsFile=" + filepath.Join(p.home, "known_hosts"), "-F", "none", "-p", "2222", "-o", "HostName=127.0.0.1"}
