@@ -578,7 +578,7 @@ func TestScriptsNotRoot(t *testing.T) {
 	skipRaced(t)
 	t.Parallel()
 	for _, script := range []string{
-		"app", "binary_replaced", "build_turns", "format", "isolation", "last_line", "moved", "open_root", "signals", "storage",
+		"app", "binary_replaced", "build_turns", "format", "isolation", "last_line", "moved", "open_root", "outlives", "signals", "storage",
 		"toolchains", "umask",
 	} {
 		t.Run(script, func(t *testing.T) {
