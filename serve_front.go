@@ -240,7 +240,8 @@ func (f *follower) takeCertificates(ctx context.Context) {
 		}
 		if there && !said && ctx.Err() == nil {
 			said = true
-			f.Log.Warn("certificates that people bring do not come here until the role git does", "addr", addr, "err", err)
+			f.Log.Warn("the role git is away; certificates that people bring do not come here",
+				"addr", addr, "err", err)
 		}
 		if pause.For(ctx, wait, nil) != nil {
 			return

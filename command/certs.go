@@ -154,8 +154,12 @@ func addCert(c *Call, in addCertInput, events Teller[Progress]) error {
 // certsFault says what a role that does not answer means.
 func (c *Call) certsFault(err error) error {
 	if errors.Is(err, ErrNoKeeper) {
-		return conflict("start it: paas serve, or paas serve front; docs/http.md says what a front on another machine needs",
-			"the server is not running, or its front is away, and only what serves visitors can keep the key")
+		return conflict(
+			"start it: paas serve, or paas serve front; "+
+				"docs/http.md says what a front on another machine needs",
+			"the server is not running, or its front is away, "+
+				"and only what serves visitors can keep the key",
+		)
 	}
 	return err
 }

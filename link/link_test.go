@@ -464,7 +464,10 @@ func TestAlive(t *testing.T) {
 	key := newKey(t)
 	r := startRole(t, key, "127.0.0.1:0")
 	synced := make(chan struct{}, 1)
-	f := &Follower{Key: key, Says: &Publisher{}, Log: discard(), Save: func(map[string]json.RawMessage) { synced <- struct{}{} }}
+	f := &Follower{
+		Key: key, Says: &Publisher{}, Log: discard(),
+		Save: func(map[string]json.RawMessage) { synced <- struct{}{} },
+	}
 	f.Known = map[string]json.RawMessage{}
 	f.Addr = func() (string, error) { return r.addr, nil }
 	ended := make(chan error)

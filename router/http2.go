@@ -155,7 +155,8 @@ func requestOf(req *http.Request) (*clientRequest, *requestError) {
 		header: make(header, 0, len(req.Header)),
 	}
 	asterisk := r.target == "*" && r.method == http.MethodOptions
-	if !isToken(r.method) || !isTarget(r.target) || r.target[0] != '/' && !asterisk && r.method != http.MethodConnect {
+	if !isToken(r.method) || !isTarget(r.target) ||
+		r.target[0] != '/' && !asterisk && r.method != http.MethodConnect {
 		return r, badRequest("The request is malformed.")
 	}
 	if hosts := req.Header["Host"]; len(hosts) > 1 || len(hosts) == 1 && !equalFold(hosts[0], r.authority) {

@@ -130,7 +130,11 @@ func TestClaimBelowWildcard(t *testing.T) {
 		}
 	}
 	asked := ""
-	if err := shop.ClaimDomain("pay.site.example", func(owner string) bool { asked = owner; return true }); err != nil || asked != "blog" {
+	share := func(owner string) bool {
+		asked = owner
+		return true
+	}
+	if err := shop.ClaimDomain("pay.site.example", share); err != nil || asked != "blog" {
 		t.Errorf("shared: %v, of %q", err, asked)
 	}
 	if err := claim(t, shop, "pay.site.example"); err != nil {
