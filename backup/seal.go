@@ -23,7 +23,7 @@ const workFactor, maxWorkFactor = 16, 18
 func ForRecipients(keys []string) (l Lock, err error) {
 	for _, key := range keys {
 		if strings.HasPrefix(strings.ToUpper(key), "AGE-SECRET-KEY-") {
-			return l, errors.New("this is a secret key; the recipient is the public one, age1...")
+			return l, errors.New("this is a secret key; the recipient is the public one, which begins with age1")
 		}
 		r, err := age.ParseRecipients(strings.NewReader(key))
 		if err != nil || len(r) != 1 {
@@ -54,7 +54,7 @@ type Key struct{ identities []age.Identity }
 func Identities(file string) (Key, error) {
 	ids, err := age.ParseIdentities(strings.NewReader(file))
 	if err != nil { // the error may quote the key
-		return Key{}, errors.New("this is no file of age-keygen: it has no line AGE-SECRET-KEY-...")
+		return Key{}, errors.New("this is no file of age-keygen: it has no line that begins with AGE-SECRET-KEY")
 	}
 	return Key{ids}, nil
 }
