@@ -98,16 +98,16 @@ func reloadAll(c *command.Call, vol *volume.Volume, events command.Teller[reload
 func askForReload(ctx context.Context, conn net.Conn) (r reloaded, err error) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if _, err := io.WriteString(conn, "reload\n"); err == nil {
+	if _, err = io.WriteString(conn, "reload\n"); err == nil {
 		err = json.NewDecoder(conn).Decode(&r)
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return r, context.Cause(ctx)
-	}
-	if r == (reloaded{}) {
+	case err != nil:
 		return r, errors.New("the server ended during the reload")
 	}
-	return r, err
+	return r, nil
 }
 
 // takeReloads reloads k's server for each connection that asks for it, until the listener closes.

@@ -8,10 +8,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"paas/rig"
 	"paas/rig/pebble"
 	"paas/rig/registry"
 	"paas/rig/visitor"
+	"paas/volume"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -157,7 +160,8 @@ func started(ts *testscript.TestScript, roles []string) *running {
 	return s
 }
 
-// kill9 [ROLE...] kills the server, which cannot clean up.
+// kill9 [ROLE...] kills the server with its keeper, neither of which can clean up, and waits until both
+// are dead.
 func cmdKill9(ts *testscript.TestScript, neg bool, args []string) {
 	s := started(ts, args)
 	// The script may have killed it already.
@@ -165,6 +169,15 @@ func cmdKill9(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 	}
 	<-s.exited
+	vol := &volume.Volume{Root: ts.Getenv("PAAS_ROOT")}
+	for _, role := range append(args, allRoles...) {
+		lock, _ := os.ReadFile(filepath.Join(vol.Root, "run", role+".lock"))
+		for retry := retryFor(rig.Patience); strings.TrimSpace(string(lock)) == strconv.Itoa(s.cmd.Process.Pid) && retry(); {
+			if !vol.Claimed(role) {
+				break
+			}
+		}
+	}
 }
 
 // shutdown [ROLE...] stops the server with SIGTERM. Its exit status must be 0.
