@@ -6,9 +6,10 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"sync"
 	"syscall"
+
+	"paas/socketpair"
 )
 
 // Listener is a listener without an address. Only this process can connect to it, so it needs no
@@ -73,29 +74,18 @@ func (l *Listener) HandOver(conn net.Conn) bool {
 
 // connect returns the two ends of a connection.
 func connect() (here, there net.Conn, err error) {
-	syscall.ForkLock.RLock() // not every system can make close-on-exec sockets in one step
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fds[0])
-		syscall.CloseOnExec(fds[1])
-	}
-	syscall.ForkLock.RUnlock()
+	a, b, err := socketpair.New()
 	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	if here, err = connOf(fds[0]); err != nil {
-		syscall.Close(fds[1])
 		return nil, nil, err
 	}
-	if there, err = connOf(fds[1]); err != nil {
+	defer a.Close()
+	defer b.Close()
+	if here, err = net.FileConn(a); err != nil {
+		return nil, nil, err
+	}
+	if there, err = net.FileConn(b); err != nil {
 		here.Close()
 		return nil, nil, err
 	}
 	return here, there, nil
-}
-
-func connOf(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "pair")
-	defer f.Close()
-	return net.FileConn(f)
 }

@@ -9,9 +9,10 @@ import (
 	"net"
 	"os"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"paas/socketpair"
 )
 
 // kind is the kind of a message.
@@ -70,18 +71,11 @@ const (
 // connection returns the two ends of a new connection, the server's as a file. No other program
 // inherits them.
 func connection() (conn *net.UnixConn, there *os.File, err error) {
-	syscall.ForkLock.RLock() // not every system can make close-on-exec sockets in one step
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fds[0])
-		syscall.CloseOnExec(fds[1])
-	}
-	syscall.ForkLock.RUnlock()
+	here, there, err := socketpair.New()
 	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
+		return nil, nil, err
 	}
-	there = os.NewFile(uintptr(fds[1]), "server")
-	if conn, err = connOf(os.NewFile(uintptr(fds[0]), "keeper")); err != nil {
+	if conn, err = connOf(here); err != nil {
 		there.Close()
 		return nil, nil, err
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -19,31 +17,9 @@ import (
 	"paas/rig"
 )
 
-// socketPair returns the two ends of a connection.
-func socketPair(t testing.TB) (here, there *net.UnixConn) {
-	t.Helper()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ends [2]*net.UnixConn
-	for i, fd := range fds {
-		syscall.CloseOnExec(fd)
-		f := os.NewFile(uintptr(fd), "pair")
-		conn, err := net.FileConn(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.Close()
-		ends[i] = conn.(*net.UnixConn)
-		t.Cleanup(func() { conn.Close() })
-	}
-	return ends[0], ends[1]
-}
-
 // connect serves an open engine, and returns its client, which is not open yet.
 func connect(t testing.TB, l *Local) *wire.Client {
-	here, there := socketPair(t)
+	here, there := rig.Sockets(t)
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := wire.Serve(here, l, slog.New(slog.DiscardHandler)); err != nil {

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,31 +20,10 @@ import (
 	"paas/rig"
 )
 
-// pair returns the two ends of a connection.
-func pair(t testing.TB) (here, there *net.UnixConn) {
-	t.Helper()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ends [2]*net.UnixConn
-	for i, fd := range fds {
-		f := os.NewFile(uintptr(fd), "pair")
-		conn, err := net.FileConn(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.Close()
-		ends[i] = conn.(*net.UnixConn)
-		t.Cleanup(func() { conn.Close() })
-	}
-	return ends[0], ends[1]
-}
-
 // serve serves e until the test ends, and returns the other end. ended tells why it was no longer
 // served.
 func serve(t testing.TB, e engine.Engine) (there *net.UnixConn, ended <-chan error) {
-	here, there := pair(t)
+	here, there := rig.Sockets(t)
 	why := make(chan error, 1)
 	var serving sync.WaitGroup
 	serving.Go(func() { why <- Serve(here, e, slog.New(slog.DiscardHandler)) })
