@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"paas/lab/proc"
@@ -57,54 +56,47 @@ func measureContained(ctx context.Context, o options, c *client) (*containedResu
 		return nil, err
 	}
 	scaled := func(kind string, n int) func(context.Context) error {
-		return func(ctx context.Context) error {
+		scale := func(n int) error {
 			_, err := s.run(ctx, "ps:scale", "wild", fmt.Sprintf("%s=%d", kind, n))
 			if kind == "crash" {
 				return nil // the command reports the crashes
 			}
 			return err
 		}
+		return func(raging context.Context) error {
+			if err := scale(n); err != nil {
+				return err
+			}
+			<-raging.Done()
+			return scale(0)
+		}
 	}
 	storms := []struct {
-		name        string
-		begin, over func(context.Context) error
+		name string
+		rage func(context.Context) error // until its ctx ends
 	}{
-		{"an app prints as fast as it can", scaled("logs", 2), scaled("logs", 0)},
-		{"processes that exit at once", scaled("crash", 5), scaled("crash", 0)},
-		{"an app uses all processors", scaled("spin", 4), scaled("spin", 0)},
-		{"an app fills its files", scaled("fill", 1), scaled("fill", 0)},
-		{fmt.Sprintf("%d connections to an app are held open", flood), nil, nil},
-		{"a build uses all processors", nil, nil},
+		{"an app prints as fast as it can", scaled("logs", 2)},
+		{"processes that exit at once", scaled("crash", 5)},
+		{"an app uses all processors", scaled("spin", 4)},
+		{"an app fills its files", scaled("fill", 1)},
+		{fmt.Sprintf("%d connections to an app are held open", flood),
+			func(raging context.Context) error { return hold(raging, wild) }},
+		{"a build uses all processors", func(raging context.Context) error { return build(raging, c, dir, wild) }},
 	}
 	res := &containedResult{}
-	for i, kind := range storms {
+	for _, kind := range storms {
 		now := storm{Name: kind.name}
 		for round := range min(o.Rounds, 3) {
 			progress("contained: %s, %d of %d", kind.name, round+1, min(o.Rounds, 3))
 			now.Calm = append(now.Calm, observe(ctx, calm))
 			raging, end := context.WithCancel(ctx)
-			var over sync.WaitGroup
-			err := error(nil)
-			switch i {
-			case len(storms) - 2:
-				over.Go(func() { hold(raging, wild) })
-			case len(storms) - 1:
-				over.Go(func() { build(raging, c, dir, wild) })
-			default:
-				err = kind.begin(ctx)
-			}
-			if err == nil {
-				err = proc.Wait(ctx, stormPush)
-			}
-			if err == nil {
+			over := make(chan error, 1)
+			go func() { over <- kind.rage(raging) }()
+			if proc.Wait(ctx, stormPush) == nil {
 				now.During = append(now.During, observe(ctx, calm))
 			}
 			end()
-			over.Wait()
-			if kind.over != nil {
-				err = errors.Join(err, kind.over(ctx))
-			}
-			if err != nil {
+			if err := errors.Join(<-over, context.Cause(ctx)); err != nil {
 				return nil, err
 			}
 		}
@@ -143,22 +135,25 @@ func pushStorms(ctx context.Context, c *client, t target) (dir string, err error
 }
 
 // build pushes a commit whose build uses all processors until ctx ends.
-func build(ctx context.Context, c *client, dir string, t target) {
+func build(ctx context.Context, c *client, dir string, t target) error {
 	long := filepath.Join(dir, "long")
 	if err := os.WriteFile(long, []byte(time.Now().String()), 0o644); err != nil {
-		return
+		return err
 	}
 	for _, args := range [][]string{{"add", "-A"}, {"commit", "-qm", "a long build"}} {
-		if c.git(ctx, dir, args...) != nil {
-			return
+		if err := c.git(ctx, dir, args...); err != nil {
+			return err
 		}
 	}
-	c.git(ctx, dir, "push", t.remote, "main") // ends with ctx
+	if err := c.git(ctx, dir, "push", t.remote, "main"); ctx.Err() == nil {
+		return fmt.Errorf("the long build has ended: %w", err)
+	}
+	return nil
 }
 
 // hold opens connections to the app and keeps them until ctx ends: half of them idle, half in the
 // middle of a request.
-func hold(ctx context.Context, t target) {
+func hold(ctx context.Context, t target) error {
 	for i := range flood {
 		conn, err := net.Dial("tcp", t.addr)
 		if err != nil {
@@ -170,6 +165,7 @@ func hold(ctx context.Context, t target) {
 		}
 	}
 	<-ctx.Done()
+	return nil
 }
 
 // serveStorm is a process of the app that misbehaves. It uses at most stormTime and some seconds.
